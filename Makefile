@@ -1,0 +1,67 @@
+# Every target sets up what it needs: a .venv with the versions of constraints.txt.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LAKE ?= lakehouse
+RUN := $(BIN)/layerhouse
+
+# MODEL=X DATASET=Y OUT=F ARGS="--more options" become options of the command.
+with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
+lake = --lake "$(LAKE)"
+
+.PHONY: demo extract probe baseline diagnose report validate publish status \
+        test test-slow lint types bench tiny-model docs clean
+
+demo: $(VENV)/.installed
+	$(RUN) demo $(lake) $(ARGS)
+
+extract probe diagnose: $(VENV)/.installed
+	$(RUN) $@ $(lake) $(with) $(ARGS)
+
+baseline: $(VENV)/.installed
+	$(RUN) baseline $(lake) --dataset "$(DATASET)" --architecture "$(ARCHITECTURE)" $(ARGS)
+
+report: $(VENV)/.installed
+	$(RUN) report $(lake) $(with) --out "$(or $(OUT),report.html)" $(ARGS)
+
+publish: $(VENV)/.installed
+	$(RUN) publish $(lake) --out "$(or $(OUT),published)" $(ARGS)
+
+validate status: $(VENV)/.installed
+	$(RUN) $@ $(lake) $(ARGS)
+
+test: $(VENV)/.developing
+	$(BIN)/pytest -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.developing
+	$(BIN)/pytest -m slow $(ARGS)
+
+lint: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint sql
+
+types: $(VENV)/.developing
+	$(BIN)/mypy
+
+bench: $(VENV)/.developing
+	$(BIN)/python bench/bench_extract.py
+	$(BIN)/python bench/bench_probes.py
+
+# The shipped tiny model, from the digits' train split; minutes on two cores.
+tiny-model: $(VENV)/.installed
+	$(BIN)/python -m extract.tiny_model --dataset digits --out extract/models/tiny-digits
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.developing: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
