@@ -1,0 +1,15 @@
+-- The answer knows a sample's class exactly when it names it.
+WITH outcomes AS (
+    SELECT *
+    FROM mart_sample_outcomes
+)
+
+SELECT
+    model_id,
+    dataset_id,
+    sample_id,
+    label,
+    predicted_label,
+    answer_knows
+FROM outcomes
+WHERE answer_knows <> coalesce(predicted_class_index = class_index, FALSE)

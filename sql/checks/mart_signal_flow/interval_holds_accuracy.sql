@@ -1,0 +1,18 @@
+-- A Wilson interval holds the accuracy it belongs to.
+WITH flow AS (
+    SELECT *
+    FROM mart_signal_flow
+)
+
+SELECT
+    model_id,
+    dataset_id,
+    module,
+    layer,
+    readout,
+    probe_kind,
+    wilson_lower,
+    test_accuracy,
+    wilson_upper
+FROM flow
+WHERE test_accuracy NOT BETWEEN wilson_lower - 1e-9 AND wilson_upper + 1e-9

@@ -1,0 +1,136 @@
+-- Grain: one row per model and dataset, ranked within a dataset by the accuracy of its answers.
+WITH signals AS (
+    SELECT *
+    FROM stage_signal
+),
+
+losses AS (
+    SELECT *
+    FROM stage_loss
+),
+
+modes AS (
+    SELECT *
+    FROM failure_mode
+),
+
+health AS (
+    SELECT *
+    FROM feature_health
+),
+
+answers AS (
+    SELECT *
+    FROM answer_accuracy
+    WHERE split = 'test'
+),
+
+models AS (
+    SELECT *
+    FROM model
+),
+
+datasets AS (
+    SELECT *
+    FROM dataset
+),
+
+newest AS (
+    SELECT cast(max(committed_at) AS DATE) AS built_on
+    FROM commit_record
+),
+
+stage_columns AS (
+    SELECT
+        model_id,
+        dataset_id,
+        max(available_accuracy) FILTER (WHERE stage = 'vision') AS vision_accuracy,
+        max(available_accuracy) FILTER (WHERE stage = 'connector') AS connector_accuracy,
+        max(available_accuracy) FILTER (WHERE stage = 'llm') AS llm_accuracy,
+        max(test_accuracy) FILTER (WHERE stage = 'answer') AS answer_accuracy,
+        max(readout) FILTER (WHERE stage = 'answer') AS answer_method
+    FROM signals
+    GROUP BY model_id, dataset_id
+),
+
+loss_columns AS (
+    SELECT
+        model_id,
+        dataset_id,
+        sum(loss) AS total_loss,
+        max(reference_source) AS reference_source,
+        max(before) FILTER (WHERE failure_mode = 'vision_quality') AS reference_accuracy
+    FROM losses
+    GROUP BY model_id, dataset_id
+),
+
+verdicts AS (
+    SELECT
+        model_id,
+        dataset_id,
+        max(verdict) AS verdict,
+        max(reason) AS reason
+    FROM modes
+    GROUP BY model_id, dataset_id
+),
+
+health_columns AS (
+    SELECT
+        model_id,
+        dataset_id,
+        max(health_score) FILTER (WHERE module = 'vision' AND track = 'mean') AS vision_health,
+        max(health_score) FILTER (WHERE module = 'connector' AND track = 'mean')
+            AS connector_health,
+        max(health_score) FILTER (WHERE module = 'llm' AND track = 'mean')
+            AS llm_comprehension_health,
+        max(health_score) FILTER (WHERE module = 'llm' AND track = 'last') AS llm_utilisation_health
+    FROM health
+    GROUP BY model_id, dataset_id
+)
+
+SELECT
+    s.model_id,
+    m.name AS model_name,
+    m.variant,
+    s.dataset_id,
+    d.title AS dataset_title,
+    rank() OVER (
+        PARTITION BY s.dataset_id
+        ORDER BY s.answer_accuracy DESC NULLS LAST
+    ) AS leaderboard_rank,
+    s.answer_method,
+    s.answer_accuracy,
+    a.wilson_lower AS answer_lower,
+    a.wilson_upper AS answer_upper,
+    a.balanced_accuracy,
+    a.macro_f1,
+    a.chance,
+    a.signal AS answer_signal,
+    a.unparsed_share,
+    a.n AS n_test,
+    l.reference_accuracy,
+    l.reference_source,
+    s.vision_accuracy,
+    s.connector_accuracy,
+    s.llm_accuracy,
+    l.total_loss,
+    v.verdict,
+    v.reason,
+    h.vision_health,
+    h.connector_health,
+    h.llm_comprehension_health,
+    h.llm_utilisation_health,
+    m.n_parameters,
+    n.built_on
+FROM stage_columns AS s
+LEFT JOIN answers AS a
+    ON
+        s.model_id = a.model_id
+        AND s.dataset_id = a.dataset_id
+        AND s.answer_method = a.method
+LEFT JOIN loss_columns AS l ON s.model_id = l.model_id AND s.dataset_id = l.dataset_id
+LEFT JOIN verdicts AS v ON s.model_id = v.model_id AND s.dataset_id = v.dataset_id
+LEFT JOIN health_columns AS h ON s.model_id = h.model_id AND s.dataset_id = h.dataset_id
+LEFT JOIN models AS m ON s.model_id = m.model_id
+LEFT JOIN datasets AS d ON s.dataset_id = d.dataset_id
+CROSS JOIN newest AS n

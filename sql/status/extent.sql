@@ -1,0 +1,66 @@
+-- Grain: one row per (model, dataset, module) with activations: how much of the module they cover,
+-- in loci, samples and cells (one readout of one locus), and how many cells no probe has read.
+WITH activations AS (
+    SELECT *
+    FROM activation
+),
+
+modules AS (
+    SELECT *
+    FROM module
+),
+
+probed AS (
+    SELECT DISTINCT
+        model_id,
+        dataset_id,
+        module,
+        layer,
+        readout
+    FROM probe
+    WHERE control = 'none'
+),
+
+layers AS (
+    SELECT
+        model_id,
+        module,
+        count(*) AS n_loci
+    FROM layer
+    GROUP BY model_id, module
+),
+
+cells AS (
+    SELECT
+        model_id,
+        dataset_id,
+        module,
+        layer,
+        readout,
+        count(*) AS n_samples
+    FROM activations
+    GROUP BY model_id, dataset_id, module, layer, readout
+)
+
+SELECT
+    cells.model_id,
+    cells.dataset_id,
+    cells.module,
+    count(DISTINCT cells.layer) AS n_loci_extracted,
+    any_value(layers.n_loci) AS n_loci,
+    list_sort(list(DISTINCT cells.readout)) AS readouts,
+    min(cells.n_samples) AS n_samples,
+    count(*) AS n_cells,
+    count(*) FILTER (WHERE probed.model_id IS NULL) AS n_unprobed
+FROM cells
+LEFT JOIN modules ON cells.model_id = modules.model_id AND cells.module = modules.module
+LEFT JOIN layers ON cells.model_id = layers.model_id AND cells.module = layers.module
+LEFT JOIN probed
+    ON
+        cells.model_id = probed.model_id
+        AND cells.dataset_id = probed.dataset_id
+        AND cells.module = probed.module
+        AND cells.layer = probed.layer
+        AND cells.readout = probed.readout
+GROUP BY cells.model_id, cells.dataset_id, cells.module
+ORDER BY cells.model_id, cells.dataset_id, any_value(modules.module_order)

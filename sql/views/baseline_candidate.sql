@@ -1,0 +1,36 @@
+-- Grain: one row per (dataset, architecture, kind) of the baselines; rank 1 is the best on val.
+--
+-- What the task allows to a traditional classifier: accuracies are means over seeds, the choice
+-- among architectures is made on val, test_accuracy is only reported.
+WITH baselines AS (
+    SELECT *
+    FROM baseline_accuracy
+),
+
+architectures AS (
+    SELECT
+        dataset_id,
+        architecture,
+        kind,
+        count(DISTINCT baseline_id) AS n_seeds,
+        max(n) FILTER (WHERE split = 'test') AS n_test,
+        avg(accuracy) FILTER (WHERE split = 'val') AS val_accuracy,
+        avg(accuracy) FILTER (WHERE split = 'test') AS test_accuracy
+    FROM baselines
+    GROUP BY dataset_id, architecture, kind
+)
+
+SELECT
+    dataset_id,
+    architecture,
+    kind,
+    n_seeds,
+    n_test,
+    val_accuracy,
+    test_accuracy,
+    row_number() OVER (
+        PARTITION BY dataset_id
+        ORDER BY round(val_accuracy, 9) DESC NULLS LAST, architecture ASC, kind ASC
+    ) AS rank
+FROM architectures
+WHERE test_accuracy IS NOT NULL

@@ -1,0 +1,152 @@
+-- Grain: one row per (model, dataset, stage, candidate); rank 1 is the chosen one.
+--
+-- What may stand for the signal of a stage: information cannot grow along the pipeline, so the
+-- class is at least as available after a stage as any later locus, or the answer itself, still
+-- shows. Candidates are therefore all probes on the path at or after the stage's end, plus the
+-- answer. The llm stage ends at the last prompt token of the last locus: nothing but its probe
+-- and the answer may stand for it. Every choice is made on val; test_accuracy is only reported.
+WITH flow AS (
+    SELECT *
+    FROM signal_flow
+    -- A class token usually does not go through the connector, so `cls` proves nothing.
+    WHERE on_path AND readout IN ('mean', 'grid', 'last') AND test_accuracy IS NOT NULL
+),
+
+answers AS (
+    SELECT *
+    FROM answer_accuracy
+),
+
+loci AS (
+    SELECT *
+    FROM layer
+    WHERE on_path
+),
+
+samples AS (
+    SELECT *
+    FROM sample
+    WHERE split = 'test'
+),
+
+stages AS (
+    SELECT
+        listed.stage,
+        listed.stage_order
+    FROM (VALUES ('vision', 0), ('connector', 1), ('llm', 2), ('answer', 3))
+        AS listed (stage, stage_order)
+),
+
+stage_ends AS (
+    SELECT
+        model_id,
+        module AS stage,
+        max(depth) AS end_depth
+    FROM loci
+    GROUP BY model_id, module
+),
+
+test_sizes AS (
+    SELECT
+        dataset_id,
+        count(*) AS n_samples
+    FROM samples
+    GROUP BY dataset_id
+),
+
+answer_methods AS (
+    SELECT
+        answers.model_id,
+        answers.dataset_id,
+        answers.method,
+        max(answers.accuracy) FILTER (WHERE answers.split = 'val') AS val_accuracy,
+        max(answers.accuracy) FILTER (WHERE answers.split = 'test') AS test_accuracy,
+        max(answers.chance) FILTER (WHERE answers.split = 'test') AS chance,
+        max(answers.n) FILTER (WHERE answers.split = 'test') AS n_test,
+        max(test_sizes.n_samples) AS n_samples
+    FROM answers
+    INNER JOIN test_sizes ON answers.dataset_id = test_sizes.dataset_id
+    GROUP BY answers.model_id, answers.dataset_id, answers.method
+),
+
+-- The model speaks for itself only if it did so for every test sample.
+the_answer AS (
+    SELECT *
+    FROM answer_methods
+    WHERE test_accuracy IS NOT NULL
+    QUALIFY row_number() OVER (
+        PARTITION BY model_id, dataset_id
+        ORDER BY method = 'generate' AND n_test = n_samples DESC, method = 'likelihood' DESC, method
+    ) = 1
+),
+
+candidates AS (
+    SELECT
+        flow.model_id,
+        flow.dataset_id,
+        stages.stage,
+        stages.stage_order,
+        flow.module,
+        flow.layer,
+        flow.depth,
+        flow.readout,
+        flow.kind,
+        flow.val_accuracy,
+        flow.test_accuracy,
+        flow.chance,
+        flow.n_test
+    FROM flow
+    INNER JOIN stage_ends
+        ON flow.model_id = stage_ends.model_id AND flow.depth >= stage_ends.end_depth
+    INNER JOIN stages ON stage_ends.stage = stages.stage
+    WHERE
+        stages.stage IN ('vision', 'connector')
+        OR (
+            stages.stage = 'llm'
+            AND flow.module = 'llm'
+            AND flow.readout = 'last'
+            AND flow.depth = stage_ends.end_depth
+        )
+    UNION ALL
+    SELECT
+        the_answer.model_id,
+        the_answer.dataset_id,
+        stages.stage,
+        stages.stage_order,
+        'answer' AS module,
+        NULL AS layer,
+        NULL AS depth,
+        the_answer.method AS readout,
+        'answer' AS kind,
+        the_answer.val_accuracy,
+        the_answer.test_accuracy,
+        the_answer.chance,
+        the_answer.n_test
+    FROM the_answer
+    CROSS JOIN stages
+)
+
+SELECT
+    model_id,
+    dataset_id,
+    stage,
+    stage_order,
+    module,
+    layer,
+    depth,
+    readout,
+    kind,
+    n_test,
+    chance,
+    val_accuracy,
+    test_accuracy,
+    row_number() OVER (
+        PARTITION BY model_id, dataset_id, stage
+        -- Rounded, so that the order in which seeds were summed cannot decide a tie.
+        ORDER BY
+            round(val_accuracy, 9) DESC NULLS LAST,
+            depth DESC NULLS FIRST,
+            readout ASC,
+            kind ASC
+    ) AS rank
+FROM candidates

@@ -1,0 +1,152 @@
+"""The wide tables for BI: one row per grain, flat, with real dates."""
+
+import datetime
+
+import pytest
+
+from tests.sql.worlds import NAMES, class_of, interval, world
+from warehouse.views import Definitions
+
+PROBES = {
+    ("vision", 0, "mean"): (5, 10),
+    ("vision", 1, "mean"): (6, 12),
+    ("vision", 1, "grid"): (9, 18),
+    ("connector", 0, "mean"): (6, 12),
+    ("connector", 0, "grid"): (8, 16),
+    ("llm", 0, "last"): (6, 12),
+    ("llm", 1, "last"): (7, 14),
+}
+GRAINS = {
+    "mart_signal_flow": "model_id, dataset_id, module, layer, readout, probe_kind",
+    "mart_model_health": "model_id, dataset_id, module, track",
+    "mart_failure_modes": "model_id, dataset_id, failure_mode",
+    "mart_sample_outcomes": "model_id, dataset_id, sample_id",
+    "mart_leaderboard": "model_id, dataset_id",
+}
+
+
+@pytest.fixture
+def con(catalogue):
+    """A model with probes, answers, a baseline and intervals; a better one with answers only."""
+    rows = world(PROBES, {"generate": (6, 13)}, {("svm", 0): (9, 18)}, unparsed=(18, 19))
+    rows["answer"] += [
+        row
+        | {"model_id": "b", "predicted_class_index": class_of(int(row["sample_id"][-2:]))}
+        | {"parsed": True}
+        for row in rows["answer"]
+    ]
+    rows["model"].append({"model_id": "b", "name": "b", "variant": "base", "n_parameters": 7})
+    rows |= {
+        "dataset": [{"dataset_id": "d", "title": "Shapes"}],
+        "module": [
+            {"model_id": "m", "module": module, "module_order": i}
+            for i, module in enumerate(("vision", "connector", "llm"))
+        ],
+        "class": [
+            {"dataset_id": "d", "class_index": i, "label": label}
+            for i, label in enumerate(["even", "odd"])
+        ],
+        "stage_interval": [interval("connector", 0.1, 0.05, 0.15)],
+        "health_interval": [
+            {**NAMES, "module": "vision", "track": "mean", "lower": 0.1, "upper": 0.9}
+        ],
+    }
+    return catalogue(rows, marts=True)
+
+
+@pytest.mark.parametrize(("mart", "grain"), GRAINS.items())
+def test_a_mart_has_one_row_per_grain_and_is_not_empty(con, mart, grain):
+    query = f"SELECT count(*), count(DISTINCT ({grain})) FROM {mart}"
+    ((n, distinct),) = con.sql(query).fetchall()
+    assert n == distinct > 0
+
+
+@pytest.mark.parametrize("mart", GRAINS)
+def test_a_mart_is_flat_and_dated(con, mart):
+    types = dict(
+        con.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?", [mart]
+        ).fetchall()
+    )
+    assert types["built_on"] == "DATE"
+    assert set(types.values()) <= {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "DATE"}
+
+
+def test_every_mart_has_a_test_of_its_grain():
+    assert set(Definitions().marts) == set(GRAINS)
+
+
+def test_a_mart_is_dated_by_its_newest_commit(catalogue):
+    commits = [
+        {"commit_id": str(day), "committed_at": datetime.datetime(2026, 3, day, 23, 59)}
+        for day in (4, 5)
+    ]
+    con = catalogue(world(PROBES) | {"commit_record": commits}, marts=True)
+    assert con.sql("SELECT DISTINCT built_on FROM mart_signal_flow").fetchall() == [
+        (datetime.date(2026, 3, 5),)
+    ]
+
+
+def test_signal_flow_names_model_dataset_and_stage(con):
+    query = (
+        "SELECT model_name, variant, dataset_title, module, module_order, test_accuracy "
+        "FROM mart_signal_flow WHERE readout = 'grid' ORDER BY depth"
+    )
+    assert con.sql(query).fetchall() == [
+        ("m", "base", "Shapes", "vision", 0, 0.9),
+        ("m", "base", "Shapes", "connector", 1, 0.8),
+    ]
+
+
+def test_model_health_carries_interval_and_answer(con):
+    query = (
+        "SELECT module, track, n_loci, p_start, p_end, health_lower, health_upper, "
+        "answer_accuracy FROM mart_model_health ORDER BY module_order, track"
+    )
+    assert con.sql(query).fetchall() == [
+        ("vision", "mean", 2, 0.5, 0.6, 0.1, 0.9, 0.65),
+        ("connector", "mean", 2, 0.6, 0.6, None, None, 0.65),
+        ("llm", "last", 2, 0.6, 0.7, None, None, 0.65),
+    ]
+
+
+def test_failure_modes_carry_what_was_there_before_and_after(con):
+    query = (
+        "SELECT failure_mode, stage, round(signal_before, 9), round(signal_after, 9), "
+        "round(loss, 9), reference_source, verdict FROM mart_failure_modes "
+        "WHERE model_id = 'm' ORDER BY stage_order"
+    )
+    assert con.sql(query).fetchall() == [
+        ("vision_quality", "vision", 0.9, 0.9, 0.0, "vision", "undetermined"),
+        ("connector_fidelity", "connector", 0.9, 0.8, 0.1, "vision", "undetermined"),
+        ("llm_comprehension", "llm", 0.8, 0.7, 0.1, "vision", "undetermined"),
+        ("semantic_mapping", "answer", 0.7, 0.65, 0.05, "vision", "undetermined"),
+    ]
+
+
+def test_sample_outcomes_say_where_the_class_was_lost(con):
+    """Right on the first 18, 16, 14 and 13 of 20 test samples; the last two replies are silent."""
+    query = (
+        "SELECT sample_id, label, predicted_label, answer_parsed, vision_knows, connector_knows, "
+        "llm_knows, answer_knows, lost_at FROM mart_sample_outcomes WHERE model_id = 'm' "
+        "ORDER BY sample_id"
+    )
+    rows = con.sql(query).fetchall()
+    assert len(rows) == 20
+    assert rows[12] == ("test12", "even", "even", True, True, True, True, True, None)
+    assert rows[13] == ("test13", "odd", "even", True, True, True, True, False, "answer")
+    assert rows[14] == ("test14", "even", "odd", True, True, True, False, False, "llm")
+    assert rows[16] == ("test16", "even", "odd", True, True, False, False, False, "connector")
+    assert rows[18] == ("test18", "even", None, False, False, False, False, False, "vision")
+
+
+def test_the_leaderboard_ranks_by_answer_accuracy(con):
+    query = (
+        "SELECT leaderboard_rank, model_id, answer_method, answer_accuracy, unparsed_share, "
+        "vision_accuracy, llm_accuracy, round(total_loss, 9), verdict FROM mart_leaderboard "
+        "ORDER BY leaderboard_rank"
+    )
+    assert con.sql(query).fetchall() == [
+        (1, "b", "generate", 1.0, 0.0, 1.0, 1.0, 0.0, "undetermined"),
+        (2, "m", "generate", 0.65, 0.1, 0.9, 0.7, 0.25, "undetermined"),
+    ]

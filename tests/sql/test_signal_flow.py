@@ -1,0 +1,112 @@
+"""What `signal_flow` says of loci in pipeline order."""
+
+import pytest
+
+SAMPLES = [
+    {"dataset_id": "d", "sample_id": f"t{i}", "class_index": i % 2, "split": "test"}
+    for i in range(4)
+] + [{"dataset_id": "d", "sample_id": "v0", "class_index": 1, "split": "val"}]
+
+
+def layer(module, number, depth, *, on_path=True, kind="block"):
+    return {
+        "model_id": "m",
+        "module": module,
+        "layer": number,
+        "depth": depth,
+        "on_path": on_path,
+        "kind": kind,
+    }
+
+
+def probe(probe_id, module, number, readout="mean", **more):
+    return {
+        "probe_id": probe_id,
+        "model_id": "m",
+        "dataset_id": "d",
+        "module": module,
+        "layer": number,
+        "readout": readout,
+        "kind": "linear",
+        "control": "none",
+        "seed": 0,
+    } | more
+
+
+def logits(probe_id, test, val=1):
+    """Predictions for t0…t3, whose classes are 0, 1, 0, 1, and for v0, whose class is 1."""
+    rows = [
+        {"probe_id": probe_id, "sample_id": f"t{i}", "split": "test", "predicted_class_index": c}
+        for i, c in enumerate(test)
+    ]
+    return [
+        *rows,
+        {"probe_id": probe_id, "sample_id": "v0", "split": "val", "predicted_class_index": val},
+    ]
+
+
+@pytest.fixture
+def flow(catalogue):
+    con = catalogue(
+        {
+            "sample": SAMPLES,
+            "layer": [
+                layer("vision", 0, 0),
+                layer("vision", 1, 1, on_path=False),
+                layer("connector", 0, 2, kind="projector"),
+                layer("llm", 0, 3),
+            ],
+            "probe": [
+                probe("v0s0", "vision", 0),
+                probe("v0s1", "vision", 0, seed=1),
+                probe("v0c", "vision", 0, control="shuffled_labels"),
+                probe("v1", "vision", 1),
+                probe("c0", "connector", 0),
+                probe("l0", "llm", 0),
+                probe("l0last", "llm", 0, "last"),
+            ],
+            "probe_logit": [
+                *logits("v0s0", [0, 1, 0, 1]),
+                *logits("v0s1", [0, 1, 1, 0], val=0),
+                *logits("v0c", [1, 0, 0, 0]),
+                *logits("v1", [1, 0, 1, 0]),
+                *logits("c0", [0, 1, 0, 0]),
+                *logits("l0", [0, 1, 0, 1]),
+                *logits("l0last", [0, 0, 0, 0]),
+            ],
+        }
+    )
+
+    def rows(columns):
+        return con.sql(f"SELECT {columns} FROM signal_flow ORDER BY depth, readout DESC").fetchall()
+
+    return rows
+
+
+def test_scores_are_means_over_seeds(flow):
+    got = flow("module, layer, readout, n_seeds, n_test, val_accuracy, test_accuracy")
+    assert got == [
+        ("vision", 0, "mean", 2, 4, 0.5, 0.75),
+        ("vision", 1, "mean", 1, 4, 1.0, 0.0),
+        ("connector", 0, "mean", 1, 4, 1.0, 0.75),
+        ("llm", 0, "mean", 1, 4, 1.0, 1.0),
+        ("llm", 0, "last", 1, 4, 1.0, 0.5),
+    ]
+
+
+def test_change_skips_loci_off_the_path_and_starts_anew_in_another_readout(flow):
+    assert flow("depth, on_path, readout, change") == [
+        (0, True, "mean", None),
+        (1, False, "mean", None),
+        (2, True, "mean", 0.0),
+        (3, True, "mean", 0.25),
+        (3, True, "last", None),
+    ]
+
+
+def test_selectivity_is_measured_against_shuffled_labels(flow):
+    assert flow("control_accuracy, selectivity")[:2] == [(0.25, 0.5), (None, None)]
+
+
+def test_signal_is_corrected_for_chance(flow):
+    assert flow("chance, signal")[0] == (0.5, 0.5)

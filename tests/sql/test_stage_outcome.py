@@ -1,0 +1,45 @@
+"""Which stages still knew the class of one image."""
+
+from tests.sql.worlds import world
+
+PROBES = {
+    ("vision", 1, "grid"): (9, 4),
+    ("connector", 0, "grid"): (8, 3),
+    ("llm", 1, "last"): (7, 2),
+}
+
+
+def outcomes(con):
+    return con.sql(
+        "SELECT sample_id, vision_knows, connector_knows, llm_knows, answer_knows "
+        "FROM stage_outcome ORDER BY sample_id"
+    ).fetchall()
+
+
+def test_one_row_per_test_sample_tells_which_stages_knew(catalogue):
+    con = catalogue(world(PROBES, {"likelihood": (1, 1)}))
+    rows = outcomes(con)
+    assert len(rows) == 20
+    assert rows[:5] == [
+        ("test00", True, True, True, True),
+        ("test01", True, True, True, False),
+        ("test02", True, True, False, False),
+        ("test03", True, False, False, False),
+        ("test04", False, False, False, False),
+    ]
+
+
+def test_the_lowest_seed_speaks_for_a_probe(catalogue):
+    probes = {("vision", 1, "grid", 7): (9, 0), ("vision", 1, "grid", 3): (9, 20)}
+    con = catalogue(world(probes))
+    assert {row[1] for row in outcomes(con)} == {True}
+
+
+def test_a_reply_that_names_no_class_knows_nothing(catalogue):
+    con = catalogue(world(PROBES, {"generate": (1, 20)}, unparsed=(0,)))
+    assert [row[-1] for row in outcomes(con)] == [False] + [True] * 19
+
+
+def test_stages_nobody_looked_at_are_unknown(catalogue):
+    con = catalogue(world({("vision", 1, "grid"): (9, 20)}))
+    assert set(outcomes(con)) == {(f"test{i:02d}", True, None, None, None) for i in range(20)}

@@ -1,0 +1,114 @@
+"""A small lake with rows in every table: what `synthetic_lake` writes, and the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tests.lakes import Signals, synthetic_lake
+from warehouse.catalogue import refresh
+from warehouse.connection import open_catalogue
+from warehouse.lake import Lake
+from warehouse.runs import RunSpec, RunWriter
+
+MODEL = "alpha"
+FAULTED = "alpha+fault:swap@vision:0.5"
+DATASET = "shapes"
+WIDTH = 32
+
+
+def full_lake(path: Path, n_samples: int = 48) -> Lake:
+    """Two models, a dataset of three classes; vectors of the first model wherever it has probes."""
+    models = {MODEL: Signals(), FAULTED: Signals.losing(vision=0.3)}
+    lake = synthetic_lake(path, models, n_samples=n_samples, n_classes=3)
+    refresh(lake)
+    with open_catalogue(lake) as con:
+        samples = [row[0] for row in con.execute("SELECT sample_id FROM sample").fetchall()]
+        cells = con.execute(
+            "SELECT DISTINCT module, layer, readout FROM probe WHERE model_id = ? ORDER BY ALL",
+            [MODEL],
+        ).fetchall()
+    _write_activations(lake, samples, cells)
+    _write_attributes(lake, samples)
+    _write_intervals(lake)
+    refresh(lake)
+    return lake
+
+
+def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, int, str]]) -> None:
+    rng = np.random.default_rng(0)
+    spec = RunSpec("extract", MODEL, DATASET, {"selection": {"limit": None}})
+    with RunWriter(lake, spec) as writer:
+        for half in (samples[::2], samples[1::2]):
+            parts = [_vectors(rng, half, *cell) for cell in cells]
+            writer.commit({"activation": pa.concat_tables(parts)})
+        writer.finish()
+
+
+def _vectors(
+    rng: np.random.Generator, samples: list[str], module: str, layer: int, readout: str
+) -> pa.Table:
+    width = WIDTH * (4 if readout == "grid" else 1)
+    vectors = rng.standard_normal((len(samples), width), dtype=np.float32)
+    n = len(samples)
+    return pa.table(
+        {
+            "model_id": [MODEL] * n,
+            "dataset_id": [DATASET] * n,
+            "module": [module] * n,
+            "layer": pa.array([layer] * n, pa.int32()),
+            "readout": [readout] * n,
+            "sample_id": samples,
+            "vector": pa.array(list(vectors), pa.list_(pa.float32())),
+        }
+    )
+
+
+def _write_attributes(lake: Lake, samples: list[str]) -> None:
+    rows = [
+        {"dataset_id": DATASET, "sample_id": sample, "name": "view", "value": value}
+        for sample, value in zip(samples, ["front", "side"] * len(samples), strict=False)
+    ]
+    with RunWriter(lake, RunSpec("datasets", None, DATASET, {"attributes": True})) as writer:
+        writer.commit({"sample_attribute": rows})
+        writer.finish()
+
+
+def _write_intervals(lake: Lake) -> None:
+    losses = {"vision": 0.25, "connector": 0.0, "llm": 0.125, "answer": 0.125, "total": 0.5}
+    place = {"model_id": MODEL, "dataset_id": DATASET}
+    sizes = {"n_resamples": 100, "n_groups": 12}
+    stages = [
+        {**place, "stage": stage, "quantity": "loss", **_bounds(loss), **sizes, "margin": 0.02}
+        for stage, loss in losses.items()
+    ]
+    health = {**place, "module": "vision", "track": "mean", **_bounds(0.9), **sizes}
+    trial = {
+        "trial_id": "trial-0",
+        **place,
+        "fault": "swap@vision:0.5",
+        "kind": "swap",
+        "stage": "vision",
+        "severity": 0.5,
+        "seed": 0,
+        "destroying": True,
+        "answer_cost": 0.3,
+        "expected_loss": 0.3,
+        "estimated_loss": 0.3,
+        "lower": 0.2,
+        "upper": 0.4,
+        "verdict": "vision_quality",
+        "mean_pooled_verdict": "vision_quality",
+    }
+    with RunWriter(lake, RunSpec("diagnose", MODEL, DATASET, {})) as writer:
+        writer.commit(
+            {"stage_interval": stages, "health_interval": [health], "fault_trial": [trial]}
+        )
+        writer.finish()
+
+
+def _bounds(point: float) -> dict[str, Any]:
+    return {"point": point, "lower": point - 0.1, "upper": point + 0.1}

@@ -1,0 +1,163 @@
+"""Rows and lakes of a few samples, for tests of the lake itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from warehouse.catalogue import refresh
+from warehouse.commits import list_commits
+from warehouse.connection import open_catalogue, set_activation_shards
+from warehouse.lake import Lake
+from warehouse.loading import load_commits
+from warehouse.runs import RunSpec, RunWriter
+from warehouse.schema import apply, migrations
+from warehouse.views import Definitions
+
+Row = dict[str, Any]
+
+# A model id with every character that a folder name must not take by its letter.
+MODEL = "tiny+fault:swap@vision:0.5,seed=1"
+DATASET = "digits"
+
+
+def dataset_rows(dataset_id: str = DATASET, n: int = 4) -> dict[str, list[Row]]:
+    """A dataset of two classes whose samples s0, s1, … take turns in train, val and test."""
+    return {
+        "dataset": [
+            {
+                "dataset_id": dataset_id,
+                "title": "Digits",
+                "n_samples": n,
+                "n_classes": 2,
+                "licence": None,
+            }
+        ],
+        "class": [
+            {"dataset_id": dataset_id, "class_index": i, "label": label, "phrase": f"a {label}"}
+            for i, label in enumerate(["zero", "one"])
+        ],
+        "sample": [
+            {
+                "dataset_id": dataset_id,
+                "sample_id": f"s{i}",
+                "uri": f"made-up:{i}",
+                "sha256": f"{i:064x}",
+                "class_index": i % 2,
+                "split": ["train", "val", "test"][i % 3],
+                "group_id": f"g{i}",
+                "width": 8,
+                "height": 8,
+            }
+            for i in range(n)
+        ],
+    }
+
+
+def activation_rows(
+    samples: list[str],
+    *,
+    model_id: str = MODEL,
+    dataset_id: str = DATASET,
+    loci: tuple[tuple[str, int], ...] = (("vision", 0), ("vision", 1), ("llm", 0)),
+    readouts: tuple[str, ...] = ("mean", "grid"),
+) -> list[Row]:
+    """Vectors of two numbers: the layer, and the sample's own number."""
+    return [
+        {
+            "model_id": model_id,
+            "dataset_id": dataset_id,
+            "module": module,
+            "layer": layer,
+            "readout": readout,
+            "sample_id": sample,
+            "vector": [float(layer), float(sample.removeprefix("s"))],
+        }
+        for sample in samples
+        for module, layer in loci
+        for readout in readouts
+    ]
+
+
+def answer_row(sample: str, *, model_id: str = MODEL, dataset_id: str = DATASET) -> Row:
+    return {
+        "model_id": model_id,
+        "dataset_id": dataset_id,
+        "sample_id": sample,
+        "method": "generate",
+        "predicted_class_index": 1,
+        "label_logprobs": None,
+        "text": "one",
+        "parsed": True,
+    }
+
+
+def extract_spec(model_id: str = MODEL, **config: Any) -> RunSpec:
+    return RunSpec("extract", model_id, DATASET, config)
+
+
+def add_dataset(lake: Lake, n: int = 4) -> None:
+    with RunWriter(lake, RunSpec("datasets", None, DATASET, {"n": n})) as writer:
+        writer.commit(dataset_rows(n=n))
+        writer.finish()
+
+
+def add_extraction(lake: Lake, model_id: str = MODEL, samples: int = 4) -> None:
+    """Two commits of half the samples each, and the finish."""
+    names = [f"s{i}" for i in range(samples)]
+    with RunWriter(lake, extract_spec(model_id)) as writer:
+        for part in (names[: samples // 2], names[samples // 2 :]):
+            writer.commit(
+                {
+                    "activation": activation_rows(part, model_id=model_id),
+                    "answer": [answer_row(sample, model_id=model_id) for sample in part],
+                },
+                covers={"samples": part},
+            )
+        writer.finish()
+
+
+def small_lake(path: Path) -> Lake:
+    """A dataset of four samples and one model's extraction on it."""
+    lake = Lake.at(path)
+    add_dataset(lake)
+    add_extraction(lake)
+    return lake
+
+
+def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, mart and `activation`, sorted, without the times of the build.
+
+    Other views hold nothing of their own.
+    """
+    refresh(lake)
+    with open_catalogue(lake) as con:
+        found = con.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
+        names = {"activation", *(name for (name,) in found)}
+        return {
+            name: sorted(con.execute(f'FROM "{name}"').fetchall(), key=repr)
+            for name in sorted(names - {"catalogue_build", "schema_migration"})
+        }
+
+
+def rows(lake: Lake, table: str) -> list[tuple[Any, ...]]:
+    """A table's committed rows, sorted, without the cost of views and marts."""
+    with duckdb.connect() as con:
+        apply(con, migrations())
+        load_commits(con, lake, list_commits(lake))
+        set_activation_shards(con, lake.root)
+        held = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation'").fetchall()
+        if table == "activation" and held:
+            con.execute(f"CREATE OR REPLACE VIEW activation AS {Definitions().views[table]}")
+        return sorted(con.execute(f'FROM "{table}"').fetchall(), key=repr)
+
+
+def files(lake: Lake, pattern: str = "*") -> set[str]:
+    """Relative paths of the lake's files that match, without the lock files."""
+    return {
+        path.relative_to(lake.root).as_posix()
+        for path in lake.root.rglob(pattern)
+        if path.is_file() and path.name not in ("lock", "catalog.lock")
+    }

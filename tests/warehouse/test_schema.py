@@ -1,0 +1,58 @@
+"""The tables that agents write, as the migrations define them."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from warehouse.errors import UsageError
+from warehouse.schema import FACT_KEYS, PARTITIONS, table_key, table_schema, tables
+
+
+def test_every_table_of_the_design_is_there() -> None:
+    assert set(tables()) == {
+        "activation",
+        "answer",
+        "baseline",
+        "baseline_logit",
+        "class",
+        "dataset",
+        "fault_trial",
+        "health_interval",
+        "layer",
+        "model",
+        "module",
+        "probe",
+        "probe_logit",
+        "run",
+        "sample",
+        "sample_attribute",
+        "stage_interval",
+    }
+
+
+def test_schemas_say_types_and_what_may_be_null() -> None:
+    answer = table_schema("answer")
+    assert answer.field("label_logprobs") == pa.field("label_logprobs", pa.list_(pa.float32()))
+    assert answer.field("parsed") == pa.field("parsed", pa.bool_(), nullable=False)
+    assert table_schema("run").field("started_at").type == pa.timestamp("us")
+    activation = table_schema("activation")
+    assert activation.field("vector").type == pa.list_(pa.float32())
+    assert not any(field.nullable for field in activation)
+
+
+@pytest.mark.parametrize("table", tables())
+def test_every_table_has_a_key_and_names_its_run(table: str) -> None:
+    names = table_schema(table).names
+    assert "run_id" in names
+    assert set(table_key(table)) <= set(names)
+    assert set(FACT_KEYS.get(table, ())) <= set(names)
+
+
+def test_only_facts_are_partitioned() -> None:
+    assert set(PARTITIONS) == set(FACT_KEYS)
+
+
+def test_an_unknown_table_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="no table 'sampel'; did you mean sample"):
+        table_schema("sampel")

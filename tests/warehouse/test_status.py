@@ -1,0 +1,236 @@
+"""What `status` says about lakes in every state of the work."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.lakes import Signals, synthetic_lake
+from tests.warehouse.full_lake import DATASET, FAULTED, MODEL, full_lake
+from warehouse.catalogue import refresh
+from warehouse.errors import UsageError
+from warehouse.lake import Lake
+from warehouse.runs import RunSpec, RunWriter
+from warehouse.status import PairStatus, StatusReport, status
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return full_lake(tmp_path_factory.mktemp("status") / "lake")
+
+
+@pytest.fixture
+def lake(whole: Lake, tmp_path: Path) -> Lake:
+    shutil.copytree(whole.root, tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
+
+
+def _pair(report: StatusReport, model_id: str) -> PairStatus:
+    (pair,) = [pair for pair in report.pairs if pair.model_id == model_id]
+    return pair
+
+
+def test_a_pair_tells_what_is_there(whole: Lake) -> None:
+    report = status(whole)
+    pair = _pair(report, MODEL)
+    assert [(e.module, e.n_loci_extracted, e.n_loci) for e in pair.extents] == [
+        ("vision", 6, 6),
+        ("connector", 1, 1),
+        ("llm", 6, 6),
+    ]
+    assert [e.readouts for e in pair.extents] == [
+        ("cls", "grid", "mean"),
+        ("grid", "mean"),
+        ("grid", "last", "mean"),
+    ]
+    assert [e.n_unprobed for e in pair.extents] == [0, 0, 0]
+    assert {e.n_samples for e in pair.extents} == {pair.n_samples} == {48}
+    assert pair.answers == {"generate": 48, "likelihood": 48}
+    assert [(p.kind, p.n_cells) for p in pair.probes] == [("linear", 28)]
+    assert pair.baselines == ("texture-svm",)
+    assert report.n_shards > 20
+    assert report.n_bytes == sum(path.stat().st_size for path in whole.root.rglob("*.parquet"))
+
+
+def test_intervals_of_other_losses_are_stale(whole: Lake) -> None:
+    report = status(whole)
+    assert _pair(report, MODEL).diagnosis == "stale"
+    assert _pair(report, FAULTED).diagnosis == "none"
+    assert _pair(report, MODEL).next_command == (
+        f"layerhouse diagnose --model {MODEL} --dataset {DATASET}"
+    )
+
+
+def test_a_fault_is_named_in_the_command_that_extracts_it(whole: Lake) -> None:
+    command = _pair(status(whole), FAULTED).next_command
+    assert command is not None
+    assert shlex.split(command) == [
+        "layerhouse",
+        "extract",
+        "--model",
+        "alpha",
+        "--dataset",
+        DATASET,
+        "--fault",
+        "swap@vision:0.5",
+    ]
+
+
+def _edited(lake: Lake, statement: str) -> StatusReport:
+    with duckdb.connect(str(lake.catalogue)) as con:
+        con.execute(statement)
+    return status(lake)
+
+
+def test_the_next_command_follows_the_order_of_the_work(lake: Lake) -> None:
+    names = f"--model {MODEL} --dataset {DATASET}"
+    fresh = _edited(lake, "UPDATE mart_failure_modes SET loss_lower = 0")
+    assert (_pair(fresh, MODEL).diagnosis, _pair(fresh, MODEL).next_command) == ("fresh", None)
+    bare = _edited(lake, "DELETE FROM baseline")
+    assert _pair(bare, MODEL).next_command == (
+        f"layerhouse baseline --dataset {DATASET} --architecture texture-svm"
+    )
+    unprobed = _edited(lake, "DELETE FROM probe WHERE module = 'llm' AND layer = 3")
+    assert _pair(unprobed, MODEL).next_command == f"layerhouse probe {names}"
+    silent = _edited(lake, "DELETE FROM answer")
+    assert _pair(silent, MODEL).next_command == (
+        f"layerhouse extract --model {MODEL} --dataset {DATASET}"
+    )
+
+
+def test_an_unfinished_run_comes_first_with_its_selection(lake: Lake) -> None:
+    selection = {
+        "modules": ["llm"],
+        "layers": ["-1", "final_norm"],
+        "readouts": [],
+        "limit": 5,
+        "answers": ["generate"],
+    }
+    spec = RunSpec("extract", FAULTED, DATASET, {"identity": {}, "selection": selection})
+    with RunWriter(lake, spec) as writer:
+        writer.commit({})
+    report = status(lake)
+    (run,) = report.unfinished
+    assert (run.run_id, run.n_commits) == (spec.run_id, 1)
+    assert shlex.split(run.next_command) == [
+        "layerhouse",
+        "extract",
+        "--model",
+        "alpha",
+        "--dataset",
+        DATASET,
+        "--fault",
+        "swap@vision:0.5",
+        "--module",
+        "llm",
+        "--layer",
+        "-1",
+        "--layer",
+        "final_norm",
+        "--limit",
+        "5",
+    ]
+    assert report.next_command == run.next_command == _pair(report, FAULTED).next_command
+    assert not report.is_complete
+
+
+def test_names_are_quoted_for_the_shell(tmp_path: Path) -> None:
+    name = "my model; rm -rf"
+    lake = synthetic_lake(tmp_path / "lake", {name: Signals()}, n_samples=40)
+    command = status(lake).next_command
+    assert shlex.split(command) == ["layerhouse", "extract", "--model", name, "--dataset", "shapes"]
+
+
+def test_files_without_a_commit_are_left_over(lake: Lake) -> None:
+    shard = next(lake.root.glob("answer/**/*.parquet"))
+    shutil.copyfile(shard, shard.with_name("part-lost-0.parquet"))
+    (shard.parent / "extract-1-2.tmp").write_bytes(b"half")
+    (lake.root / "catalog.building.wal").write_bytes(b"")
+    found = {(Path(item.path).name, item.kind) for item in status(lake).leftovers}
+    assert found == {
+        ("part-lost-0.parquet", "uncommitted"),
+        ("extract-1-2.tmp", "temporary"),
+        ("catalog.building.wal", "temporary"),
+    }
+
+
+def test_a_sound_lake_has_no_leftovers_and_no_damage(whole: Lake) -> None:
+    report = status(whole, verify=True)
+    assert (report.leftovers, report.damaged, report.problem) == ([], [], None)
+
+
+def test_damage_is_found_by_size_and_on_request_by_checksum(lake: Lake) -> None:
+    first, second, third = sorted(lake.root.glob("activation/**/*.parquet"))[:3]
+    first.unlink()
+    second.write_bytes(second.read_bytes() + b"x")
+    data = bytearray(third.read_bytes())
+    data[len(data) // 2] ^= 1
+    third.write_bytes(data)
+    names = [path.relative_to(lake.root).as_posix() for path in (first, second, third)]
+    assert [item.path for item in status(lake).damaged] == names[:2]
+    found = {item.path: item.problem for item in status(lake, verify=True).damaged}
+    assert list(found) == names
+    assert found[names[0]] == "is missing"
+    assert found[names[1]].startswith("has ")
+    assert "checksum" in found[names[2]]
+
+
+def test_a_lake_that_cannot_be_built_is_reported(lake: Lake) -> None:
+    lake.catalogue.unlink()
+    shard = next(lake.root.glob("answer/**/*.parquet"))
+    shard.unlink()
+    report = status(lake)
+    assert report.problem is not None
+    assert shard.name in report.problem
+    assert [Path(item.path).name for item in report.damaged] == [shard.name]
+    assert report.pairs == []
+
+
+def test_a_damaged_commit_record_is_reported(lake: Lake) -> None:
+    record = next(lake.commits_dir.glob("probe-*.json"))
+    record.write_text("{")
+    report = status(lake)
+    assert [item.path for item in report.damaged] == [f"commits/{record.name}"]
+    assert report.leftovers == []
+    assert report.problem is not None
+
+
+def test_an_empty_lake_begins_with_the_demo(tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    report = status(Lake.at(tmp_path / "lake"))
+    assert (report.pairs, report.next_command) == ([], "layerhouse demo")
+
+
+def test_a_dataset_without_models_asks_for_an_extraction(tmp_path: Path) -> None:
+    lake = synthetic_lake(tmp_path / "lake", {}, baseline=None, n_samples=40)
+    report = status(lake)
+    (dataset,) = report.datasets
+    assert (dataset.dataset_id, dataset.n_samples, dataset.n_classes) == ("shapes", 40, 4)
+    assert report.next_command == "layerhouse extract --model tiny-digits --dataset shapes"
+
+
+def test_a_finished_lake_asks_for_the_report(lake: Lake) -> None:
+    with duckdb.connect(str(lake.catalogue)) as con:
+        con.execute("UPDATE mart_failure_modes SET loss_lower = 0")
+        con.execute(f"DELETE FROM answer WHERE model_id <> '{MODEL}'")
+        con.execute(f"DELETE FROM probe WHERE model_id <> '{MODEL}'")
+        con.execute(f"DELETE FROM mart_failure_modes WHERE model_id <> '{MODEL}'")
+    report = status(lake)
+    assert report.next_command == "layerhouse report --out report.html"
+    assert report.is_complete
+
+
+def test_no_lake_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no lake"):
+        status(Lake.at(tmp_path / "nowhere"))
+
+
+def test_status_adds_no_file_to_a_current_lake(lake: Lake) -> None:
+    refresh(lake)
+    before = sorted(path for path in lake.root.rglob("*"))
+    status(lake, verify=True)
+    assert sorted(path for path in lake.root.rglob("*")) == before

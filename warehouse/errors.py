@@ -1,0 +1,27 @@
+"""The two ways a command can end badly, each one sentence for the person at the keyboard."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LayerhouseError(Exception):
+    """The work failed or a check failed: one sentence that names the thing and the way out."""
+
+    exit_code = 1
+
+
+class UsageError(LayerhouseError):
+    """The command was asked for something that does not exist or cannot be meant."""
+
+    exit_code = 2
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A trailing clause for an error about an unknown name: the nearest known ones, or all."""
+    options = sorted(set(known))
+    if not options:
+        return ""
+    close = get_close_matches(name, options, n=3, cutoff=0.5)
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    return f"; known are {', '.join(options[:12])}{', …' if len(options) > 12 else ''}"

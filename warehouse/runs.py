@@ -1,0 +1,274 @@
+"""Runs: how agents add rows to a lake, crash-safe and repeatable."""
+
+import json
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from warehouse.commits import Commit, Shard, commit_names, list_commits, read_commit
+from warehouse.errors import LayerhouseError
+from warehouse.files import TEMPORARY, file_lock, make_folder, publish, write_durably
+from warehouse.lake import Lake
+from warehouse.schema import newest_migration
+from warehouse.shards import Piece, Rows, checked_table, checksum, pieces, write_parquet
+
+RECORDED_VERSIONS = ("layerhouse", "duckdb", "pyarrow", "torch", "transformers", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a command is about to do; equal specs are the same run.
+
+    `config` holds everything that decides the result, as JSON values; `device` does not.
+    """
+
+    command: str
+    model_id: str | None = None
+    dataset_id: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    device: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        meaning = [self.command, self.model_id, self.dataset_id, self.config]
+        canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return f"{self.command}-{blake2b(canonical.encode(), digest_size=6).hexdigest()}"
+
+
+class RunWriter:
+    """Adds one run's shards to a lake, commit by commit; a context manager.
+
+    Leaving it early keeps what was committed and marks nothing finished, so that the next writer of
+    the same spec goes on from there. Writers of one run may work at the same time.
+    """
+
+    def __init__(self, lake: Lake, spec: RunSpec) -> None:
+        self.lake = lake.create()
+        self.spec = spec
+        self.run_id = spec.run_id
+        self._seen: dict[str, Commit] = {}
+
+    def __enter__(self) -> "RunWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to release: every commit is complete in itself."""
+
+    @property
+    def committed(self) -> list[Commit]:
+        """The commits of this run so far, whoever wrote them, oldest first."""
+        for name in commit_names(self.lake, self.run_id):
+            if name not in self._seen:
+                self._seen[name] = read_commit(self.lake, name)
+        return sorted(self._seen.values(), key=lambda commit: commit.n)
+
+    @property
+    def is_finished(self) -> bool:
+        return any(commit.is_finish for commit in self.committed)
+
+    def commit(self, tables: Mapping[str, Rows], covers: dict[str, Any] | None = None) -> Commit:
+        """Make these rows visible together.
+
+        `tables` maps table names to Arrow tables or to lists of dicts with every column of the
+        table but run_id, which is filled in. `covers` says what the commit completes, as JSON
+        values; if the run has a commit that covers the same already, that one is returned and
+        nothing is written, so that two writers racing for one piece of work cannot double it.
+
+        Raises LayerhouseError, with nothing visible and no file left, when rows do not fit their
+        table, when the disk refuses them, or when the run is finished.
+        """
+        return self._commit(tables, json.loads(json.dumps(covers or {})), finished=False)
+
+    def finish(self) -> None:
+        """Mark the run finished; once it is, this does nothing."""
+        if not self.is_finished:
+            self._commit({}, {}, finished=True)
+
+    def _commit(
+        self, tables: Mapping[str, Rows], covers: dict[str, Any], *, finished: bool
+    ) -> Commit:
+        checked = {name: checked_table(name, rows, self.run_id) for name, rows in tables.items()}
+        names = {"model_id": self.spec.model_id, "dataset_id": self.spec.dataset_id}
+        parts = [piece for name, rows in checked.items() for piece in pieces(name, rows, names)]
+        files: list[Path] = []
+        try:
+            drafts = [self._draft(piece, files) for piece in parts]
+            with file_lock(self.lake.commits_dir / "lock"):
+                before = self.committed
+                done = _already_done(before, covers, finished=finished)
+                if done:
+                    return done
+                return self._publish(drafts, covers, before, files, finished=finished)
+        except OSError as error:
+            raise LayerhouseError(
+                f"cannot write to the lake {self.lake.root}: {error.strerror or error}; "
+                "what was committed before is safe, and the same command goes on from there"
+            ) from error
+        finally:
+            for path in files:
+                path.unlink(missing_ok=True)
+
+    def _draft(self, piece: Piece, files: list[Path]) -> "_Draft":
+        """Write a shard under a name no reader looks for; note it in `files` for removal."""
+        folder = self.lake.root / piece.folder
+        make_folder(folder)
+        path = folder / f"{self.run_id}-{uuid.uuid4().hex}{TEMPORARY}"
+        files.append(path)
+        write_durably(path, lambda temporary: write_parquet(temporary, piece))
+        return _Draft(piece, path, path.stat().st_size, checksum(path))
+
+    def _publish(
+        self,
+        drafts: list["_Draft"],
+        covers: dict[str, Any],
+        before: list[Commit],
+        files: list[Path],
+        *,
+        finished: bool,
+    ) -> Commit:
+        """Give shards and commit record their names; runs under the lake's commit lock."""
+        n = before[-1].n + 1 if before else 0
+        run = self._run_row(before, finished=finished)
+        if finished or not before:
+            rows = checked_table("run", [run], self.run_id)
+            drafts = [*drafts, *(self._draft(piece, files) for piece in pieces("run", rows, {}))]
+        shards = [self._place(draft, n, files) for draft in drafts]
+        commit = Commit(
+            run_id=self.run_id,
+            n=n,
+            command=self.spec.command,
+            model_id=self.spec.model_id,
+            dataset_id=self.spec.dataset_id,
+            committed_at=_now().isoformat(timespec="microseconds"),
+            covers=covers,
+            shards=shards,
+            run={key: _plain(value) for key, value in run.items()},
+            schema=newest_migration(),
+        )
+        path = self.lake.commits_dir / f"{commit.commit_id}.json"
+        temporary = path.with_name(path.name + TEMPORARY)
+        text = commit.to_json()
+        write_durably(temporary, lambda draft: _write_text(draft, text))
+        publish(temporary, path)
+        files.clear()
+        return commit
+
+    def _place(self, draft: "_Draft", n: int, files: list[Path]) -> Shard:
+        piece = draft.piece
+        relative = f"{piece.folder}/part-{self.run_id}-{n}.parquet"
+        files.append(self.lake.root / relative)
+        publish(draft.path, self.lake.root / relative)
+        return Shard(piece.table, relative, piece.rows.num_rows, draft.size, draft.checksum)
+
+    def _run_row(self, before: list[Commit], *, finished: bool) -> dict[str, Any]:
+        now = _now()
+        started = datetime.fromisoformat(before[0].run["started_at"]) if before else now
+        return {
+            "run_id": self.run_id,
+            "command": self.spec.command,
+            "model_id": self.spec.model_id,
+            "dataset_id": self.spec.dataset_id,
+            "started_at": started,
+            "finished_at": now if finished else None,
+            "status": "finished" if finished else "running",
+            "device": self.spec.device,
+            "config": self.spec.config,
+            "versions": _versions(),
+        }
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A shard on the disk that has no name yet."""
+
+    piece: Piece
+    path: Path
+    size: int
+    checksum: str
+
+
+def _already_done(before: list[Commit], covers: dict[str, Any], *, finished: bool) -> Commit | None:
+    """The commit that did the same work before, if any; refuses to add to a finished run."""
+    same = [commit for commit in before if covers and commit.covers == covers]
+    finish = [commit for commit in before if commit.is_finish]
+    if finish and not finished and not same:
+        raise LayerhouseError(
+            f"the run {finish[0].run_id} was finished by another process; run the command again "
+            "to see what is left to do"
+        )
+    return next(iter(finish if finished else same), None)
+
+
+def find_runs(
+    lake: Lake,
+    command: str | None = None,
+    model_id: str | None = None,
+    dataset_id: str | None = None,
+) -> list[dict[str, Any]]:
+    """The newest `run` row of each matching run, oldest run first; config as an object.
+
+    Read from the commit records alone, so no catalogue is needed.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for commit in list_commits(lake, command=command, model_id=model_id, dataset_id=dataset_id):
+        rows[commit.run_id] = commit.run
+    return list(rows.values())
+
+
+def config_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The differing entries of two configurations for a refusal: 'dtype: "float32" → "float16"'.
+
+    Nested objects are named by a dotted path; an absent entry reads as 'not set'. Empty if equal.
+    """
+    before, after = dict(_flattened(old)), dict(_flattened(new))
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return "; ".join(
+        f"{name}: {before.get(name, 'not set')} → {after.get(name, 'not set')}"
+        for name in sorted(changed)
+    )
+
+
+def _flattened(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flattened(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _now() -> datetime:
+    """UTC without a zone, as the catalogue's TIMESTAMP columns hold it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _plain(value: Any) -> Any:
+    """A run row's value as JSON holds it."""
+    return value.isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in RECORDED_VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,202 @@
+"""Turn rows into immutable Parquet shards in their folders."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from warehouse.errors import LayerhouseError
+from warehouse.schema import PARTITIONS, table_schema
+
+Rows: TypeAlias = "pa.Table | Sequence[Mapping[str, Any]]"
+
+MAX_VECTORS_PER_ROW_GROUP = 256
+ACTIVATION_ORDER = ("layer", "readout", "sample_id")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The rows of one shard, with the folder they belong in (relative to the lake)."""
+
+    table: str
+    folder: str
+    rows: pa.Table
+
+
+def hive_folder(table: str, values: Mapping[str, str]) -> str:
+    """The folder of a partition, e.g. answer/model=tiny%2Bx/dataset=digits."""
+    parts = [f"{name}={quote(values[name], safe='')}" for name in PARTITIONS.get(table, ())]
+    return "/".join([table, *parts])
+
+
+def checked_table(table: str, rows: Rows, run_id: str) -> pa.Table:
+    """The rows as an Arrow table of exactly the table's schema, the run's id filled in.
+
+    Raises LayerhouseError for missing or unexpected columns, for a missing value where the schema
+    needs one, for values of another type, and for vectors that are not finite.
+    """
+    schema = table_schema(table)
+    filled = _with_run(rows, run_id) if "run_id" in schema.names else rows
+    found = _column_names(filled)
+    missing = [name for name in schema.names if name not in found]
+    unexpected = sorted(set(found) - set(schema.names))
+    if missing or unexpected:
+        raise LayerhouseError(
+            f"rows of {table} do not fit its schema: missing {_listed(missing)}, "
+            f"unexpected {_listed(unexpected)}"
+        )
+    try:
+        if isinstance(filled, pa.Table):
+            cast = filled.select(schema.names).cast(_relaxed(schema))
+        else:
+            plain = [{key: _storable(value) for key, value in row.items()} for row in filled]
+            cast = pa.Table.from_pylist(plain, schema=_relaxed(schema))
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise LayerhouseError(f"rows of {table} do not fit its schema: {error}") from error
+    for field in schema:
+        if not field.nullable and cast[field.name].null_count:
+            raise LayerhouseError(f"rows of {table} lack a value for {field.name}")
+    if table == "activation":
+        _refuse_not_finite(cast)
+    return cast.cast(schema)
+
+
+def _with_run(rows: Rows, run_id: str) -> Rows:
+    if not isinstance(rows, pa.Table):
+        return [{**row, "run_id": run_id} for row in rows]
+    if "run_id" in rows.column_names:
+        rows = rows.drop_columns("run_id")
+    return rows.append_column("run_id", pa.repeat(run_id, rows.num_rows))
+
+
+def _column_names(rows: Rows) -> list[str]:
+    if isinstance(rows, pa.Table):
+        return list(rows.column_names)
+    shapes = {tuple(sorted(row)) for row in rows}
+    if len(shapes) > 1:
+        raise LayerhouseError(f"rows differ in their columns: {' and '.join(map(str, shapes))}")
+    return list(shapes.pop()) if shapes else []
+
+
+def _storable(value: Any) -> Any:
+    """JSON columns accept objects; everything else passes."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
+
+
+def _relaxed(schema: pa.Schema) -> pa.Schema:
+    """The schema without its not-null rules, which Arrow reports without naming the column."""
+    return pa.schema(field.with_nullable(True) for field in schema)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "nothing"
+
+
+def _refuse_not_finite(rows: pa.Table) -> None:
+    vectors = rows["vector"].combine_chunks()
+    values = vectors.flatten()
+    if values.null_count:
+        raise LayerhouseError("an activation vector lacks a value")
+    finite = np.isfinite(values.to_numpy(zero_copy_only=False))
+    if finite.all():
+        return
+    ends = np.cumsum(pc.list_value_length(vectors).to_numpy(zero_copy_only=False))
+    where = (
+        rows.drop_columns("vector")
+        .slice(int(np.searchsorted(ends, int(np.argmin(finite)), side="right")), 1)
+        .to_pylist()[0]
+    )
+    raise LayerhouseError(
+        f"the activation of {where['model_id']} at {where['module']} layer {where['layer']}, "
+        f"readout {where['readout']}, sample {where['sample_id']} holds NaN or Inf; "
+        "a wider --dtype often cures it"
+    )
+
+
+def pieces(table: str, rows: pa.Table, names: Mapping[str, str | None]) -> Iterator[Piece]:
+    """Split checked rows into one piece per hive folder.
+
+    `names` gives the run's model_id and dataset_id, for tables whose folders are named after them
+    without a column of that name. Partition columns are dropped: the folder's name holds them.
+    """
+    columns = PARTITIONS.get(table, {})
+    inside = [column for column in columns.values() if column in rows.column_names]
+    fixed = {hive: names.get(column) for hive, column in columns.items() if column not in inside}
+    if None in fixed.values():
+        raise LayerhouseError(f"rows of {table} need a run that names its model and dataset")
+    for values, part in _groups(rows, inside):
+        folder_values = {
+            hive: str(fixed.get(hive) or values.get(column)) for hive, column in columns.items()
+        }
+        yield Piece(table, hive_folder(table, folder_values), part.drop_columns(inside))
+
+
+def _groups(rows: pa.Table, columns: list[str]) -> Iterator[tuple[dict[str, Any], pa.Table]]:
+    if not rows.num_rows:
+        return
+    if not columns:
+        yield {}, rows
+        return
+    for values in (
+        rows.select(columns).group_by(columns, use_threads=False).aggregate([]).to_pylist()
+    ):
+        mask = pc.equal(rows[columns[0]], values[columns[0]])
+        for column in columns[1:]:
+            mask = pc.and_(mask, pc.equal(rows[column], values[column]))
+        yield values, rows.filter(mask)
+
+
+def write_parquet(path: Path, piece: Piece) -> None:
+    """Write a piece under exactly this name: zstd level 1, one row group per locus of vectors."""
+    if piece.table == "activation":
+        _write_vectors(path, piece.rows)
+    else:
+        pq.write_table(piece.rows, path, compression="zstd", compression_level=1)
+
+
+def _write_vectors(path: Path, rows: pa.Table) -> None:
+    """One (layer, readout) a row group, so that a locus is read without touching the rest.
+
+    No dictionary and no statistics on the vectors: both cost space and say nothing about floats.
+    """
+    ordered = rows.sort_by([(name, "ascending") for name in ACTIVATION_ORDER])
+    plain = [name for name in ordered.column_names if name != "vector"]
+    writer = pq.ParquetWriter(
+        path,
+        ordered.schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=plain,
+        write_statistics=plain,
+        column_encoding={"vector.list.element": "BYTE_STREAM_SPLIT"},
+    )
+    with writer:
+        for start, stop in _row_groups(ordered):
+            writer.write_table(ordered.slice(start, stop - start), row_group_size=stop - start)
+
+
+def _row_groups(ordered: pa.Table) -> Iterator[tuple[int, int]]:
+    layer = ordered["layer"].to_numpy()
+    readout = ordered["readout"].to_numpy()
+    changes = np.flatnonzero((layer[1:] != layer[:-1]) | (readout[1:] != readout[:-1])) + 1
+    for start, stop in pairwise([0, *changes.tolist(), ordered.num_rows]):
+        for first in range(start, stop, MAX_VECTORS_PER_ROW_GROUP):
+            yield first, min(first + MAX_VECTORS_PER_ROW_GROUP, stop)
+
+
+def checksum(path: Path) -> str:
+    """The file's blake2b-256 as hex."""
+    digest = blake2b(digest_size=32)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,300 @@
+"""What is in a lake, what is incomplete, and what to run next."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from warehouse.catalogue import connect
+from warehouse.connection import Warehouse
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.inspection import (
+    Damaged,
+    Leftover,
+    damaged_shards,
+    leftovers,
+    readable_commits,
+)
+from warehouse.lake import Lake
+from warehouse.schema import SQL_ROOT
+
+START = "layerhouse demo"
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of a module is extracted, every cell (one readout of one locus) on so many samples.
+
+    `n_unprobed` counts the cells that no probe on true labels has read.
+    """
+
+    module: str
+    n_loci_extracted: int
+    n_loci: int
+    readouts: tuple[str, ...]
+    n_samples: int
+    n_cells: int
+    n_unprobed: int
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Probes of one kind: on true labels, the cells they stand at, and controls."""
+
+    kind: str
+    n_probes: int
+    n_cells: int
+    n_controls: int
+
+
+@dataclass(frozen=True)
+class PairStatus:
+    """One model on one dataset of `n_samples`.
+
+    `answers` maps a method to the samples it answered; `diagnosis` is none, fresh or stale (older
+    than the probes, answers or baselines); `next_command` is None where nothing is left to do.
+    """
+
+    model_id: str
+    dataset_id: str
+    n_samples: int
+    extents: tuple[Extent, ...]
+    answers: dict[str, int]
+    probes: tuple[Probes, ...]
+    baselines: tuple[str, ...]
+    diagnosis: str
+    verdict: str | None
+    next_command: str | None
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """A registered dataset and the architectures of its baselines."""
+
+    dataset_id: str
+    title: str
+    n_samples: int
+    n_classes: int
+    baselines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UnfinishedRun:
+    """A run that was begun and not finished; `next_command` goes on from its last commit."""
+
+    run_id: str
+    command: str
+    model_id: str | None
+    dataset_id: str | None
+    started_at: datetime
+    n_commits: int
+    last_commit_at: datetime | None
+    next_command: str
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """The state of a lake. `problem` says why the catalogue could not be read, if it could not."""
+
+    lake: Lake
+    n_commits: int
+    n_shards: int
+    n_bytes: int
+    datasets: list[DatasetStatus]
+    pairs: list[PairStatus]
+    unfinished: list[UnfinishedRun]
+    leftovers: list[Leftover]
+    damaged: list[Damaged]
+    problem: str | None
+    next_command: str
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing, broken or left over."""
+        parts = (self.unfinished, self.leftovers, self.damaged, self.problem)
+        return not any(parts) and all(pair.next_command is None for pair in self.pairs)
+
+
+def status(lake: Lake, verify: bool = False) -> StatusReport:
+    """Look a lake over; with `verify` every committed shard is read and its checksum compared.
+
+    Raises UsageError where there is no lake. A lake whose catalogue cannot be built is reported,
+    not raised: this is the command to find out why.
+    """
+    lake.require()
+    commits, unreadable = readable_commits(lake)
+    shards = [shard for commit in commits for shard in commit.shards]
+    committed = None if unreadable else {shard.path for shard in shards}
+    datasets: list[DatasetStatus] = []
+    pairs: list[PairStatus] = []
+    unfinished: list[UnfinishedRun] = []
+    problem = None
+    try:
+        with connect(lake) as wh:
+            datasets, unfinished = _datasets(wh), _unfinished(wh)
+            pairs = _pairs(wh, datasets, unfinished)
+    except UsageError:
+        raise
+    except LayerhouseError as error:
+        problem = str(error)
+    return StatusReport(
+        lake=lake,
+        n_commits=len(commits),
+        n_shards=len(shards),
+        n_bytes=sum(shard.bytes for shard in shards),
+        datasets=datasets,
+        pairs=pairs,
+        unfinished=unfinished,
+        leftovers=leftovers(lake, committed),
+        damaged=[*unreadable, *damaged_shards(lake, shards, verify=verify)],
+        problem=problem,
+        next_command=_next(datasets, pairs, unfinished),
+    )
+
+
+def _rows(wh: Warehouse, name: str) -> list[dict[str, Any]]:
+    """The rows of sql/status/`name`.sql."""
+    relation = wh.sql((SQL_ROOT / "status" / f"{name}.sql").read_text(encoding="utf-8"))
+    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+
+
+def _datasets(wh: Warehouse) -> list[DatasetStatus]:
+    return [
+        DatasetStatus(**{**row, "baselines": tuple(row["baselines"])})
+        for row in _rows(wh, "dataset")
+    ]
+
+
+def _unfinished(wh: Warehouse) -> list[UnfinishedRun]:
+    return [
+        UnfinishedRun(
+            run_id=row["run_id"],
+            command=row["command"],
+            model_id=row["model_id"],
+            dataset_id=row["dataset_id"],
+            started_at=row["started_at"],
+            n_commits=row["n_commits"] or 0,
+            last_commit_at=row["last_commit_at"],
+            next_command=_again(row),
+        )
+        for row in _rows(wh, "unfinished_run")
+    ]
+
+
+def _pairs(
+    wh: Warehouse, datasets: list[DatasetStatus], unfinished: list[UnfinishedRun]
+) -> list[PairStatus]:
+    """Every (model, dataset) that has activations, answers, probes or a verdict."""
+    found: dict[tuple[str, str], dict[str, Any]] = defaultdict(lambda: defaultdict(list))
+    for part in ("extent", "answer_count", "probe_count", "diagnosis"):
+        for row in _rows(wh, part):
+            found[row.pop("model_id"), row.pop("dataset_id")][part].append(row)
+    models = {row["model_id"]: row for row in _rows(wh, "model")}
+    by_dataset = {dataset.dataset_id: dataset for dataset in datasets}
+    waiting = {(run.model_id, run.dataset_id): run.next_command for run in reversed(unfinished)}
+    return [
+        _pair(key, found[key], models.get(key[0], {}), by_dataset.get(key[1]), waiting.get(key))
+        for key in sorted(found)
+    ]
+
+
+def _pair(
+    key: tuple[str, str],
+    parts: Mapping[str, list[dict[str, Any]]],
+    model: Mapping[str, Any],
+    dataset: DatasetStatus | None,
+    waiting: str | None,
+) -> PairStatus:
+    verdict = parts["diagnosis"][0] if parts["diagnosis"] else {}
+    pair = PairStatus(
+        model_id=key[0],
+        dataset_id=key[1],
+        n_samples=dataset.n_samples if dataset else 0,
+        extents=tuple(
+            Extent(**{**row, "readouts": tuple(row["readouts"])}) for row in parts["extent"]
+        ),
+        answers={row["method"]: row["n_samples"] for row in parts["answer_count"]},
+        probes=tuple(Probes(**row) for row in parts["probe_count"]),
+        baselines=dataset.baselines if dataset else (),
+        diagnosis=verdict.get("diagnosis", "none"),
+        verdict=verdict.get("verdict"),
+        next_command=None,
+    )
+    return replace(pair, next_command=waiting or _missing(pair, model))
+
+
+def _missing(pair: PairStatus, model: Mapping[str, Any]) -> str | None:
+    """The command for the first thing, in the order of the work, that a pair lacks."""
+    names = f"--model {shlex.quote(pair.model_id)} --dataset {shlex.quote(pair.dataset_id)}"
+    if not pair.extents or not pair.answers:
+        return _extract_command(model, pair.dataset_id)
+    if any(extent.n_unprobed for extent in pair.extents):
+        return f"layerhouse probe {names}"
+    if not pair.baselines:
+        return _baseline_command(pair.dataset_id)
+    if pair.diagnosis != "fresh":
+        return f"layerhouse diagnose {names}"
+    return None
+
+
+def _next(
+    datasets: list[DatasetStatus], pairs: list[PairStatus], unfinished: list[UnfinishedRun]
+) -> str:
+    """The one command that brings the lake furthest: what was begun first, then what is missing."""
+    waiting = [run.next_command for run in unfinished]
+    waiting += [pair.next_command for pair in pairs if pair.next_command is not None]
+    if waiting:
+        return waiting[0]
+    if pairs:
+        return "layerhouse report --out report.html"
+    if datasets:
+        return f"layerhouse extract --model tiny-digits --dataset {datasets[0].dataset_id}"
+    return START
+
+
+def _again(row: Mapping[str, Any]) -> str:
+    """The command line that goes on with an unfinished run."""
+    config = json.loads(row["config"])
+    dataset = shlex.quote(row["dataset_id"] or "")
+    if row["command"] == "extract":
+        return _extract_command(row, row["dataset_id"], config.get("selection", {}))
+    if row["command"] == "baseline":
+        return _baseline_command(row["dataset_id"], config.get("architecture", "texture-svm"))
+    if row["command"] == "datasets-add":
+        path = shlex.quote(str(config.get("path", "PATH")))
+        return f"layerhouse datasets add {dataset} {path}"
+    names = f"--model {shlex.quote(row['model_id'] or '')} --dataset {dataset}"
+    kind = f" --kind {config['kind']}" if config.get("kind") == "mlp" else ""
+    return f"layerhouse {row['command']} {names}{kind}"
+
+
+def _baseline_command(dataset_id: str, architecture: str = "texture-svm") -> str:
+    return (
+        f"layerhouse baseline --dataset {shlex.quote(dataset_id)} "
+        f"--architecture {shlex.quote(architecture)}"
+    )
+
+
+def _extract_command(
+    model: Mapping[str, Any], dataset_id: str, selection: Mapping[str, Any] | None = None
+) -> str:
+    """`layerhouse extract` for a model's name and variant, narrowed as the run was."""
+    name = model.get("model_name") or model.get("model_id") or "MODEL"
+    words = ["layerhouse", "extract", "--model", name, "--dataset", dataset_id]
+    for part in (model.get("variant") or "base").split("+"):
+        kind, _, value = part.partition(":")
+        if kind in ("adapter", "fault"):
+            words += [f"--{kind}", value]
+    asked = selection or {}
+    for plural in ("modules", "layers", "readouts"):
+        values = asked.get(plural) or []
+        if isinstance(values, list):
+            words += [word for value in values for word in (f"--{plural[:-1]}", str(value))]
+    if asked.get("limit") is not None:
+        words += ["--limit", str(asked["limit"])]
+    return shlex.join(words)

@@ -1,0 +1,98 @@
+"""Data Docs that open without a network.
+
+Great Expectations writes one page per suite and per result, and pulls its styles and scripts from
+the network. Here the pages keep their content and get a stylesheet of their own; the front page,
+which needs scripts even to list the results, is replaced by one that shows every check.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.validation.report import ValidationReport
+
+HERE = Path(__file__).parent
+STYLE = "data_docs.css"
+MARK = "data-docs.txt"
+MARK_TEXT = "Data Docs of `layerhouse validate`; the next run replaces this folder.\n"
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, that takes `folder`'s place when the block ends well.
+
+    Raises UsageError if `folder` holds anything but earlier Data Docs, LayerhouseError if it cannot
+    be written.
+    """
+    if folder.exists() and not _is_ours(folder):
+        raise UsageError(f"{folder} holds other files; give an empty or new folder for Data Docs")
+    staging = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
+    try:
+        staging.mkdir(parents=True)
+        yield staging
+        if folder.exists():
+            shutil.rmtree(folder)
+        staging.replace(folder)
+    except OSError as error:
+        raise LayerhouseError(f"cannot write Data Docs to {folder}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / MARK).exists() or not any(folder.iterdir()))
+
+
+def finish(folder: Path, report: ValidationReport) -> None:
+    """Make the pages that were written into `folder` self-contained, and add a front page."""
+    shutil.rmtree(folder / "static", ignore_errors=True)
+    for page in sorted(folder.rglob("*.html")):
+        root = os.path.relpath(folder, page.parent)
+        page.write_text(offline(page.read_text(encoding="utf-8"), root), encoding="utf-8")
+    shutil.copyfile(HERE / STYLE, folder / STYLE)
+    (folder / "index.html").write_text(_front_page(folder, report), encoding="utf-8")
+    (folder / MARK).write_text(MARK_TEXT, encoding="utf-8")
+
+
+def offline(html: str, root: str) -> str:
+    """A page without anything from the network; `root` leads from the page to the front page."""
+    title = re.search(r"Validations / (\w+)|Expectations / (\w+)", html)
+    name = next(filter(None, title.groups()), "") if title else ""
+    head = (
+        f'<head><meta charset="UTF-8"><title>{name} · Data Docs</title>'
+        f'<link rel="stylesheet" href="{root}/{STYLE}"></head>'
+    )
+    html = re.sub(r"(?s)<head>.*?</head>", head, html, count=1)
+    html = re.sub(r"(?s)<script\b.*?</script>|<footer\b.*?</footer>|<img\b.*?>", "", html)
+    html = re.sub(
+        r'(?s)<div class="card mb-3">\s*<div class="card-header p-2">\s*<strong>Actions'
+        r".*?</div>\s*</div>\s*</div>\s*</div>\s*</div>",
+        "",
+        html,
+    )
+    return re.sub(r'(?s)<a\b[^>]*href="https?://[^"]*"[^>]*>(.*?)</a>', r"\1", html)
+
+
+def _front_page(folder: Path, report: ValidationReport) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages = {path.parts[-4]: path for path in sorted(folder.glob("validations/*/*/*/*.html"))}
+    links = {table: path.relative_to(folder).as_posix() for table, path in pages.items()}
+    tables = [(table, list(group)) for table, group in groupby(report.checks, lambda c: c.table)]
+    return environment.get_template("data_docs.html.jinja").render(
+        report=report, tables=tables, links=links, style=STYLE
+    )

@@ -1,0 +1,99 @@
+"""Validation from the lake to the report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+
+from warehouse.catalogue import refresh
+from warehouse.connection import open_catalogue
+from warehouse.lake import Lake
+from warehouse.schema import FACT_KEYS, tables
+from warehouse.validation.checks import Check, all_checks, prepared
+from warehouse.validation.data_docs import finish, staged
+from warehouse.validation.report import CheckResult, ValidationReport
+
+
+def validate(lake: Lake, data_docs: Path | None = None) -> ValidationReport:
+    """Check every table and mart of a lake; with `data_docs`, write Data Docs into that folder.
+
+    The catalogue is brought up to date first and then only read. Raises UsageError where there is
+    no lake and LayerhouseError where its catalogue cannot be built; whatever is wrong with the data
+    is in the report instead.
+    """
+    started = time.monotonic()
+    refresh(lake)
+    if data_docs is None:
+        return ValidationReport(_results(lake, None), time.monotonic() - started)
+    with staged(data_docs) as folder:
+        report = ValidationReport(_results(lake, folder), time.monotonic() - started, data_docs)
+        finish(folder, report)
+    return report
+
+
+def _results(lake: Lake, site: Path | None) -> list[CheckResult]:
+    with open_catalogue(lake) as con:
+        problems = prepare(con, lake)
+        # Three seconds of imports that only this command needs.
+        from warehouse.validation.expectations import run_suites
+
+        results = run_suites(con, all_checks(), site)
+    return [_explained(*pair, problems) for pair in zip(results, all_checks(), strict=True)]
+
+
+def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
+    """Make the tables that several checks ask; returns which failed, and why.
+
+    They are temporary, so that they live on this connection and touch no file.
+    """
+    _find_shards(con, lake)
+    problems = {}
+    for name, query in prepared().items():
+        try:
+            con.execute(f'CREATE TEMP TABLE "{name}" AS\n{query}')
+        except duckdb.Error as error:
+            problems[name] = str(error).strip().splitlines()[0]
+    con.execute("CREATE TEMP TABLE counted_table (table_name TEXT, is_fact BOOL, n_rows BIGINT)")
+    for table in tables():
+        # The vectors have been counted already.
+        counted = "coalesce(sum(n_rows), 0) FROM activation_part"
+        counting = counted if table == "activation" else f'count(*) FROM "{table}"'
+        if table != "activation" or "activation_part" not in problems:
+            con.execute(
+                f"INSERT INTO counted_table SELECT $1, $2, {counting}", [table, table in FACT_KEYS]
+            )
+    return problems
+
+
+def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """The committed shards as they lie on the disk: size, and rows by their own footer."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    paths, sizes, rows = [], [], []
+    for (path,) in con.execute("SELECT path FROM shard").fetchall():
+        try:
+            size = (lake.root / path).stat().st_size
+            n_rows = pq.read_metadata(lake.root / path).num_rows
+        except (OSError, pa.ArrowException):
+            continue
+        paths.append(path)
+        sizes.append(size)
+        rows.append(n_rows)
+    con.execute(
+        "CREATE TEMP TABLE found_shard AS "
+        "SELECT unnest($1::TEXT[]) AS path, unnest($2::BIGINT[]) AS n_bytes, "
+        "unnest($3::BIGINT[]) AS n_rows",
+        [paths, sizes, rows],
+    )
+
+
+def _explained(result: CheckResult, check: Check, problems: dict[str, str]) -> CheckResult:
+    """A check that could not be made names its prepared table's fault rather than its absence."""
+    if result.problem is None:
+        return result
+    faults = [problem for name, problem in problems.items() if name in check.sql]
+    return replace(result, problem=faults[0]) if faults else result
