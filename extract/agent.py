@@ -1,0 +1,332 @@
+"""The agent: runs a model over a dataset and writes what it finds into the lake.
+
+Work is cut into units of at most 256 samples; each becomes visible as a whole, in one commit that
+notes what it covers. So an agent can die at any moment: the next one computes only what no commit
+covers, and ends with the same lake.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import torch
+
+from extract.coverage import Task, cells_of, covered, plan, sample_order, unit_size
+from extract.erasure import FIT_SAMPLES, fit_erasure
+from extract.faults import Exchange, plan_exchange
+from extract.injection import Injector, complete_exits
+from extract.job import (
+    METHODS,
+    ExtractRequest,
+    Job,
+    fixed_batch_size,
+    known_structure,
+    look_up,
+    refuse_other_identity,
+    wanted_by,
+)
+from extract.loading import load
+from extract.parsing import ClassNames, lists_letters
+from extract.pipeline import (
+    BackgroundWriter,
+    Prepared,
+    Preparer,
+    Stopwatch,
+    UnitBuffer,
+    ahead,
+    leaving_a_core,
+)
+from extract.prompts import phrase_tokens
+from extract.readouts import SLOTS
+from extract.rows import activation_table, model_rows
+from extract.runner import Runner, rows_of
+from extract.selection import Wanted
+from extract.selfcheck import Checked, check
+from extract.session import Session, open_session
+from warehouse.errors import LayerhouseError
+from warehouse.files import file_lock
+from warehouse.images import open_image
+from warehouse.lake import Lake
+from warehouse.runs import RunWriter
+
+__all__ = ["METHODS", "ExtractRequest", "ExtractSummary", "extract"]
+
+AUTO_BATCH = 16
+CHECKED_IMAGES = 3
+
+
+class Report(Protocol):
+    """What an agent calls as it goes: samples done, of how many, and a few words."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class ExtractSummary:
+    """What an extraction did; `added` is False where everything was in the lake already.
+
+    `n_samples` and `n_vectors` count what the request covers; `seconds` is time per kind of work,
+    added up over threads; `notes` are worth showing.
+    """
+
+    run_id: str
+    model_id: str
+    dataset_id: str
+    added: bool
+    n_samples: int
+    n_vectors: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def extract(lake: Lake, request: ExtractRequest, progress: Report | None = None) -> ExtractSummary:
+    """Run `request.model` over `request.dataset`; write activations and answers into `lake`.
+
+    Does only what no earlier run did. Raises UsageError for what cannot be meant and
+    LayerhouseError for failed work; what was committed before an error stays, and the same call
+    goes on from there.
+    """
+    job = look_up(lake, request)
+    refuse_other_identity(job)
+    known = known_structure(job)
+    if known is not None:
+        wanted = wanted_by(job, *known)
+        if not plan(job.commits(), len(job.order), wanted, request.answers):
+            _close(job)
+            return _summary(job, wanted, added=False)
+    with _alone(job), leaving_a_core(job.device):
+        return _Extraction(job, progress).run()
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[None]:
+    """One agent per model and dataset at a time; the next one finds the work done."""
+    job.lake.create()
+    digest = blake2b(f"{job.model_id}\0{job.dataset_id}".encode(), digest_size=6).hexdigest()
+    with file_lock(job.lake.commits_dir / f"extract-{digest}.lock"):
+        yield
+
+
+def _close(job: Job) -> None:
+    """Finish a run that was cut off between its last unit and its end."""
+    writer = RunWriter(job.lake, job.spec)
+    if writer.committed:
+        writer.finish()
+
+
+def _summary(
+    job: Job,
+    wanted: Wanted,
+    *,
+    added: bool,
+    seconds: dict[str, float] | None = None,
+    notes: Sequence[str] = (),
+) -> ExtractSummary:
+    n = len(job.order)
+    return ExtractSummary(
+        run_id=job.spec.run_id,
+        model_id=job.model_id,
+        dataset_id=job.dataset_id,
+        added=added,
+        n_samples=n,
+        n_vectors=n * sum(len(readouts) for _, readouts in wanted),
+        seconds=seconds or {},
+        notes=tuple(notes),
+    )
+
+
+class _Extraction:
+    """One run of an agent, from loading the model to the finished run."""
+
+    def __init__(self, job: Job, progress: Report | None) -> None:
+        self.job = job
+        self.progress = progress
+        self.watch = Stopwatch()
+        self.notes: list[str] = []
+        self.uris = dict(job.info.samples.select("sample_id", "uri").iter_rows())
+        self.batch_size = fixed_batch_size(job.request) or AUTO_BATCH
+        self.done = 0
+
+    def run(self) -> ExtractSummary:
+        job = self.job
+        with self.watch.timing("load"):
+            session, phrases = self._open()
+        wanted = wanted_by(job, session.anatomy, session.readouts)
+        tasks = plan(
+            job.commits(), len(job.order), wanted, job.request.answers, unit_size(wanted, SLOTS)
+        )
+        if not tasks:
+            _close(job)
+            return _summary(job, wanted, added=False, notes=self.notes)
+        with (
+            RunWriter(job.lake, job.spec) as writer,
+            self._runner(session, phrases) as runner,
+            BackgroundWriter() as background,
+        ):
+            self._describe(writer, session)
+            self._work(runner, tasks, writer, background)
+        self._check_complete(wanted)
+        writer.finish()
+        return _summary(job, wanted, added=True, seconds=dict(self.watch.seconds), notes=self.notes)
+
+    def _open(self) -> tuple[Session, list[list[int]]]:
+        """Load the model and check that it is read rightly, on images of the dataset."""
+        job = self.job
+        loaded = load(job.source, device=job.device, dtype=job.dtype)
+        phrases = [
+            phrase_tokens(loaded.processor, job.question, row.phrase) for row in job.info.classes
+        ]
+        images = [open_image(self.uris[name]) for name in self._checked_samples()]
+        checked: Checked = check(open_session(loaded, job.question), images, phrases)
+        if not checked.batching:
+            self.batch_size = 1
+        self.notes += checked.lines
+        stages = [
+            f.stage for f in job.faults if f.layer is None and f.kind not in ("lowres", "block")
+        ]
+        return complete_exits(checked.session, images[0], stages), phrases
+
+    def _checked_samples(self) -> list[str]:
+        """A few samples, of different sizes if there are any."""
+        sizes: dict[tuple[int, int], str] = {}
+        samples = self.job.info.samples.select("sample_id", "width", "height")
+        for name, width, height in samples.iter_rows():
+            sizes.setdefault((width, height), name)
+        chosen = list(sizes.values())[:CHECKED_IMAGES]
+        others = (name for name in self.job.order if name not in chosen)
+        return [*chosen, *others][:CHECKED_IMAGES]
+
+    def _describe(self, writer: RunWriter, session: Session) -> None:
+        """The first commit of a run: the model, its loci, and how they can be read."""
+        if writer.committed:
+            return
+        rows = model_rows(self.job.model_id, self.job.variant, session.loaded, session.anatomy)
+        covers = {"anatomy": asdict(session.anatomy), "readouts": dict(session.readouts)}
+        writer.commit(rows, covers=covers)
+
+    def _runner(self, session: Session, phrases: list[list[int]]) -> Runner:
+        job = self.job
+        self.preparer = Preparer(session, self.uris, job.faults, self._exchanges(), self.watch)
+        bases = {
+            str(fault): fit_erasure(session, fault, self._train_batches(session))
+            for fault in job.faults
+            if fault.kind == "erase"
+        }
+        injector = Injector(session, job.faults, phrases, bases) if job.faults else None
+        classes = [ClassNames(row.label, row.phrase) for row in job.info.classes]
+        letters = lists_letters(job.question, [row.phrase for row in job.info.classes])
+        return Runner(session, injector, classes, phrases, letters, self.watch)
+
+    def _exchanges(self) -> dict[str, Exchange]:
+        samples = list(
+            self.job.info.samples.select("sample_id", "split", "class_index").iter_rows()
+        )
+        faults = [fault for fault in self.job.faults if fault.kind == "swap"]
+        return {str(fault): plan_exchange(fault, samples) for fault in faults}
+
+    def _train_batches(self, session: Session) -> Iterator[tuple[Prepared, Sequence[int]]]:
+        samples = self.job.info.samples
+        classes = dict(samples.select("sample_id", "class_index").iter_rows())
+        train = set(samples.filter(samples["split"] == "train")["sample_id"])
+        order = sample_order(self.job.info.samples["sample_id"])
+        chosen = [name for name in order if name in train][:FIT_SAMPLES]
+        plain = Preparer(session, self.uris, self.job.faults, {}, self.watch)
+        for start in range(0, len(chosen), self.batch_size):
+            names = chosen[start : start + self.batch_size]
+            yield plain(names), [classes[name] for name in names]
+
+    def _work(
+        self, runner: Runner, tasks: Sequence[Task], writer: RunWriter, background: BackgroundWriter
+    ) -> None:
+        total = sum(task.n for task in tasks)
+        order = self.job.order
+        for task in tasks:
+            runner.read(list(task.wanted))
+            buffer = UnitBuffer(runner.cells)
+            names = order[task.start : task.stop]
+            for prepared in self._timed(
+                ahead(self.preparer, self._batches(names), self.job.request.workers)
+            ):
+                self._run_batch(runner, prepared, task, buffer)
+                self.done += len(prepared.sample_ids)
+                if self.progress is not None:
+                    self.progress(self.done, total)
+            with self.watch.timing("wait"):
+                background.put(self._writing(writer, task, buffer))
+
+    def _timed(self, batches: Iterator[Prepared]) -> Iterator[Prepared]:
+        """The batches, with the time spent waiting for them."""
+        while True:
+            with self.watch.timing("wait"):
+                prepared = next(batches, None)
+            if prepared is None:
+                return
+            yield prepared
+
+    def _batches(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
+        start = 0
+        while start < len(names):
+            size = self.batch_size
+            yield names[start : start + size]
+            start += size
+
+    def _run_batch(
+        self, runner: Runner, prepared: Prepared, task: Task, buffer: UnitBuffer
+    ) -> None:
+        """Run a batch, in halves if the GPU's memory does not hold it."""
+        try:
+            blocks, answers = runner.run(prepared, task.answers)
+        except torch.OutOfMemoryError as error:
+            self._back_off(len(prepared.sample_ids), error)
+            torch.cuda.empty_cache()
+            for names in list(self._batches(prepared.sample_ids)):
+                self._run_batch(runner, self.preparer(names), task, buffer)
+            return
+        rows = rows_of(self.job.model_id, self.job.dataset_id, prepared.sample_ids, answers)
+        buffer.add(prepared.sample_ids, blocks, rows)
+
+    def _back_off(self, size: int, error: Exception) -> None:
+        if size == 1 or self.job.request.batch_size != "auto":
+            raise LayerhouseError(
+                f"a batch of {size} images does not fit into the device's memory; "
+                "try a smaller --batch-size or --dtype bfloat16"
+            ) from error
+        self.batch_size = min(self.batch_size, max(size // 2, 1))
+        self.notes.append(f"out of memory: batches of {self.batch_size} from here on")
+
+    def _writing(self, writer: RunWriter, task: Task, buffer: UnitBuffer) -> Any:
+        def write() -> None:
+            with self.watch.timing("write"):
+                tables: dict[str, Any] = {}
+                if buffer.cells:
+                    tables["activation"] = activation_table(
+                        self.job.model_id, self.job.dataset_id, buffer
+                    )
+                if buffer.answers:
+                    tables["answer"] = buffer.answers
+                seconds = {work: round(spent, 3) for work, spent in self.watch.seconds.items()}
+                writer.commit(tables, covers=task.covers() | {"seconds": seconds})
+
+        return write
+
+    def _check_complete(self, wanted: Wanted) -> None:
+        """Rows must equal samples × loci × readouts, and answers samples × methods."""
+        n, commits = len(self.job.order), self.job.commits()
+        done = covered(commits, n)
+        for cell in cells_of(wanted, self.job.request.answers):
+            if cell not in done or not done[cell][:n].all():
+                raise LayerhouseError(f"{'.'.join(map(str, cell))} is incomplete after the run")
+        expected, found = 0, 0
+        for commit in commits:
+            if "start" in commit.covers:
+                read = sum(len(names) for _, _, names in commit.covers["cells"])
+                span = commit.covers["stop"] - commit.covers["start"]
+                expected += span * (read + len(commit.covers["answers"]))
+                found += sum(s.rows for s in commit.shards if s.table in ("activation", "answer"))
+        if expected != found:
+            raise LayerhouseError(
+                f"{self.job.model_id} on {self.job.dataset_id} has {found} rows in its shards "
+                f"where {expected} are due"
+            )

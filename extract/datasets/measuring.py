@@ -1,0 +1,50 @@
+"""Every image is decoded once when a dataset is added, so that bad ones are found before a run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from warehouse.errors import LayerhouseError
+from warehouse.images import image_bytes, open_image
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Hash of the stored bytes, and the size in pixels of the upright image."""
+
+    sha256: str
+    width: int
+    height: int
+
+
+def measure(
+    uris: Sequence[str], progress: Callable[[int, int], None] | None = None
+) -> list[Measured]:
+    """Decodes all images in threads, in the order of `uris`.
+
+    `progress(done, total)` is called after every image. Raises LayerhouseError naming the first
+    image that fails and how many do.
+    """
+    done: list[Measured] = []
+    failures: list[LayerhouseError] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, result in enumerate(pool.map(_measure, uris), start=1):
+            (failures if isinstance(result, LayerhouseError) else done).append(result)  # type: ignore[arg-type]
+            if progress:
+                progress(number, len(uris))
+    if failures:
+        more = f" (and {len(failures) - 1} more images fail)" if len(failures) > 1 else ""
+        raise LayerhouseError(f"{failures[0]}{more}") from failures[0]
+    return done
+
+
+def _measure(uri: str) -> Measured | LayerhouseError:
+    try:
+        image = open_image(uri)
+        return Measured(hashlib.sha256(image_bytes(uri)).hexdigest(), image.width, image.height)
+    except LayerhouseError as error:
+        return error

@@ -1,0 +1,174 @@
+"""A job: a request to extract, with everything looked up that does not need the model itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from extract.coverage import sample_order
+from extract.datasets import registered, resolve
+from extract.faults import Fault, parse_fault, variant_of
+from extract.loading import ModelSource, choose_device, choose_dtype, locate
+from extract.loci import Anatomy, Locus
+from extract.prompts import QUESTION, build_prompt
+from extract.selection import Layers, Wanted, check_names, select
+from warehouse.catalogue import connect
+from warehouse.commits import Commit, list_commits
+from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.lake import Lake
+from warehouse.runs import RunSpec, config_difference, find_runs
+from warehouse.samples import DatasetInfo, dataset
+
+COMMAND = "extract"
+METHODS = ("likelihood", "generate")
+READOUT_VERSION = 1
+"""Raised when the meaning of a readout or answer changes, so that old and new never mix."""
+
+Readouts = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class ExtractRequest:
+    """What to extract.
+
+    `modules`, `layers` and `readouts` choose loci as `extract.selection.select` says; `faults` are
+    texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
+    `workers` threads prepare images ahead of the model.
+    """
+
+    model: str
+    dataset: str
+    readouts: Sequence[str] = ()
+    modules: Sequence[str] = ()
+    layers: Layers = ()
+    adapter: str | Path | None = None
+    faults: Sequence[str] = ()
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: str | int = "auto"
+    limit: int | None = None
+    answers: Sequence[str] = METHODS
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request with everything looked up that can be without loading the model."""
+
+    request: ExtractRequest
+    lake: Lake
+    source: ModelSource
+    dtype: str
+    device: str
+    faults: tuple[Fault, ...]
+    info: DatasetInfo
+    question: str
+    identity: dict[str, Any]
+
+    @property
+    def variant(self) -> str:
+        return variant_of(self.faults, self.source.variant)
+
+    @property
+    def model_id(self) -> str:
+        base = self.variant == "base"
+        return self.source.name if base else f"{self.source.name}+{self.variant}"
+
+    @property
+    def dataset_id(self) -> str:
+        return self.info.dataset_id
+
+    @property
+    def order(self) -> list[str]:
+        """The ids of the samples to take, in order."""
+        return sample_order(self.info.samples["sample_id"])[: self.request.limit]
+
+    @property
+    def spec(self) -> RunSpec:
+        asked = self.request
+        layers = asked.layers if isinstance(asked.layers, int) else list(map(str, asked.layers))
+        selection = {
+            "modules": list(asked.modules),
+            "layers": layers,
+            "readouts": list(asked.readouts),
+            "answers": list(asked.answers),
+            "limit": asked.limit,
+        }
+        config = {"identity": self.identity, "selection": selection}
+        return RunSpec(COMMAND, self.model_id, self.dataset_id, config, self.device)
+
+    def commits(self) -> list[Commit]:
+        """Every commit about this model and dataset, of any selection."""
+        return list_commits(
+            self.lake, command=COMMAND, model_id=self.model_id, dataset_id=self.dataset_id
+        )
+
+
+def look_up(lake: Lake, request: ExtractRequest) -> Job:
+    check_names(request.modules, request.readouts)
+    for method in request.answers:
+        if method not in METHODS:
+            raise UsageError(f"unknown way of answering {method!r}{nearest(method, METHODS)}")
+    fixed_batch_size(request)
+    if request.limit is not None and request.limit < 1:
+        raise UsageError("the limit must be at least 1 sample")
+    faults = tuple(parse_fault(spec) for spec in request.faults)
+    source = locate(request.model, request.adapter)
+    device = choose_device(request.device)
+    dtype = choose_dtype(request.dtype, device)
+    dataset_id = resolve(lake, request.dataset)
+    with connect(lake) as wh:
+        info = dataset(wh, dataset_id)
+    template = source.entry.question if source.entry and source.entry.question else QUESTION
+    question = build_prompt([row.phrase for row in info.classes], template)
+    identity = {
+        "model": source.identity(),
+        "dtype": dtype,
+        "question": question,
+        "faults": [str(fault) for fault in faults],
+        "dataset": registered(lake)[dataset_id].fingerprint,
+        "readout_version": READOUT_VERSION,
+    }
+    return Job(request, lake, source, dtype, device, faults, info, question, identity)
+
+
+def fixed_batch_size(request: ExtractRequest) -> int | None:
+    """The batch size asked for, None for auto."""
+    if request.batch_size == "auto":
+        return None
+    try:
+        size = int(request.batch_size)
+    except ValueError:
+        size = 0
+    if size < 1:
+        raise UsageError(f"the batch size must be auto or at least 1, not {request.batch_size!r}")
+    return size
+
+
+def refuse_other_identity(job: Job) -> None:
+    """One (model, dataset) of a lake is one set of numbers; anything else needs another name."""
+    for run in find_runs(job.lake, COMMAND, job.model_id, job.dataset_id):
+        difference = config_difference(run["config"]["identity"], job.identity)
+        if difference:
+            raise LayerhouseError(
+                f"the lake holds {job.model_id} on {job.dataset_id} under another configuration "
+                f"({difference}); use another lake, or a model folder of another name"
+            )
+
+
+def known_structure(job: Job) -> tuple[Anatomy, Readouts] | None:
+    """Loci and their readouts as an earlier run of the same model found them."""
+    for commit in job.commits():
+        if "anatomy" in commit.covers:
+            found = dict(commit.covers["anatomy"])
+            loci = tuple(Locus(**locus) for locus in found.pop("loci"))
+            readouts = {name: tuple(read) for name, read in commit.covers["readouts"].items()}
+            return Anatomy(loci=loci, **found), readouts
+    return None
+
+
+def wanted_by(job: Job, anatomy: Anatomy, readouts: Readouts) -> Wanted:
+    asked = job.request
+    return select(
+        anatomy, readouts, modules=asked.modules, layers=asked.layers, readouts=asked.readouts
+    )

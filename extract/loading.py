@@ -1,0 +1,280 @@
+"""Loading: from a name, a folder or a hub id to a model that is what it claims to be.
+
+No code from a model's repository is run, no pickled weights are read, and no network is used unless
+a hub model was asked for that is not in the local cache.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from extract.fingerprints import fingerprint_processor, fingerprint_weights
+from extract.registry import RegistryEntry, find, registry
+from warehouse.errors import LayerhouseError, UsageError, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "qformer_tokenizer/*"]
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model lies and what is known about it, before anything heavy is imported."""
+
+    name: str
+    folder: Path
+    entry: RegistryEntry | None = None
+    revision: str | None = None
+    adapter: Path | None = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "config.json").read_text(encoding="utf-8")))
+
+    @property
+    def variant(self) -> str:
+        return "base" if self.adapter is None else f"adapter:{self.adapter.name}"
+
+    def identity(self) -> dict[str, Any]:
+        """What of the files decides the model's numbers, as hashes."""
+        found = {
+            "weights": fingerprint_weights(self.folder),
+            "processor": fingerprint_processor(self.folder),
+            "preprocessing": dict(self.entry.preprocessing) if self.entry else {},
+            "adapter": None,
+        }
+        if self.adapter is not None:
+            found["adapter"] = fingerprint_weights(self.adapter, "adapter_config.json")
+        return found
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to run: in evaluation mode, on its device, with its processor."""
+
+    source: ModelSource
+    model: Any
+    processor: Any
+    device: "torch.device"
+    dtype: "torch.dtype"
+
+    @property
+    def model_type(self) -> str:
+        return str(self.model.config.model_type)
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+
+def locate(name: str, adapter: str | Path | None = None) -> ModelSource:
+    """Find a model by registry name, local folder or hub id, fetching it if it has to be.
+
+    A string that names an existing folder or starts like a path is a folder. Raises UsageError for
+    an unknown name, LayerhouseError for a folder that is no model and for a failed download.
+    """
+    source = _locate(name)
+    if adapter is None:
+        return source
+    path = Path(adapter)
+    if not (path / "adapter_config.json").is_file() or not list(path.glob("*.safetensors")):
+        raise UsageError(
+            f"{path} is no adapter: it needs adapter_config.json and *.safetensors weights"
+        )
+    return replace(source, adapter=path.resolve())
+
+
+def load(
+    name: str | ModelSource,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    adapter: str | Path | None = None,
+) -> LoadedModel:
+    """Load a model with its processor and check that every weight found its place.
+
+    Raises LayerhouseError with counts and first names for missing, unexpected or misshapen weights,
+    for a text-only model, and for a model whose own code would have to run.
+    """
+    import torch
+
+    source = locate(name, adapter) if isinstance(name, str) else name
+    where = torch.device(choose_device(device))
+    kind: torch.dtype = getattr(torch, choose_dtype(dtype, str(where)))
+    from extract.processors import load_processor
+
+    processor = load_processor(source.folder)
+    model = _load_weights(source, kind).to(where).eval()
+    if source.adapter is not None:
+        model = _merge_adapter(model, source.adapter).to(where).eval()
+    return LoadedModel(source, model, processor, where, kind)
+
+
+def choose_device(device: str) -> str:
+    """`auto` is a GPU where there is one; UsageError for a device this machine has not."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = device.partition(":")[0]
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if kind not in present:
+        raise UsageError(f"unknown device {device!r}{nearest(kind, [*present, 'auto'])}")
+    if not present[kind]:
+        raise UsageError(f"this machine has no {kind} device; leave --device at auto")
+    return device
+
+
+def choose_dtype(dtype: str, device: str) -> str:
+    """`auto` is bfloat16 (or float16) on a GPU and float32 elsewhere."""
+    import torch
+
+    if dtype == "auto":
+        if not device.startswith("cuda"):
+            return "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    if dtype not in DTYPES:
+        raise UsageError(f"unknown dtype {dtype!r}{nearest(dtype, [*DTYPES, 'auto'])}")
+    return dtype
+
+
+def _locate(name: str) -> ModelSource:
+    path = Path(name)
+    if path.is_dir() or name.startswith((".", "/", "~")):
+        folder = path.expanduser().resolve()
+        return _checked(ModelSource(name=folder.name, folder=folder))
+    entry = find(name)
+    if entry is None and name.count("/") != 1:
+        raise UsageError(
+            f"unknown model {name!r}{nearest(name.lower(), registry())}; a path of a model folder "
+            "or a hub id (owner/name) is taken too"
+        )
+    if entry is not None and entry.load != "native":
+        raise LayerhouseError(
+            f"{entry.title} cannot be loaded: {entry.reason}; convert it to a class of "
+            "transformers and give the folder"
+        )
+    if entry is not None and entry.folder is not None:
+        return _checked(ModelSource(entry.name, entry.folder, entry))
+    hub = entry.hub if entry is not None and entry.hub else name
+    revision = entry.revision if entry is not None else "main"
+    folder = _download(hub, revision, gated=entry is not None and entry.gated)
+    label = entry.name if entry is not None else hub
+    return _checked(ModelSource(label, folder, entry, revision=folder.name))
+
+
+def _checked(source: ModelSource) -> ModelSource:
+    folder = source.folder
+    if not folder.is_dir():
+        raise LayerhouseError(f"{folder} does not exist")
+    if not (folder / "config.json").is_file():
+        raise LayerhouseError(
+            f"{folder} is no model folder: it has no config.json (a model saved by transformers "
+            "has one next to its safetensors weights)"
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise LayerhouseError(
+            f"{folder} holds no *.safetensors weights; pickled weights are not read, save the "
+            "model again with save_pretrained"
+        )
+    return source
+
+
+def _download(hub: str, revision: str, *, gated: bool) -> Path:
+    """The model's files from the local cache or the hub."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    arguments: dict[str, Any] = {"revision": revision, "allow_patterns": HUB_FILES}
+    try:
+        return Path(snapshot_download(hub, **arguments))
+    except GatedRepoError as error:
+        raise LayerhouseError(
+            f"{hub} is gated: accept its terms on the hub and log in with `hf auth login`"
+        ) from error
+    except RepositoryNotFoundError as error:
+        hint = "; it is gated, log in with `hf auth login`" if gated else ""
+        raise LayerhouseError(f"the hub knows no model {hub}{hint}") from error
+    except (OSError, ValueError) as error:  # every network failure of the client is an OSError
+        raise LayerhouseError(
+            f"{hub} is not in the local cache and the hub cannot be reached; download it on a "
+            "machine with network and give the folder"
+        ) from error
+
+
+def _load_weights(source: ModelSource, dtype: "torch.dtype") -> Any:
+    import transformers
+    from safetensors import SafetensorError
+
+    quiet = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        config = transformers.AutoConfig.from_pretrained(source.folder, local_files_only=True)
+        loader: Any = transformers.AutoModelForImageTextToText
+        model, info = loader.from_pretrained(
+            source.folder,
+            config=config,
+            dtype=dtype,
+            key_mapping=dict(source.entry.key_mapping) if source.entry else None,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported, and refused below
+            local_files_only=True,
+            use_safetensors=True,
+        )
+    except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
+        raise _explained(source, error) from error
+    finally:
+        transformers.logging.set_verbosity(quiet)
+    _refuse_unmatched(source, info)
+    return model
+
+
+def _explained(source: ModelSource, error: Exception) -> LayerhouseError:
+    config = source.config
+    kind = config.get("model_type", "unknown")
+    if "auto_map" in config:
+        return LayerhouseError(
+            f"{source.name} ({kind}) needs code from its own repository, which is not run; convert "
+            "it to a class of transformers"
+        )
+    if "Unrecognized configuration class" in str(error):
+        return LayerhouseError(
+            f"{source.name} is a {kind} model, which takes no images; give an image-text-to-text "
+            "model"
+        )
+    reason = str(error).strip().split("\n")[0]
+    return LayerhouseError(f"{source.name} ({kind}) cannot be loaded: {reason}")
+
+
+def _refuse_unmatched(source: ModelSource, info: Any) -> None:
+    for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        # A misshapen weight is reported as (name, shape in the file, shape in the model).
+        keys = sorted(k if isinstance(k, str) else str(k[0]) for k in info.get(what) or [])
+        if keys:
+            raise LayerhouseError(
+                f"{source.name} does not fit its class: {len(keys)} {what.partition('_')[0]} "
+                f"weights, first {', '.join(keys[:3])}; a model with random parts would be measured"
+            )
+
+
+def _merge_adapter(model: Any, adapter: Path) -> Any:
+    """The model with a LoRA merged into its weights, so that its structure stays the same."""
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise LayerhouseError(
+            "adapters need peft; install it with: pip install 'layerhouse[peft]'"
+        ) from error
+    try:
+        return PeftModel.from_pretrained(model, adapter, is_trainable=False).merge_and_unload()
+    except (ValueError, RuntimeError, OSError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise LayerhouseError(f"the adapter {adapter} does not fit: {reason}") from error
