@@ -1,0 +1,1 @@
+"""Probes, statistics, health, failure modes, baselines and reports, read and written as a lake."""

@@ -1,0 +1,81 @@
+"""A registered dataset as training examples, and what a trained baseline hands back."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from analysis.parallel import cores
+from warehouse.connection import Warehouse
+from warehouse.errors import LayerhouseError
+from warehouse.images import open_image
+from warehouse.samples import dataset
+
+SPLITS = ("train", "val", "test")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images and classes of a dataset; `rows[split]` index the arrays, ordered by sample_id.
+
+    largest_side: of any image, in pixels; fingerprint: changes with images, classes and splits.
+    """
+
+    sample_ids: NDArray[np.object_]
+    uris: list[str]
+    class_index: NDArray[np.int64]
+    rows: dict[str, NDArray[np.intp]]
+    labels: list[str]
+    largest_side: int
+    fingerprint: str
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.labels)
+
+    def of_images(self, read: Callable[[Image], Value]) -> list[Value]:
+        """`read` of every image, decoded on all cores, a few in memory at a time."""
+        with ThreadPoolExecutor(cores()) as pool:
+            return list(pool.map(lambda uri: read(open_image(uri)), self.uris))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Logits [n, n_classes] on val and test, and what was chosen on val, as JSON values."""
+
+    val_logits: NDArray[np.float32]
+    test_logits: NDArray[np.float32]
+    chosen: dict[str, Any]
+
+
+def read_examples(wh: Warehouse, dataset_id: str) -> Examples:
+    """A dataset's examples; UsageError if unknown, LayerhouseError where a split is empty."""
+    info = dataset(wh, dataset_id)
+    split = info.samples["split"].to_numpy()
+    rows = {name: np.flatnonzero(split == name) for name in SPLITS}
+    for name in SPLITS:
+        if not len(rows[name]):
+            raise LayerhouseError(
+                f"{dataset_id} has no {name} sample; a baseline needs train, val and test"
+            )
+    classes = info.samples["class_index"].to_numpy().astype(np.int64)
+    if len(np.unique(classes[rows["train"]])) < 2:
+        raise LayerhouseError(
+            f"the train split of {dataset_id} shows one class only; a baseline needs two"
+        )
+    columns = info.samples.select("sample_id", "sha256", "class_index", "split")
+    return Examples(
+        sample_ids=info.samples["sample_id"].to_numpy().astype(object),
+        uris=info.samples["uri"].to_list(),
+        class_index=classes,
+        rows=rows,
+        labels=[row.label for row in info.classes],
+        largest_side=int(info.samples.select("width", "height").to_numpy().max()),
+        fingerprint=blake2b(columns.write_csv().encode(), digest_size=8).hexdigest(),
+    )

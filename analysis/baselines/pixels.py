@@ -1,0 +1,51 @@
+"""Pixels with logistic regression: the plainest baseline, on the probes' own solver."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Image, Resampling
+
+from analysis.baselines.examples import Examples, Trained
+from analysis.probes.linear import Part, fit_linear
+
+MAX_SIDE = 32
+
+SETTINGS: dict[str, Any] = {"max_side": MAX_SIDE}
+
+
+def train_pixels(examples: Examples, seed: int) -> Trained:
+    """Images as squares, standardised per pixel, penalty chosen on val as for a probe.
+
+    The side is 32 pixels, or that of the largest image where all are smaller; one channel where
+    all images are grey.
+    """
+    del seed  # nothing here is random
+    side = min(MAX_SIDE, examples.largest_side)
+    pixels = np.stack(examples.of_images(partial(_square, side=side)))
+    if (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., :1]
+    features = torch.from_numpy(pixels.reshape(len(pixels), -1).astype(np.float32))
+    labels = torch.from_numpy(examples.class_index)
+    train, val, test = (torch.from_numpy(examples.rows[s]) for s in ("train", "val", "test"))
+    fits = fit_linear(
+        Part(features[None, train], labels[None, train]),
+        Part(features[None, val], labels[None, val]),
+        features[None, test],
+        examples.n_classes,
+    )
+    return Trained(
+        val_logits=fits.val_logits[0, 0],
+        test_logits=fits.test_logits[0, 0],
+        chosen={
+            "C": float(f"{fits.penalty[0, 0]:.6g}"),
+            "side": side,
+            "channels": pixels.shape[-1],
+        },
+    )
+
+
+def _square(image: Image, side: int) -> NDArray[np.uint8]:
+    return np.asarray(image.resize((side, side), Resampling.BILINEAR))

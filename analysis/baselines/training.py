@@ -1,0 +1,140 @@
+"""`layerhouse baseline`: train a traditional classifier on a dataset's own split, once."""
+
+import json
+import time
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import pyarrow as pa
+
+from analysis.baselines.architectures import ARCHITECTURES, Architecture
+from analysis.baselines.examples import Examples, Trained, read_examples
+from analysis.exclusive import exclusive
+from analysis.logits import logit_rows
+from warehouse.catalogue import connect
+from warehouse.connection import Warehouse
+from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.lake import Lake
+from warehouse.runs import RunSpec, RunWriter, config_difference
+
+COMMAND = "baseline"
+
+
+@dataclass(frozen=True)
+class BaselineSummary:
+    """What `baseline` did; `added` is False if the lake held this baseline already."""
+
+    baseline_id: str
+    dataset_id: str
+    architecture: str
+    run_id: str
+    added: bool
+    val_accuracy: float
+    test_accuracy: float
+    seconds: float
+
+
+def baseline(lake: Lake, dataset_id: str, architecture: str, *, seed: int = 0) -> BaselineSummary:
+    """Train one architecture on train, choose on val, store its logits on val and test.
+
+    Raises UsageError for an unknown dataset or architecture, LayerhouseError for an image that
+    cannot be read, an empty split, a single class, or a stored baseline with other settings.
+    """
+    if architecture not in ARCHITECTURES:
+        raise UsageError(
+            f"there is no baseline architecture {architecture!r}"
+            f"{nearest(architecture, ARCHITECTURES)}"
+        )
+    chosen = ARCHITECTURES[architecture]
+    started = time.perf_counter()
+    with exclusive(lake, COMMAND, dataset_id, architecture, str(seed)):
+        with connect(lake) as wh:
+            examples = read_examples(wh, dataset_id)
+            train, settings = chosen.load()
+            settings = {**settings, "samples": examples.fingerprint}
+            config = {"architecture": architecture, "seed": seed, "settings": settings}
+            spec = RunSpec(COMMAND, None, dataset_id, config)
+            baseline_id = _baseline_id(dataset_id, config)
+            stored = _is_stored(wh, dataset_id, architecture, seed, settings)
+        with RunWriter(lake, spec) as writer:
+            if not stored:
+                trained = train(examples, seed)
+                seconds = time.perf_counter() - started
+                writer.commit(
+                    _tables(
+                        baseline_id, dataset_id, chosen, seed, settings, examples, trained, seconds
+                    )
+                )
+            writer.finish()
+    with connect(lake) as wh:
+        scores = dict(
+            wh.sql(
+                "SELECT split, accuracy FROM baseline_accuracy WHERE baseline_id = $1",
+                [baseline_id],
+            ).fetchall()
+        )
+    return BaselineSummary(
+        baseline_id=baseline_id,
+        dataset_id=dataset_id,
+        architecture=architecture,
+        run_id=spec.run_id,
+        added=not stored,
+        val_accuracy=scores["val"],
+        test_accuracy=scores["test"],
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _baseline_id(dataset_id: str, config: dict[str, Any]) -> str:
+    key = json.dumps([dataset_id, config], sort_keys=True)
+    return blake2b(key.encode(), digest_size=12).hexdigest()
+
+
+def _is_stored(
+    wh: Warehouse, dataset_id: str, architecture: str, seed: int, settings: dict[str, Any]
+) -> bool:
+    """Whether the lake holds this baseline; LayerhouseError if it does with other settings."""
+    rows = wh.sql(
+        "SELECT hyperparameters, run_id FROM baseline "
+        "WHERE dataset_id = $1 AND architecture = $2 AND seed = $3",
+        [dataset_id, architecture, seed],
+    ).fetchall()
+    for text, run_id in rows:
+        before = {key: value for key, value in json.loads(text).items() if key != "chosen"}
+        if before != settings:
+            raise LayerhouseError(
+                f"{dataset_id} has the baseline {architecture} with other settings "
+                f"({config_difference(before, settings)}); keep it, or delete "
+                f"commits/{run_id}-*.json to drop it and train anew"
+            )
+    return bool(rows)
+
+
+def _tables(
+    baseline_id: str,
+    dataset_id: str,
+    architecture: Architecture,
+    seed: int,
+    settings: dict[str, Any],
+    examples: Examples,
+    trained: Trained,
+    seconds: float,
+) -> dict[str, pa.Table | list[dict[str, Any]]]:
+    row = {
+        "baseline_id": baseline_id,
+        "dataset_id": dataset_id,
+        "architecture": architecture.name,
+        "kind": architecture.kind,
+        "seed": seed,
+        "hyperparameters": {**settings, "chosen": trained.chosen},
+        **{f"n_{split}": len(rows) for split, rows in examples.rows.items()},
+        "fit_seconds": seconds,
+    }
+    logits = [
+        logit_rows(
+            "baseline_id", baseline_id, examples.sample_ids[examples.rows[split]], split, values
+        )
+        for split, values in (("val", trained.val_logits), ("test", trained.test_logits))
+    ]
+    return {"baseline": [row], "baseline_logit": pa.concat_tables(logits)}

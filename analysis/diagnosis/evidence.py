@@ -1,0 +1,112 @@
+"""What a diagnosis rests on: who was right about which test sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from analysis.queries import read_query
+from warehouse.connection import Warehouse
+
+QUERIES = Path(__file__).parent / "queries"
+
+Predictor = tuple[str, int | None, str, str]
+"""(module, layer, readout, kind); answers and baselines have no layer."""
+
+KEY = ["module", "layer", "readout", "kind"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The loci whose accuracies make one health score, in pipeline order."""
+
+    module: str
+    track: str
+    predictors: tuple[Predictor, ...]
+    start: int | None
+    end: int | None
+    """Where the module's first and last locus lie on the curve; None if it was not probed."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Correctness of every predictor on every test sample of one model and dataset.
+
+    `correct` is [n predictors, n samples]: the share of seeds that were right, NaN where a sample
+    was not tested. `rows` finds a predictor's row, `chosen` the predictor that stands for a stage
+    (and for `reference`, where there is a baseline).
+    """
+
+    groups: NDArray[np.str_]
+    correct: NDArray[np.float64]
+    rows: dict[Predictor, int]
+    chosen: dict[str, Predictor]
+    curves: tuple[Curve, ...]
+
+    @property
+    def n_groups(self) -> int:
+        """How many test groups the model itself was tested on; a baseline may have seen more."""
+        own = [row for predictor, row in self.rows.items() if predictor[0] != "baseline"]
+        tested = ~np.isnan(self.correct[own]).all(axis=0)
+        return len(np.unique(self.groups[tested]))
+
+
+def read_evidence(wh: Warehouse, model_id: str, dataset_id: str) -> Evidence:
+    """Read the predictors of all chosen candidates and all health curves."""
+    names = {"model": model_id, "dataset": dataset_id}
+    samples = wh.sql(
+        "SELECT sample_id, group_id FROM sample WHERE dataset_id = $1 AND split = 'test' "
+        "ORDER BY sample_id",
+        [dataset_id],
+    ).pl()
+    long = wh.sql(read_query(QUERIES, "correctness"), names).pl()
+    chosen = {
+        stage: (module, layer, readout, kind)
+        for stage, module, layer, readout, kind in wh.sql(
+            read_query(QUERIES, "chosen"), names
+        ).fetchall()
+    }
+    curves = _curves(wh.sql(read_query(QUERIES, "curves"), names).pl())
+    wanted = set(chosen.values()) | {place for curve in curves for place in curve.predictors}
+    rows, correct = _matrix(long, samples["sample_id"], wanted)
+    return Evidence(samples["group_id"].to_numpy().astype(str), correct, rows, chosen, curves)
+
+
+def _matrix(
+    long: pl.DataFrame, sample_ids: pl.Series, wanted: set[Predictor]
+) -> tuple[dict[Predictor, int], NDArray[np.float64]]:
+    """The long form (one row per predictor and sample) as a matrix; NaN where a row is missing."""
+    order = sorted(wanted, key=lambda place: (place[0], place[1] or 0, place[2:]))
+    predictors = pl.DataFrame(
+        [(*place, row) for row, place in enumerate(order)],
+        schema={**{name: long.schema[name] for name in KEY}, "row": pl.Int64},
+        orient="row",
+    )
+    columns = pl.DataFrame({"sample_id": sample_ids}).with_row_index("column")
+    placed = long.join(predictors, on=KEY, nulls_equal=True).join(columns, on="sample_id")
+    correct = np.full((len(order), len(sample_ids)), np.nan)
+    correct[placed["row"].to_numpy(), placed["column"].to_numpy()] = placed["correct"].to_numpy()
+    return {place: row for row, place in enumerate(order)}, correct
+
+
+def _curves(loci: pl.DataFrame) -> tuple[Curve, ...]:
+    curves = []
+    for (module, track), part in loci.group_by(["module", "track"], maintain_order=True):
+        start, end = _first(part["is_start"]), _first(part["is_end"])
+        predictors = tuple(
+            (locus_module, layer, str(track), kind)
+            for locus_module, layer, kind in part.select(
+                "locus_module", "layer", "kind"
+            ).iter_rows()
+        )
+        curves.append(Curve(str(module), str(track), predictors, start, end))
+    return tuple(curves)
+
+
+def _first(flags: pl.Series) -> int | None:
+    places = flags.arg_true()
+    return int(places[0]) if len(places) else None

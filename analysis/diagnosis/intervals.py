@@ -1,0 +1,127 @@
+"""Bootstrap intervals for everything the verdict and the health profile rest on.
+
+Whole test groups are resampled with replacement, the same draw for every predictor (a paired
+bootstrap), and signals, running maxima, reference and losses are computed anew in each resample;
+95% intervals are the 2.5% and 97.5% quantiles.
+
+Properties to know. A maximum of noisy accuracies is biased upwards, and a resampled maximum
+more so: losses against a running maximum lean to the large side by a fraction of their own standard
+error, and a loss whose true value is 0 has an interval that starts at 0. That is why a failure mode
+must clear a margin and not merely 0. Noise also adds variation to a curve, so resampled health
+scores lean to the low side, the more the longer the curve. And the choice of candidates on val is
+not resampled: the intervals speak of the chosen readouts, not of the choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.diagnosis.evidence import Evidence, Predictor
+from analysis.diagnosis.losses import (
+    available_signals,
+    health_score,
+    reference_signal,
+    stage_losses,
+)
+from analysis.statistics import bootstrap_weights, weighted_means
+
+Floats = NDArray[np.float64]
+
+LEVELS = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How the intervals are drawn; equal options and evidence give equal intervals."""
+
+    n_resamples: int = 2000
+    margin: float = 0.02
+    seed: int = 0
+
+
+def interval_rows(
+    evidence: Evidence, options: Resampling, model_id: str, dataset_id: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of `stage_interval` and `health_interval`. Needs at least two test groups."""
+    weights, group_index = bootstrap_weights(evidence.groups, options.n_resamples, options.seed)
+    point = _means(evidence.correct, np.ones_like(weights[:1]), group_index)
+    drawn = _means(evidence.correct, weights, group_index)
+    common = {
+        "model_id": model_id,
+        "dataset_id": dataset_id,
+        "n_resamples": options.n_resamples,
+        "n_groups": evidence.n_groups,
+    }
+    stages = _stage_quantities(evidence, point), _stage_quantities(evidence, drawn)
+    health = _health_quantities(evidence, point), _health_quantities(evidence, drawn)
+    return {
+        "stage_interval": [
+            {
+                **common,
+                "stage": stage,
+                "quantity": quantity,
+                "margin": options.margin,
+                **_bounds(stages[0][stage, quantity], stages[1][stage, quantity]),
+            }
+            for stage, quantity in stages[0]
+        ],
+        "health_interval": [
+            {
+                **common,
+                "module": module,
+                "track": track,
+                **_bounds(health[0][module, track], health[1][module, track]),
+            }
+            for module, track in health[0]
+        ],
+    }
+
+
+def _means(correct: Floats, weights: Floats, group_index: NDArray[np.intp]) -> Floats:
+    """Accuracy per resample and predictor [n resamples, n predictors], over its tested samples."""
+    tested = ~np.isnan(correct)
+    means = weighted_means(np.where(tested, correct, 0.0), weights, group_index)
+    if tested.all():
+        return means
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return means / weighted_means(tested, weights, group_index)
+
+
+def _stage_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str], Floats]:
+    """Every (stage, quantity), each [n resamples]; the total's signal is the reference."""
+
+    def of(predictor: Predictor) -> Floats:
+        return means[:, evidence.rows[predictor]]
+
+    stages = {stage: of(chosen) for stage, chosen in evidence.chosen.items()}
+    baseline = stages.pop("reference", None)
+    available = available_signals(stages)
+    reference = reference_signal(available, baseline)
+    signals = {(stage, "signal"): values for stage, values in available.items()}
+    if reference is not None:
+        signals["total", "signal"] = reference
+    losses = stage_losses(available, baseline)
+    return signals | {(stage, "loss"): values for stage, values in losses.items()}
+
+
+def _health_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str], Floats]:
+    """The health score of every curve that has one, each [n resamples]."""
+    scores = {}
+    for curve in evidence.curves:
+        if curve.start is None or curve.end is None:
+            continue
+        columns = [evidence.rows[predictor] for predictor in curve.predictors]
+        scores[curve.module, curve.track] = health_score(means[:, columns], curve.start, curve.end)
+    return scores
+
+
+def _bounds(point: Floats, drawn: Floats) -> dict[str, float | None]:
+    """Point and percentile bounds; a resample without a score says nothing about the bounds."""
+    defined = drawn[~np.isnan(drawn)]
+    lower, upper = np.quantile(defined, LEVELS) if len(defined) else (np.nan, np.nan)
+    values = {"point": point[0], "lower": lower, "upper": upper}
+    return {name: None if np.isnan(value) else float(value) for name, value in values.items()}

@@ -1,0 +1,73 @@
+-- Per test sample, the share of seeds that name its class: every probe locus, answer and baseline
+-- that the diagnosis of one model on one dataset may read.
+WITH test_samples AS (
+    SELECT
+        sample_id,
+        class_index
+    FROM sample
+    WHERE dataset_id = $dataset AND split = 'test'
+),
+
+wanted_probes AS (
+    SELECT *
+    FROM probe
+    WHERE
+        model_id = $model
+        AND dataset_id = $dataset
+        AND control = 'none'
+        AND readout IN ('mean', 'grid', 'last')
+),
+
+predictions AS (
+    SELECT
+        wanted_probes.module,
+        wanted_probes.layer,
+        wanted_probes.readout,
+        wanted_probes.kind,
+        probe_logit.sample_id,
+        probe_logit.predicted_class_index
+    FROM wanted_probes
+    INNER JOIN probe_logit ON wanted_probes.probe_id = probe_logit.probe_id
+    UNION ALL
+    SELECT
+        'answer' AS module,
+        NULL AS layer,
+        answer.method AS readout,
+        'answer' AS kind,
+        answer.sample_id,
+        CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
+    FROM answer
+    WHERE answer.model_id = $model AND answer.dataset_id = $dataset
+    UNION ALL
+    SELECT
+        'baseline' AS module,
+        NULL AS layer,
+        baseline.architecture AS readout,
+        baseline.kind,
+        baseline_logit.sample_id,
+        baseline_logit.predicted_class_index
+    FROM baseline
+    INNER JOIN baseline_logit ON baseline.baseline_id = baseline_logit.baseline_id
+    WHERE baseline.dataset_id = $dataset
+)
+
+SELECT
+    predictions.module,
+    predictions.layer,
+    predictions.readout,
+    predictions.kind,
+    predictions.sample_id,
+    avg(
+        CASE
+            WHEN predictions.predicted_class_index = test_samples.class_index THEN 1.0
+            ELSE 0.0
+        END
+    ) AS correct
+FROM predictions
+INNER JOIN test_samples ON predictions.sample_id = test_samples.sample_id
+GROUP BY
+    predictions.module,
+    predictions.layer,
+    predictions.readout,
+    predictions.kind,
+    predictions.sample_id

@@ -1,0 +1,26 @@
+-- Everything a diagnosis rests on, in a fixed order: a change here makes its intervals stale.
+SELECT
+    'probe' AS source,
+    probe_id AS name,
+    run_id,
+    n_test AS n
+FROM probe
+WHERE model_id = $model AND dataset_id = $dataset AND control = 'none'
+UNION ALL
+SELECT
+    'answer' AS source,
+    method AS name,
+    max(run_id) AS run_id,
+    count(*) AS n
+FROM answer
+WHERE model_id = $model AND dataset_id = $dataset
+GROUP BY method
+UNION ALL
+SELECT
+    'baseline' AS source,
+    baseline_id AS name,
+    run_id,
+    n_test AS n
+FROM baseline
+WHERE dataset_id = $dataset
+ORDER BY source, name

@@ -1,0 +1,136 @@
+"""What a probe is called in the lake, and the rows it leaves there."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.logits import logit_rows
+from analysis.probes.activations import Locus, Samples
+from analysis.queries import read_query
+from warehouse.connection import Warehouse
+from warehouse.errors import LayerhouseError
+from warehouse.runs import config_difference
+
+QUERIES = Path(__file__).parent / "queries"
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """What the labels of a fit were: a control and its seed."""
+
+    control: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose probes: one model on one dataset, one kind, and the settings all of them share."""
+
+    model_id: str
+    dataset_id: str
+    kind: str
+    settings: dict[str, Any]
+
+    def probe_id(self, locus: Locus, target: Target) -> str:
+        """The same name for the same probe, whoever fits it and whenever."""
+        key = [
+            self.model_id,
+            self.dataset_id,
+            locus.module,
+            locus.layer,
+            locus.readout,
+            self.kind,
+            target.control,
+            target.seed,
+            self.settings,
+        ]
+        return blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fitted probe: its logits [n, n_classes] on val and test and what fitting chose."""
+
+    locus: Locus
+    target: Target
+    val_logits: NDArray[np.float32]
+    test_logits: NDArray[np.float32]
+    chosen: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the lake holds already: targets per (module, layer, readout), and one of their runs."""
+
+    targets: dict[tuple[str, int, str], set[Target]]
+    run_id: str | None
+
+    def has(self, locus: Locus, target: Target) -> bool:
+        return target in self.targets.get((locus.module, locus.layer, locus.readout), ())
+
+    def __len__(self) -> int:
+        return sum(map(len, self.targets.values()))
+
+
+def read_stored(wh: Warehouse, subject: Subject) -> Stored:
+    """The probes of this kind that the lake holds.
+
+    Raises LayerhouseError where they were fitted with other settings or on other samples: a second
+    probe of the same name would silently replace or double the first.
+    """
+    names = {"model": subject.model_id, "dataset": subject.dataset_id, "kind": subject.kind}
+    held: dict[tuple[str, int, str], set[Target]] = {}
+    latest = None
+    for module, layer, readout, control, seed, stored, run_id in wh.sql(
+        read_query(QUERIES, "stored"), names
+    ).fetchall():
+        settings = {key: value for key, value in json.loads(stored).items() if key != "chosen"}
+        if settings != subject.settings:
+            raise LayerhouseError(
+                f"{subject.model_id} on {subject.dataset_id} has {subject.kind} probes with other "
+                f"settings ({config_difference(settings, subject.settings)}); keep those, or "
+                f"delete commits/{run_id}-*.json to drop them and fit anew"
+            )
+        held.setdefault((module, layer, readout), set()).add(Target(control, seed))
+        latest = run_id
+    return Stored(held, latest)
+
+
+def tables_of(
+    subject: Subject, fits: Iterable[Fit], samples: Samples
+) -> dict[str, pa.Table | list[dict[str, Any]]]:
+    """The rows of `probe` and `probe_logit` for some fits."""
+    probes, logits = [], []
+    for fit in fits:
+        probe_id = subject.probe_id(fit.locus, fit.target)
+        probes.append(
+            {
+                "probe_id": probe_id,
+                "model_id": subject.model_id,
+                "dataset_id": subject.dataset_id,
+                "module": fit.locus.module,
+                "layer": fit.locus.layer,
+                "readout": fit.locus.readout,
+                "kind": subject.kind,
+                "control": fit.target.control,
+                "seed": fit.target.seed,
+                "hyperparameters": {**subject.settings, "chosen": fit.chosen},
+                "n_train": samples.count("train"),
+                "n_val": samples.count("val"),
+                "n_test": samples.count("test"),
+                "fit_seconds": fit.seconds,
+            }
+        )
+        for split, rows in (("val", fit.val_logits), ("test", fit.test_logits)):
+            logits.append(
+                logit_rows("probe_id", probe_id, samples.ids[samples.rows(split)], split, rows)
+            )
+    return {"probe": probes, "probe_logit": pa.concat_tables(logits)}

@@ -1,0 +1,78 @@
+"""What the figures share: axes in pixels, readable numbers, labels that keep apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.report.palette import colour
+
+STAGE_NAMES = {
+    "vision": "vision tower",
+    "connector": "connector",
+    "llm": "language model",
+    "answer": "answer",
+}
+
+
+def pixels(figure: Figure) -> tuple[float, float]:
+    """Width and height of a figure in pixels (one pixel is 1/72 inch here)."""
+    width, height = figure.get_size_inches()
+    return width * 72, height * 72
+
+
+def axes_in_pixels(figure: Figure, *, left: float, right: float, top: float, bottom: float) -> Axes:
+    """Axes with these margins in pixels."""
+    width, height = pixels(figure)
+    return figure.add_axes(
+        (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
+    )
+
+
+def percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f}%"
+
+
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Label positions as near to the wanted ones as a distance of `gap` allows, in [low, high].
+
+    Labels that would overlap form a block around their mean; blocks that touch are merged.
+    """
+    order = sorted(range(len(positions)), key=lambda i: positions[i])
+    blocks: list[tuple[float, list[int]]] = []
+    for i in order:
+        blocks.append((positions[i], [i]))
+        while len(blocks) > 1 and _top(blocks[-2], gap) + gap > _bottom(blocks[-1], gap):
+            (_, first), (_, second) = blocks.pop(-2), blocks.pop()
+            members = first + second
+            centre = sum(positions[k] for k in members) / len(members)
+            half = gap * (len(members) - 1) / 2
+            blocks.append((min(max(centre, low + half), high - half), members))
+    placed = [0.0] * len(positions)
+    for block in blocks:
+        for number, i in enumerate(block[1]):
+            placed[i] = _bottom(block, gap) + gap * number
+    return placed
+
+
+def _bottom(block: tuple[float, list[int]], gap: float) -> float:
+    return block[0] - gap * (len(block[1]) - 1) / 2
+
+
+def _top(block: tuple[float, list[int]], gap: float) -> float:
+    return block[0] + gap * (len(block[1]) - 1) / 2
+
+
+def quiet_axis(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Remove one axis' line, ticks and labels ('x' or 'y')."""
+    axes.tick_params(axis=which, length=0, labelbottom=which != "x", labelleft=which != "y")
+    axes.spines["bottom" if which == "x" else "left"].set_visible(False)
+
+
+def grid_lines(axes: Axes, which: Literal["x", "y"]) -> None:
+    axes.grid(axis=which, color=colour("line"), linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis=which, length=0)

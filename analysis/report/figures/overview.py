@@ -1,0 +1,135 @@
+"""All models on a dataset: what each answers, and where the rest of the reference went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.report.figures.canvas import (
+    STAGE_NAMES,
+    axes_in_pixels,
+    grid_lines,
+    percent,
+    pixels,
+    quiet_axis,
+)
+from analysis.report.palette import colour
+from analysis.report.reading import DatasetPage, ModelPage
+from analysis.report.svg import responsive
+from analysis.report.words import VERDICTS
+
+ROW = 46
+STAGES = ("answer", "llm", "connector", "vision")
+"""From the answer outwards: the order in which the losses stand beside it."""
+
+
+def overview(page: DatasetPage) -> Markup | None:
+    """One bar per model, from its answer accuracy up to the reference; None without answers."""
+    models = [model for model in page.models if model.signal("answer")]
+    if not models:
+        return None
+    height = ROW * len(models) + 78
+    return responsive(
+        f"{page.key}-overview",
+        lambda figure, is_narrow: _draw(models, figure, is_narrow),
+        f"What the models answer on {page.dataset_id} and where the rest is lost",
+        "; ".join(_said(model) for model in models) + ".",
+        wide=height,
+        narrow=height + 36,
+    )
+
+
+def _said(model: ModelPage) -> str:
+    answer = model.signal("answer")
+    assert answer is not None
+    lost = ", ".join(
+        f"{100 * row['loss']:.1f} points in {row['stage']}"
+        for row in model.losses.rows
+        if row["loss"]
+    )
+    return (
+        f"{model.model_id} answers {percent(answer['test_accuracy'])}"
+        f"{f', lost {lost}' if lost else ''}: {VERDICTS[model.finding.verdict].title}"
+    )
+
+
+def _draw(models: list[ModelPage], figure: Figure, is_narrow: bool) -> None:
+    top = 62 if is_narrow else 26
+    axes = axes_in_pixels(figure, left=12, right=14, top=top, bottom=40)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(len(models) - 0.5, -0.5)
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_xlabel("test images classified right (%)")
+    grid_lines(axes, "x")
+    quiet_axis(axes, "y")
+    _legend(figure)
+    for row, model in enumerate(models):
+        _draw_model(axes, model, row, 54 if is_narrow else 110)
+
+
+def _draw_model(axes: Axes, model: ModelPage, row: int, room: int) -> None:
+    """A bar with the model's name and verdict above it, which share `room` characters."""
+    answer = model.signal("answer")
+    assert answer is not None
+    parts = [("kept", 100 * answer["test_accuracy"])]
+    losses = {loss["stage"]: loss["loss"] or 0.0 for loss in model.losses.rows}
+    parts += [(stage, 100 * losses[stage]) for stage in STAGES]
+    start = 0.0
+    for role, width in parts:
+        axes.barh(row + 0.2, width, left=start, height=0.42, color=colour(role), zorder=3)
+        if width >= 5:
+            axes.text(
+                start + width / 2,
+                row + 0.21,
+                f"{width:.0f}",
+                ha="center",
+                va="center",
+                fontsize=11,
+                color=colour("surface"),
+                fontweight="bold",
+                zorder=4,
+            )
+        start += width
+    text: dict[str, Any] = {"va": "bottom", "textcoords": "offset points", "fontsize": 12}
+    verdict = VERDICTS[model.finding.verdict]
+    name = _shortened(model.model_id, room - len(verdict.title))
+    axes.annotate(name, (0, row - 0.08), xytext=(0, 2), **text)
+    axes.annotate(
+        verdict.title,
+        (100, row - 0.08),
+        xytext=(0, 2),
+        ha="right",
+        color=colour(verdict.role),
+        fontweight="bold",
+        **text,
+    )
+
+
+def _shortened(name: str, room: int) -> str:
+    """A name that is too long keeps its beginning and its end, where the variant is."""
+    if len(name) <= room:
+        return name
+    return f"{name[: room // 2]}…{name[-(room - room // 2 - 1) :]}"
+
+
+def _legend(figure: Figure) -> None:
+    """The bars' parts in their order, as coloured words."""
+    width, height = pixels(figure)
+    words = [("kept", "answered right"), *((s, _lost(s)) for s in STAGES)]
+    x, y = 12.0, height - 14
+    for role, word in words:
+        length = 6.1 * len(word) + 26
+        if x + length > width:
+            x, y = 12.0, y - 18
+        figure.text(x / width, y / height, "■", color=colour(role), fontsize=12, va="center")
+        figure.text(
+            (x + 13) / width, y / height, word, color=colour("muted"), fontsize=11, va="center"
+        )
+        x += length
+
+
+def _lost(stage: str) -> str:
+    return f"lost in {'answer mapping' if stage == 'answer' else STAGE_NAMES[stage]}"

@@ -1,0 +1,303 @@
+"""How well the class can be read along the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.report.figures.canvas import (
+    STAGE_NAMES,
+    axes_in_pixels,
+    grid_lines,
+    percent,
+    spread,
+)
+from analysis.report.palette import colour
+from analysis.report.reading import ModelPage, Row
+from analysis.report.svg import responsive
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a readout is drawn; hue, marker and dash all tell it apart."""
+
+    name: str
+    short: str
+    marker: str
+    dash: str
+
+
+LOOKS = {
+    "mean": Look("image tokens, mean", "mean", "o", "-"),
+    "grid": Look("image tokens, 2×2 grid", "grid", "s", ":"),
+    "last": Look("last prompt token", "last", "^", "-"),
+    "cls": Look("class token", "cls", "D", "--"),
+}
+
+Label = tuple[float, str, str]
+"""(height, text, role of its colour)"""
+
+
+def signal_curve(page: ModelPage) -> Markup:
+    """Test accuracy per locus and readout with Wilson 95% bands, the answer, baseline, chance."""
+
+    def draw(figure: Figure, is_narrow: bool) -> None:
+        _Curve(page, figure, is_narrow).draw()
+
+    return responsive(
+        f"{page.key}-curve",
+        draw,
+        f"Signal curve of {page.model_id} on {page.dataset_id}",
+        _description(page),
+        wide=360,
+        narrow=330,
+    )
+
+
+def _description(page: ModelPage) -> str:
+    ends = []
+    for readout in LOOKS:
+        points = [row for row in page.curve.rows if row["readout"] == readout and row["on_path"]]
+        if points:
+            first, last = points[0], points[-1]
+            ends.append(
+                f"{LOOKS[readout].name}: {percent(first['test_accuracy'])} at {first['module']} "
+                f"layer {first['layer']}, {percent(last['test_accuracy'])} at {last['module']} "
+                f"layer {last['layer']}"
+            )
+    answer = page.signal("answer")
+    if answer:
+        ends.append(f"the answer: {percent(answer['test_accuracy'])}")
+    return "Test accuracy by locus in pipeline order. " + "; ".join(ends) + "."
+
+
+class _Curve:
+    """One drawing of the figure."""
+
+    def __init__(self, page: ModelPage, figure: Figure, is_narrow: bool) -> None:
+        self.page = page
+        self.is_narrow = is_narrow
+        self.last_depth = max(row["depth"] for row in page.loci.rows)
+        # The answer stands apart from the last locus, however many loci there are.
+        self.half_step = max(0.5, 0.014 * self.last_depth)
+        self.answer_x = self.last_depth + 3 * self.half_step
+        self.axes = axes_in_pixels(
+            figure, left=46, right=96 if is_narrow else 158, top=26, bottom=42
+        )
+        self.labels: list[Label] = []
+
+    def draw(self) -> None:
+        self._frame()
+        self._modules()
+        self._available()
+        self._levels()
+        for readout in LOOKS:
+            self._readout(readout)
+        self._answer()
+        self._label_right()
+
+    def _frame(self) -> None:
+        axes = self.axes
+        low = self._lowest()
+        axes.set_xlim(-0.7, self.answer_x + 1.4 * self.half_step)
+        axes.set_ylim(low, 102)
+        step = 20 if low < 30 else 10
+        axes.set_yticks(range(step * ceil(low / step), 101, step))
+        axes.set_ylabel("test accuracy (%)")
+        axes.set_xlabel("layer within each stage")
+        grid_lines(axes, "y")
+        axes.spines["left"].set_visible(False)
+
+    def _lowest(self) -> float:
+        values = [row["wilson_lower"] for row in self.page.curve.rows]
+        values += [row["chance"] for row in self.page.signals.rows]
+        values += [row["test_accuracy"] for row in self.page.signals.rows]
+        known = [value for value in values if value is not None]
+        return max(0, 10 * floor(10 * min(known, default=0)) - 4)
+
+    def _modules(self) -> None:
+        """Bands behind the stages, their names on top, layer numbers below."""
+        ticks: list[tuple[float, str]] = []
+        for number, (module, loci) in enumerate(self._spans().items()):
+            start, end = loci[0]["depth"] - 0.5, loci[-1]["depth"] + 0.5
+            if number % 2 == 0:
+                self.axes.axvspan(start, end, color=colour("band"), zorder=0)
+            self._name((start + end) / 2, module)
+            ticks += self._ticks(loci)
+        self._name(self.answer_x, "answer")
+        self.axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
+
+    def _spans(self) -> dict[str, list[Row]]:
+        spans: dict[str, list[Row]] = {}
+        for row in self.page.loci.rows:
+            spans.setdefault(row["module"], []).append(row)
+        return spans
+
+    def _name(self, x: float, module: str) -> None:
+        short = {"vision": "vision", "connector": "conn.", "llm": "LLM"}
+        name = short.get(module, module) if self.is_narrow else STAGE_NAMES[module]
+        self.axes.text(
+            x,
+            1.03,
+            name,
+            transform=self.axes.get_xaxis_transform(),
+            ha="center",
+            fontsize=11,
+            color=colour("muted"),
+        )
+
+    def _ticks(self, loci: list[Row]) -> list[tuple[float, str]]:
+        """Layer numbers of the blocks, as many as fit."""
+        width = self.axes.get_window_extent().width * 72 / self.axes.figure.dpi
+        room = width / (self.answer_x + 1.4)
+        step = next(step for step in (1, 2, 4, 8, 16, 32, 64) if step * room >= 22)
+        return [
+            (row["depth"], str(row["layer"]))
+            for row in loci
+            if row["kind"] == "block" and row["layer"] % step == 0
+        ]
+
+    def _available(self) -> None:
+        """Grey bars: what is still available after each stage."""
+        spans = self._spans()
+        for row in self.page.signals.rows:
+            loci = spans.get(row["stage"])
+            start = loci[0]["depth"] - 0.5 if loci else self.answer_x - self.half_step
+            end = loci[-1]["depth"] + 0.5 if loci else self.answer_x + self.half_step
+            self.axes.plot(
+                [start, end],
+                [100 * row["available_accuracy"]] * 2,
+                color=colour("available"),
+                linewidth=5,
+                alpha=0.55,
+                solid_capstyle="butt",
+                zorder=1.5,
+            )
+
+    def _levels(self) -> None:
+        """Baseline and chance across the whole pipeline."""
+        best = self.page.baselines.first
+        if best:
+            self._level(best["test_accuracy"], (0, (6, 3)), best["architecture"], "baseline")
+        first = self.page.signals.first
+        if first and first["chance"] is not None:
+            self._level(first["chance"], (0, (1, 2)), "largest class", "chance")
+
+    def _level(
+        self, share: float, dash: tuple[int, tuple[int, int]], name: str, short: str
+    ) -> None:
+        self.axes.axhline(100 * share, color=colour("muted"), linewidth=1, linestyle=dash, zorder=1)
+        text = f"{short} {percent(share)}" if self.is_narrow else f"{name} {percent(share)}"
+        self.labels.append((100 * share, text, "muted"))
+
+    def _readout(self, readout: str) -> None:
+        rows = [row for row in self.page.curve.rows if row["readout"] == readout]
+        on_path = [row for row in rows if row["on_path"]]
+        look, hue = LOOKS[readout], colour(readout)
+        size = 3.2 if self.is_narrow or self.last_depth > 40 else 4.5
+        if on_path:
+            x = [row["depth"] for row in on_path]
+            self.axes.fill_between(
+                x,
+                [100 * row["wilson_lower"] for row in on_path],
+                [100 * row["wilson_upper"] for row in on_path],
+                color=hue,
+                alpha=0.14,
+                linewidth=0,
+                zorder=2,
+            )
+            y = [100 * row["test_accuracy"] for row in on_path]
+            self.axes.plot(
+                x,
+                y,
+                color=hue,
+                marker=look.marker,
+                markersize=size,
+                linewidth=1.2 if look.dash == ":" else 1.9,
+                linestyle=look.dash,
+                zorder=3,
+            )
+            self._name_curve(readout, x, y)
+        self.axes.plot(
+            [row["depth"] for row in rows if not row["on_path"]],
+            [100 * row["test_accuracy"] for row in rows if not row["on_path"]],
+            color=hue,
+            marker=look.marker,
+            markersize=size,
+            markerfacecolor=colour("surface"),
+            linestyle="none",
+            zorder=3,
+        )
+
+    def _name_curve(self, readout: str, x: list[int], y: list[float]) -> None:
+        """At the right edge if the curve runs to the end, else on the side away from the others."""
+        look = LOOKS[readout]
+        name = look.short if self.is_narrow else look.name
+        if x[-1] == self.last_depth:
+            self.labels.append((y[-1], name, readout))
+            return
+        middle = len(x) // 2
+        is_upper = y[-1] >= self._mean_at(x[-1])
+        self.axes.annotate(
+            name,
+            (x[middle], y[middle]) if is_upper else (x[-1], y[-1]),
+            xytext=(-8, 8) if is_upper else (0, -18),
+            textcoords="offset points",
+            ha="right" if is_upper and x[middle] > 2 else "center",
+            fontsize=11,
+            color=colour(readout),
+        )
+
+    def _mean_at(self, depth: int) -> float:
+        """The mean readout's accuracy in percent at a locus, 0 where there is none."""
+        found = (
+            100 * row["test_accuracy"]
+            for row in self.page.curve.rows
+            if row["readout"] == "mean" and row["depth"] == depth
+        )
+        return next(found, 0.0)
+
+    def _answer(self) -> None:
+        answer = self.page.signal("answer")
+        if not answer:
+            return
+        spoken = next(row for row in self.page.answers.rows if row["method"] == answer["readout"])
+        share = 100 * answer["test_accuracy"]
+        self.axes.errorbar(
+            [self.answer_x],
+            [share],
+            yerr=[
+                [share - 100 * spoken["wilson_lower"]],
+                [100 * spoken["wilson_upper"] - share],
+            ],
+            color=colour("ink"),
+            marker="D",
+            markersize=7,
+            linewidth=1.6,
+            zorder=4,
+        )
+        self.labels.append((share, f"answer {percent(answer['test_accuracy'])}", "ink"))
+
+    def _label_right(self) -> None:
+        axes: Axes = self.axes
+        low, high = axes.get_ylim()
+        height = axes.get_window_extent().height * 72 / axes.figure.dpi
+        gap = 14 * (high - low) / height
+        places = spread([label[0] for label in self.labels], gap, low + gap / 2, high)
+        for (_, text, role), place in zip(self.labels, places, strict=True):
+            axes.annotate(
+                text,
+                (1, place),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=11,
+                color=colour(role),
+                fontweight="bold" if role == "ink" else "normal",
+                annotation_clip=False,
+            )

@@ -1,0 +1,57 @@
+"""Colours by meaning: the same figure works in light, dark and print, and for colour-blind eyes.
+
+matplotlib draws with a sentinel colour per role; in the finished SVG every sentinel becomes a CSS
+variable, whose value the stylesheet gives for light and dark. The hues are Okabe and Ito's and Paul
+Tol's, lightened for dark; whatever a hue says, a label, marker or dash pattern says too.
+"""
+
+from __future__ import annotations
+
+import re
+
+# role: (light, dark)
+ROLES: dict[str, tuple[str, str]] = {
+    "ink": ("#1b1f24", "#e8eaed"),
+    "muted": ("#57606a", "#a3adb8"),
+    "line": ("#d5dae0", "#363d46"),
+    "surface": ("#ffffff", "#171b21"),
+    "page": ("#f5f6f8", "#0e1116"),
+    "band": ("#eef1f4", "#1e242c"),
+    "accent": ("#0b57a4", "#7db8f0"),
+    "mean": ("#0072b2", "#56b4e9"),
+    "last": ("#c24e00", "#ff9d5c"),
+    "grid": ("#00795a", "#3ccfa4"),
+    "cls": ("#a3478a", "#e3a0cb"),
+    "available": ("#9aa4ae", "#6b7681"),
+    "vision": ("#4477aa", "#6f9fd0"),
+    "connector": ("#946c00", "#e0b43c"),
+    "llm": ("#aa3377", "#d977ad"),
+    "answer": ("#c0392b", "#f0796c"),
+    "kept": ("#5b6670", "#97a2ad"),
+    "good": ("#1a7f37", "#57c973"),
+}
+
+_SENTINELS = {role: f"#0a0b{number:02x}" for number, role in enumerate(ROLES, start=1)}
+_BY_SENTINEL = {sentinel: role for role, sentinel in _SENTINELS.items()}
+
+
+def colour(role: str) -> str:
+    """The colour to draw with in matplotlib for this role."""
+    return _SENTINELS[role]
+
+
+def with_variables(svg: str) -> str:
+    """Replace every sentinel in a style by its CSS variable. KeyError for a colour of no role."""
+
+    def variable(match: re.Match[str]) -> str:
+        return f"var(--{_BY_SENTINEL[match.group().lower()]})"
+
+    def styled(match: re.Match[str]) -> str:
+        return re.sub(r"#[0-9a-fA-F]{6}\b", variable, match.group())
+
+    return re.sub(r'style="[^"]*"', styled, svg)
+
+
+def css(scheme: int) -> str:
+    """The variables' values for light (0) or dark (1)."""
+    return " ".join(f"--{role}: {values[scheme]};" for role, values in ROLES.items())

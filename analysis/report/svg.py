@@ -1,0 +1,102 @@
+"""matplotlib figures as inline SVG that follows the page's colours and fonts."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from analysis.report.palette import colour, with_variables
+
+WIDE, NARROW = 760, 380
+"""Widths in CSS pixels: a figure is drawn for both, and the page shows the one that fits."""
+
+NOISE = (
+    r"<metadata>.*?</metadata>",
+    r"<defs>\s*<style.*?</style>\s*</defs>",  # it would style the whole page
+    r"<!--.*?-->",
+)
+
+Draw = Callable[[Figure, bool], None]
+"""Draws on an empty figure; the flag says whether it is the narrow one."""
+
+
+def responsive(
+    key: str, draw: Draw, title: str, description: str, *, wide: int, narrow: int
+) -> Markup:
+    """Both versions of a figure, `wide` and `narrow` pixels high, described for screen readers.
+
+    `key` must be unique on the page; the same arguments give the same bytes.
+    """
+    parts = []
+    for name, is_narrow, width, height in (
+        ("wide", False, WIDE, wide),
+        ("narrow", True, NARROW, narrow),
+    ):
+        drawn = _draw(f"{key}-{name}", draw, width, height, is_narrow)
+        label = (
+            f'<title id="{key}-{name}-title">{escape(title)}</title>'
+            f'<desc id="{key}-{name}-desc">{escape(description)}</desc>'
+        )
+        opening = (
+            f'<svg class="{name}" role="img" viewBox="0 0 {width} {height}" '
+            f'aria-labelledby="{key}-{name}-title {key}-{name}-desc">'
+        )
+        parts.append(opening + label + drawn + "</svg>")
+    return Markup("\n".join(parts))
+
+
+def _draw(key: str, draw: Draw, width: int, height: int, is_narrow: bool) -> str:
+    """The inside of the SVG element."""
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": key,
+        "font.size": 12,
+        "text.parse_math": False,
+        "text.color": colour("ink"),
+        "axes.edgecolor": colour("line"),
+        "axes.facecolor": "none",
+        "axes.labelcolor": colour("muted"),
+        "axes.labelsize": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "figure.facecolor": "none",
+        "xtick.color": colour("muted"),
+        "ytick.color": colour("muted"),
+        "xtick.labelsize": 11,
+        "ytick.labelsize": 11,
+        "patch.linewidth": 0,
+    }
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(width / 72, height / 72))
+        FigureCanvasSVG(figure)
+        draw(figure, is_narrow)
+        buffer = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    return _cleaned(buffer.getvalue(), key)
+
+
+def _cleaned(document: str, key: str) -> str:
+    """Strip what belongs to a file of its own, and make every id the figure's own."""
+    inside = document[document.index(">", document.index("<svg")) + 1 : document.rindex("</svg>")]
+    for noise in NOISE:
+        inside = re.sub(noise, "", inside, flags=re.DOTALL)
+    inside = re.sub(r"font-family: [^;\"]*(?:; )?", "", inside)
+    inside = with_variables(inside)
+    used = set(re.findall(r'(?:url\(#|href="#)([\w.-]+)', inside))
+
+    def identify(match: re.Match[str]) -> str:
+        return f' id="{key}-{match[1]}"' if match[1] in used else ""
+
+    inside = re.sub(r'\sid="([\w.-]+)"', identify, inside)
+    inside = re.sub(r'(url\(#|href="#)', rf"\g<1>{key}-", inside)
+    inside = inside.replace("xlink:href", "href")
+    return re.sub(r"\s*\n\s*", "\n", inside).strip()

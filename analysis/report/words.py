@@ -1,0 +1,83 @@
+"""Names of the verdicts and formats of the numbers, for figures and template alike."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup, escape
+
+
+@dataclass(frozen=True)
+class VerdictWords:
+    """How a verdict is shown: its name, the stage it points at, and the role of its colour."""
+
+    title: str
+    stage: str | None
+    role: str
+
+
+VERDICTS = {
+    "vision_quality": VerdictWords("vision quality", "vision", "vision"),
+    "connector_fidelity": VerdictWords("connector fidelity", "connector", "connector"),
+    "llm_comprehension": VerdictWords("LLM comprehension", "llm", "llm"),
+    "semantic_mapping": VerdictWords("semantic mapping", "answer", "answer"),
+    "healthy": VerdictWords("healthy", None, "good"),
+    "undetermined": VerdictWords("undetermined", None, "muted"),
+}
+
+MISSING = "–"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as percent: '96.3%'."""
+    return MISSING if share is None else f"{100 * share:.{digits}f}%"
+
+
+def points(share: float | None) -> str:
+    """A share as percentage points without their unit: '30.1'."""
+    return MISSING if share is None else f"{100 * share:.1f}"
+
+
+def loss(share: float | None) -> str:
+    """A loss in percentage points: '−30.1', and '0.0' where nothing is lost."""
+    if share is None:
+        return MISSING
+    text = f"{abs(100 * share):.1f}"
+    return text if text == "0.0" else f"−{text}"
+
+
+def score(value: float | None) -> str:
+    """A health score: '0.93'."""
+    return MISSING if value is None else f"{value:.2f}"
+
+
+def bounds(lower: float | None, upper: float | None) -> str:
+    """An interval in percentage points: '24.0 to 36.5', empty if there is none."""
+    if lower is None or upper is None:
+        return ""
+    return f"{points(lower)} to {points(upper)}"
+
+
+def moment(value: datetime | None) -> str:
+    """A time of the lake, which is in UTC."""
+    return MISSING if value is None else f"{value:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def seconds(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.1f} s"
+
+
+def versions(value: dict[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(value.items()))
+
+
+def breakable(name: str) -> Markup:
+    """An escaped model name that a line may break before each part of its variant."""
+    return Markup(re.sub(r"([+@])", r"<wbr>\1", str(escape(name))))
+
+
+def coded(text: str) -> Markup:
+    """Escaped text whose `backticked` commands are set as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))

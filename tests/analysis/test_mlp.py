@@ -1,0 +1,93 @@
+"""The paper's probe: batched training equals training one at a time with torch's own modules."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from analysis.probes.linear import Part
+from analysis.probes.mlp import MlpOptions, fit_mlp
+from tests.analysis.activation_lake import drawn
+
+LABELS = np.arange(60) % 3
+
+
+def parts(seeds: int, loci: tuple[int, ...] = (0, 1)) -> tuple[Part, torch.Tensor, torch.Tensor]:
+    features = torch.stack([torch.from_numpy(drawn(LABELS, 10, locus, 1.0)) for locus in loci])
+    labels = torch.from_numpy(LABELS).expand(seeds, -1)
+    return Part(features[:, :40].clone(), labels[:, :40]), features[:, 40:50], features[:, 50:]
+
+
+def trained_alone(
+    features: torch.Tensor, labels: torch.Tensor, seed: int, options: MlpOptions
+) -> nn.Module:
+    """One probe with nn.Linear, torch's optimiser and a loop, from the same random numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    width, classes = features.shape[1], int(labels.max()) + 1
+    first, second = nn.Linear(width, options.hidden), nn.Linear(options.hidden, classes)
+    with torch.no_grad():
+        for layer, fan_in in ((first, width), (second, options.hidden)):
+            for tensor, shape in (
+                (layer.weight, (fan_in, layer.out_features)),
+                (layer.bias, (1, layer.out_features)),
+            ):
+                start = (2 * torch.rand(shape, generator=generator) - 1) / math.sqrt(fan_in)
+                tensor.copy_(start.T if tensor.dim() == 2 else start[0])
+    model = nn.Sequential(first, nn.ReLU(), second)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.01)
+    generator, n = torch.Generator().manual_seed(seed + 1_000_003), len(features)
+    per_epoch = math.ceil(n / options.batch_size)
+    ramp, steps, step = max(1, round(0.05 * options.epochs * per_epoch)), 0, 0
+    steps = options.epochs * per_epoch
+    for _ in range(options.epochs):
+        order = torch.randperm(n, generator=generator)
+        keep = torch.rand(n, options.hidden, generator=generator) >= options.dropout
+        for start in range(0, n, options.batch_size):
+            rows = order[start : start + options.batch_size]
+            rate = (
+                (step + 1) / ramp
+                if step < ramp
+                else 0.5 * (1 + math.cos(math.pi * (step - ramp) / (steps - ramp)))
+            )
+            optimiser.param_groups[0]["lr"] = options.learning_rate * rate
+            mask = keep[start : start + options.batch_size] / (1 - options.dropout)
+            loss = nn.functional.cross_entropy(
+                second(first(features[rows]).relu() * mask), labels[rows]
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            step += 1
+    return model
+
+
+def test_side_by_side_training_equals_training_alone() -> None:
+    options = MlpOptions(hidden=8, epochs=3, learning_rate=3e-3)
+    train, val, test = parts(seeds=2)
+    raw, raw_test = train.features.clone(), test.clone()
+    fits = fit_mlp(train, val.clone(), test.clone(), 3, (0, 1), options)
+    for locus in range(2):
+        mean, spread = raw[locus].mean(0), raw[locus].std(0, correction=0)
+        for seed in range(2):
+            alone = trained_alone((raw[locus] - mean) / spread, train.labels[seed], seed, options)
+            expected = alone((raw_test[locus] - mean) / spread).detach()
+            np.testing.assert_allclose(fits.test_logits[locus, seed], expected, atol=1e-4)
+
+
+def test_a_probe_does_not_depend_on_its_neighbours() -> None:
+    options = MlpOptions(hidden=8, epochs=2)
+    both = fit_mlp(*parts(seeds=2), 3, (0, 1), options)
+    train, val, test = parts(seeds=1, loci=(1,))
+    alone = fit_mlp(train, val, test, 3, (1,), options)
+    np.testing.assert_allclose(alone.val_logits[0, 0], both.val_logits[1, 1], atol=1e-5)
+
+
+def test_the_class_is_learned_and_epochs_are_reported() -> None:
+    ticks: list[int] = []
+    options = MlpOptions(hidden=32, epochs=20, learning_rate=1e-3)
+    fits = fit_mlp(*parts(seeds=1), 3, (0,), options, tick=lambda: ticks.append(1))
+    assert len(ticks) == 20
+    assert (fits.test_logits[:, 0].argmax(-1) == LABELS[50:]).mean() > 0.8
