@@ -1,0 +1,34 @@
+"""Layerhouse: where does a multimodal language model lose the class of an image?
+
+wh = layerhouse.connect("lakehouse")
+wh.sql("SELECT * FROM failure_mode").pl()
+X, samples = wh.activations(
+    model="tiny-digits", dataset="digits", module="llm", layer=3, readout="last"
+)
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from warehouse.connection import Warehouse
+
+__all__ = ["__version__", "connect"]
+
+__version__ = version("layerhouse")
+
+
+def connect(lake: str | PathLike[str] | None = None) -> Warehouse:
+    """Open a lake read-only, its catalogue brought up to date first.
+
+    `lake` is the lake's folder; None means `$LAYERHOUSE_LAKE` or `./lakehouse`.
+    Raises `LayerhouseError` where the folder holds no lake.
+    """
+    from warehouse import catalogue
+    from warehouse.lake import Lake
+
+    return catalogue.connect(Lake.at(lake))

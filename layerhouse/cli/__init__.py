@@ -1,0 +1,109 @@
+"""The command line: parses, calls the packages, prints. Nothing else happens here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from warehouse.errors import LayerhouseError, UsageError, nearest
+
+__all__ = ["main"]
+
+COMMANDS = (
+    "demo",
+    "models",
+    "datasets",
+    "extract",
+    "probe",
+    "baseline",
+    "diagnose",
+    "report",
+    "validate",
+    "sql",
+    "publish",
+    "status",
+)
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it is asked for, so that `--help` starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"layerhouse.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        _bind_environment(command, f"LAYERHOUSE_{cmd_name.upper()}")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(f"there is no command {args[0]!r}{nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+def _bind_environment(command: click.Command, prefix: str) -> None:
+    """Lets every option come from `<prefix>_<OPTION>`, by the name a person types, not ours."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            _bind_environment(inner, f"{prefix}_{name.upper()}")
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.envvar is None:
+            option = max(parameter.opts, key=len).lstrip("-")
+            parameter.envvar = f"{prefix}_{option.replace('-', '_').upper()}"
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="layerhouse", message="%(version)s")
+def layerhouse() -> None:
+    """Shows where on the way from pixel to answer a multimodal LLM loses the class of an image.
+
+    Try `layerhouse demo`: the whole story on a shipped tiny model, offline, under two minutes.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 the work or a check failed, 2 wrong usage."""
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    debug = "--debug" in arguments or bool(os.environ.get("LAYERHOUSE_DEBUG"))
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        code = layerhouse.main(arguments, prog_name="layerhouse", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as help_wanted:
+        click.echo(help_wanted.format_message())
+        return 2
+    except click.ClickException as fault:
+        return _fail(fault.format_message(), fault.exit_code)
+    except click.exceptions.Abort:
+        return _fail("stopped by the keyboard; what was committed stays, run it again to go on", 1)
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has seen enough; Python would complain at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except LayerhouseError as fault:
+        if debug:
+            raise
+        return _fail(str(fault), fault.exit_code)
+    except Exception as fault:
+        if debug:
+            raise
+        said = f"{type(fault).__name__}: {fault}".splitlines()[0]
+        return _fail(f"unexpected failure, {said} (run again with --debug for the traceback)", 1)
+
+
+def _fail(sentence: str, code: int) -> int:
+    click.echo(f"Error: {sentence}", err=True)
+    return code

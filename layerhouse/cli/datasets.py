@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import click
+
+from layerhouse.cli.options import lake_option
+from layerhouse.cli.progress import progress
+from warehouse.errors import UsageError
+from warehouse.lake import Lake
+
+
+@click.group("datasets", short_help="Register labelled images, list and show what is there.")
+def command() -> None:
+    """Register labelled images once; every model is then run on the same samples and splits."""
+
+
+@command.command("list")
+@lake_option
+def list_datasets(lake: Lake) -> None:
+    """One line per dataset of the lake, and the built-in ones.
+
+    \b
+    layerhouse datasets list
+    """
+    from extract.datasets import BUILTIN, registered
+    from warehouse import catalogue
+    from warehouse.samples import dataset
+
+    known = registered(lake)
+    for name in sorted({*known, *BUILTIN}):
+        if name not in known:
+            click.echo(f"{name}: built in, registered on first use")
+            continue
+        with catalogue.connect(lake) as warehouse:
+            info = dataset(warehouse, name)
+        click.echo(
+            f"{name}: {info.title}, {len(info.samples):,} samples, "
+            f"{len(info.classes)} classes ({', '.join(row.label for row in info.classes)})"
+        )
+
+
+@command.command("add")
+@click.argument("name")
+@click.argument("path")
+@click.option("--title", help="A title for reports.")
+@click.option("--licence", help="The licence of the images.")
+@click.option(
+    "--phrase",
+    "phrases",
+    multiple=True,
+    metavar="LABEL=PHRASE",
+    help="How a class is spelled in the prompt; repeatable.",
+)
+@lake_option
+def add_dataset(
+    name: str,
+    path: str,
+    title: str | None,
+    licence: str | None,
+    phrases: tuple[str, ...],
+    lake: Lake,
+) -> None:
+    """Register the labelled images at PATH as NAME.
+
+    PATH is a folder of classes, a manifest (CSV or Parquet), a MedMNIST .npz, a DICOM folder or a
+    Hugging Face dataset.
+
+    \b
+    layerhouse datasets add cells ./cells/manifest.csv --phrase WBC="white blood cell"
+    """
+    from extract.datasets import add
+
+    with progress(f"reading {name}") as report:
+        result = add(
+            lake,
+            name,
+            path,
+            title=title,
+            licence=licence,
+            phrases=dict(_phrase(text) for text in phrases),
+            progress=report,
+        )
+    for warning in result.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    sizes = ", ".join(f"{split} {size:,}" for split, size in result.split_sizes.items())
+    if result.added:
+        click.echo(f"Added {name}: {result.n_samples:,} samples of {result.n_classes} classes")
+        click.echo(f"Splits: {sizes}")
+    else:
+        click.echo(f"Nothing to do: {name} is in the lake already ({sizes}).")
+
+
+def _phrase(text: str) -> tuple[str, str]:
+    label, separator, phrase = text.partition("=")
+    if not separator or not phrase.strip():
+        raise UsageError(f"--phrase {text!r} is not of the form LABEL=PHRASE")
+    return label, phrase.strip()
+
+
+@command.command("show")
+@click.argument("name")
+@lake_option
+def show_dataset(name: str, lake: Lake) -> None:
+    """Classes and splits of one dataset.
+
+    \b
+    layerhouse datasets show digits
+    """
+    from layerhouse.cli.formats import print_table
+    from warehouse import catalogue
+    from warehouse.samples import dataset
+
+    with catalogue.connect(lake) as warehouse:
+        info = dataset(warehouse, name)
+    click.echo(f"{info.dataset_id}: {info.title}")
+    samples = info.samples
+    rows = []
+    for row in info.classes:
+        own = samples.filter(samples["class_index"] == row.index)
+        counts = [own.filter(own["split"] == split).height for split in ("train", "val", "test")]
+        rows.append([row.label, row.phrase, *map(str, counts)])
+    print_table(["class", "phrase", "train", "val", "test"], rows)
+    click.echo(f"{samples['group_id'].n_unique():,} groups, {samples.height:,} samples")

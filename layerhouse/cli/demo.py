@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from layerhouse.cli.options import lake_option
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from layerhouse.demo import Trial
+
+
+@click.command("demo", short_help="The whole story on a shipped tiny model, offline.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="Where to write the report.",
+)
+@lake_option
+def command(out: Path, lake: Lake) -> None:
+    """Run the shipped tiny model on handwritten digits, healthy and with four known faults.
+
+    \b
+    layerhouse demo
+    layerhouse demo --lake /tmp/lake --out /tmp/report.html
+    """
+    # Set before transformers is imported: the demo must not even ask whether there is a network.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from layerhouse.demo import demo
+
+    started = time.monotonic()
+    trials = demo(lake, out, say=lambda step: click.echo(f"· {step}"))
+    click.echo()
+    _print(trials)
+    click.echo(f"\nReport: {out}   Lake: {lake.root}   {time.monotonic() - started:.0f} s")
+
+
+def _print(trials: Sequence[Trial]) -> None:
+    from layerhouse.cli.diagnose import interval
+    from layerhouse.cli.formats import print_table
+
+    rows = []
+    for trial in trials:
+        modes = trial.diagnosis.rows
+        losses = [interval(mode.loss, mode.lower, mode.upper) for mode in modes]
+        answered = interval(trial.diagnosis.answered, None, None)
+        rows.append([trial.fault or "none", answered, *losses, trial.diagnosis.verdict])
+    header = ["fault", "answer", *(mode.failure_mode for mode in trials[0].diagnosis.rows)]
+    print_table([*header, "verdict"], rows)

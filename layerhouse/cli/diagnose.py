@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from layerhouse.cli.options import dataset_id, dataset_option, lake_option, model_option
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from analysis.diagnosis import Diagnosis, ModeLoss
+
+
+@click.command("diagnose", short_help="Where is the class lost? Losses, intervals, a verdict.")
+@model_option("A model in the lake.")
+@dataset_option("A dataset in the lake.")
+@click.option("--resamples", type=int, default=2000, show_default=True)
+@click.option(
+    "--margin",
+    type=float,
+    default=0.02,
+    show_default=True,
+    help="A failure mode is present when its lower bound exceeds this.",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@lake_option
+def command(model: str, dataset: str, resamples: int, margin: float, seed: int, lake: Lake) -> None:
+    """Attribute the lost accuracy to the stages of the pipeline and store the verdict.
+
+    \b
+    layerhouse diagnose --model tiny-digits --dataset digits
+    """
+    from analysis.diagnosis import diagnose
+
+    diagnosis = diagnose(
+        lake, model, dataset_id(dataset), n_resamples=resamples, margin=margin, seed=seed
+    )
+    if not diagnosis.added and diagnosis.run_id:
+        click.echo(f"Nothing to do: this diagnosis is in the lake already ({diagnosis.run_id}).")
+    show(diagnosis)
+
+
+def show(diagnosis: Diagnosis) -> None:
+    """Print the four losses with their intervals and the verdict's sentence."""
+    from layerhouse.cli.formats import print_table
+
+    rows = [
+        [row.failure_mode, interval(row.loss, row.lower, row.upper), _mark(row)]
+        for row in diagnosis.rows
+    ]
+    print_table(["failure mode", "loss [95% interval]", ""], rows)
+    click.echo(f"Verdict: {diagnosis.verdict}")
+    click.echo(diagnosis.sentence)
+    if diagnosis.reason and diagnosis.verdict != "undetermined":
+        click.echo(f"Note: {diagnosis.reason}")
+
+
+def _mark(row: ModeLoss) -> str:
+    return "primary" if row.is_primary else "present" if row.is_present else ""
+
+
+def interval(point: float | None, lower: float | None, upper: float | None) -> str:
+    """A loss with its interval in points of accuracy, a dash where there is none."""
+    if point is None:
+        return "–"
+    if lower is None or upper is None:
+        return f"{point:.3f}"
+    return f"{point:.3f} [{lower:.3f}, {upper:.3f}]"

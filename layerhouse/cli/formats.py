@@ -1,0 +1,142 @@
+"""One query result in the formats people and programs read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from warehouse.errors import LayerhouseError, UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+FORMATS = ("table", "csv", "json", "parquet", "markdown")
+TABLE_ROWS = 200
+"""A terminal shows this many rows; the machine formats write all of them."""
+
+
+def write(relation: duckdb.DuckDBPyRelation, form: str, stream: IO[str], out: Path | None) -> None:
+    """Write `relation` as `form` to the file `out`, or to `stream` where there is none."""
+    if form == "parquet":
+        if out is None:
+            raise UsageError("--format parquet needs a file to write: add --out FILE.parquet")
+        _replace(out, lambda path: _parquet(relation, path))
+    elif out is None:
+        _WRITERS[form](relation, stream)
+    else:
+        _replace(out, lambda path: _text(relation, form, path))
+
+
+def _replace(out: Path, produce: Callable[[Path], None]) -> None:
+    # A reader of `out` sees the old file or the whole new one.
+    part = out.with_name(out.name + ".tmp")
+    try:
+        produce(part)
+        part.replace(out)
+    except OSError as fault:
+        raise LayerhouseError(f"cannot write {out}: {fault.strerror}") from fault
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(relation.to_arrow_table(), path)
+
+
+def _text(relation: duckdb.DuckDBPyRelation, form: str, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        _WRITERS[form](relation, stream)
+
+
+def _csv(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(relation.columns)
+    writer.writerows(relation.iter_rows())
+
+
+def _json(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
+    names = relation.columns
+    before = "["
+    for row in relation.iter_rows():
+        entry = dict(zip(names, row, strict=True))
+        stream.write(before + json.dumps(entry, default=str, ensure_ascii=False))
+        before = ",\n "
+    stream.write("]\n" if before != "[" else "[]\n")
+
+
+def cell(value: object) -> str:
+    """A value as a person reads it: six significant digits, vectors cut to their first entries."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(cell(entry) for entry in value[:4])
+        return f"[{shown}{', …' if len(value) > 4 else ''}] ({len(value)})"
+    return str(value)
+
+
+def _cells(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[str]]:
+    return ([cell(value) for value in row] for row in rows)
+
+
+def _markdown(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
+    stream.write(f"| {' | '.join(relation.columns)} |\n")
+    stream.write(f"|{'|'.join(' --- ' for _ in relation.columns)}|\n")
+    for row in _cells(relation.iter_rows()):
+        stream.write(f"| {' | '.join(entry.replace('|', chr(92) + '|') for entry in row)} |\n")
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A small table of texts on standard output."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for name in header:
+        table.add_column(Text(name))
+    for row in rows:
+        table.add_row(*(Text(entry) for entry in row))
+    # A pipe has no width of its own: there a line is as long as its content.
+    console = Console()
+    if not console.is_terminal:
+        console.width = 240
+    console.print(table)
+
+
+def _table(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = relation.limit(TABLE_ROWS + 1).fetchall()
+    numeric = [str(kind) in _NUMERIC for kind in relation.types]
+    table = Table(header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for name, right in zip(relation.columns, numeric, strict=True):
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for row in _cells(rows[:TABLE_ROWS]):
+        table.add_row(*(Text(entry) for entry in row))
+    console = Console(file=stream)
+    console.print(table)
+    if len(rows) > TABLE_ROWS:
+        console.print(
+            f"… the first {TABLE_ROWS} rows; --format csv, json or parquet writes all of them",
+            style="dim",
+        )
+
+
+_NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "FLOAT", "DOUBLE"}
+_WRITERS: dict[str, Callable[[duckdb.DuckDBPyRelation, IO[str]], None]] = {
+    "table": _table,
+    "csv": _csv,
+    "json": _json,
+    "markdown": _markdown,
+}

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import click
+
+from warehouse.errors import UsageError
+
+
+@click.group("models", short_help="The models known by name: list, show, verify.")
+def command() -> None:
+    """The models Layerhouse knows by name; any local folder or hub id works as well."""
+
+
+@command.command("list")
+@click.argument("pattern", default="*")
+def list_models(pattern: str) -> None:
+    """A table of the models whose name matches PATTERN (shell wildcards).
+
+    \b
+    layerhouse models list
+    layerhouse models list "*7b*"
+    """
+    from extract import registry
+    from layerhouse.cli.formats import print_table
+
+    rows = [
+        [
+            entry.name,
+            entry.family or "–",
+            f"{entry.parameters:.2f}B" if entry.parameters else "–",
+            _size(entry.vision),
+            _size(entry.llm),
+            entry.licence + (" (gated)" if entry.gated else ""),
+            "yes" if entry.paper else "",
+            entry.load if entry.verified else f"{entry.load}, facts unverified",
+        ]
+        for entry in registry.list_models(pattern)
+    ]
+    header = ["name", "family", "size", "vision", "llm", "licence", "paper", "status"]
+    print_table(header, rows)
+
+
+def _size(size: tuple[int, int] | None) -> str:
+    return "–" if size is None else f"{size[0]} × {size[1]}"
+
+
+@command.command("show")
+@click.argument("name")
+def show_model(name: str) -> None:
+    """Everything known about one model, and where it is known from.
+
+    \b
+    layerhouse models show lingshu-7b
+    """
+    from dataclasses import asdict
+
+    from extract import registry
+    from layerhouse.cli.formats import print_table
+
+    facts = asdict(registry.show(name))
+    rows = [[fact, str(value)] for fact, value in facts.items() if value not in (None, {})]
+    print_table(["fact", "value"], rows)
+
+
+@command.command("verify")
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every model whose configuration ships.")
+def verify_model(name: str | None, everything: bool) -> None:
+    """Build the real architecture without weights and compare it with the registry.
+
+    \b
+    layerhouse models verify lingshu-7b
+    layerhouse models verify --all
+    """
+    from extract import registry
+    from extract.verification import verifiable, verify
+    from layerhouse.cli.formats import print_table
+
+    if (name is None) != everything:
+        raise UsageError("name one model to verify, or say --all")
+    entries = [registry.show(name)] if name else registry.list_models()
+    rows, failed = [], 0
+    for entry in entries:
+        if everything and not verifiable(entry):
+            continue
+        result = verify(entry)
+        wrong = [
+            f"{c.what}: {c.found}, not {c.expected}" for c in result.comparisons if not c.agrees
+        ]
+        failed += bool(wrong)
+        size = f"{result.n_parameters / 1e9:.2f}B"
+        rows.append([entry.name, size, str(len(result.anatomy.loci)), "; ".join(wrong) or "agrees"])
+    print_table(["name", "parameters", "loci", "registry"], rows)
+    if failed:
+        click.get_current_context().exit(1)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from layerhouse.cli.options import lake_option
+from warehouse.lake import Lake
+
+
+@click.command("publish", short_help="Write the marts for BI tools.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR|FILE.duckdb",
+    help="A folder (DuckDB file, Parquet and CSV) or one DuckDB file.",
+)
+@lake_option
+def command(lake: Lake, out: Path) -> None:
+    """Write the marts where BI tools read them: an older-format DuckDB file, Parquet and CSV.
+
+    \b
+    layerhouse publish --out published
+    layerhouse publish --out marts.duckdb
+    """
+    from warehouse.publishing import publish
+
+    written = publish(lake, out)
+    if not written:
+        click.echo(f"Nothing to do: {out} holds this state of the lake already.")
+    for path in written:
+        click.echo(str(path))

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from layerhouse.cli.options import dataset_id, lake_option
+from warehouse.lake import Lake
+
+
+@click.command("report", short_help="Write one self-contained HTML report.")
+@click.option("--model", "models", multiple=True, metavar="M", help="Only these; repeatable.")
+@click.option("--dataset", "datasets", multiple=True, metavar="D", help="Only these; repeatable.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+)
+@lake_option
+def command(lake: Lake, models: tuple[str, ...], datasets: tuple[str, ...], out: Path) -> None:
+    """Write the signal curves, losses, health and verdicts as one HTML file without links.
+
+    \b
+    layerhouse report --out report.html
+    layerhouse report --model tiny-digits --dataset digits --out digits.html
+    """
+    from analysis.report import report
+
+    written = report(
+        lake,
+        out,
+        models=models,
+        datasets=[dataset_id(name) for name in datasets],
+    )
+    click.echo(f"Report: {written}")

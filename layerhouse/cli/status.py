@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from layerhouse.cli.options import lake_option
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from warehouse.status import PairStatus, StatusReport
+
+
+@click.command("status", short_help="What is in the lake, what is incomplete, what to run next.")
+@click.option("--verify", is_flag=True, help="Read every shard and compare its checksum.")
+@lake_option
+def command(verify: bool, lake: Lake) -> None:
+    """Look the lake over; exit 1 when something in it is damaged.
+
+    \b
+    layerhouse status
+    layerhouse status --verify
+    """
+    from warehouse.status import status
+
+    report = status(lake, verify=verify)
+    size = report.n_bytes / 2**20
+    click.echo(f"{lake.root}: {report.n_commits} commits, {report.n_shards} shards, {size:.1f} MiB")
+    _print_contents(report)
+    _print_trouble(report)
+    click.echo(f"Next: {report.next_command}")
+    if report.damaged or report.problem:
+        click.get_current_context().exit(1)
+
+
+def _print_contents(report: StatusReport) -> None:
+    from layerhouse.cli.formats import print_table
+
+    if report.datasets:
+        rows = [
+            [each.dataset_id, f"{each.n_samples:,}", str(each.n_classes), ", ".join(each.baselines)]
+            for each in report.datasets
+        ]
+        print_table(["dataset", "samples", "classes", "baselines"], rows)
+        click.echo()
+    if report.pairs:
+        header = ["model", "dataset", "loci", "answers", "probes", "diagnosis"]
+        print_table(header, [_pair(pair) for pair in report.pairs])
+        click.echo()
+
+
+def _pair(pair: PairStatus) -> list[str]:
+    loci = sum(extent.n_loci_extracted for extent in pair.extents)
+    known = sum(extent.n_loci for extent in pair.extents)
+    answers = ", ".join(f"{method} {n:,}" for method, n in pair.answers.items())
+    probes = ", ".join(f"{each.n_probes} {each.kind}" for each in pair.probes)
+    verdict = f"{pair.verdict} ({pair.diagnosis})" if pair.verdict else pair.diagnosis
+    return [pair.model_id, pair.dataset_id, f"{loci} of {known}", answers, probes, verdict]
+
+
+def _print_trouble(report: StatusReport) -> None:
+    if report.problem:
+        click.echo(f"Problem: {report.problem}")
+    for run in report.unfinished:
+        click.echo(f"Unfinished: {run.run_id}, begun {run.started_at:%Y-%m-%d %H:%M} UTC")
+    for damaged in report.damaged:
+        click.echo(f"Damaged: {damaged.path}, {damaged.problem}")
+    if report.leftovers:
+        size = sum(leftover.bytes for leftover in report.leftovers)
+        click.echo(f"Left over, never read: {len(report.leftovers)} files, {size:,} bytes")

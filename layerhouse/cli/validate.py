@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from layerhouse.cli.options import lake_option
+from warehouse.lake import Lake
+
+
+@click.command("validate", short_help="Check the whole warehouse with Great Expectations.")
+@click.option(
+    "--data-docs",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write Data Docs that open offline into this folder.",
+)
+@lake_option
+def command(data_docs: Path | None, lake: Lake) -> None:
+    """Check every table and mart; exit 1 when a check fails.
+
+    \b
+    layerhouse validate
+    layerhouse validate --data-docs docs-out
+    """
+    from warehouse.validation import validate
+
+    report = validate(lake, data_docs)
+    for check in [*report.failures, *report.warnings]:
+        word = "FAILED" if check in report.failures else "Warning"
+        click.echo(f"{word} {check.table}.{check.name}: {check.rule}; {check.detail}")
+    n_passed = sum(check.passed for check in report.checks)
+    click.echo(f"{n_passed} of {len(report.checks)} checks passed in {report.seconds:.1f} s")
+    if report.data_docs is not None:
+        click.echo(f"Data Docs: {report.data_docs}")
+    if not report.passed:
+        click.get_current_context().exit(1)

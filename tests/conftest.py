@@ -1,0 +1,58 @@
+"""What tests of several packages share: the real demo, run once, and the real medical images."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from warehouse.lake import Lake
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One finished command: what it printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def layerhouse(*arguments: str, cwd: Path, timeout: float = 300) -> Finished:
+    """Run the installed command as a user would, in a process of its own."""
+    command = [sys.executable, "-m", "layerhouse", *arguments]
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The finished demo: its lake, its report and what it printed."""
+
+    lake: Lake
+    report: Path
+    printed: str
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """`layerhouse demo`, run once for all tests that read a real lake. Readers only."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = layerhouse("demo", cwd=folder, timeout=600)
+    assert done.code == 0, done.err
+    return Demo(Lake.at(folder / "lakehouse"), folder / "report.html", done.out)
+
+
+def real_dataset(name: str) -> Path:
+    """The folder of a real medical image set, or skip with the reason."""
+    folder = REAL_DATA / name
+    if not folder.is_dir():
+        pytest.skip(f"the real images of {name} are not on this machine (looked in {folder})")
+    return folder

@@ -1,0 +1,214 @@
+"""The command line: help everywhere, one sentence per fault, the exit codes of the contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from PIL import Image
+
+from layerhouse.cli import COMMANDS, layerhouse, main
+from tests.conftest import Demo
+from tests.conftest import layerhouse as run_layerhouse
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def leaves() -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(layerhouse)
+    for name in COMMANDS:
+        command = layerhouse.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            for inner in command.list_commands(context):
+                found = command.get_command(context, inner)
+                assert found is not None
+                yield f"{name} {inner}", found
+        else:
+            yield name, command
+
+
+@pytest.mark.parametrize(("name", "command"), list(leaves()), ids=[name for name, _ in leaves()])
+def test_every_command_has_a_summary_and_a_runnable_example(
+    name: str, command: click.Command
+) -> None:
+    assert command.help
+    assert command.get_short_help_str()
+    examples = [line.strip() for line in command.help.splitlines() if "layerhouse " in line]
+    assert any(line.startswith(f"layerhouse {name}") for line in examples)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in leaves()])
+def test_every_command_is_in_the_readme_or_the_guides(name: str) -> None:
+    root = Path(__file__).parents[2]
+    texts = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    verb = name.split()[0]
+    assert any(
+        f"layerhouse {name}" in text.read_text() or f"make {verb}" in text.read_text()
+        for text in texts
+    )
+
+
+def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 2
+    assert "demo" in capsys.readouterr().out
+
+
+def one_sentence(text: str) -> bool:
+    return text.startswith("Error: ") and "Traceback" not in text and len(text.splitlines()) <= 6
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A small folder of classes with two kinds of images."""
+    for label, shade in (("dark", 40), ("light", 210)):
+        folder = tmp_path / "images" / label
+        folder.mkdir(parents=True)
+        for number in range(12):
+            Image.new("L", (16, 16), shade + number).save(folder / f"{number}.png")
+    return tmp_path / "images"
+
+
+BAD = {
+    "an unknown command": (("extarct",), 2, "extract"),
+    "an unknown option": (("sql", "select 1", "--formt", "csv"), 2, "--formt"),
+    "an unknown model": (
+        ("extract", "--model", "tiny-digit", "--dataset", "digits"),
+        2,
+        "tiny-digits",
+    ),
+    "an unknown dataset": (
+        ("extract", "--model", "tiny-digits", "--dataset", "digit"),
+        2,
+        "digits",
+    ),
+    "an unknown architecture": (
+        ("baseline", "--dataset", "digits", "--architecture", "texture-svn"),
+        2,
+        "texture-svm",
+    ),
+    "an unknown fault": (
+        ("extract", "--model", "tiny-digits", "--dataset", "digits", "--fault", "swop@vision:1"),
+        2,
+        "swap",
+    ),
+    "a layer out of range": (
+        (
+            "extract",
+            "--model",
+            "tiny-digits",
+            "--dataset",
+            "digits",
+            "--module",
+            "llm",
+            "--layer",
+            "99",
+        ),
+        2,
+        "99",
+    ),
+    "a model to probe that is not in the lake": (
+        ("probe", "--model", "tiny-digit", "--dataset", "digits"),
+        2,
+        "tiny-digits",
+    ),
+    "sql that writes": (("sql", "CREATE TABLE t (i INTEGER)"), 1, "read-only"),
+    "sql with a syntax error": (("sql", "SELEC 1"), 1, "SELEC"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code", "says"), list(BAD.values()), ids=list(BAD))
+def test_bad_input_ends_with_one_sentence_and_its_exit_code(
+    demo: Demo,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    says: str,
+) -> None:
+    monkeypatch.setenv("LAYERHOUSE_LAKE", str(demo.lake.root))
+    assert run(*arguments) == code
+    said = capsys.readouterr().err
+    assert one_sentence(said), said
+    assert says in said
+
+
+def test_a_folder_that_is_no_model_is_named(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("extract", "--model", str(images), "--dataset", "digits")
+    assert run(*arguments, "--lake", str(tmp_path / "lake")) in (1, 2)
+    said = capsys.readouterr().err
+    assert one_sentence(said)
+    assert "config.json" in said
+
+
+def test_a_folder_of_classes_is_registered_listed_and_shown(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = ("--lake", str(tmp_path / "lake"))
+    assert run("datasets", "add", "shades", str(images), *lake) == 0
+    assert "24 samples of 2 classes" in capsys.readouterr().out
+    assert run("datasets", "add", "shades", str(images), *lake) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    assert run("datasets", "list", *lake) == 0
+    listed = capsys.readouterr().out
+    assert "shades: " in listed
+    assert "digits: built in" in listed
+    assert run("datasets", "show", "shades", *lake) == 0
+    assert "light" in capsys.readouterr().out
+
+
+def test_formats_of_sql_hold_the_same_rows(demo: Demo, tmp_path: Path) -> None:
+    query = "SELECT label, class_index FROM class ORDER BY class_index LIMIT 2"
+    lake = ("--lake", str(demo.lake.root))
+
+    def ask(form: str) -> str:
+        done = run_layerhouse("sql", query, "--format", form, *lake, cwd=tmp_path)
+        assert done.code == 0, done.err
+        return done.out
+
+    assert ask("csv") == "label,class_index\nzero,0\none,1\n"
+    assert json.loads(ask("json")) == [
+        {"label": "zero", "class_index": 0},
+        {"label": "one", "class_index": 1},
+    ]
+    assert ask("markdown").splitlines()[2] == "| zero | 0 |"
+    assert "zero" in ask("table")
+
+
+def test_parquet_from_sql_needs_and_fills_a_file(demo: Demo, tmp_path: Path) -> None:
+    import polars as pl
+
+    lake = ("--lake", str(demo.lake.root))
+    query = ("sql", "FROM signal_flow", "--format", "parquet")
+    refused = run_layerhouse(*query, *lake, cwd=tmp_path)
+    assert refused.code == 2
+    assert "--out" in refused.err
+    done = run_layerhouse(*query, "--out", "flow.parquet", *lake, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert pl.read_parquet(tmp_path / "flow.parquet").height > 0
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_traceback_appears_only_when_asked_for(tmp_path: Path) -> None:
+    query = ("sql", "SELEC 1", "--lake", str(tmp_path / "lake"))
+    assert "Traceback" not in run_layerhouse(*query, cwd=tmp_path).err
+    assert "Traceback" in run_layerhouse(*query, "--debug", cwd=tmp_path).err
+
+
+def test_an_option_can_come_from_the_environment(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LAYERHOUSE_LAKE", str(demo.lake.root))
+    monkeypatch.setenv("LAYERHOUSE_SQL_FORMAT", "json")
+    assert run("sql", "SELECT 1 AS one") == 0
+    assert json.loads(capsys.readouterr().out) == [{"one": 1}]

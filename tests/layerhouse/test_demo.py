@@ -1,0 +1,95 @@
+"""The demo is the product in small: its verdicts must name the faults that were injected."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from layerhouse.demo import FAULTS, MODEL
+from tests.conftest import Demo, layerhouse
+from warehouse import catalogue
+
+STAGE_OF = {
+    None: "healthy",
+    "swap@vision:0.5": "vision_quality",
+    "swap@connector:0.5": "connector_fidelity",
+    "swap@llm.2:0.5": "llm_comprehension",
+    "head@answer:0.5": "semantic_mapping",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_the_verdict_names_the_injected_stage(demo: Demo, fault: str | None) -> None:
+    model_id = f"{MODEL}+fault:{fault}" if fault else MODEL
+    with catalogue.connect(demo.lake) as warehouse:
+        verdicts = warehouse.sql(
+            "SELECT DISTINCT verdict FROM failure_mode WHERE model_id = ?", [model_id]
+        ).fetchall()
+    assert verdicts == [(STAGE_OF[fault],)]
+
+
+def test_losses_of_every_model_add_up_to_reference_minus_answer(demo: Demo) -> None:
+    with catalogue.connect(demo.lake) as warehouse:
+        gaps = warehouse.sql(
+            """
+            SELECT model_id, abs(sum(loss) - (max(before) FILTER (WHERE stage = 'vision')
+                                              - max("after") FILTER (WHERE stage = 'answer')))
+            FROM stage_loss GROUP BY ALL
+            """
+        ).fetchall()
+    assert len(gaps) == len(FAULTS)
+    assert all(gap < 1e-9 for _, gap in gaps)
+
+
+def test_the_demo_prints_one_line_per_model_and_where_the_report_lies(demo: Demo) -> None:
+    for fault, verdict in STAGE_OF.items():
+        line = next(
+            row for row in demo.printed.splitlines() if row.startswith(f"{fault or 'none'} ")
+        )
+        assert verdict in line
+    assert "report.html" in demo.printed
+
+
+def test_the_report_is_one_file_without_links_to_a_network(demo: Demo) -> None:
+    page = demo.report.read_text(encoding="utf-8")
+    loads = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?\s*(?:https?:)?//[^\s\"')>]+", page)
+    assert loads == []
+    assert "<script" not in page
+    for fault in FAULTS:
+        assert (f"{MODEL}+fault:{fault}" if fault else MODEL) in page
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("extract", "--model", MODEL, "--dataset", "digits"),
+        ("probe", "--model", MODEL, "--dataset", "digits"),
+        ("baseline", "--dataset", "digits", "--architecture", "pixels-logistic"),
+        ("diagnose", "--model", MODEL, "--dataset", "digits"),
+        ("datasets", "add", "digits", "digits"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_run_again_changes_nothing_and_says_so(
+    demo: Demo, arguments: tuple[str, ...]
+) -> None:
+    before = _files(demo)
+    done = layerhouse(*arguments, "--lake", str(demo.lake.root), cwd=demo.lake.root.parent)
+    assert done.code == 0, done.err
+    assert "Nothing to do" in done.out
+    assert _files(demo) == before
+
+
+def _files(demo: Demo) -> dict[str, tuple[int, int]]:
+    found = {}
+    for path in demo.lake.root.rglob("*"):
+        if path.is_file() and path.name not in ("catalog.duckdb", "lock"):
+            facts = path.stat()
+            found[str(path.relative_to(demo.lake.root))] = (facts.st_size, facts.st_mtime_ns)
+    return found
+
+
+def test_the_lake_of_the_demo_passes_validation(demo: Demo) -> None:
+    done = layerhouse("validate", "--lake", str(demo.lake.root), cwd=demo.lake.root.parent)
+    assert done.code == 0, done.out + done.err
