@@ -80,6 +80,8 @@ def _rewritten(con: duckdb.DuckDBPyConnection, lake: Lake) -> bool:
     That happens when one was deleted and its run done again. Only records with a date later than
     the catalogue's are read; in a copied lake these may be all.
     """
+    if not lake.commits_dir.is_dir():
+        return False
     built = lake.catalogue.stat().st_mtime_ns
     with os.scandir(lake.commits_dir) as entries:
         late = {

@@ -45,11 +45,35 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold a lock that one process at a time can; it ends with the process, however that ends."""
+def file_lock(path: Path) -> Iterator[int]:
+    """Hold a lock that one process at a time can; it ends with the process, however that ends.
+
+    Gives the descriptor that holds it.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def passing_lock(path: Path) -> Iterator[None]:
+    """A file_lock whose file is gone afterwards, for a folder that belongs to others."""
+    while True:
+        with file_lock(path) as descriptor:
+            # The holder before may have removed the file that this one waited at.
+            if _has_name(descriptor, path):
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+
+
+def _has_name(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -2,59 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from hashlib import blake2b
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from warehouse import files
+from warehouse import builds, files
+from warehouse.builds import Build, quoted
 from warehouse.catalogue import refresh
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
+
+Writer = Callable[[Path], None]
+"""Writes one file under the path it is given."""
 
 STORAGE_VERSION = "v1.4.0"
 """Read by DuckDB 1.4, 1.5 and 2.0; many BI clients still bring a 1.x."""
 
 DATABASE = "marts.duckdb"
-STAMP = "build.json"
-
-BUILD_COMMENT = "What this file was built from: one row per mart."
-BUILD_COLUMNS = {
-    "mart": ("VARCHAR", "Name of a mart in this file."),
-    "n_rows": ("BIGINT", "Rows of that mart."),
-    "built_at": ("TIMESTAMP", "When this file was written, UTC."),
-    "layerhouse_version": ("VARCHAR", "The Layerhouse that wrote it."),
-    "commit_set": ("VARCHAR", "Hash of the lake's commits: equal hashes, equal data."),
-    "definitions": ("VARCHAR", "Hash of the SQL that defines the views and marts."),
-}
-
-
-@dataclass(frozen=True)
-class Build:
-    """What a publication holds; two builds of equal state hold the same marts."""
-
-    built_at: str
-    layerhouse_version: str
-    commit_set: str
-    definitions: str
-    marts: dict[str, int]
-
-    @property
-    def state(self) -> tuple[str, str, str]:
-        return self.commit_set, self.definitions, self.layerhouse_version
-
-    def rows(self) -> list[tuple[Any, ...]]:
-        """The rows of the table `build`, in the order of BUILD_COLUMNS."""
-        stamp = (self.built_at, self.layerhouse_version, self.commit_set, self.definitions)
-        return [(mart, n_rows, *stamp) for mart, n_rows in self.marts.items()]
+FORMS = {"parquet": "FORMAT parquet, COMPRESSION zstd", "csv": "FORMAT csv, HEADER"}
 
 
 def publish(lake: Lake, out: Path) -> list[Path]:
@@ -62,21 +30,29 @@ def publish(lake: Lake, out: Path) -> list[Path]:
 
     A name that ends in .duckdb becomes one DuckDB file; any other is a folder that gets the same
     file, every mart as Parquet and CSV, and build.json. Each file appears whole or not at all, and
-    readers of an older one keep it. Raises UsageError for a target that is something else,
-    LayerhouseError for one that cannot be written or is open for writing elsewhere.
+    readers of an older one keep it. Of a folder only the marts that changed are written again.
+    Raises UsageError for a target that is something else, LayerhouseError for one that cannot be
+    written or is open for writing elsewhere.
     """
-    refresh(lake)
     single = out.suffix == ".duckdb"
     _refuse_other_kinds(out, single=single)
-    with _marts(lake) as (con, build):
-        held = _held_in_file(con, out) if single else _held_in_folder(out)
-        if held is not None and held.state == build.state:
-            return []
-        try:
-            return _write_file(con, build, out) if single else _write_folder(con, build, out)
-        except (OSError, duckdb.Error) as error:
-            reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
-            raise LayerhouseError(f"cannot publish to {out}: {reason}") from error
+    try:
+        with _marts(lake) as (con, build):
+            if not _pending(con, build, out, single=single):
+                return []
+        folder = out.parent if single else out
+        folder.mkdir(parents=True, exist_ok=True)
+        # One publication at a time writes to a target, each the lake as it is at its turn.
+        with files.passing_lock(folder / f".{out.name}.lock"), _marts(lake) as (con, build):
+            writers = _pending(con, build, out, single=single)
+            if writers and not single:
+                _withdraw_stamp(build, out)
+            for path, write in writers.items():
+                _replace(path, write)
+            return list(writers)
+    except (OSError, duckdb.Error) as error:
+        reason = getattr(error, "strerror", None) or _first_line(error)
+        raise LayerhouseError(f"cannot publish to {out}: {reason}") from error
 
 
 def _refuse_other_kinds(out: Path, *, single: bool) -> None:
@@ -84,6 +60,43 @@ def _refuse_other_kinds(out: Path, *, single: bool) -> None:
         raise UsageError(f"{out} is a folder; name a file, or a folder without .duckdb at its end")
     if not single and out.is_file():
         raise UsageError(f"{out} is a file; name a folder, or a file that ends in .duckdb")
+
+
+def _pending(
+    con: duckdb.DuckDBPyConnection, build: Build, out: Path, *, single: bool
+) -> dict[Path, Writer]:
+    """What writes each file that is missing or out of date, in the order to write them in."""
+    database = out if single else out / DATABASE
+    in_database = builds.in_file(con, database)
+    writers: dict[Path, Writer] = {}
+    if in_database is None or in_database.state != build.state:
+        writers[database] = lambda path: _write_database(con, build, path)
+    if single:
+        return writers
+    held = builds.in_folder(out)
+    for name, mart in build.marts.items():
+        is_same = held is not None and held.marts.get(name) == mart
+        for kind, options in FORMS.items():
+            path = out / f"{name}.{kind}"
+            if not (is_same and path.is_file()):
+                writers[path] = _copying(con, name, options)
+    if writers or held is None or held.state != build.state:
+        # The stamp comes last: it says that the rest is there.
+        writers[out / builds.STAMP] = lambda path: _write_text(path, build.json())
+    return writers
+
+
+def _withdraw_stamp(build: Build, out: Path) -> None:
+    """Files of two states may lie side by side from here on, and no stamp must vouch for them.
+
+    After a publication that was killed then, the next writes everything anew. Marts that are
+    defined no longer go, as nothing will name them any more.
+    """
+    held = builds.in_folder(out)
+    for name in set(held.marts if held else ()) - set(build.marts):
+        for kind in FORMS:
+            (out / f"{name}.{kind}").unlink(missing_ok=True)
+    (out / builds.STAMP).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -96,108 +109,33 @@ def _marts(lake: Lake) -> Iterator[tuple[duckdb.DuckDBPyConnection, Build]]:
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }
+    refresh(lake)
     with duckdb.connect(config=config) as con:
         try:
-            con.execute(f"ATTACH {_quoted(str(lake.catalogue))} AS lake (READ_ONLY)")
+            con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS lake (READ_ONLY)")
         except duckdb.Error as error:
             raise LayerhouseError(f"cannot read {lake.catalogue}: {_first_line(error)}") from error
-        yield con, _build(con)
+        yield con, builds.of_lake(con)
 
 
-def _build(con: duckdb.DuckDBPyConnection) -> Build:
-    names = con.execute(
-        "SELECT table_name FROM duckdb_tables() "
-        "WHERE database_name = 'lake' AND starts_with(table_name, 'mart_') ORDER BY table_name"
-    ).fetchall()
-    commits = con.execute("SELECT commit_id, hash FROM lake.commit_record ORDER BY ALL").fetchall()
-    definitions = con.execute("SELECT sql_hash FROM lake.catalogue_build").fetchone()
-    return Build(
-        built_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
-        layerhouse_version=_version(),
-        commit_set=blake2b(json.dumps(commits).encode(), digest_size=16).hexdigest(),
-        definitions=definitions[0] if definitions else "",
-        marts={name: _count(con, name) for (name,) in names},
-    )
-
-
-def _version() -> str:
-    try:
-        return version("layerhouse")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def _count(con: duckdb.DuckDBPyConnection, mart: str) -> int:
-    row = con.execute(f'SELECT count(*) FROM lake."{mart}"').fetchone()
-    return int(row[0]) if row else 0
-
-
-def _held_in_folder(folder: Path) -> Build | None:
-    """What the folder's stamp says, unless one of the files it names is gone."""
-    try:
-        held = Build(**json.loads((folder / STAMP).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    named = [DATABASE, *(f"{mart}.{kind}" for mart in held.marts for kind in ("parquet", "csv"))]
-    return held if all((folder / name).is_file() for name in named) else None
-
-
-def _held_in_file(con: duckdb.DuckDBPyConnection, path: Path) -> Build | None:
-    """What the file's table `build` says; None where there is no file yet."""
-    if not path.exists():
-        return None
-    try:
-        con.execute(f"ATTACH {_quoted(str(path))} AS held (READ_ONLY)")
-        rows = con.execute(f"SELECT {', '.join(BUILD_COLUMNS)} FROM held.build").fetchall()
-    except duckdb.Error as error:
-        if "lock" in str(error):
-            raise LayerhouseError(
-                f"{path} is open for writing in another program; close it there, or publish to "
-                "another file"
-            ) from error
-        raise UsageError(
-            f"{path} exists and was not published by Layerhouse; name another file"
-        ) from error
-    finally:
-        con.execute("DETACH DATABASE IF EXISTS held")
-    if not rows:
-        return None
-    _, _, built_at, wrote, commit_set, definitions = rows[0]
-    marts = {mart: n_rows for mart, n_rows, *_ in rows}
-    return Build(built_at.isoformat(), wrote, commit_set, definitions, marts)
-
-
-def _write_file(con: duckdb.DuckDBPyConnection, build: Build, out: Path) -> list[Path]:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    _replace(out, lambda path: _write_database(con, build, path))
-    return [out]
-
-
-def _write_folder(con: duckdb.DuckDBPyConnection, build: Build, out: Path) -> list[Path]:
-    """Everything under its own name, the stamp last: it says that the rest is there."""
-    written = _write_file(con, build, out / DATABASE)
-    for mart in build.marts:
-        for kind, options in (("parquet", "COMPRESSION zstd"), ("csv", "HEADER")):
-            path = out / f"{mart}.{kind}"
-            _replace(path, _copying(con, mart, f"FORMAT {kind}, {options}"))
-            written.append(path)
-    text = json.dumps(asdict(build), indent=1) + "\n"
-    _replace(out / STAMP, lambda path: _write_text(path, text))
-    return [*written, out / STAMP]
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{files.TEMPORARY}")
+def _replace(path: Path, write: Writer) -> None:
+    """Let `write` make the file under a passing name, of which a killed one may have left some."""
+    temporary = path.with_name(f"{path.name}{files.TEMPORARY}")
+    wal = temporary.with_name(f"{temporary.name}.wal")
+    for leftover in (temporary, wal):
+        leftover.unlink(missing_ok=True)
     try:
         files.write_durably(temporary, write)
         files.publish(temporary, path)
     finally:
-        temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
+        wal.unlink(missing_ok=True)
 
 
-def _copying(con: duckdb.DuckDBPyConnection, mart: str, options: str) -> Callable[[Path], None]:
+def _copying(con: duckdb.DuckDBPyConnection, mart: str, options: str) -> Writer:
+    """Ordered, so that equal marts become equal files."""
+
     def write(path: Path) -> None:
-        con.execute(f'COPY lake."{mart}" TO {_quoted(str(path))} ({options})')
+        con.execute(f'COPY (FROM lake."{mart}" ORDER BY ALL) TO {quoted(str(path))} ({options})')
 
     return write
 
@@ -207,19 +145,19 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _write_database(con: duckdb.DuckDBPyConnection, build: Build, path: Path) -> None:
-    con.execute(f"ATTACH {_quoted(str(path))} AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
+    con.execute(f"ATTACH {quoted(str(path))} AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         for mart in build.marts:
-            con.execute(f'CREATE TABLE out."{mart}" AS FROM lake."{mart}"')
+            con.execute(f'CREATE TABLE out."{mart}" AS FROM lake."{mart}" ORDER BY ALL')
             _copy_comments(con, mart)
-        columns = ", ".join(f"{name} {kind}" for name, (kind, _) in BUILD_COLUMNS.items())
-        con.execute(f"CREATE TABLE out.build ({columns})")
-        places = ", ".join("?" for _ in BUILD_COLUMNS)
+        columns = ", ".join(f"{name} {kind}" for name, (kind, _) in builds.COLUMNS.items())
+        con.execute(f"CREATE TABLE out.{builds.TABLE} ({columns})")
+        places = ", ".join("?" for _ in builds.COLUMNS)
         for row in build.rows():
-            con.execute(f"INSERT INTO out.build VALUES ({places})", row)
-        con.execute(f"COMMENT ON TABLE out.build IS {_quoted(BUILD_COMMENT)}")
-        for name, (_, comment) in BUILD_COLUMNS.items():
-            con.execute(f"COMMENT ON COLUMN out.build.{name} IS {_quoted(comment)}")
+            con.execute(f"INSERT INTO out.{builds.TABLE} VALUES ({places})", row)
+        con.execute(f"COMMENT ON TABLE out.{builds.TABLE} IS {quoted(builds.COMMENT)}")
+        for name, (_, comment) in builds.COLUMNS.items():
+            con.execute(f"COMMENT ON COLUMN out.{builds.TABLE}.{name} IS {quoted(comment)}")
     finally:
         con.execute("DETACH out")
 
@@ -231,18 +169,14 @@ def _copy_comments(con: duckdb.DuckDBPyConnection, mart: str) -> None:
         [mart],
     ).fetchone()
     if comment and comment[0] is not None:
-        con.execute(f'COMMENT ON TABLE out."{mart}" IS {_quoted(comment[0])}')
+        con.execute(f'COMMENT ON TABLE out."{mart}" IS {quoted(comment[0])}')
     columns = con.execute(
         "SELECT column_name, comment FROM duckdb_columns() "
         "WHERE database_name = 'lake' AND table_name = ? AND comment IS NOT NULL",
         [mart],
     ).fetchall()
     for name, text in columns:
-        con.execute(f'COMMENT ON COLUMN out."{mart}"."{name}" IS {_quoted(text)}')
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        con.execute(f'COMMENT ON COLUMN out."{mart}"."{name}" IS {quoted(text)}')
 
 
 def _first_line(error: Exception) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -90,7 +92,7 @@ def test_a_folder_holds_all_three_forms(whole: Lake, tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "build.json"])
     stamp = json.loads((out / "build.json").read_text())
     frame = pl.read_parquet(out / "mart_leaderboard.parquet")
-    assert stamp["marts"]["mart_leaderboard"] == len(frame) == 2
+    assert stamp["marts"]["mart_leaderboard"]["n_rows"] == len(frame) == 2
     assert frame.schema["built_on"] == pl.Date
     read = pl.read_csv(out / "mart_leaderboard.csv", try_parse_dates=True)
     assert read["built_on"].to_list() == frame["built_on"].to_list()
@@ -118,9 +120,100 @@ def test_an_unchanged_lake_is_not_written_again(lake: Lake, tmp_path: Path, name
 def test_a_file_missing_from_the_folder_is_written_again(lake: Lake, tmp_path: Path) -> None:
     out = tmp_path / "published"
     publish(lake, out)
-    (out / "mart_leaderboard.csv").unlink()
-    assert publish(lake, out)
-    assert (out / "mart_leaderboard.csv").exists()
+    for name in ("mart_leaderboard.csv", "marts.duckdb"):
+        (out / name).unlink()
+        assert publish(lake, out) == [out / name, out / "build.json"]
+        assert (out / name).exists()
+
+
+def test_only_marts_that_changed_are_written_again(lake: Lake, tmp_path: Path) -> None:
+    out = tmp_path / "published"
+    publish(lake, out)
+    before = {mart: pl.read_parquet(out / f"{mart}.parquet") for mart in MARTS}
+    with connect(lake) as wh:
+        (model, dataset), *_ = wh.sql(
+            "SELECT model_id, dataset_id FROM mart_model_health ORDER BY ALL"
+        ).fetchall()
+    interval = {
+        "model_id": model,
+        "dataset_id": dataset,
+        "module": "llm",
+        "track": "last",
+        "point": 0.5,
+        "lower": 0.4,
+        "upper": 0.6,
+        "n_resamples": 100,
+        "n_groups": 20,
+    }
+    with RunWriter(lake, RunSpec("diagnose", model, dataset, {})) as writer:
+        writer.commit({"health_interval": [interval]})
+        writer.finish()
+    written = {path.stem for path in publish(lake, out) if path.suffix == ".parquet"}
+    after = {mart: pl.read_parquet(out / f"{mart}.parquet") for mart in MARTS}
+    assert "mart_model_health" in written
+    # Every mart names the day of the newest commit: it changes where midnight falls in between.
+    assert written == {mart for mart in MARTS if not after[mart].equals(before[mart])}
+
+
+def test_equal_marts_are_equal_files(whole: Lake, tmp_path: Path) -> None:
+    shutil.copytree(whole.root, tmp_path / "copy")
+    (tmp_path / "copy" / "catalog.duckdb").unlink()
+    publish(whole, tmp_path / "one")
+    publish(Lake.at(tmp_path / "copy"), tmp_path / "two")
+    for kind in ("csv", "parquet"):
+        for path in (tmp_path / "one").glob(f"*.{kind}"):
+            assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    one, two = (json.loads((tmp_path / name / "build.json").read_text()) for name in ("one", "two"))
+    assert one["marts"] == two["marts"]
+
+
+def test_a_mart_that_is_defined_no_longer_leaves_the_folder(lake: Lake, tmp_path: Path) -> None:
+    out = tmp_path / "published"
+    publish(lake, out)
+    stamp = json.loads((out / "build.json").read_text())
+    stamp["marts"]["mart_former"] = {"n_rows": 1, "content": "x"}
+    stamp["commit_set"] = "an older one"
+    (out / "build.json").write_text(json.dumps(stamp))
+    (out / "mart_former.csv").write_text("n")
+    (out / "notes.csv").write_text("mine")
+    assert publish(lake, out) == [out / "build.json"]
+    assert not (out / "mart_former.csv").exists()
+    assert (out / "notes.csv").exists()
+
+
+def test_a_file_of_an_older_layout_is_written_again(whole: Lake, tmp_path: Path) -> None:
+    out = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(out)) as con:
+        con.execute("CREATE TABLE build (mart TEXT, commit_set TEXT, layerhouse_version TEXT)")
+    assert publish(whole, out) == [out]
+    assert publish(whole, out) == []
+
+
+def test_a_killed_publication_is_made_good_by_the_next(whole: Lake, tmp_path: Path) -> None:
+    out = tmp_path / "published"
+    publish(whole, tmp_path / "undisturbed")
+    code = (
+        "import sys; from pathlib import Path; from warehouse.lake import Lake\n"
+        "from warehouse.publishing import publish\n"
+        "print('ready', flush=True)\n"
+        "publish(Lake.at(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, str(whole.root), str(out)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        while process.poll() is None and not list(out.glob("mart*")):
+            pass
+        process.kill()
+    # What a kill between the bytes and the name leaves.
+    (out / "mart_leaderboard.csv.tmp").write_text("half")
+    publish(whole, out)
+    names = sorted(path.name for path in (tmp_path / "undisturbed").iterdir())
+    assert sorted(path.name for path in out.iterdir() if path.suffix != ".lock") == names
+    for path in (tmp_path / "undisturbed").glob("*.csv"):
+        assert path.read_bytes() == (out / path.name).read_bytes()
+    assert publish(whole, out) == []
 
 
 def test_no_temporary_files_stay(lake: Lake, tmp_path: Path) -> None:
@@ -139,6 +232,11 @@ def test_other_files_are_not_overwritten(whole: Lake, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not published by Layerhouse"):
         publish(whole, text)
     assert text.read_text() == "not a database"
+    (tmp_path / "published").mkdir()
+    thesis.rename(tmp_path / "published" / "marts.duckdb")
+    with pytest.raises(UsageError, match="not published by Layerhouse"):
+        publish(whole, tmp_path / "published")
+    assert [path.name for path in (tmp_path / "published").iterdir()] == ["marts.duckdb"]
 
 
 def test_a_target_of_the_other_kind_is_refused(whole: Lake, tmp_path: Path) -> None:
@@ -159,6 +257,24 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
         publish(whole, tmp_path / "file" / name)
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_folder_without_write_permission_is_one_sentence(whole: Lake, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    code = "from layerhouse.cli import main; main()"
+    command = [sys.executable, "-c", code, "publish", "--lake", str(whole.root), "--out"]
+    if os.geteuid() == 0:  # whom no permission stops while it holds this capability
+        if shutil.which("setpriv") is None:
+            pytest.skip("root ignores permissions, and setpriv is absent to make it heed them")
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    for out in (locked, locked / "marts.duckdb", locked / "published"):
+        done = subprocess.run(
+            [*command, str(out)], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+        )
+        assert done.returncode == 1
+        assert done.stderr == f"Error: cannot publish to {out}: Permission denied\n"
+    assert list(locked.iterdir()) == []
 
 
 HOLD = """
@@ -182,14 +298,25 @@ def _holder(path: Path, mode: str) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_file_open_for_writing_elsewhere_is_refused(lake: Lake, tmp_path: Path) -> None:
-    out = tmp_path / "marts.duckdb"
+@pytest.mark.parametrize("name", ["marts.duckdb", "published"])
+def test_a_file_open_for_writing_elsewhere_is_refused(
+    lake: Lake, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / name
     publish(lake, out)
+    file = out if out.is_file() else out / "marts.duckdb"
     _grow(lake)
-    with _holder(out, "rw") as holder:
-        with pytest.raises(LayerhouseError, match="open for writing in another program"):
+    refusal = "marts.duckdb is open for writing in another program or connection; close it there"
+    with _holder(file, "rw") as holder:
+        with pytest.raises(LayerhouseError, match=refusal):
             publish(lake, out)
         holder.communicate("\n")
+    with (
+        duckdb.connect(str(file)),  # in this very process, as in a notebook
+        pytest.raises(LayerhouseError, match=refusal),
+    ):
+        publish(lake, out)
+    assert publish(lake, out)
 
 
 def test_readers_keep_their_file_while_a_new_one_appears(lake: Lake, tmp_path: Path) -> None:
@@ -222,6 +349,15 @@ def test_readers_never_see_a_half_written_file(lake: Lake, tmp_path: Path) -> No
     stop.set()
     reader.join()
     assert wrong == []
+
+
+def test_publishers_of_one_folder_take_turns(lake: Lake, tmp_path: Path) -> None:
+    out = tmp_path / "published"
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: publish(lake, out), range(4)))
+    assert sorted(map(len, done)) == [0, 0, 0, 12]
+    assert publish(lake, out) == []
+    assert not list(out.glob("*.tmp*")) + list(out.glob(".*"))
 
 
 def test_an_open_warehouse_does_not_stand_in_the_way(whole: Lake, tmp_path: Path) -> None:

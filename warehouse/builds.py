@@ -1,0 +1,150 @@
+"""What a publication says about itself: which state of the lake it holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from warehouse.errors import LayerhouseError, UsageError
+
+TABLE = "build"
+STAMP = "build.json"
+
+COMMENT = "What this file was built from: one row per mart."
+COLUMNS = {
+    "mart": ("VARCHAR", "Name of a mart in this file."),
+    "n_rows": ("BIGINT", "Rows of that mart."),
+    "content": ("VARCHAR", "Hash of its rows, columns and comments: equal hashes, equal mart."),
+    "built_at": ("TIMESTAMP", "When this file was written, UTC."),
+    "layerhouse_version": ("VARCHAR", "The Layerhouse that wrote it."),
+    "commit_set": ("VARCHAR", "Hash of the lake's commits: equal hashes, equal data."),
+    "definitions": ("VARCHAR", "Hash of the SQL that defines the views and marts."),
+}
+
+
+@dataclass(frozen=True)
+class Mart:
+    """One mart of a publication; equal contents are equal marts, in whatever order their rows."""
+
+    n_rows: int
+    content: str
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a publication holds; two builds of equal state hold the same marts."""
+
+    built_at: str
+    layerhouse_version: str
+    commit_set: str
+    definitions: str
+    marts: dict[str, Mart]
+
+    @property
+    def state(self) -> tuple[str, str, str]:
+        return self.commit_set, self.definitions, self.layerhouse_version
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The rows of the table `build`, in the order of COLUMNS."""
+        stamp = (self.built_at, self.layerhouse_version, self.commit_set, self.definitions)
+        return [(name, m.n_rows, m.content, *stamp) for name, m in self.marts.items()]
+
+    def json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def of_lake(con: duckdb.DuckDBPyConnection) -> Build:
+    """What the catalogue attached as `lake` would publish now."""
+    names = con.execute(
+        "SELECT table_name FROM duckdb_tables() "
+        "WHERE database_name = 'lake' AND starts_with(table_name, 'mart_') ORDER BY table_name"
+    ).fetchall()
+    commits = con.execute("SELECT commit_id, hash FROM lake.commit_record ORDER BY ALL").fetchall()
+    definitions = con.execute("SELECT sql_hash FROM lake.catalogue_build").fetchone()
+    return Build(
+        built_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
+        layerhouse_version=_version(),
+        commit_set=_digest(commits),
+        definitions=definitions[0] if definitions else "",
+        marts={name: _mart(con, name) for (name,) in names},
+    )
+
+
+def _version() -> str:
+    try:
+        return version("layerhouse")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _mart(con: duckdb.DuckDBPyConnection, name: str) -> Mart:
+    columns = con.execute(
+        "SELECT column_name, data_type, comment FROM duckdb_columns() "
+        "WHERE database_name = 'lake' AND table_name = ? ORDER BY column_index",
+        [name],
+    ).fetchall()
+    n_rows, total = con.execute(
+        f'SELECT count(*), coalesce(sum(hash(mart)), 0) FROM lake."{name}" AS mart'
+    ).fetchall()[0]
+    return Mart(n_rows, _digest([columns, n_rows, total]))
+
+
+def _digest(value: object) -> str:
+    return blake2b(json.dumps(value).encode(), digest_size=16).hexdigest()
+
+
+def in_folder(folder: Path) -> Build | None:
+    """What a published folder's stamp says; None where there is no legible one."""
+    try:
+        held = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        marts = {name: Mart(**mart) for name, mart in held.pop("marts").items()}
+        return Build(**held, marts=marts)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def in_file(con: duckdb.DuckDBPyConnection, path: Path) -> Build | None:
+    """What a published file's table `build` says; None where there is no file yet, or an older one.
+
+    Raises LayerhouseError where the file is open for writing, in this program or another, and
+    UsageError where it is somebody else's.
+    """
+    if not path.exists():
+        return None
+    try:
+        con.execute(f"ATTACH {quoted(str(path))} AS held (READ_ONLY)")
+        rows = con.sql(f"FROM held.{TABLE}")
+        columns = rows.columns
+        found = rows.fetchall()
+    except duckdb.Error as error:
+        if any(word in str(error) for word in ("lock", "already attached")):
+            raise LayerhouseError(
+                f"{path} is open for writing in another program or connection; close it there, or "
+                "publish to another file"
+            ) from error
+        raise UsageError(_foreign(path)) from error
+    finally:
+        con.execute("DETACH DATABASE IF EXISTS held")
+    if not {"mart", "commit_set", "layerhouse_version"} <= set(columns):
+        raise UsageError(_foreign(path))
+    if columns != list(COLUMNS) or not found:
+        return None
+    _, _, _, built_at, wrote, commit_set, definitions = found[0]
+    marts = {name: Mart(n_rows, content) for name, n_rows, content, *_ in found}
+    return Build(built_at.isoformat(), wrote, commit_set, definitions, marts)
+
+
+def _foreign(path: Path) -> str:
+    return f"{path} exists and was not published by Layerhouse; name another file"
+
+
+def quoted(text: str) -> str:
+    """`text` as an SQL string, for the statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
