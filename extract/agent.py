@@ -15,7 +15,7 @@ import torch
 
 from extract.coverage import Task, cells_of, covered, plan, sample_order, unit_size
 from extract.erasure import FIT_SAMPLES, fit_erasure
-from extract.faults import Exchange, plan_exchange
+from extract.faults import Exchange, exchanged_tokens, plan_exchange
 from extract.injection import Injector, complete_exits
 from extract.job import (
     METHODS,
@@ -27,6 +27,7 @@ from extract.job import (
     refuse_other_identity,
     wanted_by,
 )
+from extract.lens import Lens, lens_table, open_lens
 from extract.loading import load
 from extract.parsing import ClassNames, lists_letters
 from extract.pipeline import (
@@ -148,6 +149,7 @@ class _Extraction:
         self.uris = dict(job.info.samples.select("sample_id", "uri").iter_rows())
         self.batch_size = fixed_batch_size(job.request) or AUTO_BATCH
         self.done = 0
+        self.lens: Lens | None = None
 
     def run(self) -> ExtractSummary:
         job = self.job
@@ -186,7 +188,11 @@ class _Extraction:
         stages = [
             f.stage for f in job.faults if f.layer is None and f.kind not in ("lowres", "block")
         ]
-        return complete_exits(checked.session, images[0], stages), phrases
+        session = complete_exits(checked.session, images[0], stages)
+        exchanges = [exchanged_tokens(f, phrases) for f in job.faults if f.kind == "head"]
+        self.lens, missing = open_lens(session, session.encode([images[0]]), phrases, exchanges)
+        self.notes += [missing] if missing else []
+        return session, phrases
 
     def _checked_samples(self) -> list[str]:
         """A few samples, of different sizes if there are any."""
@@ -304,6 +310,8 @@ class _Extraction:
                     tables["activation"] = activation_table(
                         self.job.model_id, self.job.dataset_id, buffer
                     )
+                    if self.lens is not None:
+                        tables["logit_lens"] = lens_table(self.lens, tables["activation"])
                 if buffer.answers:
                     tables["answer"] = buffer.answers
                 seconds = {work: round(spent, 3) for work, spent in self.watch.seconds.items()}

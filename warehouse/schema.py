@@ -22,6 +22,7 @@ BOOKKEEPING = frozenset({"schema_migration", "catalogue_build", "commit_record",
 FACT_KEYS = {
     "activation": ("model_id", "dataset_id", "module", "layer", "readout", "sample_id"),
     "answer": ("model_id", "dataset_id", "sample_id", "method"),
+    "logit_lens": ("model_id", "dataset_id", "layer", "sample_id"),
     "probe_logit": ("probe_id", "sample_id"),
     "baseline_logit": ("baseline_id", "sample_id"),
 }
@@ -31,6 +32,7 @@ FACT_KEYS = {
 PARTITIONS = {
     "activation": {"model": "model_id", "dataset": "dataset_id", "module": "module"},
     "answer": {"model": "model_id", "dataset": "dataset_id"},
+    "logit_lens": {"model": "model_id", "dataset": "dataset_id"},
     "probe_logit": {"model": "model_id", "dataset": "dataset_id"},
     "baseline_logit": {"dataset": "dataset_id"},
 }

@@ -1,7 +1,9 @@
--- Grain: one row per scored thing (a probe, a baseline, or a model's answers by one method), split,
+-- Grain: one row per scored thing (a probe, a baseline, a logit lens at one layer, or a model's
+-- answers by one method), split,
 -- true class and predicted class. Everything that scores predictions counts from here.
 --
--- source_id is the probe_id or baseline_id; answers are told apart by model, dataset and method.
+-- source_id is the probe_id or baseline_id, for a logit lens the layer of the llm; answers are told
+-- apart by model, dataset and method.
 -- A reply that named no class has no predicted class and counts as wrong.
 WITH samples AS (
     SELECT
@@ -50,6 +52,18 @@ predictions AS (
         CASE WHEN a.parsed THEN a.predicted_class_index END AS predicted_class_index
     FROM answer AS a
     INNER JOIN samples AS s ON a.dataset_id = s.dataset_id AND a.sample_id = s.sample_id
+    UNION ALL
+    SELECT
+        'lens' AS source,
+        cast(e.layer AS VARCHAR) AS source_id,
+        e.model_id,
+        e.dataset_id,
+        NULL AS method,
+        s.split,
+        s.class_index,
+        e.predicted_class_index
+    FROM logit_lens AS e
+    INNER JOIN samples AS s ON e.dataset_id = s.dataset_id AND e.sample_id = s.sample_id
 )
 
 SELECT

@@ -44,7 +44,8 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
     with RunWriter(lake, spec) as writer:
         for half in (samples[::2], samples[1::2]):
             parts = [_vectors(rng, half, *cell) for cell in cells]
-            writer.commit({"activation": pa.concat_tables(parts)})
+            lens = [row for sample in half for row in _lens(rng, sample)]
+            writer.commit({"activation": pa.concat_tables(parts), "logit_lens": lens})
         writer.finish()
 
 
@@ -65,6 +66,23 @@ def _vectors(
             "vector": pa.array(list(vectors), pa.list_(pa.float32())),
         }
     )
+
+
+def _lens(rng: np.random.Generator, sample: str) -> list[dict[str, Any]]:
+    rows = []
+    for layer in range(2):
+        share = rng.dirichlet(np.ones(3))
+        rows.append(
+            {
+                "model_id": MODEL,
+                "dataset_id": DATASET,
+                "layer": layer,
+                "sample_id": sample,
+                "label_logprobs": np.log(share).tolist(),
+                "predicted_class_index": int(share.argmax()),
+            }
+        )
+    return rows
 
 
 def _write_attributes(lake: Lake, samples: list[str]) -> None:

@@ -20,6 +20,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "fault_trial",
         "health_interval",
         "layer",
+        "logit_lens",
         "model",
         "module",
         "probe",

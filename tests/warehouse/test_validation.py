@@ -69,6 +69,14 @@ PLANTED = {
     ],
     "answer.generated_text_kept": "UPDATE answer SET text = NULL",
     "answer.samples_complete": "DELETE FROM answer WHERE sample_id LIKE '%7'",
+    "logit_lens.probabilities_sum_to_one": [
+        "UPDATE logit_lens SET label_logprobs = label_logprobs[:2]",
+        "UPDATE logit_lens SET label_logprobs = ['nan'::FLOAT, -1, -1]",
+        "UPDATE logit_lens SET label_logprobs = [0, -1, -1]",
+    ],
+    "logit_lens.names_most_likely": "UPDATE logit_lens SET predicted_class_index ="
+    " (predicted_class_index + 1) % 3",
+    "logit_lens.layer_known": "UPDATE logit_lens SET layer = 99",
     "logits.key_unique": "INSERT INTO {logit} FROM {logit} LIMIT 1",
     "logits.classifier_known": "DELETE FROM {classifier} WHERE seed = 0",
     "logits.sample_known": "UPDATE {logit} SET sample_id = 'x' WHERE sample_id LIKE '%7'",

@@ -1,0 +1,27 @@
+-- A logit lens gives every class of its dataset a probability, and these sum to one.
+WITH totals AS (
+    SELECT
+        model_id,
+        dataset_id,
+        layer,
+        sample_id,
+        len(label_logprobs) AS n_logprobs,
+        list_sum(list_transform(label_logprobs, LAMBDA x: exp(x))) AS total
+    FROM logit_lens
+),
+
+datasets AS (
+    SELECT *
+    FROM dataset
+)
+
+SELECT
+    totals.model_id,
+    totals.dataset_id,
+    totals.layer,
+    totals.sample_id
+FROM totals
+INNER JOIN datasets ON totals.dataset_id = datasets.dataset_id
+WHERE
+    totals.n_logprobs <> datasets.n_classes
+    OR NOT coalesce(abs(totals.total - 1) <= 1e-4, FALSE)
