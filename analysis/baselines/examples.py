@@ -18,6 +18,7 @@ from warehouse.samples import dataset
 
 SPLITS = ("train", "val", "test")
 Value = TypeVar("Value")
+UNSEEN_DROP = 30.0
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,15 @@ def read_examples(wh: Warehouse, dataset_id: str) -> Examples:
         largest_side=int(info.samples.select("width", "height").to_numpy().max()),
         fingerprint=blake2b(columns.write_csv().encode(), digest_size=8).hexdigest(),
     )
+
+
+def widen(
+    logits: NDArray[np.floating[Any]], seen: NDArray[np.int64], n_classes: int
+) -> NDArray[np.float32]:
+    """Logits [n, seen classes] with a column for every class [n, n_classes].
+
+    Those that train never showed lie far below the others: a classifier must not name them.
+    """
+    wide = np.repeat(logits.min(1, keepdims=True) - UNSEEN_DROP, n_classes, axis=1)
+    wide[:, seen] = logits
+    return wide.astype(np.float32)

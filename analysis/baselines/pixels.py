@@ -8,12 +8,19 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 
+from analysis.baselines.architectures import Architecture, Options, Plan
 from analysis.baselines.examples import Examples, Trained
 from analysis.probes.linear import Part, fit_linear
 
 MAX_SIDE = 32
 
 SETTINGS: dict[str, Any] = {"max_side": MAX_SIDE}
+
+
+def plan(architecture: Architecture, options: Options) -> Plan:
+    """What `layerhouse baseline` is to do; UsageError for an option of deep networks."""
+    options.refuse_for(architecture)
+    return Plan(architecture.name, SETTINGS, train_pixels)
 
 
 def train_pixels(examples: Examples, seed: int) -> Trained:

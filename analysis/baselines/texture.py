@@ -17,7 +17,8 @@ from skimage.feature import hog, local_binary_pattern
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from analysis.baselines.examples import Examples, Trained
+from analysis.baselines.architectures import Architecture, Options, Plan
+from analysis.baselines.examples import Examples, Trained, widen
 from analysis.metrics import accuracy, log_loss
 
 SIDES = (64, 128)  # the smaller one where no image is larger
@@ -30,7 +31,6 @@ CANDIDATES: tuple[dict[str, Any], ...] = (
     *({"kernel": "linear", "C": c} for c in (0.3, 1, 3, 10)),
 )
 TEMPERATURES = np.logspace(-1, 1.5, 26)
-UNSEEN_DROP = 30.0
 
 SETTINGS: dict[str, Any] = {
     "sides": list(SIDES),
@@ -39,6 +39,12 @@ SETTINGS: dict[str, Any] = {
     "lbp_grids": list(LBP_GRIDS),
     "candidates": list(CANDIDATES),
 }
+
+
+def plan(architecture: Architecture, options: Options) -> Plan:
+    """What `layerhouse baseline` is to do; UsageError for an option of deep networks."""
+    options.refuse_for(architecture)
+    return Plan(architecture.name, SETTINGS, train_texture)
 
 
 def train_texture(examples: Examples, seed: int) -> Trained:
@@ -62,7 +68,7 @@ def train_texture(examples: Examples, seed: int) -> Trained:
     seen = best.machine.classes_
     factor = _factor(best.margins[val], truth[val], seen)
     val_logits, test_logits = (
-        _widen(factor * best.margins[rows], seen, examples.n_classes) for rows in (val, test)
+        widen(factor * best.margins[rows], seen, examples.n_classes) for rows in (val, test)
     )
     chosen = {**best.candidate, "side": side, "margin_factor": round(factor, 6)}
     return Trained(val_logits, test_logits, chosen)
@@ -154,12 +160,3 @@ def _factor(
     place = np.searchsorted(seen, labels[known])
     losses = log_loss(place, TEMPERATURES[:, None, None] * margins[known])
     return float(TEMPERATURES[losses.argmin()])
-
-
-def _widen(
-    logits: NDArray[np.float64], seen: NDArray[np.int64], n_classes: int
-) -> NDArray[np.float32]:
-    """A column for every class; those that train never showed lie far below the others."""
-    wide = np.repeat(logits.min(1, keepdims=True) - UNSEEN_DROP, n_classes, axis=1)
-    wide[:, seen] = logits
-    return wide.astype(np.float32)

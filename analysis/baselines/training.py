@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from analysis.baselines.architectures import ARCHITECTURES, Architecture
+from analysis.baselines.architectures import Architecture, Options, Plan, find
 from analysis.baselines.examples import Examples, Trained, read_examples
 from analysis.exclusive import exclusive
 from analysis.logits import logit_rows
 from warehouse.catalogue import connect
 from warehouse.connection import Warehouse
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 from warehouse.runs import RunSpec, RunWriter, config_difference
 
@@ -35,55 +35,53 @@ class BaselineSummary:
     seconds: float
 
 
-def baseline(lake: Lake, dataset_id: str, architecture: str, *, seed: int = 0) -> BaselineSummary:
+def baseline(
+    lake: Lake, dataset_id: str, architecture: str, *, seed: int = 0, options: Options | None = None
+) -> BaselineSummary:
     """Train one architecture on train, choose on val, store its logits on val and test.
 
-    Raises UsageError for an unknown dataset or architecture, LayerhouseError for an image that
-    cannot be read, an empty split, a single class, or a stored baseline with other settings.
+    Networks that start from weights are stored as `architecture:weights`. Raises UsageError for an
+    unknown dataset or architecture or an option it does not take, LayerhouseError for an image
+    that cannot be read, an empty split, a single class, weights that do not fit, a missing extra,
+    or a stored baseline with other settings.
     """
-    if architecture not in ARCHITECTURES:
-        raise UsageError(
-            f"there is no baseline architecture {architecture!r}"
-            f"{nearest(architecture, ARCHITECTURES)}"
-        )
-    chosen = ARCHITECTURES[architecture]
+    chosen = find(architecture)
+    plan = chosen.plan(options or Options())
     started = time.perf_counter()
-    with exclusive(lake, COMMAND, dataset_id, architecture, str(seed)):
+    with exclusive(lake, COMMAND, dataset_id, plan.stored_as, str(seed)):
         with connect(lake) as wh:
             examples = read_examples(wh, dataset_id)
-            train, settings = chosen.load()
-            settings = {**settings, "samples": examples.fingerprint}
-            config = {"architecture": architecture, "seed": seed, "settings": settings}
+            settings = {**plan.settings, "samples": examples.fingerprint}
+            config = {"architecture": plan.stored_as, "seed": seed, "settings": settings}
             spec = RunSpec(COMMAND, None, dataset_id, config)
             baseline_id = _baseline_id(dataset_id, config)
-            stored = _is_stored(wh, dataset_id, architecture, seed, settings)
+            stored = _is_stored(wh, dataset_id, plan.stored_as, seed, settings)
         with RunWriter(lake, spec) as writer:
             if not stored:
-                trained = train(examples, seed)
-                seconds = time.perf_counter() - started
-                writer.commit(
-                    _tables(
-                        baseline_id, dataset_id, chosen, seed, settings, examples, trained, seconds
-                    )
-                )
+                trained = plan.train(examples, seed)
+                row = _row(baseline_id, dataset_id, chosen, plan, seed, examples)
+                row["hyperparameters"] = {**settings, "chosen": trained.chosen}
+                row["fit_seconds"] = time.perf_counter() - started
+                writer.commit(_tables(row, examples, trained))
             writer.finish()
-    with connect(lake) as wh:
-        scores = dict(
-            wh.sql(
-                "SELECT split, accuracy FROM baseline_accuracy WHERE baseline_id = $1",
-                [baseline_id],
-            ).fetchall()
-        )
+    scores = _scores(lake, baseline_id)
     return BaselineSummary(
         baseline_id=baseline_id,
         dataset_id=dataset_id,
-        architecture=architecture,
+        architecture=plan.stored_as,
         run_id=spec.run_id,
         added=not stored,
         val_accuracy=scores["val"],
         test_accuracy=scores["test"],
         seconds=time.perf_counter() - started,
     )
+
+
+def _scores(lake: Lake, baseline_id: str) -> dict[str, float]:
+    """Accuracy per split, as the view has it."""
+    query = "SELECT split, accuracy FROM baseline_accuracy WHERE baseline_id = $1"
+    with connect(lake) as wh:
+        return dict(wh.sql(query, [baseline_id]).fetchall())
 
 
 def _baseline_id(dataset_id: str, config: dict[str, Any]) -> str:
@@ -111,29 +109,35 @@ def _is_stored(
     return bool(rows)
 
 
-def _tables(
+def _row(
     baseline_id: str,
     dataset_id: str,
     architecture: Architecture,
+    plan: Plan,
     seed: int,
-    settings: dict[str, Any],
     examples: Examples,
-    trained: Trained,
-    seconds: float,
-) -> dict[str, pa.Table | list[dict[str, Any]]]:
-    row = {
+) -> dict[str, Any]:
+    """The `baseline` row, but for what training adds."""
+    return {
         "baseline_id": baseline_id,
         "dataset_id": dataset_id,
-        "architecture": architecture.name,
+        "architecture": plan.stored_as,
         "kind": architecture.kind,
         "seed": seed,
-        "hyperparameters": {**settings, "chosen": trained.chosen},
         **{f"n_{split}": len(rows) for split, rows in examples.rows.items()},
-        "fit_seconds": seconds,
     }
+
+
+def _tables(
+    row: dict[str, Any], examples: Examples, trained: Trained
+) -> dict[str, pa.Table | list[dict[str, Any]]]:
     logits = [
         logit_rows(
-            "baseline_id", baseline_id, examples.sample_ids[examples.rows[split]], split, values
+            "baseline_id",
+            row["baseline_id"],
+            examples.sample_ids[examples.rows[split]],
+            split,
+            values,
         )
         for split, values in (("val", trained.val_logits), ("test", trained.test_logits))
     ]

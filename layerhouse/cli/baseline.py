@@ -1,31 +1,83 @@
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from layerhouse.cli.options import dataset_option, lake_option
 from warehouse.lake import Lake
 
 
+def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the architectures and end, whatever else was asked."""
+    if not wanted or context.resilient_parsing:
+        return
+    from analysis.baselines import known_architectures
+    from layerhouse.cli.formats import print_table
+
+    rows = [
+        [a.name, a.kind, "yes" if a.is_native else f"through {a.needs}", a.hub or "–", a.title]
+        for a in known_architectures().values()
+    ]
+    print_table(["architecture", "group", "native", "weights, for instance", "what it is"], rows)
+    context.exit()
+
+
 @click.command("baseline", short_help="Train a traditional image classifier on the same split.")
 @dataset_option("A registered dataset, a folder of classes, or a manifest.")
-@click.option("--architecture", required=True, metavar="A", help="For instance texture-svm.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--architecture",
+    "names",
+    required=True,
+    multiple=True,
+    metavar="A",
+    help="For instance texture-svm or resnet; repeatable, see --list.",
+)
+@click.option("--weights", metavar="W", help="A local folder or hub id.  [default: from scratch]")
+@click.option("--side", type=click.IntRange(min=16), help="Side of the square images, in pixels.")
+@click.option("--epochs", type=click.IntRange(min=1), help="At most so many passes over train.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The first seed.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many seeds of a deep network; scores are averaged over them.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_list,
+    help="Show every architecture and exit.",
+)
 @lake_option
-def command(lake: Lake, dataset: str, architecture: str, seed: int) -> None:
+def command(
+    lake: Lake, dataset: str, names: tuple[str, ...], seed: int, seeds: int, **options: Any
+) -> None:
     """Train a traditional image classifier: what the task allows without a language model.
 
     \b
     layerhouse baseline --dataset digits --architecture pixels-logistic
-    layerhouse baseline --dataset digits --architecture texture-svm
+    layerhouse baseline --dataset digits --architecture resnet --architecture vit --seeds 3
+    layerhouse baseline --dataset digits --architecture resnet --weights microsoft/resnet-50
     """
-    from analysis.baselines import baseline
+    from analysis.baselines import Options, baseline
+    from analysis.baselines.architectures import find
     from extract import datasets
 
-    summary = baseline(lake, datasets.resolve(lake, dataset), architecture, seed=seed)
-    if summary.added:
-        click.echo(
-            f"{architecture} on {summary.dataset_id}: test accuracy {summary.test_accuracy:.3f} "
-            f"in {summary.seconds:.1f} s ({summary.run_id})"
-        )
-    else:
-        click.echo(f"Nothing to do: {architecture} is in the lake already ({summary.run_id}).")
+    dataset_id = datasets.resolve(lake, dataset)
+    for chosen in map(find, names):
+        # What has no randomness is one and the same for every seed.
+        for one in range(seed, seed + (seeds if chosen.is_deep else 1)):
+            summary = baseline(lake, dataset_id, chosen.name, seed=one, options=Options(**options))
+            what = f"{summary.architecture} on {summary.dataset_id}, seed {one}"
+            if summary.added:
+                click.echo(
+                    f"{what}: test accuracy {summary.test_accuracy:.3f} "
+                    f"in {summary.seconds:.1f} s ({summary.run_id})"
+                )
+            else:
+                click.echo(f"Nothing to do: {what} is in the lake already ({summary.run_id}).")

@@ -1,0 +1,135 @@
+"""Gradient descent for one image classifier, stopped early on val."""
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
+
+from analysis.baselines import augmentation
+from warehouse.errors import LayerhouseError
+
+EVALUATION_BATCH = 128
+Standardise = Callable[[Tensor], Tensor]
+Labelled = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """AdamW with a linear warm-up and a cosine to zero; `patience` epochs without a better val."""
+
+    learning_rate: float
+    epochs: int
+    patience: int
+    batch_size: int = 32
+    weight_decay: float = 0.05
+    warm_up: float = 0.05
+    label_smoothing: float = 0.05
+    clip: float = 1.0
+
+    def at_most(self, epochs: int | None) -> "Schedule":
+        return self if epochs is None else replace(self, epochs=epochs)
+
+    def settings(self) -> dict[str, Any]:
+        return {**asdict(self), "augmentation": augmentation.SETTINGS}
+
+    def factor(self, step: int, total: int) -> float:
+        """The share of the learning rate at a step."""
+        warm = max(1, round(self.warm_up * total))
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+
+
+FROM_SCRATCH = Schedule(learning_rate=1e-3, epochs=60, patience=15)
+FROM_WEIGHTS = Schedule(learning_rate=1e-4, epochs=30, patience=8)
+
+
+def fit(
+    model: nn.Module,
+    standardise: Standardise,
+    train: Labelled,
+    val: Labelled,
+    schedule: Schedule,
+    generator: torch.Generator,
+) -> dict[str, Any]:
+    """Train `model` in place and leave it at its best epoch; returns which one that was.
+
+    train and val: uint8 images [n, 3, side, side] and class places [n]. Better is a higher val
+    accuracy, then a lower val loss. Raises LayerhouseError when the loss is not finite.
+    """
+    images, classes = train
+    size = min(schedule.batch_size, len(images))
+    steps = max(1, len(images) // size)
+    optimiser = torch.optim.AdamW(_groups(model, schedule.weight_decay), lr=schedule.learning_rate)
+    total = steps * schedule.epochs
+    warming = LambdaLR(optimiser, lambda step: schedule.factor(step, total))
+    best, kept, best_epoch = (-1.0, -math.inf), deepcopy(model.state_dict()), 0
+    for epoch in range(1, schedule.epochs + 1):
+        order = torch.randperm(len(images), generator=generator)
+        model.train()
+        # What does not fill a batch waits for the next order: one image has no batch statistics.
+        for rows in order[: steps * size].view(steps, size):
+            batch = augmentation.augment(standardise(images[rows]), generator)
+            _step(model, batch, classes[rows], schedule, optimiser)
+            warming.step()
+        score = _score(predict(model, standardise, val[0]), val[1])
+        if score > best:
+            best, kept, best_epoch = score, deepcopy(model.state_dict()), epoch
+        elif epoch - best_epoch >= schedule.patience:
+            break
+    model.load_state_dict(kept)
+    return {"epoch": best_epoch, "epochs_run": epoch}
+
+
+def predict(model: nn.Module, standardise: Standardise, images: Tensor) -> NDArray[np.float32]:
+    """Logits [n, classes] of uint8 images [n, 3, side, side]."""
+    model.eval()
+    with torch.inference_mode():
+        parts = [model(standardise(part)).logits for part in images.split(EVALUATION_BATCH)]
+    return torch.cat(parts).float().cpu().numpy()
+
+
+def _step(
+    model: nn.Module,
+    batch: Tensor,
+    classes: Tensor,
+    schedule: Schedule,
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    logits = model(batch).logits
+    loss = cross_entropy(
+        logits, classes.to(logits.device), label_smoothing=schedule.label_smoothing
+    )
+    if not torch.isfinite(loss):
+        raise LayerhouseError(
+            f"the loss of {type(model).__name__} is not finite; start from other weights or "
+            "another seed"
+        )
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
+    optimiser.step()
+
+
+def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Matrices and kernels decay; biases, norms and scales do not."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    return [
+        {"params": [w for w in weights if w.ndim > 1], "weight_decay": decay},
+        {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _score(logits: NDArray[np.float32], classes: Tensor) -> tuple[float, float]:
+    """Accuracy, then minus the log loss."""
+    found = torch.from_numpy(logits)
+    right = (found.argmax(1) == classes).double().mean()
+    return float(right), -float(cross_entropy(found, classes))

@@ -1,0 +1,243 @@
+"""Deep baselines: transformers' own image classifiers, from scratch or from weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image, Resampling
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+
+from analysis.baselines.architectures import Architecture, Options, Plan
+from analysis.baselines.descent import FROM_SCRATCH, FROM_WEIGHTS, Schedule, fit, predict
+from analysis.baselines.examples import Examples, Trained, widen
+from warehouse.errors import LayerhouseError, UsageError
+
+SIDES = (64, 128)  # the smaller one where no image is larger
+SIDE_OF_WEIGHTS = 224
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a network comes from: how to build it for n classes, and what identifies it."""
+
+    build: Callable[[int, int], nn.Module]
+    settings: dict[str, Any]
+    schedule: Schedule
+    side: int | None = None
+    standard: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+
+def plan(architecture: Architecture, options: Options) -> Plan:
+    """What training this network with these options means.
+
+    Raises UsageError for weights of another architecture or a device that is not there, and
+    LayerhouseError for weights that cannot be had.
+    """
+    origin = _from_weights(architecture, options.weights) if options.weights else None
+    origin = origin or _from_scratch(architecture)
+    schedule = origin.schedule.at_most(options.epochs)
+    side = options.side or origin.side
+    settings = {**origin.settings, **schedule.settings(), "side": side or list(SIDES)}
+    name = architecture.name
+    stored_as = f"{name}:{Path(options.weights).name}" if options.weights else name
+    device = choose_device(options.device)
+    train = partial(_train, origin=origin, schedule=schedule, asked_side=side, device=device)
+    return Plan(stored_as, settings, train)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; auto is the GPU if there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"there is no device {name!r}; use auto, cpu or cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"torch finds no GPU for --device {name}; use --device cpu")
+    return device
+
+
+def _from_scratch(architecture: Architecture) -> Origin:
+    model_type = architecture.model_type
+    assert model_type is not None
+
+    def build(n_classes: int, side: int) -> nn.Module:
+        config = AutoConfig.for_model(
+            model_type, num_labels=n_classes, **_sized(architecture, side)
+        )
+        if architecture.class_name:
+            config.architectures = [architecture.class_name]
+        return AutoModelForImageClassification.from_config(config)
+
+    settings = {"weights": None, "configuration": dict(architecture.small)}
+    return Origin(build, settings, FROM_SCRATCH)
+
+
+def _sized(architecture: Architecture, side: int) -> dict[str, Any]:
+    """The small configuration for images of this side."""
+    if architecture.model_type == "timm_wrapper":
+        return {**architecture.small, "model_args": {"img_size": side}}
+    return {**architecture.small, "image_size": side}
+
+
+def _from_weights(architecture: Architecture, weights: str) -> Origin:
+    try:
+        config = AutoConfig.from_pretrained(weights)
+    except (OSError, ValueError) as error:
+        raise LayerhouseError(
+            f"no weights at {weights} ({str(error).splitlines()[0]}); give a local folder with "
+            f"config.json and model.safetensors, or a hub id such as {architecture.hub}"
+        ) from error
+    if config.model_type != architecture.model_type:
+        raise UsageError(
+            f"{weights} is a {config.model_type} and not a {architecture.model_type}; name the "
+            "architecture it has"
+        )
+
+    def build(n_classes: int, side: int) -> nn.Module:
+        del side  # towers with positions of their own keep the side they were trained with
+        return _load(weights, n_classes)
+
+    size = getattr(config, "image_size", None)
+    settings = {"weights": Path(weights).name, "fingerprint": _fingerprint(weights, config)}
+    side = size if isinstance(size, int) else SIDE_OF_WEIGHTS
+    return Origin(build, settings, FROM_WEIGHTS, side, _standard(weights))
+
+
+def _load(weights: str, n_classes: int) -> nn.Module:
+    """The network with its trained weights and a fresh head for `n_classes`.
+
+    Raises LayerhouseError if any weight but the head's is missing or left over: transformers
+    would fill it with random numbers and go on.
+    """
+    model, found = AutoModelForImageClassification.from_pretrained(
+        weights, num_labels=n_classes, ignore_mismatched_sizes=True, output_loading_info=True
+    )
+    head = _head(model.config)
+    odd = set(found["missing_keys"]) | {name for name, *_ in found["mismatched_keys"]}
+    odd = (odd - head) | set(found["unexpected_keys"])
+    if odd:
+        raise LayerhouseError(
+            f"the weights {weights} do not fit {type(model).__name__}: {min(odd)} and "
+            f"{len(odd) - 1} others are missing, left over or of another shape"
+        )
+    return model
+
+
+def _head(config: Any) -> set[str]:
+    """Names of the weights whose shape depends on the number of classes."""
+    shapes = []
+    for n_classes in (3, 5):
+        sized = type(config).from_dict({**config.to_dict(), "num_labels": n_classes})
+        with torch.device("meta"):
+            model = AutoModelForImageClassification.from_config(sized)
+        shapes.append({name: weight.shape for name, weight in model.state_dict().items()})
+    return {name for name, shape in shapes[0].items() if shape != shapes[1][name]}
+
+
+def _fingerprint(weights: str, config: Any) -> str | None:
+    """The content of a local folder's weights, or the hub's revision."""
+    files = sorted(Path(weights).glob("*.safetensors")) if Path(weights).is_dir() else []
+    if not files:
+        return getattr(config, "_commit_hash", None)
+    digest = blake2b(digest_size=8)
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _standard(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel that the weights were trained with."""
+    try:
+        processor = AutoImageProcessor.from_pretrained(weights, backend="pil")
+    except (OSError, ValueError):
+        return IMAGENET
+    return tuple(processor.image_mean), tuple(processor.image_std)
+
+
+def _train(
+    examples: Examples,
+    seed: int,
+    *,
+    origin: Origin,
+    schedule: Schedule,
+    asked_side: int | None,
+    device: torch.device,
+) -> Trained:
+    """Train with early stopping on val; logits of the best epoch on val and test.
+
+    Images are squares of uint8 in memory, 3 × side² bytes each. One seed fixes the initial
+    weights, the order, dropout and augmentation; torch's random state is left as it was.
+    """
+    side = asked_side or (SIDES[0] if examples.largest_side <= SIDES[0] else SIDES[1])
+    pixels = torch.stack(examples.of_images(partial(_square, side=side)))
+    train, val, test = (torch.from_numpy(examples.rows[s]) for s in ("train", "val", "test"))
+    mean, std = origin.standard or _moments(pixels[train])
+    standardise = partial(_standardise, mean=mean, std=std, device=device)
+    seen = np.unique(examples.class_index[examples.rows["train"]])
+    place = torch.from_numpy(np.searchsorted(seen, examples.class_index))
+    known = torch.from_numpy(np.isin(examples.class_index, seen))
+    val_known = val[known[val]]
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        model = _taking(origin.build(len(seen), side), side).to(device)
+        chosen = fit(
+            model,
+            standardise,
+            (pixels[train], place[train]),
+            (pixels[val_known], place[val_known]),
+            schedule,
+            torch.Generator().manual_seed(seed),
+        )
+    val_logits, test_logits = (
+        widen(predict(model, standardise, pixels[rows]), seen, examples.n_classes)
+        for rows in (val, test)
+    )
+    parameters = sum(weight.numel() for weight in model.parameters())
+    return Trained(val_logits, test_logits, {**chosen, "side": side, "n_parameters": parameters})
+
+
+def _taking(model: nn.Module, side: int) -> nn.Module:
+    """The model, if images of this side go through it; LayerhouseError otherwise."""
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, side, side))
+    except (RuntimeError, ValueError) as error:
+        raise LayerhouseError(
+            f"{type(model).__name__} takes no images of {side} × {side} pixels "
+            f"({str(error).splitlines()[0]}); try --side 128 or 224"
+        ) from error
+    return model
+
+
+def _square(image: Image, side: int) -> Tensor:
+    resized = image.resize((side, side), Resampling.BILINEAR)
+    return torch.from_numpy(np.asarray(resized).transpose(2, 0, 1).copy())
+
+
+def _moments(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of images [n, 3, side, side], as of values 0…1."""
+    values = pixels.flatten(2).double() / 255
+    mean, std = values.mean((0, 2)), values.transpose(0, 1).flatten(1).std(1).clamp(min=1e-3)
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _standardise(
+    pixels: Tensor,
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    device: torch.device,
+) -> Tensor:
+    values = pixels.to(device).float() / 255
+    return (values - values.new_tensor(mean)[:, None, None]) / values.new_tensor(std)[:, None, None]
