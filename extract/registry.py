@@ -42,6 +42,7 @@ class RegistryEntry:
     reason: str | None = None
     published_as: str | None = None
     question: str | None = None
+    general_base: str | None = None
     key_mapping: Mapping[str, str] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
 

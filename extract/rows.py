@@ -61,7 +61,7 @@ def answer_row(
 def model_rows(
     model_id: str, variant: str, loaded: LoadedModel, anatomy: Anatomy
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rows that describe a model: itself, its modules, its loci."""
+    """The rows that describe a model: itself, its modules, its loci, and what it was made from."""
     source = loaded.source
     entry = source.entry
     model = {
@@ -103,4 +103,7 @@ def model_rows(
         }
         for locus in anatomy.loci
     ]
-    return {"model": [model], "module": modules, "layer": layers}
+    rows: dict[str, list[dict[str, Any]]] = {"model": [model], "module": modules, "layer": layers}
+    if entry is not None and entry.general_base is not None:
+        rows["model_base"] = [{"name": source.name, "base_name": entry.general_base}]
+    return rows

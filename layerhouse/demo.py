@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.baselines import baseline
+from analysis.comparison import compare_all
 from analysis.diagnosis import Diagnosis, diagnose
 from analysis.probes import probe
 from analysis.report import report
@@ -45,6 +46,8 @@ def demo(lake: Lake, out: Path, say: Callable[[str], None]) -> list[Trial]:
         say(f"baseline {architecture} on {DATASET}")
         baseline(lake, DATASET, architecture)
     trials = [_trial(lake, fault, say) for fault in FAULTS]
+    say("compare each fault with the healthy model")
+    compare_all(lake, datasets=[DATASET])
     report(lake, out, models=[trial.diagnosis.model_id for trial in trials], datasets=[DATASET])
     return trials
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 from analysis.diagnosis.evidence import QUERIES, read_evidence
 from analysis.diagnosis.intervals import Resampling, interval_rows
+from analysis.diagnosis.renewal import inputs_fingerprint, renewed
 from analysis.diagnosis.wording import Finding, ModeLoss, sentence
 from analysis.exclusive import exclusive
 from analysis.queries import read_query
 from warehouse.catalogue import connect
 from warehouse.connection import Warehouse
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake
 from warehouse.runs import RunSpec, RunWriter
 
@@ -134,30 +133,12 @@ def _check_options(n_resamples: int, margin: float) -> None:
 
 
 def _config(wh: Warehouse, model_id: str, dataset_id: str, options: Resampling) -> dict[str, Any]:
-    """The run's configuration: options, a fingerprint of the inputs, and the run it replaces.
-
-    The latter lets a diagnosis be run with other options and then with the first ones again: each
-    time the newest run's intervals win. If they are what is asked for already, that run's own
-    configuration comes back.
-    """
-    names = {"model": model_id, "dataset": dataset_id}
-    inputs = wh.sql(read_query(QUERIES, "inputs"), names).fetchall()
-    if not any(source in ("probe", "answer") for source, *_ in inputs):
-        raise LayerhouseError(
-            f"the lake holds neither probes nor answers of {model_id} on {dataset_id}; run "
-            f"`layerhouse extract` for them, then `layerhouse probe --model {model_id} "
-            f"--dataset {dataset_id}`"
-        )
+    """The run's configuration: options, a fingerprint of the inputs, and the run it replaces."""
     wanted = {
         "n_resamples": options.n_resamples,
         "margin": options.margin,
         "seed": options.seed,
-        "inputs": blake2b(json.dumps(inputs).encode(), digest_size=8).hexdigest(),
+        "inputs": inputs_fingerprint(wh, model_id, dataset_id),
     }
-    latest = wh.sql(read_query(QUERIES, "latest_run"), names).fetchall()
-    if not latest:
-        return {**wanted, "replaces": None}
-    run_id, config = latest[0][0], json.loads(latest[0][1])
-    if {**config, "replaces": None} == {**wanted, "replaces": None}:
-        return dict(config)
-    return {**wanted, "replaces": run_id}
+    names = {"model": model_id, "dataset": dataset_id}
+    return renewed(wanted, wh.sql(read_query(QUERIES, "latest_run"), names).fetchall())

@@ -48,11 +48,15 @@ class Evidence:
     curves: tuple[Curve, ...]
 
     @property
-    def n_groups(self) -> int:
-        """How many test groups the model itself was tested on; a baseline may have seen more."""
+    def tested(self) -> NDArray[np.bool_]:
+        """Which samples the model itself was tested on; a baseline may have seen more."""
         own = [row for predictor, row in self.rows.items() if predictor[0] != "baseline"]
-        tested = ~np.isnan(self.correct[own]).all(axis=0)
-        return len(np.unique(self.groups[tested]))
+        return np.asarray(~np.isnan(self.correct[own]).all(axis=0))
+
+    @property
+    def n_groups(self) -> int:
+        """How many test groups these samples belong to."""
+        return len(np.unique(self.groups[self.tested]))
 
 
 def read_evidence(wh: Warehouse, model_id: str, dataset_id: str) -> Evidence:

@@ -65,7 +65,7 @@ def interval_rows(
                 "stage": stage,
                 "quantity": quantity,
                 "margin": options.margin,
-                **_bounds(stages[0][stage, quantity], stages[1][stage, quantity]),
+                **bounds(stages[0][stage, quantity], stages[1][stage, quantity]),
             }
             for stage, quantity in stages[0]
         ],
@@ -74,11 +74,27 @@ def interval_rows(
                 **common,
                 "module": module,
                 "track": track,
-                **_bounds(health[0][module, track], health[1][module, track]),
+                **bounds(health[0][module, track], health[1][module, track]),
             }
             for module, track in health[0]
         ],
     }
+
+
+def resampled(
+    evidence: Evidence, weights: Floats, group_index: NDArray[np.intp]
+) -> dict[tuple[str, str], Floats]:
+    """Every (stage, quantity), each [n resamples]; a score is the quantity `health_<track>`.
+
+    weights and group_index as `bootstrap_weights` gives them. The stage `total` is left out.
+    """
+    means = _means(evidence.correct, weights, group_index)
+    health = {
+        (module, f"health_{track}"): values
+        for (module, track), values in _health_quantities(evidence, means).items()
+    }
+    stages = _stage_quantities(evidence, means)
+    return {key: values for key, values in stages.items() if key[0] != "total"} | health
 
 
 def _means(correct: Floats, weights: Floats, group_index: NDArray[np.intp]) -> Floats:
@@ -119,7 +135,7 @@ def _health_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str
     return scores
 
 
-def _bounds(point: Floats, drawn: Floats) -> dict[str, float | None]:
+def bounds(point: Floats, drawn: Floats) -> dict[str, float | None]:
     """Point and percentile bounds; a resample without a score says nothing about the bounds."""
     defined = drawn[~np.isnan(drawn)]
     lower, upper = np.quantile(defined, LEVELS) if len(defined) else (np.nan, np.nan)

@@ -21,6 +21,7 @@ COMMANDS = (
     "probe",
     "baseline",
     "diagnose",
+    "compare",
     "report",
     "validate",
     "sql",

@@ -1,7 +1,17 @@
--- Grain: one row per model and dataset, ranked within a dataset by the accuracy of its answers.
+-- Grain: one row per model and dataset, ranked within a dataset by what it answers, by how much of
+-- the signal it retains, and by its health; a model that lacks a number has no rank by it.
+--
+-- retained_signal is the share of what the task is known to allow that still reaches the last
+-- prompt token: (signal after the llm - chance) / (reference - chance). overall_health is the mean
+-- of the four health scores of the paper's profile.
 WITH signals AS (
     SELECT *
     FROM stage_signal
+),
+
+candidates AS (
+    SELECT *
+    FROM stage_candidate
 ),
 
 losses AS (
@@ -48,7 +58,8 @@ stage_columns AS (
         max(available_accuracy) FILTER (WHERE stage = 'connector') AS connector_accuracy,
         max(available_accuracy) FILTER (WHERE stage = 'llm') AS llm_accuracy,
         max(test_accuracy) FILTER (WHERE stage = 'answer') AS answer_accuracy,
-        max(readout) FILTER (WHERE stage = 'answer') AS answer_method
+        max(readout) FILTER (WHERE stage = 'answer') AS answer_method,
+        max(chance) AS chance
     FROM signals
     GROUP BY model_id, dataset_id
 ),
@@ -57,7 +68,8 @@ loss_columns AS (
     SELECT
         model_id,
         dataset_id,
-        sum(loss) AS total_loss,
+        -- A sum skips what is missing, and three losses are not the whole.
+        CASE WHEN count(loss) = count(*) THEN sum(loss) END AS total_loss,
         max(reference_source) AS reference_source,
         max(before) FILTER (WHERE failure_mode = 'vision_quality') AS reference_accuracy
     FROM losses
@@ -86,6 +98,33 @@ health_columns AS (
         max(health_score) FILTER (WHERE module = 'llm' AND track = 'last') AS llm_utilisation_health
     FROM health
     GROUP BY model_id, dataset_id
+),
+
+-- The answer alone stands for every stage where there is no probe, and would retain everything.
+probed AS (
+    SELECT DISTINCT
+        model_id,
+        dataset_id
+    FROM candidates
+    WHERE stage = 'llm' AND module = 'llm'
+),
+
+scores AS (
+    SELECT
+        s.model_id,
+        s.dataset_id,
+        CASE
+            WHEN p.model_id IS NOT NULL AND l.reference_accuracy > s.chance
+                THEN (s.llm_accuracy - s.chance) / (l.reference_accuracy - s.chance)
+        END AS retained_signal,
+        (
+            h.vision_health + h.connector_health
+            + h.llm_comprehension_health + h.llm_utilisation_health
+        ) / 4 AS overall_health
+    FROM stage_columns AS s
+    LEFT JOIN loss_columns AS l ON s.model_id = l.model_id AND s.dataset_id = l.dataset_id
+    LEFT JOIN health_columns AS h ON s.model_id = h.model_id AND s.dataset_id = h.dataset_id
+    LEFT JOIN probed AS p ON s.model_id = p.model_id AND s.dataset_id = p.dataset_id
 )
 
 SELECT
@@ -98,6 +137,20 @@ SELECT
         PARTITION BY s.dataset_id
         ORDER BY s.answer_accuracy DESC NULLS LAST
     ) AS leaderboard_rank,
+    CASE
+        WHEN c.retained_signal IS NOT NULL
+            THEN rank() OVER (
+                PARTITION BY s.dataset_id
+                ORDER BY c.retained_signal DESC NULLS LAST
+            )
+    END AS signal_rank,
+    CASE
+        WHEN c.overall_health IS NOT NULL
+            THEN rank() OVER (
+                PARTITION BY s.dataset_id
+                ORDER BY c.overall_health DESC NULLS LAST
+            )
+    END AS health_rank,
     s.answer_method,
     s.answer_accuracy,
     a.wilson_lower AS answer_lower,
@@ -114,12 +167,14 @@ SELECT
     s.connector_accuracy,
     s.llm_accuracy,
     l.total_loss,
+    c.retained_signal,
     v.verdict,
     v.reason,
     h.vision_health,
     h.connector_health,
     h.llm_comprehension_health,
     h.llm_utilisation_health,
+    c.overall_health,
     m.n_parameters,
     n.built_on
 FROM stage_columns AS s
@@ -131,6 +186,7 @@ LEFT JOIN answers AS a
 LEFT JOIN loss_columns AS l ON s.model_id = l.model_id AND s.dataset_id = l.dataset_id
 LEFT JOIN verdicts AS v ON s.model_id = v.model_id AND s.dataset_id = v.dataset_id
 LEFT JOIN health_columns AS h ON s.model_id = h.model_id AND s.dataset_id = h.dataset_id
+LEFT JOIN scores AS c ON s.model_id = c.model_id AND s.dataset_id = c.dataset_id
 LEFT JOIN models AS m ON s.model_id = m.model_id
 LEFT JOIN datasets AS d ON s.dataset_id = d.dataset_id
 CROSS JOIN newest AS n

@@ -28,6 +28,15 @@ def test_the_models_of_the_paper_and_their_bases_can_all_be_verified() -> None:
     assert set(paper) | set(PAPER_BASES) <= set(VERIFIABLE)
 
 
+def test_a_general_base_is_a_model_of_the_registry_and_of_the_same_family() -> None:
+    made = [entry for entry in registry.list_models() if entry.general_base]
+    assert {entry.general_base for entry in made} == set(PAPER_BASES)
+    for entry in made:
+        assert entry.general_base is not None
+        base = registry.show(entry.general_base)
+        assert (base.family, base.general_base) == (entry.family, None)
+
+
 def test_every_shipped_architecture_belongs_to_a_model() -> None:
     used = {entry.architecture for entry in registry.list_models()}
     assert set(architectures()) <= used

@@ -21,6 +21,7 @@ GRAINS = {
     "mart_model_health": "model_id, dataset_id, module, track",
     "mart_failure_modes": "model_id, dataset_id, failure_mode",
     "mart_sample_outcomes": "model_id, dataset_id, sample_id",
+    "mart_model_pairs": "model_id, base_model_id, dataset_id, stage, quantity",
     "mart_leaderboard": "model_id, dataset_id",
 }
 
@@ -47,6 +48,10 @@ def con(catalogue):
             for i, label in enumerate(["even", "odd"])
         ],
         "stage_interval": [interval("connector", 0.1, 0.05, 0.15)],
+        "pair_interval": [
+            {"model_id": "b", "base_model_id": "m", "dataset_id": "d", "stage": "answer"}
+            | {"quantity": "signal", "point": 0.35, "lower": 0.2, "upper": 0.5}
+        ],
         "health_interval": [
             {**NAMES, "module": "vision", "track": "mean", "lower": 0.1, "upper": 0.9}
         ],
@@ -149,4 +154,53 @@ def test_the_leaderboard_ranks_by_answer_accuracy(con):
     assert con.sql(query).fetchall() == [
         (1, "b", "generate", 1.0, 0.0, 1.0, 1.0, 0.0, "undetermined"),
         (2, "m", "generate", 0.65, 0.1, 0.9, 0.7, 0.25, "undetermined"),
+    ]
+
+
+def ranked(catalogue, rows):
+    con = catalogue(rows, marts=True)
+    return con.sql(
+        "SELECT round(total_loss, 9), round(retained_signal, 9), signal_rank, "
+        "round(overall_health, 9), health_rank FROM mart_leaderboard ORDER BY model_id"
+    ).fetchall()
+
+
+def test_a_total_without_one_of_its_losses_is_unknown(catalogue):
+    """No probe at the llm's end and no answer: vision and connector lose something all the same."""
+    probes = {key: score for key, score in PROBES.items() if key[0] != "llm"}
+    assert ranked(catalogue, world(probes, baselines={("svm", 0): (10, 20)})) == [
+        (None, None, None, None, None)
+    ]
+
+
+def test_the_retained_signal_is_what_reaches_the_last_token_above_chance(catalogue):
+    """Chance 0.5, reference 0.9, 0.7 at the last token: half of what the task allows."""
+    ((loss, retained, rank, *_),) = ranked(catalogue, world(PROBES, {"generate": (6, 13)}))
+    assert (loss, retained, rank) == (0.25, 0.5, 1)
+
+
+def test_models_are_ranked_by_each_number_on_its_own(catalogue):
+    """`a` answers worse than `m` but is healthier and keeps more; `c` lacks what it takes."""
+    complete = {**PROBES, ("llm", 0, "mean"): (7, 14), ("llm", 1, "mean"): (7, 14)}
+    rows = world(complete, {"generate": (6, 13)})
+    better = {key: (val, 18) for key, (val, _) in complete.items()}
+    for model_id, probes, answers in (("a", better, (6, 12)), ("c", {}, (6, 11))):
+        other = world(probes, {"generate": answers})
+        for table in ("model", "layer", "probe", "answer"):
+            for row in other[table]:
+                named = {"probe_id": f"{model_id}-{row['probe_id']}"} if table == "probe" else {}
+                rows[table].append({**row, "model_id": model_id, **named})
+        rows["probe_logit"] += [
+            {**row, "probe_id": f"{model_id}-{row['probe_id']}"} for row in other["probe_logit"]
+        ]
+    con = catalogue(rows, marts=True)
+    query = (
+        "SELECT model_id, leaderboard_rank, signal_rank, health_rank, "
+        "overall_health = (vision_health + connector_health + llm_comprehension_health "
+        "+ llm_utilisation_health) / 4 FROM mart_leaderboard ORDER BY model_id"
+    )
+    assert con.sql(query).fetchall() == [
+        ("a", 2, 1, 1, True),
+        ("c", 3, None, None, None),
+        ("m", 1, 2, 2, True),
     ]

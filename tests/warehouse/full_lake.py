@@ -121,6 +121,23 @@ def _write_intervals(lake: Lake) -> None:
         "verdict": "vision_quality",
         "mean_pooled_verdict": "vision_quality",
     }
+    difference = {
+        "model_id": FAULTED,
+        "base_model_id": MODEL,
+        "dataset_id": DATASET,
+        "stage": "answer",
+        "quantity": "signal",
+        **_bounds(-0.25),
+        **sizes,
+    }
+    with RunWriter(lake, RunSpec("compare", FAULTED, DATASET, {"base": MODEL})) as writer:
+        writer.commit(
+            {
+                "pair_interval": [difference],
+                "model_base": [{"name": MODEL, "base_name": "general"}],
+            }
+        )
+        writer.finish()
     with RunWriter(lake, RunSpec("diagnose", MODEL, DATASET, {})) as writer:
         writer.commit(
             {"stage_interval": stages, "health_interval": [health], "fault_trial": [trial]}

@@ -151,6 +151,10 @@ PLANTED = {
     ],
     "stage_interval.losses_add_up": "UPDATE stage_interval SET point = 0.3 WHERE stage = 'llm'",
     "health_interval.bounds_ordered": "UPDATE health_interval SET lower = 1, upper = 0",
+    "pair_interval.bounds_ordered": [
+        "UPDATE pair_interval SET lower = 1, upper = 0",
+        "UPDATE pair_interval SET point = 'inf'",
+    ],
     "fault_trial.stage_known": [
         "UPDATE fault_trial SET stage = 'middle'",
         "UPDATE fault_trial SET verdict = 'broken'",

@@ -1,0 +1,227 @@
+"""`layerhouse compare`: paired intervals of the difference between two models.
+
+Both models were tried on the same test samples, so each resample of whole test groups gives both a
+number, and the interval is that of their difference: what is hard for both cancels out. Signals,
+losses and health scores are computed anew in each resample, as `layerhouse diagnose` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.diagnosis.diagnosis import require_known
+from analysis.diagnosis.evidence import Evidence, read_evidence
+from analysis.diagnosis.intervals import bounds, resampled
+from analysis.diagnosis.renewal import inputs_fingerprint, renewed
+from analysis.exclusive import exclusive
+from analysis.queries import read_query
+from analysis.statistics import bootstrap_weights
+from warehouse.catalogue import connect
+from warehouse.connection import Warehouse
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import Lake
+from warehouse.runs import RunSpec, RunWriter
+
+COMMAND = "compare"
+QUERIES = Path(__file__).parent / "queries"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model, the model it is compared with, and the dataset both were run on."""
+
+    model_id: str
+    base_model_id: str
+    dataset_id: str
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"model": self.model_id, "base": self.base_model_id, "dataset": self.dataset_id}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number of both models; `difference` is the model's minus the base's.
+
+    Signals and losses are shares of the test samples; bounds are None without an interval.
+    """
+
+    stage: str
+    quantity: str
+    value: float
+    base_value: float
+    difference: float
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A stored comparison; `added` is False if the lake held it already."""
+
+    pair: Pair
+    run_id: str
+    added: bool
+    rows: tuple[Difference, ...]
+
+    @property
+    def answer(self) -> Difference | None:
+        """The difference of the answers' accuracies, if both models answered."""
+        wanted = ("answer", "signal")
+        return next((row for row in self.rows if (row.stage, row.quantity) == wanted), None)
+
+
+def compare_all(
+    lake: Lake,
+    models: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compare every pair that the view `model_pair` knows, of these models and datasets.
+
+    Raises UsageError for an unknown model or dataset, LayerhouseError if there is no pair.
+    """
+    with connect(lake) as wh:
+        for table, names in (("model", models), ("dataset", datasets)):
+            for name in names:
+                require_known(wh, table, name)
+        stored = [Pair(*row) for row in wh.sql(read_query(QUERIES, "pairs")).fetchall()]
+    wanted = [
+        pair
+        for pair in stored
+        if pair.model_id in (models or [pair.model_id])
+        and pair.dataset_id in (datasets or [pair.dataset_id])
+    ]
+    if not wanted:
+        raise LayerhouseError(
+            "no two models of the lake belong together (with and without an adapter or a fault, or "
+            "a medical model and its general base): name two with --model and --base"
+        )
+    return [
+        compare(
+            lake,
+            pair.model_id,
+            pair.base_model_id,
+            pair.dataset_id,
+            n_resamples=n_resamples,
+            seed=seed,
+        )
+        for pair in wanted
+    ]
+
+
+def compare(
+    lake: Lake,
+    model_id: str,
+    base_model_id: str,
+    dataset_id: str,
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Store the paired 95% intervals of all differences between two models on a dataset.
+
+    Raises UsageError for unknown names, a model compared with itself and impossible options,
+    LayerhouseError when a model has neither probes nor answers on the dataset, when the two were
+    not tested on the same samples, and when these form a single group.
+    """
+    pair = Pair(model_id, base_model_id, dataset_id)
+    _check(lake, pair, n_resamples)
+    with exclusive(lake, COMMAND, model_id, base_model_id, dataset_id):
+        run_id, added = _add_intervals(lake, pair, n_resamples, seed)
+    with connect(lake) as wh:
+        rows = wh.sql(read_query(QUERIES, "differences"), pair.names).pl().to_dicts()
+    return Comparison(pair, run_id, added, tuple(Difference(**row) for row in rows))
+
+
+def _check(lake: Lake, pair: Pair, n_resamples: int) -> None:
+    if n_resamples < 100:
+        raise UsageError(f"an interval needs at least 100 resamples, not {n_resamples}")
+    if pair.model_id == pair.base_model_id:
+        raise UsageError(f"{pair.model_id} cannot be compared with itself: name another --base")
+    with connect(lake) as wh:
+        require_known(wh, "model", pair.model_id)
+        require_known(wh, "model", pair.base_model_id)
+        require_known(wh, "dataset", pair.dataset_id)
+
+
+def _add_intervals(lake: Lake, pair: Pair, n_resamples: int, seed: int) -> tuple[str, bool]:
+    """Write the intervals unless the lake has them; the run's id, and whether rows were added."""
+    with connect(lake) as wh:
+        spec = RunSpec(
+            COMMAND, pair.model_id, pair.dataset_id, _config(wh, pair, n_resamples, seed)
+        )
+        writer = RunWriter(lake, spec)
+        known = bool(writer.committed)
+        rows = [] if known else _interval_rows(wh, pair, n_resamples, seed)
+    with writer:
+        if rows:
+            writer.commit({"pair_interval": rows})
+        writer.finish()
+    return spec.run_id, bool(rows)
+
+
+def _config(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> dict[str, Any]:
+    wanted = {
+        "base": pair.base_model_id,
+        "n_resamples": n_resamples,
+        "seed": seed,
+        "inputs": inputs_fingerprint(wh, pair.model_id, pair.dataset_id),
+        "base_inputs": inputs_fingerprint(wh, pair.base_model_id, pair.dataset_id),
+    }
+    return renewed(wanted, wh.sql(read_query(QUERIES, "latest_run"), pair.names).fetchall())
+
+
+def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> list[dict[str, Any]]:
+    """Rows of `pair_interval`: everything that both models have a number for."""
+    model = read_evidence(wh, pair.model_id, pair.dataset_id)
+    base = read_evidence(wh, pair.base_model_id, pair.dataset_id)
+    _require_same_samples(pair, model, base)
+    weights, group_index = bootstrap_weights(model.groups, n_resamples, seed)
+    once = np.ones_like(weights[:1])
+    points = [resampled(side, once, group_index) for side in (model, base)]
+    drawn = [resampled(side, weights, group_index) for side in (model, base)]
+    rows = []
+    for stage, quantity in points[0]:
+        if (stage, quantity) not in points[1]:
+            continue
+        key = stage, quantity
+        interval = bounds(points[0][key] - points[1][key], drawn[0][key] - drawn[1][key])
+        if None in interval.values():
+            continue
+        rows.append(
+            {
+                "model_id": pair.model_id,
+                "base_model_id": pair.base_model_id,
+                "dataset_id": pair.dataset_id,
+                "stage": stage,
+                "quantity": quantity,
+                **interval,
+                "n_resamples": n_resamples,
+                "n_groups": model.n_groups,
+            }
+        )
+    return rows
+
+
+def _require_same_samples(pair: Pair, model: Evidence, base: Evidence) -> None:
+    """Both must have been tested on the same samples, of at least two groups."""
+    sizes = [int(side.tested.sum()) for side in (model, base)]
+    if not np.array_equal(model.tested, base.tested):
+        raise LayerhouseError(
+            f"{pair.model_id} was tested on {sizes[0]} samples of {pair.dataset_id} and "
+            f"{pair.base_model_id} on {sizes[1]}, not all of them the same: run `layerhouse "
+            "extract` and `layerhouse probe` for both without --limit"
+        )
+    if model.n_groups < 2:
+        raise LayerhouseError(
+            f"the test samples of {pair.dataset_id} form a single group, which leaves nothing to "
+            "resample: an interval needs at least 2 groups"
+        )

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from layerhouse.cli.options import dataset_id, lake_option
+from warehouse.errors import UsageError
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from analysis.comparison import Comparison
+
+
+@click.command("compare", short_help="Two models side by side, with paired intervals.")
+@click.option("--model", metavar="M", help="A model in the lake.  [default: all that have a base]")
+@click.option("--base", metavar="B", help="The model to compare it with.  [default: its own base]")
+@click.option("--dataset", metavar="D", help="A dataset in the lake.  [default: all]")
+@click.option("--resamples", type=int, default=2000, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@lake_option
+def command(
+    model: str | None,
+    base: str | None,
+    dataset: str | None,
+    resamples: int,
+    seed: int,
+    lake: Lake,
+) -> None:
+    """Store how much two models differ on the same test samples, with paired 95% intervals.
+
+    Without --base a model is compared with what it came from: the model before an adapter or a
+    fault, or the general model that a medical one was made from.
+
+    \b
+    layerhouse compare
+    layerhouse compare --model medgemma-4b --base gemma-3-4b --dataset busi
+    """
+    from analysis.comparison import compare, compare_all
+
+    named = dataset_id(dataset) if dataset else None
+    if base is None:
+        done = compare_all(
+            lake,
+            [model] if model else [],
+            [named] if named else [],
+            n_resamples=resamples,
+            seed=seed,
+        )
+    elif model is None or named is None:
+        raise UsageError("--base needs --model and --dataset beside it")
+    else:
+        done = [compare(lake, model, base, named, n_resamples=resamples, seed=seed)]
+    for comparison in done:
+        _show(comparison)
+
+
+def _show(comparison: Comparison) -> None:
+    """Print one line per number of both models."""
+    from layerhouse.cli.diagnose import interval
+    from layerhouse.cli.formats import print_table
+
+    pair = comparison.pair
+    if not comparison.added:
+        click.echo(f"Nothing to do: this comparison is in the lake already ({comparison.run_id}).")
+    click.echo(f"{pair.model_id} minus {pair.base_model_id} on {pair.dataset_id}")
+    rows = [
+        [
+            row.stage,
+            row.quantity,
+            f"{row.value:.3f}",
+            f"{row.base_value:.3f}",
+            interval(row.difference, row.lower, row.upper),
+        ]
+        for row in comparison.rows
+    ]
+    print_table(["stage", "quantity", "model", "base", "difference [95% interval]"], rows)

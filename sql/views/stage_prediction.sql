@@ -1,0 +1,90 @@
+-- Grain: one row per (model, dataset, stage, test sample) that the stage was tried on.
+--
+-- What stands for a stage says of one image. A probe speaks with its lowest seed, since a single
+-- image needs one class; an answer that could not be parsed names none.
+WITH stage_signals AS (
+    SELECT *
+    FROM stage_signal
+),
+
+probes AS (
+    SELECT *
+    FROM probe
+    WHERE control = 'none'
+),
+
+test_logits AS (
+    SELECT *
+    FROM probe_logit
+    WHERE split = 'test'
+),
+
+answers AS (
+    SELECT *
+    FROM answer
+),
+
+test_samples AS (
+    SELECT *
+    FROM sample
+    WHERE split = 'test'
+),
+
+chosen_probes AS (
+    SELECT
+        stage_signals.model_id,
+        stage_signals.dataset_id,
+        stage_signals.stage,
+        probes.probe_id
+    FROM stage_signals
+    INNER JOIN probes
+        ON
+            stage_signals.model_id = probes.model_id
+            AND stage_signals.dataset_id = probes.dataset_id
+            AND stage_signals.module = probes.module
+            AND stage_signals.layer = probes.layer
+            AND stage_signals.readout = probes.readout
+            AND stage_signals.kind = probes.kind
+    QUALIFY row_number() OVER (
+        PARTITION BY stage_signals.model_id, stage_signals.dataset_id, stage_signals.stage
+        ORDER BY probes.seed ASC, probes.probe_id ASC
+    ) = 1
+),
+
+predictions AS (
+    SELECT
+        chosen_probes.model_id,
+        chosen_probes.dataset_id,
+        chosen_probes.stage,
+        test_logits.sample_id,
+        test_logits.predicted_class_index
+    FROM chosen_probes
+    INNER JOIN test_logits ON chosen_probes.probe_id = test_logits.probe_id
+    UNION ALL
+    SELECT
+        stage_signals.model_id,
+        stage_signals.dataset_id,
+        stage_signals.stage,
+        answers.sample_id,
+        CASE WHEN answers.parsed THEN answers.predicted_class_index END AS predicted_class_index
+    FROM stage_signals
+    INNER JOIN answers
+        ON
+            stage_signals.model_id = answers.model_id
+            AND stage_signals.dataset_id = answers.dataset_id
+            AND stage_signals.readout = answers.method
+    WHERE stage_signals.module = 'answer'
+)
+
+SELECT
+    predictions.model_id,
+    predictions.dataset_id,
+    predictions.stage,
+    predictions.sample_id,
+    test_samples.class_index,
+    predictions.predicted_class_index
+FROM predictions
+INNER JOIN test_samples
+    ON
+        predictions.dataset_id = test_samples.dataset_id
+        AND predictions.sample_id = test_samples.sample_id

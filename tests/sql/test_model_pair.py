@@ -1,0 +1,93 @@
+"""Which models belong together, and how far today's numbers lie apart."""
+
+import pytest
+
+from tests.sql.worlds import NAMES, world
+
+MODELS = (
+    ("med", "base"),
+    ("med", "adapter:lora"),
+    ("med", "adapter:lora+fault:swap@vision:0.5"),
+    ("med", "fault:swap@vision:0.5+noise@llm.1:0.2"),
+    ("general", "base"),
+    ("general", "adapter:lora"),
+    ("alone", "adapter:lora"),
+)
+
+
+def identify(name, variant):
+    return name if variant == "base" else f"{name}+{variant}"
+
+
+@pytest.fixture
+def con(catalogue):
+    return catalogue(
+        {
+            "model": [
+                {"model_id": identify(name, variant), "name": name, "variant": variant}
+                for name, variant in MODELS
+            ],
+            "model_base": [
+                {"name": "med", "base_name": "general"},
+                {"name": "alone", "base_name": "absent"},
+            ],
+        }
+    )
+
+
+def test_every_model_is_paired_with_what_it_came_from(con):
+    query = "SELECT model_id, base_model_id, pair_kind FROM model_pair ORDER BY ALL"
+    assert con.sql(query).fetchall() == [
+        ("general+adapter:lora", "general", "adapter"),
+        ("med", "general", "general_base"),
+        ("med+adapter:lora", "med", "adapter"),
+        ("med+adapter:lora+fault:swap@vision:0.5", "med+adapter:lora", "fault"),
+        ("med+fault:swap@vision:0.5+noise@llm.1:0.2", "med", "fault"),
+    ]
+
+
+def paired(catalogue, intervals):
+    """Two answers, `a` right on 12 of 20 test samples and `b` on 9; the mart's rows of the pair."""
+    rows = world({}, {"likelihood": (5, 12)})
+    other = world({}, {"likelihood": (5, 9)})
+    rows["answer"] = [
+        row | {"model_id": model_id}
+        for model_id, part in (("a", rows), ("b", other))
+        for row in part["answer"]
+    ]
+    rows["model"] = [
+        {"model_id": "a", "name": "a", "variant": "base"},
+        {"model_id": "b", "name": "b", "variant": "base"},
+    ]
+    rows["pair_interval"] = intervals
+    con = catalogue(rows, marts=True)
+    return con.sql(
+        "SELECT model_id, base_model_id, pair_kind, stage, quantity, value, base_value, "
+        "round(difference, 9), difference_lower, difference_upper, is_different "
+        "FROM mart_model_pairs WHERE stage = 'answer' AND quantity = 'signal'"
+    ).fetchall()
+
+
+def interval(point, lower, upper):
+    ids = {"model_id": "a", "base_model_id": "b", "dataset_id": NAMES["dataset_id"]}
+    key = {"stage": "answer", "quantity": "signal"}
+    return {**ids, **key, "point": point, "lower": lower, "upper": upper}
+
+
+def test_a_pair_that_somebody_asked_for_shows_its_interval(catalogue):
+    row = ("a", "b", "chosen", "answer", "signal", 0.6, 0.45, 0.15)
+    assert paired(catalogue, [interval(0.15, 0.05, 0.25)]) == [(*row, 0.05, 0.25, True)]
+
+
+def test_an_interval_that_holds_0_shows_no_difference(catalogue):
+    assert [row[-1] for row in paired(catalogue, [interval(0.15, -0.05, 0.25)])] == [False]
+
+
+def test_an_interval_made_for_other_numbers_is_left_away(catalogue):
+    assert [row[-3:] for row in paired(catalogue, [interval(0.2, 0.1, 0.3)])] == [
+        (None, None, None)
+    ]
+
+
+def test_models_that_nobody_paired_are_not_compared(catalogue):
+    assert paired(catalogue, []) == []
