@@ -83,7 +83,7 @@ def expected_calibration_error(labels: ArrayLike, logits: ArrayLike, bins: int =
     truth, probability = _labels(labels), softmax(logits)
     confidence = probability.max(-1)
     right = probability.argmax(-1) == truth
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    place = np.clip(np.ceil(np.round(confidence * bins, 9)).astype(int) - 1, 0, bins - 1)
     one_hot = place[..., None] == np.arange(bins)
     gaps = (one_hot * (right - confidence)[..., None]).sum(-2)
     return np.asarray(np.abs(gaps).sum(-1) / truth.size)

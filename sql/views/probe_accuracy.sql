@@ -1,20 +1,25 @@
 -- Grain: one row per probe and split.
 WITH scores AS (
     SELECT *
-    FROM prediction_score
+    FROM probe_score
+),
+
+probabilities AS (
+    SELECT *
+    FROM probability_score
     WHERE source = 'probe'
 )
 
 SELECT
-    p.probe_id,
-    p.model_id,
-    p.dataset_id,
-    p.module,
-    p.layer,
-    p.readout,
-    p.kind,
-    p.control,
-    p.seed,
+    s.probe_id,
+    s.model_id,
+    s.dataset_id,
+    s.module,
+    s.layer,
+    s.readout,
+    s.kind,
+    s.control,
+    s.seed,
     s.split,
     s.n,
     s.accuracy,
@@ -23,6 +28,9 @@ SELECT
     s.chance,
     s.signal,
     s.wilson_lower,
-    s.wilson_upper
+    s.wilson_upper,
+    p.auroc,
+    p.log_loss,
+    p.expected_calibration_error
 FROM scores AS s
-INNER JOIN probe AS p ON s.source_id = p.probe_id
+LEFT JOIN probabilities AS p ON s.probe_id = p.source_id AND s.split = p.split

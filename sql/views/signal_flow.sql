@@ -6,7 +6,7 @@
 -- on-path locus before that was read the same way; off the path there is none.
 WITH accuracies AS (
     SELECT *
-    FROM probe_accuracy
+    FROM probe_score
 ),
 
 tracks AS (
