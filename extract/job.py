@@ -33,7 +33,8 @@ class ExtractRequest:
 
     `modules`, `layers` and `readouts` choose loci as `extract.selection.select` says; `faults` are
     texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
-    `workers` threads prepare images ahead of the model.
+    `workers` threads prepare images ahead of the model; `random_weights` is the seed of an
+    untrained model of the same architecture, to be run in its place.
     """
 
     model: str
@@ -49,6 +50,7 @@ class ExtractRequest:
     limit: int | None = None
     answers: Sequence[str] = METHODS
     workers: int = 1
+    random_weights: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     if request.limit is not None and request.limit < 1:
         raise UsageError("the limit must be at least 1 sample")
     faults = tuple(parse_fault(spec) for spec in request.faults)
-    source = locate(request.model, request.adapter)
+    source = locate(request.model, request.adapter, request.random_weights)
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
     dataset_id = resolve(lake, request.dataset)

@@ -29,6 +29,7 @@ class ModelSource:
     entry: RegistryEntry | None = None
     revision: str | None = None
     adapter: Path | None = None
+    random_seed: int | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -36,6 +37,8 @@ class ModelSource:
 
     @property
     def variant(self) -> str:
+        if self.random_seed is not None:
+            return f"random:{self.random_seed}"
         return "base" if self.adapter is None else f"adapter:{self.adapter.name}"
 
     def identity(self) -> dict[str, Any]:
@@ -48,6 +51,8 @@ class ModelSource:
         }
         if self.adapter is not None:
             found["adapter"] = fingerprint_weights(self.adapter, "adapter_config.json")
+        if self.random_seed is not None:
+            found["random_seed"] = self.random_seed
         return found
 
 
@@ -70,13 +75,23 @@ class LoadedModel:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
 
-def locate(name: str, adapter: str | Path | None = None) -> ModelSource:
+def locate(
+    name: str, adapter: str | Path | None = None, random_seed: int | None = None
+) -> ModelSource:
     """Find a model by registry name, local folder or hub id, fetching it if it has to be.
 
-    A string that names an existing folder or starts like a path is a folder. Raises UsageError for
-    an unknown name, LayerhouseError for a folder that is no model and for a failed download.
+    A string that names an existing folder or starts like a path is a folder. With a `random_seed`
+    the model is that architecture untrained: the floor under every probe. Raises UsageError for an
+    unknown name and for an adapter of untrained weights, LayerhouseError for a folder that is no
+    model and for a failed download.
     """
     source = _locate(name)
+    if random_seed is not None:
+        if adapter is not None:
+            raise UsageError("an adapter on random weights means nothing; give one of the two")
+        if random_seed < 0:
+            raise UsageError(f"the seed of random weights must be 0 or more, not {random_seed}")
+        return replace(source, random_seed=random_seed)
     if adapter is None:
         return source
     path = Path(adapter)
@@ -107,7 +122,10 @@ def load(
     from extract.processors import load_processor
 
     processor = load_processor(source.folder)
-    model = _load_weights(source, kind).to(where).eval()
+    if source.random_seed is not None:
+        model = _untrained(source, kind, source.random_seed).to(where).eval()
+    else:
+        model = _load_weights(source, kind).to(where).eval()
     if source.adapter is not None:
         model = _merge_adapter(model, source.adapter).to(where).eval()
     return LoadedModel(source, model, processor, where, kind)
@@ -235,6 +253,42 @@ def _load_weights(source: ModelSource, dtype: "torch.dtype") -> Any:
         transformers.logging.set_verbosity(quiet)
     _refuse_unmatched(source, info)
     return model
+
+
+def _untrained(source: ModelSource, dtype: "torch.dtype", seed: int) -> Any:
+    """The model as its family initialises it, from a seed; the weights of its files are not read.
+
+    Matrices and gates that a family starts at zero (gemma3's projection, mllama's gates) are opened
+    too: they keep the image out, and a model that cannot see is no floor for one that can.
+    """
+    import torch
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(source.folder, local_files_only=True)
+    loader: Any = transformers.AutoModelForImageTextToText
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = loader.from_config(config, dtype=dtype)
+            _open_closed(model, getattr(config.get_text_config(), "initializer_range", 0.02))
+    except (ValueError, KeyError) as error:
+        raise _explained(source, error) from error
+    model.tie_weights()
+    return model
+
+
+def _open_closed(model: Any, spread: float) -> None:
+    """Draw matrices that are all zero and set single zeros, which are gates, half open."""
+    import torch
+
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.any():
+                continue
+            if weight.numel() == 1:
+                weight.fill_(0.5)
+            elif weight.dim() >= 2:
+                weight.normal_(0.0, spread)
 
 
 def _explained(source: ModelSource, error: Exception) -> LayerhouseError:

@@ -25,6 +25,9 @@ from warehouse.schema import SQL_ROOT
 
 START = "layerhouse demo"
 
+# How each kind of variant is asked for.
+VARIANT_OPTIONS = {"adapter": "--adapter", "fault": "--fault", "random": "--random-weights"}
+
 
 @dataclass(frozen=True)
 class Extent:
@@ -288,8 +291,8 @@ def _extract_command(
     words = ["layerhouse", "extract", "--model", name, "--dataset", dataset_id]
     for part in (model.get("variant") or "base").split("+"):
         kind, _, value = part.partition(":")
-        if kind in ("adapter", "fault"):
-            words += [f"--{kind}", value]
+        if kind in VARIANT_OPTIONS:
+            words += [VARIANT_OPTIONS[kind], value]
     asked = selection or {}
     for plural in ("modules", "layers", "readouts"):
         values = asked.get(plural) or []

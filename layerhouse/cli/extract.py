@@ -27,6 +27,14 @@ METHODS = ("likelihood", "generate")
     help="An index (negatives count from the end), post_norm or final_norm; repeatable.",
 )
 @click.option("--adapter", type=click.Path(path_type=Path), help="The folder of a LoRA.")
+@click.option(
+    "--random-weights",
+    type=click.IntRange(min=0),
+    is_flag=False,
+    flag_value=0,
+    metavar="[SEED]",
+    help="Run the same architecture untrained: the floor under every probe.",
+)
 @click.option("--fault", "faults", multiple=True, help="KIND@STAGE[.LAYER][:SEVERITY]; repeatable.")
 @click.option(
     "--answer",
@@ -49,6 +57,7 @@ def command(lake: Lake, **options: Any) -> None:
     \b
     layerhouse extract --model tiny-digits --dataset digits
     layerhouse extract --model ./my-llava --dataset ./images --fault swap@vision:0.5
+    layerhouse extract --model tiny-digits --dataset digits --random-weights
     """
     from extract.agent import ExtractRequest, extract
 

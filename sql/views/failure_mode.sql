@@ -132,8 +132,12 @@ commands AS (
             models.name,
             CASE
                 WHEN models.variant <> 'base'
-                    THEN regexp_replace(
-                        concat('+', models.variant), '\+(adapter|fault):', ' --\1 ', 'g'
+                    THEN replace(
+                        regexp_replace(
+                            concat('+', models.variant), '\+(adapter|fault):', ' --\1 ', 'g'
+                        ),
+                        '+random:',
+                        ' --random-weights '
                     )
                 ELSE ''
             END,

@@ -3,7 +3,9 @@
 -- Scores are means over seeds; the interval is Wilson's for that mean over n_test samples.
 -- control_accuracy is the mean test accuracy of the probes trained on shuffled labels, and
 -- selectivity = test_accuracy - control_accuracy (Hewitt & Liang 2019). change is the step from the
--- on-path locus before that was read the same way; off the path there is none.
+-- on-path locus before that was read the same way; off the path there is none. random_accuracy is
+-- the mean test accuracy of untrained models of the same architecture (variants random:<seed>) at
+-- the same place, above_random = test_accuracy - random_accuracy: what training added.
 WITH accuracies AS (
     SELECT *
     FROM probe_score
@@ -27,6 +29,29 @@ tracks AS (
             AS control_accuracy
     FROM accuracies
     GROUP BY model_id, dataset_id, module, layer, readout, kind
+),
+
+models AS (
+    SELECT
+        model_id,
+        name,
+        variant
+    FROM model
+),
+
+floors AS (
+    SELECT
+        m.name,
+        t.dataset_id,
+        t.module,
+        t.layer,
+        t.readout,
+        t.kind,
+        avg(t.test_accuracy) AS random_accuracy
+    FROM tracks AS t
+    INNER JOIN models AS m ON t.model_id = m.model_id
+    WHERE regexp_full_match(m.variant, 'random:\d+')
+    GROUP BY m.name, t.dataset_id, t.module, t.layer, t.readout, t.kind
 )
 
 SELECT
@@ -55,8 +80,19 @@ SELECT
                 PARTITION BY t.model_id, t.dataset_id, t.readout, t.kind, l.on_path
                 ORDER BY l.depth
             )
-    END AS change
+    END AS change,
+    f.random_accuracy,
+    t.test_accuracy - f.random_accuracy AS above_random
 FROM tracks AS t
 INNER JOIN layer AS l
     ON t.model_id = l.model_id AND t.module = l.module AND t.layer = l.layer
+LEFT JOIN models AS m ON t.model_id = m.model_id
+LEFT JOIN floors AS f
+    ON
+        m.name = f.name
+        AND t.dataset_id = f.dataset_id
+        AND t.module = f.module
+        AND t.layer = f.layer
+        AND t.readout = f.readout
+        AND t.kind = f.kind
 WHERE t.n_seeds > 0

@@ -110,3 +110,32 @@ def test_selectivity_is_measured_against_shuffled_labels(flow):
 
 def test_signal_is_corrected_for_chance(flow):
     assert flow("chance, signal")[0] == (0.5, 0.5)
+
+
+def test_an_untrained_model_is_the_floor_beside_every_variant_of_its_name(catalogue):
+    models = {"m": "base", "m+random:0": "random:0", "m+random:1": "random:1", "other": "base"}
+    predicted = {
+        "m": [0, 1, 0, 1],
+        "m+random:0": [0, 0, 1, 0],
+        "m+random:1": [0, 1, 1, 0],
+        "other": [0, 1, 0, 0],
+    }
+    con = catalogue(
+        {
+            "sample": SAMPLES,
+            "model": [
+                {"model_id": model, "name": model.partition("+")[0], "variant": variant}
+                for model, variant in models.items()
+            ],
+            "layer": [layer("vision", 0, 0) | {"model_id": model} for model in models],
+            "probe": [probe(model, "vision", 0, model_id=model) for model in models],
+            "probe_logit": [row for model in models for row in logits(model, predicted[model])],
+        }
+    )
+    query = "SELECT model_id, test_accuracy, random_accuracy, above_random FROM signal_flow"
+    assert con.sql(f"{query} ORDER BY model_id").fetchall() == [
+        ("m", 1.0, 0.375, 0.625),
+        ("m+random:0", 0.25, 0.375, -0.125),
+        ("m+random:1", 0.5, 0.375, 0.125),
+        ("other", 0.75, None, None),
+    ]
