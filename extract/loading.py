@@ -43,7 +43,7 @@ class ModelSource:
 
     def identity(self) -> dict[str, Any]:
         """What of the files decides the model's numbers, as hashes."""
-        found = {
+        found: dict[str, Any] = {
             "weights": fingerprint_weights(self.folder),
             "processor": fingerprint_processor(self.folder),
             "preprocessing": dict(self.entry.preprocessing) if self.entry else {},
