@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAKE ?= lakehouse
 RUN := $(BIN)/layerhouse
+SUPERSET := .venv-superset
 
 # MODEL=X DATASET=Y OUT=F ARGS="--more options" become options of the command.
 with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
 .PHONY: demo extract probe baseline diagnose report validate publish status \
-        test test-slow lint types bench tiny-model docs clean
+        test test-slow lint types bench tiny-model docs clean \
+        bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
 	$(RUN) demo $(lake) $(ARGS)
@@ -28,6 +30,15 @@ report: $(VENV)/.installed
 publish: $(VENV)/.installed
 	$(RUN) publish $(lake) --out "$(or $(OUT),published)" $(ARGS)
 
+# The marts in real BI tools, held against `layerhouse sql`; the screenshot needs Chromium.
+bi-superset: $(VENV)/.installed $(SUPERSET)/.installed
+	$(SUPERSET)/bin/python -m bi.superset.run --layerhouse "$(RUN)" $(lake) \
+	    --out "$(or $(OUT),superset.png)" $(ARGS)
+
+bi-streamlit: $(VENV)/.developing
+	$(BIN)/python -m bi.streamlit.run --layerhouse "$(RUN)" $(lake) \
+	    --out "$(or $(OUT),streamlit.png)" $(ARGS)
+
 validate status: $(VENV)/.installed
 	$(RUN) $@ $(lake) $(ARGS)
 
@@ -41,7 +52,7 @@ lint: $(VENV)/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint sql
+	$(BIN)/sqlfluff lint sql bi
 
 types: $(VENV)/.developing
 	$(BIN)/mypy
@@ -63,5 +74,10 @@ $(VENV)/.developing: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
+$(SUPERSET)/.installed: bi/superset/requirements.txt
+	test -x $(SUPERSET)/bin/python || $(PYTHON) -m venv $(SUPERSET)
+	$(SUPERSET)/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(SUPERSET) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,3 @@
+SELECT *
+FROM build
+ORDER BY mart
