@@ -30,7 +30,7 @@ report: $(VENV)/.installed
 publish: $(VENV)/.installed
 	$(RUN) publish $(lake) --out "$(or $(OUT),published)" $(ARGS)
 
-# The marts in real BI tools, held against `layerhouse sql`; the screenshot needs Chromium.
+# The marts in real BI tools, held against `layerhouse sql`; their screenshots need Chromium.
 bi-superset: $(VENV)/.installed $(SUPERSET)/.installed
 	$(SUPERSET)/bin/python -m bi.superset.run --layerhouse "$(RUN)" $(lake) \
 	    --out "$(or $(OUT),superset.png)" $(ARGS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bi.lake import EXPECTED, difference
+from bi.lake import EXPECTED, MARTS, PUBLISHED, count, difference
 from tests.lakes import Signals, synthetic_lake
 from warehouse.catalogue import connect
 from warehouse.lake import Lake
@@ -33,6 +33,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lake, Path
 
 def _expected(lake: Lake, name: str) -> list[dict[str, object]]:
     with connect(lake) as wh:
+        if name == PUBLISHED:
+            marts = [mart for (mart,) in wh.sql(MARTS).fetchall()]
+            return [
+                {"mart": mart, "n_rows": wh.sql(count(mart)).fetchall()[0][1]} for mart in marts
+            ]
         found = wh.sql((EXPECTED / f"{name}.sql").read_text("utf-8"))
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
@@ -40,7 +45,7 @@ def _expected(lake: Lake, name: str) -> list[dict[str, object]]:
 def test_every_table_and_chart_holds_the_rows_of_the_lake(place: tuple[Lake, Path]) -> None:
     lake, marts = place
     rows = shown.rows(shown.open_page(marts))
-    assert sorted(rows) == sorted(path.stem for path in EXPECTED.glob("*.sql"))
+    assert rows.keys() == {PUBLISHED, *(path.stem for path in EXPECTED.glob("*.sql"))}
     found = {name: difference(rows[name], _expected(lake, name)) for name in rows}
     assert found == dict.fromkeys(rows)
 
