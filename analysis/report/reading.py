@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from analysis.diagnosis.diagnosis import read_finding
 from analysis.diagnosis.wording import Finding, sentence
 from analysis.queries import read_query
+from analysis.report.thumbnails import thumbnail
 from warehouse.connection import Warehouse
 
 QUERIES = Path(__file__).parent / "queries"
 
 Row = dict[str, Any]
+Parameter = str | int | list[str]
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,16 @@ class Table:
     @property
     def first(self) -> Row | None:
         return self.rows[0] if self.rows else None
+
+
+@dataclass(frozen=True)
+class LostImages:
+    """The images that one stage lost: how many, and a few to look at."""
+
+    stage: str
+    n: int
+    shown: list[Row]
+    """Rows of `lost_samples`, each with its `thumbnail` (None where the image cannot be read)."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +60,25 @@ class ModelPage:
     health: Table
     answers: Table
     baselines: Table
+    classes: Table
+    confusion: Table
+    lens: Table
+    lost: Table
+    trial_verdicts: Table
+    trial_kinds: Table
     runs: Table
 
     def signal(self, stage: str) -> Row | None:
         return next((row for row in self.signals.rows if row["stage"] == stage), None)
+
+    @cached_property
+    def lost_images(self) -> list[LostImages]:
+        """In pipeline order; stages that lost none are absent."""
+        found = []
+        for stage, rows in groupby(self.lost.rows, key=lambda row: row["lost_at"]):
+            shown = [{**row, "thumbnail": thumbnail(row["uri"])} for row in rows]
+            found.append(LostImages(stage, shown[0]["n_lost"], shown))
+        return found
 
 
 @dataclass(frozen=True)
@@ -60,55 +90,88 @@ class DatasetPage:
     facts: Row
     baselines: Table
     leaderboard: Table
+    pairs: Table
     models: list[ModelPage]
 
 
-def read_pages(wh: Warehouse, pairs: list[tuple[str, str]]) -> list[DatasetPage]:
-    """Pages of these (model_id, dataset_id), grouped by dataset in their order."""
-    datasets = dict.fromkeys(dataset_id for _, dataset_id in pairs)
-    return [
-        _read_dataset(wh, dataset_id, f"d{number}", [m for m, d in pairs if d == dataset_id])
-        for number, dataset_id in enumerate(datasets)
-    ]
+@dataclass(frozen=True)
+class Pages:
+    """The whole report; `standing` sets all models and datasets beside each other."""
+
+    standing: Table
+    datasets: list[DatasetPage]
+    images: int
+    """The bound on lost images per model and stage; 0 leaves them out."""
 
 
-def read_table(wh: Warehouse, name: str, **parameters: str) -> Table:
+def read_pages(wh: Warehouse, pairs: list[tuple[str, str]], shown: int) -> Pages:
+    """Pages of these (model_id, dataset_id), grouped by dataset in their order.
+
+    `shown` bounds the images per model and stage.
+    """
+    datasets = list(dict.fromkeys(dataset_id for _, dataset_id in pairs))
+    models = sorted({model_id for model_id, _ in pairs})
+    return Pages(
+        standing=read_table(wh, "standing", models=models, datasets=datasets),
+        datasets=[
+            _read_dataset(
+                wh, dataset_id, f"d{number}", [m for m, d in pairs if d == dataset_id], shown
+            )
+            for number, dataset_id in enumerate(datasets)
+        ],
+        images=shown,
+    )
+
+
+def read_table(wh: Warehouse, name: str, **parameters: Parameter) -> Table:
     """The rows of `queries/<name>.sql`."""
     query = read_query(QUERIES, name)
     rows = wh.sql(query, parameters).pl().to_dicts()
     return Table(rows, _with_literals(query, parameters))
 
 
-def _with_literals(query: str, parameters: dict[str, str]) -> str:
+def _with_literals(query: str, parameters: Mapping[str, Parameter]) -> str:
     """The query with its parameters written out, comments left away."""
     lines = [line for line in query.splitlines() if not line.lstrip().startswith("--")]
     text = "\n".join(lines)
-    for name, value in parameters.items():
-        literal = "'" + value.replace("'", "''") + "'"
-        text = text.replace(f"${name}", literal)
+    for name in sorted(parameters, key=len, reverse=True):
+        text = text.replace(f"${name}", _literal(parameters[name]))
     return text
 
 
-def _read_dataset(wh: Warehouse, dataset_id: str, key: str, model_ids: list[str]) -> DatasetPage:
-    board = read_table(wh, "leaderboard", dataset=dataset_id)
-    shown = [row for row in board.rows if row["model_id"] in model_ids]
-    baselines = read_table(wh, "baselines", dataset=dataset_id)
+def _literal(value: Parameter) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+
+
+def _read_dataset(
+    wh: Warehouse, dataset_id: str, key: str, model_ids: list[str], shown: int
+) -> DatasetPage:
+    board = read_table(wh, "leaderboard", dataset=dataset_id, models=model_ids)
     (facts,) = read_table(wh, "datasets", dataset=dataset_id).rows
+    shared = {name: read_table(wh, name, dataset=dataset_id) for name in ("baselines", "classes")}
     return DatasetPage(
         key=key,
         dataset_id=dataset_id,
         facts=facts,
-        baselines=baselines,
-        leaderboard=Table(shown, board.sql),
+        baselines=shared["baselines"],
+        leaderboard=board,
+        pairs=read_table(wh, "pair_differences", dataset=dataset_id, models=model_ids),
         models=[
-            _read_model(wh, row["model_id"], dataset_id, f"{key}m{number}", baselines)
-            for number, row in enumerate(shown)
+            _read_model(wh, row["model_id"], dataset_id, f"{key}m{number}", shared, shown)
+            for number, row in enumerate(board.rows)
         ],
     )
 
 
 def _read_model(
-    wh: Warehouse, model_id: str, dataset_id: str, key: str, baselines: Table
+    wh: Warehouse,
+    model_id: str,
+    dataset_id: str,
+    key: str,
+    shared: dict[str, Table],
+    shown: int,
 ) -> ModelPage:
     names = {"model": model_id, "dataset": dataset_id}
     finding = read_finding(wh, model_id, dataset_id)
@@ -127,6 +190,11 @@ def _read_model(
         losses=read_table(wh, "losses", **names),
         health=read_table(wh, "health", **names),
         answers=read_table(wh, "answers", **names),
-        baselines=baselines,
+        **shared,
+        confusion=read_table(wh, "confusion", **names),
+        lens=read_table(wh, "lens", **names),
+        lost=read_table(wh, "lost_samples", **names, shown=shown),
+        trial_verdicts=read_table(wh, "trial_verdicts", **names),
+        trial_kinds=read_table(wh, "trial_kinds", **names),
         runs=runs,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -12,25 +14,39 @@ from markupsafe import Markup
 
 from analysis.diagnosis.diagnosis import require_known
 from analysis.report import figures, words
+from analysis.report.figures.canvas import STAGE_NAMES
 from analysis.report.palette import css
-from analysis.report.reading import DatasetPage, read_pages, read_table
+from analysis.report.reading import Pages, read_pages, read_table
 from warehouse.catalogue import connect
 from warehouse.connection import Warehouse
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 
+IMAGES = 6
+"""Lost images shown per model and stage, a few kilobytes each."""
 
-def report(lake: Lake, out: Path, models: Sequence[str] = (), datasets: Sequence[str] = ()) -> Path:
+
+def report(
+    lake: Lake,
+    out: Path,
+    models: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    *,
+    images: int = IMAGES,
+) -> Path:
     """Write one self-contained HTML file about these models on these datasets; all by default.
 
-    The same lake gives the same bytes. Returns the path written. Raises UsageError for an unknown
+    `images` bounds how many lost images are embedded per model and stage, 0 for none. The same
+    lake gives the same bytes. Returns the path written. Raises UsageError for an unknown
     model or dataset and for an `out` that is a folder, LayerhouseError when there is nothing to
     report or the file cannot be written.
     """
+    if images < 0:
+        raise UsageError(f"the number of images to show is at least 0, not {images}")
     if out.is_dir():
         raise UsageError(f"{out} is a folder; name a file, for instance {out}/report.html")
     with connect(lake) as wh:
-        pages = read_pages(wh, _wanted(wh, models, datasets))
+        pages = read_pages(wh, _wanted(wh, models, datasets), images)
     _write(out, _render(pages, lake.root.name))
     return out
 
@@ -55,7 +71,7 @@ def _wanted(wh: Warehouse, models: Sequence[str], datasets: Sequence[str]) -> li
     return wanted
 
 
-def _render(pages: list[DatasetPage], lake_name: str) -> str:
+def _render(pages: Pages, lake_name: str) -> str:
     environment = Environment(
         loader=PackageLoader("analysis.report", "templates"),
         autoescape=True,
@@ -73,15 +89,29 @@ def _render(pages: list[DatasetPage], lake_name: str) -> str:
         "versions",
         "coded",
         "breakable",
+        "shortened",
     )
     environment.filters |= {name: getattr(words, name) for name in named}
-    environment.globals |= {"bounds": words.bounds, "verdicts": words.VERDICTS, "figures": figures}
+    environment.globals |= {
+        "bounds": words.bounds,
+        "verdicts": words.VERDICTS,
+        "stage_names": STAGE_NAMES,
+        "figures": figures,
+    }
     style = environment.get_template("style.css.jinja").render(light=css(0), dark=css(1))
+    script = environment.get_template("script.js.jinja").render()
     return environment.get_template("report.html.jinja").render(
         pages=pages,
         lake_name=lake_name,
         style=Markup(style),
+        script=Markup(script),
+        script_hash=_source_hash(script),
     )
+
+
+def _source_hash(script: str) -> str:
+    """What the page's security policy lets run: this very script and no other."""
+    return f"sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}"
 
 
 def _write(out: Path, text: str) -> None:

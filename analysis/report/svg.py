@@ -18,6 +18,9 @@ from analysis.report.palette import colour, with_variables
 WIDE, NARROW = 760, 380
 """Widths in CSS pixels: a figure is drawn for both, and the page shows the one that fits."""
 
+MARK = "mark-"
+"""Ids with this beginning name drawn data; they become `data-mark` attributes."""
+
 NOISE = (
     r"<metadata>.*?</metadata>",
     r"<defs>\s*<style.*?</style>\s*</defs>",  # it would style the whole page
@@ -94,9 +97,11 @@ def _cleaned(document: str, key: str) -> str:
     used = set(re.findall(r'(?:url\(#|href="#)([\w.-]+)', inside))
 
     def identify(match: re.Match[str]) -> str:
+        if match[1].startswith(MARK):
+            return f' data-mark="{match[1].removeprefix(MARK)}"'
         return f' id="{key}-{match[1]}"' if match[1] in used else ""
 
-    inside = re.sub(r'\sid="([\w.-]+)"', identify, inside)
+    inside = re.sub(r'\sid="([^"]+)"', identify, inside)
     inside = re.sub(r'(url\(#|href="#)', rf"\g<1>{key}-", inside)
     inside = inside.replace("xlink:href", "href")
     return re.sub(r"\s*\n\s*", "\n", inside).strip()

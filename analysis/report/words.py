@@ -78,6 +78,12 @@ def breakable(name: str) -> Markup:
     return Markup(re.sub(r"([+@])", r"<wbr>\1", str(escape(name))))
 
 
+def shortened(text: str, room: int = 80) -> str:
+    """The beginning of a reply, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= room else f"{line[: room - 1]}…"
+
+
 def coded(text: str) -> Markup:
     """Escaped text whose `backticked` commands are set as code."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))

@@ -17,9 +17,18 @@ from warehouse.lake import Lake
     default=Path("report.html"),
     show_default=True,
 )
+@click.option(
+    "--images",
+    type=int,
+    default=6,
+    show_default=True,
+    help="Lost images to embed per model and stage; 0 keeps patients' images out of the file.",
+)
 @lake_option
-def command(lake: Lake, models: tuple[str, ...], datasets: tuple[str, ...], out: Path) -> None:
-    """Write the signal curves, losses, health and verdicts as one HTML file without links.
+def command(
+    lake: Lake, models: tuple[str, ...], datasets: tuple[str, ...], out: Path, images: int
+) -> None:
+    """Write curves, losses, verdicts, comparisons and lost images as one HTML file.
 
     \b
     layerhouse report --out report.html
@@ -32,5 +41,6 @@ def command(lake: Lake, models: tuple[str, ...], datasets: tuple[str, ...], out:
         out,
         models=models,
         datasets=[dataset_id(name) for name in datasets],
+        images=images,
     )
     click.echo(f"Report: {written}")

@@ -55,7 +55,8 @@ def test_the_report_is_one_file_without_links_to_a_network(demo: Demo) -> None:
     page = demo.report.read_text(encoding="utf-8")
     loads = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?\s*(?:https?:)?//[^\s\"')>]+", page)
     assert loads == []
-    assert "<script" not in page
+    assert "<script src" not in page
+    assert page.count('<img src="data:image/png;base64,') > len(FAULTS)
     for fault in FAULTS:
         assert (f"{MODEL}+fault:{fault}" if fault else MODEL) in page
 

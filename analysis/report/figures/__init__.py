@@ -1,8 +1,21 @@
 """The report's figures; each takes what `reading` read and returns inline SVG."""
 
+from analysis.report.figures.confusion import confusion
 from analysis.report.figures.health_profile import health_profile
+from analysis.report.figures.lens import lens
 from analysis.report.figures.overview import overview
+from analysis.report.figures.pairs import pairs
+from analysis.report.figures.self_test import self_test
 from analysis.report.figures.signal_curve import signal_curve
 from analysis.report.figures.waterfall import waterfall
 
-__all__ = ["health_profile", "overview", "signal_curve", "waterfall"]
+__all__ = [
+    "confusion",
+    "health_profile",
+    "lens",
+    "overview",
+    "pairs",
+    "self_test",
+    "signal_curve",
+    "waterfall",
+]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
+from urllib.parse import quote
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.palette import colour
+from analysis.report.svg import MARK
 
 STAGE_NAMES = {
     "vision": "vision tower",
@@ -30,6 +33,14 @@ def axes_in_pixels(figure: Figure, *, left: float, right: float, top: float, bot
     return figure.add_axes(
         (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
     )
+
+
+def mark(artist: Artist, name: str) -> None:
+    """Name what stands for data, so that the finished drawing can be measured against its SQL.
+
+    The name is percent-encoded, since it may hold what a user called a model.
+    """
+    artist.set_gid(f"{MARK}{quote(name, safe=':')}")
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.report.figures.canvas import axes_in_pixels, grid_lines
+from analysis.report.figures.canvas import axes_in_pixels, grid_lines, mark
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
 from analysis.report.svg import responsive
@@ -125,7 +125,8 @@ def _draw_point(axes: Axes, point: Point, is_upper: bool) -> None:
     if point.lower is not None and point.upper is not None:
         axes.plot([x, x], [point.lower, point.upper], color=hue, linewidth=1.6, zorder=3)
     marker = "D" if point.column == "answer" else TRACKS[point.track][1]
-    axes.plot([x], [point.score], color=hue, marker=marker, markersize=7, zorder=4)
+    (score,) = axes.plot([x], [point.score], color=hue, marker=marker, markersize=7, zorder=4)
+    mark(score, f"{point.column}:{point.track}")
     beside = point.column != "llm"
     axes.annotate(
         f"{point.score:.2f}",

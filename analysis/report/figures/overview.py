@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -12,12 +13,13 @@ from analysis.report.figures.canvas import (
     STAGE_NAMES,
     axes_in_pixels,
     grid_lines,
+    mark,
     percent,
     pixels,
     quiet_axis,
 )
 from analysis.report.palette import colour
-from analysis.report.reading import DatasetPage, ModelPage
+from analysis.report.reading import DatasetPage, Row
 from analysis.report.svg import responsive
 from analysis.report.words import VERDICTS
 
@@ -28,7 +30,7 @@ STAGES = ("answer", "llm", "connector", "vision")
 
 def overview(page: DatasetPage) -> Markup | None:
     """One bar per model, from its answer accuracy up to the reference; None without answers."""
-    models = [model for model in page.models if model.signal("answer")]
+    models = [row for row in page.leaderboard.rows if row["answer_accuracy"] is not None]
     if not models:
         return None
     height = ROW * len(models) + 78
@@ -42,21 +44,27 @@ def overview(page: DatasetPage) -> Markup | None:
     )
 
 
-def _said(model: ModelPage) -> str:
-    answer = model.signal("answer")
-    assert answer is not None
+def _losses(row: Row) -> dict[str, float]:
+    """The loss at each stage, as `stage_loss` has it; what cannot be compared is left out."""
+    path = ("reference", "vision", "connector", "llm", "answer")
+    return {
+        after: row[f"{before}_accuracy"] - row[f"{after}_accuracy"]
+        for before, after in pairwise(path)
+        if row[f"{before}_accuracy"] is not None and row[f"{after}_accuracy"] is not None
+    }
+
+
+def _said(row: Row) -> str:
     lost = ", ".join(
-        f"{100 * row['loss']:.1f} points in {row['stage']}"
-        for row in model.losses.rows
-        if row["loss"]
+        f"{100 * loss:.1f} points in {stage}" for stage, loss in _losses(row).items() if loss
     )
     return (
-        f"{model.model_id} answers {percent(answer['test_accuracy'])}"
-        f"{f', lost {lost}' if lost else ''}: {VERDICTS[model.finding.verdict].title}"
+        f"{row['model_id']} answers {percent(row['answer_accuracy'])}"
+        f"{f', lost {lost}' if lost else ''}: {VERDICTS[row['verdict']].title}"
     )
 
 
-def _draw(models: list[ModelPage], figure: Figure, is_narrow: bool) -> None:
+def _draw(models: list[Row], figure: Figure, is_narrow: bool) -> None:
     top = 62 if is_narrow else 26
     axes = axes_in_pixels(figure, left=12, right=14, top=top, bottom=40)
     axes.set_xlim(0, 100)
@@ -70,16 +78,15 @@ def _draw(models: list[ModelPage], figure: Figure, is_narrow: bool) -> None:
         _draw_model(axes, model, row, 54 if is_narrow else 110)
 
 
-def _draw_model(axes: Axes, model: ModelPage, row: int, room: int) -> None:
+def _draw_model(axes: Axes, model: Row, row: int, room: int) -> None:
     """A bar with the model's name and verdict above it, which share `room` characters."""
-    answer = model.signal("answer")
-    assert answer is not None
-    parts = [("kept", 100 * answer["test_accuracy"])]
-    losses = {loss["stage"]: loss["loss"] or 0.0 for loss in model.losses.rows}
-    parts += [(stage, 100 * losses[stage]) for stage in STAGES]
+    parts = [("kept", 100 * model["answer_accuracy"])]
+    losses = _losses(model)
+    parts += [(stage, 100 * losses.get(stage, 0.0)) for stage in STAGES]
     start = 0.0
     for role, width in parts:
-        axes.barh(row + 0.2, width, left=start, height=0.42, color=colour(role), zorder=3)
+        bar = axes.barh(row + 0.2, width, left=start, height=0.42, color=colour(role), zorder=3)
+        mark(bar[0], f"{model['model_id']}:{role}")
         if width >= 5:
             axes.text(
                 start + width / 2,
@@ -94,8 +101,8 @@ def _draw_model(axes: Axes, model: ModelPage, row: int, room: int) -> None:
             )
         start += width
     text: dict[str, Any] = {"va": "bottom", "textcoords": "offset points", "fontsize": 12}
-    verdict = VERDICTS[model.finding.verdict]
-    name = _shortened(model.model_id, room - len(verdict.title))
+    verdict = VERDICTS[model["verdict"]]
+    name = _shortened(model["model_id"], room - len(verdict.title))
     axes.annotate(name, (0, row - 0.08), xytext=(0, 2), **text)
     axes.annotate(
         verdict.title,

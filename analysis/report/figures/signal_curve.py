@@ -13,6 +13,7 @@ from analysis.report.figures.canvas import (
     STAGE_NAMES,
     axes_in_pixels,
     grid_lines,
+    mark,
     percent,
     spread,
 )
@@ -211,7 +212,7 @@ class _Curve:
                 zorder=2,
             )
             y = [100 * row["test_accuracy"] for row in on_path]
-            self.axes.plot(
+            (line,) = self.axes.plot(
                 x,
                 y,
                 color=hue,
@@ -221,6 +222,7 @@ class _Curve:
                 linestyle=look.dash,
                 zorder=3,
             )
+            mark(line, readout)
             self._name_curve(readout, x, y)
         self.axes.plot(
             [row["depth"] for row in rows if not row["on_path"]],

@@ -13,6 +13,7 @@ from analysis.report.figures.canvas import (
     STAGE_NAMES,
     axes_in_pixels,
     grid_lines,
+    mark,
     percent,
     quiet_axis,
 )
@@ -101,7 +102,7 @@ def _draw(bars: list[Bar], figure: Figure, is_narrow: bool) -> None:
 
 def _draw_bar(axes: Axes, bar: Bar, row: float, is_narrow: bool) -> None:
     height = 0.4 if is_narrow else 0.58
-    axes.barh(
+    drawn = axes.barh(
         row,
         max(bar.end - bar.start, 0.35),
         left=bar.start,
@@ -110,6 +111,7 @@ def _draw_bar(axes: Axes, bar: Bar, row: float, is_narrow: bool) -> None:
         alpha=1 if bar.is_bold else 0.6,
         zorder=3,
     )
+    mark(drawn[0], bar.name)
     if bar.whisker:
         low, high = (max(0.0, edge) for edge in bar.whisker)
         axes.plot([low, high], [row, row], color=colour("ink"), linewidth=1.3, zorder=4)

@@ -1,5 +1,7 @@
 SELECT
     leaderboard_rank,
+    signal_rank,
+    health_rank,
     model_id,
     answer_accuracy,
     answer_lower,
@@ -11,12 +13,14 @@ SELECT
     connector_accuracy,
     llm_accuracy,
     total_loss,
+    retained_signal,
     chance,
     vision_health,
     connector_health,
     llm_comprehension_health,
     llm_utilisation_health,
+    overall_health,
     verdict
 FROM mart_leaderboard
-WHERE dataset_id = $dataset
+WHERE dataset_id = $dataset AND list_contains($models, model_id)
 ORDER BY leaderboard_rank, model_id

@@ -1,0 +1,110 @@
+"""Matrices of counts: a cell's shade is its share of the row, its number the count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from analysis.report.figures.canvas import axes_in_pixels, mark, pixels
+from analysis.report.palette import colour
+
+NUMBERS_UP_TO = 14
+"""Larger matrices show shades alone."""
+LONGEST_LABEL = 11
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Counts per (row, column) name, with what its sides stand for."""
+
+    name: str
+    title: str
+    row_title: str
+    column_title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    counts: dict[tuple[int, int], int]
+    right: frozenset[tuple[int, int]]
+    """The cells where both sides agree."""
+
+
+def draw_matrices(matrices: list[Matrix], figure: Figure, *, beside: bool) -> None:
+    """Side by side, or one below the other."""
+    width, height = pixels(figure)
+    n = len(matrices)
+    left, right, top, bottom = 78, 8, 26, 74
+    step_x, step_y = (width / n, 0.0) if beside else (0.0, height / n)
+    box_w, box_h = (width / n, height) if beside else (width, height / n)
+    for number, matrix in enumerate(matrices):
+        axes = axes_in_pixels(
+            figure,
+            left=left + number * step_x,
+            right=width - (number * step_x + box_w) + right,
+            top=top + number * step_y,
+            bottom=height - (number * step_y + box_h) + bottom,
+        )
+        _draw(axes, matrix)
+
+
+def _draw(axes: Axes, matrix: Matrix) -> None:
+    n_rows, n_columns = len(matrix.rows), len(matrix.columns)
+    axes.set_xlim(-0.5, n_columns - 0.5)
+    axes.set_ylim(n_rows - 0.5, -0.5)
+    totals = [sum(n for (row, _), n in matrix.counts.items() if row == i) for i in range(n_rows)]
+    for (row, column), n in sorted(matrix.counts.items()):
+        _cell(axes, matrix, row, column, n / totals[row])
+    axes.set_title(matrix.title, fontsize=12, color=colour("ink"), loc="left", pad=7)
+    axes.set_xlabel(matrix.column_title)
+    axes.set_ylabel(matrix.row_title)
+    _ticks(axes, matrix)
+    axes.tick_params(length=0, pad=3)
+
+
+def _cell(axes: Axes, matrix: Matrix, row: int, column: int, share: float) -> None:
+    role = "good" if (row, column) in matrix.right else "answer"
+    cell = Rectangle(
+        (column - 0.48, row - 0.48),
+        0.96,
+        0.96,
+        facecolor=colour(role),
+        alpha=0.12 + 0.7 * share,
+    )
+    n = matrix.counts[row, column]
+    mark(cell, f"{matrix.name}:{row}:{column}:{n}")
+    axes.add_patch(cell)
+    if max(len(matrix.rows), len(matrix.columns)) <= NUMBERS_UP_TO:
+        axes.text(
+            column,
+            row,
+            str(n),
+            ha="center",
+            va="center_baseline",
+            fontsize=9.5,
+            color=colour("surface" if share > 0.6 else "ink"),
+        )
+
+
+def _ticks(axes: Axes, matrix: Matrix) -> None:
+    step_x = max(1, len(matrix.columns) // 16)
+    step_y = max(1, len(matrix.rows) // 16)
+    long = max(map(len, matrix.columns)) > 2
+    axes.set_xticks(
+        range(0, len(matrix.columns), step_x),
+        [_short(name) for name in matrix.columns[::step_x]],
+        rotation=38 if long else 0,
+        ha="right" if long else "center",
+        rotation_mode="anchor",
+        fontsize=10,
+    )
+    axes.set_yticks(
+        range(0, len(matrix.rows), step_y),
+        [_short(name) for name in matrix.rows[::step_y]],
+        fontsize=10,
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"

@@ -1,0 +1,147 @@
+"""Two models side by side: how far their answers and signals lie apart, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.report.figures.canvas import (
+    STAGE_NAMES,
+    axes_in_pixels,
+    grid_lines,
+    mark,
+    quiet_axis,
+)
+from analysis.report.palette import colour
+from analysis.report.reading import DatasetPage, Row
+from analysis.report.svg import responsive
+from analysis.report.words import points
+
+HEAD, ROW = 40, 22
+
+
+@dataclass(frozen=True)
+class PairOfModels:
+    """The signal rows of one pair, in pipeline order."""
+
+    model_id: str
+    base_model_id: str
+    rows: list[Row]
+
+
+def pairs(page: DatasetPage) -> Markup | None:
+    """Differences of the signal after each stage and of the answer; None without a pair."""
+    found = grouped(page)
+    if not found:
+        return None
+    lines = sum(len(pair.rows) for pair in found)
+    height = HEAD * len(found) + ROW * lines + 46
+    said = "; ".join(
+        f"{pair.model_id} minus {pair.base_model_id}: "
+        + ", ".join(f"{row['stage']} {signed(row['difference'])}" for row in pair.rows)
+        for pair in found
+    )
+    return responsive(
+        f"{page.key}-pairs",
+        lambda figure, is_narrow: _draw(found, figure, is_narrow),
+        f"Differences between models on {page.dataset_id}",
+        f"{said}. Percentage points with paired 95% intervals.",
+        wide=height,
+        narrow=height,
+    )
+
+
+def grouped(page: DatasetPage) -> list[PairOfModels]:
+    """The signal differences by pair, in the order of the query."""
+    rows: dict[tuple[str, str], list[Row]] = {}
+    for row in page.pairs.rows:
+        if row["quantity"] == "signal":
+            rows.setdefault((row["model_id"], row["base_model_id"]), []).append(row)
+    return [PairOfModels(*names, found) for names, found in rows.items()]
+
+
+def signed(share: float) -> str:
+    """A difference in percentage points: '−43.9', '+2.0', '0.0'."""
+    text = points(abs(share))
+    return text if text == "0.0" else f"{'−' if share < 0 else '+'}{text}"
+
+
+def _draw(found: list[PairOfModels], figure: Figure, is_narrow: bool) -> None:
+    left, right = (92, 12) if is_narrow else (130, 150)
+    axes = axes_in_pixels(figure, left=left, right=right, top=6, bottom=40)
+    lines = sum(len(pair.rows) for pair in found)
+    axes.set_ylim(HEAD * len(found) + ROW * lines, 0)
+    edge = max(_reach(row) for pair in found for row in pair.rows)
+    axes.set_xlim(-edge, edge)
+    axes.set_xlabel("difference (percentage points)")
+    grid_lines(axes, "x")
+    quiet_axis(axes, "y")
+    axes.axvline(0, color=colour("muted"), linewidth=1)
+    y = 0.0
+    for pair in found:
+        _head(axes, pair, y + HEAD - 14, left, 46 if is_narrow else 100)
+        y += HEAD
+        for row in pair.rows:
+            _difference(axes, row, y + ROW / 2, is_narrow)
+            y += ROW
+
+
+def _reach(row: Row) -> float:
+    """How far from 0 a row is drawn, in points, with some room."""
+    edges = (row["difference"], row["difference_lower"], row["difference_upper"])
+    return 1.15 * max(5.0, *(100 * abs(edge) for edge in edges if edge is not None))
+
+
+def _head(axes: Axes, pair: PairOfModels, y: float, left: int, room: int) -> None:
+    text = f"{pair.model_id} minus {pair.base_model_id}"
+    axes.annotate(
+        text if len(text) <= room else f"{text[: room - 1]}…",
+        (0, y),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(8 - left, 0),
+        textcoords="offset points",
+        va="center",
+        fontweight="bold",
+        annotation_clip=False,
+    )
+
+
+def _difference(axes: Axes, row: Row, y: float, is_narrow: bool) -> None:
+    hue = colour(row["stage"])
+    sure = bool(row["is_different"])
+    x = 100 * row["difference"]
+    lower, upper = row["difference_lower"], row["difference_upper"]
+    if lower is not None:
+        axes.plot([100 * lower, 100 * upper], [y, y], color=hue, linewidth=2.2)
+    (point,) = axes.plot(
+        [x],
+        [y],
+        color=hue,
+        marker="o",
+        markersize=7,
+        markerfacecolor=hue if sure else colour("surface"),
+        linestyle="none",
+    )
+    mark(point, f"difference:{row['model_id']}:{row['base_model_id']}:{row['stage']}")
+    place: dict[str, Any] = {
+        "xycoords": axes.get_yaxis_transform(),
+        "textcoords": "offset points",
+        "va": "center",
+        "fontsize": 11,
+        "annotation_clip": False,
+    }
+    name = "answer" if row["stage"] == "answer" else f"after {_stage(row['stage'], is_narrow)}"
+    axes.annotate(name, (0, y), xytext=(-8, 0), ha="right", color=colour("muted"), **place)
+    if not is_narrow:
+        value = signed(row["difference"])
+        if lower is not None:
+            value += f" ({signed(lower)} to {signed(upper)})"
+        axes.annotate(value, (1, y), xytext=(8, 0), fontweight="bold" if sure else None, **place)
+
+
+def _stage(stage: str, is_narrow: bool) -> str:
+    return stage if is_narrow else STAGE_NAMES[stage]

@@ -1,0 +1,19 @@
+SELECT
+    model_id,
+    base_model_id,
+    pair_kind,
+    stage,
+    stage_order,
+    quantity,
+    value,
+    base_value,
+    difference,
+    difference_lower,
+    difference_upper,
+    is_different
+FROM mart_model_pairs
+WHERE
+    dataset_id = $dataset
+    AND list_contains($models, model_id)
+    AND list_contains($models, base_model_id)
+ORDER BY base_model_id, model_id, quantity DESC, stage_order

@@ -1,0 +1,109 @@
+"""A lake with something for every figure of the report: pairs, a logit lens and a self-test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from analysis.comparison import compare_all
+from analysis.diagnosis import diagnose
+from tests.lakes import LLM_LAYERS, MadeUpDataset, Signals, synthetic_lake
+from warehouse.lake import Lake
+from warehouse.runs import RunSpec, RunWriter
+
+DATASET = "shapes"
+HEALTHY, FAULTY = "tiny", "tiny+fault:swap@connector:0.5"
+MODELS = {
+    HEALTHY: Signals.losing(connector=0.02, answer=0.04),
+    FAULTY: replace(Signals.losing(connector=0.3, answer=0.05), unparsed=0.1),
+}
+MODES = {
+    "vision": "vision_quality",
+    "connector": "connector_fidelity",
+    "llm": "llm_comprehension",
+    "answer": "semantic_mapping",
+}
+
+
+def report_lake(path: Path) -> Lake:
+    """Two models on one dataset of 400 samples, diagnosed and compared."""
+    lake = synthetic_lake(path, MODELS, n_samples=400)
+    _write_lens(lake)
+    _write_trials(lake)
+    for model_id in MODELS:
+        diagnose(lake, model_id, DATASET, n_resamples=200)
+    compare_all(lake, n_resamples=200)
+    return lake
+
+
+def _write_lens(lake: Lake) -> None:
+    """Rises from layer to layer, as where the answer is decided late."""
+    data = MadeUpDataset.draw(DATASET, 400)
+    rows = []
+    for layer in range(LLM_LAYERS + 1):
+        predicted = data.predict(0.3 + 0.12 * layer, "lens", layer)
+        logits = data.logits(predicted, "lens", layer)
+        logprobs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        rows += [
+            {
+                "model_id": HEALTHY,
+                "dataset_id": DATASET,
+                "layer": layer,
+                "sample_id": str(sample_id),
+                "label_logprobs": logprobs[i].tolist(),
+                "predicted_class_index": int(predicted[i]),
+            }
+            for i, sample_id in enumerate(data.sample_ids)
+        ]
+    with RunWriter(lake, RunSpec("extract", HEALTHY, DATASET, {"lens": True})) as writer:
+        writer.commit({"logit_lens": rows})
+        writer.finish()
+
+
+def _write_trials(lake: Lake) -> None:
+    """Swaps at every stage, one of them misread by the mean-pooled curves, and healthy runs."""
+    trials = [
+        _trial(f"swap@{stage}:{severity}", stage, severity, seed)
+        for stage, severity, seed in product(MODES, (0.05, 0.4, 0.8), (0, 1))
+    ]
+    trials += [_trial(None, None, None, seed) for seed in range(3)]
+    trials.append(
+        {**_trial("noise@vision:2", "vision", 2.0, 0), "kind": "noise", "destroying": False}
+    )
+    with RunWriter(lake, RunSpec("self-test", HEALTHY, DATASET, {})) as writer:
+        writer.commit({"fault_trial": trials})
+        writer.finish()
+
+
+def _trial(fault: str | None, stage: str | None, severity: float | None, seed: int) -> dict:
+    cost = 0.9 * (severity or 0.0)
+    misread = "vision_quality" if stage == "connector" else MODES.get(stage or "", "healthy")
+    row = {
+        "trial_id": f"{fault}-{seed}",
+        "model_id": HEALTHY,
+        "dataset_id": DATASET,
+        "fault": fault,
+        "kind": None if fault is None else "swap",
+        "stage": stage,
+        "severity": severity,
+        "seed": seed,
+        "destroying": fault is not None,
+        "answer_cost": cost,
+        "expected_loss": cost,
+        "estimated_loss": cost,
+        "lower": cost - 0.05,
+        "upper": cost + 0.05,
+        "verdict": MODES.get(stage or "", "healthy"),
+        "mean_pooled_verdict": misread,
+    }
+    return {**dict.fromkeys(_optional()), **row}
+
+
+def _optional() -> list[str]:
+    """Columns that later migrations gave the table."""
+    from warehouse.schema import table_schema
+
+    return [name for name in table_schema("fault_trial").names if name != "run_id"]
