@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -133,10 +134,8 @@ def read_table(wh: Warehouse, name: str, **parameters: Parameter) -> Table:
 def _with_literals(query: str, parameters: Mapping[str, Parameter]) -> str:
     """The query with its parameters written out, comments left away."""
     lines = [line for line in query.splitlines() if not line.lstrip().startswith("--")]
-    text = "\n".join(lines)
-    for name in sorted(parameters, key=len, reverse=True):
-        text = text.replace(f"${name}", _literal(parameters[name]))
-    return text
+    # In one pass, since a name from the lake may look like a parameter itself.
+    return re.sub(r"\$([a-z]+)", lambda match: _literal(parameters[match[1]]), "\n".join(lines))
 
 
 def _literal(value: Parameter) -> str:
