@@ -146,7 +146,7 @@ def _build_anew(lake: Lake, target: Path) -> None:
         apply(con, migrations())
         load_commits(con, lake, commits)
         set_activation_shards(con, lake.root)
-        create_all(con, Definitions(), with_activations=_has_activations(con))
+        create_all(con, Definitions(), with_activations=_has_activations(con), stored=True)
         _stamp(con)
 
 
@@ -179,7 +179,7 @@ def _add(con: duckdb.DuckDBPyConnection, lake: Lake, new: list[Commit], *, as_be
         refill_marts(con, Definitions())
     else:
         drop_all(con)
-        create_all(con, Definitions(), with_activations=_has_activations(con))
+        create_all(con, Definitions(), with_activations=_has_activations(con), stored=True)
     _stamp(con)
 
 

@@ -56,8 +56,7 @@ def references(query: str, name: str) -> frozenset[str]:
 
     `name` is the file named in errors. Works on the syntax alone: nothing needs to exist yet.
     """
-    with duckdb.connect() as con:
-        ((text,),) = con.execute("SELECT json_serialize_sql($1)", [query]).fetchall()
+    ((text,),) = _parser().cursor().execute("SELECT json_serialize_sql($1)", [query]).fetchall()
     tree = json.loads(text)
     if tree["error"] or len(tree["statements"]) != 1:
         reason = tree.get("error_message", f"it holds {len(tree.get('statements', []))}")
@@ -66,6 +65,12 @@ def references(query: str, name: str) -> frozenset[str]:
     tables = {node["table_name"] for node in nodes if node.get("type") == "BASE_TABLE"}
     maps = [node["cte_map"]["map"] for node in nodes if "cte_map" in node]
     return frozenset(tables - {entry["key"] for named in maps for entry in named})
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """One empty database to parse in: opening one for each query took longer than the parsing."""
+    return duckdb.connect(config={"threads": 1})
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
@@ -106,12 +111,18 @@ def dependencies(
 
 
 def create_all(
-    con: duckdb.DuckDBPyConnection, definitions: Definitions, *, with_activations: bool
+    con: duckdb.DuckDBPyConnection,
+    definitions: Definitions,
+    *,
+    with_activations: bool,
+    stored: bool = False,
 ) -> None:
     """Macros, views, marts and comments in a catalogue whose tables are already filled.
 
     `with_activations` says whether the lake holds activation shards; without any, the empty view
-    of the migrations stays.
+    of the migrations stays. With `stored`, the rows of every view that reads no vectors are kept in
+    the schema `stored`, and the view of that name only shows them: the answer is the same, and a
+    warehouse of thousands of probes gives it at once.
     """
     con.begin()
     views, marts = dict(definitions.views), definitions.marts
@@ -124,15 +135,15 @@ def create_all(
     for name in graph:
         if name in views:
             _create(con, f'VIEW "{name}"', views[name], name)
-    _for_each_mart(
-        con, definitions, graph, lambda name: _create(con, f'TABLE "{name}"', marts[name], name)
-    )
+    if stored:
+        con.execute("CREATE SCHEMA IF NOT EXISTS stored")
+    _fill(con, definitions, graph, lambda name: _create(con, f'TABLE "{name}"', marts[name], name))
     comment_all(con, parse_comments(definitions.comments_text))
     con.commit()
 
 
 def refill_marts(con: duckdb.DuckDBPyConnection, definitions: Definitions) -> None:
-    """Bring the marts up to date in a catalogue that was built from these very definitions."""
+    """Bring marts and stored views up to date in a catalogue built from these definitions."""
 
     def refill(name: str) -> None:
         _run(con, f'DELETE FROM "{name}"', name)
@@ -140,31 +151,61 @@ def refill_marts(con: duckdb.DuckDBPyConnection, definitions: Definitions) -> No
 
     con.begin()
     views = {name: query for name, query in definitions.views.items() if name != "activation"}
-    _for_each_mart(con, definitions, dependencies(con, views | definitions.marts), refill)
+    _fill(con, definitions, dependencies(con, views | definitions.marts), refill)
     con.commit()
 
 
-def _for_each_mart(
+def _fill(
     con: duckdb.DuckDBPyConnection,
     definitions: Definitions,
     graph: Mapping[str, frozenset[str]],
     fill: Callable[[str], None],
 ) -> None:
-    """Fill the marts in order, while views that several others read are computed only once.
+    """Fill the marts and the stored views in order; a view that several read is computed once.
 
-    A temporary table hides such a view meanwhile: views nested in views would otherwise be planned
-    and run again for each of their readers.
+    Where views are not stored, a temporary table hides such a view meanwhile: views nested in views
+    would otherwise be planned and run again for each of their readers.
     """
     readers = Counter(name for read in graph.values() for name in read)
+    stored = _storable(definitions, graph) if _stores(con) else frozenset()
     held = []
     for name in graph:
         if name in definitions.marts:
             fill(name)
+        elif name in stored:
+            _store(con, name, definitions.views[name])
         elif readers[name] > 1:
             _create(con, f'TEMPORARY TABLE "{name}"', definitions.views[name], name)
             held.append(name)
     for name in held:
         con.execute(f'DROP TABLE temp."{name}"')
+
+
+def _store(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    """Keep a view's rows; those kept before give way, their table and its comments stay."""
+    held = con.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'stored' AND table_name = ?", [name]
+    ).fetchall()
+    if held:
+        con.execute(f'DELETE FROM stored."{name}"')
+        _run(con, f'INSERT INTO stored."{name}"\n{query}', f"{name}.sql")
+        return
+    _create(con, f'TABLE stored."{name}"', query, name)
+    _create(con, f'VIEW "{name}"', f'SELECT * FROM stored."{name}"', name)
+
+
+def _stores(con: duckdb.DuckDBPyConnection) -> bool:
+    found = con.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'stored'").fetchall()
+    return bool(found)
+
+
+def _storable(definitions: Definitions, graph: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The views whose rows come from small tables alone; vectors stay in their shards."""
+    vectors = {"activation"}
+    for name in graph:
+        if not vectors.isdisjoint(references(definitions.views.get(name, "SELECT 1"), name)):
+            vectors.add(name)
+    return frozenset(set(definitions.views) - vectors)
 
 
 def drop_all(con: duckdb.DuckDBPyConnection) -> None:
@@ -179,6 +220,7 @@ def drop_all(con: duckdb.DuckDBPyConnection) -> None:
     )
     for (name,) in views.fetchall():
         con.execute(f'DROP VIEW "{name}"')
+    con.execute("DROP SCHEMA IF EXISTS stored CASCADE")
     macros = con.execute(
         "SELECT DISTINCT function_name, function_type FROM duckdb_functions() WHERE NOT internal"
     )
@@ -228,29 +270,35 @@ def parse_comments(text: str) -> Comments:
 
 def comment_all(con: duckdb.DuckDBPyConnection, comments: Comments) -> None:
     """Attach every comment whose table, view, column or macro exists."""
-    for name, _, column in _columns(con):
+    con.execute(";\n".join(_comment_statements(con, comments)) or "SELECT 1")
+
+
+def _comment_statements(con: duckdb.DuckDBPyConnection, comments: Comments) -> Iterator[str]:
+    columns = _columns(con)
+    for schema, name, _, column in columns:
         own = comments.columns.get(name, {})
         text = own.get(column, comments.shared.get(column))
         if text is not None:
-            con.execute(f'COMMENT ON COLUMN "{name}"."{column}" IS {_quoted(text)}')
-    for name, kind in {(name, kind) for name, kind, _ in _columns(con)}:
+            yield f'COMMENT ON COLUMN {schema}."{name}"."{column}" IS {_quoted(text)}'
+    for schema, name, kind in {(schema, name, kind) for schema, name, kind, _ in columns}:
         if name in comments.relations:
-            con.execute(f'COMMENT ON {kind} "{name}" IS {_quoted(comments.relations[name])}')
+            text = comments.relations[name]
+            yield f'COMMENT ON {kind} {schema}."{name}" IS {_quoted(text)}'
     macros = con.execute(
         "SELECT DISTINCT function_name, function_type FROM duckdb_functions() WHERE NOT internal"
     )
     for name, kind in macros.fetchall():
         if name in comments.macros:
             what = "MACRO TABLE" if kind == "table_macro" else "MACRO"
-            con.execute(f'COMMENT ON {what} "{name}" IS {_quoted(comments.macros[name])}')
+            yield f'COMMENT ON {what} "{name}" IS {_quoted(comments.macros[name])}'
 
 
-def _columns(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
-    """(relation, TABLE or VIEW, column) of everything that is not DuckDB's own."""
+def _columns(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
+    """(schema, relation, TABLE or VIEW, column) of everything that is not DuckDB's own."""
     return con.execute(
-        "SELECT table_name, if(v.view_name IS NULL, 'TABLE', 'VIEW'), column_name "
+        "SELECT c.schema_name, table_name, if(v.view_name IS NULL, 'TABLE', 'VIEW'), column_name "
         "FROM duckdb_columns() AS c LEFT JOIN duckdb_views() AS v ON c.table_name = v.view_name "
-        "AND NOT v.internal WHERE NOT c.internal ORDER BY ALL"
+        "AND c.schema_name = v.schema_name AND NOT v.internal WHERE NOT c.internal ORDER BY ALL"
     ).fetchall()
 
 

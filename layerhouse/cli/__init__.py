@@ -25,6 +25,7 @@ COMMANDS = (
     "report",
     "validate",
     "sql",
+    "shell",
     "publish",
     "status",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 FORMATS = ("table", "csv", "json", "parquet", "markdown")
 TABLE_ROWS = 200
 """A terminal shows this many rows; the machine formats write all of them."""
+CELL_WIDTH = 60
+"""A terminal shows this many characters of one value."""
+GAP = 3
+"""Characters between two columns."""
 
 
 def write(relation: duckdb.DuckDBPyRelation, form: str, stream: IO[str], out: Path | None) -> None:
@@ -112,25 +117,54 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _table(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
+    """The rows and columns that a terminal can show, and a line on what was left out."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    rows = relation.limit(TABLE_ROWS + 1).fetchall()
-    numeric = [str(kind) in _NUMERIC for kind in relation.types]
-    table = Table(header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name, right in zip(relation.columns, numeric, strict=True):
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
-    for row in _cells(rows[:TABLE_ROWS]):
-        table.add_row(*(Text(entry) for entry in row))
     console = Console(file=stream)
+    rows = relation.limit(TABLE_ROWS + 1).fetchall()
+    cells = list(_cells(rows[:TABLE_ROWS]))
+    names = relation.columns
+    shown = len(names)
+    if console.is_terminal:
+        cells = [[_cut(entry) for entry in row] for row in cells]
+        shown = _fitting(names, cells, console.width)
+    else:
+        # A pipe has no width of its own: there a line is as long as its content.
+        console.width = sum(_width(names, cells, column) + GAP for column in range(shown)) + 1
+    table = Table(header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for name, kind in list(zip(names, relation.types, strict=True))[:shown]:
+        right = str(kind) in _NUMERIC or str(kind).startswith("DECIMAL")
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(entry) for entry in row[:shown]))
     console.print(table)
+    if not rows:
+        console.print("no rows", style="dim")
+    if shown < len(names):
+        console.print(f"… not shown for want of width: {', '.join(names[shown:])}", style="dim")
     if len(rows) > TABLE_ROWS:
         console.print(
             f"… the first {TABLE_ROWS} rows; --format csv, json or parquet writes all of them",
             style="dim",
         )
+
+
+def _cut(entry: str) -> str:
+    return entry if len(entry) <= CELL_WIDTH else f"{entry[: CELL_WIDTH - 1]}…"
+
+
+def _width(names: Sequence[str], cells: Sequence[Sequence[str]], column: int) -> int:
+    lines = [line for row in cells for line in row[column].splitlines()]
+    return max(map(len, [names[column], *lines]))
+
+
+def _fitting(names: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> int:
+    """How many of the first columns fit side by side, at least one."""
+    ends = accumulate(_width(names, cells, column) + GAP for column in range(len(names)))
+    return max(1, sum(end - GAP <= width for end in ends))
 
 
 _NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "FLOAT", "DOUBLE"}

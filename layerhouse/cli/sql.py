@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +11,9 @@ from layerhouse.cli import formats
 from layerhouse.cli.options import lake_option
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @click.command("sql", short_help="Ask the warehouse, read-only.")
@@ -20,23 +25,43 @@ from warehouse.lake import Lake
     help="[default: table on a terminal, csv elsewhere]",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+@click.option("--timing", is_flag=True, help="Say on stderr how long the query took.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Show DuckDB's plan instead; with --timing, run the query and show where time went.",
+)
 @lake_option
-def command(query: str, form: str | None, out: Path | None, lake: Lake) -> None:
-    """Ask the warehouse one read-only QUERY.
+def command(
+    query: str, form: str | None, out: Path | None, timing: bool, explain: bool, lake: Lake
+) -> None:
+    """Ask the warehouse one read-only QUERY; - reads it from standard input.
 
     \b
     layerhouse sql "SELECT * FROM failure_mode"
     layerhouse sql "FROM signal_flow" --format parquet --out flow.parquet
+    layerhouse sql --explain --timing "FROM signal_flow WHERE model_id = 'tiny-digits'"
     """
     import duckdb
 
     from warehouse import catalogue
 
+    text = sys.stdin.read() if query == "-" else query
     chosen = form or ("table" if out is None and sys.stdout.isatty() else "csv")
     with catalogue.connect(lake) as warehouse:
-        relation = warehouse.sql(query)
+        started = time.monotonic()
         try:
-            formats.write(relation, chosen, sys.stdout, out)
+            if explain:
+                _plan(warehouse.sql(f"EXPLAIN {'ANALYZE ' if timing else ''}{text}"))
+            else:
+                formats.write(warehouse.sql(text), chosen, sys.stdout, out)
         except duckdb.Error as fault:
             # A relation runs when it is read: a failed cast or a forbidden file shows only then.
             raise LayerhouseError(str(fault).strip()) from fault
+        if timing:
+            click.echo(f"{time.monotonic() - started:.3f} s", err=True)
+
+
+def _plan(relation: duckdb.DuckDBPyRelation) -> None:
+    for _, text in relation.fetchall():
+        click.echo(text.rstrip())

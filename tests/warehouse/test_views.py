@@ -11,7 +11,14 @@ import pytest
 
 from warehouse.errors import LayerhouseError
 from warehouse.schema import SQL_ROOT, apply, migrations
-from warehouse.views import Definitions, create_all, dependencies, drop_all, references
+from warehouse.views import (
+    Definitions,
+    create_all,
+    dependencies,
+    drop_all,
+    references,
+    refill_marts,
+)
 
 
 @pytest.fixture
@@ -107,6 +114,28 @@ def test_marts_are_tables_and_views_stay_views(
         ("mart_two", "BASE TABLE", "memory"),
         ("numbers", "VIEW", "memory"),
     ]
+
+
+def test_stored_views_answer_the_same_and_follow_their_tables(
+    con: duckdb.DuckDBPyConnection, definitions: Definitions
+) -> None:
+    write(
+        definitions,
+        numbers="SELECT name FROM model",
+        lengths="SELECT len(vector) AS width FROM activation",
+        mart_names="SELECT name FROM numbers",
+    )
+    create_all(con, definitions, with_activations=False, stored=True)
+    kept = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'stored'")
+    assert kept.fetchall() == [("numbers",)]  # what reads vectors is never copied
+    con.execute("INSERT INTO model VALUES ('m', 'new', 'base', NULL, NULL, 't', 1, 'f', NULL, 'r')")
+    for name in ("numbers", "mart_names"):
+        assert con.execute(f"FROM {name}").fetchall() == []
+    refill_marts(con, definitions)
+    for name in ("numbers", "mart_names"):
+        assert con.execute(f"FROM {name}").fetchall() == [("new",)]
+    drop_all(con)
+    assert con.execute("FROM duckdb_tables() WHERE schema_name = 'stored'").fetchall() == []
 
 
 def test_comments_reach_tables_columns_and_macros(

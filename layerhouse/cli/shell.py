@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import click
+
+from layerhouse.cli.options import lake_option
+from warehouse.lake import Lake
+
+
+@click.command("shell", short_help="An interactive prompt, read-only.")
+@click.option("--timing", is_flag=True, help="Say how long each query took.")
+@lake_option
+def command(timing: bool, lake: Lake) -> int:
+    """Ask the warehouse at a prompt; nothing typed there can change the lake or leave it.
+
+    \b
+    layerhouse shell
+    layerhouse shell < questions.sql
+
+    A query ends with a semicolon. `.help` lists what else can be typed.
+    """
+    from layerhouse.shell import Shell
+
+    with Shell(lake, timing=timing) as shell:
+        return shell.run()

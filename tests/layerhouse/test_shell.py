@@ -1,0 +1,195 @@
+"""`layerhouse sql` and `layerhouse shell` as a person at a terminal meets them."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from layerhouse.cli import formats, main
+from tests.warehouse.small_lakes import files, small_lake
+from warehouse.catalogue import connect
+from warehouse.connection import Warehouse
+from warehouse.lake import Lake
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = small_lake(tmp_path_factory.mktemp("shell") / "lake")
+    with connect(lake):
+        return lake
+
+
+@pytest.fixture(scope="module")
+def wh(lake: Lake) -> Iterator[Warehouse]:
+    with connect(lake) as wh:
+        yield wh
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(wh: Warehouse, query: str, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
+    """The query's result on a terminal of that width."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Terminal()
+    formats.write(wh.sql(query), "table", screen, None)
+    return re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+
+
+def test_columns_that_do_not_fit_a_terminal_are_named(
+    wh: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = f"SELECT {', '.join(f'{i} AS column_{i}' for i in range(30))}"
+    text = shown(wh, query, monkeypatch)
+    assert "column_0 " in text.splitlines()[0]
+    assert max(map(len, text.splitlines())) <= 80
+    _, _, rest = text.partition("not shown for want of width: ")
+    assert rest.split()[-1] == "column_29"
+    assert all(f"column_{i}" in text for i in range(30))
+    assert "column_29" in shown(wh, query, monkeypatch, width=1000).splitlines()[0]
+
+
+def test_long_texts_and_vectors_are_cut(wh: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(wh, "SELECT repeat('x', 500) AS long, range(4096) AS vector", monkeypatch, 100)
+    assert "x" * 59 + "…" in text
+    assert "x" * 60 not in text
+    assert "[0, 1, 2, 3, …] (4096)" in text
+
+
+def test_a_result_too_large_for_a_terminal_says_how_to_get_it_whole(
+    wh: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = shown(wh, "FROM range(1_000_000_000) AS r (i)", monkeypatch)
+    assert len(text.splitlines()) < formats.TABLE_ROWS + 10
+    assert f"the first {formats.TABLE_ROWS} rows; --format csv" in " ".join(text.split())
+
+
+def test_an_empty_result_says_so(wh: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(wh, "SELECT 1 AS one WHERE FALSE", monkeypatch)
+    assert "one" in text
+    assert "no rows" in text
+
+
+def run(lake: Lake, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--lake", str(lake.root)])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_timing_goes_to_stderr(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(lake, "sql", "SELECT 1 AS one", "--timing") == 0
+    said = capsys.readouterr()
+    assert said.out == "one\n1\n"
+    assert said.err.endswith(" s\n")
+
+
+def test_explain_shows_the_plan_and_with_timing_what_ran(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = "SELECT count(*) FROM sample"
+    assert run(lake, "sql", query, "--explain") == 0
+    plan = capsys.readouterr().out
+    assert "main.sample" in plan
+    assert run(lake, "sql", query, "--explain", "--timing") == 0
+    assert "Total Time" in capsys.readouterr().out
+    assert run(lake, "sql", "DROP TABLE sample", "--explain") == 1
+    assert "EXPLAIN is answered for SELECT only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"), [("SELECT 1 FORM sample", "sample"), ("SELECT nonsens FROM sample", "non")]
+)
+def test_a_caret_stands_under_the_fault(
+    lake: Lake, capsys: pytest.CaptureFixture[str], query: str, wrong: str
+) -> None:
+    assert run(lake, "sql", query) == 1
+    lines = capsys.readouterr().err.splitlines()
+    (caret,) = [number for number, line in enumerate(lines) if set(line.strip()) == {"^"}]
+    assert lines[caret - 1][lines[caret].index("^") :].startswith(wrong)
+
+
+def test_a_query_can_come_from_standard_input(
+    lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT count(*) AS n\nFROM sample\n"))
+    assert run(lake, "sql", "-") == 0
+    assert capsys.readouterr().out == "n\n4\n"
+
+
+def test_a_script_is_answered_statement_by_statement_until_one_fails(
+    lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "SELECT ';' AS a; -- ;\nSELECT\n 2 AS b;\nDROP TABLE sample; SELECT 3 AS c;\nSELECT 4;"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(script))
+    before = files(lake)
+    assert run(lake, "shell") == 1
+    said = capsys.readouterr()
+    assert said.out == "a\n;\nb\n2\n"
+    assert said.err.startswith("Error: DROP is refused")
+    assert files(lake) == before
+
+
+class Prompt:
+    """The command on a pseudo-terminal, typed at and read from as a person does."""
+
+    def __init__(self, lake: Lake, home: Path) -> None:
+        self.screen, inner = pty.openpty()
+        variables = {**os.environ, "XDG_STATE_HOME": str(home), "COLUMNS": "100", "TERM": "dumb"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "layerhouse", "shell", "--lake", str(lake.root)],
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            env=variables,
+            close_fds=True,
+            start_new_session=True,
+        )
+        os.close(inner)
+        self.wait_for("layerhouse> ")
+
+    def wait_for(self, text: str, seconds: float = 120) -> str:
+        said, end = b"", time.monotonic() + seconds
+        while text.encode() not in said:
+            assert time.monotonic() < end, said.decode(errors="replace")
+            if select.select([self.screen], [], [], 0.2)[0]:
+                said += os.read(self.screen, 65536)
+        return said.decode(errors="replace")
+
+    def type(self, line: str, then: str = "layerhouse> ") -> str:
+        os.write(self.screen, f"{line}\n".encode())
+        # The terminal echoes what is typed before the answer comes.
+        return self.wait_for(then)
+
+
+def test_the_prompt_answers_and_refuses_on_a_terminal(lake: Lake, tmp_path: Path) -> None:
+    before = files(lake)
+    prompt = Prompt(lake, tmp_path)
+    assert "…" not in prompt.type("SELECT count(*) AS n", "...> ")
+    assert "4" in prompt.type("FROM sample;")
+    assert "DROP is refused" in prompt.type("DROP TABLE sample;")
+    assert "SET is refused" in prompt.type("SET enable_external_access = true;")
+    assert "Permission Error" in prompt.type("FROM read_text('/etc/passwd');")
+    assert "^" in prompt.type("SELEC 1;")
+    assert "mart_leaderboard" in prompt.type(".tables")
+    assert "group_id" in prompt.type(".schema sample")
+    assert "did you mean sample" in prompt.type(".schema sampl")
+    assert ".refresh" in prompt.type(".help")
+    os.write(prompt.screen, b"\x04")
+    assert prompt.process.wait(timeout=60) == 0
+    os.close(prompt.screen)
+    assert files(lake) == before
+    assert "FROM sample;" in (tmp_path / "layerhouse" / "history").read_text()
