@@ -12,7 +12,7 @@ with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
 .PHONY: demo extract probe baseline diagnose report validate publish status \
-        test test-slow lint types bench tiny-model docs clean \
+        test test-slow lint types bench bench-sql tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
@@ -60,6 +60,14 @@ types: $(VENV)/.developing
 bench: $(VENV)/.developing
 	$(BIN)/python bench/bench_extract.py
 	$(BIN)/python bench/bench_probes.py
+
+# The data dictionary from the catalogue. The cookbook's results need a demo's lake as well:
+# python -m tests.docs.regenerate LAKE.
+docs: $(VENV)/.installed
+	$(BIN)/python -m warehouse.dictionary
+
+bench-sql: $(VENV)/.developing
+	$(BIN)/python bench/bench_sql.py $(ARGS)
 
 # The shipped tiny model, from the digits' train split; minutes on two cores.
 tiny-model: $(VENV)/.installed

@@ -1,0 +1,62 @@
+"""The data dictionary in docs says what the catalogue says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+
+from tests.warehouse.small_lakes import small_lake
+from warehouse.catalogue import refresh
+from warehouse.connection import open_catalogue
+from warehouse.dictionary import PAGE, dictionary, references
+from warehouse.schema import table_key, table_schema, tables
+
+
+def test_the_page_is_what_make_docs_writes() -> None:
+    assert PAGE.read_text(encoding="utf-8") == dictionary(), "run `make docs`"
+
+
+def test_a_built_catalogue_has_a_comment_everywhere_and_the_page_shows_each(tmp_path: Path) -> None:
+    lake = small_lake(tmp_path / "lake")
+    refresh(lake)
+    with open_catalogue(lake) as con:
+        assert _bare(con) == []
+        columns = con.execute(
+            "SELECT DISTINCT table_name, column_name, comment FROM duckdb_columns() "
+            "WHERE NOT internal"
+        ).fetchall()
+    page = PAGE.read_text(encoding="utf-8")
+    shown = {
+        (section.split("\n", 1)[0], name.strip("*"), meaning)
+        for section in page.split("\n### ")[1:]
+        for name, meaning in re.findall(r"^\| (\S+) \| [^|]+ \| (.+) \|$", section, re.MULTILINE)
+    }
+    assert {row for row in columns if row not in shown} == set()
+
+
+def _bare(con: duckdb.DuckDBPyConnection) -> list[tuple[str]]:
+    """What has no comment, stored rows of views included."""
+    return con.execute(
+        """
+        SELECT table_name || '.' || column_name FROM duckdb_columns()
+        WHERE comment IS NULL AND NOT internal
+        UNION ALL
+        SELECT table_name FROM duckdb_tables() WHERE comment IS NULL
+        UNION ALL
+        SELECT view_name FROM duckdb_views() WHERE comment IS NULL AND NOT internal
+        """
+    ).fetchall()
+
+
+def test_every_reference_names_columns_and_the_whole_key_of_another_table() -> None:
+    for table, parent, columns in references():
+        if table in tables():
+            assert set(columns) <= set(table_schema(table).names), table
+        assert len(columns) == len(table_key(parent)), (table, parent)
+
+
+def test_every_table_of_facts_or_things_is_in_the_diagram() -> None:
+    linked = {table for table, _, _ in references()} | {parent for _, parent, _ in references()}
+    assert set(tables()) - linked <= {"run", "model_base"}
