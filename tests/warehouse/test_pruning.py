@@ -1,0 +1,106 @@
+"""A question about one locus touches the row groups of that locus and nothing else.
+
+The proof is destruction: every other row group is overwritten with noise, and the answer stays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from tests.warehouse.small_lakes import DATASET, MODEL, add_extraction, small_lake
+from warehouse.catalogue import connect
+from warehouse.connection import Warehouse, open_catalogue
+from warehouse.errors import LayerhouseError
+from warehouse.lake import Lake
+from warehouse.shards import hive_folder
+
+LOCUS = f"'{MODEL}', '{DATASET}', 'vision', 1, 'mean'"
+OTHERS = [
+    f"'{MODEL}', '{DATASET}', 'vision', 1, 'grid'",
+    f"'{MODEL}', '{DATASET}', 'vision', 0, 'mean'",
+    f"'{MODEL}', '{DATASET}', 'llm', 0, 'mean'",
+    f"'other', '{DATASET}', 'vision', 1, 'mean'",
+]
+QUESTIONS = [
+    f"SELECT * FROM activations({LOCUS}) ORDER BY sample_id",
+    f"SELECT * FROM centroids({LOCUS}) ORDER BY class_index",
+    f"SELECT * FROM nearest({LOCUS}, 's0', k := 3)",
+    f"SELECT avg(l2_norm(vector)) FROM activations({LOCUS})",
+]
+
+
+def _spoil(path: Path) -> None:
+    """Overwrite every row group but those of the locus; footers stay as they are."""
+    folder = hive_folder("activation", {"model": MODEL, "dataset": DATASET, "module": "vision"})
+    kept = path.parent.as_posix().endswith(folder)
+    footer = pq.ParquetFile(path).metadata
+    with path.open("r+b") as file:
+        for number in range(footer.num_row_groups):
+            columns = [footer.row_group(number).column(i) for i in range(footer.num_columns)]
+            held = {c.path_in_schema: c.statistics and c.statistics.min for c in columns}
+            if kept and (held["layer"], held["readout"]) == (1, "mean"):
+                continue
+            for column in columns:
+                start = column.dictionary_page_offset or column.data_page_offset
+                file.seek(start)
+                file.write(b"\xff" * column.total_compressed_size)
+
+
+@pytest.fixture(scope="module")
+def answers_and_wh(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[list[object], Warehouse]]:
+    lake = small_lake(tmp_path_factory.mktemp("pruning") / "lake")
+    add_extraction(lake, "other")
+    with connect(lake) as wh:
+        before: list[object] = [wh.sql(query).fetchall() for query in QUESTIONS]
+    for shard in (lake.root / "activation").rglob("*.parquet"):
+        _spoil(shard)
+    with connect(lake) as wh:
+        yield before, wh
+
+
+@pytest.mark.parametrize("number", range(len(QUESTIONS)))
+def test_a_macro_reads_the_row_groups_of_its_locus_only(
+    answers_and_wh: tuple[list[object], Warehouse], number: int
+) -> None:
+    before, wh = answers_and_wh
+    assert before[number]
+    assert wh.sql(QUESTIONS[number]).fetchall() == before[number]
+
+
+@pytest.mark.parametrize("locus", OTHERS)
+def test_what_was_spoilt_cannot_be_read(
+    answers_and_wh: tuple[list[object], Warehouse], locus: str
+) -> None:
+    with pytest.raises((duckdb.Error, LayerhouseError)):
+        answers_and_wh[1].sql(f"FROM activations({locus})").fetchall()
+
+
+def test_the_bytes_read_are_those_of_the_locus_and_the_footers(tmp_path: Path) -> None:
+    lake = small_lake(tmp_path / "lake")
+    with connect(lake) as wh:
+        assert wh.sql(QUESTIONS[0]).fetchall()
+    read = {query: _bytes_read(lake, query) for query in (QUESTIONS[0], "FROM activation")}
+    shards = list((lake.root / "activation").rglob("*.parquet"))
+    assert (
+        0
+        < read[QUESTIONS[0]]
+        < read["FROM activation"]
+        <= 3 * sum(path.stat().st_size for path in shards)
+    )
+
+
+def _bytes_read(lake: Lake, query: str) -> int:
+    with open_catalogue(lake) as con:
+        con.execute("SET enable_profiling = 'no_output'")
+        con.execute(query).fetchall()
+        return int(
+            json.loads(con.get_profiling_information(format="json"))["io"]["total_bytes_read"]
+        )
