@@ -25,6 +25,7 @@ FACT_KEYS = {
     "logit_lens": ("model_id", "dataset_id", "layer", "sample_id"),
     "probe_logit": ("probe_id", "sample_id"),
     "baseline_logit": ("baseline_id", "sample_id"),
+    "fold_logit": ("fold_probe_id", "sample_id"),
 }
 
 # Hive folder name → the column it holds. The logit tables have no such columns: their folders only
@@ -35,6 +36,7 @@ PARTITIONS = {
     "logit_lens": {"model": "model_id", "dataset": "dataset_id"},
     "probe_logit": {"model": "model_id", "dataset": "dataset_id"},
     "baseline_logit": {"dataset": "dataset_id"},
+    "fold_logit": {"model": "model_id", "dataset": "dataset_id"},
 }
 
 

@@ -31,7 +31,7 @@ from warehouse.runs import RunSpec, RunWriter
 COMMAND = "probe"
 KINDS = ("linear", "mlp")
 CONTROLS = ("none", "shuffled_labels")
-DEFAULT_SEEDS = {"linear": 1, "mlp": 5}
+DEFAULT_SEEDS = 5
 
 Progress = Callable[[int, int], None]
 Options = LinearOptions | MlpOptions
@@ -85,7 +85,7 @@ def probe(
     """Fit the probes of a model on a dataset that the lake lacks: every locus, every readout.
 
     A linear probe without control is one deterministic fit (seed 0); `seeds` counts the shuffles of
-    the control `shuffled_labels` (default 1), and for `mlp` the trainings of either (default 5).
+    the control `shuffled_labels`, and for `mlp` the trainings of either (default 5 each).
     More seeds later add to what is there. The control permutes the train and the val labels, each
     within its split, and is scored against the true test labels: what it scores there is what the
     probe reaches without any relation between vectors and labels (selectivity = accuracy − that;
@@ -95,13 +95,13 @@ def probe(
     Raises UsageError for unknown names and impossible options, LayerhouseError where nothing was
     extracted, where stored probes have other settings, and for vectors that cannot be probed.
     """
-    options = options or _default_options(kind)
-    seeds = DEFAULT_SEEDS.get(kind, 1) if seeds is None else seeds
+    options = options or default_options(kind)
+    seeds = DEFAULT_SEEDS if seeds is None else seeds
     _check(kind, seeds, controls, options)
     started = time.perf_counter()
     with exclusive(lake, COMMAND, model_id, dataset_id), connect(lake) as wh:
         loci, samples = read_loci(wh, model_id, dataset_id)
-        subject = Subject(model_id, dataset_id, kind, _settings(options, samples))
+        subject = Subject(model_id, dataset_id, kind, settings_of(options, samples))
         wanted = _targets(kind, seeds, controls)
         stored = read_stored(wh, subject)
         missing = {
@@ -146,7 +146,8 @@ def shuffled_labels(samples: Samples, dataset_id: str, seed: int) -> dict[str, n
     return shuffled
 
 
-def _default_options(kind: str) -> Options:
+def default_options(kind: str) -> Options:
+    """The options of a kind of probe, on a GPU if there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return LinearOptions(device=device) if kind == "linear" else MlpOptions(device=device)
 
@@ -170,7 +171,7 @@ def _targets(kind: str, seeds: int, controls: Sequence[str]) -> tuple[Target, ..
     return tuple(Target(control, seed) for control, n in counts.items() for seed in range(n))
 
 
-def _settings(options: Options, samples: Samples) -> dict[str, Any]:
+def settings_of(options: Options, samples: Samples) -> dict[str, Any]:
     """What decides the numbers of a probe, as JSON values."""
     chosen = {name: value for name, value in asdict(options).items() if name != "device"}
     if isinstance(options, LinearOptions):

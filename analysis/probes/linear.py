@@ -5,7 +5,7 @@ loci are fitted next to them.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -82,10 +82,12 @@ def fit_linear(
     n_classes: int,
     penalties: tuple[float, ...] | None = None,
     options: LinearOptions | None = None,
+    choose: Literal["accuracy", "log_loss"] = "accuracy",
 ) -> LinearFits:
     """Fit every penalty for every locus and label set, keep the best on val.
 
-    Best is the highest val accuracy, then the lowest val log loss, then the strongest penalty.
+    Best is the highest val accuracy, then the lowest val log loss, then the strongest penalty; with
+    `choose="log_loss"`, for those who need probabilities, the accuracy is not asked.
     The feature tensors are consumed (standardised in place). Label sets share their features'
     decomposition; every set must show the same classes on train.
     """
@@ -99,7 +101,7 @@ def fit_linear(
     val_features = moments.centre(val.features).mul_(scaled)
     logits = path_logits(form, path, val_features)
     accuracy, loss = _val_scores(logits, val.labels, seen)
-    best = _best(accuracy, loss)
+    best = _best(accuracy, loss) if choose == "accuracy" else loss.argmin(0)
     coef, intercept, norm, decrement = (
         _pick(torch.stack([getattr(solution, name) for solution in path]), best)
         for name in ("coef", "intercept", "gradient_norm", "decrement")

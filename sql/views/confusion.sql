@@ -1,9 +1,9 @@
--- Grain: one row per scored thing (a probe, a baseline, a logit lens at one layer, or a model's
--- answers by one method), split,
--- true class and predicted class. Everything that scores predictions counts from here.
+-- Grain: one row per scored thing (a probe, a baseline, a logit lens at one layer, a k-fold probe,
+-- or a model's answers by one method), split, true class and predicted class. Everything that
+-- scores predictions counts from here.
 --
--- source_id is the probe_id or baseline_id, for a logit lens the layer of the llm; answers are told
--- apart by model, dataset and method.
+-- source_id is the probe_id, baseline_id or fold_probe_id, for a logit lens the layer of the llm;
+-- answers are told apart by model, dataset and method. What k folds tested counts as test.
 -- A reply that named no class has no predicted class and counts as wrong.
 WITH samples AS (
     SELECT
@@ -64,6 +64,19 @@ predictions AS (
         e.predicted_class_index
     FROM logit_lens AS e
     INNER JOIN samples AS s ON e.dataset_id = s.dataset_id AND e.sample_id = s.sample_id
+    UNION ALL
+    SELECT
+        'fold' AS source,
+        f.fold_probe_id AS source_id,
+        f.model_id,
+        f.dataset_id,
+        NULL AS method,
+        'test' AS split,
+        s.class_index,
+        l.predicted_class_index
+    FROM fold_logit AS l
+    INNER JOIN fold_probe AS f ON l.fold_probe_id = f.fold_probe_id
+    INNER JOIN samples AS s ON f.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
 )
 
 SELECT

@@ -34,6 +34,7 @@ def full_lake(path: Path, n_samples: int = 48) -> Lake:
     _write_activations(lake, samples, cells)
     _write_attributes(lake, samples)
     _write_intervals(lake)
+    _write_measures(lake, samples)
     refresh(lake)
     return lake
 
@@ -142,6 +143,38 @@ def _write_intervals(lake: Lake) -> None:
         writer.commit(
             {"stage_interval": stages, "health_interval": [health], "fault_trial": [trial]}
         )
+        writer.finish()
+
+
+def _write_measures(lake: Lake, samples: list[str]) -> None:
+    with open_catalogue(lake) as con:
+        (probe_id,) = con.execute("SELECT min(probe_id) FROM probe").fetchone()
+    locus = {"module": "llm", "layer": 0, "readout": "mean"}
+    place = {"model_id": MODEL, "dataset_id": DATASET, **locus}
+    rows = {
+        "probe_coefficient": [
+            {"probe_id": probe_id, "class_index": i, "coefficients": [0.5], "intercept": 0.0}
+            for i in range(3)
+        ],
+        "code_length": [
+            {**place, "seed": 0, "n_train": 9, "portions": [6, 9]}
+            | {"online_bits": 9.0, "uniform_bits": 14.3}
+        ],
+        "locus_geometry": [
+            {**place, "n_samples": 9, "effective_rank": 2.0}
+            | {"intrinsic_dimension": None, "class_separability": 0.1, "cka_to_previous": None}
+        ],
+        "fold_probe": [
+            {"fold_probe_id": "f", **place, "kind": "linear", "n_folds": 3, "hyperparameters": {}}
+        ],
+        "fold_logit": [
+            {"fold_probe_id": "f", "sample_id": sample, "fold": i % 3, "logits": [0.0, 1.0, 0.0]}
+            | {"predicted_class_index": 1}
+            for i, sample in enumerate(samples)
+        ],
+    }
+    with RunWriter(lake, RunSpec("probe-measures", MODEL, DATASET, {})) as writer:
+        writer.commit(rows)
         writer.finish()
 
 

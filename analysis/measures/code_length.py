@@ -1,0 +1,130 @@
+"""Online code length: how many bits the train labels cost somebody who holds the vectors.
+
+Voita & Titov 2020, "Information-theoretic probing with minimum description length": the labels are
+sent in portions, the first with a uniform code, each later one with the code of a probe trained on
+all portions before. A locus where the class is easy to learn from few samples has a short code,
+even where its accuracy after all of train is no better.
+"""
+
+import math
+from hashlib import blake2b
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from analysis.measures.storing import Measure, Progress, Tables, Work, add_measure, place
+from analysis.metrics import log_softmax
+from analysis.probes.fitting import default_options
+from analysis.probes.linear import LinearOptions, Part, fit_linear
+from warehouse.errors import LayerhouseError
+from warehouse.lake import Lake
+
+# Shares of train after which a portion ends, as in the paper.
+SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.0625, 0.125, 0.25, 0.5, 1.0)
+SEEDS = 5
+
+
+def add_code_lengths(
+    lake: Lake,
+    model_id: str,
+    dataset_id: str,
+    *,
+    seeds: int = SEEDS,
+    options: LinearOptions | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Store the code length of every locus and readout for `seeds` orders of train.
+
+    Every portion's penalty is the one with the lowest log loss on val. Orders depend on the dataset
+    and the seed only. Returns at how many loci something was added.
+    """
+    chosen = options or default_options("linear")
+    assert isinstance(chosen, LinearOptions)
+
+    def compute(work: Work) -> Tables:
+        rows = []
+        for seed in range(seeds):
+            labels = work.samples.class_index[work.samples.rows("train")]
+            order = portion_order(labels, dataset_id, seed)
+            ends = portion_ends(len(labels), len(np.unique(labels)))
+            bits = online_bits(work, order, ends, chosen)
+            uniform = len(labels) * math.log2(work.samples.n_classes)
+            rows += [
+                place(work, locus)
+                | {
+                    "seed": seed,
+                    "n_train": len(labels),
+                    "portions": ends,
+                    "online_bits": float(spent),
+                    "uniform_bits": uniform,
+                }
+                for locus, spent in zip(work.loci, bits, strict=True)
+            ]
+        return {"code_length": rows}
+
+    settings = {"seeds": seeds, "shares": list(SHARES)}
+    measure = Measure("probe-code-length", "code_length", settings, compute)
+    return add_measure(lake, model_id, dataset_id, measure, progress)
+
+
+def portion_order(labels: NDArray[np.int64], dataset_id: str, seed: int) -> NDArray[np.int64]:
+    """An order of the train samples in which every beginning is as mixed as the whole.
+
+    One sample of every class comes first, so that no probe meets a class it never saw.
+    """
+    text = f"code_length\0{dataset_id}\0{seed}"
+    entropy = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+    drawn = np.random.default_rng(entropy).permutation(len(labels))
+    place_of = np.empty(len(labels))
+    for label in np.unique(labels):
+        own = drawn[labels[drawn] == label]
+        place_of[own] = (np.arange(len(own)) + 0.5) / len(own)
+        place_of[own[0]] = 0.0
+    return np.asarray(drawn[np.argsort(place_of[drawn], kind="stable")])
+
+
+def portion_ends(n_train: int, n_classes: int) -> list[int]:
+    """Where portions end; the first is long enough to show every class twice."""
+    if n_train <= 2 * n_classes:
+        raise LayerhouseError(
+            f"{n_train} train samples of {n_classes} classes are too few for a code length; it "
+            f"needs more than {2 * n_classes}"
+        )
+    ends = {min(max(round(share * n_train), 2 * n_classes), n_train) for share in SHARES}
+    return sorted(ends)
+
+
+def online_bits(
+    work: Work, order: NDArray[np.int64], ends: list[int], options: LinearOptions
+) -> NDArray[np.float64]:
+    """Bits of the whole code, one number per locus."""
+    n_classes = work.samples.n_classes
+    labels = torch.from_numpy(work.samples.class_index)
+    train = work.vectors[:, work.samples.rows("train")][:, torch.from_numpy(order)]
+    truth = labels[work.samples.rows("train")][torch.from_numpy(order)]
+    val = work.vectors[:, work.samples.rows("val")]
+    val_labels = labels[work.samples.rows("val")]
+    bits = np.full(len(work.loci), ends[0] * math.log2(n_classes))
+    for start, stop in pairwise(ends):
+        # Copies, since fitting standardises in place.
+        fits = fit_linear(
+            Part(_moved(train[:, :start], options), truth[None, :start].to(options.device)),
+            Part(_moved(val, options), val_labels[None].to(options.device)),
+            _moved(train[:, start:stop], options),
+            n_classes,
+            options=options,
+            choose="log_loss",
+        )
+        named = truth[start:stop].numpy()
+        logprobs = log_softmax(fits.test_logits[:, 0])
+        picked = np.take_along_axis(
+            logprobs, np.broadcast_to(named, logprobs.shape[:2])[..., None], axis=-1
+        )
+        bits -= picked[..., 0].sum(axis=-1) / math.log(2)
+    return bits
+
+
+def _moved(features: torch.Tensor, options: LinearOptions) -> torch.Tensor:
+    return features.to(options.device, options.dtype, copy=True)

@@ -1,0 +1,150 @@
+"""K-fold scores by group, for datasets whose test split is too small to say much.
+
+Every group is tested once, by a probe that saw none of its samples: fold f is scored by a probe
+that was trained without it and chose its penalty on fold f + 1. The split of the dataset plays no
+part, so these scores stand beside it in tables of their own; stage signals, losses and verdicts
+never read them, because answers and baselines are compared on the dataset's test split.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from analysis.measures.storing import Measure, Progress, Tables, Work, add_measure, place
+from analysis.probes.fitting import default_options
+from analysis.probes.linear import LinearOptions, Part, fit_linear
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import Lake
+
+
+def add_folds(
+    lake: Lake,
+    model_id: str,
+    dataset_id: str,
+    *,
+    n_folds: int,
+    options: LinearOptions | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Store out-of-fold logits of a linear probe for every sample of every locus and readout.
+
+    Folds depend on the dataset and their number only, so that all models share them. Raises
+    UsageError for fewer than 3 folds (train, choose, score), LayerhouseError where there are fewer
+    groups than folds or a class would be missing from a fold's train part.
+    """
+    if n_folds < 3:
+        raise UsageError(f"folds must be at least 3 (train, choose, score), not {n_folds}")
+    chosen = options or default_options("linear")
+    assert isinstance(chosen, LinearOptions)
+
+    def compute(work: Work) -> Tables:
+        fold_of = make_folds(work.samples.class_index, work.groups, n_folds, dataset_id)
+        logits, penalties = out_of_fold(work, fold_of, n_folds, chosen)
+        ids = [_fold_probe_id(work, index, n_folds) for index in range(len(work.loci))]
+        probes = [
+            {"fold_probe_id": name, **place(work, locus), "kind": "linear", "n_folds": n_folds}
+            | {"hyperparameters": {"C": [float(f"{c:.6g}") for c in row]}}
+            for name, locus, row in zip(ids, work.loci, penalties, strict=True)
+        ]
+        tables = [
+            _rows(name, work.samples.ids, fold_of, own)
+            for name, own in zip(ids, logits, strict=True)
+        ]
+        return {"fold_probe": probes, "fold_logit": pa.concat_tables(tables)}
+
+    measure = Measure("probe-folds", "fold_probe", {"n_folds": n_folds}, compute)
+    return add_measure(lake, model_id, dataset_id, measure, progress)
+
+
+def make_folds(
+    labels: Sequence[int] | NDArray[np.int64], groups: Sequence[str], n_folds: int, dataset_id: str
+) -> NDArray[np.int64]:
+    """The fold of every sample: whole groups, dealt so that every fold gets its share of a class.
+
+    Groups are taken large ones first, otherwise in the order of a hash, each to the fold that
+    lacks most of its classes.
+    """
+    truth = np.asarray(labels)
+    names, group_index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    if len(names) < n_folds:
+        raise LayerhouseError(
+            f"{dataset_id} has {len(names)} groups, too few for {n_folds} folds by group"
+        )
+    counts = np.zeros((len(names), int(truth.max()) + 1))
+    np.add.at(counts, (group_index, truth), 1)
+    hashes = [blake2b(f"{dataset_id}\0{n}".encode(), digest_size=8).hexdigest() for n in names]
+    order = sorted(range(len(names)), key=lambda g: (-counts[g].sum(), hashes[g]))
+    share = counts.sum(axis=0) / n_folds
+    held = np.zeros((n_folds, counts.shape[1]))
+    fold_of_group = np.empty(len(names), dtype=np.int64)
+    for group in order:
+        lack = ((share - held) / np.maximum(share, 1e-12) * counts[group]).sum(axis=1)
+        best = int(np.lexsort((np.arange(n_folds), held.sum(axis=1), -lack.round(9)))[0])
+        fold_of_group[group] = best
+        held[best] += counts[group]
+    return np.asarray(fold_of_group[group_index])
+
+
+def out_of_fold(
+    work: Work, fold_of: NDArray[np.int64], n_folds: int, options: LinearOptions
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Logits (loci, samples, classes) of probes that never saw the sample, penalties (loci, folds).
+
+    Raises LayerhouseError naming the class that a train part lacks.
+    """
+    labels = torch.from_numpy(work.samples.class_index)
+    every = set(labels.unique().tolist())
+    logits = np.empty((len(work.loci), len(labels), work.samples.n_classes), dtype=np.float32)
+    penalties = np.empty((len(work.loci), n_folds))
+    for fold in range(n_folds):
+        test = torch.from_numpy(fold_of == fold)
+        val = torch.from_numpy(fold_of == (fold + 1) % n_folds)
+        train = ~(test | val)
+        lacking = sorted(every - set(labels[train].unique().tolist()))
+        if lacking:
+            raise LayerhouseError(
+                f"class {lacking[0]} of {work.dataset_id} is in too few groups for {n_folds} "
+                f"folds: fold {fold} would be trained without it; use fewer folds or more groups"
+            )
+        train_part, val_part = (
+            Part(
+                work.vectors[:, rows].to(options.device, options.dtype),
+                labels[None, rows].to(options.device),
+            )
+            for rows in (train, val)
+        )
+        scored = work.vectors[:, test].to(options.device, options.dtype)
+        fits = fit_linear(train_part, val_part, scored, work.samples.n_classes, options=options)
+        logits[:, test.numpy()] = fits.test_logits[:, 0]
+        penalties[:, fold] = fits.penalty[:, 0]
+    return logits, penalties
+
+
+def _fold_probe_id(work: Work, index: int, n_folds: int) -> str:
+    locus = work.loci[index]
+    key = [work.model_id, work.dataset_id, locus.module, locus.layer, locus.readout, n_folds]
+    text = "\0".join(map(str, [*key, work.samples.fingerprint]))
+    return blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def _rows(
+    name: str,
+    sample_ids: NDArray[np.object_],
+    fold_of: NDArray[np.int64],
+    logits: NDArray[np.float32],
+) -> pa.Table:
+    n, width = logits.shape
+    ends = pa.array(np.arange(0, n * width + 1, width, dtype=np.int32))
+    return pa.table(
+        {
+            "fold_probe_id": pa.repeat(name, n),
+            "sample_id": pa.array(sample_ids, pa.string()),
+            "fold": pa.array(fold_of.astype(np.int32)),
+            "logits": pa.ListArray.from_arrays(ends, pa.array(logits.ravel())),
+            "predicted_class_index": pa.array(logits.argmax(axis=1).astype(np.int32)),
+        }
+    )

@@ -1,0 +1,40 @@
+-- Grain: one row per model, dataset, locus and readout: the online code length of the train labels
+-- (Voita & Titov 2020), mean over orders of train. compression = uniform_bits / online_bits.
+WITH lengths AS (
+    SELECT
+        model_id,
+        dataset_id,
+        module,
+        layer,
+        readout,
+        count(*) AS n_seeds,
+        max(n_train) AS n_train,
+        avg(online_bits) AS online_bits,
+        max(uniform_bits) AS uniform_bits
+    FROM code_length
+    GROUP BY model_id, dataset_id, module, layer, readout
+),
+
+loci AS (
+    SELECT *
+    FROM layer
+)
+
+SELECT
+    lengths.model_id,
+    lengths.dataset_id,
+    loci.depth,
+    lengths.module,
+    lengths.layer,
+    lengths.readout,
+    lengths.n_seeds,
+    lengths.n_train,
+    lengths.online_bits,
+    lengths.uniform_bits,
+    lengths.uniform_bits / nullif(lengths.online_bits, 0) AS compression
+FROM lengths
+INNER JOIN loci
+    ON
+        lengths.model_id = loci.model_id
+        AND lengths.module = loci.module
+        AND lengths.layer = loci.layer

@@ -1,0 +1,62 @@
+-- Grain: one row per probe and sample of val and test: the bits by which the vector makes the true
+-- class likelier than the shares of the classes in train do.
+--
+-- Pointwise V-information, -log2 g(y) + log2 g(y | x) (Ethayarajh et al. 2022, "Understanding
+-- dataset difficulty with V-usable information"): the model without input that fits train best says
+-- its class shares. Negative where the probe misleads; NULL for a class that train does not show.
+WITH probes AS (
+    SELECT *
+    FROM probe
+),
+
+samples AS (
+    SELECT *
+    FROM sample
+),
+
+shares AS (
+    SELECT
+        dataset_id,
+        class_index,
+        count(*) / sum(count(*)) OVER (PARTITION BY dataset_id) AS share
+    FROM samples
+    WHERE split = 'train'
+    GROUP BY dataset_id, class_index
+),
+
+scored AS (
+    SELECT
+        l.probe_id,
+        p.model_id,
+        p.dataset_id,
+        l.sample_id,
+        l.split,
+        s.class_index,
+        cast(l.logits AS DOUBLE[]) AS logits
+    FROM probe_logit AS l
+    INNER JOIN probes AS p ON l.probe_id = p.probe_id
+    INNER JOIN samples AS s ON p.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+),
+
+likelihoods AS (
+    SELECT
+        * EXCLUDE (logits),
+        logits[class_index + 1] - list_max(logits)
+        - ln(list_sum(list_transform(logits, LAMBDA x: exp(x - list_max(logits)))))
+            AS log_likelihood
+    FROM scored
+)
+
+SELECT
+    likelihoods.probe_id,
+    likelihoods.model_id,
+    likelihoods.dataset_id,
+    likelihoods.sample_id,
+    likelihoods.split,
+    likelihoods.class_index,
+    likelihoods.log_likelihood / ln(2) - log2(shares.share) AS information_bits
+FROM likelihoods
+LEFT JOIN shares
+    ON
+        likelihoods.dataset_id = shares.dataset_id
+        AND likelihoods.class_index = shares.class_index
