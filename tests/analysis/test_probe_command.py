@@ -63,12 +63,12 @@ def rows(lake: Lake, query: str) -> list[tuple]:
 
 def test_every_locus_and_readout_gets_a_probe_and_a_control(probed: Probed) -> None:
     lake, summary = probed.lake, probed.summary
-    assert (summary.added, summary.n_probes, summary.warnings) == (True, 2 * len(PLACES), ())
+    assert (summary.added, summary.n_probes, summary.warnings) == (True, 6 * len(PLACES), ())
     found = rows(lake, "SELECT module, layer, readout, kind, control, seed FROM probe")
     assert sorted(found) == sorted(
-        (*place, "linear", control, 0)
+        (*place, "linear", *target)
         for place in PLACES
-        for control in ("none", "shuffled_labels")
+        for target in [("none", 0), *(("shuffled_labels", seed) for seed in range(5))]
     )
     counts = rows(lake, "SELECT DISTINCT n_train, n_val, n_test FROM probe")
     assert counts == [(80, 40, 40)]
@@ -88,9 +88,9 @@ def test_a_second_call_changes_nothing_and_says_so(probed: Probed) -> None:
 def test_only_what_is_missing_is_fitted(tmp_path: Path) -> None:
     lake = dataset_lake(tmp_path / "lake", CLASSES, SPLITS)
     add_activations(lake, {("vision", 0, "mean"): VECTORS["vision", 0, "mean"]})
-    probe(lake, MODEL, DATASET)
+    probe(lake, MODEL, DATASET, seeds=1)
     add_activations(lake, {("vision", 1, "cls"): VECTORS["vision", 1, "mean"]})
-    assert probe(lake, MODEL, DATASET).n_probes == 2
+    assert probe(lake, MODEL, DATASET, seeds=1).n_probes == 2
     assert rows(lake, "SELECT count(*) FROM probe") == [(4,)]
 
 
@@ -107,13 +107,13 @@ def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(lake: Lake, tmp_p
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        probe(lake, MODEL, DATASET, progress=stop)
+        probe(lake, MODEL, DATASET, seeds=1, progress=stop)
     (left,) = rows(lake, "SELECT count(*) FROM probe")[0]
     assert 0 < left < 2 * len(PLACES)
-    assert probe(lake, MODEL, DATASET).n_probes == 2 * len(PLACES) - left
+    assert probe(lake, MODEL, DATASET, seeds=1).n_probes == 2 * len(PLACES) - left
     other = dataset_lake(tmp_path / "other", CLASSES, SPLITS)
     add_activations(other, VECTORS)
-    probe(other, MODEL, DATASET)
+    probe(other, MODEL, DATASET, seeds=1)
     query = "SELECT * EXCLUDE run_id FROM probe_logit ORDER BY probe_id, sample_id"
     with connect(lake) as a, connect(other) as b:
         left_frame, right_frame = a.sql(query).pl(), b.sql(query).pl()
