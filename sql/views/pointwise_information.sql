@@ -1,5 +1,5 @@
--- Grain: one row per probe and sample of val and test: the bits by which the vector makes the true
--- class likelier than the shares of the classes in train do.
+-- Grain: one row per probe on true labels and test sample: the bits by which the vector makes the
+-- true class likelier than the shares of the classes in train do.
 --
 -- Pointwise V-information, -log2 g(y) + log2 g(y | x) (Ethayarajh et al. 2022, "Understanding
 -- dataset difficulty with V-usable information"): the model without input that fits train best says
@@ -7,6 +7,7 @@
 WITH probes AS (
     SELECT *
     FROM probe
+    WHERE control = 'none'
 ),
 
 samples AS (
@@ -30,12 +31,12 @@ scored AS (
         p.model_id,
         p.dataset_id,
         l.sample_id,
-        l.split,
         s.class_index,
         cast(l.logits AS DOUBLE[]) AS logits
     FROM probe_logit AS l
     INNER JOIN probes AS p ON l.probe_id = p.probe_id
     INNER JOIN samples AS s ON p.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    WHERE l.split = 'test'
 ),
 
 likelihoods AS (
@@ -52,7 +53,6 @@ SELECT
     likelihoods.model_id,
     likelihoods.dataset_id,
     likelihoods.sample_id,
-    likelihoods.split,
     likelihoods.class_index,
     likelihoods.log_likelihood / ln(2) - log2(shares.share) AS information_bits
 FROM likelihoods

@@ -20,7 +20,7 @@ def test_exact_rows(catalogue):
     con = catalogue(
         {
             "sample": train + test,
-            "probe": [{"probe_id": "p", "model_id": "m", "dataset_id": "d"}],
+            "probe": [{"probe_id": "p", "model_id": "m", "dataset_id": "d", "control": "none"}],
             "probe_logit": [
                 {"probe_id": "p", "sample_id": name, "split": "test", "logits": logits}
                 for name, logits in (("t0", even), ("t1", sure), ("t2", even))
