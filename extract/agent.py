@@ -13,10 +13,8 @@ from typing import Any, Protocol
 
 import torch
 
-from extract.coverage import Task, cells_of, covered, plan, sample_order, unit_size
-from extract.erasure import FIT_SAMPLES, fit_erasure
-from extract.faults import Exchange, exchanged_tokens, plan_exchange
-from extract.injection import Injector, complete_exits
+from extract.coverage import Task, cells_of, covered, plan, unit_size
+from extract.faults import exchanged_tokens
 from extract.job import (
     METHODS,
     ExtractRequest,
@@ -28,8 +26,7 @@ from extract.job import (
     wanted_by,
 )
 from extract.lens import Lens, lens_table, open_lens
-from extract.loading import load
-from extract.parsing import ClassNames, lists_letters
+from extract.opening import OpenedModel, fit_erasures, open_model, plan_exchanges, runner_of
 from extract.pipeline import (
     BackgroundWriter,
     Prepared,
@@ -39,13 +36,11 @@ from extract.pipeline import (
     ahead,
     leaving_a_core,
 )
-from extract.prompts import phrase_tokens
 from extract.readouts import SLOTS
 from extract.rows import activation_table, model_rows
 from extract.runner import Runner, rows_of
 from extract.selection import Wanted
-from extract.selfcheck import Checked, check
-from extract.session import Session, open_session
+from extract.session import Session
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock
 from warehouse.images import open_image
@@ -55,7 +50,6 @@ from warehouse.runs import RunWriter
 __all__ = ["METHODS", "ExtractRequest", "ExtractSummary", "extract"]
 
 AUTO_BATCH = 16
-CHECKED_IMAGES = 3
 
 
 class Report(Protocol):
@@ -154,7 +148,8 @@ class _Extraction:
     def run(self) -> ExtractSummary:
         job = self.job
         with self.watch.timing("load"):
-            session, phrases = self._open()
+            opened = self._open()
+        session = opened.session
         wanted = wanted_by(job, session.anatomy, session.readouts)
         tasks = plan(
             job.commits(), len(job.order), wanted, job.request.answers, unit_size(wanted, SLOTS)
@@ -164,7 +159,7 @@ class _Extraction:
             return _summary(job, wanted, added=False, notes=self.notes)
         with (
             RunWriter(job.lake, job.spec) as writer,
-            self._runner(session, phrases) as runner,
+            self._runner(opened) as runner,
             BackgroundWriter() as background,
         ):
             self._describe(writer, session)
@@ -173,36 +168,18 @@ class _Extraction:
         writer.finish()
         return _summary(job, wanted, added=True, seconds=dict(self.watch.seconds), notes=self.notes)
 
-    def _open(self) -> tuple[Session, list[list[int]]]:
+    def _open(self) -> OpenedModel:
         """Load the model and check that it is read rightly, on images of the dataset."""
-        job = self.job
-        loaded = load(job.source, device=job.device, dtype=job.dtype)
-        phrases = [
-            phrase_tokens(loaded.processor, job.question, row.phrase) for row in job.info.classes
-        ]
-        images = [open_image(self.uris[name]) for name in self._checked_samples()]
-        checked: Checked = check(open_session(loaded, job.question), images, phrases)
-        if not checked.batching:
+        opened = open_model(self.job, self.job.faults)
+        if not opened.batching:
             self.batch_size = 1
-        self.notes += checked.lines
-        stages = [
-            f.stage for f in job.faults if f.layer is None and f.kind not in ("lowres", "block")
-        ]
-        session = complete_exits(checked.session, images[0], stages)
-        exchanges = [exchanged_tokens(f, phrases) for f in job.faults if f.kind == "head"]
-        self.lens, missing = open_lens(session, session.encode([images[0]]), phrases, exchanges)
+        self.notes += opened.lines
+        session, phrases = opened.session, opened.phrases
+        first = open_image(self.uris[self.job.order[0]])
+        exchanges = [exchanged_tokens(f, phrases) for f in self.job.faults if f.kind == "head"]
+        self.lens, missing = open_lens(session, session.encode([first]), phrases, exchanges)
         self.notes += [missing] if missing else []
-        return session, phrases
-
-    def _checked_samples(self) -> list[str]:
-        """A few samples, of different sizes if there are any."""
-        sizes: dict[tuple[int, int], str] = {}
-        samples = self.job.info.samples.select("sample_id", "width", "height")
-        for name, width, height in samples.iter_rows():
-            sizes.setdefault((width, height), name)
-        chosen = list(sizes.values())[:CHECKED_IMAGES]
-        others = (name for name in self.job.order if name not in chosen)
-        return [*chosen, *others][:CHECKED_IMAGES]
+        return opened
 
     def _describe(self, writer: RunWriter, session: Session) -> None:
         """The first commit of a run: the model, its loci, and how they can be read."""
@@ -212,36 +189,14 @@ class _Extraction:
         covers = {"anatomy": asdict(session.anatomy), "readouts": dict(session.readouts)}
         writer.commit(rows, covers=covers)
 
-    def _runner(self, session: Session, phrases: list[list[int]]) -> Runner:
-        job = self.job
-        self.preparer = Preparer(session, self.uris, job.faults, self._exchanges(), self.watch)
-        bases = {
-            str(fault): fit_erasure(session, fault, self._train_batches(session))
-            for fault in job.faults
-            if fault.kind == "erase"
-        }
-        injector = Injector(session, job.faults, phrases, bases) if job.faults else None
-        classes = [ClassNames(row.label, row.phrase) for row in job.info.classes]
-        letters = lists_letters(job.question, [row.phrase for row in job.info.classes])
-        return Runner(session, injector, classes, phrases, letters, self.watch)
-
-    def _exchanges(self) -> dict[str, Exchange]:
-        samples = list(
-            self.job.info.samples.select("sample_id", "split", "class_index").iter_rows()
+    def _runner(self, opened: OpenedModel) -> Runner:
+        job, session = self.job, opened.session
+        exchanges = plan_exchanges(job.faults, job.info.samples)
+        self.preparer = Preparer(session, self.uris, job.faults, exchanges, self.watch)
+        bases = fit_erasures(
+            job.faults, session, job.info.samples, self.uris, self.batch_size, self.watch
         )
-        faults = [fault for fault in self.job.faults if fault.kind == "swap"]
-        return {str(fault): plan_exchange(fault, samples) for fault in faults}
-
-    def _train_batches(self, session: Session) -> Iterator[tuple[Prepared, Sequence[int]]]:
-        samples = self.job.info.samples
-        classes = dict(samples.select("sample_id", "class_index").iter_rows())
-        train = set(samples.filter(samples["split"] == "train")["sample_id"])
-        order = sample_order(self.job.info.samples["sample_id"])
-        chosen = [name for name in order if name in train][:FIT_SAMPLES]
-        plain = Preparer(session, self.uris, self.job.faults, {}, self.watch)
-        for start in range(0, len(chosen), self.batch_size):
-            names = chosen[start : start + self.batch_size]
-            yield plain(names), [classes[name] for name in names]
+        return runner_of(job, opened, job.faults, bases, self.watch)
 
     def _work(
         self, runner: Runner, tasks: Sequence[Task], writer: RunWriter, background: BackgroundWriter

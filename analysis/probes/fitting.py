@@ -1,7 +1,7 @@
 """`layerhouse probe`: fit what the lake still lacks, commit after every few loci."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.exclusive import exclusive
@@ -223,6 +224,29 @@ def _fit_all(
         for job in _jobs(missing, samples, options, workers)
     )
     yield from in_order(jobs, partial(_fit, subject, options, samples), workers)
+
+
+def fit_vectors(
+    subject: Subject, samples: Samples, vectors: Mapping[Locus, NDArray[np.float32]]
+) -> list[Fit]:
+    """Linear probes of vectors that are in memory, each [n samples, width] in the samples' order.
+
+    The very fits that `probe` would store for the same vectors, without a control.
+    """
+    options = LinearOptions()
+    missing: dict[Locus, tuple[Target, ...]] = {locus: (Target("none", 0),) for locus in vectors}
+    workers = cores()
+    jobs = (
+        Job(job.loci, job.targets, torch.stack([torch.from_numpy(vectors[x]) for x in job.loci]))
+        for job in _jobs(missing, samples, options, workers)
+    )
+    fits = in_order(jobs, partial(_fit, subject, options, samples), workers)
+    return [fit for part in fits for fit in part]
+
+
+def subject_of(model_id: str, dataset_id: str, samples: Samples) -> Subject:
+    """The subject of linear probes with the default settings."""
+    return Subject(model_id, dataset_id, "linear", _settings(LinearOptions(), samples))
 
 
 def _jobs(

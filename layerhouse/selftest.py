@@ -1,0 +1,295 @@
+"""The self-test of the diagnosis: known faults in one model, and what the diagnosis says of them.
+
+`extract` runs the faulty models, `analysis` judges what they show by the views and the bootstrap
+behind `layerhouse diagnose`, and every trial is one row of `fault_trial`, committed as soon as it
+is done. Nothing else of a trial is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from itertools import combinations, product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from extract.faults import STAGES, Fault, exchanged_tokens, parse_fault
+from warehouse.catalogue import connect
+from warehouse.errors import UsageError
+from warehouse.lake import Lake
+from warehouse.runs import RunSpec, RunWriter
+
+if TYPE_CHECKING:
+    from analysis.diagnosis.trials import Judge, Judgement
+    from extract.trials import Bench
+
+COMMAND = "self-test"
+TRIAL_VERSION = 1
+"""Raised when a trial's meaning changes, so that old and new trials never stand for each other."""
+
+DESTROYING = ("swap", "erase", "head")
+SHIFTING = {
+    "noise": (("vision", "connector", "llm"), (1.0, 4.0, 8.0)),
+    "drop": (("connector",), (0.5, 0.8, 0.95)),
+    "rank": (("connector",), (8.0, 2.0, 1.0)),
+    "quantise": (("connector",), (4.0, 2.0, 1.0)),
+    "lowres": (("vision",), (8.0, 4.0, 2.0)),
+    "block": (("llm",), (0.5, 0.9, 1.0)),
+}
+"""Where shifting faults strike, and at which severities, from mild to harsh."""
+SUBSET = 0.8
+"""Share of the test groups, and of those of train and val, that a healthy trial is drawn from."""
+
+Report = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which faults a self-test injects; see `trials_of` for what comes of it.
+
+    `severities` are shares, of samples for swaps, of class differences for erasures, of classes for
+    the head; each is tried with every seed. Shifting faults have severities of their own and one
+    seed; a pair strikes two stages with `pair_severity` each.
+    """
+
+    severities: tuple[float, ...] = (0.3, 0.6, 1.0)
+    seeds: int = 3
+    healthy: int = 20
+    kinds: tuple[str, ...] = DESTROYING
+    shifting: bool = True
+    pairs: bool = True
+    pair_severity: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.severities or not all(0 < s <= 1 for s in self.severities):
+            raise UsageError("severities of a self-test are shares above 0 and at most 1")
+        if self.seeds < 1 or self.healthy < 0:
+            raise UsageError("a self-test needs at least one seed")
+
+    @classmethod
+    def quick(cls) -> Grid:
+        """Swaps and the head at two severities, one seed: a first look."""
+        return cls(
+            (0.3, 0.6), seeds=1, healthy=4, kinds=("swap", "head"), shifting=False, pairs=False
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial: its faults (none for the unmodified model) and the seed they were drawn with."""
+
+    faults: tuple[Fault, ...]
+    seed: int
+
+    @property
+    def kind(self) -> str:
+        if not self.faults:
+            return "healthy"
+        if len(self.faults) > 1:
+            return "pair"
+        return "destroying" if self.faults[0].destroying else "shifting"
+
+    @property
+    def text(self) -> str | None:
+        return "+".join(map(str, self.faults)) or None
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """What a self-test did: how many trials its grid has, and how many were run just now."""
+
+    model_id: str
+    dataset_id: str
+    run_id: str
+    n_trials: int
+    n_run: int
+    seconds: float
+
+
+def self_test(
+    lake: Lake,
+    model: str,
+    dataset: str,
+    *,
+    grid: Grid | None = None,
+    adapter: Path | None = None,
+    n_resamples: int = 2000,
+    margin: float = 0.02,
+    seed: int = 0,
+    device: str = "auto",
+    batch_size: str | int = "auto",
+    report: Report | None = None,
+) -> SelfTest:
+    """Inject a grid of faults into a model and store what the diagnosis says of each.
+
+    Trials that the lake holds already, from any earlier self-test of the same model, dataset and
+    options, are not run again. Raises UsageError for unknown names and impossible grids,
+    LayerhouseError for a model that cannot be run.
+    """
+    from analysis.diagnosis.intervals import Resampling
+    from extract.job import ExtractRequest
+    from extract.pipeline import leaving_a_core
+    from extract.trials import open_bench
+
+    started = time.monotonic()
+    grid = grid or Grid()
+    options = Resampling(n_resamples, margin, seed)
+    request = ExtractRequest(
+        model=model, dataset=dataset, adapter=adapter, device=device, batch_size=batch_size
+    )
+    ends = [parse_fault(f"swap@{stage}") for stage in ("vision", "connector")]
+    bench = open_bench(lake, request, ends)
+    job = bench.job
+    trials = list(trials_of(bench, grid))
+    config = {"identity": job.identity, "options": asdict(options), "version": TRIAL_VERSION}
+    known = _known(lake)
+    ids = {trial: _trial_id(job.model_id, job.dataset_id, config, trial) for trial in trials}
+    todo = [trial for trial in trials if ids[trial] not in known]
+    spec = RunSpec(
+        COMMAND,
+        job.model_id,
+        job.dataset_id,
+        {**config, "grid": asdict(grid)},
+    )
+    with RunWriter(lake, spec) as writer, leaving_a_core(job.device):
+        if todo:
+            judge = _judge(lake, bench, options)
+            for done, trial in enumerate(todo):
+                if report is not None:
+                    report(done, len(todo), trial.text or f"unmodified, sample {trial.seed}")
+                row = _run(bench, judge, trial) | {"trial_id": ids[trial]}
+                writer.commit({"fault_trial": [row]}, covers={"trial": ids[trial]})
+        if writer.committed:
+            writer.finish()
+    return SelfTest(
+        job.model_id,
+        job.dataset_id,
+        spec.run_id,
+        len(trials),
+        len(todo),
+        time.monotonic() - started,
+    )
+
+
+def trials_of(bench: Bench, grid: Grid) -> Iterator[Trial]:
+    """All trials of a grid on one model; whatever stops them early, each seed's come together.
+
+    Faults in the decoder strike behind its middle block. Severities that come to the same fault (a
+    head of two classes can only be exchanged whole) are one trial.
+    """
+    llm = f"llm.{bench.llm_blocks[len(bench.llm_blocks) // 2]}"
+    seen: set[Any] = set()
+    for seed in range(grid.seeds):
+        for fault in _destroying(grid, llm, seed):
+            meaning = _meaning(bench, fault)
+            if meaning not in seen:
+                seen.add(meaning)
+                yield Trial((fault,), seed)
+        if grid.pairs:
+            yield from (Trial(pair, seed) for pair in _pairs(grid, llm, seed))
+    yield from (Trial((), seed) for seed in range(grid.healthy))
+    if grid.shifting:
+        for kind, (stages, severities) in SHIFTING.items():
+            for stage, severity in product(stages, severities):
+                place = llm if stage == "llm" and kind != "block" else stage
+                yield Trial((_fault(kind, place, severity, 0),), 0)
+
+
+def _pairs(grid: Grid, llm: str, seed: int) -> Iterator[tuple[Fault, Fault]]:
+    """A destroying fault in each of two stages, every two stages once."""
+    places = (("swap", "vision"), ("swap", "connector"), ("swap", llm), ("head", "answer"))
+    faults = [_fault(kind, place, grid.pair_severity, seed) for kind, place in places]
+    return combinations(faults, 2)
+
+
+def _destroying(grid: Grid, llm: str, seed: int) -> Iterator[Fault]:
+    for severity in grid.severities:
+        for kind in grid.kinds:
+            for place in ("answer",) if kind == "head" else ("vision", "connector", llm):
+                yield _fault(kind, place, severity, seed)
+
+
+def _fault(kind: str, place: str, severity: float, seed: int) -> Fault:
+    return replace(parse_fault(f"{kind}@{place}:{severity:g}"), seed=seed)
+
+
+def _meaning(bench: Bench, fault: Fault) -> Any:
+    if fault.kind != "head":
+        return str(fault)
+    return frozenset(exchanged_tokens(fault, bench.opened.phrases).items())
+
+
+def _trial_id(model_id: str, dataset_id: str, config: dict[str, Any], trial: Trial) -> str:
+    import json
+
+    key = json.dumps([model_id, dataset_id, config, trial.text, trial.seed], sort_keys=True)
+    return blake2b(key.encode(), digest_size=12).hexdigest()
+
+
+def _known(lake: Lake) -> set[str]:
+    with connect(lake) as wh:
+        return {row[0] for row in wh.sql("SELECT trial_id FROM fault_trial").fetchall()}
+
+
+def _judge(lake: Lake, bench: Bench, options: Any) -> Judge:
+    from analysis.diagnosis.trials import Judge
+
+    with connect(lake) as wh:
+        names = [bench.job.dataset_id]
+        dataset = {
+            table: wh.sql(f"FROM {table} WHERE dataset_id = $1", names).pl()
+            for table in ("dataset", "class", "sample")
+        }
+    return Judge(bench.rows(), dataset, _shown(bench.healthy), options)
+
+
+def _shown(recording: Any) -> Any:
+    from analysis.diagnosis.trials import Shown
+
+    return Shown(recording.sample_ids, recording.vectors, recording.answers)
+
+
+def _run(bench: Bench, judge: Judge, trial: Trial) -> dict[str, Any]:
+    started = time.monotonic()
+    if trial.faults:
+        found = judge(_shown(bench.run(trial.faults)))
+        cost = judge.facts["answer"].after - found.answered
+    else:
+        found, cost = judge.subset(trial.seed, SUBSET), 0.0
+    return {
+        "model_id": bench.job.model_id,
+        "dataset_id": bench.job.dataset_id,
+        "fault": trial.text,
+        "seed": trial.seed,
+        "destroying": bool(trial.faults) and all(fault.destroying for fault in trial.faults),
+        "answer_cost": cost,
+        "verdict": found.verdict,
+        "mean_pooled_verdict": found.mean_pooled,
+        "trial_kind": trial.kind,
+        "stages": _in_order(fault.stage for fault in trial.faults),
+        "present_stages": _in_order(m.stage for m in found.finding.modes if m.is_present),
+        "answer_accuracy": found.answered,
+        "total_loss": found.finding.lost,
+        **_single(judge, trial, found),
+        "seconds": time.monotonic() - started,
+    }
+
+
+def _single(judge: Judge, trial: Trial, found: Judgement) -> dict[str, Any]:
+    """What only a trial of one fault has: kind, stage and severity, and the loss found there."""
+    names = ("kind", "stage", "severity", "expected_loss", "estimated_loss", "lower", "upper")
+    if len(trial.faults) != 1:
+        return dict.fromkeys(names)
+    (fault,) = trial.faults
+    loss = found.loss(fault.stage)
+    swap = fault.kind == "swap"
+    expected = judge.facts[fault.stage].expected_loss(fault.severity) if swap else None
+    values = (fault.kind, fault.stage, fault.severity, expected, loss.loss, loss.lower, loss.upper)
+    return dict(zip(names, values, strict=True))
+
+
+def _in_order(stages: Iterable[str]) -> str | None:
+    found = set(stages)
+    return "+".join(stage for stage in STAGES if stage in found) or None
