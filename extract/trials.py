@@ -104,7 +104,7 @@ class Bench:
         the site (`complete_exits`); and where images have one size, since a donor takes the size
         of the image that it stands in for.
         """
-        sizes = self.job.info.samples.select("width", "height").unique()
+        sizes = self.samples.select("width", "height").unique()
         early = fault.stage in ("vision", "connector") and fault.layer is None
         return fault.kind == "swap" and early and len(sizes) == 1
 
@@ -113,7 +113,7 @@ class Bench:
         readouts and the reply of its donor.
         """
         own = self.healthy
-        donors = plan_exchanges([fault], self.job.info.samples)[str(fault)].donors
+        donors = plan_exchanges([fault], self.samples)[str(fault)].donors
         place = {name: index for index, name in enumerate(own.sample_ids)}
         order = np.array([place[donors.get(name, name)] for name in own.sample_ids])
         struck = site_of(self.session, fault).depth
@@ -134,9 +134,7 @@ class Bench:
 
     def _record(self, faults: tuple[Fault, ...]) -> Recording:
         uris = dict(self.job.info.samples.select("sample_id", "uri").iter_rows())
-        bases = fit_erasures(
-            faults, self.session, self.job.info.samples, uris, self._batch_size, self.watch
-        )
+        bases = fit_erasures(faults, self.session, self.samples, uris, self._batch_size, self.watch)
         with runner_of(self.job, self.opened, faults, bases, self.watch) as runner:
             runner.read(needed(self.session))
             buffer = UnitBuffer(runner.cells)
@@ -156,7 +154,7 @@ class Bench:
         return fixed_batch_size(self.job.request) or BATCH
 
     def _prepared(self, faults: Sequence[Fault], uris: Mapping[str, str]) -> Iterator[Prepared]:
-        exchanges = plan_exchanges(faults, self.job.info.samples)
+        exchanges = plan_exchanges(faults, self.samples)
         plain = not any(fault.kind in ("swap", "lowres") for fault in faults)
         if plain and self._kept is not None:
             yield from self._kept

@@ -120,6 +120,7 @@ def self_test(
     seed: int = 0,
     device: str = "auto",
     batch_size: str | int = "auto",
+    limit: int | None = None,
     report: Report | None = None,
 ) -> SelfTest:
     """Inject a grid of faults into a model and store what the diagnosis says of each.
@@ -137,13 +138,23 @@ def self_test(
     grid = grid or Grid()
     options = Resampling(n_resamples, margin, seed)
     request = ExtractRequest(
-        model=model, dataset=dataset, adapter=adapter, device=device, batch_size=batch_size
+        model=model,
+        dataset=dataset,
+        adapter=adapter,
+        device=device,
+        batch_size=batch_size,
+        limit=limit,
     )
     ends = [parse_fault(f"swap@{stage}") for stage in ("vision", "connector")]
     bench = open_bench(lake, request, ends)
     job = bench.job
     trials = list(trials_of(bench, grid))
-    config = {"identity": job.identity, "options": asdict(options), "version": TRIAL_VERSION}
+    config = {
+        "identity": job.identity,
+        "options": asdict(options),
+        "limit": limit,
+        "version": TRIAL_VERSION,
+    }
     known = _known(lake)
     ids = {trial: _trial_id(job.model_id, job.dataset_id, config, trial) for trial in trials}
     todo = [trial for trial in trials if ids[trial] not in known]
@@ -187,14 +198,18 @@ def trials_of(bench: Bench, grid: Grid) -> Iterator[Trial]:
             if meaning not in seen:
                 seen.add(meaning)
                 yield Trial((fault,), seed)
+        yield from (Trial((), sample) for sample in range(seed, grid.healthy, grid.seeds))
         if grid.pairs:
             yield from (Trial(pair, seed) for pair in _pairs(grid, llm, seed))
-    yield from (Trial((), seed) for seed in range(grid.healthy))
-    if grid.shifting:
-        for kind, (stages, severities) in SHIFTING.items():
-            for stage, severity in product(stages, severities):
-                place = llm if stage == "llm" and kind != "block" else stage
-                yield Trial((_fault(kind, place, severity, 0),), 0)
+        if grid.shifting and seed == 0:
+            yield from (Trial((fault,), seed) for fault in _shifting(llm))
+
+
+def _shifting(llm: str) -> Iterator[Fault]:
+    for kind, (stages, severities) in SHIFTING.items():
+        for stage, severity in product(stages, severities):
+            place = llm if stage == "llm" and kind != "block" else stage
+            yield _fault(kind, place, severity, 0)
 
 
 def _pairs(grid: Grid, llm: str, seed: int) -> Iterator[tuple[Fault, Fault]]:
@@ -234,14 +249,17 @@ def _known(lake: Lake) -> set[str]:
 
 
 def _judge(lake: Lake, bench: Bench, options: Any) -> Judge:
+    import polars as pl
+
     from analysis.diagnosis.trials import Judge
 
     with connect(lake) as wh:
         names = [bench.job.dataset_id]
         dataset = {
             table: wh.sql(f"FROM {table} WHERE dataset_id = $1", names).pl()
-            for table in ("dataset", "class", "sample")
+            for table in ("dataset", "class")
         }
+    dataset["sample"] = bench.samples.with_columns(pl.lit(names[0]).alias("dataset_id"))
     return Judge(bench.rows(), dataset, _shown(bench.healthy), options)
 
 

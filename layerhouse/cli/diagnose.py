@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerhouse.cli.options import dataset_id, dataset_option, lake_option, model_option
+from layerhouse.cli.self_test import refuse_without_self_test, self_test_options
+from layerhouse.cli.self_test import run as run_self_test
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
@@ -23,18 +25,35 @@ if TYPE_CHECKING:
     help="A failure mode is present when its lower bound exceeds this.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@self_test_options
 @lake_option
-def command(model: str, dataset: str, resamples: int, margin: float, seed: int, lake: Lake) -> None:
+def command(
+    model: str,
+    dataset: str,
+    resamples: int,
+    margin: float,
+    seed: int,
+    lake: Lake,
+    self_test: bool,
+    **given: Any,
+) -> None:
     """Attribute the lost accuracy to the stages of the pipeline and store the verdict.
+
+    With --self-test, ask instead how far such verdicts are to be trusted: known faults are injected
+    into the model (a registry name or a folder), diagnosed, and compared with what was injected.
 
     \b
     layerhouse diagnose --model tiny-digits --dataset digits
+    layerhouse diagnose --model tiny-digits --dataset digits --self-test --quick
     """
+    options: dict[str, Any] = {"n_resamples": resamples, "margin": margin, "seed": seed}
+    if self_test:
+        run_self_test(lake, model, dataset, given, **options)
+        return
+    refuse_without_self_test(given)
     from analysis.diagnosis import diagnose
 
-    diagnosis = diagnose(
-        lake, model, dataset_id(dataset), n_resamples=resamples, margin=margin, seed=seed
-    )
+    diagnosis = diagnose(lake, model, dataset_id(dataset), **options)
     if not diagnosis.added and diagnosis.run_id:
         click.echo(f"Nothing to do: this diagnosis is in the lake already ({diagnosis.run_id}).")
     show(diagnosis)

@@ -221,6 +221,10 @@ def test_faults_take_effect_at_their_stage_and_leave_no_trace(extracted: Extract
             changed = {c[0] for c, v in read.items() if not np.array_equal(v, healthy[c])}
             assert site in changed
             assert not changed & set(order[: order.index(site)])
+    shifting = ["drop@connector:0.9", "rank@connector:1", "quantise@connector:1", "block@llm:1"]
+    for spec in shifting[: 3 if model.session.anatomy.crosses else 4]:
+        logits, _ = model.run([spec])
+        assert not torch.equal(logits, healthy_logits), f"{spec} never reached the answer"
     logits, read = model.run(["head@answer"])
     assert not torch.equal(logits, healthy_logits)
     assert all(np.array_equal(values, healthy[cell]) for cell, values in read.items())

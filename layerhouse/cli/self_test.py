@@ -1,0 +1,187 @@
+"""What `layerhouse diagnose --self-test` takes and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from layerhouse.cli.progress import progress
+from warehouse.errors import LayerhouseError, UsageError
+
+if TYPE_CHECKING:
+    from layerhouse.selftest import Grid, SelfTest
+    from warehouse.connection import Warehouse
+    from warehouse.lake import Lake
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+VERDICTS = {
+    "vision_quality": "vision",
+    "connector_fidelity": "connector",
+    "llm_comprehension": "llm",
+    "semantic_mapping": "answer",
+    "healthy": "healthy",
+    "undetermined": "undet.",
+}
+READINGS = {"diagnosis": "Diagnosis", "mean_pooled": "Mean-pooled curves alone"}
+BARS = (
+    ("named_share", 0.95, "n_costly", "costly faults named rightly"),
+    ("false_alarm_share", 0.05, "n_healthy", "false alarms on the unmodified model"),
+    ("within_share", 0.90, "n_swaps", "swaps whose closed form lies in the interval"),
+    ("found_share", 0.80, "n_pairs", "pairs with both stages present"),
+)
+"""Share, what it should reach (at most, for false alarms), of how many, in words."""
+
+_OPTIONS = (
+    click.option("--self-test", is_flag=True, help="Inject known faults; are they named?"),
+    click.option("--quick", is_flag=True, help="Self-test: a small grid for a first look."),
+    click.option(
+        "--severities", metavar="S,S,…", help="Self-test: of destroying faults.  [0.3,0.6,1]"
+    ),
+    click.option("--seeds", type=int, help="Self-test: of destroying faults and pairs.  [3]"),
+    click.option("--healthy", type=int, help="Self-test: trials without a fault.  [20]"),
+    click.option("--adapter", type=click.Path(path_type=Path), help="Self-test: a LoRA's folder."),
+    click.option("--limit", type=click.IntRange(min=1), help="Self-test: only so many samples."),
+    click.option("--device", help="Self-test: where the model runs.  [auto]"),
+    click.option("--strict", is_flag=True, help="Self-test: exit 1 where a bar is missed."),
+)
+
+
+def self_test_options(command: Command) -> Command:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def refuse_without_self_test(given: dict[str, Any]) -> None:
+    """The options above mean nothing to an ordinary diagnosis."""
+    named = [name for name, value in given.items() if value]
+    if named:
+        raise UsageError(f"--{named[0]} belongs to --self-test; add that, or leave it out")
+
+
+def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **options: Any) -> None:
+    """Run the self-test, print what it found; LayerhouseError if `strict` and a bar is missed."""
+    from layerhouse.selftest import self_test
+
+    with progress(f"self-test {model}") as report:
+        done = self_test(
+            lake,
+            model,
+            dataset,
+            grid=_grid(given),
+            adapter=given["adapter"],
+            limit=given["limit"],
+            device=given["device"] or "auto",
+            report=report,
+            **options,
+        )
+    from warehouse.catalogue import connect
+
+    with connect(lake) as wh:
+        missed = show(wh, done)
+    if missed and given["strict"]:
+        raise LayerhouseError(f"the self-test misses: {'; '.join(missed)}")
+
+
+def _grid(given: dict[str, Any]) -> Grid:
+    from dataclasses import replace
+
+    from layerhouse.selftest import Grid
+
+    changes: dict[str, Any] = {
+        name: given[name] for name in ("seeds", "healthy") if given[name] is not None
+    }
+    if given["severities"]:
+        try:
+            changes["severities"] = tuple(float(part) for part in given["severities"].split(","))
+        except ValueError as error:
+            raise UsageError(
+                f"--severities takes numbers like 0.3,0.6,1, not {given['severities']!r}"
+            ) from error
+    return replace(Grid.quick() if given["quick"] else Grid(), **changes)
+
+
+def show(wh: Warehouse, done: SelfTest) -> list[str]:
+    """Print both confusion matrices, what is detectable from where on, and the bars; those missed.
+
+    Everything is read from the views over `fault_trial`, so earlier trials count too.
+    """
+    from layerhouse.cli.formats import print_table
+
+    click.echo(
+        f"{done.n_run} of {done.n_trials} trials were run now ({done.seconds:.0f} s), the others "
+        f"are in the lake; faults are injected into {done.model_id} on {done.dataset_id}."
+    )
+    names = [done.model_id, done.dataset_id]
+    for reading, title in READINGS.items():
+        click.echo(f"\n{title}: injected (rows) against diagnosed")
+        print_table(["injected", *VERDICTS.values()], _matrix(wh, names, reading))
+    click.echo("\nLowest severity from which on a destroying fault is always named")
+    print_table(["fault", "severity", "answer cost"], _detectable(wh, names))
+    click.echo()
+    return _bars(wh, names)
+
+
+def _matrix(wh: Warehouse, names: list[str], reading: str) -> list[list[Any]]:
+    rows = wh.sql(
+        "SELECT injected, verdict, n_trials FROM fault_confusion WHERE model_id = $1 "
+        "AND dataset_id = $2 AND reading = $3 AND trial_kind IN ('healthy', 'destroying')",
+        [*names, reading],
+    ).fetchall()
+    counts = {(injected, verdict): n for injected, verdict, n in rows}
+    stages = [s for s in ("none", *list(VERDICTS.values())[:4]) if any(s == i for i, _ in counts)]
+    return [[stage, *(str(counts.get((stage, v), 0)) for v in VERDICTS)] for stage in stages]
+
+
+def _detectable(wh: Warehouse, names: list[str]) -> list[list[Any]]:
+    rows = wh.sql(
+        "SELECT kind, stage, severity, answer_cost, is_detectable FROM fault_detection "
+        "WHERE model_id = $1 AND dataset_id = $2 AND trial_kind = 'destroying' "
+        "ORDER BY kind DESC, stage, severity DESC",
+        names,
+    ).fetchall()
+    found: dict[str, list[Any]] = {}
+    closed = set()
+    for kind, stage, severity, cost, detectable in rows:
+        fault = f"{kind}@{stage}"
+        found.setdefault(fault, [fault, "never", "–"])
+        if not detectable:
+            closed.add(fault)
+        elif fault not in closed:
+            found[fault] = [fault, f"{severity:g}", f"{cost:.2f}"]
+    return list(found.values())
+
+
+def _bars(wh: Warehouse, names: list[str]) -> list[str]:
+    """Print each bar for both readings; the diagnosis' own that are missed, in words."""
+    from layerhouse.cli.formats import print_table
+
+    columns = ", ".join(f"{share}, {n}" for share, _, n, _ in BARS)
+    rows: dict[str, Sequence[Any]] = {
+        row[0]: row[1:]
+        for row in wh.sql(
+            f"SELECT reading, {columns} FROM self_test_summary "
+            "WHERE model_id = $1 AND dataset_id = $2",
+            names,
+        ).fetchall()
+    }
+    table, missed = [], []
+    for index, (share, bar, _, words) in enumerate(BARS):
+        own, n = rows["diagnosis"][2 * index : 2 * index + 2]
+        pooled = rows["mean_pooled"][2 * index]
+        most = share == "false_alarm_share"
+        table.append(
+            [words, str(n), f"{'≤' if most else '≥'} {bar:.0%}", _share(own), _share(pooled)]
+        )
+        if own is not None and (own > bar if most else own < bar):
+            missed.append(f"{words}: {_share(own)} of {n}")
+    print_table(["bar", "trials", "wanted", "diagnosis", "mean-pooled"], table)
+    return missed
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"

@@ -1,0 +1,19 @@
+-- Grain: one row per (model, dataset, reading, kind of trial, struck stages, verdict): how often
+-- the verdict was given. Destroying faults and pairs count where they cost at least 10 points of
+-- answer accuracy per struck stage; the others always. The unmodified model's stage is `none`.
+WITH outcomes AS (
+    SELECT *
+    FROM fault_outcome
+)
+
+SELECT
+    model_id,
+    dataset_id,
+    reading,
+    trial_kind,
+    coalesce(stages, stage, 'none') AS injected,
+    verdict,
+    count(*) AS n_trials
+FROM outcomes
+WHERE is_costly OR trial_kind IN ('healthy', 'shifting')
+GROUP BY model_id, dataset_id, reading, trial_kind, coalesce(stages, stage, 'none'), verdict

@@ -1,0 +1,81 @@
+-- Grain: one row per self-test trial and way of reading it: `diagnosis`, or `mean_pooled` (the
+-- curves of averaged tokens that arXiv 2604.08333 reads). What each says, held against the truth.
+--
+-- is_named: the verdict is the failure mode of the one struck stage; in a pair it may be either.
+-- is_found: every struck stage is reported as present (only the diagnosis reports that).
+-- is_false_alarm: an unmodified model got a failure mode. is_costly: the faults cost at least 10
+-- points of answer accuracy per struck stage; below that a trial tells little about a verdict.
+WITH trials AS (
+    SELECT
+        *,
+        CASE
+            WHEN fault IS NULL THEN 0
+            ELSE length(fault) - length(replace(fault, '@', ''))
+        END AS n_faults
+    FROM fault_trial
+),
+
+modes AS (
+    SELECT
+        listed.stage,
+        listed.failure_mode
+    FROM (
+        VALUES
+        ('vision', 'vision_quality'),
+        ('connector', 'connector_fidelity'),
+        ('llm', 'llm_comprehension'),
+        ('answer', 'semantic_mapping')
+    ) AS listed (stage, failure_mode)
+),
+
+readings AS (
+    SELECT
+        trials.*,
+        listed.reading,
+        CASE
+            WHEN listed.reading = 'diagnosis' THEN trials.verdict
+            ELSE trials.mean_pooled_verdict
+        END AS said
+    FROM trials
+    CROSS JOIN (VALUES ('diagnosis'), ('mean_pooled')) AS listed (reading)
+)
+
+SELECT
+    readings.trial_id,
+    readings.model_id,
+    readings.dataset_id,
+    readings.reading,
+    coalesce(
+        readings.trial_kind,
+        CASE
+            WHEN readings.n_faults = 0 THEN 'healthy'
+            WHEN readings.destroying THEN 'destroying'
+            ELSE 'shifting'
+        END
+    ) AS trial_kind,
+    readings.fault,
+    readings.kind,
+    readings.stage,
+    readings.stages,
+    readings.severity,
+    readings.seed,
+    readings.answer_cost,
+    readings.said AS verdict,
+    modes.stage AS named_stage,
+    coalesce(contains(coalesce(readings.stages, readings.stage), modes.stage), FALSE) AS is_named,
+    CASE
+        WHEN readings.reading = 'diagnosis' AND readings.n_faults > 0
+            THEN list_has_all(
+                string_split(coalesce(readings.present_stages, ''), '+'),
+                string_split(coalesce(readings.stages, readings.stage), '+')
+            )
+    END AS is_found,
+    readings.n_faults = 0 AND modes.stage IS NOT NULL AS is_false_alarm,
+    readings.n_faults > 0 AND round(readings.answer_cost, 9) >= 0.10 * readings.n_faults
+        AS is_costly,
+    CASE
+        WHEN readings.reading = 'diagnosis' AND readings.expected_loss IS NOT NULL
+            THEN readings.expected_loss BETWEEN readings.lower AND readings.upper
+    END AS is_within
+FROM readings
+LEFT JOIN modes ON readings.said = modes.failure_mode

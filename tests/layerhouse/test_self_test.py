@@ -1,0 +1,163 @@
+"""The self-test: real trials on the shipped model, named rightly and stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from extract.faults import parse_fault
+from extract.job import ExtractRequest
+from extract.trials import Bench, open_bench
+from layerhouse.cli import main
+from layerhouse.selftest import Grid, SelfTest, self_test, trials_of
+from warehouse.catalogue import connect
+from warehouse.commits import list_commits
+from warehouse.errors import UsageError
+from warehouse.lake import Lake
+
+GRID = Grid((0.6,), seeds=1, healthy=1, kinds=("swap", "head"), shifting=False, pairs=False)
+LIMIT = 600
+MODE = {
+    "vision": "vision_quality",
+    "connector": "connector_fidelity",
+    "llm": "llm_comprehension",
+    "answer": "semantic_mapping",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def offline() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
+@dataclass(frozen=True)
+class Ran:
+    lake: Lake
+    done: SelfTest
+
+
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    lake = Lake.at(tmp_path_factory.mktemp("lake"))
+    done = self_test(lake, "tiny-digits", "digits", grid=GRID, limit=LIMIT, n_resamples=500)
+    return Ran(lake, done)
+
+
+@pytest.fixture(scope="module")
+def bench(tested: Ran) -> Bench:
+    ends = [parse_fault("swap@vision"), parse_fault("swap@connector")]
+    request = ExtractRequest(model="tiny-digits", dataset="digits", limit=100)
+    return open_bench(tested.lake, request, ends)
+
+
+def test_every_swap_and_the_head_are_named_and_the_unmodified_model_is_not(
+    tested: Ran,
+) -> None:
+    with connect(tested.lake) as wh:
+        rows = wh.sql("SELECT stage, verdict, destroying FROM fault_trial").fetchall()
+    assert tested.done.n_run == len(rows) == 5
+    verdicts = {stage: verdict for stage, verdict, _ in rows}
+    assert {stage: verdicts[stage] for stage in MODE} == MODE
+    assert verdicts[None] not in MODE.values()
+    assert all(destroying == (stage is not None) for stage, _, destroying in rows)
+
+
+def test_a_swaps_loss_is_what_its_share_implies(tested: Ran) -> None:
+    with connect(tested.lake) as wh:
+        rows = wh.sql(
+            "SELECT expected_loss, estimated_loss, lower, upper, answer_cost FROM fault_trial "
+            "WHERE kind = 'swap'"
+        ).fetchall()
+    for expected, estimated, lower, upper, cost in rows:
+        assert lower <= estimated <= upper
+        assert expected == pytest.approx(estimated, abs=0.1)
+        assert expected == pytest.approx(cost, abs=0.1)
+
+
+def test_the_lake_holds_trials_and_nothing_else_of_them(tested: Ran) -> None:
+    commits = list_commits(tested.lake, command="self-test")
+    tables = {shard.table for commit in commits for shard in commit.shards}
+    assert tables == {"fault_trial", "run"}
+    assert sum("trial" in commit.covers for commit in commits) == 5
+    with connect(tested.lake) as wh:
+        assert wh.sql("SELECT count(*) FROM model").fetchall() == [(0,)]
+
+
+def test_only_trials_that_are_missing_are_run(tested: Ran) -> None:
+    wider = Grid((0.6,), seeds=1, healthy=1, kinds=("head",), shifting=False, pairs=False)
+    again = self_test(
+        tested.lake, "tiny-digits", "digits", grid=wider, limit=LIMIT, n_resamples=500
+    )
+    assert (again.n_trials, again.n_run) == (2, 0)
+
+
+def test_the_command_prints_both_matrices_and_the_bars(
+    tested: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--model", "tiny-digits", "--dataset", "digits", "--lake", str(tested.lake.root)]
+    arguments += ["--self-test", "--quick", "--severities", "0.6", "--healthy", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main(["diagnose", *arguments, "--limit", str(LIMIT), "--resamples", "500"])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("0 of 5 trials were run now")
+    for words in ("Diagnosis: injected", "Mean-pooled curves alone", "swap@vision", "≥ 95%"):
+        assert words in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--quick"], "--quick belongs to --self-test"),
+        (["--self-test", "--severities", "0.3,high"], "takes numbers like 0.3,0.6,1"),
+        (["--self-test", "--severities", "1.5"], "above 0 and at most 1"),
+        (["--self-test", "--seeds", "0"], "at least one seed"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    names = ["--model", "tiny-digits", "--dataset", "digits", "--lake", str(tmp_path / "lake")]
+    with pytest.raises(SystemExit) as ended:
+        main(["diagnose", *names, *options])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("spec", ["swap@vision:0.5", "swap@connector:0.7,seed=2"])
+def test_a_swap_that_is_not_run_shows_what_running_it_would(bench: Bench, spec: str) -> None:
+    fault = parse_fault(spec)
+    quick = bench.run([fault])
+    slow = bench._record((fault,))  # the real injection, hook by hook
+    assert quick.sample_ids == slow.sample_ids
+    assert quick.vectors.keys() == slow.vectors.keys()
+    for cell, values in slow.vectors.items():
+        np.testing.assert_allclose(quick.vectors[cell], values, rtol=1e-3, atol=1e-4)
+    assert quick.answers == slow.answers
+    assert quick.answers != bench.healthy.answers
+
+
+def test_the_full_grid_strikes_every_stage_with_every_severity_and_seed(bench: Bench) -> None:
+    trials = list(trials_of(bench, Grid()))
+    assert len(set(trials)) == len(trials)
+    single = [t.faults[0] for t in trials if t.kind == "destroying"]
+    places = {(f.kind, f.stage, f.severity, f.seed) for f in single}
+    severities, seeds = (0.3, 0.6, 1.0), (0, 1, 2)
+    for kind, stage in [("swap", "vision"), ("swap", "connector"), ("swap", "llm")]:
+        assert {(kind, stage, s, n) for s in severities for n in seeds} <= places
+        assert {("erase", stage, s, n) for s in severities for n in seeds} <= places
+    assert {("head", "answer", s, n) for s in severities for n in seeds} <= places
+    pairs = {tuple(f.stage for f in t.faults) for t in trials if t.kind == "pair"}
+    assert len(pairs) == 6
+    assert sum(t.kind == "healthy" for t in trials) == 20
+
+
+def test_a_grid_without_severities_is_refused() -> None:
+    with pytest.raises(UsageError, match="shares above 0"):
+        Grid(())
