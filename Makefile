@@ -11,14 +11,14 @@ SUPERSET := .venv-superset
 with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
-.PHONY: demo extract probe baseline diagnose report validate publish status \
+.PHONY: demo extract probe baseline diagnose compare report validate publish status \
         test test-slow self-test lint types bench bench-sql tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
 	$(RUN) demo $(lake) $(ARGS)
 
-extract probe diagnose: $(VENV)/.installed
+extract probe diagnose compare: $(VENV)/.installed
 	$(RUN) $@ $(lake) $(with) $(ARGS)
 
 baseline: $(VENV)/.installed

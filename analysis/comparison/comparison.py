@@ -104,17 +104,7 @@ def compare_all(
             "no two models of the lake belong together (with and without an adapter or a fault, or "
             "a medical model and its general base): name two with --model and --base"
         )
-    return [
-        compare(
-            lake,
-            pair.model_id,
-            pair.base_model_id,
-            pair.dataset_id,
-            n_resamples=n_resamples,
-            seed=seed,
-        )
-        for pair in wanted
-    ]
+    return _compare(lake, wanted, n_resamples, seed)
 
 
 def compare(
@@ -133,17 +123,26 @@ def compare(
     not tested on the same samples, and when these form a single group.
     """
     pair = Pair(model_id, base_model_id, dataset_id)
-    _check(lake, pair, n_resamples)
-    with exclusive(lake, COMMAND, model_id, base_model_id, dataset_id):
-        run_id, added = _add_intervals(lake, pair, n_resamples, seed)
-    with connect(lake) as wh:
-        rows = wh.sql(read_query(QUERIES, "differences"), pair.names).pl().to_dicts()
-    return Comparison(pair, run_id, added, tuple(Difference(**row) for row in rows))
+    _check(lake, pair)
+    return _compare(lake, [pair], n_resamples, seed)[0]
 
 
-def _check(lake: Lake, pair: Pair, n_resamples: int) -> None:
+def _compare(lake: Lake, pairs: Sequence[Pair], n_resamples: int, seed: int) -> list[Comparison]:
+    """Write what is missing, then read all of it: the catalogue is refreshed once, not per pair."""
     if n_resamples < 100:
         raise UsageError(f"an interval needs at least 100 resamples, not {n_resamples}")
+    with exclusive(lake, COMMAND), connect(lake) as wh:
+        stored = [_add_intervals(lake, wh, pair, n_resamples, seed) for pair in pairs]
+    query = read_query(QUERIES, "differences")
+    with connect(lake) as wh:
+        rows = [wh.sql(query, pair.names).pl().to_dicts() for pair in pairs]
+    return [
+        Comparison(pair, run_id, added, tuple(Difference(**row) for row in found))
+        for pair, (run_id, added), found in zip(pairs, stored, rows, strict=True)
+    ]
+
+
+def _check(lake: Lake, pair: Pair) -> None:
     if pair.model_id == pair.base_model_id:
         raise UsageError(f"{pair.model_id} cannot be compared with itself: name another --base")
     with connect(lake) as wh:
@@ -152,15 +151,13 @@ def _check(lake: Lake, pair: Pair, n_resamples: int) -> None:
         require_known(wh, "dataset", pair.dataset_id)
 
 
-def _add_intervals(lake: Lake, pair: Pair, n_resamples: int, seed: int) -> tuple[str, bool]:
+def _add_intervals(
+    lake: Lake, wh: Warehouse, pair: Pair, n_resamples: int, seed: int
+) -> tuple[str, bool]:
     """Write the intervals unless the lake has them; the run's id, and whether rows were added."""
-    with connect(lake) as wh:
-        spec = RunSpec(
-            COMMAND, pair.model_id, pair.dataset_id, _config(wh, pair, n_resamples, seed)
-        )
-        writer = RunWriter(lake, spec)
-        known = bool(writer.committed)
-        rows = [] if known else _interval_rows(wh, pair, n_resamples, seed)
+    spec = RunSpec(COMMAND, pair.model_id, pair.dataset_id, _config(wh, pair, n_resamples, seed))
+    writer = RunWriter(lake, spec)
+    rows = [] if writer.committed else _interval_rows(wh, pair, n_resamples, seed)
     with writer:
         if rows:
             writer.commit({"pair_interval": rows})

@@ -47,6 +47,13 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f}%"
 
 
+def shortened(name: str, room: int) -> str:
+    """A name that is too long keeps its beginning and its end, where the variant is."""
+    if len(name) <= room:
+        return name
+    return f"{name[: room // 2]}…{name[-(room - room // 2 - 1) :]}"
+
+
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Label positions as near to the wanted ones as a distance of `gap` allows, in [low, high].
 

@@ -17,6 +17,7 @@ from analysis.report.figures.canvas import (
     percent,
     pixels,
     quiet_axis,
+    shortened,
 )
 from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
@@ -102,7 +103,7 @@ def _draw_model(axes: Axes, model: Row, row: int, room: int) -> None:
         start += width
     text: dict[str, Any] = {"va": "bottom", "textcoords": "offset points", "fontsize": 12}
     verdict = VERDICTS[model["verdict"]]
-    name = _shortened(model["model_id"], room - len(verdict.title))
+    name = shortened(model["model_id"], room - len(verdict.title))
     axes.annotate(name, (0, row - 0.08), xytext=(0, 2), **text)
     axes.annotate(
         verdict.title,
@@ -113,13 +114,6 @@ def _draw_model(axes: Axes, model: Row, row: int, room: int) -> None:
         fontweight="bold",
         **text,
     )
-
-
-def _shortened(name: str, room: int) -> str:
-    """A name that is too long keeps its beginning and its end, where the variant is."""
-    if len(name) <= room:
-        return name
-    return f"{name[: room // 2]}…{name[-(room - room // 2 - 1) :]}"
 
 
 def _legend(figure: Figure) -> None:

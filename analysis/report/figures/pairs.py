@@ -15,6 +15,7 @@ from analysis.report.figures.canvas import (
     grid_lines,
     mark,
     quiet_axis,
+    shortened,
 )
 from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
@@ -99,7 +100,7 @@ def _reach(row: Row) -> float:
 def _head(axes: Axes, pair: PairOfModels, y: float, left: int, room: int) -> None:
     text = f"{pair.model_id} minus {pair.base_model_id}"
     axes.annotate(
-        text if len(text) <= room else f"{text[: room - 1]}…",
+        shortened(text, room),
         (0, y),
         xycoords=axes.get_yaxis_transform(),
         xytext=(8 - left, 0),
