@@ -93,12 +93,17 @@ def table(frame: pd.DataFrame) -> None:
 
 def lines(title: str, frame: pd.DataFrame) -> None:
     """Accuracy along the pipeline, one line per model; frame: model_id, locus, test_accuracy."""
-    chart = alt.Chart(frame, title=title, height=480).mark_line(point=True)
+    chart = alt.Chart(frame, title=title, height=560).mark_line(point=True)
     st.altair_chart(
         chart.encode(
-            x=alt.X("locus", title=None, sort="ascending", axis=alt.Axis(labelAngle=-45)),
+            x=alt.X(
+                "locus",
+                title=None,
+                sort="ascending",
+                axis=alt.Axis(labelAngle=-45, labelOverlap=False),
+            ),
             y=alt.Y("test_accuracy", scale=alt.Scale(domain=(0, 1))),
-            color=alt.Color("model_id", legend=_below()),
+            color=alt.Color("model_id", legend=_below(columns=1)),
             tooltip=list(frame.columns),
         )
     )
@@ -123,18 +128,21 @@ def squares(title: str, frame: pd.DataFrame, scheme: str, form: str) -> None:
     """A heat map; frame: its rows, its columns, its values."""
     row, column, value = frame.columns
     base = alt.Chart(frame, title=title, height=420).encode(
-        x=alt.X(column, title=None, axis=alt.Axis(labelAngle=0, labelOverlap=False)),
+        x=alt.X(column, title=None, axis=alt.Axis(labelAngle=-30, labelOverlap=False)),
         y=alt.Y(row, title=None, axis=alt.Axis(labelLimit=300, labelOverlap=False)),
         tooltip=list(frame.columns),
     )
     fill = base.mark_rect().encode(
         color=alt.Color(value, legend=None, scale=alt.Scale(scheme=scheme))
     )
-    st.altair_chart(fill + base.mark_text().encode(text=alt.Text(value, format=form)))
+    middle = (frame[value].min() + frame[value].max()) / 2
+    ink = alt.condition(alt.datum[value] > middle, alt.value("white"), alt.value("black"))
+    text = base.mark_text().encode(text=alt.Text(value, format=form), color=ink)
+    st.altair_chart(fill + text)
 
 
-def _below() -> alt.Legend:
-    return alt.Legend(orient="bottom", columns=2, labelLimit=230, title=None)
+def _below(columns: int = 2) -> alt.Legend:
+    return alt.Legend(orient="bottom", columns=columns, labelLimit=400, title=None)
 
 
 main()
