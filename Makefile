@@ -59,7 +59,7 @@ types: $(VENV)/.developing
 
 bench: $(VENV)/.developing
 	$(BIN)/python bench/bench_extract.py
-	$(BIN)/python bench/bench_probes.py
+	$(BIN)/python bench/bench_probes.py --full
 
 # The data dictionary from the catalogue. The cookbook's results need a demo's lake as well:
 # python -m tests.docs.regenerate LAKE.

@@ -278,6 +278,48 @@ def test_two_widths_under_one_locus_are_refused_by_name(tmp_path: Path) -> None:
         probe(lake, MODEL, DATASET)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_locus_with_nan_or_inf_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: float
+) -> None:
+    """Our own writer refuses such rows; a shard of another's may hold them."""
+    monkeypatch.setattr("warehouse.shards._refuse_not_finite", lambda _: None)
+    lake = dataset_lake(tmp_path / "lake", CLASSES, SPLITS)
+    spoilt = VECTORS["llm", 0, "last"].copy()
+    spoilt[9, 3] = bad
+    fine = VECTORS["vision", 0, "mean"]
+    add_activations(lake, {("vision", 0, "mean"): fine, ("llm", 0, "last"): spoilt})
+    with pytest.raises(LayerhouseError, match="llm layer 0, readout last holds NaN or Inf"):
+        probe(lake, MODEL, DATASET)
+
+
+def test_duplicated_features_change_no_prediction_and_share_their_weight(tmp_path: Path) -> None:
+    """Twice the columns at half the strength is the same problem; every copy weighs the same."""
+    from analysis.measures import add_coefficients
+
+    lake = dataset_lake(tmp_path / "lake", CLASSES, SPLITS)
+    once = VECTORS["vision", 0, "mean"]
+    add_activations(
+        lake, {("vision", 0, "mean"): once, ("vision", 1, "mean"): np.hstack([once, once])}
+    )
+    assert probe(lake, MODEL, DATASET, controls=["none"]).warnings == ()
+    add_coefficients(lake, MODEL, DATASET)
+    logits = rows(
+        lake,
+        "SELECT layer, sample_id, logits FROM probe_logit JOIN probe USING (probe_id) "
+        "ORDER BY layer, sample_id",
+    )
+    half = len(logits) // 2
+    for (_, _, single), (_, _, double) in zip(logits[:half], logits[half:], strict=True):
+        np.testing.assert_allclose(single, double, atol=5e-3)
+    found = rows(
+        lake,
+        "SELECT coefficients FROM probe_coefficient JOIN probe USING (probe_id) WHERE layer = 1",
+    )
+    for (weights,) in found:
+        np.testing.assert_allclose(weights[: once.shape[1]], weights[once.shape[1] :], atol=1e-4)
+
+
 def test_what_fitting_chose_is_stored(probed: Probed) -> None:
     lake = probed.lake
     (text,) = rows(lake, "SELECT hyperparameters FROM probe LIMIT 1")[0]
