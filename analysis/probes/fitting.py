@@ -246,7 +246,7 @@ def fit_vectors(
 
 def subject_of(model_id: str, dataset_id: str, samples: Samples) -> Subject:
     """The subject of linear probes with the default settings."""
-    return Subject(model_id, dataset_id, "linear", _settings(LinearOptions(), samples))
+    return Subject(model_id, dataset_id, "linear", settings_of(LinearOptions(), samples))
 
 
 def _jobs(
