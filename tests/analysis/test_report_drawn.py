@@ -149,7 +149,7 @@ def test_the_self_test_counts_costly_trials_and_healthy_ones_for_both_readings(f
     assert len(drawn) == len(rows)
     counts = {(r["reading"], r["injected"], r["verdict"]): r["n"] for r in rows}
     assert counts["diagnosis", "connector", "connector_fidelity"] == 4
-    assert counts["mean-pooled curves", "connector", "vision_quality"] == 4
+    assert counts["mean_pooled", "connector", "vision_quality"] == 4
     assert counts["diagnosis", "none", "healthy"] == 3
     assert sum(n for (reading, *_), n in counts.items() if reading == "diagnosis") == 4 * 4 + 3
-    assert {name.rsplit(":", 1)[0] for name in drawn} >= {"diagnosis:1:1", "mean-pooled-curves:1:0"}
+    assert {name.rsplit(":", 1)[0] for name in drawn} >= {"diagnosis:1:1", "mean_pooled:1:0"}

@@ -18,7 +18,7 @@ SHORT = {
     "healthy": "healthy",
     "undetermined": "undeterm.",
 }
-READINGS = {"diagnosis": "This diagnosis", "mean-pooled curves": "Mean-pooled curves"}
+READINGS = {"diagnosis": "This diagnosis", "mean_pooled": "Mean-pooled curves"}
 
 
 def self_test(page: ModelPage) -> Markup | None:
@@ -53,7 +53,7 @@ def _matrix(page: ModelPage, reading: str) -> Matrix:
     right = {(INJECTED.index(stage), place) for place, stage in enumerate(stages)}
     right.discard((INJECTED.index("none"), columns["undetermined"]))
     return Matrix(
-        reading.replace(" ", "-"),
+        reading,
         READINGS[reading],
         "injected at",
         "verdict",

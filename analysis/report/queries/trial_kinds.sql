@@ -1,32 +1,21 @@
 SELECT
-    kind,
-    destroying,
-    stage,
-    severity,
+    outcome.kind,
+    outcome.trial_kind,
+    outcome.stage,
+    outcome.severity,
     count(*) AS n_trials,
-    avg(answer_cost) AS answer_cost,
-    avg(expected_loss) AS expected_loss,
-    avg(estimated_loss) AS estimated_loss,
-    avg(
-        CASE
-            WHEN destroying AND stage IS NOT NULL
-                THEN CASE
-                    WHEN
-                        (verdict = 'vision_quality' AND stage = 'vision')
-                        OR (verdict = 'connector_fidelity' AND stage = 'connector')
-                        OR (verdict = 'llm_comprehension' AND stage = 'llm')
-                        OR (verdict = 'semantic_mapping' AND stage = 'answer')
-                        THEN 1.0
-                    ELSE 0.0
-                END
-        END
-    ) AS named_share,
-    string_agg(DISTINCT verdict, ', ' ORDER BY verdict) AS verdicts
-FROM fault_trial
+    avg(outcome.answer_cost) AS answer_cost,
+    avg(trial.expected_loss) AS expected_loss,
+    avg(trial.estimated_loss) AS estimated_loss,
+    avg(cast(outcome.is_named AS INTEGER)) FILTER (WHERE outcome.trial_kind = 'destroying')
+        AS named_share,
+    string_agg(DISTINCT outcome.verdict, ', ' ORDER BY outcome.verdict) AS verdicts
+FROM fault_outcome AS outcome
+INNER JOIN fault_trial AS trial ON outcome.trial_id = trial.trial_id
 WHERE
-    model_id = $model
-    AND dataset_id = $dataset
-    AND fault IS NOT NULL
-    AND NOT contains(fault, '+')
-GROUP BY kind, destroying, stage, severity
-ORDER BY destroying DESC, kind, stage, severity
+    outcome.model_id = $model
+    AND outcome.dataset_id = $dataset
+    AND outcome.reading = 'diagnosis'
+    AND outcome.trial_kind IN ('destroying', 'shifting')
+GROUP BY outcome.kind, outcome.trial_kind, outcome.stage, outcome.severity
+ORDER BY outcome.trial_kind, outcome.kind, outcome.stage, outcome.severity
