@@ -14,7 +14,7 @@ from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, publish, sync
 from warehouse.lake import Lake
 from warehouse.loading import load_commits
-from warehouse.schema import apply, migrations, pending
+from warehouse.schema import BOOKKEEPING, apply, migrations, pending
 from warehouse.views import Definitions, create_all, drop_all, refill_marts
 
 # No glob for catalogues or shards matches it, and neither do the files DuckDB puts beside it.
@@ -176,11 +176,16 @@ def _add(con: duckdb.DuckDBPyConnection, lake: Lake, new: list[Commit], *, as_be
     load_commits(con, lake, new)
     set_activation_shards(con, lake.root)
     if as_before and had_activations == _has_activations(con):
-        refill_marts(con, Definitions())
+        refill_marts(con, Definitions(), _changed(new))
     else:
         drop_all(con)
         create_all(con, Definitions(), with_activations=_has_activations(con), stored=True)
     _stamp(con)
+
+
+def _changed(new: list[Commit]) -> frozenset[str]:
+    """The tables that these commits bring rows to, the catalogue's own among them."""
+    return BOOKKEEPING | {shard.table for commit in new for shard in commit.shards}
 
 
 def _all_later(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> bool:

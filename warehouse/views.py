@@ -1,5 +1,6 @@
 """Build macros, views and marts from one file each, and describe everything with comments."""
 
+import atexit
 import json
 import tomllib
 from collections import Counter
@@ -69,7 +70,11 @@ def references(query: str, name: str) -> frozenset[str]:
 
 @cache
 def _parser() -> duckdb.DuckDBPyConnection:
-    """One empty database to parse in: opening one for each query took longer than the parsing."""
+    """One empty database to parse in: opening one for each query took longer than the parsing.
+
+    It is let go before Python ends, or DuckDB's binding would report it as leaked.
+    """
+    atexit.register(_parser.cache_clear)
     return duckdb.connect(config={"threads": 1})
 
 
@@ -142,8 +147,16 @@ def create_all(
     con.commit()
 
 
-def refill_marts(con: duckdb.DuckDBPyConnection, definitions: Definitions) -> None:
-    """Bring marts and stored views up to date in a catalogue built from these definitions."""
+def refill_marts(
+    con: duckdb.DuckDBPyConnection,
+    definitions: Definitions,
+    changed: frozenset[str] | None = None,
+) -> None:
+    """Bring marts and stored views up to date in a catalogue built from these definitions.
+
+    `changed` names the tables that have other rows than before, None for any: what reads none of
+    them, directly or through others, is left as it is.
+    """
 
     def refill(name: str) -> None:
         _run(con, f'DELETE FROM "{name}"', name)
@@ -151,8 +164,23 @@ def refill_marts(con: duckdb.DuckDBPyConnection, definitions: Definitions) -> No
 
     con.begin()
     views = {name: query for name, query in definitions.views.items() if name != "activation"}
-    _fill(con, definitions, dependencies(con, views | definitions.marts), refill)
+    graph = dependencies(con, views | definitions.marts)
+    if changed is not None and _stores(con):
+        graph = _stale(definitions, graph, changed)
+    _fill(con, definitions, graph, refill)
     con.commit()
+
+
+def _stale(
+    definitions: Definitions, graph: Mapping[str, frozenset[str]], changed: frozenset[str]
+) -> dict[str, frozenset[str]]:
+    """The part of the graph that changed tables reach, in the same order."""
+    queries = definitions.views | definitions.marts
+    reached = set(changed)
+    for name in graph:
+        if not reached.isdisjoint(references(queries[name], name)):
+            reached.add(name)
+    return {name: read for name, read in graph.items() if name in reached}
 
 
 def _fill(

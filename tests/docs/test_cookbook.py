@@ -58,5 +58,5 @@ def test_the_cookbook_answers_many_questions() -> None:
 
 def test_the_cookbook_uses_every_macro_it_names() -> None:
     queries = "\n".join(recipe.query for recipe in recipes())
-    for macro in ("activations", "centroids", "nearest", "l2_norm", "cosine"):
+    for macro in ("activations", "centroids", "nearest", "l2_norm", "cosine", "attribute"):
         assert f"{macro}(" in queries

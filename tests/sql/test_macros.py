@@ -71,3 +71,19 @@ def test_length_and_angle(con):
     assert con.sql("SELECT l2_norm([3.0, 4.0]), l2_norm([0.0])").fetchall() == [(5.0, 0.0)]
     query = "SELECT cosine([1.0, 0.0], [0.0, 2.0]), cosine([1.0], [-2.0]), cosine([0.0], [1.0])"
     assert con.sql(query).fetchall() == [(0.0, -1.0, None)]
+
+
+def test_an_attribute_is_one_column_to_group_by(catalogue):
+    rows = [
+        {"dataset_id": d, "sample_id": s, "name": name, "value": value}
+        for d, s, name, value in (
+            ("d", "a", "sex", "F"),
+            ("d", "b", "sex", "M"),
+            ("d", "c", "sex", None),
+            ("d", "a", "view", "front"),
+            ("e", "a", "sex", "F"),
+        )
+    ]
+    con = catalogue({"sample_attribute": rows})
+    query = "FROM attribute('sex') ORDER BY ALL"
+    assert con.sql(query).fetchall() == [("d", "a", "F"), ("d", "b", "M"), ("e", "a", "F")]

@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from layerhouse.cli import main
-from tests.warehouse.small_lakes import files, small_lake
+from tests.warehouse.small_lakes import MODEL, activation_rows, files, small_lake
 from warehouse.catalogue import connect
 from warehouse.connection import Warehouse
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
+from warehouse.runs import RunSpec, RunWriter
 
 WRITES = [
     "DELETE FROM sample",
@@ -235,6 +239,31 @@ def test_names_reach_sql_as_values_only(wh: Warehouse, name: str) -> None:
         wh.activations(name, name, name, 0, name)
     rows = wh.sql("SELECT $1 AS name", [name]).fetchall()
     assert rows == [(name,)]
+
+
+# Any name a file system can hold once it is percent-encoded; a control character is no name.
+NAMES = st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=20)
+
+
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(names=st.lists(NAMES, min_size=10, max_size=20, unique=True))
+def test_whatever_a_model_or_a_sample_is_called_its_rows_come_back(names: list[str]) -> None:
+    """Through folder names, the catalogue, the macros and the API: a name is never part of SQL."""
+    names = [*dict.fromkeys([*names, *HOSTILE_NAMES[:4]])]
+    with TemporaryDirectory() as folder:
+        lake = small_lake(Path(folder) / "lake")
+        for name in names:
+            rows = activation_rows(["s0", "s1"], model_id=name)
+            with RunWriter(lake, RunSpec("extract", name, "digits", {})) as writer:
+                writer.commit({"activation": rows})
+        with connect(lake) as wh:
+            for name in names:
+                X, samples = wh.activations(name, "digits", "vision", 1, "mean")
+                assert X.tolist() == [[1.0, 0.0], [1.0, 1.0]]
+                assert samples["sample_id"].to_list() == ["s0", "s1"]
+            found = wh.sql("SELECT DISTINCT model_id FROM activation").fetchall()
+        assert {model for (model,) in found} >= set(names)
+        assert len(found) == len(set(names) | {MODEL})
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -138,6 +138,27 @@ def test_stored_views_answer_the_same_and_follow_their_tables(
     assert con.execute("FROM duckdb_tables() WHERE schema_name = 'stored'").fetchall() == []
 
 
+def test_only_what_reads_a_changed_table_is_computed_again(
+    con: duckdb.DuckDBPyConnection, definitions: Definitions
+) -> None:
+    write(
+        definitions,
+        models="SELECT count(*) AS n FROM model",
+        classes="SELECT count(*) AS n FROM class",
+        twice="SELECT 2 * n AS n FROM models",
+        mart_models="SELECT n FROM twice",
+        mart_classes="SELECT n FROM classes",
+    )
+    create_all(con, definitions, with_activations=False, stored=True)
+    con.execute("INSERT INTO model VALUES ('m', 'new', 'base', NULL, NULL, 't', 1, 'f', NULL, 'r')")
+    con.execute("INSERT INTO class VALUES ('d', 0, 'cat', 'a cat', 'r')")
+    refill_marts(con, definitions, frozenset({"model"}))
+    assert con.execute("FROM mart_models").fetchall() == [(2,)]
+    assert con.execute("FROM mart_classes").fetchall() == [(0,)]
+    refill_marts(con, definitions)
+    assert con.execute("FROM mart_classes").fetchall() == [(1,)]
+
+
 def test_comments_reach_tables_columns_and_macros(
     con: duckdb.DuckDBPyConnection, definitions: Definitions
 ) -> None:
