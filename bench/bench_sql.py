@@ -94,8 +94,7 @@ def to_sqlite(wh: Warehouse, path: Path) -> sqlite3.Connection:
         con.execute(f'CREATE TABLE "{table}" ({", ".join(columns)})')
         marks = ", ".join("?" * len(columns))
         rows = wh.sql(f'SELECT {", ".join(map(_plain, columns))} FROM "{table}"')
-        while batch := rows.fetchmany(100_000):
-            con.executemany(f'INSERT INTO "{table}" VALUES ({marks})', batch)
+        con.executemany(f'INSERT INTO "{table}" VALUES ({marks})', rows.iter_rows())
         if table in INDEXES:
             con.execute(f'CREATE INDEX "{table}_key" ON "{table}" ({INDEXES[table]})')
     con.execute("ANALYZE")
