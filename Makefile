@@ -48,6 +48,15 @@ test: $(VENV)/.developing
 test-slow: $(VENV)/.developing
 	$(BIN)/pytest -m slow $(ARGS)
 
+.PHONY: test-transformers verify-models
+# What depends on transformers, on another release: VERSION=oldest (as pyproject allows), newest or x.y.z.
+test-transformers: $(VENV)/.developing
+	.ci/transformers "$(VERSION)" $(ARGS)
+
+# The real architectures of all models known by name, without weights, against the registry.
+verify-models: $(VENV)/.installed
+	$(RUN) models verify --all
+
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

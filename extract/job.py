@@ -10,6 +10,7 @@ from extract.datasets import registered, resolve
 from extract.faults import Fault, parse_fault, variant_of
 from extract.loading import ModelSource, choose_device, choose_dtype, locate
 from extract.loci import Anatomy, Locus
+from extract.placement import parse_placement
 from extract.prompts import QUESTION, build_prompt
 from extract.selection import Layers, Wanted, check_names, select
 from warehouse.catalogue import connect
@@ -34,7 +35,8 @@ class ExtractRequest:
     `modules`, `layers` and `readouts` choose loci as `extract.selection.select` says; `faults` are
     texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
     `workers` threads prepare images ahead of the model; `random_weights` is the seed of an
-    untrained model of the same architecture, to be run in its place.
+    untrained model of the same architecture, to be run in its place; `quantization` and
+    `device_map` are as `extract.placement.parse_placement` takes them.
     """
 
     model: str
@@ -47,6 +49,8 @@ class ExtractRequest:
     device: str = "auto"
     dtype: str = "auto"
     batch_size: str | int = "auto"
+    quantization: str | None = None
+    device_map: str | Path | None = None
     limit: int | None = None
     answers: Sequence[str] = METHODS
     workers: int = 1
@@ -115,7 +119,8 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     if request.limit is not None and request.limit < 1:
         raise UsageError("the limit must be at least 1 sample")
     faults = tuple(parse_fault(spec) for spec in request.faults)
-    source = locate(request.model, request.adapter, request.random_weights)
+    placement = parse_placement(request.quantization, request.device_map)
+    source = locate(request.model, request.adapter, request.random_weights, placement)
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
     dataset_id = resolve(lake, request.dataset)

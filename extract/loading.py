@@ -5,12 +5,15 @@ a hub model was asked for that is not in the local cache.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.fingerprints import fingerprint_processor, fingerprint_weights
-from extract.registry import RegistryEntry, find, registry
+from extract.placement import Placement, offload_folder, quantization_config
+from extract.plugins import ModelPlugin, plugin_for, runs_by_plugin
+from extract.published import converted_config, layout_of
+from extract.registry import RegistryEntry, find, find_published, registry
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ class ModelSource:
     revision: str | None = None
     adapter: Path | None = None
     random_seed: int | None = None
+    placement: Placement = field(default_factory=Placement)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -37,9 +41,15 @@ class ModelSource:
 
     @property
     def variant(self) -> str:
+        """What is done to the model before it runs; `base` where nothing is."""
+        parts = []
         if self.random_seed is not None:
-            return f"random:{self.random_seed}"
-        return "base" if self.adapter is None else f"adapter:{self.adapter.name}"
+            parts.append(f"random:{self.random_seed}")
+        if self.placement.quantization is not None:
+            parts.append(f"quantization:{self.placement.quantization}")
+        if self.adapter is not None:
+            parts.append(f"adapter:{self.adapter.name}")
+        return "+".join(parts) or "base"
 
     def identity(self) -> dict[str, Any]:
         """What of the files decides the model's numbers, as hashes."""
@@ -49,6 +59,10 @@ class ModelSource:
             "preprocessing": dict(self.entry.preprocessing) if self.entry else {},
             "adapter": None,
         }
+        if (plugin := plugin_for(self.config)) is not None:
+            found["plugin"] = plugin.identity
+        if self.placement.quantization is not None:
+            found["quantization"] = self.placement.quantization
         if self.adapter is not None:
             found["adapter"] = fingerprint_weights(self.adapter, "adapter_config.json")
         if self.random_seed is not None:
@@ -65,6 +79,7 @@ class LoadedModel:
     processor: Any
     device: "torch.device"
     dtype: "torch.dtype"
+    plugin: "ModelPlugin | None" = None
 
     @property
     def model_type(self) -> str:
@@ -72,11 +87,14 @@ class LoadedModel:
 
     @property
     def n_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        return int(self.model.num_parameters())  # packed 4-bit weights count as what they stand for
 
 
 def locate(
-    name: str, adapter: str | Path | None = None, random_seed: int | None = None
+    name: str,
+    adapter: str | Path | None = None,
+    random_seed: int | None = None,
+    placement: Placement | None = None,
 ) -> ModelSource:
     """Find a model by registry name, local folder or hub id, fetching it if it has to be.
 
@@ -85,10 +103,15 @@ def locate(
     unknown name and for an adapter of untrained weights, LayerhouseError for a folder that is no
     model and for a failed download.
     """
-    source = _locate(name)
+    source = replace(_locate(name), placement=placement or Placement())
     if random_seed is not None:
         if adapter is not None:
             raise UsageError("an adapter on random weights means nothing; give one of the two")
+        if source.placement.placed:
+            raise UsageError(
+                "random weights are drawn on one device and whole; leave out --quantization and "
+                "--device-map"
+            )
         if random_seed < 0:
             raise UsageError(f"the seed of random weights must be 0 or more, not {random_seed}")
         return replace(source, random_seed=random_seed)
@@ -99,6 +122,11 @@ def locate(
         raise UsageError(
             f"{path} is no adapter: it needs adapter_config.json and *.safetensors weights"
         )
+    if source.placement.quantization is not None:
+        raise UsageError(
+            "an adapter is merged into the model's weights, which quantised weights do not allow; "
+            "leave out --adapter or --quantization"
+        )
     return replace(source, adapter=path.resolve())
 
 
@@ -108,27 +136,41 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     adapter: str | Path | None = None,
+    placement: Placement | None = None,
 ) -> LoadedModel:
     """Load a model with its processor and check that every weight found its place.
+
+    `adapter` and `placement` belong to a model given by name; a ModelSource has its own.
 
     Raises LayerhouseError with counts and first names for missing, unexpected or misshapen weights,
     for a text-only model, and for a model whose own code would have to run.
     """
     import torch
 
-    source = locate(name, adapter) if isinstance(name, str) else name
+    source = locate(name, adapter, None, placement) if isinstance(name, str) else name
     where = torch.device(choose_device(device))
     kind: torch.dtype = getattr(torch, choose_dtype(dtype, str(where)))
-    from extract.processors import load_processor
-
-    processor = load_processor(source.folder)
-    if source.random_seed is not None:
-        model = _untrained(source, kind, source.random_seed).to(where).eval()
+    plugin = plugin_for(source.config)
+    if plugin is not None:
+        _refuse_placement(source)
+        model, processor = plugin.load(source.folder, kind), plugin.processor(source.folder)
     else:
-        model = _load_weights(source, kind).to(where).eval()
+        from extract.processors import load_processor
+
+        _refuse_foreign_code(source)
+        processor = load_processor(source.folder, source.entry)
+        if source.random_seed is not None:
+            model = _untrained(source, kind, source.random_seed)
+        else:
+            model = _load_weights(source, kind, where)
+    if not source.placement.placed:
+        model = model.to(where)
     if source.adapter is not None:
-        model = _merge_adapter(model, source.adapter).to(where).eval()
-    return LoadedModel(source, model, processor, where, kind)
+        model = _merge_adapter(model, source.adapter)
+    if source.placement.device_map is not None:
+        where = model.get_input_embeddings().weight.device
+        where = where if where.type != "meta" else torch.device("cpu")
+    return LoadedModel(source, model.eval(), processor, where, kind, plugin)
 
 
 def choose_device(device: str) -> str:
@@ -157,7 +199,8 @@ def choose_dtype(dtype: str, device: str) -> str:
     if dtype == "auto":
         if not device.startswith("cuda"):
             return "float32"
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if native else "float16"
     if dtype not in DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}{nearest(dtype, [*DTYPES, 'auto'])}")
     return dtype
@@ -174,10 +217,10 @@ def _locate(name: str) -> ModelSource:
             f"unknown model {name!r}{nearest(name.lower(), registry())}; a path of a model folder "
             "or a hub id (owner/name) is taken too"
         )
-    if entry is not None and entry.load != "native":
+    if entry is not None and entry.load != "native" and not runs_by_plugin(entry.name):
         raise LayerhouseError(
             f"{entry.title} cannot be loaded: {entry.reason}; convert it to a class of "
-            "transformers and give the folder"
+            "transformers and give the folder, or write a plug-in (docs/adding-a-model.md)"
         )
     if entry is not None and entry.folder is not None:
         return _checked(ModelSource(entry.name, entry.folder, entry))
@@ -202,6 +245,9 @@ def _checked(source: ModelSource) -> ModelSource:
             f"{folder} holds no *.safetensors weights; pickled weights are not read, save the "
             "model again with save_pretrained"
         )
+    if source.entry is None and (alike := find_published(source.config)) is not None:
+        # A copy of a known model, or a fine-tuned one: where it comes from is not known.
+        return replace(source, entry=replace(alike, hub=None, licence="unknown"))
     return source
 
 
@@ -227,7 +273,7 @@ def _download(hub: str, revision: str, *, gated: bool) -> Path:
         ) from error
 
 
-def _load_weights(source: ModelSource, dtype: "torch.dtype") -> Any:
+def _load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.device") -> Any:
     import transformers
     from safetensors import SafetensorError
 
@@ -235,7 +281,7 @@ def _load_weights(source: ModelSource, dtype: "torch.dtype") -> Any:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        config = transformers.AutoConfig.from_pretrained(source.folder, local_files_only=True)
+        config = _model_config(source)
         loader: Any = transformers.AutoModelForImageTextToText
         model, info = loader.from_pretrained(
             source.folder,
@@ -245,7 +291,9 @@ def _load_weights(source: ModelSource, dtype: "torch.dtype") -> Any:
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are reported, and refused below
             local_files_only=True,
+            trust_remote_code=False,
             use_safetensors=True,
+            **_placed(source.placement, dtype, device),
         )
     except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
         raise _explained(source, error) from error
@@ -264,7 +312,7 @@ def _untrained(source: ModelSource, dtype: "torch.dtype", seed: int) -> Any:
     import torch
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(source.folder, local_files_only=True)
+    config = _model_config(source)
     loader: Any = transformers.AutoModelForImageTextToText
     try:
         with torch.random.fork_rng(devices=[]):
@@ -291,14 +339,51 @@ def _open_closed(model: Any, spread: float) -> None:
                 weight.normal_(0.0, spread)
 
 
+def _refuse_placement(source: ModelSource) -> None:
+    if source.placement.placed or source.random_seed is not None:
+        raise UsageError(
+            f"{source.name} is loaded by a plug-in, whole and on one device; leave out "
+            "--quantization, --device-map and --random-weights"
+        )
+
+
+def _model_config(source: ModelSource) -> Any:
+    from transformers import AutoConfig
+
+    if source.entry is not None and layout_of(source.folder, source.entry) is not None:
+        return converted_config(source.folder, source.entry)
+    return AutoConfig.from_pretrained(source.folder, local_files_only=True, trust_remote_code=False)
+
+
+def _placed(placement: Placement, dtype: "torch.dtype", device: "torch.device") -> dict[str, Any]:
+    """What `from_pretrained` is told about places and precisions of weights."""
+    options: dict[str, Any] = {}
+    if placement.quantization is not None:
+        options["quantization_config"] = quantization_config(placement.quantization, dtype)
+        options["device_map"] = {"": device}
+    if placement.device_map is not None:
+        options["device_map"] = placement.device_map
+        options["offload_folder"] = offload_folder()
+    return options
+
+
+def _refuse_foreign_code(source: ModelSource) -> None:
+    """A model that no class here can hold, and whose repository brings one of its own."""
+    from transformers import CONFIG_MAPPING
+
+    kind = source.config.get("model_type", "unknown")
+    if "auto_map" not in source.config or kind in CONFIG_MAPPING:
+        return
+    if layout_of(source.folder, source.entry) is None:
+        raise LayerhouseError(
+            f"{source.name} ({kind}) needs code from its own repository, which is not run; convert "
+            "it to a class of transformers, or write a plug-in (docs/adding-a-model.md)"
+        )
+
+
 def _explained(source: ModelSource, error: Exception) -> LayerhouseError:
     config = source.config
     kind = config.get("model_type", "unknown")
-    if "auto_map" in config:
-        return LayerhouseError(
-            f"{source.name} ({kind}) needs code from its own repository, which is not run; convert "
-            "it to a class of transformers"
-        )
     if "Unrecognized configuration class" in str(error):
         return LayerhouseError(
             f"{source.name} is a {kind} model, which takes no images; give an image-text-to-text "

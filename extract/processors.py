@@ -16,16 +16,27 @@ import torch
 import transformers
 from PIL import Image, ImageColor
 from torch import Tensor
-from transformers.video_processing_utils import VideoProcessorMixin
+from transformers.utils import PushToHubMixin
 
+from extract.published import layout_of, published_processor_parts
+from extract.registry import RegistryEntry
 from warehouse.errors import LayerhouseError
 
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
+# Told nothing, transformers asks at a terminal whether to run a repository's code.
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 NOT_FOR_THE_MODEL = ("labels",)  # PaliGemma's processor prepares training targets
 
 
-class NoVideo(VideoProcessorMixin):
-    """Fills the video slot of processors that only ever see images here."""
+class NoVideo(PushToHubMixin):
+    """Fills the video slot of processors that only ever see images here.
+
+    transformers' own base for it has another name from release to release; what a processor asks of
+    the part in this slot is that it can be saved and names no inputs.
+    """
+
+    model_input_names: tuple[str, ...] = ()
+    _auto_class = None
 
     merge_size = temporal_patch_size = 2
     patch_size = 14
@@ -34,8 +45,8 @@ class NoVideo(VideoProcessorMixin):
     slice_mode = use_image_id = False
     downsample_mode = "16x"
 
-    def __init__(self) -> None:
-        self._processor_class = None
+    def _set_processor_class(self, name: str) -> None:
+        """Part of being saved; a stand-in belongs to no class."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"video_processor_type": type(self).__name__}
@@ -103,38 +114,38 @@ class RowwiseProcessor:
         return self.break_token.join([row] * rows) + self.end_token
 
 
-def load_processor(folder: Path) -> Any:
+def load_processor(folder: Path, entry: RegistryEntry | None = None) -> Any:
     """The processor in a model folder, put together from its tokenizer and image processor.
 
-    Reads local files only and runs no code from them. Raises LayerhouseError if a part is missing.
+    `entry` tells of a checkpoint published in a layout of its own. Reads local files only and runs
+    no code from them. Raises LayerhouseError if a part is missing.
     """
+    layout = layout_of(folder, entry)
+    given = _own_parts(folder) if layout is None else published_processor_parts(folder, layout)
+    given["tokenizer"].padding_side = "left"
+    given["video_processor"] = NoVideo()
+    processor_class = _processor_class(given["processor_class"])
+    slots = inspect.signature(processor_class).parameters
+    given |= _further_parts(folder, slots)
+    return processor_class(**{slot: given[slot] for slot in slots if slot in given})
+
+
+def _own_parts(folder: Path) -> dict[str, Any]:
+    """Settings and parts of a processor, from the files transformers writes."""
     settings = _settings(folder)
-    name = settings.get("processor_class")
-    if name is None:
+    if settings.get("processor_class") is None:
         raise LayerhouseError(
             f"{folder} names no processor class in {' or '.join(PROCESSOR_FILES)}; without one it "
             "is unknown how images enter the prompt"
         )
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        images = transformers.AutoImageProcessor.from_pretrained(
-            folder, backend="pil", local_files_only=True
-        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
+        images = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", **LOCAL)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).split("\n")[0]
         raise LayerhouseError(f"{folder} has no complete processor: {reason}") from error
-    tokenizer.padding_side = "left"
-    processor_class = _processor_class(name)
-    slots = inspect.signature(processor_class).parameters
-    parts = {
-        "tokenizer": tokenizer,
-        "image_processor": images,
-        "video_processor": NoVideo(),
-        "chat_template": _chat_template(folder, tokenizer),
-        **_further_parts(folder, slots),
-    }
-    given = {**settings, **parts}
-    return processor_class(**{slot: given[slot] for slot in slots if slot in given})
+    parts = {"tokenizer": tokenizer, "image_processor": images}
+    return {**settings, **parts, "chat_template": _chat_template(folder, tokenizer)}
 
 
 def _processor_class(name: str) -> Any:
@@ -154,11 +165,11 @@ def _further_parts(folder: Path, slots: Collection[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "qformer_tokenizer" in slots:
         found["qformer_tokenizer"] = transformers.AutoTokenizer.from_pretrained(
-            folder / "qformer_tokenizer", local_files_only=True
+            folder / "qformer_tokenizer", **LOCAL
         )
     if "feature_extractor" in slots:
         found["feature_extractor"] = transformers.AutoFeatureExtractor.from_pretrained(
-            folder, local_files_only=True
+            folder, **LOCAL
         )
     return found
 

@@ -78,6 +78,15 @@ def find(name: str) -> RegistryEntry | None:
     return None
 
 
+def find_published(config: Mapping[str, Any]) -> RegistryEntry | None:
+    """The entry published in the layout and the sizes of this config.json, or None."""
+    sizes = (config.get("num_hidden_layers"), config.get("hidden_size"))
+    for entry in registry().values():
+        if entry.published_as == config.get("model_type") and entry.llm == sizes:
+            return entry
+    return None
+
+
 def _entry(name: str, facts: dict[str, Any]) -> RegistryEntry:
     for size in ("vision", "llm"):
         if size in facts:

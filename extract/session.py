@@ -72,4 +72,5 @@ def open_session(loaded: LoadedModel, question: str) -> Session:
         render(loaded.processor, question),
         entry.preprocessing if entry is not None else {},
     )
-    return Session(loaded, discover(loaded.model), encoder)
+    find_loci = discover if loaded.plugin is None else loaded.plugin.discover
+    return Session(loaded, find_loci(loaded.model), encoder)

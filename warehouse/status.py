@@ -26,7 +26,12 @@ from warehouse.schema import SQL_ROOT
 START = "layerhouse demo"
 
 # How each kind of variant is asked for.
-VARIANT_OPTIONS = {"adapter": "--adapter", "fault": "--fault", "random": "--random-weights"}
+VARIANT_OPTIONS = {
+    "quantization": "--quantization",
+    "adapter": "--adapter",
+    "fault": "--fault",
+    "random": "--random-weights",
+}
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,12 @@ METHODS = ("likelihood", "generate")
 @click.option(
     "--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16."
 )
+@click.option("--quantization", help="8bit or 4bit weights, as a variant of the model.")
+@click.option(
+    "--device-map",
+    help="For models larger than one GPU: auto, balanced, sequential, or a JSON file that says "
+    "which part lies where.",
+)
 @click.option("--batch-size", default="auto", show_default=True, help="auto, or a number.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N samples.")
 @lake_option

@@ -134,7 +134,10 @@ commands AS (
                 WHEN models.variant <> 'base'
                     THEN replace(
                         regexp_replace(
-                            concat('+', models.variant), '\+(adapter|fault):', ' --\1 ', 'g'
+                            concat('+', models.variant),
+                            '\+(adapter|fault|quantization):',
+                            ' --\1 ',
+                            'g'
                         ),
                         '+random:',
                         ' --random-weights '

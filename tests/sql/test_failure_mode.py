@@ -164,6 +164,7 @@ def test_intervals_of_other_numbers_count_as_missing(catalogue):
         ("tiny", "fault:swap@vision:0.5", "--model tiny --fault swap@vision:0.5"),
         ("tiny", "adapter:lora", "--model tiny --adapter lora"),
         ("tiny", "random:3", "--model tiny --random-weights 3"),
+        ("tiny", "quantization:4bit", "--model tiny --quantization 4bit"),
         (
             "tiny",
             "adapter:lora+fault:swap@vision:0.5+fault:head@answer",
