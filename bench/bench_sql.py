@@ -41,7 +41,8 @@ QUESTIONS = {
     " mart_signal_flow GROUP BY depth, readout ORDER BY depth, readout",
     "mart_model_health": "SELECT * FROM mart_model_health",
     "mart_failure_modes": "SELECT * FROM mart_failure_modes",
-    "mart_sample_outcomes, by class": "SELECT model_id, dataset_id, class_index, avg(answer_knows)"
+    "mart_sample_outcomes, by class": "SELECT model_id, dataset_id, class_index, avg(CASE WHEN"
+    " answer_knows THEN 1.0 ELSE 0.0 END)"
     " FROM mart_sample_outcomes GROUP BY model_id, dataset_id, class_index",
     "mart_sample_outcomes, one sample": "SELECT * FROM mart_sample_outcomes"
     " WHERE dataset_id = 'set-0' AND sample_id = 'image-000004'",
