@@ -5,14 +5,14 @@ notes what it covers. So an agent can die at any moment: the next one computes o
 covers, and ends with the same lake.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 
+from extract.claims import Claims
 from extract.coverage import Task, cells_of, covered, plan, unit_size
 from extract.faults import exchanged_tokens
 from extract.job import (
@@ -20,6 +20,7 @@ from extract.job import (
     ExtractRequest,
     Job,
     fixed_batch_size,
+    job_is_done,
     known_structure,
     look_up,
     refuse_other_identity,
@@ -42,7 +43,6 @@ from extract.runner import Runner, rows_of
 from extract.selection import Wanted
 from extract.session import Session
 from warehouse.errors import LayerhouseError
-from warehouse.files import file_lock
 from warehouse.images import open_image
 from warehouse.lake import Lake
 from warehouse.runs import RunWriter
@@ -84,24 +84,13 @@ def extract(lake: Lake, request: ExtractRequest, progress: Report | None = None)
     goes on from there.
     """
     job = look_up(lake, request)
-    refuse_other_identity(job)
-    known = known_structure(job)
-    if known is not None:
-        wanted = wanted_by(job, *known)
-        if not plan(job.commits(), len(job.order), wanted, request.answers):
-            _close(job)
-            return _summary(job, wanted, added=False)
-    with _alone(job), leaving_a_core(job.device):
-        return _Extraction(job, progress).run()
-
-
-@contextmanager
-def _alone(job: Job) -> Iterator[None]:
-    """One agent per model and dataset at a time; the next one finds the work done."""
-    job.lake.create()
-    digest = blake2b(f"{job.model_id}\0{job.dataset_id}".encode(), digest_size=6).hexdigest()
-    with file_lock(job.lake.commits_dir / f"extract-{digest}.lock"):
-        yield
+    known, done = known_structure(job), job_is_done(job)
+    refuse_other_identity(job)  # after the look at what is done, which others may have done
+    if known is not None and done:
+        _close(job)
+        return _summary(job, wanted_by(job, *known), added=False)
+    with Claims(lake, job.model_id, job.dataset_id) as claims, leaving_a_core(job.device):
+        return _Extraction(job, claims, progress).run()
 
 
 def _close(job: Job) -> None:
@@ -135,8 +124,9 @@ def _summary(
 class _Extraction:
     """One run of an agent, from loading the model to the finished run."""
 
-    def __init__(self, job: Job, progress: Report | None) -> None:
+    def __init__(self, job: Job, claims: Claims, progress: Report | None) -> None:
         self.job = job
+        self.claims = claims
         self.progress = progress
         self.watch = Stopwatch()
         self.notes: list[str] = []
@@ -151,10 +141,9 @@ class _Extraction:
             opened = self._open()
         session = opened.session
         wanted = wanted_by(job, session.anatomy, session.readouts)
-        tasks = plan(
-            job.commits(), len(job.order), wanted, job.request.answers, unit_size(wanted, SLOTS)
-        )
+        tasks = self._lacking(wanted, 0, len(job.order))
         if not tasks:
+            refuse_other_identity(job)
             _close(job)
             return _summary(job, wanted, added=False, notes=self.notes)
         with (
@@ -163,7 +152,8 @@ class _Extraction:
             BackgroundWriter() as background,
         ):
             self._describe(writer, session)
-            self._work(runner, tasks, writer, background)
+            mine = self._share(tasks, wanted, writer)
+            self._work(runner, mine, sum(task.n for task in tasks), writer, background)
         self._check_complete(wanted)
         writer.finish()
         return _summary(job, wanted, added=True, seconds=dict(self.watch.seconds), notes=self.notes)
@@ -181,10 +171,29 @@ class _Extraction:
         self.notes += [missing] if missing else []
         return opened
 
+    def _lacking(self, wanted: Wanted, start: int, stop: int) -> list[Task]:
+        """What no commit covers of samples start … stop-1 of the order."""
+        job = self.job
+        everything = plan(
+            job.commits(), len(job.order), wanted, job.request.answers, unit_size(wanted, SLOTS)
+        )
+        return [task for task in everything if start <= task.start and task.stop <= stop]
+
+    def _share(self, tasks: Sequence[Task], wanted: Wanted, writer: RunWriter) -> Iterator[Task]:
+        """The tasks that this agent is to do while others may be at the same work."""
+        for task in self.claims.share(tasks, partial(self._lacking, wanted)):
+            if writer.is_finished:
+                writer.reopen()  # what it had committed was taken out of the lake since
+            yield task
+
     def _describe(self, writer: RunWriter, session: Session) -> None:
         """The first commit of a run: the model, its loci, and how they can be read."""
-        if writer.committed:
-            return
+        with self.claims.beginning():
+            refuse_other_identity(self.job)
+            if not any("anatomy" in commit.covers for commit in writer.committed):
+                self._write_description(writer, session)
+
+    def _write_description(self, writer: RunWriter, session: Session) -> None:
         rows = model_rows(self.job.model_id, self.job.variant, session.loaded, session.anatomy)
         covers = {"anatomy": asdict(session.anatomy), "readouts": dict(session.readouts)}
         writer.commit(rows, covers=covers)
@@ -199,16 +208,20 @@ class _Extraction:
         return runner_of(job, opened, job.faults, bases, self.watch)
 
     def _work(
-        self, runner: Runner, tasks: Sequence[Task], writer: RunWriter, background: BackgroundWriter
+        self,
+        runner: Runner,
+        tasks: Iterable[Task],
+        total: int,
+        writer: RunWriter,
+        background: BackgroundWriter,
     ) -> None:
-        total = sum(task.n for task in tasks)
         order = self.job.order
         for task in tasks:
             runner.read(list(task.wanted))
             buffer = UnitBuffer(runner.cells)
             names = order[task.start : task.stop]
             for prepared in self._timed(
-                ahead(self.preparer, self._batches(names), self.job.request.workers)
+                ahead(self.preparer, self._batches(names), self.job.request.preparers)
             ):
                 self._run_batch(runner, prepared, task, buffer)
                 self.done += len(prepared.sample_ids)
@@ -270,7 +283,8 @@ class _Extraction:
                 if buffer.answers:
                     tables["answer"] = buffer.answers
                 seconds = {work: round(spent, 3) for work, spent in self.watch.seconds.items()}
-                writer.commit(tables, covers=task.covers() | {"seconds": seconds})
+                writer.commit(tables, covers=task.covers(), notes={"seconds": seconds})
+            self.claims.release(task.start, task.stop)
 
         return write
 

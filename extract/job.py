@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extract.coverage import sample_order
+from extract.coverage import plan, sample_order
 from extract.datasets import registered, resolve
 from extract.faults import Fault, parse_fault, variant_of
 from extract.loading import ModelSource, choose_device, choose_dtype, locate
@@ -34,7 +34,7 @@ class ExtractRequest:
 
     `modules`, `layers` and `readouts` choose loci as `extract.selection.select` says; `faults` are
     texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
-    `workers` threads prepare images ahead of the model; `random_weights` is the seed of an
+    `preparers` threads prepare images ahead of the model; `random_weights` is the seed of an
     untrained model of the same architecture, to be run in its place; `quantization` and
     `device_map` are as `extract.placement.parse_placement` takes them.
     """
@@ -53,7 +53,7 @@ class ExtractRequest:
     device_map: str | Path | None = None
     limit: int | None = None
     answers: Sequence[str] = METHODS
-    workers: int = 1
+    preparers: int = 1
     random_weights: int | None = None
 
 
@@ -172,6 +172,14 @@ def known_structure(job: Job) -> tuple[Anatomy, Readouts] | None:
             readouts = {name: tuple(read) for name, read in commit.covers["readouts"].items()}
             return Anatomy(loci=loci, **found), readouts
     return None
+
+
+def job_is_done(job: Job) -> bool:
+    """Whether commits cover all of the request, as far as can be told without the model."""
+    known = known_structure(job)
+    if known is None:
+        return False
+    return not plan(job.commits(), len(job.order), wanted_by(job, *known), job.request.answers)
 
 
 def wanted_by(job: Job, anatomy: Anatomy, readouts: Readouts) -> Wanted:

@@ -29,8 +29,8 @@ class Commit:
 
     `run` is the run's row as it stood at this commit (config and versions as objects), so that
     nobody has to open a shard to learn what a run was. `covers` is the agent's own note on what
-    the commit completed. `schema` names the newest migration the writer knew. `hash` is that of
-    the record's file, filled in on reading.
+    the commit completed, `notes` what else it has to tell. `schema` names the newest
+    migration the writer knew. `hash` is that of the record's file, filled in on reading.
     """
 
     run_id: str
@@ -43,6 +43,7 @@ class Commit:
     shards: list[Shard]
     run: dict[str, Any] = field(default_factory=dict)
     schema: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
     hash: str = ""
 
     @property
@@ -133,5 +134,5 @@ def _stay_inside(commit: Commit) -> bool:
 def _damaged(path: Path) -> LayerhouseError:
     return LayerhouseError(
         f"the commit record {path} is damaged; restore it from a copy of the lake, "
-        "or delete it to drop what it committed"
+        "or run `layerhouse status --repair` to take out what it committed"
     )

@@ -35,8 +35,8 @@ def _refuse_missing(lake: Lake, commits: Iterable[Commit]) -> None:
                     continue
             raise LayerhouseError(
                 f"the shard {shard.path} of commit {commit.commit_id} is missing or damaged; "
-                f"restore it from a copy of the lake, or delete commits/{commit.commit_id}.json "
-                "and run the command again"
+                "restore it from a copy of the lake, or run `layerhouse status --repair` and then "
+                "the command again"
             )
 
 

@@ -70,35 +70,52 @@ class RunWriter:
     @property
     def committed(self) -> list[Commit]:
         """The commits of this run so far, whoever wrote them, oldest first."""
-        for name in commit_names(self.lake, self.run_id):
-            if name not in self._seen:
-                self._seen[name] = read_commit(self.lake, name)
+        names = commit_names(self.lake, self.run_id)
+        self._seen = {name: self._seen.get(name) or read_commit(self.lake, name) for name in names}
         return sorted(self._seen.values(), key=lambda commit: commit.n)
 
     @property
     def is_finished(self) -> bool:
-        return any(commit.is_finish for commit in self.committed)
+        return _closing(self.committed) is not None
 
-    def commit(self, tables: Mapping[str, Rows], covers: dict[str, Any] | None = None) -> Commit:
+    def commit(
+        self,
+        tables: Mapping[str, Rows],
+        covers: dict[str, Any] | None = None,
+        notes: dict[str, Any] | None = None,
+    ) -> Commit:
         """Make these rows visible together.
 
         `tables` maps table names to Arrow tables or to lists of dicts with every column of the
         table but run_id, which is filled in. `covers` says what the commit completes, as JSON
         values; if the run has a commit that covers the same already, that one is returned and
         nothing is written, so that two writers racing for one piece of work cannot double it.
+        `notes` are kept beside it and compared with nothing.
 
         Raises LayerhouseError, with nothing visible and no file left, when rows do not fit their
         table, when the disk refuses them, or when the run is finished.
         """
-        return self._commit(tables, json.loads(json.dumps(covers or {})), finished=False)
+        plain = json.loads(json.dumps(covers or {}))
+        return self._commit(tables, plain, notes=notes or {})
 
     def finish(self) -> None:
         """Mark the run finished; once it is, this does nothing."""
         if not self.is_finished:
             self._commit({}, {}, finished=True)
 
+    def reopen(self) -> None:
+        """Take back that the run is finished, for one that lost commits since."""
+        before = self.committed
+        if before and (_closing(before) is not None or not _told(before)):
+            self._commit({}, {"reopens": before[-1].n})
+
     def _commit(
-        self, tables: Mapping[str, Rows], covers: dict[str, Any], *, finished: bool
+        self,
+        tables: Mapping[str, Rows],
+        covers: dict[str, Any],
+        *,
+        notes: dict[str, Any] | None = None,
+        finished: bool = False,
     ) -> Commit:
         checked = {name: checked_table(name, rows, self.run_id) for name, rows in tables.items()}
         names = {"model_id": self.spec.model_id, "dataset_id": self.spec.dataset_id}
@@ -111,7 +128,7 @@ class RunWriter:
                 done = _already_done(before, covers, finished=finished)
                 if done:
                     return done
-                return self._publish(drafts, covers, before, files, finished=finished)
+                return self._publish(drafts, covers, notes or {}, before, files, finished)
         except OSError as error:
             raise LayerhouseError(
                 f"cannot write to the lake {self.lake.root}: {error.strerror or error}; "
@@ -134,15 +151,15 @@ class RunWriter:
         self,
         drafts: list["_Draft"],
         covers: dict[str, Any],
+        notes: dict[str, Any],
         before: list[Commit],
         files: list[Path],
-        *,
         finished: bool,
     ) -> Commit:
         """Give shards and commit record their names; runs under the lake's commit lock."""
         n = before[-1].n + 1 if before else 0
         run = self._run_row(before, finished=finished)
-        if finished or not before:
+        if finished or "reopens" in covers or not _told(before):
             rows = checked_table("run", [run], self.run_id)
             drafts = [*drafts, *(self._draft(piece, files) for piece in pieces("run", rows, {}))]
         shards = [self._place(draft, n, files) for draft in drafts]
@@ -157,6 +174,7 @@ class RunWriter:
             shards=shards,
             run={key: _plain(value) for key, value in run.items()},
             schema=newest_migration(),
+            notes=notes,
         )
         path = self.lake.commits_dir / f"{commit.commit_id}.json"
         temporary = path.with_name(path.name + TEMPORARY)
@@ -203,13 +221,23 @@ class _Draft:
 def _already_done(before: list[Commit], covers: dict[str, Any], *, finished: bool) -> Commit | None:
     """The commit that did the same work before, if any; refuses to add to a finished run."""
     same = [commit for commit in before if covers and commit.covers == covers]
-    finish = [commit for commit in before if commit.is_finish]
-    if finish and not finished and not same:
+    finish = _closing(before)
+    if finish and not finished and not same and "reopens" not in covers:
         raise LayerhouseError(
-            f"the run {finish[0].run_id} was finished by another process; run the command again "
+            f"the run {finish.run_id} was finished by another process; run the command again "
             "to see what is left to do"
         )
-    return next(iter(finish if finished else same), None)
+    return finish if finished else next(iter(same), None)
+
+
+def _told(commits: list[Commit]) -> bool:
+    """Whether a shard holds the run's own row."""
+    return any(shard.table == "run" for commit in commits for shard in commit.shards)
+
+
+def _closing(commits: list[Commit]) -> Commit | None:
+    """The commit that finished the run, unless it was reopened later."""
+    return commits[-1] if commits and commits[-1].is_finish else None
 
 
 def find_runs(

@@ -56,8 +56,15 @@ METHODS = ("likelihood", "generate")
 )
 @click.option("--batch-size", default="auto", show_default=True, help="auto, or a number.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N samples.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes, each with the model: one per GPU, or sharing the CPU.",
+)
 @lake_option
-def command(lake: Lake, **options: Any) -> None:
+def command(lake: Lake, workers: int, **options: Any) -> None:
     """Run a model over a dataset and write its activations and answers into the lake.
 
     \b
@@ -65,11 +72,12 @@ def command(lake: Lake, **options: Any) -> None:
     layerhouse extract --model ./my-llava --dataset ./images --fault swap@vision:0.5
     layerhouse extract --model tiny-digits --dataset digits --random-weights
     """
-    from extract.agent import ExtractRequest, extract
+    from extract.agent import ExtractRequest
+    from extract.workers import extract_with_workers
 
     request = ExtractRequest(**options)
     with progress(f"extract {request.model}") as report:
-        summary = extract(lake, request, report)
+        summary = extract_with_workers(lake, request, workers, report)
     _print(summary)
 
 

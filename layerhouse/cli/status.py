@@ -13,16 +13,22 @@ if TYPE_CHECKING:
 
 @click.command("status", short_help="What is in the lake, what is incomplete, what to run next.")
 @click.option("--verify", is_flag=True, help="Read every shard and compare its checksum.")
+@click.option(
+    "--repair", is_flag=True, help="Move damaged commits to quarantine/, to be done again."
+)
 @lake_option
-def command(verify: bool, lake: Lake) -> None:
+def command(verify: bool, repair: bool, lake: Lake) -> None:
     """Look the lake over; exit 1 when something in it is damaged.
 
     \b
     layerhouse status
     layerhouse status --verify
+    layerhouse status --repair
     """
     from warehouse.status import status
 
+    if repair:
+        _repair(lake)
     report = status(lake, verify=verify)
     size = report.n_bytes / 2**20
     click.echo(f"{lake.root}: {report.n_commits} commits, {report.n_shards} shards, {size:.1f} MiB")
@@ -31,6 +37,18 @@ def command(verify: bool, lake: Lake) -> None:
     click.echo(f"Next: {report.next_command}")
     if report.damaged or report.problem:
         click.get_current_context().exit(1)
+
+
+def _repair(lake: Lake) -> None:
+    from warehouse.repair import repair
+
+    taken = repair(lake)
+    for each in taken:
+        click.echo(f"Quarantined: {each.commit_id} ({len(each.files)} files), {each.reason}")
+    if taken:
+        click.echo(f"They lie in {lake.root / taken[0].folder}; the next run does them again.")
+    else:
+        click.echo("Nothing to repair: every commit record and every shard is sound.")
 
 
 def _print_contents(report: StatusReport) -> None:

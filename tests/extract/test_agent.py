@@ -137,7 +137,7 @@ def test_a_second_time_there_is_nothing_to_do_and_no_model_is_loaded(
 def test_the_batch_size_changes_no_number(
     lake: Lake, llava_folder: Path, undisturbed: tuple[Lake, ExtractSummary]
 ) -> None:
-    extract(lake, _request(llava_folder, batch_size=5, workers=2))
+    extract(lake, _request(llava_folder, batch_size=5, preparers=2))
     _assert_same(_vectors(lake), _vectors(undisturbed[0]))
     one, other = _answers(lake), _answers(undisturbed[0])
     for key, (predicted, logprobs, text, parsed) in one.items():
@@ -158,12 +158,12 @@ def test_after_a_failure_the_next_run_ends_with_the_undisturbed_lake(
     commit = RunWriter.commit
     units = []
 
-    def dying(self: RunWriter, tables: Any, covers: Any = None) -> Any:
+    def dying(self: RunWriter, tables: Any, covers: Any = None, notes: Any = None) -> Any:
         if covers and "start" in covers:
             units.append(covers)
             if len(units) == failing + 1:
                 raise OSError("the power went out")
-        return commit(self, tables, covers)
+        return commit(self, tables, covers, notes)
 
     with monkeypatch.context() as broken:
         broken.setattr(RunWriter, "commit", dying)

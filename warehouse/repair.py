@@ -1,0 +1,92 @@
+"""Take what is damaged out of a lake, so that the next run does it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from warehouse.commits import Commit
+from warehouse.errors import LayerhouseError
+from warehouse.files import file_lock, make_folder, sync
+from warehouse.inspection import damaged_shards, readable_commits
+from warehouse.lake import Lake
+from warehouse.runs import RunSpec, RunWriter, find_runs
+
+QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """One commit that was taken out: why, where its files lie now, and what it had covered."""
+
+    commit_id: str
+    reason: str
+    folder: str
+    files: tuple[str, ...]
+
+
+def repair(lake: Lake) -> list[Repaired]:
+    """Move every commit with a damaged record or shard to `quarantine/`, with all its shards.
+
+    Each shard is read and its checksum compared. A commit goes as a whole, record first, so that no
+    reader sees a part of it. What is left of its run is marked unfinished, so that the command that
+    made it does again exactly what is missing. Nothing is deleted. Raises LayerhouseError where a
+    file cannot be moved.
+    """
+    lake.require()
+    try:
+        with file_lock(lake.create().commits_dir / "lock"):
+            taken = _repair(lake)
+        _reopen(lake, {each.commit_id.rpartition("-")[0] for each in taken})
+    except OSError as error:
+        raise LayerhouseError(
+            f"cannot repair the lake {lake.root}: {error.strerror or error}; "
+            "run `layerhouse status --repair` again once its files may be moved"
+        ) from error
+    return taken
+
+
+def _reopen(lake: Lake, run_ids: set[str]) -> None:
+    """Mark the runs unfinished, as far as anything of them is left."""
+    for row in find_runs(lake):
+        spec = RunSpec(row["command"], row["model_id"], row["dataset_id"], row["config"])
+        if row["run_id"] in run_ids and spec.run_id == row["run_id"]:
+            RunWriter(lake, spec).reopen()
+
+
+def _repair(lake: Lake) -> list[Repaired]:
+    commits, unreadable = readable_commits(lake)
+    shards = [shard for commit in commits for shard in commit.shards]
+    problems = {each.path: each.problem for each in damaged_shards(lake, shards, verify=True)}
+    reasons: dict[str, str] = {}
+    for commit in commits:
+        found = [f"{s.path} {problems[s.path]}" for s in commit.shards if s.path in problems]
+        if found:
+            reasons[commit.commit_id] = "; ".join(found)
+    records = {Path(each.path).stem: f"{each.path} {each.problem}" for each in unreadable}
+    known = {commit.commit_id: commit for commit in commits}
+    folder = f"{QUARANTINE}/{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    return [
+        Repaired(name, reason, folder, _take_out(lake, folder, name, known.get(name)))
+        for name, reason in sorted({**records, **reasons}.items())
+    ]
+
+
+def _take_out(lake: Lake, folder: str, commit_id: str, commit: Commit | None) -> tuple[str, ...]:
+    """Move a commit's record and then its shards; returns what was there to move."""
+    if commit is None:  # its record cannot say what it held, but shards are named after commits
+        found = sorted(lake.root.glob(f"*/**/part-{commit_id}.parquet"))
+        paths = [path.relative_to(lake.root).as_posix() for path in found]
+    else:
+        paths = [shard.path for shard in commit.shards]
+    moved = []
+    for path in (f"commits/{commit_id}.json", *paths):
+        source, target = lake.root / path, lake.root / folder / path
+        if source.exists() and not path.startswith(QUARANTINE):
+            make_folder(target.parent)
+            source.replace(target)
+            sync(target.parent)
+            sync(source.parent)
+            moved.append(path)
+    return tuple(moved)
