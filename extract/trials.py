@@ -163,7 +163,7 @@ class Bench:
         order, size = self.job.order, self._batch_size
         batches = (order[start : start + size] for start in range(0, len(order), size))
         kept: list[Prepared] = []
-        for prepared in ahead(preparer, batches, self.job.request.workers):
+        for prepared in ahead(preparer, batches, self.job.request.preparers):
             kept.append(prepared)
             if not plain or _bytes(kept[0]) * len(order) / size > KEPT_BYTES:
                 kept = []
