@@ -60,7 +60,10 @@ class Fault:
 
     @property
     def destroying(self) -> bool:
-        return KINDS[self.kind].destroying
+        """Whether the class is gone after it. Class differences that are only shrunk can still be
+        read, and are misread by what follows: a partial erasure shifts.
+        """
+        return KINDS[self.kind].destroying and (self.kind != "erase" or self.severity == 1)
 
     @property
     def whole_prompt(self) -> bool:

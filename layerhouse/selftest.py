@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from extract.trials import Bench
 
 COMMAND = "self-test"
-TRIAL_VERSION = 1
+TRIAL_VERSION = 2
 """Raised when a trial's meaning changes, so that old and new trials never stand for each other."""
 
 DESTROYING = ("swap", "erase", "head")

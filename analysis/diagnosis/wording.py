@@ -38,6 +38,7 @@ class Finding:
     utilisation_loss: float | None
     unparsed_loss: float | None
     wrong_loss: float | None
+    calibration_loss: float | None = None
 
     @classmethod
     def from_rows(
@@ -63,6 +64,7 @@ class Finding:
             utilisation_loss=llm["utilisation_loss"],
             unparsed_loss=answer["unparsed_loss"],
             wrong_loss=answer["wrong_loss"],
+            calibration_loss=answer["calibration_loss"],
         )
 
     @property
@@ -204,6 +206,17 @@ def _answer_remedy(finding: Finding) -> str:
         return (
             "Most of it are replies that name no class: constrain the reply to the class names, or "
             "read the label likelihoods instead"
+        )
+    won = finding.calibration_loss
+    if won is not None and won >= 0.01:
+        return (
+            f"The class is known but mapped to the wrong words: calibrating the label likelihoods "
+            f"wins back {points(won)}, rewording the labels or training the output head the rest"
+        )
+    if won is not None:
+        return (
+            "The class is known but mapped to the wrong words, and calibrating the label "
+            "likelihoods wins nothing back: reword the labels or train the output head"
         )
     return (
         "The class is known but mapped to the wrong words: calibrate the label likelihoods, reword "

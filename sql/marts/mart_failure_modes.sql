@@ -48,6 +48,7 @@ SELECT
     l.utilisation_loss,
     l.unparsed_loss,
     l.wrong_loss,
+    l.calibration_loss,
     n.built_on
 FROM modes AS f
 LEFT JOIN losses AS l

@@ -54,6 +54,18 @@ predictions AS (
     INNER JOIN samples AS s ON a.dataset_id = s.dataset_id AND a.sample_id = s.sample_id
     UNION ALL
     SELECT
+        'answer' AS source,
+        NULL AS source_id,
+        c.model_id,
+        c.dataset_id,
+        'calibrated' AS method,
+        s.split,
+        s.class_index,
+        c.predicted_class_index
+    FROM calibrated_answer AS c
+    INNER JOIN samples AS s ON c.dataset_id = s.dataset_id AND c.sample_id = s.sample_id
+    UNION ALL
+    SELECT
         'lens' AS source,
         cast(e.layer AS VARCHAR) AS source_id,
         e.model_id,

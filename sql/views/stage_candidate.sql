@@ -15,6 +15,8 @@ WITH flow AS (
 answers AS (
     SELECT *
     FROM answer_accuracy
+    -- Nobody who uses the model reads its calibrated likelihoods.
+    WHERE method <> 'calibrated'
 ),
 
 loci AS (

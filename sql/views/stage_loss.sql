@@ -6,6 +6,7 @@
 -- llm_comprehension is split into what the image tokens no longer hold (comprehension) and what
 -- they hold but the last prompt token does not (utilisation); semantic_mapping into replies that
 -- could not be parsed although the last token knew the class (unparsed) and the rest (wrong).
+-- calibration_loss is another cut of semantic_mapping: what calibrated likelihoods would win back.
 WITH stage_signals AS (
     SELECT *
     FROM stage_signal
@@ -149,6 +150,12 @@ unparsed AS (
     GROUP BY unparsed_answers.model_id, unparsed_answers.dataset_id
 ),
 
+calibrated AS (
+    SELECT *
+    FROM answer_accuracy
+    WHERE method = 'calibrated' AND split = 'test'
+),
+
 measured AS (
     SELECT
         pivoted.model_id,
@@ -177,7 +184,15 @@ measured AS (
                 THEN least(
                     coalesce(unparsed.known_share, 0), pivoted.after_llm - pivoted.answered
                 )
-        END AS unparsed_loss
+        END AS unparsed_loss,
+        -- Held against an answer to the same samples only.
+        CASE
+            WHEN calibrated.n = pivoted.n_answers
+                THEN least(
+                    greatest(calibrated.accuracy - pivoted.answered, 0),
+                    pivoted.after_llm - pivoted.answered
+                )
+        END AS calibration_loss
     FROM pivoted
     LEFT JOIN best_baselines ON pivoted.dataset_id = best_baselines.dataset_id
     LEFT JOIN image_tokens
@@ -188,6 +203,10 @@ measured AS (
         ON
             pivoted.model_id = unparsed.model_id
             AND pivoted.dataset_id = unparsed.dataset_id
+    LEFT JOIN calibrated
+        ON
+            pivoted.model_id = calibrated.model_id
+            AND pivoted.dataset_id = calibrated.dataset_id
 ),
 
 modes AS (
@@ -247,5 +266,8 @@ SELECT
     END AS unparsed_loss,
     CASE
         WHEN stage = 'answer' THEN before - after - unparsed_loss
-    END AS wrong_loss
+    END AS wrong_loss,
+    CASE
+        WHEN stage = 'answer' THEN calibration_loss
+    END AS calibration_loss
 FROM steps

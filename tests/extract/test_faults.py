@@ -75,6 +75,12 @@ def test_every_kind_round_trips(kind: str, layer: int | None, seed: int) -> None
     assert fault.destroying == (kind in ("swap", "erase", "head"))
 
 
+def test_a_partial_erasure_shifts_and_a_whole_one_destroys() -> None:
+    assert parse_fault("erase@vision").destroying
+    assert not parse_fault("erase@vision:0.9").destroying
+    assert parse_fault("swap@vision:0.1").destroying
+
+
 def test_the_variant_names_all_faults() -> None:
     faults = [parse_fault("swap@vision:0.5"), parse_fault("head@answer:0.3")]
     assert variant_of([]) == "base"

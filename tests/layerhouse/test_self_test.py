@@ -146,7 +146,9 @@ def test_a_swap_that_is_not_run_shows_what_running_it_would(bench: Bench, spec: 
 def test_the_full_grid_strikes_every_stage_with_every_severity_and_seed(bench: Bench) -> None:
     trials = list(trials_of(bench, Grid()))
     assert len(set(trials)) == len(trials)
-    single = [t.faults[0] for t in trials if t.kind == "destroying"]
+    single = [t.faults[0] for t in trials if t.kind in ("destroying", "shifting")]
+    assert all(t.faults[0].severity == 1 for t in trials if t.kind == "destroying"
+               and t.faults[0].kind == "erase")  # fmt: skip
     places = {(f.kind, f.stage, f.severity, f.seed) for f in single}
     severities, seeds = (0.3, 0.6, 1.0), (0, 1, 2)
     for kind, stage in [("swap", "vision"), ("swap", "connector"), ("swap", "llm")]:

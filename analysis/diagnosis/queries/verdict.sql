@@ -17,7 +17,8 @@ SELECT
     mart_failure_modes.comprehension_loss,
     mart_failure_modes.utilisation_loss,
     mart_failure_modes.unparsed_loss,
-    mart_failure_modes.wrong_loss
+    mart_failure_modes.wrong_loss,
+    mart_failure_modes.calibration_loss
 FROM mart_failure_modes
 LEFT JOIN baseline_candidate
     ON

@@ -1,0 +1,62 @@
+"""Label likelihoods without the model's preference for some words."""
+
+import pytest
+
+from tests.sql.worlds import NAMES, world
+
+# The model says class 1 whatever it sees, by three nats; the image moves it by one.
+LEANING = {0: [-3.0, -1.0], 1: [-4.0, 0.0]}
+
+
+def likelihoods(logprobs, splits=("val", "test")):
+    """Rows of `answer`: every sample of the splits gets its true class's log-likelihoods."""
+    rows = world()["sample"]
+    return [
+        {
+            **NAMES,
+            "sample_id": row["sample_id"],
+            "method": "likelihood",
+            "parsed": True,
+            "label_logprobs": logprobs[row["class_index"]],
+            "predicted_class_index": 1,
+        }
+        for row in rows
+        if row["split"] in splits
+    ]
+
+
+def accuracies(con):
+    query = "SELECT method, accuracy FROM answer_accuracy WHERE split = 'test' ORDER BY method"
+    return con.sql(query).fetchall()
+
+
+def test_a_preference_that_no_image_explains_is_taken_off(catalogue):
+    con = catalogue(world() | {"answer": likelihoods(LEANING)})
+    assert accuracies(con) == [("calibrated", 1.0), ("likelihood", 0.5)]
+
+
+def test_the_means_come_from_val_alone(catalogue):
+    con = catalogue(world() | {"answer": likelihoods(LEANING, ("test",))})
+    assert accuracies(con) == [("likelihood", 0.5)]
+
+
+def test_of_equal_scores_the_first_class_is_named(catalogue):
+    con = catalogue(world() | {"answer": likelihoods({0: [-1.0, -2.0], 1: [-1.0, -2.0]})})
+    query = "SELECT DISTINCT predicted_class_index FROM calibrated_answer"
+    assert con.sql(query).fetchall() == [(0,)]
+
+
+def test_what_calibration_wins_back_is_a_part_of_the_semantic_loss(catalogue):
+    probes = {("vision", 1, "grid"): (9, 18), ("llm", 1, "last"): (9, 18)}
+    con = catalogue(world(probes) | {"answer": likelihoods(LEANING)})
+    query = "SELECT loss, calibration_loss FROM stage_loss ORDER BY stage_order"
+    rows = con.sql(query).fetchall()
+    assert [row[1] for row in rows[:3]] == [None] * 3
+    # The probe reads 0.9, the model answers 0.5; calibrated it would be right everywhere.
+    assert rows[3] == pytest.approx((0.4, 0.4))
+
+
+def test_calibration_never_stands_for_the_answer(catalogue):
+    con = catalogue(world() | {"answer": likelihoods(LEANING)})
+    query = "SELECT DISTINCT readout FROM stage_candidate"
+    assert con.sql(query).fetchall() == [("likelihood",)]
