@@ -65,7 +65,7 @@ def test_the_report_is_one_file_without_links_to_a_network(demo: Demo) -> None:
     "arguments",
     [
         ("extract", "--model", MODEL, "--dataset", "digits"),
-        ("probe", "--model", MODEL, "--dataset", "digits"),
+        ("probe", "--model", MODEL, "--dataset", "digits", "--seeds", "1"),
         ("baseline", "--dataset", "digits", "--architecture", "pixels-logistic"),
         ("diagnose", "--model", MODEL, "--dataset", "digits"),
         ("datasets", "add", "digits", "digits"),
