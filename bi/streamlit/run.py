@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +34,7 @@ ERRORS = "[data-testid='stAlert'], [data-testid='stException']"
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # its server ends with it
     options = _options()
     source = lake.Lake(options.layerhouse, options.lake)
     with tempfile.TemporaryDirectory(prefix="layerhouse-streamlit-") as folder:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -26,6 +27,7 @@ CHARTS = sorted((bundle.DASHBOARD / "charts").glob("*.yaml"))
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # its server ends with it
     options = _options()
     source = lake.Lake(options.layerhouse, options.lake)
     with tempfile.TemporaryDirectory(prefix="layerhouse-superset-") as folder:
