@@ -19,11 +19,13 @@ from extract.job import (
     METHODS,
     ExtractRequest,
     Job,
+    device_name,
     fixed_batch_size,
     job_is_done,
     known_structure,
     look_up,
     refuse_other_identity,
+    remembered_batch,
     wanted_by,
 )
 from extract.lens import Lens, lens_table, open_lens
@@ -131,7 +133,8 @@ class _Extraction:
         self.watch = Stopwatch()
         self.notes: list[str] = []
         self.uris = dict(job.info.samples.select("sample_id", "uri").iter_rows())
-        self.batch_size = fixed_batch_size(job.request) or AUTO_BATCH
+        self.batch_size = fixed_batch_size(job.request) or remembered_batch(job) or AUTO_BATCH
+        self.fitted: int | None = None
         self.done = 0
         self.lens: Lens | None = None
 
@@ -268,6 +271,7 @@ class _Extraction:
                 "try a smaller --batch-size or --dtype bfloat16"
             ) from error
         self.batch_size = min(self.batch_size, max(size // 2, 1))
+        self.fitted = self.batch_size
         self.notes.append(f"out of memory: batches of {self.batch_size} from here on")
 
     def _writing(self, writer: RunWriter, task: Task, buffer: UnitBuffer) -> Any:
@@ -283,7 +287,10 @@ class _Extraction:
                 if buffer.answers:
                     tables["answer"] = buffer.answers
                 seconds = {work: round(spent, 3) for work, spent in self.watch.seconds.items()}
-                writer.commit(tables, covers=task.covers(), notes={"seconds": seconds})
+                notes: dict[str, Any] = {"seconds": seconds}
+                if self.fitted is not None:
+                    notes["fitted"] = {"device": device_name(self.job), "batch": self.fitted}
+                writer.commit(tables, covers=task.covers(), notes=notes)
             self.claims.release(task.start, task.stop)
 
         return write
