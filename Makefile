@@ -12,7 +12,7 @@ with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
 .PHONY: demo extract probe baseline diagnose compare report validate publish status \
-        test test-slow self-test lint types bench bench-sql tiny-model docs clean \
+        test test-slow soak self-test lint types bench bench-sql tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
@@ -56,6 +56,10 @@ test-transformers: $(VENV)/.developing
 # The real architectures of all models known by name, without weights, against the registry.
 verify-models: $(VENV)/.installed
 	$(RUN) models verify --all
+
+# 200 processes killed at random moments; a test runs a short form.
+soak: $(VENV)/.developing
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .
