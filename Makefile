@@ -12,7 +12,7 @@ with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
 .PHONY: demo extract probe baseline diagnose compare report validate publish status \
-        test test-slow soak self-test lint types bench bench-sql tiny-model docs clean \
+        test test-slow soak self-test lint types bench bench-sql bench-extract tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
@@ -71,7 +71,7 @@ types: $(VENV)/.developing
 	$(BIN)/mypy
 
 bench: $(VENV)/.developing
-	$(BIN)/python bench/bench_extract.py
+	$(BIN)/python -m bench.bench_extract $(ARGS)
 	$(BIN)/python bench/bench_probes.py --full
 
 # The data dictionary from the catalogue. The cookbook's results need a demo's lake as well:
@@ -81,6 +81,9 @@ docs: $(VENV)/.installed
 
 bench-sql: $(VENV)/.developing
 	$(BIN)/python bench/bench_sql.py $(ARGS)
+
+bench-extract: $(VENV)/.developing
+	$(BIN)/python -m bench.bench_extract $(ARGS)
 
 # The diagnosis' full bars: every fault injected, on the shipped tiny model and on tiny models trained
 # on the real image sets where they are; resumable, minutes per model on two quiet cores.

@@ -1,25 +1,37 @@
 """What extraction costs over the model's own forward pass, as ratios measured in one run.
 
-    python bench/bench_extract.py [--images N] [--batch-size N] [--rounds N] [--model M]
+    python -m bench.bench_extract [--shape S]… [--images N] [--batch-size N] [--rounds N]
 
-All sides get identical, already preprocessed inputs and the same threads, and take turns, so that a
-machine's other work hits them alike; each side's best round counts. Readouts and answers go to a
-real lake. As in the agent, one core is left to the threads around the model.
+Shapes: tiny (4 + 4 layers of 64), deep (24 + 32 layers of 128), packed (a tiny Qwen2.5-VL, whose
+images share one long matrix); a path or registry name is measured as it is. All sides get
+identical, already preprocessed inputs and the same threads, and take turns, so that a machine's
+other work hits them alike; each side's best round counts. "By CPU" compares the CPU time of the
+thread that runs the model, which neighbours disturb less. Readouts (mean and last of all loci) and
+answers go to a real lake. As in the agent, one core is left to the threads around the model. The
+SQLite loop does what the closest peer does: one image at a time, one commit per pickled tensor.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
+from typing import Any
 from uuid import uuid4
 
+import numpy as np
+import pyarrow.parquet as pq
 import torch
+import transformers
 
 from extract.loading import load
+from extract.loci import watching
 from extract.parsing import ClassNames
 from extract.pipeline import (
     BackgroundWriter,
@@ -35,12 +47,19 @@ from extract.runner import Runner, rows_of
 from extract.selection import Wanted, select
 from extract.selfcheck import check
 from extract.session import Session, open_session
+from extract.tiny_model import Recipe, build_model, build_processor
+from tests.extract.tiny_families import save_family
+from warehouse.catalogue import connect
 from warehouse.images import open_image
 from warehouse.lake import Lake
 from warehouse.runs import RunSpec, RunWriter
 
 PHRASES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 UNIT = 256
+SHAPES = {"tiny": (64, 4, 4), "deep": (128, 24, 32)}
+"""Width, vision layers and decoder layers."""
+LOOPED = 32
+"""Images that the SQLite loop is measured on."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +70,7 @@ class Bench:
     phrases: list[list[int]]
     batches: list[Prepared]
     wanted: Wanted
+    singles: list[tuple[str, dict[str, Any]]]
 
     @property
     def n_images(self) -> int:
@@ -81,6 +101,27 @@ class Bench:
                 background.put(_writing(writer, buffer, watch))
         return watch
 
+    def sqlite_loop(self, folder: Path) -> None:
+        """One image at a time; every locus' pooled tensor is pickled and committed by itself."""
+        database = sqlite3.connect(folder / f"{uuid4().hex}.db")
+        database.execute("CREATE TABLE tensors (name TEXT, layer TEXT, tensor BLOB)")
+        loci = [locus for locus, _ in self.wanted]
+        for name, inputs in self.singles[:LOOPED]:
+            held: dict[str, torch.Tensor] = {}
+            with watching(
+                self.session.model,
+                loci,
+                lambda index, states, held=held: held.setdefault(loci[index].name, states),
+            ):
+                self.session.forward(self.session.on_device(inputs))
+            for layer, states in held.items():
+                blob = io.BytesIO()
+                torch.save(states.flatten(0, -2).mean(dim=0), blob)
+                row = (name, layer, blob.getvalue())
+                database.execute("INSERT INTO tensors VALUES (?, ?, ?)", row)
+                database.commit()
+        database.close()
+
     def _units(self) -> Iterator[list[Prepared]]:
         per_unit = max(UNIT // len(self.batches[0].sample_ids), 1)
         for start in range(0, len(self.batches), per_unit):
@@ -96,6 +137,24 @@ def _writing(writer: RunWriter, buffer: UnitBuffer, watch: Stopwatch) -> Callabl
     return write
 
 
+def build(shape: str, folder: Path) -> str:
+    """The model folder of a named shape, random weights; any other name stands for itself."""
+    if shape == "packed":
+        return str(save_family("qwen2_5_vl", folder / shape))
+    if shape not in SHAPES:
+        return shape
+    width, vision, decoder = SHAPES[shape]
+    recipe = Recipe(width=width, layers=vision)
+    processor = build_processor(build_prompt(PHRASES), PHRASES, recipe)
+    torch.manual_seed(0)
+    config = build_model(processor.tokenizer, recipe).config
+    config.text_config.num_hidden_layers = decoder
+    config.text_config.layer_types = None
+    transformers.LlavaForConditionalGeneration(config).save_pretrained(folder / shape)
+    processor.save_pretrained(folder / shape)
+    return str(folder / shape)
+
+
 def prepare(model: str, n_images: int, batch_size: int) -> Bench:
     loaded = load(model)
     question = build_prompt(PHRASES)
@@ -105,53 +164,159 @@ def prepare(model: str, n_images: int, batch_size: int) -> Bench:
     session = check(open_session(loaded, question), images, phrases).session
     preparer, names = Preparer(session, uris), list(uris)
     batches = [preparer(names[i : i + batch_size]) for i in range(0, n_images, batch_size)]
-    return Bench(session, phrases, batches, select(session.anatomy, session.readouts))
+    singles = [(name, preparer([name]).inputs) for name in names[:LOOPED]]
+    wanted = [
+        (locus, kept)
+        for locus, names in select(session.anatomy, session.readouts)
+        if (kept := tuple(name for name in names if name in ("mean", "last")))
+    ]
+    return Bench(session, phrases, batches, wanted, singles)
 
 
-def best_seconds(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Each side's fastest round; sides take turns within a round."""
-    best = dict.fromkeys(sides, float("inf"))
+@dataclass
+class Rate:
+    """A side's best round: images per second, and per CPU second of the thread with the model."""
+
+    wall: float = 0.0
+    thread: float = 0.0
+
+
+def rates(sides: dict[str, tuple[Callable[[], object], int]], rounds: int) -> dict[str, Rate]:
+    """Each side's rates in its fastest round; sides take turns within a round."""
+    best = {name: Rate() for name in sides}
     for _ in range(rounds):
-        for name, side in sides.items():
-            started = perf_counter()
+        for name, (side, images) in sides.items():
+            started, own = perf_counter(), thread_time()
             side()
-            best[name] = min(best[name], perf_counter() - started)
+            best[name].thread = max(best[name].thread, images / (thread_time() - own))
+            best[name].wall = max(best[name].wall, images / (perf_counter() - started))
     return best
+
+
+def compare(shape: str, asked: argparse.Namespace, lake: Path) -> None:
+    """Measure all sides on one shape and print a line for each."""
+    n = asked.images if shape != "deep" else max(asked.images // 8, asked.batch_size)
+    bench = prepare(build(shape, lake), n, asked.batch_size)
+    bench.bare()
+    sides: dict[str, tuple[Callable[[], object], int]] = {
+        "bare forward": (bench.bare, n),
+        "readouts": (lambda: bench.extraction(lake, ()), n),
+        "readouts, likelihood": (lambda: bench.extraction(lake, ("likelihood",)), n),
+        "readouts, both answers": (
+            lambda: bench.extraction(lake, ("likelihood", "generate")),
+            n,
+        ),
+        "SQLite loop": (lambda: bench.sqlite_loop(lake), min(LOOPED, n)),
+    }
+    found = rates(sides, asked.rounds)
+    vectors = sum(len(readouts) for _, readouts in bench.wanted)
+    print(
+        f"{Path(shape).name}: {n} images in batches of {asked.batch_size}, {vectors} vectors each, "
+        f"{torch.get_num_threads()} threads for the model"
+    )
+    bare = found["bare forward"]
+    for side, rate in found.items():
+        share, own = rate.wall / bare.wall, rate.thread / bare.thread
+        print(f"  {side:24} {rate.wall:8.1f} images/s {share:7.1%} of the bare {own:7.1%} by CPU")
+    times = found["readouts"].wall / found["SQLite loop"].wall
+    print(f"  readouts over the SQLite loop: {times:.1f} times")
+
+
+def scaling(asked: argparse.Namespace, lake: Path) -> None:
+    """Seconds per image and resident memory of whole extractions over 1, 4 and 16 parts."""
+    print("scaling (tiny, readouts; resident memory after each)")
+    base: float | None = None
+    (lake / "scaling").mkdir()
+    bench = prepare(build("tiny", lake / "scaling"), asked.images // 4, asked.batch_size)
+    bench.extraction(lake, ())
+    for times in (1, 4, 16):
+        longer = replace(bench, batches=bench.batches * times)
+        started = perf_counter()
+        longer.extraction(lake, ())
+        each = (perf_counter() - started) / longer.n_images
+        base = base or each
+        memory = Path("/proc/self/statm").read_text().split()[1]
+        resident = int(memory) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        print(
+            f"  {times:3}× {1000 * each:8.2f} ms/image {each / base:6.2f} of 1× {resident:7.0f} MB"
+        )
+
+
+def storage(folder: Path) -> None:
+    """The shard writer against the disk's own rate, and reading a locus against bare pyarrow."""
+    rng = np.random.default_rng(0)
+    n, width = 20_000, 4_096
+    # As trained models' states are: channels of very different scales, fp16 values.
+    scale = np.exp(rng.normal(0, 1.2, width)).astype(np.float32)
+    values = (rng.standard_normal((n, width), dtype=np.float32) * scale).astype(np.float16)
+    lake = Lake.at(folder / "storage")
+    writer = RunWriter(lake, RunSpec("extract", "bench", "bench"))
+    writer.commit(_dataset_rows(n))
+    started, n_bytes = perf_counter(), 0
+    for start in range(0, n, UNIT):
+        part = values[start : start + UNIT].astype(np.float32)
+        buffer = UnitBuffer({("llm", 0, "last"): (width, slice(0, 1))})
+        names = [f"{index:06}" for index in range(start, start + len(part))]
+        buffer.add(names, {width: part[:, None]}, [])
+        commit = writer.commit({"activation": activation_table("bench", "bench", buffer)})
+        n_bytes += sum(s.bytes for s in commit.shards if s.table == "activation")
+    spent = perf_counter() - started
+    disk = _disk_rate(folder / "raw", n_bytes)
+    print(f"storage of {n:,} × {width:,} from fp16 (synthetic scales, not a trained model's)")
+    print(f"  bytes per vector over raw fp16: {n_bytes / values.nbytes:.3f}")
+    print(f"  shards written: {n_bytes / spent / 1e6:.0f} MB/s; the disk alone: {disk:.0f} MB/s")
+    paths = sorted((lake.root / "activation").rglob("*.parquet"))
+    with connect(lake) as wh:
+        best = {"ours": float("inf"), "pyarrow": float("inf")}
+        for _ in range(3):
+            started = perf_counter()
+            matrix, _ = wh.activations("bench", "bench", "llm", 0, "last")
+            best["ours"] = min(best["ours"], perf_counter() - started)
+            assert matrix.shape == (n, width)
+            started = perf_counter()
+            column = pq.ParquetDataset(paths).read(columns=["vector"])["vector"]
+            flat = column.combine_chunks().flatten().to_numpy().reshape(n, width)
+            best["pyarrow"] = min(best["pyarrow"], perf_counter() - started)
+            del matrix, flat, column
+    print(f"  reading the locus: {best['ours'] / best['pyarrow']:.2f} of bare pyarrow's time")
+
+
+def _dataset_rows(n: int) -> dict[str, list[dict[str, Any]]]:
+    """A dataset of n samples of one class."""
+    of = {"dataset_id": "bench"}
+    title = {"title": "bench", "n_samples": n, "n_classes": 1, "licence": None}
+    fixed = {"uri": "", "sha256": "", "class_index": 0, "split": "train", "width": 1, "height": 1}
+    names = [f"{index:06}" for index in range(n)]
+    return {
+        "dataset": [of | title],
+        "class": [of | {"class_index": 0, "label": "a", "phrase": "a"}],
+        "sample": [of | fixed | {"sample_id": name, "group_id": name} for name in names],
+    }
+
+
+def _disk_rate(path: Path, n_bytes: int) -> float:
+    """MB/s of writing as many random bytes in one go, fsync included."""
+    data = os.urandom(n_bytes)
+    started = perf_counter()
+    with path.open("wb") as file:
+        file.write(data)
+        os.fsync(file.fileno())
+    return n_bytes / (perf_counter() - started) / 1e6
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", action="append", help="tiny, deep, packed, or a model")
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--model", default="tiny-digits")
     asked = parser.parse_args()
-    with leaving_a_core("cpu"):
-        compare(asked)
-
-
-def compare(asked: argparse.Namespace) -> None:
-    """Measure all sides and print one line for each."""
-    bench = prepare(asked.model, asked.images, asked.batch_size)
-    bench.bare()
-    with tempfile.TemporaryDirectory() as folder:
-        lake = Path(folder)
-        sides = {
-            "bare forward": bench.bare,
-            "readouts": lambda: bench.extraction(lake, ()),
-            "readouts, likelihood": lambda: bench.extraction(lake, ("likelihood",)),
-            "readouts, both answers": lambda: bench.extraction(lake, ("likelihood", "generate")),
-        }
-        seconds = best_seconds(sides, asked.rounds)
-    vectors = sum(len(readouts) for _, readouts in bench.wanted)
-    name = Path(asked.model).name
-    print(
-        f"{name}: {asked.images} images in batches of {asked.batch_size}, {vectors} vectors each, "
-        f"{torch.get_num_threads()} threads for the model"
-    )
-    for side, spent in seconds.items():
-        ratio = seconds["bare forward"] / spent
-        print(f"{side:24} {asked.images / spent:8.0f} images/s   {ratio:6.1%} of the bare forward")
+    with leaving_a_core("cpu"), tempfile.TemporaryDirectory() as folder:
+        for shape in asked.shape or ("tiny", "deep", "packed"):
+            compare(shape, asked, Path(folder))
+        if not asked.shape:
+            scaling(asked, Path(folder))
+            storage(Path(folder))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ covers, and ends with the same lake.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from time import perf_counter
 from typing import Any, Protocol
 
 import torch
@@ -38,6 +40,7 @@ from extract.pipeline import (
     UnitBuffer,
     ahead,
     leaving_a_core,
+    preparers,
 )
 from extract.readouts import SLOTS
 from extract.rows import activation_table, model_rows
@@ -45,7 +48,6 @@ from extract.runner import Runner, rows_of
 from extract.selection import Wanted
 from extract.session import Session
 from warehouse.errors import LayerhouseError
-from warehouse.images import open_image
 from warehouse.lake import Lake
 from warehouse.runs import RunWriter
 
@@ -65,7 +67,8 @@ class ExtractSummary:
     """What an extraction did; `added` is False where everything was in the lake already.
 
     `n_samples` and `n_vectors` count what the request covers; `seconds` is time per kind of work,
-    added up over threads; `notes` are worth showing.
+    added up over threads and processes; `rejected` says of samples that could not be used why;
+    `n_bytes` are those of the shards written; `notes` are worth showing.
     """
 
     run_id: str
@@ -76,6 +79,8 @@ class ExtractSummary:
     n_vectors: int
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rejected: dict[str, str] = field(default_factory=dict)
+    n_bytes: int = 0
 
 
 def extract(lake: Lake, request: ExtractRequest, progress: Report | None = None) -> ExtractSummary:
@@ -92,7 +97,7 @@ def extract(lake: Lake, request: ExtractRequest, progress: Report | None = None)
         _close(job)
         return _summary(job, wanted_by(job, *known), added=False)
     with Claims(lake, job.model_id, job.dataset_id) as claims, leaving_a_core(job.device):
-        return _Extraction(job, claims, progress).run()
+        return Extraction(job, claims, progress).run()
 
 
 def _close(job: Job) -> None:
@@ -109,8 +114,10 @@ def _summary(
     added: bool,
     seconds: dict[str, float] | None = None,
     notes: Sequence[str] = (),
+    n_bytes: int = 0,
 ) -> ExtractSummary:
-    n = len(job.order)
+    rejected = _rejected(job)
+    n = len(job.order) - len(rejected)
     return ExtractSummary(
         run_id=job.spec.run_id,
         model_id=job.model_id,
@@ -120,10 +127,23 @@ def _summary(
         n_vectors=n * sum(len(readouts) for _, readouts in wanted),
         seconds=seconds or {},
         notes=tuple(notes),
+        rejected=rejected,
+        n_bytes=n_bytes,
     )
 
 
-class _Extraction:
+def _rejected(job: Job) -> dict[str, str]:
+    """The samples of the request that this run could not use, and why."""
+    order = job.order
+    return {
+        order[place]: reason
+        for commit in job.commits()
+        if commit.run_id == job.spec.run_id and "rejected" in commit.covers
+        for place, reason in zip(commit.covers["rejected"], commit.covers["reasons"], strict=True)
+    }
+
+
+class Extraction:
     """One run of an agent, from loading the model to the finished run."""
 
     def __init__(self, job: Job, claims: Claims, progress: Report | None) -> None:
@@ -136,12 +156,14 @@ class _Extraction:
         self.batch_size = fixed_batch_size(job.request) or remembered_batch(job) or AUTO_BATCH
         self.fitted: int | None = None
         self.done = 0
+        self.n_bytes = 0
+        self.started = perf_counter()
         self.lens: Lens | None = None
 
     def run(self) -> ExtractSummary:
         job = self.job
         with self.watch.timing("load"):
-            opened = self._open()
+            opened = self.open()
         session = opened.session
         wanted = wanted_by(job, session.anatomy, session.readouts)
         tasks = self._lacking(wanted, 0, len(job.order))
@@ -151,26 +173,37 @@ class _Extraction:
             return _summary(job, wanted, added=False, notes=self.notes)
         with (
             RunWriter(job.lake, job.spec) as writer,
-            self._runner(opened) as runner,
+            self.runner(opened) as runner,
             BackgroundWriter() as background,
         ):
             self._describe(writer, session)
             mine = self._share(tasks, wanted, writer)
             self._work(runner, mine, sum(task.n for task in tasks), writer, background)
         self._check_complete(wanted)
-        writer.finish()
-        return _summary(job, wanted, added=True, seconds=dict(self.watch.seconds), notes=self.notes)
+        writer.finish({"seconds": self.watch.lap()})
+        return _summary(
+            job,
+            wanted,
+            added=True,
+            seconds=dict(self.watch.seconds),
+            notes=self.notes,
+            n_bytes=self.n_bytes,
+        )
 
-    def _open(self) -> OpenedModel:
+    def tasks(self, session: Session) -> list[Task]:
+        """What no commit covers yet."""
+        wanted = wanted_by(self.job, session.anatomy, session.readouts)
+        return self._lacking(wanted, 0, len(self.job.order))
+
+    def open(self) -> OpenedModel:
         """Load the model and check that it is read rightly, on images of the dataset."""
         opened = open_model(self.job, self.job.faults)
         if not opened.batching:
             self.batch_size = 1
         self.notes += opened.lines
         session, phrases = opened.session, opened.phrases
-        first = open_image(self.uris[self.job.order[0]])
         exchanges = [exchanged_tokens(f, phrases) for f in self.job.faults if f.kind == "head"]
-        self.lens, missing = open_lens(session, session.encode([first]), phrases, exchanges)
+        self.lens, missing = open_lens(session, session.encode([opened.image]), phrases, exchanges)
         self.notes += [missing] if missing else []
         return opened
 
@@ -178,7 +211,12 @@ class _Extraction:
         """What no commit covers of samples start … stop-1 of the order."""
         job = self.job
         everything = plan(
-            job.commits(), len(job.order), wanted, job.request.answers, unit_size(wanted, SLOTS)
+            job.commits(),
+            len(job.order),
+            wanted,
+            job.request.answers,
+            unit_size(wanted, SLOTS),
+            job.spec.run_id,
         )
         return [task for task in everything if start <= task.start and task.stop <= stop]
 
@@ -201,12 +239,13 @@ class _Extraction:
         covers = {"anatomy": asdict(session.anatomy), "readouts": dict(session.readouts)}
         writer.commit(rows, covers=covers)
 
-    def _runner(self, opened: OpenedModel) -> Runner:
-        job, session = self.job, opened.session
+    def runner(self, opened: OpenedModel) -> Runner:
+        """What runs batches, and `preparer`, which prepares them."""
+        job, session, most = self.job, opened.session, self.job.request.max_pixels
         exchanges = plan_exchanges(job.faults, job.info.samples)
-        self.preparer = Preparer(session, self.uris, job.faults, exchanges, self.watch)
+        self.preparer = Preparer(session, self.uris, job.faults, exchanges, most)
         bases = fit_erasures(
-            job.faults, session, job.info.samples, self.uris, self.batch_size, self.watch
+            job.faults, session, job.info.samples, self.uris, self.batch_size, most
         )
         return runner_of(job, opened, job.faults, bases, self.watch)
 
@@ -218,31 +257,44 @@ class _Extraction:
         writer: RunWriter,
         background: BackgroundWriter,
     ) -> None:
-        order = self.job.order
+        asked, order = self.job.request.preparers, self.job.order
+        processes = preparers(self.job.device, total) if asked is None else asked
         for task in tasks:
             runner.read(list(task.wanted))
             buffer = UnitBuffer(runner.cells)
-            names = order[task.start : task.stop]
-            for prepared in self._timed(
-                ahead(self.preparer, self._batches(names), self.job.request.preparers)
-            ):
-                self._run_batch(runner, prepared, task, buffer)
-                self.done += len(prepared.sample_ids)
-                if self.progress is not None:
-                    self.progress(self.done, total)
+            # Within one task: to ask for the next one may wait for an agent that waits for this.
+            names = self._cut(order[task.start : task.stop])
+            with closing(ahead(self.preparer, names, processes)) as coming:
+                for prepared in self._timed(coming):
+                    self._run_batch(runner, prepared, task, buffer)
+                    self.done += prepared.n_asked
+                    self._report(total)
             with self.watch.timing("wait"):
                 background.put(self._writing(writer, task, buffer))
 
-    def _timed(self, batches: Iterator[Prepared]) -> Iterator[Prepared]:
-        """The batches, with the time spent waiting for them."""
+    def _report(self, total: int) -> None:
+        if self.progress is not None:
+            rate = self.done / max(perf_counter() - self.started, 1e-9)
+            left = (total - self.done) / rate
+            self.progress(
+                self.done,
+                total,
+                f"{rate:.1f} images/s, {left:.0f} s left, {self.n_bytes / 1e9:.3f} GB written",
+            )
+
+    def _timed(self, coming: Iterator[Prepared]) -> Iterator[Prepared]:
+        """The batches, with the time spent waiting for them and that spent preparing them."""
         while True:
             with self.watch.timing("wait"):
-                prepared = next(batches, None)
+                prepared = next(coming, None)
             if prepared is None:
                 return
+            for work, spent in prepared.seconds.items():
+                self.watch.add(work, spent)
             yield prepared
 
-    def _batches(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
+    def _cut(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
+        """The samples in batches of what is the batch size by then."""
         start = 0
         while start < len(names):
             size = self.batch_size
@@ -252,17 +304,24 @@ class _Extraction:
     def _run_batch(
         self, runner: Runner, prepared: Prepared, task: Task, buffer: UnitBuffer
     ) -> None:
-        """Run a batch, in halves if the GPU's memory does not hold it."""
-        try:
-            blocks, answers = runner.run(prepared, task.answers)
-        except torch.OutOfMemoryError as error:
-            self._back_off(len(prepared.sample_ids), error)
-            torch.cuda.empty_cache()
-            for names in list(self._batches(prepared.sample_ids)):
-                self._run_batch(runner, self.preparer(names), task, buffer)
+        """Run a batch, in parts if the GPU's memory does not hold it or did not hold one before."""
+        buffer.rejected |= prepared.rejected
+        size = len(prepared.sample_ids)
+        if not size:
             return
-        rows = rows_of(self.job.model_id, self.job.dataset_id, prepared.sample_ids, answers)
-        buffer.add(prepared.sample_ids, blocks, rows)
+        if size <= self.batch_size:
+            try:
+                blocks, answers = runner.run(prepared, task.answers)
+            except torch.OutOfMemoryError as error:
+                self._back_off(size, error)
+            else:
+                rows = rows_of(self.job.model_id, self.job.dataset_id, prepared.sample_ids, answers)
+                buffer.add(prepared.sample_ids, blocks, rows)
+                return
+        # Outside the handler: its error would keep the tensors of the failed batch alive.
+        torch.cuda.empty_cache()
+        for names in list(self._cut(prepared.sample_ids)):
+            self._run_batch(runner, self.preparer(names), task, buffer)
 
     def _back_off(self, size: int, error: Exception) -> None:
         if size == 1 or self.job.request.batch_size != "auto":
@@ -270,35 +329,58 @@ class _Extraction:
                 f"a batch of {size} images does not fit into the device's memory; "
                 "try a smaller --batch-size or --dtype bfloat16"
             ) from error
-        self.batch_size = min(self.batch_size, max(size // 2, 1))
+        self.batch_size = max(size // 2, 1)
         self.fitted = self.batch_size
         self.notes.append(f"out of memory: batches of {self.batch_size} from here on")
 
     def _writing(self, writer: RunWriter, task: Task, buffer: UnitBuffer) -> Any:
         def write() -> None:
             with self.watch.timing("write"):
-                tables: dict[str, Any] = {}
-                if buffer.cells:
-                    tables["activation"] = activation_table(
-                        self.job.model_id, self.job.dataset_id, buffer
-                    )
-                    if self.lens is not None:
-                        tables["logit_lens"] = lens_table(self.lens, tables["activation"])
-                if buffer.answers:
-                    tables["answer"] = buffer.answers
-                seconds = {work: round(spent, 3) for work, spent in self.watch.seconds.items()}
-                notes: dict[str, Any] = {"seconds": seconds}
-                if self.fitted is not None:
-                    notes["fitted"] = {"device": device_name(self.job), "batch": self.fitted}
-                writer.commit(tables, covers=task.covers(), notes=notes)
+                tables = self._tables(buffer)
+            notes: dict[str, Any] = {
+                "seconds": self.watch.lap(),
+                "n_images": len(buffer.sample_ids),
+            }
+            if self.fitted is not None:
+                notes["fitted"] = {"device": device_name(self.job), "batch": self.fitted}
+            with self.watch.timing("write"):
+                commit = writer.commit(tables, covers=self._covers(task, buffer), notes=notes)
+            self.n_bytes += sum(shard.bytes for shard in commit.shards)
             self.claims.release(task.start, task.stop)
 
         return write
 
+    def _tables(self, buffer: UnitBuffer) -> dict[str, Any]:
+        tables: dict[str, Any] = {}
+        if buffer.cells and buffer.sample_ids:
+            tables["activation"] = activation_table(self.job.model_id, self.job.dataset_id, buffer)
+            if self.lens is not None:
+                tables["logit_lens"] = lens_table(self.lens, tables["activation"])
+        if buffer.answers:
+            tables["answer"] = buffer.answers
+        if buffer.rejected:
+            tables["rejected_sample"] = [
+                {"dataset_id": self.job.dataset_id, "sample_id": name, "reason": reason}
+                for name, reason in sorted(buffer.rejected.items())
+            ]
+        return tables
+
+    def _covers(self, task: Task, buffer: UnitBuffer) -> dict[str, Any]:
+        """What a unit's commit completes; rejected samples by their place in the order."""
+        places = [
+            place
+            for place in range(task.start, task.stop)
+            if self.job.order[place] in buffer.rejected
+        ]
+        if not places:
+            return task.covers()
+        reasons = [buffer.rejected[self.job.order[place]] for place in places]
+        return task.covers() | {"rejected": places, "reasons": reasons}
+
     def _check_complete(self, wanted: Wanted) -> None:
         """Rows must equal samples × loci × readouts, and answers samples × methods."""
         n, commits = len(self.job.order), self.job.commits()
-        done = covered(commits, n)
+        done = covered(commits, n, self.job.spec.run_id)
         for cell in cells_of(wanted, self.job.request.answers):
             if cell not in done or not done[cell][:n].all():
                 raise LayerhouseError(f"{'.'.join(map(str, cell))} is incomplete after the run")
@@ -307,6 +389,7 @@ class _Extraction:
             if "start" in commit.covers:
                 read = sum(len(names) for _, _, names in commit.covers["cells"])
                 span = commit.covers["stop"] - commit.covers["start"]
+                span -= len(commit.covers.get("rejected", []))
                 expected += span * (read + len(commit.covers["answers"]))
                 found += sum(s.rows for s in commit.shards if s.table in ("activation", "answer"))
         if expected != found:

@@ -61,25 +61,39 @@ def cells_of(wanted: Wanted, answers: Sequence[str]) -> list[Cell]:
     return [*read, *(("answer", 0, method) for method in answers)]
 
 
-def covered(commits: Iterable[Commit], n: int) -> dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]]:
-    """For every cell, which of the first n samples of the order are done."""
+def covered(
+    commits: Iterable[Commit], n: int, run_id: str | None = None
+) -> dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """For every cell, which of the first n samples of the order are done.
+
+    A sample that a run had to reject is done for that run, `run_id`; any other tries it again.
+    """
     done: dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]] = {}
     for commit in commits:
         if "start" not in commit.covers:
             continue
-        span = slice(commit.covers["start"], commit.covers["stop"])
+        here = np.zeros(n, dtype=bool)
+        here[commit.covers["start"] : commit.covers["stop"]] = True
+        if commit.run_id != run_id:
+            rejected = np.array(commit.covers.get("rejected", []), dtype=int)
+            here[rejected[rejected < n]] = False
         names = [(m, layer, name) for m, layer, read in commit.covers["cells"] for name in read]
         for cell in [*names, *(("answer", 0, method) for method in commit.covers["answers"])]:
-            done.setdefault(cell, np.zeros(n, dtype=bool))[span] = True
+            done.setdefault(cell, np.zeros(n, dtype=bool))[here] = True
     return done
 
 
 def plan(
-    commits: Iterable[Commit], n: int, wanted: Wanted, answers: Sequence[str], unit: int = UNIT
+    commits: Iterable[Commit],
+    n: int,
+    wanted: Wanted,
+    answers: Sequence[str],
+    unit: int = UNIT,
+    run_id: str | None = None,
 ) -> list[Task]:
-    """What is left to do: ranges of at most `unit` samples that lack the same cells."""
+    """What is left for the run to do: ranges of at most `unit` samples that lack the same cells."""
     cells = cells_of(wanted, answers)
-    done = covered(commits, n)
+    done = covered(commits, n, run_id)
     nothing = np.zeros(n, dtype=bool)
     lacking = ~np.stack([done.get(cell, nothing) for cell in cells]) if cells else nothing[None]
     return [

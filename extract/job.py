@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from extract.selection import Layers, Wanted, check_names, select
 from warehouse.catalogue import connect
 from warehouse.commits import Commit, list_commits
 from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.images import MAX_PIXELS
 from warehouse.lake import Lake
 from warehouse.runs import RunSpec, config_difference, find_runs
 from warehouse.samples import DatasetInfo, dataset
@@ -34,7 +36,8 @@ class ExtractRequest:
 
     `modules`, `layers` and `readouts` choose loci as `extract.selection.select` says; `faults` are
     texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
-    `preparers` threads prepare images ahead of the model; `random_weights` is the seed of an
+    `preparers` processes prepare images ahead of the model (0: a thread; None: by the machine);
+    images of more than `max_pixels` pixels are rejected; `random_weights` is the seed of an
     untrained model of the same architecture, to be run in its place; `quantization` and
     `device_map` are as `extract.placement.parse_placement` takes them.
     """
@@ -53,8 +56,9 @@ class ExtractRequest:
     device_map: str | Path | None = None
     limit: int | None = None
     answers: Sequence[str] = METHODS
-    preparers: int = 1
     random_weights: int | None = None
+    preparers: int | None = None
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Job:
     def dataset_id(self) -> str:
         return self.info.dataset_id
 
-    @property
+    @cached_property
     def order(self) -> list[str]:
         """The ids of the samples to take, in order."""
         return sample_order(self.info.samples["sample_id"])[: self.request.limit]
@@ -100,6 +104,8 @@ class Job:
             "answers": list(asked.answers),
             "limit": asked.limit,
         }
+        if asked.max_pixels != MAX_PIXELS:  # another bound tries again what this one rejected
+            selection["max_pixels"] = asked.max_pixels
         config = {"identity": self.identity, "selection": selection}
         return RunSpec(COMMAND, self.model_id, self.dataset_id, config, self.device)
 
@@ -118,6 +124,8 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     fixed_batch_size(request)
     if request.limit is not None and request.limit < 1:
         raise UsageError("the limit must be at least 1 sample")
+    if request.max_pixels < 1:
+        raise UsageError("an image must be allowed at least 1 pixel")
     faults = tuple(parse_fault(spec) for spec in request.faults)
     placement = parse_placement(request.quantization, request.device_map)
     source = locate(request.model, request.adapter, request.random_weights, placement)
@@ -200,7 +208,8 @@ def job_is_done(job: Job) -> bool:
     known = known_structure(job)
     if known is None:
         return False
-    return not plan(job.commits(), len(job.order), wanted_by(job, *known), job.request.answers)
+    wanted, run_id = wanted_by(job, *known), job.spec.run_id
+    return not plan(job.commits(), len(job.order), wanted, job.request.answers, run_id=run_id)
 
 
 def wanted_by(job: Job, anatomy: Anatomy, readouts: Readouts) -> Wanted:

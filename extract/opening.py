@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
+from PIL import Image
 
 from extract.coverage import sample_order
 from extract.erasure import FIT_SAMPLES, Base, fit_erasure
@@ -17,7 +18,8 @@ from extract.prompts import phrase_tokens
 from extract.runner import Runner
 from extract.selfcheck import Checked, check
 from extract.session import Session, open_session
-from warehouse.images import open_image
+from warehouse.errors import LayerhouseError
+from warehouse.images import MAX_PIXELS, open_image
 
 CHECKED_IMAGES = 3
 
@@ -27,13 +29,14 @@ class OpenedModel:
     """A model that is known to be read rightly on a job's dataset.
 
     `phrases` are the class phrases' tokens; `batching` is False where images must run one by one;
-    `lines` are worth showing.
+    `lines` are worth showing; `image` is one of the images it was tried on.
     """
 
     session: Session
     phrases: list[list[int]]
     batching: bool
     lines: tuple[str, ...]
+    image: Image.Image
 
 
 def open_model(job: Job, faults: Sequence[Fault]) -> OpenedModel:
@@ -45,22 +48,37 @@ def open_model(job: Job, faults: Sequence[Fault]) -> OpenedModel:
     phrases = [
         phrase_tokens(loaded.processor, job.question, row.phrase) for row in job.info.classes
     ]
-    uris = dict(job.info.samples.select("sample_id", "uri").iter_rows())
-    images = [open_image(uris[name]) for name in _checked_samples(job)]
+    images = _checked_images(job)
     checked: Checked = check(open_session(loaded, job.question), images, phrases)
     stages = [f.stage for f in faults if f.layer is None and f.kind not in ("lowres", "block")]
     session = complete_exits(checked.session, images[0], stages)
-    return OpenedModel(session, phrases, checked.batching, checked.lines)
+    return OpenedModel(session, phrases, checked.batching, checked.lines, images[0])
+
+
+def _checked_images(job: Job) -> list[Image.Image]:
+    """The images of a few readable samples; an error if there is not one in the dataset."""
+    uris = dict(job.info.samples.select("sample_id", "uri").iter_rows())
+    images: list[Image.Image] = []
+    failed: LayerhouseError | None = None
+    for name in _checked_samples(job):
+        try:
+            images.append(open_image(uris[name], max_pixels=job.request.max_pixels))
+        except LayerhouseError as error:
+            failed = failed or error
+        if len(images) == CHECKED_IMAGES:
+            break
+    if failed is not None and not images:
+        raise LayerhouseError(f"no image of {job.dataset_id} can be read: {failed}")
+    return images
 
 
 def _checked_samples(job: Job) -> list[str]:
-    """A few samples, of different sizes if there are any."""
+    """The samples asked for, the first few of different sizes if there are any."""
     sizes: dict[tuple[int, int], str] = {}
     for name, width, height in job.info.samples.select("sample_id", "width", "height").iter_rows():
         sizes.setdefault((width, height), name)
     chosen = list(sizes.values())[:CHECKED_IMAGES]
-    others = (name for name in job.order if name not in chosen)
-    return [*chosen, *others][:CHECKED_IMAGES]
+    return [*chosen, *(name for name in job.order if name not in chosen)]
 
 
 def plan_exchanges(faults: Sequence[Fault], samples: pl.DataFrame) -> dict[str, Exchange]:
@@ -75,20 +93,22 @@ def fit_erasures(
     samples: pl.DataFrame,
     uris: Mapping[str, str],
     batch_size: int,
-    watch: Stopwatch,
+    max_pixels: int = MAX_PIXELS,
 ) -> dict[str, list[Base]]:
     """For every erasing fault, what it takes out, learned from the train split."""
 
     classes = dict(samples.select("sample_id", "class_index").iter_rows())
     train = set(samples.filter(samples["split"] == "train")["sample_id"])
     order = [name for name in sample_order(samples["sample_id"]) if name in train]
-    plain = Preparer(session, uris, faults, {}, watch)
+    plain = Preparer(session, uris, faults, {}, max_pixels)
 
     def batches(fault: Fault) -> Iterator[tuple[Prepared, Sequence[int]]]:
         chosen = erased_from(fault, order)
         for start in range(0, len(chosen), batch_size):
             names = chosen[start : start + batch_size]
-            yield plain(names), [classes[name] for name in names]
+            prepared = plain(names)
+            if prepared.sample_ids:
+                yield prepared, [classes[name] for name in prepared.sample_ids]
 
     return {
         str(fault): fit_erasure(session, fault, batches(fault))

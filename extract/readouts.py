@@ -32,6 +32,8 @@ class Pooler:
     `weight` is (groups, averages, rows per group) fp32 over the columns `start:stop` of each group;
     groups are samples where every sample has equally many rows, else one group holds them all.
     `taken` are single rows, sample by sample, copied as they are; `singles` of them per sample.
+    Where every sample keeps its one single row at the same place, that is `place`; where the only
+    average is over all of `start:stop`, `plain` says so: either then takes one operation.
     """
 
     n: int
@@ -42,6 +44,8 @@ class Pooler:
     taken: Tensor | None
     singles: int
     n_rows: int
+    place: int | None = None
+    plain: bool = False
 
     def __call__(self, states: Tensor, into: Tensor) -> None:
         """Fill `into` (n, slots, width) fp32: single rows first, then averages."""
@@ -51,11 +55,16 @@ class Pooler:
             raise LayerhouseError(
                 f"an activation has {n_rows} rows where {self.n_rows} were expected"
             )
-        if self.taken is not None:
+        if self.place is not None:
+            into[:, 0] = rows.view(self.n, -1, width)[:, self.place]
+        elif self.taken is not None:
             taken = rows.index_select(0, self.taken)
             into[:, : self.singles] = taken.view(self.n, self.singles, width)
         if self.weight is not None:
             grouped = rows.view(self.groups, -1, width)[:, self.start : self.stop]
+            if self.plain:
+                torch.mean(grouped, dim=1, dtype=torch.float32, out=into[:, self.singles])
+                return
             pooled = torch.matmul(self.weight, grouped.float())
             into[:, self.singles :] = pooled.view(self.n, -1, width)
 
@@ -92,7 +101,23 @@ def build_pooler(tokens: TokenMap, readouts: Sequence[str], device: torch.device
         taken=torch.tensor(rows, device=device) if singles else None,
         singles=len(singles),
         n_rows=tokens.n_rows,
+        place=_common_place(rows, n, tokens.n_rows),
+        plain=averages == ["mean"] and weight is not None and _is_plain_mean(weight, groups, n),
     )
+
+
+def _common_place(rows: Sequence[int], n: int, n_rows: int) -> int | None:
+    """Where in its sample's part every sample has its only single row, if that is one place."""
+    if len(rows) != n or n_rows % n:
+        return None
+    places = {row - index * (n_rows // n) for index, row in enumerate(rows)}
+    place = places.pop()
+    return place if not places and 0 <= place < n_rows // n else None
+
+
+def _is_plain_mean(weight: np.ndarray[Any, Any], groups: int, n: int) -> bool:
+    """Whether the one average is over every row between the first and the last, in all samples."""
+    return groups == n and bool((weight == np.float32(1 / weight.shape[-1])).all())
 
 
 def quarters(sample: SampleRows) -> np.ndarray[Any, np.dtype[np.bool_]]:

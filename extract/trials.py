@@ -29,6 +29,7 @@ from extract.rows import model_rows
 from extract.runner import rows_of
 from extract.selection import Wanted
 from extract.session import Session
+from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 
 KEPT_BYTES = 2**30
@@ -134,7 +135,7 @@ class Bench:
 
     def _record(self, faults: tuple[Fault, ...]) -> Recording:
         uris = dict(self.job.info.samples.select("sample_id", "uri").iter_rows())
-        bases = fit_erasures(faults, self.session, self.samples, uris, self._batch_size, self.watch)
+        bases = fit_erasures(faults, self.session, self.samples, uris, self._batch_size)
         with runner_of(self.job, self.opened, faults, bases, self.watch) as runner:
             runner.read(needed(self.session))
             buffer = UnitBuffer(runner.cells)
@@ -159,11 +160,13 @@ class Bench:
         if plain and self._kept is not None:
             yield from self._kept
             return
-        preparer = Preparer(self.session, uris, faults, exchanges, self.watch)
+        preparer = Preparer(self.session, uris, faults, exchanges)
         order, size = self.job.order, self._batch_size
         batches = (order[start : start + size] for start in range(0, len(order), size))
         kept: list[Prepared] = []
-        for prepared in ahead(preparer, batches, self.job.request.preparers):
+        for prepared in ahead(preparer, batches):
+            for name, reason in prepared.rejected.items():
+                raise LayerhouseError(f"trials need every image, and {name} fails: {reason}")
             kept.append(prepared)
             if not plain or _bytes(kept[0]) * len(order) / size > KEPT_BYTES:
                 kept = []

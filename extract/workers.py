@@ -159,4 +159,5 @@ def _added_up(summary: ExtractSummary, crew: Sequence[_Worker]) -> ExtractSummar
         notes |= dict.fromkeys(worker.summary.notes)
         for work, spent in worker.summary.seconds.items():
             seconds[work] = seconds.get(work, 0.0) + spent
-    return replace(summary, added=True, seconds=seconds, notes=tuple(notes))
+    n_bytes = sum(worker.summary.n_bytes for worker in crew if worker.summary is not None)
+    return replace(summary, added=True, seconds=seconds, notes=tuple(notes), n_bytes=n_bytes)

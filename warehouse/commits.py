@@ -29,8 +29,9 @@ class Commit:
 
     `run` is the run's row as it stood at this commit (config and versions as objects), so that
     nobody has to open a shard to learn what a run was. `covers` is the agent's own note on what
-    the commit completed, `notes` what else it has to tell. `schema` names the newest
-    migration the writer knew. `hash` is that of the record's file, filled in on reading.
+    the commit completed, `notes` what else it has to tell: its `seconds` per kind of work and
+    `n_images` are added up in the run's row. `schema` names the newest migration the writer
+    knew. `hash` is that of the record's file, filled in on reading.
     """
 
     run_id: str

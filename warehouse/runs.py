@@ -90,7 +90,8 @@ class RunWriter:
         table but run_id, which is filled in. `covers` says what the commit completes, as JSON
         values; if the run has a commit that covers the same already, that one is returned and
         nothing is written, so that two writers racing for one piece of work cannot double it.
-        `notes` are kept beside it and compared with nothing.
+        `notes` are kept beside it and compared with nothing; what the piece took, {"seconds":
+        {work: seconds}, "n_images": count}, is added up in the run's row.
 
         Raises LayerhouseError, with nothing visible and no file left, when rows do not fit their
         table, when the disk refuses them, or when the run is finished.
@@ -98,10 +99,10 @@ class RunWriter:
         plain = json.loads(json.dumps(covers or {}))
         return self._commit(tables, plain, notes=notes or {})
 
-    def finish(self) -> None:
+    def finish(self, notes: dict[str, Any] | None = None) -> None:
         """Mark the run finished; once it is, this does nothing."""
         if not self.is_finished:
-            self._commit({}, {}, finished=True)
+            self._commit({}, {}, notes=notes, finished=True)
 
     def reopen(self) -> None:
         """Take back that the run is finished, for one that lost commits since."""
@@ -158,7 +159,8 @@ class RunWriter:
     ) -> Commit:
         """Give shards and commit record their names; runs under the lake's commit lock."""
         n = before[-1].n + 1 if before else 0
-        run = self._run_row(before, finished=finished)
+        run = self._run_row(before, notes, finished=finished)
+        run["n_bytes"] += sum(draft.size for draft in drafts)
         if finished or "reopens" in covers or not _told(before):
             rows = checked_table("run", [run], self.run_id)
             drafts = [*drafts, *(self._draft(piece, files) for piece in pieces("run", rows, {}))]
@@ -191,7 +193,9 @@ class RunWriter:
         publish(draft.path, self.lake.root / relative)
         return Shard(piece.table, relative, piece.rows.num_rows, draft.size, draft.checksum)
 
-    def _run_row(self, before: list[Commit], *, finished: bool) -> dict[str, Any]:
+    def _run_row(
+        self, before: list[Commit], notes: dict[str, Any], *, finished: bool
+    ) -> dict[str, Any]:
         now = _now()
         started = datetime.fromisoformat(before[0].run["started_at"]) if before else now
         return {
@@ -205,7 +209,19 @@ class RunWriter:
             "device": self.spec.device,
             "config": self.spec.config,
             "versions": _versions(),
+            **_total([*(commit.notes for commit in before), notes]),
+            "n_bytes": sum(shard.bytes for commit in before for shard in commit.shards),
         }
+
+
+def _total(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a run took so far; None where its command does not count it."""
+    seconds: dict[str, float] = {}
+    for part in parts:
+        for work, taken in part.get("seconds", {}).items():
+            seconds[work] = round(seconds.get(work, 0.0) + taken, 3)
+    images = [part["n_images"] for part in parts if "n_images" in part]
+    return {"seconds": seconds or None, "n_images": sum(images) if images else None}
 
 
 @dataclass(frozen=True)

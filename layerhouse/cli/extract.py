@@ -7,10 +7,13 @@ import click
 
 from layerhouse.cli.options import dataset_option, lake_option, model_option
 from layerhouse.cli.progress import progress
+from warehouse.errors import LayerhouseError
+from warehouse.images import MAX_PIXELS
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
     from extract.agent import ExtractSummary
+    from extract.planning import Outlook
 
 METHODS = ("likelihood", "generate")
 
@@ -63,22 +66,75 @@ METHODS = ("likelihood", "generate")
     show_default=True,
     help="Processes, each with the model: one per GPU, or sharing the CPU.",
 )
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Reject images of more pixels.",
+)
+@click.option("--skip-bad", is_flag=True, help="Exit 0 even if images had to be rejected.")
+@click.option(
+    "--preparers",
+    type=click.IntRange(min=0),
+    help="Processes that prepare images; 0: a thread.  [default: by the machine]",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be done and written; do nothing.")
 @lake_option
-def command(lake: Lake, workers: int, **options: Any) -> None:
+def command(lake: Lake, workers: int, skip_bad: bool, dry_run: bool, **options: Any) -> None:
     """Run a model over a dataset and write its activations and answers into the lake.
+
+    An image that cannot be used is noted in the table rejected_sample and the run goes on; it ends
+    with exit code 1 unless --skip-bad is given.
 
     \b
     layerhouse extract --model tiny-digits --dataset digits
+    layerhouse extract --model tiny-digits --dataset digits --dry-run
     layerhouse extract --model ./my-llava --dataset ./images --fault swap@vision:0.5
     layerhouse extract --model tiny-digits --dataset digits --random-weights
     """
     from extract.agent import ExtractRequest
+    from extract.planning import outlook
     from extract.workers import extract_with_workers
 
     request = ExtractRequest(**options)
+    if dry_run:
+        _print_outlook(outlook(lake, request))
+        return
     with progress(f"extract {request.model}") as report:
         summary = extract_with_workers(lake, request, workers, report)
     _print(summary)
+    _judge(summary, skip_bad)
+
+
+def _judge(summary: ExtractSummary, skip_bad: bool) -> None:
+    """Say which images were rejected; an error unless that was foreseen."""
+    if not summary.rejected:
+        return
+    n, (name, reason) = len(summary.rejected), next(iter(summary.rejected.items()))
+    said = (
+        f"{n:,} of {summary.n_samples + n:,} samples were rejected (table rejected_sample), "
+        f"first {name}: {reason}"
+    )
+    if not skip_bad:
+        raise LayerhouseError(f"{said}; all others are in the lake, --skip-bad accepts that")
+    click.echo(said)
+
+
+def _print_outlook(plan: Outlook) -> None:
+    what = f"{plan.model_id} on {plan.dataset_id}"
+    if not plan.n_samples:
+        click.echo(f"Nothing to do: {what} is in the lake already.")
+        return
+    click.echo(
+        f"Would extract {what} on {plan.device} in {plan.dtype}: {plan.n_samples:,} samples, "
+        f"{plan.n_vectors:,} vectors, about {plan.n_bytes / 1e6:,.1f} MB and {plan.seconds:,.0f} s "
+        f"(measured on {plan.n_measured} images; nothing was written)"
+    )
+    for module, loci in plan.loci.items():
+        click.echo(f"  {module}: {', '.join(loci)}")
+    if plan.answers:
+        click.echo(f"  answers: {', '.join(plan.answers)}")
 
 
 def _print(summary: ExtractSummary) -> None:
@@ -91,7 +147,7 @@ def _print(summary: ExtractSummary) -> None:
     seconds = sum(summary.seconds.values())
     click.echo(
         f"Extracted {what}: {summary.n_samples:,} samples, {summary.n_vectors:,} vectors "
-        f"({summary.run_id})"
+        f"{summary.n_bytes / 1e6:,.1f} MB ({summary.run_id})"
     )
     parts = (f"{name} {spent:.1f}" for name, spent in summary.seconds.items())
     click.echo(f"Seconds: {', '.join(parts)} (sum over threads {seconds:.1f})")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from extract import agent
+from extract import agent, opening
 from extract.agent import ExtractRequest, ExtractSummary, extract
 from extract.datasets import add
 from extract.readouts import Reader
@@ -124,7 +124,7 @@ def test_a_second_time_there_is_nothing_to_do_and_no_model_is_loaded(
 ) -> None:
     first = extract(lake, _request(llava_folder))
     before = _files(lake)
-    monkeypatch.setattr(agent, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(opening, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     second = extract(lake, _request(llava_folder))
     assert not second.added
     assert (second.run_id, second.n_vectors) == (first.run_id, first.n_vectors)
@@ -185,10 +185,10 @@ def test_a_run_cut_off_before_its_end_is_finished_without_work(
     lake: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(RunWriter, "finish", lambda _: (_ for _ in ()).throw(OSError("cut off")))
+        broken.setattr(RunWriter, "finish", lambda *_: (_ for _ in ()).throw(OSError("cut off")))
         with pytest.raises(OSError, match="cut off"):
             extract(lake, _request(llava_folder))
-    monkeypatch.setattr(agent, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(opening, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     assert not extract(lake, _request(llava_folder)).added
     with connect(lake) as wh:
         assert wh.sql("SELECT status FROM run WHERE command = 'extract'").fetchall() == [
@@ -299,14 +299,14 @@ def test_an_activation_that_is_not_finite_names_locus_and_sample(
         blocks[64][1, 0, 3] = np.nan
         return blocks
 
-    real_check = agent.check
+    real_check = opening.check
 
     def checked(*args: Any) -> Any:
         found = real_check(*args)
         monkeypatch.setattr(Reader, "collect", broken)
         return found
 
-    monkeypatch.setattr(agent, "check", checked)
+    monkeypatch.setattr(opening, "check", checked)
     with pytest.raises(
         LayerhouseError, match=r"readout of connector\.0 is not finite for sample .*png"
     ):

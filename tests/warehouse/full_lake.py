@@ -47,6 +47,8 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
             parts = [_vectors(rng, half, *cell) for cell in cells]
             lens = [row for sample in half for row in _lens(rng, sample)]
             writer.commit({"activation": pa.concat_tables(parts), "logit_lens": lens})
+        rejected = {"dataset_id": DATASET, "sample_id": samples[0], "reason": "damaged at first"}
+        writer.commit({"rejected_sample": [rejected]})
         writer.finish()
 
 

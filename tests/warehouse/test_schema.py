@@ -32,6 +32,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "probe",
         "probe_coefficient",
         "probe_logit",
+        "rejected_sample",
         "run",
         "sample",
         "sample_attribute",

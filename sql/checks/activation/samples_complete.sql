@@ -1,4 +1,4 @@
--- A finished run leaves one vector per sample at every locus and readout it extracted.
+-- A finished run leaves one vector per sample it did not reject, at every locus and readout.
 WITH parts AS (
     SELECT *
     FROM activation_part
@@ -13,6 +13,11 @@ runs AS (
 datasets AS (
     SELECT *
     FROM dataset
+),
+
+rejected_samples AS (
+    SELECT *
+    FROM rejected_sample
 ),
 
 wanted AS (
@@ -31,6 +36,22 @@ wanted AS (
     FROM parts
     INNER JOIN runs ON parts.run_id = runs.run_id
     INNER JOIN datasets ON parts.dataset_id = datasets.dataset_id
+    GROUP BY parts.model_id, parts.dataset_id, parts.module, parts.layer, parts.readout
+),
+
+rejected AS (
+    SELECT
+        parts.model_id,
+        parts.dataset_id,
+        parts.module,
+        parts.layer,
+        parts.readout,
+        count(DISTINCT rejected_samples.sample_id) AS n_rejected
+    FROM parts
+    INNER JOIN rejected_samples
+        ON
+            parts.run_id = rejected_samples.run_id
+            AND parts.dataset_id = rejected_samples.dataset_id
     GROUP BY parts.model_id, parts.dataset_id, parts.module, parts.layer, parts.readout
 )
 
@@ -51,4 +72,13 @@ INNER JOIN wanted
         AND checked_locus.layer = wanted.layer
         AND checked_locus.readout = wanted.readout
 INNER JOIN datasets ON checked_locus.dataset_id = datasets.dataset_id
-WHERE checked_locus.n_samples < least(wanted.n_wanted, datasets.n_samples)
+LEFT JOIN rejected
+    ON
+        checked_locus.model_id = rejected.model_id
+        AND checked_locus.dataset_id = rejected.dataset_id
+        AND checked_locus.module = rejected.module
+        AND checked_locus.layer = rejected.layer
+        AND checked_locus.readout = rejected.readout
+WHERE
+    checked_locus.n_samples + coalesce(rejected.n_rejected, 0)
+    < least(wanted.n_wanted, datasets.n_samples)

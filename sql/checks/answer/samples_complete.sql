@@ -1,4 +1,4 @@
--- A finished run leaves one answer per sample and method it asked with.
+-- A finished run leaves one answer per method it asked with and sample it did not reject.
 WITH answers AS (
     SELECT *
     FROM answer
@@ -13,6 +13,11 @@ runs AS (
 datasets AS (
     SELECT *
     FROM dataset
+),
+
+rejected_samples AS (
+    SELECT *
+    FROM rejected_sample
 ),
 
 wanted AS (
@@ -40,6 +45,20 @@ given AS (
         count(DISTINCT sample_id) AS n_samples
     FROM answers
     GROUP BY model_id, dataset_id, method
+),
+
+rejected AS (
+    SELECT
+        answers.model_id,
+        answers.dataset_id,
+        answers.method,
+        count(DISTINCT rejected_samples.sample_id) AS n_rejected
+    FROM answers
+    INNER JOIN rejected_samples
+        ON
+            answers.run_id = rejected_samples.run_id
+            AND answers.dataset_id = rejected_samples.dataset_id
+    GROUP BY answers.model_id, answers.dataset_id, answers.method
 )
 
 SELECT
@@ -55,4 +74,11 @@ INNER JOIN wanted
         AND given.dataset_id = wanted.dataset_id
         AND given.method = wanted.method
 INNER JOIN datasets ON given.dataset_id = datasets.dataset_id
-WHERE given.n_samples < least(wanted.n_wanted, datasets.n_samples)
+LEFT JOIN rejected
+    ON
+        given.model_id = rejected.model_id
+        AND given.dataset_id = rejected.dataset_id
+        AND given.method = rejected.method
+WHERE
+    given.n_samples + coalesce(rejected.n_rejected, 0)
+    < least(wanted.n_wanted, datasets.n_samples)
