@@ -259,6 +259,7 @@ class Extraction:
     ) -> None:
         asked, order = self.job.request.preparers, self.job.order
         processes = preparers(self.job.device, total) if asked is None else asked
+        self.started = perf_counter()
         for task in tasks:
             runner.read(list(task.wanted))
             buffer = UnitBuffer(runner.cells)

@@ -146,7 +146,7 @@ def _print(summary: ExtractSummary) -> None:
         return
     seconds = sum(summary.seconds.values())
     click.echo(
-        f"Extracted {what}: {summary.n_samples:,} samples, {summary.n_vectors:,} vectors "
+        f"Extracted {what}: {summary.n_samples:,} samples, {summary.n_vectors:,} vectors, "
         f"{summary.n_bytes / 1e6:,.1f} MB ({summary.run_id})"
     )
     parts = (f"{name} {spent:.1f}" for name, spent in summary.seconds.items())
