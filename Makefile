@@ -42,8 +42,9 @@ bi-streamlit: $(VENV)/.developing
 validate status: $(VENV)/.installed
 	$(RUN) $@ $(lake) $(ARGS)
 
+# One process per core, each with one thread: more of either only wait for each other.
 test: $(VENV)/.developing
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile $(ARGS)
 
 test-slow: $(VENV)/.developing
 	$(BIN)/pytest -m slow $(ARGS)

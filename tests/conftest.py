@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from warehouse.lake import Lake
 
@@ -42,12 +43,22 @@ class Demo:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """`layerhouse demo`, run once for all tests that read a real lake. Readers only."""
-    folder = tmp_path_factory.mktemp("demo")
-    done = layerhouse("demo", cwd=folder, timeout=600)
-    assert done.code == 0, done.err
-    return Demo(Lake.at(folder / "lakehouse"), folder / "report.html", done.out)
+def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Demo:
+    """`layerhouse demo`, run once for all tests that read a real lake. Readers only.
+
+    Processes that share the tests share its folder: the first runs it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "shared-demo"
+    printed = folder / "printed.txt"
+    with FileLock(f"{folder}.lock"):
+        if not printed.exists():
+            folder.mkdir(exist_ok=True)
+            done = layerhouse("demo", cwd=folder, timeout=900)
+            assert done.code == 0, done.err
+            printed.write_text(done.out, encoding="utf-8")
+    text = printed.read_text(encoding="utf-8")
+    return Demo(Lake.at(folder / "lakehouse"), folder / "report.html", text)
 
 
 def real_dataset(name: str) -> Path:
