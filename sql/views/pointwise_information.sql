@@ -32,7 +32,8 @@ scored AS (
         p.dataset_id,
         l.sample_id,
         s.class_index,
-        cast(l.logits AS DOUBLE[]) AS logits
+        l.logits,
+        cast(list_max(l.logits) AS DOUBLE) AS largest
     FROM probe_logit AS l
     INNER JOIN probes AS p ON l.probe_id = p.probe_id
     INNER JOIN samples AS s ON p.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
@@ -41,9 +42,9 @@ scored AS (
 
 likelihoods AS (
     SELECT
-        * EXCLUDE (logits),
-        logits[class_index + 1] - list_max(logits)
-        - ln(list_sum(list_transform(logits, LAMBDA x: exp(x - list_max(logits)))))
+        * EXCLUDE (logits, largest),
+        logits[class_index + 1] - largest
+        - ln(list_sum(list_transform(logits, LAMBDA x: exp(x - largest))))
             AS log_likelihood
     FROM scored
 )

@@ -5,7 +5,41 @@
 -- one does. log_loss is the mean -ln of the true class' probability.
 -- expected_calibration_error is the mean gap between confidence and accuracy over 15 equally wide
 -- bins of confidence, weighed by their samples (Guo et al. 2017).
-WITH samples AS (
+WITH classifiers AS (
+    SELECT
+        'probe' AS source,
+        probe_id AS source_id,
+        dataset_id
+    FROM probe
+    UNION ALL
+    SELECT
+        'baseline' AS source,
+        baseline_id AS source_id,
+        dataset_id
+    FROM baseline
+),
+
+splits AS (
+    SELECT split
+    FROM probe_logit
+    UNION
+    SELECT split
+    FROM baseline_logit
+),
+
+-- Millions of logits are sorted and grouped below: by one number, not by three names.
+series AS MATERIALIZED (
+    SELECT
+        c.source,
+        c.source_id,
+        c.dataset_id,
+        s.split,
+        cast(row_number() OVER (ORDER BY c.source, c.source_id, s.split) AS INTEGER) AS series
+    FROM classifiers AS c
+    CROSS JOIN splits AS s
+),
+
+samples AS (
     SELECT
         dataset_id,
         sample_id,
@@ -15,51 +49,39 @@ WITH samples AS (
 
 scored AS (
     SELECT
-        'probe' AS source,
-        p.probe_id AS source_id,
-        l.split,
-        s.sample_id,
+        k.series,
         s.class_index,
         l.predicted_class_index,
-        cast(l.logits AS DOUBLE[]) AS logits
+        l.logits,
+        cast(list_max(l.logits) AS DOUBLE) AS largest
     FROM probe_logit AS l
-    INNER JOIN probe AS p ON l.probe_id = p.probe_id
-    INNER JOIN samples AS s ON p.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    INNER JOIN series AS k ON l.probe_id = k.source_id AND l.split = k.split
+    INNER JOIN samples AS s ON k.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    WHERE k.source = 'probe'
     UNION ALL
     SELECT
-        'baseline' AS source,
-        b.baseline_id AS source_id,
-        l.split,
-        s.sample_id,
+        k.series,
         s.class_index,
         l.predicted_class_index,
-        cast(l.logits AS DOUBLE[]) AS logits
+        l.logits,
+        cast(list_max(l.logits) AS DOUBLE) AS largest
     FROM baseline_logit AS l
-    INNER JOIN baseline AS b ON l.baseline_id = b.baseline_id
-    INNER JOIN samples AS s ON b.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    INNER JOIN series AS k ON l.baseline_id = k.source_id AND l.split = k.split
+    INNER JOIN samples AS s ON k.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    WHERE k.source = 'baseline'
 ),
 
--- Largest logit 0: probabilities that are equal then stay equal in the last digit.
-shifted AS (
-    SELECT
-        * EXCLUDE (logits),
-        list_transform(logits, LAMBDA x: x - list_max(logits)) AS logits
-    FROM scored
-),
-
-normalised AS (
+normalised AS MATERIALIZED (
     SELECT
         *,
-        ln(list_sum(list_transform(logits, LAMBDA x: exp(x)))) AS log_total
-    FROM shifted
+        ln(list_sum(list_transform(logits, LAMBDA x: exp(x - largest)))) AS log_total
+    FROM scored
 ),
 
 confidences AS (
     SELECT
-        source,
-        source_id,
-        split,
-        log_total - logits[class_index + 1] AS loss,
+        series,
+        log_total - (logits[class_index + 1] - largest) AS loss,
         exp(-log_total) AS confidence,
         cast(class_index = predicted_class_index AS INTEGER) AS is_right
     FROM normalised
@@ -67,9 +89,7 @@ confidences AS (
 
 bins AS (
     SELECT
-        source,
-        source_id,
-        split,
+        series,
         -- Rounded, so that a confidence on an edge belongs to the bin below on every machine.
         greatest(least(cast(ceil(round(confidence * 15, 9)) AS INTEGER) - 1, 14), 0) AS bin,
         count(*) AS n,
@@ -81,88 +101,72 @@ bins AS (
 
 calibrations AS (
     SELECT
-        source,
-        source_id,
-        split,
+        series,
         sum(loss) / sum(n) AS log_loss,
         sum(abs(gap)) / sum(n) AS expected_calibration_error
     FROM bins
-    GROUP BY source, source_id, split
+    GROUP BY series
 ),
 
 one_vs_rest AS (
     SELECT
-        source,
-        source_id,
-        split,
+        series,
         class_index AS true_class,
+        largest,
         log_total,
         unnest(logits) AS logit,
-        generate_subscripts(logits, 1) - 1 AS class_index
+        cast(generate_subscripts(logits, 1) - 1 AS INTEGER) AS class_index
     FROM normalised
 ),
 
-steps AS (
+-- Largest logit 0: probabilities that are equal then stay equal in the last digit.
+curves AS (
     SELECT
-        source,
-        source_id,
-        split,
+        series,
         class_index,
-        exp(logit - log_total) AS probability,
-        count(*) FILTER (WHERE true_class = class_index) AS positives,
-        count(*) FILTER (WHERE true_class <> class_index) AS negatives
+        true_class = class_index AS is_positive,
+        exp((logit - largest) - log_total) AS probability
     FROM one_vs_rest
-    GROUP BY ALL
 ),
 
+-- Twice the rank, ties in the middle of their ranks.
 ranked AS (
     SELECT
-        source,
-        source_id,
-        split,
+        series,
         class_index,
-        positives,
-        negatives,
-        sum(negatives) OVER (
-            PARTITION BY source, source_id, split, class_index
-            ORDER BY probability
-        ) AS negatives_up_to_here
-    FROM steps
+        is_positive,
+        rank() OVER by_probability + count(*) OVER by_probability AS twice_rank
+    FROM curves
+    WINDOW by_probability AS (PARTITION BY series, class_index ORDER BY probability)
 ),
 
-areas AS (
+rank_sums AS (
     SELECT
-        source,
-        source_id,
-        split,
+        series,
         class_index,
-        sum(positives * (negatives_up_to_here - negatives / 2))
-        / (sum(positives) * sum(negatives)) AS area
+        count(*) FILTER (WHERE is_positive) AS positives,
+        count(*) FILTER (WHERE NOT is_positive) AS negatives,
+        sum(twice_rank) FILTER (WHERE is_positive) AS twice_ranks
     FROM ranked
-    GROUP BY source, source_id, split, class_index
-    HAVING sum(positives) > 0 AND sum(negatives) > 0
+    GROUP BY series, class_index
 ),
 
 mean_areas AS (
     SELECT
-        source,
-        source_id,
-        split,
-        avg(area) AS auroc
-    FROM areas
-    GROUP BY source, source_id, split
+        series,
+        avg((twice_ranks - positives * (positives + 1)) / (2 * positives * negatives)) AS auroc
+    FROM rank_sums
+    WHERE positives > 0 AND negatives > 0
+    GROUP BY series
 )
 
 SELECT
-    calibrations.source,
-    calibrations.source_id,
-    calibrations.split,
+    series.source,
+    series.source_id,
+    series.split,
     mean_areas.auroc,
     calibrations.log_loss,
     calibrations.expected_calibration_error
 FROM calibrations
-LEFT JOIN mean_areas
-    ON
-        calibrations.source = mean_areas.source
-        AND calibrations.source_id = mean_areas.source_id
-        AND calibrations.split = mean_areas.split
+INNER JOIN series ON calibrations.series = series.series
+LEFT JOIN mean_areas ON calibrations.series = mean_areas.series
