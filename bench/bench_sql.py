@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from paper_scale import Samples, Scale, build, write_vectors
+from paper_scale import Samples, Scale, build, described, write_dataset, write_vectors
 
 from warehouse.catalogue import connect, refresh
 from warehouse.connection import Warehouse, open_catalogue
@@ -134,7 +134,7 @@ def one_locus(folder: Path) -> None:
     stored = sum(path.stat().st_size for path in shards)
     groups = sum(locus_bytes(path, 12, "mean") for path in shards if "module=llm" in str(path))
     print(f"one locus: {read / 1e6:.2f} MB read of {stored / 1e6:.1f} MB; ", end="")
-    print(f"its row groups hold {groups / 1e6:.2f} MB")
+    print(f"its row groups hold {groups / 1e6:.2f} MB, footers not counted")
 
 
 def bytes_read(lake: Lake, query: str) -> int:
@@ -148,32 +148,34 @@ def bytes_read(lake: Lake, query: str) -> int:
 
 
 def locus_bytes(path: Path, layer: int, readout: str) -> int:
-    """The size of the row groups of one locus and readout in one shard."""
+    """The compressed size of the row groups of one locus and readout in one shard."""
     footer = pq.ParquetFile(path).metadata
     names = footer.schema.to_arrow_schema().names
     size = 0
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
         held = [group.column(names.index(name)).statistics.min for name in ("layer", "readout")]
-        size += group.total_byte_size if held == [layer, readout] else 0
+        if held == [layer, readout]:
+            size += sum(group.column(i).total_compressed_size for i in range(group.num_columns))
     return size
 
 
 def rebuild(folder: Path, shards: int) -> None:
-    """How the time to rebuild grows: a quarter of the shards, half, all."""
+    """How the time to rebuild grows with one lake: a quarter of the shards, half, all."""
     print(f"{'shards':>8}{'rebuild':>10}{'per 1,000 shards':>20}")
+    lake, held = Lake.at(folder / "shards"), 0
     for count in (shards // 4, shards // 2, shards):
-        lake = Lake.at(folder / f"shards-{count}")
-        many_shards(lake, count // 4)
-        taken = seconds(lambda lake=lake: refresh(lake, force=True), 1)
-        print(f"{count:>8}{taken:>8.2f} s{taken / count * 1e3:>18.3f} s")
-        shutil.rmtree(lake.root)
+        many_shards(lake, held // 4, count // 4)
+        held = count
+        taken = seconds(lambda: refresh(lake, force=True), 3)
+        print(f"{count:>8}{taken:>8.2f} s{taken / count * 1e3:>18.3f} s", flush=True)
+    shutil.rmtree(lake.root)
 
 
-def many_shards(lake: Lake, commits: int) -> None:
+def many_shards(lake: Lake, first: int, last: int) -> None:
     """Commits as an extraction makes them: answers, and vectors of three modules."""
-    with RunWriter(lake, RunSpec("extract", "model-00", "set-0", {"commits": commits})) as writer:
-        for number in range(commits):
+    with RunWriter(lake, RunSpec("extract", "model-00", "set-0", {"first": first})) as writer:
+        for number in range(first, last):
             ids = [f"image-{number:05d}-{row}" for row in range(4)]
             writer.commit({"answer": _answers(ids), "activation": _vectors(ids)})
 
@@ -214,14 +216,15 @@ def validation(lake: Lake, folder: Path, *, full: bool) -> None:
     """Every check of the whole warehouse, and of wide vectors."""
     from warehouse.validation import validate
 
-    report = validate(lake)
-    print(f"validation, {len(report.checks)} checks without vectors: {report.seconds:.1f} s")
     n = 20_000 if full else 2_000
     wide = Lake.at(folder / "wide")
     wide_vectors(wide, n, 4096)
-    refresh(wide)
-    report = validate(wide)
-    print(f"validation of {n:,} × 4,096 vectors: {report.seconds:.1f} s")
+    for what, place in (("without vectors", lake), (f"with {n:,} × 4,096 vectors", wide)):
+        refresh(place)
+        report = validate(place)
+        wrong = [f"{check.table}.{check.name}" for check in report.failures]
+        print(f"validation {what}: {len(report.checks)} checks in {report.seconds:.1f} s", end="")
+        print(f", failed: {', '.join(wrong) or 'none'}", flush=True)
 
 
 def wide_vectors(lake: Lake, n: int, width: int) -> None:
@@ -230,7 +233,10 @@ def wide_vectors(lake: Lake, n: int, width: int) -> None:
     values = pa.array(rng.standard_normal(256 * width, np.float32))
     offsets = pa.array(np.arange(257, dtype=np.int32) * width)
     vectors = pa.ListArray.from_arrays(offsets, values)
+    samples = Samples.draw(0, n)
+    write_dataset(lake, samples)
     with RunWriter(lake, RunSpec("extract", "model-00", "set-0", {"wide": n})) as writer:
+        writer.commit(described("model-00", width))
         for first in range(0, n, 256):
             rows = min(256, n - first)
             table = pa.table(
@@ -240,7 +246,7 @@ def wide_vectors(lake: Lake, n: int, width: int) -> None:
                     "module": pa.repeat("llm", rows),
                     "layer": pa.repeat(pa.scalar(0, pa.int32()), rows),
                     "readout": pa.repeat("last", rows),
-                    "sample_id": [f"image-{first + i:06d}" for i in range(rows)],
+                    "sample_id": samples.sample_id[first : first + rows],
                     "vector": vectors.slice(0, rows),
                 }
             )

@@ -97,7 +97,7 @@ def build(lake: Lake, scale: Scale) -> Lake:
     """Write the whole warehouse; the catalogue is left to the next command."""
     datasets = [Samples.draw(number, scale.samples) for number in range(scale.datasets)]
     for samples in datasets:
-        _write_dataset(lake, samples)
+        write_dataset(lake, samples)
     for number, model_id in enumerate(scale.model_ids):
         for samples in datasets:
             _write_answers(lake, model_id, samples, number)
@@ -115,7 +115,8 @@ def _signal(number: int, depth: int) -> float:
     return 0.95 * rise - fall
 
 
-def _write_dataset(lake: Lake, samples: Samples) -> None:
+def write_dataset(lake: Lake, samples: Samples) -> None:
+    """A dataset with its samples, one attribute of theirs, and a baseline."""
     n, dataset_id = len(samples.sample_id), samples.dataset_id
     classes = range(samples.n_classes)
     table = {
@@ -188,12 +189,12 @@ def _write_answers(lake: Lake, model_id: str, samples: Samples, number: int) -> 
         "parsed": [True] * n,
     }
     with RunWriter(lake, RunSpec("extract", model_id, samples.dataset_id, {"n": n})) as writer:
-        writer.commit({**_described(model_id), "answer": pa.table(answers)})
+        writer.commit({**described(model_id), "answer": pa.table(answers)})
         writer.finish()
 
 
-def _described(model_id: str) -> dict[str, list[dict[str, object]]]:
-    """The rows of model, module and layer."""
+def described(model_id: str, width: int = 16) -> dict[str, list[dict[str, object]]]:
+    """The rows of model, module and layer; every layer is `width` wide."""
     model = {
         "model_id": model_id,
         "name": model_id,
@@ -216,7 +217,7 @@ def _described(model_id: str) -> dict[str, list[dict[str, object]]]:
             "depth": depth,
             "kind": "block",
             "path": f"{module}.{layer}",
-            "width": 16,
+            "width": width,
             "on_path": True,
         }
         for module, layer, depth in loci()

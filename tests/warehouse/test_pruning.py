@@ -10,14 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.warehouse.small_lakes import DATASET, MODEL, add_extraction, small_lake
-from warehouse.catalogue import connect
+from tests.warehouse.small_lakes import (
+    DATASET,
+    MODEL,
+    activation_rows,
+    add_extraction,
+    extract_spec,
+    small_lake,
+)
+from warehouse.catalogue import connect, refresh
 from warehouse.connection import Warehouse, open_catalogue
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
+from warehouse.runs import RunWriter
 from warehouse.shards import hive_folder
 
 LOCUS = f"'{MODEL}', '{DATASET}', 'vision', 1, 'mean'"
@@ -84,17 +93,27 @@ def test_what_was_spoilt_cannot_be_read(
 
 
 def test_the_bytes_read_are_those_of_the_locus_and_the_footers(tmp_path: Path) -> None:
-    lake = small_lake(tmp_path / "lake")
-    with connect(lake) as wh:
-        assert wh.sql(QUESTIONS[0]).fetchall()
-    read = {query: _bytes_read(lake, query) for query in (QUESTIONS[0], "FROM activation")}
-    shards = list((lake.root / "activation").rglob("*.parquet"))
-    assert (
-        0
-        < read[QUESTIONS[0]]
-        < read["FROM activation"]
-        <= 3 * sum(path.stat().st_size for path in shards)
-    )
+    """Of eight layers in one shard one is read, not those beside it as well."""
+    lake = Lake.at(tmp_path / "lake")
+    rng = np.random.default_rng(0)
+    rows = [
+        row | {"vector": rng.standard_normal(512, np.float32)}
+        for row in activation_rows(
+            [f"s{i}" for i in range(16)], loci=tuple(("llm", i) for i in range(8))
+        )
+    ]
+    with RunWriter(lake, extract_spec()) as writer:
+        writer.commit({"activation": rows})
+    refresh(lake)
+    query = "SELECT vector FROM activation WHERE readout = 'mean' AND layer = "
+    footer_alone, one_locus = (_bytes_read(lake, f"{query}{layer}") for layer in (99, 4))
+    (shard,) = (lake.root / "activation").rglob("*.parquet")
+    held = pq.ParquetFile(shard).metadata.row_group(0)
+    vectors = held.column(held.num_columns - 2)
+    assert vectors.path_in_schema.startswith("vector")
+    group = sum(held.column(i).total_compressed_size for i in range(held.num_columns))
+    assert footer_alone > 0
+    assert vectors.total_compressed_size < one_locus - footer_alone <= 1.1 * group
 
 
 def _bytes_read(lake: Lake, query: str) -> int:
