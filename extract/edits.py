@@ -66,7 +66,7 @@ def erase(rows: Tensor, strike: Strike) -> Tensor:
             f"{tuple(rows.shape)}; it needs images that all give equally many tokens"
         )
     inside = torch.einsum("td,tdk->tk", rows - means, basis)
-    return rows - strike.severity * torch.einsum("tk,tdk->td", inside, basis)
+    return rows - torch.einsum("tk,tdk->td", inside, basis)
 
 
 EDITS: dict[str, Callable[[Tensor, Strike], Tensor]] = {

@@ -37,7 +37,7 @@ class Kind:
 
 KINDS = {
     "swap": Kind("share of samples that get another image's activations", 1, 0, 1, INSIDE, True),
-    "erase": Kind("share of the class differences taken out of every token", 1, 0, 1, INSIDE, True),
+    "erase": Kind("share of samples whose tokens lose what tells classes", 1, 0, 1, INSIDE, True),
     "head": Kind("share of classes whose label tokens change places", 1, 0, 1, ("answer",), True),
     "noise": Kind("standard deviations of noise on every token", 4, 0, 1e6),
     "drop": Kind("share of image tokens set to zero", 0.5, 0, 1),
@@ -60,10 +60,12 @@ class Fault:
 
     @property
     def destroying(self) -> bool:
-        """Whether the class is gone after it. Class differences that are only shrunk can still be
-        read, and are misread by what follows: a partial erasure shifts.
-        """
-        return KINDS[self.kind].destroying and (self.kind != "erase" or self.severity == 1)
+        """Whether it takes the class away at its stage, so that the stage is the true one."""
+        return KINDS[self.kind].destroying
+
+    def strikes(self, sample_id: str) -> bool:
+        """Whether a share of the samples as large as the severity holds this one."""
+        return self.random("struck", sample_id).random() < self.severity
 
     @property
     def whole_prompt(self) -> bool:

@@ -106,9 +106,12 @@ class Injector:
 
         def edit(rows: Tensor, index: int, part: int) -> Tensor:
             assert self.batch is not None
+            sample_id = self.batch.sample_ids[index]
+            if fault.kind == "erase" and not fault.strikes(sample_id):
+                return rows
             strike = Strike(
                 fault.severity,
-                _seeded(fault, self.batch.sample_ids[index], part),
+                _seeded(fault, sample_id, part),
                 _seeded(fault, "every sample", part),
                 None if base is None else base[part],
             )

@@ -39,7 +39,7 @@ _OPTIONS = (
     click.option("--self-test", is_flag=True, help="Inject known faults; are they named?"),
     click.option("--quick", is_flag=True, help="Self-test: a small grid for a first look."),
     click.option(
-        "--severities", metavar="S,S,…", help="Self-test: of destroying faults.  [0.3,0.6,1]"
+        "--severities", metavar="S,S,…", help="Self-test: of destroying faults.  [0.3,0.6,0.8]"
     ),
     click.option("--seeds", type=int, help="Self-test: of destroying faults and pairs.  [3]"),
     click.option("--healthy", type=int, help="Self-test: trials without a fault.  [20]"),
@@ -100,7 +100,7 @@ def _grid(given: dict[str, Any]) -> Grid:
             changes["severities"] = tuple(float(part) for part in given["severities"].split(","))
         except ValueError as error:
             raise UsageError(
-                f"--severities takes numbers like 0.3,0.6,1, not {given['severities']!r}"
+                f"--severities takes numbers like 0.3,0.6,0.8, not {given['severities']!r}"
             ) from error
     return replace(Grid.quick() if given["quick"] else Grid(), **changes)
 

@@ -75,10 +75,14 @@ def test_every_kind_round_trips(kind: str, layer: int | None, seed: int) -> None
     assert fault.destroying == (kind in ("swap", "erase", "head"))
 
 
-def test_a_partial_erasure_shifts_and_a_whole_one_destroys() -> None:
-    assert parse_fault("erase@vision").destroying
-    assert not parse_fault("erase@vision:0.9").destroying
-    assert parse_fault("swap@vision:0.1").destroying
+def test_an_erasure_strikes_its_share_of_samples_and_a_stronger_one_more_of_the_same() -> None:
+    names = [f"sample-{i}" for i in range(2000)]
+    weak, strong = (parse_fault(f"erase@vision:{share}") for share in (0.3, 0.6))
+    struck = [{name for name in names if fault.strikes(name)} for fault in (weak, strong)]
+    assert len(struck[0]) / len(names) == pytest.approx(0.3, abs=0.04)
+    assert len(struck[1]) / len(names) == pytest.approx(0.6, abs=0.04)
+    assert struck[0] < struck[1]
+    assert all(parse_fault("erase@vision").strikes(name) for name in names)
 
 
 def test_the_variant_names_all_faults() -> None:

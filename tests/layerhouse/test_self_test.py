@@ -115,7 +115,7 @@ def test_the_command_prints_both_matrices_and_the_bars(
     ("options", "words"),
     [
         (["--quick"], "--quick belongs to --self-test"),
-        (["--self-test", "--severities", "0.3,high"], "takes numbers like 0.3,0.6,1"),
+        (["--self-test", "--severities", "0.3,high"], "takes numbers like 0.3,0.6,0.8"),
         (["--self-test", "--severities", "1.5"], "above 0 and at most 1"),
         (["--self-test", "--seeds", "0"], "at least one seed"),
     ],
