@@ -123,6 +123,12 @@ def _write_intervals(lake: Lake) -> None:
         "upper": 0.4,
         "verdict": "vision_quality",
         "mean_pooled_verdict": "vision_quality",
+        "trial_kind": "destroying",
+        "stages": "vision",
+        "present_stages": "vision",
+        "answer_accuracy": 0.6,
+        "total_loss": 0.3,
+        "seconds": 1.0,
     }
     difference = {
         "model_id": FAULTED,
