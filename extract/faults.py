@@ -5,7 +5,8 @@ A fault is written `KIND@STAGE[.LAYER][:SEVERITY][,seed=N]`, for instance `swap@
 it does to a sample depends on the seed, the dataset and the sample's id, never on its batch.
 
 Destroying faults take information away at a stage, so that stage is what a diagnosis must name.
-Shifting faults disturb, and may leave the information readable.
+Shifting faults disturb, and may leave the information readable. An erasure is one of them: it takes
+out all that tells classes linearly, and on real images later layers still read the rest.
 """
 
 import random
@@ -37,7 +38,7 @@ class Kind:
 
 KINDS = {
     "swap": Kind("share of samples that get another image's activations", 1, 0, 1, INSIDE, True),
-    "erase": Kind("share of samples whose tokens lose what tells classes", 1, 0, 1, INSIDE, True),
+    "erase": Kind("share of samples whose tokens lose what tells classes", 1, 0, 1),
     "head": Kind("share of classes whose label tokens change places", 1, 0, 1, ("answer",), True),
     "noise": Kind("standard deviations of noise on every token", 4, 0, 1e6),
     "drop": Kind("share of image tokens set to zero", 0.5, 0, 1),

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from extract.trials import Bench
 
 COMMAND = "self-test"
-TRIAL_VERSION = 3
+TRIAL_VERSION = 4
 """Raised when a trial's meaning changes, so that old and new trials never stand for each other."""
 
-DESTROYING = ("swap", "erase", "head")
+DESTROYING = ("swap", "head")
 SHIFTING = {
+    "erase": (("vision", "connector", "llm"), (0.3, 0.6, 0.8)),
     "noise": (("vision", "connector", "llm"), (1.0, 4.0, 8.0)),
     "drop": (("connector",), (0.5, 0.8, 0.95)),
     "rank": (("connector",), (8.0, 2.0, 1.0)),
@@ -49,9 +50,9 @@ Report = Callable[[int, int, str], None]
 class Grid:
     """Which faults a self-test injects; see `trials_of` for what comes of it.
 
-    `severities` are shares, of samples for swaps and erasures, of classes for
-    the head; each is tried with every seed. Shifting faults have severities of their own and one
-    seed; a pair strikes two stages with `pair_severity` each.
+    `severities` are shares, of samples for swaps, of classes for the head; each is tried with every
+    seed. Shifting faults have severities of their own and one seed; a pair strikes two stages with
+    `pair_severity` each.
     """
 
     severities: tuple[float, ...] = (0.3, 0.6, 0.8)

@@ -147,13 +147,12 @@ def test_the_full_grid_strikes_every_stage_with_every_severity_and_seed(bench: B
     trials = list(trials_of(bench, Grid()))
     assert len(set(trials)) == len(trials)
     single = [t.faults[0] for t in trials if t.kind in ("destroying", "shifting")]
-    assert all(t.faults[0].severity == 1 for t in trials if t.kind == "destroying"
-               and t.faults[0].kind == "erase")  # fmt: skip
+    assert {t.faults[0].kind for t in trials if t.kind == "destroying"} == {"swap", "head"}
     places = {(f.kind, f.stage, f.severity, f.seed) for f in single}
-    severities, seeds = (0.3, 0.6, 1.0), (0, 1, 2)
+    severities, seeds = (0.3, 0.6, 0.8), (0, 1, 2)
     for kind, stage in [("swap", "vision"), ("swap", "connector"), ("swap", "llm")]:
         assert {(kind, stage, s, n) for s in severities for n in seeds} <= places
-        assert {("erase", stage, s, n) for s in severities for n in seeds} <= places
+        assert {("erase", stage, s, 0) for s in severities} <= places
     assert {("head", "answer", s, n) for s in severities for n in seeds} <= places
     pairs = {tuple(f.stage for f in t.faults) for t in trials if t.kind == "pair"}
     assert len(pairs) == 6
