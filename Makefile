@@ -66,7 +66,7 @@ lint: $(VENV)/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint sql bi
+	$(BIN)/sqlfluff lint sql bi/expected
 
 types: $(VENV)/.developing
 	$(BIN)/mypy
