@@ -1,7 +1,15 @@
 """Probes: classifiers that tell how well the class can be read at a locus."""
 
-from analysis.probes.fitting import CONTROLS, KINDS, ProbeSummary, probe
+from analysis.probes.fitting import CONTROLS, KINDS, ProbeSummary, default_options, probe
 from analysis.probes.linear import LinearOptions
 from analysis.probes.mlp import MlpOptions
 
-__all__ = ["CONTROLS", "KINDS", "LinearOptions", "MlpOptions", "ProbeSummary", "probe"]
+__all__ = [
+    "CONTROLS",
+    "KINDS",
+    "LinearOptions",
+    "MlpOptions",
+    "ProbeSummary",
+    "default_options",
+    "probe",
+]

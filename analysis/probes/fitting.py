@@ -147,10 +147,11 @@ def shuffled_labels(samples: Samples, dataset_id: str, seed: int) -> dict[str, n
     return shuffled
 
 
-def default_options(kind: str) -> Options:
-    """The options of a kind of probe, on a GPU if there is one."""
+def default_options(kind: str, **changes: Any) -> Options:
+    """The options of a kind of probe with some of them changed, on a GPU if there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return LinearOptions(device=device) if kind == "linear" else MlpOptions(device=device)
+    options = LinearOptions if kind == "linear" else MlpOptions
+    return options(device=device, **changes)
 
 
 def _check(kind: str, seeds: int, controls: Sequence[str], options: Options) -> None:

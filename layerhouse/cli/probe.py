@@ -39,6 +39,9 @@ from warehouse.lake import Lake
     default=("none", "shuffled_labels"),
     help="True labels, or shuffled ones as the floor; repeatable.  [default: both]",
 )
+@click.option(
+    "--hidden", type=click.IntRange(min=1), help="Hidden width of the mlp.  [default: 256]"
+)
 @click.option("--coefficients", is_flag=True, help="Store linear probes as weights of raw vectors.")
 @click.option("--code-length", is_flag=True, help="Measure the online code length of the labels.")
 @click.option("--geometry", is_flag=True, help="Measure rank, dimension, separability and CKA.")
@@ -56,6 +59,7 @@ def command(
     kind: str,
     seeds: int | None,
     controls: tuple[str, ...],
+    hidden: int | None,
     **measures: Any,
 ) -> None:
     """Train a probe on every (locus, readout) of a model and store its logits.
@@ -65,8 +69,10 @@ def command(
     layerhouse probe --model tiny-digits --dataset digits --kind mlp --seeds 5
     layerhouse probe --model tiny-digits --dataset digits --geometry --folds 5
     """
-    from analysis.probes import probe
+    from analysis.probes import default_options, probe
 
+    if hidden and kind != "mlp":
+        raise click.UsageError("only the mlp has a hidden width; add --kind mlp")
     if measures["coefficients"] and kind != "linear":
         raise click.UsageError("only linear probes have coefficients; leave --kind at linear")
     with progress(f"probe {model}") as report:
@@ -77,6 +83,7 @@ def command(
             kind=kind,
             seeds=seeds,
             controls=controls,
+            options=default_options(kind, hidden=hidden) if hidden else None,
             progress=report,
         )
     for warning in summary.warnings:

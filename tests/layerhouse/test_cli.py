@@ -120,6 +120,11 @@ BAD = {
         2,
         "tiny-digits",
     ),
+    "a hidden width of a linear probe": (
+        ("probe", "--model", "tiny-digits", "--dataset", "digits", "--hidden", "8"),
+        2,
+        "--kind mlp",
+    ),
     "sql that writes": (("sql", "CREATE TABLE t (i INTEGER)"), 1, "read-only"),
     "sql with a syntax error": (("sql", "SELEC 1"), 1, "SELEC"),
 }
