@@ -22,6 +22,9 @@ from warehouse.errors import LayerhouseError
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+UNKNOWN = "this layout is not known; docs/adding-a-model.md says how to bring a family along"
+
+
 @dataclass(frozen=True)
 class SampleRows:
     """One sample's rows of a flattened activation.
@@ -136,7 +139,7 @@ def _prompt_map(facts: BatchFacts, shape: tuple[int, ...]) -> TokenMap:
     if shape[0] != n or shape[1] < positions:
         raise LayerhouseError(
             f"{facts.anatomy.model_type}: decoder activations have shape {shape} for a prompt of "
-            f"{n} × {positions} tokens; this layout is not understood"
+            f"{n} × {positions} tokens; {UNKNOWN}"
         )
     samples = []
     for index in range(n):
@@ -188,7 +191,7 @@ def _vision_map(facts: BatchFacts, shape: tuple[int, ...]) -> TokenMap:
     if shape[0] != sum(tiles):
         raise LayerhouseError(
             f"{facts.anatomy.model_type}: vision activations have shape {shape} for "
-            f"{facts.n} images of {tiles} tiles; this layout is not understood"
+            f"{facts.n} images of {tiles} tiles; {UNKNOWN}"
         )
     return _tiled_map(facts, shape, tiles)
 
@@ -199,7 +202,7 @@ def _pooled_map(facts: BatchFacts, n_rows: int) -> TokenMap:
     if sum(tiles) != n_rows:
         raise LayerhouseError(
             f"{facts.anatomy.model_type}: {n_rows} pooled vision rows for {facts.n} images of "
-            f"{tiles} tiles; this layout is not understood"
+            f"{tiles} tiles; {UNKNOWN}"
         )
     parts = np.split(np.arange(n_rows), np.cumsum(tiles)[:-1])
     nothing = np.empty(0, dtype=np.int64)

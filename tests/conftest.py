@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from warehouse.lake import Lake
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")  # speed is measured in bench/, never asserted
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

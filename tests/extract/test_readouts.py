@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from extract.layouts import SampleRows, TokenMap
 from extract.readouts import Reader, build_pooler, quarters, slots
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import Opened, opened
+from warehouse.errors import LayerhouseError
 
 CPU = torch.device("cpu")
 
@@ -110,3 +113,12 @@ def test_hooks_outside_a_recording_leave_no_trace(llava: Opened) -> None:
         session.forward(session.on_device(session.encode(llava.pictures)))
     assert reader.collect() == {}
     assert sum(len(m._forward_hooks) for m in session.model.modules()) == hooks
+
+
+def test_a_layout_nobody_knows_names_the_family_and_the_way_out(llava_folder: Path) -> None:
+    model = opened(llava_folder)
+    facts = model.session.facts(model.session.encode(model.pictures))
+    with pytest.raises(LayerhouseError, match=r"llava: vision .* not known; docs/adding-a-model"):
+        facts.token_map(model.session.anatomy.of("vision")[0], (7, 5, 16))
+    with pytest.raises(LayerhouseError, match=r"llava: decoder .* not known; docs/adding-a-model"):
+        facts.prompt_map((1, 2, 16))
