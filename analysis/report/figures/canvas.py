@@ -54,6 +54,27 @@ def shortened(name: str, room: int) -> str:
     return f"{name[: room // 2]}…{name[-(room - room // 2 - 1) :]}"
 
 
+def label_right(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Name lines at the right edge: (y, text, role of its colour) each, none over another."""
+    low, high = axes.get_ylim()
+    height = axes.get_window_extent().height * 72 / axes.figure.dpi
+    gap = 14 * (high - low) / height
+    places = spread([label[0] for label in labels], gap, low + gap / 2, high)
+    for (_, text, role), place in zip(labels, places, strict=True):
+        axes.annotate(
+            text,
+            (1, place),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=11,
+            color=colour(role),
+            fontweight="bold" if role == "ink" else "normal",
+            annotation_clip=False,
+        )
+
+
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Label positions as near to the wanted ones as a distance of `gap` allows, in [low, high].
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.report.figures.canvas import axes_in_pixels, grid_lines, mark, percent, spread
+from analysis.report.figures.canvas import axes_in_pixels, grid_lines, label_right, mark, percent
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import responsive
@@ -48,7 +48,7 @@ def _draw(rows: list[Row], figure: Figure, is_narrow: bool) -> None:
     labels = [_curve(axes, rows), *_probe(axes, rows, is_narrow)]
     axes.axhline(100 * rows[0]["chance"], color=colour("muted"), linewidth=1, linestyle=(0, (1, 2)))
     labels.append((100 * rows[0]["chance"], f"chance {percent(rows[0]['chance'])}", "muted"))
-    _name(axes, labels)
+    label_right(axes, labels)
 
 
 def _curve(axes: Axes, rows: list[Row]) -> tuple[float, str, str]:
@@ -83,22 +83,3 @@ def _probe(axes: Axes, rows: list[Row], is_narrow: bool) -> list[tuple[float, st
     )
     mark(line, "probe")
     return [(y[-1], "probe" if is_narrow else "last token's probe", "last")]
-
-
-def _name(axes: Axes, labels: list[tuple[float, str, str]]) -> None:
-    low, high = axes.get_ylim()
-    height = axes.get_window_extent().height * 72 / axes.figure.dpi
-    gap = 14 * (high - low) / height
-    places = spread([label[0] for label in labels], gap, low + gap / 2, high)
-    for (_, text, role), place in zip(labels, places, strict=True):
-        axes.annotate(
-            text,
-            (1, place),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=11,
-            color=colour(role),
-            annotation_clip=False,
-        )

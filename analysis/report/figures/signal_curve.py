@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
     STAGE_NAMES,
     axes_in_pixels,
     grid_lines,
+    label_right,
     mark,
     percent,
-    spread,
 )
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
@@ -99,7 +98,7 @@ class _Curve:
         for readout in LOOKS:
             self._readout(readout)
         self._answer()
-        self._label_right()
+        label_right(self.axes, self.labels)
 
     def _frame(self) -> None:
         axes = self.axes
@@ -283,23 +282,3 @@ class _Curve:
             zorder=4,
         )
         self.labels.append((share, f"answer {percent(answer['test_accuracy'])}", "ink"))
-
-    def _label_right(self) -> None:
-        axes: Axes = self.axes
-        low, high = axes.get_ylim()
-        height = axes.get_window_extent().height * 72 / axes.figure.dpi
-        gap = 14 * (high - low) / height
-        places = spread([label[0] for label in self.labels], gap, low + gap / 2, high)
-        for (_, text, role), place in zip(self.labels, places, strict=True):
-            axes.annotate(
-                text,
-                (1, place),
-                xycoords=axes.get_yaxis_transform(),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=11,
-                color=colour(role),
-                fontweight="bold" if role == "ink" else "normal",
-                annotation_clip=False,
-            )
