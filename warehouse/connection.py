@@ -57,23 +57,36 @@ class Warehouse:
         sample_id): sample_id, class_index, split, group_id, label. Raises UsageError when the lake
         holds no such activations.
         """
-        import numpy as np
-
-        params = [model, dataset, module, layer, readout]
-        table = self.sql(_ACTIVATIONS, params).to_arrow_table()
-        if not table.num_rows:
-            raise UsageError(self._missing_activations(model, dataset, module, layer, readout))
         import polars as pl
 
-        samples = pl.DataFrame(pl.from_arrow(table.drop_columns("vector")))
-        vectors = table["vector"].combine_chunks()
-        flat = np.asarray(vectors.flatten(), dtype=np.float32)
-        if flat.size % len(samples):
-            raise LayerhouseError(
-                f"the vectors of {model} at {module} layer {layer}, readout {readout} "
-                "differ in width"
-            )
-        return flat.reshape(len(samples), -1), samples
+        sample_ids, matrix = self.vectors(model, dataset, module, layer, readout)
+        if not sample_ids:
+            raise UsageError(self._missing_activations(model, dataset, module, layer, readout))
+        held = pl.DataFrame({"sample_id": sample_ids}).with_row_index()
+        samples = held.join(self.sql(_SAMPLES, [dataset]).pl(), on="sample_id").sort("index")
+        if len(samples) < len(held):  # samples that a damaged lake knows nothing of
+            matrix = matrix[samples["index"].to_numpy()]
+        return matrix, samples.drop("index")
+
+    def vectors(
+        self, model: str, dataset: str, module: str, layer: int, readout: str
+    ) -> "tuple[list[str], np.ndarray]":
+        """One locus' sample ids, sorted, and vectors float32 [n samples, width] of a readout.
+
+        Both are empty where the lake holds none. Raises LayerhouseError for vectors of different
+        widths and for a damaged shard.
+        """
+        from warehouse.shards import hive_folder
+        from warehouse.vectors import read_locus
+
+        values = {"model": model, "dataset": dataset, "module": module}
+        folder = hive_folder("activation", values)
+        rows = self.sql(_SHARDS, [f"{folder}/"]).fetchall()
+        paths = [self.lake.root / path for (path,) in rows]
+        name = (
+            f"the activations of {model} on {dataset} at {module} layer {layer}, readout {readout}"
+        )
+        return read_locus(paths, layer, readout, name)
 
     def _missing_activations(
         self, model: str, dataset: str, module: str, layer: int, readout: str
@@ -99,9 +112,13 @@ class Warehouse:
         self.close()
 
 
-_ACTIVATIONS = """
-SELECT sample_id, class_index, split, group_id, label, vector
-FROM activations($1, $2, $3, $4, $5) ORDER BY sample_id
+_SAMPLES = """
+SELECT sample_id, class_index, split, group_id, label
+FROM sample INNER JOIN class USING (dataset_id, class_index)
+WHERE dataset_id = $1
+"""
+_SHARDS = """
+SELECT path FROM shard WHERE table_name = 'activation' AND starts_with(path, $1) ORDER BY path
 """
 
 

@@ -129,18 +129,8 @@ def read_vectors(
     ids = pa.array(samples.ids, pa.string())
     out: Tensor | None = None
     for index, locus in enumerate(loci):
-        table = wh.sql(
-            read_query(QUERIES, "vectors"),
-            {
-                "model": model_id,
-                "dataset": dataset_id,
-                "module": locus.module,
-                "layer": locus.layer,
-                "readout": locus.readout,
-            },
-        ).to_arrow_table()
-        matrix = _matrix(table["vector"].combine_chunks(), f"{model_id} at {locus}")
-        place = pc.index_in(table["sample_id"], value_set=ids).to_numpy()
+        held, matrix = wh.vectors(model_id, dataset_id, locus.module, locus.layer, locus.readout)
+        place = pc.index_in(pa.array(held, pa.string()), value_set=ids).to_numpy()
         if out is None:
             out = torch.empty(len(loci), len(samples.ids), matrix.shape[1])
         if matrix.shape[1] != out.shape[2]:
@@ -155,12 +145,3 @@ def read_vectors(
             )
     assert out is not None
     return out
-
-
-def _matrix(vectors: pa.ListArray, name: str) -> NDArray[np.float32]:
-    widths = np.unique(np.diff(vectors.offsets.to_numpy()))
-    if len(widths) != 1:
-        raise LayerhouseError(
-            f"{name} holds vectors of different widths ({', '.join(map(str, widths))})"
-        )
-    return np.asarray(vectors.flatten(), dtype=np.float32).reshape(len(vectors), widths[0])
