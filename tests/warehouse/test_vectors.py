@@ -48,8 +48,8 @@ def test_a_locus_is_what_sql_reads(
         write(paths[-1], keys, first, group)
         first += len(keys)
     names, matrix = read_locus(paths, *asked, "it")
-    sql = "FROM read_parquet($1) SELECT sample_id, vector WHERE layer = $2 AND readout = $3 ORDER BY 1"
-    expected = duckdb.execute(sql, [[str(path) for path in paths], *asked]).fetchall()
+    sql = "SELECT sample_id, vector FROM read_parquet($1) WHERE layer = $2 AND readout = $3"
+    expected = sorted(duckdb.execute(sql, [[str(path) for path in paths], *asked]).fetchall())
     assert names == [name for name, _ in expected]
     assert matrix.dtype == np.float32
     assert matrix.tolist() == [vector for _, vector in expected]
