@@ -5,17 +5,17 @@ notes what it covers. So an agent can die at any moment: the next one computes o
 covers, and ends with the same lake.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from extract.claims import Claims
-from extract.coverage import Task, cells_of, covered, plan, unit_size
+from extract.coverage import Task
 from extract.faults import exchanged_tokens
 from extract.job import (
     METHODS,
@@ -30,6 +30,7 @@ from extract.job import (
     remembered_batch,
     wanted_by,
 )
+from extract.ledger import ExtractSummary, Ledger, Report
 from extract.lens import Lens, lens_table, open_lens
 from extract.opening import OpenedModel, fit_erasures, open_model, plan_exchanges, runner_of
 from extract.pipeline import (
@@ -42,10 +43,8 @@ from extract.pipeline import (
     leaving_a_core,
     preparers,
 )
-from extract.readouts import SLOTS
 from extract.rows import activation_table, model_rows
 from extract.runner import Runner, rows_of
-from extract.selection import Wanted
 from extract.session import Session
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
@@ -56,33 +55,6 @@ __all__ = ["METHODS", "ExtractRequest", "ExtractSummary", "extract"]
 AUTO_BATCH = 16
 
 
-class Report(Protocol):
-    """What an agent calls as it goes: samples done, of how many, and a few words."""
-
-    def __call__(self, done: int, total: int, note: str = "") -> None: ...
-
-
-@dataclass(frozen=True)
-class ExtractSummary:
-    """What an extraction did; `added` is False where everything was in the lake already.
-
-    `n_samples` and `n_vectors` count what the request covers; `seconds` is time per kind of work,
-    added up over threads and processes; `rejected` says of samples that could not be used why;
-    `n_bytes` are those of the shards written; `notes` are worth showing.
-    """
-
-    run_id: str
-    model_id: str
-    dataset_id: str
-    added: bool
-    n_samples: int
-    n_vectors: int
-    seconds: dict[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    rejected: dict[str, str] = field(default_factory=dict)
-    n_bytes: int = 0
-
-
 def extract(lake: Lake, request: ExtractRequest, progress: Report | None = None) -> ExtractSummary:
     """Run `request.model` over `request.dataset`; write activations and answers into `lake`.
 
@@ -91,64 +63,57 @@ def extract(lake: Lake, request: ExtractRequest, progress: Report | None = None)
     goes on from there.
     """
     job = look_up(lake, request)
+    done = done_before(job)
+    if done is not None:
+        return done
+    with Claims(lake, job.model_id, job.dataset_id) as claims, leaving_a_core(job.device):
+        return Extraction(job, claims.release, progress).run(claims)
+
+
+def done_before(job: Job) -> ExtractSummary | None:
+    """The summary of a job that has nothing left to do, its run finished if it was not yet.
+
+    Raises LayerhouseError where the lake holds the model under another configuration.
+    """
     known, done = known_structure(job), job_is_done(job)
     refuse_other_identity(job)  # after the look at what is done, which others may have done
-    if known is not None and done:
-        _close(job)
-        return _summary(job, wanted_by(job, *known), added=False)
-    with Claims(lake, job.model_id, job.dataset_id) as claims, leaving_a_core(job.device):
-        return Extraction(job, claims, progress).run()
+    if known is None or not done:
+        return None
+    ledger = Ledger(job)
+    ledger.close()
+    return ledger.summary(wanted_by(job, *known), added=False)
 
 
-def _close(job: Job) -> None:
-    """Finish a run that was cut off between its last unit and its end."""
-    writer = RunWriter(job.lake, job.spec)
-    if writer.committed:
-        writer.finish()
+@dataclass(frozen=True)
+class Description:
+    """What a loaded model says of itself: rows by table, and its loci with their readouts."""
 
+    rows: dict[str, list[dict[str, Any]]]
+    covers: dict[str, Any]
 
-def _summary(
-    job: Job,
-    wanted: Wanted,
-    *,
-    added: bool,
-    seconds: dict[str, float] | None = None,
-    notes: Sequence[str] = (),
-    n_bytes: int = 0,
-) -> ExtractSummary:
-    rejected = _rejected(job)
-    n = len(job.order) - len(rejected)
-    return ExtractSummary(
-        run_id=job.spec.run_id,
-        model_id=job.model_id,
-        dataset_id=job.dataset_id,
-        added=added,
-        n_samples=n,
-        n_vectors=n * sum(len(readouts) for _, readouts in wanted),
-        seconds=seconds or {},
-        notes=tuple(notes),
-        rejected=rejected,
-        n_bytes=n_bytes,
-    )
-
-
-def _rejected(job: Job) -> dict[str, str]:
-    """The samples of the request that this run could not use, and why."""
-    order = job.order
-    return {
-        order[place]: reason
-        for commit in job.commits()
-        if commit.run_id == job.spec.run_id and "rejected" in commit.covers
-        for place, reason in zip(commit.covers["rejected"], commit.covers["reasons"], strict=True)
-    }
+    def write(self, job: Job, writer: RunWriter, claims: Claims) -> None:
+        """Make it the first commit of a run, unless the run has one."""
+        with claims.beginning():
+            refuse_other_identity(job)
+            if not any("anatomy" in commit.covers for commit in writer.committed):
+                writer.commit(self.rows, covers=self.covers)
 
 
 class Extraction:
-    """One run of an agent, from loading the model to the finished run."""
+    """One run of an agent, from loading the model to the finished run.
 
-    def __init__(self, job: Job, claims: Claims, progress: Report | None) -> None:
+    `release(start, stop)` is called when that range of samples is committed.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        release: Callable[[int, int], None],
+        progress: Report | None = None,
+    ) -> None:
         self.job = job
-        self.claims = claims
+        self.ledger = Ledger(job)
+        self.release = release
         self.progress = progress
         self.watch = Stopwatch()
         self.notes: list[str] = []
@@ -157,32 +122,35 @@ class Extraction:
         self.fitted: int | None = None
         self.done = 0
         self.n_bytes = 0
-        self.started = perf_counter()
         self.lens: Lens | None = None
 
-    def run(self) -> ExtractSummary:
-        job = self.job
+    def run(self, claims: Claims) -> ExtractSummary:
+        job, ledger = self.job, self.ledger
         with self.watch.timing("load"):
             opened = self.open()
-        session = opened.session
-        wanted = wanted_by(job, session.anatomy, session.readouts)
-        tasks = self._lacking(wanted, 0, len(job.order))
+        wanted = wanted_by(job, opened.session.anatomy, opened.session.readouts)
+        tasks = ledger.lacking(wanted)
         if not tasks:
             refuse_other_identity(job)
-            _close(job)
-            return _summary(job, wanted, added=False, notes=self.notes)
+            ledger.close()
+            return ledger.summary(wanted, added=False, notes=self.notes)
+        total = sum(task.n for task in tasks)
         with (
             RunWriter(job.lake, job.spec) as writer,
             self.runner(opened) as runner,
             BackgroundWriter() as background,
         ):
-            self._describe(writer, session)
-            mine = self._share(tasks, wanted, writer)
-            self._work(runner, mine, sum(task.n for task in tasks), writer, background)
-        self._check_complete(wanted)
+            self.description(opened.session).write(job, writer, claims)
+            mine = claims.share(tasks, partial(ledger.lacking, wanted))
+            started = perf_counter()
+            for n in self.work(runner, reopening(writer, mine), total, writer, background):
+                self.done += n
+                if self.progress is not None:
+                    note = pace(self.done, total, perf_counter() - started, self.n_bytes)
+                    self.progress(self.done, total, note)
+        ledger.check_complete(wanted)
         writer.finish({"seconds": self.watch.lap()})
-        return _summary(
-            job,
+        return ledger.summary(
             wanted,
             added=True,
             seconds=dict(self.watch.seconds),
@@ -192,8 +160,7 @@ class Extraction:
 
     def tasks(self, session: Session) -> list[Task]:
         """What no commit covers yet."""
-        wanted = wanted_by(self.job, session.anatomy, session.readouts)
-        return self._lacking(wanted, 0, len(self.job.order))
+        return self.ledger.lacking(wanted_by(self.job, session.anatomy, session.readouts))
 
     def open(self) -> OpenedModel:
         """Load the model and check that it is read rightly, on images of the dataset."""
@@ -207,37 +174,10 @@ class Extraction:
         self.notes += [missing] if missing else []
         return opened
 
-    def _lacking(self, wanted: Wanted, start: int, stop: int) -> list[Task]:
-        """What no commit covers of samples start … stop-1 of the order."""
-        job = self.job
-        everything = plan(
-            job.commits(),
-            len(job.order),
-            wanted,
-            job.request.answers,
-            unit_size(wanted, SLOTS),
-            job.spec.run_id,
-        )
-        return [task for task in everything if start <= task.start and task.stop <= stop]
-
-    def _share(self, tasks: Sequence[Task], wanted: Wanted, writer: RunWriter) -> Iterator[Task]:
-        """The tasks that this agent is to do while others may be at the same work."""
-        for task in self.claims.share(tasks, partial(self._lacking, wanted)):
-            if writer.is_finished:
-                writer.reopen()  # what it had committed was taken out of the lake since
-            yield task
-
-    def _describe(self, writer: RunWriter, session: Session) -> None:
-        """The first commit of a run: the model, its loci, and how they can be read."""
-        with self.claims.beginning():
-            refuse_other_identity(self.job)
-            if not any("anatomy" in commit.covers for commit in writer.committed):
-                self._write_description(writer, session)
-
-    def _write_description(self, writer: RunWriter, session: Session) -> None:
+    def description(self, session: Session) -> Description:
         rows = model_rows(self.job.model_id, self.job.variant, session.loaded, session.anatomy)
         covers = {"anatomy": asdict(session.anatomy), "readouts": dict(session.readouts)}
-        writer.commit(rows, covers=covers)
+        return Description(rows, covers)
 
     def runner(self, opened: OpenedModel) -> Runner:
         """What runs batches, and `preparer`, which prepares them."""
@@ -249,17 +189,21 @@ class Extraction:
         )
         return runner_of(job, opened, job.faults, bases, self.watch)
 
-    def _work(
+    def work(
         self,
         runner: Runner,
         tasks: Iterable[Task],
         total: int,
         writer: RunWriter,
         background: BackgroundWriter,
-    ) -> None:
+    ) -> Iterator[int]:
+        """Do the tasks; gives after every batch how many samples it took.
+
+        `total` samples are to be expected in all. What a task found is written behind it, by
+        `background`.
+        """
         asked, order = self.job.request.preparers, self.job.order
         processes = preparers(self.job.device, total) if asked is None else asked
-        self.started = perf_counter()
         for task in tasks:
             runner.read(list(task.wanted))
             buffer = UnitBuffer(runner.cells)
@@ -268,20 +212,9 @@ class Extraction:
             with closing(ahead(self.preparer, names, processes)) as coming:
                 for prepared in self._timed(coming):
                     self._run_batch(runner, prepared, task, buffer)
-                    self.done += prepared.n_asked
-                    self._report(total)
+                    yield prepared.n_asked
             with self.watch.timing("wait"):
                 background.put(self._writing(writer, task, buffer))
-
-    def _report(self, total: int) -> None:
-        if self.progress is not None:
-            rate = self.done / max(perf_counter() - self.started, 1e-9)
-            left = (total - self.done) / rate
-            self.progress(
-                self.done,
-                total,
-                f"{rate:.1f} images/s, {left:.0f} s left, {self.n_bytes / 1e9:.3f} GB written",
-            )
 
     def _timed(self, coming: Iterator[Prepared]) -> Iterator[Prepared]:
         """The batches, with the time spent waiting for them and that spent preparing them."""
@@ -347,7 +280,7 @@ class Extraction:
             with self.watch.timing("write"):
                 commit = writer.commit(tables, covers=self._covers(task, buffer), notes=notes)
             self.n_bytes += sum(shard.bytes for shard in commit.shards)
-            self.claims.release(task.start, task.stop)
+            self.release(task.start, task.stop)
 
         return write
 
@@ -378,23 +311,17 @@ class Extraction:
         reasons = [buffer.rejected[self.job.order[place]] for place in places]
         return task.covers() | {"rejected": places, "reasons": reasons}
 
-    def _check_complete(self, wanted: Wanted) -> None:
-        """Rows must equal samples × loci × readouts, and answers samples × methods."""
-        n, commits = len(self.job.order), self.job.commits()
-        done = covered(commits, n, self.job.spec.run_id)
-        for cell in cells_of(wanted, self.job.request.answers):
-            if cell not in done or not done[cell][:n].all():
-                raise LayerhouseError(f"{'.'.join(map(str, cell))} is incomplete after the run")
-        expected, found = 0, 0
-        for commit in commits:
-            if "start" in commit.covers:
-                read = sum(len(names) for _, _, names in commit.covers["cells"])
-                span = commit.covers["stop"] - commit.covers["start"]
-                span -= len(commit.covers.get("rejected", []))
-                expected += span * (read + len(commit.covers["answers"]))
-                found += sum(s.rows for s in commit.shards if s.table in ("activation", "answer"))
-        if expected != found:
-            raise LayerhouseError(
-                f"{self.job.model_id} on {self.job.dataset_id} has {found} rows in its shards "
-                f"where {expected} are due"
-            )
+
+def reopening(writer: RunWriter, tasks: Iterable[Task]) -> Iterator[Task]:
+    """The tasks, the run reopened before each where it is finished: it lost commits since."""
+    for task in tasks:
+        if writer.is_finished:
+            writer.reopen()
+        yield task
+
+
+def pace(done: int, total: int, seconds: float, n_bytes: int) -> str:
+    """A few words on how fast the work goes."""
+    rate = done / max(seconds, 1e-9)
+    left = (total - done) / max(rate, 1e-9)
+    return f"{rate:.1f} images/s, {left:.0f} s left, {n_bytes / 1e9:.3f} GB written"

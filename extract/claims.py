@@ -81,20 +81,32 @@ class Claims:
         """
         left = list(tasks)
         while left:
-            busy = []
-            for task in left:
-                if self.take(task.start, task.stop):
-                    yield from self._still_lacking(task, lacking)
-                else:
-                    busy.append(task)
-            if busy:
-                self.take(busy[0].start, busy[0].stop, wait=True)
-                self.release(busy[0].start, busy[0].stop)
-            left = busy
+            parts = self.take_free(left, lacking)
+            if parts is None:
+                self.wait(left[0])
+            else:
+                yield from parts
 
-    def _still_lacking(
-        self, task: Task, lacking: Callable[[int, int], list[Task]]
-    ) -> Iterator[Task]:
+    def take_free(
+        self, left: list[Task], lacking: Callable[[int, int], list[Task]]
+    ) -> list[Task] | None:
+        """Claim the first of these tasks that nobody else holds, and take it off the list.
+
+        Returns what it still lacks, perhaps nothing, and holds claims on that alone. None says that
+        others hold all of them.
+        """
+        for place, task in enumerate(left):
+            if self.take(task.start, task.stop):
+                del left[place]
+                return self._still_lacking(task, lacking)
+        return None
+
+    def wait(self, task: Task) -> None:
+        """Until nobody else holds any of a task."""
+        self.take(task.start, task.stop, wait=True)
+        self.release(task.start, task.stop)
+
+    def _still_lacking(self, task: Task, lacking: Callable[[int, int], list[Task]]) -> list[Task]:
         """What a claimed task still lacks; the claim on the rest is given up."""
         at = task.start
         fresh = lacking(task.start, task.stop)
@@ -102,7 +114,7 @@ class Claims:
             self.release(at, part.start)
             at = part.stop
         self.release(at, task.stop)
-        yield from fresh
+        return fresh
 
     def _set(self, how: int, kind: int, start: int, stop: int) -> None:
         lock = struct.pack(_FLOCK, kind, os.SEEK_SET, start, stop - start, 0)

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from extract import agent
+from extract import ledger
 from extract.agent import ExtractRequest, extract
 from extract.datasets import add
 from warehouse.catalogue import connect, refresh
@@ -161,7 +161,7 @@ class Round:
 def soak(kills: int, seed: int, folder: Path) -> int:
     """Rounds until that many were killed; raises at the first thing lost, doubled or misread."""
     torch.set_num_threads(1)
-    agent.unit_size = lambda *_: UNIT  # type: ignore[assignment]
+    ledger.unit_size = lambda *_: UNIT  # type: ignore[assignment]
     pictures(folder / "pictures")
     whole = Lake.at(folder / "undisturbed")
     add(whole, "pictures", folder / "pictures")

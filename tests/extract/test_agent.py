@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from extract import agent, opening
+from extract import ledger, opening
 from extract.agent import ExtractRequest, ExtractSummary, extract
 from extract.datasets import add
 from extract.readouts import Reader
@@ -154,7 +154,7 @@ def test_after_a_failure_the_next_run_ends_with_the_undisturbed_lake(
     undisturbed: tuple[Lake, ExtractSummary],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(agent, "unit_size", lambda *_: 4)
+    monkeypatch.setattr(ledger, "unit_size", lambda *_: 4)
     commit = RunWriter.commit
     units = []
 

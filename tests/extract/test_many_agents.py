@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract import agent, workers
+from extract import agent, ledger, workers
 from extract.agent import ExtractRequest, ExtractSummary, extract
 from extract.claims import Claims
 from extract.coverage import Task
@@ -71,7 +71,7 @@ def test_what_others_hold_is_done_last_and_what_they_did_is_not(lake: Lake) -> N
 def test_agents_at_the_same_time_share_the_work(
     lake: Lake, llava_folder: Path, alone: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent, "unit_size", lambda *_: 2)
+    monkeypatch.setattr(ledger, "unit_size", lambda *_: 2)
     summaries: list[ExtractSummary] = []
     threads = [
         threading.Thread(target=lambda: summaries.append(extract(lake, _request(llava_folder))))
@@ -152,7 +152,7 @@ def test_a_worker_s_error_is_the_command_s(lake: Lake, llava_folder: Path) -> No
 def test_a_finished_extraction_that_lost_commits_is_made_whole_again(
     lake: Lake, llava_folder: Path, alone: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent, "unit_size", lambda *_: 4)
+    monkeypatch.setattr(ledger, "unit_size", lambda *_: 4)
     extract(lake, _request(llava_folder))
     lost = next(c for c in list_commits(lake, command="extract") if c.covers.get("start") == 4)
     (lake.commits_dir / f"{lost.commit_id}.json").unlink()
