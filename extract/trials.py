@@ -98,6 +98,10 @@ class Bench:
             return self._exchanged(faults[0])
         return self._record(tuple(faults))
 
+    def depth_of(self, fault: Fault) -> int:
+        """How deep the locus lies that the fault strikes; it and what follows are changed."""
+        return site_of(self.session, fault).depth
+
     def _moves_whole_images(self, fault: Fault) -> bool:
         """Whether a swap gives a sample what its donor shows anyway.
 
@@ -117,7 +121,7 @@ class Bench:
         donors = plan_exchanges([fault], self.samples)[str(fault)].donors
         place = {name: index for index, name in enumerate(own.sample_ids)}
         order = np.array([place[donors.get(name, name)] for name in own.sample_ids])
-        struck = site_of(self.session, fault).depth
+        struck = self.depth_of(fault)
         depths = {(x.module, x.layer): x.depth for x in self.session.anatomy.loci}
         vectors = {
             cell: values if depths[cell[0], cell[1]] < struck else values[order]

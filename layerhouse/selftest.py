@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from extract.trials import Bench
 
 COMMAND = "self-test"
-TRIAL_VERSION = 4
+TRIAL_VERSION = 5
 """Raised when a trial's meaning changes, so that old and new trials never stand for each other."""
 
 DESTROYING = ("swap", "head")
@@ -274,7 +274,7 @@ def _run(bench: Bench, judge: Judge, trial: Trial) -> dict[str, Any]:
     started = time.monotonic()
     if trial.faults:
         found = judge(_shown(bench.run(trial.faults)))
-        cost = judge.facts["answer"].after - found.answered
+        cost = judge.answered - found.answered
     else:
         found, cost = judge.subset(trial.seed, SUBSET), 0.0
     return {
@@ -291,20 +291,21 @@ def _run(bench: Bench, judge: Judge, trial: Trial) -> dict[str, Any]:
         "present_stages": _in_order(m.stage for m in found.finding.modes if m.is_present),
         "answer_accuracy": found.answered,
         "total_loss": found.finding.lost,
-        **_single(judge, trial, found),
+        **_single(bench, judge, trial, found),
         "seconds": time.monotonic() - started,
     }
 
 
-def _single(judge: Judge, trial: Trial, found: Judgement) -> dict[str, Any]:
+def _single(bench: Bench, judge: Judge, trial: Trial, found: Judgement) -> dict[str, Any]:
     """What only a trial of one fault has: kind, stage and severity, and the loss found there."""
     names = ("kind", "stage", "severity", "expected_loss", "estimated_loss", "lower", "upper")
     if len(trial.faults) != 1:
         return dict.fromkeys(names)
     (fault,) = trial.faults
     loss = found.loss(fault.stage)
-    swap = fault.kind == "swap"
-    expected = judge.facts[fault.stage].expected_loss(fault.severity) if swap else None
+    expected = None
+    if fault.kind == "swap":
+        expected = judge.closed_form.loss(fault.stage, fault.severity, bench.depth_of(fault))
     values = (fault.kind, fault.stage, fault.severity, expected, loss.loss, loss.lower, loss.upper)
     return dict(zip(names, values, strict=True))
 

@@ -16,8 +16,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from analysis.diagnosis.closed_form import Candidate, ClosedForm, Score, score
 from analysis.diagnosis.diagnosis import read_finding
-from analysis.diagnosis.evidence import Evidence, Predictor, read_evidence
+from analysis.diagnosis.evidence import Predictor, read_evidence
 from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.mean_pooled import mean_pooled_places, mean_pooled_verdict
 from analysis.diagnosis.wording import Finding, ModeLoss
@@ -59,28 +60,6 @@ class Judgement:
         return next(mode for mode in self.finding.modes if mode.stage == stage)
 
 
-@dataclass(frozen=True)
-class StageFacts:
-    """The unmodified model at one stage: the signal before and after it, what an unrelated image
-    would score with its predictor, and the share of the largest class.
-    """
-
-    before: float
-    after: float
-    unrelated: float
-    majority: float
-
-    def expected_loss(self, share: float) -> float:
-        """The loss that a swap of this share at the stage's end makes, in closed form.
-
-        A struck sample is as good as an unrelated image, so the signal after the stage falls by
-        share × (signal − signal of an unrelated image); a probe never falls below the largest
-        class, which it can always name. What the model loses there unstruck comes on top.
-        """
-        left = (1 - share) * self.after + share * self.unrelated
-        return self.before - max(left, self.majority)
-
-
 class Judge:
     """Judges what variants of one model show of one dataset.
 
@@ -107,7 +86,7 @@ class Judge:
         self._samples = self._samples_of(dataset["sample"])
         self._fits = {self._cell(fit): fit for fit in self._fit(healthy, healthy.vectors)}
         self._pooled: Floats | None = None
-        self.facts = self._learn()
+        self.closed_form = self._learn()
 
     def __call__(self, shown: Shown) -> Judgement:
         """The verdict on one variant."""
@@ -172,18 +151,23 @@ class Judge:
         subject = subject_of(self.model_id, self.dataset_id, samples)
         return fit_vectors(subject, samples, given) if given else []
 
-    def _learn(self) -> dict[str, StageFacts]:
+    @property
+    def answered(self) -> float:
+        """The share of test that the unmodified model answers right."""
+        return self.closed_form.signals(0, 0)["answer"]
+
+    def _learn(self) -> ClosedForm:
         """Diagnose the unmodified model and make it the reference of all that follows."""
         self._fill(list(self._fits.values()), self._healthy.answers, self._samples)
         evidence = read_evidence(self._scratch, self.model_id, self.dataset_id)
         places = mean_pooled_places(evidence)
         if places is not None:
             self._pooled = evidence.correct[evidence.rows[places[0]]]
-        facts = self._stage_facts(evidence)
+        closed_form = self._closed_form()
         baseline, logits = self._reference(evidence.chosen["vision"])
         self._scratch.release()
         self._scratch.replace({"baseline": [baseline], "baseline_logit": logits})
-        return facts
+        return closed_form
 
     def _reference(self, chosen: Predictor) -> tuple[dict[str, Any], Rows]:
         """The predictor that stands for the unmodified model's vision signal, as a baseline."""
@@ -230,29 +214,30 @@ class Judge:
             found |= dict(zip(names, logits.argmax(axis=1).tolist(), strict=True))
         return found
 
-    def _stage_facts(self, evidence: Evidence) -> dict[str, StageFacts]:
-        signals = {
-            stage: (available, (module, layer, readout, kind))
-            for stage, available, module, layer, readout, kind in self._scratch.sql(
-                "SELECT stage, available_accuracy, module, layer, readout, kind FROM stage_signal"
-            ).fetchall()
-        }
-        test = self._samples.rows("test")
-        names, labels = self._samples.ids[test], self._samples.class_index[test]
-        n, n_classes = len(labels), self._samples.n_classes
-        counts = np.bincount(labels, minlength=n_classes)
-        facts: dict[str, StageFacts] = {}
-        before = signals["vision"][0]
-        for stage in ("vision", "connector", "llm", "answer"):
-            after, place = signals[stage]
-            said = self._predicted(place)
-            predicted = np.array([said[name] for name in names])
-            named = np.bincount(predicted[predicted >= 0], minlength=n_classes)
-            hits = int((predicted == labels).sum())
-            unrelated = float((counts * named).sum() - hits) / (n * (n - 1))
-            facts[stage] = StageFacts(before, after, unrelated, float(counts.max() / n))
-            before = after
-        return facts
+    def _closed_form(self) -> ClosedForm:
+        rows = self._scratch.sql(
+            "SELECT stage, depth, readout, kind, module, layer FROM stage_candidate"
+        ).fetchall()
+        scores: dict[Predictor, tuple[Score, Score]] = {}
+        candidates = []
+        for stage, depth, readout, kind, module, layer in rows:
+            place = (module, layer, readout, kind)
+            if place not in scores:
+                scores[place] = self._scores(place)
+            val, test = scores[place]
+            candidates.append(Candidate(stage, depth, readout, kind, val, test))
+        return ClosedForm(candidates)
+
+    def _scores(self, place: Predictor) -> tuple[Score, Score]:
+        """How good a predictor of the unmodified model is on val and on test."""
+        said = self._predicted(place)
+        found = []
+        for split in ("val", "test"):
+            rows = self._samples.rows(split)
+            predicted = np.array([said[name] for name in self._samples.ids[rows]])
+            labels, n_classes = self._samples.class_index[rows], self._samples.n_classes
+            found.append(score(predicted, labels, n_classes, is_probe=place[0] != "answer"))
+        return found[0], found[1]
 
     def _judge(self, fits: list[Fit], answers: Rows, samples: Samples) -> Judgement:
         self._fill(fits, answers, samples)
