@@ -18,6 +18,7 @@ import io
 import os
 import sqlite3
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,7 @@ from extract.pipeline import (
 )
 from extract.prompts import build_prompt, phrase_tokens
 from extract.rows import activation_table, model_rows
-from extract.runner import Runner, rows_of
+from extract.runner import Outcome, Runner, rows_of
 from extract.selection import Wanted, select
 from extract.selfcheck import check
 from extract.session import Session, open_session
@@ -94,10 +95,15 @@ class Bench:
             runner.read(self.wanted)
             for unit in self._units():
                 buffer = UnitBuffer(runner.cells)
-                for batch in unit:
-                    blocks, said = runner.run(batch, answers)
-                    rows = rows_of("bench", "bench", batch.sample_ids, said)
-                    buffer.add(batch.sample_ids, blocks, rows)
+                begun: deque[tuple[Prepared, Callable[[], Outcome]]] = deque()
+                for batch in [*unit, None]:  # one batch is on its way while the next is computed
+                    if batch is not None:
+                        begun.append((batch, runner.run(batch, answers)))
+                    while len(begun) > (batch is not None):
+                        done, outcome = begun.popleft()
+                        blocks, said = outcome()
+                        rows = rows_of("bench", "bench", done.sample_ids, said)
+                        buffer.add(done.sample_ids, blocks, rows)
                 background.put(_writing(writer, buffer, watch))
         return watch
 

@@ -5,6 +5,7 @@ notes what it covers. So an agent can die at any moment: the next one computes o
 covers, and ends with the same lake.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -44,7 +45,7 @@ from extract.pipeline import (
     preparers,
 )
 from extract.rows import activation_table, model_rows
-from extract.runner import Runner, rows_of
+from extract.runner import Outcome, Runner, rows_of
 from extract.session import Session
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
@@ -123,6 +124,7 @@ class Extraction:
         self.done = 0
         self.n_bytes = 0
         self.lens: Lens | None = None
+        self.coming: deque[tuple[Sequence[str], Callable[[], Outcome]]] = deque()
 
     def run(self, claims: Claims) -> ExtractSummary:
         job, ledger = self.job, self.ledger
@@ -212,7 +214,9 @@ class Extraction:
             with closing(ahead(self.preparer, names, processes)) as coming:
                 for prepared in self._timed(coming):
                     self._run_batch(runner, prepared, task, buffer)
+                    self._take(buffer, leaving=1)
                     yield prepared.n_asked
+            self._take(buffer)
             with self.watch.timing("wait"):
                 background.put(self._writing(writer, task, buffer))
 
@@ -245,17 +249,25 @@ class Extraction:
             return
         if size <= self.batch_size:
             try:
-                blocks, answers = runner.run(prepared, task.answers)
+                coming = runner.run(prepared, task.answers)
             except torch.OutOfMemoryError as error:
                 self._back_off(size, error)
             else:
-                rows = rows_of(self.job.model_id, self.job.dataset_id, prepared.sample_ids, answers)
-                buffer.add(prepared.sample_ids, blocks, rows)
+                self.coming.append((prepared.sample_ids, coming))
                 return
         # Outside the handler: its error would keep the tensors of the failed batch alive.
+        self._take(buffer)
         torch.cuda.empty_cache()
         for names in list(self._cut(prepared.sample_ids)):
             self._run_batch(runner, self.preparer(names), task, buffer)
+
+    def _take(self, buffer: UnitBuffer, leaving: int = 0) -> None:
+        """Wait for batches that were begun, all but the newest `leaving`, into the buffer."""
+        while len(self.coming) > leaving:
+            sample_ids, outcome = self.coming.popleft()
+            blocks, answers = outcome()
+            rows = rows_of(self.job.model_id, self.job.dataset_id, sample_ids, answers)
+            buffer.add(sample_ids, blocks, rows)
 
     def _back_off(self, size: int, error: Exception) -> None:
         if size == 1 or self.job.request.batch_size != "auto":

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,10 +45,8 @@ class Prompted:
 
 
 @torch.inference_mode()
-def score_phrases(
-    session: Session, prompted: Prompted, phrases: Sequence[Sequence[int]]
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Log-likelihood of every phrase as the reply: fp32 (n, phrases).
+def score_phrases(session: Session, prompted: Prompted, phrases: Sequence[Sequence[int]]) -> Tensor:
+    """Log-likelihood of every phrase as the reply: fp32 (n, phrases), on the device.
 
     The sum over all of a phrase's tokens of log p(token | image, prompt, tokens before it); nothing
     is normalised by length, and no end-of-text token is counted.
@@ -61,7 +58,7 @@ def score_phrases(
     for start in range(0, len(longer), at_once):
         chosen = longer[start : start + at_once]
         scores[:, chosen] += _rest_of(session, prompted, [phrases[index] for index in chosen])
-    return scores.cpu().numpy()
+    return scores
 
 
 def _phrases_at_once(prompted: Prompted, length: int) -> int:

@@ -66,7 +66,7 @@ def _measured(job: Job, extraction: Extraction, runner: Runner, tasks: Sequence[
         started = perf_counter()
         prepared = extraction.preparer(names)
         preparing = perf_counter() - started
-        blocks, _answers = runner.run(prepared, task.answers)
+        blocks, _answers = runner.run(prepared, task.answers)()
         running = perf_counter() - started - preparing
     buffer = UnitBuffer(runner.cells)
     buffer.add(prepared.sample_ids, blocks, [])

@@ -231,10 +231,15 @@ class Encoder:
 def to_device(
     inputs: Mapping[str, Any], device: torch.device, dtype: torch.dtype
 ) -> dict[str, Any]:
-    """Inputs on the model's device, floating-point ones (pixels) in the model's dtype."""
+    """Inputs on the model's device, floating-point ones (pixels) in the model's dtype.
+
+    To a GPU they go through pinned memory, which alone can be copied while other work runs.
+    """
 
     def moved(value: Any) -> Any:
         if isinstance(value, Tensor):
+            if device.type == "cuda" and value.device.type == "cpu":
+                value = value.pin_memory()
             kind = dtype if value.is_floating_point() else value.dtype
             return value.to(device=device, dtype=kind, non_blocking=True)
         if isinstance(value, list | tuple):

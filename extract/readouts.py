@@ -278,11 +278,14 @@ class Reader:
                     f"one forward pass, not {locus.calls}; its readouts would be ambiguous"
                 )
 
+    def take(self) -> dict[int, Tensor]:
+        """The readouts of the last recorded batch, on the device, by width."""
+        buffers, self._buffers = self._buffers, {}
+        return buffers
+
     def collect(self) -> Blocks:
-        """The readouts of the last recorded batch, in one copy per width."""
-        blocks = {width: buffer.cpu().numpy() for width, buffer in self._buffers.items()}
-        self._buffers = {}
-        return blocks
+        """The same on the host, waiting for them."""
+        return {width: buffer.cpu().numpy() for width, buffer in self.take().items()}
 
 
 def cell_vectors(

@@ -1,15 +1,19 @@
 """The runner: one batch through the model, with faults, readouts and answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from typing import Any
+from functools import partial
+from time import perf_counter
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from extract.answers import SLACK, Prompted, cache_of, generate, score_phrases
 from extract.injection import Injector, StruckBatch
 from extract.layouts import BatchFacts
+from extract.offload import Offload
 from extract.parsing import ClassNames, parse_reply
 from extract.pipeline import Prepared, Stopwatch
 from extract.readouts import Blocks, Cell, Reader, cell_vectors
@@ -17,6 +21,9 @@ from extract.rows import answer_row
 from extract.selection import Wanted
 from extract.session import Session
 from warehouse.errors import LayerhouseError
+
+Outcome: TypeAlias = "tuple[Blocks, dict[str, list[dict[str, Any]]]]"
+"""A batch's readouts, and its answers by method (rows without model and dataset)."""
 
 
 class Runner:
@@ -44,6 +51,7 @@ class Runner:
         self._hooks = ExitStack()
         self._reader: Reader | None = None
         self._reading = ExitStack()
+        self._offload = Offload(session.loaded.device)
 
     def __enter__(self) -> "Runner":
         if self.injector is not None:
@@ -68,10 +76,13 @@ class Runner:
         assert self._reader is not None
         return self._reader.cells
 
-    def run(
-        self, prepared: Prepared, answers: Sequence[str]
-    ) -> tuple[Blocks, dict[str, list[dict[str, Any]]]]:
-        """Readouts, and answers by method (rows without model and dataset), of one batch."""
+    def run(self, prepared: Prepared, answers: Sequence[str]) -> Callable[[], Outcome]:
+        """Begin a batch; the call that is returned waits for it.
+
+        Its outcome are the readouts, and the answers by method (rows without model and dataset). On
+        a GPU work goes on after this returns, so beginning the next batch before waiting keeps the
+        device busy; on the CPU everything but the checks is done by then.
+        """
         assert self._reader is not None
         facts = self.session.facts(prepared.inputs)
         with self.watch.timing("copy"):
@@ -79,56 +90,93 @@ class Runner:
         with self._striking(facts, prepared):
             keep = bool(answers) and self.session.continues
             with self._reader.recording(facts, self.session.loaded.device):
-                output = self._forward(inputs, keep)
+                output, clock = self._forward(inputs, keep)
+            prompted = Prompted(
+                inputs, self.session.last_logits(output), cache_of(output) if keep else None
+            )
+            del output
+            computed: dict[Any, Tensor] = dict(self._reader.take())
+            if "likelihood" in answers:
+                with self.watch.timing("likelihood"):
+                    computed["likelihood"] = score_phrases(self.session, prompted, self.phrases)
             with self.watch.timing("copy"):
-                blocks = self._reader.collect()
-                refuse_not_finite(blocks, self.cells, prepared.sample_ids)
-            with self.watch.timing("answer"):
-                prompted = Prompted(
-                    inputs, self.session.last_logits(output), cache_of(output) if keep else None
-                )
-                del output
-                return blocks, self._answer(prompted, answers, prepared.sample_ids)
+                fetch = self._offload.begin(computed)
+            replies: list[str] = []
+            if "generate" in answers:
+                with self.watch.timing("generate"):
+                    longest = max(map(len, self.phrases)) + SLACK
+                    replies = generate(self.session, prompted, longest)
+        return partial(self._outcome, prepared.sample_ids, fetch, replies, clock)
+
+    def _outcome(
+        self,
+        sample_ids: Sequence[str],
+        fetch: Callable[[], dict[Any, Any]],
+        replies: Sequence[str],
+        clock: Callable[[], float],
+    ) -> Outcome:
+        with self.watch.timing("wait"):
+            blocks = dict(fetch())
+        self.watch.add("forward", clock())
+        scores = blocks.pop("likelihood", None)
+        with self.watch.timing("copy"):
+            refuse_not_finite(blocks, self.cells, sample_ids)
+        found: dict[str, list[dict[str, Any]]] = {}
+        if scores is not None:
+            found["likelihood"] = likelihood_answers(scores, sample_ids)
+        if replies:
+            found["generate"] = [
+                {"predicted": parse_reply(text, self.classes, letters=self.letters), "text": text}
+                for text in replies
+            ]
+        return blocks, found
 
     def _striking(self, facts: BatchFacts, prepared: Prepared) -> Any:
         if self.injector is None:
             return nullcontext()
         return self.injector.striking(StruckBatch(facts, prepared.sample_ids, prepared.donors))
 
-    def _forward(self, inputs: Mapping[str, Any], keep: bool) -> Any:
-        assert self._reader is not None
-        before = self._reader.seconds
-        with self.watch.timing("forward"):
-            output = self.session.forward(inputs, keep_cache=keep)
-            if self.session.loaded.device.type == "cuda":
-                torch.cuda.synchronize(self.session.loaded.device)
-        reading = self._reader.seconds - before
-        self.watch.add("forward", -reading)
-        self.watch.add("readout", reading)
-        return output
+    def _forward(self, inputs: Mapping[str, Any], keep: bool) -> tuple[Any, Callable[[], float]]:
+        """The model's output, and what tells later how many seconds the pass took.
 
-    def _answer(
-        self, prompted: Prompted, methods: Sequence[str], sample_ids: Sequence[str]
-    ) -> dict[str, list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {}
-        if "likelihood" in methods:
-            scores = score_phrases(self.session, prompted, self.phrases)
-            fine = np.isfinite(scores).all(axis=1)
-            if not fine.all():
-                raise LayerhouseError(
-                    f"the label likelihoods of sample {sample_ids[int(np.argmin(fine))]} are not "
-                    "finite; try --dtype float32"
-                )
-            found["likelihood"] = [
-                {"predicted": int(row.argmax()), "logprobs": row.tolist()} for row in scores
-            ]
-        if "generate" in methods:
-            longest = max(map(len, self.phrases)) + SLACK
-            found["generate"] = [
-                {"predicted": parse_reply(text, self.classes, letters=self.letters), "text": text}
-                for text in generate(self.session, prompted, longest)
-            ]
-        return found
+        Of the seconds on a GPU those of the readouts are a part; elsewhere they count apart.
+        """
+        assert self._reader is not None
+        before, started = self._reader.seconds, perf_counter()
+        events = self._events()
+        output = self.session.forward(inputs, keep_cache=keep)
+        reading = self._reader.seconds - before
+        self.watch.add("readout", reading)
+        if events is None:
+            took = perf_counter() - started - reading
+            return output, lambda: took
+        begun, ended = events
+        ended.record()
+        return output, lambda: begun.elapsed_time(ended) / 1000
+
+    def _events(self) -> tuple[Any, Any] | None:
+        """Marks around a forward pass on a GPU, the first already set."""
+        if self.session.loaded.device.type != "cuda":
+            return None
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begun.record()
+        return begun, ended
+
+
+def likelihood_answers(
+    scores: np.ndarray[Any, Any], sample_ids: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The answer of every sample from its phrases' log-likelihoods (n, classes).
+
+    Raises LayerhouseError naming a sample whose likelihoods are not finite.
+    """
+    fine = np.isfinite(scores).all(axis=1)
+    if not fine.all():
+        raise LayerhouseError(
+            f"the label likelihoods of sample {sample_ids[int(np.argmin(fine))]} are not finite; "
+            "try --dtype float32"
+        )
+    return [{"predicted": int(row.argmax()), "logprobs": row.tolist()} for row in scores]
 
 
 def refuse_not_finite(

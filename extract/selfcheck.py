@@ -217,7 +217,7 @@ def _cache_continues(session: Session, inputs: Inputs, phrases: Sequence[Sequenc
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
         return False  # whatever a family's cache does not support
     tolerance = TOLERANCE[session.loaded.dtype]
-    return bool(np.allclose(shared, in_full, rtol=tolerance, atol=tolerance))
+    return torch.allclose(shared, in_full, rtol=tolerance, atol=tolerance)
 
 
 def _batches_equal_singles(session: Session, images: Sequence[Image.Image]) -> bool:

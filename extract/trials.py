@@ -144,7 +144,7 @@ class Bench:
             runner.read(needed(self.session))
             buffer = UnitBuffer(runner.cells)
             for prepared in self._prepared(faults, uris):
-                blocks, answers = runner.run(prepared, ("generate",))
+                blocks, answers = runner.run(prepared, ("generate",))()
                 rows = rows_of(self.job.model_id, self.job.dataset_id, prepared.sample_ids, answers)
                 buffer.add(prepared.sample_ids, blocks, rows)
                 if self.progress is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from extract import answers
 from extract.answers import Prompted, cache_of, generate, score_phrases
@@ -25,7 +26,7 @@ def _prompted(model: Opened, *, cached: bool = True) -> Prompted:
 def test_a_score_is_the_sum_over_all_tokens_of_a_phrase(llava: Opened) -> None:
     phrases = [[5], [5, 6], [7, 8, 9], [7, 8, 9, 10, 11]]
     scores = score_phrases(llava.session, _prompted(llava), phrases)
-    assert scores.dtype == np.float32
+    assert scores.dtype == torch.float32
     for row, image in zip(scores, llava.pictures, strict=True):
         np.testing.assert_allclose(row, slow_scores(llava.session, image, phrases), atol=1e-3)
     assert (scores[:, 1] < scores[:, 0]).all()
