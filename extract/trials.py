@@ -62,6 +62,7 @@ class Bench:
     watch: Stopwatch = field(default_factory=Stopwatch)
     _kept: list[Prepared] | None = field(init=False, default=None)
     _healthy: Recording | None = field(init=False, default=None)
+    _replies: dict[str, list[dict[str, Any]]] = field(init=False, default_factory=dict)
 
     @property
     def session(self) -> Session:
@@ -97,6 +98,12 @@ class Bench:
         if len(faults) == 1 and self._moves_whole_images(faults[0]):
             return self._exchanged(faults[0])
         return self._record(tuple(faults))
+
+    def replies(self, fault: Fault) -> list[dict[str, Any]]:
+        """The answers' rows under one fault alone; remembered, as several pairs ask for them."""
+        if str(fault) not in self._replies:
+            self._replies[str(fault)] = self.run((fault,)).answers
+        return self._replies[str(fault)]
 
     def depth_of(self, fault: Fault) -> int:
         """How deep the locus lies that the fault strikes; it and what follows are changed."""

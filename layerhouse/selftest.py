@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from extract.trials import Bench
 
 COMMAND = "self-test"
-TRIAL_VERSION = 5
-"""Raised when a trial's meaning changes, so that old and new trials never stand for each other."""
+TRIAL_VERSIONS = {"healthy": 5, "destroying": 5, "shifting": 5, "pair": 6}
+"""By kind of trial, raised when its meaning changes, so that an old trial never stands for a new
+one; in the views the newest of the same fault and seed counts.
+"""
 
 DESTROYING = ("swap", "head")
 SHIFTING = {
@@ -154,7 +156,6 @@ def self_test(
         "identity": job.identity,
         "options": asdict(options),
         "limit": limit,
-        "version": TRIAL_VERSION,
     }
     known = _known(lake)
     ids = {trial: _trial_id(job.model_id, job.dataset_id, config, trial) for trial in trials}
@@ -163,7 +164,7 @@ def self_test(
         COMMAND,
         job.model_id,
         job.dataset_id,
-        {**config, "grid": asdict(grid)},
+        {**config, "versions": TRIAL_VERSIONS, "grid": asdict(grid)},
     )
     with RunWriter(lake, spec) as writer, leaving_a_core(job.device):
         if todo:
@@ -240,7 +241,8 @@ def _meaning(bench: Bench, fault: Fault) -> Any:
 def _trial_id(model_id: str, dataset_id: str, config: dict[str, Any], trial: Trial) -> str:
     import json
 
-    key = json.dumps([model_id, dataset_id, config, trial.text, trial.seed], sort_keys=True)
+    meant = {**config, "version": TRIAL_VERSIONS[trial.kind]}
+    key = json.dumps([model_id, dataset_id, meant, trial.text, trial.seed], sort_keys=True)
     return blake2b(key.encode(), digest_size=12).hexdigest()
 
 
@@ -292,6 +294,7 @@ def _run(bench: Bench, judge: Judge, trial: Trial) -> dict[str, Any]:
         "answer_accuracy": found.answered,
         "total_loss": found.finding.lost,
         **_single(bench, judge, trial, found),
+        **_costs_alone(bench, judge, trial),
         "seconds": time.monotonic() - started,
     }
 
@@ -308,6 +311,15 @@ def _single(bench: Bench, judge: Judge, trial: Trial, found: Judgement) -> dict[
         expected = judge.closed_form.loss(fault.stage, fault.severity, bench.depth_of(fault))
     values = (fault.kind, fault.stage, fault.severity, expected, loss.loss, loss.lower, loss.upper)
     return dict(zip(names, values, strict=True))
+
+
+def _costs_alone(bench: Bench, judge: Judge, trial: Trial) -> dict[str, float | None]:
+    """What each fault of a pair costs without the other; the one upstream comes first."""
+    costs: list[float | None] = [None, None]
+    if trial.kind == "pair":
+        faults = sorted(trial.faults, key=lambda fault: STAGES.index(fault.stage))
+        costs = [judge.answered - judge.accuracy(bench.replies(fault)) for fault in faults]
+    return dict(zip(("first_cost", "second_cost"), costs, strict=True))
 
 
 def _in_order(stages: Iterable[str]) -> str | None:

@@ -76,6 +76,18 @@ class Comparison:
         return next((row for row in self.rows if (row.stage, row.quantity) == wanted), None)
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that belongs together and could not be compared, and why: one sentence."""
+
+    pair: Pair
+    reason: str
+
+
+class NotComparableError(LayerhouseError):
+    """These two models have nothing that could be set side by side on this dataset."""
+
+
 def compare_all(
     lake: Lake,
     models: Sequence[str] = (),
@@ -83,10 +95,11 @@ def compare_all(
     *,
     n_resamples: int = 2000,
     seed: int = 0,
-) -> list[Comparison]:
+) -> tuple[list[Comparison], list[LeftOut]]:
     """Compare every pair that the view `model_pair` knows, of these models and datasets.
 
-    Raises UsageError for an unknown model or dataset, LayerhouseError if there is no pair.
+    A pair that cannot be compared does not keep the others from it. Raises UsageError for an
+    unknown model or dataset, LayerhouseError if there is no pair or none can be compared.
     """
     with connect(lake) as wh:
         for table, names in (("model", models), ("dataset", datasets)):
@@ -104,7 +117,11 @@ def compare_all(
             "no two models of the lake belong together (with and without an adapter or a fault, or "
             "a medical model and its general base): name two with --model and --base"
         )
-    return _compare(lake, wanted, n_resamples, seed)
+    left_out: list[LeftOut] = []
+    done = _compare(lake, wanted, n_resamples, seed, left_out)
+    if not done:
+        raise NotComparableError(left_out[0].reason)
+    return done, left_out
 
 
 def compare(
@@ -127,18 +144,34 @@ def compare(
     return _compare(lake, [pair], n_resamples, seed)[0]
 
 
-def _compare(lake: Lake, pairs: Sequence[Pair], n_resamples: int, seed: int) -> list[Comparison]:
-    """Write what is missing, then read all of it: the catalogue is refreshed once, not per pair."""
+def _compare(
+    lake: Lake,
+    pairs: Sequence[Pair],
+    n_resamples: int,
+    seed: int,
+    left_out: list[LeftOut] | None = None,
+) -> list[Comparison]:
+    """Write what is missing, then read all of it: the catalogue is refreshed once, not per pair.
+
+    Pairs that cannot be compared go to `left_out`, or end it all where there is no such list.
+    """
     if n_resamples < 100:
         raise UsageError(f"an interval needs at least 100 resamples, not {n_resamples}")
     with exclusive(lake, COMMAND), connect(lake) as wh:
-        stored = [_add_intervals(lake, wh, pair, n_resamples, seed) for pair in pairs]
+        stored = {}
+        for pair in pairs:
+            try:
+                stored[pair] = _add_intervals(lake, wh, pair, n_resamples, seed)
+            except NotComparableError as error:
+                if left_out is None:
+                    raise
+                left_out.append(LeftOut(pair, str(error)))
     query = read_query(QUERIES, "differences")
     with connect(lake) as wh:
-        rows = [wh.sql(query, pair.names).pl().to_dicts() for pair in pairs]
+        rows = {pair: wh.sql(query, pair.names).pl().to_dicts() for pair in stored}
     return [
-        Comparison(pair, run_id, added, tuple(Difference(**row) for row in found))
-        for pair, (run_id, added), found in zip(pairs, stored, rows, strict=True)
+        Comparison(pair, run_id, added, tuple(Difference(**row) for row in rows[pair]))
+        for pair, (run_id, added) in stored.items()
     ]
 
 
@@ -212,13 +245,13 @@ def _require_same_samples(pair: Pair, model: Evidence, base: Evidence) -> None:
     """Both must have been tested on the same samples, of at least two groups."""
     sizes = [int(side.tested.sum()) for side in (model, base)]
     if not np.array_equal(model.tested, base.tested):
-        raise LayerhouseError(
+        raise NotComparableError(
             f"{pair.model_id} was tested on {sizes[0]} samples of {pair.dataset_id} and "
             f"{pair.base_model_id} on {sizes[1]}, not all of them the same: run `layerhouse "
             "extract` and `layerhouse probe` for both without --limit"
         )
     if model.n_groups < 2:
-        raise LayerhouseError(
+        raise NotComparableError(
             f"the test samples of {pair.dataset_id} form a single group, which leaves nothing to "
             "resample: an interval needs at least 2 groups"
         )

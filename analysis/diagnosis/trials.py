@@ -156,6 +156,17 @@ class Judge:
         """The share of test that the unmodified model answers right."""
         return self.closed_form.signals(0, 0)["answer"]
 
+    def accuracy(self, answers: Rows) -> float:
+        """The share of test that these answers get right; one that was not parsed is wrong."""
+        rows = self._samples.rows("test")
+        truth = dict(zip(self._samples.ids[rows], self._samples.class_index[rows], strict=True))
+        right = [
+            row["parsed"] and row["predicted_class_index"] == truth[row["sample_id"]]
+            for row in answers
+            if row["sample_id"] in truth
+        ]
+        return sum(right) / len(right)
+
     def _learn(self) -> ClosedForm:
         """Diagnose the unmodified model and make it the reference of all that follows."""
         self._fill(list(self._fits.values()), self._healthy.answers, self._samples)

@@ -9,7 +9,7 @@ from warehouse.errors import UsageError
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
-    from analysis.comparison import Comparison
+    from analysis.comparison import Comparison, LeftOut
 
 
 @click.command("compare", short_help="Two models side by side, with paired intervals.")
@@ -39,8 +39,9 @@ def command(
     from analysis.comparison import compare, compare_all
 
     named = dataset_id(dataset) if dataset else None
+    left_out: list[LeftOut] = []
     if base is None:
-        done = compare_all(
+        done, left_out = compare_all(
             lake,
             [model] if model else [],
             [named] if named else [],
@@ -53,6 +54,8 @@ def command(
         done = [compare(lake, model, base, named, n_resamples=resamples, seed=seed)]
     for comparison in done:
         _show(comparison)
+    for pair, reason in ((left.pair, left.reason) for left in left_out):
+        click.echo(f"Left out: {pair.model_id} minus {pair.base_model_id}, because {reason}")
 
 
 def _show(comparison: Comparison) -> None:

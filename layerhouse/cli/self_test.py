@@ -31,7 +31,7 @@ BARS = (
     ("named_share", 0.95, "n_costly", "costly faults named rightly"),
     ("false_alarm_share", 0.05, "n_healthy", "false alarms on the unmodified model"),
     ("within_share", 0.90, "n_swaps", "swaps whose closed form lies in the interval"),
-    ("found_share", 0.80, "n_pairs", "pairs with both stages present"),
+    ("found_share", 0.80, "n_pairs", "costly pairs with both stages present"),
 )
 """Share, what it should reach (at most, for false alarms), of how many, in words."""
 
@@ -122,6 +122,9 @@ def show(wh: Warehouse, done: SelfTest) -> list[str]:
         print_table(["injected", *VERDICTS.values()], _matrix(wh, names, reading))
     click.echo("\nLowest severity from which on a destroying fault is always named")
     print_table(["fault", "severity", "answer cost"], _detectable(wh, names))
+    if pairs := _pairs(wh, names):
+        click.echo("\nTwo faults at once, by what the cheaper one takes")
+        print_table(["stages", "cheaper fault takes", "trials", "both present"], pairs)
     click.echo()
     return _bars(wh, names)
 
@@ -154,6 +157,15 @@ def _detectable(wh: Warehouse, names: list[str]) -> list[list[Any]]:
         elif fault not in closed:
             found[fault] = [fault, f"{severity:g}", f"{cost:.2f}"]
     return list(found.values())
+
+
+def _pairs(wh: Warehouse, names: list[str]) -> list[list[Any]]:
+    rows = wh.sql(
+        "SELECT stages, cost_band, n_trials, n_found FROM fault_pair WHERE model_id = $1 "
+        "AND dataset_id = $2 ORDER BY stages DESC, least_cost",
+        names,
+    ).fetchall()
+    return [[stages, band, str(n), str(found)] for stages, band, n, found in rows]
 
 
 def _bars(wh: Warehouse, names: list[str]) -> list[str]:

@@ -1,6 +1,6 @@
 -- Grain: one row per (model, dataset, reading, kind of trial, struck stages, verdict): how often
--- the verdict was given. Destroying faults and pairs count where they cost at least 10 points of
--- answer accuracy per struck stage; the others always. The unmodified model's stage is `none`.
+-- the verdict was given. Destroying faults and pairs count where each fault takes at least 10
+-- points of answer accuracy; the others always. The unmodified model's stage is `none`.
 WITH outcomes AS (
     SELECT *
     FROM fault_outcome

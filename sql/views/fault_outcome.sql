@@ -1,18 +1,48 @@
 -- Grain: one row per self-test trial and way of reading it: `diagnosis`, or `mean_pooled` (the
 -- curves of averaged tokens that arXiv 2604.08333 reads). What each says, held against the truth.
+-- Of trials of the same fault and seed the newest counts.
 --
 -- is_named: the verdict is the failure mode of the one struck stage; in a pair it may be either.
 -- is_found: every struck stage is reported as present (only the diagnosis reports that).
--- is_false_alarm: an unmodified model got a failure mode. is_costly: the faults cost at least 10
--- points of answer accuracy per struck stage; below that a trial tells little about a verdict.
-WITH trials AS (
+-- is_false_alarm: an unmodified model got a failure mode. least_cost: the answer accuracy that the
+-- fault takes; of a pair the smaller of what the upstream one takes alone and what the downstream
+-- one takes of the rest (older pairs: half of what both take). is_costly: that is at least 10
+-- points; below, a trial tells little about a verdict.
+WITH runs AS (
+    SELECT *
+    FROM run
+),
+
+trials AS (
     SELECT
-        *,
+        fault_trial.*,
         CASE
-            WHEN fault IS NULL THEN 0
-            ELSE length(fault) - length(replace(fault, '@', ''))
+            WHEN fault_trial.fault IS NULL THEN 0
+            ELSE length(fault_trial.fault) - length(replace(fault_trial.fault, '@', ''))
         END AS n_faults
     FROM fault_trial
+    LEFT JOIN runs ON fault_trial.run_id = runs.run_id
+    QUALIFY row_number() OVER (
+        PARTITION BY
+            fault_trial.model_id,
+            fault_trial.dataset_id,
+            fault_trial.fault,
+            fault_trial.seed
+        ORDER BY runs.started_at DESC NULLS LAST, fault_trial.trial_id DESC
+    ) = 1
+),
+
+costs AS (
+    SELECT
+        trial_id,
+        CASE
+            WHEN n_faults = 1 THEN answer_cost
+            WHEN n_faults > 1
+                THEN coalesce(
+                    least(first_cost, answer_cost - first_cost), answer_cost / n_faults
+                )
+        END AS least_cost
+    FROM trials
 ),
 
 modes AS (
@@ -71,11 +101,12 @@ SELECT
             )
     END AS is_found,
     readings.n_faults = 0 AND modes.stage IS NOT NULL AS is_false_alarm,
-    readings.n_faults > 0 AND round(readings.answer_cost, 9) >= 0.10 * readings.n_faults
-        AS is_costly,
+    costs.least_cost,
+    coalesce(round(costs.least_cost, 9) >= 0.10, FALSE) AS is_costly,
     CASE
         WHEN readings.reading = 'diagnosis' AND readings.expected_loss IS NOT NULL
             THEN readings.expected_loss BETWEEN readings.lower AND readings.upper
     END AS is_within
 FROM readings
+INNER JOIN costs ON readings.trial_id = costs.trial_id
 LEFT JOIN modes ON readings.said = modes.failure_mode

@@ -8,7 +8,8 @@ import pytest
 from analysis.comparison import compare, compare_all
 from analysis.diagnosis.diagnosis import read_evidence
 from analysis.statistics import bootstrap_weights, weighted_means
-from tests.lakes import Signals, synthetic_lake
+from layerhouse.cli import main
+from tests.lakes import MadeUpDataset, Signals, synthetic_lake, write_model
 from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -29,7 +30,7 @@ def lake(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def compared(lake):
-    return {c.pair.model_id: c for c in compare_all(lake, n_resamples=500)}
+    return {c.pair.model_id: c for c in compare_all(lake, n_resamples=500)[0]}
 
 
 def rows(comparison):
@@ -110,11 +111,45 @@ def test_what_cannot_be_compared_is_one_sentence(lake, tmp_path):
         compare_all(alone)
 
 
-def test_models_tested_on_other_samples_are_refused(tmp_path):
+def test_a_model_without_probes_and_answers_is_refused(tmp_path):
     models = {"tiny": LOSING(), FAULTY: replace(LOSING(), modules=(), methods=())}
     lake = synthetic_lake(tmp_path / "lake", models, n_samples=80)
     with pytest.raises(LayerhouseError, match=r"neither probes nor answers of tiny\+fault"):
         compare(lake, FAULTY, "tiny", "shapes")
+
+
+@pytest.fixture
+def uneven(tmp_path):
+    """A lake where one model has never seen one of the 20 test samples."""
+    others = {name: signals for name, signals in MODELS.items() if name != ADAPTED}
+    lake = synthetic_lake(tmp_path / "lake", others, n_samples=80)
+    whole = MadeUpDataset.draw(n_samples=80)
+    kept = np.arange(80) != np.flatnonzero(whole.split == "test")[-1]
+    columns = ("sample_ids", "class_index", "split", "group_id", "difficulty")
+    part = replace(whole, **{name: getattr(whole, name)[kept] for name in columns})
+    write_model(lake, part, ADAPTED, MODELS[ADAPTED])
+    return lake
+
+
+def test_models_tested_on_other_samples_are_refused(uneven):
+    with pytest.raises(LayerhouseError, match="not all of them the same: run `layerhouse extract`"):
+        compare(uneven, ADAPTED, "tiny", "shapes")
+    with pytest.raises(LayerhouseError, match="not all of them the same"):
+        compare_all(uneven, [ADAPTED])
+
+
+def test_a_pair_that_cannot_be_compared_leaves_the_others_alone(uneven, capsys):
+    done, left_out = compare_all(uneven, n_resamples=200)
+    assert [c.pair.model_id for c in done] == [FAULTY]
+    assert [(left.pair.model_id, left.pair.base_model_id) for left in left_out] == [
+        (ADAPTED, "tiny")
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", "--resamples", "200", "--lake", str(uneven.root)])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert f"{FAULTY} minus tiny on shapes" in printed
+    assert f"Left out: {ADAPTED} minus tiny, because {ADAPTED} was tested on 19 samples" in printed
 
 
 def test_a_single_test_group_leaves_nothing_to_resample(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-NAMES = {"model_id": "m", "dataset_id": "d", "seed": 0}
+NAMES = {"model_id": "m", "dataset_id": "d"}
 
 
 def trial(number, said, pooled="healthy", stages=None, cost=0.0, **more):
@@ -13,6 +13,7 @@ def trial(number, said, pooled="healthy", stages=None, cost=0.0, **more):
     row = {
         **NAMES,
         "trial_id": f"t{number}",
+        "seed": number,
         "fault": fault,
         "kind": "swap" if one else None,
         "stage": stages[0] if one else None,
@@ -40,6 +41,12 @@ TRIALS = [
           present_stages="vision+llm"),
     trial(6, "vision_quality", "healthy", ["vision", "llm"], 0.5, present_stages="vision"),
     trial(7, "vision_quality", "healthy", ["vision", "llm"], 0.15, present_stages="vision"),
+    trial(8, "vision_quality", "healthy", ["vision", "llm"], 0.3, present_stages="vision+llm",
+          first_cost=0.2, second_cost=0.2),
+    trial(9, "vision_quality", "healthy", ["vision", "llm"], 0.28, present_stages="vision",
+          first_cost=0.2, second_cost=0.2),
+    trial(10, "semantic_mapping", "healthy", ["llm", "answer"], 0.5, present_stages="answer",
+          first_cost=0.04, second_cost=0.46),
 ]  # fmt: skip
 
 
@@ -50,7 +57,8 @@ def con(catalogue):
 
 def test_each_reading_is_held_against_the_struck_stages(con):
     columns = "is_named, is_found, is_false_alarm, is_costly, is_within"
-    query = f"SELECT {columns} FROM fault_outcome WHERE reading = $1 ORDER BY trial_id"
+    order = "length(trial_id), trial_id"
+    query = f"SELECT {columns} FROM fault_outcome WHERE reading = $1 ORDER BY {order}"
     assert con.sql(query, params=["diagnosis"]).fetchall() == [
         (False, None, False, False, None),
         (False, None, True, False, None),
@@ -60,6 +68,9 @@ def test_each_reading_is_held_against_the_struck_stages(con):
         (True, True, False, True, None),
         (True, False, False, True, None),
         (True, False, False, False, None),
+        (True, True, False, True, None),
+        (True, False, False, False, None),
+        (True, False, False, False, None),
     ]
     assert [row[:3] for row in con.sql(query, params=["mean_pooled"]).fetchall()[:4]] == [
         (False, None, True),
@@ -67,6 +78,14 @@ def test_each_reading_is_held_against_the_struck_stages(con):
         (False, None, False),
         (False, None, False),
     ]
+
+
+def test_the_newest_trial_of_a_fault_and_seed_counts(catalogue):
+    old = {**TRIALS[2], "run_id": "r2", "trial_id": "z", "verdict": "healthy"}
+    runs = [{"run_id": "r1", "started_at": 2}, {"run_id": "r2", "started_at": 1}]
+    con = catalogue({"fault_trial": [{**TRIALS[2], "run_id": "r1"}, old], "run": runs})
+    query = "SELECT verdict FROM fault_outcome WHERE reading = 'diagnosis'"
+    assert con.sql(query).fetchall() == [("vision_quality",)]
 
 
 def test_trials_of_older_versions_are_read_too(catalogue):
@@ -79,8 +98,8 @@ def test_trials_of_older_versions_are_read_too(catalogue):
 def test_the_summary_counts_costly_trials_only(con):
     rows = con.sql("SELECT * EXCLUDE (model_id, dataset_id) FROM self_test_summary ORDER BY ALL")
     assert rows.fetchall() == [
-        ("diagnosis", 8, 2, 0.5, 2, 0.5, 2, 0.5, 2, 0.5),
-        ("mean_pooled", 8, 2, 0.0, 2, 0.5, 0, None, 2, None),
+        ("diagnosis", 11, 2, 0.5, 2, 0.5, 2, 0.5, 3, pytest.approx(2 / 3)),
+        ("mean_pooled", 11, 2, 0.0, 2, 0.5, 0, None, 3, None),
     ]
 
 
@@ -95,7 +114,16 @@ def test_the_confusion_leaves_out_what_cost_too_little(con):
         ("vision", "connector_fidelity", 1),
         ("vision", "vision_quality", 1),
         ("vision+llm", "llm_comprehension", 1),
-        ("vision+llm", "vision_quality", 1),
+        ("vision+llm", "vision_quality", 2),
+    ]
+
+
+def test_pairs_are_counted_by_what_the_cheaper_fault_takes(con):
+    query = "SELECT stages, cost_band, is_costly, n_trials, n_found FROM fault_pair ORDER BY ALL"
+    assert con.sql(query).fetchall() == [
+        ("llm+answer", "under 5 points", False, 1, 0),
+        ("vision+llm", "10 points and more", True, 3, 2),
+        ("vision+llm", "5 to 10 points", False, 2, 0),
     ]
 
 

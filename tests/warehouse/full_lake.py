@@ -129,6 +129,8 @@ def _write_intervals(lake: Lake) -> None:
         "answer_accuracy": 0.6,
         "total_loss": 0.3,
         "seconds": 1.0,
+        "first_cost": None,
+        "second_cost": None,
     }
     difference = {
         "model_id": FAULTED,

@@ -1,0 +1,112 @@
+"""Pairs of real models from extraction to the paired interval: an adapter, and a medical model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from extract.loading import load
+from extract.registry import show
+from layerhouse.cli import main
+from tests.conftest import layerhouse
+from tests.extract.tiny_families import save_family
+from warehouse.catalogue import connect
+from warehouse.lake import Lake
+
+LIMIT = 240
+QUESTION = torch.arange(5, 15)[None]
+
+
+def run(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 0
+
+
+def train_lora(out: Path) -> Path:
+    """A LoRA of the shipped model after a few steps on words that are no answers: it does harm."""
+    peft = pytest.importorskip("peft", reason="adapters need the peft extra")
+    torch.manual_seed(0)
+    config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"])
+    model = peft.get_peft_model(load("tiny-digits").model, config)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-2)
+    for _ in range(5):
+        model(input_ids=QUESTION, labels=QUESTION).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(out)
+    return out
+
+
+@pytest.mark.slow
+def test_an_adapter_is_compared_with_the_model_that_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("LAYERHOUSE_LAKE", str(tmp_path / "lake"))
+    adapter = train_lora(tmp_path / "tuned")
+    wanted = ["--model", "tiny-digits", "--dataset", "digits", "--limit", str(LIMIT)]
+    for more in ([], ["--adapter", str(adapter)]):
+        run("extract", *wanted, "--layer", "-1", *more)
+    for model_id in ("tiny-digits", "tiny-digits+adapter:tuned"):
+        run("probe", "--model", model_id, "--dataset", "digits", "--seeds", "1")
+    capsys.readouterr()
+    run("compare", "--resamples", "500")
+    printed = capsys.readouterr().out
+    assert "tiny-digits+adapter:tuned minus tiny-digits on digits" in printed
+    with connect(Lake.at(tmp_path / "lake")) as wh:
+        found = {
+            (stage, quantity): bounds
+            for stage, quantity, *bounds in wh.sql(
+                "SELECT stage, quantity, point, lower, upper FROM pair_interval"
+            ).fetchall()
+        }
+    difference, lower, upper = found["answer", "signal"]
+    assert lower <= difference <= upper < 0
+    assert found["vision", "signal"][0] > difference
+
+
+def disturb(weights: Path) -> None:
+    """Make another model of it: every matrix a little different."""
+    torch.manual_seed(0)
+    tensors = {name: w + 0.05 * torch.randn_like(w) for name, w in load_file(weights).items()}
+    save_file(tensors, weights, metadata={"format": "pt"})
+
+
+@pytest.mark.slow
+def test_a_medical_model_is_compared_with_its_general_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two real names of the registry, whose files a cache of the hub holds; here they are tiny."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("LAYERHOUSE_LAKE", "lake")
+    for index, name in enumerate(("medgemma-4b", "gemma-3-4b")):
+        cached = tmp_path / "hub" / f"models--{(show(name).hub or '').replace('/', '--')}"
+        (cached / "refs").mkdir(parents=True)
+        (cached / "refs" / "main").write_text("a" * 40)
+        shutil.copytree(save_family("gemma3", tmp_path / name), cached / "snapshots" / ("a" * 40))
+        if index:
+            disturb(cached / "snapshots" / ("a" * 40) / "model.safetensors")
+    for name in ("medgemma-4b", "gemma-3-4b"):
+        for command in (
+            ["extract", "--limit", str(LIMIT), "--layer", "-1"],
+            ["probe", "--seeds", "1"],
+        ):
+            names = ["--model", name, "--dataset", "digits"]
+            done = layerhouse(command[0], *names, *command[1:], cwd=tmp_path)
+            assert done.code == 0, done.err
+    done = layerhouse("compare", "--resamples", "500", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "medgemma-4b minus gemma-3-4b on digits" in done.out
+    with connect(Lake.at(tmp_path / "lake")) as wh:
+        kinds = wh.sql("SELECT DISTINCT pair_kind, base_model_id FROM mart_model_pairs").fetchall()
+        (moved,) = wh.sql("SELECT count(*) FROM pair_interval WHERE point <> 0").fetchall()[0]
+        open_ends = wh.sql("SELECT count(*) FROM pair_interval WHERE lower IS NULL").fetchall()
+    assert kinds == [("general_base", "gemma-3-4b")]
+    assert open_ends == [(0,)]
+    assert moved > 0
