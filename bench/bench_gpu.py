@@ -1,21 +1,22 @@
 """Extraction over the bare forward of a real-size model with random weights, on a GPU.
 
-    PYTHONPATH=. python bench/bench_gpu.py [--images 64] [--batch-size 8] [--device cuda] [--tiny]
+    python -m bench.bench_gpu [--images 64] [--batch-size 8] [--device cuda] [--tiny]
 
 Builds Qwen2.5-VL at the sizes of its 7B release in bf16 on the device, with a tokenizer and a
 processor made here, so that no weights are needed; synthetic pictures of 448 × 448. `--tiny` is the
-same at toy size, to try the command on a CPU.
+same at toy size, to try the command on a CPU. "Idle" is the share of the time in which no forward
+pass was running, by the device's own clock.
 """
 
 import argparse
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 import torch
 import transformers as hf
-from bench_extract import PHRASES, Bench, best_seconds
 
+from bench.bench_extract import PHRASES, Bench, rates
 from extract.loading import LoadedModel, ModelSource, choose_device, choose_dtype
 from extract.pipeline import Preparer
 from extract.prompts import build_prompt, phrase_tokens
@@ -70,20 +71,31 @@ def main() -> None:
         names, size, preparer = list(uris), asked.batch_size, Preparer(session, uris)
         batches = [preparer(names[start : start + size]) for start in range(0, len(names), size)]
         wanted = select(session.anatomy, session.readouts)
-        bench = Bench(session, phrases, batches, wanted)
+        bench = Bench(session, phrases, batches, wanted, [])
         bench.bare()
-        sides = {
-            "bare forward": lambda: synchronised(bench.bare),
-            "readouts": lambda: bench.extraction(folder / "lake", ()),
-            "readouts, likelihood": lambda: bench.extraction(folder / "lake", ("likelihood",)),
-        }
-        for side, spent in best_seconds(sides, asked.rounds).items():
-            print(f"{side:24} {asked.images / spent:8.1f} images/s")
+        found = rates(
+            {
+                "bare forward": (lambda: synchronised(bench), asked.images),
+                "readouts": (lambda: bench.extraction(folder / "lake", ()), asked.images),
+                "readouts, likelihood": (
+                    lambda: bench.extraction(folder / "lake", ("likelihood",)),
+                    asked.images,
+                ),
+            },
+            asked.rounds,
+        )
+        bare = found["bare forward"].wall
+        for side, rate in found.items():
+            print(f"{side:24} {rate.wall:8.1f} images/s {rate.wall / bare:7.1%} of the bare")
+        started = perf_counter()
+        watch = bench.extraction(folder / "lake", ())
+        busy = watch.seconds["forward"] / (perf_counter() - started)
+        print(f"idle during readouts: {1 - busy:.1%}")
 
 
-def synchronised(work: Callable[[], object]) -> None:
-    """Run `work` and wait for the device, which goes on after the call returns."""
-    work()
+def synchronised(bench: Bench) -> None:
+    """The bare forward passes, waiting for the device, which goes on after the calls return."""
+    bench.bare()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
