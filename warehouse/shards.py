@@ -152,7 +152,15 @@ def _groups(rows: pa.Table, columns: list[str]) -> Iterator[tuple[dict[str, Any]
         mask = pc.equal(rows[columns[0]], values[columns[0]])
         for column in columns[1:]:
             mask = pc.and_(mask, pc.equal(rows[column], values[column]))
-        yield values, rows.filter(mask)
+        yield values, _kept(rows, mask)
+
+
+def _kept(rows: pa.Table, mask: pa.ChunkedArray) -> pa.Table:
+    """The rows of the mask; without copying any vector where they lie together, as units' do."""
+    places = np.flatnonzero(mask.to_numpy())
+    if len(places) and places[-1] - places[0] == len(places) - 1:
+        return rows.slice(int(places[0]), len(places))
+    return rows.filter(mask)
 
 
 def write_parquet(path: Path, piece: Piece) -> None:
@@ -168,7 +176,9 @@ def _write_vectors(path: Path, rows: pa.Table) -> None:
 
     No dictionary and no statistics on the vectors: both cost space and say nothing about floats.
     """
-    ordered = rows.sort_by([(name, "ascending") for name in ACTIVATION_ORDER])
+    order = pc.sort_indices(rows, [(name, "ascending") for name in ACTIVATION_ORDER])
+    in_order = bool((np.diff(order.to_numpy()) == 1).all())
+    ordered = rows if in_order else rows.take(order)  # which copies all vectors
     plain = [name for name in ordered.column_names if name != "vector"]
     writer = pq.ParquetWriter(
         path,
