@@ -5,6 +5,7 @@ notes what it covers. So an agent can die at any moment: the next one computes o
 covers, and ends with the same lake.
 """
 
+import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -24,6 +25,7 @@ from extract.job import (
     Job,
     device_name,
     fixed_batch_size,
+    is_other_identity,
     job_is_done,
     known_structure,
     look_up,
@@ -49,7 +51,7 @@ from extract.runner import Outcome, Runner, rows_of
 from extract.session import Session
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
-from warehouse.runs import RunWriter
+from warehouse.runs import OvertakenError, RunWriter
 
 __all__ = ["METHODS", "ExtractRequest", "ExtractSummary", "extract"]
 
@@ -97,7 +99,8 @@ class Description:
         with claims.beginning():
             refuse_other_identity(job)
             if not any("anatomy" in commit.covers for commit in writer.committed):
-                writer.commit(self.rows, covers=self.covers)
+                clashes = partial(is_other_identity, job)
+                writer.commit(self.rows, covers=self.covers, clashes=clashes)
 
 
 class Extraction:
@@ -125,6 +128,7 @@ class Extraction:
         self.n_bytes = 0
         self.lens: Lens | None = None
         self.coming: deque[tuple[Sequence[str], Callable[[], Outcome]]] = deque()
+        self.overtaken = False
 
     def run(self, claims: Claims) -> ExtractSummary:
         job, ledger = self.job, self.ledger
@@ -137,19 +141,20 @@ class Extraction:
             ledger.close()
             return ledger.summary(wanted, added=False, notes=self.notes)
         total = sum(task.n for task in tasks)
-        with (
-            RunWriter(job.lake, job.spec) as writer,
-            self.runner(opened) as runner,
-            BackgroundWriter() as background,
-        ):
+        with job.writer() as writer, self.runner(opened) as runner:
             self.description(opened.session).write(job, writer, claims)
-            mine = claims.share(tasks, partial(ledger.lacking, wanted))
             started = perf_counter()
-            for n in self.work(runner, reopening(writer, mine), total, writer, background):
-                self.done += n
-                if self.progress is not None:
-                    note = pace(self.done, total, perf_counter() - started, self.n_bytes)
-                    self.progress(self.done, total, note)
+            while tasks:
+                mine = claims.share(scattered(job, tasks), partial(ledger.lacking, wanted))
+                with BackgroundWriter() as background:
+                    for n in self.work(runner, reopening(writer, mine), total, writer, background):
+                        self.done = min(self.done + n, total)
+                        if self.progress is not None:
+                            note = pace(self.done, total, perf_counter() - started, self.n_bytes)
+                            self.progress(self.done, total, note)
+                # What another machine did some of was dropped whole; the rest of it is still due.
+                tasks = ledger.lacking(wanted) if self.overtaken else []
+                self.overtaken = False
         ledger.check_complete(wanted)
         writer.finish({"seconds": self.watch.lap()})
         return ledger.summary(
@@ -290,11 +295,27 @@ class Extraction:
             if self.fitted is not None:
                 notes["fitted"] = {"device": device_name(self.job), "batch": self.fitted}
             with self.watch.timing("write"):
-                commit = writer.commit(tables, covers=self._covers(task, buffer), notes=notes)
-            self.n_bytes += sum(shard.bytes for shard in commit.shards)
+                self._commit(writer, tables, task, self._covers(task, buffer), notes)
             self.release(task.start, task.stop)
 
         return write
+
+    def _commit(
+        self,
+        writer: RunWriter,
+        tables: dict[str, Any],
+        task: Task,
+        covers: dict[str, Any],
+        notes: dict[str, Any],
+    ) -> None:
+        """Commit a unit; drop it where another machine did some of it, to look again at the end."""
+        clashes = partial(task.overlaps, self.job.spec.run_id)
+        try:
+            commit = writer.commit(tables, covers=covers, notes=notes, clashes=clashes)
+        except OvertakenError:
+            self.overtaken = True
+            return
+        self.n_bytes += sum(shard.bytes for shard in commit.shards)
 
     def _tables(self, buffer: UnitBuffer) -> dict[str, Any]:
         tables: dict[str, Any] = {}
@@ -330,6 +351,18 @@ def reopening(writer: RunWriter, tasks: Iterable[Task]) -> Iterator[Task]:
         if writer.is_finished:
             writer.reopen()
         yield task
+
+
+def scattered(job: Job, tasks: Sequence[Task]) -> Sequence[Task]:
+    """The tasks in an order to do them in.
+
+    Claims are not seen on other machines, so where a lake is shared with such, in a bucket, every
+    agent begins somewhere else.
+    """
+    if job.lake.remote is None:
+        return tasks
+    first = random.SystemRandom().randrange(len(tasks))
+    return [*tasks[first:], *tasks[:first]]
 
 
 def pace(done: int, total: int, seconds: float, n_bytes: int) -> str:

@@ -40,6 +40,12 @@ class Task:
     def n_vectors(self) -> int:
         return self.n * sum(len(readouts) for _, readouts in self.wanted)
 
+    def overlaps(self, run_id: str, commit: Commit) -> bool:
+        """Whether a commit did, for the run `run_id`, some of these cells of these samples."""
+        done = covered([commit], self.stop, run_id)
+        mine = cells_of(list(self.wanted), self.answers)
+        return any(done[cell][self.start :].any() for cell in mine if cell in done)
+
     def covers(self) -> dict[str, Any]:
         """The note on a commit that completes this task."""
         cells = [[locus.module, locus.layer, list(names)] for locus, names in self.wanted]
@@ -61,6 +67,12 @@ def cells_of(wanted: Wanted, answers: Sequence[str]) -> list[Cell]:
     return [*read, *(("answer", 0, method) for method in answers)]
 
 
+def _cells_in(covers: dict[str, Any]) -> list[Cell]:
+    """The cells that a commit of a unit says it completed."""
+    names = [(m, layer, name) for m, layer, read in covers["cells"] for name in read]
+    return [*names, *(("answer", 0, method) for method in covers["answers"])]
+
+
 def covered(
     commits: Iterable[Commit], n: int, run_id: str | None = None
 ) -> dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]]:
@@ -77,8 +89,7 @@ def covered(
         if commit.run_id != run_id:
             rejected = np.array(commit.covers.get("rejected", []), dtype=int)
             here[rejected[rejected < n]] = False
-        names = [(m, layer, name) for m, layer, read in commit.covers["cells"] for name in read]
-        for cell in [*names, *(("answer", 0, method) for method in commit.covers["answers"])]:
+        for cell in _cells_in(commit.covers):
             done.setdefault(cell, np.zeros(n, dtype=bool))[here] = True
     return done
 

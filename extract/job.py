@@ -19,7 +19,7 @@ from warehouse.commits import Commit, list_commits
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import MAX_PIXELS
 from warehouse.lake import Lake
-from warehouse.runs import RunSpec, config_difference, find_runs
+from warehouse.runs import RunSpec, RunWriter, config_difference, find_runs
 from warehouse.samples import DatasetInfo, dataset
 
 COMMAND = "extract"
@@ -109,6 +109,10 @@ class Job:
         config = {"identity": self.identity, "selection": selection}
         return RunSpec(COMMAND, self.model_id, self.dataset_id, config, self.device)
 
+    def writer(self) -> RunWriter:
+        """What adds units to the run; each is compared with every other commit about the pair."""
+        return RunWriter(self.lake, self.spec, looked=frozenset())
+
     def commits(self) -> list[Commit]:
         """Every commit about this model and dataset, of any selection."""
         return list_commits(
@@ -190,6 +194,11 @@ def refuse_other_identity(job: Job) -> None:
                 f"the lake holds {job.model_id} on {job.dataset_id} under another configuration "
                 f"({difference}); use another lake, or a model folder of another name"
             )
+
+
+def is_other_identity(job: Job, commit: Commit) -> bool:
+    """Whether a commit about the same model and dataset was made under another configuration."""
+    return bool(commit.run["config"]["identity"] != job.identity)
 
 
 def known_structure(job: Job) -> tuple[Anatomy, Readouts] | None:

@@ -75,7 +75,7 @@ class Shell:
         if not sys.stdin.isatty():
             return self._script(sys.stdin)
         self._edit_lines()
-        click.echo(f"{self.lake.root}, read-only; .help says what can be typed, Ctrl-D leaves")
+        click.echo(f"{self.lake}, read-only; .help says what can be typed, Ctrl-D leaves")
         buffer = ""
         while True:
             try:

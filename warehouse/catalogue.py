@@ -108,7 +108,7 @@ def _builder_lock(lake: Lake) -> Iterator[None]:
             stack.enter_context(file_lock(lake.root / "catalog.lock"))
         except OSError as error:
             raise LayerhouseError(
-                f"the catalogue of {lake.root} is out of date and cannot be rebuilt there: "
+                f"the catalogue of {lake} is out of date and cannot be rebuilt there: "
                 f"{error.strerror}; copy the lake to a folder you may write to"
             ) from error
         yield
@@ -145,7 +145,7 @@ def _build_anew(lake: Lake, target: Path) -> None:
     with duckdb.connect(str(target)) as con:
         apply(con, migrations())
         load_commits(con, lake, commits)
-        set_activation_shards(con, lake.root)
+        set_activation_shards(con, lake)
         create_all(con, Definitions(), with_activations=_has_activations(con), stored=True)
         _stamp(con)
 
@@ -174,7 +174,7 @@ def _add(con: duckdb.DuckDBPyConnection, lake: Lake, new: list[Commit], *, as_be
         drop_all(con)
         apply(con, pending(con, migrations(), lake.catalogue))
     load_commits(con, lake, new)
-    set_activation_shards(con, lake.root)
+    set_activation_shards(con, lake)
     if as_before and had_activations == _has_activations(con):
         refill_marts(con, Definitions(), _changed(new))
     else:

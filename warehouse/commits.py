@@ -67,7 +67,11 @@ class Commit:
 
 
 def commit_names(lake: Lake, run_id: str | None = None) -> list[str]:
-    """The ids of all commits, or of one run's, sorted, from the folder listing alone."""
+    """The ids of all commits, or of one run's, sorted, from the folder listing alone.
+
+    Of a lake in a bucket, other machines' commits are taken in first.
+    """
+    lake.follow()
     if not lake.commits_dir.is_dir():
         return []
     files = os.listdir(lake.commits_dir)  # noqa: PTH208 - a lake may hold very many commits

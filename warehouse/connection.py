@@ -1,7 +1,6 @@
 """The read-only door to a lake's catalogue."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -139,28 +138,33 @@ def open_catalogue(lake: Lake) -> duckdb.DuckDBPyConnection:
         # Reading ahead fetches row groups that statistics would have ruled out: for one locus
         # four times its bytes, and no sooner.
         con.execute("SET disable_parquet_prefetching = true")
-        set_activation_shards(con, lake.root)
+        set_activation_shards(con, lake)
     except BaseException:
         con.close()
         raise
     return con
 
 
-def set_activation_shards(con: duckdb.DuckDBPyConnection, root: Path) -> None:
+def set_activation_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """Tell the view `activation` where the committed shards lie now.
 
-    The catalogue holds paths relative to the lake, so that a moved lake keeps working.
+    The catalogue holds paths relative to the lake, so that a moved lake keeps working. Those of a
+    bucket are read there, range by range.
     """
+    if lake.remote is not None:
+        from warehouse.ranges import Ranges
+
+        con.register_filesystem(Ranges(lake.remote))
     con.execute(
         "SET VARIABLE activation_shards = "
         "(SELECT list(? || path ORDER BY path) FROM shard WHERE table_name = 'activation')",
-        [f"{root}/"],
+        [f"{lake}/"],
     )
 
 
 def lock_down(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """Let the connection read the lake's own vectors and nothing else, for good."""
-    con.execute("SET allowed_directories = [$root]", {"root": str(lake.root / "activation")})
+    con.execute("SET allowed_directories = [$root]", {"root": f"{lake}/activation"})
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
 

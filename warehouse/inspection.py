@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warehouse.commits import Commit, Shard, commit_names, read_commit
 from warehouse.errors import LayerhouseError
 from warehouse.files import TEMPORARY
 from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from warehouse.remote import Remote
+
+AT_ONCE = 16
+"""Objects of a bucket that are read at the same time."""
 
 BUILDING = "catalog.building"
 
@@ -61,7 +69,17 @@ def leftovers(lake: Lake, committed: Set[str] | None) -> list[Leftover]:
 
 
 def _files(lake: Lake) -> Iterator[tuple[str, int]]:
-    """(path relative to the lake, bytes) of every file; one that vanishes meanwhile is left out."""
+    """(path relative to the lake, bytes) of every file; one that vanishes meanwhile is left out.
+
+    Of a bucket, its objects and what this machine was writing for it.
+    """
+    if lake.remote is not None:
+        for key, entry in sorted(lake.remote.entries("").items()):
+            if not key.startswith("quarantine/"):
+                yield key, entry.size
+        here = _files(Lake(lake.root))
+        yield from ((path, size) for path, size in here if _kind(path) == "temporary")
+        return
     for folder, inner, names in os.walk(lake.root):
         # What a repair has taken out lies there to be looked at.
         inner[:] = sorted(name for name in inner if name != "quarantine")
@@ -84,8 +102,30 @@ def damaged_shards(lake: Lake, shards: Iterable[Shard], *, verify: bool) -> list
 
     Reading finds flipped bits at the speed of the disk; sizes alone take a moment.
     """
-    found = {shard.path: _problem(lake, shard, verify=verify) for shard in shards}
+    if lake.remote is not None:
+        found = _problems_in_bucket(lake.remote, list(shards), verify=verify)
+    else:
+        found = {shard.path: _problem(lake, shard, verify=verify) for shard in shards}
     return [Damaged(path, problem) for path, problem in sorted(found.items()) if problem]
+
+
+def _problems_in_bucket(
+    remote: Remote, shards: list[Shard], *, verify: bool
+) -> dict[str, str | None]:
+    """The sizes come from one listing; to verify, every object is fetched and none is kept."""
+    found = remote.entries("")
+
+    def problem(shard: Shard) -> str | None:
+        if shard.path not in found:
+            return "is missing"
+        if (size := found[shard.path].size) != shard.bytes:
+            return f"has {size:,} bytes instead of {shard.bytes:,}"
+        if verify and remote.checksum(shard.path) != shard.checksum:
+            return "has another checksum than its commit recorded"
+        return None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip([s.path for s in shards], pool.map(problem, shards), strict=True))
 
 
 def _problem(lake: Lake, shard: Shard, *, verify: bool) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -10,6 +11,9 @@ from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 from warehouse.schema import PARTITIONS, migrations, refuse_newer
 
+if TYPE_CHECKING:
+    from warehouse.remote import Remote
+
 
 def load_commits(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> None:
     """Add the rows of these commits, which must be later than all that the catalogue holds.
@@ -17,14 +21,40 @@ def load_commits(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commi
     Raises LayerhouseError for shards that are missing or were written by a newer Layerhouse.
     """
     newest = {commit.schema for commit in commits}
-    refuse_newer(newest, migrations(), f"the lake {lake.root}", "written")
-    _refuse_missing(lake, commits)
+    refuse_newer(newest, migrations(), f"the lake {lake}", "written")
+    if lake.remote is not None:
+        _bring_here(lake, lake.remote, commits)
+    else:
+        _refuse_missing(lake, commits)
     con.begin()
     _record(con, commits)
     for table in sorted({shard.table for commit in commits for shard in commit.shards}):
         if table != "activation":
             _load(con, lake, table, commits)
     con.commit()
+
+
+def _bring_here(lake: Lake, remote: "Remote", commits: Iterable[Commit]) -> None:
+    """Copy the small tables' shards out of the bucket; of vectors only look whether they are there.
+
+    Raises LayerhouseError for what is missing or damaged.
+    """
+    from warehouse.mirror import fetch
+
+    shards = [shard for commit in commits for shard in commit.shards]
+    fetch(lake.root, remote, [shard for shard in shards if shard.table != "activation"])
+    vectors = [shard for shard in shards if shard.table == "activation"]
+    found = {
+        key: entry.size
+        for folder in sorted({shard.path.rpartition("/")[0] for shard in vectors})
+        for key, entry in remote.entries(folder).items()
+    }
+    for shard in vectors:
+        if found.get(shard.path) != shard.bytes:
+            raise LayerhouseError(
+                f"the shard {shard.path} is missing or damaged in {lake}; run `layerhouse "
+                "status --repair` and then the command that made it again"
+            )
 
 
 def _refuse_missing(lake: Lake, commits: Iterable[Commit]) -> None:

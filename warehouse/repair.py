@@ -11,6 +11,8 @@ from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, make_folder, sync
 from warehouse.inspection import damaged_shards, readable_commits
 from warehouse.lake import Lake
+from warehouse.mirror import follow, record_keys, retire
+from warehouse.remote import Remote
 from warehouse.runs import RunSpec, RunWriter, find_runs
 
 QUARANTINE = "quarantine"
@@ -35,13 +37,15 @@ def repair(lake: Lake) -> list[Repaired]:
     file cannot be moved.
     """
     lake.require()
+    if lake.remote is not None:
+        follow(lake.root, lake.remote, anew=True)  # records, too, are read as they lie there
     try:
         with file_lock(lake.create().commits_dir / "lock"):
             taken = _repair(lake)
         _reopen(lake, {each.commit_id.rpartition("-")[0] for each in taken})
     except OSError as error:
         raise LayerhouseError(
-            f"cannot repair the lake {lake.root}: {error.strerror or error}; "
+            f"cannot repair the lake {lake}: {error.strerror or error}; "
             "run `layerhouse status --repair` again once its files may be moved"
         ) from error
     return taken
@@ -80,6 +84,8 @@ def _take_out(lake: Lake, folder: str, commit_id: str, commit: Commit | None) ->
         paths = [path.relative_to(lake.root).as_posix() for path in found]
     else:
         paths = [shard.path for shard in commit.shards]
+    if lake.remote is not None:
+        return _take_out_of_bucket(lake, lake.remote, folder, commit_id, commit)
     moved = []
     for path in (f"commits/{commit_id}.json", *paths):
         source, target = lake.root / path, lake.root / folder / path
@@ -89,4 +95,25 @@ def _take_out(lake: Lake, folder: str, commit_id: str, commit: Commit | None) ->
             sync(target.parent)
             sync(source.parent)
             moved.append(path)
+    return tuple(moved)
+
+
+def _take_out_of_bucket(
+    lake: Lake, remote: Remote, folder: str, commit_id: str, commit: Commit | None
+) -> tuple[str, ...]:
+    """The same without a rename: each object is copied and then deleted, the record first.
+
+    Shards of a record that cannot be read stay, as no reader sees them: their names do not tell
+    whose they are.
+    """
+    record = record_keys(lake.root)[commit_id]
+    retire(remote, record)
+    moved = []
+    for path in (record, *(shard.path for shard in (commit.shards if commit else ()))):
+        try:
+            remote.copy(path, f"{folder}/{path}")
+        except FileNotFoundError:
+            continue
+        remote.delete([path])
+        moved.append(path)
     return tuple(moved)

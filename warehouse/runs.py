@@ -3,15 +3,15 @@
 import json
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warehouse.commits import Commit, Shard, commit_names, list_commits, read_commit
 from warehouse.errors import LayerhouseError
@@ -19,6 +19,9 @@ from warehouse.files import TEMPORARY, file_lock, make_folder, publish, write_du
 from warehouse.lake import Lake
 from warehouse.schema import newest_migration
 from warehouse.shards import Piece, Rows, checked_table, checksum, pieces, write_parquet
+
+if TYPE_CHECKING:
+    from warehouse.mirror import Position
 
 RECORDED_VERSIONS = ("layerhouse", "duckdb", "pyarrow", "torch", "transformers", "scikit-learn")
 
@@ -48,13 +51,19 @@ class RunWriter:
 
     Leaving it early keeps what was committed and marks nothing finished, so that the next writer of
     the same spec goes on from there. Writers of one run may work at the same time.
+
+    `looked` are the commits that the lake had when it was decided what to do, by default those it
+    has now. In a bucket, where no lock holds between machines, it is checked against them at every
+    commit that nobody else did the same work since.
     """
 
-    def __init__(self, lake: Lake, spec: RunSpec) -> None:
+    def __init__(self, lake: Lake, spec: RunSpec, looked: "frozenset[str] | None" = None) -> None:
         self.lake = lake.create()
         self.spec = spec
         self.run_id = spec.run_id
         self._seen: dict[str, Commit] = {}
+        self._others: dict[str, Commit] = {}
+        self._known = set(commits_in_bucket(lake) if looked is None else looked)
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -83,6 +92,7 @@ class RunWriter:
         tables: Mapping[str, Rows],
         covers: dict[str, Any] | None = None,
         notes: dict[str, Any] | None = None,
+        clashes: Callable[[Commit], bool] | None = None,
     ) -> Commit:
         """Make these rows visible together.
 
@@ -93,11 +103,16 @@ class RunWriter:
         `notes` are kept beside it and compared with nothing; what the piece took, {"seconds":
         {work: seconds}, "n_images": count}, is added up in the run's row.
 
+        `clashes` says of a commit of another writer, of the same command, model and dataset,
+        whether it holds some of the same work; by default each does that came since this one
+        looked. Only a lake in a bucket needs it: elsewhere agents hold locks.
+
         Raises LayerhouseError, with nothing visible and no file left, when rows do not fit their
-        table, when the disk refuses them, or when the run is finished.
+        table, when the disk refuses them, or when the run is finished, and OvertakenError, in the
+        same way, where another machine's commit clashes.
         """
         plain = json.loads(json.dumps(covers or {}))
-        return self._commit(tables, plain, notes=notes or {})
+        return self._commit(tables, plain, notes=notes or {}, clashes=clashes)
 
     def finish(self, notes: dict[str, Any] | None = None) -> None:
         """Mark the run finished; once it is, this does nothing."""
@@ -117,6 +132,7 @@ class RunWriter:
         *,
         notes: dict[str, Any] | None = None,
         finished: bool = False,
+        clashes: Callable[[Commit], bool] | None = None,
     ) -> Commit:
         checked = {name: checked_table(name, rows, self.run_id) for name, rows in tables.items()}
         names = {"model_id": self.spec.model_id, "dataset_id": self.spec.dataset_id}
@@ -125,14 +141,23 @@ class RunWriter:
         try:
             drafts = [self._draft(piece, files) for piece in parts]
             with file_lock(self.lake.commits_dir / "lock"):
-                before = self.committed
-                done = _already_done(before, covers, finished=finished)
-                if done:
-                    return done
-                return self._publish(drafts, covers, notes or {}, before, files, finished)
+                commit = None
+                while commit is None:
+                    position = self.lake.follow()
+                    before = self.committed
+                    done = _already_done(before, covers, finished=finished)
+                    if done:
+                        self._withdraw(drafts)
+                        return done
+                    if tables:
+                        self._refuse_overtaken(drafts, clashes)
+                    commit = self._publish(
+                        drafts, covers, notes or {}, before, files, finished, position
+                    )
+                return commit
         except OSError as error:
             raise LayerhouseError(
-                f"cannot write to the lake {self.lake.root}: {error.strerror or error}; "
+                f"cannot write to the lake {self.lake}: {error.strerror or error}; "
                 "what was committed before is safe, and the same command goes on from there"
             ) from error
         finally:
@@ -140,13 +165,41 @@ class RunWriter:
                 path.unlink(missing_ok=True)
 
     def _draft(self, piece: Piece, files: list[Path]) -> "_Draft":
-        """Write a shard under a name no reader looks for; note it in `files` for removal."""
+        """Write a shard under a name no reader looks for; note it in `files` for removal.
+
+        In a bucket that is its name for good: one that nobody else can take.
+        """
         folder = self.lake.root / piece.folder
         make_folder(folder)
-        path = folder / f"{self.run_id}-{uuid.uuid4().hex}{TEMPORARY}"
+        mark = uuid.uuid4().hex
+        path = folder / f"{self.run_id}-{mark}{TEMPORARY}"
         files.append(path)
         write_durably(path, lambda temporary: write_parquet(temporary, piece))
-        return _Draft(piece, path, path.stat().st_size, checksum(path))
+        key = f"{piece.folder}/part-{self.run_id}-{mark}.parquet"
+        draft = _Draft(piece, path, path.stat().st_size, checksum(path), key)
+        if self.lake.remote is not None:
+            self.lake.remote.upload(path, key)
+        return draft
+
+    def _withdraw(self, drafts: list["_Draft"]) -> None:
+        """Take shards out of the bucket that no commit names."""
+        if self.lake.remote is not None:
+            self.lake.remote.delete([draft.key for draft in drafts])
+
+    def _refuse_overtaken(
+        self, drafts: list["_Draft"], clashes: Callable[[Commit], bool] | None
+    ) -> None:
+        """Raise OvertakenError where another did some of the same work since this one looked."""
+        for name in commits_in_bucket(self.lake, self.spec.command) - self._known:
+            other = self._others.setdefault(name, read_commit(self.lake, name))
+            if _subject(other) != _subject(self.spec) or not other.shards:
+                continue
+            if clashes is None or clashes(other):
+                self._withdraw(drafts)
+                raise OvertakenError(
+                    f"another machine did some of the same work meanwhile ({name}); nothing was "
+                    f"doubled, run layerhouse {self.spec.command} again for what is left"
+                )
 
     def _publish(
         self,
@@ -156,8 +209,12 @@ class RunWriter:
         before: list[Commit],
         files: list[Path],
         finished: bool,
-    ) -> Commit:
-        """Give shards and commit record their names; runs under the lake's commit lock."""
+        position: "Position | None",
+    ) -> Commit | None:
+        """Give shards and commit record their names; runs under the lake's commit lock.
+
+        None where another machine took the place in the bucket that was next.
+        """
         n = before[-1].n + 1 if before else 0
         run = self._run_row(before, notes, finished=finished)
         run["n_bytes"] += sum(draft.size for draft in drafts)
@@ -171,27 +228,40 @@ class RunWriter:
             command=self.spec.command,
             model_id=self.spec.model_id,
             dataset_id=self.spec.dataset_id,
-            committed_at=_now().isoformat(timespec="microseconds"),
+            committed_at=_later_than(position),
             covers=covers,
             shards=shards,
             run={key: _plain(value) for key, value in run.items()},
             schema=newest_migration(),
             notes=notes,
         )
+        text = commit.to_json()
+        if position is not None:
+            if not self._enter(position, text.encode()):
+                return None
+            self._known.add(commit.commit_id)
+            return commit
         path = self.lake.commits_dir / f"{commit.commit_id}.json"
         temporary = path.with_name(path.name + TEMPORARY)
-        text = commit.to_json()
         write_durably(temporary, lambda draft: _write_text(draft, text))
         publish(temporary, path)
         files.clear()
         return commit
 
+    def _enter(self, position: "Position", text: bytes) -> bool:
+        """Put a record at a place in the bucket, unless another writer was there first."""
+        remote = self.lake.remote
+        assert remote is not None
+        # Where the reply was lost and the request sent again, the other writer is this one.
+        return remote.create(position.key, text) or remote.read(position.key) == text
+
     def _place(self, draft: "_Draft", n: int, files: list[Path]) -> Shard:
-        piece = draft.piece
-        relative = f"{piece.folder}/part-{self.run_id}-{n}.parquet"
-        files.append(self.lake.root / relative)
-        publish(draft.path, self.lake.root / relative)
-        return Shard(piece.table, relative, piece.rows.num_rows, draft.size, draft.checksum)
+        piece, path = draft.piece, draft.key
+        if self.lake.remote is None:
+            path = f"{piece.folder}/part-{self.run_id}-{n}.parquet"
+            files.append(self.lake.root / path)
+            publish(draft.path, self.lake.root / path)
+        return Shard(piece.table, path, piece.rows.num_rows, draft.size, draft.checksum)
 
     def _run_row(
         self, before: list[Commit], notes: dict[str, Any], *, finished: bool
@@ -226,12 +296,28 @@ def _total(parts: list[dict[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A shard on the disk that has no name yet."""
+    """A shard on the disk that has no name yet; `key` is the name it has in a bucket."""
 
     piece: Piece
     path: Path
     size: int
     checksum: str
+    key: str
+
+
+class OvertakenError(LayerhouseError):
+    """Another machine did some of the same work; nothing of it was added twice."""
+
+
+def _subject(of: "Commit | RunSpec") -> tuple[str, str | None, str | None]:
+    return of.command, of.model_id, of.dataset_id
+
+
+def commits_in_bucket(lake: Lake, command: str = "") -> frozenset[str]:
+    """The ids of a bucket's commits; none for a lake in a folder, where locks do their part."""
+    if lake.remote is None:
+        return frozenset()
+    return frozenset(name for name in commit_names(lake) if name.startswith(command))
 
 
 def _already_done(before: list[Commit], covers: dict[str, Any], *, finished: bool) -> Commit | None:
@@ -291,6 +377,18 @@ def _flattened(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
             yield from _flattened(value, f"{prefix}{name}.")
         else:
             yield prefix + name, json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _later_than(position: "Position | None") -> str:
+    """The time of a commit, after all that are in the bucket, whatever other machines' clocks say:
+
+    of rows with one key the newest counts.
+    """
+    now = _now()
+    if position is not None and position.latest:
+        last = datetime.fromisoformat(position.latest)
+        now = max(now, last + timedelta(microseconds=1))
+    return now.isoformat(timespec="microseconds")
 
 
 def _now() -> datetime:

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -13,6 +14,7 @@ from analysis.baselines.examples import Examples, Trained, read_examples
 from analysis.exclusive import exclusive
 from analysis.logits import logit_rows
 from warehouse.catalogue import connect
+from warehouse.commits import Commit
 from warehouse.connection import Warehouse
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
@@ -48,7 +50,7 @@ def baseline(
     chosen = find(architecture)
     plan = chosen.plan(options or Options())
     started = time.perf_counter()
-    with exclusive(lake, COMMAND, dataset_id, plan.stored_as, str(seed)):
+    with exclusive(lake, COMMAND, dataset_id, plan.stored_as, str(seed)) as looked:
         with connect(lake) as wh:
             examples = read_examples(wh, dataset_id)
             settings = {**plan.settings, "samples": examples.fingerprint}
@@ -56,13 +58,13 @@ def baseline(
             spec = RunSpec(COMMAND, None, dataset_id, config)
             baseline_id = _baseline_id(dataset_id, config)
             stored = _is_stored(wh, dataset_id, plan.stored_as, seed, settings)
-        with RunWriter(lake, spec) as writer:
+        with RunWriter(lake, spec, looked) as writer:
             if not stored:
                 trained = plan.train(examples, seed)
                 row = _row(baseline_id, dataset_id, chosen, plan, seed, examples)
                 row["hyperparameters"] = {**settings, "chosen": trained.chosen}
                 row["fit_seconds"] = time.perf_counter() - started
-                writer.commit(_tables(row, examples, trained))
+                writer.commit(_tables(row, examples, trained), clashes=partial(_is_same, config))
             writer.finish()
     scores = _scores(lake, baseline_id)
     return BaselineSummary(
@@ -75,6 +77,12 @@ def baseline(
         test_accuracy=scores["test"],
         seconds=time.perf_counter() - started,
     )
+
+
+def _is_same(config: dict[str, Any], commit: Commit) -> bool:
+    """Whether another's commit holds a baseline of this architecture and seed."""
+    other = commit.run["config"]
+    return all(other.get(name) == config[name] for name in ("architecture", "seed"))
 
 
 def _scores(lake: Lake, baseline_id: str) -> dict[str, float]:

@@ -66,7 +66,7 @@ def add_measure(
     Raises what `read_loci` and `read_vectors` raise: unknown names, nothing extracted, vectors of
     two widths, NaN or Inf.
     """
-    with exclusive(lake, measure.command, model_id, dataset_id), connect(lake) as wh:
+    with exclusive(lake, measure.command, model_id, dataset_id) as looked, connect(lake) as wh:
         loci, samples = read_loci(wh, model_id, dataset_id)
         settings = {**measure.settings, "samples": samples.fingerprint}
         done = _stored(wh, measure, model_id, dataset_id, settings)
@@ -77,7 +77,8 @@ def add_measure(
             missing = loci
         groups = _groups(wh, dataset_id, samples)
         config = {"settings": settings, "loci": [str(locus) for locus in loci]}
-        with RunWriter(lake, RunSpec(measure.command, model_id, dataset_id, config)) as writer:
+        spec = RunSpec(measure.command, model_id, dataset_id, config)
+        with RunWriter(lake, spec, looked) as writer:
             n_done = 0
             for chunk in _chunks(missing, len(samples.ids)):
                 vectors = read_vectors(wh, model_id, dataset_id, chunk, samples)

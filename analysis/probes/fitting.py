@@ -24,6 +24,7 @@ from analysis.probes.linear import (
 from analysis.probes.mlp import MlpOptions, fit_mlp
 from analysis.probes.storage import Fit, Subject, Target, read_stored, tables_of
 from warehouse.catalogue import connect
+from warehouse.commits import Commit
 from warehouse.connection import Warehouse
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake
@@ -100,7 +101,7 @@ def probe(
     seeds = DEFAULT_SEEDS if seeds is None else seeds
     _check(kind, seeds, controls, options)
     started = time.perf_counter()
-    with exclusive(lake, COMMAND, model_id, dataset_id), connect(lake) as wh:
+    with exclusive(lake, COMMAND, model_id, dataset_id) as looked, connect(lake) as wh:
         loci, samples = read_loci(wh, model_id, dataset_id)
         subject = Subject(model_id, dataset_id, kind, settings_of(options, samples))
         wanted = _targets(kind, seeds, controls)
@@ -114,10 +115,14 @@ def probe(
         )
         total = sum(map(len, missing.values()))
         warnings = []
-        with RunWriter(lake, spec) as writer:
+        with RunWriter(lake, spec, looked) as writer:
             done = 0
             for fits in _fit_all(wh, subject, options, samples, missing):
-                writer.commit(tables_of(subject, fits, samples), covers=_covers(fits))
+                writer.commit(
+                    tables_of(subject, fits, samples),
+                    covers=_covers(fits),
+                    clashes=partial(_are_in, subject, fits),
+                )
                 warnings += _warnings(fits)
                 done += len(fits)
                 if progress is not None:
@@ -189,6 +194,14 @@ def _config(subject: Subject, loci: list[Locus], wanted: tuple[Target, ...]) -> 
         "targets": [[target.control, target.seed] for target in wanted],
         "loci": [[locus.module, locus.layer, locus.readout] for locus in loci],
     }
+
+
+def _are_in(subject: Subject, fits: list[Fit], commit: Commit) -> bool:
+    """Whether another's commit holds some of these probes."""
+    if commit.run["config"].get("kind") != subject.kind:
+        return False
+    mine = _covers(fits)["probes"]
+    return any(place in mine for place in commit.covers.get("probes", []))
 
 
 def _covers(fits: list[Fit]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def report(
         raise UsageError(f"{out} is a folder; name a file, for instance {out}/report.html")
     with connect(lake) as wh:
         pages = read_pages(wh, _wanted(wh, models, datasets), images)
-    _write(out, _render(pages, lake.root.name))
+    _write(out, _render(pages, lake.name))
     return out
 
 

@@ -39,7 +39,7 @@ def command(out: Path, lake: Lake) -> None:
     trials = demo(lake, out, say=lambda step: click.echo(f"· {step}"))
     click.echo()
     _print(trials)
-    click.echo(f"\nReport: {out}   Lake: {lake.root}   {time.monotonic() - started:.0f} s")
+    click.echo(f"\nReport: {out}   Lake: {lake}   {time.monotonic() - started:.0f} s")
 
 
 def _print(trials: Sequence[Trial]) -> None:

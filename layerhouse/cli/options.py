@@ -20,9 +20,9 @@ def _as_lake(_: click.Context, __: click.Parameter, value: str | None) -> Lake:
 lake_option = click.option(
     "--lake",
     envvar="LAYERHOUSE_LAKE",
-    metavar="PATH",
+    metavar="PATH|URL",
     callback=_as_lake,
-    help="The lake's folder.  [default: ./lakehouse]",
+    help="The lake's folder, or s3://bucket/prefix, gs://….  [default: ./lakehouse]",
 )
 
 

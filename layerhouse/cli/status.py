@@ -31,7 +31,7 @@ def command(verify: bool, repair: bool, lake: Lake) -> None:
         _repair(lake)
     report = status(lake, verify=verify)
     size = report.n_bytes / 2**20
-    click.echo(f"{lake.root}: {report.n_commits} commits, {report.n_shards} shards, {size:.1f} MiB")
+    click.echo(f"{lake}: {report.n_commits} commits, {report.n_shards} shards, {size:.1f} MiB")
     _print_contents(report)
     _print_trouble(report)
     click.echo(f"Next: {report.next_command}")
@@ -46,7 +46,7 @@ def _repair(lake: Lake) -> None:
     for each in taken:
         click.echo(f"Quarantined: {each.commit_id} ({len(each.files)} files), {each.reason}")
     if taken:
-        click.echo(f"They lie in {lake.root / taken[0].folder}; the next run does them again.")
+        click.echo(f"They lie in {lake}/{taken[0].folder}; the next run does them again.")
     else:
         click.echo("Nothing to repair: every commit record and every shard is sound.")
 

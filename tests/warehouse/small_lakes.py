@@ -147,7 +147,7 @@ def rows(lake: Lake, table: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as con:
         apply(con, migrations())
         load_commits(con, lake, list_commits(lake))
-        set_activation_shards(con, lake.root)
+        set_activation_shards(con, lake)
         held = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation'").fetchall()
         if table == "activation" and held:
             con.execute(f"CREATE OR REPLACE VIEW activation AS {Definitions().views[table]}")

@@ -207,7 +207,7 @@ def sound(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sound") / "catalog.duckdb"
     shutil.copyfile(lake.catalogue, path)
     with duckdb.connect(str(path)) as con:
-        set_activation_shards(con, lake.root)
+        set_activation_shards(con, lake)
         con.execute("CREATE TABLE loose AS FROM activation; DROP VIEW activation")
         con.execute("ALTER TABLE loose RENAME TO activation")
         for table in set(tables()) - {"activation"} | {"shard"}:

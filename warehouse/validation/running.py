@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -76,8 +79,9 @@ def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     paths, sizes, rows = [], [], []
     for (path,) in con.execute("SELECT path FROM shard").fetchall():
         try:
-            size = (lake.root / path).stat().st_size
-            n_rows = pq.read_metadata(lake.root / path).num_rows
+            with _opened(lake, path) as file:
+                size = file.seek(0, os.SEEK_END)
+                n_rows = pq.read_metadata(file).num_rows
         except (OSError, pa.ArrowException):
             continue
         paths.append(path)
@@ -89,6 +93,14 @@ def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         "unnest($3::BIGINT[]) AS n_rows",
         [paths, sizes, rows],
     )
+
+
+def _opened(lake: Lake, path: str) -> AbstractContextManager[Any]:
+    if lake.remote is None:
+        return (lake.root / path).open("rb")
+    from warehouse.ranges import Ranges
+
+    return closing(Ranges(lake.remote).open(f"{lake}/{path}"))
 
 
 def _explained(result: CheckResult, check: Check, problems: dict[str, str]) -> CheckResult:

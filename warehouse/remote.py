@@ -1,0 +1,278 @@
+"""A lake in a bucket: what lies behind an s3:// or gs:// URL, and the little that it can do.
+
+A bucket knows no rename, no folder and no lock. What it does know is to make an object only where
+none has that name yet, at one instant, and on that everything here stands: shards get names that
+nobody else can take, and a commit is the one record that takes the next number.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from warehouse.errors import LayerhouseError, UsageError, nearest
+
+SCHEMES = {"s3": "s3", "gs": "gcs", "memory": "s3"}
+"""The schemes of a bucket's URL, and the extra that each needs; memory:// ends with the process."""
+
+CACHE = "LAYERHOUSE_CACHE"
+AT_ONCE = 16
+"""Requests under way at the same time."""
+
+_PIECE = 8 * 2**20
+_RETRIES = {"max_retries": 4}
+_CLIENT = {"connect_timeout": "5s", "timeout": "120s"}
+
+
+def local_path(url: str) -> str | None:
+    """The path that a file:// URL means; None for a bucket's URL.
+
+    Raises UsageError for any other scheme and for a URL without a bucket.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost") or not parts.path:
+            raise UsageError(f"{url} names no folder of this machine; write file:///path/to/lake")
+        return unquote(parts.path)
+    if parts.scheme not in SCHEMES:
+        known = ["s3", "gs", "file"]
+        raise UsageError(f"a lake cannot lie at {url}{nearest(parts.scheme, known)}")
+    if parts.scheme != "memory" and not parts.netloc:
+        raise UsageError(f"{url} names no bucket; write {parts.scheme}://bucket/prefix")
+    return None
+
+
+def mirror_folder(url: str) -> Path:
+    """Where this machine keeps the catalogue and copies of a bucket's small files.
+
+    In $LAYERHOUSE_CACHE, else $XDG_CACHE_HOME/layerhouse, else ~/.cache/layerhouse. Everything in
+    it can be deleted while nothing runs.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    cache = Path(os.environ.get(CACHE) or Path(base, "layerhouse")).expanduser().resolve()
+    return cache / "lakes" / blake2b(url.encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a listing; `tag` changes whenever its bytes do."""
+
+    size: int
+    tag: str
+
+
+@lru_cache(maxsize=16)
+def remote_at(url: str) -> Remote:
+    """The bucket behind a URL, one client per process."""
+    return Remote(url)
+
+
+class Remote:
+    """The objects under a bucket's URL; keys are relative to it and use forward slashes.
+
+    Every method raises LayerhouseError, in one sentence, where the bucket cannot be reached, does
+    not exist or refuses.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @cached_property
+    def _store(self) -> Any:
+        obstore = _library(self.url)
+        options = dict(_CLIENT)
+        # A server on this machine or in this network speaks HTTP, if its address says so.
+        if any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS):
+            options["allow_http"] = True  # type: ignore[assignment]
+        with self._spoken():
+            if self.url.startswith("memory:"):
+                return obstore.store.MemoryStore()
+            return obstore.store.from_url(self.url, client_options=options, retry_config=_RETRIES)
+
+    def entries(self, prefix: str) -> dict[str, Entry]:
+        """Every object whose key begins with the folder `prefix`, or all of them for ''."""
+        import obstore
+
+        with self._spoken():
+            return {
+                item["path"]: Entry(item["size"], item["e_tag"] or str(item["last_modified"]))
+                for page in obstore.list(self._store, prefix or None)
+                for item in page
+            }
+
+    def read(self, key: str) -> bytes:
+        import obstore
+
+        with self._spoken():
+            return bytes(obstore.get(self._store, key).bytes())
+
+    def read_all(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """The objects' bytes, several requests at a time, in the order of the keys."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            yield from zip(keys, pool.map(self.read, keys), strict=True)
+
+    def tail(self, key: str, n: int) -> tuple[bytes, int]:
+        """The last `n` bytes of an object, or all that it has, and its size."""
+        import obstore
+
+        with self._spoken():
+            found = obstore.get(self._store, key, options={"range": {"suffix": n}})
+            return bytes(found.bytes()), found.meta["size"]
+
+    def span(self, key: str, start: int, stop: int) -> bytes:
+        """Bytes start … stop-1 of an object."""
+        import obstore
+
+        with self._spoken():
+            return bytes(obstore.get_range(self._store, key, start=start, end=stop))
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Make an object where there is none of that name; False where there is one.
+
+        At one instant, whoever else tries: this is what commits rest on.
+        """
+        import obstore
+
+        with self._spoken():
+            try:
+                obstore.put(self._store, key, content, mode="create", use_multipart=False)
+            except obstore.exceptions.AlreadyExistsError:
+                return False
+            return True
+
+    def upload(self, path: Path, key: str) -> None:
+        """Store a file under a key that nobody else uses."""
+        import obstore
+
+        with self._spoken(), path.open("rb") as file:
+            obstore.put(self._store, key, file)
+
+    def download(self, key: str, path: Path) -> str:
+        """Write an object's bytes to `path`; returns their blake2b-256 as hex."""
+        with path.open("wb") as file:
+            return self._through(key, file)
+
+    def checksum(self, key: str) -> str:
+        """The blake2b-256 of an object's bytes as hex, without keeping them."""
+        return self._through(key, None)
+
+    def _through(self, key: str, file: Any) -> str:
+        import obstore
+
+        digest = blake2b(digest_size=32)
+        with self._spoken():
+            for piece in obstore.get(self._store, key).stream(min_chunk_size=_PIECE):
+                digest.update(piece)
+                if file is not None:
+                    file.write(piece)
+        return digest.hexdigest()
+
+    def copy(self, key: str, other: str) -> None:
+        import obstore
+
+        with self._spoken():
+            obstore.copy(self._store, key, other)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects; one that is gone already is no error."""
+        import obstore
+
+        with self._spoken():
+            for key in keys:
+                try:
+                    obstore.delete(self._store, key)
+                except FileNotFoundError:
+                    continue
+
+    @contextmanager
+    def _spoken(self) -> Iterator[None]:
+        """The client's errors, which take a page each, as one sentence."""
+        from obstore import exceptions
+
+        try:
+            yield
+        except (exceptions.BaseError, FileNotFoundError, PermissionError) as error:
+            said = str(error)
+            if "NoSuchBucket" in said:
+                raise UsageError(
+                    f"there is no bucket {urlsplit(self.url).netloc} at {self._server()}; make it "
+                    "with the tools of your storage, or name another with --lake or LAYERHOUSE_LAKE"
+                ) from error
+            if isinstance(error, FileNotFoundError):
+                raise
+            if isinstance(error, _refusals()) or any(mark in said for mark in _NO_CREDENTIALS):
+                raise LayerhouseError(
+                    f"{self._server()} refuses access to {self.url}; set credentials that may "
+                    f"list, read and write there ({_credentials(self.url)})"
+                ) from error
+            raise LayerhouseError(
+                f"cannot reach {self.url} at {self._server()}: {_reason(said)}; what was "
+                "committed before is safe, and the same command goes on from there"
+            ) from error
+
+    def _server(self) -> str:
+        asked = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
+        return asked or {"s3": "Amazon S3", "gs": "Google Cloud Storage"}.get(
+            urlsplit(self.url).scheme, self.url
+        )
+
+
+_NO_CREDENTIALS = (
+    "//169.254.169.254",
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+)
+"""The first: without credentials a client asks the machine's cloud, here without an answer."""
+
+_REASONS = {
+    "Connection refused": "nothing listens there",
+    "dns error": "there is no such host",
+    "timed out": "no reply in time",
+    "TimedOut": "no reply in time",
+}
+
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "GOOGLE_BASE_URL")
+
+
+def _library(url: str) -> Any:
+    try:
+        import fsspec  # noqa: F401 - DuckDB reads a bucket through it
+        import obstore
+        import obstore.store
+    except ImportError as error:
+        extra = SCHEMES[urlsplit(url).scheme]
+        raise LayerhouseError(
+            f"a lake at {url} needs obstore: pip install 'layerhouse[{extra}]'"
+        ) from error
+    return obstore
+
+
+def _credentials(url: str) -> str:
+    if url.startswith("gs:"):
+        return "GOOGLE_APPLICATION_CREDENTIALS, or the machine's own service account"
+    return "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, or the machine's own role"
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from obstore import exceptions
+
+    return exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError
+
+
+def _reason(said: str) -> str:
+    """What lies at the bottom of a client's error, which takes a page, in a few words."""
+    for mark, reason in _REASONS.items():
+        if mark in said:
+            return reason
+    status = re.search(r"non-2xx status code: ([^:\n]+)", said)
+    return status[1].strip() if status else said.strip().splitlines()[0][:200]
