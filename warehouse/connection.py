@@ -81,11 +81,11 @@ class Warehouse:
         values = {"model": model, "dataset": dataset, "module": module}
         folder = hive_folder("activation", values)
         rows = self.sql(_SHARDS, [f"{folder}/"]).fetchall()
-        paths = [self.lake.root / path for (path,) in rows]
+        paths = [path for (path,) in rows]
         name = (
             f"the activations of {model} on {dataset} at {module} layer {layer}, readout {readout}"
         )
-        return read_locus(paths, layer, readout, name)
+        return read_locus(self.lake, paths, layer, readout, name)
 
     def _missing_activations(
         self, model: str, dataset: str, module: str, layer: int, readout: str

@@ -10,6 +10,7 @@ from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
     from warehouse.mirror import Position
+    from warehouse.ranges import ObjectReader
     from warehouse.remote import Remote
 
 DEFAULT_LAKE = "lakehouse"
@@ -67,6 +68,14 @@ class Lake:
         from warehouse.remote import remote_at
 
         return remote_at(self.url)
+
+    def shard(self, path: str) -> "Path | ObjectReader":
+        """A shard as pyarrow reads it: by its path, or open in the bucket."""
+        if self.remote is None:
+            return self.root / path
+        from warehouse.ranges import ObjectReader
+
+        return ObjectReader(self.remote, path)
 
     def follow(self) -> "Position | None":
         """Take in what other machines committed to a bucket; nothing to do for a folder.

@@ -1,7 +1,8 @@
-"""How DuckDB reads the shards of a bucket: the bytes it asks for, and few more."""
+"""How the shards of a bucket are read: the bytes that are asked for, and few more."""
 
 from __future__ import annotations
 
+import io
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -55,21 +56,23 @@ class Ranges(fsspec.AbstractFileSystem):
     def _key(self, path: str) -> str:
         return path.removeprefix(f"{self.remote.url}/")
 
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> _Reader:
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> ObjectReader:
         if mode != "rb":
             raise PermissionError(f"{path} is only ever read here")
-        return _Reader(self.remote, self._key(path))
+        return ObjectReader(self.remote, self._key(path))
 
 
-class _Reader:
-    """One open object: the end of it is known, and the block that was read last."""
+class ObjectReader(io.RawIOBase):
+    """One open object: the end of it is known, and the block that was read last.
+
+    DuckDB and pyarrow read it like a file. Raises FileNotFoundError where there is none.
+    """
 
     def __init__(self, remote: Remote, key: str) -> None:
         self._remote, self._key = remote, key
         end, self.size = _tail(remote.url, key)
         self._pieces = [(self.size - len(end), end), (0, b"")]
         self._at = 0
-        self.closed = False
 
     def seek(self, offset: int, whence: int = 0) -> int:
         self._at = offset + (0, self._at, self.size)[whence]
@@ -92,14 +95,11 @@ class _Reader:
         self._pieces[1] = (start, held)
         return held[: stop - start]
 
-    def seekable(self) -> bool:
+    def readable(self) -> bool:
         return True
 
-    def flush(self) -> None:
-        """Nothing is ever written."""
-
-    def close(self) -> None:
-        self.closed = True
+    def seekable(self) -> bool:
+        return True
 
 
 @lru_cache(maxsize=TAILS)

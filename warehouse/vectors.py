@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
+from warehouse.lake import Lake
 
 Matrix = npt.NDArray[np.float32]
 VALUES = "vector.list.element"
@@ -31,7 +31,7 @@ class _Part:
     `widths` are those of the row groups' vectors, by their metadata.
     """
 
-    path: Path
+    path: str
     groups: list[int]
     wanted: npt.NDArray[np.bool_]
     sample_ids: list[str]
@@ -39,17 +39,17 @@ class _Part:
 
 
 def read_locus(
-    paths: Sequence[Path], layer: int, readout: str, name: str
+    lake: Lake, paths: Sequence[str], layer: int, readout: str, name: str
 ) -> tuple[list[str], Matrix]:
     """The sample ids, sorted, and the vectors float32 [n samples, width] of one locus and readout.
 
-    `paths` are the activation shards of one model, dataset and module, `name` what messages call
-    the locus. Both results are empty where no shard holds it. Raises LayerhouseError for vectors of
-    different widths and for a shard that is gone or damaged.
+    `paths`, relative to the lake, are the activation shards of one model, dataset and module;
+    `name` is what messages call the locus. Both results are empty where no shard holds it. Raises
+    LayerhouseError for vectors of different widths and for a shard that is gone or damaged.
     """
     try:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = pool.map(lambda path: _find(path, layer, readout), paths)
+            found = pool.map(lambda path: _find(lake, path, layer, readout), paths)
             parts = [part for part in found if part.sample_ids]
             names = [sample_id for part in parts for sample_id in part.sample_ids]
             if not names:
@@ -60,7 +60,7 @@ def read_locus(
             matrix = np.empty((len(names), _common_width(parts, name)), dtype=np.float32)
             ends = np.cumsum([len(part.sample_ids) for part in parts])
             rows = np.split(places, ends[:-1])
-            for _ in pool.map(lambda part, to: _fill(part, matrix, to, name), parts, rows):
+            for _ in pool.map(lambda part, to: _fill(lake, part, matrix, to, name), parts, rows):
                 pass
     except (OSError, pa.ArrowException) as error:
         raise LayerhouseError(
@@ -69,10 +69,10 @@ def read_locus(
     return [names[index] for index in order], matrix
 
 
-def _find(path: Path, layer: int, readout: str) -> _Part:
+def _find(lake: Lake, path: str, layer: int, readout: str) -> _Part:
     """What the shard holds of the locus; decodes none of its vectors."""
     asked: dict[str, int | str] = {"layer": layer, "readout": readout}
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(lake.shard(path)) as file:
         about = file.metadata
         columns = {about.schema.column(i).path: i for i in range(about.num_columns)}
         groups = [
@@ -108,9 +108,9 @@ def _uneven(name: str) -> str:
     return f"{name} holds vectors of different widths"
 
 
-def _fill(part: _Part, matrix: Matrix, rows: npt.NDArray[np.int64], name: str) -> None:
+def _fill(lake: Lake, part: _Part, matrix: Matrix, rows: npt.NDArray[np.int64], name: str) -> None:
     """Decode the shard's vectors into these rows of the matrix."""
-    with pq.ParquetFile(part.path) as file:
+    with pq.ParquetFile(lake.shard(part.path)) as file:
         vectors = file.read_row_groups(part.groups, columns=["vector"], use_threads=False)["vector"]
     wanted = vectors if part.wanted.all() else vectors.filter(pa.array(part.wanted))
     start = 0

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warehouse.errors import LayerhouseError
+from warehouse.lake import Lake
 from warehouse.vectors import read_locus
 
 WIDTH = 3
@@ -47,7 +48,7 @@ def test_a_locus_is_what_sql_reads(
         paths.append(folder / f"{index}.parquet")
         write(paths[-1], keys, first, group)
         first += len(keys)
-    names, matrix = read_locus(paths, *asked, "it")
+    names, matrix = read_locus(Lake(folder), [path.name for path in paths], *asked, "it")
     sql = "SELECT sample_id, vector FROM read_parquet($1) WHERE layer = $2 AND readout = $3"
     expected = sorted(duckdb.execute(sql, [[str(path) for path in paths], *asked]).fetchall())
     assert names == [name for name, _ in expected]
@@ -59,7 +60,7 @@ def test_vectors_of_different_widths_are_refused(tmp_path: Path) -> None:
     for width in (3, 4):
         write(tmp_path / f"{width}.parquet", [(0, "last")], 10 * width, 8, width)
     with pytest.raises(LayerhouseError, match="it holds vectors of different widths"):
-        read_locus(sorted(tmp_path.iterdir()), 0, "last", "it")
+        read_locus(Lake(tmp_path), ["3.parquet", "4.parquet"], 0, "last", "it")
 
 
 def test_ragged_vectors_whose_lengths_average_out_are_refused(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_ragged_vectors_whose_lengths_average_out_are_refused(tmp_path: Path) ->
     )
     pq.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(LayerhouseError, match="it holds vectors of different widths"):
-        read_locus([tmp_path / "a.parquet"], 0, "last", "it")
+        read_locus(Lake(tmp_path), ["a.parquet"], 0, "last", "it")
 
 
 def test_a_shard_that_is_cut_off_is_named_with_the_way_out(tmp_path: Path) -> None:
@@ -81,4 +82,4 @@ def test_a_shard_that_is_cut_off_is_named_with_the_way_out(tmp_path: Path) -> No
     whole = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(whole[:-20])
     with pytest.raises(LayerhouseError, match=r"cannot read it: .*status --verify"):
-        read_locus([tmp_path / "a.parquet"], 0, "last", "it")
+        read_locus(Lake(tmp_path), ["a.parquet"], 0, "last", "it")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -18,6 +16,9 @@ from warehouse.schema import FACT_KEYS, tables
 from warehouse.validation.checks import Check, all_checks, prepared
 from warehouse.validation.data_docs import finish, staged
 from warehouse.validation.report import CheckResult, ValidationReport
+
+if TYPE_CHECKING:
+    from warehouse.ranges import ObjectReader
 
 
 def validate(lake: Lake, data_docs: Path | None = None) -> ValidationReport:
@@ -74,14 +75,11 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
 def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """The committed shards as they lie on the disk: size, and rows by their own footer."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     paths, sizes, rows = [], [], []
     for (path,) in con.execute("SELECT path FROM shard").fetchall():
         try:
-            with _opened(lake, path) as file:
-                size = file.seek(0, os.SEEK_END)
-                n_rows = pq.read_metadata(file).num_rows
+            size, n_rows = _size_and_rows(lake.shard(path))
         except (OSError, pa.ArrowException):
             continue
         paths.append(path)
@@ -95,12 +93,11 @@ def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     )
 
 
-def _opened(lake: Lake, path: str) -> AbstractContextManager[Any]:
-    if lake.remote is None:
-        return (lake.root / path).open("rb")
-    from warehouse.ranges import Ranges
+def _size_and_rows(shard: Path | ObjectReader) -> tuple[int, int]:
+    import pyarrow.parquet as pq
 
-    return closing(Ranges(lake.remote).open(f"{lake}/{path}"))
+    size = shard.stat().st_size if isinstance(shard, Path) else shard.size
+    return size, pq.read_metadata(shard).num_rows
 
 
 def _explained(result: CheckResult, check: Check, problems: dict[str, str]) -> CheckResult:
