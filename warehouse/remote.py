@@ -87,8 +87,12 @@ class Remote:
         self.url = url
 
     @cached_property
+    def _client(self) -> Any:
+        return _library(self.url)
+
+    @cached_property
     def _store(self) -> Any:
-        obstore = _library(self.url)
+        obstore = self._client
         options = dict(_CLIENT)
         # A server on this machine or in this network speaks HTTP, if its address says so.
         if any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS):
@@ -100,8 +104,7 @@ class Remote:
 
     def entries(self, prefix: str) -> dict[str, Entry]:
         """Every object whose key begins with the folder `prefix`, or all of them for ''."""
-        import obstore
-
+        obstore = self._client
         with self._spoken():
             return {
                 item["path"]: Entry(item["size"], item["e_tag"] or str(item["last_modified"]))
@@ -110,8 +113,7 @@ class Remote:
             }
 
     def read(self, key: str) -> bytes:
-        import obstore
-
+        obstore = self._client
         with self._spoken():
             return bytes(obstore.get(self._store, key).bytes())
 
@@ -122,16 +124,14 @@ class Remote:
 
     def tail(self, key: str, n: int) -> tuple[bytes, int]:
         """The last `n` bytes of an object, or all that it has, and its size."""
-        import obstore
-
+        obstore = self._client
         with self._spoken():
             found = obstore.get(self._store, key, options={"range": {"suffix": n}})
             return bytes(found.bytes()), found.meta["size"]
 
     def span(self, key: str, start: int, stop: int) -> bytes:
         """Bytes start … stop-1 of an object."""
-        import obstore
-
+        obstore = self._client
         with self._spoken():
             return bytes(obstore.get_range(self._store, key, start=start, end=stop))
 
@@ -140,8 +140,7 @@ class Remote:
 
         At one instant, whoever else tries: this is what commits rest on.
         """
-        import obstore
-
+        obstore = self._client
         with self._spoken():
             try:
                 obstore.put(self._store, key, content, mode="create", use_multipart=False)
@@ -151,8 +150,7 @@ class Remote:
 
     def upload(self, path: Path, key: str) -> None:
         """Store a file under a key that nobody else uses."""
-        import obstore
-
+        obstore = self._client
         with self._spoken(), path.open("rb") as file:
             obstore.put(self._store, key, file)
 
@@ -166,8 +164,7 @@ class Remote:
         return self._through(key, None)
 
     def _through(self, key: str, file: Any) -> str:
-        import obstore
-
+        obstore = self._client
         digest = blake2b(digest_size=32)
         with self._spoken():
             for piece in obstore.get(self._store, key).stream(min_chunk_size=_PIECE):
@@ -177,15 +174,13 @@ class Remote:
         return digest.hexdigest()
 
     def copy(self, key: str, other: str) -> None:
-        import obstore
-
+        obstore = self._client
         with self._spoken():
             obstore.copy(self._store, key, other)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; one that is gone already is no error."""
-        import obstore
-
+        obstore = self._client
         with self._spoken():
             for key in keys:
                 try:
@@ -196,8 +191,7 @@ class Remote:
     @contextmanager
     def _spoken(self) -> Iterator[None]:
         """The client's errors, which take a page each, as one sentence."""
-        from obstore import exceptions
-
+        exceptions = self._client.exceptions
         try:
             yield
         except (exceptions.BaseError, FileNotFoundError, PermissionError) as error:
@@ -209,7 +203,10 @@ class Remote:
                 ) from error
             if isinstance(error, FileNotFoundError):
                 raise
-            if isinstance(error, _refusals()) or any(mark in said for mark in _NO_CREDENTIALS):
+            refused = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
+            if isinstance(error, (*refused, PermissionError)) or any(
+                mark in said for mark in _NO_CREDENTIALS
+            ):
                 raise LayerhouseError(
                     f"{self._server()} refuses access to {self.url}; set credentials that may "
                     f"list, read and write there ({_credentials(self.url)})"
@@ -247,7 +244,7 @@ _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "GOOGLE
 def _library(url: str) -> Any:
     try:
         import fsspec  # noqa: F401 - DuckDB reads a bucket through it
-        import obstore
+        import obstore.exceptions
         import obstore.store
     except ImportError as error:
         extra = SCHEMES[urlsplit(url).scheme]
@@ -261,12 +258,6 @@ def _credentials(url: str) -> str:
     if url.startswith("gs:"):
         return "GOOGLE_APPLICATION_CREDENTIALS, or the machine's own service account"
     return "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, or the machine's own role"
-
-
-def _refusals() -> tuple[type[Exception], ...]:
-    from obstore import exceptions
-
-    return exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError
 
 
 def _reason(said: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from warehouse.commits import Commit
+from warehouse.commits import Commit, list_commits
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, make_folder, sync
 from warehouse.inspection import damaged_shards, readable_commits
@@ -42,13 +43,21 @@ def repair(lake: Lake) -> list[Repaired]:
     try:
         with file_lock(lake.create().commits_dir / "lock"):
             taken = _repair(lake)
-        _reopen(lake, {each.commit_id.rpartition("-")[0] for each in taken})
+        names = {each.commit_id.rpartition("-")[0] for each in taken}
+        # In a bucket the name of a record that cannot be read does not tell its run.
+        _reopen(lake, names | _with_gaps(lake) if "" in names else names)
     except OSError as error:
         raise LayerhouseError(
             f"cannot repair the lake {lake}: {error.strerror or error}; "
             "run `layerhouse status --repair` again once its files may be moved"
         ) from error
     return taken
+
+
+def _with_gaps(lake: Lake) -> set[str]:
+    """The runs that lack one of their commits: each counts its own from 0."""
+    counts = Counter(commit.run_id for commit in list_commits(lake))
+    return {commit.run_id for commit in list_commits(lake) if commit.n >= counts[commit.run_id]}
 
 
 def _reopen(lake: Lake, run_ids: set[str]) -> None:

@@ -159,12 +159,12 @@ def test_after_a_failure_the_next_run_ends_with_the_undisturbed_lake(
     commit = RunWriter.commit
     units = []
 
-    def dying(self: RunWriter, tables: Any, covers: Any = None, notes: Any = None) -> Any:
+    def dying(self: RunWriter, tables: Any, covers: Any = None, **more: Any) -> Any:
         if covers and "start" in covers:
             units.append(covers)
             if len(units) == failing + 1:
                 raise OSError("the power went out")
-        return commit(self, tables, covers, notes)
+        return commit(self, tables, covers, **more)
 
     with monkeypatch.context() as broken:
         broken.setattr(RunWriter, "commit", dying)
