@@ -12,7 +12,7 @@ with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
 .PHONY: demo extract probe baseline diagnose compare report validate publish status \
-        test test-slow soak self-test lint types bench bench-sql bench-extract tiny-model docs clean \
+        test test-slow test-cluster soak self-test lint types bench bench-sql bench-extract tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
@@ -48,6 +48,11 @@ test: $(VENV)/.developing
 
 test-slow: $(VENV)/.developing
 	$(BIN)/pytest -m slow $(ARGS)
+
+# On a real Ray and a real Spark (which needs a Java); `make test` skips what is not installed.
+CLUSTER_EXTRAS := dev,ray,spark
+test-cluster: $(VENV)/.clustered
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/cluster $(ARGS)
 
 .PHONY: test-transformers verify-models
 # What depends on transformers, on another release: VERSION=oldest (as pyproject allows), newest or x.y.z.
@@ -109,6 +114,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.developing: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV)/.clustered: $(VENV)/.developing
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(CLUSTER_EXTRAS)]"
 	touch $@
 
 $(SUPERSET)/.installed: bi/superset/requirements.txt

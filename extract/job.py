@@ -205,11 +205,16 @@ def known_structure(job: Job) -> tuple[Anatomy, Readouts] | None:
     """Loci and their readouts as an earlier run of the same model found them."""
     for commit in job.commits():
         if "anatomy" in commit.covers:
-            found = dict(commit.covers["anatomy"])
-            loci = tuple(Locus(**locus) for locus in found.pop("loci"))
-            readouts = {name: tuple(read) for name, read in commit.covers["readouts"].items()}
-            return Anatomy(loci=loci, **found), readouts
+            return structure_of(commit.covers)
     return None
+
+
+def structure_of(covers: Mapping[str, Any]) -> tuple[Anatomy, Readouts]:
+    """Loci and their readouts from what the first commit of a run covers."""
+    found = dict(covers["anatomy"])
+    loci = tuple(Locus(**locus) for locus in found.pop("loci"))
+    readouts = {name: tuple(read) for name, read in covers["readouts"].items()}
+    return Anatomy(loci=loci, **found), readouts
 
 
 def job_is_done(job: Job) -> bool:

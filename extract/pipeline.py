@@ -313,7 +313,7 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 class BackgroundWriter:
     """Runs writes one after the other in a thread; a context manager.
 
-    The first error stops further writes and is raised by the next `put`, or at the end.
+    The first error stops further writes and is raised by the next `put` or `flush`, or at the end.
     """
 
     def __init__(self) -> None:
@@ -329,6 +329,11 @@ class BackgroundWriter:
         self._raise()
         self._queue.put(write)
 
+    def flush(self) -> None:
+        """Wait until all that was put is written."""
+        self._queue.join()
+        self._raise()
+
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._queue.put(None)
         self._thread.join()
@@ -342,6 +347,7 @@ class BackgroundWriter:
                     write()
                 except BaseException as error:
                     self._error = error
+            self._queue.task_done()
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -62,9 +62,22 @@ METHODS = ("likelihood", "generate")
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    default=1,
+    help="Processes, each with the model: one per GPU, or sharing the CPU.  "
+    "[default: 1; on Ray one per GPU]",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(("local", "ray")),
+    default="local",
     show_default=True,
-    help="Processes, each with the model: one per GPU, or sharing the CPU.",
+    help="Where the workers run: on this machine, or on a Ray cluster.",
+)
+@click.option(
+    "--ray-address",
+    envvar=("LAYERHOUSE_EXTRACT_RAY_ADDRESS", "RAY_ADDRESS"),
+    metavar="HOST:PORT",
+    help="The Ray cluster, or local for one embedded here.  [default: that of `ray start` on this "
+    "machine, else local]",
 )
 @click.option(
     "--max-pixels",
@@ -81,7 +94,15 @@ METHODS = ("likelihood", "generate")
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be done and written; do nothing.")
 @lake_option
-def command(lake: Lake, workers: int, skip_bad: bool, dry_run: bool, **options: Any) -> None:
+def command(
+    lake: Lake,
+    workers: int | None,
+    engine: str,
+    ray_address: str | None,
+    skip_bad: bool,
+    dry_run: bool,
+    **options: Any,
+) -> None:
     """Run a model over a dataset and write its activations and answers into the lake.
 
     An image that cannot be used is noted in the table rejected_sample and the run goes on; it ends
@@ -92,6 +113,7 @@ def command(lake: Lake, workers: int, skip_bad: bool, dry_run: bool, **options: 
     layerhouse extract --model tiny-digits --dataset digits --dry-run
     layerhouse extract --model ./my-llava --dataset ./images --fault swap@vision:0.5
     layerhouse extract --model tiny-digits --dataset digits --random-weights
+    layerhouse extract --model tiny-digits --dataset digits --engine ray --workers 2
     """
     from extract.agent import ExtractRequest
     from extract.planning import outlook
@@ -102,7 +124,12 @@ def command(lake: Lake, workers: int, skip_bad: bool, dry_run: bool, **options: 
         _print_outlook(outlook(lake, request))
         return
     with progress(f"extract {request.model}") as report:
-        summary = extract_with_workers(lake, request, workers, report)
+        if engine == "ray":
+            from extract.ray_engine import extract_with_ray
+
+            summary = extract_with_ray(lake, request, workers, ray_address, report)
+        else:
+            summary = extract_with_workers(lake, request, workers or 1, report)
     _print(summary)
     _judge(summary, skip_bad)
 
