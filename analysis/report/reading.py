@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -46,6 +46,17 @@ class LostImages:
 
 
 @dataclass(frozen=True)
+class Trials:
+    """What the self-test of the diagnosis found on one model and dataset; all empty without one."""
+
+    verdicts: Table
+    summary: Table
+    detection: Table
+    kinds: Table
+    pairs: Table
+
+
+@dataclass(frozen=True)
 class ModelPage:
     """One model on one dataset."""
 
@@ -65,8 +76,7 @@ class ModelPage:
     confusion: Table
     lens: Table
     lost: Table
-    trial_verdicts: Table
-    trial_kinds: Table
+    trials: Trials
     runs: Table
 
     def signal(self, stage: str) -> Row | None:
@@ -193,7 +203,6 @@ def _read_model(
         confusion=read_table(wh, "confusion", **names),
         lens=read_table(wh, "lens", **names),
         lost=read_table(wh, "lost_samples", **names, shown=shown),
-        trial_verdicts=read_table(wh, "trial_verdicts", **names),
-        trial_kinds=read_table(wh, "trial_kinds", **names),
+        trials=Trials(*(read_table(wh, f"trial_{part.name}", **names) for part in fields(Trials))),
         runs=runs,
     )

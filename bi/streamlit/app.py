@@ -55,11 +55,11 @@ def show(chosen: dict[str, list[str]]) -> None:
     table(ask("leaderboard", chosen))
     left, right = st.columns(2)
     with left:
-        lines("Signal flow: image tokens, averaged", ask("signal_flow_mean", chosen))
+        lines("Signal flow: image tokens, averaged", flow("mean", chosen))
         bars("Where accuracy is lost", ask("failure_modes", chosen), MODES)
         squares("Feature health scores", ask("feature_health", chosen), "greens", ".2f")
     with right:
-        lines("Signal flow: final input token", ask("signal_flow_last", chosen))
+        lines("Signal flow: final input token", flow("last", chosen))
         bars("Samples by the stage that lost them", ask("samples_lost", chosen), OUTCOMES)
         squares("Wrong answers: class by what was named", ask("confusion", chosen), "oranges", "d")
     st.subheader("Failure modes with intervals")
@@ -70,7 +70,12 @@ def show(chosen: dict[str, list[str]]) -> None:
     table(ask("published", {}))
 
 
-def ask(name: str, chosen: dict[str, list[str]]) -> pd.DataFrame:
+def flow(readout: str, chosen: dict[str, list[str]]) -> pd.DataFrame:
+    """Accuracy at every locus on the path, read through one readout."""
+    return ask("signal_flow", {**chosen, "readout": readout})
+
+
+def ask(name: str, chosen: dict[str, Any]) -> pd.DataFrame:
     """The rows of queries/`name`.sql; equal questions to the same file are asked once."""
     return _ask(name, chosen, str(MARTS), MARTS.stat().st_mtime_ns)
 

@@ -142,21 +142,16 @@ def _matrix(wh: Warehouse, names: list[str], reading: str) -> list[list[Any]]:
 
 def _detectable(wh: Warehouse, names: list[str]) -> list[list[Any]]:
     rows = wh.sql(
-        "SELECT kind, stage, severity, answer_cost, is_detectable FROM fault_detection "
+        "SELECT kind, stage, min(severity) FILTER (WHERE is_reliable), "
+        "arg_min(answer_cost, severity) FILTER (WHERE is_reliable) FROM fault_detection "
         "WHERE model_id = $1 AND dataset_id = $2 AND trial_kind = 'destroying' "
-        "ORDER BY kind DESC, stage, severity DESC",
+        "GROUP BY kind, stage ORDER BY kind DESC, stage",
         names,
     ).fetchall()
-    found: dict[str, list[Any]] = {}
-    closed = set()
-    for kind, stage, severity, cost, detectable in rows:
-        fault = f"{kind}@{stage}"
-        found.setdefault(fault, [fault, "never", "–"])
-        if not detectable:
-            closed.add(fault)
-        elif fault not in closed:
-            found[fault] = [fault, f"{severity:g}", f"{cost:.2f}"]
-    return list(found.values())
+    return [
+        [f"{kind}@{stage}", *(("never", "–") if least is None else (f"{least:g}", f"{cost:.2f}"))]
+        for kind, stage, least, cost in rows
+    ]
 
 
 def _pairs(wh: Warehouse, names: list[str]) -> list[list[Any]]:

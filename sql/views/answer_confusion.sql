@@ -5,16 +5,11 @@
 -- (rows) against the answer, which shows what the model knows and does not say. The last probe is
 -- the best on val at the final prompt token of the last layer, with its lowest seed; the answer is
 -- the one that stands for the stage. An answer that names no class has no column class.
-WITH candidates AS (
+WITH last_probes AS (
     SELECT *
-    FROM stage_candidate
-    WHERE stage = 'llm' AND module = 'llm'
-),
-
-probes AS (
-    SELECT *
-    FROM probe
-    WHERE control = 'none'
+    FROM stage_probe
+    WHERE stage = 'llm' AND seed_rank = 1
+    QUALIFY row_number() OVER (PARTITION BY model_id, dataset_id ORDER BY rank) = 1
 ),
 
 test_logits AS (
@@ -33,26 +28,6 @@ test_samples AS (
     SELECT *
     FROM sample
     WHERE split = 'test'
-),
-
-last_probes AS (
-    SELECT
-        candidates.model_id,
-        candidates.dataset_id,
-        probes.probe_id
-    FROM candidates
-    INNER JOIN probes
-        ON
-            candidates.model_id = probes.model_id
-            AND candidates.dataset_id = probes.dataset_id
-            AND candidates.module = probes.module
-            AND candidates.layer = probes.layer
-            AND candidates.readout = probes.readout
-            AND candidates.kind = probes.kind
-    QUALIFY row_number() OVER (
-        PARTITION BY candidates.model_id, candidates.dataset_id
-        ORDER BY candidates.rank ASC, probes.seed ASC, probes.probe_id ASC
-    ) = 1
 ),
 
 last_predictions AS (

@@ -30,10 +30,10 @@ loci AS (
     WHERE on_path AND module = 'llm'
 ),
 
-probes AS (
+chosen_llm_probes AS (
     SELECT *
-    FROM probe
-    WHERE control = 'none' AND module = 'llm'
+    FROM stage_probe
+    WHERE stage = 'llm' AND rank = 1
 ),
 
 test_logits AS (
@@ -108,23 +108,6 @@ unparsed_answers AS (
             answers.dataset_id = test_samples.dataset_id
             AND answers.sample_id = test_samples.sample_id
     WHERE NOT answers.parsed
-),
-
-chosen_llm_probes AS (
-    SELECT
-        probes.probe_id,
-        probes.model_id,
-        probes.dataset_id,
-        count(*) OVER (PARTITION BY probes.model_id, probes.dataset_id) AS n_seeds
-    FROM probes
-    INNER JOIN stage_signals
-        ON
-            probes.model_id = stage_signals.model_id
-            AND probes.dataset_id = stage_signals.dataset_id
-            AND probes.layer = stage_signals.layer
-            AND probes.readout = stage_signals.readout
-            AND probes.kind = stage_signals.kind
-    WHERE stage_signals.stage = 'llm' AND stage_signals.module = 'llm'
 ),
 
 -- Zero where the answer itself stands for the llm stage: it knows nothing of what it did not say.

@@ -7,10 +7,10 @@ WITH stage_signals AS (
     FROM stage_signal
 ),
 
-probes AS (
+chosen_probes AS (
     SELECT *
-    FROM probe
-    WHERE control = 'none'
+    FROM stage_probe
+    WHERE rank = 1 AND seed_rank = 1
 ),
 
 test_logits AS (
@@ -28,27 +28,6 @@ test_samples AS (
     SELECT *
     FROM sample
     WHERE split = 'test'
-),
-
-chosen_probes AS (
-    SELECT
-        stage_signals.model_id,
-        stage_signals.dataset_id,
-        stage_signals.stage,
-        probes.probe_id
-    FROM stage_signals
-    INNER JOIN probes
-        ON
-            stage_signals.model_id = probes.model_id
-            AND stage_signals.dataset_id = probes.dataset_id
-            AND stage_signals.module = probes.module
-            AND stage_signals.layer = probes.layer
-            AND stage_signals.readout = probes.readout
-            AND stage_signals.kind = probes.kind
-    QUALIFY row_number() OVER (
-        PARTITION BY stage_signals.model_id, stage_signals.dataset_id, stage_signals.stage
-        ORDER BY probes.seed ASC, probes.probe_id ASC
-    ) = 1
 ),
 
 predictions AS (

@@ -157,3 +157,18 @@ def test_baselines_are_averaged_over_seeds_and_chosen_on_val(catalogue):
         ("texture-svm", 2, 20, pytest.approx(0.7), pytest.approx(0.65), 1),
         ("pixels-logistic", 1, 20, 0.6, 0.9, 2),
     ]
+
+
+def test_the_probes_of_a_candidate_are_ordered_by_their_seeds(catalogue):
+    probes = {
+        ("llm", 1, "last", 4): (6, 12),
+        ("llm", 1, "last", 2): (6, 12),
+        ("llm", 1, "last", 2, "linear", "shuffled_labels"): (5, 10),
+    }
+    con = catalogue(world(probes, {"likelihood": (7, 14)}))
+    rows = con.sql(
+        "SELECT p.rank, q.seed, p.n_seeds, p.seed_rank FROM stage_probe AS p "
+        "JOIN probe AS q USING (probe_id) WHERE p.stage = 'llm' ORDER BY p.seed_rank"
+    ).fetchall()
+    # The answer has rank 1, and no probe.
+    assert rows == [(2, 2, 2, 1), (2, 4, 2, 2)]

@@ -47,7 +47,7 @@ def _matrix(page: ModelPage, reading: str) -> Matrix:
     columns = {name: place for place, name in enumerate(SHORT)}
     counts = {
         (INJECTED.index(row["injected"]), columns[row["verdict"]]): row["n"]
-        for row in page.trial_verdicts.rows
+        for row in page.trials.verdicts.rows
         if row["reading"] == reading
     }
     right = {(INJECTED.index(stage), place) for place, stage in enumerate(stages)}

@@ -18,4 +18,8 @@ WHERE
     AND outcome.reading = 'diagnosis'
     AND outcome.trial_kind IN ('destroying', 'shifting')
 GROUP BY outcome.kind, outcome.trial_kind, outcome.stage, outcome.severity
-ORDER BY outcome.trial_kind, outcome.kind, outcome.stage, outcome.severity
+ORDER BY
+    outcome.trial_kind,
+    outcome.kind,
+    CASE outcome.stage WHEN 'vision' THEN 0 WHEN 'connector' THEN 1 WHEN 'llm' THEN 2 ELSE 3 END,
+    outcome.severity

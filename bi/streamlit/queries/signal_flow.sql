@@ -6,7 +6,7 @@ FROM mart_signal_flow
 WHERE
     (len($datasets) = 0 OR list_contains($datasets, dataset_id))
     AND (len($models) = 0 OR list_contains($models, model_id))
-    AND readout = 'last'
+    AND readout = $readout
     AND probe_kind = 'linear'
     AND on_path
 GROUP BY model_id, depth, module, layer
