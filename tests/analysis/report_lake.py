@@ -73,6 +73,10 @@ def _write_trials(lake: Lake) -> None:
     trials.append(
         {**_trial("noise@vision:2", "vision", 2.0, 0), "kind": "noise", "destroying": False}
     )
+    pair = _trial("swap@vision:0.5+swap@llm.2:0.5", None, None, 0)
+    struck = dict.fromkeys(("stages", "present_stages"), "vision+llm")
+    costs = {"answer_cost": 0.6, "first_cost": 0.4, "second_cost": 0.4, "expected_loss": None}
+    trials.append({**pair, **struck, **costs, "kind": None, "trial_kind": "pair"})
     with RunWriter(lake, RunSpec("self-test", HEALTHY, DATASET, {})) as writer:
         writer.commit({"fault_trial": trials})
         writer.finish()

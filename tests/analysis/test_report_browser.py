@@ -103,3 +103,25 @@ def test_a_print_holds_every_figure_on_light_paper(visit):
     assert page.locator("details.sql:visible").count() == 0
     assert page.pdf(format="A4").startswith(b"%PDF")
     assert said == []
+
+
+def test_the_self_test_says_how_far_to_trust_and_from_which_severity_on(visit):
+    page, _, _ = visit(400)
+    section = page.locator("section[aria-labelledby$=selftest]")
+    tables = [
+        [
+            [cell.text_content().strip() for cell in row.locator("th, td").all()]
+            for row in table.locator("tbody tr").all()
+        ]
+        for table in section.locator("table").all()
+    ]
+    summary, detection, pairs, destroying, shifting = tables
+    assert summary[:2] == [
+        ["Costly faults named rightly", "16", "100%", "75%"],
+        ["False alarms without a fault", "3", "0%", "0%"],
+    ]
+    assert detection[0] == ["swap", "vision", "0.05 to 0.8", "0.05", "4.5"]
+    assert pairs == [["vision + llm", "10 points and more", "1", "1", "60.0"]]
+    assert len(destroying) == 4 * 3
+    assert [row[:4] for row in shifting] == [["noise", "vision", "2", "1"]]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
