@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 LAKE ?= lakehouse
 RUN := $(BIN)/layerhouse
 SUPERSET := .venv-superset
+MOTO := .venv-moto
 
 # MODEL=X DATASET=Y OUT=F ARGS="--more options" become options of the command.
 with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
@@ -53,6 +54,12 @@ test-slow: $(VENV)/.developing
 CLUSTER_EXTRAS := dev,ray,spark
 test-cluster: $(VENV)/.clustered
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/cluster $(ARGS)
+.PHONY: test-storage
+# Lakes in a bucket, on a real S3-compatible server that the tests start: moto's, in an environment of
+# its own because it wants an older python-dateutil.
+test-storage: $(VENV)/.developing $(MOTO)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/cluster/test_storage.py $(ARGS)
+test-cluster: $(MOTO)/.installed
 
 .PHONY: test-transformers verify-models
 # What depends on transformers, on another release: VERSION=oldest (as pyproject allows), newest or x.y.z.
@@ -125,5 +132,10 @@ $(SUPERSET)/.installed: bi/superset/requirements.txt
 	$(SUPERSET)/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
+$(MOTO)/.installed: tests/cluster/moto.txt
+	test -x $(MOTO)/bin/python || $(PYTHON) -m venv $(MOTO)
+	$(MOTO)/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(SUPERSET) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(SUPERSET) $(MOTO) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -7,7 +7,9 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +30,7 @@ from warehouse.commits import Commit, commit_names, list_commits
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 from warehouse.mirror import Position, follow
+from warehouse.ranges import BLOCK, TAIL
 from warehouse.remote import Remote, mirror_folder
 from warehouse.repair import repair
 from warehouse.runs import OvertakenError, RunWriter
@@ -87,6 +90,49 @@ def test_vectors_stay_in_the_bucket_and_small_tables_are_copied(lake: Lake) -> N
     assert not list(lake.root.rglob("activation/**/*.parquet"))
     assert list(lake.root.rglob("sample/*.parquet"))
     assert not list(lake.root.rglob("*.tmp"))
+
+
+def test_to_read_one_locus_little_else_is_fetched(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of each shard, one block of short columns, and the vectors themselves."""
+    n, width, layers = 64, 512, tuple(range(24))
+    rng = np.random.default_rng(0)
+    names = [f"s{i}" for i in range(n)]
+    wide = [
+        row | {"vector": rng.standard_normal(width).astype(np.float32)}
+        for row in activation_rows(
+            names, loci=tuple(("llm", i) for i in layers), readouts=("mean",)
+        )
+    ]
+    add_dataset(lake, n)
+    with RunWriter(lake, extract_spec()) as writer:
+        writer.commit({"activation": wide})
+    (shard,) = [s for c in list_commits(lake) for s in c.shards if s.table == "activation"]
+    fetched: list[int] = []
+    for name in ("tail", "span"):
+        monkeypatch.setattr(Remote, name, counting(getattr(Remote, name), fetched))
+    most = shard.bytes / len(layers) + TAIL + BLOCK
+    with connect(lake) as wh:
+        fetched.clear()
+        X, _ = wh.activations(MODEL, "digits", "llm", 7, "mean")
+        by_python = sum(fetched)
+        fetched.clear()
+        found = wh.sql("SELECT vector FROM activation WHERE layer = 8 AND readout = 'mean'")
+        assert len(found.fetchall()) == n
+    assert X.shape == (n, width)
+    assert 0 < by_python <= most
+    assert 0 < sum(fetched) <= most
+    assert most < shard.bytes / 4
+
+
+def counting(method: Any, fetched: list[int]) -> Any:
+    def counted(self: Remote, *where: Any) -> Any:
+        found = method(self, *where)
+        fetched.append(len(found if isinstance(found, bytes) else found[0]))
+        return found
+
+    return counted
 
 
 def test_another_machine_sees_what_is_committed_and_nothing_else(tmp_path: Path) -> None:

@@ -1,0 +1,258 @@
+"""Lakes in a bucket of a real S3-compatible server, through the commands that users type."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.storage import BUCKET, moto_server, s3_server
+from tests.conftest import Finished, layerhouse
+from tests.soak import Found, assert_same, contents
+from warehouse.commits import list_commits
+from warehouse.lake import Lake
+from warehouse.status import status
+
+pytest.importorskip("obstore", reason="lakes in buckets need obstore: pip install 'layerhouse[s3]'")
+
+SERVER = moto_server()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        SERVER is None, reason="moto's server is not installed; `make test-storage` sets it up"
+    ),
+]
+LIMIT = "40"
+EXTRACT = ("extract", "--model", "tiny-digits", "--dataset", "digits", "--limit", LIMIT)
+ANSWERED = (
+    "SELECT 'activation' AS part, module, layer, readout, sample_id, "
+    "round(list_sum(vector), 3) AS value FROM activation UNION ALL "
+    "SELECT 'answer', method, 0, '', sample_id, predicted_class_index FROM answer "
+    "ORDER BY ALL"
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    assert SERVER is not None
+    with s3_server(SERVER) as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def environment(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user sets it; every test is a machine of its own, without a mirror."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": server,
+        "AWS_ACCESS_KEY_ID": "someone",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "LAYERHOUSE_CACHE": str(tmp_path / "cache"),
+        "HF_HUB_OFFLINE": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+def run(*arguments: str, cwd: Path) -> Finished:
+    done = layerhouse(*arguments, cwd=cwd)
+    assert done.code == 0, done.err
+    return done
+
+
+def whole_path(lake: str, cwd: Path) -> dict[str, str]:
+    """Every command on a lake; what they print of the rows."""
+    at = ("--lake", lake)
+    pair = ("--model", "tiny-digits", "--dataset", "digits")
+    run(*EXTRACT, *at, cwd=cwd)
+    run("probe", *pair, *at, cwd=cwd)
+    run("baseline", "--dataset", "digits", "--architecture", "texture-svm", *at, cwd=cwd)
+    run("diagnose", *pair, *at, cwd=cwd)
+    run("report", "--out", "report.html", *at, cwd=cwd)
+    run("publish", "--out", "published", *at, cwd=cwd)
+    status = run("status", "--verify", *at, cwd=cwd).out
+    assert "Left over" not in status
+    assert "Damaged" not in status
+    validated = layerhouse("validate", *at, cwd=cwd)
+    queries = {
+        "vectors and answers": ANSWERED,
+        "flow": "SELECT * EXCLUDE (model_id) FROM mart_signal_flow ORDER BY ALL",
+        "losses": "SELECT * FROM stage_interval ORDER BY ALL",
+    }
+    found = {
+        name: run("sql", query, "--format", "csv", *at, cwd=cwd).out
+        for name, query in queries.items()
+    }
+    published = sorted(path.name for path in (cwd / "published").iterdir())
+    return {**found, "published": str(published), "checks": validated.out.split(" checks")[0]}
+
+
+def test_every_command_does_in_a_bucket_what_it_does_in_a_folder(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("folder", "bucket")]
+    for folder in folders:
+        folder.mkdir()
+    in_folder = whole_path("lakehouse", folders[0])
+    in_bucket = whole_path(f"s3://{BUCKET}/whole/path", folders[1])
+    assert in_bucket == in_folder
+    assert not list(tmp_path.glob("bucket/lakehouse"))
+
+
+# Agents on machines of their own, which know of one another only through the bucket.
+
+N_SAMPLES, UNIT = 24, 4
+AGENT = f"""
+import sys
+from extract import ledger
+from layerhouse.cli import main
+
+ledger.unit_size = lambda *_: {UNIT}
+main(sys.argv[1:])
+"""
+ASKED = (
+    *("extract", "--model", "tiny-digits", "--dataset", "digits", "--limit", str(N_SAMPLES)),
+    *("--answer", "likelihood", "--batch-size", str(UNIT), "--preparers", "0"),
+)
+
+
+def agent(lake: str, cache: Path, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", AGENT, *ASKED, "--lake", lake],
+        cwd=folder,
+        env={**os.environ, "LAYERHOUSE_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What one agent makes in a folder."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    process = agent(str(folder / "lake"), folder, folder)
+    printed, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, printed
+    return contents(Lake.at(folder / "lake"))
+
+
+def assert_whole(lake: str, expected: Found) -> None:
+    """The lake holds what it should, and every range was committed once."""
+    place = Lake.at(lake)
+    assert_same(contents(place), expected)
+    ranges = [c.covers["start"] for c in list_commits(place) if "start" in c.covers]
+    assert sorted(ranges) == list(range(0, N_SAMPLES, UNIT))
+    report = status(place, verify=True)
+    assert (report.damaged, report.problem, report.unfinished) == ([], None, [])
+
+
+@pytest.mark.parametrize("caches", [("one", "two"), ("same", "same")])
+def test_two_agents_lose_and_double_nothing(
+    tmp_path: Path, undisturbed: Found, caches: tuple[str, str]
+) -> None:
+    lake = f"s3://{BUCKET}/two-agents-{'-'.join(caches)}"
+    agents = [agent(lake, tmp_path / cache, tmp_path) for cache in caches]
+    for process in agents:
+        printed, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, printed
+    assert_whole(lake, undisturbed)
+
+
+def test_agents_killed_at_random_moments_end_with_the_undisturbed_lake(
+    tmp_path: Path, undisturbed: Found
+) -> None:
+    lake, chance, kills = f"s3://{BUCKET}/killed", random.Random(0), 0
+    first = agent(lake, tmp_path / "first", tmp_path)
+    while not keys(lake, "activation"):  # the first shards are there, perhaps without their commit
+        assert first.poll() is None, first.communicate()[0]
+        time.sleep(0.002)
+    first.kill()
+    first.communicate()
+    while kills < 4:
+        before = len(keys(lake, ""))
+        running = [agent(lake, tmp_path / f"machine-{i}", tmp_path) for i in range(2)]
+        # Killed soon after something was written, when there is the most to break.
+        while len(keys(lake, "")) == before and any(one.poll() is None for one in running):
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.1))
+        for process in running:
+            process.kill()
+            process.communicate()
+            kills += process.returncode == -signal.SIGKILL
+        if all(process.returncode == 0 for process in running):
+            break
+    last = agent(lake, tmp_path / "last", tmp_path)
+    printed, _ = last.communicate(timeout=600)
+    assert last.returncode == 0, printed
+    assert_whole(lake, undisturbed)
+
+
+def keys(lake: str, prefix: str) -> list[str]:
+    remote = Lake.at(lake).remote
+    assert remote is not None
+    return sorted(remote.entries(prefix))
+
+
+def test_a_damaged_object_is_found_taken_out_and_done_again(
+    tmp_path: Path, undisturbed: Found
+) -> None:
+    lake = f"s3://{BUCKET}/damaged"
+    assert agent(lake, tmp_path / "cache", tmp_path).wait(600) == 0
+    damaged = keys(lake, "activation")[0]
+    remote = Lake.at(lake).remote
+    assert remote is not None
+    content = bytearray(remote.read(damaged))
+    content[len(content) // 2] ^= 1
+    remote.delete([damaged])
+    assert remote.create(damaged, bytes(content))
+    verified = layerhouse("status", "--verify", "--lake", lake, cwd=tmp_path)
+    assert verified.code == 1
+    assert f"Damaged: {damaged}, has another checksum" in verified.out
+    repaired = run("status", "--repair", "--lake", lake, cwd=tmp_path)
+    assert "Quarantined: extract-" in repaired.out
+    assert any(key.endswith(damaged) for key in keys(lake, "quarantine"))
+    assert agent(lake, tmp_path / "cache", tmp_path).wait(600) == 0
+    assert_whole(lake, undisturbed)
+
+
+# What can be wrong with a bucket.
+
+
+def refused(tmp_path: Path, lake: str, code: int) -> str:
+    done = layerhouse(*ASKED, "--lake", lake, cwd=tmp_path)
+    assert done.code == code, done.err
+    assert len(done.err.splitlines()) == 1, done.err
+    return done.err
+
+
+def test_a_server_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    said = refused(tmp_path, f"s3://{BUCKET}/lake", 1)
+    assert f"cannot reach s3://{BUCKET}/lake at http://127.0.0.1:9: nothing listens there" in said
+
+
+def test_a_bucket_that_is_not_there(tmp_path: Path) -> None:
+    said = refused(tmp_path, "s3://elsewhere/lake", 2)
+    assert "there is no bucket elsewhere at http://127.0.0.1" in said
+
+
+def test_credentials_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SERVER is not None
+    # Its one request without authentication makes the bucket.
+    monkeypatch.setenv("INITIAL_NO_AUTH_ACTION_COUNT", "1")
+    with s3_server(SERVER) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        said = refused(tmp_path, f"s3://{BUCKET}/lake", 1)
+    assert f"{address} refuses access to s3://{BUCKET}/lake; set credentials" in said
+
+
+def test_reading_what_is_not_there(tmp_path: Path) -> None:
+    done = layerhouse("sql", "SELECT 1", "--lake", f"s3://{BUCKET}/nothing", cwd=tmp_path)
+    assert done.code == 2
+    assert f"there is no lake at s3://{BUCKET}/nothing" in done.err
+    assert keys(f"s3://{BUCKET}/nothing", "") == []
