@@ -25,8 +25,8 @@ __version__ = version("layerhouse")
 def connect(lake: str | PathLike[str] | None = None) -> Warehouse:
     """Open a lake read-only, its catalogue brought up to date first.
 
-    `lake` is the lake's folder; None means `$LAYERHOUSE_LAKE` or `./lakehouse`.
-    Raises `LayerhouseError` where the folder holds no lake.
+    `lake` is the lake's folder or its URL (s3://…, gs://…); None means `$LAYERHOUSE_LAKE` or
+    `./lakehouse`. Raises `LayerhouseError` where there is no lake.
     """
     from warehouse import catalogue
     from warehouse.lake import Lake
