@@ -82,7 +82,9 @@ def whole_path(lake: str, cwd: Path) -> dict[str, str]:
     validated = layerhouse("validate", *at, cwd=cwd)
     queries = {
         "vectors and answers": ANSWERED,
-        "flow": "SELECT * EXCLUDE (model_id) FROM mart_signal_flow ORDER BY ALL",
+        # The order in which a mean is added up shows in its last digit.
+        "flow": "SELECT * REPLACE (round(control_accuracy, 9) AS control_accuracy, "
+        "round(selectivity, 9) AS selectivity) FROM mart_signal_flow ORDER BY ALL",
         "losses": "SELECT * FROM stage_interval ORDER BY ALL",
     }
     found = {
