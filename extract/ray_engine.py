@@ -35,7 +35,6 @@ from extract.selection import Wanted
 from warehouse.commits import commit_names
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
-from warehouse.runs import RunWriter
 
 MAX_DEATHS = 3
 """So many deaths of one worker in a row, without a batch done in between, end the extraction."""
@@ -118,7 +117,7 @@ class _Conductor:
         self.claims = claims
         self.progress = progress
         self.ledger = Ledger(job)
-        self.writer = RunWriter(job.lake, job.spec)
+        self.writer = job.writer()
         self.seats = [_Seat() for _ in range(places.workers)]
         self.description: Description | None = None
         self.wanted: Wanted = []

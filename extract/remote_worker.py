@@ -14,7 +14,6 @@ from extract.pipeline import BackgroundWriter, leaving_a_core
 from extract.runner import Runner
 from warehouse.commits import commit_names
 from warehouse.errors import LayerhouseError
-from warehouse.runs import RunWriter
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class RemoteWorker:
 
     def do(self, task: Task, total: int) -> Iterator[Step]:
         """Run a range, one of `total` samples in all; gives a step after every batch."""
-        writer = RunWriter(self._job.lake, self._job.spec)
+        writer = self._job.writer()
         work = self._extraction.work(self._runner, [task], total, writer, self._background)
         for n in work:
             yield self._step(n)
