@@ -60,7 +60,7 @@ class RemoteWorker:
         job = self._job
         if self._commit_id not in commit_names(job.lake):
             raise LayerhouseError(
-                f"the machine {platform.node()} does not see the lake {job.lake.root} as it is; "
+                f"the machine {platform.node()} does not see the lake {job.lake} as it is; "
                 "put the lake where every machine of the cluster has it under that name"
             )
         if job.device == "cpu":

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
 
 from warehouse.commits import Commit, list_commits
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, make_folder, sync
-from warehouse.inspection import damaged_shards, readable_commits
+from warehouse.inspection import Leftover, damaged_shards, leftovers, readable_commits
 from warehouse.lake import Lake
 from warehouse.mirror import follow, record_keys, retire
 from warehouse.remote import Remote
 from warehouse.runs import RunSpec, RunWriter, find_runs
+from warehouse.schema import tables
 
 QUARANTINE = "quarantine"
+DEAD_AFTER = timedelta(days=1)
+"""No live writer leaves a file it began so long without a commit."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,52 @@ def repair(lake: Lake) -> list[Repaired]:
             "run `layerhouse status --repair` again once its files may be moved"
         ) from error
     return taken
+
+
+def sweep(lake: Lake) -> list[Leftover]:
+    """Delete what killed writers left in a lake's folder; returns what was deleted.
+
+    That is every *.tmp of a table or of a commit record, and every shard that no commit names,
+    untouched for a day. It happens under the commit lock, where no writer is between naming its
+    shards and committing them; one that drafts a shard commits it next. Should one have been frozen
+    for that day, its commit fails and nothing of it is seen. Where a commit record cannot be read,
+    shards are spared; so are other files, and all of a bucket. Raises LayerhouseError where a file
+    cannot be deleted.
+    """
+    lake.require()
+    if lake.remote is not None:
+        return []
+    swept = []
+    try:
+        with file_lock(lake.create().commits_dir / "lock"):
+            commits, unreadable = readable_commits(lake)
+            named = {shard.path for commit in commits for shard in commit.shards}
+            for found in leftovers(lake, None if unreadable else named):
+                if _is_ours(found) and _is_dead(lake.root / found.path):
+                    (lake.root / found.path).unlink(missing_ok=True)
+                    swept.append(found)
+    except OSError as error:
+        raise LayerhouseError(
+            f"cannot delete what killed writers left in {lake}: {error.strerror or error}; "
+            "run `layerhouse status --repair` again once its files may be deleted"
+        ) from error
+    return swept
+
+
+def _is_ours(found: Leftover) -> bool:
+    """Whether a writer of rows gave the file its name; a builder clears away its own."""
+    path = PurePosixPath(found.path)
+    return path.parts[0] in {"commits", *tables()} and (
+        found.kind == "temporary" or path.name.startswith("part-")
+    )
+
+
+def _is_dead(path: Path) -> bool:
+    try:
+        touched = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return False
+    return datetime.now(UTC) - touched > DEAD_AFTER
 
 
 def _with_gaps(lake: Lake) -> set[str]:

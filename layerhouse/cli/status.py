@@ -40,7 +40,7 @@ def command(verify: bool, repair: bool, lake: Lake) -> None:
 
 
 def _repair(lake: Lake) -> None:
-    from warehouse.repair import repair
+    from warehouse.repair import repair, sweep
 
     taken = repair(lake)
     for each in taken:
@@ -49,6 +49,10 @@ def _repair(lake: Lake) -> None:
         click.echo(f"They lie in {lake}/{taken[0].folder}; the next run does them again.")
     else:
         click.echo("Nothing to repair: every commit record and every shard is sound.")
+    swept = sweep(lake)
+    if swept:
+        size = sum(each.bytes for each in swept)
+        click.echo(f"Deleted what killed writers left: {len(swept)} files, {size:,} bytes")
 
 
 def _print_contents(report: StatusReport) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from tests.lakes import Signals, synthetic_lake
 from warehouse.catalogue import connect
 from warehouse.commits import list_commits
 from warehouse.lake import Lake
-from warehouse.repair import repair
+from warehouse.repair import repair, sweep
 from warehouse.runs import RunSpec, RunWriter
 from warehouse.status import status
 
@@ -83,3 +85,40 @@ def test_damage_is_taken_out_and_the_next_run_makes_the_lake_whole(lake: Lake, h
     _write(lake)
     assert _names(lake) == ["one", "shapes", "two"]
     assert repair(lake) == []
+
+
+def _left(lake: Lake, path: str, hours: float) -> None:
+    """A file nobody committed, last touched so long ago."""
+    target = lake.root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(b"left")
+    then = time.time() - 3600 * hours
+    os.utime(target, (then, then))
+
+
+def test_what_killed_writers_left_is_deleted_a_day_later(lake: Lake) -> None:
+    for path in [*_files(lake), "commits/lock"]:  # age alone is no reason
+        os.utime(lake.root / path, (0, 0))
+    before = _files(lake)
+    dead = ["commits/a-0.json.tmp", "dataset/a-0.tmp", "dataset/part-a-0.parquet"]
+    spared = ["dataset/a-1.tmp", "dataset/part-a-1.parquet"]
+    others = ["mine.parquet", "dataset/mine.parquet", "notes/a.tmp", "quarantine/t/a.tmp"]
+    for path in dead + others:
+        _left(lake, path, hours=25)
+    for path in spared:
+        _left(lake, path, hours=23)
+    assert sorted(each.path for each in sweep(lake)) == dead
+    assert not any((lake.root / path).exists() for path in dead)
+    assert all((lake.root / path).exists() for path in spared + others)
+    assert {path: before[path] for path in before} == {
+        path: content for path, content in _files(lake).items() if path in before
+    }
+    assert sweep(lake) == []
+
+
+def test_shards_are_spared_where_a_record_cannot_be_read(lake: Lake) -> None:
+    record = lake.commits_dir / f"{list_commits(lake)[0].commit_id}.json"
+    record.write_text("{")
+    _left(lake, "dataset/part-a-0.parquet", hours=25)
+    _left(lake, "dataset/a-0.tmp", hours=25)
+    assert [each.path for each in sweep(lake)] == ["dataset/a-0.tmp"]
