@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from time import perf_counter
 from typing import Any
 
@@ -103,6 +104,29 @@ class Description:
                 writer.commit(self.rows, covers=self.covers, clashes=clashes)
 
 
+@dataclass
+class _Unit:
+    """A task under way: what came of it, and how many samples are in no batch that was begun."""
+
+    task: Task
+    buffer: UnitBuffer
+    left: int
+
+    @classmethod
+    def of(cls, task: Task, runner: Runner) -> "_Unit":
+        runner.read(list(task.wanted))
+        return cls(task, UnitBuffer(runner.cells), task.n)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A batch on its way; without an outcome where all of its images were rejected."""
+
+    unit: _Unit
+    sample_ids: Sequence[str]
+    outcome: Callable[[], Outcome] | None
+
+
 class Extraction:
     """One run of an agent, from loading the model to the finished run.
 
@@ -127,7 +151,7 @@ class Extraction:
         self.done = 0
         self.n_bytes = 0
         self.lens: Lens | None = None
-        self.coming: deque[tuple[Sequence[str], Callable[[], Outcome]]] = deque()
+        self.begun: deque[_Begun] = deque()
         self.overtaken = False
 
     def run(self, claims: Claims) -> ExtractSummary:
@@ -199,7 +223,7 @@ class Extraction:
     def work(
         self,
         runner: Runner,
-        tasks: Iterable[Task],
+        tasks: Iterable[Task | None],
         total: int,
         writer: RunWriter,
         background: BackgroundWriter,
@@ -207,23 +231,37 @@ class Extraction:
         """Do the tasks; gives after every batch how many samples it took.
 
         `total` samples are to be expected in all. What a task found is written behind it, by
-        `background`.
+        `background`. None among the tasks says that asking for the next one may mean waiting for
+        another agent, which may wait for this one: what is under way is finished first.
         """
-        asked, order = self.job.request.preparers, self.job.order
+        asked, tasks = self.job.request.preparers, iter(tasks)
         processes = preparers(self.job.device, total) if asked is None else asked
-        for task in tasks:
-            runner.read(list(task.wanted))
-            buffer = UnitBuffer(runner.cells)
-            # Within one task: to ask for the next one may wait for an agent that waits for this.
-            names = self._cut(order[task.start : task.stop])
+        put = partial(self._put, writer, background)
+        for first in tasks:
+            if first is None:
+                continue
+            unit: _Unit | None = None
+            following: deque[Task] = deque()
+            names = self._batches(chain([first], tasks), following)
             with closing(ahead(self.preparer, names, processes)) as coming:
                 for prepared in self._timed(coming):
-                    self._run_batch(runner, prepared, task, buffer)
-                    self._take(buffer, leaving=1)
+                    if unit is None or not unit.left:
+                        unit = _Unit.of(following.popleft(), runner)
+                    self._run_batch(runner, prepared, unit, put)
+                    unit.left -= prepared.n_asked
+                    self._take(put, leaving=1)
                     yield prepared.n_asked
-            self._take(buffer)
-            with self.watch.timing("wait"):
-                background.put(self._writing(writer, task, buffer))
+            self._take(put)
+
+    def _batches(
+        self, tasks: Iterable[Task | None], following: deque[Task]
+    ) -> Iterator[Sequence[str]]:
+        """The samples of one task after the other, in batches; each task joins `following`."""
+        for task in tasks:
+            if task is None:
+                return
+            following.append(task)
+            yield from self._cut(self.job.order[task.start : task.stop])
 
     def _timed(self, coming: Iterator[Prepared]) -> Iterator[Prepared]:
         """The batches, with the time spent waiting for them and that spent preparing them."""
@@ -245,34 +283,36 @@ class Extraction:
             start += size
 
     def _run_batch(
-        self, runner: Runner, prepared: Prepared, task: Task, buffer: UnitBuffer
+        self, runner: Runner, prepared: Prepared, unit: _Unit, put: Callable[[_Unit], None]
     ) -> None:
         """Run a batch, in parts if the GPU's memory does not hold it or did not hold one before."""
-        buffer.rejected |= prepared.rejected
+        unit.buffer.rejected |= prepared.rejected
         size = len(prepared.sample_ids)
-        if not size:
-            return
         if size <= self.batch_size:
             try:
-                coming = runner.run(prepared, task.answers)
+                outcome = runner.run(prepared, unit.task.answers) if size else None
             except torch.OutOfMemoryError as error:
                 self._back_off(size, error)
             else:
-                self.coming.append((prepared.sample_ids, coming))
+                self.begun.append(_Begun(unit, prepared.sample_ids, outcome))
                 return
         # Outside the handler: its error would keep the tensors of the failed batch alive.
-        self._take(buffer)
+        self._take(put)
         torch.cuda.empty_cache()
         for names in list(self._cut(prepared.sample_ids)):
-            self._run_batch(runner, self.preparer(names), task, buffer)
+            self._run_batch(runner, self.preparer(names), unit, put)
 
-    def _take(self, buffer: UnitBuffer, leaving: int = 0) -> None:
-        """Wait for batches that were begun, all but the newest `leaving`, into the buffer."""
-        while len(self.coming) > leaving:
-            sample_ids, outcome = self.coming.popleft()
-            blocks, answers = outcome()
-            rows = rows_of(self.job.model_id, self.job.dataset_id, sample_ids, answers)
-            buffer.add(sample_ids, blocks, rows)
+    def _take(self, put: Callable[[_Unit], None], leaving: int = 0) -> None:
+        """Wait for batches that were begun, but the newest `leaving`; put units that are whole."""
+        while len(self.begun) > leaving:
+            batch = self.begun.popleft()
+            unit, names = batch.unit, batch.sample_ids
+            if batch.outcome is not None:
+                blocks, answers = batch.outcome()
+                rows = rows_of(self.job.model_id, self.job.dataset_id, names, answers)
+                unit.buffer.add(names, blocks, rows)
+            if not unit.left and all(other.unit is not unit for other in self.begun):
+                put(unit)
 
     def _back_off(self, size: int, error: Exception) -> None:
         if size == 1 or self.job.request.batch_size != "auto":
@@ -284,21 +324,20 @@ class Extraction:
         self.fitted = self.batch_size
         self.notes.append(f"out of memory: batches of {self.batch_size} from here on")
 
-    def _writing(self, writer: RunWriter, task: Task, buffer: UnitBuffer) -> Any:
-        def write() -> None:
-            with self.watch.timing("write"):
-                tables = self._tables(buffer)
-            notes: dict[str, Any] = {
-                "seconds": self.watch.lap(),
-                "n_images": len(buffer.sample_ids),
-            }
-            if self.fitted is not None:
-                notes["fitted"] = {"device": device_name(self.job), "batch": self.fitted}
-            with self.watch.timing("write"):
-                self._commit(writer, tables, task, self._covers(task, buffer), notes)
-            self.release(task.start, task.stop)
+    def _put(self, writer: RunWriter, background: BackgroundWriter, unit: _Unit) -> None:
+        """Have a whole unit written; waits where too many others wait for that."""
+        with self.watch.timing("wait"):
+            background.put(partial(self._write, writer, unit.task, unit.buffer))
 
-        return write
+    def _write(self, writer: RunWriter, task: Task, buffer: UnitBuffer) -> None:
+        with self.watch.timing("write"):
+            tables = self._tables(buffer)
+        notes: dict[str, Any] = {"seconds": self.watch.lap(), "n_images": len(buffer.sample_ids)}
+        if self.fitted is not None:
+            notes["fitted"] = {"device": device_name(self.job), "batch": self.fitted}
+        with self.watch.timing("write"):
+            self._commit(writer, tables, task, self._covers(task, buffer), notes)
+        self.release(task.start, task.stop)
 
     def _commit(
         self,
@@ -345,10 +384,10 @@ class Extraction:
         return task.covers() | {"rejected": places, "reasons": reasons}
 
 
-def reopening(writer: RunWriter, tasks: Iterable[Task]) -> Iterator[Task]:
+def reopening(writer: RunWriter, tasks: Iterable[Task | None]) -> Iterator[Task | None]:
     """The tasks, the run reopened before each where it is finished: it lost commits since."""
     for task in tasks:
-        if writer.is_finished:
+        if task is not None and writer.is_finished:
             writer.reopen()
         yield task
 

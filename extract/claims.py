@@ -72,17 +72,19 @@ class Claims:
 
     def share(
         self, tasks: Sequence[Task], lacking: Callable[[int, int], list[Task]]
-    ) -> Iterator[Task]:
+    ) -> Iterator[Task | None]:
         """The tasks, or what is left of them, that this agent is to do; each is claimed.
 
         `lacking(start, stop)` plans a range anew from the commits. Whoever does a task releases its
         claim once it is committed. Ranges that others hold are passed over, waited for at the end,
-        and done if their agent died.
+        and done if their agent died; None comes before the wait, so that nobody waits for an agent
+        that waits itself.
         """
         left = list(tasks)
         while left:
             parts = self.take_free(left, lacking)
             if parts is None:
+                yield None
                 self.wait(left[0])
             else:
                 yield from parts

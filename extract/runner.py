@@ -106,11 +106,12 @@ class Runner:
                 with self.watch.timing("generate"):
                     longest = max(map(len, self.phrases)) + SLACK
                     replies = generate(self.session, prompted, longest)
-        return partial(self._outcome, prepared.sample_ids, fetch, replies, clock)
+        return partial(self._outcome, prepared.sample_ids, self.cells, fetch, replies, clock)
 
     def _outcome(
         self,
         sample_ids: Sequence[str],
+        cells: Mapping[Cell, tuple[int, slice]],
         fetch: Callable[[], dict[Any, Any]],
         replies: Sequence[str],
         clock: Callable[[], float],
@@ -120,7 +121,7 @@ class Runner:
         self.watch.add("forward", clock())
         scores = blocks.pop("likelihood", None)
         with self.watch.timing("copy"):
-            refuse_not_finite(blocks, self.cells, sample_ids)
+            refuse_not_finite(blocks, cells, sample_ids)
         found: dict[str, list[dict[str, Any]]] = {}
         if scores is not None:
             found["likelihood"] = likelihood_answers(scores, sample_ids)
