@@ -1,8 +1,12 @@
--- Upper end of the Wilson 95% interval of `hits` right among `n`; z = 1.959964.
+-- Upper end of the Wilson 95% interval of `hits` right among `n`; z = 1.959964. Rounding would
+-- carry it past 1 where all are right.
 CREATE OR REPLACE MACRO wilson_upper(hits, n) AS
-(
-    (hits / n + 1.959964 ^ 2 / (2 * n))
-    + 1.959964 * sqrt(
-        greatest((hits / n) * (1 - hits / n), 0) / n + 1.959964 ^ 2 / (4 * n ^ 2)
-    )
-) / (1 + 1.959964 ^ 2 / n);
+least(
+    (
+        (hits / n + 1.959964 ^ 2 / (2 * n))
+        + 1.959964 * sqrt(
+            greatest((hits / n) * (1 - hits / n), 0) / n + 1.959964 ^ 2 / (4 * n ^ 2)
+        )
+    ) / (1 + 1.959964 ^ 2 / n),
+    1
+);
