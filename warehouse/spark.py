@@ -1,0 +1,211 @@
+"""The lake read by Spark: the same committed shards, and the views and marts of sql/ over them.
+
+Needs pyspark, sqlglot and a Java: pip install 'layerhouse[spark]'. The views are in DuckDB's
+SQL; sqlglot turns them into Spark's. A view that uses what Spark has no counterpart for (functions
+of lists, mostly) is taken from the catalogue, so that those that read it run on Spark all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from warehouse.catalogue import connect
+from warehouse.commits import Commit, list_commits
+from warehouse.errors import LayerhouseError
+from warehouse.lake import Lake
+from warehouse.schema import FACT_KEYS, PARTITIONS, table_key, table_schema, tables
+from warehouse.views import Definitions, references
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MACRO = re.compile(r"CREATE OR REPLACE MACRO (\w+)\(([^)]*)\) AS\s+(?!TABLE)(.+?);?\s*$", re.S)
+_TYPES = {
+    "string": "string",
+    "int32": "int",
+    "int64": "bigint",
+    "double": "double",
+    "float": "float",
+    "bool": "boolean",
+    "timestamp[us]": "timestamp_ntz",
+}
+"""Spark's names of Arrow's types."""
+
+
+def spark_views(spark: Any, lake: Lake, root: str | None = None) -> dict[str, str]:
+    """Temporary views of all tables, views and marts of the lake in a Spark session.
+
+    `root` is where Spark finds the lake's files, if not in its own folder: a URL that all its
+    machines reach, such as s3a://bucket/lake. Only shards that a commit names are read, as of now;
+    nothing is computed before a view is asked for. Returns the views that the catalogue computed
+    instead of Spark, each with the reason. Raises LayerhouseError where sqlglot is missing.
+    """
+    commits = list_commits(lake)
+    for name, rows in _commit_rows(commits).items():
+        spark.createDataFrame(rows).createOrReplaceTempView(name)
+    place = root.rstrip("/") if root is not None else str(lake.root)
+    for table in tables():
+        paths = [s.path for c in commits for s in c.shards if s.table == table]
+        _table(spark, table, place, paths).createOrReplaceTempView(table)
+    definitions = Definitions()
+    functions = _functions(spark, definitions.macros)
+    queries, graph = _ordered(definitions)
+    readers = Counter(name for read in graph.values() for name in read)
+    taken: dict[str, str] = {}
+    for name in graph:
+        try:
+            view = _planned(spark, to_spark(queries[name], functions))
+        except LayerhouseError as error:
+            taken[name] = str(error)
+            view = spark.createDataFrame(_from_catalogue(lake, name))
+        if readers[name]:
+            # Else each reader's plan would hold the plans of all it reads, over and over.
+            view = view.localCheckpoint(eager=False)
+        view.createOrReplaceTempView(name)
+    return taken
+
+
+def _planned(spark: Any, query: str) -> Any:
+    """The query as Spark would run it. Raises LayerhouseError for what Spark does not know."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        return spark.sql(query)
+    except AnalysisException as error:
+        said = " ".join(str(error).split(" on search path")[0].split())[:200]
+        raise LayerhouseError(f"not in Spark's SQL: {said}") from error
+
+
+def to_spark(query: str, functions: Iterable[str] = ()) -> str:
+    """A query in DuckDB's SQL as Spark's; `functions` are known there beside Spark's own.
+
+    Raises LayerhouseError naming what has no counterpart.
+    """
+    try:
+        import sqlglot
+    except ImportError as error:
+        raise LayerhouseError(
+            "views for Spark need sqlglot; install it with: pip install 'layerhouse[spark]'"
+        ) from error
+    try:
+        tree = sqlglot.parse_one(query, read="duckdb")
+        strange = {call.name.lower() for call in tree.find_all(sqlglot.exp.Anonymous)}
+        text = tree.transform(_whole_match).sql("spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+    except sqlglot.errors.SqlglotError as error:
+        said = " ".join(str(error).split()) or "something that sqlglot does not name"
+        raise LayerhouseError(f"not in Spark's SQL: {said}") from error
+    unknown = sorted(strange - set(functions))
+    if unknown:
+        raise LayerhouseError(f"not in Spark's SQL: {', '.join(unknown)}")
+    return str(text)
+
+
+def _whole_match(node: Any) -> Any:
+    """DuckDB's match of a whole text, which sqlglot leaves as it is, by anchors."""
+    from sqlglot import exp
+
+    if not isinstance(node, exp.RegexpFullMatch):
+        return node
+    pattern = exp.Literal.string(f"^(?:{node.expression.name})$")
+    return exp.RegexpLike(this=node.this, expression=pattern)
+
+
+def _ordered(definitions: Definitions) -> tuple[dict[str, str], dict[str, frozenset[str]]]:
+    """Views and marts, and for each those it reads, in an order in which it comes after them."""
+    queries = definitions.views | definitions.marts
+    del queries["activation"]  # a table here
+    graph = {name: references(query, name) & set(queries) for name, query in queries.items()}
+    return queries, {name: graph[name] for name in TopologicalSorter(graph).static_order()}
+
+
+def _from_catalogue(lake: Lake, name: str) -> pa.Table:
+    with connect(lake) as wh:
+        return wh.sql(f'SELECT * FROM "{name}"').to_arrow_table()
+
+
+def _commit_rows(commits: Iterable[Commit]) -> dict[str, pa.Table]:
+    """The catalogue's own tables, which are in no shard."""
+    import pyarrow as pa
+
+    records = [
+        (c.commit_id, c.run_id, c.n, c.command, c.model_id, c.dataset_id, c.order[0], c.hash)
+        for c in commits
+    ]
+    shards = [
+        (s.path, s.table, c.commit_id, s.rows, s.bytes, s.checksum)
+        for c in commits
+        for s in c.shards
+    ]
+    return {
+        name: pa.Table.from_pylist(
+            [dict(zip(table_schema(name).names, row, strict=True)) for row in rows],
+            schema=table_schema(name),
+        )
+        for name, rows in (("commit_record", records), ("shard", shards))
+    }
+
+
+def _table(spark: Any, table: str, root: str, paths: list[str]) -> Any:
+    """A table's rows out of its committed shards; of rows that share a key the newest stays."""
+    fields = {field.name: _type(field.type) for field in table_schema(table)}
+    hive = PARTITIONS.get(table, {})
+    folders = {column: folder for folder, column in hive.items()}
+    if not paths:
+        return spark.createDataFrame([], _ddl(fields))
+    inside = {name: type_ for name, type_ in fields.items() if name not in folders}
+    # The folders of the logits hold no column of the table, yet Spark adds one for each.
+    stored = inside | dict.fromkeys(hive, "string")
+    reader = spark.read.schema(_ddl(stored)).option("basePath", f"{root}/{table}")
+    rows = reader.parquet(*(f"{root}/{path}" for path in paths))
+    chosen = [f"`{folders.get(name, name)}` AS `{name}`" for name in fields]
+    if table in FACT_KEYS:
+        return rows.selectExpr(*chosen)
+    rows.selectExpr(
+        *chosen, "_metadata.file_name AS __file", "_metadata.row_index AS __row"
+    ).createOrReplaceTempView(f"__{table}")
+    # Small tables lie in one folder, where a shard is named after its commit.
+    return spark.sql(
+        f"SELECT {', '.join(f'`{name}`' for name in fields)} FROM ("
+        f"SELECT t.*, row_number() OVER (PARTITION BY {_columns('t', table_key(table))} "
+        "ORDER BY c.committed_at DESC, c.run_id DESC, c.n DESC, t.__row DESC) AS __newest "
+        f"FROM `__{table}` AS t INNER JOIN commit_record AS c "
+        "ON t.__file = concat('part-', c.commit_id, '.parquet')) WHERE __newest = 1"
+    )
+
+
+def _columns(alias: str, names: Iterable[str]) -> str:
+    return ", ".join(f"{alias}.`{name}`" for name in names)
+
+
+def _ddl(fields: Mapping[str, str]) -> str:
+    return ", ".join(f"`{name}` {type_}" for name, type_ in fields.items())
+
+
+def _type(arrow: Any) -> str:
+    if str(arrow).startswith("list<"):
+        return f"array<{_type(arrow.value_type)}>"
+    return _TYPES[str(arrow)]
+
+
+def _functions(spark: Any, macros: Mapping[str, str]) -> list[str]:
+    """Macros of plain numbers as functions of the session; returns their names."""
+    made = []
+    for name, text in macros.items():
+        found = _MACRO.match(re.sub(r"--[^\n]*\n", "", text).strip())
+        if found is None:
+            continue  # a table macro
+        try:
+            expression = to_spark(f"SELECT {found[3]}").removeprefix("SELECT ")
+        except LayerhouseError:
+            continue  # a function of vectors; no view uses one
+        parameters = ", ".join(f"{each.strip()} DOUBLE" for each in found[2].split(","))
+        spark.sql(
+            f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({parameters}) RETURNS DOUBLE "
+            f"RETURN {expression}"
+        )
+        made.append(name)
+    return made
