@@ -13,7 +13,7 @@ with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
 .PHONY: demo extract probe baseline diagnose compare report validate publish status \
-        test test-slow test-cluster soak self-test lint types bench bench-sql bench-extract tiny-model docs clean \
+        test test-slow test-cluster soak self-test lint types bench bench-sql bench-extract bench-gpu tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
@@ -97,6 +97,10 @@ bench-sql: $(VENV)/.developing
 
 bench-extract: $(VENV)/.developing
 	$(BIN)/python -m bench.bench_extract $(ARGS)
+
+# Extraction over the bare forward of a 7B model with random weights, on a GPU.
+bench-gpu: $(VENV)/.developing
+	$(BIN)/python -m bench.bench_gpu $(ARGS)
 
 # The diagnosis' full bars: every fault injected, on the shipped tiny model and on tiny models trained
 # on the real image sets where they are; resumable, minutes per model on two quiet cores.
