@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,21 @@ def commit_names(lake: Lake, run_id: str | None = None) -> list[str]:
 
 
 def read_commit(lake: Lake, commit_id: str) -> Commit:
+    """A commit by its record. Raises LayerhouseError for one that is missing or damaged."""
     path = lake.commits_dir / f"{commit_id}.json"
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise _damaged(path) from error
+    return _parsed(path, commit_id, (about.st_ino, about.st_mtime_ns, about.st_size))
+
+
+@lru_cache(maxsize=2**16)
+def _parsed(path: Path, commit_id: str, _state: tuple[int, int, int]) -> Commit:
+    """Records do not change, and an agent looks at all of them before every range it takes.
+
+    Only a repair can make room for another record of the same name; `_state` tells the two apart.
+    """
     try:
         text = path.read_bytes()
         record = json.loads(text)
