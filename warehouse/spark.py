@@ -167,13 +167,13 @@ def _table(spark: Any, table: str, root: str, paths: list[str]) -> Any:
     rows.selectExpr(
         *chosen, "_metadata.file_name AS __file", "_metadata.row_index AS __row"
     ).createOrReplaceTempView(f"__{table}")
-    # Small tables lie in one folder, where a shard is named after its commit.
+    # Small tables lie in one folder each, so that a file's name tells its shard.
     return spark.sql(
         f"SELECT {', '.join(f'`{name}`' for name in fields)} FROM ("
         f"SELECT t.*, row_number() OVER (PARTITION BY {_columns('t', table_key(table))} "
         "ORDER BY c.committed_at DESC, c.run_id DESC, c.n DESC, t.__row DESC) AS __newest "
-        f"FROM `__{table}` AS t INNER JOIN commit_record AS c "
-        "ON t.__file = concat('part-', c.commit_id, '.parquet')) WHERE __newest = 1"
+        f"FROM `__{table}` AS t INNER JOIN shard AS s ON s.path = concat('{table}/', t.__file) "
+        "INNER JOIN commit_record AS c ON s.commit_id = c.commit_id) WHERE __newest = 1"
     )
 
 
