@@ -68,6 +68,7 @@ def test_every_native_architecture_learns_a_batch(architecture: object) -> None:
     assert min(losses[6:]) < losses[0]
 
 
+@pytest.mark.slow
 def test_a_network_learns_and_is_stored_once_per_seed(digits: Lake) -> None:
     options = Options(epochs=6, side=32)
     first = baseline(digits, "shapes", "mobilenet_v2", seed=3, options=options)

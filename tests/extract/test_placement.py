@@ -29,6 +29,7 @@ def _vectors(lake: Lake, model_id: str) -> dict[tuple[Any, ...], np.ndarray[Any,
     return {tuple(row[:4]): np.array(row[4]) for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bits", "kind"), [("8bit", "Linear8bitLt"), ("4bit", "Linear4bit")])
 def test_quantised_weights_are_a_variant_of_the_model(
     bits: str, kind: str, lake: Lake, llava_folder: Path
@@ -52,6 +53,7 @@ def test_quantised_weights_are_a_variant_of_the_model(
     assert kind in {type(module).__name__ for module in model.modules()}
 
 
+@pytest.mark.slow
 def test_weights_on_cpu_and_disk_give_the_same_numbers(
     lake: Lake, llava_folder: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -80,6 +82,7 @@ def test_weights_on_cpu_and_disk_give_the_same_numbers(
         np.testing.assert_allclose(found[key], vector, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_strategy_of_accelerate_is_passed_on(llava_folder: Path) -> None:
     pytest.importorskip("accelerate", reason="device maps need the device-map extra")
     loaded = load(str(llava_folder), device="cpu", placement=parse_placement(None, "auto"))

@@ -72,6 +72,7 @@ def without_places(
     return {name: held for name, held in found.items() if name not in own}
 
 
+@pytest.mark.slow
 def test_every_table_and_view_equals_that_of_a_folder(lake: Lake, tmp_path: Path) -> None:
     folder = small_lake(tmp_path / "folder")
     add_dataset(lake)
@@ -176,6 +177,7 @@ def unit(lake: Lake, start: int, stop: int) -> None:
         writer.commit(tables, covers={"start": start, "stop": stop}, clashes=clashes)
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     work=st.lists(

@@ -435,6 +435,7 @@ def test_any_interleaving_of_runs_yields_exactly_the_committed_rows(
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(cuts=st.lists(st.booleans(), min_size=4, max_size=4))
 def test_refreshing_at_any_moment_ends_in_the_same_catalogue(
