@@ -39,7 +39,7 @@ def _bring_here(lake: Lake, remote: "Remote", commits: Iterable[Commit]) -> None
 
     Raises LayerhouseError for what is missing or damaged.
     """
-    from warehouse.mirror import fetch
+    from warehouse.fetching import fetch
 
     shards = [shard for commit in commits for shard in commit.shards]
     fetch(lake.root, remote, [shard for shard in shards if shard.table != "activation"])

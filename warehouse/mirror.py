@@ -1,4 +1,4 @@
-"""What a machine keeps of a lake in a bucket: its commit records and its small tables' shards.
+"""What a machine keeps of a lake in a bucket: its commit records.
 
 In the bucket a commit record is `commits/<number>.json`, the numbers counting the lake's commits in
 the one order that all agents see. Here it has the name that it has in any lake, so that everything
@@ -8,19 +8,12 @@ that reads a local lake reads this copy.
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from warehouse.errors import LayerhouseError
 from warehouse.files import TEMPORARY, file_lock, make_folder, publish, write_durably
-from warehouse.remote import AT_ONCE, Entry, Remote
-
-if TYPE_CHECKING:
-    from warehouse.commits import Shard
+from warehouse.remote import Entry, Remote
 
 INDEX = "mirror.json"
 TAKEN = ".taken"
@@ -78,40 +71,6 @@ def record_keys(root: Path) -> dict[str, str]:
 def retire(remote: Remote, record: str) -> None:
     """See to it that no other commit ever gets the number of this one, which is taken out."""
     remote.create(record.removesuffix(".json") + TAKEN, b"")
-
-
-def fetch(root: Path, remote: Remote, shards: Iterable[Shard]) -> None:
-    """Copy shards into the mirror, their checksums compared; those that are there stay.
-
-    Raises LayerhouseError for one that is missing or damaged.
-    """
-    wanted = [shard for shard in shards if not _has(root, shard)]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda shard: _fetch(root, remote, shard), wanted))
-
-
-def _has(root: Path, shard: Shard) -> bool:
-    try:
-        return (root / shard.path).stat().st_size == shard.bytes
-    except FileNotFoundError:
-        return False
-
-
-def _fetch(root: Path, remote: Remote, shard: Shard) -> None:
-    path = root / shard.path
-    make_folder(path.parent)
-    temporary = path.with_name(f"{path.name}-{uuid.uuid4().hex}{TEMPORARY}")
-    try:
-        found = remote.download(shard.path, temporary)
-    except FileNotFoundError:
-        found = ""
-    if found != shard.checksum:
-        temporary.unlink(missing_ok=True)
-        raise LayerhouseError(
-            f"the shard {shard.path} is missing or damaged in {remote.url}; run `layerhouse "
-            "status --repair` and then the command that made it again"
-        )
-    publish(temporary, path)
 
 
 def _stem(key: str) -> str:
