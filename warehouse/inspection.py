@@ -7,18 +7,12 @@ from collections.abc import Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from warehouse.commits import Commit, Shard, commit_names, read_commit
 from warehouse.errors import LayerhouseError
 from warehouse.files import TEMPORARY
 from warehouse.lake import Lake
-
-if TYPE_CHECKING:
-    from warehouse.remote import Remote
-
-AT_ONCE = 16
-"""Objects of a bucket that are read at the same time."""
+from warehouse.remote import AT_ONCE, Remote
 
 BUILDING = "catalog.building"
 

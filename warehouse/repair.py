@@ -105,8 +105,9 @@ def _is_dead(path: Path) -> bool:
 
 def _with_gaps(lake: Lake) -> set[str]:
     """The runs that lack one of their commits: each counts its own from 0."""
-    counts = Counter(commit.run_id for commit in list_commits(lake))
-    return {commit.run_id for commit in list_commits(lake) if commit.n >= counts[commit.run_id]}
+    commits = list_commits(lake)
+    counts = Counter(commit.run_id for commit in commits)
+    return {commit.run_id for commit in commits if commit.n >= counts[commit.run_id]}
 
 
 def _reopen(lake: Lake, run_ids: set[str]) -> None:

@@ -61,8 +61,6 @@ class RunWriter:
         self.lake = lake.create()
         self.spec = spec
         self.run_id = spec.run_id
-        self._seen: dict[str, Commit] = {}
-        self._others: dict[str, Commit] = {}
         self._known = set(commits_in_bucket(lake) if looked is None else looked)
 
     def __enter__(self) -> "RunWriter":
@@ -80,8 +78,7 @@ class RunWriter:
     def committed(self) -> list[Commit]:
         """The commits of this run so far, whoever wrote them, oldest first."""
         names = commit_names(self.lake, self.run_id)
-        self._seen = {name: self._seen.get(name) or read_commit(self.lake, name) for name in names}
-        return sorted(self._seen.values(), key=lambda commit: commit.n)
+        return sorted((read_commit(self.lake, name) for name in names), key=lambda commit: commit.n)
 
     @property
     def is_finished(self) -> bool:
@@ -191,7 +188,7 @@ class RunWriter:
     ) -> None:
         """Raise OvertakenError where another did some of the same work since this one looked."""
         for name in commits_in_bucket(self.lake, self.spec.command) - self._known:
-            other = self._others.setdefault(name, read_commit(self.lake, name))
+            other = read_commit(self.lake, name)
             if _subject(other) != _subject(self.spec) or not other.shards:
                 continue
             if clashes is None or clashes(other):
