@@ -110,13 +110,13 @@ self-test: $(VENV)/.installed
 	for set in bccd_cells nih_cxr_pneumonia; do \
 	  test -d "$(IMAGES)/$$set" || continue; \
 	  test -f build/tiny-$$set/config.json || \
-	    $(BIN)/python -m extract.tiny_model --dataset "$(IMAGES)/$$set" $(lake) --out build/tiny-$$set || exit 1; \
+	    $(BIN)/python -m extract.training.tiny --dataset "$(IMAGES)/$$set" $(lake) --out build/tiny-$$set || exit 1; \
 	  $(RUN) diagnose $(lake) --self-test --model build/tiny-$$set --dataset "$(IMAGES)/$$set" $(ARGS) || exit 1; \
 	done
 
 # The shipped tiny model, from the digits' train split; minutes on two cores.
 tiny-model: $(VENV)/.installed
-	$(BIN)/python -m extract.tiny_model --dataset digits --out extract/models/tiny-digits
+	$(BIN)/python -m extract.training.tiny --dataset digits --out extract/models/tiny-digits
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -31,10 +31,14 @@ import pyarrow.parquet as pq
 import torch
 import transformers
 
-from extract.loading import load
-from extract.loci import watching
-from extract.parsing import ClassNames
-from extract.pipeline import (
+from extract.anatomy.loci import watching
+from extract.answering.replies import ClassNames
+from extract.models.loading import load
+from extract.models.prompts import build_prompt, phrase_tokens
+from extract.models.session import Session, open_session
+from extract.reading.selection import Wanted, select
+from extract.running.batches import Outcome, Runner, rows_of
+from extract.running.preparing import (
     BackgroundWriter,
     Prepared,
     Preparer,
@@ -42,18 +46,14 @@ from extract.pipeline import (
     UnitBuffer,
     leaving_a_core,
 )
-from extract.prompts import build_prompt, phrase_tokens
-from extract.rows import activation_table, model_rows
-from extract.runner import Outcome, Runner, rows_of
-from extract.selection import Wanted, select
-from extract.selfcheck import check
-from extract.session import Session, open_session
-from extract.tiny_model import Recipe, build_model, build_processor
+from extract.running.rows import activation_table, model_rows
+from extract.running.self_check import check
+from extract.training.tiny import Recipe, build_model, build_processor
 from tests.extract.tiny_families import save_family
-from warehouse.catalogue import connect
+from warehouse.catalogue.refreshing import connect
 from warehouse.images import open_image
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 
 PHRASES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 UNIT = 256

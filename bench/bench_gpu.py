@@ -17,13 +17,13 @@ import torch
 import transformers as hf
 
 from bench.bench_extract import PHRASES, Bench, rates
-from extract.loading import LoadedModel, ModelSource, choose_device, choose_dtype
-from extract.pipeline import Preparer
-from extract.prompts import build_prompt, phrase_tokens
-from extract.selection import select
-from extract.selfcheck import check
-from extract.session import open_session
-from extract.verification import architectures
+from extract.models.loading import LoadedModel, ModelSource, choose_device, choose_dtype
+from extract.models.prompts import build_prompt, phrase_tokens
+from extract.models.session import open_session
+from extract.models.verification import architectures
+from extract.reading.selection import select
+from extract.running.preparing import Preparer
+from extract.running.self_check import check
 from tests.extract.tiny_families import FAMILIES, QWEN_NAMES, picture
 from warehouse.images import open_image
 

@@ -23,8 +23,8 @@ import torch
 import transformers
 
 from extract.datasets import add
-from extract.prompts import build_prompt
-from extract.tiny_model import (
+from extract.models.prompts import build_prompt
+from extract.training.tiny import (
     Answers,
     Examples,
     Recipe,
@@ -34,11 +34,11 @@ from extract.tiny_model import (
     examples,
     fit,
 )
-from warehouse.catalogue import connect
+from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue.samples import dataset
 from warehouse.images import open_image
-from warehouse.lake import Lake
-from warehouse.samples import dataset
-from warehouse.shards import Piece, write_parquet
+from warehouse.lake.lake import Lake
+from warehouse.lake.shards import Piece, write_parquet
 
 BATCH = 16
 

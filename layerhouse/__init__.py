@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from os import PathLike
 
-    from warehouse.connection import Warehouse
+    from warehouse.catalogue.reading import Warehouse
 
 __all__ = ["__version__", "connect"]
 
@@ -28,7 +28,7 @@ def connect(lake: str | PathLike[str] | None = None) -> Warehouse:
     `lake` is the lake's folder or its URL (s3://…, gs://…); None means `$LAYERHOUSE_LAKE` or
     `./lakehouse`. Raises `LayerhouseError` where there is no lake.
     """
-    from warehouse import catalogue
-    from warehouse.lake import Lake
+    from warehouse.catalogue import refreshing as catalogue
+    from warehouse.lake.lake import Lake
 
     return catalogue.connect(Lake.at(lake))

@@ -15,8 +15,8 @@ from analysis.diagnosis import Diagnosis, diagnose
 from analysis.probes import probe
 from analysis.report import report
 from extract import datasets
-from extract.agent import ExtractRequest, extract
-from warehouse.lake import Lake
+from extract.running.agent import ExtractRequest, extract
+from warehouse.lake.lake import Lake
 
 MODEL = "tiny-digits"
 DATASET = "digits"

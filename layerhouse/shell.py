@@ -18,11 +18,11 @@ from types import ModuleType, TracebackType
 import click
 import duckdb
 
-from layerhouse.cli import formats
-from warehouse import catalogue
-from warehouse.connection import Warehouse
+from layerhouse.cli.shared import formats
+from warehouse.catalogue import refreshing as catalogue
+from warehouse.catalogue.reading import Warehouse
 from warehouse.errors import LayerhouseError, nearest
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 HISTORY_LINES = 1000
 

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # speed is measured in bench/, never asserted

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 
 VISION_LAYERS = 5
 LLM_LAYERS = 5

@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from extract import ledger
-from extract.agent import ExtractRequest, extract
 from extract.datasets import add
-from warehouse.catalogue import connect, refresh
-from warehouse.commits import list_commits
-from warehouse.lake import Lake
+from extract.running.agent import ExtractRequest, extract
+from extract.sharing import ledger
+from warehouse.catalogue.refreshing import connect, refresh
+from warehouse.lake.commits import list_commits
+from warehouse.lake.lake import Lake
 
 N_IMAGES, UNIT = 40, 4
 KILLS_A_ROUND = 20

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.catalogue.building import Definitions, create_all
 from warehouse.schema import BOOKKEEPING, SQL_ROOT, apply, migrations, table_key, tables
-from warehouse.views import Definitions, create_all
 
 PAGE = SQL_ROOT.parent / "docs" / "data-dictionary.md"
 

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from warehouse.catalogue import connect
-from warehouse.commits import Commit, list_commits
+from warehouse.catalogue.building import Definitions, references
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Lake
+from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.lake import Lake
 from warehouse.schema import FACT_KEYS, PARTITIONS, table_key, table_schema, tables
-from warehouse.views import Definitions, references
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from warehouse.catalogue import connect
-from warehouse.connection import Warehouse
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.inspection import (
+from warehouse.lake.inspection import (
     Damaged,
     Leftover,
     damaged_shards,
     leftovers,
     readable_commits,
 )
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 from warehouse.schema import SQL_ROOT
 
 START = "layerhouse demo"

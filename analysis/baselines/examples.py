@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from analysis.parallel import cores
-from warehouse.connection import Warehouse
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.samples import dataset
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
-from warehouse.samples import dataset
 
 SPLITS = ("train", "val", "test")
 Value = TypeVar("Value")

@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from analysis.baselines.architectures import Architecture, Options, Plan, find
 from analysis.baselines.examples import Examples, Trained, read_examples
-from analysis.exclusive import exclusive
 from analysis.logits import logit_rows
-from warehouse.catalogue import connect
-from warehouse.commits import Commit
-from warehouse.connection import Warehouse
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter, config_difference
+from warehouse.lake.commits import Commit
+from warehouse.lake.exclusive import exclusive
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter, config_difference
 
 COMMAND = "baseline"
 

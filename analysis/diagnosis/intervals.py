@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.diagnosis.evidence import Evidence, Predictor
 from analysis.diagnosis.losses import (
     available_signals,
@@ -27,7 +28,6 @@ from analysis.diagnosis.losses import (
     reference_signal,
     stage_losses,
 )
-from analysis.statistics import bootstrap_weights, weighted_means
 
 Floats = NDArray[np.float64]
 

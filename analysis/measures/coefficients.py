@@ -2,11 +2,11 @@
 
 import torch
 
-from analysis.measures.storing import Measure, Progress, Tables, Work, add_measure
+from analysis.measures.measure import Measure, Progress, Tables, Work, add_measure
 from analysis.probes.fitting import default_options, settings_of
 from analysis.probes.linear import LinearFits, LinearOptions, Part, fit_linear, seen_classes
 from analysis.probes.storage import Subject, Target
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 
 def add_coefficients(

@@ -14,11 +14,11 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from analysis.measures.storing import Measure, Progress, Tables, Work, add_measure, place
+from analysis.measures.measure import Measure, Progress, Tables, Work, add_measure, place
 from analysis.probes.fitting import default_options
 from analysis.probes.linear import LinearOptions, Part, fit_linear
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 
 def add_folds(

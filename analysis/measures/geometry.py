@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.measures.storing import Measure, Progress, Tables, Work, add_measure, place
+from analysis.measures.measure import Measure, Progress, Tables, Work, add_measure, place
 from analysis.probes.activations import Locus
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 MOST_SAMPLES = 2000
 """Train samples a locus is measured on at most: spectra and distances are cubic and quadratic."""

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.queries import read_query
-from warehouse.connection import Warehouse
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.samples import DatasetInfo, dataset
 
 QUERIES = Path(__file__).parent / "queries"
 SPLITS = ("train", "val", "test")

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.exclusive import exclusive
 from analysis.parallel import cores, in_order
 from analysis.probes.activations import Locus, Samples, read_loci, read_vectors
 from analysis.probes.linear import (
@@ -23,12 +22,13 @@ from analysis.probes.linear import (
 )
 from analysis.probes.mlp import MlpOptions, fit_mlp
 from analysis.probes.storage import Fit, Subject, Target, read_stored, tables_of
-from warehouse.catalogue import connect
-from warehouse.commits import Commit
-from warehouse.connection import Warehouse
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError, nearest
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter
+from warehouse.lake.commits import Commit
+from warehouse.lake.exclusive import exclusive
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 
 COMMAND = "probe"
 KINDS = ("linear", "mlp")

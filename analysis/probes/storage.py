@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from analysis.logits import logit_rows
 from analysis.probes.activations import Locus, Samples
 from analysis.queries import read_query
-from warehouse.connection import Warehouse
+from warehouse.catalogue.reading import Warehouse
 from warehouse.errors import LayerhouseError
-from warehouse.runs import config_difference
+from warehouse.lake.runs import config_difference
 
 QUERIES = Path(__file__).parent / "queries"
 

@@ -1,5 +1,5 @@
 """One self-contained HTML file that shows where the class signal gets lost."""
 
-from analysis.report.report import report
+from analysis.report.page import report
 
 __all__ = ["report"]

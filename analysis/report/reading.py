@@ -11,11 +11,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from analysis.diagnosis.diagnosis import read_finding
+from analysis.diagnosis.diagnose import read_finding
 from analysis.diagnosis.wording import Finding, sentence
 from analysis.queries import read_query
 from analysis.report.thumbnails import thumbnail
-from warehouse.connection import Warehouse
+from warehouse.catalogue.reading import Warehouse
 
 QUERIES = Path(__file__).parent / "queries"
 

@@ -22,12 +22,12 @@ from extract.datasets.splits import (
     joined_units,
     split_warnings,
 )
-from warehouse.catalogue import connect
-from warehouse.commits import list_commits
+from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue.samples import dataset as stored_dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter
-from warehouse.samples import dataset as stored_dataset
+from warehouse.lake.commits import list_commits
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 
 COMMAND = "datasets-add"
 _COMPARED = {"sha256": "image", "class_index": "class", "split": "split", "group_id": "group"}

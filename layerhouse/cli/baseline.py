@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from layerhouse.cli.options import dataset_option, lake_option
-from warehouse.lake import Lake
+from layerhouse.cli.shared.options import dataset_option, lake_option
+from warehouse.lake.lake import Lake
 
 
 def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -13,7 +13,7 @@ def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None
     if not wanted or context.resilient_parsing:
         return
     from analysis.baselines import known_architectures
-    from layerhouse.cli.formats import print_table
+    from layerhouse.cli.shared.formats import print_table
 
     rows = [
         [a.name, a.kind, "yes" if a.is_native else f"through {a.needs}", a.hub or "–", a.title]

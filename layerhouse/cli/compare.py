@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.options import dataset_id, lake_option
+from layerhouse.cli.shared.options import dataset_id, lake_option
 from warehouse.errors import UsageError
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 if TYPE_CHECKING:
     from analysis.comparison import Comparison, LeftOut
@@ -61,7 +61,7 @@ def command(
 def _show(comparison: Comparison) -> None:
     """Print one line per number of both models."""
     from layerhouse.cli.diagnose import interval
-    from layerhouse.cli.formats import print_table
+    from layerhouse.cli.shared.formats import print_table
 
     pair = comparison.pair
     if not comparison.added:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import click
 
-from layerhouse.cli.options import lake_option
-from layerhouse.cli.progress import progress
+from layerhouse.cli.shared.options import lake_option
+from layerhouse.cli.shared.progress import progress
 from warehouse.errors import UsageError
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 
 @click.group("datasets", short_help="Register labelled images, list and show what is there.")
@@ -22,8 +22,8 @@ def list_datasets(lake: Lake) -> None:
     layerhouse datasets list
     """
     from extract.datasets import BUILTIN, registered
-    from warehouse import catalogue
-    from warehouse.samples import dataset
+    from warehouse.catalogue import refreshing as catalogue
+    from warehouse.catalogue.samples import dataset
 
     known = registered(lake)
     for name in sorted({*known, *BUILTIN}):
@@ -105,9 +105,9 @@ def show_dataset(name: str, lake: Lake) -> None:
     \b
     layerhouse datasets show digits
     """
-    from layerhouse.cli.formats import print_table
-    from warehouse import catalogue
-    from warehouse.samples import dataset
+    from layerhouse.cli.shared.formats import print_table
+    from warehouse.catalogue import refreshing as catalogue
+    from warehouse.catalogue.samples import dataset
 
     with catalogue.connect(lake) as warehouse:
         info = dataset(warehouse, name)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.options import lake_option
-from warehouse.lake import Lake
+from layerhouse.cli.shared.options import lake_option
+from warehouse.lake.lake import Lake
 
 if TYPE_CHECKING:
     from layerhouse.demo import Trial
@@ -44,7 +44,7 @@ def command(out: Path, lake: Lake) -> None:
 
 def _print(trials: Sequence[Trial]) -> None:
     from layerhouse.cli.diagnose import interval
-    from layerhouse.cli.formats import print_table
+    from layerhouse.cli.shared.formats import print_table
 
     rows = []
     for trial in trials:

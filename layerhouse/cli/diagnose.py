@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.options import dataset_id, dataset_option, lake_option, model_option
 from layerhouse.cli.self_test import refuse_without_self_test, self_test_options
 from layerhouse.cli.self_test import run as run_self_test
-from warehouse.lake import Lake
+from layerhouse.cli.shared.options import dataset_id, dataset_option, lake_option, model_option
+from warehouse.lake.lake import Lake
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Diagnosis, ModeLoss
@@ -61,7 +61,7 @@ def command(
 
 def show(diagnosis: Diagnosis) -> None:
     """Print the four losses with their intervals and the verdict's sentence."""
-    from layerhouse.cli.formats import print_table
+    from layerhouse.cli.shared.formats import print_table
 
     rows = [
         [row.failure_mode, interval(row.loss, row.lower, row.upper), _mark(row)]

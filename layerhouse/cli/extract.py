@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.options import dataset_option, lake_option, model_option
-from layerhouse.cli.progress import progress
+from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
+from layerhouse.cli.shared.progress import progress
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 if TYPE_CHECKING:
-    from extract.agent import ExtractSummary
-    from extract.planning import Outlook
+    from extract.running.agent import ExtractSummary
+    from extract.running.dry_run import Outlook
 
 METHODS = ("likelihood", "generate")
 
@@ -115,9 +115,9 @@ def command(
     layerhouse extract --model tiny-digits --dataset digits --random-weights
     layerhouse extract --model tiny-digits --dataset digits --engine ray --workers 2
     """
-    from extract.agent import ExtractRequest
-    from extract.planning import outlook
-    from extract.workers import extract_with_workers
+    from extract.engines.local import extract_with_workers
+    from extract.running.agent import ExtractRequest
+    from extract.running.dry_run import outlook
 
     request = ExtractRequest(**options)
     if dry_run:
@@ -125,7 +125,7 @@ def command(
         return
     with progress(f"extract {request.model}") as report:
         if engine == "ray":
-            from extract.ray_engine import extract_with_ray
+            from extract.engines.ray import extract_with_ray
 
             summary = extract_with_ray(lake, request, workers, ray_address, report)
         else:

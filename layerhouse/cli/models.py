@@ -19,8 +19,8 @@ def list_models(pattern: str) -> None:
     layerhouse models list
     layerhouse models list "*7b*"
     """
-    from extract import registry
-    from layerhouse.cli.formats import print_table
+    from extract.models import registry
+    from layerhouse.cli.shared.formats import print_table
 
     rows = [
         [
@@ -53,8 +53,8 @@ def show_model(name: str) -> None:
     """
     from dataclasses import asdict
 
-    from extract import registry
-    from layerhouse.cli.formats import print_table
+    from extract.models import registry
+    from layerhouse.cli.shared.formats import print_table
 
     facts = asdict(registry.show(name))
     rows = [[fact, str(value)] for fact, value in facts.items() if value not in (None, {})]
@@ -71,9 +71,9 @@ def verify_model(name: str | None, everything: bool) -> None:
     layerhouse models verify lingshu-7b
     layerhouse models verify --all
     """
-    from extract import registry
-    from extract.verification import verifiable, verify
-    from layerhouse.cli.formats import print_table
+    from extract.models import registry
+    from extract.models.verification import verifiable, verify
+    from layerhouse.cli.shared.formats import print_table
 
     if (name is None) != everything:
         raise UsageError("name one model to verify, or say --all")

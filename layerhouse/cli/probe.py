@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from layerhouse.cli.options import (
+from layerhouse.cli.shared.options import (
     dataset_id,
     dataset_option,
     lake_option,
     model_option,
 )
-from layerhouse.cli.progress import progress
-from warehouse.lake import Lake
+from layerhouse.cli.shared.progress import progress
+from warehouse.lake.lake import Lake
 
 
 @click.command("probe", short_help="Train probes on every stored locus.")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from layerhouse.cli.options import lake_option
-from warehouse.lake import Lake
+from layerhouse.cli.shared.options import lake_option
+from warehouse.lake.lake import Lake
 
 
 @click.command("publish", short_help="Write the marts for BI tools.")
@@ -24,7 +24,7 @@ def command(lake: Lake, out: Path) -> None:
     layerhouse publish --out published
     layerhouse publish --out marts.duckdb
     """
-    from warehouse.publishing import publish
+    from warehouse.publishing.publishing import publish
 
     written = publish(lake, out)
     if not written:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from layerhouse.cli.options import dataset_id, lake_option
-from warehouse.lake import Lake
+from layerhouse.cli.shared.options import dataset_id, lake_option
+from warehouse.lake.lake import Lake
 
 
 @click.command("report", short_help="Write one self-contained HTML report.")

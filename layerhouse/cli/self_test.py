@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from layerhouse.cli.progress import progress
+from layerhouse.cli.shared.progress import progress
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
-    from layerhouse.selftest import Grid, SelfTest
-    from warehouse.connection import Warehouse
-    from warehouse.lake import Lake
+    from layerhouse.self_test import Grid, SelfTest
+    from warehouse.catalogue.reading import Warehouse
+    from warehouse.lake.lake import Lake
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -65,7 +65,7 @@ def refuse_without_self_test(given: dict[str, Any]) -> None:
 
 def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **options: Any) -> None:
     """Run the self-test, print what it found; LayerhouseError if `strict` and a bar is missed."""
-    from layerhouse.selftest import self_test
+    from layerhouse.self_test import self_test
 
     with progress(f"self-test {model}") as report:
         done = self_test(
@@ -79,7 +79,7 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **options: 
             report=report,
             **options,
         )
-    from warehouse.catalogue import connect
+    from warehouse.catalogue.refreshing import connect
 
     with connect(lake) as wh:
         missed = show(wh, done)
@@ -90,7 +90,7 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **options: 
 def _grid(given: dict[str, Any]) -> Grid:
     from dataclasses import replace
 
-    from layerhouse.selftest import Grid
+    from layerhouse.self_test import Grid
 
     changes: dict[str, Any] = {
         name: given[name] for name in ("seeds", "healthy") if given[name] is not None
@@ -110,7 +110,7 @@ def show(wh: Warehouse, done: SelfTest) -> list[str]:
 
     Everything is read from the views over `fault_trial`, so earlier trials count too.
     """
-    from layerhouse.cli.formats import print_table
+    from layerhouse.cli.shared.formats import print_table
 
     click.echo(
         f"{done.n_run} of {done.n_trials} trials were run now ({done.seconds:.0f} s), the others "
@@ -165,7 +165,7 @@ def _pairs(wh: Warehouse, names: list[str]) -> list[list[Any]]:
 
 def _bars(wh: Warehouse, names: list[str]) -> list[str]:
     """Print each bar for both readings; the diagnosis' own that are missed, in words."""
-    from layerhouse.cli.formats import print_table
+    from layerhouse.cli.shared.formats import print_table
 
     columns = ", ".join(f"{share}, {n}" for share, _, n, _ in BARS)
     rows: dict[str, Sequence[Any]] = {

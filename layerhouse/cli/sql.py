@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli import formats
-from layerhouse.cli.options import lake_option
+from layerhouse.cli.shared import formats
+from layerhouse.cli.shared.options import lake_option
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,7 +44,7 @@ def command(
     """
     import duckdb
 
-    from warehouse import catalogue
+    from warehouse.catalogue import refreshing as catalogue
 
     text = sys.stdin.read() if query == "-" else query
     chosen = form or ("table" if out is None and sys.stdout.isatty() else "csv")

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.options import lake_option
-from warehouse.lake import Lake
+from layerhouse.cli.shared.options import lake_option
+from warehouse.lake.lake import Lake
 
 if TYPE_CHECKING:
     from warehouse.status import PairStatus, StatusReport
@@ -40,7 +40,7 @@ def command(verify: bool, repair: bool, lake: Lake) -> None:
 
 
 def _repair(lake: Lake) -> None:
-    from warehouse.repair import repair, sweep
+    from warehouse.lake.repair import repair, sweep
 
     taken = repair(lake)
     for each in taken:
@@ -56,7 +56,7 @@ def _repair(lake: Lake) -> None:
 
 
 def _print_contents(report: StatusReport) -> None:
-    from layerhouse.cli.formats import print_table
+    from layerhouse.cli.shared.formats import print_table
 
     if report.datasets:
         rows = [

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from layerhouse.cli.options import lake_option
-from warehouse.lake import Lake
+from layerhouse.cli.shared.options import lake_option
+from warehouse.lake.lake import Lake
 
 
 @click.command("validate", short_help="Check the whole warehouse with Great Expectations.")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 
 MODEL = "made-up"
 DATASET = "shapes"

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.report import report
 from tests.analysis.report_lake import report_lake
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ import numpy as np
 from analysis.comparison import compare_all
 from analysis.diagnosis import diagnose
 from tests.lakes import LLM_LAYERS, MadeUpDataset, Signals, synthetic_lake
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 
 DATASET = "shapes"
 HEALTHY, FAULTY = "tiny", "tiny+fault:swap@connector:0.5"

@@ -10,9 +10,9 @@ import pytest
 
 from bi.lake import EXPECTED, MARTS, PUBLISHED, count, difference
 from tests.lakes import Signals, synthetic_lake
-from warehouse.catalogue import connect
-from warehouse.lake import Lake
-from warehouse.publishing import publish
+from warehouse.catalogue.refreshing import connect
+from warehouse.lake.lake import Lake
+from warehouse.publishing.publishing import publish
 
 pytest.importorskip("streamlit", reason='install it with `pip install "layerhouse[streamlit]"`')
 

@@ -15,7 +15,7 @@ import yaml
 from bi.lake import EXPECTED, PUBLISHED
 from bi.superset.bundle import bundle
 from tests.lakes import Signals, synthetic_lake
-from warehouse.publishing import publish
+from warehouse.publishing.publishing import publish
 
 
 @pytest.fixture(scope="module")

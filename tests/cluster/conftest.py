@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from extract import ledger
-from extract.agent import ExtractRequest, extract
 from extract.datasets import add
-from warehouse.lake import Lake
+from extract.running.agent import ExtractRequest, extract
+from extract.sharing import ledger
+from warehouse.lake.lake import Lake
 
 N, UNIT = 64, 8
 REQUEST = ExtractRequest(

@@ -16,19 +16,20 @@ from typing import Any
 import psutil
 import pytest
 
-from extract import models, ray_engine
-from extract.agent import extract
-from extract.job import look_up
-from extract.ray_cluster import connected, find_places
-from extract.ray_engine import extract_with_ray
-from extract.remote_worker import RemoteWorker
+from extract import models
+from extract.engines import ray as ray_engine
+from extract.engines.ray import extract_with_ray
+from extract.engines.ray_cluster import connected, find_places
+from extract.engines.told_worker import RemoteWorker
+from extract.running.agent import extract
+from extract.sharing.job import look_up
 from tests.cluster.conftest import REQUEST, UNIT, N
 from tests.conftest import layerhouse
-from tests.extract.test_loading import _edit_weights
+from tests.extract.models.test_loading import _edit_weights
 from tests.soak import assert_same, contents
-from warehouse.commits import list_commits
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake import Lake
+from warehouse.lake.commits import list_commits
+from warehouse.lake.lake import Lake
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (pip install 'layerhouse[ray]')")
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.warehouse.full_lake import full_lake
-from warehouse.catalogue import connect
+from warehouse.catalogue.building import Definitions
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 from warehouse.schema import tables
 from warehouse.spark import spark_views, to_spark
-from warehouse.views import Definitions
 
 pytest.importorskip("pyspark", reason="Spark is not installed (pip install 'layerhouse[spark]')")
 pytest.importorskip("sqlglot", reason="sqlglot is not installed (pip install 'layerhouse[spark]')")

@@ -16,8 +16,8 @@ import pytest
 from tests.cluster.storage import BUCKET, moto_server, s3_server
 from tests.conftest import Finished, layerhouse
 from tests.soak import Found, assert_same, contents
-from warehouse.commits import list_commits
-from warehouse.lake import Lake
+from warehouse.lake.commits import list_commits
+from warehouse.lake.lake import Lake
 from warehouse.status import status
 
 pytest.importorskip("obstore", reason="lakes in buckets need obstore: pip install 'layerhouse[s3]'")
@@ -110,7 +110,7 @@ def test_every_command_does_in_a_bucket_what_it_does_in_a_folder(tmp_path: Path)
 N_SAMPLES, UNIT = 24, 4
 AGENT = f"""
 import sys
-from extract import ledger
+from extract.sharing import ledger
 from layerhouse.cli import main
 
 ledger.unit_size = lambda *_: {UNIT}

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from extract import datasets
-from extract.agent import ExtractRequest, extract
-from layerhouse.cli import formats
-from warehouse.catalogue import refresh
-from warehouse.connection import Warehouse
-from warehouse.lake import Lake
+from extract.running.agent import ExtractRequest, extract
+from layerhouse.cli.shared import formats
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import refresh
+from warehouse.lake.lake import Lake
 
 COOKBOOK = Path(__file__).parents[2] / "docs" / "sql-cookbook.md"
 

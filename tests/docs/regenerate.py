@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from tests.docs.cookbook import COOKBOOK, RECIPE, Recipe, answered, cookbook_lake
-from warehouse.catalogue import connect
-from warehouse.lake import Lake
+from warehouse.catalogue.refreshing import connect
+from warehouse.lake.lake import Lake
 
 
 def main(demo: Lake) -> None:

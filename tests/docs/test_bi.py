@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.lakes import Signals, synthetic_lake
-from warehouse.publishing import publish
-from warehouse.views import Definitions
+from warehouse.catalogue.building import Definitions
+from warehouse.publishing.publishing import publish
 
 GUIDE = Path(__file__).parents[2] / "docs" / "bi.md"
 SNIPPETS = re.findall(r"```python\n((?:.*\n)*?)```", GUIDE.read_text(encoding="utf-8"))

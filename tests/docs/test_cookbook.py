@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import Demo
 from tests.docs.cookbook import COOKBOOK, Recipe, answered, cookbook_lake, recipes
-from warehouse.catalogue import connect
-from warehouse.connection import Warehouse
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
 
 # Another processor adds floats in another order: a few samples may fall on the other side.
 RELATIVE, ABSOLUTE = 0.08, 0.03

@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 
 from tests.warehouse.small_lakes import small_lake
-from warehouse.catalogue import refresh
-from warehouse.connection import open_catalogue
+from warehouse.catalogue.reading import open_catalogue
+from warehouse.catalogue.refreshing import refresh
 from warehouse.dictionary import PAGE, dictionary, references
 from warehouse.schema import table_key, table_schema, tables
 

@@ -16,7 +16,7 @@ from PIL import Image
 from extract.datasets import add
 from tests.extract.sessions import Opened, opened
 from tests.extract.tiny_families import save_family
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 
 transformers.logging.set_verbosity_error()
 torch.set_num_threads(

@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from extract.faults import Fault, parse_fault
-from extract.injection import DonorBatch, Injector, StruckBatch, complete_exits
-from extract.loading import load
-from extract.prompts import build_prompt, phrase_tokens
-from extract.readouts import Cell, Reader, cell_vectors
-from extract.selfcheck import Checked, check
-from extract.session import Session, open_session
+from extract.faults.injector import DonorBatch, Injector, StruckBatch, complete_exits
+from extract.faults.spec import Fault, parse_fault
+from extract.models.loading import load
+from extract.models.prompts import build_prompt, phrase_tokens
+from extract.models.session import Session, open_session
+from extract.reading.reader import Cell, Reader, cell_vectors
+from extract.running.self_check import Checked, check
 from tests.extract.tiny_families import picture
 
 PHRASES = ("benign", "malignant", "normal chest x-ray")

@@ -18,7 +18,7 @@ import transformers as hf
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from extract.processors import NoVideo, RowwiseProcessor, image_only
+from extract.models.processors import NoVideo, RowwiseProcessor, image_only
 
 WIDTH, LAYERS, HEADS = 32, 3, 4
 TEXT_WIDTH, TEXT_LAYERS = 64, 4

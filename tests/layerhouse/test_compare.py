@@ -9,13 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from extract.loading import load
-from extract.registry import show
+from extract.models.loading import load
+from extract.models.registry import show
 from layerhouse.cli import main
 from tests.conftest import layerhouse
 from tests.extract.tiny_families import save_family
-from warehouse.catalogue import connect
-from warehouse.lake import Lake
+from warehouse.catalogue.refreshing import connect
+from warehouse.lake.lake import Lake
 
 LIMIT = 120
 QUESTION = torch.arange(5, 15)[None]

@@ -8,7 +8,7 @@ import pytest
 
 from layerhouse.demo import FAULTS, MODEL
 from tests.conftest import Demo, layerhouse
-from warehouse import catalogue
+from warehouse.catalogue import refreshing as catalogue
 
 STAGE_OF = {
     None: "healthy",

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.faults import parse_fault
-from extract.job import ExtractRequest
-from extract.trials import Bench, open_bench
+from extract.faults.spec import parse_fault
+from extract.running.variants import Bench, open_bench
+from extract.sharing.job import ExtractRequest
 from layerhouse.cli import main
-from layerhouse.selftest import Grid, SelfTest, self_test, trials_of
-from warehouse.catalogue import connect
-from warehouse.commits import list_commits
+from layerhouse.self_test import Grid, SelfTest, self_test, trials_of
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
-from warehouse.lake import Lake
+from warehouse.lake.commits import list_commits
+from warehouse.lake.lake import Lake
 
 GRID = Grid((0.6,), seeds=1, healthy=1, kinds=("swap", "head"), shifting=False, pairs=False)
 LIMIT = 600

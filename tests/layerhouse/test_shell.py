@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from layerhouse.cli import formats, main
+from layerhouse.cli import main
+from layerhouse.cli.shared import formats
 from tests.warehouse.small_lakes import files, small_lake
-from warehouse.catalogue import connect
-from warehouse.connection import Warehouse
-from warehouse.lake import Lake
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
+from warehouse.lake.lake import Lake
 
 
 @pytest.fixture(scope="module")

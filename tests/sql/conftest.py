@@ -9,8 +9,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from warehouse.catalogue.building import Definitions, create_all, refill_marts
 from warehouse.schema import apply, migrations, table_schema
-from warehouse.views import Definitions, create_all, refill_marts
 
 Rows = dict[str, list[dict[str, Any]]]
 Catalogue = Callable[..., duckdb.DuckDBPyConnection]

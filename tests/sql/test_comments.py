@@ -2,7 +2,7 @@
 
 import pytest
 
-from warehouse.views import Definitions, parse_comments
+from warehouse.catalogue.building import Definitions, parse_comments
 
 
 @pytest.fixture(scope="module")

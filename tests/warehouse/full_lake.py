@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from tests.lakes import Signals, synthetic_lake
-from warehouse.catalogue import refresh
-from warehouse.connection import open_catalogue
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter
+from warehouse.catalogue.reading import open_catalogue
+from warehouse.catalogue.refreshing import refresh
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 
 MODEL = "alpha"
 FAULTED = "alpha+fault:swap@vision:0.5"

@@ -16,9 +16,9 @@ from pathlib import Path
 import duckdb
 
 from tests.warehouse.small_lakes import small_lake
-from warehouse.commits import commit_names, read_commit
-from warehouse.lake import Lake
-from warehouse.loading import load_commits
+from warehouse.catalogue.filling import load_commits
+from warehouse.lake.commits import commit_names, read_commit
+from warehouse.lake.lake import Lake
 from warehouse.schema import Migration, apply, migrations
 
 ARCHIVES = Path(__file__).parent / "catalogues"

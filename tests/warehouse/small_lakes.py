@@ -7,14 +7,14 @@ from typing import Any
 
 import duckdb
 
-from warehouse.catalogue import refresh
-from warehouse.commits import list_commits
-from warehouse.connection import open_catalogue, set_activation_shards
-from warehouse.lake import Lake
-from warehouse.loading import load_commits
-from warehouse.runs import RunSpec, RunWriter
+from warehouse.catalogue.building import Definitions
+from warehouse.catalogue.filling import load_commits
+from warehouse.catalogue.reading import open_catalogue, set_activation_shards
+from warehouse.catalogue.refreshing import refresh
+from warehouse.lake.commits import list_commits
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.schema import apply, migrations
-from warehouse.views import Definitions
 
 Row = dict[str, Any]
 

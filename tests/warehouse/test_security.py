@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from layerhouse.cli import main
 from tests.warehouse.small_lakes import MODEL, activation_rows, files, small_lake
-from warehouse.catalogue import connect
-from warehouse.connection import Warehouse
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 
 WRITES = [
     "DELETE FROM sample",

@@ -11,10 +11,10 @@ import pytest
 
 from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.full_lake import DATASET, FAULTED, MODEL, full_lake
-from warehouse.catalogue import refresh
+from warehouse.catalogue.refreshing import refresh
 from warehouse.errors import UsageError
-from warehouse.lake import Lake
-from warehouse.runs import RunSpec, RunWriter
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.status import PairStatus, StatusReport, status
 
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from warehouse.catalogue import refresh
-from warehouse.connection import open_catalogue
-from warehouse.lake import Lake
+from warehouse.catalogue.reading import open_catalogue
+from warehouse.catalogue.refreshing import refresh
+from warehouse.lake.lake import Lake
 from warehouse.schema import FACT_KEYS, tables
 from warehouse.validation.checks import Check, all_checks, prepared
 from warehouse.validation.data_docs import finish, staged
 from warehouse.validation.report import CheckResult, ValidationReport
 
 if TYPE_CHECKING:
-    from warehouse.ranges import ObjectReader
+    from warehouse.bucket.byte_ranges import ObjectReader
 
 
 def validate(lake: Lake, data_docs: Path | None = None) -> ValidationReport:

@@ -1,0 +1,257 @@
+"""`layerhouse compare`: paired intervals of the difference between two models.
+
+Both models were tried on the same test samples, so each resample of whole test groups gives both a
+number, and the interval is that of their difference: what is hard for both cancels out. Signals,
+losses and health scores are computed anew in each resample, as `layerhouse diagnose` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.bootstrap import bootstrap_weights
+from analysis.diagnosis.diagnose import require_known
+from analysis.diagnosis.evidence import Evidence, read_evidence
+from analysis.diagnosis.intervals import bounds, resampled
+from analysis.diagnosis.staleness import inputs_fingerprint, renewed
+from analysis.queries import read_query
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.exclusive import exclusive
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
+
+COMMAND = "compare"
+QUERIES = Path(__file__).parent / "queries"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model, the model it is compared with, and the dataset both were run on."""
+
+    model_id: str
+    base_model_id: str
+    dataset_id: str
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"model": self.model_id, "base": self.base_model_id, "dataset": self.dataset_id}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number of both models; `difference` is the model's minus the base's.
+
+    Signals and losses are shares of the test samples; bounds are None without an interval.
+    """
+
+    stage: str
+    quantity: str
+    value: float
+    base_value: float
+    difference: float
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A stored comparison; `added` is False if the lake held it already."""
+
+    pair: Pair
+    run_id: str
+    added: bool
+    rows: tuple[Difference, ...]
+
+    @property
+    def answer(self) -> Difference | None:
+        """The difference of the answers' accuracies, if both models answered."""
+        wanted = ("answer", "signal")
+        return next((row for row in self.rows if (row.stage, row.quantity) == wanted), None)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that belongs together and could not be compared, and why: one sentence."""
+
+    pair: Pair
+    reason: str
+
+
+class NotComparableError(LayerhouseError):
+    """These two models have nothing that could be set side by side on this dataset."""
+
+
+def compare_all(
+    lake: Lake,
+    models: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[list[Comparison], list[LeftOut]]:
+    """Compare every pair that the view `model_pair` knows, of these models and datasets.
+
+    A pair that cannot be compared does not keep the others from it. Raises UsageError for an
+    unknown model or dataset, LayerhouseError if there is no pair or none can be compared.
+    """
+    with connect(lake) as wh:
+        for table, names in (("model", models), ("dataset", datasets)):
+            for name in names:
+                require_known(wh, table, name)
+        stored = [Pair(*row) for row in wh.sql(read_query(QUERIES, "pairs")).fetchall()]
+    wanted = [
+        pair
+        for pair in stored
+        if pair.model_id in (models or [pair.model_id])
+        and pair.dataset_id in (datasets or [pair.dataset_id])
+    ]
+    if not wanted:
+        raise LayerhouseError(
+            "no two models of the lake belong together (with and without an adapter or a fault, or "
+            "a medical model and its general base): name two with --model and --base"
+        )
+    left_out: list[LeftOut] = []
+    done = _compare(lake, wanted, n_resamples, seed, left_out)
+    if not done:
+        raise NotComparableError(left_out[0].reason)
+    return done, left_out
+
+
+def compare(
+    lake: Lake,
+    model_id: str,
+    base_model_id: str,
+    dataset_id: str,
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Store the paired 95% intervals of all differences between two models on a dataset.
+
+    Raises UsageError for unknown names, a model compared with itself and impossible options,
+    LayerhouseError when a model has neither probes nor answers on the dataset, when the two were
+    not tested on the same samples, and when these form a single group.
+    """
+    pair = Pair(model_id, base_model_id, dataset_id)
+    _check(lake, pair)
+    return _compare(lake, [pair], n_resamples, seed)[0]
+
+
+def _compare(
+    lake: Lake,
+    pairs: Sequence[Pair],
+    n_resamples: int,
+    seed: int,
+    left_out: list[LeftOut] | None = None,
+) -> list[Comparison]:
+    """Write what is missing, then read all of it: the catalogue is refreshed once, not per pair.
+
+    Pairs that cannot be compared go to `left_out`, or end it all where there is no such list.
+    """
+    if n_resamples < 100:
+        raise UsageError(f"an interval needs at least 100 resamples, not {n_resamples}")
+    with exclusive(lake, COMMAND), connect(lake) as wh:
+        stored = {}
+        for pair in pairs:
+            try:
+                stored[pair] = _add_intervals(lake, wh, pair, n_resamples, seed)
+            except NotComparableError as error:
+                if left_out is None:
+                    raise
+                left_out.append(LeftOut(pair, str(error)))
+    query = read_query(QUERIES, "differences")
+    with connect(lake) as wh:
+        rows = {pair: wh.sql(query, pair.names).pl().to_dicts() for pair in stored}
+    return [
+        Comparison(pair, run_id, added, tuple(Difference(**row) for row in rows[pair]))
+        for pair, (run_id, added) in stored.items()
+    ]
+
+
+def _check(lake: Lake, pair: Pair) -> None:
+    if pair.model_id == pair.base_model_id:
+        raise UsageError(f"{pair.model_id} cannot be compared with itself: name another --base")
+    with connect(lake) as wh:
+        require_known(wh, "model", pair.model_id)
+        require_known(wh, "model", pair.base_model_id)
+        require_known(wh, "dataset", pair.dataset_id)
+
+
+def _add_intervals(
+    lake: Lake, wh: Warehouse, pair: Pair, n_resamples: int, seed: int
+) -> tuple[str, bool]:
+    """Write the intervals unless the lake has them; the run's id, and whether rows were added."""
+    spec = RunSpec(COMMAND, pair.model_id, pair.dataset_id, _config(wh, pair, n_resamples, seed))
+    writer = RunWriter(lake, spec)
+    rows = [] if writer.committed else _interval_rows(wh, pair, n_resamples, seed)
+    with writer:
+        if rows:
+            writer.commit({"pair_interval": rows})
+        writer.finish()
+    return spec.run_id, bool(rows)
+
+
+def _config(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> dict[str, Any]:
+    wanted = {
+        "base": pair.base_model_id,
+        "n_resamples": n_resamples,
+        "seed": seed,
+        "inputs": inputs_fingerprint(wh, pair.model_id, pair.dataset_id),
+        "base_inputs": inputs_fingerprint(wh, pair.base_model_id, pair.dataset_id),
+    }
+    return renewed(wanted, wh.sql(read_query(QUERIES, "latest_run"), pair.names).fetchall())
+
+
+def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> list[dict[str, Any]]:
+    """Rows of `pair_interval`: everything that both models have a number for."""
+    model = read_evidence(wh, pair.model_id, pair.dataset_id)
+    base = read_evidence(wh, pair.base_model_id, pair.dataset_id)
+    _require_same_samples(pair, model, base)
+    weights, group_index = bootstrap_weights(model.groups, n_resamples, seed)
+    once = np.ones_like(weights[:1])
+    points = [resampled(side, once, group_index) for side in (model, base)]
+    drawn = [resampled(side, weights, group_index) for side in (model, base)]
+    rows = []
+    for stage, quantity in points[0]:
+        if (stage, quantity) not in points[1]:
+            continue
+        key = stage, quantity
+        interval = bounds(points[0][key] - points[1][key], drawn[0][key] - drawn[1][key])
+        if None in interval.values():
+            continue
+        rows.append(
+            {
+                "model_id": pair.model_id,
+                "base_model_id": pair.base_model_id,
+                "dataset_id": pair.dataset_id,
+                "stage": stage,
+                "quantity": quantity,
+                **interval,
+                "n_resamples": n_resamples,
+                "n_groups": model.n_groups,
+            }
+        )
+    return rows
+
+
+def _require_same_samples(pair: Pair, model: Evidence, base: Evidence) -> None:
+    """Both must have been tested on the same samples, of at least two groups."""
+    sizes = [int(side.tested.sum()) for side in (model, base)]
+    if not np.array_equal(model.tested, base.tested):
+        raise NotComparableError(
+            f"{pair.model_id} was tested on {sizes[0]} samples of {pair.dataset_id} and "
+            f"{pair.base_model_id} on {sizes[1]}, not all of them the same: run `layerhouse "
+            "extract` and `layerhouse probe` for both without --limit"
+        )
+    if model.n_groups < 2:
+        raise NotComparableError(
+            f"the test samples of {pair.dataset_id} form a single group, which leaves nothing to "
+            "resample: an interval needs at least 2 groups"
+        )

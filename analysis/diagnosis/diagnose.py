@@ -1,0 +1,144 @@
+"""`layerhouse diagnose`: add intervals to the stage losses and read the verdict off the views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.diagnosis.evidence import QUERIES, read_evidence
+from analysis.diagnosis.intervals import Resampling, interval_rows
+from analysis.diagnosis.staleness import inputs_fingerprint, renewed
+from analysis.diagnosis.wording import Finding, ModeLoss, sentence
+from analysis.queries import read_query
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
+from warehouse.errors import UsageError, nearest
+from warehouse.lake.exclusive import exclusive
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
+
+COMMAND = "diagnose"
+
+__all__ = ["Diagnosis", "ModeLoss", "diagnose", "read_finding"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `layerhouse diagnose` found out; `added` is False if the lake held it already.
+
+    `verdict` is a failure mode, `healthy` or `undetermined`; `sentence` says it for a reader;
+    `reason` names what is missing or worth knowing; `answered` is the share of test samples the
+    model itself answers right; `rows` are the four failure modes in pipeline
+    order. `run_id` is None where there was nothing to compute intervals from.
+    """
+
+    model_id: str
+    dataset_id: str
+    run_id: str | None
+    added: bool
+    verdict: str
+    sentence: str
+    reason: str | None
+    answered: float | None
+    rows: tuple[ModeLoss, ...]
+
+
+def diagnose(
+    lake: Lake,
+    model_id: str,
+    dataset_id: str,
+    *,
+    n_resamples: int = 2000,
+    margin: float = 0.02,
+    seed: int = 0,
+) -> Diagnosis:
+    """Bootstrap the stage losses and health scores of a model on a dataset; read the verdict.
+
+    `margin` is the loss, as a share of the test samples, that a failure mode's lower bound must
+    exceed. Missing probes, answers or intervals make the verdict `undetermined` with a reason.
+    Raises UsageError for an unknown model or dataset and impossible options, LayerhouseError when
+    the lake holds neither probes nor answers of that model on that dataset.
+    """
+    _check_options(n_resamples, margin)
+    with connect(lake) as wh:
+        require_known(wh, "model", model_id)
+        require_known(wh, "dataset", dataset_id)
+    with exclusive(lake, COMMAND, model_id, dataset_id):
+        run_id, added = _add_intervals(
+            lake, model_id, dataset_id, Resampling(n_resamples, margin, seed)
+        )
+    with connect(lake) as wh:
+        finding = read_finding(wh, model_id, dataset_id)
+    return Diagnosis(
+        model_id=model_id,
+        dataset_id=dataset_id,
+        run_id=run_id,
+        added=added,
+        verdict=finding.verdict,
+        sentence=sentence(finding),
+        reason=finding.reason,
+        answered=finding.answered,
+        rows=finding.modes,
+    )
+
+
+def _add_intervals(
+    lake: Lake, model_id: str, dataset_id: str, options: Resampling
+) -> tuple[str | None, bool]:
+    """Write the intervals unless the lake has them; the run's id, and whether rows were added.
+
+    A test split of one group has no intervals, and no run.
+    """
+    with connect(lake) as wh:
+        config = _config(wh, model_id, dataset_id, options)
+        spec = RunSpec(COMMAND, model_id, dataset_id, config)
+        writer = RunWriter(lake, spec)
+        known = bool(writer.committed)
+        evidence = None if known else read_evidence(wh, model_id, dataset_id)
+    added = evidence is not None and evidence.n_groups > 1
+    with writer:
+        if evidence is not None and added:
+            tables = interval_rows(evidence, options, model_id, dataset_id)
+            writer.commit({name: rows for name, rows in tables.items() if rows})
+        if known or added:
+            writer.finish()
+    return spec.run_id if known or added else None, added
+
+
+def read_finding(wh: Warehouse, model_id: str, dataset_id: str) -> Finding:
+    """The stored verdict of a model on a dataset, with the losses and intervals behind it."""
+    names = {"model": model_id, "dataset": dataset_id}
+    rows = wh.sql(read_query(QUERIES, "verdict"), names).pl().to_dicts()
+    total = wh.sql(
+        "SELECT lower, upper FROM stage_interval WHERE model_id = $1 AND dataset_id = $2 "
+        "AND stage = 'total' AND quantity = 'loss'",
+        [model_id, dataset_id],
+    ).fetchall()
+    return Finding.from_rows(rows, total[0] if total else None)
+
+
+def require_known(wh: Warehouse, table: str, name: str) -> None:
+    """Raise UsageError with the nearest names unless the lake has that model or dataset."""
+    known = [row[0] for row in wh.sql(f"SELECT {table}_id FROM {table}").fetchall()]
+    if name not in known:
+        hint = nearest(name, known) or "; `layerhouse status` says what to run first"
+        raise UsageError(f"the lake holds no {table} {name!r}{hint}")
+
+
+def _check_options(n_resamples: int, margin: float) -> None:
+    if n_resamples < 100:
+        raise UsageError(f"an interval needs at least 100 resamples, not {n_resamples}")
+    if not 0 <= margin < 1:
+        raise UsageError(f"the margin is a share of the test samples in [0, 1), not {margin}")
+
+
+def _config(wh: Warehouse, model_id: str, dataset_id: str, options: Resampling) -> dict[str, Any]:
+    """The run's configuration: options, a fingerprint of the inputs, and the run it replaces."""
+    wanted = {
+        "n_resamples": options.n_resamples,
+        "margin": options.margin,
+        "seed": options.seed,
+        "inputs": inputs_fingerprint(wh, model_id, dataset_id),
+    }
+    names = {"model": model_id, "dataset": dataset_id}
+    return renewed(wanted, wh.sql(read_query(QUERIES, "latest_run"), names).fetchall())

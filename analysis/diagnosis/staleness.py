@@ -1,0 +1,44 @@
+"""When intervals are made anew: runs are named after what they rest on and what they replace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from analysis.diagnosis.evidence import QUERIES
+from analysis.queries import read_query
+from warehouse.catalogue.reading import Warehouse
+from warehouse.errors import LayerhouseError
+
+
+def inputs_fingerprint(wh: Warehouse, model_id: str, dataset_id: str) -> str:
+    """A hash that changes with every probe, answer and baseline the intervals rest on.
+
+    Raises LayerhouseError if the lake holds neither probes nor answers of the model.
+    """
+    names = {"model": model_id, "dataset": dataset_id}
+    inputs = wh.sql(read_query(QUERIES, "inputs"), names).fetchall()
+    if not any(source in ("probe", "answer") for source, *_ in inputs):
+        raise LayerhouseError(
+            f"the lake holds neither probes nor answers of {model_id} on {dataset_id}; run "
+            f"`layerhouse extract` for them, then `layerhouse probe --model {model_id} "
+            f"--dataset {dataset_id}`"
+        )
+    return blake2b(json.dumps(inputs).encode(), digest_size=8).hexdigest()
+
+
+def renewed(wanted: Mapping[str, Any], latest: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The configuration of a run that gives what is wanted, where `latest` is (run_id, config).
+
+    It names the run it replaces, which lets one command be run with other options and then with
+    the first ones again: each time the newest run's intervals win. If they are what is asked for
+    already, that run's own configuration comes back.
+    """
+    if not latest:
+        return {**wanted, "replaces": None}
+    run_id, config = latest[0][0], json.loads(latest[0][1])
+    if {**config, "replaces": None} == {**wanted, "replaces": None}:
+        return dict(config)
+    return {**wanted, "replaces": run_id}

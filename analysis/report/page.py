@@ -1,0 +1,139 @@
+"""`layerhouse report`: read the warehouse, draw, fill one template, write one file."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis.diagnosis.diagnose import require_known
+from analysis.report import figures, words
+from analysis.report.figures.canvas import STAGE_NAMES
+from analysis.report.palette import css
+from analysis.report.reading import Pages, read_pages, read_table
+from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.lake import Lake
+
+IMAGES = 6
+"""Lost images shown per model and stage, a few kilobytes each."""
+
+
+def report(
+    lake: Lake,
+    out: Path,
+    models: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    *,
+    images: int = IMAGES,
+) -> Path:
+    """Write one self-contained HTML file about these models on these datasets; all by default.
+
+    `images` bounds how many lost images are embedded per model and stage, 0 for none. The same
+    lake gives the same bytes. Returns the path written. Raises UsageError for an unknown
+    model or dataset and for an `out` that is a folder, LayerhouseError when there is nothing to
+    report or the file cannot be written.
+    """
+    if images < 0:
+        raise UsageError(f"the number of images to show is at least 0, not {images}")
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder; name a file, for instance {out}/report.html")
+    with connect(lake) as wh:
+        pages = read_pages(wh, _wanted(wh, models, datasets), images)
+    _write(out, _render(pages, lake.name))
+    return out
+
+
+def _wanted(wh: Warehouse, models: Sequence[str], datasets: Sequence[str]) -> list[tuple[str, str]]:
+    """The stored (model, dataset) pairs that were asked for."""
+    for table, names in (("model", models), ("dataset", datasets)):
+        for name in names:
+            require_known(wh, table, name)
+    stored = [(row["model_id"], row["dataset_id"]) for row in read_table(wh, "pairs").rows]
+    wanted = [
+        (model_id, dataset_id)
+        for model_id, dataset_id in stored
+        if model_id in (models or [model_id]) and dataset_id in (datasets or [dataset_id])
+    ]
+    if not wanted:
+        what = " and ".join([*models, *datasets])
+        raise LayerhouseError(
+            f"there is nothing to report{f' about {what}' if what else ''}: run `layerhouse "
+            "extract`, `layerhouse probe` and `layerhouse diagnose` first, or `layerhouse demo`"
+        )
+    return wanted
+
+
+def _render(pages: Pages, lake_name: str) -> str:
+    environment = Environment(
+        loader=PackageLoader("analysis.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    named = (
+        "percent",
+        "points",
+        "loss",
+        "score",
+        "moment",
+        "seconds",
+        "versions",
+        "coded",
+        "breakable",
+        "shortened",
+    )
+    environment.filters |= {name: getattr(words, name) for name in named}
+    environment.globals |= {
+        "bounds": words.bounds,
+        "verdicts": words.VERDICTS,
+        "stage_names": STAGE_NAMES,
+        "figures": figures,
+    }
+    style = environment.get_template("style.css.jinja").render(light=css(0), dark=css(1))
+    script = environment.get_template("script.js.jinja").render()
+    return environment.get_template("report.html.jinja").render(
+        pages=pages,
+        lake_name=lake_name,
+        style=Markup(style),
+        script=Markup(script),
+        script_hash=_source_hash(script),
+    )
+
+
+def _source_hash(script: str) -> str:
+    """What the page's security policy lets run: this very script and no other."""
+    return f"sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}"
+
+
+def _write(out: Path, text: str) -> None:
+    """Replace the file at once, so that a reader never sees half of it."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(
+            "w", encoding="utf-8", dir=out.parent, prefix=f".{out.name}.", delete=False
+        ) as file:
+            file.write(text)
+        path = Path(file.name)
+        try:
+            path.chmod(0o666 & ~_umask())
+            path.replace(out)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise LayerhouseError(f"cannot write the report {out}: {error.strerror}") from error
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

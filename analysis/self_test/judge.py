@@ -1,0 +1,274 @@
+"""Judging trials: the diagnosis of models that are in no lake, by the same views and bootstrap.
+
+A trial's rows go to a catalogue in memory that holds the dataset and the model's loci; verdicts are
+read there exactly as `diagnose` reads them from a lake. The unmodified model's own vision signal
+takes the place of the baseline: a trial asks what a fault took from this model, not how good the
+model is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from analysis.diagnosis.diagnose import read_finding
+from analysis.diagnosis.evidence import Predictor, read_evidence
+from analysis.diagnosis.intervals import Resampling, interval_rows
+from analysis.diagnosis.wording import Finding, ModeLoss
+from analysis.probes.activations import SPLITS, Locus, Samples
+from analysis.probes.fitting import fit_vectors, subject_of
+from analysis.probes.storage import Fit, tables_of
+from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
+from analysis.self_test.mean_pooled import mean_pooled_places, mean_pooled_verdict
+from warehouse.catalogue.in_memory import Scratch
+
+Floats = NDArray[np.float64]
+Cell = tuple[str, int, str]
+Rows = list[dict[str, Any]]
+UNMODIFIED = "unmodified"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a model shows of a dataset: vectors by (module, layer, readout), float32 (samples,
+    width) in the order of `sample_ids`, and the rows of its answers.
+    """
+
+    sample_ids: Sequence[str]
+    vectors: Mapping[Cell, NDArray[np.float32]]
+    answers: Rows
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A trial's verdict with what is behind it; losses and accuracies are fractions of test."""
+
+    finding: Finding
+    mean_pooled: str
+    answered: float
+
+    @property
+    def verdict(self) -> str:
+        return self.finding.verdict
+
+    def loss(self, stage: str) -> ModeLoss:
+        return next(mode for mode in self.finding.modes if mode.stage == stage)
+
+
+class Judge:
+    """Judges what variants of one model show of one dataset.
+
+    `described` are the rows of the tables model, module and layer of the unmodified model;
+    `dataset` those of dataset, class and sample. All variants are judged under its name.
+    """
+
+    def __init__(
+        self,
+        described: Mapping[str, Rows],
+        dataset: Mapping[str, pl.DataFrame],
+        healthy: Shown,
+        options: Resampling,
+    ) -> None:
+        self.options = options
+        self.model_id: str = described["model"][0]["model_id"]
+        self.dataset_id: str = dataset["dataset"]["dataset_id"][0]
+        self._dataset = dict(dataset)
+        self._widths = {(r["module"], r["layer"]): r["width"] for r in described["layer"]}
+        self._scratch = Scratch()
+        self._scratch.replace(described)
+        self._scratch.replace({name: frame.to_arrow() for name, frame in dataset.items()})
+        self._healthy = healthy
+        self._samples = self._samples_of(dataset["sample"])
+        self._fits = {self._cell(fit): fit for fit in self._fit(healthy, healthy.vectors)}
+        self._pooled: Floats | None = None
+        self.closed_form = self._learn()
+
+    def __call__(self, shown: Shown) -> Judgement:
+        """The verdict on one variant."""
+        changed = {
+            cell: vectors
+            for cell, vectors in shown.vectors.items()
+            if not np.array_equal(vectors, self._healthy.vectors[cell])
+        }
+        fits = {**self._fits, **{self._cell(fit): fit for fit in self._fit(shown, changed)}}
+        return self._judge(list(fits.values()), shown.answers, self._samples)
+
+    def subset(self, seed: int, share: float) -> Judgement:
+        """The unmodified model on a random share of the groups of every split, drawn by the seed.
+
+        Everything is fitted and chosen anew on those, as if other patients had been collected.
+        """
+        rng = np.random.default_rng(seed)
+        whole = self._dataset["sample"]
+        kept = []
+        for split in SPLITS:
+            groups = whole.filter(pl.col("split") == split)["group_id"].unique().sort()
+            n = max(round(share * len(groups)), 1)
+            kept += rng.choice(groups.to_numpy(), n, replace=False).tolist()
+        frame = whole.filter(pl.col("group_id").is_in(kept))
+        samples = self._samples_of(frame)
+        self._scratch.replace({"sample": frame.to_arrow()})
+        try:
+            fits = self._fit(self._healthy, self._healthy.vectors, samples)
+            held = set(frame["sample_id"])
+            answers = [row for row in self._healthy.answers if row["sample_id"] in held]
+            return self._judge(fits, answers, samples)
+        finally:
+            self._scratch.replace({"sample": whole.to_arrow()})
+
+    def _samples_of(self, frame: pl.DataFrame) -> Samples:
+        order = pl.col("split").replace_strict(SPLITS, list(range(len(SPLITS))))
+        ordered = frame.sort(order, "sample_id")
+        return Samples(
+            ids=ordered["sample_id"].to_numpy().astype(object),
+            class_index=ordered["class_index"].to_numpy().astype(np.int64),
+            split=ordered["split"].to_numpy().astype(object),
+            n_classes=len(self._dataset["class"]),
+            n_registered=len(frame),
+        )
+
+    def _cell(self, fit: Fit) -> Cell:
+        return fit.locus.module, fit.locus.layer, fit.locus.readout
+
+    def _fit(
+        self,
+        shown: Shown,
+        vectors: Mapping[Cell, NDArray[np.float32]],
+        samples: Samples | None = None,
+    ) -> list[Fit]:
+        samples = samples or self._samples
+        place = {name: index for index, name in enumerate(shown.sample_ids)}
+        order = np.array([place[name] for name in samples.ids])
+        given = {
+            Locus(module, layer, readout, self._widths[module, layer]): values[order]
+            for (module, layer, readout), values in vectors.items()
+        }
+        subject = subject_of(self.model_id, self.dataset_id, samples)
+        return fit_vectors(subject, samples, given) if given else []
+
+    @property
+    def answered(self) -> float:
+        """The share of test that the unmodified model answers right."""
+        return self.closed_form.signals(0, 0)["answer"]
+
+    def accuracy(self, answers: Rows) -> float:
+        """The share of test that these answers get right; one that was not parsed is wrong."""
+        rows = self._samples.rows("test")
+        truth = dict(zip(self._samples.ids[rows], self._samples.class_index[rows], strict=True))
+        right = [
+            row["parsed"] and row["predicted_class_index"] == truth[row["sample_id"]]
+            for row in answers
+            if row["sample_id"] in truth
+        ]
+        return sum(right) / len(right)
+
+    def _learn(self) -> ClosedForm:
+        """Diagnose the unmodified model and make it the reference of all that follows."""
+        self._fill(list(self._fits.values()), self._healthy.answers, self._samples)
+        evidence = read_evidence(self._scratch, self.model_id, self.dataset_id)
+        places = mean_pooled_places(evidence)
+        if places is not None:
+            self._pooled = evidence.correct[evidence.rows[places[0]]]
+        closed_form = self._closed_form()
+        baseline, logits = self._reference(evidence.chosen["vision"])
+        self._scratch.release()
+        self._scratch.replace({"baseline": [baseline], "baseline_logit": logits})
+        return closed_form
+
+    def _reference(self, chosen: Predictor) -> tuple[dict[str, Any], Rows]:
+        """The predictor that stands for the unmodified model's vision signal, as a baseline."""
+        samples = self._samples
+        baseline = {
+            "baseline_id": UNMODIFIED,
+            "dataset_id": self.dataset_id,
+            "architecture": UNMODIFIED,
+            "kind": "reference",
+            "seed": 0,
+            "hyperparameters": {"stands_for": list(map(str, chosen))},
+            **{f"n_{split}": samples.count(split) for split in SPLITS},
+            "fit_seconds": 0.0,
+        }
+        predicted = self._predicted(chosen)
+        split = dict(zip(samples.ids, samples.split, strict=True))
+        logits = [
+            {
+                "baseline_id": UNMODIFIED,
+                "sample_id": name,
+                "split": split[name],
+                "logits": np.eye(samples.n_classes)[max(index, 0)].tolist(),
+                # A reply that named no class is never right.
+                "predicted_class_index": index,
+            }
+            for name, index in predicted.items()
+            if split[name] != "train"
+        ]
+        return baseline, logits
+
+    def _predicted(self, place: Predictor) -> dict[str, int]:
+        """What a predictor says of every val and test sample; -1 where a reply names no class."""
+        module, layer, readout, _ = place
+        if module == "answer":
+            return {
+                row["sample_id"]: row["predicted_class_index"] if row["parsed"] else -1
+                for row in self._healthy.answers
+            }
+        assert layer is not None
+        fit = self._fits[module, layer, readout]
+        found: dict[str, int] = {}
+        for split, logits in (("val", fit.val_logits), ("test", fit.test_logits)):
+            names = self._samples.ids[self._samples.rows(split)]
+            found |= dict(zip(names, logits.argmax(axis=1).tolist(), strict=True))
+        return found
+
+    def _closed_form(self) -> ClosedForm:
+        rows = self._scratch.sql(
+            "SELECT stage, depth, readout, kind, module, layer FROM stage_candidate"
+        ).fetchall()
+        scores: dict[Predictor, tuple[Score, Score]] = {}
+        candidates = []
+        for stage, depth, readout, kind, module, layer in rows:
+            place = (module, layer, readout, kind)
+            if place not in scores:
+                scores[place] = self._scores(place)
+            val, test = scores[place]
+            candidates.append(Candidate(stage, depth, readout, kind, val, test))
+        return ClosedForm(candidates)
+
+    def _scores(self, place: Predictor) -> tuple[Score, Score]:
+        """How good a predictor of the unmodified model is on val and on test."""
+        said = self._predicted(place)
+        found = []
+        for split in ("val", "test"):
+            rows = self._samples.rows(split)
+            predicted = np.array([said[name] for name in self._samples.ids[rows]])
+            labels, n_classes = self._samples.class_index[rows], self._samples.n_classes
+            found.append(score(predicted, labels, n_classes, is_probe=place[0] != "answer"))
+        return found[0], found[1]
+
+    def _judge(self, fits: list[Fit], answers: Rows, samples: Samples) -> Judgement:
+        self._fill(fits, answers, samples)
+        evidence = read_evidence(self._scratch, self.model_id, self.dataset_id)
+        tables = interval_rows(evidence, self.options, self.model_id, self.dataset_id)
+        self._scratch.replace({"stage_interval": tables["stage_interval"]})
+        self._scratch.hold("mart_failure_modes")
+        finding = read_finding(self._scratch, self.model_id, self.dataset_id)
+        self._scratch.release()
+        pooled = self._pooled
+        if pooled is not None and len(samples.ids) < len(self._samples.ids):
+            test = self._samples.ids[self._samples.rows("test")]
+            pooled = pooled[np.isin(test, samples.ids[samples.rows("test")])]
+        assert finding.answered is not None
+        return Judgement(
+            finding, mean_pooled_verdict(evidence, self.options, pooled), finding.answered
+        )
+
+    def _fill(self, fits: list[Fit], answers: Rows, samples: Samples) -> None:
+        subject = subject_of(self.model_id, self.dataset_id, samples)
+        self._scratch.release()
+        self._scratch.replace({**tables_of(subject, fits, samples), "answer": answers})
+        self._scratch.hold("stage_loss", "health_curve", "baseline_candidate")

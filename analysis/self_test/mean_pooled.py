@@ -1,0 +1,68 @@
+"""The paper's way of reading a failure mode, for comparison: one pooled curve, stage by stage.
+
+arXiv 2604.08333 probes averaged image tokens through the pipeline and the final input token at the
+end of the decoder, and reads what is lost where off the steps between them. Here with the same
+bootstrap, the same margin and the same words as the diagnosis proper, so that only the readouts
+and the running maximum differ.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.bootstrap import bootstrap_weights, weighted_means
+from analysis.diagnosis.evidence import Evidence, Predictor
+from analysis.diagnosis.intervals import LEVELS, Resampling
+
+Floats = NDArray[np.float64]
+
+TRACKS = {"vision": "mean", "connector": "mean", "llm": "last"}
+MODES = ("vision_quality", "connector_fidelity", "llm_comprehension", "semantic_mapping")
+HEALTHY_UPPER = 0.10
+
+
+def mean_pooled_places(evidence: Evidence) -> list[Predictor] | None:
+    """What stands for vision, connector, llm and answer in that reading; None if one is missing."""
+    ends = {
+        curve.module: curve.predictors[curve.end]
+        for curve in evidence.curves
+        if curve.end is not None and curve.track == TRACKS[curve.module]
+    }
+    answer = evidence.chosen.get("answer")
+    if len(ends) < len(TRACKS) or answer is None:
+        return None
+    return [*(ends[module] for module in TRACKS), answer]
+
+
+def mean_pooled_verdict(
+    evidence: Evidence, options: Resampling, reference: Floats | None = None
+) -> str:
+    """The verdict read from mean-pooled probes alone.
+
+    `reference` [n samples] tells which test samples the reference gets right, in the evidence's
+    order (default: the vision probe itself). A mode is the largest step down whose lower bound
+    exceeds the margin; steps up count as no loss. Without one the same rule as for the diagnosis
+    tells healthy from undetermined.
+    """
+    places = mean_pooled_places(evidence)
+    if places is None or evidence.n_groups < 2:
+        return "undetermined"
+    own = evidence.correct[[evidence.rows[place] for place in places]]
+    first = own[:1] if reference is None else np.maximum(reference, 0)[None]
+    correct = np.concatenate([first, own])
+    if np.isnan(correct).any():
+        return "undetermined"
+    weights, groups = bootstrap_weights(evidence.groups, options.n_resamples, options.seed)
+    point = weighted_means(correct, np.ones_like(weights[:1]), groups)
+    drawn = weighted_means(correct, weights, groups)
+    if reference is not None:
+        point[:, 0] = np.maximum(point[:, 0], point[:, 1])
+        drawn[:, 0] = np.maximum(drawn[:, 0], drawn[:, 1])
+    losses, resampled = -np.diff(point)[0], -np.diff(drawn)
+    lower = np.quantile(resampled, LEVELS[0], axis=0)
+    present = lower > options.margin
+    if present.any():
+        return MODES[int(np.argmax(np.where(present, losses, -np.inf)))]
+    low, high = np.quantile(drawn[:, 0] - drawn[:, -1], LEVELS)
+    return "healthy" if low <= options.margin and high <= HEALTHY_UPPER else "undetermined"

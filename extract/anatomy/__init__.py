@@ -1,0 +1,1 @@
+"""Where to look in a model: its loci, and which rows of them belong to which sample."""

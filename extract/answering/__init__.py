@@ -1,0 +1,1 @@
+"""The model's own classification: phrases scored, replies generated and read."""

@@ -1,0 +1,163 @@
+"""Several agents at once on one machine, each a process with the model on a device of its own.
+
+A worker is an agent like any other: it claims ranges of samples and leaves alone what others hold.
+So the parent only starts workers, starts one again that died, and reports; the lake is the same
+whatever their number.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from extract.models.loading import choose_device
+from extract.running.agent import ExtractSummary, Report, extract
+from extract.sharing.job import ExtractRequest, job_is_done, look_up
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.lake import Lake
+
+MAX_DEATHS = 3
+"""So many deaths of one worker in a row, without a batch done in between, end the extraction."""
+
+
+def extract_with_workers(
+    lake: Lake, request: ExtractRequest, workers: int, progress: Report | None = None
+) -> ExtractSummary:
+    """As `extract.running.agent.extract`, by `workers` processes: one per GPU, or sharing the CPU.
+
+    A worker that dies is started again, and the range it was at is done again. Raises what the
+    first failing worker raised; the others end with it, and what was committed stays.
+    """
+    if workers < 1:
+        raise UsageError(f"--workers must be at least 1, not {workers}")
+    if workers == 1 or job_is_done(look_up(lake, request)):
+        return extract(lake, request, progress)
+    crew = [_Worker(lake, replace(request, device=name)) for name in devices(request, workers)]
+    try:
+        _watch(crew, progress)
+    finally:
+        for worker in crew:
+            worker.stop()
+    return _added_up(extract(lake, request), crew)
+
+
+def devices(request: ExtractRequest, workers: int) -> list[str]:
+    """The device of each worker: every GPU in turn, or the one device that was asked for."""
+    import torch
+
+    chosen = choose_device(request.device)
+    if chosen != "cuda":
+        return [chosen] * workers
+    return [f"cuda:{index % torch.cuda.device_count()}" for index in range(workers)]
+
+
+@dataclass
+class _Worker:
+    """One process and the pipe it tells its progress through.
+
+    A pipe each, not one queue for all: a process killed while it writes to a shared queue would
+    leave the queue locked.
+    """
+
+    lake: Lake
+    request: ExtractRequest
+    threads: int = 1
+    deaths: int = 0
+    done: int = 0
+    done_before: int = 0
+    total: int = 0
+    summary: ExtractSummary | None = None
+    process: BaseProcess = field(init=False)
+    pipe: Connection = field(init=False)
+
+    def start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe(duplex=False)
+        arguments = (theirs, self.lake, self.request, self.threads)
+        self.process = context.Process(target=_work, args=arguments, daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def stop(self) -> None:
+        if hasattr(self, "process") and self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+    def hear(self) -> None:
+        """Take what the worker says; raise what it raised; start it again where it died."""
+        try:
+            kind, value = self.pipe.recv()
+        except (EOFError, OSError):
+            self._ended()
+            return
+        if kind == "progress":
+            self.done, self.total = self.done_before + value[0], value[1]
+            self.deaths = 0
+        elif kind == "done":
+            self.summary = value
+        else:
+            raise value
+
+    def _ended(self) -> None:
+        self.process.join()
+        if self.summary is not None:
+            return
+        self.deaths += 1
+        if self.deaths >= MAX_DEATHS:
+            raise LayerhouseError(
+                f"a worker on {self.request.device} died {self.deaths} times in a row "
+                f"(exit code {self.process.exitcode}); is there memory for that many --workers?"
+            )
+        self.done_before = self.done
+        self.start()
+
+
+def _watch(crew: Sequence[_Worker], progress: Report | None) -> None:
+    for worker in crew:
+        # Processes that each use every core only wait for one another.
+        worker.threads = max(1, (os.cpu_count() or 1) // len(crew))
+        worker.start()
+    while busy := [worker for worker in crew if worker.summary is None]:
+        ready = wait([worker.pipe for worker in busy])
+        for worker in busy:
+            if worker.pipe in ready:
+                worker.hear()
+        if progress is not None:
+            done = sum(worker.done for worker in crew)
+            progress(done, max([done, *(worker.total for worker in crew)]))
+
+
+def _work(pipe: Connection, lake: Lake, request: ExtractRequest, threads: int) -> None:
+    """The life of a worker process."""
+    import torch
+
+    if request.device == "cpu":
+        torch.set_num_threads(threads)
+
+    def report(done: int, total: int, note: str = "") -> None:
+        pipe.send(("progress", (done, total, note)))
+
+    try:
+        pipe.send(("done", extract(lake, request, report)))
+    except LayerhouseError as error:
+        pipe.send(("failed", error))
+    except Exception as error:
+        pipe.send(("failed", LayerhouseError(f"a worker failed: {type(error).__name__}: {error}")))
+
+
+def _added_up(summary: ExtractSummary, crew: Sequence[_Worker]) -> ExtractSummary:
+    """The whole's summary with the work of all workers in it."""
+    seconds: dict[str, float] = {}
+    notes: dict[str, Any] = dict.fromkeys(summary.notes)
+    for worker in crew:
+        assert worker.summary is not None
+        notes |= dict.fromkeys(worker.summary.notes)
+        for work, spent in worker.summary.seconds.items():
+            seconds[work] = seconds.get(work, 0.0) + spent
+    n_bytes = sum(worker.summary.n_bytes for worker in crew if worker.summary is not None)
+    return replace(summary, added=True, seconds=seconds, notes=tuple(notes), n_bytes=n_bytes)

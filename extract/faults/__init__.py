@@ -1,0 +1,1 @@
+"""Faults: known damage done to a healthy model, to see whether the diagnosis finds it."""

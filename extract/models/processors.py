@@ -1,0 +1,249 @@
+"""Processors: from an image and a question to a model's inputs, without torchvision or network.
+
+transformers picks another image backend where torchvision is installed, and refuses processors with
+a video slot where it is not. Here every machine uses the Pillow backend, so that equal images give
+equal inputs everywhere, and the video slot is filled with a stand-in nobody calls.
+"""
+
+import inspect
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from PIL import Image, ImageColor
+from torch import Tensor
+from transformers.utils import PushToHubMixin
+
+from extract.models.published import layout_of, published_processor_parts
+from extract.models.registry import RegistryEntry
+from warehouse.errors import LayerhouseError
+
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
+# Told nothing, transformers asks at a terminal whether to run a repository's code.
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+NOT_FOR_THE_MODEL = ("labels",)  # PaliGemma's processor prepares training targets
+
+
+class NoVideo(PushToHubMixin):
+    """Fills the video slot of processors that only ever see images here.
+
+    transformers' own base for it has another name from release to release; what a processor asks of
+    the part in this slot is that it can be saved and names no inputs.
+    """
+
+    model_input_names: tuple[str, ...] = ()
+    _auto_class = None
+
+    merge_size = temporal_patch_size = 2
+    patch_size = 14
+    num_frames = 8
+    fps = 1
+    slice_mode = use_image_id = False
+    downsample_mode = "16x"
+
+    def _set_processor_class(self, name: str) -> None:
+        """Part of being saved; a stand-in belongs to no class."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"video_processor_type": type(self).__name__}
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise LayerhouseError("videos are not supported; give images")
+
+
+def image_only(processor_class: Any) -> Any:
+    """A processor class that takes any object in its video and audio slots."""
+
+    def check(self: Any, name: str, argument: Any) -> Any:
+        if name in ("video_processor", "feature_extractor", "audio_processor"):
+            return type(argument)
+        return processor_class.check_argument_for_proper_class(self, name, argument)
+
+    body = {"check_argument_for_proper_class": check}
+    return type(processor_class.__name__, (processor_class,), body)
+
+
+class RowwiseProcessor:
+    """Pixtral's way of laying out an image: a row of image tokens, a break, …, an end.
+
+    transformers' own PixtralProcessor cannot be imported without torchvision.
+    """
+
+    def __init__(
+        self,
+        image_processor: Any,
+        tokenizer: Any,
+        patch_size: int = 16,
+        spatial_merge_size: int = 1,
+        chat_template: str | None = None,
+        image_token: str = "[IMG]",
+        image_break_token: str = "[IMG_BREAK]",
+        image_end_token: str = "[IMG_END]",
+    ) -> None:
+        self.image_processor = image_processor
+        self.tokenizer = tokenizer
+        self.chat_template = chat_template
+        self.step = patch_size * spatial_merge_size
+        self.image_token, self.break_token = image_token, image_break_token
+        self.end_token = image_end_token
+
+    def apply_chat_template(self, turns: Any, **options: Any) -> str:
+        options["tokenize"] = False
+        text = self.tokenizer.apply_chat_template(
+            turns, chat_template=self.chat_template, **options
+        )
+        return str(text)
+
+    def __call__(self, images: Any, text: Sequence[str], **options: Any) -> dict[str, Any]:
+        tensors = options["return_tensors"]
+        found = dict(self.image_processor(images=images, return_tensors=tensors))
+        sizes = [(int(h) // self.step, int(w) // self.step) for h, w in found["image_sizes"]]
+        laid_out = [
+            prompt.replace(self.image_token, self._expanded(*size), 1)
+            for prompt, size in zip(text, sizes, strict=True)
+        ]
+        found.update(self.tokenizer(laid_out, **options))
+        return found
+
+    def _expanded(self, rows: int, columns: int) -> str:
+        row = self.image_token * columns
+        return self.break_token.join([row] * rows) + self.end_token
+
+
+def load_processor(folder: Path, entry: RegistryEntry | None = None) -> Any:
+    """The processor in a model folder, put together from its tokenizer and image processor.
+
+    `entry` tells of a checkpoint published in a layout of its own. Reads local files only and runs
+    no code from them. Raises LayerhouseError if a part is missing.
+    """
+    layout = layout_of(folder, entry)
+    given = _own_parts(folder) if layout is None else published_processor_parts(folder, layout)
+    given["tokenizer"].padding_side = "left"
+    given["video_processor"] = NoVideo()
+    processor_class = _processor_class(given["processor_class"])
+    slots = inspect.signature(processor_class).parameters
+    given |= _further_parts(folder, slots)
+    return processor_class(**{slot: given[slot] for slot in slots if slot in given})
+
+
+def _own_parts(folder: Path) -> dict[str, Any]:
+    """Settings and parts of a processor, from the files transformers writes."""
+    settings = _settings(folder)
+    if settings.get("processor_class") is None:
+        raise LayerhouseError(
+            f"{folder} names no processor class in {' or '.join(PROCESSOR_FILES)}; without one it "
+            "is unknown how images enter the prompt"
+        )
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
+        images = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", **LOCAL)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).split("\n")[0]
+        raise LayerhouseError(f"{folder} has no complete processor: {reason}") from error
+    parts = {"tokenizer": tokenizer, "image_processor": images}
+    return {**settings, **parts, "chat_template": _chat_template(folder, tokenizer)}
+
+
+def _processor_class(name: str) -> Any:
+    if name == "PixtralProcessor":
+        return RowwiseProcessor
+    found = getattr(transformers, name, None)
+    if found is None:
+        raise LayerhouseError(
+            f"this transformers ({transformers.__version__}) knows no {name}; a newer release may, "
+            "and a processor that is code of its own repository is not run"
+        )
+    return image_only(found)
+
+
+def _further_parts(folder: Path, slots: Collection[str]) -> dict[str, Any]:
+    """What a few families need besides: a Q-Former's tokenizer, an idle audio front end."""
+    found: dict[str, Any] = {}
+    if "qformer_tokenizer" in slots:
+        found["qformer_tokenizer"] = transformers.AutoTokenizer.from_pretrained(
+            folder / "qformer_tokenizer", **LOCAL
+        )
+    if "feature_extractor" in slots:
+        found["feature_extractor"] = transformers.AutoFeatureExtractor.from_pretrained(
+            folder, **LOCAL
+        )
+    return found
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """What the processor's files say; the more specific file wins."""
+    found: dict[str, Any] = {}
+    for name in PROCESSOR_FILES:
+        path = folder / name
+        if path.is_file():
+            found = {**json.loads(path.read_text(encoding="utf-8")), **found}
+    return found
+
+
+def _chat_template(folder: Path, tokenizer: Any) -> str | None:
+    for name in ("chat_template.jinja", "chat_template.json"):
+        path = folder / name
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            return str(json.loads(text)["chat_template"]) if name.endswith("json") else text
+    return tokenizer.chat_template
+
+
+@dataclass
+class Encoder:
+    """Turns images into model inputs under one fixed prompt.
+
+    `preprocessing` holds what a registry entry asks for before the image processor sees an image:
+    `pad_to_square` (a colour such as "#7a7467", or true for black).
+    """
+
+    processor: Any
+    prompt: str
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, images: Sequence[Image.Image]) -> dict[str, Any]:
+        """The inputs of one batch, on the CPU, left-padded: everything the processor returns."""
+        prepared = [self._prepare(image) for image in images]
+        options: dict[str, Any] = {"padding": True, "return_tensors": "pt"}
+        bos = getattr(self.processor.tokenizer, "bos_token", None)
+        if bos and self.prompt.startswith(bos):
+            options["add_special_tokens"] = False
+        found = self.processor(
+            images=[[image] for image in prepared], text=[self.prompt] * len(images), **options
+        )
+        return {name: value for name, value in found.items() if name not in NOT_FOR_THE_MODEL}
+
+    def _prepare(self, image: Image.Image) -> Image.Image:
+        colour = self.preprocessing.get("pad_to_square")
+        if not colour or image.width == image.height:
+            return image
+        side = max(image.size)
+        fill = (0, 0, 0) if colour is True else ImageColor.getrgb(colour)
+        square = Image.new("RGB", (side, side), fill)
+        square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+        return square
+
+
+def to_device(
+    inputs: Mapping[str, Any], device: torch.device, dtype: torch.dtype
+) -> dict[str, Any]:
+    """Inputs on the model's device, floating-point ones (pixels) in the model's dtype.
+
+    To a GPU they go through pinned memory, which alone can be copied while other work runs.
+    """
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            if device.type == "cuda" and value.device.type == "cpu":
+                value = value.pin_memory()
+            kind = dtype if value.is_floating_point() else value.dtype
+            return value.to(device=device, dtype=kind, non_blocking=True)
+        if isinstance(value, list | tuple):
+            return type(value)(moved(item) for item in value)
+        return value
+
+    return {name: moved(value) for name, value in inputs.items()}

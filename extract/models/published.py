@@ -1,0 +1,108 @@
+"""Checkpoints published in a layout of their own: their configuration and processor, from data.
+
+Some medical models were published with code of their own that does what a class of transformers
+does. Their weights go through the registry's key mapping; here the rest is put together from the
+numbers in their files and from published.toml, and no code of theirs is run.
+"""
+
+import json
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from extract.models.registry import RegistryEntry
+from extract.models.verification import architectures
+from warehouse.errors import LayerhouseError
+
+HERE = Path(__file__).resolve().parent
+IMAGE_SETTINGS = ("image_mean", "image_std", "patch_size", "resample", "size", "crop_size")
+# Older releases wrote the rotary base flat; the configuration class still takes it.
+ROTARY = ("rope_theta", "rope_scaling")
+NOT_NUMBERS = ("model_type", "architectures", "transformers_version", "dtype", "_name_or_path")
+
+
+@cache
+def layouts() -> dict[str, dict[str, Any]]:
+    """What published.toml knows, by the original's model_type."""
+    return tomllib.loads((HERE / "published.toml").read_text(encoding="utf-8"))
+
+
+def layout_of(folder: Path, entry: RegistryEntry | None) -> dict[str, Any] | None:
+    """The layout a folder was published in, or None where transformers reads it as it is."""
+    if entry is None or entry.published_as is None:
+        return None
+    kind = _read(folder / "config.json").get("model_type")
+    return layouts().get(entry.published_as) if kind == entry.published_as else None
+
+
+def converted_config(folder: Path, entry: RegistryEntry) -> Any:
+    """The configuration of transformers' class for a folder in a published layout.
+
+    The language model's numbers are the folder's own, the tower's those of the architecture.
+    """
+    from transformers import AutoConfig
+
+    if entry.architecture is None or entry.published_as is None:
+        raise LayerhouseError(
+            f"the sizes of {entry.name} are not known; add its architecture to the registry"
+        )
+    original = _read(folder / "config.json")
+    numbers = dict(architectures()[entry.architecture])
+    del numbers["parameters"]
+    text, vision = dict(numbers.pop("text")), numbers.pop("vision")
+    family = numbers.pop("family")
+    known = AutoConfig.for_model(text["model_type"]).to_dict()
+    taken = [name for name in known if name not in NOT_NUMBERS] + list(ROTARY)
+    text |= {name: original[name] for name in taken if name in original}
+    if "tie_word_embeddings" in original:
+        numbers["tie_word_embeddings"] = original["tie_word_embeddings"]
+    config = AutoConfig.for_model(family, text_config=text, vision_config=vision, **numbers)
+    token = published_tokenizer(folder, layouts()[entry.published_as]).image_token_id
+    named = "image_token_index" if hasattr(config, "image_token_index") else "image_token_id"
+    setattr(config, named, token)
+    return config
+
+
+def published_tokenizer(folder: Path, layout: dict[str, Any]) -> Any:
+    """The folder's tokenizer, told which of its tokens stands for an image."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    loader: Any = (
+        PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
+    )
+    image = layout["image_token"]
+    local = {"local_files_only": True, "trust_remote_code": False}
+    if image not in loader.from_pretrained(folder, **local).get_vocab():
+        raise LayerhouseError(f"the tokenizer in {folder} has no token {image!r} for images")
+    named = {"image_token": image}  # would be added, without an embedding, if it were not there
+    tokenizer = loader.from_pretrained(folder, extra_special_tokens=named, **local)
+    if tokenizer.pad_token in (None, image):  # padding must not look like an image
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def published_processor_parts(folder: Path, layout: dict[str, Any]) -> dict[str, Any]:
+    """What a processor is built from: its class, settings, image processor and tokenizer."""
+    settings = dict(layout["image_processor"])
+    path = folder / "preprocessor_config.json"
+    original = _read(path) if path.is_file() else {}
+    settings |= {name: original[name] for name in IMAGE_SETTINGS if name in original}
+    return {
+        **layout.get("processor_settings", {}),
+        "processor_class": layout["processor_class"],
+        "tokenizer": published_tokenizer(folder, layout),
+        "image_processor": _image_processor(settings),
+        "chat_template": layout["chat_template"].replace("{image}", layout["image_token"]),
+    }
+
+
+def _image_processor(settings: dict[str, Any]) -> Any:
+    import transformers
+
+    pillow = getattr(transformers, f"{settings.pop('image_processor_type')}Pil")
+    return pillow(**settings)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,76 @@
+"""A session: a loaded model with its loci and the one question it is asked."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from extract.anatomy.loci import Anatomy, Locus, discover
+from extract.anatomy.token_maps import BatchFacts
+from extract.models.loading import LoadedModel
+from extract.models.processors import Encoder, to_device
+from extract.models.prompts import render
+
+Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything needed to run one model on one dataset's question.
+
+    The self-check fills in what it finds: `readouts`, which readouts each locus (by name) has, and
+    `continues`, whether phrases may be scored on the prompt's cache. `vision_exit` is where faults
+    strike at the end of the tower, if that is not its last locus.
+    """
+
+    loaded: LoadedModel
+    anatomy: Anatomy
+    encoder: Encoder
+    readouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    continues: bool = True
+    vision_exit: Locus | None = None
+
+    @property
+    def model(self) -> Any:
+        return self.loaded.model
+
+    def encode(self, images: Sequence[Image.Image]) -> dict[str, Any]:
+        return self.encoder(images)
+
+    def facts(self, inputs: Inputs) -> BatchFacts:
+        """The layout of a batch, from its inputs on the CPU."""
+        return BatchFacts(inputs, self.anatomy, self.model.config)
+
+    def on_device(self, inputs: Inputs) -> dict[str, Any]:
+        return to_device(inputs, self.loaded.device, self.loaded.dtype)
+
+    @torch.inference_mode()
+    def forward(self, inputs: Inputs, *, keep_cache: bool = False) -> Any:
+        """One forward pass over a batch on the device, computing logits of the last position."""
+        return self.model(**inputs, use_cache=keep_cache, **self._last_logits)
+
+    def last_logits(self, output: Any) -> Tensor:
+        """The logits after the last prompt token as fp32 (n, vocabulary)."""
+        return output.logits[:, -1].float()
+
+    @cached_property
+    def _last_logits(self) -> dict[str, int]:
+        known = inspect.signature(self.model.forward).parameters
+        return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+
+
+def open_session(loaded: LoadedModel, question: str) -> Session:
+    """A session before its self-check: no readout is known to exist yet."""
+    entry = loaded.source.entry
+    encoder = Encoder(
+        loaded.processor,
+        render(loaded.processor, question),
+        entry.preprocessing if entry is not None else {},
+    )
+    find_loci = discover if loaded.plugin is None else loaded.plugin.discover
+    return Session(loaded, find_loci(loaded.model), encoder)

@@ -1,0 +1,122 @@
+"""`models verify`: the real architecture, built without weights and held against the registry."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from extract.anatomy.loci import Anatomy, discover
+from extract.models.registry import RegistryEntry
+from warehouse.errors import LayerhouseError, UsageError
+
+HERE = Path(__file__).resolve().parent
+TOLERANCE = 0.01
+"""A parameter count may differ from the published one, which is rounded, by this share."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One expectation of the registry and what the built architecture has."""
+
+    what: str
+    expected: str
+    found: str
+    agrees: bool
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A model's architecture against its registry entry."""
+
+    model: str
+    anatomy: Anatomy
+    n_parameters: int
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(comparison.agrees for comparison in self.comparisons)
+
+
+@cache
+def architectures() -> dict[str, dict[str, Any]]:
+    """The shipped configurations by name, as numbers."""
+    return tomllib.loads((HERE / "architectures.toml").read_text(encoding="utf-8"))
+
+
+def verify(entry: RegistryEntry) -> Verification:
+    """Build `entry`'s architecture on the meta device and compare it with what is known of it.
+
+    Takes seconds and no memory for weights, and needs no network. Raises LayerhouseError for an
+    architecture that cannot be built or whose structure `loci.discover` does not understand,
+    UsageError for a model without a shipped architecture.
+    """
+    model = _build(entry)
+    anatomy = discover(model)
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Verification(
+        model=entry.name,
+        anatomy=anatomy,
+        n_parameters=n_parameters,
+        comparisons=tuple(_compare(entry, anatomy, n_parameters)),
+    )
+
+
+def verifiable(entry: RegistryEntry) -> bool:
+    """Whether the package holds what `verify` needs to build this model's architecture."""
+    return entry.architecture is not None or entry.folder is not None
+
+
+def _build(entry: RegistryEntry) -> Any:
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    config = _config(entry)
+    try:
+        with torch.device("meta"):
+            return AutoModelForImageTextToText.from_config(config)
+    except (ValueError, TypeError, KeyError) as fault:
+        raise LayerhouseError(
+            f"the architecture of {entry.name} cannot be built with this transformers: {fault}"
+        ) from fault
+
+
+def _config(entry: RegistryEntry) -> Any:
+    from transformers import AutoConfig
+
+    if entry.folder is not None:
+        numbers = json.loads((entry.folder / "config.json").read_text(encoding="utf-8"))
+        return AutoConfig.for_model(**numbers)
+    if entry.architecture is None:
+        why = entry.reason or "its configuration is not shipped with Layerhouse"
+        raise UsageError(f"{entry.name} cannot be verified offline: {why}")
+    numbers = dict(architectures()[entry.architecture])
+    del numbers["parameters"]
+    sizes = {"text_config": numbers.pop("text"), "vision_config": numbers.pop("vision")}
+    return AutoConfig.for_model(numbers.pop("family"), **sizes, **numbers)
+
+
+def _compare(entry: RegistryEntry, anatomy: Anatomy, n_parameters: int) -> list[Comparison]:
+    found = [_equal("family", str(entry.family), anatomy.model_type)]
+    for module, expected in (("vision", entry.vision), ("llm", entry.llm)):
+        if expected is not None:
+            blocks = [locus for locus in anatomy.of(module) if locus.kind == "block"]
+            found.append(_equal(f"{module} layers", expected[0], len(blocks)))
+            found.append(_equal(f"{module} width", expected[1], blocks[0].width))
+    if entry.architecture is not None:
+        shipped = architectures()[entry.architecture]["parameters"]
+        found.append(_equal("parameters", shipped, n_parameters))
+    if entry.parameters is not None:
+        published = entry.parameters * 1e9
+        agrees = abs(n_parameters - published) <= TOLERANCE * published
+        text = f"{n_parameters / 1e9:.2f}B"
+        found.append(Comparison("parameters, published", f"{entry.parameters:.2f}B", text, agrees))
+    return found
+
+
+def _equal(what: str, expected: int | str, found: int | str) -> Comparison:
+    return Comparison(what, str(expected), str(found), expected == found)

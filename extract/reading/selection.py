@@ -1,0 +1,94 @@
+"""Selection: which loci and readouts a person asked for.
+
+One rule for layers: nothing means all, an integer n the last n, a list exactly those, negatives
+count from the end, and a norm can be named by its kind. What matches nothing is an error that
+states the legal range.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from extract.anatomy.loci import MODULES, Anatomy, Locus
+from extract.reading.reader import READOUTS
+from warehouse.errors import UsageError, nearest
+
+Layers = int | Sequence[int | str]
+Wanted = list[tuple[Locus, tuple[str, ...]]]
+
+
+def select(
+    anatomy: Anatomy,
+    available: Mapping[str, tuple[str, ...]],
+    *,
+    modules: Sequence[str] = (),
+    layers: Layers = (),
+    readouts: Sequence[str] = (),
+) -> Wanted:
+    """The loci to read with their readouts, in pipeline order.
+
+    Without readouts: `mean`, `last` and `cls` wherever they exist and `grid` at each module's last
+    locus on the path. `available` tells which readouts a locus (by name) has.
+    """
+    check_names(modules, readouts)
+    chosen = _chosen_loci(anatomy, modules, layers)
+    ends = {anatomy.end(module).name for module in MODULES}
+    wanted = []
+    for locus in chosen:
+        usual = {"mean", "last", "cls"} | ({"grid"} if locus.name in ends else set())
+        asked = set(readouts) or usual
+        found = tuple(name for name in READOUTS if name in asked & set(available[locus.name]))
+        if found:
+            wanted.append((locus, found))
+    for name in readouts:
+        if not any(name in found for _, found in wanted):
+            raise UsageError(f"none of the chosen loci has the readout {name!r}")
+    return wanted
+
+
+def check_names(modules: Sequence[str], readouts: Sequence[str]) -> None:
+    """Refuse unknown modules and readouts, before a model is loaded."""
+    for name in modules:
+        if name not in MODULES:
+            raise UsageError(f"unknown module {name!r}{nearest(name, MODULES)}")
+    for name in readouts:
+        if name not in READOUTS:
+            raise UsageError(f"unknown readout {name!r}{nearest(name, READOUTS)}")
+
+
+def _chosen_loci(anatomy: Anatomy, modules: Sequence[str], layers: Layers) -> list[Locus]:
+    among = [locus for locus in anatomy.loci if not modules or locus.module in modules]
+    if isinstance(layers, int):
+        return _last(anatomy, among, layers)
+    if not layers:
+        return among
+    chosen: set[str] = set()
+    for layer in layers:
+        matching = {locus.name for locus in among if _is_layer(anatomy, locus, layer)}
+        if not matching:
+            raise UsageError(f"no locus matches layer {layer!r}; {_legal(among)}")
+        chosen |= matching
+    return [locus for locus in among if locus.name in chosen]
+
+
+def _last(anatomy: Anatomy, among: list[Locus], count: int) -> list[Locus]:
+    longest = max(len(anatomy.of(locus.module)) for locus in among)
+    if not 0 < count <= longest:
+        raise UsageError(f"cannot take the last {count} layers; {_legal(among)}")
+    return [locus for locus in among if locus in anatomy.of(locus.module)[-count:]]
+
+
+def _is_layer(anatomy: Anatomy, locus: Locus, layer: int | str) -> bool:
+    try:
+        number = int(layer)
+    except ValueError:
+        return locus.kind == layer
+    return number in (locus.layer, locus.layer - len(anatomy.of(locus.module)))
+
+
+def _legal(among: list[Locus]) -> str:
+    parts = []
+    for module in dict.fromkeys(locus.module for locus in among):
+        own = [locus for locus in among if locus.module == module]
+        norms = [f"{locus.layer} is {locus.kind}" for locus in own if "norm" in locus.kind]
+        span = f"0 to {own[-1].layer} (or {-len(own)} to -1)" if len(own) > 1 else "0"
+        parts.append(f"{module} has {span}{', ' + ', '.join(norms) if norms else ''}")
+    return "; ".join(parts)

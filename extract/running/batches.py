@@ -1,0 +1,207 @@
+"""The runner: one batch through the model, with faults, readouts and answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from extract.anatomy.token_maps import BatchFacts
+from extract.answering.replies import ClassNames, parse_reply
+from extract.answering.scoring import SLACK, Prompted, cache_of, generate, score_phrases
+from extract.faults.injector import Injector, StruckBatch
+from extract.models.session import Session
+from extract.reading.reader import Blocks, Cell, Reader, cell_vectors
+from extract.reading.selection import Wanted
+from extract.reading.to_host import Offload
+from extract.running.preparing import Prepared, Stopwatch
+from extract.running.rows import answer_row
+from warehouse.errors import LayerhouseError
+
+Outcome: TypeAlias = "tuple[Blocks, dict[str, list[dict[str, Any]]]]"
+"""A batch's readouts, and its answers by method (rows without model and dataset)."""
+
+
+class Runner:
+    """Runs batches of one model; a context manager that keeps its hooks registered.
+
+    `classes` and `phrases` (their tokens) are in class order; `letters` tells whether the question
+    lists the classes under letters.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        injector: Injector | None,
+        classes: Sequence[ClassNames],
+        phrases: Sequence[Sequence[int]],
+        letters: bool,
+        watch: Stopwatch,
+    ) -> None:
+        self.session = session
+        self.injector = injector
+        self.classes = classes
+        self.phrases = phrases
+        self.letters = letters
+        self.watch = watch
+        self._hooks = ExitStack()
+        self._reader: Reader | None = None
+        self._reading = ExitStack()
+        self._offload = Offload(session.loaded.device)
+
+    def __enter__(self) -> "Runner":
+        if self.injector is not None:
+            self._hooks.enter_context(self.injector.attached())
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._reading.close()
+        self._hooks.close()
+
+    def read(self, wanted: Wanted) -> None:
+        """From now on, take these readouts of every batch."""
+        if self._reader is not None and list(self._reader.wanted) == list(wanted):
+            return
+        self._reading.close()
+        self._reader = Reader(self.session.model, self.session.anatomy, wanted)
+        self._reading.enter_context(self._reader.attached())
+
+    @property
+    def cells(self) -> dict[Cell, tuple[int, slice]]:
+        """Where the readouts lie in the blocks that `run` returns."""
+        assert self._reader is not None
+        return self._reader.cells
+
+    def run(self, prepared: Prepared, answers: Sequence[str]) -> Callable[[], Outcome]:
+        """Begin a batch; the call that is returned waits for it.
+
+        Its outcome are the readouts, and the answers by method (rows without model and dataset). On
+        a GPU work goes on after this returns, so beginning the next batch before waiting keeps the
+        device busy; on the CPU everything but the checks is done by then.
+        """
+        assert self._reader is not None
+        facts = self.session.facts(prepared.inputs)
+        with self.watch.timing("copy"):
+            inputs = self.session.on_device(prepared.inputs)
+        with self._striking(facts, prepared):
+            keep = bool(answers) and self.session.continues
+            with self._reader.recording(facts, self.session.loaded.device):
+                output, clock = self._forward(inputs, keep)
+            prompted = Prompted(
+                inputs, self.session.last_logits(output), cache_of(output) if keep else None
+            )
+            del output
+            computed: dict[Any, Tensor] = dict(self._reader.take())
+            if "likelihood" in answers:
+                with self.watch.timing("likelihood"):
+                    computed["likelihood"] = score_phrases(self.session, prompted, self.phrases)
+            with self.watch.timing("copy"):
+                fetch = self._offload.begin(computed)
+            replies: list[str] = []
+            if "generate" in answers:
+                with self.watch.timing("generate"):
+                    longest = max(map(len, self.phrases)) + SLACK
+                    replies = generate(self.session, prompted, longest)
+        return partial(self._outcome, prepared.sample_ids, self.cells, fetch, replies, clock)
+
+    def _outcome(
+        self,
+        sample_ids: Sequence[str],
+        cells: Mapping[Cell, tuple[int, slice]],
+        fetch: Callable[[], dict[Any, Any]],
+        replies: Sequence[str],
+        clock: Callable[[], float],
+    ) -> Outcome:
+        with self.watch.timing("wait"):
+            blocks = dict(fetch())
+        self.watch.add("forward", clock())
+        scores = blocks.pop("likelihood", None)
+        with self.watch.timing("copy"):
+            refuse_not_finite(blocks, cells, sample_ids)
+        found: dict[str, list[dict[str, Any]]] = {}
+        if scores is not None:
+            found["likelihood"] = likelihood_answers(scores, sample_ids)
+        if replies:
+            found["generate"] = [
+                {"predicted": parse_reply(text, self.classes, letters=self.letters), "text": text}
+                for text in replies
+            ]
+        return blocks, found
+
+    def _striking(self, facts: BatchFacts, prepared: Prepared) -> Any:
+        if self.injector is None:
+            return nullcontext()
+        return self.injector.striking(StruckBatch(facts, prepared.sample_ids, prepared.donors))
+
+    def _forward(self, inputs: Mapping[str, Any], keep: bool) -> tuple[Any, Callable[[], float]]:
+        """The model's output, and what tells later how many seconds the pass took.
+
+        Of the seconds on a GPU those of the readouts are a part; elsewhere they count apart.
+        """
+        assert self._reader is not None
+        before, started = self._reader.seconds, perf_counter()
+        events = self._events()
+        output = self.session.forward(inputs, keep_cache=keep)
+        reading = self._reader.seconds - before
+        self.watch.add("readout", reading)
+        if events is None:
+            took = perf_counter() - started - reading
+            return output, lambda: took
+        begun, ended = events
+        ended.record()
+        return output, lambda: begun.elapsed_time(ended) / 1000
+
+    def _events(self) -> tuple[Any, Any] | None:
+        """Marks around a forward pass on a GPU, the first already set."""
+        if self.session.loaded.device.type != "cuda":
+            return None
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begun.record()
+        return begun, ended
+
+
+def likelihood_answers(
+    scores: np.ndarray[Any, Any], sample_ids: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The answer of every sample from its phrases' log-likelihoods (n, classes).
+
+    Raises LayerhouseError naming a sample whose likelihoods are not finite.
+    """
+    fine = np.isfinite(scores).all(axis=1)
+    if not fine.all():
+        raise LayerhouseError(
+            f"the label likelihoods of sample {sample_ids[int(np.argmin(fine))]} are not finite; "
+            "try --dtype float32"
+        )
+    return [{"predicted": int(row.argmax()), "logprobs": row.tolist()} for row in scores]
+
+
+def refuse_not_finite(
+    blocks: Blocks, cells: Mapping[Cell, tuple[int, slice]], sample_ids: Sequence[str]
+) -> None:
+    """Raise LayerhouseError naming locus and sample if a readout holds NaN or infinity."""
+    # A sum is finite unless a value is not; that it may overflow only costs the second look.
+    if all(np.isfinite(block.sum()) for block in blocks.values()):
+        return
+    for (module, layer, readout), vectors in cell_vectors(blocks, cells).items():
+        fine = np.isfinite(vectors).all(axis=1)
+        if not fine.all():
+            raise LayerhouseError(
+                f"the {readout} readout of {module}.{layer} is not finite for sample "
+                f"{sample_ids[int(np.argmin(fine))]}; try --dtype float32"
+            )
+
+
+def rows_of(
+    model_id: str, dataset_id: str, sample_ids: Sequence[str], found: Mapping[str, Sequence[Any]]
+) -> list[dict[str, Any]]:
+    """The rows of the `answer` table for a batch's answers."""
+    return [
+        answer_row(model_id, dataset_id, sample_id, method, **given)
+        for method, answers in found.items()
+        for sample_id, given in zip(sample_ids, answers, strict=True)
+    ]

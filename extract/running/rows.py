@@ -1,0 +1,109 @@
+"""Rows: what extraction writes into the lake's tables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from extract.anatomy.loci import MODULES, Anatomy
+from extract.models.loading import LoadedModel
+from extract.running.preparing import UnitBuffer
+
+
+def activation_table(model_id: str, dataset_id: str, buffer: UnitBuffer) -> pa.Table:
+    """All vectors of a unit, ordered by module, layer, readout and sample as shards hold them."""
+    names = pa.array(sorted(buffer.sample_ids), pa.string())
+    n = len(names)
+    parts = []
+    for (module, layer, readout), values in sorted(buffer.vectors().items()):
+        width = values.shape[1]
+        ends = pa.array(np.arange(0, (n + 1) * width, width, dtype=np.int32))
+        vectors = pa.ListArray.from_arrays(ends, pa.array(values.reshape(-1)))
+        parts.append(
+            pa.table(
+                {
+                    "model_id": pa.repeat(model_id, n),
+                    "dataset_id": pa.repeat(dataset_id, n),
+                    "module": pa.repeat(module, n),
+                    "layer": pa.repeat(pa.scalar(layer, pa.int32()), n),
+                    "readout": pa.repeat(readout, n),
+                    "sample_id": names,
+                    "vector": vectors,
+                }
+            )
+        )
+    return pa.concat_tables(parts)
+
+
+def answer_row(
+    model_id: str,
+    dataset_id: str,
+    sample_id: str,
+    method: str,
+    predicted: int | None,
+    logprobs: Sequence[float] | None = None,
+    text: str | None = None,
+) -> dict[str, Any]:
+    """One answer: by likelihood with the classes' log-likelihoods, or generated with its text."""
+    return {
+        "model_id": model_id,
+        "dataset_id": dataset_id,
+        "sample_id": sample_id,
+        "method": method,
+        "predicted_class_index": predicted,
+        "label_logprobs": None if logprobs is None else [float(value) for value in logprobs],
+        "text": text,
+        "parsed": predicted is not None,
+    }
+
+
+def model_rows(
+    model_id: str, variant: str, loaded: LoadedModel, anatomy: Anatomy
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows that describe a model: itself, its modules, its loci, and what it was made from."""
+    source = loaded.source
+    entry = source.entry
+    model = {
+        "model_id": model_id,
+        "name": source.name,
+        "variant": variant,
+        "hf_id": entry.hub if entry is not None else None,
+        "revision": source.revision,
+        "model_type": loaded.model_type,
+        "n_parameters": loaded.n_parameters,
+        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "licence": entry.licence if entry is not None else None,
+    }
+    paths = {
+        "vision": anatomy.tower,
+        "connector": anatomy.of("connector")[0].path,
+        "llm": anatomy.decoder,
+    }
+    modules = [
+        {
+            "model_id": model_id,
+            "module": module,
+            "module_order": order,
+            "path": paths[module],
+            "n_layers": sum("norm" not in locus.kind for locus in anatomy.of(module)),
+        }
+        for order, module in enumerate(MODULES)
+    ]
+    layers = [
+        {
+            "model_id": model_id,
+            "module": locus.module,
+            "layer": locus.layer,
+            "depth": locus.depth,
+            "kind": locus.kind,
+            "path": locus.path,
+            "width": locus.width,
+            "on_path": locus.on_path,
+        }
+        for locus in anatomy.loci
+    ]
+    rows: dict[str, list[dict[str, Any]]] = {"model": [model], "module": modules, "layer": layers}
+    if entry is not None and entry.general_base is not None:
+        rows["model_base"] = [{"name": source.name, "base_name": entry.general_base}]
+    return rows

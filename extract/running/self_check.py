@@ -1,0 +1,247 @@
+"""The self-check before any extraction: is this model read the way it is thought to be?
+
+Every assumption that extraction rests on is tried on the real model with real images, in a handful
+of forward passes. What fails is an error that names the model's family and the check, except
+batching: where only that fails, images are run one by one and a line says so.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from extract.anatomy.loci import Anatomy, Locus, hidden, watching, with_hidden
+from extract.answering.scoring import Prompted, cache_of, score_phrases
+from extract.models.session import Inputs, Session
+from extract.reading.reader import Cell, Reader, cell_vectors
+from warehouse.errors import LayerhouseError
+
+# Largest relative difference ‖batch − single‖ / ‖single‖ of a locus' readouts, per dtype: rounding
+# through dozens of layers, far below the difference between two images.
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 8e-2, torch.float16: 2e-2}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A session whose loci are known to be read rightly, and what is worth telling about it."""
+
+    session: Session
+    batching: bool
+    lines: tuple[str, ...]
+
+
+def check(
+    session: Session, images: Sequence[Image.Image], phrases: Sequence[Sequence[int]]
+) -> Checked:
+    """Try every assumption on one or more images of the dataset and the class phrases' tokens.
+
+    Returns the session with confirmed widths, the readouts each locus has, `on_path` set, and
+    whether phrases may be scored on the prompt's cache.
+    Raises LayerhouseError naming the family and the check that failed.
+    """
+    first = images[0]
+    inputs = session.encode([first])
+    session = _survey(session, inputs)
+    _image_reaches_the_answer(session, first)
+    session = _mark_off_path(session, inputs)
+    session = replace(session, continues=_cache_continues(session, inputs, phrases))
+    batching = True
+    if len(images) > 1:
+        batching = _batches_equal_singles(session, images)
+    off = [locus.name for locus in session.anatomy.loci if not locus.on_path]
+    lines = [f"off the path to the answer: {', '.join(off)}"] if off else []
+    if not batching:
+        lines.append(
+            f"{session.anatomy.model_type} gives other results in batches than one by one: "
+            "images run one by one"
+        )
+    if not session.continues:
+        lines.append(
+            f"the cache of {session.anatomy.model_type} cannot be continued: class phrases and "
+            "replies take a full forward pass each"
+        )
+    return Checked(session, batching, tuple(lines))
+
+
+def _fail(session: Session, check_name: str, what: str) -> LayerhouseError:
+    return LayerhouseError(
+        f"self-check of {session.loaded.source.name} ({session.anatomy.model_type}), "
+        f"{check_name}: {what}"
+    )
+
+
+def _survey(session: Session, inputs: Inputs) -> Session:
+    """Confirm that every locus fires once per forward pass; learn its width and readouts."""
+    shapes = observed_shapes(session, inputs)
+    facts = session.facts(inputs)
+    loci, readouts = [], {}
+    for locus in session.anatomy.loci:
+        seen = shapes[locus.name]
+        again = locus.kind == "post_norm" and all(len(shape) == 2 for shape in seen[1:])
+        if not seen or (len(seen) > 1 and not again):
+            raise _fail(
+                session, "hooks", f"{locus.name} ({locus.path}) ran {len(seen)} times, not once"
+            )
+        shape = seen[0]
+        width = shape[1] if len(shape) == 4 else shape[-1]
+        locus = replace(locus, width=width, calls=len(seen))
+        found = facts.token_map(locus, shape).readouts
+        if not found:
+            raise _fail(session, "readouts", f"nothing can be read at {locus.name} {shape}")
+        loci.append(locus)
+        readouts[locus.name] = _offered(locus, found)
+    anatomy = session.anatomy.with_loci(tuple(loci))
+    return replace(session, anatomy=anatomy, readouts=readouts)
+
+
+def _offered(locus: Locus, found: tuple[str, ...]) -> tuple[str, ...]:
+    """The connector is what image tokens carry into the decoder: it has averages only."""
+    averages = ("mean", "grid")
+    return tuple(name for name in found if locus.module != "connector" or name in averages)
+
+
+def observed_shapes(session: Session, inputs: Inputs) -> dict[str, list[tuple[int, ...]]]:
+    """The shape of every activation at each locus during one forward pass."""
+    shapes: dict[str, list[tuple[int, ...]]] = {locus.name: [] for locus in session.anatomy.loci}
+
+    def note(index: int, states: Tensor) -> None:
+        shapes[session.anatomy.loci[index].name].append(tuple(states.shape))
+
+    with watching(session.model, session.anatomy.loci, note):
+        session.forward(session.on_device(inputs))
+    return shapes
+
+
+def _image_reaches_the_answer(session: Session, image: Image.Image) -> None:
+    """An image and its negative must differ in every activation and in the answer's logits.
+
+    What enters the decoder must differ at the image tokens and nowhere else: then the prompt's
+    image tokens are the connector's rows, one for one.
+    """
+    pair = [session.encode([picture]) for picture in (image, ImageOps.invert(image))]
+    runs = [_states(session, inputs) for inputs in pair]
+    if torch.equal(runs[0][1], runs[1][1]):
+        raise _fail(session, "two images", "an image and its negative get the same answer")
+    for locus in _must_differ(session.anatomy):
+        one, other = (states[locus.name] for states, _ in runs)
+        if one.shape == other.shape and torch.equal(one, other):
+            raise _fail(
+                session, "two images", f"{locus.name} is the same for an image and its negative"
+            )
+    if session.anatomy.crosses:
+        return
+    connector = session.anatomy.of("connector")[0].name
+    one, other = (states[connector] for states, _ in runs)
+    changed = (one != other).any(dim=-1).cpu().numpy()
+    if (changed & ~session.facts(pair[0]).image_mask).any():
+        raise _fail(
+            session,
+            "image tokens",
+            f"the image enters at {int(changed.sum())} prompt tokens, but only "
+            f"{int(session.facts(pair[0]).image_mask.sum())} are marked as image tokens",
+        )
+
+
+def _must_differ(anatomy: Anatomy) -> tuple[Locus, ...]:
+    """With cross-attention the decoder's first blocks may see nothing of the image, rightly."""
+    if not anatomy.crosses:
+        return anatomy.loci
+    return (*anatomy.of("vision"), *anatomy.of("connector"), anatomy.of("llm")[-1])
+
+
+def _states(session: Session, inputs: Inputs) -> tuple[dict[str, Tensor], Tensor]:
+    states: dict[str, Tensor] = {}
+
+    def note(index: int, found: Tensor) -> None:
+        states.setdefault(session.anatomy.loci[index].name, found.clone())
+
+    with watching(session.model, session.anatomy.loci, note):
+        logits = session.last_logits(session.forward(session.on_device(inputs)))
+    return states, logits
+
+
+def _mark_off_path(session: Session, inputs: Inputs) -> Session:
+    """Set `on_path` by perturbation: change a locus' activations and see whether the answer moves.
+
+    Tried from the end of each module backwards up to the first one that counts: what lies before it
+    feeds it, block by block.
+    """
+    on_device = session.on_device(inputs)
+    before = session.last_logits(session.forward(on_device))
+    off: set[str] = set()
+    for module in ("vision", "llm"):
+        for locus in reversed(session.anatomy.of(module)):
+            with perturbed(session.model, locus):
+                after = session.last_logits(session.forward(on_device))
+            if not torch.equal(before, after):
+                break
+            off.add(locus.name)
+        else:
+            raise _fail(session, "path", f"no {module} layer has any influence on the answer")
+    loci = [replace(locus, on_path=locus.name not in off) for locus in session.anatomy.loci]
+    return replace(session, anatomy=session.anatomy.with_loci(tuple(loci)))
+
+
+@contextmanager
+def perturbed(model: nn.Module, locus: Locus) -> Iterator[None]:
+    """Add fixed noise of one standard deviation to the output of a locus' module."""
+
+    def edit(_: Any, __: Any, output: Any) -> Any:
+        states = hidden(output)
+        noise = torch.randn(
+            states.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32
+        )
+        scale = states.float().std().clamp(min=1e-3)
+        return with_hidden(output, states + (noise.to(states.device) * scale).to(states.dtype))
+
+    handle = model.get_submodule(locus.path).register_forward_hook(edit, prepend=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _cache_continues(session: Session, inputs: Inputs, phrases: Sequence[Sequence[int]]) -> bool:
+    """Whether scoring on the prompt's cache equals scoring by full forward passes."""
+    on_device = session.on_device(inputs)
+    output = session.forward(on_device, keep_cache=True)
+    logits = session.last_logits(output)
+    in_full = score_phrases(session, Prompted(on_device, logits, None), phrases)
+    try:
+        shared = score_phrases(session, Prompted(on_device, logits, cache_of(output)), phrases)
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
+        return False  # whatever a family's cache does not support
+    tolerance = TOLERANCE[session.loaded.dtype]
+    return torch.allclose(shared, in_full, rtol=tolerance, atol=tolerance)
+
+
+def _batches_equal_singles(session: Session, images: Sequence[Image.Image]) -> bool:
+    """Whether readouts and logits of a batch equal those of its images run one by one."""
+    together = read_once(session, images)
+    alone = [read_once(session, [image]) for image in images]
+    tolerance = TOLERANCE[session.loaded.dtype]
+    for name, values in together.items():
+        single = np.concatenate([one[name] for one in alone])
+        scale = max(float(np.linalg.norm(single)), 1e-12)
+        if not float(np.linalg.norm(values - single)) / scale <= tolerance:
+            return False
+    return True
+
+
+def read_once(
+    session: Session, images: Sequence[Image.Image]
+) -> dict[Cell, np.ndarray[Any, np.dtype[np.float32]]]:
+    """Every readout of every locus, and the answer's logits, for a few images."""
+    wanted = [(locus, session.readouts[locus.name]) for locus in session.anatomy.loci]
+    inputs = session.encode(images)
+    reader = Reader(session.model, session.anatomy, wanted)
+    with reader.attached(), reader.recording(session.facts(inputs), session.loaded.device):
+        output = session.forward(session.on_device(inputs))
+    found = cell_vectors(reader.collect(), reader.cells)
+    found["answer", 0, "logits"] = session.last_logits(output).cpu().numpy()
+    return found

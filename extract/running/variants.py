@@ -1,0 +1,219 @@
+"""Trials: one model, loaded once, run again and again over one dataset under different faults.
+
+What `extract` would store for each faulty model, without a lake: the readouts a diagnosis needs,
+and the model's replies. Inputs are prepared once and kept where they fit into memory.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from extract.anatomy.loci import MODULES
+from extract.faults.injector import site_of
+from extract.faults.spec import Fault, variant_of
+from extract.models.session import Session
+from extract.reading.reader import Cell
+from extract.reading.selection import Wanted
+from extract.running.batches import rows_of
+from extract.running.opening import (
+    OpenedModel,
+    fit_erasures,
+    open_model,
+    plan_exchanges,
+    runner_of,
+)
+from extract.running.preparing import Prepared, Preparer, Stopwatch, UnitBuffer, ahead
+from extract.running.rows import model_rows
+from extract.sharing.job import ExtractRequest, Job, fixed_batch_size, look_up
+from warehouse.errors import LayerhouseError
+from warehouse.lake.lake import Lake
+
+KEPT_BYTES = 2**30
+"""Prepared inputs are kept between trials up to this size, else prepared anew each time."""
+BATCH = 64
+READOUTS = ("mean", "grid", "last")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one model shows of a dataset: `vectors` by (module, layer, readout), each float32
+    (samples, width) in the order of `sample_ids`, and the rows of its generated answers.
+    """
+
+    model_id: str
+    sample_ids: Sequence[str]
+    vectors: Mapping[Cell, NDArray[np.float32]]
+    answers: list[dict[str, Any]]
+
+
+@dataclass
+class Bench:
+    """A checked model held ready for trials; `healthy` is what it shows without any fault."""
+
+    job: Job
+    opened: OpenedModel
+    progress: Progress | None = None
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    _kept: list[Prepared] | None = field(init=False, default=None)
+    _healthy: Recording | None = field(init=False, default=None)
+    _replies: dict[str, list[dict[str, Any]]] = field(init=False, default_factory=dict)
+
+    @property
+    def session(self) -> Session:
+        return self.opened.session
+
+    @property
+    def samples(self) -> Any:
+        """The dataset's samples that are run, a frame ordered by sample_id."""
+        frame = self.job.info.samples
+        return frame.filter(frame["sample_id"].is_in(self.job.order))
+
+    @property
+    def healthy(self) -> Recording:
+        """The unmodified model, run once."""
+        if self._healthy is None:
+            self._healthy = self._record(())
+        return self._healthy
+
+    @property
+    def llm_blocks(self) -> list[int]:
+        """The decoder's blocks, by layer."""
+        return [b.layer for b in self.session.anatomy.of("llm") if b.kind == "block" and b.on_path]
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """The rows that describe the model: `model`, `module`, `layer`."""
+        job = self.job
+        return model_rows(job.model_id, job.variant, self.session.loaded, self.session.anatomy)
+
+    def run(self, faults: Sequence[Fault]) -> Recording:
+        """The model under these faults. Raises UsageError for a fault that it cannot have."""
+        if not faults:
+            return self.healthy
+        if len(faults) == 1 and self._moves_whole_images(faults[0]):
+            return self._exchanged(faults[0])
+        return self._record(tuple(faults))
+
+    def replies(self, fault: Fault) -> list[dict[str, Any]]:
+        """The answers' rows under one fault alone; remembered, as several pairs ask for them."""
+        if str(fault) not in self._replies:
+            self._replies[str(fault)] = self.run((fault,)).answers
+        return self._replies[str(fault)]
+
+    def depth_of(self, fault: Fault) -> int:
+        """How deep the locus lies that the fault strikes; it and what follows are changed."""
+        return site_of(self.session, fault).depth
+
+    def _moves_whole_images(self, fault: Fault) -> bool:
+        """Whether a swap gives a sample what its donor shows anyway.
+
+        It does in front of the decoder, at a stage's end, where nothing of the image goes around
+        the site (`complete_exits`); and where images have one size, since a donor takes the size
+        of the image that it stands in for.
+        """
+        sizes = self.samples.select("width", "height").unique()
+        early = fault.stage in ("vision", "connector") and fault.layer is None
+        return fault.kind == "swap" and early and len(sizes) == 1
+
+    def _exchanged(self, fault: Fault) -> Recording:
+        """Such a swap without running anything: from the fault's site on, a struck sample has the
+        readouts and the reply of its donor.
+        """
+        own = self.healthy
+        donors = plan_exchanges([fault], self.samples)[str(fault)].donors
+        place = {name: index for index, name in enumerate(own.sample_ids)}
+        order = np.array([place[donors.get(name, name)] for name in own.sample_ids])
+        struck = self.depth_of(fault)
+        depths = {(x.module, x.layer): x.depth for x in self.session.anatomy.loci}
+        vectors = {
+            cell: values if depths[cell[0], cell[1]] < struck else values[order]
+            for cell, values in own.vectors.items()
+        }
+        answers = [
+            {**own.answers[source], "sample_id": name}
+            for name, source in zip(own.sample_ids, order, strict=True)
+        ]
+        return Recording(self._name((fault,)), own.sample_ids, vectors, answers)
+
+    def _name(self, faults: Sequence[Fault]) -> str:
+        variant = variant_of(faults, self.job.source.variant)
+        return self.job.model_id if not faults else f"{self.job.source.name}+{variant}"
+
+    def _record(self, faults: tuple[Fault, ...]) -> Recording:
+        uris = dict(self.job.info.samples.select("sample_id", "uri").iter_rows())
+        bases = fit_erasures(faults, self.session, self.samples, uris, self._batch_size)
+        with runner_of(self.job, self.opened, faults, bases, self.watch) as runner:
+            runner.read(needed(self.session))
+            buffer = UnitBuffer(runner.cells)
+            for prepared in self._prepared(faults, uris):
+                blocks, answers = runner.run(prepared, ("generate",))()
+                rows = rows_of(self.job.model_id, self.job.dataset_id, prepared.sample_ids, answers)
+                buffer.add(prepared.sample_ids, blocks, rows)
+                if self.progress is not None:
+                    self.progress(len(buffer.sample_ids), len(self.job.order))
+        answered = sorted(buffer.answers, key=lambda row: str(row["sample_id"]))
+        return Recording(self._name(faults), sorted(buffer.sample_ids), buffer.vectors(), answered)
+
+    @property
+    def _batch_size(self) -> int:
+        if not self.opened.batching:
+            return 1
+        return fixed_batch_size(self.job.request) or BATCH
+
+    def _prepared(self, faults: Sequence[Fault], uris: Mapping[str, str]) -> Iterator[Prepared]:
+        exchanges = plan_exchanges(faults, self.samples)
+        plain = not any(fault.kind in ("swap", "lowres") for fault in faults)
+        if plain and self._kept is not None:
+            yield from self._kept
+            return
+        preparer = Preparer(self.session, uris, faults, exchanges)
+        order, size = self.job.order, self._batch_size
+        batches = (order[start : start + size] for start in range(0, len(order), size))
+        kept: list[Prepared] = []
+        for prepared in ahead(preparer, batches):
+            for name, reason in prepared.rejected.items():
+                raise LayerhouseError(f"trials need every image, and {name} fails: {reason}")
+            kept.append(prepared)
+            if not plain or _bytes(kept[0]) * len(order) / size > KEPT_BYTES:
+                kept = []
+            yield prepared
+        self._kept = kept or self._kept
+
+
+def _bytes(prepared: Prepared) -> int:
+    return sum(v.nbytes for v in prepared.inputs.values() if isinstance(v, torch.Tensor))
+
+
+def needed(session: Session) -> Wanted:
+    """What a diagnosis rests on: at the end of each module every readout that may stand for a
+    stage, and the final input token of all decoder layers.
+
+    An extraction takes averaged image tokens inside the decoder too; they are fitted there for
+    their curve, and leaving them out makes a trial a third quicker.
+    """
+    anatomy = session.anatomy
+    ends = {anatomy.end(module).name for module in MODULES}
+    wanted = []
+    for locus in anatomy.loci:
+        usual = READOUTS if locus.name in ends else ("last",) if locus.module == "llm" else ()
+        found = tuple(name for name in usual if name in session.readouts[locus.name])
+        if locus.on_path and found:
+            wanted.append((locus, found))
+    return wanted
+
+
+def open_bench(
+    lake: Lake, request: ExtractRequest, faults: Sequence[Fault], progress: Progress | None = None
+) -> Bench:
+    """Load and check a model for trials with these faults on a dataset.
+
+    Raises UsageError for an unknown model or dataset, LayerhouseError for a model that cannot be
+    read or whose stages have no end that a fault could be put at.
+    """
+    job = look_up(lake, request)
+    return Bench(job, open_model(job, faults), progress)

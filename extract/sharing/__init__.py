@@ -1,0 +1,1 @@
+"""Who does which part of an extraction: the job, what of it is done, and what is claimed."""

@@ -1,0 +1,123 @@
+"""Claims: which ranges of a dataset an agent is working on, so that others take different ones.
+
+A claim is a lock on a range of bytes of one file, byte i standing for sample i of the order. The
+kernel drops it when its process ends, however that ends, so that a dead agent's range is free at
+once; agents whose shards hold different numbers of samples still see where they overlap.
+"""
+
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from types import TracebackType
+
+from extract.sharing.coverage import Task
+from warehouse.lake.lake import Lake
+
+# Locks of the open file description where there are such: those of the process would let two
+# agents of one process pass each other, and fall when any part of it closes the file.
+_TRY = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
+_WAIT = getattr(fcntl, "F_OFD_SETLKW", fcntl.F_SETLKW)
+_FLOCK = "@hhqqi4x"
+_BEGINNING = 2**40
+"""A byte beyond every sample: held by the agent that is about to begin a run."""
+
+
+class Claims:
+    """The claims of one agent on one (model, dataset); a context manager that ends them all."""
+
+    def __init__(self, lake: Lake, model_id: str, dataset_id: str) -> None:
+        lake.create()
+        digest = blake2b(f"{model_id}\0{dataset_id}".encode(), digest_size=6).hexdigest()
+        path = lake.commits_dir / f"extract-{digest}.lock"
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+    def __enter__(self) -> "Claims":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._file)
+
+    def take(self, start: int, stop: int, *, wait: bool = False) -> bool:
+        """Claim samples start … stop-1 of the order; False where another agent holds some."""
+        try:
+            self._set(_WAIT if wait else _TRY, fcntl.F_WRLCK, start, stop)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            raise
+        return True
+
+    def release(self, start: int, stop: int) -> None:
+        # A length of zero would mean everything from here on.
+        if stop > start:
+            self._set(_TRY, fcntl.F_UNLCK, start, stop)
+
+    @contextmanager
+    def beginning(self) -> Iterator[None]:
+        """One agent at a time describes a run, so that two that disagree cannot both begin."""
+        self.take(_BEGINNING, _BEGINNING + 1, wait=True)
+        try:
+            yield
+        finally:
+            self.release(_BEGINNING, _BEGINNING + 1)
+
+    def share(
+        self, tasks: Sequence[Task], lacking: Callable[[int, int], list[Task]]
+    ) -> Iterator[Task | None]:
+        """The tasks, or what is left of them, that this agent is to do; each is claimed.
+
+        `lacking(start, stop)` plans a range anew from the commits. Whoever does a task releases its
+        claim once it is committed. Ranges that others hold are passed over, waited for at the end,
+        and done if their agent died; None comes before the wait, so that nobody waits for an agent
+        that waits itself.
+        """
+        left = list(tasks)
+        while left:
+            parts = self.take_free(left, lacking)
+            if parts is None:
+                yield None
+                self.wait(left[0])
+            else:
+                yield from parts
+
+    def take_free(
+        self, left: list[Task], lacking: Callable[[int, int], list[Task]]
+    ) -> list[Task] | None:
+        """Claim the first of these tasks that nobody else holds, and take it off the list.
+
+        Returns what it still lacks, perhaps nothing, and holds claims on that alone. None says that
+        others hold all of them.
+        """
+        for place, task in enumerate(left):
+            if self.take(task.start, task.stop):
+                del left[place]
+                return self._still_lacking(task, lacking)
+        return None
+
+    def wait(self, task: Task) -> None:
+        """Until nobody else holds any of a task."""
+        self.take(task.start, task.stop, wait=True)
+        self.release(task.start, task.stop)
+
+    def _still_lacking(self, task: Task, lacking: Callable[[int, int], list[Task]]) -> list[Task]:
+        """What a claimed task still lacks; the claim on the rest is given up."""
+        at = task.start
+        fresh = lacking(task.start, task.stop)
+        for part in fresh:
+            self.release(at, part.start)
+            at = part.stop
+        self.release(at, task.stop)
+        return fresh
+
+    def _set(self, how: int, kind: int, start: int, stop: int) -> None:
+        lock = struct.pack(_FLOCK, kind, os.SEEK_SET, start, stop - start, 0)
+        fcntl.fcntl(self._file, how, lock)

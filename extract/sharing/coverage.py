@@ -1,0 +1,153 @@
+"""Coverage: what of a dataset is done, and what is left to do.
+
+Samples are taken in an order of their own, by a hash of their ids, so that any beginning of it is a
+fair mixture of classes and splits. A *cell* is one readout of one locus, or one way of answering;
+each commit says for which range of the order it completed which cells.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from extract.reading.selection import Wanted
+from warehouse.lake.commits import Commit
+
+UNIT = 256
+"""Samples of one shard and one commit, at most."""
+
+Cell = tuple[str, int, str]
+"""(module, layer, readout), or ("answer", 0, method)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A range of the order, and what to compute for it."""
+
+    start: int
+    stop: int
+    wanted: tuple[tuple[Any, tuple[str, ...]], ...]
+    answers: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def n_vectors(self) -> int:
+        return self.n * sum(len(readouts) for _, readouts in self.wanted)
+
+    def overlaps(self, run_id: str, commit: Commit) -> bool:
+        """Whether a commit did, for the run `run_id`, some of these cells of these samples."""
+        done = covered([commit], self.stop, run_id)
+        mine = cells_of(list(self.wanted), self.answers)
+        return any(done[cell][self.start :].any() for cell in mine if cell in done)
+
+    def covers(self) -> dict[str, Any]:
+        """The note on a commit that completes this task."""
+        cells = [[locus.module, locus.layer, list(names)] for locus, names in self.wanted]
+        return {
+            "start": self.start,
+            "stop": self.stop,
+            "cells": cells,
+            "answers": list(self.answers),
+        }
+
+
+def sample_order(sample_ids: Iterable[str]) -> list[str]:
+    """All sample ids in the order they are taken in."""
+    return sorted(sample_ids, key=lambda name: (blake2b(name.encode()).digest(), name))
+
+
+def cells_of(wanted: Wanted, answers: Sequence[str]) -> list[Cell]:
+    read = [(locus.module, locus.layer, name) for locus, names in wanted for name in names]
+    return [*read, *(("answer", 0, method) for method in answers)]
+
+
+def _cells_in(covers: dict[str, Any]) -> list[Cell]:
+    """The cells that a commit of a unit says it completed."""
+    names = [(m, layer, name) for m, layer, read in covers["cells"] for name in read]
+    return [*names, *(("answer", 0, method) for method in covers["answers"])]
+
+
+def covered(
+    commits: Iterable[Commit], n: int, run_id: str | None = None
+) -> dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """For every cell, which of the first n samples of the order are done.
+
+    A sample that a run had to reject is done for that run, `run_id`; any other tries it again.
+    """
+    done: dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]] = {}
+    for commit in commits:
+        if "start" not in commit.covers:
+            continue
+        here = np.zeros(n, dtype=bool)
+        here[commit.covers["start"] : commit.covers["stop"]] = True
+        if commit.run_id != run_id:
+            rejected = np.array(commit.covers.get("rejected", []), dtype=int)
+            here[rejected[rejected < n]] = False
+        for cell in _cells_in(commit.covers):
+            done.setdefault(cell, np.zeros(n, dtype=bool))[here] = True
+    return done
+
+
+def plan(
+    commits: Iterable[Commit],
+    n: int,
+    wanted: Wanted,
+    answers: Sequence[str],
+    unit: int = UNIT,
+    run_id: str | None = None,
+) -> list[Task]:
+    """What is left for the run to do: ranges of at most `unit` samples that lack the same cells."""
+    cells = cells_of(wanted, answers)
+    done = covered(commits, n, run_id)
+    nothing = np.zeros(n, dtype=bool)
+    lacking = ~np.stack([done.get(cell, nothing) for cell in cells]) if cells else nothing[None]
+    return [
+        task
+        for start, stop, column in _runs(lacking, unit)
+        if (task := _task(start, stop, column, wanted, answers)) is not None
+    ]
+
+
+def _runs(
+    lacking: np.ndarray[Any, np.dtype[np.bool_]], unit: int
+) -> Iterator[tuple[int, int, np.ndarray[Any, np.dtype[np.bool_]]]]:
+    """Ranges of the order with equal columns, cut at multiples of `unit`."""
+    n = lacking.shape[1]
+    keys = ((index // unit, lacking[:, index].tobytes()) for index in range(n))
+    for _, group in groupby(enumerate(keys), key=lambda pair: pair[1]):
+        indices = [index for index, _ in group]
+        yield indices[0], indices[-1] + 1, lacking[:, indices[0]]
+
+
+def _task(
+    start: int,
+    stop: int,
+    lacking: np.ndarray[Any, np.dtype[np.bool_]],
+    wanted: Wanted,
+    answers: Sequence[str],
+) -> Task | None:
+    missing = {
+        cell for cell, lacks in zip(cells_of(wanted, answers), lacking, strict=True) if lacks
+    }
+    read = []
+    for locus, names in wanted:
+        left = tuple(name for name in names if (locus.module, locus.layer, name) in missing)
+        if left:
+            read.append((locus, left))
+    methods = tuple(method for method in answers if ("answer", 0, method) in missing)
+    return Task(start, stop, tuple(read), methods) if read or methods else None
+
+
+def unit_size(wanted: Wanted, slots: dict[str, int], limit_bytes: int = 256 * 2**20) -> int:
+    """Samples per shard so that a unit's vectors stay below `limit_bytes`: a power of two ≤ 256."""
+    per_sample = sum(4 * locus.width * slots[name] for locus, names in wanted for name in names)
+    unit = UNIT
+    while unit > 16 and unit * per_sample > limit_bytes:
+        unit //= 2
+    return unit

@@ -1,0 +1,233 @@
+"""A job: a request to extract, with everything looked up that does not need the model itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from extract.anatomy.loci import Anatomy, Locus
+from extract.datasets import registered, resolve
+from extract.faults.spec import Fault, parse_fault, variant_of
+from extract.models.loading import ModelSource, choose_device, choose_dtype, locate
+from extract.models.placement import parse_placement
+from extract.models.prompts import QUESTION, build_prompt
+from extract.reading.selection import Layers, Wanted, check_names, select
+from extract.sharing.coverage import plan, sample_order
+from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue.samples import DatasetInfo, dataset
+from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.images import MAX_PIXELS
+from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter, config_difference, find_runs
+
+COMMAND = "extract"
+METHODS = ("likelihood", "generate")
+READOUT_VERSION = 1
+"""Raised when the meaning of a readout or answer changes, so that old and new never mix."""
+
+Readouts = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class ExtractRequest:
+    """What to extract.
+
+    `modules`, `layers` and `readouts` choose loci as `selection.select` says; `faults` are
+    texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
+    `preparers` processes prepare images ahead of the model (0: a thread; None: by the machine);
+    images of more than `max_pixels` pixels are rejected; `random_weights` is the seed of an
+    untrained model of the same architecture, to be run in its place; `quantization` and
+    `device_map` are as `extract.models.placement.parse_placement` takes them.
+    """
+
+    model: str
+    dataset: str
+    readouts: Sequence[str] = ()
+    modules: Sequence[str] = ()
+    layers: Layers = ()
+    adapter: str | Path | None = None
+    faults: Sequence[str] = ()
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: str | int = "auto"
+    quantization: str | None = None
+    device_map: str | Path | None = None
+    limit: int | None = None
+    answers: Sequence[str] = METHODS
+    random_weights: int | None = None
+    preparers: int | None = None
+    max_pixels: int = MAX_PIXELS
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request with everything looked up that can be without loading the model."""
+
+    request: ExtractRequest
+    lake: Lake
+    source: ModelSource
+    dtype: str
+    device: str
+    faults: tuple[Fault, ...]
+    info: DatasetInfo
+    question: str
+    identity: dict[str, Any]
+
+    @property
+    def variant(self) -> str:
+        return variant_of(self.faults, self.source.variant)
+
+    @property
+    def model_id(self) -> str:
+        base = self.variant == "base"
+        return self.source.name if base else f"{self.source.name}+{self.variant}"
+
+    @property
+    def dataset_id(self) -> str:
+        return self.info.dataset_id
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The ids of the samples to take, in order."""
+        return sample_order(self.info.samples["sample_id"])[: self.request.limit]
+
+    @property
+    def spec(self) -> RunSpec:
+        asked = self.request
+        layers = asked.layers if isinstance(asked.layers, int) else list(map(str, asked.layers))
+        selection = {
+            "modules": list(asked.modules),
+            "layers": layers,
+            "readouts": list(asked.readouts),
+            "answers": list(asked.answers),
+            "limit": asked.limit,
+        }
+        if asked.max_pixels != MAX_PIXELS:  # another bound tries again what this one rejected
+            selection["max_pixels"] = asked.max_pixels
+        config = {"identity": self.identity, "selection": selection}
+        return RunSpec(COMMAND, self.model_id, self.dataset_id, config, self.device)
+
+    def writer(self) -> RunWriter:
+        """What adds units to the run; each is compared with every other commit about the pair."""
+        return RunWriter(self.lake, self.spec, looked=frozenset())
+
+    def commits(self) -> list[Commit]:
+        """Every commit about this model and dataset, of any selection."""
+        return list_commits(
+            self.lake, command=COMMAND, model_id=self.model_id, dataset_id=self.dataset_id
+        )
+
+
+def look_up(lake: Lake, request: ExtractRequest) -> Job:
+    check_names(request.modules, request.readouts)
+    for method in request.answers:
+        if method not in METHODS:
+            raise UsageError(f"unknown way of answering {method!r}{nearest(method, METHODS)}")
+    fixed_batch_size(request)
+    if request.limit is not None and request.limit < 1:
+        raise UsageError("the limit must be at least 1 sample")
+    if request.max_pixels < 1:
+        raise UsageError("an image must be allowed at least 1 pixel")
+    faults = tuple(parse_fault(spec) for spec in request.faults)
+    placement = parse_placement(request.quantization, request.device_map)
+    source = locate(request.model, request.adapter, request.random_weights, placement)
+    device = choose_device(request.device)
+    dtype = choose_dtype(request.dtype, device)
+    dataset_id = resolve(lake, request.dataset)
+    with connect(lake) as wh:
+        info = dataset(wh, dataset_id)
+    template = source.entry.question if source.entry and source.entry.question else QUESTION
+    question = build_prompt([row.phrase for row in info.classes], template)
+    identity = {
+        "model": source.identity(),
+        "dtype": dtype,
+        "question": question,
+        "faults": [str(fault) for fault in faults],
+        "dataset": registered(lake)[dataset_id].fingerprint,
+        "readout_version": READOUT_VERSION,
+    }
+    return Job(request, lake, source, dtype, device, faults, info, question, identity)
+
+
+def fixed_batch_size(request: ExtractRequest) -> int | None:
+    """The batch size asked for, None for auto."""
+    if request.batch_size == "auto":
+        return None
+    try:
+        size = int(request.batch_size)
+    except ValueError:
+        size = 0
+    if size < 1:
+        raise UsageError(f"the batch size must be auto or at least 1, not {request.batch_size!r}")
+    return size
+
+
+def device_name(job: Job) -> str:
+    """What kind of device a job runs on: a GPU by its name, since that says how much it holds."""
+    import torch
+
+    return torch.cuda.get_device_name(job.device) if job.device.startswith("cuda") else job.device
+
+
+def remembered_batch(job: Job) -> int | None:
+    """The batch size that fitted this model on such a device when an earlier run ran out of memory.
+
+    Any dataset's commits count; None where memory never ran out.
+    """
+    fitted = [
+        commit.notes["fitted"]
+        for commit in list_commits(job.lake, command=COMMAND, model_id=job.model_id)
+        if "fitted" in commit.notes
+    ]
+    here = device_name(job)
+    return min((int(found["batch"]) for found in fitted if found["device"] == here), default=None)
+
+
+def refuse_other_identity(job: Job) -> None:
+    """One (model, dataset) of a lake is one set of numbers; anything else needs another name."""
+    for run in find_runs(job.lake, COMMAND, job.model_id, job.dataset_id):
+        difference = config_difference(run["config"]["identity"], job.identity)
+        if difference:
+            raise LayerhouseError(
+                f"the lake holds {job.model_id} on {job.dataset_id} under another configuration "
+                f"({difference}); use another lake, or a model folder of another name"
+            )
+
+
+def is_other_identity(job: Job, commit: Commit) -> bool:
+    """Whether a commit about the same model and dataset was made under another configuration."""
+    return bool(commit.run["config"]["identity"] != job.identity)
+
+
+def known_structure(job: Job) -> tuple[Anatomy, Readouts] | None:
+    """Loci and their readouts as an earlier run of the same model found them."""
+    for commit in job.commits():
+        if "anatomy" in commit.covers:
+            return structure_of(commit.covers)
+    return None
+
+
+def structure_of(covers: Mapping[str, Any]) -> tuple[Anatomy, Readouts]:
+    """Loci and their readouts from what the first commit of a run covers."""
+    found = dict(covers["anatomy"])
+    loci = tuple(Locus(**locus) for locus in found.pop("loci"))
+    readouts = {name: tuple(read) for name, read in covers["readouts"].items()}
+    return Anatomy(loci=loci, **found), readouts
+
+
+def job_is_done(job: Job) -> bool:
+    """Whether commits cover all of the request, as far as can be told without the model."""
+    known = known_structure(job)
+    if known is None:
+        return False
+    wanted, run_id = wanted_by(job, *known), job.spec.run_id
+    return not plan(job.commits(), len(job.order), wanted, job.request.answers, run_id=run_id)
+
+
+def wanted_by(job: Job, anatomy: Anatomy, readouts: Readouts) -> Wanted:
+    asked = job.request
+    return select(
+        anatomy, readouts, modules=asked.modules, layers=asked.layers, readouts=asked.readouts
+    )

@@ -1,0 +1,128 @@
+"""The ledger: what of a job is done and what is left, as the commits of the lake say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from extract.reading.reader import SLOTS
+from extract.reading.selection import Wanted
+from extract.sharing.coverage import Task, cells_of, covered, plan, unit_size
+from extract.sharing.job import Job
+from warehouse.errors import LayerhouseError
+from warehouse.lake.runs import RunWriter
+
+
+class Report(Protocol):
+    """What an agent calls as it goes: samples done, of how many, and a few words."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class ExtractSummary:
+    """What an extraction did; `added` is False where everything was in the lake already.
+
+    `n_samples` and `n_vectors` count what the request covers; `seconds` is time per kind of work,
+    added up over threads and processes; `rejected` says of samples that could not be used why;
+    `n_bytes` are those of the shards written; `notes` are worth showing.
+    """
+
+    run_id: str
+    model_id: str
+    dataset_id: str
+    added: bool
+    n_samples: int
+    n_vectors: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    rejected: dict[str, str] = field(default_factory=dict)
+    n_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the commits say of one job."""
+
+    job: Job
+
+    def lacking(self, wanted: Wanted, start: int = 0, stop: int | None = None) -> list[Task]:
+        """What no commit covers of samples start … stop-1 of the order; by default of all."""
+        job = self.job
+        end = len(job.order) if stop is None else stop
+        everything = plan(
+            job.commits(),
+            len(job.order),
+            wanted,
+            job.request.answers,
+            unit_size(wanted, SLOTS),
+            job.spec.run_id,
+        )
+        return [task for task in everything if start <= task.start and task.stop <= end]
+
+    def close(self) -> None:
+        """Finish a run that was cut off between its last unit and its end."""
+        writer = RunWriter(self.job.lake, self.job.spec)
+        if writer.committed:
+            writer.finish()
+
+    def rejected(self) -> dict[str, str]:
+        """The samples of the request that this run could not use, and why."""
+        job = self.job
+        return {
+            job.order[place]: reason
+            for commit in job.commits()
+            if commit.run_id == job.spec.run_id and "rejected" in commit.covers
+            for place, reason in zip(
+                commit.covers["rejected"], commit.covers["reasons"], strict=True
+            )
+        }
+
+    def summary(
+        self,
+        wanted: Wanted,
+        *,
+        added: bool,
+        seconds: dict[str, float] | None = None,
+        notes: Sequence[str] = (),
+        n_bytes: int = 0,
+    ) -> ExtractSummary:
+        job, rejected = self.job, self.rejected()
+        n = len(job.order) - len(rejected)
+        return ExtractSummary(
+            run_id=job.spec.run_id,
+            model_id=job.model_id,
+            dataset_id=job.dataset_id,
+            added=added,
+            n_samples=n,
+            n_vectors=n * sum(len(readouts) for _, readouts in wanted),
+            seconds=seconds or {},
+            notes=tuple(notes),
+            rejected=rejected,
+            n_bytes=n_bytes,
+        )
+
+    def check_complete(self, wanted: Wanted) -> None:
+        """Rows must equal samples × loci × readouts, and answers samples × methods."""
+        job, commits = self.job, self.job.commits()
+        n = len(job.order)
+        done = covered(commits, n, job.spec.run_id)
+        for cell in cells_of(wanted, job.request.answers):
+            if cell not in done or not done[cell][:n].all():
+                raise LayerhouseError(f"{'.'.join(map(str, cell))} is incomplete after the run")
+        expected, found = 0, 0
+        for commit in commits:
+            if "start" in commit.covers:
+                expected += _rows_due(commit.covers)
+                found += sum(s.rows for s in commit.shards if s.table in ("activation", "answer"))
+        if expected != found:
+            raise LayerhouseError(
+                f"{job.model_id} on {job.dataset_id} has {found} rows in its shards "
+                f"where {expected} are due"
+            )
+
+
+def _rows_due(covers: dict[str, Any]) -> int:
+    """How many activations and answers a commit that covers this holds."""
+    read = sum(len(names) for _, _, names in covers["cells"])
+    span: int = covers["stop"] - covers["start"] - len(covers.get("rejected", []))
+    return span * (read + len(covers["answers"]))

@@ -1,0 +1,1 @@
+"""Training of models of our own: today the tiny one that the demo ships."""

@@ -1,0 +1,43 @@
+"""Options that several commands share, and the names they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from warehouse.lake.lake import Lake
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _as_lake(_: click.Context, __: click.Parameter, value: str | None) -> Lake:
+    return Lake.at(value)
+
+
+lake_option = click.option(
+    "--lake",
+    envvar="LAYERHOUSE_LAKE",
+    metavar="PATH|URL",
+    callback=_as_lake,
+    help="The lake's folder, or s3://bucket/prefix, gs://….  [default: ./lakehouse]",
+)
+
+
+def model_option(help_text: str) -> Callable[[Command], Command]:
+    return click.option("--model", required=True, metavar="M", help=help_text)
+
+
+def dataset_option(help_text: str) -> Callable[[Command], Command]:
+    return click.option("--dataset", required=True, metavar="D", help=help_text)
+
+
+def dataset_id(name: str) -> str:
+    """The id a dataset has in the lake, from what `extract --dataset` was given."""
+    if not Path(name).exists():
+        return name
+    from extract.datasets import default_name
+
+    return default_name(name)

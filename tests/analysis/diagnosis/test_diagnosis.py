@@ -1,0 +1,202 @@
+"""Verdicts from data: made-up lakes of known losses through the real diagnose()."""
+
+from dataclasses import replace
+
+import pytest
+
+from analysis.diagnosis import diagnose
+from tests.lakes import MadeUpDataset, Signals, synthetic_lake, write_baseline
+from warehouse.catalogue.refreshing import connect
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.commits import list_commits
+from warehouse.lake.runs import RunWriter
+
+LOSING = Signals.losing
+MODELS = {
+    "healthy": LOSING(connector=0.005, answer=0.005),
+    "blind": LOSING(vision=0.3),
+    "narrow": LOSING(connector=0.3),
+    "inattentive": replace(LOSING(llm=0.3), image_tokens=0.95),
+    "mislabelled": LOSING(answer=0.3),
+    "twice": LOSING(connector=0.2, answer=0.25),
+    "mute": Signals(methods=()),
+    "half": Signals(modules=("connector", "llm")),
+}
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    return synthetic_lake(tmp_path_factory.mktemp("lake"), MODELS, n_samples=600)
+
+
+@pytest.fixture(scope="module")
+def diagnoses(lake):
+    return {model: diagnose(lake, model, "shapes", n_resamples=500) for model in MODELS}
+
+
+@pytest.mark.parametrize(
+    ("model", "verdict"),
+    [
+        ("healthy", "healthy"),
+        ("blind", "vision_quality"),
+        ("narrow", "connector_fidelity"),
+        ("inattentive", "llm_comprehension"),
+        ("mislabelled", "semantic_mapping"),
+        ("mute", "undetermined"),
+        ("half", "undetermined"),
+    ],
+)
+def test_verdict_names_the_stage_that_loses(diagnoses, model, verdict):
+    assert diagnoses[model].verdict == verdict
+    present = [row.failure_mode for row in diagnoses[model].rows if row.is_present]
+    assert present == ([verdict] if verdict not in ("healthy", "undetermined") else [])
+
+
+def test_two_losses_are_both_present_and_the_larger_is_primary(diagnoses):
+    rows = diagnoses["twice"].rows
+    assert [row.is_present for row in rows] == [False, True, False, True]
+    assert diagnoses["twice"].verdict == "semantic_mapping"
+    assert "are lost in the connector" in diagnoses["twice"].sentence
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("healthy", ("nothing to repair", "95% interval")),
+        ("blind", ("where a traditional classifier (texture-svm) reads 90%", "vision tower")),
+        ("narrow", ("where its probes read 96%", "All of the 30 missing points", "connector")),
+        ("inattentive", ("image tokens still hold the class",)),
+        ("mislabelled", ("mapped to the wrong words",)),
+        ("mute", ("no answers stored: run `layerhouse extract --model mute",)),
+        ("half", ("no probe at the end of vision: run `layerhouse extract --model half",)),
+    ],
+)
+def test_sentence_says_what_is_lost_and_what_would_mend_it(diagnoses, model, words):
+    for part in words:
+        assert part in diagnoses[model].sentence
+
+
+@pytest.mark.usefixtures("diagnoses")
+def test_points_are_the_views_own_numbers(lake):
+    with connect(lake) as wh:
+        stages = wh.sql(
+            """
+            SELECT i.model_id, i.stage, i.quantity, i.point, l.loss, s.available_accuracy
+            FROM stage_interval AS i
+            LEFT JOIN stage_loss AS l USING (model_id, dataset_id, stage)
+            LEFT JOIN stage_signal AS s USING (model_id, dataset_id, stage)
+            WHERE i.stage <> 'total'
+            """
+        ).fetchall()
+        health = wh.sql(
+            "SELECT i.point, h.health_score FROM health_interval AS i "
+            "FULL JOIN feature_health AS h USING (model_id, dataset_id, module, track)"
+        ).fetchall()
+    # Four signals and four losses each, but three and three without answers.
+    assert len(stages) == 7 * 8 + 6
+    for _, _, quantity, point, loss, signal in stages:
+        assert point == pytest.approx(loss if quantity == "loss" else signal, abs=1e-12)
+    # vision, connector, and two tracks of the llm; "half" has no vision curve.
+    assert len(health) == 7 * 4 + 3
+    for point, score in health:
+        assert point == pytest.approx(score, abs=1e-12)
+
+
+@pytest.mark.usefixtures("diagnoses")
+def test_intervals_contain_their_points(lake):
+    with connect(lake) as wh:
+        outside = wh.sql(
+            "SELECT * FROM stage_interval WHERE NOT point BETWEEN lower - 0.01 AND upper + 0.01"
+        ).fetchall()
+    assert outside == []
+
+
+def test_diagnosing_twice_adds_nothing(lake, diagnoses):
+    before = list_commits(lake)
+    again = diagnose(lake, "narrow", "shapes", n_resamples=500)
+    assert list_commits(lake) == before
+    assert not again.added
+    assert diagnoses["narrow"].added
+    assert replace(again, added=True) == diagnoses["narrow"]
+
+
+@pytest.fixture
+def small(tmp_path):
+    return synthetic_lake(tmp_path, {"tiny": LOSING(connector=0.3)}, n_samples=200)
+
+
+def test_newest_options_win_even_if_they_were_used_before(small):
+    def run(margin):
+        return diagnose(small, "tiny", "shapes", n_resamples=200, margin=margin)
+
+    strict, lenient, again = run(0.02), run(0.4), run(0.02)
+    assert [strict.verdict, lenient.verdict] == ["connector_fidelity", "undetermined"]
+    assert again.added
+    assert again.verdict == strict.verdict
+    assert len({strict.run_id, lenient.run_id, again.run_id}) == 3
+
+
+def test_new_evidence_makes_the_intervals_stale_until_diagnosed_again(small):
+    diagnose(small, "tiny", "shapes", n_resamples=200)
+    write_baseline(small, MadeUpDataset.draw(n_samples=200), 0.99, "pixels-logistic")
+    with connect(small) as wh:
+        ((verdict, reason),) = wh.sql(
+            "SELECT DISTINCT verdict, reason FROM failure_mode"
+        ).fetchall()
+    assert verdict == "undetermined"
+    assert "older than the probes, answers or baselines" in reason
+    again = diagnose(small, "tiny", "shapes", n_resamples=200)
+    assert again.added
+    assert again.verdict == "connector_fidelity"
+
+
+def test_an_interrupted_diagnosis_is_finished_by_the_next(small, monkeypatch):
+    def fail(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunWriter, "finish", fail)
+        with pytest.raises(KeyboardInterrupt):
+            diagnose(small, "tiny", "shapes", n_resamples=200)
+    found = diagnose(small, "tiny", "shapes", n_resamples=200)
+    assert found.verdict == "connector_fidelity"
+    runs = list_commits(small, command="diagnose")
+    assert [run.is_finish for run in runs] == [False, True]
+    assert len({run.run_id for run in runs}) == 1
+
+
+def test_without_a_baseline_the_vision_signal_is_the_reference(tmp_path):
+    lake = synthetic_lake(tmp_path, {"tiny": LOSING(connector=0.3)}, n_samples=200, baseline=None)
+    found = diagnose(lake, "tiny", "shapes", n_resamples=200)
+    assert found.verdict == "connector_fidelity"
+    assert found.reason is not None
+    assert found.reason.startswith("no baseline, so the reference is the vision signal")
+
+
+def test_few_patients_are_too_few_however_many_images(tmp_path):
+    lake = synthetic_lake(tmp_path, {"tiny": LOSING(connector=0.3)}, n_samples=400, group_size=10)
+    found = diagnose(lake, "tiny", "shapes", n_resamples=200)
+    assert found.verdict == "undetermined"
+    assert "only 10 test groups" in found.sentence
+
+
+def test_unknown_names_are_refused_with_the_nearest(small):
+    with pytest.raises(UsageError, match="no model 'tinny'; did you mean tiny"):
+        diagnose(small, "tinny", "shapes")
+    with pytest.raises(UsageError, match="no dataset 'shape'; did you mean shapes"):
+        diagnose(small, "tiny", "shape")
+
+
+def test_a_model_that_never_saw_the_dataset_is_sent_to_extract(small):
+    synthetic_lake(small.root, {}, dataset_id="others", n_samples=200)
+    with pytest.raises(LayerhouseError, match="neither probes nor answers of tiny on others; run"):
+        diagnose(small, "tiny", "others")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"n_resamples": 10}, "at least 100 resamples"), ({"margin": 1.5}, "not 1.5")],
+)
+def test_impossible_options_are_refused(small, options, words):
+    with pytest.raises(UsageError, match=words):
+        diagnose(small, "tiny", "shapes", **options)

@@ -1,0 +1,155 @@
+"""What is drawn is what the SQL beside it says: marks are measured in the finished drawings."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from itertools import pairwise
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from tests.analysis.report_lake import FAULTY, HEALTHY
+from warehouse.catalogue.refreshing import connect
+
+WIDTH_OF_A_PIXEL = 0.05
+
+
+@pytest.fixture(scope="module")
+def figures(figure_lake, figure_report):
+    """{title: (marks of the wide drawing, rows of the first SQL beside it)}."""
+    text = figure_report.read_text("utf-8")
+    found = {}
+    with connect(figure_lake) as wh:
+        for figure in re.findall(r"<figure>.*?</figure>", text, re.DOTALL):
+            drawing = re.search(r"<svg.*?</svg>", figure, re.DOTALL)
+            if drawing:
+                tree = ElementTree.fromstring(drawing[0])
+                query = unescape(
+                    re.search(r"<code>(?!layerhouse)(.*?)</code>", figure, re.DOTALL)[1]
+                )
+                found[tree[0].text] = marks(tree), wh.sql(query).pl().to_dicts()
+    return found
+
+
+def marks(tree):
+    """{name: its points [(x, y)] in pixels}; of a bar or cell its four corners."""
+    return {
+        unquote(group.get("data-mark")): points(group)
+        for group in tree.iter()
+        if group.get("data-mark") is not None
+    }
+
+
+def points(group):
+    uses = [(float(u.get("x")), float(u.get("y"))) for u in group.iter() if u.tag.endswith("use")]
+    if uses:
+        return uses
+    (path,) = [p for p in group.iter() if p.tag.endswith("path") and p.get("d")][:1]
+    numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*", path.get("d"))]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def assert_in_scale(drawn, values):
+    """One scale fits all: pixels are an affine function of the values, to a fraction of a pixel."""
+    drawn, values = np.array(drawn), np.array(values)
+    assert len(drawn) == len(values) >= 3
+    assert np.ptp(values) > 0
+    slope, offset = np.polyfit(values, drawn, 1)
+    assert np.abs(slope * values + offset - drawn).max() < WIDTH_OF_A_PIXEL
+
+
+def width(bar):
+    xs = [x for x, _ in bar]
+    return max(xs) - min(xs)
+
+
+def test_the_overview_s_bars_are_as_long_as_the_answers_and_losses(figures):
+    drawn, rows = figures["What the models answer on shapes and where the rest is lost"]
+    path = ("reference", "vision", "connector", "llm", "answer")
+    lengths, values = [], []
+    for row in rows:
+        expected = {
+            stage: row[f"{before}_accuracy"] - row[f"{stage}_accuracy"]
+            for before, stage in pairwise(path)
+        } | {"kept": row["answer_accuracy"]}
+        for role, value in expected.items():
+            lengths.append(width(drawn[f"{row['model_id']}:{role}"]))
+            values.append(value)
+    assert len(values) == 10
+    assert_in_scale(lengths, values)
+
+
+def test_the_curves_go_through_the_accuracies(figures):
+    drawn, rows = figures[f"Signal curve of {HEALTHY} on shapes"]
+    heights, values = [], []
+    for readout in ("mean", "last", "grid", "cls"):
+        accuracies = [row["test_accuracy"] for row in rows if row["readout"] == readout]
+        heights += [y for _, y in drawn[readout]]
+        values += accuracies
+    assert_in_scale(heights, values)
+
+
+def test_the_waterfall_s_steps_are_as_long_as_the_losses(figures):
+    drawn, rows = figures[f"Loss waterfall of {FAULTY} on shapes"]
+    names = {"vision": "vision tower", "connector": "connector", "llm": "language model"}
+    steps = {
+        names.get(row["stage"], "answer mapping"): row["loss"] for row in rows if row["loss"] > 0.01
+    } | {"answer": rows[-1]["signal_after"]}
+    assert_in_scale([width(drawn[name]) for name in steps], list(steps.values()))
+
+
+def test_the_profile_s_marks_stand_at_the_scores(figures):
+    drawn, rows = figures[f"Health profile of {HEALTHY} on shapes"]
+    heights = [drawn[f"{row['module']}:{row['track']}"][0][1] for row in rows]
+    assert_in_scale(heights, [row["health_score"] for row in rows])
+
+
+def test_every_count_has_its_cell(figures):
+    drawn, rows = figures[f"Confusion matrices of {FAULTY} on shapes"]
+    silent = 4
+    expected = {
+        f"{row['comparison']}:{row['row_class_index']}:"
+        f"{silent if row['column_class_index'] is None else row['column_class_index']}:{row['n']}"
+        for row in rows
+    }
+    assert set(drawn) == expected
+    assert any(row["column_class_index"] is None for row in rows)
+    for comparison in ("label_probe", "label_answer", "probe_answer"):
+        cells = {name.split(":")[2]: cell for name, cell in drawn.items() if comparison in name}
+        centres = [np.mean([x for x, _ in cell]) for cell in cells.values()]
+        assert_in_scale(centres, [int(column) for column in cells])
+
+
+def test_pairs_stand_at_their_differences(figures):
+    drawn, rows = figures["Differences between models on shapes"]
+    signals = [row for row in rows if row["quantity"] == "signal"]
+    assert_in_scale(
+        [
+            drawn[f"difference:{r['model_id']}:{r['base_model_id']}:{r['stage']}"][0][0]
+            for r in signals
+        ],
+        [row["difference"] for row in signals],
+    )
+
+
+def test_the_lens_and_the_probe_share_a_scale(figures):
+    drawn, rows = figures[f"Logit lens of {HEALTHY} on shapes"]
+    assert len(rows) == 6
+    assert_in_scale(
+        [y for name in ("lens", "probe") for _, y in drawn[name]],
+        [row[name] for name in ("accuracy", "probe_accuracy") for row in rows],
+    )
+
+
+def test_the_self_test_counts_costly_trials_and_healthy_ones_for_both_readings(figures):
+    drawn, rows = figures[f"Self-test of the diagnosis on {HEALTHY} and shapes"]
+    assert len(drawn) == len(rows)
+    counts = {(r["reading"], r["injected"], r["verdict"]): r["n"] for r in rows}
+    assert counts["diagnosis", "connector", "connector_fidelity"] == 4
+    assert counts["mean_pooled", "connector", "vision_quality"] == 4
+    assert counts["diagnosis", "none", "healthy"] == 3
+    assert sum(n for (reading, *_), n in counts.items() if reading == "diagnosis") == 4 * 4 + 3
+    assert {name.rsplit(":", 1)[0] for name in drawn} >= {"diagnosis:1:1", "mean_pooled:1:0"}

@@ -1,0 +1,230 @@
+"""A model is found by name, folder or hub id, and is what it claims to be or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from extract.anatomy.loci import discover
+from extract.models import registry
+from extract.models.fingerprints import fingerprint_processor, fingerprint_weights
+from extract.models.loading import choose_device, choose_dtype, load, locate
+from warehouse.errors import LayerhouseError, UsageError
+
+
+@pytest.fixture
+def copied(llava_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(llava_folder, tmp_path / "my-llava"))
+
+
+PROJECTOR = "multi_modal_projector.linear_1.weight"
+
+
+def _key(weights: dict[str, torch.Tensor], ending: str) -> str:
+    """A checkpoint's own name of a weight: transformers keeps an older layout on disk."""
+    return next(name for name in weights if name.endswith(ending))
+
+
+def _edit_weights(folder: Path, edit: Any) -> None:
+    weights = load_file(folder / "model.safetensors")
+    edit(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_folder_loads_under_its_own_name_on_the_cpu_in_full_precision(copied: Path) -> None:
+    loaded = load(str(copied), device="cpu")
+    assert loaded.source.name == "my-llava"
+    assert loaded.source.variant == "base"
+    assert loaded.model_type == "llava"
+    assert not loaded.model.training
+    assert loaded.dtype is torch.float32
+    assert loaded.processor.tokenizer.padding_side == "left"
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("tiny-digit", UsageError, "did you mean tiny-digits"),
+        ("lingshu-7", UsageError, "did you mean lingshu-7b"),
+        ("./nowhere", LayerhouseError, "does not exist"),
+        ("lingshu-7b", LayerhouseError, "hub cannot be reached"),
+        ("someone/some-model", LayerhouseError, "someone/some-model is not in the local cache"),
+        ("radfm", LayerhouseError, "RadFM cannot be loaded: needs its own repository"),
+    ],
+)
+def test_what_cannot_be_loaded_is_one_sentence(
+    name: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as raised:
+        load(name)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_without_config_or_weights_is_no_model(tmp_path: Path, copied: Path) -> None:
+    with pytest.raises(LayerhouseError, match=r"is no model folder: it has no config\.json"):
+        locate(str(tmp_path))
+    (copied / "model.safetensors").rename(copied / "model.bin")
+    with pytest.raises(LayerhouseError, match="pickled weights are not read"):
+        locate(str(copied))
+
+
+def test_missing_weights_are_counted_and_named(copied: Path) -> None:
+    _edit_weights(copied, lambda w: w.pop(_key(w, PROJECTOR)))
+    with pytest.raises(LayerhouseError, match=r"1 missing weights, first .*linear_1\.weight"):
+        load(str(copied))
+
+
+def test_unexpected_weights_are_counted_and_named(copied: Path) -> None:
+    _edit_weights(copied, lambda w: w.update({"model.extra.weight": torch.zeros(2)}))
+    with pytest.raises(LayerhouseError, match=r"1 unexpected weights, first model\.extra\.weight"):
+        load(str(copied))
+
+
+def test_misshapen_weights_are_counted_and_named(copied: Path) -> None:
+    _edit_weights(copied, lambda w: w.update({_key(w, PROJECTOR): torch.zeros(3, 3)}))
+    with pytest.raises(LayerhouseError, match=r"1 mismatched weights, first .*linear_1\.weight"):
+        load(str(copied))
+
+
+def test_a_damaged_weights_file_is_refused(copied: Path) -> None:
+    (copied / "model.safetensors").write_bytes(b"damaged" * 50)
+    with pytest.raises(LayerhouseError, match=r"my-llava \(llava\) cannot be loaded"):
+        load(str(copied))
+
+
+def test_code_from_a_repository_is_not_run(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    config |= {"model_type": "own_kind", "auto_map": {"AutoConfig": "code.OwnConfig"}}
+    (copied / "config.json").write_text(json.dumps(config))
+    (copied / "code.py").write_text("raise SystemExit('this must not run')")
+    with pytest.raises(LayerhouseError, match="needs code from its own repository"):
+        load(str(copied))
+
+
+def test_a_processor_must_be_named(copied: Path) -> None:
+    for name in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        path = copied / name
+        if path.exists():
+            settings = json.loads(path.read_text())
+            settings.pop("processor_class", None)
+            path.write_text(json.dumps(settings))
+    with pytest.raises(LayerhouseError, match="names no processor class"):
+        load(str(copied))
+
+
+def test_a_key_mapping_brings_renamed_weights_home(copied: Path) -> None:
+    def rename(weights: dict[str, torch.Tensor]) -> None:
+        for name in list(weights):
+            weights[name.replace("multi_modal_projector", "mm_projector")] = weights.pop(name)
+
+    original = load(str(copied)).model.state_dict()
+    _edit_weights(copied, rename)
+    with pytest.raises(LayerhouseError, match="missing weights"):
+        load(str(copied))
+    entry = dataclasses.replace(
+        registry.show("tiny-digits"),
+        key_mapping={r"^mm_projector\.": "model.multi_modal_projector."},
+    )
+    source = dataclasses.replace(locate(str(copied)), entry=entry)
+    mapped = load(source).model.state_dict()
+    assert all(torch.equal(mapped[name], weight) for name, weight in original.items())
+
+
+def test_a_trained_lora_changes_the_answer_and_keeps_the_structure(
+    copied: Path, tmp_path: Path
+) -> None:
+    peft = pytest.importorskip("peft", reason="adapters need the peft extra")
+    base = load(str(copied))
+    config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"])
+    model = peft.get_peft_model(base.model, config)
+    tokens = torch.arange(5, 15)[None]
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    for _ in range(3):
+        loss = model(input_ids=tokens, labels=tokens).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(tmp_path / "lora")
+    adapted = load(str(copied), adapter=tmp_path / "lora")
+    assert adapted.source.variant == "adapter:lora"
+    assert discover(adapted.model).loci == discover(load(str(copied)).model).loci
+    with torch.inference_mode():
+        one = adapted.model(input_ids=tokens).logits
+        other = load(str(copied)).model(input_ids=tokens).logits
+    assert not torch.allclose(one, other)
+    assert adapted.source.identity()["adapter"]
+    assert locate(str(copied)).identity()["adapter"] is None
+
+
+def test_a_folder_that_is_no_adapter_is_refused(copied: Path) -> None:
+    with pytest.raises(UsageError, match="is no adapter"):
+        locate(str(copied), adapter=copied)
+
+
+def test_fingerprints_follow_content_not_place(copied: Path, llava_folder: Path) -> None:
+    assert fingerprint_weights(copied) == fingerprint_weights(llava_folder)
+    assert fingerprint_processor(copied) == fingerprint_processor(llava_folder)
+    _edit_weights(copied, lambda w: w[_key(w, "lm_head.weight")].add_(1e-3))
+    assert fingerprint_weights(copied) != fingerprint_weights(llava_folder)
+    (copied / "chat_template.jinja").write_text("{{ messages }}")
+    assert fingerprint_processor(copied) != fingerprint_processor(llava_folder)
+    (copied / "README.md").write_text("words")
+    before = fingerprint_processor(copied)
+    (copied / "README.md").write_text("other words")
+    assert fingerprint_processor(copied) == before
+
+
+def test_large_files_are_fingerprinted_in_part(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extract.models.fingerprints.WHOLE_FILE", 1000)
+    monkeypatch.setattr("extract.models.fingerprints.WINDOW", 4096)
+    before = fingerprint_weights(copied)
+    _edit_weights(copied, lambda w: [v.add_(1e-3) for v in w.values() if v.is_floating_point()])
+    assert fingerprint_weights(copied) != before
+
+
+def test_device_and_dtype_are_checked() -> None:
+    assert choose_device("cpu") == "cpu"
+    assert choose_dtype("auto", "cpu") == "float32"
+    assert choose_dtype("bfloat16", "cpu") == "bfloat16"
+    with pytest.raises(UsageError, match="unknown device"):
+        choose_device("gpu")
+    with pytest.raises(UsageError, match="did you mean float16"):
+        choose_dtype("flaot16", "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_missing_gpu_is_named() -> None:
+    with pytest.raises(UsageError, match="no cuda device"):
+        choose_device("cuda")
+
+
+def test_every_native_entry_names_a_family_of_transformers() -> None:
+    known = transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    for entry in registry.list_models():
+        if entry.load == "native":
+            assert entry.family in known, entry.name
+        else:
+            assert entry.reason, entry.name
+
+
+def test_names_are_found_in_any_case_and_by_wildcard() -> None:
+    assert registry.show("Lingshu-7B").name == "lingshu-7b"
+    assert registry.find("lingshu-medical-mllm/lingshu-7b") is registry.show("lingshu-7b")
+    assert [e.name for e in registry.list_models("hulu-med-*")] == [
+        "hulu-med-4b",
+        "hulu-med-7b",
+        "hulu-med-14b",
+        "hulu-med-32b",
+    ]
+    with pytest.raises(UsageError, match="no model matches"):
+        registry.list_models("gpt-*")

@@ -1,0 +1,125 @@
+"""A model class that transformers does not have runs through one small class of a package."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from extract.models import plugins
+from extract.models.loading import load, locate
+from extract.models.placement import Placement
+from extract.models.plugins import ModelPlugin, plugin_for, register
+from extract.models.processors import load_processor
+from extract.running.agent import ExtractRequest, extract
+from warehouse.catalogue.refreshing import connect
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.lake import Lake
+
+
+class DimLlava(transformers.LlavaForConditionalGeneration):
+    """A class of somebody's own: LLaVA that looks through dark glass."""
+
+    def forward(self, *args: Any, pixel_values: Any = None, **kwargs: Any) -> Any:
+        dark = None if pixel_values is None else pixel_values * 0.5
+        return super().forward(*args, pixel_values=dark, **kwargs)
+
+
+class DimPlugin(ModelPlugin):
+    model_type = "dim_llava"
+    registry_names = ("chexagent-8b",)
+
+    def load(self, folder: Path, dtype: torch.dtype) -> Any:
+        config = json.loads((folder / "config.json").read_text()) | {"model_type": "llava"}
+        return DimLlava.from_pretrained(
+            folder, config=transformers.LlavaConfig.from_dict(config), dtype=dtype
+        )
+
+    def processor(self, folder: Path) -> Any:
+        return load_processor(folder)
+
+
+@pytest.fixture
+def folder(llava_folder: Path, tmp_path: Path) -> Path:
+    copied = Path(shutil.copytree(llava_folder, tmp_path / "dim"))
+    config = json.loads((copied / "config.json").read_text())
+    config |= {"model_type": "dim_llava", "auto_map": {"AutoModel": "code.Own"}}
+    (copied / "config.json").write_text(json.dumps(config))
+    return copied
+
+
+@pytest.fixture
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(plugins, "_registered", {})
+    plugins._installed.cache_clear()
+    yield
+    plugins._installed.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_registered")
+def test_a_registered_class_runs_and_is_part_of_the_identity(
+    folder: Path, llava_folder: Path, lake: Lake
+) -> None:
+    with pytest.raises(LayerhouseError, match="needs code from its own repository"):
+        load(str(folder))
+    register(DimPlugin())
+    summary = extract(lake, ExtractRequest(str(folder), "pictures", limit=2))
+    extract(lake, ExtractRequest(str(llava_folder), "pictures", limit=2))
+    assert summary.added
+    with connect(lake) as wh:
+        differing = wh.sql(
+            "SELECT count(*) FROM activation AS a JOIN activation AS b "
+            "USING (module, layer, readout, sample_id) "
+            "WHERE a.model_id = 'dim' AND b.model_id = 'llava' AND a.vector <> b.vector"
+        ).fetchall()
+    assert differing[0][0] > 0
+    assert locate(str(folder)).identity()["plugin"].endswith("DimPlugin")
+    with pytest.raises(UsageError, match="loaded by a plug-in, whole and on one device"):
+        load(str(folder), placement=Placement("4bit"))
+
+
+@pytest.mark.usefixtures("nothing_registered")
+def test_an_installed_package_brings_its_class(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    info = site / "dim-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dim\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[layerhouse.models]\ndim = dim_package:Dim\n")
+    (site / "dim_package.py").write_text(
+        "from extract.plugins import ModelPlugin\n\n\n"
+        "class Dim(ModelPlugin):\n"
+        "    model_type = 'dim_llava'\n\n"
+        "    def load(self, folder, dtype):\n        raise NotImplementedError\n\n"
+        "    def processor(self, folder):\n        raise NotImplementedError\n"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    plugins._installed.cache_clear()
+    config = json.loads((folder / "config.json").read_text())
+    found = plugin_for(config)
+    assert found is not None
+    assert found.identity == "dim_package.Dim"
+    (site / "dim_package.py").write_text("Dim = 3\n")
+    monkeypatch.delitem(sys.modules, "dim_package")
+    plugins._installed.cache_clear()
+    with pytest.raises(LayerhouseError, match=r"the entry point dim of layerhouse\.models"):
+        plugin_for(config)
+
+
+@pytest.mark.usefixtures("nothing_registered")
+def test_a_plugin_opens_the_registry_entries_it_names() -> None:
+    with pytest.raises(LayerhouseError, match="or write a plug-in"):
+        locate("chexagent-8b")
+    register(DimPlugin())
+    with pytest.raises(LayerhouseError, match="hub cannot be reached"):
+        locate("chexagent-8b")
+    with pytest.raises(LayerhouseError, match="or write a plug-in"):
+        locate("radfm")

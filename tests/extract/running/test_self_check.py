@@ -1,0 +1,125 @@
+"""The self-check lets nothing through that would be measured wrongly."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from extract.anatomy.loci import discover
+from extract.models.loading import load
+from extract.models.prompts import build_prompt, phrase_tokens
+from extract.models.session import Session, open_session
+from extract.running import self_check as selfcheck
+from extract.running.self_check import check
+from tests.extract.conftest import FamilyFolders
+from tests.extract.sessions import PHRASES, opened
+from tests.extract.tiny_families import picture
+from warehouse.errors import LayerhouseError
+
+PICTURES = [picture(100, 80, seed=1), picture(64, 90, seed=2)]
+
+
+@pytest.fixture
+def session(llava_folder: Path) -> Session:
+    return open_session(load(str(llava_folder)), build_prompt(PHRASES))
+
+
+def _check(session: Session) -> selfcheck.Checked:
+    question = build_prompt(PHRASES)
+    phrases = [phrase_tokens(session.loaded.processor, question, phrase) for phrase in PHRASES]
+    return check(session, PICTURES, phrases)
+
+
+def test_clip_layers_behind_the_chosen_one_are_marked_off_the_path(session: Session) -> None:
+    checked = _check(session)
+    off = {locus.name for locus in checked.session.anatomy.loci if not locus.on_path}
+    assert off == {"vision.2", "vision.3"}
+    assert checked.batching
+    assert checked.session.continues
+    assert checked.lines == ("off the path to the answer: vision.2, vision.3",)
+    assert checked.session.readouts["vision.3"] == ("cls",)
+    assert checked.session.readouts["connector.0"] == ("mean", "grid")
+
+
+def test_a_layer_count_that_differs_from_the_config_is_refused(session: Session) -> None:
+    blocks = session.model.model.language_model.layers
+    blocks.append(copy.deepcopy(blocks[0]))
+    with pytest.raises(LayerhouseError, match="promises 4 llm layers but 5 were found"):
+        discover(session.model)
+
+
+def test_an_image_blind_model_is_refused(session: Session) -> None:
+    with torch.no_grad():
+        session.model.model.multi_modal_projector.linear_2.weight.zero_()
+    with pytest.raises(
+        LayerhouseError, match=r"two images: an image and its negative get the same"
+    ):
+        _check(session)
+
+
+def test_a_block_that_runs_twice_is_refused(session: Session) -> None:
+    block = session.model.model.language_model.layers[1]
+    forward = block.forward
+
+    def twice(*args: Any, **kwargs: Any) -> Any:
+        for hook in list(block._forward_hooks.values()):
+            hook(block, args, args[0])
+        return forward(*args, **kwargs)
+
+    block.forward = twice
+    with pytest.raises(LayerhouseError, match=r"hooks: llm\.1 .* ran 2 times, not once"):
+        _check(session)
+
+
+def test_wrong_image_tokens_are_refused(session: Session) -> None:
+    wrong = replace(session.anatomy, image_token_id=session.anatomy.image_token_id + 1)
+    with pytest.raises(LayerhouseError, match=r"llava.*"):
+        _check(replace(session, anatomy=wrong))
+
+
+def test_a_family_whose_batches_differ_runs_one_by_one(family_folder: FamilyFolders) -> None:
+    """Idefics2 pads images of one batch to a common size, which its tower notices."""
+    checked = opened(family_folder("idefics2")).checked
+    assert not checked.batching
+    assert any("images run one by one" in line for line in checked.lines)
+
+
+def test_a_cache_that_cannot_be_continued_costs_full_passes(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no such cache")
+
+    monkeypatch.setattr("extract.answering.scoring._selected", broken)
+    checked = _check(session)
+    assert not checked.session.continues
+    assert any("full forward pass each" in line for line in checked.lines)
+
+
+def test_a_norm_that_runs_again_on_cls_is_read_the_first_time(
+    family_folder: FamilyFolders,
+) -> None:
+    session = opened(family_folder("blip_2")).session
+    norm = next(locus for locus in session.anatomy.loci if locus.kind == "post_norm")
+    assert norm.calls == 2
+    assert session.readouts[norm.name] == ("mean", "cls", "grid")
+
+
+def test_cross_attention_gives_honest_loci(family_folder: FamilyFolders) -> None:
+    session = opened(family_folder("mllama")).session
+    assert session.anatomy.crosses
+    assert session.readouts["connector.0"] == ("mean", "grid")
+    assert session.readouts["llm.0"] == ("last",)
+
+
+def test_features_that_leave_the_tower_early_move_its_exit(family_folder: FamilyFolders) -> None:
+    """Qwen3-VL hands inner blocks' features to the decoder: a swap must strike before them."""
+    session = opened(family_folder("qwen3_vl")).session
+    assert session.vision_exit is not None
+    assert session.vision_exit.layer == 0
+    assert session.anatomy.end("vision").layer == 2

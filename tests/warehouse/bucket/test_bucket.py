@@ -1,0 +1,425 @@
+"""A lake in a bucket equals one in a folder, whoever else writes to it and in whatever order."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.warehouse.small_lakes import (
+    MODEL,
+    activation_rows,
+    add_dataset,
+    add_extraction,
+    answer_row,
+    contents,
+    extract_spec,
+    rows,
+    small_lake,
+)
+from warehouse.bucket.bucket import Remote, mirror_folder
+from warehouse.bucket.byte_ranges import BLOCK, TAIL
+from warehouse.bucket.mirror import Position, follow
+from warehouse.catalogue.refreshing import connect
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.commits import Commit, commit_names, list_commits
+from warehouse.lake.lake import Lake
+from warehouse.lake.repair import repair
+from warehouse.lake.runs import OvertakenError, RunWriter
+from warehouse.status import status
+
+pytest.importorskip("obstore", reason="lakes in buckets need obstore: pip install 'layerhouse[s3]'")
+
+_numbers = itertools.count()
+
+
+def machines(folder: Path, n: int = 1) -> list[Lake]:
+    """One bucket in memory as `n` machines see it, each with a mirror of its own."""
+    url = f"memory:///lake-{next(_numbers)}"
+    return [Lake(folder / f"{url[10:]}-{index}", url) for index in range(n)]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return machines(tmp_path)[0]
+
+
+def keys(lake: Lake, prefix: str = "") -> list[str]:
+    assert lake.remote is not None
+    return sorted(lake.remote.entries(prefix))
+
+
+def put(lake: Lake, key: str, content: bytes) -> None:
+    """Overwrite an object, which Layerhouse itself never does."""
+    assert lake.remote is not None
+    lake.remote.delete([key])
+    assert lake.remote.create(key, content)
+
+
+def without_places(
+    found: dict[str, list[tuple[object, ...]]],
+) -> dict[str, list[tuple[object, ...]]]:
+    """Rows of data; those that name files and times differ between any two lakes."""
+    own = {"commit_record", "shard", "run"}
+    return {name: held for name, held in found.items() if name not in own}
+
+
+@pytest.mark.slow
+def test_every_table_and_view_equals_that_of_a_folder(lake: Lake, tmp_path: Path) -> None:
+    folder = small_lake(tmp_path / "folder")
+    add_dataset(lake)
+    add_extraction(lake)
+    assert without_places(contents(lake)) == without_places(contents(folder))
+    with connect(lake) as here, connect(folder) as there:
+        ours, theirs = (wh.activations(MODEL, "digits", "llm", 0, "mean") for wh in (here, there))
+    assert ours[0].tolist() == theirs[0].tolist()
+    assert ours[1].equals(theirs[1])
+
+
+def test_vectors_stay_in_the_bucket_and_small_tables_are_copied(lake: Lake) -> None:
+    add_dataset(lake)
+    add_extraction(lake)
+    contents(lake)
+    assert not list(lake.root.rglob("activation/**/*.parquet"))
+    assert list(lake.root.rglob("sample/*.parquet"))
+    assert not list(lake.root.rglob("*.tmp"))
+
+
+def test_to_read_one_locus_little_else_is_fetched(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of each shard, one block of short columns, and the vectors themselves."""
+    n, width, layers = 64, 512, tuple(range(24))
+    rng = np.random.default_rng(0)
+    names = [f"s{i}" for i in range(n)]
+    wide = [
+        row | {"vector": rng.standard_normal(width).astype(np.float32)}
+        for row in activation_rows(
+            names, loci=tuple(("llm", i) for i in layers), readouts=("mean",)
+        )
+    ]
+    add_dataset(lake, n)
+    with RunWriter(lake, extract_spec()) as writer:
+        writer.commit({"activation": wide})
+    (shard,) = [s for c in list_commits(lake) for s in c.shards if s.table == "activation"]
+    fetched: list[int] = []
+    for name in ("tail", "span"):
+        monkeypatch.setattr(Remote, name, counting(getattr(Remote, name), fetched))
+    most = shard.bytes / len(layers) + TAIL + BLOCK
+    with connect(lake) as wh:
+        fetched.clear()
+        X, _ = wh.activations(MODEL, "digits", "llm", 7, "mean")
+        by_python = sum(fetched)
+        fetched.clear()
+        found = wh.sql("SELECT vector FROM activation WHERE layer = 8 AND readout = 'mean'")
+        assert len(found.fetchall()) == n
+    assert X.shape == (n, width)
+    assert 0 < by_python <= most
+    assert 0 < sum(fetched) <= most
+    assert most < shard.bytes / 4
+
+
+def counting(method: Any, fetched: list[int]) -> Any:
+    def counted(self: Remote, *where: Any) -> Any:
+        found = method(self, *where)
+        fetched.append(len(found if isinstance(found, bytes) else found[0]))
+        return found
+
+    return counted
+
+
+def test_another_machine_sees_what_is_committed_and_nothing_else(tmp_path: Path) -> None:
+    here, there = machines(tmp_path, 2)
+    add_dataset(here)
+    assert here.remote is not None
+    here.remote.create("answer/model=m/dataset=d/part-x-1.parquet", b"never committed")
+    assert commit_names(there) == commit_names(here)
+    assert rows(there, "sample") == rows(here, "sample")
+    (left,) = status(there).leftovers
+    assert (left.kind, left.path) == ("uncommitted", "answer/model=m/dataset=d/part-x-1.parquet")
+
+
+def test_a_lost_mirror_comes_back(lake: Lake) -> None:
+    add_dataset(lake)
+    before = rows(lake, "sample")
+    for path in sorted(lake.root.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert rows(lake, "sample") == before
+
+
+def test_where_nothing_was_committed_there_is_no_lake(lake: Lake) -> None:
+    with pytest.raises(UsageError, match=r"there is no lake at memory:///lake.*extract` makes one"):
+        connect(lake)
+
+
+# Writers that race: each does pieces of one piece of work, on machines that know of one another
+# only through the bucket.
+
+
+def unit(lake: Lake, start: int, stop: int) -> None:
+    """One unit of an extraction, as an agent that knows of nobody commits it."""
+    names = [f"s{i}" for i in range(start, stop)]
+    tables = {"activation": activation_rows(names), "answer": [answer_row(n) for n in names]}
+
+    def clashes(commit: Commit) -> bool:
+        done = commit.covers
+        return bool("start" in done and done["start"] < stop and start < done["stop"])
+
+    with RunWriter(lake, extract_spec(), looked=frozenset()) as writer:
+        writer.commit(tables, covers={"start": start, "stop": stop}, clashes=clashes)
+
+
+@pytest.mark.slow
+@settings(max_examples=8)
+@given(
+    work=st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(1, 3)), min_size=1, max_size=6
+    )
+)
+def test_whatever_the_order_no_sample_is_there_twice(
+    tmp_path_factory: pytest.TempPathFactory, work: list[tuple[int, int, int]]
+) -> None:
+    lakes = machines(tmp_path_factory.mktemp("machines"), 2)
+    held: set[int] = set()
+    for who, start, n in work:
+        wanted = set(range(start, start + n))
+        ranges = {(c.covers["start"], c.covers["stop"]) for c in list_commits(lakes[who])}
+        if held & wanted and (start, start + n) not in ranges:
+            with pytest.raises(OvertakenError, match="nothing was doubled"):
+                unit(lakes[who], start, start + n)
+        else:
+            unit(lakes[who], start, start + n)
+            held |= wanted
+    found = sorted(row[2] for row in rows(lakes[0], "answer"))
+    assert found == sorted(f"s{i}" for i in held)
+    assert commit_names(lakes[1]) == commit_names(lakes[0])
+    assert not status(lakes[0]).leftovers, "a shard that was not wanted stayed in the bucket"
+
+
+def race(lakes: list[Lake], ranges: list[tuple[int, int]]) -> list[Exception]:
+    """Both machines commit at the same time; returns what they raised."""
+    raised: list[Exception] = []
+    ready = threading.Barrier(len(lakes))
+
+    def work(lake: Lake) -> None:
+        ready.wait()
+        for start, stop in ranges:
+            try:
+                unit(lake, start, stop)
+            except OvertakenError as error:
+                raised.append(error)
+
+    threads = [threading.Thread(target=work, args=[lake]) for lake in lakes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def hold_both(
+    monkeypatch: pytest.MonkeyPatch, create: Callable[[Remote, str, bytes], bool]
+) -> None:
+    """Let both machines come to the bucket with the same next number before either enters it."""
+    both = threading.Barrier(2)
+
+    def entering(self: Remote, key: str, content: bytes) -> bool:
+        if key == Position(0, "", is_empty=True).key:
+            both.wait(timeout=30)
+        return create(self, key, content)
+
+    monkeypatch.setattr(Remote, "create", entering)
+
+
+def test_of_two_that_take_one_number_one_looks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lakes = machines(tmp_path, 2)
+    hold_both(monkeypatch, Remote.create)
+    assert race(lakes, [(0, 2), (2, 4)]) == []
+    assert [row[2] for row in rows(lakes[0], "answer")] == ["s0", "s1", "s2", "s3"]
+    assert keys(lakes[0], "commits") == [f"commits/{n:010}.json" for n in (0, 1)]
+
+
+def test_without_creating_only_where_none_is_work_would_be_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lakes = machines(tmp_path, 2)
+
+    def overwriting(self: Remote, key: str, content: bytes) -> bool:
+        self.delete([key])
+        return created(self, key, content)
+
+    created = Remote.create
+    hold_both(monkeypatch, overwriting)
+    done: list[str] = []
+    ready = threading.Barrier(2)
+
+    def work(lake: Lake, start: int) -> None:
+        ready.wait()
+        unit(lake, start, start + 2)
+        done.extend([f"s{start}", f"s{start + 1}"])
+
+    threads = [threading.Thread(target=work, args=each) for each in zip(lakes, (0, 2), strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == ["s0", "s1", "s2", "s3"], "both were told that they had committed"
+    assert len(rows(lakes[0], "answer")) == 2
+
+
+def test_work_that_was_planned_before_another_machine_did_it_is_refused(tmp_path: Path) -> None:
+    here, there = machines(tmp_path, 2)
+    with RunWriter(here, extract_spec(seeds=1)) as mine:
+        with RunWriter(there, extract_spec(seeds=2)) as other:
+            other.commit({"answer": [answer_row("s0")]})
+        with pytest.raises(OvertakenError, match="another machine did some of the same work"):
+            mine.commit({"answer": [answer_row("s0")]})
+    assert len(rows(here, "answer")) == 1
+
+
+def test_a_lost_reply_is_not_taken_for_another_writer(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record was made, the answer never came, and the request was sent again."""
+    created = Remote.create
+
+    def twice(self: Remote, key: str, content: bytes) -> bool:
+        created(self, key, content)
+        return created(self, key, content)
+
+    monkeypatch.setattr(Remote, "create", twice)
+    unit(lake, 0, 2)
+    monkeypatch.undo()
+    assert len(commit_names(lake)) == 1
+    assert len(rows(lake, "answer")) == 2
+
+
+def test_a_machine_whose_clock_is_late_still_commits_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = machines(tmp_path, 2)
+    unit(here, 0, 2)
+    (first,) = list_commits(here)
+    monkeypatch.setattr("warehouse.lake.runs._now", lambda: first.order[0].replace(year=2001))
+    unit(there, 2, 4)
+    assert [c.covers["start"] for c in list_commits(here)] == [0, 2]
+
+
+# Damage.
+
+
+@pytest.mark.parametrize(
+    ("table", "how"), [("activation", "flipped"), ("answer", "cut"), ("activation", "removed")]
+)
+def test_a_damaged_object_is_found_and_taken_out(lake: Lake, table: str, how: str) -> None:
+    unit(lake, 0, 2)
+    unit(lake, 2, 4)
+    before = [rows(lake, name) for name in ("activation", "answer")]
+    assert lake.remote is not None
+    key = keys(lake, table)[0]
+    content = bytearray(lake.remote.read(key))
+    content[len(content) // 2] ^= 1
+    if how == "removed":
+        lake.remote.delete([key])
+    else:
+        put(lake, key, bytes(content) if how == "flipped" else bytes(content[:-7]))
+    assert [each.path for each in status(lake, verify=True).damaged] == [key]
+    (taken,) = repair(lake)
+    assert key in taken.reason
+    assert status(lake, verify=True).damaged == []
+    assert key not in keys(lake)
+    assert (f"{taken.folder}/{key}" in keys(lake)) == (how != "removed")
+    unit(lake, 0, 2)
+    unit(lake, 2, 4)
+    assert [rows(lake, name) for name in ("activation", "answer")] == before
+
+
+def test_a_record_that_cannot_be_read_is_taken_out_and_its_number_never_given_again(
+    tmp_path: Path,
+) -> None:
+    here, there = machines(tmp_path, 2)
+    unit(here, 0, 2)
+    unit(here, 2, 4)
+    put(here, "commits/0000000000.json", b"{")
+    assert [each.path for each in status(there).damaged] == ["commits/0000000000.json"]
+    (taken,) = repair(there)
+    assert taken.files == ("commits/0000000000.json",)
+    assert len(commit_names(here)) == 2  # the other unit, and the note that the run is open again
+    unit(here, 0, 2)
+    assert len(rows(there, "answer")) == 4
+    assert "commits/0000000000.json" not in keys(here)
+
+
+def test_a_record_that_was_replaced_is_copied_again(lake: Lake) -> None:
+    add_dataset(lake)
+    assert lake.remote is not None
+    record = json.loads(lake.remote.read("commits/0000000000.json"))
+    before = [commit.hash for commit in list_commits(lake)]
+    put(lake, "commits/0000000000.json", json.dumps(record).encode())
+    assert [commit.hash for commit in list_commits(lake)] != before
+
+
+def test_a_local_lake_that_was_copied_into_a_bucket_goes_on_there(
+    lake: Lake, tmp_path: Path
+) -> None:
+    folder = small_lake(tmp_path / "folder")
+    assert lake.remote is not None
+    for path in folder.root.rglob("*"):
+        if path.suffix in (".json", ".parquet"):
+            lake.remote.upload(path, path.relative_to(folder.root).as_posix())
+    assert without_places(contents(lake)) == without_places(contents(folder))
+    add_extraction(lake, "another")
+    assert follow(lake.root, lake.remote).next == 3
+
+
+# Names.
+
+
+def test_a_file_url_is_a_path(tmp_path: Path) -> None:
+    assert Lake.at(f"file://{tmp_path}/my%20lake") == Lake.at(tmp_path / "my lake")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("s4://bucket/lake", r"cannot lie at s4://bucket/lake; did you mean s3"),
+        ("s3:///lake", "names no bucket; write s3://bucket/prefix"),
+        ("s3://bucket/model=x/lake", "as a partition"),
+        ("file://elsewhere/lake", "no folder of this machine"),
+    ],
+)
+def test_a_url_that_cannot_be_meant_is_refused(url: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Lake.at(url)
+
+
+def test_the_mirror_lies_in_the_cache_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYERHOUSE_CACHE", str(tmp_path / "cache"))
+    lake = Lake.at("s3://bucket/lake/")
+    assert (str(lake), lake.name) == ("s3://bucket/lake", "lake")
+    assert lake.root == mirror_folder("s3://bucket/lake")
+    assert lake.root.is_relative_to(tmp_path / "cache" / "lakes")
+    assert Lake.at("s3://bucket/lake") == lake
+    assert Lake.at("s3://bucket/other").root != lake.root
+
+
+def test_a_missing_package_is_named_with_its_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "obstore", None)
+    monkeypatch.setenv("LAYERHOUSE_CACHE", str(tmp_path))
+    for url, extra in (("s3://bucket/lake", "s3"), ("gs://bucket/lake", "gcs")):
+        with pytest.raises(LayerhouseError, match=rf"pip install 'layerhouse\[{extra}\]'"):
+            connect(Lake.at(url))

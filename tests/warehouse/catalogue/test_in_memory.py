@@ -1,0 +1,56 @@
+"""A catalogue in memory answers as a lake with the same rows does."""
+
+import pytest
+
+from tests.lakes import Signals, synthetic_lake
+from warehouse.catalogue.in_memory import Scratch
+from warehouse.catalogue.refreshing import connect
+from warehouse.errors import LayerhouseError
+from warehouse.schema import BOOKKEEPING, tables
+
+VIEWS = ("stage_signal", "stage_loss", "failure_mode", "feature_health")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    models = {"tiny": Signals.losing(connector=0.3)}
+    return synthetic_lake(tmp_path_factory.mktemp("lake"), models, n_samples=200)
+
+
+@pytest.fixture(scope="module")
+def given(lake):
+    """Every row of the lake's small tables; a scratch has one run of its own."""
+    with connect(lake) as wh:
+        names = sorted(set(tables()) - BOOKKEEPING - {"activation", "run"})
+        return {name: wh.sql(f"FROM {name}").to_arrow_table() for name in names}
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["views", "held"])
+def test_views_of_equal_rows_are_equal(lake, given, held):
+    scratch = Scratch()
+    scratch.replace(given)
+    if held:
+        scratch.hold(*VIEWS)
+    with connect(lake) as wh:
+        for name in VIEWS:
+            query = f"FROM {name} ORDER BY ALL"
+            expected = wh.sql(query).fetchall()
+            assert expected
+            assert scratch.sql(query).fetchall() == expected
+    scratch.close()
+
+
+def test_what_is_held_stays_until_it_is_released(given):
+    with Scratch() as scratch:
+        scratch.replace(given)
+        scratch.hold("stage_loss")
+        scratch.replace({"probe": given["probe"].slice(0, 0)})
+        modules = "SELECT DISTINCT module FROM stage_signal ORDER BY ALL"
+        assert len(scratch.sql(modules).fetchall()) > 1
+        scratch.release()
+        assert scratch.sql(modules).fetchall() == [("answer",)]
+
+
+def test_rows_are_checked_as_a_lakes_are():
+    with Scratch() as scratch, pytest.raises(LayerhouseError, match="model"):
+        scratch.replace({"model": [{"model_id": "m"}]})

@@ -1,0 +1,52 @@
+"""A catalogue of any earlier version comes forward in place, and equals one built anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.warehouse.old_catalogues import kept, unpack
+from tests.warehouse.small_lakes import contents
+from warehouse.catalogue import refreshing as catalogue
+from warehouse.catalogue.reading import open_catalogue
+from warehouse.schema import migrations
+
+
+@pytest.mark.parametrize("version", kept())
+def test_a_catalogue_of_an_earlier_version_comes_forward_in_place(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = unpack(version, tmp_path)
+    with duckdb.connect(lake.catalogue, read_only=True) as old:
+        (last,) = old.execute("SELECT max(name) FROM schema_migration").fetchone() or ("",)
+        samples = old.execute("FROM sample ORDER BY ALL").fetchall()
+    assert last == version
+    assert samples
+    with monkeypatch.context() as patched:
+
+        def refuse(*_: object) -> None:
+            raise AssertionError("the old catalogue was thrown away instead of brought forward")
+
+        patched.setattr(catalogue, "_build_anew", refuse)
+        assert catalogue.refresh(lake)
+    forward = contents(lake)
+    with open_catalogue(lake) as con:
+        applied = con.execute("SELECT name, hash FROM schema_migration ORDER BY name").fetchall()
+        assert con.execute("FROM sample ORDER BY ALL").fetchall() == samples
+        left = con.execute(
+            "SELECT table_name FROM duckdb_columns() WHERE table_name IN ('old_view', 'mart_old') "
+            "UNION ALL SELECT function_name FROM duckdb_functions() "
+            "WHERE function_name = 'old_macro'"
+        ).fetchall()
+    assert applied == [(migration.name, migration.hash) for migration in migrations()]
+    assert left == []
+    assert catalogue.refresh(lake, force=True)
+    assert contents(lake) == forward
+
+
+def test_no_version_between_the_kept_ones_is_missing() -> None:
+    names = [migration.name for migration in migrations()]
+    assert kept()
+    assert kept() == names[1 : names.index(kept()[-1]) + 1]

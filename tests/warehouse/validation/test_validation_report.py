@@ -1,0 +1,179 @@
+"""`validate` from end to end: real shards, Great Expectations, Data Docs, a quiet process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.warehouse.full_lake import full_lake
+from warehouse.errors import UsageError
+from warehouse.lake.lake import Lake
+from warehouse.validation import ValidationReport, validate
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return full_lake(tmp_path_factory.mktemp("report") / "lake")
+
+
+@pytest.fixture
+def lake(sound: Lake, tmp_path: Path) -> Lake:
+    shutil.copytree(sound.root, tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
+
+
+def _failed(report: ValidationReport) -> set[tuple[str, str]]:
+    return {(check.table, check.name) for check in report.checks if not check.passed}
+
+
+def test_a_sound_lake_passes_every_check(sound: Lake) -> None:
+    report = validate(sound)
+    assert _failed(report) == set()
+    assert report.passed
+    assert len(report.checks) > 130
+    assert all(check.rule.endswith((".", ")")) for check in report.checks)
+
+
+def test_findings_name_rows_and_keep_five_examples(lake: Lake) -> None:
+    with duckdb.connect(str(lake.catalogue)) as con:
+        con.execute("UPDATE answer SET parsed = FALSE WHERE method = 'likelihood'")
+        con.execute("UPDATE run SET status = 'running', finished_at = NULL WHERE command = 'probe'")
+    report = validate(lake)
+    assert not report.passed
+    (failure,) = [c for c in report.failures if c.table == "answer"]
+    assert (failure.name, failure.unexpected) == ("parsed_names_a_class", 96)
+    assert [set(row) >= {"model_id", "sample_id"} for row in failure.examples] == [True] * 5
+    assert failure.detail.startswith("96 unexpected rows, for instance model_id=alpha")
+    assert [warning.name for warning in report.warnings] == ["finished"]
+
+
+def test_warnings_alone_do_not_fail(lake: Lake) -> None:
+    with duckdb.connect(str(lake.catalogue)) as con:
+        con.execute("UPDATE run SET status = 'running', finished_at = NULL WHERE command = 'probe'")
+    report = validate(lake)
+    assert report.passed
+    assert [warning.name for warning in report.warnings] == ["finished"]
+
+
+def _shard(lake: Lake) -> Path:
+    return sorted(lake.root.glob("activation/model=alpha/*/module=llm/*.parquet"))[0]
+
+
+def test_values_that_are_not_finite_are_found_in_the_shards(lake: Lake) -> None:
+    path = _shard(lake)
+    rows = pq.read_table(path, partitioning=None)
+    vectors = [np.array(vector, np.float32) for vector in rows["vector"].to_pylist()]
+    vectors[3][5] = np.nan
+    column = rows.schema.get_field_index("vector")
+    changed = rows.set_column(column, "vector", pa.array(vectors, pa.list_(pa.float32())))
+    pq.write_table(changed, path)
+    failed = _failed(validate(lake))
+    assert ("activation", "values_finite") in failed
+    assert ("shard", "file_intact") in failed
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "garbage"])
+def test_a_damaged_shard_is_named_and_the_rest_is_still_checked(lake: Lake, damage: str) -> None:
+    path = _shard(lake)
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:100] if damage == "cut" else b"x" * 5000)
+    report = validate(lake)
+    checks = {(check.table, check.name): check for check in report.checks}
+    intact = checks["shard", "file_intact"]
+    assert intact.examples[0]["path"] == path.relative_to(lake.root).as_posix()
+    assert "could not be checked" in checks["activation", "values_finite"].detail
+    assert checks["sample", "group_in_one_split"].passed
+
+
+def test_an_empty_lake_can_be_validated(tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    assert _failed(validate(Lake.at(tmp_path / "lake"))) == set()
+
+
+def test_a_folder_that_is_no_lake_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no lake"):
+        validate(Lake.at(tmp_path / "nowhere"))
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [(tag, value) for name, value in attrs if name in ("href", "src") and value]
+
+
+def test_data_docs_open_offline(lake: Lake, tmp_path: Path) -> None:
+    with duckdb.connect(str(lake.catalogue)) as con:
+        con.execute("UPDATE sample SET split = '<dev>' WHERE split = 'val'")
+    folder = tmp_path / "docs"
+    assert validate(lake, folder).data_docs == folder
+    pages = sorted(folder.rglob("*.html"))
+    assert len(pages) > 40
+    for page in pages:
+        html = page.read_text(encoding="utf-8")
+        assert "<script" not in html
+        assert not re.search(r"https?://", html), page
+        links = _Links()
+        links.feed(html)
+        for tag, target in links.found:
+            if not target.startswith("#"):
+                assert (page.parent / target).exists(), (page, tag, target)
+    assert "http" not in (folder / "data_docs.css").read_text(encoding="utf-8")
+    front = (folder / "index.html").read_text(encoding="utf-8")
+    assert "Every sample is in train, val or test." in front
+    assert "&lt;dev&gt;" in front
+    assert "<dev>" not in front
+
+
+def test_data_docs_replace_earlier_ones_and_nothing_else(lake: Lake, tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    validate(lake, folder)
+    before = sorted(path.relative_to(folder).parts[0] for path in folder.rglob("*"))
+    validate(lake, folder)
+    assert before == sorted(path.relative_to(folder).parts[0] for path in folder.rglob("*"))
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "chapter.txt").write_text("words")
+    with pytest.raises(UsageError, match="holds other files"):
+        validate(lake, other)
+    assert [path.name for path in other.iterdir()] == ["chapter.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["docs", "lake", "thesis"]
+
+
+def test_validation_is_quiet_and_leaves_no_files(sound: Lake, tmp_path: Path) -> None:
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from warehouse.lake.lake import Lake\n"
+        "from warehouse.validation import validate\n"
+        "import json; json.dump(validate(Lake.at(sys.argv[1])).passed, sys.stdout)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(sound.root), str(root)],
+        cwd=work,
+        env={**os.environ, "HOME": str(home), "TMPDIR": str(work), "XDG_CACHE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (json.loads(done.stdout), done.stderr) == (True, "")
+    assert [*home.iterdir(), *work.iterdir()] == []

@@ -1,0 +1,130 @@
+"""What a machine keeps of a lake in a bucket: its commit records.
+
+In the bucket a commit record is `commits/<number>.json`, the numbers counting the lake's commits in
+the one order that all agents see. Here it has the name that it has in any lake, so that everything
+that reads a local lake reads this copy.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from warehouse.bucket.bucket import Entry, Remote
+from warehouse.files import TEMPORARY, file_lock, make_folder, publish, write_durably
+
+INDEX = "mirror.json"
+TAKEN = ".taken"
+"""Ends the name of what is left where a record was taken out: its number is never given again."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far the lake's commits have come: the number of the next, when the last was made, and
+    whether there is none."""
+
+    next: int
+    latest: str
+    is_empty: bool
+
+    @property
+    def key(self) -> str:
+        return f"commits/{self.next:010}.json"
+
+
+@dataclass(frozen=True)
+class _Held:
+    """One record in the mirror: the tag of the object it was copied from, and its file's stem."""
+
+    tag: str
+    name: str
+    committed_at: str
+
+
+def follow(root: Path, remote: Remote, *, anew: bool = False) -> Position:
+    """Bring the mirror's commit records up to date; `anew` copies all of them again.
+
+    One process at a time does so. Records that are gone from the bucket go here, too.
+    """
+    make_folder(root / "commits")
+    with file_lock(root / "mirror.lock"):
+        present = remote.entries("commits")
+        records = {key: entry for key, entry in present.items() if key.endswith(".json")}
+        before = {} if anew else _read_index(root)
+        held = {key: one for key, one in before.items() if _is_current(root, one, records.get(key))}
+        held |= _copy(root, remote, {key: records[key] for key in records.keys() - held.keys()})
+        if held != before:
+            _drop(root, {one.name for one in held.values()})
+            _write_index(root, held)
+    numbers = [int(stem) for key in present if (stem := _stem(key)).isdigit()]
+    latest = max((one.committed_at for one in held.values()), default="")
+    return Position(max(numbers, default=-1) + 1, latest, is_empty=not held)
+
+
+def record_keys(root: Path) -> dict[str, str]:
+    """The key in the bucket of every commit record of the mirror, by the name it has here."""
+    return {one.name: key for key, one in _read_index(root).items()}
+
+
+def retire(remote: Remote, record: str) -> None:
+    """See to it that no other commit ever gets the number of this one, which is taken out."""
+    remote.create(record.removesuffix(".json") + TAKEN, b"")
+
+
+def _stem(key: str) -> str:
+    return key.removeprefix("commits/").removesuffix(".json").removesuffix(TAKEN)
+
+
+def _is_current(root: Path, held: _Held, entry: Entry | None) -> bool:
+    return entry is not None and held.tag == entry.tag and _path(root, held.name).exists()
+
+
+def _path(root: Path, name: str) -> Path:
+    return root / "commits" / f"{name}.json"
+
+
+def _copy(root: Path, remote: Remote, wanted: dict[str, Entry]) -> dict[str, _Held]:
+    copied = {}
+    for key, text in remote.read_all(sorted(wanted)):
+        name, committed_at = _read_record(text) or (_stem(key), "")
+        path = _path(root, name)
+        temporary = path.with_name(path.name + TEMPORARY)
+        write_durably(temporary, lambda draft, text=text: draft.write_bytes(text))  # type: ignore[misc]
+        publish(temporary, path)
+        copied[key] = _Held(wanted[key].tag, name, committed_at)
+    return copied
+
+
+def _read_record(text: bytes) -> tuple[str, str] | None:
+    """A record's name in any lake and its time; None for one that is damaged."""
+    try:
+        record = json.loads(text)
+        name = f"{record['run_id']}-{record['n']}"
+        return (name, record["committed_at"]) if Path(name).name == name else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _drop(root: Path, names: set[str]) -> None:
+    """Remove the records that are in the bucket no more."""
+    for path in (root / "commits").glob("*.json"):
+        if path.stem not in names:
+            path.unlink(missing_ok=True)
+
+
+def _read_index(root: Path) -> dict[str, _Held]:
+    """The index, empty where there is none or none that can be read: then all is copied again."""
+    try:
+        rows: dict[str, Any] = json.loads((root / INDEX).read_bytes())
+        return {key: _Held(*row) for key, row in rows.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write_index(root: Path, held: dict[str, _Held]) -> None:
+    text = json.dumps({key: [one.tag, one.name, one.committed_at] for key, one in held.items()})
+    temporary = root / f"{INDEX}{TEMPORARY}"
+    write_durably(temporary, lambda draft: draft.write_text(text, encoding="utf-8"))  # type: ignore[arg-type]
+    publish(temporary, root / INDEX)

@@ -1,0 +1,1 @@
+"""The catalogue: the DuckDB file built from a lake's shards, and the read-only door to it."""

@@ -1,0 +1,45 @@
+"""Shards of a lake in a bucket, copied to where this machine keeps what is small of it."""
+
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from warehouse.bucket.bucket import AT_ONCE, Remote
+from warehouse.errors import LayerhouseError
+from warehouse.files import TEMPORARY, make_folder, publish
+from warehouse.lake.commits import Shard
+
+
+def fetch(root: Path, remote: Remote, shards: Iterable[Shard]) -> None:
+    """Copy shards into the mirror, their checksums compared; those that are there stay.
+
+    Raises LayerhouseError for one that is missing or damaged.
+    """
+    wanted = [shard for shard in shards if not _has(root, shard)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda shard: _fetch(root, remote, shard), wanted))
+
+
+def _has(root: Path, shard: Shard) -> bool:
+    try:
+        return (root / shard.path).stat().st_size == shard.bytes
+    except FileNotFoundError:
+        return False
+
+
+def _fetch(root: Path, remote: Remote, shard: Shard) -> None:
+    path = root / shard.path
+    make_folder(path.parent)
+    temporary = path.with_name(f"{path.name}-{uuid.uuid4().hex}{TEMPORARY}")
+    try:
+        found = remote.download(shard.path, temporary)
+    except FileNotFoundError:
+        found = ""
+    if found != shard.checksum:
+        temporary.unlink(missing_ok=True)
+        raise LayerhouseError(
+            f"the shard {shard.path} is missing or damaged in {remote.url}; run `layerhouse "
+            "status --repair` and then the command that made it again"
+        )
+    publish(temporary, path)

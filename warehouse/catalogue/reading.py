@@ -1,0 +1,230 @@
+"""The read-only door to a lake's catalogue."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.lake.lake import Lake
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+
+class Warehouse:
+    """A lake opened for reading. Nothing sent through it can change the lake or leave it.
+
+    Open one with `warehouse.connect`, which brings the catalogue up to date first.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self._con = open_catalogue(lake)
+        lock_down(self._con, lake)
+
+    def sql(self, query: str, params: Any = None) -> duckdb.DuckDBPyRelation:
+        """The query's rows as a DuckDB relation (`.pl()`, `.df()`, `.fetchall()`).
+
+        Raises LayerhouseError, with DuckDB's own pointer into the query, for SQL that does not
+        parse or bind, and for everything but one single reading statement.
+        """
+        try:
+            refuse_writes(query)
+            relation = self._con.sql(query, params=params)
+        except duckdb.Error as error:
+            raise LayerhouseError(self._explained(error, query, params)) from error
+        return relation
+
+    def _explained(self, error: duckdb.Error, query: str, params: Any) -> str:
+        """DuckDB's message with its pointer into the query, which relations leave out."""
+        if isinstance(error, (duckdb.BinderException, duckdb.CatalogException)):
+            try:
+                self._con.execute(query, params)
+            except duckdb.Error as same:
+                error = same
+        return str(error).strip()
+
+    def activations(
+        self, model: str, dataset: str, module: str, layer: int, readout: str
+    ) -> "tuple[np.ndarray, pl.DataFrame]":
+        """The vectors of one locus and readout, and the samples they belong to.
+
+        Returns X, float32 [n samples, width], and a frame with n rows in the same order (by
+        sample_id): sample_id, class_index, split, group_id, label. Raises UsageError when the lake
+        holds no such activations.
+        """
+        import polars as pl
+
+        sample_ids, matrix = self.vectors(model, dataset, module, layer, readout)
+        if not sample_ids:
+            raise UsageError(self._missing_activations(model, dataset, module, layer, readout))
+        held = pl.DataFrame({"sample_id": sample_ids}).with_row_index()
+        samples = held.join(self.sql(_SAMPLES, [dataset]).pl(), on="sample_id").sort("index")
+        if len(samples) < len(held):  # samples that a damaged lake knows nothing of
+            matrix = matrix[samples["index"].to_numpy()]
+        return matrix, samples.drop("index")
+
+    def vectors(
+        self, model: str, dataset: str, module: str, layer: int, readout: str
+    ) -> "tuple[list[str], np.ndarray]":
+        """One locus' sample ids, sorted, and vectors float32 [n samples, width] of a readout.
+
+        Both are empty where the lake holds none. Raises LayerhouseError for vectors of different
+        widths and for a damaged shard.
+        """
+        from warehouse.lake.shards import hive_folder
+        from warehouse.lake.vectors import read_locus
+
+        values = {"model": model, "dataset": dataset, "module": module}
+        folder = hive_folder("activation", values)
+        rows = self.sql(_SHARDS, [f"{folder}/"]).fetchall()
+        paths = [path for (path,) in rows]
+        name = (
+            f"the activations of {model} on {dataset} at {module} layer {layer}, readout {readout}"
+        )
+        return read_locus(self.lake, paths, layer, readout, name)
+
+    def _missing_activations(
+        self, model: str, dataset: str, module: str, layer: int, readout: str
+    ) -> str:
+        wanted = f"{model} on {dataset} at {module} layer {layer}, readout {readout}"
+        rows = self.sql("SELECT DISTINCT model_id FROM commit_record WHERE command = 'extract'")
+        held = [model_id for (model_id,) in rows.fetchall()]
+        hint = nearest(model, held) if model not in held else "; `layerhouse extract` adds them"
+        return f"the lake holds no activations of {wanted}{hint}"
+
+    def close(self) -> None:
+        self._con.close()
+
+    def __enter__(self) -> "Warehouse":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+_SAMPLES = """
+SELECT sample_id, class_index, split, group_id, label
+FROM sample INNER JOIN class USING (dataset_id, class_index)
+WHERE dataset_id = $1
+"""
+_SHARDS = """
+SELECT path FROM shard WHERE table_name = 'activation' AND starts_with(path, $1) ORDER BY path
+"""
+
+
+def open_catalogue(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """A read-only connection, before it is locked down. Raises duckdb.Error if that fails.
+
+    The file is attached to a database in memory rather than opened: all connections of a process to
+    one opened file share its settings, and go on seeing that file after another took its name.
+    """
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    con = duckdb.connect(config=config)
+    try:
+        path = str(lake.catalogue).replace("'", "''")
+        con.execute(f"ATTACH '{path}' AS catalog (READ_ONLY); USE catalog")
+        # Reading ahead fetches row groups that statistics would have ruled out: for one locus
+        # four times its bytes, and no sooner.
+        con.execute("SET disable_parquet_prefetching = true")
+        set_activation_shards(con, lake)
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def set_activation_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Tell the view `activation` where the committed shards lie now.
+
+    The catalogue holds paths relative to the lake, so that a moved lake keeps working. Those of a
+    bucket are read there, range by range.
+    """
+    if lake.remote is not None:
+        from warehouse.bucket.byte_ranges import Ranges
+
+        con.register_filesystem(Ranges(lake.remote))
+    con.execute(
+        "SET VARIABLE activation_shards = "
+        "(SELECT list(? || path ORDER BY path) FROM shard WHERE table_name = 'activation')",
+        [f"{lake}/"],
+    )
+
+
+def lock_down(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Let the connection read the lake's own vectors and nothing else, for good."""
+    con.execute("SET allowed_directories = [$root]", {"root": f"{lake}/activation"})
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+
+
+def refuse_writes(query: str) -> None:
+    """Raise LayerhouseError unless `query` is one single statement that only reads."""
+    statements = duckdb.extract_statements(query)
+    if not statements:
+        raise LayerhouseError("the query is empty")
+    if len(statements) > 1:
+        raise LayerhouseError("only one statement at a time; send the others separately")
+    kind = _kind(statements[0])
+    if kind == "SELECT":
+        return
+    tokens = _tokens(query)
+    word = tokens[0].upper()
+    if kind == "EXPLAIN":
+        # EXPLAIN ANALYZE runs what it explains, so that has to be harmless as well.
+        if not any(_is_select(" ".join(rest)) for rest in _explained(tokens[1:])):
+            raise LayerhouseError("EXPLAIN is answered for SELECT only")
+        return
+    if kind == "MULTI":
+        raise LayerhouseError(f"{word} needs its values listed here: … ON column IN (value, …)")
+    raise LayerhouseError(
+        f"{word} is refused: the lake is read-only here and answers SELECT, FROM, VALUES, "
+        "DESCRIBE, SHOW, SUMMARIZE and EXPLAIN"
+    )
+
+
+def _tokens(query: str) -> list[str]:
+    """The query's words as DuckDB itself cuts them, without comments (which may be nested)."""
+    text = query.encode()
+    found = duckdb.tokenize(query)
+    ends = [*(start for start, _ in found[1:]), len(text)]
+    return [
+        text[start:end].decode().strip()
+        for (start, kind), end in zip(found, ends, strict=True)
+        if kind != duckdb.token_type.comment
+    ]
+
+
+def _explained(tokens: list[str]) -> Iterator[list[str]]:
+    """What an EXPLAIN may be about: the words after ANALYZE, or after options in brackets."""
+    rest = tokens[1:] if tokens[0].upper() == "ANALYZE" else tokens
+    yield rest
+    if rest[0] == "(" and ")" in rest:
+        yield rest[rest.index(")") + 1 :]
+
+
+def _is_select(query: str) -> bool:
+    try:
+        statements = duckdb.extract_statements(query)
+    except duckdb.Error:
+        return False
+    return [_kind(statement) for statement in statements] == ["SELECT"]
+
+
+def _kind(statement: duckdb.Statement) -> str:
+    """The statement's kind; some that DuckDB parses (UPDATE EXTENSIONS) have no name in Python."""
+    try:
+        return str(statement.type.name)
+    except ValueError:
+        return "OTHER"

@@ -1,0 +1,210 @@
+"""The catalogue: one DuckDB file that holds every small table, rebuilt from the shards."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from warehouse.catalogue.building import Definitions, create_all, drop_all, refill_marts
+from warehouse.catalogue.filling import load_commits
+from warehouse.catalogue.reading import Warehouse, open_catalogue, set_activation_shards
+from warehouse.errors import LayerhouseError
+from warehouse.files import file_lock, publish, sync
+from warehouse.lake.commits import Commit, commit_hash, commit_names, read_commit
+from warehouse.lake.lake import Lake
+from warehouse.schema import BOOKKEEPING, apply, migrations, pending
+
+# No glob for catalogues or shards matches it, and neither do the files DuckDB puts beside it.
+BUILDING = "catalog.building"
+
+
+def connect(lake: "Lake | str | os.PathLike[str] | None" = None) -> Warehouse:
+    """Open a lake for reading, after bringing its catalogue up to date.
+
+    Raises UsageError where there is no lake, LayerhouseError where the catalogue was built by a
+    newer Layerhouse or cannot be built.
+    """
+    place = Lake.at(lake)
+    refresh(place)
+    return Warehouse(place)
+
+
+def refresh(lake: Lake, force: bool = False) -> bool:
+    """Bring the catalogue up to date with the commits; returns whether there was anything to do.
+
+    Only new commits are read, unless commits vanished or arrived out of order, the file is damaged,
+    or `force` asks for everything anew. The result is the same either way. One process builds at a
+    time; readers keep the old file until the new one takes its name.
+    """
+    lake.require()
+    if not force and _is_current(lake):
+        return False
+    with _builder_lock(lake):
+        if not force and _is_current(lake):
+            return False
+        _build(lake, force)
+    return True
+
+
+def _is_current(lake: Lake) -> bool:
+    """Whether the catalogue holds exactly the lake's commits and this Layerhouse's SQL."""
+    if not lake.catalogue.exists():
+        return False
+    try:
+        with open_catalogue(lake) as con:
+            return (
+                not pending(con, migrations(), lake.catalogue)
+                and _sql_hash(con) == Definitions().hash
+                and _held(con) == set(commit_names(lake))
+                and not _rewritten(con, lake)
+            )
+    except duckdb.Error as error:
+        if "lock" in str(error).lower():
+            raise LayerhouseError(
+                f"{lake.catalogue} is open for writing elsewhere; close that program: "
+                "the catalogue is only ever read, and rebuilt from the shards"
+            ) from error
+        return False
+
+
+def _held(con: duckdb.DuckDBPyConnection) -> set[str]:
+    return {row[0] for row in con.execute("SELECT commit_id FROM commit_record").fetchall()}
+
+
+def _rewritten(con: duckdb.DuckDBPyConnection, lake: Lake) -> bool:
+    """Whether a commit record has other contents than when the catalogue took it in.
+
+    That happens when one was deleted and its run done again. Only records with a date later than
+    the catalogue's are read; in a copied lake these may be all.
+    """
+    if not lake.commits_dir.is_dir():
+        return False
+    built = lake.catalogue.stat().st_mtime_ns
+    with os.scandir(lake.commits_dir) as entries:
+        late = {
+            entry.name.removesuffix(".json")
+            for entry in entries
+            if entry.name.endswith(".json") and entry.stat().st_mtime_ns >= built
+        }
+    if not late:
+        return False
+    known = con.execute("SELECT commit_id, hash FROM commit_record").fetchall()
+    return any(commit_hash(lake, name) != hash_ for name, hash_ in known if name in late)
+
+
+def _sql_hash(con: duckdb.DuckDBPyConnection) -> str | None:
+    rows = con.execute("SELECT sql_hash FROM catalogue_build").fetchall()
+    return rows[0][0] if rows else None
+
+
+@contextmanager
+def _builder_lock(lake: Lake) -> Iterator[None]:
+    """One builder per lake."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(lake.root / "catalog.lock"))
+        except OSError as error:
+            raise LayerhouseError(
+                f"the catalogue of {lake} is out of date and cannot be rebuilt there: "
+                f"{error.strerror}; copy the lake to a folder you may write to"
+            ) from error
+        yield
+
+
+def _build(lake: Lake, force: bool) -> None:
+    """Build under a temporary name and publish by rename; runs under the builder's lock."""
+    target = lake.root / BUILDING
+    try:
+        _clear(lake)
+        if force or not _extend(lake, target):
+            _clear(lake)
+            _build_anew(lake, target)
+        sync(target)
+        publish(target, lake.catalogue)
+    except (OSError, duckdb.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LayerhouseError(f"cannot build the catalogue {lake.catalogue}: {reason}") from error
+    finally:
+        _clear(lake)
+
+
+def _clear(lake: Lake) -> None:
+    """Remove what a killed builder left, or an attempt that came to nothing."""
+    for leftover in lake.root.glob(f"{BUILDING}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+
+
+def _build_anew(lake: Lake, target: Path) -> None:
+    commits = [read_commit(lake, name) for name in commit_names(lake)]
+    with duckdb.connect(str(target)) as con:
+        apply(con, migrations())
+        load_commits(con, lake, commits)
+        set_activation_shards(con, lake)
+        create_all(con, Definitions(), with_activations=_has_activations(con), stored=True)
+        _stamp(con)
+
+
+def _extend(lake: Lake, target: Path) -> bool:
+    """Copy the catalogue and add only the new commits; False where that would not do."""
+    if not lake.catalogue.exists():
+        return False
+    shutil.copyfile(lake.catalogue, target)
+    # What DuckDB cannot read is damaged or of an unknown shape, and the shards hold everything.
+    with suppress(duckdb.Error), duckdb.connect(str(target)) as con:
+        wanted = pending(con, migrations(), lake.catalogue)
+        held, present = _held(con), set(commit_names(lake))
+        new = [read_commit(lake, name) for name in sorted(present - held)]
+        if held - present or _rewritten(con, lake) or not _all_later(con, new):
+            return False
+        _add(con, lake, new, as_before=not wanted and _sql_hash(con) == Definitions().hash)
+        return True
+    return False
+
+
+def _add(con: duckdb.DuckDBPyConnection, lake: Lake, new: list[Commit], *, as_before: bool) -> None:
+    """Load new commits; `as_before` says that schema and views are those it was built with."""
+    had_activations = _has_activations(con)
+    if not as_before:
+        drop_all(con)
+        apply(con, pending(con, migrations(), lake.catalogue))
+    load_commits(con, lake, new)
+    set_activation_shards(con, lake)
+    if as_before and had_activations == _has_activations(con):
+        refill_marts(con, Definitions(), _changed(new))
+    else:
+        drop_all(con)
+        create_all(con, Definitions(), with_activations=_has_activations(con), stored=True)
+    _stamp(con)
+
+
+def _changed(new: list[Commit]) -> frozenset[str]:
+    """The tables that these commits bring rows to, the catalogue's own among them."""
+    return BOOKKEEPING | {shard.table for commit in new for shard in commit.shards}
+
+
+def _all_later(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> bool:
+    """Whether the commits come after all that the catalogue holds, so that their rows win."""
+    last = con.execute(
+        "SELECT committed_at, run_id, n FROM commit_record ORDER BY ALL DESC LIMIT 1"
+    ).fetchone()
+    return last is None or all(commit.order > last for commit in commits)
+
+
+def _has_activations(con: duckdb.DuckDBPyConnection) -> bool:
+    rows = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation' LIMIT 1").fetchall()
+    return bool(rows)
+
+
+def _stamp(con: duckdb.DuckDBPyConnection) -> None:
+    """Note what the catalogue was built from, and leave everything in its one file."""
+    con.execute("DELETE FROM catalogue_build")
+    con.execute(
+        "INSERT INTO catalogue_build VALUES (?, version(), now()::TIMESTAMP)", [Definitions().hash]
+    )
+    con.execute("CHECKPOINT")

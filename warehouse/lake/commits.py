@@ -1,0 +1,158 @@
+"""Commit records: the only thing that makes a shard exist for readers."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from warehouse.errors import LayerhouseError
+from warehouse.lake.lake import Lake
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One immutable Parquet file; `path` is relative to the lake and uses forward slashes."""
+
+    table: str
+    path: str
+    rows: int
+    bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The shards that became visible together.
+
+    `run` is the run's row as it stood at this commit (config and versions as objects), so that
+    nobody has to open a shard to learn what a run was. `covers` is the agent's own note on what
+    the commit completed, `notes` what else it has to tell: its `seconds` per kind of work and
+    `n_images` are added up in the run's row. `schema` names the newest migration the writer
+    knew. `hash` is that of the record's file, filled in on reading.
+    """
+
+    run_id: str
+    n: int
+    command: str
+    model_id: str | None
+    dataset_id: str | None
+    committed_at: str
+    covers: dict[str, Any]
+    shards: list[Shard]
+    run: dict[str, Any] = field(default_factory=dict)
+    schema: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
+    hash: str = ""
+
+    @property
+    def commit_id(self) -> str:
+        return f"{self.run_id}-{self.n}"
+
+    @property
+    def order(self) -> tuple[datetime, str, int]:
+        """Later commits replace rows of earlier ones; ties are broken the same way everywhere."""
+        return datetime.fromisoformat(self.committed_at), self.run_id, self.n
+
+    @property
+    def is_finish(self) -> bool:
+        return self.run.get("status") == "finished"
+
+    def to_json(self) -> str:
+        record = asdict(self)
+        del record["hash"]
+        return json.dumps(record, indent=1, ensure_ascii=False)
+
+
+def commit_names(lake: Lake, run_id: str | None = None) -> list[str]:
+    """The ids of all commits, or of one run's, sorted, from the folder listing alone.
+
+    Of a lake in a bucket, other machines' commits are taken in first.
+    """
+    lake.follow()
+    if not lake.commits_dir.is_dir():
+        return []
+    files = os.listdir(lake.commits_dir)  # noqa: PTH208 - a lake may hold very many commits
+    names = (name.removesuffix(".json") for name in files if name.endswith(".json"))
+    return sorted(name for name in names if run_id in (None, name.rpartition("-")[0]))
+
+
+def read_commit(lake: Lake, commit_id: str) -> Commit:
+    """A commit by its record. Raises LayerhouseError for one that is missing or damaged."""
+    path = lake.commits_dir / f"{commit_id}.json"
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise _damaged(path) from error
+    return _parsed(path, commit_id, (about.st_ino, about.st_mtime_ns, about.st_size))
+
+
+@lru_cache(maxsize=2**16)
+def _parsed(path: Path, commit_id: str, _state: tuple[int, int, int]) -> Commit:
+    """Records do not change, and an agent looks at all of them before every range it takes.
+
+    Only a repair can make room for another record of the same name; `_state` tells the two apart.
+    """
+    try:
+        text = path.read_bytes()
+        record = json.loads(text)
+        shards = [Shard(**shard) for shard in record.pop("shards")]
+        commit = Commit(shards=shards, hash=_hash(text), **record)
+        valid = commit.commit_id == commit_id and commit.order and _stay_inside(commit)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _damaged(path) from error
+    if not valid:
+        raise _damaged(path)
+    return commit
+
+
+def commit_hash(lake: Lake, commit_id: str) -> str:
+    """The hash of the record file as it lies there now."""
+    return _hash((lake.commits_dir / f"{commit_id}.json").read_bytes())
+
+
+def _hash(text: bytes) -> str:
+    return blake2b(text, digest_size=16).hexdigest()
+
+
+def list_commits(
+    lake: Lake,
+    *,
+    command: str | None = None,
+    model_id: str | None = None,
+    dataset_id: str | None = None,
+) -> list[Commit]:
+    """Commits of the lake, oldest first, narrowed to those whose given fields are equal.
+
+    A folder without commits, or none at all, has no commits. Raises LayerhouseError for a record
+    that cannot be read.
+    """
+    commits = [
+        read_commit(lake, name)
+        for name in commit_names(lake)
+        if command is None or name.startswith(f"{command}-")
+    ]
+    kept = [
+        commit
+        for commit in commits
+        if command in (None, commit.command)
+        and model_id in (None, commit.model_id)
+        and dataset_id in (None, commit.dataset_id)
+    ]
+    return sorted(kept, key=lambda commit: commit.order)
+
+
+def _stay_inside(commit: Commit) -> bool:
+    """Whether every shard lies in the lake: a lake may have been copied from anywhere."""
+    paths = [Path(shard.path) for shard in commit.shards]
+    return not any(path.is_absolute() or ".." in path.parts for path in paths)
+
+
+def _damaged(path: Path) -> LayerhouseError:
+    return LayerhouseError(
+        f"the commit record {path} is damaged; restore it from a copy of the lake, "
+        "or run `layerhouse status --repair` to take out what it committed"
+    )

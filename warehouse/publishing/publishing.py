@@ -1,0 +1,184 @@
+"""The marts as files that BI tools read: DuckDB in an older format, Parquet and CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from warehouse import files
+from warehouse.catalogue.refreshing import refresh
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.lake import Lake
+from warehouse.publishing import stamp as builds
+from warehouse.publishing.stamp import Build, quoted
+
+Writer = Callable[[Path], None]
+"""Writes one file under the path it is given."""
+
+STORAGE_VERSION = "v1.4.0"
+"""Read by DuckDB 1.4, 1.5 and 2.0; many BI clients still bring a 1.x."""
+
+DATABASE = "marts.duckdb"
+FORMS = {"parquet": "FORMAT parquet, COMPRESSION zstd", "csv": "FORMAT csv, HEADER"}
+
+
+def publish(lake: Lake, out: Path) -> list[Path]:
+    """Write the marts to `out`; returns the files written, none where they are up to date.
+
+    A name that ends in .duckdb becomes one DuckDB file; any other is a folder that gets the same
+    file, every mart as Parquet and CSV, and build.json. Each file appears whole or not at all, and
+    readers of an older one keep it. Of a folder only the marts that changed are written again.
+    Raises UsageError for a target that is something else, LayerhouseError for one that cannot be
+    written or is open for writing elsewhere.
+    """
+    single = out.suffix == ".duckdb"
+    _refuse_other_kinds(out, single=single)
+    try:
+        with _marts(lake) as (con, build):
+            if not _pending(con, build, out, single=single):
+                return []
+        folder = out.parent if single else out
+        folder.mkdir(parents=True, exist_ok=True)
+        # One publication at a time writes to a target, each the lake as it is at its turn.
+        with files.passing_lock(folder / f".{out.name}.lock"), _marts(lake) as (con, build):
+            writers = _pending(con, build, out, single=single)
+            if writers and not single:
+                _withdraw_stamp(build, out)
+            for path, write in writers.items():
+                _replace(path, write)
+            return list(writers)
+    except (OSError, duckdb.Error) as error:
+        reason = getattr(error, "strerror", None) or _first_line(error)
+        raise LayerhouseError(f"cannot publish to {out}: {reason}") from error
+
+
+def _refuse_other_kinds(out: Path, *, single: bool) -> None:
+    if single and out.is_dir():
+        raise UsageError(f"{out} is a folder; name a file, or a folder without .duckdb at its end")
+    if not single and out.is_file():
+        raise UsageError(f"{out} is a file; name a folder, or a file that ends in .duckdb")
+
+
+def _pending(
+    con: duckdb.DuckDBPyConnection, build: Build, out: Path, *, single: bool
+) -> dict[Path, Writer]:
+    """What writes each file that is missing or out of date, in the order to write them in."""
+    database = out if single else out / DATABASE
+    in_database = builds.in_file(con, database)
+    writers: dict[Path, Writer] = {}
+    if in_database is None or in_database.state != build.state:
+        writers[database] = lambda path: _write_database(con, build, path)
+    if single:
+        return writers
+    held = builds.in_folder(out)
+    for name, mart in build.marts.items():
+        is_same = held is not None and held.marts.get(name) == mart
+        for kind, options in FORMS.items():
+            path = out / f"{name}.{kind}"
+            if not (is_same and path.is_file()):
+                writers[path] = _copying(con, name, options)
+    if writers or held is None or held.state != build.state:
+        # The stamp comes last: it says that the rest is there.
+        writers[out / builds.STAMP] = lambda path: _write_text(path, build.json())
+    return writers
+
+
+def _withdraw_stamp(build: Build, out: Path) -> None:
+    """Files of two states may lie side by side from here on, and no stamp must vouch for them.
+
+    After a publication that was killed then, the next writes everything anew. Marts that are
+    defined no longer go, as nothing will name them any more.
+    """
+    held = builds.in_folder(out)
+    for name in set(held.marts if held else ()) - set(build.marts):
+        for kind in FORMS:
+            (out / f"{name}.{kind}").unlink(missing_ok=True)
+    (out / builds.STAMP).unlink(missing_ok=True)
+
+
+@contextmanager
+def _marts(lake: Lake) -> Iterator[tuple[duckdb.DuckDBPyConnection, Build]]:
+    """A connection of its own with the catalogue attached as `lake`, and what it would publish.
+
+    Its own, because a reader in this process may have locked down the catalogue's.
+    """
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    refresh(lake)
+    with duckdb.connect(config=config) as con:
+        try:
+            con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS lake (READ_ONLY)")
+        except duckdb.Error as error:
+            raise LayerhouseError(f"cannot read {lake.catalogue}: {_first_line(error)}") from error
+        yield con, builds.of_lake(con)
+
+
+def _replace(path: Path, write: Writer) -> None:
+    """Let `write` make the file under a passing name, of which a killed one may have left some."""
+    temporary = path.with_name(f"{path.name}{files.TEMPORARY}")
+    wal = temporary.with_name(f"{temporary.name}.wal")
+    for leftover in (temporary, wal):
+        leftover.unlink(missing_ok=True)
+    try:
+        files.write_durably(temporary, write)
+        files.publish(temporary, path)
+    finally:
+        wal.unlink(missing_ok=True)
+
+
+def _copying(con: duckdb.DuckDBPyConnection, mart: str, options: str) -> Writer:
+    """Ordered, so that equal marts become equal files."""
+
+    def write(path: Path) -> None:
+        con.execute(f'COPY (FROM lake."{mart}" ORDER BY ALL) TO {quoted(str(path))} ({options})')
+
+    return write
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_database(con: duckdb.DuckDBPyConnection, build: Build, path: Path) -> None:
+    con.execute(f"ATTACH {quoted(str(path))} AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
+    try:
+        for mart in build.marts:
+            con.execute(f'CREATE TABLE out."{mart}" AS FROM lake."{mart}" ORDER BY ALL')
+            _copy_comments(con, mart)
+        columns = ", ".join(f"{name} {kind}" for name, (kind, _) in builds.COLUMNS.items())
+        con.execute(f"CREATE TABLE out.{builds.TABLE} ({columns})")
+        places = ", ".join("?" for _ in builds.COLUMNS)
+        for row in build.rows():
+            con.execute(f"INSERT INTO out.{builds.TABLE} VALUES ({places})", row)
+        con.execute(f"COMMENT ON TABLE out.{builds.TABLE} IS {quoted(builds.COMMENT)}")
+        for name, (_, comment) in builds.COLUMNS.items():
+            con.execute(f"COMMENT ON COLUMN out.{builds.TABLE}.{name} IS {quoted(comment)}")
+    finally:
+        con.execute("DETACH out")
+
+
+def _copy_comments(con: duckdb.DuckDBPyConnection, mart: str) -> None:
+    """BI tools show them as descriptions."""
+    comment = con.execute(
+        "SELECT comment FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = ?",
+        [mart],
+    ).fetchone()
+    if comment and comment[0] is not None:
+        con.execute(f'COMMENT ON TABLE out."{mart}" IS {quoted(comment[0])}')
+    columns = con.execute(
+        "SELECT column_name, comment FROM duckdb_columns() "
+        "WHERE database_name = 'lake' AND table_name = ? AND comment IS NOT NULL",
+        [mart],
+    ).fetchall()
+    for name, text in columns:
+        con.execute(f'COMMENT ON COLUMN out."{mart}"."{name}" IS {quoted(text)}')
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
