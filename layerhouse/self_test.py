@@ -15,11 +15,12 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.faults.spec import STAGES, Fault, exchanged_tokens, parse_fault
+from extract.faults.spec import Fault, exchanged_tokens, parse_fault
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.vocabulary import MARGIN, STAGES
 
 if TYPE_CHECKING:
     from analysis.self_test.judge import Judge, Judgement
@@ -119,7 +120,7 @@ def self_test(
     grid: Grid | None = None,
     adapter: Path | None = None,
     n_resamples: int = 2000,
-    margin: float = 0.02,
+    margin: float = MARGIN,
     seed: int = 0,
     device: str = "auto",
     batch_size: str | int = "auto",

@@ -15,8 +15,8 @@ from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.samples import dataset
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
+from warehouse.vocabulary import SPLITS
 
-SPLITS = ("train", "val", "test")
 Value = TypeVar("Value")
 UNSEEN_DROP = 30.0
 

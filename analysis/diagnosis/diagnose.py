@@ -16,6 +16,7 @@ from warehouse.errors import UsageError, nearest
 from warehouse.lake.exclusive import exclusive
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.vocabulary import MARGIN
 
 COMMAND = "diagnose"
 
@@ -49,7 +50,7 @@ def diagnose(
     dataset_id: str,
     *,
     n_resamples: int = 2000,
-    margin: float = 0.02,
+    margin: float = MARGIN,
     seed: int = 0,
 ) -> Diagnosis:
     """Bootstrap the stage losses and health scores of a model on a dataset; read the verdict.

@@ -28,6 +28,7 @@ from analysis.diagnosis.losses import (
     reference_signal,
     stage_losses,
 )
+from warehouse.vocabulary import MARGIN
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +40,7 @@ class Resampling:
     """How the intervals are drawn; equal options and evidence give equal intervals."""
 
     n_resamples: int = 2000
-    margin: float = 0.02
+    margin: float = MARGIN
     seed: int = 0
 
 

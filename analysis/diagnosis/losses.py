@@ -11,9 +11,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from warehouse.vocabulary import STAGES
+
 Floats = NDArray[np.float64]
 
-STAGES = ("vision", "connector", "llm", "answer")
 LAMBDA = 0.2
 
 

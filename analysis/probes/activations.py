@@ -16,9 +16,9 @@ from analysis.queries import read_query
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.vocabulary import SPLITS
 
 QUERIES = Path(__file__).parent / "queries"
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

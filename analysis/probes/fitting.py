@@ -29,10 +29,10 @@ from warehouse.lake.commits import Commit
 from warehouse.lake.exclusive import exclusive
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.vocabulary import CONTROLS
 
 COMMAND = "probe"
 KINDS = ("linear", "mlp")
-CONTROLS = ("none", "shuffled_labels")
 DEFAULT_SEEDS = 5
 
 Progress = Callable[[int, int], None]

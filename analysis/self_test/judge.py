@@ -20,12 +20,13 @@ from analysis.diagnosis.diagnose import read_finding
 from analysis.diagnosis.evidence import Predictor, read_evidence
 from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.wording import Finding, ModeLoss
-from analysis.probes.activations import SPLITS, Locus, Samples
+from analysis.probes.activations import Locus, Samples
 from analysis.probes.fitting import fit_vectors, subject_of
 from analysis.probes.storage import Fit, tables_of
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.mean_pooled import mean_pooled_places, mean_pooled_verdict
 from warehouse.catalogue.in_memory import Scratch
+from warehouse.vocabulary import SPLITS
 
 Floats = NDArray[np.float64]
 Cell = tuple[str, int, str]

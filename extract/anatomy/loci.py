@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import MODULES
 
-MODULES = ("vision", "connector", "llm")
 LAYER_COUNTS = ("num_hidden_layers", "depth", "num_layers", "encoder_layers", "n_layers")
 OUTPUT, HIDDEN_STATES, CROSS_STATES = "output", "hidden_states", "cross_attention_states"
 # Qwen2-VL's tower has both: there `hidden_size` is what its merger hands to the language model.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from extract.datasets.source import SPLITS, Item, Source
+from extract.datasets.source import Item, Source
 from warehouse.errors import LayerhouseError
 from warehouse.images import DIGITS_SCHEME, digit_arrays
+from warehouse.vocabulary import SPLITS
 
 DIGIT_LABELS = (
     "zero",

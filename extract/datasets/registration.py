@@ -13,7 +13,7 @@ from typing import Any
 
 from extract.datasets.measuring import Measured, measure
 from extract.datasets.reading import BUILTIN, default_name, is_source, read_source
-from extract.datasets.source import SPLITS, Source, class_order
+from extract.datasets.source import Source, class_order
 from extract.datasets.splits import (
     FRACTIONS,
     check_fractions,
@@ -28,6 +28,7 @@ from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.vocabulary import SPLITS
 
 COMMAND = "datasets-add"
 _COMPARED = {"sha256": "image", "class_index": "class", "split": "split", "group_id": "group"}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from warehouse.errors import LayerhouseError
 
-SPLITS = ("train", "val", "test")
 _SPLIT_NAMES = {
     "train": "train",
     "training": "train",

@@ -9,8 +9,8 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from extract.datasets.source import SPLITS
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.vocabulary import SPLITS
 
 FRACTIONS = (0.6, 0.2, 0.2)
 FEW_TEST_GROUPS = 20  # below this the diagnosis gives no interval

@@ -18,9 +18,7 @@ from hashlib import blake2b
 from PIL import Image
 
 from warehouse.errors import UsageError, nearest
-
-STAGES = ("vision", "connector", "llm", "answer")
-INSIDE = STAGES[:3]
+from warehouse.vocabulary import MODULES, STAGES
 
 
 @dataclass(frozen=True)
@@ -31,13 +29,13 @@ class Kind:
     default: float
     low: float
     high: float
-    stages: tuple[str, ...] = INSIDE
+    stages: tuple[str, ...] = MODULES
     destroying: bool = False
     whole: bool = False
 
 
 KINDS = {
-    "swap": Kind("share of samples that get another image's activations", 1, 0, 1, INSIDE, True),
+    "swap": Kind("share of samples that get another image's activations", 1, 0, 1, MODULES, True),
     "erase": Kind("share of samples whose tokens lose what tells classes", 1, 0, 1),
     "head": Kind("share of classes whose label tokens change places", 1, 0, 1, ("answer",), True),
     "noise": Kind("standard deviations of noise on every token", 4, 0, 1e6),

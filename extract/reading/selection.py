@@ -7,9 +7,10 @@ states the legal range.
 
 from collections.abc import Mapping, Sequence
 
-from extract.anatomy.loci import MODULES, Anatomy, Locus
+from extract.anatomy.loci import Anatomy, Locus
 from extract.reading.reader import READOUTS
 from warehouse.errors import UsageError, nearest
+from warehouse.vocabulary import MODULES
 
 Layers = int | Sequence[int | str]
 Wanted = list[tuple[Locus, tuple[str, ...]]]

@@ -36,7 +36,6 @@ from extract.running.rows import activation_table, model_rows
 from extract.sharing.claims import Claims
 from extract.sharing.coverage import Task
 from extract.sharing.job import (
-    METHODS,
     ExtractRequest,
     Job,
     device_name,
@@ -53,8 +52,6 @@ from extract.sharing.ledger import ExtractSummary, Ledger, Report
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import OvertakenError, RunWriter
-
-__all__ = ["METHODS", "ExtractRequest", "ExtractSummary", "extract"]
 
 AUTO_BATCH = 16
 

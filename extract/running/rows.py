@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from extract.anatomy.loci import MODULES, Anatomy
+from extract.anatomy.loci import Anatomy
 from extract.models.loading import LoadedModel
 from extract.running.preparing import UnitBuffer
+from warehouse.vocabulary import MODULES
 
 
 def activation_table(model_id: str, dataset_id: str, buffer: UnitBuffer) -> pa.Table:

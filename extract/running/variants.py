@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from extract.anatomy.loci import MODULES
 from extract.faults.injector import site_of
 from extract.faults.spec import Fault, variant_of
 from extract.models.session import Session
@@ -31,6 +30,7 @@ from extract.running.rows import model_rows
 from extract.sharing.job import ExtractRequest, Job, fixed_batch_size, look_up
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
+from warehouse.vocabulary import MODULES
 
 KEPT_BYTES = 2**30
 """Prepared inputs are kept between trials up to this size, else prepared anew each time."""

@@ -21,9 +21,9 @@ from warehouse.images import MAX_PIXELS
 from warehouse.lake.commits import Commit, list_commits
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter, config_difference, find_runs
+from warehouse.vocabulary import METHODS
 
 COMMAND = "extract"
-METHODS = ("likelihood", "generate")
 READOUT_VERSION = 1
 """Raised when the meaning of a readout or answer changes, so that old and new never mix."""
 

@@ -8,6 +8,7 @@ from layerhouse.cli.self_test import refuse_without_self_test, self_test_options
 from layerhouse.cli.self_test import run as run_self_test
 from layerhouse.cli.shared.options import dataset_id, dataset_option, lake_option, model_option
 from warehouse.lake.lake import Lake
+from warehouse.vocabulary import MARGIN
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Diagnosis, ModeLoss
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--margin",
     type=float,
-    default=0.02,
+    default=MARGIN,
     show_default=True,
     help="A failure mode is present when its lower bound exceeds this.",
 )

@@ -10,12 +10,11 @@ from layerhouse.cli.shared.progress import progress
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS
 from warehouse.lake.lake import Lake
+from warehouse.vocabulary import METHODS
 
 if TYPE_CHECKING:
     from extract.running.agent import ExtractSummary
     from extract.running.dry_run import Outlook
-
-METHODS = ("likelihood", "generate")
 
 
 @click.command("extract", short_help="Run a model over a dataset; store what every layer holds.")

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.diagnosis.intervals import Resampling
-from analysis.diagnosis.losses import STAGES
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.judge import Judge, Shown
 from extract.faults.spec import parse_fault, plan_exchange
+from warehouse.vocabulary import STAGES
 
 MODEL, DATASET = "m", "d"
 SIZES = {"train": 300, "val": 200, "test": 400}

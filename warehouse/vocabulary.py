@@ -1,0 +1,71 @@
+"""The words that code, SQL and docs share: modules, stages, readouts, answers, splits, thresholds.
+
+Imports nothing, so that the command line can offer every word as a choice at once. SQL reads the
+same facts from the views `stage` and `readout`, which a test holds equal to this page.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MODULES = ("vision", "connector", "llm")
+"""The parts of a model that layers belong to, from pixel to answer."""
+
+STAGES = (*MODULES, "answer")
+"""Where the class can get lost: the modules, then the model's own reply."""
+
+FAILURE_MODES = {
+    "vision": "vision_quality",
+    "connector": "connector_fidelity",
+    "llm": "llm_comprehension",
+    "answer": "semantic_mapping",
+}
+"""What a loss in each stage is called, in the order of the stages."""
+
+SPLITS = ("train", "val", "test")
+METHODS = ("likelihood", "generate")
+"""How a model answers: its classes' phrases scored, or a reply generated and read."""
+
+CONTROLS = ("none", "shuffled_labels")
+"""What a probe is trained on: the labels, or the same ones shuffled as its control."""
+
+
+@dataclass(frozen=True)
+class ReadoutFacts:
+    """What is known of a readout without a model.
+
+    `reads` says whose states it holds: those of the `image` tokens, the `final` input token or the
+    tower's `class` token, which usually does not go through the connector and so proves nothing of
+    what comes later. `slots` vectors of the locus' width lie behind one another. `everywhere` tells
+    whether it is taken at every locus that has it, or at the end of each module only.
+    """
+
+    name: str
+    reads: str
+    slots: int = 1
+    everywhere: bool = True
+
+
+READOUTS = {
+    facts.name: facts
+    for facts in (
+        ReadoutFacts("mean", "image"),
+        ReadoutFacts("cls", "class"),
+        ReadoutFacts("last", "final"),
+        ReadoutFacts("grid", "image", slots=4, everywhere=False),
+    )
+}
+
+
+class Cell(NamedTuple):
+    """One series of vectors: what one readout takes at one locus."""
+
+    module: str
+    layer: int
+    readout: str
+
+
+MARGIN = 0.02
+"""A loss is present when the lower bound of its interval lies above this much of accuracy."""
+
+HEALTHY_UPPER = 0.10
+"""A model is healthy only where the upper bound of its whole loss is at most this."""
