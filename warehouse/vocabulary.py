@@ -21,6 +21,13 @@ FAILURE_MODES = {
 }
 """What a loss in each stage is called, in the order of the stages."""
 
+STAGE_OF = {mode: stage for stage, mode in FAILURE_MODES.items()}
+"""The stage that each failure mode speaks of."""
+
+HEALTHY, UNDETERMINED = "healthy", "undetermined"
+VERDICTS = (*STAGE_OF, HEALTHY, UNDETERMINED)
+"""What a diagnosis can end with."""
+
 SPLITS = ("train", "val", "test")
 METHODS = ("likelihood", "generate")
 """How a model answers: its classes' phrases scored, or a reply generated and read."""
@@ -56,6 +63,33 @@ READOUTS = {
 }
 
 
+@dataclass(frozen=True)
+class ProbeFacts:
+    """What is known of a kind of probe without fitting one.
+
+    `options` are those of the command line that it alone takes; `has_coefficients` tells whether
+    it can be stored as weights of raw vectors.
+    """
+
+    name: str
+    options: tuple[str, ...] = ()
+    has_coefficients: bool = False
+
+
+PROBE_KINDS = {
+    facts.name: facts
+    for facts in (
+        ProbeFacts("linear", has_coefficients=True),
+        ProbeFacts("mlp", options=("hidden",)),
+    )
+}
+"""In the order of preference: where one kind must speak for a locus, it is the first that was
+fitted there; kinds that other packages bring come after these, by name. The first is the default.
+"""
+
+DEFAULT_PROBE_KIND = next(iter(PROBE_KINDS))
+
+
 class Cell(NamedTuple):
     """One series of vectors: what one readout takes at one locus."""
 
@@ -63,9 +97,18 @@ class Cell(NamedTuple):
     layer: int
     readout: str
 
+    def __str__(self) -> str:
+        return f"{self.module} layer {self.layer}, readout {self.readout}"
+
 
 MARGIN = 0.02
 """A loss is present when the lower bound of its interval lies above this much of accuracy."""
 
 HEALTHY_UPPER = 0.10
 """A model is healthy only where the upper bound of its whole loss is at most this."""
+
+MIN_GROUPS = 20
+"""Test groups that a verdict needs; an interval of fewer says too little."""
+
+N_RESAMPLES = 2000
+"""How often test groups are resampled for an interval, unless asked otherwise."""
