@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from tests.packages import Install, installing
 from warehouse.lake.lake import Lake
 
 settings.register_profile("untimed", deadline=None)
@@ -71,3 +73,10 @@ def real_dataset(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real images of {name} are not on this machine (looked in {folder})")
     return folder
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Iterator[Install]:
+    """Installs packages with entry points for the length of a test."""
+    with pytest.MonkeyPatch.context() as patch, installing(tmp_path / "site", patch) as install:
+        yield install

@@ -7,12 +7,10 @@ class as an entry point of the group `layerhouse.models`; Python code may call `
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warehouse.errors import LayerhouseError
+from warehouse.extensions import installed
 
 if TYPE_CHECKING:
     import torch
@@ -81,20 +79,5 @@ def runs_by_plugin(name: str) -> bool:
 
 
 def _known() -> dict[str, ModelPlugin]:
-    return _installed() | _registered
-
-
-@cache
-def _installed() -> dict[str, ModelPlugin]:
-    """The plug-ins of installed packages by model type."""
-    found: dict[str, ModelPlugin] = {}
-    for point in entry_points(group=GROUP):
-        plugin_class = point.load()
-        if not (isinstance(plugin_class, type) and issubclass(plugin_class, ModelPlugin)):
-            raise LayerhouseError(
-                f"the entry point {point.name} of {GROUP} is no subclass of "
-                "extract.plugins.ModelPlugin; mend or uninstall the package that brings it"
-            )
-        plugin = plugin_class()
-        found[plugin.model_type] = plugin
-    return found
+    brought = {plugin.model_type: plugin for plugin in installed(GROUP, ModelPlugin).values()}
+    return brought | _registered

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from extract.models.placement import Placement
 from extract.models.plugins import ModelPlugin, plugin_for, register
 from extract.models.processors import load_processor
 from extract.running.agent import ExtractRequest, extract
+from tests.packages import Install
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
@@ -56,11 +55,8 @@ def folder(llava_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "_registered", {})
-    plugins._installed.cache_clear()
-    yield
-    plugins._installed.cache_clear()
 
 
 @pytest.mark.usefixtures("nothing_registered")
@@ -86,32 +82,20 @@ def test_a_registered_class_runs_and_is_part_of_the_identity(
 
 
 @pytest.mark.usefixtures("nothing_registered")
-def test_an_installed_package_brings_its_class(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site = tmp_path / "site"
-    info = site / "dim-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dim\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[layerhouse.models]\ndim = dim_package:Dim\n")
-    (site / "dim_package.py").write_text(
+def test_an_installed_package_brings_its_class(folder: Path, install: Install) -> None:
+    install(
+        "layerhouse.models",
+        "dim",
         "from extract.plugins import ModelPlugin\n\n\n"
         "class Dim(ModelPlugin):\n"
         "    model_type = 'dim_llava'\n\n"
         "    def load(self, folder, dtype):\n        raise NotImplementedError\n\n"
-        "    def processor(self, folder):\n        raise NotImplementedError\n"
+        "    def processor(self, folder):\n        raise NotImplementedError\n",
+        "Dim",
     )
-    monkeypatch.syspath_prepend(str(site))
-    plugins._installed.cache_clear()
-    config = json.loads((folder / "config.json").read_text())
-    found = plugin_for(config)
+    found = plugin_for(json.loads((folder / "config.json").read_text()))
     assert found is not None
     assert found.identity == "dim_package.Dim"
-    (site / "dim_package.py").write_text("Dim = 3\n")
-    monkeypatch.delitem(sys.modules, "dim_package")
-    plugins._installed.cache_clear()
-    with pytest.raises(LayerhouseError, match=r"the entry point dim of layerhouse\.models"):
-        plugin_for(config)
 
 
 @pytest.mark.usefixtures("nothing_registered")

@@ -1,0 +1,51 @@
+"""Extensions: what installed packages bring, named in their entry points.
+
+A package names a class, or an object of it, as an entry point of one of our groups
+(`layerhouse.models`, `layerhouse.faults`, …), and is found as soon as it is installed.
+"""
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar, cast
+
+from warehouse.errors import LayerhouseError
+
+T = TypeVar("T")
+
+
+def installed(group: str, of_type: type[T]) -> dict[str, T]:
+    """What the entry points of a group name, by the entry point's name; classes as objects.
+
+    Raises LayerhouseError naming the package for an entry point that cannot be loaded, names
+    something else than `of_type`, or has the name of another package's.
+    """
+    return dict(_loaded(group, cast(Any, of_type)))
+
+
+@cache
+def _loaded(group: str, of_type: type[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for point in entry_points(group=group):
+        if point.name in found:
+            raise _broken(point, "is brought by two packages")
+        found[point.name] = _load(point, of_type)
+    return found
+
+
+def _load(point: EntryPoint, of_type: type[Any]) -> Any:
+    try:
+        named = point.load()
+        made = named() if isinstance(named, type) and issubclass(named, of_type) else named
+    except Exception as error:  # an installed package's code raises anything
+        said = f"{type(error).__name__}: {error}"
+        raise _broken(point, f"cannot be loaded ({said})") from error
+    if not isinstance(made, of_type):
+        raise _broken(point, f"is no {of_type.__name__}")
+    return made
+
+
+def _broken(point: EntryPoint, how: str) -> LayerhouseError:
+    package = f"the package {point.dist.name}" if point.dist else "the package that brings it"
+    return LayerhouseError(
+        f"the entry point {point.name} of {point.group} {how}; mend or uninstall {package}"
+    )
