@@ -51,7 +51,7 @@ test-slow: $(VENV)/.developing
 	$(BIN)/pytest -m slow $(ARGS)
 
 # On a real Ray and a real Spark (which needs a Java); `make test` skips what is not installed.
-CLUSTER_EXTRAS := dev,ray,spark
+CLUSTER_EXTRAS := all,dev,ray,spark
 test-cluster: $(VENV)/.clustered
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/cluster $(ARGS)
 .PHONY: test-storage
@@ -120,11 +120,11 @@ tiny-model: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]"
 	touch $@
 
 $(VENV)/.developing: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,dev]"
 	touch $@
 
 $(VENV)/.clustered: $(VENV)/.developing

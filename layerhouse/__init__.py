@@ -12,6 +12,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from layerhouse.shadows import refuse_shadows
+
+refuse_shadows()  # before anything is imported from a package that may be another's
+
 if TYPE_CHECKING:
     from os import PathLike
 

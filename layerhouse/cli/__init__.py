@@ -9,26 +9,28 @@ from importlib import import_module
 
 import click
 
+from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
 __all__ = ["main"]
 
-COMMANDS = (
-    "demo",
-    "models",
-    "datasets",
-    "extract",
-    "probe",
-    "baseline",
-    "diagnose",
-    "compare",
-    "report",
-    "validate",
-    "sql",
-    "shell",
-    "publish",
-    "status",
-)
+COMMANDS = {
+    "demo": "all",
+    "models": "extract",
+    "datasets": "extract",
+    "extract": "extract",
+    "probe": "analysis",
+    "baseline": "analysis",
+    "diagnose": "analysis",
+    "compare": "analysis",
+    "report": "analysis",
+    "validate": "validate",
+    "sql": None,
+    "shell": None,
+    "publish": None,
+    "status": None,
+}
+"""Every command with the extra that installs what it needs; None needs nothing more."""
 
 
 class LazyGroup(click.Group):
@@ -82,7 +84,8 @@ def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments or bool(os.environ.get("LAYERHOUSE_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        code = layerhouse.main(arguments, prog_name="layerhouse", standalone_mode=False)
+        with part(COMMANDS.get(next(iter(arguments), "")) or "all"):
+            code = layerhouse.main(arguments, prog_name="layerhouse", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as help_wanted:
         click.echo(help_wanted.format_message())

@@ -1,0 +1,101 @@
+"""What is not installed is said in one sentence that names the extra which brings it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from layerhouse.cli import COMMANDS
+from layerhouse.parts import BROUGHT, part
+from warehouse.errors import LayerhouseError
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PARTS = ("extract", "analysis", "validate")
+
+WITHOUT_PARTS = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in {missing}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from layerhouse.cli import main
+main()
+"""
+
+
+def _without_parts(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command in a process that has none of the modules which the extras bring."""
+    script = WITHOUT_PARTS.format(missing=sorted(BROUGHT | {"pandas"}))
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def _distribution(requirement: str) -> str:
+    return re.split(r"[<>=\[ ]", requirement)[0].lower().replace("_", "-")
+
+
+def test_the_modules_known_as_brought_are_those_of_the_extras() -> None:
+    extras: Mapping[str, list[str]] = PROJECT["optional-dependencies"]
+    wanted = {_distribution(each) for extra in PARTS for each in extras[extra]}
+    modules = packages_distributions()
+    found = {_distribution(name) for module in BROUGHT for name in modules[module]}
+    assert found == wanted
+
+
+def test_the_extra_all_brings_every_part() -> None:
+    (everything,) = PROJECT["optional-dependencies"]["all"]
+    assert sorted(everything.removeprefix("layerhouse[").rstrip("]").split(",")) == sorted(PARTS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("demo",),
+        ("extract", "--model", "tiny-digits", "--dataset", "digits"),
+        ("models", "verify", "tiny-digits"),
+        ("datasets", "add", "digits", "digits"),
+        ("probe", "--model", "tiny-digits", "--dataset", "digits"),
+        ("baseline", "--dataset", "digits", "--architecture", "pixels-logistic"),
+        ("diagnose", "--model", "tiny-digits", "--dataset", "digits"),
+        ("compare",),
+        ("report",),
+        ("validate",),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_whose_part_is_missing_names_its_extra(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "lakehouse" / "commits").mkdir(parents=True)
+    done = _without_parts(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"pip install 'layerhouse[{COMMANDS[arguments[0]]}]'" in done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [name for name, extra in COMMANDS.items() if extra is None])
+def test_a_command_that_only_reads_starts_without_any_part(command: str, tmp_path: Path) -> None:
+    options = {"sql": ["SELECT 1 AS one"], "publish": ["--out", "published"]}
+    (tmp_path / "lakehouse" / "commits").mkdir(parents=True)
+    done = _without_parts(command, *options.get(command, []), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_module_that_no_extra_brings_is_no_missing_part() -> None:
+    with pytest.raises(ModuleNotFoundError), part("extract"):
+        raise ModuleNotFoundError("No module named 'mine'", name="mine")
+    with pytest.raises(LayerhouseError, match=r"layerhouse\[extract\]"), part("extract"):
+        raise ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
