@@ -37,17 +37,13 @@ from extract.models.loading import load
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import Session, open_session
 from extract.reading.selection import Wanted, select
+from extract.running.background import BackgroundWriter, leaving_a_core
 from extract.running.batches import Outcome, Runner, rows_of
-from extract.running.preparing import (
-    BackgroundWriter,
-    Prepared,
-    Preparer,
-    Stopwatch,
-    UnitBuffer,
-    leaving_a_core,
-)
+from extract.running.clock import Stopwatch
+from extract.running.preparing import Prepared, Preparer
 from extract.running.rows import activation_table, model_rows
 from extract.running.self_check import check
+from extract.running.units import UnitBuffer
 from extract.training.tiny import Recipe, build_model, build_processor
 from tests.extract.tiny_families import save_family
 from warehouse.catalogue.refreshing import connect

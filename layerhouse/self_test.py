@@ -134,7 +134,7 @@ def self_test(
     LayerhouseError for a model that cannot be run.
     """
     from analysis.diagnosis.intervals import Resampling
-    from extract.running.preparing import leaving_a_core
+    from extract.running.background import leaving_a_core
     from extract.running.variants import open_bench
     from extract.sharing.job import ExtractRequest
 

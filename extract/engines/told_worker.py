@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from extract.running.agent import Description, Extraction
+from extract.running.background import BackgroundWriter, leaving_a_core
 from extract.running.batches import Runner
-from extract.running.preparing import BackgroundWriter, leaving_a_core
 from extract.sharing.coverage import Task
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError

@@ -20,19 +20,13 @@ import torch
 from extract.faults.spec import exchanged_tokens
 from extract.models.session import Session
 from extract.reading.logit_lens import Lens, lens_table, open_lens
+from extract.running.background import BackgroundWriter, ahead, leaving_a_core, preparers
 from extract.running.batches import Outcome, Runner, rows_of
+from extract.running.clock import Stopwatch
 from extract.running.opening import OpenedModel, fit_erasures, open_model, plan_exchanges, runner_of
-from extract.running.preparing import (
-    BackgroundWriter,
-    Prepared,
-    Preparer,
-    Stopwatch,
-    UnitBuffer,
-    ahead,
-    leaving_a_core,
-    preparers,
-)
+from extract.running.preparing import Prepared, Preparer
 from extract.running.rows import activation_table, model_rows
+from extract.running.units import UnitBuffer
 from extract.sharing.claims import Claims
 from extract.sharing.coverage import Task
 from extract.sharing.job import (

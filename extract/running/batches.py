@@ -18,7 +18,8 @@ from extract.models.session import Session
 from extract.reading.reader import Blocks, Cell, Reader, cell_vectors
 from extract.reading.selection import Wanted
 from extract.reading.to_host import Offload
-from extract.running.preparing import Prepared, Stopwatch
+from extract.running.clock import Stopwatch
+from extract.running.preparing import Prepared
 from extract.running.rows import answer_row
 from warehouse.errors import LayerhouseError
 

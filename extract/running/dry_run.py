@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from extract.running.agent import Extraction
+from extract.running.background import leaving_a_core
 from extract.running.batches import Runner
-from extract.running.preparing import UnitBuffer, leaving_a_core
 from extract.running.rows import activation_table
+from extract.running.units import UnitBuffer
 from extract.sharing.coverage import Task
 from extract.sharing.job import ExtractRequest, Job, look_up, refuse_other_identity
 from warehouse.lake.lake import Lake

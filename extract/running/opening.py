@@ -14,7 +14,8 @@ from extract.models.loading import load
 from extract.models.prompts import phrase_tokens
 from extract.models.session import Session, open_session
 from extract.running.batches import Runner
-from extract.running.preparing import Prepared, Preparer, Stopwatch
+from extract.running.clock import Stopwatch
+from extract.running.preparing import Prepared, Preparer
 from extract.running.self_check import Checked, check
 from extract.sharing.coverage import sample_order
 from extract.sharing.job import Job

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from extract.anatomy.loci import Anatomy
 from extract.models.loading import LoadedModel
-from extract.running.preparing import UnitBuffer
+from extract.running.units import UnitBuffer
 from warehouse.vocabulary import MODULES
 
 

@@ -17,7 +17,9 @@ from extract.faults.spec import Fault, variant_of
 from extract.models.session import Session
 from extract.reading.reader import Cell
 from extract.reading.selection import Wanted
+from extract.running.background import ahead
 from extract.running.batches import rows_of
+from extract.running.clock import Stopwatch
 from extract.running.opening import (
     OpenedModel,
     fit_erasures,
@@ -25,8 +27,9 @@ from extract.running.opening import (
     plan_exchanges,
     runner_of,
 )
-from extract.running.preparing import Prepared, Preparer, Stopwatch, UnitBuffer, ahead
+from extract.running.preparing import Prepared, Preparer
 from extract.running.rows import model_rows
+from extract.running.units import UnitBuffer
 from extract.sharing.job import ExtractRequest, Job, fixed_batch_size, look_up
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake

@@ -1,0 +1,207 @@
+"""What runs beside the model: images prepared ahead of it, shards written behind it.
+
+Worker processes (or a thread, where there is little to do) decode and preprocess the coming batches
+while the model works on the current one, and a writer thread turns finished ranges into shards;
+both wait in short queues, so memory does not grow with the dataset.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from extract.faults.injector import DonorBatch
+from extract.running.preparing import Prepared
+from warehouse.errors import LayerhouseError
+
+AHEAD = 3
+WRITES_WAITING = 2
+FEW_IMAGES = 512
+"""Up to this many, starting worker processes costs more than they save."""
+MOST_PREPARERS = 8
+
+
+@contextmanager
+def leaving_a_core(device: str) -> Iterator[None]:
+    """On the CPU, let the model use all of its threads but one, for the length of a block.
+
+    Preparation and writing need the last one: where they compete with the model for a core, its
+    other threads wait in their barriers, and two cores take ten times as long as one.
+    """
+    before = torch.get_num_threads()
+    if device == "cpu" and before > 1:
+        torch.set_num_threads(before - 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def preparers(device: str, n_images: int) -> int:
+    """How many processes should prepare images ahead of the model; 0 means a thread.
+
+    On the CPU the one core that `leaving_a_core` leaves, beside a GPU nearly all.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    if n_images <= FEW_IMAGES or cores == 1:
+        return 0
+    return 1 if device == "cpu" else min(cores - 1, MOST_PREPARERS)
+
+
+def ahead(
+    prepare: Callable[[Sequence[str]], Prepared],
+    batches: Iterator[Sequence[str]],
+    processes: int = 0,
+    threads: int = 1,
+) -> Generator[Prepared]:
+    """Prepare batches in order, at most a few ahead of the one in use.
+
+    Worker processes are forked, so nothing but sample ids and tensors crosses over; where that
+    cannot be done (another platform, a process that may have no children), threads do the same.
+    """
+    forkable = sys.platform == "linux" and not multiprocessing.current_process().daemon
+    if processes and forkable:
+        return _in_processes(prepare, batches, processes)
+    return _in_threads(prepare, batches, threads)
+
+
+def _in_threads(
+    prepare: Callable[[Sequence[str]], Prepared], batches: Iterator[Sequence[str]], workers: int
+) -> Generator[Prepared]:
+    with ThreadPoolExecutor(workers, thread_name_prefix="prepare") as pool:
+        waiting: deque[Future[Prepared]] = deque()
+        try:
+            for batch in batches:
+                waiting.append(pool.submit(prepare, batch))
+                if len(waiting) > AHEAD + workers - 1:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class _Batches(Dataset[Any]):
+    """What a worker process does: prepare the batch of these samples.
+
+    Tensors leave as arrays, which travel through the pipe instead of shared memory: containers
+    often have little of that. An error is handed over as it is.
+    """
+
+    def __init__(self, prepare: Callable[[Sequence[str]], Prepared]) -> None:
+        self.prepare = prepare
+
+    def __getitem__(self, sample_ids: Any) -> Any:
+        try:
+            prepared = self.prepare(sample_ids)
+            return replace(
+                prepared, inputs=_arrays(prepared.inputs), donors=_arrays(prepared.donors)
+            )
+        except Exception as error:
+            return error
+
+
+def _in_processes(
+    prepare: Callable[[Sequence[str]], Prepared], batches: Iterator[Sequence[str]], workers: int
+) -> Generator[Prepared]:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # their threads do not survive a fork
+    loader: DataLoader[Any] = DataLoader(
+        _Batches(prepare),
+        batch_size=None,
+        sampler=batches,
+        num_workers=workers,
+        multiprocessing_context="fork",
+        collate_fn=_as_it_is,
+        prefetch_factor=AHEAD,
+    )
+    try:
+        for found in loader:
+            if isinstance(found, Exception):
+                raise found
+            yield replace(found, inputs=_tensors(found.inputs), donors=_tensors(found.donors))
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise LayerhouseError(
+            "a process that prepares images was killed, mostly for want of memory; what was "
+            "committed stays: run the command again, with --preparers 0 to do without it"
+        ) from error
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _arrays(value: Any) -> Any:
+    return _mapped(value, lambda x: x.numpy() if isinstance(x, torch.Tensor) else x)
+
+
+def _tensors(value: Any) -> Any:
+    return _mapped(value, lambda x: torch.from_numpy(x) if isinstance(x, np.ndarray) else x)
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """`value` with `change` done to everything inside its mappings, lists and donor batches."""
+    if isinstance(value, DonorBatch):
+        return replace(value, inputs=_mapped(value.inputs, change))
+    if isinstance(value, Mapping):
+        return {name: _mapped(item, change) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_mapped(item, change) for item in value)
+    return change(value)
+
+
+class BackgroundWriter:
+    """Runs writes one after the other in a thread; a context manager.
+
+    The first error stops further writes and is raised by the next `put` or `flush`, or at the end.
+    """
+
+    def __init__(self) -> None:
+        self._queue: Queue[Callable[[], None] | None] = Queue(maxsize=WRITES_WAITING)
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._run, name="write", daemon=True)
+
+    def __enter__(self) -> "BackgroundWriter":
+        self._thread.start()
+        return self
+
+    def put(self, write: Callable[[], None]) -> None:
+        self._raise()
+        self._queue.put(write)
+
+    def flush(self) -> None:
+        """Wait until all that was put is written."""
+        self._queue.join()
+        self._raise()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None:
+            self._raise()
+
+    def _run(self) -> None:
+        while (write := self._queue.get()) is not None:
+            if self._error is None:
+                try:
+                    write()
+                except BaseException as error:
+                    self._error = error
+            self._queue.task_done()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
