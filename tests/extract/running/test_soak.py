@@ -19,7 +19,7 @@ from warehouse.lake.runs import RunWriter
 def test_nothing_is_lost_doubled_or_misread_when_processes_are_killed() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak", "--kills", "5"],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,

@@ -99,7 +99,7 @@ def test_readers_see_whole_states_while_others_write_and_publish(
 ) -> None:
     marts, stop = tmp_path / "marts.duckdb", tmp_path / "stop"
     publish(lake, marts)
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     places = [str(root), str(lake.root), str(marts), str(stop)]
     readers = [
         subprocess.Popen(

@@ -194,7 +194,7 @@ def test_a_killed_publication_is_made_good_by_the_next(whole: Lake, tmp_path: Pa
         "publish(Lake.at(sys.argv[1]), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", code, str(whole.root), str(out)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -265,7 +265,7 @@ def test_a_folder_without_write_permission_is_one_sentence(whole: Lake, tmp_path
         command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
     for out in (locked, locked / "marts.duckdb", locked / "published"):
         done = subprocess.run(
-            [*command, str(out)], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+            [*command, str(out)], capture_output=True, text=True, cwd=Path(__file__).parents[3]
         )
         assert done.returncode == 1
         assert done.stderr == f"Error: cannot publish to {out}: Permission denied\n"

@@ -166,7 +166,7 @@ def test_validation_is_quiet_and_leaves_no_files(sound: Lake, tmp_path: Path) ->
         "from warehouse.validation import validate\n"
         "import json; json.dump(validate(Lake.at(sys.argv[1])).passed, sys.stdout)"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", code, str(sound.root), str(root)],
         cwd=work,
