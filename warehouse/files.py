@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 
 # Never a suffix that a glob for shards or commit records matches: DuckDB's globs see dotfiles too.
@@ -20,10 +22,48 @@ def write_durably(path: Path, write: Callable[[Path], None]) -> None:
         raise
 
 
-def publish(temporary: Path, path: Path) -> None:
+def put_in_place(temporary: Path, path: Path) -> None:
     """Give a durably written file its own name, durably and at one instant."""
     temporary.replace(path)
     sync(path.parent)
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make a file that is there durably and whole, or not at all.
+
+    For a name that one process at a time writes to: what a killed one left is written over.
+    """
+    temporary = path.with_name(path.name + TEMPORARY)
+    write_durably(temporary, write)
+    put_in_place(temporary, path)
+
+
+def write_at_once(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make a file that a reader sees whole, or sees the older one of that name.
+
+    Any number of processes may write to the name; a power cut may cost the file.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """`text` as UTF-8, its line ends as they are."""
+    path.write_text(text, encoding="utf-8")
+
+
+def checksum(path: Path) -> str:
+    """The file's blake2b-256 as hex."""
+    digest = blake2b(digest_size=32)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def sync(path: Path) -> None:

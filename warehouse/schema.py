@@ -140,6 +140,11 @@ def _definitions() -> tuple[dict[str, "pa.Schema"], dict[str, tuple[str, ...]]]:
     return schemas, primary | FACT_KEYS
 
 
+def quoted(text: str) -> str:
+    """`text` as an SQL string, for the statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _storage_type(type_: "pa.DataType") -> "pa.DataType":
     import pyarrow as pa
 

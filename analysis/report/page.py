@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -20,6 +18,7 @@ from analysis.report.reading import Pages, read_pages, read_table
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.files import write_at_once, write_text
 from warehouse.lake.lake import Lake
 
 IMAGES = 6
@@ -115,25 +114,8 @@ def _source_hash(script: str) -> str:
 
 
 def _write(out: Path, text: str) -> None:
-    """Replace the file at once, so that a reader never sees half of it."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(
-            "w", encoding="utf-8", dir=out.parent, prefix=f".{out.name}.", delete=False
-        ) as file:
-            file.write(text)
-        path = Path(file.name)
-        try:
-            path.chmod(0o666 & ~_umask())
-            path.replace(out)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+        write_at_once(out, lambda path: write_text(path, text))
     except OSError as error:
         raise LayerhouseError(f"cannot write the report {out}: {error.strerror}") from error
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

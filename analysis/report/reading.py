@@ -16,6 +16,7 @@ from analysis.diagnosis.wording import Finding, sentence
 from analysis.queries import read_query
 from analysis.report.thumbnails import thumbnail
 from warehouse.catalogue.reading import Warehouse
+from warehouse.schema import quoted
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -151,7 +152,7 @@ def _with_literals(query: str, parameters: Mapping[str, Parameter]) -> str:
 def _literal(value: Parameter) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_literal, value)) + "]"
-    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+    return str(value) if isinstance(value, int) else quoted(value)
 
 
 def _read_dataset(

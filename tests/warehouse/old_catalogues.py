@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from tests.warehouse.small_lakes import small_lake
-from warehouse.catalogue.filling import load_commits
+from warehouse.catalogue.filling import fill
 from warehouse.lake.commits import commit_names, read_commit
 from warehouse.lake.lake import Lake
 from warehouse.schema import Migration, apply, migrations
@@ -55,7 +55,7 @@ def write(known: list[Migration]) -> None:
         lake.catalogue.unlink(missing_ok=True)
         with duckdb.connect(lake.catalogue, config={"default_block_size": 16384}) as con:
             apply(con, known)
-            load_commits(con, lake, commits)
+            fill(con, lake, commits)
             con.execute(OLD_VIEWS)
             con.execute("INSERT INTO catalogue_build VALUES ('old', version(), now()::TIMESTAMP)")
         ARCHIVES.mkdir(exist_ok=True)

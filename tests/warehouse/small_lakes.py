@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from warehouse.catalogue.building import Definitions
-from warehouse.catalogue.filling import load_commits
+from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import open_catalogue, set_activation_shards
 from warehouse.catalogue.refreshing import refresh
 from warehouse.lake.commits import list_commits
@@ -146,7 +146,7 @@ def rows(lake: Lake, table: str) -> list[tuple[Any, ...]]:
     """A table's committed rows, sorted, without the cost of views and marts."""
     with duckdb.connect() as con:
         apply(con, migrations())
-        load_commits(con, lake, list_commits(lake))
+        fill(con, lake, list_commits(lake))
         set_activation_shards(con, lake)
         held = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation'").fetchall()
         if table == "activation" and held:

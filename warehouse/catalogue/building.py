@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from warehouse.errors import LayerhouseError, nearest
-from warehouse.schema import SQL_ROOT
+from warehouse.schema import SQL_ROOT, quoted
 
 
 @dataclass(frozen=True)
@@ -307,18 +307,18 @@ def _comment_statements(con: duckdb.DuckDBPyConnection, comments: Comments) -> I
         own = comments.columns.get(name, {})
         text = own.get(column, comments.shared.get(column))
         if text is not None:
-            yield f'COMMENT ON COLUMN {schema}."{name}"."{column}" IS {_quoted(text)}'
+            yield f'COMMENT ON COLUMN {schema}."{name}"."{column}" IS {quoted(text)}'
     for schema, name, kind in {(schema, name, kind) for schema, name, kind, _ in columns}:
         if name in comments.relations:
             text = comments.relations[name]
-            yield f'COMMENT ON {kind} {schema}."{name}" IS {_quoted(text)}'
+            yield f'COMMENT ON {kind} {schema}."{name}" IS {quoted(text)}'
     macros = con.execute(
         "SELECT DISTINCT function_name, function_type FROM duckdb_functions() WHERE NOT internal"
     )
     for name, kind in macros.fetchall():
         if name in comments.macros:
             what = "MACRO TABLE" if kind == "table_macro" else "MACRO"
-            yield f'COMMENT ON {what} "{name}" IS {_quoted(comments.macros[name])}'
+            yield f'COMMENT ON {what} "{name}" IS {quoted(comments.macros[name])}'
 
 
 def _columns(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
@@ -328,7 +328,3 @@ def _columns(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
         "FROM duckdb_columns() AS c LEFT JOIN duckdb_views() AS v ON c.table_name = v.view_name "
         "AND c.schema_name = v.schema_name AND NOT v.internal WHERE NOT c.internal ORDER BY ALL"
     ).fetchall()
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from warehouse.bucket.bucket import AT_ONCE, Remote
 from warehouse.errors import LayerhouseError
-from warehouse.files import TEMPORARY, make_folder, publish
+from warehouse.files import TEMPORARY, make_folder, put_in_place
 from warehouse.lake.commits import Shard
+from warehouse.storage.objects import AT_ONCE, Objects
 
 
-def fetch(root: Path, remote: Remote, shards: Iterable[Shard]) -> None:
+def fetch(root: Path, remote: Objects, shards: Iterable[Shard]) -> None:
     """Copy shards into the mirror, their checksums compared; those that are there stay.
 
     Raises LayerhouseError for one that is missing or damaged.
@@ -28,7 +28,7 @@ def _has(root: Path, shard: Shard) -> bool:
         return False
 
 
-def _fetch(root: Path, remote: Remote, shard: Shard) -> None:
+def _fetch(root: Path, remote: Objects, shard: Shard) -> None:
     path = root / shard.path
     make_folder(path.parent)
     temporary = path.with_name(f"{path.name}-{uuid.uuid4().hex}{TEMPORARY}")
@@ -42,4 +42,4 @@ def _fetch(root: Path, remote: Remote, shard: Shard) -> None:
             f"the shard {shard.path} is missing or damaged in {remote.url}; run `layerhouse "
             "status --repair` and then the command that made it again"
         )
-    publish(temporary, path)
+    put_in_place(temporary, path)

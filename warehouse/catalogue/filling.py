@@ -1,4 +1,4 @@
-"""Load committed shards into the tables of a catalogue under construction."""
+"""Fill the tables of a catalogue under construction with the rows of committed shards."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,10 +12,10 @@ from warehouse.lake.lake import Lake
 from warehouse.schema import PARTITIONS, migrations, refuse_newer
 
 if TYPE_CHECKING:
-    from warehouse.bucket.bucket import Remote
+    from warehouse.storage.objects import Objects
 
 
-def load_commits(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> None:
+def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> None:
     """Add the rows of these commits, which must be later than all that the catalogue holds.
 
     Raises LayerhouseError for shards that are missing or were written by a newer Layerhouse.
@@ -30,11 +30,11 @@ def load_commits(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commi
     _record(con, commits)
     for table in sorted({shard.table for commit in commits for shard in commit.shards}):
         if table != "activation":
-            _load(con, lake, table, commits)
+            _fill_one(con, lake, table, commits)
     con.commit()
 
 
-def _bring_here(lake: Lake, remote: "Remote", commits: Iterable[Commit]) -> None:
+def _bring_here(lake: Lake, remote: "Objects", commits: Iterable[Commit]) -> None:
     """Copy the small tables' shards out of the bucket; of vectors only look whether they are there.
 
     Raises LayerhouseError for what is missing or damaged.
@@ -89,7 +89,9 @@ def _record(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> None:
             )
 
 
-def _load(con: duckdb.DuckDBPyConnection, lake: Lake, table: str, commits: list[Commit]) -> None:
+def _fill_one(
+    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, commits: list[Commit]
+) -> None:
     """Read all of a table's shards at once; of rows that share a primary key the newest stays."""
     paths = [
         f"{lake.root}/{shard.path}"

@@ -8,6 +8,7 @@ import duckdb
 
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake.lake import Lake
+from warehouse.schema import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,8 +134,7 @@ def open_catalogue(lake: Lake) -> duckdb.DuckDBPyConnection:
     }
     con = duckdb.connect(config=config)
     try:
-        path = str(lake.catalogue).replace("'", "''")
-        con.execute(f"ATTACH '{path}' AS catalog (READ_ONLY); USE catalog")
+        con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS catalog (READ_ONLY); USE catalog")
         # Reading ahead fetches row groups that statistics would have ruled out: for one locus
         # four times its bytes, and no sooner.
         con.execute("SET disable_parquet_prefetching = true")
@@ -152,9 +152,9 @@ def set_activation_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     bucket are read there, range by range.
     """
     if lake.remote is not None:
-        from warehouse.bucket.byte_ranges import Ranges
+        from warehouse.storage.byte_ranges import ByteRanges
 
-        con.register_filesystem(Ranges(lake.remote))
+        con.register_filesystem(ByteRanges(lake.remote))
     con.execute(
         "SET VARIABLE activation_shards = "
         "(SELECT list(? || path ORDER BY path) FROM shard WHERE table_name = 'activation')",

@@ -9,10 +9,10 @@ from pathlib import Path
 import duckdb
 
 from warehouse.catalogue.building import Definitions, create_all, drop_all, refill_marts
-from warehouse.catalogue.filling import load_commits
+from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import Warehouse, open_catalogue, set_activation_shards
 from warehouse.errors import LayerhouseError
-from warehouse.files import file_lock, publish, sync
+from warehouse.files import file_lock, put_in_place, sync
 from warehouse.lake.commits import Commit, commit_hash, commit_names, read_commit
 from warehouse.lake.lake import Lake
 from warehouse.schema import BOOKKEEPING, apply, migrations, pending
@@ -115,7 +115,7 @@ def _builder_lock(lake: Lake) -> Iterator[None]:
 
 
 def _build(lake: Lake, force: bool) -> None:
-    """Build under a temporary name and publish by rename; runs under the builder's lock."""
+    """Build under a temporary name and put it in place; runs under the builder's lock."""
     target = lake.root / BUILDING
     try:
         _clear(lake)
@@ -123,7 +123,7 @@ def _build(lake: Lake, force: bool) -> None:
             _clear(lake)
             _build_anew(lake, target)
         sync(target)
-        publish(target, lake.catalogue)
+        put_in_place(target, lake.catalogue)
     except (OSError, duckdb.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise LayerhouseError(f"cannot build the catalogue {lake.catalogue}: {reason}") from error
@@ -144,7 +144,7 @@ def _build_anew(lake: Lake, target: Path) -> None:
     commits = [read_commit(lake, name) for name in commit_names(lake)]
     with duckdb.connect(str(target)) as con:
         apply(con, migrations())
-        load_commits(con, lake, commits)
+        fill(con, lake, commits)
         set_activation_shards(con, lake)
         create_all(con, Definitions(), with_activations=_has_activations(con), stored=True)
         _stamp(con)
@@ -173,7 +173,7 @@ def _add(con: duckdb.DuckDBPyConnection, lake: Lake, new: list[Commit], *, as_be
     if not as_before:
         drop_all(con)
         apply(con, pending(con, migrations(), lake.catalogue))
-    load_commits(con, lake, new)
+    fill(con, lake, new)
     set_activation_shards(con, lake)
     if as_before and had_activations == _has_activations(con):
         refill_marts(con, Definitions(), _changed(new))

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from warehouse.bucket.bucket import AT_ONCE, Remote
 from warehouse.errors import LayerhouseError
-from warehouse.files import TEMPORARY
+from warehouse.files import TEMPORARY, checksum
 from warehouse.lake.commits import Commit, Shard, commit_names, read_commit
 from warehouse.lake.lake import Lake
+from warehouse.storage.objects import AT_ONCE, Objects
 
 BUILDING = "catalog.building"
 
@@ -104,7 +104,7 @@ def damaged_shards(lake: Lake, shards: Iterable[Shard], *, verify: bool) -> list
 
 
 def _problems_in_bucket(
-    remote: Remote, shards: list[Shard], *, verify: bool
+    remote: Objects, shards: list[Shard], *, verify: bool
 ) -> dict[str, str | None]:
     """The sizes come from one listing; to verify, every object is fetched and none is kept."""
     found = remote.entries("")
@@ -128,17 +128,10 @@ def _problem(lake: Lake, shard: Shard, *, verify: bool) -> str | None:
         size = path.stat().st_size
         if size != shard.bytes:
             return f"has {size:,} bytes instead of {shard.bytes:,}"
-        if verify and _checksum(path) != shard.checksum:
+        if verify and checksum(path) != shard.checksum:
             return "has another checksum than its commit recorded"
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return None
-
-
-def _checksum(path: Path) -> str:
-    # pyarrow is a third of a second; only a verification pays for it.
-    from warehouse.lake.shards import checksum
-
-    return checksum(path)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
-    from warehouse.bucket.bucket import Remote
-    from warehouse.bucket.byte_ranges import ObjectReader
-    from warehouse.bucket.mirror import Position
+    from warehouse.storage.byte_ranges import ObjectReader
+    from warehouse.storage.mirror import Position
+    from warehouse.storage.objects import Objects
 
 DEFAULT_LAKE = "lakehouse"
 
@@ -42,7 +42,7 @@ class Lake:
         chosen = path if path is not None else os.environ.get("LAYERHOUSE_LAKE") or DEFAULT_LAKE
         text = os.fspath(chosen)
         if "://" in text:
-            from warehouse.bucket.bucket import local_path, mirror_folder
+            from warehouse.storage.objects import local_path, mirror_folder
 
             folder = local_path(text)
             if folder is None:
@@ -61,19 +61,19 @@ class Lake:
         return str(self).rpartition("/")[2]
 
     @property
-    def remote(self) -> "Remote | None":
+    def remote(self) -> "Objects | None":
         """The bucket that holds the data; None where they lie in the folder itself."""
         if self.url is None:
             return None
-        from warehouse.bucket.bucket import remote_at
+        from warehouse.storage.objects import objects_at
 
-        return remote_at(self.url)
+        return objects_at(self.url)
 
     def shard(self, path: str) -> "Path | ObjectReader":
         """A shard as pyarrow reads it: by its path, or open in the bucket."""
         if self.remote is None:
             return self.root / path
-        from warehouse.bucket.byte_ranges import ObjectReader
+        from warehouse.storage.byte_ranges import ObjectReader
 
         return ObjectReader(self.remote, path)
 
@@ -84,7 +84,7 @@ class Lake:
         """
         if self.remote is None:
             return None
-        from warehouse.bucket.mirror import follow
+        from warehouse.storage.mirror import follow
 
         return follow(self.root, self.remote)
 

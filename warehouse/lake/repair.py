@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from warehouse.bucket.bucket import Remote
-from warehouse.bucket.mirror import follow, record_keys, retire
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, make_folder, sync
 from warehouse.lake.commits import Commit, list_commits
@@ -16,6 +14,8 @@ from warehouse.lake.inspection import Leftover, damaged_shards, leftovers, reada
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter, find_runs
 from warehouse.schema import tables
+from warehouse.storage.mirror import follow, record_keys, retire
+from warehouse.storage.objects import Objects
 
 QUARANTINE = "quarantine"
 DEAD_AFTER = timedelta(days=1)
@@ -158,7 +158,7 @@ def _take_out(lake: Lake, folder: str, commit_id: str, commit: Commit | None) ->
 
 
 def _take_out_of_bucket(
-    lake: Lake, remote: Remote, folder: str, commit_id: str, commit: Commit | None
+    lake: Lake, remote: Objects, folder: str, commit_id: str, commit: Commit | None
 ) -> tuple[str, ...]:
     """The same without a rename: each object is copied and then deleted, the record first.
 

@@ -14,14 +14,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import LayerhouseError
-from warehouse.files import TEMPORARY, file_lock, make_folder, publish, write_durably
+from warehouse.files import (
+    TEMPORARY,
+    checksum,
+    file_lock,
+    make_folder,
+    put_in_place,
+    write_durably,
+    write_text,
+    write_whole,
+)
 from warehouse.lake.commits import Commit, Shard, commit_names, list_commits, read_commit
 from warehouse.lake.lake import Lake
-from warehouse.lake.shards import Piece, Rows, checked_table, checksum, pieces, write_parquet
+from warehouse.lake.shards import Piece, Rows, checked_table, pieces, write_parquet
 from warehouse.schema import newest_migration
 
 if TYPE_CHECKING:
-    from warehouse.bucket.mirror import Position
+    from warehouse.storage.mirror import Position
 
 RECORDED_VERSIONS = ("layerhouse", "duckdb", "pyarrow", "torch", "transformers", "scikit-learn")
 
@@ -239,9 +248,7 @@ class RunWriter:
             self._known.add(commit.commit_id)
             return commit
         path = self.lake.commits_dir / f"{commit.commit_id}.json"
-        temporary = path.with_name(path.name + TEMPORARY)
-        write_durably(temporary, lambda draft: _write_text(draft, text))
-        publish(temporary, path)
+        write_whole(path, lambda temporary: write_text(temporary, text))
         files.clear()
         return commit
 
@@ -257,7 +264,7 @@ class RunWriter:
         if self.lake.remote is None:
             path = f"{piece.folder}/part-{self.run_id}-{n}.parquet"
             files.append(self.lake.root / path)
-            publish(draft.path, self.lake.root / path)
+            put_in_place(draft.path, self.lake.root / path)
         return Shard(piece.table, path, piece.rows.num_rows, draft.size, draft.checksum)
 
     def _run_row(
@@ -407,7 +414,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -201,12 +200,3 @@ def _row_groups(ordered: pa.Table) -> Iterator[tuple[int, int]]:
     for start, stop in pairwise([0, *changes.tolist(), ordered.num_rows]):
         for first in range(start, stop, MAX_VECTORS_PER_ROW_GROUP):
             yield first, min(first + MAX_VECTORS_PER_ROW_GROUP, stop)
-
-
-def checksum(path: Path) -> str:
-    """The file's blake2b-256 as hex."""
-    digest = blake2b(digest_size=32)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

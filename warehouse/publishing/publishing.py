@@ -14,7 +14,8 @@ from warehouse.catalogue.refreshing import refresh
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.publishing import stamp as builds
-from warehouse.publishing.stamp import Build, quoted
+from warehouse.publishing.stamp import Build
+from warehouse.schema import quoted
 
 Writer = Callable[[Path], None]
 """Writes one file under the path it is given."""
@@ -83,7 +84,7 @@ def _pending(
                 writers[path] = _copying(con, name, options)
     if writers or held is None or held.state != build.state:
         # The stamp comes last: it says that the rest is there.
-        writers[out / builds.STAMP] = lambda path: _write_text(path, build.json())
+        writers[out / builds.STAMP] = lambda path: files.write_text(path, build.json())
     return writers
 
 
@@ -126,8 +127,7 @@ def _replace(path: Path, write: Writer) -> None:
     for leftover in (temporary, wal):
         leftover.unlink(missing_ok=True)
     try:
-        files.write_durably(temporary, write)
-        files.publish(temporary, path)
+        files.write_whole(path, write)
     finally:
         wal.unlink(missing_ok=True)
 
@@ -139,10 +139,6 @@ def _copying(con: duckdb.DuckDBPyConnection, mart: str, options: str) -> Writer:
         con.execute(f'COPY (FROM lake."{mart}" ORDER BY ALL) TO {quoted(str(path))} ({options})')
 
     return write
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _write_database(con: duckdb.DuckDBPyConnection, build: Build, path: Path) -> None:

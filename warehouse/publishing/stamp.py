@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.schema import quoted
 
 TABLE = "build"
 STAMP = "build.json"
@@ -143,8 +144,3 @@ def in_file(con: duckdb.DuckDBPyConnection, path: Path) -> Build | None:
 
 def _foreign(path: Path) -> str:
     return f"{path} exists and was not published by Layerhouse; name another file"
-
-
-def quoted(text: str) -> str:
-    """`text` as an SQL string, for the statements that take no parameters."""
-    return "'" + text.replace("'", "''") + "'"

@@ -18,7 +18,7 @@ from warehouse.validation.data_docs import finish, staged
 from warehouse.validation.report import CheckResult, ValidationReport
 
 if TYPE_CHECKING:
-    from warehouse.bucket.byte_ranges import ObjectReader
+    from warehouse.storage.byte_ranges import ObjectReader
 
 
 def validate(lake: Lake, data_docs: Path | None = None) -> ValidationReport:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.files import write_at_once
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,15 +37,10 @@ def write(relation: duckdb.DuckDBPyRelation, form: str, stream: IO[str], out: Pa
 
 
 def _replace(out: Path, produce: Callable[[Path], None]) -> None:
-    # A reader of `out` sees the old file or the whole new one.
-    part = out.with_name(out.name + ".tmp")
     try:
-        produce(part)
-        part.replace(out)
+        write_at_once(out, produce)
     except OSError as fault:
         raise LayerhouseError(f"cannot write {out}: {fault.strerror}") from fault
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_power_cut_at_any_moment_leaves_whole_commits(
 
 @pytest.mark.parametrize(
     ("broken", "kernel"),
-    [("warehouse.files.sync", "eager"), ("warehouse.lake.runs.publish", "cautious")],
+    [("warehouse.files.sync", "eager"), ("warehouse.files.put_in_place", "cautious")],
 )
 def test_the_replay_notices_an_order_that_is_not_safe(
     written: Callable[[], Journal],
@@ -137,7 +137,7 @@ def test_the_replay_notices_an_order_that_is_not_safe(
     kernel: str,
 ) -> None:
     """Planted: bytes that are never synced, and names whose folders are never synced."""
-    if broken.endswith("publish"):
+    if broken.endswith("put_in_place"):
         monkeypatch.setattr(broken, lambda temporary, path: temporary.replace(path))
     else:
         monkeypatch.setattr(broken, lambda _: None)

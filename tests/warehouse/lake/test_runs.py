@@ -32,10 +32,10 @@ from tests.warehouse.small_lakes import (
     small_lake,
 )
 from warehouse.errors import LayerhouseError
+from warehouse.files import checksum
 from warehouse.lake.commits import Commit, list_commits
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter, config_difference, find_runs
-from warehouse.lake.shards import checksum
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from warehouse.bucket.bucket import Entry, Remote
-from warehouse.files import TEMPORARY, file_lock, make_folder, publish, write_durably
+from warehouse.files import file_lock, make_folder, write_text, write_whole
+from warehouse.storage.objects import Entry, Objects
 
 INDEX = "mirror.json"
 TAKEN = ".taken"
@@ -43,7 +43,7 @@ class _Held:
     committed_at: str
 
 
-def follow(root: Path, remote: Remote, *, anew: bool = False) -> Position:
+def follow(root: Path, remote: Objects, *, anew: bool = False) -> Position:
     """Bring the mirror's commit records up to date; `anew` copies all of them again.
 
     One process at a time does so. Records that are gone from the bucket go here, too.
@@ -68,7 +68,7 @@ def record_keys(root: Path) -> dict[str, str]:
     return {one.name: key for key, one in _read_index(root).items()}
 
 
-def retire(remote: Remote, record: str) -> None:
+def retire(remote: Objects, record: str) -> None:
     """See to it that no other commit ever gets the number of this one, which is taken out."""
     remote.create(record.removesuffix(".json") + TAKEN, b"")
 
@@ -85,14 +85,12 @@ def _path(root: Path, name: str) -> Path:
     return root / "commits" / f"{name}.json"
 
 
-def _copy(root: Path, remote: Remote, wanted: dict[str, Entry]) -> dict[str, _Held]:
+def _copy(root: Path, remote: Objects, wanted: dict[str, Entry]) -> dict[str, _Held]:
     copied = {}
     for key, text in remote.read_all(sorted(wanted)):
         name, committed_at = _read_record(text) or (_stem(key), "")
         path = _path(root, name)
-        temporary = path.with_name(path.name + TEMPORARY)
-        write_durably(temporary, lambda draft, text=text: draft.write_bytes(text))  # type: ignore[misc]
-        publish(temporary, path)
+        write_whole(path, lambda draft, text=text: draft.write_bytes(text))  # type: ignore[misc]
         copied[key] = _Held(wanted[key].tag, name, committed_at)
     return copied
 
@@ -125,6 +123,4 @@ def _read_index(root: Path) -> dict[str, _Held]:
 
 def _write_index(root: Path, held: dict[str, _Held]) -> None:
     text = json.dumps({key: [one.tag, one.name, one.committed_at] for key, one in held.items()})
-    temporary = root / f"{INDEX}{TEMPORARY}"
-    write_durably(temporary, lambda draft: draft.write_text(text, encoding="utf-8"))  # type: ignore[arg-type]
-    publish(temporary, root / INDEX)
+    write_whole(root / INDEX, lambda draft: write_text(draft, text))

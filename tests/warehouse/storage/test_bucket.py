@@ -25,9 +25,6 @@ from tests.warehouse.small_lakes import (
     rows,
     small_lake,
 )
-from warehouse.bucket.bucket import Remote, mirror_folder
-from warehouse.bucket.byte_ranges import BLOCK, TAIL
-from warehouse.bucket.mirror import Position, follow
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.commits import Commit, commit_names, list_commits
@@ -35,6 +32,9 @@ from warehouse.lake.lake import Lake
 from warehouse.lake.repair import repair
 from warehouse.lake.runs import OvertakenError, RunWriter
 from warehouse.status import status
+from warehouse.storage.byte_ranges import BLOCK, TAIL
+from warehouse.storage.mirror import Position, follow
+from warehouse.storage.objects import Objects, mirror_folder
 
 pytest.importorskip("obstore", reason="lakes in buckets need obstore: pip install 'layerhouse[s3]'")
 
@@ -112,7 +112,7 @@ def test_to_read_one_locus_little_else_is_fetched(
     (shard,) = [s for c in list_commits(lake) for s in c.shards if s.table == "activation"]
     fetched: list[int] = []
     for name in ("tail", "span"):
-        monkeypatch.setattr(Remote, name, counting(getattr(Remote, name), fetched))
+        monkeypatch.setattr(Objects, name, counting(getattr(Objects, name), fetched))
     most = shard.bytes / len(layers) + TAIL + BLOCK
     with connect(lake) as wh:
         fetched.clear()
@@ -128,7 +128,7 @@ def test_to_read_one_locus_little_else_is_fetched(
 
 
 def counting(method: Any, fetched: list[int]) -> Any:
-    def counted(self: Remote, *where: Any) -> Any:
+    def counted(self: Objects, *where: Any) -> Any:
         found = method(self, *where)
         fetched.append(len(found if isinstance(found, bytes) else found[0]))
         return found
@@ -226,24 +226,24 @@ def race(lakes: list[Lake], ranges: list[tuple[int, int]]) -> list[Exception]:
 
 
 def hold_both(
-    monkeypatch: pytest.MonkeyPatch, create: Callable[[Remote, str, bytes], bool]
+    monkeypatch: pytest.MonkeyPatch, create: Callable[[Objects, str, bytes], bool]
 ) -> None:
     """Let both machines come to the bucket with the same next number before either enters it."""
     both = threading.Barrier(2)
 
-    def entering(self: Remote, key: str, content: bytes) -> bool:
+    def entering(self: Objects, key: str, content: bytes) -> bool:
         if key == Position(0, "", is_empty=True).key:
             both.wait(timeout=30)
         return create(self, key, content)
 
-    monkeypatch.setattr(Remote, "create", entering)
+    monkeypatch.setattr(Objects, "create", entering)
 
 
 def test_of_two_that_take_one_number_one_looks_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lakes = machines(tmp_path, 2)
-    hold_both(monkeypatch, Remote.create)
+    hold_both(monkeypatch, Objects.create)
     assert race(lakes, [(0, 2), (2, 4)]) == []
     assert [row[2] for row in rows(lakes[0], "answer")] == ["s0", "s1", "s2", "s3"]
     assert keys(lakes[0], "commits") == [f"commits/{n:010}.json" for n in (0, 1)]
@@ -254,11 +254,11 @@ def test_without_creating_only_where_none_is_work_would_be_lost(
 ) -> None:
     lakes = machines(tmp_path, 2)
 
-    def overwriting(self: Remote, key: str, content: bytes) -> bool:
+    def overwriting(self: Objects, key: str, content: bytes) -> bool:
         self.delete([key])
         return created(self, key, content)
 
-    created = Remote.create
+    created = Objects.create
     hold_both(monkeypatch, overwriting)
     done: list[str] = []
     ready = threading.Barrier(2)
@@ -291,13 +291,13 @@ def test_a_lost_reply_is_not_taken_for_another_writer(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record was made, the answer never came, and the request was sent again."""
-    created = Remote.create
+    created = Objects.create
 
-    def twice(self: Remote, key: str, content: bytes) -> bool:
+    def twice(self: Objects, key: str, content: bytes) -> bool:
         created(self, key, content)
         return created(self, key, content)
 
-    monkeypatch.setattr(Remote, "create", twice)
+    monkeypatch.setattr(Objects, "create", twice)
     unit(lake, 0, 2)
     monkeypatch.undo()
     assert len(commit_names(lake)) == 1

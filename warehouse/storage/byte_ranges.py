@@ -9,7 +9,7 @@ from typing import Any
 
 import fsspec
 
-from warehouse.bucket.bucket import Remote, remote_at
+from warehouse.storage.objects import Objects, objects_at
 
 BLOCK = 32 * 2**10
 """Smaller reads fetch this much: the short columns of a row group come with one request."""
@@ -19,7 +19,7 @@ TAILS = 512
 """Footers that a process keeps, of at most TAIL bytes: shards never change."""
 
 
-class Ranges(fsspec.AbstractFileSystem):
+class ByteRanges(fsspec.AbstractFileSystem):
     """The objects of one lake, read-only; a path is a whole URL. A file system for DuckDB.
 
     The general ones fetch far more around every read: to look at one locus, all of a shard.
@@ -27,7 +27,7 @@ class Ranges(fsspec.AbstractFileSystem):
 
     cachable = False
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Objects) -> None:
         super().__init__()
         self.remote = remote
         self.protocol = remote.url.partition("://")[0]
@@ -68,7 +68,7 @@ class ObjectReader(io.RawIOBase):
     DuckDB and pyarrow read it like a file. Raises FileNotFoundError where there is none.
     """
 
-    def __init__(self, remote: Remote, key: str) -> None:
+    def __init__(self, remote: Objects, key: str) -> None:
         self._remote, self._key = remote, key
         end, self.size = _tail(remote.url, key)
         self._pieces = [(self.size - len(end), end), (0, b"")]
@@ -104,4 +104,4 @@ class ObjectReader(io.RawIOBase):
 
 @lru_cache(maxsize=TAILS)
 def _tail(url: str, key: str) -> tuple[bytes, int]:
-    return remote_at(url).tail(key, TAIL)
+    return objects_at(url).tail(key, TAIL)

@@ -71,12 +71,12 @@ class Entry:
 
 
 @lru_cache(maxsize=16)
-def remote_at(url: str) -> Remote:
+def objects_at(url: str) -> Objects:
     """The bucket behind a URL, one client per process."""
-    return Remote(url)
+    return Objects(url)
 
 
-class Remote:
+class Objects:
     """The objects under a bucket's URL; keys are relative to it and use forward slashes.
 
     Every method raises LayerhouseError, in one sentence, where the bucket cannot be reached, does
