@@ -8,7 +8,7 @@ is done. Nothing else of a trial is kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from itertools import combinations, product
@@ -20,6 +20,7 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.progress import Progress
 from warehouse.vocabulary import MARGIN, STAGES
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ SHIFTING = {
 """Where shifting faults strike, and at which severities, from mild to harsh."""
 SUBSET = 0.8
 """Share of the test groups, and of those of train and val, that a healthy trial is drawn from."""
-
-Report = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def self_test(
     device: str = "auto",
     batch_size: str | int = "auto",
     limit: int | None = None,
-    report: Report | None = None,
+    report: Progress | None = None,
 ) -> SelfTest:
     """Inject a grid of faults into a model and store what the diagnosis says of each.
 

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analysis.measures.measure import Measure, Progress, Tables, Work, add_measure, place
+from analysis.measures.measure import Measure, Tables, Work, add_measure, place
 from analysis.metrics import log_softmax
 from analysis.probes.fitting import default_options
 from analysis.probes.linear import LinearOptions, Part, fit_linear
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
+from warehouse.progress import Progress
 
 # Shares of train after which a portion ends, as in the paper.
 SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.0625, 0.125, 0.25, 0.5, 1.0)

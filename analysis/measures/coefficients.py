@@ -2,11 +2,12 @@
 
 import torch
 
-from analysis.measures.measure import Measure, Progress, Tables, Work, add_measure
+from analysis.measures.measure import Measure, Tables, Work, add_measure
 from analysis.probes.fitting import default_options, settings_of
 from analysis.probes.linear import LinearFits, LinearOptions, Part, fit_linear, seen_classes
 from analysis.probes.storage import Subject, Target
 from warehouse.lake.lake import Lake
+from warehouse.progress import Progress
 
 
 def add_coefficients(

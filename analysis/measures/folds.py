@@ -14,11 +14,12 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from analysis.measures.measure import Measure, Progress, Tables, Work, add_measure, place
+from analysis.measures.measure import Measure, Tables, Work, add_measure, place
 from analysis.probes.fitting import default_options
 from analysis.probes.linear import LinearOptions, Part, fit_linear
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
+from warehouse.progress import Progress
 
 
 def add_folds(

@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.measures.measure import Measure, Progress, Tables, Work, add_measure, place
+from analysis.measures.measure import Measure, Tables, Work, add_measure, place
 from analysis.probes.activations import Locus
 from warehouse.lake.lake import Lake
+from warehouse.progress import Progress
 
 MOST_SAMPLES = 2000
 """Train samples a locus is measured on at most: spectra and distances are cubic and quadratic."""

@@ -15,13 +15,13 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.lake.exclusive import exclusive
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.progress import Progress
 
 QUERIES = Path(__file__).parent / "queries"
 CHUNK_BYTES = 256 * 2**20
 MAX_LOCI = 8
 
 Tables = dict[str, Any]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """`layerhouse probe`: fit what the lake still lacks, commit after every few loci."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -29,13 +29,13 @@ from warehouse.lake.commits import Commit
 from warehouse.lake.exclusive import exclusive
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.progress import Progress
 from warehouse.vocabulary import CONTROLS
 
 COMMAND = "probe"
 KINDS = ("linear", "mlp")
 DEFAULT_SEEDS = 5
 
-Progress = Callable[[int, int], None]
 Options = LinearOptions | MlpOptions
 
 # Features of one chunk of loci: small enough that a few chunks fit anywhere, and that the Gram

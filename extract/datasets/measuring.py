@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from warehouse.errors import LayerhouseError
 from warehouse.images import image_bytes, open_image
+from warehouse.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,7 @@ class Measured:
     height: int
 
 
-def measure(
-    uris: Sequence[str], progress: Callable[[int, int], None] | None = None
-) -> list[Measured]:
+def measure(uris: Sequence[str], progress: Progress | None = None) -> list[Measured]:
     """Decodes all images in threads, in the order of `uris`.
 
     `progress(done, total)` is called after every image. Raises LayerhouseError naming the first

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.progress import Progress
 from warehouse.vocabulary import SPLITS
 
 COMMAND = "datasets-add"
@@ -72,9 +73,7 @@ class _Checked:
     warnings: tuple[str, ...]
 
 
-def resolve(
-    lake: Lake, name_or_path: str, *, progress: Callable[[int, int], None] | None = None
-) -> str:
+def resolve(lake: Lake, name_or_path: str, *, progress: Progress | None = None) -> str:
     """The dataset id behind what a person typed.
 
     A registered name is itself. The built-in `digits` registers on first use, and so does a path
@@ -114,7 +113,7 @@ def add(
     phrases: Mapping[str, str] | None = None,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> AddResult:
     """Reads, checks and registers the images at `path` under `name`, in one committed run.
 

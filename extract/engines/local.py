@@ -16,17 +16,18 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from extract.models.loading import choose_device
-from extract.running.agent import ExtractSummary, Report, extract
+from extract.running.agent import ExtractSummary, extract
 from extract.sharing.job import ExtractRequest, job_is_done, look_up
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
+from warehouse.progress import Progress
 
 MAX_DEATHS = 3
 """So many deaths of one worker in a row, without a batch done in between, end the extraction."""
 
 
 def extract_with_workers(
-    lake: Lake, request: ExtractRequest, workers: int, progress: Report | None = None
+    lake: Lake, request: ExtractRequest, workers: int, progress: Progress | None = None
 ) -> ExtractSummary:
     """As `extract.running.agent.extract`, by `workers` processes: one per GPU, or sharing the CPU.
 
@@ -117,7 +118,7 @@ class _Worker:
         self.start()
 
 
-def _watch(crew: Sequence[_Worker], progress: Report | None) -> None:
+def _watch(crew: Sequence[_Worker], progress: Progress | None) -> None:
     for worker in crew:
         # Processes that each use every core only wait for one another.
         worker.threads = max(1, (os.cpu_count() or 1) // len(crew))

@@ -31,10 +31,11 @@ from extract.sharing.job import (
     structure_of,
     wanted_by,
 )
-from extract.sharing.ledger import ExtractSummary, Ledger, Report
+from extract.sharing.ledger import ExtractSummary, Ledger
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.commits import commit_names
 from warehouse.lake.lake import Lake
+from warehouse.progress import Progress
 
 MAX_DEATHS = 3
 """So many deaths of one worker in a row, without a batch done in between, end the extraction."""
@@ -47,7 +48,7 @@ def extract_with_ray(
     request: ExtractRequest,
     workers: int | None = None,
     address: str | None = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> ExtractSummary:
     """As `extract.running.agent.extract`, by workers on a Ray cluster: one per GPU, or `workers`.
 
@@ -111,7 +112,7 @@ class _Seat:
 class _Conductor:
     """Gives ranges to workers, hears from them, and replaces those that die."""
 
-    def __init__(self, job: Job, places: Places, claims: Claims, progress: Report | None) -> None:
+    def __init__(self, job: Job, places: Places, claims: Claims, progress: Progress | None) -> None:
         self.job = job
         self.places = places
         self.claims = claims

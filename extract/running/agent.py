@@ -42,15 +42,18 @@ from extract.sharing.job import (
     remembered_batch,
     wanted_by,
 )
-from extract.sharing.ledger import ExtractSummary, Ledger, Report
+from extract.sharing.ledger import ExtractSummary, Ledger
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import OvertakenError, RunWriter
+from warehouse.progress import Progress
 
 AUTO_BATCH = 16
 
 
-def extract(lake: Lake, request: ExtractRequest, progress: Report | None = None) -> ExtractSummary:
+def extract(
+    lake: Lake, request: ExtractRequest, progress: Progress | None = None
+) -> ExtractSummary:
     """Run `request.model` over `request.dataset`; write activations and answers into `lake`.
 
     Does only what no earlier run did. Raises UsageError for what cannot be meant and
@@ -128,7 +131,7 @@ class Extraction:
         self,
         job: Job,
         release: Callable[[int, int], None],
-        progress: Report | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.job = job
         self.ledger = Ledger(job)

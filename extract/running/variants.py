@@ -4,7 +4,7 @@ What `extract` would store for each faulty model, without a lake: the readouts a
 and the model's replies. Inputs are prepared once and kept where they fit into memory.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,14 +33,13 @@ from extract.running.units import UnitBuffer
 from extract.sharing.job import ExtractRequest, Job, fixed_batch_size, look_up
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
+from warehouse.progress import Progress
 from warehouse.vocabulary import MODULES
 
 KEPT_BYTES = 2**30
 """Prepared inputs are kept between trials up to this size, else prepared anew each time."""
 BATCH = 64
 READOUTS = ("mean", "grid", "last")
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

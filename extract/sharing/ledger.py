@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from extract.reading.reader import SLOTS
 from extract.reading.selection import Wanted
@@ -10,12 +10,6 @@ from extract.sharing.coverage import Task, cells_of, covered, plan, unit_size
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
 from warehouse.lake.runs import RunWriter
-
-
-class Report(Protocol):
-    """What an agent calls as it goes: samples done, of how many, and a few words."""
-
-    def __call__(self, done: int, total: int, note: str = "") -> None: ...
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import click
+
+from warehouse.progress import Progress
 
 LINE_EVERY_SECONDS = 10.0
 
 
-class Report(Protocol):
-    """What long work calls: how far it is, of how much, and a few words on the rate."""
-
-    def __call__(self, done: int, total: int, note: str = "") -> None: ...
-
-
 @contextmanager
-def progress(title: str) -> Iterator[Report]:
+def progress(title: str) -> Iterator[Progress]:
     """A callback that draws `title`'s progress on stderr until the block ends."""
     if sys.stderr.isatty():
         with _bar(title) as report:
@@ -30,14 +25,16 @@ def progress(title: str) -> Iterator[Report]:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Report]:
+def _bar(title: str) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
         TextColumn,
         TimeRemainingColumn,
+    )
+    from rich.progress import (
+        Progress as Bar,
     )
 
     columns = (
@@ -47,7 +44,7 @@ def _bar(title: str) -> Iterator[Report]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None, note="")
 
         def report(done: int, total: int, note: str = "") -> None:
@@ -56,7 +53,7 @@ def _bar(title: str) -> Iterator[Report]:
         yield report
 
 
-def _lines(title: str) -> Report:
+def _lines(title: str) -> Progress:
     last = time.monotonic()
 
     def report(done: int, total: int, note: str = "") -> None:
