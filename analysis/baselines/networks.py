@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassi
 from analysis.baselines.architectures import Architecture, Options, Plan
 from analysis.baselines.descent import FROM_SCRATCH, FROM_WEIGHTS, Schedule, fit, predict
 from analysis.baselines.examples import Examples, Trained, widen
+from warehouse.devices import device_called
 from warehouse.errors import LayerhouseError, UsageError
 
 SIDES = (64, 128)  # the smaller one where no image is larger
@@ -47,22 +48,10 @@ def plan(architecture: Architecture, options: Options) -> Plan:
     settings = {**origin.settings, **schedule.settings(), "side": side or list(SIDES)}
     name = architecture.name
     stored_as = f"{name}:{Path(options.weights).name}" if options.weights else name
-    device = choose_device(options.device)
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    device = torch.device(device_called(options.device, cuda=cuda, mps=mps))
     train = partial(_train, origin=origin, schedule=schedule, asked_side=side, device=device)
     return Plan(stored_as, settings, train)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; auto is the GPU if there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"there is no device {name!r}; use auto, cpu or cuda") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"torch finds no GPU for --device {name}; use --device cpu")
-    return device
 
 
 def _from_scratch(architecture: Architecture) -> Origin:

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from extract.models.loading import choose_device
+from extract.models.devices import choose_device
 from extract.running.agent import ExtractSummary, extract
 from extract.sharing.job import ExtractRequest, job_is_done, look_up
 from warehouse.errors import LayerhouseError, UsageError

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from extract.models.loading import choose_device
+from extract.models.devices import choose_device
 from extract.sharing.job import ExtractRequest
 from warehouse.errors import LayerhouseError, UsageError
 

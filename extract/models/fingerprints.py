@@ -1,6 +1,5 @@
-"""Fingerprints: short hashes that tell whether a folder or a table is the same as before."""
+"""Fingerprints: short hashes that tell whether a folder is the same as before."""
 
-import json
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
@@ -35,14 +34,6 @@ def fingerprint_processor(folder: Path) -> str:
         if path.is_file() and path.name not in IGNORED and WEIGHTS not in path.name:
             digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def fingerprint_rows(rows: Iterable[tuple[object, ...]]) -> str:
-    """Identity of a sequence of rows of plain values, in order."""
-    digest = blake2b(digest_size=8)
-    for row in rows:
-        digest.update(json.dumps(row, ensure_ascii=False).encode())
     return digest.hexdigest()
 
 

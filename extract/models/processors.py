@@ -67,29 +67,27 @@ def image_only(processor_class: Any) -> Any:
     return type(processor_class.__name__, (processor_class,), body)
 
 
+@dataclass(eq=False)
 class RowwiseProcessor:
     """Pixtral's way of laying out an image: a row of image tokens, a break, …, an end.
 
-    transformers' own PixtralProcessor cannot be imported without torchvision.
+    transformers' own PixtralProcessor cannot be imported without torchvision. The fields are called
+    what its files call them.
     """
 
-    def __init__(
-        self,
-        image_processor: Any,
-        tokenizer: Any,
-        patch_size: int = 16,
-        spatial_merge_size: int = 1,
-        chat_template: str | None = None,
-        image_token: str = "[IMG]",
-        image_break_token: str = "[IMG_BREAK]",
-        image_end_token: str = "[IMG_END]",
-    ) -> None:
-        self.image_processor = image_processor
-        self.tokenizer = tokenizer
-        self.chat_template = chat_template
-        self.step = patch_size * spatial_merge_size
-        self.image_token, self.break_token = image_token, image_break_token
-        self.end_token = image_end_token
+    image_processor: Any
+    tokenizer: Any
+    patch_size: int = 16
+    spatial_merge_size: int = 1
+    chat_template: str | None = None
+    image_token: str = "[IMG]"
+    image_break_token: str = "[IMG_BREAK]"
+    image_end_token: str = "[IMG_END]"
+
+    @property
+    def step(self) -> int:
+        """The side, in pixels, of what one image token stands for."""
+        return self.patch_size * self.spatial_merge_size
 
     def apply_chat_template(self, turns: Any, **options: Any) -> str:
         options["tokenize"] = False
@@ -99,6 +97,7 @@ class RowwiseProcessor:
         return str(text)
 
     def __call__(self, images: Any, text: Sequence[str], **options: Any) -> dict[str, Any]:
+        """The image processor's output with `input_ids` and `attention_mask` [n, tokens]."""
         tensors = options["return_tensors"]
         found = dict(self.image_processor(images=images, return_tensors=tensors))
         sizes = [(int(h) // self.step, int(w) // self.step) for h, w in found["image_sizes"]]
@@ -111,7 +110,7 @@ class RowwiseProcessor:
 
     def _expanded(self, rows: int, columns: int) -> str:
         row = self.image_token * columns
-        return self.break_token.join([row] * rows) + self.end_token
+        return self.image_break_token.join([row] * rows) + self.image_end_token
 
 
 def load_processor(folder: Path, entry: RegistryEntry | None = None) -> Any:

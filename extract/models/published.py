@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from extract.models.architectures import architectures
 from extract.models.registry import RegistryEntry
-from extract.models.verification import architectures
 from warehouse.errors import LayerhouseError
 
 HERE = Path(__file__).resolve().parent
@@ -84,24 +84,20 @@ def published_tokenizer(folder: Path, layout: dict[str, Any]) -> Any:
 
 def published_processor_parts(folder: Path, layout: dict[str, Any]) -> dict[str, Any]:
     """What a processor is built from: its class, settings, image processor and tokenizer."""
+    import transformers
+
     settings = dict(layout["image_processor"])
     path = folder / "preprocessor_config.json"
     original = _read(path) if path.is_file() else {}
     settings |= {name: original[name] for name in IMAGE_SETTINGS if name in original}
+    image_processor = getattr(transformers, f"{settings.pop('image_processor_type')}Pil")
     return {
         **layout.get("processor_settings", {}),
         "processor_class": layout["processor_class"],
         "tokenizer": published_tokenizer(folder, layout),
-        "image_processor": _image_processor(settings),
+        "image_processor": image_processor(**settings),
         "chat_template": layout["chat_template"].replace("{image}", layout["image_token"]),
     }
-
-
-def _image_processor(settings: dict[str, Any]) -> Any:
-    import transformers
-
-    pillow = getattr(transformers, f"{settings.pop('image_processor_type')}Pil")
-    return pillow(**settings)
 
 
 def _read(path: Path) -> dict[str, Any]:

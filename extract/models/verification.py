@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from extract.anatomy.loci import Anatomy, discover
+from extract.models.architectures import architectures
 from extract.models.registry import RegistryEntry
 from warehouse.errors import LayerhouseError, UsageError
 
-HERE = Path(__file__).resolve().parent
 TOLERANCE = 0.01
 """A parameter count may differ from the published one, which is rounded, by this share."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One expectation of the registry and what the built architecture has."""
+class Expectation:
+    """What the registry says of a model, and what the built architecture has."""
 
     what: str
     expected: str
@@ -35,17 +32,11 @@ class Verification:
     model: str
     anatomy: Anatomy
     n_parameters: int
-    comparisons: tuple[Comparison, ...]
+    expectations: tuple[Expectation, ...]
 
     @property
     def passed(self) -> bool:
-        return all(comparison.agrees for comparison in self.comparisons)
-
-
-@cache
-def architectures() -> dict[str, dict[str, Any]]:
-    """The shipped configurations by name, as numbers."""
-    return tomllib.loads((HERE / "architectures.toml").read_text(encoding="utf-8"))
+        return all(expectation.agrees for expectation in self.expectations)
 
 
 def verify(entry: RegistryEntry) -> Verification:
@@ -62,7 +53,7 @@ def verify(entry: RegistryEntry) -> Verification:
         model=entry.name,
         anatomy=anatomy,
         n_parameters=n_parameters,
-        comparisons=tuple(_compare(entry, anatomy, n_parameters)),
+        expectations=tuple(_compared(entry, anatomy, n_parameters)),
     )
 
 
@@ -79,10 +70,10 @@ def _build(entry: RegistryEntry) -> Any:
     try:
         with torch.device("meta"):
             return AutoModelForImageTextToText.from_config(config)
-    except (ValueError, TypeError, KeyError) as fault:
+    except (ValueError, TypeError, KeyError) as error:
         raise LayerhouseError(
-            f"the architecture of {entry.name} cannot be built with this transformers: {fault}"
-        ) from fault
+            f"the architecture of {entry.name} cannot be built with this transformers: {error}"
+        ) from error
 
 
 def _config(entry: RegistryEntry) -> Any:
@@ -100,7 +91,7 @@ def _config(entry: RegistryEntry) -> Any:
     return AutoConfig.for_model(numbers.pop("family"), **sizes, **numbers)
 
 
-def _compare(entry: RegistryEntry, anatomy: Anatomy, n_parameters: int) -> list[Comparison]:
+def _compared(entry: RegistryEntry, anatomy: Anatomy, n_parameters: int) -> list[Expectation]:
     found = [_equal("family", str(entry.family), anatomy.model_type)]
     for module, expected in (("vision", entry.vision), ("llm", entry.llm)):
         if expected is not None:
@@ -114,9 +105,9 @@ def _compare(entry: RegistryEntry, anatomy: Anatomy, n_parameters: int) -> list[
         published = entry.parameters * 1e9
         agrees = abs(n_parameters - published) <= TOLERANCE * published
         text = f"{n_parameters / 1e9:.2f}B"
-        found.append(Comparison("parameters, published", f"{entry.parameters:.2f}B", text, agrees))
+        found.append(Expectation("parameters, published", f"{entry.parameters:.2f}B", text, agrees))
     return found
 
 
-def _equal(what: str, expected: int | str, found: int | str) -> Comparison:
-    return Comparison(what, str(expected), str(found), expected == found)
+def _equal(what: str, expected: int | str, found: int | str) -> Expectation:
+    return Expectation(what, str(expected), str(found), expected == found)

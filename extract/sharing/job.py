@@ -9,9 +9,10 @@ from typing import Any
 from extract.anatomy.loci import Anatomy, Locus
 from extract.datasets import registered, resolve
 from extract.faults.spec import Fault, parse_fault, variant_of
-from extract.models.loading import ModelSource, choose_device, choose_dtype, locate
+from extract.models.devices import choose_device, choose_dtype
 from extract.models.placement import parse_placement
 from extract.models.prompts import QUESTION, build_prompt
+from extract.models.sources import ModelSource, locate
 from extract.reading.selection import Layers, Wanted, check_names, select
 from extract.sharing.coverage import plan, sample_order
 from warehouse.catalogue.refreshing import connect

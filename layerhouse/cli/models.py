@@ -84,7 +84,7 @@ def verify_model(name: str | None, everything: bool) -> None:
             continue
         result = verify(entry)
         wrong = [
-            f"{c.what}: {c.found}, not {c.expected}" for c in result.comparisons if not c.agrees
+            f"{c.what}: {c.found}, not {c.expected}" for c in result.expectations if not c.agrees
         ]
         failed += bool(wrong)
         size = f"{result.n_parameters / 1e9:.2f}B"

@@ -25,7 +25,7 @@ from extract.running.agent import extract
 from extract.sharing.job import look_up
 from tests.cluster.conftest import REQUEST, UNIT, N
 from tests.conftest import layerhouse
-from tests.extract.models.test_loading import _edit_weights
+from tests.extract.model_folders import edit_weights
 from tests.soak import assert_same, contents
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.commits import list_commits
@@ -138,7 +138,7 @@ def test_a_model_that_does_not_load_fails_at_once(
 ) -> None:
     folder = tmp_path / "cut"
     shutil.copytree(Path(models.__path__[0]) / "tiny-digits", folder)
-    _edit_weights(folder, lambda weights: weights.pop(next(iter(weights))))
+    edit_weights(folder, lambda weights: weights.pop(next(iter(weights))))
     hired = []
     fill = ray_engine._Conductor._fill
     monkeypatch.setattr(

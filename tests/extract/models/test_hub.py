@@ -49,7 +49,7 @@ def test_a_refusal_of_the_hub_says_what_to_do(name: str, hub: str) -> None:
     import subprocess
     import sys
 
-    code = f"from extract.models.loading import locate; locate('someone/{name}')"
+    code = f"from extract.models.sources import locate; locate('someone/{name}')"
     settings = {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -6,17 +6,17 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
 
 from extract.anatomy.loci import discover
 from extract.models import registry
 from extract.models.fingerprints import fingerprint_processor, fingerprint_weights
-from extract.models.loading import choose_device, choose_dtype, load, locate
+from extract.models.loading import load
+from extract.models.sources import locate
+from tests.extract.model_folders import edit_weights, weight_name
 from warehouse.errors import LayerhouseError, UsageError
 
 
@@ -26,17 +26,6 @@ def copied(llava_folder: Path, tmp_path: Path) -> Path:
 
 
 PROJECTOR = "multi_modal_projector.linear_1.weight"
-
-
-def _key(weights: dict[str, torch.Tensor], ending: str) -> str:
-    """A checkpoint's own name of a weight: transformers keeps an older layout on disk."""
-    return next(name for name in weights if name.endswith(ending))
-
-
-def _edit_weights(folder: Path, edit: Any) -> None:
-    weights = load_file(folder / "model.safetensors")
-    edit(weights)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def test_a_folder_loads_under_its_own_name_on_the_cpu_in_full_precision(copied: Path) -> None:
@@ -77,19 +66,19 @@ def test_a_folder_without_config_or_weights_is_no_model(tmp_path: Path, copied: 
 
 
 def test_missing_weights_are_counted_and_named(copied: Path) -> None:
-    _edit_weights(copied, lambda w: w.pop(_key(w, PROJECTOR)))
+    edit_weights(copied, lambda w: w.pop(weight_name(w, PROJECTOR)))
     with pytest.raises(LayerhouseError, match=r"1 missing weights, first .*linear_1\.weight"):
         load(str(copied))
 
 
 def test_unexpected_weights_are_counted_and_named(copied: Path) -> None:
-    _edit_weights(copied, lambda w: w.update({"model.extra.weight": torch.zeros(2)}))
+    edit_weights(copied, lambda w: w.update({"model.extra.weight": torch.zeros(2)}))
     with pytest.raises(LayerhouseError, match=r"1 unexpected weights, first model\.extra\.weight"):
         load(str(copied))
 
 
 def test_misshapen_weights_are_counted_and_named(copied: Path) -> None:
-    _edit_weights(copied, lambda w: w.update({_key(w, PROJECTOR): torch.zeros(3, 3)}))
+    edit_weights(copied, lambda w: w.update({weight_name(w, PROJECTOR): torch.zeros(3, 3)}))
     with pytest.raises(LayerhouseError, match=r"1 mismatched weights, first .*linear_1\.weight"):
         load(str(copied))
 
@@ -126,7 +115,7 @@ def test_a_key_mapping_brings_renamed_weights_home(copied: Path) -> None:
             weights[name.replace("multi_modal_projector", "mm_projector")] = weights.pop(name)
 
     original = load(str(copied)).model.state_dict()
-    _edit_weights(copied, rename)
+    edit_weights(copied, rename)
     with pytest.raises(LayerhouseError, match="missing weights"):
         load(str(copied))
     entry = dataclasses.replace(
@@ -153,7 +142,7 @@ def test_a_trained_lora_changes_the_answer_and_keeps_the_structure(
         optimizer.step()
         optimizer.zero_grad()
     model.save_pretrained(tmp_path / "lora")
-    adapted = load(str(copied), adapter=tmp_path / "lora")
+    adapted = load(locate(str(copied), adapter=tmp_path / "lora"))
     assert adapted.source.variant == "adapter:lora"
     assert discover(adapted.model).loci == discover(load(str(copied)).model).loci
     with torch.inference_mode():
@@ -172,7 +161,7 @@ def test_a_folder_that_is_no_adapter_is_refused(copied: Path) -> None:
 def test_fingerprints_follow_content_not_place(copied: Path, llava_folder: Path) -> None:
     assert fingerprint_weights(copied) == fingerprint_weights(llava_folder)
     assert fingerprint_processor(copied) == fingerprint_processor(llava_folder)
-    _edit_weights(copied, lambda w: w[_key(w, "lm_head.weight")].add_(1e-3))
+    edit_weights(copied, lambda w: w[weight_name(w, "lm_head.weight")].add_(1e-3))
     assert fingerprint_weights(copied) != fingerprint_weights(llava_folder)
     (copied / "chat_template.jinja").write_text("{{ messages }}")
     assert fingerprint_processor(copied) != fingerprint_processor(llava_folder)
@@ -188,24 +177,8 @@ def test_large_files_are_fingerprinted_in_part(
     monkeypatch.setattr("extract.models.fingerprints.WHOLE_FILE", 1000)
     monkeypatch.setattr("extract.models.fingerprints.WINDOW", 4096)
     before = fingerprint_weights(copied)
-    _edit_weights(copied, lambda w: [v.add_(1e-3) for v in w.values() if v.is_floating_point()])
+    edit_weights(copied, lambda w: [v.add_(1e-3) for v in w.values() if v.is_floating_point()])
     assert fingerprint_weights(copied) != before
-
-
-def test_device_and_dtype_are_checked() -> None:
-    assert choose_device("cpu") == "cpu"
-    assert choose_dtype("auto", "cpu") == "float32"
-    assert choose_dtype("bfloat16", "cpu") == "bfloat16"
-    with pytest.raises(UsageError, match="unknown device"):
-        choose_device("gpu")
-    with pytest.raises(UsageError, match="did you mean float16"):
-        choose_dtype("flaot16", "cpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_missing_gpu_is_named() -> None:
-    with pytest.raises(UsageError, match="no cuda device"):
-        choose_device("cuda")
 
 
 def test_every_native_entry_names_a_family_of_transformers() -> None:

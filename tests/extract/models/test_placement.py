@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from extract.datasets import add
-from extract.models.loading import choose_dtype, load, locate
+from extract.models.loading import load
 from extract.models.placement import Placement, parse_placement
+from extract.models.sources import locate
 from extract.running.agent import ExtractRequest, extract
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
@@ -49,7 +50,7 @@ def test_quantised_weights_are_a_variant_of_the_model(
     assert one.keys() == other.keys()
     norms = [np.linalg.norm(v - other[key]) / np.linalg.norm(v) for key, v in one.items()]
     assert 0 < float(np.median(norms)) < 0.5, "close to the whole weights, but not them"
-    model = load(str(llava_folder), placement=Placement(bits)).model
+    model = load(locate(str(llava_folder), placement=Placement(bits))).model
     assert kind in {type(module).__name__ for module in model.modules()}
 
 
@@ -66,7 +67,7 @@ def test_weights_on_cpu_and_disk_give_the_same_numbers(
     path = tmp_path / "places.json"
     path.write_text(json.dumps(places))
     request = ExtractRequest(str(llava_folder), "pictures", limit=LIMIT, device_map=path)
-    spread = load(str(llava_folder), placement=parse_placement(None, path))
+    spread = load(locate(str(llava_folder), placement=parse_placement(None, path)))
     layers = spread.model.model.language_model.layers
     assert layers[1].mlp.up_proj.weight.is_meta
     assert not layers[2].mlp.up_proj.weight.is_meta
@@ -85,7 +86,7 @@ def test_weights_on_cpu_and_disk_give_the_same_numbers(
 @pytest.mark.slow
 def test_a_strategy_of_accelerate_is_passed_on(llava_folder: Path) -> None:
     pytest.importorskip("accelerate", reason="device maps need the device-map extra")
-    loaded = load(str(llava_folder), device="cpu", placement=parse_placement(None, "auto"))
+    loaded = load(locate(str(llava_folder), placement=parse_placement(None, "auto")), device="cpu")
     assert loaded.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert not any(weight.is_meta for weight in loaded.model.parameters())
 
@@ -135,14 +136,3 @@ def test_an_adapter_on_quantised_weights_is_refused(llava_folder: Path, tmp_path
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")
     with pytest.raises(UsageError, match="leave out --adapter or --quantization"):
         locate(str(llava_folder), tmp_path, placement=Placement("4bit"))
-
-
-def test_bfloat16_is_chosen_only_where_the_gpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def supported(including_emulation: bool = True) -> bool:
-        return including_emulation or native
-
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
-    native = False  # an older GPU, which has it by emulation only
-    assert choose_dtype("auto", "cuda") == "float16"
-    native = True
-    assert choose_dtype("auto", "cuda") == "bfloat16"

@@ -12,10 +12,11 @@ import torch
 import transformers
 
 from extract.models import plugins
-from extract.models.loading import load, locate
+from extract.models.loading import load
 from extract.models.placement import Placement
 from extract.models.plugins import ModelPlugin, plugin_for, register
 from extract.models.processors import load_processor
+from extract.models.sources import locate
 from extract.running.agent import ExtractRequest, extract
 from tests.packages import Install
 from warehouse.catalogue.refreshing import connect
@@ -78,7 +79,7 @@ def test_a_registered_class_runs_and_is_part_of_the_identity(
     assert differing[0][0] > 0
     assert locate(str(folder)).identity()["plugin"].endswith("DimPlugin")
     with pytest.raises(UsageError, match="loaded by a plug-in, whole and on one device"):
-        load(str(folder), placement=Placement("4bit"))
+        load(locate(str(folder), placement=Placement("4bit")))
 
 
 @pytest.mark.usefixtures("nothing_registered")

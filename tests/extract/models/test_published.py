@@ -18,9 +18,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from extract.models import published, registry
-from extract.models.loading import ModelSource, load, locate
+from extract.models.loading import load
 from extract.models.prompts import build_prompt
 from extract.models.session import Session, open_session
+from extract.models.sources import ModelSource, locate
 from tests.extract.conftest import FamilyFolders
 from tests.extract.tiny_families import LAYERS, SIDE, TEXT_LAYERS, TEXT_WIDTH, clip, picture, tower
 from warehouse.errors import LayerhouseError

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from extract.models.loading import load, locate
+from extract.models.loading import load
+from extract.models.sources import locate
 from extract.running.agent import ExtractRequest, extract
 from tests.extract.conftest import FamilyFolders
 from warehouse.catalogue.refreshing import connect

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from extract.models import registry
-from extract.models.verification import architectures, verifiable, verify
+from extract.models.architectures import architectures
+from extract.models.verification import verifiable, verify
 from warehouse.errors import UsageError
 
 PAPER_BASES = ("qwen2.5-vl-7b", "gemma-3-4b")
@@ -17,7 +18,7 @@ VERIFIABLE = [entry.name for entry in registry.list_models() if verifiable(entry
 @pytest.mark.parametrize("name", VERIFIABLE)
 def test_the_architecture_agrees_with_the_registry(name: str) -> None:
     result = verify(registry.show(name))
-    wrong = [comparison for comparison in result.comparisons if not comparison.agrees]
+    wrong = [expectation for expectation in result.expectations if not expectation.agrees]
     assert not wrong
     assert result.passed
 
@@ -45,7 +46,7 @@ def test_every_shipped_architecture_belongs_to_a_model() -> None:
 def test_a_wrong_entry_is_reported_with_both_numbers() -> None:
     entry = dataclasses.replace(registry.show("medvlm-r1"), llm=(30, 1536), parameters=2.5)
     result = verify(entry)
-    wrong = {(c.what, c.expected, c.found) for c in result.comparisons if not c.agrees}
+    wrong = {(c.what, c.expected, c.found) for c in result.expectations if not c.agrees}
     assert wrong == {("llm layers", "30", "28"), ("parameters, published", "2.50B", "2.21B")}
     assert not result.passed
 

@@ -18,7 +18,7 @@ from extract.running import opening
 from extract.running.agent import ExtractRequest, ExtractSummary, extract
 from extract.running.batches import Runner
 from extract.sharing import ledger
-from tests.extract.models.test_loading import _edit_weights, _key
+from tests.extract.model_folders import edit_weights, weight_name
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.commits import list_commits
@@ -222,7 +222,7 @@ def test_changed_weights_under_the_same_name_are_refused_with_the_difference(
     folder = Path(shutil.copytree(llava_folder, tmp_path / "llava"))
     extract(lake, _request(folder, limit=2))
     before = _files(lake)
-    _edit_weights(folder, lambda w: w[_key(w, "lm_head.weight")].add_(1e-3))
+    edit_weights(folder, lambda w: w[weight_name(w, "lm_head.weight")].add_(1e-3))
     with pytest.raises(LayerhouseError, match=r"under another configuration \(model\.weights: "):
         extract(lake, _request(folder, limit=2))
     with pytest.raises(LayerhouseError, match=r'dtype: "float32" → "bfloat16"'):

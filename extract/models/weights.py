@@ -1,0 +1,145 @@
+"""Weights: from a model's files to its parameters, each of them from the files or refused.
+
+transformers fills a weight that it does not find with random numbers and goes on; here that ends
+the work. No code from a model's repository is run and no pickled weights are read.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from extract.models.placement import Placement, offload_folder, quantization_config
+from extract.models.published import converted_config, layout_of
+from extract.models.sources import ModelSource
+from warehouse.errors import LayerhouseError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.device") -> Any:
+    """The model with every weight in its place.
+
+    Raises LayerhouseError with counts and first names for missing, unexpected or misshapen weights,
+    and for a model that takes no images.
+    """
+    import transformers
+    from safetensors import SafetensorError
+
+    quiet = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        config = _model_config(source)
+        loader: Any = transformers.AutoModelForImageTextToText
+        model, info = loader.from_pretrained(
+            source.folder,
+            config=config,
+            dtype=dtype,
+            key_mapping=dict(source.entry.key_mapping) if source.entry else None,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported, and refused below
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            **_placed(source.placement, dtype, device),
+        )
+    except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
+        raise _explained(source, error) from error
+    finally:
+        transformers.logging.set_verbosity(quiet)
+    _refuse_unmatched(source, info)
+    return model
+
+
+def untrained(source: ModelSource, dtype: "torch.dtype", seed: int) -> Any:
+    """The model as its family initialises it, from a seed; the weights of its files are not read.
+
+    Matrices and gates that a family starts at zero (gemma3's projection, mllama's gates) are opened
+    too: they keep the image out, and a model that cannot see is no floor for one that can.
+    """
+    import torch
+    import transformers
+
+    config = _model_config(source)
+    loader: Any = transformers.AutoModelForImageTextToText
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = loader.from_config(config, dtype=dtype)
+            _open_closed(model, getattr(config.get_text_config(), "initializer_range", 0.02))
+    except (ValueError, KeyError) as error:
+        raise _explained(source, error) from error
+    model.tie_weights()
+    return model
+
+
+def _open_closed(model: Any, spread: float) -> None:
+    """Draw matrices that are all zero and set single zeros, which are gates, half open."""
+    import torch
+
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.any():
+                continue
+            if weight.numel() == 1:
+                weight.fill_(0.5)
+            elif weight.dim() >= 2:
+                weight.normal_(0.0, spread)
+
+
+def _model_config(source: ModelSource) -> Any:
+    from transformers import AutoConfig
+
+    if source.entry is not None and layout_of(source.folder, source.entry) is not None:
+        return converted_config(source.folder, source.entry)
+    return AutoConfig.from_pretrained(source.folder, local_files_only=True, trust_remote_code=False)
+
+
+def _placed(placement: Placement, dtype: "torch.dtype", device: "torch.device") -> dict[str, Any]:
+    """What `from_pretrained` is told about places and precisions of weights."""
+    options: dict[str, Any] = {}
+    if placement.quantization is not None:
+        options["quantization_config"] = quantization_config(placement.quantization, dtype)
+        options["device_map"] = {"": device}
+    if placement.device_map is not None:
+        options["device_map"] = placement.device_map
+        options["offload_folder"] = offload_folder()
+    return options
+
+
+def _explained(source: ModelSource, error: Exception) -> LayerhouseError:
+    config = source.config
+    kind = config.get("model_type", "unknown")
+    if "Unrecognized configuration class" in str(error):
+        return LayerhouseError(
+            f"{source.name} is a {kind} model, which takes no images; give an image-text-to-text "
+            "model"
+        )
+    reason = str(error).strip().split("\n")[0]
+    return LayerhouseError(f"{source.name} ({kind}) cannot be loaded: {reason}")
+
+
+def _refuse_unmatched(source: ModelSource, info: Any) -> None:
+    for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        # A misshapen weight is reported as (name, shape in the file, shape in the model).
+        keys = sorted(k if isinstance(k, str) else str(k[0]) for k in info.get(what) or [])
+        if keys:
+            raise LayerhouseError(
+                f"{source.name} does not fit its class: {len(keys)} {what.partition('_')[0]} "
+                f"weights, first {', '.join(keys[:3])}; a model with random parts would be measured"
+            )
+
+
+def merge_adapter(model: Any, adapter: Path) -> Any:
+    """The model with a LoRA merged into its weights, so that its structure stays the same."""
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise LayerhouseError(
+            "adapters need peft; install it with: pip install 'layerhouse[peft]'"
+        ) from error
+    try:
+        return PeftModel.from_pretrained(model, adapter, is_trainable=False).merge_and_unload()
+    except (ValueError, RuntimeError, OSError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise LayerhouseError(f"the adapter {adapter} does not fit: {reason}") from error
