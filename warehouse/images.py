@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DIGITS_SCHEME = "sklearn-digits:"
+DICOM_SUFFIXES = (".dcm", ".dicom")
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs: 256 MiB of RGB
 _SIXTEEN_BIT = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
 
@@ -93,7 +94,7 @@ def _open_any(uri: str) -> Image:
         return PIL.Image.fromarray(_npz_item(path, item))
     if path.endswith(".arrow"):
         return PIL.Image.open(io.BytesIO(_arrow_item(path, item)))
-    if uri.lower().endswith((".dcm", ".dicom")):
+    if uri.lower().endswith(DICOM_SUFFIXES):
         return PIL.Image.fromarray(_dicom_pixels(uri))
     return PIL.Image.open(uri)
 

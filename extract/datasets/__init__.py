@@ -1,19 +1,22 @@
 """Labelled images from any usual source, registered in the lake once and read from there.
 
-`add` reads a source (folder of classes, manifest, MedMNIST archive, DICOM folder, Hugging Face
-dataset, the built-in digits), checks it whole, and writes one committed run. `resolve` turns what a
-person typed, a name or a path, into the id of a registered dataset.
+`add` reads a source, checks it whole, and writes one committed run. `resolve` turns what a person
+typed, a name or a path, into the id of a registered dataset. `sources/` has one file per kind of
+source, `reading` finds the one that recognises a thing; what is asked of the data stands in
+`pixels`, `labels`, `splits` and `groups`, put together by `checking`.
 """
 
-from extract.datasets.reading import BUILTIN, default_name
+from extract.datasets.checking import AddOptions
+from extract.datasets.reading import default_name, offered
 from extract.datasets.registration import AddResult, Registration, add, registered, resolve
 
 __all__ = [
-    "BUILTIN",
+    "AddOptions",
     "AddResult",
     "Registration",
     "add",
     "default_name",
+    "offered",
     "registered",
     "resolve",
 ]

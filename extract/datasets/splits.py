@@ -10,10 +10,33 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.vocabulary import SPLITS
+from warehouse.vocabulary import MIN_GROUPS, SPLITS
 
 FRACTIONS = (0.6, 0.2, 0.2)
-FEW_TEST_GROUPS = 20  # below this the diagnosis gives no interval
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def is_split_name(name: str) -> bool:
+    return name.strip().lower() in _SPLIT_NAMES
+
+
+def split_name(name: str, where: str) -> str:
+    """`train`, `val` or `test` for one of their usual spellings; LayerhouseError otherwise."""
+    try:
+        return _SPLIT_NAMES[name.strip().lower()]
+    except KeyError:
+        raise LayerhouseError(
+            f"{where} names the split {name!r}; splits are train, val and test"
+        ) from None
 
 
 def check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
@@ -56,20 +79,6 @@ def make_splits(
         for index in members[unit]:
             splits[index] = chosen
     return splits
-
-
-def joined_units(groups: Sequence[str], hashes: Sequence[str]) -> list[str]:
-    """Groups joined where they share an identical image, so that no copy crosses a made split."""
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while parent.setdefault(name, name) != name:
-            name = parent[name]
-        return name
-
-    for group, image in zip(groups, hashes, strict=True):
-        parent[root(f"image {image}")] = root(f"group {group}")
-    return [root(f"group {group}") for group in groups]
 
 
 def complete_splits(
@@ -149,7 +158,7 @@ def split_warnings(
         if absent:
             warnings.append(f"{split} has no sample of {', '.join(absent)}")
     test_groups = {group for group, split in zip(groups, splits, strict=True) if split == "test"}
-    if len(test_groups) < FEW_TEST_GROUPS:
+    if len(test_groups) < MIN_GROUPS:
         warnings.append(f"test has only {len(test_groups)} groups: intervals will be wide")
     for kind, values in (("splits", splits), ("classes", labels)):
         pairs = _copies_apart(hashes, values)

@@ -21,12 +21,12 @@ def list_datasets(lake: Lake) -> None:
     \b
     layerhouse datasets list
     """
-    from extract.datasets import BUILTIN, registered
+    from extract.datasets import offered, registered
     from warehouse.catalogue import refreshing as catalogue
     from warehouse.catalogue.samples import dataset
 
     known = registered(lake)
-    for name in sorted({*known, *BUILTIN}):
+    for name in sorted({*known, *offered()}):
         if name not in known:
             click.echo(f"{name}: built in, registered on first use")
             continue
@@ -67,18 +67,11 @@ def add_dataset(
     \b
     layerhouse datasets add cells ./cells/manifest.csv --phrase WBC="white blood cell"
     """
-    from extract.datasets import add
+    from extract.datasets import AddOptions, add
 
+    options = AddOptions(title, licence, dict(_phrase(text) for text in phrases))
     with progress(f"reading {name}") as report:
-        result = add(
-            lake,
-            name,
-            path,
-            title=title,
-            licence=licence,
-            phrases=dict(_phrase(text) for text in phrases),
-            progress=report,
-        )
+        result = add(lake, name, path, options, report)
     for warning in result.warnings:
         click.echo(f"Warning: {warning}", err=True)
     sizes = ", ".join(f"{split} {size:,}" for split, size in result.split_sizes.items())

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from extract.datasets import add, registered, resolve
+from extract.datasets import AddOptions, add, registered, resolve
 from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError
@@ -133,7 +133,7 @@ def test_masks_and_foreign_files_in_a_folder_are_left_out_and_said(
 def test_a_manifest_keeps_splits_groups_and_further_columns(tmp_path: Path, lake: Lake) -> None:
     rows = [[*row, "AP" if n % 2 else ""] for n, row in enumerate(split_rows())]
     root = write_manifest(tmp_path / "xray", FULL + ",view", rows)
-    result = add(lake, "xray", root, title="Chest", licence="CC0", phrases={"a": "no finding"})
+    result = add(lake, "xray", root, AddOptions("Chest", "CC0", {"a": "no finding"}))
     info = stored(lake, "xray")
     assert info.title == "Chest"
     assert [row.phrase for row in info.classes] == ["no finding", "b"]
@@ -160,7 +160,7 @@ def test_groups_stay_whole_in_made_splits_and_copies_do_not_part(
     rows = [[f"i{n}.png", "ab"[n // 5 % 2], f"patient{n // 5}"] for n in range(200)]
     root = write_manifest(tmp_path / "set", "image_path,label,group_id", rows)
     shutil.copy(root / "i0.png", root / "i199.png")
-    result = add(lake, "set", root, fractions=(0.5, 0.25, 0.25), seed=3)
+    result = add(lake, "set", root, AddOptions(fractions=(0.5, 0.25, 0.25), seed=3))
     samples = stored(lake, "set").samples
     assert samples.group_by("group_id").agg(pl.col("split").n_unique())["split"].max() == 1
     assert result.split_sizes == {"train": 100, "val": 50, "test": 50}
@@ -175,7 +175,7 @@ def test_another_seed_gives_another_split(tmp_path: Path) -> None:
     splits = []
     for seed in (0, 1):
         lake = Lake.at(tmp_path / f"lake{seed}")
-        add(lake, "set", root, seed=seed)
+        add(lake, "set", root, AddOptions(seed=seed))
         splits.append(stored(lake, "set").samples["split"].to_list())
     assert splits[0] != splits[1]
 
@@ -315,13 +315,13 @@ def test_changed_content_under_a_known_name_is_refused_with_the_difference(
         add(lake, "xray", root)
     write_manifest(root, FULL, split_rows())
     with pytest.raises(LayerhouseError, match=r"a, b became a \(other words\), b"):
-        add(lake, "xray", root, phrases={"a": "other words"})
+        add(lake, "xray", root, AddOptions(phrases={"a": "other words"}))
     assert stored(lake, "xray").samples.equals(before)
 
 
 def test_a_moved_source_is_found_again_by_adding_it_from_there(tmp_path: Path, lake: Lake) -> None:
     root = write_manifest(tmp_path / "xray", FULL, split_rows())
-    add(lake, "xray", root, title="Chest")
+    add(lake, "xray", root, AddOptions(title="Chest"))
     for place in ("new", "newer", "new"):
         moved = tmp_path / place / "xray"
         moved.parent.mkdir(exist_ok=True)
@@ -349,8 +349,11 @@ def test_manifests_beside_each_other_get_names_of_their_own(tmp_path: Path, lake
         (lambda lake, path: add(lake, "Ä b", path), "may hold only"),
         (lambda lake, path: add(lake, "digits", path), "built-in dataset"),
         (lambda lake, path: add(lake, "x", path / "xray" / "a" / "val0.png"), "is no dataset"),
-        (lambda lake, path: add(lake, "x", path / "xray", fractions=(0.5, 0.5)), "three positive"),
-        (lambda lake, path: add(lake, "x", path / "xray", phrases={"A": "y"}), "no class is lab"),
+        (lambda *_: AddOptions(fractions=(0.5, 0.5)), "must be three positive shares"),
+        (
+            lambda lake, path: add(lake, "x", path / "xray", AddOptions(phrases={"A": "y"})),
+            "no class is labelled 'A'",
+        ),
     ],
 )
 def test_names_and_options_that_cannot_be_meant_are_usage_errors(

@@ -1,4 +1,4 @@
-"""Every image is decoded once when a dataset is added, so that bad ones are found before a run."""
+"""Pixels: every image is decoded once when a dataset is added, so that bad ones are found then."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ import csv
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from extract.datasets.source import Item, Source, split_name
+from extract.datasets.sources.base import Contents, DatasetSource, Item, slug
+from extract.datasets.splits import split_name
 from warehouse.errors import LayerhouseError
 
 SUFFIXES = {".csv", ".tsv", ".parquet"}
@@ -19,31 +20,53 @@ _REQUIRED = ("image_path", "label")
 _OWN = {*_REQUIRED, "split", "group_id"}
 
 
-def find_manifest(folder: Path) -> Path | None:
-    """The manifest that a folder carries, if any."""
-    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+class Manifest(DatasetSource):
+    """A table of images: the file itself, or a folder that carries one under a usual name.
 
-
-def read_manifest(path: Path) -> Source:
-    """The rows of a manifest as samples.
-
-    Raises LayerhouseError for missing columns (naming those it has), empty cells, an unknown
-    split, a path listed twice, and missing files (the first and their number).
+    Reading raises LayerhouseError for missing columns (naming those it has), empty cells, an
+    unknown split, a path listed twice, and missing files (the first and their number).
     """
-    columns, rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
-    missing = [name for name in _REQUIRED if name not in columns]
-    if missing:
-        raise LayerhouseError(
-            f"{path} has no column {' and no column '.join(missing)}; "
-            f"it has {', '.join(columns) or 'none'}"
-        )
-    if not rows:
-        raise LayerhouseError(f"{path} lists no images")
-    has_splits = any(row.get("split") for row in rows)
-    items = [_item(row, path, number, has_splits) for number, row in enumerate(rows, start=1)]
-    _check_files(items, path)
-    title = path.parent.name if path.name in NAMES else f"{path.parent.name} ({path.stem})"
-    return Source(str(path), items, title)
+
+    def recognises(self, typed: str) -> bool:
+        return _file(typed) is not None
+
+    def read(self, typed: str) -> Contents:
+        path = _file(typed)
+        assert path is not None, "only what is recognised is read"
+        read_table = _read_parquet if path.suffix.lower() == ".parquet" else _read_csv
+        columns, rows = read_table(path)
+        missing = [name for name in _REQUIRED if name not in columns]
+        if missing:
+            raise LayerhouseError(
+                f"{path} has no column {' and no column '.join(missing)}; "
+                f"it has {', '.join(columns) or 'none'}"
+            )
+        if not rows:
+            raise LayerhouseError(f"{path} lists no images")
+        has_splits = any(row.get("split") for row in rows)
+        items = [_item(row, path, number, has_splits) for number, row in enumerate(rows, start=1)]
+        _check_files(items, path)
+        title = path.parent.name if path.name in NAMES else f"{path.parent.name} ({path.stem})"
+        return Contents(str(path), items, title)
+
+    def default_name(self, typed: str) -> str:
+        """The folder's name; a manifest that is not simply called `manifest` adds its own.
+
+        So several label sets of the same images can live side by side.
+        """
+        place = Path(typed).expanduser().resolve()
+        if place.is_dir():
+            return slug(place.name)
+        own = "" if place.name in NAMES else "_" + place.stem.removeprefix("manifest_")
+        return slug(place.parent.name + own)
+
+
+def _file(typed: str) -> Path | None:
+    """The manifest that is meant, if one is."""
+    place = Path(typed).expanduser().absolute()
+    if place.is_dir():
+        return next((place / name for name in NAMES if (place / name).is_file()), None)
+    return place if place.suffix.lower() in SUFFIXES and place.is_file() else None
 
 
 def _item(row: dict[str, str], path: Path, number: int, has_splits: bool) -> Item:

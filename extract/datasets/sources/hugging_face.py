@@ -10,44 +10,56 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from extract.datasets.source import Item, Source, split_name
+from extract.datasets.sources.base import Contents, DatasetSource, Item, slug
+from extract.datasets.splits import split_name
 from warehouse.errors import LayerhouseError
 
 HUB_SCHEME = "hf:"
 _LABEL_COLUMNS = ("label", "labels", "class")
 
 
-def is_saved_dataset(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
+class SavedDataset(DatasetSource):
+    """A folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
+
+    def recognises(self, typed: str) -> bool:
+        folder = Path(typed).expanduser()
+        return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
+
+    def read(self, typed: str) -> Contents:
+        folder = Path(typed).expanduser().absolute()
+        library = _library()
+        try:
+            loaded = library.load_from_disk(str(folder))
+        except Exception as error:  # the library raises whatever its file readers raise
+            raise LayerhouseError(
+                f"{folder} is not a readable Hugging Face dataset: {str(error).splitlines()[0]}"
+            ) from error
+        return _contents(loaded, str(folder), folder.name)
 
 
-def read_saved_dataset(folder: Path) -> Source:
-    """What `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
-    library = _library()
-    try:
-        loaded = library.load_from_disk(str(folder))
-    except Exception as error:  # the library raises whatever its file readers raise
-        raise LayerhouseError(
-            f"{folder} is not a readable Hugging Face dataset: {str(error).splitlines()[0]}"
-        ) from error
-    return _source(loaded, str(folder), folder.name)
-
-
-def read_hub_dataset(name: str) -> Source:
+class HubDataset(DatasetSource):
     """`hf:owner/name` or `hf:owner/name/config`, downloaded to the library's cache."""
-    library = _library()
-    repository = name.removeprefix(HUB_SCHEME)
-    owner, _, rest = repository.partition("/")
-    title, _, config = rest.partition("/")
-    if not owner or not title:
-        raise LayerhouseError(f"{name} is not a hub dataset; write hf:owner/name")
-    try:
-        loaded = library.load_dataset(f"{owner}/{title}", config or None)
-    except Exception as error:  # network, authorisation and builder faults share no base class
-        raise LayerhouseError(
-            f"{name} could not be loaded from the hub: {str(error).splitlines()[0]}"
-        ) from error
-    return _source(loaded, name, repository)
+
+    def recognises(self, typed: str) -> bool:
+        return typed.startswith(HUB_SCHEME)
+
+    def read(self, typed: str) -> Contents:
+        library = _library()
+        repository = typed.removeprefix(HUB_SCHEME)
+        owner, _, rest = repository.partition("/")
+        title, _, config = rest.partition("/")
+        if not owner or not title:
+            raise LayerhouseError(f"{typed} is not a hub dataset; write hf:owner/name")
+        try:
+            loaded = library.load_dataset(f"{owner}/{title}", config or None)
+        except Exception as error:  # network, authorisation and builder faults share no base class
+            raise LayerhouseError(
+                f"{typed} could not be loaded from the hub: {str(error).splitlines()[0]}"
+            ) from error
+        return _contents(loaded, typed, repository)
+
+    def default_name(self, typed: str) -> str:
+        return slug(typed.removeprefix(HUB_SCHEME).partition("/")[2])
 
 
 def _library() -> Any:
@@ -60,7 +72,7 @@ def _library() -> Any:
     return datasets
 
 
-def _source(loaded: Any, location: str, title: str) -> Source:
+def _contents(loaded: Any, location: str, title: str) -> Contents:
     parts = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
     items = [
         item
@@ -73,7 +85,7 @@ def _source(loaded: Any, location: str, title: str) -> Source:
     names = getattr(first.features[_label_column(first.features, location)], "names", None)
     used = {item.label for item in items}
     labels = tuple(name for name in names if name in used) if names else None
-    return Source(location, items, title, first.info.license or None, labels)
+    return Contents(location, items, title, first.info.license or None, labels)
 
 
 def _items(part: Any, name: str, split: str | None, location: str) -> Iterator[Item]:
