@@ -37,6 +37,7 @@ from extract.models.loading import load
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import Session, open_session
 from extract.reading.selection import Wanted, select
+from extract.reading.vectors import CellVectors
 from extract.running.background import BackgroundWriter, leaving_a_core
 from extract.running.batches import Outcome, Runner, rows_of
 from extract.running.clock import Stopwatch
@@ -50,6 +51,7 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.images import open_image
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.vocabulary import Cell
 
 PHRASES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 UNIT = 256
@@ -88,18 +90,18 @@ class Bench:
         )
         writer.commit(model_rows("bench", "base", self.session.loaded, self.session.anatomy))
         with runner, BackgroundWriter() as background:
-            runner.read(self.wanted)
+            runner.watch(self.wanted)
             for unit in self._units():
-                buffer = UnitBuffer(runner.cells)
+                buffer = UnitBuffer()
                 begun: deque[tuple[Prepared, Callable[[], Outcome]]] = deque()
                 for batch in [*unit, None]:  # one batch is on its way while the next is computed
                     if batch is not None:
                         begun.append((batch, runner.run(batch, answers)))
                     while len(begun) > (batch is not None):
                         done, outcome = begun.popleft()
-                        blocks, said = outcome()
+                        vectors, said = outcome()
                         rows = rows_of("bench", "bench", done.sample_ids, said)
-                        buffer.add(done.sample_ids, blocks, rows)
+                        buffer.add(done.sample_ids, vectors, rows)
                 background.put(_writing(writer, buffer, watch))
         return watch
 
@@ -133,7 +135,8 @@ class Bench:
 def _writing(writer: RunWriter, buffer: UnitBuffer, watch: Stopwatch) -> Callable[[], None]:
     def write() -> None:
         with watch.timing("write"):
-            tables = {"activation": activation_table("bench", "bench", buffer)}
+            rows = activation_table("bench", "bench", buffer.sample_ids, buffer.vectors())
+            tables = {"activation": rows}
             writer.commit(tables | ({"answer": buffer.answers} if buffer.answers else {}))
 
     return write
@@ -257,10 +260,10 @@ def storage(folder: Path) -> None:
     started, n_bytes = perf_counter(), 0
     for start in range(0, n, UNIT):
         part = values[start : start + UNIT].astype(np.float32)
-        buffer = UnitBuffer({("llm", 0, "last"): (width, slice(0, 1))})
+        places = {Cell("llm", 0, "last"): (width, slice(0, 1))}
+        vectors = CellVectors(places, {width: part[:, None]})
         names = [f"{index:06}" for index in range(start, start + len(part))]
-        buffer.add(names, {width: part[:, None]}, [])
-        commit = writer.commit({"activation": activation_table("bench", "bench", buffer)})
+        commit = writer.commit({"activation": activation_table("bench", "bench", names, vectors)})
         n_bytes += sum(s.bytes for s in commit.shards if s.table == "activation")
     spent = perf_counter() - started
     disk = _disk_rate(folder / "raw", n_bytes)

@@ -26,10 +26,9 @@ from analysis.probes.storage import Fit, tables_of
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.mean_pooled import mean_pooled_places, mean_pooled_verdict
 from warehouse.catalogue.in_memory import Scratch
-from warehouse.vocabulary import SPLITS
+from warehouse.vocabulary import SPLITS, Cell
 
 Floats = NDArray[np.float64]
-Cell = tuple[str, int, str]
 Rows = list[dict[str, Any]]
 UNMODIFIED = "unmodified"
 
@@ -134,7 +133,7 @@ class Judge:
         )
 
     def _cell(self, fit: Fit) -> Cell:
-        return fit.locus.module, fit.locus.layer, fit.locus.readout
+        return Cell(fit.locus.module, fit.locus.layer, fit.locus.readout)
 
     def _fit(
         self,
@@ -219,7 +218,7 @@ class Judge:
                 for row in self._healthy.answers
             }
         assert layer is not None
-        fit = self._fits[module, layer, readout]
+        fit = self._fits[Cell(module, layer, readout)]
         found: dict[str, int] = {}
         for split, logits in (("val", fit.val_logits), ("test", fit.test_logits)):
             names = self._samples.ids[self._samples.rows(split)]

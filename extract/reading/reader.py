@@ -4,7 +4,7 @@ All averages of a locus are one matrix product with a weight matrix that depends
 layout only; results of one width go to one buffer, so a batch costs one copy to the host per width.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -14,15 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from extract.anatomy.loci import Anatomy, Locus, watching
+from extract.anatomy.loci import Anatomy, watching
 from extract.anatomy.token_maps import BatchFacts, SampleRows, TokenMap, flatten
+from extract.reading.selection import Wanted
+from extract.reading.vectors import CellVectors
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import READOUTS, Cell
 
-READOUTS = ("mean", "cls", "last", "grid")
-SLOTS = {"mean": 1, "cls": 1, "last": 1, "grid": 4}
 CACHED_POOLERS = 64
-
-Wanted = Sequence[tuple[Locus, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ def slots(readouts: Sequence[str]) -> dict[str, slice]:
     order = [name for name in ("cls", "last", "mean", "grid") if name in readouts]
     found, start = {}, 0
     for name in order:
-        found[name] = slice(start, start + SLOTS[name])
-        start += SLOTS[name]
+        found[name] = slice(start, start + READOUTS[name].slots)
+        start += READOUTS[name].slots
     return found
 
 
@@ -180,28 +179,22 @@ def _grouped(
     return n, int(start), weight[:1] if shared else weight
 
 
-Cell = tuple[str, int, str]
-"""(module, layer, readout)."""
-Blocks = dict[int, np.ndarray[Any, np.dtype[np.float32]]]
-"""The readouts of a batch on the host, by width: (samples, slots, width)."""
-
-
 @dataclass
 class Reader:
     """Reads the wanted readouts of every batch that runs inside `recording`.
 
     Hooks are registered once, by `attached`; outside `recording` they do nothing, so that scoring
     and generation after the prompt's forward pass leave no trace. `seconds` is the time spent in
-    them (on a GPU: the time to launch their work).
+    them (on a GPU: the time to launch their work); `places` are those of `CellVectors`.
     """
 
     model: nn.Module
     anatomy: Anatomy
     wanted: Wanted
     seconds: float = 0.0
-    cells: dict[Cell, tuple[int, slice]] = field(init=False, default_factory=dict)
+    places: dict[Cell, tuple[int, slice]] = field(init=False, default_factory=dict)
     _slots: dict[int, int] = field(init=False, default_factory=dict)
-    _places: list[tuple[int, slice]] = field(init=False, default_factory=list)
+    _spans: list[tuple[int, slice]] = field(init=False, default_factory=list)
     _facts: BatchFacts | None = field(init=False, default=None)
     _fired: list[int] = field(init=False, default_factory=list)
     _buffers: dict[int, Tensor] = field(init=False, default_factory=dict)
@@ -214,9 +207,9 @@ class Reader:
             where = slots(readouts)
             for name, part in where.items():
                 span = slice(start + part.start, start + part.stop)
-                self.cells[locus.module, locus.layer, name] = locus.width, span
+                self.places[Cell(locus.module, locus.layer, name)] = locus.width, span
             stop = start + max(part.stop for part in where.values())
-            self._places.append((locus.width, slice(start, stop)))
+            self._spans.append((locus.width, slice(start, stop)))
             self._slots[locus.width] = stop
 
     @contextmanager
@@ -246,7 +239,7 @@ class Reader:
         started = perf_counter()
         self._fired[index] += 1
         if self._fired[index] == 1:
-            width, span = self._places[index]
+            width, span = self._spans[index]
             self._pooler(self._facts, index, states)(states, self._buffers[width][:, span])
         self.seconds += perf_counter() - started
 
@@ -279,20 +272,11 @@ class Reader:
                 )
 
     def take(self) -> dict[int, Tensor]:
-        """The readouts of the last recorded batch, on the device, by width."""
+        """The blocks of the last recorded batch on the device, (samples, slots, width) by width."""
         buffers, self._buffers = self._buffers, {}
         return buffers
 
-    def collect(self) -> Blocks:
-        """The same on the host, waiting for them."""
-        return {width: buffer.cpu().numpy() for width, buffer in self.take().items()}
-
-
-def cell_vectors(
-    blocks: Blocks, cells: Mapping[Cell, tuple[int, slice]]
-) -> dict[Cell, np.ndarray[Any, np.dtype[np.float32]]]:
-    """Every cell's vectors (samples, width) fp32; those of `grid` are four widths long."""
-    return {
-        cell: blocks[width][:, span].reshape(len(blocks[width]), -1)
-        for cell, (width, span) in cells.items()
-    }
+    def collect(self) -> CellVectors:
+        """What was read of the last recorded batch, waiting for it to reach the host."""
+        blocks = {width: buffer.cpu().numpy() for width, buffer in self.take().items()}
+        return CellVectors(self.places, blocks)

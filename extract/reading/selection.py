@@ -8,12 +8,12 @@ states the legal range.
 from collections.abc import Mapping, Sequence
 
 from extract.anatomy.loci import Anatomy, Locus
-from extract.reading.reader import READOUTS
 from warehouse.errors import UsageError, nearest
-from warehouse.vocabulary import MODULES
+from warehouse.vocabulary import MODULES, READOUTS
 
 Layers = int | Sequence[int | str]
-Wanted = list[tuple[Locus, tuple[str, ...]]]
+Wanted = Sequence[tuple[Locus, tuple[str, ...]]]
+"""Loci in pipeline order, each with the readouts to take there."""
 
 
 def select(

@@ -108,8 +108,8 @@ class _Unit:
 
     @classmethod
     def of(cls, task: Task, runner: Runner) -> "_Unit":
-        runner.read(list(task.wanted))
-        return cls(task, UnitBuffer(runner.cells), task.n)
+        runner.watch(task.wanted)
+        return cls(task, UnitBuffer(), task.n)
 
 
 @dataclass(frozen=True)
@@ -302,9 +302,9 @@ class Extraction:
             batch = self.begun.popleft()
             unit, names = batch.unit, batch.sample_ids
             if batch.outcome is not None:
-                blocks, answers = batch.outcome()
+                vectors, answers = batch.outcome()
                 rows = rows_of(self.job.model_id, self.job.dataset_id, names, answers)
-                unit.buffer.add(names, blocks, rows)
+                unit.buffer.add(names, vectors, rows)
             if not unit.left and all(other.unit is not unit for other in self.begun):
                 put(unit)
 
@@ -352,8 +352,10 @@ class Extraction:
 
     def _tables(self, buffer: UnitBuffer) -> dict[str, Any]:
         tables: dict[str, Any] = {}
-        if buffer.cells and buffer.sample_ids:
-            tables["activation"] = activation_table(self.job.model_id, self.job.dataset_id, buffer)
+        if vectors := buffer.vectors():
+            tables["activation"] = activation_table(
+                self.job.model_id, self.job.dataset_id, buffer.sample_ids, vectors
+            )
             if self.lens is not None:
                 tables["logit_lens"] = lens_table(self.lens, tables["activation"])
         if buffer.answers:

@@ -15,15 +15,17 @@ from extract.answering.replies import ClassNames, parse_reply
 from extract.answering.scoring import SLACK, Prompted, cache_of, generate, score_phrases
 from extract.faults.injector import Injector, StruckBatch
 from extract.models.session import Session
-from extract.reading.reader import Blocks, Cell, Reader, cell_vectors
+from extract.reading.reader import Reader
 from extract.reading.selection import Wanted
 from extract.reading.to_host import Offload
+from extract.reading.vectors import CellVectors
 from extract.running.clock import Stopwatch
 from extract.running.preparing import Prepared
 from extract.running.rows import answer_row
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import Cell
 
-Outcome: TypeAlias = "tuple[Blocks, dict[str, list[dict[str, Any]]]]"
+Outcome: TypeAlias = "tuple[CellVectors, dict[str, list[dict[str, Any]]]]"
 """A batch's readouts, and its answers by method (rows without model and dataset)."""
 
 
@@ -41,14 +43,14 @@ class Runner:
         classes: Sequence[ClassNames],
         phrases: Sequence[Sequence[int]],
         letters: bool,
-        watch: Stopwatch,
+        stopwatch: Stopwatch,
     ) -> None:
         self.session = session
         self.injector = injector
         self.classes = classes
         self.phrases = phrases
         self.letters = letters
-        self.watch = watch
+        self.stopwatch = stopwatch
         self._hooks = ExitStack()
         self._reader: Reader | None = None
         self._reading = ExitStack()
@@ -63,19 +65,13 @@ class Runner:
         self._reading.close()
         self._hooks.close()
 
-    def read(self, wanted: Wanted) -> None:
+    def watch(self, wanted: Wanted) -> None:
         """From now on, take these readouts of every batch."""
         if self._reader is not None and list(self._reader.wanted) == list(wanted):
             return
         self._reading.close()
         self._reader = Reader(self.session.model, self.session.anatomy, wanted)
         self._reading.enter_context(self._reader.attached())
-
-    @property
-    def cells(self) -> dict[Cell, tuple[int, slice]]:
-        """Where the readouts lie in the blocks that `run` returns."""
-        assert self._reader is not None
-        return self._reader.cells
 
     def run(self, prepared: Prepared, answers: Sequence[str]) -> Callable[[], Outcome]:
         """Begin a batch; the call that is returned waits for it.
@@ -86,7 +82,7 @@ class Runner:
         """
         assert self._reader is not None
         facts = self.session.facts(prepared.inputs)
-        with self.watch.timing("copy"):
+        with self.stopwatch.timing("copy"):
             inputs = self.session.on_device(prepared.inputs)
         with self._striking(facts, prepared):
             keep = bool(answers) and self.session.continues
@@ -98,31 +94,33 @@ class Runner:
             del output
             computed: dict[Any, Tensor] = dict(self._reader.take())
             if "likelihood" in answers:
-                with self.watch.timing("likelihood"):
+                with self.stopwatch.timing("likelihood"):
                     computed["likelihood"] = score_phrases(self.session, prompted, self.phrases)
-            with self.watch.timing("copy"):
+            with self.stopwatch.timing("copy"):
                 fetch = self._offload.begin(computed)
             replies: list[str] = []
             if "generate" in answers:
-                with self.watch.timing("generate"):
+                with self.stopwatch.timing("generate"):
                     longest = max(map(len, self.phrases)) + SLACK
                     replies = generate(self.session, prompted, longest)
-        return partial(self._outcome, prepared.sample_ids, self.cells, fetch, replies, clock)
+        places = self._reader.places
+        return partial(self._outcome, prepared.sample_ids, places, fetch, replies, clock)
 
     def _outcome(
         self,
         sample_ids: Sequence[str],
-        cells: Mapping[Cell, tuple[int, slice]],
+        places: Mapping[Cell, tuple[int, slice]],
         fetch: Callable[[], dict[Any, Any]],
         replies: Sequence[str],
         clock: Callable[[], float],
     ) -> Outcome:
-        with self.watch.timing("wait"):
+        with self.stopwatch.timing("wait"):
             blocks = dict(fetch())
-        self.watch.add("forward", clock())
+        self.stopwatch.add("forward", clock())
         scores = blocks.pop("likelihood", None)
-        with self.watch.timing("copy"):
-            refuse_not_finite(blocks, cells, sample_ids)
+        with self.stopwatch.timing("copy"):
+            vectors = CellVectors(places, blocks)
+            vectors.refuse_not_finite(sample_ids)
         found: dict[str, list[dict[str, Any]]] = {}
         if scores is not None:
             found["likelihood"] = likelihood_answers(scores, sample_ids)
@@ -131,7 +129,7 @@ class Runner:
                 {"predicted": parse_reply(text, self.classes, letters=self.letters), "text": text}
                 for text in replies
             ]
-        return blocks, found
+        return vectors, found
 
     def _striking(self, facts: BatchFacts, prepared: Prepared) -> Any:
         if self.injector is None:
@@ -148,7 +146,7 @@ class Runner:
         events = self._events()
         output = self.session.forward(inputs, keep_cache=keep)
         reading = self._reader.seconds - before
-        self.watch.add("readout", reading)
+        self.stopwatch.add("readout", reading)
         if events is None:
             took = perf_counter() - started - reading
             return output, lambda: took
@@ -179,22 +177,6 @@ def likelihood_answers(
             "try --dtype float32"
         )
     return [{"predicted": int(row.argmax()), "logprobs": row.tolist()} for row in scores]
-
-
-def refuse_not_finite(
-    blocks: Blocks, cells: Mapping[Cell, tuple[int, slice]], sample_ids: Sequence[str]
-) -> None:
-    """Raise LayerhouseError naming locus and sample if a readout holds NaN or infinity."""
-    # A sum is finite unless a value is not; that it may overflow only costs the second look.
-    if all(np.isfinite(block.sum()) for block in blocks.values()):
-        return
-    for (module, layer, readout), vectors in cell_vectors(blocks, cells).items():
-        fine = np.isfinite(vectors).all(axis=1)
-        if not fine.all():
-            raise LayerhouseError(
-                f"the {readout} readout of {module}.{layer} is not finite for sample "
-                f"{sample_ids[int(np.argmin(fine))]}; try --dtype float32"
-            )
 
 
 def rows_of(

@@ -19,6 +19,7 @@ from extract.sharing.coverage import Task
 from extract.sharing.job import ExtractRequest, Job, look_up, refuse_other_identity
 from warehouse.lake.lake import Lake
 from warehouse.lake.shards import checked_table, pieces, write_parquet
+from warehouse.vocabulary import Cell
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,23 @@ def outlook(lake: Lake, request: ExtractRequest) -> Outlook:
 def _measured(job: Job, extraction: Extraction, runner: Runner, tasks: Sequence[Task]) -> Outlook:
     """Run one batch twice, the second time for the clock: the first one warms up."""
     task = max(tasks, key=lambda task: task.n_vectors)
-    runner.read(list(task.wanted))
+    runner.watch(task.wanted)
     names = job.order[task.start : task.stop][: extraction.batch_size]
     for _ in range(2):
         started = perf_counter()
         prepared = extraction.preparer(names)
         preparing = perf_counter() - started
-        blocks, _answers = runner.run(prepared, task.answers)()
+        vectors, _answers = runner.run(prepared, task.answers)()
         running = perf_counter() - started - preparing
-    buffer = UnitBuffer(runner.cells)
-    buffer.add(prepared.sample_ids, blocks, [])
-    per_value = _bytes_of(job, buffer) / max(sum(b.size for b in blocks.values()), 1)
+    buffer = UnitBuffer()
+    buffer.add(prepared.sample_ids, vectors, [])
+    n_values = {cell: values.shape[1] for cell, values in vectors.items()}
+    measured = len(prepared.sample_ids) * sum(n_values.values())
+    per_value = _bytes_of(job, buffer) / max(measured, 1)
     values = sum(
-        task.n * sum(v.shape[1] for (m, y, r), v in buffer.vectors().items() if (m, y, r) in cells)
+        task.n * sum(n_values.get(Cell(locus.module, locus.layer, name), 0) for name in names)
         for task in tasks
-        if (cells := {(k.module, k.layer, r) for k, names in task.wanted for r in names})
+        for locus, names in task.wanted
     )
     n = sum(task.n for task in tasks)
     # Preparation runs beside the model: the slower of the two sets the pace.
@@ -85,11 +88,11 @@ def _measured(job: Job, extraction: Extraction, runner: Runner, tasks: Sequence[
 
 def _bytes_of(job: Job, buffer: UnitBuffer) -> int:
     """The size on disk of these vectors' shards."""
-    if not buffer.cells:
+    vectors = buffer.vectors()
+    if not vectors:
         return 0
-    rows = checked_table(
-        "activation", activation_table(job.model_id, job.dataset_id, buffer), "outlook"
-    )
+    table = activation_table(job.model_id, job.dataset_id, buffer.sample_ids, vectors)
+    rows = checked_table("activation", table, "outlook")
     total = 0
     with TemporaryDirectory() as folder:
         for number, piece in enumerate(pieces("activation", rows, {})):

@@ -8,19 +8,24 @@ import pyarrow as pa
 
 from extract.anatomy.loci import Anatomy
 from extract.models.loading import LoadedModel
-from extract.running.units import UnitBuffer
+from extract.reading.vectors import CellVectors
 from warehouse.vocabulary import MODULES
 
 
-def activation_table(model_id: str, dataset_id: str, buffer: UnitBuffer) -> pa.Table:
-    """All vectors of a unit, ordered by module, layer, readout and sample as shards hold them."""
-    names = pa.array(sorted(buffer.sample_ids), pa.string())
+def activation_table(
+    model_id: str, dataset_id: str, sample_ids: Sequence[str], vectors: CellVectors
+) -> pa.Table:
+    """All vectors of a unit, ordered by module, layer, readout and sample as shards hold them.
+
+    The vectors are in the order of the sorted sample ids.
+    """
+    names = pa.array(sorted(sample_ids), pa.string())
     n = len(names)
     parts = []
-    for (module, layer, readout), values in sorted(buffer.vectors().items()):
+    for (module, layer, readout), values in sorted(vectors.items()):
         width = values.shape[1]
         ends = pa.array(np.arange(0, (n + 1) * width, width, dtype=np.int32))
-        vectors = pa.ListArray.from_arrays(ends, pa.array(values.reshape(-1)))
+        lists = pa.ListArray.from_arrays(ends, pa.array(values.reshape(-1)))
         parts.append(
             pa.table(
                 {
@@ -30,7 +35,7 @@ def activation_table(model_id: str, dataset_id: str, buffer: UnitBuffer) -> pa.T
                     "layer": pa.repeat(pa.scalar(layer, pa.int32()), n),
                     "readout": pa.repeat(readout, n),
                     "sample_id": names,
-                    "vector": vectors,
+                    "vector": lists,
                 }
             )
         )

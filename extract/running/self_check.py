@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from extract.anatomy.loci import Anatomy, Locus, hidden, watching, with_hidden
 from extract.answering.scoring import Prompted, cache_of, score_phrases
 from extract.models.session import Inputs, Session
-from extract.reading.reader import Cell, Reader, cell_vectors
+from extract.reading.reader import Reader
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import Cell
 
 # Largest relative difference ‖batch − single‖ / ‖single‖ of a locus' readouts, per dtype: rounding
 # through dozens of layers, far below the difference between two images.
@@ -242,6 +243,6 @@ def read_once(
     reader = Reader(session.model, session.anatomy, wanted)
     with reader.attached(), reader.recording(session.facts(inputs), session.loaded.device):
         output = session.forward(session.on_device(inputs))
-    found = cell_vectors(reader.collect(), reader.cells)
-    found["answer", 0, "logits"] = session.last_logits(output).cpu().numpy()
+    found = dict(reader.collect())
+    found[Cell("answer", 0, "logits")] = session.last_logits(output).cpu().numpy()
     return found

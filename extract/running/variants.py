@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from extract.faults.injector import site_of
 from extract.faults.spec import Fault, variant_of
 from extract.models.session import Session
-from extract.reading.reader import Cell
 from extract.reading.selection import Wanted
 from extract.running.background import ahead
 from extract.running.batches import rows_of
@@ -34,7 +33,7 @@ from extract.sharing.job import ExtractRequest, Job, fixed_batch_size, look_up
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 from warehouse.progress import Progress
-from warehouse.vocabulary import MODULES
+from warehouse.vocabulary import MODULES, Cell
 
 KEPT_BYTES = 2**30
 """Prepared inputs are kept between trials up to this size, else prepared anew each time."""
@@ -133,7 +132,7 @@ class Bench:
         struck = self.depth_of(fault)
         depths = {(x.module, x.layer): x.depth for x in self.session.anatomy.loci}
         vectors = {
-            cell: values if depths[cell[0], cell[1]] < struck else values[order]
+            cell: values if depths[cell.module, cell.layer] < struck else values[order]
             for cell, values in own.vectors.items()
         }
         answers = [
@@ -150,12 +149,12 @@ class Bench:
         uris = dict(self.job.info.samples.select("sample_id", "uri").iter_rows())
         bases = fit_erasures(faults, self.session, self.samples, uris, self._batch_size)
         with runner_of(self.job, self.opened, faults, bases, self.watch) as runner:
-            runner.read(needed(self.session))
-            buffer = UnitBuffer(runner.cells)
+            runner.watch(needed(self.session))
+            buffer = UnitBuffer()
             for prepared in self._prepared(faults, uris):
-                blocks, answers = runner.run(prepared, ("generate",))()
+                vectors, answers = runner.run(prepared, ("generate",))()
                 rows = rows_of(self.job.model_id, self.job.dataset_id, prepared.sample_ids, answers)
-                buffer.add(prepared.sample_ids, blocks, rows)
+                buffer.add(prepared.sample_ids, vectors, rows)
                 if self.progress is not None:
                     self.progress(len(buffer.sample_ids), len(self.job.order))
         answered = sorted(buffer.answers, key=lambda row: str(row["sample_id"]))

@@ -2,7 +2,8 @@
 
 Samples are taken in an order of their own, by a hash of their ids, so that any beginning of it is a
 fair mixture of classes and splits. A *cell* is one readout of one locus, or one way of answering;
-each commit says for which range of the order it completed which cells.
+each commit says for which range of the order it completed which cells. An answer is the cell
+("answer", 0, method).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +16,10 @@ import numpy as np
 
 from extract.reading.selection import Wanted
 from warehouse.lake.commits import Commit
+from warehouse.vocabulary import READOUTS, Cell
 
 UNIT = 256
 """Samples of one shard and one commit, at most."""
-
-Cell = tuple[str, int, str]
-"""(module, layer, readout), or ("answer", 0, method)."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Task:
 
     start: int
     stop: int
-    wanted: tuple[tuple[Any, tuple[str, ...]], ...]
+    wanted: Wanted
     answers: tuple[str, ...]
 
     @property
@@ -43,7 +42,7 @@ class Task:
     def overlaps(self, run_id: str, commit: Commit) -> bool:
         """Whether a commit did, for the run `run_id`, some of these cells of these samples."""
         done = covered([commit], self.stop, run_id)
-        mine = cells_of(list(self.wanted), self.answers)
+        mine = cells_of(self.wanted, self.answers)
         return any(done[cell][self.start :].any() for cell in mine if cell in done)
 
     def covers(self) -> dict[str, Any]:
@@ -63,14 +62,14 @@ def sample_order(sample_ids: Iterable[str]) -> list[str]:
 
 
 def cells_of(wanted: Wanted, answers: Sequence[str]) -> list[Cell]:
-    read = [(locus.module, locus.layer, name) for locus, names in wanted for name in names]
-    return [*read, *(("answer", 0, method) for method in answers)]
+    read = [Cell(locus.module, locus.layer, name) for locus, names in wanted for name in names]
+    return [*read, *(Cell("answer", 0, method) for method in answers)]
 
 
 def _cells_in(covers: dict[str, Any]) -> list[Cell]:
     """The cells that a commit of a unit says it completed."""
-    names = [(m, layer, name) for m, layer, read in covers["cells"] for name in read]
-    return [*names, *(("answer", 0, method) for method in covers["answers"])]
+    names = [Cell(m, layer, name) for m, layer, read in covers["cells"] for name in read]
+    return [*names, *(Cell("answer", 0, method) for method in covers["answers"])]
 
 
 def covered(
@@ -144,9 +143,11 @@ def _task(
     return Task(start, stop, tuple(read), methods) if read or methods else None
 
 
-def unit_size(wanted: Wanted, slots: dict[str, int], limit_bytes: int = 256 * 2**20) -> int:
+def unit_size(wanted: Wanted, limit_bytes: int = 256 * 2**20) -> int:
     """Samples per shard so that a unit's vectors stay below `limit_bytes`: a power of two ≤ 256."""
-    per_sample = sum(4 * locus.width * slots[name] for locus, names in wanted for name in names)
+    per_sample = sum(
+        4 * locus.width * READOUTS[name].slots for locus, names in wanted for name in names
+    )
     unit = UNIT
     while unit > 16 and unit * per_sample > limit_bytes:
         unit //= 2

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from extract.reading.reader import SLOTS
 from extract.reading.selection import Wanted
 from extract.sharing.coverage import Task, cells_of, covered, plan, unit_size
 from extract.sharing.job import Job
@@ -48,7 +47,7 @@ class Ledger:
             len(job.order),
             wanted,
             job.request.answers,
-            unit_size(wanted, SLOTS),
+            unit_size(wanted),
             job.spec.run_id,
         )
         return [task for task in everything if start <= task.start and task.stop <= end]

@@ -17,9 +17,10 @@ from extract.faults.spec import Fault, parse_fault
 from extract.models.loading import load
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import Session, open_session
-from extract.reading.reader import Cell, Reader, cell_vectors
+from extract.reading.reader import Reader
 from extract.running.self_check import Checked, check
 from tests.extract.tiny_families import picture
+from warehouse.vocabulary import Cell
 
 PHRASES = ("benign", "malignant", "normal chest x-ray")
 Read = dict[tuple[str, str], np.ndarray[Any, Any]]
@@ -63,7 +64,7 @@ class Opened:
         with injector.attached(), reader.attached(), injector.striking(batch):
             with reader.recording(facts, session.loaded.device):
                 output = session.forward(session.on_device(inputs))
-            return session.last_logits(output), named(cell_vectors(reader.collect(), reader.cells))
+            return session.last_logits(output), named(reader.collect())
 
 
 def named(vectors: Mapping[Cell, np.ndarray[Any, Any]]) -> Read:

@@ -15,7 +15,7 @@ from analysis.diagnosis.intervals import Resampling
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.judge import Judge, Shown
 from extract.faults.spec import parse_fault, plan_exchange
-from warehouse.vocabulary import STAGES
+from warehouse.vocabulary import STAGES, Cell
 
 MODEL, DATASET = "m", "d"
 SIZES = {"train": 300, "val": 200, "test": 400}
@@ -138,7 +138,7 @@ def shown_of(frame: pl.DataFrame, vectors: dict[str, np.ndarray], said: np.ndarr
         for name, index in zip(frame["sample_id"], said, strict=True)
     ]
     readouts = {"vision": "mean", "connector": "mean", "llm": "last"}
-    cells = {(module, 0, readouts[module]): values for module, values in vectors.items()}
+    cells = {Cell(module, 0, readouts[module]): values for module, values in vectors.items()}
     return Shown(frame["sample_id"].to_list(), cells, answers)
 
 

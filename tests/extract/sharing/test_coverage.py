@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.anatomy.loci import Locus
-from extract.reading.reader import SLOTS
 from extract.sharing.coverage import Task, cells_of, covered, plan, sample_order, unit_size
 from warehouse.lake.commits import Commit
 
@@ -79,5 +78,5 @@ def test_samples_are_taken_in_a_mixed_order_that_never_changes() -> None:
 
 def test_units_shrink_for_wide_models() -> None:
     wide = [(Locus("llm", i, "block", "b", i, 4096), ("mean", "grid")) for i in range(32)]
-    assert unit_size(WANTED, SLOTS) == 256
-    assert unit_size(wide, SLOTS) == 64
+    assert unit_size(WANTED) == 256
+    assert unit_size(wide) == 64

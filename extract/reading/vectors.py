@@ -1,0 +1,58 @@
+"""Vectors: what was read of some samples, in few large arrays, and where each cell lies in them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import Cell
+
+
+@dataclass(frozen=True, eq=False)
+class CellVectors(Mapping[Cell, NDArray[np.float32]]):
+    """Every cell's vectors of some samples, fp32 (samples, slots × width).
+
+    `blocks` holds the vectors of all loci of one width side by side, (samples, slots, width), so
+    that a batch reaches the host in one copy per width; `places` says in which block a cell lies,
+    and at which slots.
+    """
+
+    places: Mapping[Cell, tuple[int, slice]]
+    blocks: Mapping[int, NDArray[np.float32]]
+
+    def __getitem__(self, cell: Cell) -> NDArray[np.float32]:
+        width, slots = self.places[cell]
+        block = self.blocks[width]
+        return block[:, slots].reshape(len(block), -1)
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def refuse_not_finite(self, sample_ids: Sequence[str]) -> None:
+        """Raise LayerhouseError naming cell and sample if a vector holds NaN or infinity."""
+        # A sum is finite unless a value is not; that it may overflow only costs the second look.
+        if all(np.isfinite(block.sum()) for block in self.blocks.values()):
+            return
+        for (module, layer, readout), vectors in self.items():
+            fine = np.isfinite(vectors).all(axis=1)
+            if not fine.all():
+                raise LayerhouseError(
+                    f"the {readout} readout of {module}.{layer} is not finite for sample "
+                    f"{sample_ids[int(np.argmin(fine))]}; try --dtype float32"
+                )
+
+
+def joined(parts: Sequence[CellVectors], order: NDArray[np.intp]) -> CellVectors:
+    """The same cells of the parts' samples one after the other, then put into this order."""
+    if not parts:
+        return CellVectors({}, {})
+    blocks = {
+        width: np.concatenate([part.blocks[width] for part in parts])[order]
+        for width in parts[0].blocks
+    }
+    return CellVectors(parts[0].places, blocks)
