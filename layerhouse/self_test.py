@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.faults.spec import Fault, exchanged_tokens, parse_fault
+from extract.faults.fault import Fault, FaultKind
+from extract.faults.registry import fault_kinds, kind_named
+from extract.faults.spec import parse_fault
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
 from warehouse.lake.lake import Lake
@@ -33,17 +35,6 @@ TRIAL_VERSIONS = {"healthy": 5, "destroying": 5, "shifting": 5, "pair": 6}
 one; in the views the newest of the same fault and seed counts.
 """
 
-DESTROYING = ("swap", "head")
-SHIFTING = {
-    "erase": (("vision", "connector", "llm"), (0.3, 0.6, 0.8)),
-    "noise": (("vision", "connector", "llm"), (1.0, 4.0, 8.0)),
-    "drop": (("connector",), (0.5, 0.8, 0.95)),
-    "rank": (("connector",), (8.0, 2.0, 1.0)),
-    "quantise": (("connector",), (4.0, 2.0, 1.0)),
-    "lowres": (("vision",), (8.0, 4.0, 2.0)),
-    "block": (("llm",), (0.5, 0.9, 1.0)),
-}
-"""Where shifting faults strike, and at which severities, from mild to harsh."""
 SUBSET = 0.8
 """Share of the test groups, and of those of train and val, that a healthy trial is drawn from."""
 
@@ -60,7 +51,7 @@ class Grid:
     severities: tuple[float, ...] = (0.3, 0.6, 0.8)
     seeds: int = 3
     healthy: int = 20
-    kinds: tuple[str, ...] = DESTROYING
+    kinds: tuple[str, ...] = field(default_factory=lambda: tuple(_destroying_kinds()))
     shifting: bool = True
     pairs: bool = True
     pair_severity: float = 0.5
@@ -73,10 +64,8 @@ class Grid:
 
     @classmethod
     def quick(cls) -> Grid:
-        """Swaps and the head at two severities, one seed: a first look."""
-        return cls(
-            (0.3, 0.6), seeds=1, healthy=4, kinds=("swap", "head"), shifting=False, pairs=False
-        )
+        """Destroying faults at two severities, one seed: a first look."""
+        return cls((0.3, 0.6), seeds=1, healthy=4, shifting=False, pairs=False)
 
 
 @dataclass(frozen=True)
@@ -92,7 +81,12 @@ class Trial:
             return "healthy"
         if len(self.faults) > 1:
             return "pair"
-        return "destroying" if self.faults[0].destroying else "shifting"
+        return "destroying" if self.destroying else "shifting"
+
+    @property
+    def destroying(self) -> bool:
+        """Whether every fault takes the class away, so that the stages it strikes are known."""
+        return bool(self.faults) and all(fault.kind.destroying for fault in self.faults)
 
     @property
     def text(self) -> str | None:
@@ -196,7 +190,7 @@ def trials_of(bench: Bench, grid: Grid) -> Iterator[Trial]:
     seen: set[Any] = set()
     for seed in range(grid.seeds):
         for fault in _destroying(grid, llm, seed):
-            meaning = _meaning(bench, fault)
+            meaning = fault.kind.meaning(fault, bench.opened.phrases)
             if meaning not in seen:
                 seen.add(meaning)
                 yield Trial((fault,), seed)
@@ -207,35 +201,42 @@ def trials_of(bench: Bench, grid: Grid) -> Iterator[Trial]:
             yield from (Trial((fault,), seed) for fault in _shifting(llm))
 
 
-def _shifting(llm: str) -> Iterator[Fault]:
-    for kind, (stages, severities) in SHIFTING.items():
-        for stage, severity in product(stages, severities):
-            place = llm if stage == "llm" and kind != "block" else stage
-            yield _fault(kind, place, severity, 0)
-
-
-def _pairs(grid: Grid, llm: str, seed: int) -> Iterator[tuple[Fault, Fault]]:
-    """A destroying fault in each of two stages, every two stages once."""
-    places = (("swap", "vision"), ("swap", "connector"), ("swap", llm), ("head", "answer"))
-    faults = [_fault(kind, place, grid.pair_severity, seed) for kind, place in places]
-    return combinations(faults, 2)
+def _destroying_kinds() -> dict[str, FaultKind]:
+    return {name: kind for name, kind in fault_kinds().items() if kind.destroying}
 
 
 def _destroying(grid: Grid, llm: str, seed: int) -> Iterator[Fault]:
-    for severity in grid.severities:
-        for kind in grid.kinds:
-            for place in ("answer",) if kind == "head" else ("vision", "connector", llm):
-                yield _fault(kind, place, severity, seed)
+    for severity, name in product(grid.severities, grid.kinds):
+        kind = kind_named(name)
+        yield from (_fault(kind, place, severity, seed) for place in _places(kind, llm))
 
 
-def _fault(kind: str, place: str, severity: float, seed: int) -> Fault:
-    return replace(parse_fault(f"{kind}@{place}:{severity:g}"), seed=seed)
+def _pairs(grid: Grid, llm: str, seed: int) -> Iterator[tuple[Fault, ...]]:
+    """A destroying fault in each of two stages, every two stages once."""
+    found: dict[str, Fault] = {}
+    for kind in _destroying_kinds().values():
+        for place in _places(kind, llm):
+            fault = _fault(kind, place, grid.pair_severity, seed)
+            found.setdefault(fault.stage, fault)
+    return combinations(found.values(), 2)
 
 
-def _meaning(bench: Bench, fault: Fault) -> Any:
-    if fault.kind != "head":
-        return str(fault)
-    return frozenset(exchanged_tokens(fault, bench.opened.phrases).items())
+def _shifting(llm: str) -> Iterator[Fault]:
+    for kind in fault_kinds().values():
+        if not kind.destroying:
+            severities = kind.trial_severities or (kind.severity.default,)
+            for place, severity in product(_places(kind, llm), severities):
+                yield _fault(kind, place, severity, 0)
+
+
+def _places(kind: FaultKind, llm: str) -> list[str]:
+    """Where the self-test puts a kind of fault; in the decoder behind the block `llm`."""
+    stages = kind.trial_stages or kind.stages
+    return [llm if stage == "llm" and not kind.from_start else stage for stage in stages]
+
+
+def _fault(kind: FaultKind, place: str, severity: float, seed: int) -> Fault:
+    return replace(parse_fault(f"{kind.name}@{place}:{severity:g}"), seed=seed)
 
 
 def _trial_id(model_id: str, dataset_id: str, config: dict[str, Any], trial: Trial) -> str:
@@ -263,19 +264,13 @@ def _judge(lake: Lake, bench: Bench, options: Any) -> Judge:
             for table in ("dataset", "class")
         }
     dataset["sample"] = bench.samples.with_columns(pl.lit(names[0]).alias("dataset_id"))
-    return Judge(bench.rows(), dataset, _shown(bench.healthy), options)
-
-
-def _shown(recording: Any) -> Any:
-    from analysis.self_test.judge import Shown
-
-    return Shown(recording.sample_ids, recording.vectors, recording.answers)
+    return Judge(bench.rows(), dataset, bench.healthy, options)
 
 
 def _run(bench: Bench, judge: Judge, trial: Trial) -> dict[str, Any]:
     started = time.monotonic()
     if trial.faults:
-        found = judge(_shown(bench.run(trial.faults)))
+        found = judge(bench.run(trial.faults))
         cost = judge.answered - found.answered
     else:
         found, cost = judge.subset(trial.seed, SUBSET), 0.0
@@ -284,7 +279,7 @@ def _run(bench: Bench, judge: Judge, trial: Trial) -> dict[str, Any]:
         "dataset_id": bench.job.dataset_id,
         "fault": trial.text,
         "seed": trial.seed,
-        "destroying": bool(trial.faults) and all(fault.destroying for fault in trial.faults),
+        "destroying": trial.destroying,
         "answer_cost": cost,
         "verdict": found.verdict,
         "mean_pooled_verdict": found.mean_pooled,
@@ -307,9 +302,10 @@ def _single(bench: Bench, judge: Judge, trial: Trial, found: Judgement) -> dict[
     (fault,) = trial.faults
     loss = found.loss(fault.stage)
     expected = None
-    if fault.kind == "swap":
+    if fault.kind.has_closed_form:
         expected = judge.closed_form.loss(fault.stage, fault.severity, bench.depth_of(fault))
-    values = (fault.kind, fault.stage, fault.severity, expected, loss.loss, loss.lower, loss.upper)
+    struck = (fault.kind.name, fault.stage, fault.severity)
+    values = (*struck, expected, loss.loss, loss.lower, loss.upper)
     return dict(zip(names, values, strict=True))
 
 

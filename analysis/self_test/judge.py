@@ -8,7 +8,7 @@ model is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,22 +26,12 @@ from analysis.probes.storage import Fit, tables_of
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.mean_pooled import mean_pooled_places, mean_pooled_verdict
 from warehouse.catalogue.in_memory import Scratch
+from warehouse.recording import Recording
 from warehouse.vocabulary import SPLITS, Cell
 
 Floats = NDArray[np.float64]
 Rows = list[dict[str, Any]]
 UNMODIFIED = "unmodified"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a model shows of a dataset: vectors by (module, layer, readout), float32 (samples,
-    width) in the order of `sample_ids`, and the rows of its answers.
-    """
-
-    sample_ids: Sequence[str]
-    vectors: Mapping[Cell, NDArray[np.float32]]
-    answers: Rows
 
 
 @dataclass(frozen=True)
@@ -71,7 +61,7 @@ class Judge:
         self,
         described: Mapping[str, Rows],
         dataset: Mapping[str, pl.DataFrame],
-        healthy: Shown,
+        healthy: Recording,
         options: Resampling,
     ) -> None:
         self.options = options
@@ -88,7 +78,7 @@ class Judge:
         self._pooled: Floats | None = None
         self.closed_form = self._learn()
 
-    def __call__(self, shown: Shown) -> Judgement:
+    def __call__(self, shown: Recording) -> Judgement:
         """The verdict on one variant."""
         changed = {
             cell: vectors
@@ -137,7 +127,7 @@ class Judge:
 
     def _fit(
         self,
-        shown: Shown,
+        shown: Recording,
         vectors: Mapping[Cell, NDArray[np.float32]],
         samples: Samples | None = None,
     ) -> list[Fit]:

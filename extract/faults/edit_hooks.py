@@ -49,7 +49,7 @@ def editing(
         if facts is None:
             return None
         changed = dict(kwargs)
-        for number, part in enumerate(decoder_parts(kwargs, site, facts)):
+        for number, part in enumerate(decoder_inputs(kwargs, site, facts)):
             whole = every and part.name == CROSS_STATES
             states = _edited(part.states, part.tokens, edit, number, whole)
             changed[part.name] = part.put(changed[part.name], states)
@@ -67,7 +67,7 @@ def editing(
 
 
 @dataclass(frozen=True)
-class Part:
+class DecoderInput:
     """One tensor that carries the image into the decoder: an argument, or an item of a list."""
 
     name: str
@@ -82,7 +82,7 @@ class Part:
         return [states if i == self.item else old for i, old in enumerate(argument)]
 
 
-def decoder_parts(kwargs: Mapping[str, Any], site: Locus, facts: BatchFacts) -> list[Part]:
+def decoder_inputs(kwargs: Mapping[str, Any], site: Locus, facts: BatchFacts) -> list[DecoderInput]:
     """Everything the decoder is called with that holds rows of the image.
 
     Its input embeddings at the image tokens; features that Qwen3-VL adds between blocks, packed to
@@ -106,7 +106,7 @@ def decoder_parts(kwargs: Mapping[str, Any], site: Locus, facts: BatchFacts) -> 
                 tokens = _packed(counts)
             else:
                 continue
-            found.append(Part(name, item, states, tokens))
+            found.append(DecoderInput(name, item, states, tokens))
     return found
 
 
@@ -151,13 +151,13 @@ def capture(
 
 
 @contextmanager
-def exchanging(session: Session, exchange: Mapping[int, int]) -> Iterator[None]:
-    """Give label tokens each other's logits: the rows of the unembedding change places.
+def permuting(session: Session, permutation: Mapping[int, int]) -> Iterator[None]:
+    """Give tokens each other's logits (token → source): rows of the unembedding change places.
 
     Edits the logits, not the weights: those may be tied to the input embeddings.
     """
-    targets = torch.tensor(list(exchange), device=session.loaded.device)
-    sources = torch.tensor(list(exchange.values()), device=session.loaded.device)
+    targets = torch.tensor(list(permutation), device=session.loaded.device)
+    sources = torch.tensor(list(permutation.values()), device=session.loaded.device)
 
     def after(_: nn.Module, __: Any, logits: Tensor) -> Tensor:
         changed = logits.clone()

@@ -1,4 +1,4 @@
-"""Erasure: what an erasing fault has to take out, learned from the train split."""
+"""Erasure: what tells classes apart at a site, learned from labelled samples."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,33 +6,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from extract.anatomy.loci import Locus
 from extract.faults.edit_hooks import capture
-from extract.faults.injector import site_of
-from extract.faults.spec import Fault
+from extract.faults.effects import Labelled
+from extract.faults.fault import Fault
 from extract.models.session import Session
-from extract.running.preparing import Prepared
 from warehouse.errors import LayerhouseError
 
 Base = tuple[Tensor, Tensor]
-FIT_SAMPLES = 512
-"""Train samples an erasure is fitted on, at most."""
+"""Class-independent means (tokens, width), and a basis (tokens, width, classes − 1) of what class
+means differ in."""
 
 
-def fit_erasure(
-    session: Session, fault: Fault, batches: Iterable[tuple[Prepared, Sequence[int]]]
+def learn_differences(
+    session: Session, fault: Fault, site: Locus, every: bool, batches: Iterable[Labelled]
 ) -> list[Base]:
-    """The class-mean subspace of every token at the fault's site, from labelled batches.
+    """The class-mean subspace of every token at a site, of each of its parts.
 
-    Per part of the site: the mean over classes of the tokens' class means (tokens, width), and an
-    orthonormal basis of what the class means differ in (tokens, width, classes − 1). `batches`
-    yields prepared batches with the class index of every sample. Raises LayerhouseError if images
+    `every` takes all rows of a sample, else its image tokens only. Raises LayerhouseError if images
     give different numbers of tokens or only one class was seen.
     """
-    site = site_of(session, fault)
     sums: dict[tuple[int, int], Tensor] = {}
     counts: dict[int, int] = {}
-    for prepared, classes in batches:
-        for part, samples in enumerate(capture(session, site, prepared.inputs, fault.whole_prompt)):
+    for inputs, classes in batches:
+        for part, samples in enumerate(capture(session, site, inputs, every)):
             for rows, class_index in zip(samples, classes, strict=True):
                 _add(sums, (part, class_index), rows.double().cpu(), fault)
         for class_index in classes:

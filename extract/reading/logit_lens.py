@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from extract.anatomy.loci import Locus, watching
-from extract.faults.spec import telling_tokens
+from extract.answering.phrases import telling_tokens
 from extract.models.session import Inputs, Session
 
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}
@@ -58,12 +58,12 @@ def open_lens(
     session: Session,
     inputs: Inputs,
     phrases: Sequence[Sequence[int]],
-    exchanges: Sequence[Mapping[int, int]] = (),
+    permuted: Mapping[int, int] | None = None,
 ) -> tuple[Lens | None, str | None]:
     """A lens that reproduces the model's own logits at its last layer, or why there is none.
 
-    `inputs` are one image's, on the CPU; `exchanges` are the label tokens whose rows a fault
-    exchanges, which the lens then sees exchanged too.
+    `inputs` are one image's, on the CPU; `permuted` says of label tokens whose rows faults
+    gave them, which the lens then sees there too.
     """
     family = session.anatomy.model_type
     tokens = telling_tokens(phrases)
@@ -75,9 +75,8 @@ def open_lens(
     lens = _matching(session, head, tokens, inputs)
     if lens is None:
         return None, f"no logit lens: {family} does more than a norm before its unembedding"
-    for exchange in exchanges:
-        tokens = [exchange.get(token, token) for token in tokens]
-    rows, bias = _unembedding(head, tokens)
+    permuted = permuted or {}
+    rows, bias = _unembedding(head, [permuted.get(token, token) for token in tokens])
     return replace(lens, rows=rows, bias=bias), None
 
 

@@ -17,13 +17,14 @@ from typing import Any
 
 import torch
 
-from extract.faults.spec import exchanged_tokens
+from extract.faults.label_tokens import label_permutation
 from extract.models.session import Session
 from extract.reading.logit_lens import Lens, lens_table, open_lens
 from extract.running.background import BackgroundWriter, ahead, leaving_a_core, preparers
 from extract.running.batches import Outcome, Runner, rows_of
 from extract.running.clock import Stopwatch
-from extract.running.opening import OpenedModel, fit_erasures, open_model, plan_exchanges, runner_of
+from extract.running.faulty import inputs_under, learn_faults, runner_of
+from extract.running.opening import OpenedModel, open_model
 from extract.running.preparing import Prepared, Preparer
 from extract.running.rows import activation_table, model_rows
 from extract.running.units import UnitBuffer
@@ -194,8 +195,8 @@ class Extraction:
             self.batch_size = 1
         self.notes += opened.lines
         session, phrases = opened.session, opened.phrases
-        exchanges = [exchanged_tokens(f, phrases) for f in self.job.faults if f.kind == "head"]
-        self.lens, missing = open_lens(session, session.encode([opened.image]), phrases, exchanges)
+        permuted = label_permutation(self.job.faults, phrases)
+        self.lens, missing = open_lens(session, session.encode([opened.image]), phrases, permuted)
         self.notes += [missing] if missing else []
         return opened
 
@@ -207,12 +208,10 @@ class Extraction:
     def runner(self, opened: OpenedModel) -> Runner:
         """What runs batches, and `preparer`, which prepares them."""
         job, session, most = self.job, opened.session, self.job.request.max_pixels
-        exchanges = plan_exchanges(job.faults, job.info.samples)
-        self.preparer = Preparer(session, self.uris, job.faults, exchanges, most)
-        bases = fit_erasures(
-            job.faults, session, job.info.samples, self.uris, self.batch_size, most
-        )
-        return runner_of(job, opened, job.faults, bases, self.watch)
+        samples = job.info.samples
+        self.preparer = Preparer(session, self.uris, inputs_under(job.faults, samples), most)
+        learned = learn_faults(job.faults, session, samples, self.uris, self.batch_size, most)
+        return runner_of(job, opened, job.faults, learned, self.watch)
 
     def work(
         self,

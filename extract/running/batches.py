@@ -13,7 +13,8 @@ from torch import Tensor
 from extract.anatomy.token_maps import BatchFacts
 from extract.answering.replies import ClassNames, parse_reply
 from extract.answering.scoring import SLACK, Prompted, cache_of, generate, score_phrases
-from extract.faults.injector import Injector, StruckBatch
+from extract.faults.effects import StruckBatch
+from extract.faults.injector import Injector
 from extract.models.session import Session
 from extract.reading.reader import Reader
 from extract.reading.selection import Wanted

@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from extract.faults.injector import DonorBatch
-from extract.faults.spec import Exchange, degraded
+from extract.faults.donors import DonorBatch
+from extract.faults.inputs import FaultyInputs
 from extract.models.session import Session
 from extract.running.clock import Stopwatch
 from warehouse.errors import LayerhouseError
@@ -40,7 +40,7 @@ class Prepared:
 
 @dataclass
 class Preparer:
-    """Turns sample ids into model inputs: decoding, faults of the image, preprocessing.
+    """Turns sample ids into model inputs: decoding, what faults change of them, preprocessing.
 
     An image that cannot be decoded, has more than `max_pixels` pixels or that the model's
     preprocessing refuses is rejected; the batch goes on without it.
@@ -48,8 +48,7 @@ class Preparer:
 
     session: Session
     uris: Mapping[str, str]
-    faults: Sequence[Any] = ()
-    exchanges: Mapping[str, Exchange] = field(default_factory=dict)
+    faulty: FaultyInputs = field(default_factory=FaultyInputs)
     max_pixels: int = MAX_PIXELS
     _own: local = field(init=False, default_factory=local)
 
@@ -66,7 +65,7 @@ class Preparer:
                     [names.index(name) for name in struck],
                     self._encode([opened[name][1][fault] for name in struck]),
                 )
-                for fault in self.exchanges
+                for fault in self.faulty.donors
                 if (struck := [name for name in names if fault in opened[name][1]])
             }
         return Prepared(names, inputs, donors, rejected, dict(watch.seconds))
@@ -77,20 +76,14 @@ class Preparer:
         for name in sample_ids:
             try:
                 image = self._image(name)
-                opened[name] = (
-                    image,
-                    {
-                        fault: self._donor(exchange.donors[name], image)
-                        for fault, exchange in self.exchanges.items()
-                        if name in exchange.donors
-                    },
-                )
+                donors = self.faulty.donors_of(name).items()
+                opened[name] = image, {fault: self._donor(of, image) for fault, of in donors}
             except LayerhouseError as error:
                 rejected[name] = str(error)
         return opened
 
     def _image(self, name: str) -> Image.Image:
-        return degraded(open_image(self.uris[name], max_pixels=self.max_pixels), self.faults)
+        return self.faulty.image(open_image(self.uris[name], max_pixels=self.max_pixels))
 
     def _donor(self, name: str, image: Image.Image) -> Image.Image:
         """Donors take the size of the image they stand in for: same tokens, same places."""

@@ -1,4 +1,4 @@
-"""Trials: one model, loaded once, run again and again over one dataset under different faults.
+"""Variants: one model, loaded once, run again and again over one dataset under different faults.
 
 What `extract` would store for each faulty model, without a lake: the readouts a diagnosis needs,
 and the model's replies. Inputs are prepared once and kept where they fit into memory.
@@ -10,22 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from extract.faults.injector import site_of
-from extract.faults.spec import Fault, variant_of
+from extract.faults.effects import DonorFault
+from extract.faults.fault import Fault
+from extract.faults.inputs import FaultyInputs
+from extract.faults.sites import site_of
 from extract.models.session import Session
 from extract.reading.selection import Wanted
 from extract.running.background import ahead
 from extract.running.batches import rows_of
 from extract.running.clock import Stopwatch
-from extract.running.opening import (
-    OpenedModel,
-    fit_erasures,
-    open_model,
-    plan_exchanges,
-    runner_of,
-)
+from extract.running.faulty import inputs_under, learn_faults, runner_of
+from extract.running.opening import OpenedModel, open_model
 from extract.running.preparing import Prepared, Preparer
 from extract.running.rows import model_rows
 from extract.running.units import UnitBuffer
@@ -33,24 +29,13 @@ from extract.sharing.job import ExtractRequest, Job, fixed_batch_size, look_up
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 from warehouse.progress import Progress
-from warehouse.vocabulary import MODULES, Cell
+from warehouse.recording import Recording
+from warehouse.vocabulary import MODULES
 
 KEPT_BYTES = 2**30
 """Prepared inputs are kept between trials up to this size, else prepared anew each time."""
 BATCH = 64
 READOUTS = ("mean", "grid", "last")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What one model shows of a dataset: `vectors` by (module, layer, readout), each float32
-    (samples, width) in the order of `sample_ids`, and the rows of its generated answers.
-    """
-
-    model_id: str
-    sample_ids: Sequence[str]
-    vectors: Mapping[Cell, NDArray[np.float32]]
-    answers: list[dict[str, Any]]
 
 
 @dataclass
@@ -97,8 +82,8 @@ class Bench:
         if not faults:
             return self.healthy
         if len(faults) == 1 and self._moves_whole_images(faults[0]):
-            return self._exchanged(faults[0])
-        return self._record(tuple(faults))
+            return self._moved(faults[0])
+        return self._record(faults)
 
     def replies(self, fault: Fault) -> list[dict[str, Any]]:
         """The answers' rows under one fault alone; remembered, as several pairs ask for them."""
@@ -111,7 +96,7 @@ class Bench:
         return site_of(self.session, fault).depth
 
     def _moves_whole_images(self, fault: Fault) -> bool:
-        """Whether a swap gives a sample what its donor shows anyway.
+        """Whether a fault gives a sample what its donor shows anyway.
 
         It does in front of the decoder, at a stage's end, where nothing of the image goes around
         the site (`complete_exits`); and where images have one size, since a donor takes the size
@@ -119,14 +104,14 @@ class Bench:
         """
         sizes = self.samples.select("width", "height").unique()
         early = fault.stage in ("vision", "connector") and fault.layer is None
-        return fault.kind == "swap" and early and len(sizes) == 1
+        return isinstance(fault.kind, DonorFault) and early and len(sizes) == 1
 
-    def _exchanged(self, fault: Fault) -> Recording:
-        """Such a swap without running anything: from the fault's site on, a struck sample has the
+    def _moved(self, fault: Fault) -> Recording:
+        """Such a fault without running anything: from its site on, a struck sample has the
         readouts and the reply of its donor.
         """
         own = self.healthy
-        donors = plan_exchanges([fault], self.samples)[str(fault)].donors
+        donors = inputs_under([fault], self.samples).donors[str(fault)]
         place = {name: index for index, name in enumerate(own.sample_ids)}
         order = np.array([place[donors.get(name, name)] for name in own.sample_ids])
         struck = self.depth_of(fault)
@@ -139,26 +124,23 @@ class Bench:
             {**own.answers[source], "sample_id": name}
             for name, source in zip(own.sample_ids, order, strict=True)
         ]
-        return Recording(self._name((fault,)), own.sample_ids, vectors, answers)
+        return Recording(own.sample_ids, vectors, answers)
 
-    def _name(self, faults: Sequence[Fault]) -> str:
-        variant = variant_of(faults, self.job.source.variant)
-        return self.job.model_id if not faults else f"{self.job.source.name}+{variant}"
-
-    def _record(self, faults: tuple[Fault, ...]) -> Recording:
+    def _record(self, faults: Sequence[Fault]) -> Recording:
         uris = dict(self.job.info.samples.select("sample_id", "uri").iter_rows())
-        bases = fit_erasures(faults, self.session, self.samples, uris, self._batch_size)
-        with runner_of(self.job, self.opened, faults, bases, self.watch) as runner:
+        learned = learn_faults(faults, self.session, self.samples, uris, self._batch_size)
+        faulty = inputs_under(faults, self.samples)
+        with runner_of(self.job, self.opened, faults, learned, self.watch) as runner:
             runner.watch(needed(self.session))
             buffer = UnitBuffer()
-            for prepared in self._prepared(faults, uris):
+            for prepared in self._prepared(faulty, uris):
                 vectors, answers = runner.run(prepared, ("generate",))()
                 rows = rows_of(self.job.model_id, self.job.dataset_id, prepared.sample_ids, answers)
                 buffer.add(prepared.sample_ids, vectors, rows)
                 if self.progress is not None:
                     self.progress(len(buffer.sample_ids), len(self.job.order))
         answered = sorted(buffer.answers, key=lambda row: str(row["sample_id"]))
-        return Recording(self._name(faults), sorted(buffer.sample_ids), buffer.vectors(), answered)
+        return Recording(sorted(buffer.sample_ids), buffer.vectors(), answered)
 
     @property
     def _batch_size(self) -> int:
@@ -166,13 +148,15 @@ class Bench:
             return 1
         return fixed_batch_size(self.job.request) or BATCH
 
-    def _prepared(self, faults: Sequence[Fault], uris: Mapping[str, str]) -> Iterator[Prepared]:
-        exchanges = plan_exchanges(faults, self.samples)
-        plain = not any(fault.kind in ("swap", "lowres") for fault in faults)
-        if plain and self._kept is not None:
+    def _prepared(self, faulty: FaultyInputs, uris: Mapping[str, str]) -> Iterator[Prepared]:
+        """The dataset's batches; those of unchanged inputs are kept, and serve whoever wants them.
+
+        A preparer knows of faults by `faulty` alone, so one without any cannot need others.
+        """
+        if not faulty and self._kept is not None:
             yield from self._kept
             return
-        preparer = Preparer(self.session, uris, faults, exchanges)
+        preparer = Preparer(self.session, uris, faulty)
         order, size = self.job.order, self._batch_size
         batches = (order[start : start + size] for start in range(0, len(order), size))
         kept: list[Prepared] = []
@@ -180,7 +164,7 @@ class Bench:
             for name, reason in prepared.rejected.items():
                 raise LayerhouseError(f"trials need every image, and {name} fails: {reason}")
             kept.append(prepared)
-            if not plain or _bytes(kept[0]) * len(order) / size > KEPT_BYTES:
+            if faulty or _bytes(kept[0]) * len(order) / size > KEPT_BYTES:
                 kept = []
             yield prepared
         self._kept = kept or self._kept

@@ -8,7 +8,8 @@ from typing import Any
 
 from extract.anatomy.loci import Anatomy, Locus
 from extract.datasets import registered, resolve
-from extract.faults.spec import Fault, parse_fault, variant_of
+from extract.faults.fault import Fault
+from extract.faults.spec import parse_fault, variant_of
 from extract.models.devices import choose_device, choose_dtype
 from extract.models.placement import parse_placement
 from extract.models.prompts import QUESTION, build_prompt

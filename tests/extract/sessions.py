@@ -12,8 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from extract.faults.injector import DonorBatch, Injector, StruckBatch, complete_exits
-from extract.faults.spec import Fault, parse_fault
+from extract.faults.donors import DonorBatch
+from extract.faults.effects import DonorFault, StruckBatch
+from extract.faults.fault import Fault
+from extract.faults.injector import Injector
+from extract.faults.sites import complete_exits
+from extract.faults.spec import parse_fault
 from extract.models.loading import load
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import Session, open_session
@@ -56,7 +60,7 @@ class Opened:
         batch = StruckBatch(
             facts,
             names[: len(shown)],
-            {str(f): taken for f in struck if f.kind == "swap" and taken is not None},
+            {str(f): taken for f in struck if isinstance(f.kind, DonorFault) and taken is not None},
         )
         wanted = [(locus, session.readouts[locus.name]) for locus in session.anatomy.loci]
         reader = Reader(session.model, session.anatomy, wanted)

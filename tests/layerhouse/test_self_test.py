@@ -147,8 +147,8 @@ def test_the_full_grid_strikes_every_stage_with_every_severity_and_seed(bench: B
     trials = list(trials_of(bench, Grid()))
     assert len(set(trials)) == len(trials)
     single = [t.faults[0] for t in trials if t.kind in ("destroying", "shifting")]
-    assert {t.faults[0].kind for t in trials if t.kind == "destroying"} == {"swap", "head"}
-    places = {(f.kind, f.stage, f.severity, f.seed) for f in single}
+    assert {t.faults[0].kind.name for t in trials if t.kind == "destroying"} == {"swap", "head"}
+    places = {(f.kind.name, f.stage, f.severity, f.seed) for f in single}
     severities, seeds = (0.3, 0.6, 0.8), (0, 1, 2)
     for kind, stage in [("swap", "vision"), ("swap", "connector"), ("swap", "llm")]:
         assert {(kind, stage, s, n) for s in severities for n in seeds} <= places

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from analysis.diagnosis.intervals import Resampling
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
-from analysis.self_test.judge import Judge, Shown
-from extract.faults.spec import parse_fault, plan_exchange
+from analysis.self_test.judge import Judge
+from extract.faults.donors import choose_donors
+from extract.faults.spec import parse_fault
+from warehouse.recording import Recording
 from warehouse.vocabulary import STAGES, Cell
 
 MODEL, DATASET = "m", "d"
@@ -123,7 +125,7 @@ def described() -> dict[str, list[dict[str, Any]]]:
     return {"model": [model], "module": modules, "layer": layers}
 
 
-def shown_of(frame: pl.DataFrame, vectors: dict[str, np.ndarray], said: np.ndarray) -> Shown:
+def shown_of(frame: pl.DataFrame, vectors: dict[str, np.ndarray], said: np.ndarray) -> Recording:
     answers = [
         {
             "model_id": MODEL,
@@ -139,7 +141,7 @@ def shown_of(frame: pl.DataFrame, vectors: dict[str, np.ndarray], said: np.ndarr
     ]
     readouts = {"vision": "mean", "connector": "mean", "llm": "last"}
     cells = {Cell(module, 0, readouts[module]): values for module, values in vectors.items()}
-    return Shown(frame["sample_id"].to_list(), cells, answers)
+    return Recording(frame["sample_id"].to_list(), cells, answers)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +185,7 @@ def test_the_loss_of_swapped_vectors_lies_in_its_interval_of_the_closed_form(
 ) -> None:
     judge, frame, vectors, said = world
     rows = list(frame.select("sample_id", "split", "class_index").iter_rows())
-    donors = plan_exchange(parse_fault(f"swap@{stage}:{share}"), rows).donors
+    donors = choose_donors(parse_fault(f"swap@{stage}:{share}"), rows)
     place = {name: index for index, name in enumerate(frame["sample_id"])}
     order = np.array([place[donors.get(name, name)] for name in frame["sample_id"]])
     struck = {

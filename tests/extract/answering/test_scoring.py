@@ -10,7 +10,9 @@ import torch
 
 from extract.answering import scoring as answers
 from extract.answering.scoring import Prompted, cache_of, generate, score_phrases
-from extract.faults.injector import DonorBatch, Injector, StruckBatch
+from extract.faults.donors import DonorBatch
+from extract.faults.effects import DonorFault, StruckBatch
+from extract.faults.injector import Injector
 from extract.faults.spec import parse_fault
 from tests.extract.sessions import Opened, slow_scores
 from tests.extract.tiny_families import picture
@@ -76,7 +78,7 @@ def test_faults_strike_answers_with_and_without_a_cache_alike(llava: Opened, spe
     facts = session.facts(session.encode(shown))
     donors = DonorBatch(range(2), session.encode([picture(100, 80, 7), picture(64, 90, 8)]))
     fault = parse_fault(spec)
-    taken = {str(fault): donors} if fault.kind == "swap" else {}
+    taken = {str(fault): donors} if isinstance(fault.kind, DonorFault) else {}
     healthy = score_phrases(session, _prompted(llava), llava.phrases)
     injector = Injector(session, [fault], llava.phrases)
     scores: list[Any] = []

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from extract.faults.spec import exchanged_tokens, parse_fault, telling_tokens
+from extract.answering.phrases import telling_tokens
+from extract.faults.label_tokens import label_permutation
+from extract.faults.spec import parse_fault
 from extract.models.loading import load
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import open_session
@@ -85,11 +87,11 @@ def test_a_lens_comes_with_the_last_readouts_and_only_with_them(
     assert set(layers) == {layer for (layer,) in shown}
 
 
-def test_exchanged_label_rows_show_in_the_lens(llava: Opened) -> None:
+def test_permuted_label_rows_show_in_the_lens(llava: Opened) -> None:
     fault = parse_fault("head@answer")
     inputs = llava.session.encode(llava.pictures[:1])
-    exchange = exchanged_tokens(fault, llava.phrases)
-    lens, missing = open_lens(llava.session, inputs, llava.phrases, [exchange])
+    permuted = label_permutation([fault], llava.phrases)
+    lens, missing = open_lens(llava.session, inputs, llava.phrases, permuted)
     assert missing is None
     assert lens is not None
     logits, read = llava.run(["head@answer"], pictures=llava.pictures[:1])

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from extract.datasets import add
-from extract.faults.spec import parse_fault, plan_exchange
+from extract.faults.donors import choose_donors
+from extract.faults.spec import parse_fault
 from extract.running.agent import ExtractRequest, extract
 from extract.running.dry_run import outlook
 from layerhouse.cli.extract import command
@@ -115,7 +116,7 @@ def test_donors_that_fail_reject_the_samples_they_stand_in_for(
         samples = wh.sql(
             "SELECT sample_id, split, class_index FROM sample WHERE dataset_id = 'own'"
         ).fetchall()
-    donors = plan_exchange(parse_fault("swap@connector:1"), samples).donors
+    donors = choose_donors(parse_fault("swap@connector:1"), samples)
     taker, donor = next(iter(donors.items()))
     (own_pictures / donor).write_bytes(b"no image")
     asked = _own(llava_folder, faults=("swap@connector:1",), modules=("connector",), answers=())

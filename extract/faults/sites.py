@@ -1,0 +1,92 @@
+"""Sites: the loci that faults strike, and whether nothing of the image goes around them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from extract.anatomy.loci import Locus
+from extract.faults.edit_hooks import capture, editing
+from extract.faults.effects import SiteFault
+from extract.faults.fault import Fault
+from extract.models.session import Session
+from warehouse.errors import LayerhouseError, UsageError
+
+
+def site_of(session: Session, fault: Fault) -> Locus:
+    """The locus a fault strikes: the layer it names, or where its stage ends.
+
+    The vision tower ends where nothing but this locus carries the image on (`complete_exits`), the
+    llm with its last block; kinds that strike `from_start` do so from the llm's first block on.
+    """
+    loci = [
+        locus
+        for locus in session.anatomy.of(fault.stage)
+        if locus.on_path and (fault.stage != "llm" or locus.kind == "block")
+    ]
+    if fault.layer is None:
+        if fault.stage == "vision":
+            return session.vision_exit or loci[-1]
+        return loci[0 if fault.kind.from_start else -1]
+    known = {locus.layer: locus for locus in loci}
+    layer = fault.layer if fault.layer >= 0 else max(known) + 1 + fault.layer
+    if layer not in known:
+        raise UsageError(
+            f"{fault}: {fault.stage} has layers {min(known)} to {max(known)} on the path to the "
+            f"answer, not {fault.layer}"
+        )
+    return known[layer]
+
+
+def stages_to_end(faults: Sequence[Fault]) -> list[str]:
+    """The stages at whose end a fault strikes, which must let nothing of the image past it."""
+    return [
+        fault.stage
+        for fault in faults
+        if isinstance(fault.kind, SiteFault) and fault.layer is None and not fault.kind.from_start
+    ]
+
+
+def complete_exits(session: Session, image: Image.Image, stages: Sequence[str]) -> Session:
+    """Find where stages end for a fault that must leave nothing of the image behind.
+
+    A site is complete if giving it all of another image's activations gives that image's logits.
+    For most towers that is their last locus on the path; where features leave the tower earlier
+    too, it is the first of those places. Raises LayerhouseError if no site is.
+    """
+    pair = [session.encode([picture]) for picture in (image, ImageOps.invert(image))]
+    wanted = session.last_logits(session.forward(session.on_device(pair[1])))
+    if "vision" in stages:
+        loci = [locus for locus in session.anatomy.of("vision") if locus.on_path]
+        exits = (site for site in reversed(loci) if _carries_all(session, site, pair, wanted))
+        found = next(exits, None)
+        if found is None:
+            raise _leaking(session, "vision")
+        session = replace(session, vision_exit=found)
+    for stage in ("connector", "llm"):
+        site = session.anatomy.of(stage)[-1 if stage == "llm" else 0]
+        if stage in stages and not _carries_all(session, site, pair, wanted):
+            raise _leaking(session, stage)
+    return session
+
+
+def _carries_all(session: Session, site: Locus, pair: list[Any], wanted: Tensor) -> bool:
+    facts = session.facts(pair[0])
+    taken = capture(session, site, pair[1])
+
+    def put(_: Tensor, index: int, part: int) -> Tensor:
+        return taken[part][index]
+
+    with editing(session, site, lambda: facts, put, every=True):
+        given = session.last_logits(session.forward(session.on_device(pair[0])))
+    own = float((given - wanted).norm())
+    return own <= 1e-3 * float(wanted.norm())
+
+
+def _leaking(session: Session, stage: str) -> LayerhouseError:
+    return LayerhouseError(
+        f"no fault can be put at the end of {session.anatomy.model_type}'s {stage} stage: the "
+        "image reaches the answer around every place that can be edited"
+    )

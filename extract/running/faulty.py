@@ -1,0 +1,69 @@
+"""Faulty: a model's faults made ready for a dataset, and what runs batches under them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from extract.answering.replies import ClassNames, lists_letters
+from extract.faults.effects import Labelled, LearningFault
+from extract.faults.fault import Fault
+from extract.faults.injector import Injector
+from extract.faults.inputs import FaultyInputs, faulty_images, faulty_inputs
+from extract.faults.sites import site_of
+from extract.models.session import Session
+from extract.running.batches import Runner
+from extract.running.clock import Stopwatch
+from extract.running.opening import OpenedModel
+from extract.running.preparing import Preparer
+from extract.sharing.coverage import sample_order
+from extract.sharing.job import Job
+from warehouse.images import MAX_PIXELS
+
+
+def inputs_under(faults: Sequence[Fault], samples: pl.DataFrame) -> FaultyInputs:
+    """What faults change of the inputs of a dataset's samples."""
+    return faulty_inputs(faults, samples.select("sample_id", "split", "class_index").iter_rows())
+
+
+def learn_faults(
+    faults: Sequence[Fault],
+    session: Session,
+    samples: pl.DataFrame,
+    uris: Mapping[str, str],
+    batch_size: int,
+    max_pixels: int = MAX_PIXELS,
+) -> dict[str, Sequence[Any]]:
+    """For every learning fault, what it learns from the train split, per part of its site."""
+    classes = dict(samples.select("sample_id", "class_index").iter_rows())
+    train = set(samples.filter(samples["split"] == "train")["sample_id"])
+    order = [name for name in sample_order(samples["sample_id"]) if name in train]
+    prepare = Preparer(session, uris, faulty_images(faults), max_pixels)
+
+    def batches(names: Sequence[str]) -> Iterator[Labelled]:
+        for start in range(0, len(names), batch_size):
+            prepared = prepare(names[start : start + batch_size])
+            if prepared.sample_ids:
+                yield prepared.inputs, [classes[name] for name in prepared.sample_ids]
+
+    return {
+        str(fault): kind.learn(
+            fault, session, site_of(session, fault), batches(kind.learns_from(fault, order))
+        )
+        for fault in faults
+        if isinstance(kind := fault.kind, LearningFault)
+    }
+
+
+def runner_of(
+    job: Job,
+    opened: OpenedModel,
+    faults: Sequence[Fault],
+    learned: Mapping[str, Sequence[Any]],
+    watch: Stopwatch,
+) -> Runner:
+    """A runner for a job's question whose model has these faults."""
+    injector = Injector(opened.session, faults, opened.phrases, learned) if faults else None
+    classes = [ClassNames(row.label, row.phrase) for row in job.info.classes]
+    letters = lists_letters(job.question, [row.phrase for row in job.info.classes])
+    return Runner(opened.session, injector, classes, opened.phrases, letters, watch)
