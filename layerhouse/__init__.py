@@ -1,38 +1,45 @@
 """Layerhouse: where does a multimodal language model lose the class of an image?
 
-wh = layerhouse.connect("lakehouse")
+layerhouse.extract("tiny-digits", "digits")
+layerhouse.probe("tiny-digits", "digits")
+print(layerhouse.diagnose("tiny-digits", "digits").sentence)
+
+wh = layerhouse.connect()
 wh.sql("SELECT * FROM failure_mode").pl()
 X, samples = wh.activations(
     model="tiny-digits", dataset="digits", module="llm", layer=3, readout="last"
 )
+
+These names are the whole public face; docs/python.md shows each at work. Importing it is quick:
+heavy packages are imported by the function that needs them.
 """
 
-from __future__ import annotations
-
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from layerhouse.shadows import refuse_shadows
 
 refuse_shadows()  # before anything is imported from a package that may be another's
 
-if TYPE_CHECKING:
-    from os import PathLike
+from layerhouse import datasets  # noqa: E402
+from layerhouse.analysing import baseline, compare, diagnose, probe, report  # noqa: E402
+from layerhouse.extracting import extract  # noqa: E402
+from layerhouse.lakes import connect, publish, validate  # noqa: E402
+from warehouse.errors import LayerhouseError, UsageError  # noqa: E402
 
-    from warehouse.catalogue.reading import Warehouse
-
-__all__ = ["__version__", "connect"]
+__all__ = [
+    "LayerhouseError",
+    "UsageError",
+    "__version__",
+    "baseline",
+    "compare",
+    "connect",
+    "datasets",
+    "diagnose",
+    "extract",
+    "probe",
+    "publish",
+    "report",
+    "validate",
+]
 
 __version__ = version("layerhouse")
-
-
-def connect(lake: str | PathLike[str] | None = None) -> Warehouse:
-    """Open a lake read-only, its catalogue brought up to date first.
-
-    `lake` is the lake's folder or its URL (s3://…, gs://…); None means `$LAYERHOUSE_LAKE` or
-    `./lakehouse`. Raises `LayerhouseError` where there is no lake.
-    """
-    from warehouse.catalogue import refreshing as catalogue
-    from warehouse.lake.lake import Lake
-
-    return catalogue.connect(Lake.at(lake))

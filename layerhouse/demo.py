@@ -32,30 +32,30 @@ FAULTS: tuple[str | None, ...] = (
 
 
 @dataclass(frozen=True)
-class Trial:
+class DemoRow:
     """One line of the demo's table: what was done to the model and what the diagnosis says."""
 
     fault: str | None
     diagnosis: Diagnosis
 
 
-def demo(lake: Lake, out: Path, say: Callable[[str], None]) -> list[Trial]:
+def demo(lake: Lake, out: Path, say: Callable[[str], None]) -> list[DemoRow]:
     """Run the demo into `lake`, write the report to `out`; `say` is told of every step."""
     datasets.resolve(lake, DATASET)
     for architecture in BASELINES:
         say(f"baseline {architecture} on {DATASET}")
         baseline(lake, DATASET, architecture)
-    trials = [_trial(lake, fault, say) for fault in FAULTS]
+    rows = [_row(lake, fault, say) for fault in FAULTS]
     say("compare each fault with the healthy model")
     compare_all(lake, datasets=[DATASET])
-    report(lake, out, models=[trial.diagnosis.model_id for trial in trials], datasets=[DATASET])
-    return trials
+    report(lake, out, models=[row.diagnosis.model_id for row in rows], datasets=[DATASET])
+    return rows
 
 
-def _trial(lake: Lake, fault: str | None, say: Callable[[str], None]) -> Trial:
+def _row(lake: Lake, fault: str | None, say: Callable[[str], None]) -> DemoRow:
     say(f"{MODEL}, {fault or 'healthy'}: extract, probe, diagnose")
     request = ExtractRequest(model=MODEL, dataset=DATASET, faults=(fault,) if fault else ())
     model_id = extract(lake, request).model_id
     # One shuffle instead of five: the whole story has two minutes.
     probe(lake, model_id, DATASET, seeds=1)
-    return Trial(fault, diagnose(lake, model_id, DATASET))
+    return DemoRow(fault, diagnose(lake, model_id, DATASET))

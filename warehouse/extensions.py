@@ -22,6 +22,11 @@ def installed(group: str, of_type: type[T]) -> dict[str, T]:
     return dict(_loaded(group, cast(Any, of_type)))
 
 
+def names(group: str) -> tuple[str, ...]:
+    """The names of a group's entry points; nothing of their packages is imported."""
+    return tuple(point.name for point in entry_points(group=group))
+
+
 @cache
 def _loaded(group: str, of_type: type[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}

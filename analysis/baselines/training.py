@@ -30,6 +30,7 @@ class BaselineSummary:
     baseline_id: str
     dataset_id: str
     architecture: str
+    seed: int
     run_id: str
     added: bool
     val_accuracy: float
@@ -71,6 +72,7 @@ def baseline(
         baseline_id=baseline_id,
         dataset_id=dataset_id,
         architecture=plan.stored_as,
+        seed=seed,
         run_id=spec.run_id,
         added=not stored,
         val_accuracy=scores["val"],

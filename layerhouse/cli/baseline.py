@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
+from layerhouse.analysing import baselines
 from layerhouse.cli.shared.options import dataset_option, lake_option
-from warehouse.lake.lake import Lake
 
 
 def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -27,7 +27,6 @@ def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None
 @dataset_option("A registered dataset, a folder of classes, or a manifest.")
 @click.option(
     "--architecture",
-    "names",
     required=True,
     multiple=True,
     metavar="A",
@@ -54,9 +53,7 @@ def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None
     help="Show every architecture and exit.",
 )
 @lake_option
-def command(
-    lake: Lake, dataset: str, names: tuple[str, ...], seed: int, seeds: int, **options: Any
-) -> None:
+def command(dataset: str, architecture: tuple[str, ...], **options: Any) -> None:
     """Train a traditional image classifier: what the task allows without a language model.
 
     \b
@@ -64,20 +61,12 @@ def command(
     layerhouse baseline --dataset digits --architecture resnet --architecture vit --seeds 3
     layerhouse baseline --dataset digits --architecture resnet --weights microsoft/resnet-50
     """
-    from analysis.baselines import Options, baseline
-    from analysis.baselines.architectures import find
-    from extract import datasets
-
-    dataset_id = datasets.resolve(lake, dataset)
-    for chosen in map(find, names):
-        # What has no randomness is one and the same for every seed.
-        for one in range(seed, seed + (seeds if chosen.is_deep else 1)):
-            summary = baseline(lake, dataset_id, chosen.name, seed=one, options=Options(**options))
-            what = f"{summary.architecture} on {summary.dataset_id}, seed {one}"
-            if summary.added:
-                click.echo(
-                    f"{what}: test accuracy {summary.test_accuracy:.3f} "
-                    f"in {summary.seconds:.1f} s ({summary.run_id})"
-                )
-            else:
-                click.echo(f"Nothing to do: {what} is in the lake already ({summary.run_id}).")
+    for summary in baselines(dataset, architecture, **options):
+        what = f"{summary.architecture} on {summary.dataset_id}, seed {summary.seed}"
+        if summary.added:
+            click.echo(
+                f"{what}: test accuracy {summary.test_accuracy:.3f} "
+                f"in {summary.seconds:.1f} s ({summary.run_id})"
+            )
+        else:
+            click.echo(f"Nothing to do: {what} is in the lake already ({summary.run_id}).")

@@ -1,32 +1,25 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared.options import dataset_id, lake_option
-from warehouse.errors import UsageError
-from warehouse.lake.lake import Lake
+from layerhouse.analysing import compare
+from layerhouse.cli.shared.options import lake_option
+from warehouse.vocabulary import N_RESAMPLES
 
 if TYPE_CHECKING:
-    from analysis.comparison import Comparison, LeftOut
+    from analysis.comparison import Comparison
 
 
 @click.command("compare", short_help="Two models side by side, with paired intervals.")
 @click.option("--model", metavar="M", help="A model in the lake.  [default: all that have a base]")
 @click.option("--base", metavar="B", help="The model to compare it with.  [default: its own base]")
 @click.option("--dataset", metavar="D", help="A dataset in the lake.  [default: all]")
-@click.option("--resamples", type=int, default=2000, show_default=True)
+@click.option("--resamples", type=int, default=N_RESAMPLES, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @lake_option
-def command(
-    model: str | None,
-    base: str | None,
-    dataset: str | None,
-    resamples: int,
-    seed: int,
-    lake: Lake,
-) -> None:
+def command(**options: Any) -> None:
     """Store how much two models differ on the same test samples, with paired 95% intervals.
 
     Without --base a model is compared with what it came from: the model before an adapter or a
@@ -36,22 +29,7 @@ def command(
     layerhouse compare
     layerhouse compare --model medgemma-4b --base gemma-3-4b --dataset busi
     """
-    from analysis.comparison import compare, compare_all
-
-    named = dataset_id(dataset) if dataset else None
-    left_out: list[LeftOut] = []
-    if base is None:
-        done, left_out = compare_all(
-            lake,
-            [model] if model else [],
-            [named] if named else [],
-            n_resamples=resamples,
-            seed=seed,
-        )
-    elif model is None or named is None:
-        raise UsageError("--base needs --model and --dataset beside it")
-    else:
-        done = [compare(lake, model, base, named, n_resamples=resamples, seed=seed)]
+    done, left_out = compare(**options)
     for comparison in done:
         _show(comparison)
     for pair, reason in ((left.pair, left.reason) for left in left_out):

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from layerhouse import datasets
 from layerhouse.cli.shared.options import lake_option
 from layerhouse.cli.shared.progress import progress
 from warehouse.errors import UsageError
@@ -45,20 +48,12 @@ def list_datasets(lake: Lake) -> None:
 @click.option("--licence", help="The licence of the images.")
 @click.option(
     "--phrase",
-    "phrases",
     multiple=True,
     metavar="LABEL=PHRASE",
     help="How a class is spelled in the prompt; repeatable.",
 )
 @lake_option
-def add_dataset(
-    name: str,
-    path: str,
-    title: str | None,
-    licence: str | None,
-    phrases: tuple[str, ...],
-    lake: Lake,
-) -> None:
+def add_dataset(name: str, path: str, phrase: tuple[str, ...], **options: Any) -> None:
     """Register the labelled images at PATH as NAME.
 
     PATH is a folder of classes, a manifest (CSV or Parquet), a MedMNIST .npz, a DICOM folder or a
@@ -67,11 +62,9 @@ def add_dataset(
     \b
     layerhouse datasets add cells ./cells/manifest.csv --phrase WBC="white blood cell"
     """
-    from extract.datasets import AddOptions, add
-
-    options = AddOptions(title, licence, dict(_phrase(text) for text in phrases))
-    with progress(f"reading {name}") as report:
-        result = add(lake, name, path, options, report)
+    phrases = dict(map(_phrase, phrase))
+    with progress(f"reading {name}") as told:
+        result = datasets.add(name, path, phrase=phrases, progress=told, **options)
     for warning in result.warnings:
         click.echo(f"Warning: {warning}", err=True)
     sizes = ", ".join(f"{split} {size:,}" for split, size in result.split_sizes.items())

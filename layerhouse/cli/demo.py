@@ -12,7 +12,7 @@ from layerhouse.cli.shared.options import lake_option
 from warehouse.lake.lake import Lake
 
 if TYPE_CHECKING:
-    from layerhouse.demo import Trial
+    from layerhouse.demo import DemoRow
 
 
 @click.command("demo", short_help="The whole story on a shipped tiny model, offline.")
@@ -36,21 +36,20 @@ def command(out: Path, lake: Lake) -> None:
     from layerhouse.demo import demo
 
     started = time.monotonic()
-    trials = demo(lake, out, say=lambda step: click.echo(f"· {step}"))
+    rows = demo(lake, out, say=lambda step: click.echo(f"· {step}"))
     click.echo()
-    _print(trials)
+    _print(rows)
     click.echo(f"\nReport: {out}   Lake: {lake}   {time.monotonic() - started:.0f} s")
 
 
-def _print(trials: Sequence[Trial]) -> None:
+def _print(rows: Sequence[DemoRow]) -> None:
     from layerhouse.cli.diagnose import interval
     from layerhouse.cli.shared.formats import print_table
 
-    rows = []
-    for trial in trials:
-        modes = trial.diagnosis.rows
-        losses = [interval(mode.loss, mode.lower, mode.upper) for mode in modes]
-        answered = interval(trial.diagnosis.answered, None, None)
-        rows.append([trial.fault or "none", answered, *losses, trial.diagnosis.verdict])
-    header = ["fault", "answer", *(mode.failure_mode for mode in trials[0].diagnosis.rows)]
-    print_table([*header, "verdict"], rows)
+    table = []
+    for row in rows:
+        losses = [interval(mode.loss, mode.lower, mode.upper) for mode in row.diagnosis.rows]
+        answered = interval(row.diagnosis.answered, None, None)
+        table.append([row.fault or "none", answered, *losses, row.diagnosis.verdict])
+    header = ["fault", "answer", *(mode.failure_mode for mode in rows[0].diagnosis.rows)]
+    print_table([*header, "verdict"], table)

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from layerhouse.analysing import diagnose
 from layerhouse.cli.self_test import refuse_without_self_test, self_test_options
 from layerhouse.cli.self_test import run as run_self_test
-from layerhouse.cli.shared.options import dataset_id, dataset_option, lake_option, model_option
+from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
 from warehouse.lake.lake import Lake
-from warehouse.vocabulary import MARGIN
+from warehouse.vocabulary import MARGIN, N_RESAMPLES
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Diagnosis, ModeLoss
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("diagnose", short_help="Where is the class lost? Losses, intervals, a verdict.")
 @model_option("A model in the lake.")
 @dataset_option("A dataset in the lake.")
-@click.option("--resamples", type=int, default=2000, show_default=True)
+@click.option("--resamples", type=int, default=N_RESAMPLES, show_default=True)
 @click.option(
     "--margin",
     type=float,
@@ -47,14 +48,11 @@ def command(
     layerhouse diagnose --model tiny-digits --dataset digits
     layerhouse diagnose --model tiny-digits --dataset digits --self-test --quick
     """
-    options: dict[str, Any] = {"n_resamples": resamples, "margin": margin, "seed": seed}
     if self_test:
-        run_self_test(lake, model, dataset, given, **options)
+        run_self_test(lake, model, dataset, given, n_resamples=resamples, margin=margin, seed=seed)
         return
     refuse_without_self_test(given)
-    from analysis.diagnosis import diagnose
-
-    diagnosis = diagnose(lake, model, dataset_id(dataset), **options)
+    diagnosis = diagnose(model, dataset, resamples=resamples, margin=margin, seed=seed, lake=lake)
     if not diagnosis.added and diagnosis.run_id:
         click.echo(f"Nothing to do: this diagnosis is in the lake already ({diagnosis.run_id}).")
     show(diagnosis)

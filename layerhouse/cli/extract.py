@@ -7,24 +7,34 @@ import click
 
 from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
 from layerhouse.cli.shared.progress import progress
+from layerhouse.cli.shared.words import Word
+from layerhouse.extracting import ENGINES, extract, rejected
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS
-from warehouse.lake.lake import Lake
-from warehouse.vocabulary import METHODS
+from warehouse.vocabulary import METHODS, MODULES, READOUTS
 
 if TYPE_CHECKING:
-    from extract.running.agent import ExtractSummary
     from extract.running.dry_run import Outlook
+    from extract.sharing.ledger import ExtractSummary
 
 
 @click.command("extract", short_help="Run a model over a dataset; store what every layer holds.")
 @model_option("A registry name, a local Hugging Face folder, or a hub id.")
 @dataset_option("A registered dataset, a folder of classes, or a manifest.")
-@click.option("--readout", "readouts", multiple=True, help="mean, last, cls or grid; repeatable.")
-@click.option("--module", "modules", multiple=True, help="vision, connector or llm; repeatable.")
+@click.option(
+    "--readout",
+    multiple=True,
+    type=Word("readout", READOUTS, group="layerhouse.readouts"),
+    help="How tokens become one vector; repeatable.  [default: by the locus]",
+)
+@click.option(
+    "--module",
+    multiple=True,
+    type=Word("module", MODULES),
+    help="Only loci of this part of the model; repeatable.  [default: all]",
+)
 @click.option(
     "--layer",
-    "layers",
     multiple=True,
     help="An index (negatives count from the end), post_norm or final_norm; repeatable.",
 )
@@ -37,12 +47,11 @@ if TYPE_CHECKING:
     metavar="[SEED]",
     help="Run the same architecture untrained: the floor under every probe.",
 )
-@click.option("--fault", "faults", multiple=True, help="KIND@STAGE[.LAYER][:SEVERITY]; repeatable.")
+@click.option("--fault", multiple=True, help="KIND@STAGE[.LAYER][:SEVERITY]; repeatable.")
 @click.option(
     "--answer",
-    "answers",
     multiple=True,
-    type=click.Choice(METHODS),
+    type=Word("way of answering", METHODS),
     default=METHODS,
     help="How the model answers; repeatable.  [default: both]",
 )
@@ -66,7 +75,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--engine",
-    type=click.Choice(("local", "ray")),
+    type=Word("engine", ENGINES),
     default="local",
     show_default=True,
     help="Where the workers run: on this machine, or on a Ray cluster.",
@@ -93,15 +102,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be done and written; do nothing.")
 @lake_option
-def command(
-    lake: Lake,
-    workers: int | None,
-    engine: str,
-    ray_address: str | None,
-    skip_bad: bool,
-    dry_run: bool,
-    **options: Any,
-) -> None:
+def command(skip_bad: bool, dry_run: bool, **options: Any) -> None:
     """Run a model over a dataset and write its activations and answers into the lake.
 
     An image that cannot be used is noted in the table rejected_sample and the run goes on; it ends
@@ -114,37 +115,18 @@ def command(
     layerhouse extract --model tiny-digits --dataset digits --random-weights
     layerhouse extract --model tiny-digits --dataset digits --engine ray --workers 2
     """
-    from extract.engines.local import extract_with_workers
-    from extract.running.agent import ExtractRequest
-    from extract.running.dry_run import outlook
-
-    request = ExtractRequest(**options)
     if dry_run:
-        _print_outlook(outlook(lake, request))
+        _print_outlook(extract(**options, dry_run=True))
         return
-    with progress(f"extract {request.model}") as report:
-        if engine == "ray":
-            from extract.engines.ray import extract_with_ray
-
-            summary = extract_with_ray(lake, request, workers, ray_address, report)
-        else:
-            summary = extract_with_workers(lake, request, workers or 1, report)
+    with progress(f"extract {options['model']}") as told:
+        summary = extract(**options, skip_bad=True, progress=told)
     _print(summary)
-    _judge(summary, skip_bad)
-
-
-def _judge(summary: ExtractSummary, skip_bad: bool) -> None:
-    """Say which images were rejected; an error unless that was foreseen."""
-    if not summary.rejected:
-        return
-    n, (name, reason) = len(summary.rejected), next(iter(summary.rejected.items()))
-    said = (
-        f"{n:,} of {summary.n_samples + n:,} samples were rejected (table rejected_sample), "
-        f"first {name}: {reason}"
-    )
-    if not skip_bad:
-        raise LayerhouseError(f"{said}; all others are in the lake, --skip-bad accepts that")
-    click.echo(said)
+    if summary.rejected and not skip_bad:
+        raise LayerhouseError(
+            f"{rejected(summary)}; all others are in the lake, --skip-bad accepts that"
+        )
+    if summary.rejected:
+        click.echo(rejected(summary))
 
 
 def _print_outlook(plan: Outlook) -> None:

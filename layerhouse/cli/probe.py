@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import click
 
-from layerhouse.cli.shared.options import (
-    dataset_id,
-    dataset_option,
-    lake_option,
-    model_option,
-)
+from layerhouse.analysing import fit_probes, measures
+from layerhouse.arguments import dataset_id
+from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
 from layerhouse.cli.shared.progress import progress
+from layerhouse.cli.shared.words import Word
 from warehouse.lake.lake import Lake
+from warehouse.vocabulary import CONTROLS, DEFAULT_PROBE_KIND, PROBE_KINDS
 
 
 @click.command("probe", short_help="Train probes on every stored locus.")
@@ -21,8 +18,8 @@ from warehouse.lake.lake import Lake
 @dataset_option("A dataset in the lake.")
 @click.option(
     "--kind",
-    type=click.Choice(("linear", "mlp")),
-    default="linear",
+    type=Word("probe kind", PROBE_KINDS, group="layerhouse.probes"),
+    default=DEFAULT_PROBE_KIND,
     show_default=True,
     help="Logistic regression, or the paper's two-layer network.",
 )
@@ -33,10 +30,9 @@ from warehouse.lake.lake import Lake
 )
 @click.option(
     "--control",
-    "controls",
-    type=click.Choice(("none", "shuffled_labels")),
+    type=Word("control", CONTROLS),
     multiple=True,
-    default=("none", "shuffled_labels"),
+    default=CONTROLS,
     help="True labels, or shuffled ones as the floor; repeatable.  [default: both]",
 )
 @click.option(
@@ -52,16 +48,7 @@ from warehouse.lake.lake import Lake
     help="Also score every sample by k folds of whole groups; for small datasets.",
 )
 @lake_option
-def command(
-    lake: Lake,
-    model: str,
-    dataset: str,
-    kind: str,
-    seeds: int | None,
-    controls: tuple[str, ...],
-    hidden: int | None,
-    **measures: Any,
-) -> None:
+def command(lake: Lake, model: str, dataset: str, **options: Any) -> None:
     """Train a probe on every (locus, readout) of a model and store its logits.
 
     \b
@@ -69,23 +56,9 @@ def command(
     layerhouse probe --model tiny-digits --dataset digits --kind mlp --seeds 5
     layerhouse probe --model tiny-digits --dataset digits --geometry --folds 5
     """
-    from analysis.probes import default_options, probe
-
-    if hidden and kind != "mlp":
-        raise click.UsageError("only the mlp has a hidden width; add --kind mlp")
-    if measures["coefficients"] and kind != "linear":
-        raise click.UsageError("only linear probes have coefficients; leave --kind at linear")
-    with progress(f"probe {model}") as report:
-        summary = probe(
-            lake,
-            model,
-            dataset_id(dataset),
-            kind=kind,
-            seeds=seeds,
-            controls=controls,
-            options=default_options(kind, hidden=hidden) if hidden else None,
-            progress=report,
-        )
+    more = measures(**options)
+    with progress(f"probe {model}") as told:
+        summary = fit_probes(model, dataset, lake=lake, progress=told, **options)
     for warning in summary.warnings:
         click.echo(f"Warning: {warning}", err=True)
     if not summary.added:
@@ -94,25 +67,7 @@ def command(
         click.echo(
             f"Fitted {summary.n_probes} probes in {summary.seconds:.1f} s ({summary.run_id})"
         )
-    _measure(lake, model, dataset_id(dataset), seeds, measures)
-
-
-def _measure(
-    lake: Lake, model: str, dataset: str, seeds: int | None, asked: Mapping[str, Any]
-) -> None:
-    """What was asked for beyond the probes themselves."""
-    from analysis import measures
-
-    work: dict[str, Callable[..., int]] = {}
-    if asked["coefficients"]:
-        work["coefficients"] = measures.add_coefficients
-    if asked["code_length"]:
-        work["code length"] = partial(measures.add_code_lengths, seeds=seeds or 5)
-    if asked["geometry"]:
-        work["geometry"] = measures.add_geometry
-    if asked["folds"]:
-        work[f"{asked['folds']} folds"] = partial(measures.add_folds, n_folds=asked["folds"])
-    for name, add in work.items():
-        with progress(f"{name} {model}") as report:
-            n_loci = add(lake, model, dataset, progress=report)
+    for name, add in more.items():
+        with progress(f"{name} {model}") as told:
+            n_loci = add(lake, model, dataset_id(dataset), progress=told)
         click.echo(f"Stored {name} of {n_loci} loci." if n_loci else f"The lake holds the {name}.")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from layerhouse.cli.shared.options import lake_option
+from layerhouse.lakes import publish
 from warehouse.lake.lake import Lake
 
 
@@ -24,9 +25,7 @@ def command(lake: Lake, out: Path) -> None:
     layerhouse publish --out published
     layerhouse publish --out marts.duckdb
     """
-    from warehouse.publishing.publishing import publish
-
-    written = publish(lake, out)
+    written = publish(out, lake=lake)
     if not written:
         click.echo(f"Nothing to do: {out} holds this state of the lake already.")
     for path in written:

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from layerhouse.cli.shared.options import dataset_id, lake_option
-from warehouse.lake.lake import Lake
+from layerhouse.analysing import report
+from layerhouse.cli.shared.options import lake_option
 
 
 @click.command("report", short_help="Write one self-contained HTML report.")
-@click.option("--model", "models", multiple=True, metavar="M", help="Only these; repeatable.")
-@click.option("--dataset", "datasets", multiple=True, metavar="D", help="Only these; repeatable.")
+@click.option("--model", multiple=True, metavar="M", help="Only these; repeatable.")
+@click.option("--dataset", multiple=True, metavar="D", help="Only these; repeatable.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -25,22 +26,11 @@ from warehouse.lake.lake import Lake
     help="Lost images to embed per model and stage; 0 keeps patients' images out of the file.",
 )
 @lake_option
-def command(
-    lake: Lake, models: tuple[str, ...], datasets: tuple[str, ...], out: Path, images: int
-) -> None:
+def command(**options: Any) -> None:
     """Write curves, losses, verdicts, comparisons and lost images as one HTML file.
 
     \b
     layerhouse report --out report.html
     layerhouse report --model tiny-digits --dataset digits --out digits.html
     """
-    from analysis.report import report
-
-    written = report(
-        lake,
-        out,
-        models=models,
-        datasets=[dataset_id(name) for name in datasets],
-        images=images,
-    )
-    click.echo(f"Report: {written}")
+    click.echo(f"Report: {report(**options)}")

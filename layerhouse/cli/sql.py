@@ -9,6 +9,7 @@ import click
 
 from layerhouse.cli.shared import formats
 from layerhouse.cli.shared.options import lake_option
+from layerhouse.cli.shared.words import Word
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(formats.FORMATS),
+    type=Word("format", formats.FORMATS),
     help="[default: table on a terminal, csv elsewhere]",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")

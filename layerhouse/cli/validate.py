@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from layerhouse.cli.shared.options import lake_option
+from layerhouse.lakes import validate
 from warehouse.lake.lake import Lake
 
 
@@ -22,9 +23,7 @@ def command(data_docs: Path | None, lake: Lake) -> None:
     layerhouse validate
     layerhouse validate --data-docs docs-out
     """
-    from warehouse.validation import validate
-
-    report = validate(lake, data_docs)
+    report = validate(data_docs=data_docs, lake=lake)
     for check in [*report.failures, *report.warnings]:
         word = "FAILED" if check in report.failures else "Warning"
         click.echo(f"{word} {check.table}.{check.name}: {check.rule}; {check.detail}")

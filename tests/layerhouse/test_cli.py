@@ -11,8 +11,12 @@ import pytest
 from PIL import Image
 
 from layerhouse.cli import COMMANDS, layerhouse, main
+from layerhouse.cli.shared.words import Word
 from tests.conftest import Demo
 from tests.conftest import layerhouse as run_layerhouse
+from tests.packages import Install
+from warehouse.errors import UsageError
+from warehouse.vocabulary import READOUTS
 
 
 def run(*arguments: str) -> int:
@@ -128,6 +132,41 @@ BAD = {
     "sql that writes": (("sql", "CREATE TABLE t (i INTEGER)"), 1, "read-only"),
     "sql with a syntax error": (("sql", "SELEC 1"), 1, "SELEC"),
 }
+
+
+EXTRACT = ("extract", "--model", "tiny-digits", "--dataset", "digits")
+PROBE = ("probe", "--model", "tiny-digits", "--dataset", "digits")
+MISSPELT = [
+    ((*EXTRACT, "--readout", "meen"), "unknown readout 'meen'; did you mean mean?"),
+    ((*EXTRACT, "--module", "visio"), "unknown module 'visio'; did you mean vision?"),
+    ((*EXTRACT, "--answer", "generat"), "unknown way of answering 'generat'; did you mean gen"),
+    ((*EXTRACT, "--engine", "rey"), "unknown engine 'rey'; did you mean ray?"),
+    ((*PROBE, "--kind", "linea"), "unknown probe kind 'linea'; did you mean linear?"),
+    ((*PROBE, "--control", "shuffled"), "unknown control 'shuffled'; did you mean shuffled_lab"),
+    (("sql", "SELECT 1", "--format", "cvs"), "unknown format 'cvs'; did you mean csv?"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), MISSPELT, ids=[case[0][-2] for case in MISSPELT])
+def test_a_misspelt_word_is_answered_with_the_nearest(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    said = capsys.readouterr().err
+    assert one_sentence(said)
+    assert says in said
+
+
+def test_a_word_that_an_installed_package_brings_is_known_without_importing_it(
+    install: Install,
+) -> None:
+    word = Word("readout", READOUTS, group="layerhouse.readouts")
+    with pytest.raises(UsageError, match="unknown readout 'corner'"):
+        word.convert("corner", None, None)
+    install("layerhouse.readouts", "corner", "raise SystemExit('imported')", "Corner")
+    assert word.convert("corner", None, None) == "corner"
+    with pytest.raises(UsageError, match="did you mean corner"):
+        word.convert("korner", None, None)
 
 
 @pytest.mark.parametrize(("arguments", "code", "says"), list(BAD.values()), ids=list(BAD))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -32,12 +31,3 @@ def model_option(help_text: str) -> Callable[[Command], Command]:
 
 def dataset_option(help_text: str) -> Callable[[Command], Command]:
     return click.option("--dataset", required=True, metavar="D", help=help_text)
-
-
-def dataset_id(name: str) -> str:
-    """The id a dataset has in the lake, from what `extract --dataset` was given."""
-    if not Path(name).exists():
-        return name
-    from extract.datasets import default_name
-
-    return default_name(name)

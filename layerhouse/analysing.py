@@ -1,0 +1,232 @@
+"""Functions on what was extracted: probes, baselines, the diagnosis, comparisons, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from layerhouse.arguments import Place, Several, dataset_id, known_options, lake_at, several
+from layerhouse.parts import part
+from warehouse.errors import UsageError
+from warehouse.progress import Progress
+from warehouse.vocabulary import (
+    CONTROLS,
+    DEFAULT_PROBE_KIND,
+    MARGIN,
+    N_RESAMPLES,
+    PROBE_KINDS,
+    ProbeFacts,
+)
+
+if TYPE_CHECKING:
+    from analysis.baselines import BaselineSummary
+    from analysis.comparison import Comparison, LeftOut
+    from analysis.diagnosis import Diagnosis
+    from analysis.probes import ProbeSummary
+
+
+class ProbeOptions(TypedDict, total=False):
+    """What `layerhouse probe --help` explains; every one may be left out."""
+
+    kind: str
+    seeds: int | None
+    control: Several
+    hidden: int | None
+    coefficients: bool
+    code_length: bool
+    geometry: bool
+    folds: int | None
+
+
+class BaselineOptions(TypedDict, total=False):
+    """What `layerhouse baseline --help` explains; every one may be left out."""
+
+    weights: str | None
+    side: int | None
+    epochs: int | None
+    seed: int
+    seeds: int
+    device: str
+
+
+@part("analysis")
+def probe(
+    model: str,
+    dataset: str | PathLike[str],
+    *,
+    lake: Place = None,
+    progress: Progress | None = None,
+    **options: Unpack[ProbeOptions],
+) -> ProbeSummary:
+    """Train a probe at every stored locus of a model in the lake and store its logits.
+
+    `coefficients`, `code_length`, `geometry` and `folds` measure more, each stored once;
+    `layerhouse probe --help` explains all options.
+    """
+    more = measures(**options)
+    summary = fit_probes(model, dataset, lake=lake, progress=progress, **options)
+    for add in more.values():
+        add(lake_at(lake), model, dataset_id(dataset), progress=progress)
+    return summary
+
+
+def fit_probes(
+    model: str,
+    dataset: str | PathLike[str],
+    *,
+    lake: Place = None,
+    progress: Progress | None = None,
+    **options: Unpack[ProbeOptions],
+) -> ProbeSummary:
+    """As `probe`, without what it measures beyond the probes."""
+    from analysis.probes import default_options
+    from analysis.probes import probe as fit
+
+    chosen = known_options("probe", options, ProbeOptions)
+    kind, hidden = chosen.get("kind", DEFAULT_PROBE_KIND), chosen.get("hidden")
+    if hidden and "hidden" not in _facts(kind).options:
+        raise UsageError("only the mlp has a hidden width; add --kind mlp")
+    return fit(
+        lake_at(lake),
+        model,
+        dataset_id(dataset),
+        kind=kind,
+        seeds=chosen.get("seeds"),
+        controls=several(chosen.get("control", CONTROLS)),
+        options=default_options(kind, hidden=hidden) if hidden else None,
+        progress=progress,
+    )
+
+
+def measures(**options: Unpack[ProbeOptions]) -> dict[str, Callable[..., int]]:
+    """What is asked for beyond the probes, by the name it has in messages: what adds it."""
+    from analysis import measures as known
+
+    asked: dict[str, Callable[..., int]] = {}
+    if options.get("coefficients"):
+        if not _facts(options.get("kind", DEFAULT_PROBE_KIND)).has_coefficients:
+            raise UsageError("only linear probes have coefficients; leave --kind at linear")
+        asked["coefficients"] = known.add_coefficients
+    if options.get("code_length"):
+        asked["code length"] = partial(known.add_code_lengths, seeds=options.get("seeds") or 5)
+    if options.get("geometry"):
+        asked["geometry"] = known.add_geometry
+    if folds := options.get("folds"):
+        asked[f"{folds} folds"] = partial(known.add_folds, n_folds=folds)
+    return asked
+
+
+def _facts(kind: str) -> ProbeFacts:
+    return PROBE_KINDS.get(kind, ProbeFacts(kind))
+
+
+@part("analysis")
+def baseline(
+    dataset: str | PathLike[str],
+    architecture: Several,
+    *,
+    lake: Place = None,
+    **options: Unpack[BaselineOptions],
+) -> list[BaselineSummary]:
+    """Train traditional image classifiers on a dataset: what the task allows.
+
+    `dataset` is a registered dataset, a folder of classes or a manifest. One summary per
+    architecture and seed; `layerhouse baseline --help` explains the options and `--list` shows the
+    architectures.
+    """
+    return list(baselines(dataset, architecture, lake=lake, **options))
+
+
+def baselines(
+    dataset: str | PathLike[str],
+    architecture: Several,
+    *,
+    lake: Place = None,
+    **options: Unpack[BaselineOptions],
+) -> Iterator[BaselineSummary]:
+    """As `baseline`, each summary as soon as its classifier is trained."""
+    from analysis.baselines import Options
+    from analysis.baselines import baseline as train
+    from analysis.baselines.architectures import find
+    from extract import datasets
+
+    chosen = known_options("baseline", options, BaselineOptions)
+    first, seeds = chosen.pop("seed", 0), chosen.pop("seeds", 1)
+    where = lake_at(lake)
+    resolved = datasets.resolve(where, str(dataset))
+    for one in map(find, several(architecture)):
+        # What has no randomness is one and the same for every seed.
+        for seed in range(first, first + (seeds if one.is_deep else 1)):
+            yield train(where, resolved, one.name, seed=seed, options=Options(**chosen))
+
+
+@part("analysis")
+def diagnose(
+    model: str,
+    dataset: str | PathLike[str],
+    *,
+    resamples: int = N_RESAMPLES,
+    margin: float = MARGIN,
+    seed: int = 0,
+    lake: Place = None,
+) -> Diagnosis:
+    """Attribute the lost accuracy to the stages of the pipeline and store the verdict.
+
+    A failure mode is present when the lower bound of its loss exceeds `margin`, a share of the test
+    samples. The self-test of the diagnosis is the command `layerhouse diagnose --self-test`.
+    """
+    from analysis.diagnosis import diagnose as attribute
+
+    options: dict[str, Any] = {"n_resamples": resamples, "margin": margin, "seed": seed}
+    return attribute(lake_at(lake), model, dataset_id(dataset), **options)
+
+
+@part("analysis")
+def compare(
+    model: str | None = None,
+    base: str | None = None,
+    dataset: str | PathLike[str] | None = None,
+    *,
+    resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    lake: Place = None,
+) -> tuple[list[Comparison], list[LeftOut]]:
+    """Store how much two models differ on the same test samples, with paired 95% intervals.
+
+    Without `base` a model is compared with what it came from, and without `model` every model is
+    that has such a base. Gives the comparisons, and the pairs that could not be compared with the
+    reason.
+    """
+    from analysis.comparison import compare as compare_two
+    from analysis.comparison import compare_all
+
+    where, named = lake_at(lake), dataset_id(dataset) if dataset is not None else None
+    options: dict[str, Any] = {"n_resamples": resamples, "seed": seed}
+    if base is None:
+        return compare_all(where, several(model), several(named), **options)
+    if model is None or named is None:
+        raise UsageError("--base needs --model and --dataset beside it")
+    return [compare_two(where, model, base, named, **options)], []
+
+
+@part("analysis")
+def report(
+    model: Several = (),
+    dataset: Several = (),
+    out: str | PathLike[str] = "report.html",
+    *,
+    images: int = 6,
+    lake: Place = None,
+) -> Path:
+    """Write curves, losses, verdicts, comparisons and lost images as one HTML file.
+
+    `model` and `dataset` are one or several, all by default; `images` bounds how many lost images
+    are embedded per model and stage: 0 keeps patients' images out of the file. Returns its path.
+    """
+    from analysis.report import report as write
+
+    names = [dataset_id(name) for name in several(dataset)]
+    return write(lake_at(lake), Path(out), several(model), names, images=images)

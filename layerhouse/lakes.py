@@ -1,0 +1,41 @@
+"""Functions on a whole lake: read it, check it, publish its marts."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layerhouse.arguments import Place, lake_at
+from layerhouse.parts import part
+
+if TYPE_CHECKING:
+    from warehouse.catalogue.reading import Warehouse
+    from warehouse.validation.report import ValidationReport
+
+
+def connect(lake: Place = None) -> Warehouse:
+    """Open a lake read-only, its catalogue brought up to date first."""
+    from warehouse.catalogue.refreshing import connect as open_lake
+
+    return open_lake(lake_at(lake))
+
+
+def publish(out: str | PathLike[str], *, lake: Place = None) -> list[Path]:
+    """Write the marts for BI tools to a folder or one `.duckdb` file; returns what was written."""
+    from warehouse.publishing.publishing import publish as write
+
+    return write(lake_at(lake), Path(out))
+
+
+@part("validate")
+def validate(
+    *, data_docs: str | PathLike[str] | None = None, lake: Place = None
+) -> ValidationReport:
+    """Check every table and mart; `data_docs` is a folder for Data Docs that open offline.
+
+    A check that fails is in the report, whose `passed` says whether all of them passed.
+    """
+    from warehouse.validation import validate as check
+
+    return check(lake_at(lake), None if data_docs is None else Path(data_docs))

@@ -1,0 +1,158 @@
+"""`import layerhouse` is the whole public face: its names, and the commands' own words."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import layerhouse
+from layerhouse.analysing import BaselineOptions, ProbeOptions
+from layerhouse.cli import layerhouse as commands
+from layerhouse.cli import main
+from layerhouse.extracting import ExtractOptions
+from warehouse.errors import LayerhouseError, UsageError
+
+NAMES = """
+LayerhouseError UsageError __version__ baseline compare connect datasets diagnose extract probe
+publish report validate
+"""
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
+    "extract": (layerhouse.extract, ExtractOptions),
+    "probe": (layerhouse.probe, ProbeOptions),
+    "baseline": (layerhouse.baseline, BaselineOptions),
+    "diagnose": (layerhouse.diagnose, None),
+    "compare": (layerhouse.compare, None),
+    "report": (layerhouse.report, None),
+    "publish": (layerhouse.publish, None),
+    "validate": (layerhouse.validate, None),
+    "datasets add": (layerhouse.datasets.add, None),
+}
+ONLY_IN_PYTHON = {"progress"}
+ONLY_ON_THE_COMMAND_LINE = {"list", "self_test"}
+
+
+def _parameters(name: str) -> dict[str, Any]:
+    """What a function takes, with the defaults that its signature shows."""
+    function, options = FUNCTIONS[name]
+    found = {
+        parameter.name: parameter.default
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD and parameter.name not in ONLY_IN_PYTHON
+    }
+    return found | dict.fromkeys(options.__annotations__ if options else (), "of the command")
+
+
+def _command(name: str) -> click.Command:
+    command: click.Command | None = commands
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(commands), word)
+    assert command is not None
+    return command
+
+
+def _parameters_of_command(name: str) -> dict[str, click.Parameter]:
+    """A command's options and arguments, without those of the self-test."""
+    named = {
+        max(parameter.opts, key=len).lstrip("-").replace("-", "_"): parameter
+        for parameter in _command(name).params
+        if "Self-test" not in (getattr(parameter, "help", None) or "")
+    }
+    return {word: named[word] for word in named.keys() - ONLY_ON_THE_COMMAND_LINE}
+
+
+def test_the_names_are_these_and_no_other() -> None:
+    assert sorted(layerhouse.__all__) == sorted(NAMES.split())
+    assert all(hasattr(layerhouse, name) for name in NAMES.split())
+    assert layerhouse.datasets.__all__ == ["add"]
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    heavy = ("torch", "transformers", "duckdb", "polars", "pyarrow", "numpy", "pandas", "sklearn")
+    script = f"import layerhouse, sys; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_takes_what_its_command_takes(name: str) -> None:
+    assert set(_parameters(name)) == set(_parameters_of_command(name))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_the_defaults_of_its_command(name: str) -> None:
+    of_command = _parameters_of_command(name)
+    required = [parameter for parameter in of_command.values() if parameter.required]
+    words = [
+        word
+        for parameter in required
+        for word in ([parameter.opts[0], "x"] if isinstance(parameter, click.Option) else ["x"])
+    ]
+    parsed = _command(name).make_context(name, words).params
+    for parameter, default in _parameters(name).items():
+        given = of_command[parameter]
+        if default is inspect.Parameter.empty:
+            assert given in required
+        elif default != "of the command" and parameter not in ("lake", "phrase"):
+            assert str(parsed[str(given.name)]) == str(default), parameter
+
+
+@pytest.mark.parametrize(
+    ("name", "patched", "arguments"),
+    [
+        (
+            "extract",
+            "extract.engines.local.extract_with_workers",
+            {"--model": "tiny-digits", "--dataset": "digits"},
+        ),
+        ("probe", "analysis.probes.probe", {"--model": "tiny-digits", "--dataset": "digits"}),
+        (
+            "baseline",
+            "analysis.baselines.baseline",
+            {"--dataset": "digits", "--architecture": "texture-svm"},
+        ),
+    ],
+    ids=["extract", "probe", "baseline"],
+)
+def test_without_options_a_function_asks_for_what_its_command_asks_for(
+    name: str,
+    patched: str,
+    arguments: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def record(*given: Any, **options: Any) -> Any:
+        options.pop("progress", None)
+        calls.append((given[:3], options))
+        raise LayerhouseError("recorded")
+
+    monkeypatch.setattr(patched, record)
+    monkeypatch.setenv("LAYERHOUSE_LAKE", str(tmp_path / "lake"))
+    with pytest.raises(LayerhouseError, match="recorded"):
+        FUNCTIONS[name][0](*arguments.values())
+    with pytest.raises(SystemExit):
+        main([name, *(word for option in arguments.items() for word in option)])
+    in_python, on_the_command_line = calls
+    assert in_python == on_the_command_line
+
+
+def test_an_option_that_does_not_exist_is_named_with_the_nearest() -> None:
+    with pytest.raises(TypeError, match="'redout'; did you mean readout"):
+        layerhouse.extract("tiny-digits", "digits", redout="mean")  # type: ignore[call-arg]
+
+
+def test_a_misspelt_name_is_a_usage_error_as_on_the_command_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean mean"):
+        layerhouse.extract("tiny-digits", "digits", readout="meen", lake=tmp_path)
+    with pytest.raises(UsageError, match="did you mean ray"):
+        layerhouse.extract("tiny-digits", "digits", engine="rey", lake=tmp_path)
