@@ -84,13 +84,18 @@ def make_folder(path: Path) -> None:
     sync(path.parent)
 
 
+def open_lock(path: Path) -> int:
+    """A descriptor of a file that exists to be locked; anyone who may write here may lock it."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+
 @contextmanager
 def file_lock(path: Path) -> Iterator[int]:
     """Hold a lock that one process at a time can; it ends with the process, however that ends.
 
     Gives the descriptor that holds it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = open_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor

@@ -17,8 +17,9 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit
 from warehouse.lake.exclusive import exclusive
+from warehouse.lake.history import config_difference
 from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter, config_difference
+from warehouse.lake.runs import RunSpec, RunWriter
 
 COMMAND = "baseline"
 

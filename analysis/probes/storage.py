@@ -16,7 +16,7 @@ from analysis.probes.activations import Locus, Samples
 from analysis.queries import read_query
 from warehouse.catalogue.reading import Warehouse
 from warehouse.errors import LayerhouseError
-from warehouse.lake.runs import config_difference
+from warehouse.lake.history import config_difference
 
 QUERIES = Path(__file__).parent / "queries"
 

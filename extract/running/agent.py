@@ -393,7 +393,7 @@ def scattered(job: Job, tasks: Sequence[Task]) -> Sequence[Task]:
     Claims are not seen on other machines, so where a lake is shared with such, in a bucket, every
     agent begins somewhere else.
     """
-    if job.lake.remote is None:
+    if job.lake.store.locks_reach_everyone:
         return tasks
     first = random.SystemRandom().randrange(len(tasks))
     return [*tasks[first:], *tasks[:first]]

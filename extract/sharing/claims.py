@@ -11,10 +11,10 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
 from types import TracebackType
 
 from extract.sharing.coverage import Task
+from warehouse.files import open_lock
 from warehouse.lake.lake import Lake
 
 # Locks of the open file description where there are such: those of the process would let two
@@ -30,10 +30,7 @@ class Claims:
     """The claims of one agent on one (model, dataset); a context manager that ends them all."""
 
     def __init__(self, lake: Lake, model_id: str, dataset_id: str) -> None:
-        lake.create()
-        digest = blake2b(f"{model_id}\0{dataset_id}".encode(), digest_size=6).hexdigest()
-        path = lake.commits_dir / f"extract-{digest}.lock"
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = open_lock(lake.lock_file("extract", model_id, dataset_id))
 
     def __enter__(self) -> "Claims":
         return self

@@ -21,8 +21,9 @@ from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import MAX_PIXELS
 from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.history import config_difference, find_runs
 from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter, config_difference, find_runs
+from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.vocabulary import METHODS
 
 COMMAND = "extract"

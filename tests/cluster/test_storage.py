@@ -19,6 +19,7 @@ from tests.soak import Found, assert_same, contents
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 from warehouse.status import status
+from warehouse.storage.objects import objects_at
 
 pytest.importorskip("obstore", reason="lakes in buckets need obstore: pip install 'layerhouse[s3]'")
 
@@ -195,9 +196,7 @@ def test_agents_killed_at_random_moments_end_with_the_undisturbed_lake(
 
 
 def keys(lake: str, prefix: str) -> list[str]:
-    remote = Lake.at(lake).remote
-    assert remote is not None
-    return sorted(remote.entries(prefix))
+    return sorted(objects_at(lake).entries(prefix))
 
 
 def test_a_damaged_object_is_found_taken_out_and_done_again(
@@ -206,12 +205,11 @@ def test_a_damaged_object_is_found_taken_out_and_done_again(
     lake = f"s3://{BUCKET}/damaged"
     assert agent(lake, tmp_path / "cache", tmp_path).wait(600) == 0
     damaged = keys(lake, "activation")[0]
-    remote = Lake.at(lake).remote
-    assert remote is not None
-    content = bytearray(remote.read(damaged))
+    objects = objects_at(lake)
+    content = bytearray(objects.read(damaged))
     content[len(content) // 2] ^= 1
-    remote.delete([damaged])
-    assert remote.create(damaged, bytes(content))
+    objects.delete([damaged])
+    assert objects.create(damaged, bytes(content))
     verified = layerhouse("status", "--verify", "--lake", lake, cwd=tmp_path)
     assert verified.code == 1
     assert f"Damaged: {damaged}, has another checksum" in verified.out

@@ -1,18 +1,10 @@
 """Fill the tables of a catalogue under construction with the rows of committed shards."""
 
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import TYPE_CHECKING
-
 import duckdb
 
-from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit
 from warehouse.lake.lake import Lake
 from warehouse.schema import PARTITIONS, migrations, refuse_newer
-
-if TYPE_CHECKING:
-    from warehouse.storage.objects import Objects
 
 
 def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> None:
@@ -22,52 +14,13 @@ def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> N
     """
     newest = {commit.schema for commit in commits}
     refuse_newer(newest, migrations(), f"the lake {lake}", "written")
-    if lake.remote is not None:
-        _bring_here(lake, lake.remote, commits)
-    else:
-        _refuse_missing(lake, commits)
+    lake.store.fetch({commit.commit_id: commit.shards for commit in commits})
     con.begin()
     _record(con, commits)
     for table in sorted({shard.table for commit in commits for shard in commit.shards}):
         if table != "activation":
             _fill_one(con, lake, table, commits)
     con.commit()
-
-
-def _bring_here(lake: Lake, remote: "Objects", commits: Iterable[Commit]) -> None:
-    """Copy the small tables' shards out of the bucket; of vectors only look whether they are there.
-
-    Raises LayerhouseError for what is missing or damaged.
-    """
-    from warehouse.catalogue.fetching import fetch
-
-    shards = [shard for commit in commits for shard in commit.shards]
-    fetch(lake.root, remote, [shard for shard in shards if shard.table != "activation"])
-    vectors = [shard for shard in shards if shard.table == "activation"]
-    found = {
-        key: entry.size
-        for folder in sorted({shard.path.rpartition("/")[0] for shard in vectors})
-        for key, entry in remote.entries(folder).items()
-    }
-    for shard in vectors:
-        if found.get(shard.path) != shard.bytes:
-            raise LayerhouseError(
-                f"the shard {shard.path} is missing or damaged in {lake}; run `layerhouse "
-                "status --repair` and then the command that made it again"
-            )
-
-
-def _refuse_missing(lake: Lake, commits: Iterable[Commit]) -> None:
-    for commit in commits:
-        for shard in commit.shards:
-            with suppress(OSError):
-                if (lake.root / shard.path).stat().st_size == shard.bytes:
-                    continue
-            raise LayerhouseError(
-                f"the shard {shard.path} of commit {commit.commit_id} is missing or damaged; "
-                "restore it from a copy of the lake, or run `layerhouse status --repair` and then "
-                "the command again"
-            )
 
 
 def _record(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> None:

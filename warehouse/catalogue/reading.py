@@ -151,14 +151,11 @@ def set_activation_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     The catalogue holds paths relative to the lake, so that a moved lake keeps working. Those of a
     bucket are read there, range by range.
     """
-    if lake.remote is not None:
-        from warehouse.storage.byte_ranges import ByteRanges
-
-        con.register_filesystem(ByteRanges(lake.remote))
+    place = lake.store.scanned_by(con)
     con.execute(
         "SET VARIABLE activation_shards = "
         "(SELECT list(? || path ORDER BY path) FROM shard WHERE table_name = 'activation')",
-        [f"{lake}/"],
+        [place],
     )
 
 

@@ -16,9 +16,7 @@ from warehouse.files import file_lock, put_in_place, sync
 from warehouse.lake.commits import Commit, commit_hash, commit_names, read_commit
 from warehouse.lake.lake import Lake
 from warehouse.schema import BOOKKEEPING, apply, migrations, pending
-
-# No glob for catalogues or shards matches it, and neither do the files DuckDB puts beside it.
-BUILDING = "catalog.building"
+from warehouse.storage.store import BUILDING
 
 
 def connect(lake: "Lake | str | os.PathLike[str] | None" = None) -> Warehouse:

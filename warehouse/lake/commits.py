@@ -1,7 +1,6 @@
 """Commit records: the only thing that makes a shard exist for readers."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -11,17 +10,7 @@ from typing import Any
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One immutable Parquet file; `path` is relative to the lake and uses forward slashes."""
-
-    table: str
-    path: str
-    rows: int
-    bytes: int
-    checksum: str
+from warehouse.storage.store import Shard
 
 
 @dataclass(frozen=True)
@@ -72,11 +61,7 @@ def commit_names(lake: Lake, run_id: str | None = None) -> list[str]:
 
     Of a lake in a bucket, other machines' commits are taken in first.
     """
-    lake.follow()
-    if not lake.commits_dir.is_dir():
-        return []
-    files = os.listdir(lake.commits_dir)  # noqa: PTH208 - a lake may hold very many commits
-    names = (name.removesuffix(".json") for name in files if name.endswith(".json"))
+    names = lake.store.commit_names()
     return sorted(name for name in names if run_id in (None, name.rpartition("-")[0]))
 
 

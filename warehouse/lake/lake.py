@@ -1,21 +1,18 @@
 """Where one warehouse keeps its files."""
 
 import os
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from warehouse.errors import LayerhouseError, UsageError
-
-if TYPE_CHECKING:
-    from warehouse.storage.byte_ranges import ObjectReader
-    from warehouse.storage.mirror import Position
-    from warehouse.storage.objects import Objects
+from warehouse.errors import LayerhouseError
+from warehouse.files import file_lock
+from warehouse.storage.location import located, store_at
+from warehouse.storage.store import Store
 
 DEFAULT_LAKE = "lakehouse"
-
-_MISREAD = re.compile(r"[*?\\]|(?:^|/)(?:model|dataset|module)=")
 
 
 @dataclass(frozen=True)
@@ -40,16 +37,7 @@ class Lake:
         if isinstance(path, Lake):
             return path
         chosen = path if path is not None else os.environ.get("LAYERHOUSE_LAKE") or DEFAULT_LAKE
-        text = os.fspath(chosen)
-        if "://" in text:
-            from warehouse.storage.objects import local_path, mirror_folder
-
-            folder = local_path(text)
-            if folder is None:
-                url = _readable(text.rstrip("/"))
-                return cls(mirror_folder(url), url)
-            text = folder
-        return cls(Path(_readable(str(Path(text).expanduser().resolve()))))
+        return cls(*located(os.fspath(chosen)))
 
     def __str__(self) -> str:
         """As a person calls it."""
@@ -61,32 +49,9 @@ class Lake:
         return str(self).rpartition("/")[2]
 
     @property
-    def remote(self) -> "Objects | None":
-        """The bucket that holds the data; None where they lie in the folder itself."""
-        if self.url is None:
-            return None
-        from warehouse.storage.objects import objects_at
-
-        return objects_at(self.url)
-
-    def shard(self, path: str) -> "Path | ObjectReader":
-        """A shard as pyarrow reads it: by its path, or open in the bucket."""
-        if self.remote is None:
-            return self.root / path
-        from warehouse.storage.byte_ranges import ObjectReader
-
-        return ObjectReader(self.remote, path)
-
-    def follow(self) -> "Position | None":
-        """Take in what other machines committed to a bucket; nothing to do for a folder.
-
-        Raises LayerhouseError where the bucket cannot be reached or does not exist.
-        """
-        if self.remote is None:
-            return None
-        from warehouse.storage.mirror import follow
-
-        return follow(self.root, self.remote)
+    def store(self) -> Store:
+        """Where its files lie."""
+        return store_at(self.root, self.url)
 
     @property
     def catalogue(self) -> Path:
@@ -107,38 +72,19 @@ class Lake:
         return self
 
     def require(self) -> None:
-        """Raise UsageError unless the folder is a lake, or empty and thus fit to become one.
+        """Raise UsageError unless there is a lake, or an empty folder and thus fit to become one.
 
-        A bucket has no empty folders: there is a lake where there is a commit.
+        Raises LayerhouseError where a bucket cannot be reached or does not exist.
         """
-        if self.remote is not None:
-            self._require_commits()
-            return
-        if not self.root.is_dir():
-            raise UsageError(
-                f"there is no lake at {self.root}; `layerhouse demo` or `layerhouse extract` makes "
-                "one, and --lake or LAYERHOUSE_LAKE names another"
-            )
-        if self.commits_dir.is_dir() or self.catalogue.exists() or not any(self.root.iterdir()):
-            return
-        raise UsageError(
-            f"{self.root} is not a lake: it holds other files and no commits folder; "
-            "--lake or LAYERHOUSE_LAKE names another"
-        )
+        self.store.require()
 
-    def _require_commits(self) -> None:
-        position = self.follow()
-        if position is not None and position.is_empty:
-            raise UsageError(
-                f"there is no lake at {self}; `layerhouse demo` or `layerhouse extract` makes one, "
-                "and --lake or LAYERHOUSE_LAKE names another"
-            )
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Hold the lock under which commits are made and taken out."""
+        with file_lock(self.create().commits_dir / "lock"):
+            yield
 
-
-def _readable(text: str) -> str:
-    if _MISREAD.search(text):
-        raise UsageError(
-            f"a lake cannot lie at {text}: DuckDB reads *, ? and \\ in a path as wildcards and "
-            "a folder named model=…, dataset=… or module=… as a partition"
-        )
-    return text
+    def lock_file(self, work: str, *names: str) -> Path:
+        """The file whose locks say who is at which work on what is so named."""
+        mark = blake2b("\0".join(names).encode(), digest_size=6).hexdigest()
+        return self.create().commits_dir / f"{work}-{mark}.lock"

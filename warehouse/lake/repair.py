@@ -8,16 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from warehouse.errors import LayerhouseError
-from warehouse.files import file_lock, make_folder, sync
-from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.commits import list_commits
+from warehouse.lake.history import find_runs
 from warehouse.lake.inspection import Leftover, damaged_shards, leftovers, readable_commits
 from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter, find_runs
+from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.schema import tables
-from warehouse.storage.mirror import follow, record_keys, retire
-from warehouse.storage.objects import Objects
+from warehouse.storage.store import QUARANTINE
 
-QUARANTINE = "quarantine"
 DEAD_AFTER = timedelta(days=1)
 """No live writer leaves a file it began so long without a commit."""
 
@@ -41,10 +39,9 @@ def repair(lake: Lake) -> list[Repaired]:
     file cannot be moved.
     """
     lake.require()
-    if lake.remote is not None:
-        follow(lake.root, lake.remote, anew=True)  # records, too, are read as they lie there
+    lake.store.look_again()
     try:
-        with file_lock(lake.create().commits_dir / "lock"):
+        with lake.committing():
             taken = _repair(lake)
         names = {each.commit_id.rpartition("-")[0] for each in taken}
         # In a bucket the name of a record that cannot be read does not tell its run.
@@ -68,16 +65,13 @@ def sweep(lake: Lake) -> list[Leftover]:
     cannot be deleted.
     """
     lake.require()
-    if lake.remote is not None:
-        return []
     swept = []
     try:
-        with file_lock(lake.create().commits_dir / "lock"):
+        with lake.committing():
             commits, unreadable = readable_commits(lake)
             named = {shard.path for commit in commits for shard in commit.shards}
             for found in leftovers(lake, None if unreadable else named):
-                if _is_ours(found) and _is_dead(lake.root / found.path):
-                    (lake.root / found.path).unlink(missing_ok=True)
+                if _is_ours(found) and lake.store.delete_dead(found.path, DEAD_AFTER):
                     swept.append(found)
     except OSError as error:
         raise LayerhouseError(
@@ -93,14 +87,6 @@ def _is_ours(found: Leftover) -> bool:
     return path.parts[0] in {"commits", *tables()} and (
         found.kind == "temporary" or path.name.startswith("part-")
     )
-
-
-def _is_dead(path: Path) -> bool:
-    try:
-        touched = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except FileNotFoundError:
-        return False
-    return datetime.now(UTC) - touched > DEAD_AFTER
 
 
 def _with_gaps(lake: Lake) -> set[str]:
@@ -128,51 +114,9 @@ def _repair(lake: Lake) -> list[Repaired]:
         if found:
             reasons[commit.commit_id] = "; ".join(found)
     records = {Path(each.path).stem: f"{each.path} {each.problem}" for each in unreadable}
-    known = {commit.commit_id: commit for commit in commits}
+    known = {commit.commit_id: commit.shards for commit in commits}
     folder = f"{QUARANTINE}/{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     return [
-        Repaired(name, reason, folder, _take_out(lake, folder, name, known.get(name)))
+        Repaired(name, reason, folder, lake.store.set_aside(name, known.get(name), folder))
         for name, reason in sorted({**records, **reasons}.items())
     ]
-
-
-def _take_out(lake: Lake, folder: str, commit_id: str, commit: Commit | None) -> tuple[str, ...]:
-    """Move a commit's record and then its shards; returns what was there to move."""
-    if commit is None:  # its record cannot say what it held, but shards are named after commits
-        found = sorted(lake.root.glob(f"*/**/part-{commit_id}.parquet"))
-        paths = [path.relative_to(lake.root).as_posix() for path in found]
-    else:
-        paths = [shard.path for shard in commit.shards]
-    if lake.remote is not None:
-        return _take_out_of_bucket(lake, lake.remote, folder, commit_id, commit)
-    moved = []
-    for path in (f"commits/{commit_id}.json", *paths):
-        source, target = lake.root / path, lake.root / folder / path
-        if source.exists() and not path.startswith(QUARANTINE):
-            make_folder(target.parent)
-            source.replace(target)
-            sync(target.parent)
-            sync(source.parent)
-            moved.append(path)
-    return tuple(moved)
-
-
-def _take_out_of_bucket(
-    lake: Lake, remote: Objects, folder: str, commit_id: str, commit: Commit | None
-) -> tuple[str, ...]:
-    """The same without a rename: each object is copied and then deleted, the record first.
-
-    Shards of a record that cannot be read stay, as no reader sees them: their names do not tell
-    whose they are.
-    """
-    record = record_keys(lake.root)[commit_id]
-    retire(remote, record)
-    moved = []
-    for path in (record, *(shard.path for shard in (commit.shards if commit else ()))):
-        try:
-            remote.copy(path, f"{folder}/{path}")
-        except FileNotFoundError:
-            continue
-        remote.delete([path])
-        moved.append(path)
-    return tuple(moved)

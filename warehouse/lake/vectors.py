@@ -72,7 +72,7 @@ def read_locus(
 def _find(lake: Lake, path: str, layer: int, readout: str) -> _Part:
     """What the shard holds of the locus; decodes none of its vectors."""
     asked: dict[str, int | str] = {"layer": layer, "readout": readout}
-    with pq.ParquetFile(lake.shard(path)) as file:
+    with pq.ParquetFile(lake.store.open(path)) as file:
         about = file.metadata
         columns = {about.schema.column(i).path: i for i in range(about.num_columns)}
         groups = [
@@ -110,7 +110,7 @@ def _uneven(name: str) -> str:
 
 def _fill(lake: Lake, part: _Part, matrix: Matrix, rows: npt.NDArray[np.int64], name: str) -> None:
     """Decode the shard's vectors into these rows of the matrix."""
-    with pq.ParquetFile(lake.shard(part.path)) as file:
+    with pq.ParquetFile(lake.store.open(part.path)) as file:
         vectors = file.read_row_groups(part.groups, columns=["vector"], use_threads=False)["vector"]
     wanted = vectors if part.wanted.all() else vectors.filter(pa.array(part.wanted))
     start = 0

@@ -27,10 +27,10 @@ class ByteRanges(fsspec.AbstractFileSystem):
 
     cachable = False
 
-    def __init__(self, remote: Objects) -> None:
+    def __init__(self, objects: Objects) -> None:
         super().__init__()
-        self.remote = remote
-        self.protocol = remote.url.partition("://")[0]
+        self.objects = objects
+        self.protocol = objects.url.partition("://")[0]
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
@@ -47,19 +47,19 @@ class ByteRanges(fsspec.AbstractFileSystem):
         return True
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        return {"name": path, "size": _tail(self.remote.url, self._key(path))[1], "type": "file"}
+        return {"name": path, "size": _tail(self.objects.url, self._key(path))[1], "type": "file"}
 
     def modified(self, path: str) -> datetime:
         """The same for all: an object of a lake is never written twice."""
         return datetime(2000, 1, 1)
 
     def _key(self, path: str) -> str:
-        return path.removeprefix(f"{self.remote.url}/")
+        return path.removeprefix(f"{self.objects.url}/")
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> ObjectReader:
         if mode != "rb":
             raise PermissionError(f"{path} is only ever read here")
-        return ObjectReader(self.remote, self._key(path))
+        return ObjectReader(self.objects, self._key(path))
 
 
 class ObjectReader(io.RawIOBase):
@@ -68,9 +68,9 @@ class ObjectReader(io.RawIOBase):
     DuckDB and pyarrow read it like a file. Raises FileNotFoundError where there is none.
     """
 
-    def __init__(self, remote: Objects, key: str) -> None:
-        self._remote, self._key = remote, key
-        end, self.size = _tail(remote.url, key)
+    def __init__(self, objects: Objects, key: str) -> None:
+        self._objects, self._key = objects, key
+        end, self.size = _tail(objects.url, key)
         self._pieces = [(self.size - len(end), end), (0, b"")]
         self._at = 0
 
@@ -90,8 +90,8 @@ class ObjectReader(io.RawIOBase):
             if first <= start and stop <= first + len(held):
                 return held[start - first : stop - first]
         if stop - start >= BLOCK:
-            return self._remote.span(self._key, start, stop)
-        held = self._remote.span(self._key, start, min(start + BLOCK, self.size))
+            return self._objects.span(self._key, start, stop)
+        held = self._objects.span(self._key, start, min(start + BLOCK, self.size))
         self._pieces[1] = (start, held)
         return held[: stop - start]
 

@@ -29,10 +29,6 @@ class Position:
     latest: str
     is_empty: bool
 
-    @property
-    def key(self) -> str:
-        return f"commits/{self.next:010}.json"
-
 
 @dataclass(frozen=True)
 class _Held:
@@ -43,18 +39,18 @@ class _Held:
     committed_at: str
 
 
-def follow(root: Path, remote: Objects, *, anew: bool = False) -> Position:
+def follow(root: Path, objects: Objects, *, anew: bool = False) -> Position:
     """Bring the mirror's commit records up to date; `anew` copies all of them again.
 
     One process at a time does so. Records that are gone from the bucket go here, too.
     """
     make_folder(root / "commits")
     with file_lock(root / "mirror.lock"):
-        present = remote.entries("commits")
+        present = objects.entries("commits")
         records = {key: entry for key, entry in present.items() if key.endswith(".json")}
         before = {} if anew else _read_index(root)
         held = {key: one for key, one in before.items() if _is_current(root, one, records.get(key))}
-        held |= _copy(root, remote, {key: records[key] for key in records.keys() - held.keys()})
+        held |= _copy(root, objects, {key: records[key] for key in records.keys() - held.keys()})
         if held != before:
             _drop(root, {one.name for one in held.values()})
             _write_index(root, held)
@@ -63,14 +59,18 @@ def follow(root: Path, remote: Objects, *, anew: bool = False) -> Position:
     return Position(max(numbers, default=-1) + 1, latest, is_empty=not held)
 
 
+def record_key(number: int) -> str:
+    return f"commits/{number:010}.json"
+
+
 def record_keys(root: Path) -> dict[str, str]:
     """The key in the bucket of every commit record of the mirror, by the name it has here."""
     return {one.name: key for key, one in _read_index(root).items()}
 
 
-def retire(remote: Objects, record: str) -> None:
+def retire(objects: Objects, record: str) -> None:
     """See to it that no other commit ever gets the number of this one, which is taken out."""
-    remote.create(record.removesuffix(".json") + TAKEN, b"")
+    objects.create(record.removesuffix(".json") + TAKEN, b"")
 
 
 def _stem(key: str) -> str:
@@ -85,9 +85,9 @@ def _path(root: Path, name: str) -> Path:
     return root / "commits" / f"{name}.json"
 
 
-def _copy(root: Path, remote: Objects, wanted: dict[str, Entry]) -> dict[str, _Held]:
+def _copy(root: Path, objects: Objects, wanted: dict[str, Entry]) -> dict[str, _Held]:
     copied = {}
-    for key, text in remote.read_all(sorted(wanted)):
+    for key, text in objects.read_all(sorted(wanted)):
         name, committed_at = _read_record(text) or (_stem(key), "")
         path = _path(root, name)
         write_whole(path, lambda draft, text=text: draft.write_bytes(text))  # type: ignore[misc]

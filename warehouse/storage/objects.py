@@ -1,9 +1,4 @@
-"""A lake in a bucket: what lies behind an s3:// or gs:// URL, and the little that it can do.
-
-A bucket knows no rename, no folder and no lock. What it does know is to make an object only where
-none has that name yet, at one instant, and on that everything here stands: shards get names that
-nobody else can take, and a commit is the one record that takes the next number.
-"""
+"""What lies behind an s3:// or gs:// URL: objects, their client, and its errors in one sentence."""
 
 from __future__ import annotations
 
@@ -17,49 +12,19 @@ from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import LayerhouseError, UsageError
 
 SCHEMES = {"s3": "s3", "gs": "gcs", "memory": "s3"}
 """The schemes of a bucket's URL, and the extra that each needs; memory:// ends with the process."""
 
-CACHE = "LAYERHOUSE_CACHE"
 AT_ONCE = 16
 """Requests under way at the same time."""
 
 _PIECE = 8 * 2**20
 _RETRIES = {"max_retries": 4}
 _CLIENT = {"connect_timeout": "5s", "timeout": "120s"}
-
-
-def local_path(url: str) -> str | None:
-    """The path that a file:// URL means; None for a bucket's URL.
-
-    Raises UsageError for any other scheme and for a URL without a bucket.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        if parts.netloc not in ("", "localhost") or not parts.path:
-            raise UsageError(f"{url} names no folder of this machine; write file:///path/to/lake")
-        return unquote(parts.path)
-    if parts.scheme not in SCHEMES:
-        known = ["s3", "gs", "file"]
-        raise UsageError(f"a lake cannot lie at {url}{nearest(parts.scheme, known)}")
-    if parts.scheme != "memory" and not parts.netloc:
-        raise UsageError(f"{url} names no bucket; write {parts.scheme}://bucket/prefix")
-    return None
-
-
-def mirror_folder(url: str) -> Path:
-    """Where this machine keeps the catalogue and copies of a bucket's small files.
-
-    In $LAYERHOUSE_CACHE, else $XDG_CACHE_HOME/layerhouse, else ~/.cache/layerhouse. Everything in
-    it can be deleted while nothing runs.
-    """
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    cache = Path(os.environ.get(CACHE) or Path(base, "layerhouse")).expanduser().resolve()
-    return cache / "lakes" / blake2b(url.encode(), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True)

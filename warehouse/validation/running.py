@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -16,9 +15,6 @@ from warehouse.schema import FACT_KEYS, tables
 from warehouse.validation.checks import Check, all_checks, prepared
 from warehouse.validation.data_docs import finish, staged
 from warehouse.validation.report import CheckResult, ValidationReport
-
-if TYPE_CHECKING:
-    from warehouse.storage.byte_ranges import ObjectReader
 
 
 def validate(lake: Lake, data_docs: Path | None = None) -> ValidationReport:
@@ -75,11 +71,13 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
 def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """The committed shards as they lie on the disk: size, and rows by their own footer."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
+    store = lake.store
     paths, sizes, rows = [], [], []
     for (path,) in con.execute("SELECT path FROM shard").fetchall():
         try:
-            size, n_rows = _size_and_rows(lake.shard(path))
+            size, n_rows = store.size(path), pq.read_metadata(store.open(path)).num_rows
         except (OSError, pa.ArrowException):
             continue
         paths.append(path)
@@ -91,13 +89,6 @@ def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         "unnest($3::BIGINT[]) AS n_rows",
         [paths, sizes, rows],
     )
-
-
-def _size_and_rows(shard: Path | ObjectReader) -> tuple[int, int]:
-    import pyarrow.parquet as pq
-
-    size = shard.stat().st_size if isinstance(shard, Path) else shard.size
-    return size, pq.read_metadata(shard).num_rows
 
 
 def _explained(result: CheckResult, check: Check, problems: dict[str, str]) -> CheckResult:

@@ -22,8 +22,8 @@ from extract.sharing.coverage import Task
 from tests.extract.running.test_agent import _answers, _assert_same, _request, _vectors
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.history import find_runs
 from warehouse.lake.lake import Lake
-from warehouse.lake.runs import find_runs
 
 
 def _covered(lake: Lake) -> list[tuple[int, int]]:

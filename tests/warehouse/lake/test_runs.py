@@ -34,8 +34,9 @@ from tests.warehouse.small_lakes import (
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
 from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.history import config_difference, find_runs
 from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter, config_difference, find_runs
+from warehouse.lake.runs import RunSpec, RunWriter
 
 
 @pytest.fixture

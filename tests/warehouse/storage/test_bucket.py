@@ -33,8 +33,9 @@ from warehouse.lake.repair import repair
 from warehouse.lake.runs import OvertakenError, RunWriter
 from warehouse.status import status
 from warehouse.storage.byte_ranges import BLOCK, TAIL
-from warehouse.storage.mirror import Position, follow
-from warehouse.storage.objects import Objects, mirror_folder
+from warehouse.storage.location import mirror_folder
+from warehouse.storage.mirror import follow, record_key
+from warehouse.storage.objects import Objects, objects_at
 
 pytest.importorskip("obstore", reason="lakes in buckets need obstore: pip install 'layerhouse[s3]'")
 
@@ -52,16 +53,19 @@ def lake(tmp_path: Path) -> Lake:
     return machines(tmp_path)[0]
 
 
+def objects(lake: Lake) -> Objects:
+    assert lake.url is not None
+    return objects_at(lake.url)
+
+
 def keys(lake: Lake, prefix: str = "") -> list[str]:
-    assert lake.remote is not None
-    return sorted(lake.remote.entries(prefix))
+    return sorted(objects(lake).entries(prefix))
 
 
 def put(lake: Lake, key: str, content: bytes) -> None:
     """Overwrite an object, which Layerhouse itself never does."""
-    assert lake.remote is not None
-    lake.remote.delete([key])
-    assert lake.remote.create(key, content)
+    objects(lake).delete([key])
+    assert objects(lake).create(key, content)
 
 
 def without_places(
@@ -139,8 +143,7 @@ def counting(method: Any, fetched: list[int]) -> Any:
 def test_another_machine_sees_what_is_committed_and_nothing_else(tmp_path: Path) -> None:
     here, there = machines(tmp_path, 2)
     add_dataset(here)
-    assert here.remote is not None
-    here.remote.create("answer/model=m/dataset=d/part-x-1.parquet", b"never committed")
+    objects(here).create("answer/model=m/dataset=d/part-x-1.parquet", b"never committed")
     assert commit_names(there) == commit_names(here)
     assert rows(there, "sample") == rows(here, "sample")
     (left,) = status(there).leftovers
@@ -232,7 +235,7 @@ def hold_both(
     both = threading.Barrier(2)
 
     def entering(self: Objects, key: str, content: bytes) -> bool:
-        if key == Position(0, "", is_empty=True).key:
+        if key == record_key(0):
             both.wait(timeout=30)
         return create(self, key, content)
 
@@ -325,12 +328,11 @@ def test_a_damaged_object_is_found_and_taken_out(lake: Lake, table: str, how: st
     unit(lake, 0, 2)
     unit(lake, 2, 4)
     before = [rows(lake, name) for name in ("activation", "answer")]
-    assert lake.remote is not None
     key = keys(lake, table)[0]
-    content = bytearray(lake.remote.read(key))
+    content = bytearray(objects(lake).read(key))
     content[len(content) // 2] ^= 1
     if how == "removed":
-        lake.remote.delete([key])
+        objects(lake).delete([key])
     else:
         put(lake, key, bytes(content) if how == "flipped" else bytes(content[:-7]))
     assert [each.path for each in status(lake, verify=True).damaged] == [key]
@@ -362,8 +364,7 @@ def test_a_record_that_cannot_be_read_is_taken_out_and_its_number_never_given_ag
 
 def test_a_record_that_was_replaced_is_copied_again(lake: Lake) -> None:
     add_dataset(lake)
-    assert lake.remote is not None
-    record = json.loads(lake.remote.read("commits/0000000000.json"))
+    record = json.loads(objects(lake).read("commits/0000000000.json"))
     before = [commit.hash for commit in list_commits(lake)]
     put(lake, "commits/0000000000.json", json.dumps(record).encode())
     assert [commit.hash for commit in list_commits(lake)] != before
@@ -373,13 +374,12 @@ def test_a_local_lake_that_was_copied_into_a_bucket_goes_on_there(
     lake: Lake, tmp_path: Path
 ) -> None:
     folder = small_lake(tmp_path / "folder")
-    assert lake.remote is not None
     for path in folder.root.rglob("*"):
         if path.suffix in (".json", ".parquet"):
-            lake.remote.upload(path, path.relative_to(folder.root).as_posix())
+            objects(lake).upload(path, path.relative_to(folder.root).as_posix())
     assert without_places(contents(lake)) == without_places(contents(folder))
     add_extraction(lake, "another")
-    assert follow(lake.root, lake.remote).next == 3
+    assert follow(lake.root, objects(lake)).next == 3
 
 
 # Names.

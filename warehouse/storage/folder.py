@@ -1,0 +1,156 @@
+"""A lake in a folder: a shard or record gets its name by a rename, whole and at one instant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.files import checksum, make_folder, put_in_place, sync, write_text, write_whole
+from warehouse.storage.store import QUARANTINE, Draft, Shard, Store, Turn, no_lake
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Folder(Store):
+    """The store of a lake whose files lie in `root` itself."""
+
+    root: Path
+
+    locks_reach_everyone = True
+
+    def require(self) -> None:
+        if not self.root.is_dir():
+            raise no_lake(self.root)
+        known = (self.root / "commits").is_dir() or (self.root / "catalog.duckdb").exists()
+        if not known and any(self.root.iterdir()):
+            raise UsageError(
+                f"{self.root} is not a lake: it holds other files and no commits folder; "
+                "--lake or LAYERHOUSE_LAKE names another"
+            )
+
+    def commit_names(self) -> list[str]:
+        return record_names(self.root)
+
+    def rivals(self) -> frozenset[str]:
+        return frozenset()
+
+    def look_again(self) -> None:
+        """Nothing to do: they are read where they lie."""
+
+    def receive(self, draft: Draft) -> None:
+        """Nothing to do: it lies in its folder."""
+
+    def withdraw(self, drafts: Iterable[Draft]) -> None:
+        """Nothing to do: their writer removes its files."""
+
+    def turn(self) -> Turn:
+        return Turn()
+
+    def path(self, draft: Draft, commit_id: str) -> str:
+        return f"{draft.folder}/part-{commit_id}.parquet"
+
+    def enter(self, turn: Turn, commit_id: str, record: str, drafts: Sequence[Draft]) -> bool:
+        del turn
+        placed = [self.root / self.path(draft, commit_id) for draft in drafts]
+        name = self.root / "commits" / f"{commit_id}.json"
+        try:
+            for draft, path in zip(drafts, placed, strict=True):
+                put_in_place(draft.file, path)
+            write_whole(name, lambda temporary: write_text(temporary, record))
+        except BaseException:
+            for path in (name, *placed):
+                path.unlink(missing_ok=True)
+            raise
+        return True
+
+    def open(self, path: str) -> Path:
+        return self.root / path
+
+    def size(self, path: str) -> int:
+        return (self.root / path).stat().st_size
+
+    def fetch(self, shards: Mapping[str, Sequence[Shard]]) -> None:
+        for commit_id, those in shards.items():
+            for shard in those:
+                with suppress(OSError):
+                    if self.size(shard.path) == shard.bytes:
+                        continue
+                raise LayerhouseError(
+                    f"the shard {shard.path} of commit {commit_id} is missing or damaged; "
+                    "restore it from a copy of the lake, or run `layerhouse status --repair` and "
+                    "then the command again"
+                )
+
+    def scanned_by(self, con: duckdb.DuckDBPyConnection) -> str:
+        del con
+        return f"{self.root}/"
+
+    def files(self) -> Iterator[tuple[str, int]]:
+        for folder, inner, names in os.walk(self.root):
+            inner[:] = sorted(name for name in inner if name != QUARANTINE)
+            for name in sorted(names):
+                path = Path(folder, name)
+                try:
+                    yield path.relative_to(self.root).as_posix(), path.stat().st_size
+                except OSError:
+                    continue
+
+    def problems(self, shards: Sequence[Shard], *, verify: bool) -> dict[str, str]:
+        found = {shard.path: self._problem(shard, verify=verify) for shard in shards}
+        return {path: problem for path, problem in found.items() if problem}
+
+    def _problem(self, shard: Shard, *, verify: bool) -> str | None:
+        path = self.root / shard.path
+        try:
+            return shard.problem(path.stat().st_size, (lambda: checksum(path)) if verify else None)
+        except FileNotFoundError:
+            return "is missing"
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+
+    def delete_dead(self, path: str, age: timedelta) -> bool:
+        file = self.root / path
+        try:
+            touched = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        except FileNotFoundError:
+            return False
+        if datetime.now(UTC) - touched <= age:
+            return False
+        file.unlink(missing_ok=True)
+        return True
+
+    def set_aside(
+        self, commit_id: str, shards: Sequence[Shard] | None, folder: str
+    ) -> tuple[str, ...]:
+        if shards is None:  # but shards are named after their commit
+            found = sorted(self.root.glob(f"*/**/part-{commit_id}.parquet"))
+            paths = [path.relative_to(self.root).as_posix() for path in found]
+        else:
+            paths = [shard.path for shard in shards]
+        moved = []
+        for path in (f"commits/{commit_id}.json", *paths):
+            source, target = self.root / path, self.root / folder / path
+            if source.exists() and not path.startswith(QUARANTINE):
+                make_folder(target.parent)
+                source.replace(target)
+                sync(target.parent)
+                sync(source.parent)
+                moved.append(path)
+        return tuple(moved)
+
+
+def record_names(root: Path) -> list[str]:
+    """The ids of the commits whose records lie in a folder, from its listing alone."""
+    folder = root / "commits"
+    if not folder.is_dir():
+        return []
+    files = os.listdir(folder)  # noqa: PTH208 - a lake may hold very many commits
+    return [name.removesuffix(".json") for name in files if name.endswith(".json")]
