@@ -217,7 +217,7 @@ def test_vectors_that_are_not_finite_are_refused_by_locus_and_sample(
     assert files(lake) == set()
 
 
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("step", range(13))
 def test_a_full_disk_leaves_nothing_behind(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:

@@ -250,6 +250,7 @@ def test_of_two_that_take_one_number_one_looks_again(
     assert race(lakes, [(0, 2), (2, 4)]) == []
     assert [row[2] for row in rows(lakes[0], "answer")] == ["s0", "s1", "s2", "s3"]
     assert keys(lakes[0], "commits") == [f"commits/{n:010}.json" for n in (0, 1)]
+    assert not status(lakes[0]).leftovers, "a shard of the turn that was lost stayed"
 
 
 def test_without_creating_only_where_none_is_work_would_be_lost(
