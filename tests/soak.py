@@ -31,9 +31,9 @@ from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 
-N_IMAGES, UNIT = 40, 4
+N_IMAGES, RANGE_SIZE = 40, 4
 KILLS_A_ROUND = 20
-REQUEST = ExtractRequest("tiny-digits", "pictures", answers=("likelihood",), batch_size=UNIT)
+REQUEST = ExtractRequest("tiny-digits", "pictures", answers=("likelihood",), batch_size=RANGE_SIZE)
 
 Found = dict[tuple[Any, ...], Any]
 
@@ -81,7 +81,7 @@ def read_until(lake: Lake, stop: Path) -> None:
                 "SELECT DISTINCT count(*) FROM activation GROUP BY module, layer, readout"
             ).fetchall()
             assert len(cells) == 1, f"a range is there in part: {cells}"
-            assert cells[0][0] % UNIT == 0, cells
+            assert cells[0][0] % RANGE_SIZE == 0, cells
 
 
 def build_until(lake: Lake, stop: Path) -> None:
@@ -161,7 +161,7 @@ class Round:
 def soak(kills: int, seed: int, folder: Path) -> int:
     """Rounds until that many were killed; raises at the first thing lost, doubled or misread."""
     torch.set_num_threads(1)
-    ledger.unit_size = lambda *_: UNIT  # type: ignore[assignment]
+    ledger.range_size = lambda *_: RANGE_SIZE  # type: ignore[assignment]
     pictures(folder / "pictures")
     whole = Lake.at(folder / "undisturbed")
     add(whole, "pictures", folder / "pictures")
@@ -177,7 +177,7 @@ def soak(kills: int, seed: int, folder: Path) -> int:
         done += Round(lake, stop, min(KILLS_A_ROUND, kills - done), longest, chance).run()
         assert_same(contents(lake), expected)
         ranges = [c.covers["start"] for c in list_commits(lake) if "start" in c.covers]
-        assert sorted(ranges) == list(range(0, N_IMAGES, UNIT)), ranges
+        assert sorted(ranges) == list(range(0, N_IMAGES, RANGE_SIZE)), ranges
         number += 1
         print(f"{done} of {kills} kills, {number} lakes whole", flush=True)  # noqa: T201
     return done

@@ -22,7 +22,7 @@ from extract.engines.told_worker import Step, Worked
 from extract.reading.selection import Wanted
 from extract.running.agent import Description, done_before, pace
 from extract.sharing.claims import Claims
-from extract.sharing.coverage import Task
+from extract.sharing.coverage import Range
 from extract.sharing.job import (
     ExtractRequest,
     Job,
@@ -94,7 +94,7 @@ class _Seat:
     worker: Any = None
     stream: Any = None
     is_open: bool = False
-    holding: list[Task] = field(default_factory=list)
+    holding: list[Range] = field(default_factory=list)
     deaths: int = 0
 
     def ask(self, method: str, *arguments: Any) -> None:
@@ -122,9 +122,9 @@ class _Conductor:
         self.seats = [_Seat() for _ in range(places.workers)]
         self.description: Description | None = None
         self.wanted: Wanted = []
-        self.left: list[Task] = []
+        self.left: list[Range] = []
         """What nobody here is at; `claimed` are those that are claimed already."""
-        self.claimed: list[Task] = []
+        self.claimed: list[Range] = []
         self.total = 0
         self.done = 0
         self.n_bytes = 0
@@ -197,7 +197,7 @@ class _Conductor:
         elif seat.holding:
             seat.ask("flush")
 
-    def _next(self) -> Task | None:
+    def _next(self) -> Range | None:
         while not self.claimed:
             found = self.claims.take_free(self.left, partial(self.ledger.lacking, self.wanted))
             if found is None:

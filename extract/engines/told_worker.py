@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from extract.running.agent import Description, Extraction
 from extract.running.background import BackgroundWriter, leaving_a_core
 from extract.running.batches import Runner
-from extract.sharing.coverage import Task
+from extract.sharing.coverage import Range
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import commit_names
@@ -75,7 +75,7 @@ class RemoteWorker:
         self._background = self._open.enter_context(BackgroundWriter())
         yield self._extraction.description(opened.session)
 
-    def do(self, task: Task, total: int) -> Iterator[Step]:
+    def do(self, task: Range, total: int) -> Iterator[Step]:
         """Run a range, one of `total` samples in all; gives a step after every batch."""
         writer = self._job.writer()
         work = self._extraction.work(self._runner, [task], total, writer, self._background)

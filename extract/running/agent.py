@@ -29,7 +29,7 @@ from extract.running.preparing import Prepared, Preparer
 from extract.running.rows import activation_table, model_rows
 from extract.running.units import UnitBuffer
 from extract.sharing.claims import Claims
-from extract.sharing.coverage import Task
+from extract.sharing.coverage import Range
 from extract.sharing.job import (
     ExtractRequest,
     Job,
@@ -103,12 +103,12 @@ class Description:
 class _Unit:
     """A task under way: what came of it, and how many samples are in no batch that was begun."""
 
-    task: Task
+    task: Range
     buffer: UnitBuffer
     left: int
 
     @classmethod
-    def of(cls, task: Task, runner: Runner) -> "_Unit":
+    def of(cls, task: Range, runner: Runner) -> "_Unit":
         runner.watch(task.wanted)
         return cls(task, UnitBuffer(), task.n)
 
@@ -164,9 +164,11 @@ class Extraction:
             self.description(opened.session).write(job, writer, claims)
             started = perf_counter()
             while tasks:
-                mine = claims.share(scattered(job, tasks), partial(ledger.lacking, wanted))
+                rounds = claims.rounds(scattered(job, tasks), partial(ledger.lacking, wanted))
                 with BackgroundWriter() as background:
-                    for n in self.work(runner, reopening(writer, mine), total, writer, background):
+                    mine = (reopening(writer, free) for free in rounds)
+                    work = (self.work(runner, free, total, writer, background) for free in mine)
+                    for n in chain.from_iterable(work):
                         self.done = min(self.done + n, total)
                         if self.progress is not None:
                             note = pace(self.done, total, perf_counter() - started, self.n_bytes)
@@ -184,7 +186,7 @@ class Extraction:
             n_bytes=self.n_bytes,
         )
 
-    def tasks(self, session: Session) -> list[Task]:
+    def tasks(self, session: Session) -> list[Range]:
         """What no commit covers yet."""
         return self.ledger.lacking(wanted_by(self.job, session.anatomy, session.readouts))
 
@@ -216,7 +218,7 @@ class Extraction:
     def work(
         self,
         runner: Runner,
-        tasks: Iterable[Task | None],
+        tasks: Iterable[Range],
         total: int,
         writer: RunWriter,
         background: BackgroundWriter,
@@ -224,35 +226,27 @@ class Extraction:
         """Do the tasks; gives after every batch how many samples it took.
 
         `total` samples are to be expected in all. What a task found is written behind it, by
-        `background`. None among the tasks says that asking for the next one may mean waiting for
-        another agent, which may wait for this one: what is under way is finished first.
+        `background`.
         """
-        asked, tasks = self.job.request.preparers, iter(tasks)
+        asked = self.job.request.preparers
         processes = preparers(self.job.device, total) if asked is None else asked
         put = partial(self._put, writer, background)
-        for first in tasks:
-            if first is None:
-                continue
-            unit: _Unit | None = None
-            following: deque[Task] = deque()
-            names = self._batches(chain([first], tasks), following)
-            with closing(ahead(self.preparer, names, processes)) as coming:
-                for prepared in self._timed(coming):
-                    if unit is None or not unit.left:
-                        unit = _Unit.of(following.popleft(), runner)
-                    self._run_batch(runner, prepared, unit, put)
-                    unit.left -= prepared.n_asked
-                    self._take(put, leaving=1)
-                    yield prepared.n_asked
-            self._take(put)
+        unit: _Unit | None = None
+        following: deque[Range] = deque()
+        names = self._batches(tasks, following)
+        with closing(ahead(self.preparer, names, processes)) as coming:
+            for prepared in self._timed(coming):
+                if unit is None or not unit.left:
+                    unit = _Unit.of(following.popleft(), runner)
+                self._run_batch(runner, prepared, unit, put)
+                unit.left -= prepared.n_asked
+                self._take(put, leaving=1)
+                yield prepared.n_asked
+        self._take(put)
 
-    def _batches(
-        self, tasks: Iterable[Task | None], following: deque[Task]
-    ) -> Iterator[Sequence[str]]:
+    def _batches(self, tasks: Iterable[Range], following: deque[Range]) -> Iterator[Sequence[str]]:
         """The samples of one task after the other, in batches; each task joins `following`."""
         for task in tasks:
-            if task is None:
-                return
             following.append(task)
             yield from self._cut(self.job.order[task.start : task.stop])
 
@@ -322,7 +316,7 @@ class Extraction:
         with self.watch.timing("wait"):
             background.put(partial(self._write, writer, unit.task, unit.buffer))
 
-    def _write(self, writer: RunWriter, task: Task, buffer: UnitBuffer) -> None:
+    def _write(self, writer: RunWriter, task: Range, buffer: UnitBuffer) -> None:
         with self.watch.timing("write"):
             tables = self._tables(buffer)
         notes: dict[str, Any] = {"seconds": self.watch.lap(), "n_images": len(buffer.sample_ids)}
@@ -336,7 +330,7 @@ class Extraction:
         self,
         writer: RunWriter,
         tables: dict[str, Any],
-        task: Task,
+        task: Range,
         covers: dict[str, Any],
         notes: dict[str, Any],
     ) -> None:
@@ -366,7 +360,7 @@ class Extraction:
             ]
         return tables
 
-    def _covers(self, task: Task, buffer: UnitBuffer) -> dict[str, Any]:
+    def _covers(self, task: Range, buffer: UnitBuffer) -> dict[str, Any]:
         """What a unit's commit completes; rejected samples by their place in the order."""
         places = [
             place
@@ -379,15 +373,15 @@ class Extraction:
         return task.covers() | {"rejected": places, "reasons": reasons}
 
 
-def reopening(writer: RunWriter, tasks: Iterable[Task | None]) -> Iterator[Task | None]:
+def reopening(writer: RunWriter, tasks: Iterable[Range]) -> Iterator[Range]:
     """The tasks, the run reopened before each where it is finished: it lost commits since."""
     for task in tasks:
-        if task is not None and writer.is_finished:
+        if writer.is_finished:
             writer.reopen()
         yield task
 
 
-def scattered(job: Job, tasks: Sequence[Task]) -> Sequence[Task]:
+def scattered(job: Job, tasks: Sequence[Range]) -> Sequence[Range]:
     """The tasks in an order to do them in.
 
     Claims are not seen on other machines, so where a lake is shared with such, in a bucket, every

@@ -15,7 +15,7 @@ from extract.running.background import leaving_a_core
 from extract.running.batches import Runner
 from extract.running.rows import activation_table
 from extract.running.units import UnitBuffer
-from extract.sharing.coverage import Task
+from extract.sharing.coverage import Range
 from extract.sharing.job import ExtractRequest, Job, look_up, refuse_other_identity
 from warehouse.lake.lake import Lake
 from warehouse.lake.shards import checked_table, pieces, write_parquet
@@ -59,7 +59,7 @@ def outlook(lake: Lake, request: ExtractRequest) -> Outlook:
             return _measured(job, extraction, runner, tasks)
 
 
-def _measured(job: Job, extraction: Extraction, runner: Runner, tasks: Sequence[Task]) -> Outlook:
+def _measured(job: Job, extraction: Extraction, runner: Runner, tasks: Sequence[Range]) -> Outlook:
     """Run one batch twice, the second time for the clock: the first one warms up."""
     task = max(tasks, key=lambda task: task.n_vectors)
     runner.watch(task.wanted)
@@ -103,7 +103,7 @@ def _bytes_of(job: Job, buffer: UnitBuffer) -> int:
 
 
 def _outlook(
-    job: Job, tasks: Sequence[Task], n_bytes: int, seconds: float, n_measured: int
+    job: Job, tasks: Sequence[Range], n_bytes: int, seconds: float, n_measured: int
 ) -> Outlook:
     loci: dict[str, dict[int, list[str]]] = {}
     for task in tasks:

@@ -1,8 +1,8 @@
 """Claims: which ranges of a dataset an agent is working on, so that others take different ones.
 
-A claim is a lock on a range of bytes of one file, byte i standing for sample i of the order. The
-kernel drops it when its process ends, however that ends, so that a dead agent's range is free at
-once; agents whose shards hold different numbers of samples still see where they overlap.
+A claim is a lock on bytes of one file, byte i standing for sample i of the order. The kernel drops
+it when its process ends, however that ends, so that a dead agent's range is free at once; agents
+whose shards hold different numbers of samples still see where they overlap.
 """
 
 import errno
@@ -11,9 +11,10 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from types import TracebackType
 
-from extract.sharing.coverage import Task
+from extract.sharing.coverage import Range
 from warehouse.files import open_lock
 from warehouse.lake.lake import Lake
 
@@ -22,6 +23,8 @@ from warehouse.lake.lake import Lake
 _TRY = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
 _WAIT = getattr(fcntl, "F_OFD_SETLKW", fcntl.F_SETLKW)
 _FLOCK = "@hhqqi4x"
+Lacking = Callable[[int, int], list[Range]]
+"""Plans samples start … stop-1 of the order anew from the commits."""
 _BEGINNING = 2**40
 """A byte beyond every sample: held by the agent that is about to begin a run."""
 
@@ -67,52 +70,51 @@ class Claims:
         finally:
             self.release(_BEGINNING, _BEGINNING + 1)
 
-    def share(
-        self, tasks: Sequence[Task], lacking: Callable[[int, int], list[Task]]
-    ) -> Iterator[Task | None]:
-        """The tasks, or what is left of them, that this agent is to do; each is claimed.
+    def rounds(self, ranges: Sequence[Range], lacking: Lacking) -> Iterator[Iterator[Range]]:
+        """The ranges, or what is left of them, that this agent is to do; each is claimed.
 
-        `lacking(start, stop)` plans a range anew from the commits. Whoever does a task releases its
-        claim once it is committed. Ranges that others hold are passed over, waited for at the end,
-        and done if their agent died; None comes before the wait, so that nobody waits for an agent
-        that waits itself.
+        Whoever does a range releases its claim once it is committed. A round gives those that
+        nobody else holds, and has to be taken whole before the next is asked for: that waits for
+        another agent, so what is under way is to be finished before, or two would wait for each
+        other. A later round gives what an agent left undone that died.
         """
-        left = list(tasks)
+        left = list(ranges)
         while left:
-            parts = self.take_free(left, lacking)
-            if parts is None:
-                yield None
+            free = self._free(left, lacking)
+            for first in free:
+                yield chain([first], free)
+            if left:
                 self.wait(left[0])
-            else:
-                yield from parts
 
-    def take_free(
-        self, left: list[Task], lacking: Callable[[int, int], list[Task]]
-    ) -> list[Task] | None:
-        """Claim the first of these tasks that nobody else holds, and take it off the list.
+    def take_free(self, left: list[Range], lacking: Lacking) -> list[Range] | None:
+        """Claim the first of these ranges that nobody else holds, and take it off the list.
 
         Returns what it still lacks, perhaps nothing, and holds claims on that alone. None says that
         others hold all of them.
         """
-        for place, task in enumerate(left):
-            if self.take(task.start, task.stop):
+        for place, one in enumerate(left):
+            if self.take(one.start, one.stop):
                 del left[place]
-                return self._still_lacking(task, lacking)
+                return self._still_lacking(one, lacking)
         return None
 
-    def wait(self, task: Task) -> None:
-        """Until nobody else holds any of a task."""
-        self.take(task.start, task.stop, wait=True)
-        self.release(task.start, task.stop)
+    def wait(self, other: Range) -> None:
+        """Until nobody else holds any of a range."""
+        self.take(other.start, other.stop, wait=True)
+        self.release(other.start, other.stop)
 
-    def _still_lacking(self, task: Task, lacking: Callable[[int, int], list[Task]]) -> list[Task]:
-        """What a claimed task still lacks; the claim on the rest is given up."""
-        at = task.start
-        fresh = lacking(task.start, task.stop)
+    def _free(self, left: list[Range], lacking: Lacking) -> Iterator[Range]:
+        while (parts := self.take_free(left, lacking)) is not None:
+            yield from parts
+
+    def _still_lacking(self, mine: Range, lacking: Lacking) -> list[Range]:
+        """What a claimed range still lacks; the claim on the rest is given up."""
+        at = mine.start
+        fresh = lacking(mine.start, mine.stop)
         for part in fresh:
             self.release(at, part.start)
             at = part.stop
-        self.release(at, task.stop)
+        self.release(at, mine.stop)
         return fresh
 
     def _set(self, how: int, kind: int, start: int, stop: int) -> None:

@@ -1,9 +1,8 @@
 """Coverage: what of a dataset is done, and what is left to do.
 
 Samples are taken in an order of their own, by a hash of their ids, so that any beginning of it is a
-fair mixture of classes and splits. A *cell* is one readout of one locus, or one way of answering;
-each commit says for which range of the order it completed which cells. An answer is the cell
-("answer", 0, method).
+fair mixture of classes and splits. A *range* of it is what becomes visible together: its commit
+says which cells it completed there. A way of answering counts as a cell, ("answer", 0, method).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,13 +17,13 @@ from extract.reading.selection import Wanted
 from warehouse.lake.commits import Commit
 from warehouse.vocabulary import READOUTS, Cell
 
-UNIT = 256
-"""Samples of one shard and one commit, at most."""
+MOST_SAMPLES = 256
+"""Samples of one range, which are those of one shard and one commit."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """A range of the order, and what to compute for it."""
+class Range:
+    """Samples start … stop-1 of the order, and what to compute for them."""
 
     start: int
     stop: int
@@ -46,7 +45,7 @@ class Task:
         return any(done[cell][self.start :].any() for cell in mine if cell in done)
 
     def covers(self) -> dict[str, Any]:
-        """The note on a commit that completes this task."""
+        """The note on a commit that completes this range."""
         cells = [[locus.module, locus.layer, list(names)] for locus, names in self.wanted]
         return {
             "start": self.start,
@@ -67,9 +66,9 @@ def cells_of(wanted: Wanted, answers: Sequence[str]) -> list[Cell]:
 
 
 def _cells_in(covers: dict[str, Any]) -> list[Cell]:
-    """The cells that a commit of a unit says it completed."""
-    names = [Cell(m, layer, name) for m, layer, read in covers["cells"] for name in read]
-    return [*names, *(Cell("answer", 0, method) for method in covers["answers"])]
+    """The cells that a range's commit says it completed."""
+    read = [Cell(m, layer, name) for m, layer, names in covers["cells"] for name in names]
+    return [*read, *(Cell("answer", 0, method) for method in covers["answers"])]
 
 
 def covered(
@@ -98,57 +97,55 @@ def plan(
     n: int,
     wanted: Wanted,
     answers: Sequence[str],
-    unit: int = UNIT,
+    size: int = MOST_SAMPLES,
     run_id: str | None = None,
-) -> list[Task]:
-    """What is left for the run to do: ranges of at most `unit` samples that lack the same cells."""
+) -> list[Range]:
+    """What is left for the run to do: ranges of at most `size` samples that lack the same cells."""
     cells = cells_of(wanted, answers)
     done = covered(commits, n, run_id)
     nothing = np.zeros(n, dtype=bool)
-    lacking = ~np.stack([done.get(cell, nothing) for cell in cells]) if cells else nothing[None]
+    lacking = ~np.array([done.get(cell, nothing) for cell in cells]).reshape(len(cells), n)
     return [
-        task
-        for start, stop, column in _runs(lacking, unit)
-        if (task := _task(start, stop, column, wanted, answers)) is not None
+        Range(start, stop, *missing)
+        for start, stop, column in _stretches(lacking, size)
+        if any(missing := _missing(column, wanted, answers))
     ]
 
 
-def _runs(
-    lacking: np.ndarray[Any, np.dtype[np.bool_]], unit: int
+def _stretches(
+    lacking: np.ndarray[Any, np.dtype[np.bool_]], size: int
 ) -> Iterator[tuple[int, int, np.ndarray[Any, np.dtype[np.bool_]]]]:
-    """Ranges of the order with equal columns, cut at multiples of `unit`."""
+    """Stretches of the order with equal columns (start, stop, column), cut at multiples of `size`.
+
+    lacking: (cells, samples).
+    """
     n = lacking.shape[1]
-    keys = ((index // unit, lacking[:, index].tobytes()) for index in range(n))
+    keys = ((index // size, lacking[:, index].tobytes()) for index in range(n))
     for _, group in groupby(enumerate(keys), key=lambda pair: pair[1]):
         indices = [index for index, _ in group]
         yield indices[0], indices[-1] + 1, lacking[:, indices[0]]
 
 
-def _task(
-    start: int,
-    stop: int,
-    lacking: np.ndarray[Any, np.dtype[np.bool_]],
-    wanted: Wanted,
-    answers: Sequence[str],
-) -> Task | None:
-    missing = {
-        cell for cell, lacks in zip(cells_of(wanted, answers), lacking, strict=True) if lacks
-    }
-    read = []
-    for locus, names in wanted:
-        left = tuple(name for name in names if (locus.module, locus.layer, name) in missing)
-        if left:
-            read.append((locus, left))
-    methods = tuple(method for method in answers if ("answer", 0, method) in missing)
-    return Task(start, stop, tuple(read), methods) if read or methods else None
+def _missing(
+    lacking: np.ndarray[Any, np.dtype[np.bool_]], wanted: Wanted, answers: Sequence[str]
+) -> tuple[Wanted, tuple[str, ...]]:
+    """What is wanted of the cells that are lacking, (cells,): readouts by locus, and answers."""
+    cells = zip(cells_of(wanted, answers), lacking, strict=True)
+    missing = {cell for cell, lacks in cells if lacks}
+    read = [
+        (locus, left)
+        for locus, names in wanted
+        if (left := tuple(n for n in names if (locus.module, locus.layer, n) in missing))
+    ]
+    return tuple(read), tuple(name for name in answers if ("answer", 0, name) in missing)
 
 
-def unit_size(wanted: Wanted, limit_bytes: int = 256 * 2**20) -> int:
-    """Samples per shard so that a unit's vectors stay below `limit_bytes`: a power of two ≤ 256."""
+def range_size(wanted: Wanted, limit_bytes: int = 256 * 2**20) -> int:
+    """Samples per range so that its vectors stay below `limit_bytes`: a power of two ≤ 256."""
     per_sample = sum(
         4 * locus.width * READOUTS[name].slots for locus, names in wanted for name in names
     )
-    unit = UNIT
-    while unit > 16 and unit * per_sample > limit_bytes:
-        unit //= 2
-    return unit
+    size = MOST_SAMPLES
+    while size > 16 and size * per_sample > limit_bytes:
+        size //= 2
+    return size

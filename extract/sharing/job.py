@@ -113,7 +113,7 @@ class Job:
         return RunSpec(COMMAND, self.model_id, self.dataset_id, config, self.device)
 
     def writer(self) -> RunWriter:
-        """What adds units to the run; each is compared with every other commit about the pair."""
+        """What adds ranges to the run; each is compared with every other commit about the pair."""
         return RunWriter(self.lake, self.spec, looked=frozenset())
 
     def commits(self) -> list[Commit]:

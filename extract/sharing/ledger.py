@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extract.reading.selection import Wanted
-from extract.sharing.coverage import Task, cells_of, covered, plan, unit_size
+from extract.sharing.coverage import Range, cells_of, covered, plan, range_size
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
 from warehouse.lake.runs import RunWriter
@@ -38,7 +38,7 @@ class Ledger:
 
     job: Job
 
-    def lacking(self, wanted: Wanted, start: int = 0, stop: int | None = None) -> list[Task]:
+    def lacking(self, wanted: Wanted, start: int = 0, stop: int | None = None) -> list[Range]:
         """What no commit covers of samples start … stop-1 of the order; by default of all."""
         job = self.job
         end = len(job.order) if stop is None else stop
@@ -47,13 +47,13 @@ class Ledger:
             len(job.order),
             wanted,
             job.request.answers,
-            unit_size(wanted),
+            range_size(wanted),
             job.spec.run_id,
         )
-        return [task for task in everything if start <= task.start and task.stop <= end]
+        return [one for one in everything if start <= one.start and one.stop <= end]
 
     def close(self) -> None:
-        """Finish a run that was cut off between its last unit and its end."""
+        """Finish a run that was cut off between its last range and its end."""
         writer = RunWriter(self.job.lake, self.job.spec)
         if writer.committed:
             writer.finish()

@@ -11,16 +11,16 @@ from extract.running.agent import ExtractRequest, extract
 from extract.sharing import ledger
 from warehouse.lake.lake import Lake
 
-N, UNIT = 64, 8
+N, RANGE_SIZE = 64, 8
 REQUEST = ExtractRequest(
     "tiny-digits", "digits", limit=N, device="cpu", batch_size=8, answers=("likelihood",)
 )
 
 
 @pytest.fixture(autouse=True)
-def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges so small that there are several for every worker."""
-    monkeypatch.setattr(ledger, "unit_size", lambda *_: UNIT)
+    monkeypatch.setattr(ledger, "range_size", lambda *_: RANGE_SIZE)
 
 
 @pytest.fixture

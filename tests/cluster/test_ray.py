@@ -23,7 +23,7 @@ from extract.engines.ray_cluster import connected, find_places
 from extract.engines.told_worker import RemoteWorker
 from extract.running.agent import extract
 from extract.sharing.job import look_up
-from tests.cluster.conftest import REQUEST, UNIT, N
+from tests.cluster.conftest import RANGE_SIZE, REQUEST, N
 from tests.conftest import layerhouse
 from tests.extract.model_folders import edit_weights
 from tests.soak import assert_same, contents
@@ -33,7 +33,7 @@ from warehouse.lake.lake import Lake
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (pip install 'layerhouse[ray]')")
 
-RANGES = [(start, start + UNIT) for start in range(0, N, UNIT)]
+RANGES = [(start, start + RANGE_SIZE) for start in range(0, N, RANGE_SIZE)]
 
 
 def _ranges(lake: Lake) -> list[tuple[int, int]]:

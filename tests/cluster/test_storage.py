@@ -108,18 +108,18 @@ def test_every_command_does_in_a_bucket_what_it_does_in_a_folder(tmp_path: Path)
 
 # Agents on machines of their own, which know of one another only through the bucket.
 
-N_SAMPLES, UNIT = 24, 4
+N_SAMPLES, RANGE_SIZE = 24, 4
 AGENT = f"""
 import sys
 from extract.sharing import ledger
 from layerhouse.cli import main
 
-ledger.unit_size = lambda *_: {UNIT}
+ledger.range_size = lambda *_: {RANGE_SIZE}
 main(sys.argv[1:])
 """
 ASKED = (
     *("extract", "--model", "tiny-digits", "--dataset", "digits", "--limit", str(N_SAMPLES)),
-    *("--answer", "likelihood", "--batch-size", str(UNIT), "--preparers", "0"),
+    *("--answer", "likelihood", "--batch-size", str(RANGE_SIZE), "--preparers", "0"),
 )
 
 
@@ -149,7 +149,7 @@ def assert_whole(lake: str, expected: Found) -> None:
     place = Lake.at(lake)
     assert_same(contents(place), expected)
     ranges = [c.covers["start"] for c in list_commits(place) if "start" in c.covers]
-    assert sorted(ranges) == list(range(0, N_SAMPLES, UNIT))
+    assert sorted(ranges) == list(range(0, N_SAMPLES, RANGE_SIZE))
     report = status(place, verify=True)
     assert (report.damaged, report.problem, report.unfinished) == ([], None, [])
 

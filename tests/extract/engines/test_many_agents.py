@@ -18,7 +18,7 @@ from extract.running import agent
 from extract.running.agent import ExtractRequest, ExtractSummary, extract
 from extract.sharing import ledger
 from extract.sharing.claims import Claims
-from extract.sharing.coverage import Task
+from extract.sharing.coverage import Range
 from tests.extract.running.test_agent import _answers, _assert_same, _request, _vectors
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, list_commits
@@ -57,24 +57,25 @@ def test_claims_overlap_where_samples_do_and_end_with_their_holder(lake: Lake) -
 
 
 def test_what_others_hold_is_done_last_and_what_they_did_is_not(lake: Lake) -> None:
-    tasks = [Task(start, start + 4, ((None, ("mean",)),), ()) for start in (0, 4, 8)]
+    ranges = [Range(start, start + 4, (), ("generate",)) for start in (0, 4, 8)]
+    done_by_others = {4}
+
+    def lacking(start: int, stop: int) -> list[Range]:
+        return [r for r in ranges if start <= r.start < stop and r.start not in done_by_others]
+
     with Claims(lake, "m", "d") as other, Claims(lake, "m", "d") as mine:
         other.take(0, 4)
-        finished: set[int] = {4}
-        seen = []
-        for task in mine.share(
-            tasks, lambda a, b: [t for t in tasks if a <= t.start < b and t.start not in finished]
-        ):
-            seen.append(task and task.start)
-            if task is None:
-                other.release(0, 4)  # it died
-        assert seen == [8, None, 0], "what is under way is finished before anybody is waited for"
+        rounds = mine.rounds(ranges, lacking)
+        assert [mine.start for mine in next(rounds)] == [8], "nobody is waited for within a round"
+        other.release(0, 4)  # it died
+        assert [mine.start for mine in next(rounds)] == [0]
+        assert next(rounds, None) is None
 
 
 def test_agents_at_the_same_time_share_the_work(
     lake: Lake, llava_folder: Path, alone: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "unit_size", lambda *_: 2)
+    monkeypatch.setattr(ledger, "range_size", lambda *_: 2)
     summaries: list[ExtractSummary] = []
     threads = [
         threading.Thread(target=lambda: summaries.append(extract(lake, _request(llava_folder))))
@@ -155,7 +156,7 @@ def test_a_worker_s_error_is_the_command_s(lake: Lake, llava_folder: Path) -> No
 def test_a_finished_extraction_that_lost_commits_is_made_whole_again(
     lake: Lake, llava_folder: Path, alone: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "unit_size", lambda *_: 4)
+    monkeypatch.setattr(ledger, "range_size", lambda *_: 4)
     extract(lake, _request(llava_folder))
     lost = next(c for c in list_commits(lake, command="extract") if c.covers.get("start") == 4)
     (lake.commits_dir / f"{lost.commit_id}.json").unlink()

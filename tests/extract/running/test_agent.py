@@ -156,14 +156,14 @@ def test_after_a_failure_the_next_run_ends_with_the_undisturbed_lake(
     undisturbed: tuple[Lake, ExtractSummary],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ledger, "unit_size", lambda *_: 4)
+    monkeypatch.setattr(ledger, "range_size", lambda *_: 4)
     commit = RunWriter.commit
-    units = []
+    ranges = []
 
     def dying(self: RunWriter, tables: Any, covers: Any = None, **more: Any) -> Any:
         if covers and "start" in covers:
-            units.append(covers)
-            if len(units) == failing + 1:
+            ranges.append(covers)
+            if len(ranges) == failing + 1:
                 raise OSError("the power went out")
         return commit(self, tables, covers, **more)
 

@@ -7,39 +7,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.anatomy.loci import Locus
-from extract.sharing.coverage import Task, cells_of, covered, plan, sample_order, unit_size
+from extract.sharing.coverage import Range, cells_of, covered, plan, range_size, sample_order
 from warehouse.lake.commits import Commit
 
 LOCI = [Locus("vision", 0, "block", "a", 0, 8), Locus("llm", 0, "block", "b", 1, 8)]
 WANTED = [(LOCI[0], ("mean", "cls")), (LOCI[1], ("mean", "last"))]
 
 
-def _commit(task: Task) -> Commit:
-    return Commit("run", 0, "extract", "m", "d", "2026-01-01T00:00:00", task.covers(), [])
+def _commit(one: Range) -> Commit:
+    return Commit("run", 0, "extract", "m", "d", "2026-01-01T00:00:00", one.covers(), [])
 
 
-def test_nothing_done_means_whole_units_of_everything() -> None:
-    tasks = plan([], 600, WANTED, ("likelihood",))
-    assert [(task.start, task.stop) for task in tasks] == [(0, 256), (256, 512), (512, 600)]
-    assert all(task.wanted == tuple(WANTED) for task in tasks)
-    assert sum(task.n_vectors for task in tasks) == 600 * 4
+def test_nothing_done_means_whole_ranges_of_everything() -> None:
+    ranges = plan([], 600, WANTED, ("likelihood",))
+    assert [(one.start, one.stop) for one in ranges] == [(0, 256), (256, 512), (512, 600)]
+    assert all(one.wanted == tuple(WANTED) for one in ranges)
+    assert sum(one.n_vectors for one in ranges) == 600 * 4
 
 
 def test_a_finished_plan_leaves_nothing() -> None:
-    done = [_commit(task) for task in plan([], 300, WANTED, ("generate",))]
+    done = [_commit(one) for one in plan([], 300, WANTED, ("generate",))]
     assert plan(done, 300, WANTED, ("generate",)) == []
 
 
 def test_a_wider_selection_computes_only_what_is_new() -> None:
-    done = [_commit(task) for task in plan([], 300, WANTED[:1], ("likelihood",))]
-    tasks = plan(done, 400, WANTED, ("likelihood", "generate"))
-    assert [(t.start, t.stop, t.answers) for t in tasks] == [
+    done = [_commit(one) for one in plan([], 300, WANTED[:1], ("likelihood",))]
+    ranges = plan(done, 400, WANTED, ("likelihood", "generate"))
+    assert [(t.start, t.stop, t.answers) for t in ranges] == [
         (0, 256, ("generate",)),
         (256, 300, ("generate",)),
         (300, 400, ("likelihood", "generate")),
     ]
-    assert tasks[0].wanted == ((LOCI[1], ("mean", "last")),)
-    assert tasks[2].wanted == tuple(WANTED)
+    assert ranges[0].wanted == ((LOCI[1], ("mean", "last")),)
+    assert ranges[2].wanted == tuple(WANTED)
 
 
 @given(
@@ -54,11 +54,11 @@ def test_any_interrupted_history_ends_with_every_cell_covered_once(
     counts = {cell: np.zeros(n, dtype=int) for cell in cells_of(WANTED, answers)}
 
     def work(limit: int, wanted: list[tuple[Locus, tuple[str, ...]]], everything: bool) -> None:
-        for task in plan(done, limit, wanted, answers):
+        for one in plan(done, limit, wanted, answers):
             if everything or next(kept_iter, True):
-                done.append(_commit(task))
-                for cell in cells_of(list(task.wanted), task.answers):
-                    counts[cell][task.start : task.stop] += 1
+                done.append(_commit(one))
+                for cell in cells_of(list(one.wanted), one.answers):
+                    counts[cell][one.start : one.stop] += 1
 
     for index, limit in enumerate(limits):
         work(min(limit, n), WANTED[index % 2 :], everything=False)
@@ -76,7 +76,7 @@ def test_samples_are_taken_in_a_mixed_order_that_never_changes() -> None:
     assert all(4 <= first.count(f"class{index}") <= 18 for index in range(4))
 
 
-def test_units_shrink_for_wide_models() -> None:
+def test_ranges_shrink_for_wide_models() -> None:
     wide = [(Locus("llm", i, "block", "b", i, 4096), ("mean", "grid")) for i in range(32)]
-    assert unit_size(WANTED) == 256
-    assert unit_size(wide) == 64
+    assert range_size(WANTED) == 256
+    assert range_size(wide) == 64
