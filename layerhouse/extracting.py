@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from layerhouse.arguments import Place, Several, known_options, lake_at, several
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.lake.lake import Lake
 from warehouse.progress import Progress
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from extract.models.given import GivenModel
     from extract.running.dry_run import Outlook
     from extract.sharing.job import ExtractRequest
     from extract.sharing.ledger import ExtractSummary
 
 ENGINES = ("local", "ray")
+OF_THE_RUN = ("engine", "workers", "ray_address", "skip_bad")
+"""Options that say how an extraction is run; the others say what is extracted."""
 
 
 class ExtractOptions(TypedDict, total=False):
@@ -45,9 +52,11 @@ class ExtractOptions(TypedDict, total=False):
 
 @overload
 def extract(
-    model: str | PathLike[str],
+    model: str | PathLike[str] | PreTrainedModel,
     dataset: str | PathLike[str],
     *,
+    processor: Any = None,
+    name: str | None = None,
     dry_run: Literal[False] = False,
     lake: Place = None,
     progress: Progress | None = None,
@@ -57,9 +66,11 @@ def extract(
 
 @overload
 def extract(
-    model: str | PathLike[str],
+    model: str | PathLike[str] | PreTrainedModel,
     dataset: str | PathLike[str],
     *,
+    processor: Any = None,
+    name: str | None = None,
     dry_run: Literal[True],
     lake: Place = None,
     progress: Progress | None = None,
@@ -69,9 +80,11 @@ def extract(
 
 @part("extract")
 def extract(
-    model: str | PathLike[str],
+    model: str | PathLike[str] | PreTrainedModel,
     dataset: str | PathLike[str],
     *,
+    processor: Any = None,
+    name: str | None = None,
     dry_run: bool = False,
     lake: Place = None,
     progress: Progress | None = None,
@@ -86,26 +99,21 @@ def extract(
 
     Rejected images are a LayerhouseError at the end unless `skip_bad` is given; all others are in
     the lake by then, and the table rejected_sample has the reasons.
+
+    A loaded model of transformers may stand in the place of a name: give its `processor` beside it
+    and the `name` that it shall have in the lake. It is run as it is and where it is, in this
+    process; its weights, settings and processor are fingerprinted, so that another model under that
+    name is refused. Code that changes what it does, such as a hook, is for its name to tell.
     """
-    from extract.engines.local import extract_with_workers
     from extract.running.dry_run import outlook
 
     chosen = known_options("extract", options, ExtractOptions)
-    where = lake_at(lake)
-    workers, engine = chosen.pop("workers", None), chosen.pop("engine", "local")
-    address, skip_bad = chosen.pop("ray_address", None), chosen.pop("skip_bad", False)
-    request = _request(model, dataset, chosen)
+    request = _request(_meant(model, processor, name), dataset, chosen)
     if dry_run:
-        return outlook(where, request)
-    if engine == "ray":
-        from extract.engines.ray import extract_with_ray
-
-        summary = extract_with_ray(where, request, workers, address, progress)
-    elif engine == "local":
-        summary = extract_with_workers(where, request, workers or 1, progress)
-    else:
-        raise UsageError(f"unknown engine {engine!r}{nearest(engine, ENGINES)}")
-    if summary.rejected and not skip_bad:
+        return outlook(lake_at(lake), request)
+    with _evaluating(request.model):
+        summary = _run(lake_at(lake), request, chosen, progress)
+    if summary.rejected and not chosen.get("skip_bad"):
         raise LayerhouseError(
             f"{rejected(summary)}; all others are in the lake, skip_bad accepts that"
         )
@@ -121,14 +129,61 @@ def rejected(summary: ExtractSummary) -> str:
     )
 
 
+def _meant(
+    model: str | PathLike[str] | PreTrainedModel, processor: Any, name: str | None
+) -> str | GivenModel:
+    """A model by name, or the one in memory under the name it was given."""
+    if isinstance(model, str | PathLike):
+        if processor is not None or name is not None:
+            raise UsageError(
+                f"{model} brings its own name and processor; these two belong to a model in memory"
+            )
+        return str(model)
+    if processor is None or name is None:
+        raise UsageError("a model in memory needs its processor= and a name= for the lake")
+    from extract.models.given import GivenModel
+
+    return GivenModel(name, model, processor)
+
+
 def _request(
-    model: str | PathLike[str], dataset: str | PathLike[str], options: dict[str, Any]
+    model: str | GivenModel, dataset: str | PathLike[str], options: Mapping[str, Any]
 ) -> ExtractRequest:
     from extract.sharing.job import ExtractRequest
 
+    asked = {name: given for name, given in options.items() if name not in OF_THE_RUN}
     named: dict[str, Any] = {
-        f"{name}s": several(options.pop(name))
+        f"{name}s": several(asked.pop(name))
         for name in ("readout", "module", "layer", "fault", "answer")
-        if name in options
+        if name in asked
     }
-    return ExtractRequest(str(model), str(dataset), **named, **options)
+    return ExtractRequest(model, str(dataset), **named, **asked)
+
+
+def _run(
+    lake: Lake, request: ExtractRequest, options: Mapping[str, Any], progress: Progress | None
+) -> ExtractSummary:
+    """Extract where and by how many workers it was asked for."""
+    from extract.engines.local import extract_with_workers
+
+    engine, workers = options.get("engine", "local"), options.get("workers")
+    if engine not in ENGINES:
+        raise UsageError(f"unknown engine {engine!r}{nearest(engine, ENGINES)}")
+    if not isinstance(request.model, str) and (engine != "local" or (workers or 1) > 1):
+        raise UsageError("a model in memory is run in this process; leave out engine and workers")
+    if engine == "local":
+        return extract_with_workers(lake, request, workers or 1, progress)
+    from extract.engines.ray import extract_with_ray
+
+    return extract_with_ray(lake, request, workers, options.get("ray_address"), progress)
+
+
+@contextmanager
+def _evaluating(model: str | GivenModel) -> Iterator[None]:
+    """A model in memory goes back to training after the block if it comes from there."""
+    training = not isinstance(model, str) and model.model.training
+    try:
+        yield
+    finally:
+        if not isinstance(model, str):
+            model.model.train(training)

@@ -1,8 +1,13 @@
-"""Fingerprints: short hashes that tell whether a folder is the same as before."""
+"""Fingerprints: short hashes that tell whether a folder or a model is the same as before."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WHOLE_FILE = 256 * 2**20
 WINDOWS = 64
@@ -34,6 +39,24 @@ def fingerprint_processor(folder: Path) -> str:
         if path.is_file() and path.name not in IGNORED and WEIGHTS not in path.name:
             digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def fingerprint_state(state: Mapping[str, "Tensor"], config: Mapping[str, Any]) -> str:
+    """Identity of weights in memory: every tensor's name, type, shape and bytes, and the settings.
+
+    All bytes count, since what a person changed by hand may be a single row. Where the settings
+    were read from and by which release says nothing of the numbers.
+    """
+    import torch
+
+    told = {k: v for k, v in config.items() if k not in ("_name_or_path", "transformers_version")}
+    digest = blake2b(json.dumps(told, sort_keys=True, default=str).encode(), digest_size=8)
+    for name in sorted(state):
+        tensor = state[name].detach()
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        data = tensor.contiguous().reshape(-1).view(torch.uint8)
+        digest.update(data.cpu().numpy().data)
     return digest.hexdigest()
 
 

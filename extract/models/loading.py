@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from extract.models.devices import choose_device, choose_dtype
+from extract.models.given import GivenModel
 from extract.models.plugins import ModelPlugin, plugin_for
 from extract.models.published import layout_of
 from extract.models.sources import ModelSource, locate
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class LoadedModel:
     """A model ready to run: in evaluation mode, on its device, with its processor."""
 
-    source: ModelSource
+    source: ModelSource | GivenModel
     model: Any
     processor: Any
     device: "torch.device"
@@ -39,14 +40,20 @@ class LoadedModel:
         return int(self.model.num_parameters())  # packed 4-bit weights count as what they stand for
 
 
-def load(model: str | ModelSource, *, device: str = "auto", dtype: str = "auto") -> LoadedModel:
+def load(
+    model: str | ModelSource | GivenModel, *, device: str = "auto", dtype: str = "auto"
+) -> LoadedModel:
     """Load a model, given by name or already located, with its processor.
+
+    A model that is in memory already stays on its device and in its dtype.
 
     Raises LayerhouseError with counts and first names for missing, unexpected or misshapen weights,
     for a text-only model, and for a model whose own code would have to run.
     """
     import torch
 
+    if isinstance(model, GivenModel):
+        return _as_given(model)
     source = locate(model) if isinstance(model, str) else model
     where = torch.device(choose_device(device))
     kind: torch.dtype = getattr(torch, choose_dtype(dtype, str(where)))
@@ -71,6 +78,14 @@ def load(model: str | ModelSource, *, device: str = "auto", dtype: str = "auto")
         where = loaded.get_input_embeddings().weight.device
         where = where if where.type != "meta" else torch.device("cpu")
     return LoadedModel(source, loaded.eval(), processor, where, kind, plugin)
+
+
+def _as_given(source: GivenModel) -> LoadedModel:
+    import torch
+
+    where, kind = torch.device(source.device), getattr(torch, source.dtype)
+    plugin = plugin_for(source.config)
+    return LoadedModel(source, source.model.eval(), source.left_padded, where, kind, plugin)
 
 
 def _refuse_placement(source: ModelSource) -> None:

@@ -11,6 +11,7 @@ from extract.datasets import registered, resolve
 from extract.faults.fault import Fault
 from extract.faults.spec import parse_fault, variant_of
 from extract.models.devices import choose_device, choose_dtype
+from extract.models.given import GivenModel
 from extract.models.placement import parse_placement
 from extract.models.prompts import QUESTION, build_prompt
 from extract.models.sources import ModelSource, locate
@@ -35,7 +36,7 @@ Readouts = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class ExtractRequest:
-    """What to extract.
+    """What to extract, of a model by name or one that is in memory.
 
     `modules`, `layers` and `readouts` choose loci as `selection.select` says; `faults` are
     texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
@@ -45,7 +46,7 @@ class ExtractRequest:
     `device_map` are as `extract.models.placement.parse_placement` takes them.
     """
 
-    model: str
+    model: str | GivenModel
     dataset: str
     readouts: Sequence[str] = ()
     modules: Sequence[str] = ()
@@ -70,7 +71,7 @@ class Job:
 
     request: ExtractRequest
     lake: Lake
-    source: ModelSource
+    source: ModelSource | GivenModel
     dtype: str
     device: str
     faults: tuple[Fault, ...]
@@ -134,10 +135,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     if request.max_pixels < 1:
         raise UsageError("an image must be allowed at least 1 pixel")
     faults = tuple(parse_fault(spec) for spec in request.faults)
-    placement = parse_placement(request.quantization, request.device_map)
-    source = locate(request.model, request.adapter, request.random_weights, placement)
-    device = choose_device(request.device)
-    dtype = choose_dtype(request.dtype, device)
+    source, device, dtype = _source(request)
     dataset_id = resolve(lake, request.dataset)
     with connect(lake) as wh:
         info = dataset(wh, dataset_id)
@@ -152,6 +150,22 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         "readout_version": READOUT_VERSION,
     }
     return Job(request, lake, source, dtype, device, faults, info, question, identity)
+
+
+def _source(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, str]:
+    """The model that is meant, its device and its dtype."""
+    model = request.model
+    if isinstance(model, GivenModel):
+        for name in ("adapter", "random_weights", "quantization", "device_map", "device", "dtype"):
+            if getattr(request, name) not in (None, "auto"):
+                raise UsageError(
+                    f"a model in memory is run as it is and where it is; leave out {name}"
+                )
+        return model, model.device, model.dtype
+    placement = parse_placement(request.quantization, request.device_map)
+    source = locate(model, request.adapter, request.random_weights, placement)
+    device = choose_device(request.device)
+    return source, device, choose_dtype(request.dtype, device)
 
 
 def fixed_batch_size(request: ExtractRequest) -> int | None:

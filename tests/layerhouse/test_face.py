@@ -35,7 +35,11 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "validate": (layerhouse.validate, None),
     "datasets add": (layerhouse.datasets.add, None),
 }
-ONLY_IN_PYTHON = {"progress"}
+ONLY_IN_PYTHON = {
+    *((name, "progress") for name in FUNCTIONS),
+    ("extract", "processor"),  # of a model in memory
+    ("extract", "name"),
+}
 ONLY_ON_THE_COMMAND_LINE = {"list", "self_test"}
 
 
@@ -45,7 +49,8 @@ def _parameters(name: str) -> dict[str, Any]:
     found = {
         parameter.name: parameter.default
         for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind is not parameter.VAR_KEYWORD and parameter.name not in ONLY_IN_PYTHON
+        if parameter.kind is not parameter.VAR_KEYWORD
+        and (name, parameter.name) not in ONLY_IN_PYTHON
     }
     return found | dict.fromkeys(options.__annotations__ if options else (), "of the command")
 

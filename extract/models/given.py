@@ -1,0 +1,92 @@
+"""A model that a person holds in memory, in the place of one that is found by its name.
+
+It is run as it is and where it is. Nothing tells where it came from, so the person names it; what
+decides its numbers is fingerprinted as it lies in memory.
+"""
+
+import copy
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from extract.models.fingerprints import fingerprint_processor, fingerprint_state
+from extract.models.plugins import plugin_for
+from extract.models.registry import RegistryEntry, find_published
+from warehouse.errors import UsageError
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """A model of transformers with its processor, under a name of the person's choice.
+
+    Raises UsageError for what is no such model, a name that cannot stand in a lake, and weights
+    that are nowhere.
+    """
+
+    name: str
+    model: Any
+    processor: Any
+    variant = "base"
+    revision = None
+
+    def __post_init__(self) -> None:
+        from transformers import PreTrainedModel
+
+        kind = type(self.model).__name__
+        if not isinstance(self.model, PreTrainedModel):
+            raise UsageError(
+                f"a {kind} is no model of transformers (PreTrainedModel); of one that is wrapped "
+                "give the model inside, with an adapter merged (merge_and_unload)"
+            )
+        if not hasattr(self.processor, "tokenizer") or not callable(self.processor):
+            raise UsageError(
+                f"a {type(self.processor).__name__} is no processor; give what "
+                "AutoProcessor.from_pretrained returns for this model"
+            )
+        if not self.name or "+" in self.name:
+            raise UsageError(f"a model's name is at least one character and no +: {self.name!r}")
+        if self.device == "meta":
+            raise UsageError(f"the weights of {self.name} are on the meta device, that is nowhere")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return dict(self.model.config.to_dict())
+
+    @property
+    def device(self) -> str:
+        """Where inputs go: where the model's embeddings are."""
+        return str(self.model.get_input_embeddings().weight.device)
+
+    @property
+    def dtype(self) -> str:
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @cached_property
+    def entry(self) -> RegistryEntry | None:
+        """What is known of a model of this configuration; where it comes from is not."""
+        alike = find_published(self.config)
+        return None if alike is None else replace(alike, hub=None, licence="unknown")
+
+    @cached_property
+    def left_padded(self) -> Any:
+        """A processor like the one given whose tokenizer pads on the left."""
+        processor = copy.deepcopy(self.processor)
+        processor.tokenizer.padding_side = "left"
+        return processor
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the model's numbers, as hashes; of the processor, the files it saves."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.left_padded.save_pretrained(folder)
+            processor = fingerprint_processor(Path(folder))
+        found: dict[str, Any] = {
+            "weights": fingerprint_state(self.model.state_dict(), self.config),
+            "processor": processor,
+            "preprocessing": dict(self.entry.preprocessing) if self.entry else {},
+            "adapter": None,
+        }
+        if (plugin := plugin_for(self.config)) is not None:
+            found["plugin"] = plugin.identity
+        return found
