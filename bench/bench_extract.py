@@ -45,7 +45,8 @@ from extract.running.preparing import Prepared, Preparer
 from extract.running.rows import activation_table, model_rows
 from extract.running.self_check import check
 from extract.running.units import UnitBuffer
-from extract.training.tiny import Recipe, build_model, build_processor
+from extract.training.building import build_model, build_processor
+from extract.training.recipe import Recipe
 from tests.extract.tiny_families import save_family
 from warehouse.catalogue.refreshing import connect
 from warehouse.images import open_image

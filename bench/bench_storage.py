@@ -24,16 +24,11 @@ import transformers
 
 from extract.datasets import add
 from extract.models.prompts import build_prompt
-from extract.training.tiny import (
-    Answers,
-    Examples,
-    Recipe,
-    build_model,
-    build_processor,
-    evaluate,
-    examples,
-    fit,
-)
+from extract.training.answers import Answers
+from extract.training.building import build_model, build_processor
+from extract.training.fitting import evaluate, fit
+from extract.training.images import Images, read_images
+from extract.training.recipe import Recipe
 from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import dataset
 from warehouse.images import open_image
@@ -54,7 +49,7 @@ def wide_model(tokenizer: Any, recipe: Recipe, width: int) -> Any:
 
 
 @torch.inference_mode()
-def states(model: Any, answers: Answers, data: Examples) -> dict[str, np.ndarray]:
+def states(model: Any, answers: Answers, data: Images) -> dict[str, np.ndarray]:
     """fp16 (n, width) after the decoder's block: of the last token, and of one image token."""
     taken: list[torch.Tensor] = []
     block = model.model.language_model.layers[-1]
@@ -112,15 +107,15 @@ def main() -> None:
         )
         processor = build_processor(question, phrases, recipe)
         answers = Answers(processor, question, phrases, open_image(info.samples["uri"][0]))
-        train, val = (examples(info, split, processor) for split in ("train", "val"))
+        train, val = (read_images(info, split, processor) for split in ("train", "val"))
         torch.manual_seed(0)
         model = wide_model(processor.tokenizer, recipe, asked.width)
         chosen = torch.randint(0, len(train), (asked.steps * BATCH,))
-        fit(model, answers, Examples(train.pixels[chosen], train.classes[chosen]), val, recipe)
+        fit(model, answers, Images(train.pixels[chosen], train.classes[chosen]), val, recipe)
         accuracy = evaluate(model, answers, val)[1]
         print(f"width {asked.width}, {asked.steps} steps: {accuracy:.3f} of val answered rightly")
         pixels = torch.cat([train.pixels, val.pixels])
-        everything = Examples(pixels, torch.cat([train.classes, val.classes]))
+        everything = Images(pixels, torch.cat([train.classes, val.classes]))
         for name, vectors in states(model, answers, everything).items():
             share = stored_bytes(vectors, folder) / vectors.nbytes
             print(f"  {name}: {len(vectors):,} vectors, {share:.3f} of their raw fp16 bytes")

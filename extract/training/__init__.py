@@ -1,1 +1,1 @@
-"""Training of models of our own: today the tiny one that the demo ships."""
+"""Training of the tiny models that Layerhouse ships and tests itself on; `tiny` is the command."""

@@ -17,21 +17,12 @@ import extract
 from extract.datasets import add, registered, resolve
 from extract.models.processors import load_processor
 from extract.models.prompts import build_prompt, phrase_tokens, render
-from extract.training.tiny import (
-    AUGMENTATIONS,
-    IGNORED,
-    Answers,
-    Recipe,
-    augmented,
-    build_model,
-    build_processor,
-    evaluate,
-    examples,
-    main,
-    split_hash,
-    suggested_recipe,
-    train_tiny_model,
-)
+from extract.training.answers import IGNORED, Answers
+from extract.training.building import build_model, build_processor
+from extract.training.fitting import evaluate
+from extract.training.images import augmented, read_images
+from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
+from extract.training.tiny import main, split_hash, train_tiny_model
 from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError
@@ -143,7 +134,7 @@ def test_training_lowers_the_loss_and_needs_no_test_image(
     info = read(lake, name)
     phrases = [row.phrase for row in info.classes]
     assert phrases == ["the digit 0", "the digit 1", "the digit 7"]
-    val = examples(info, "val", processor)
+    val = read_images(info, "val", processor)
     first = open_image(info.samples.filter(split="val")["uri"][0])
     answers = Answers(processor, build_prompt(phrases), phrases, first)
     loss, accuracy = evaluate(model, answers, val)
