@@ -61,6 +61,11 @@ test-storage: $(VENV)/.developing $(MOTO)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/cluster/test_storage.py $(ARGS)
 test-cluster: $(MOTO)/.installed
 
+.PHONY: test-wheel
+# The wheel in fresh environments outside the repository, bare and with all extras; fetches those.
+test-wheel: $(VENV)/.developing
+	$(BIN)/pytest tests/packaging $(ARGS)
+
 .PHONY: test-transformers verify-models
 # What depends on transformers, on another release: VERSION=oldest (as pyproject allows), newest or x.y.z.
 test-transformers: $(VENV)/.developing
