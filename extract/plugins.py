@@ -1,6 +1,58 @@
-"""What other packages build on to bring their own; `docs/extending.md` shows how."""
+"""What other packages build on to bring their own; `docs/extending.md` shows how.
 
-from extract.datasets.sources.base import Contents, DatasetSource, Item
-from extract.models.plugins import ModelPlugin, register
+Each name is loaded when it is asked for, so that a package of datasets does without torch.
+"""
 
-__all__ = ["Contents", "DatasetSource", "Item", "ModelPlugin", "register"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from extract.datasets.sources.base import Contents, DatasetSource, Item
+    from extract.faults.effects import (
+        ActivationFault,
+        DonorFault,
+        ImageFault,
+        LabelFault,
+        LearningFault,
+        SiteFault,
+        Strike,
+    )
+    from extract.faults.fault import Fault, FaultKind, Severity
+    from extract.faults.registry import register_fault
+    from extract.models.plugins import ModelPlugin, register
+
+__all__ = [
+    "ActivationFault",
+    "Contents",
+    "DatasetSource",
+    "DonorFault",
+    "Fault",
+    "FaultKind",
+    "ImageFault",
+    "Item",
+    "LabelFault",
+    "LearningFault",
+    "ModelPlugin",
+    "Severity",
+    "SiteFault",
+    "Strike",
+    "register",
+    "register_fault",
+]
+
+_HOMES = (
+    "extract.datasets.sources.base",
+    "extract.models.plugins",
+    "extract.faults.fault",
+    "extract.faults.effects",
+    "extract.faults.registry",
+)
+"""Where the names are defined, the light ones first."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for home in _HOMES:
+            if hasattr(module := import_module(home), name):
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
