@@ -95,7 +95,7 @@ bench: $(VENV)/.developing
 # The data dictionary from the catalogue. The cookbook's results need a demo's lake as well:
 # python -m tests.docs.regenerate LAKE.
 docs: $(VENV)/.installed
-	$(BIN)/python -m warehouse.dictionary
+	$(BIN)/python -m tests.docs.dictionary
 
 bench-sql: $(VENV)/.developing
 	$(BIN)/python bench/bench_sql.py $(ARGS)

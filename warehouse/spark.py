@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from warehouse.catalogue.building import Definitions, references
+from warehouse.catalogue.definitions import Definitions, references
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, list_commits

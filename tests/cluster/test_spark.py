@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.warehouse.full_lake import full_lake
-from warehouse.catalogue.building import Definitions
+from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lakes import Signals, synthetic_lake
-from warehouse.catalogue.building import Definitions
+from warehouse.catalogue.definitions import Definitions
 from warehouse.publishing.publishing import publish
 
 GUIDE = Path(__file__).parents[2] / "docs" / "bi.md"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 
+from tests.docs.dictionary import PAGE, dictionary, references
 from tests.warehouse.small_lakes import small_lake
 from warehouse.catalogue.reading import open_catalogue
 from warehouse.catalogue.refreshing import refresh
-from warehouse.dictionary import PAGE, dictionary, references
 from warehouse.schema import table_key, table_schema, tables
 
 
@@ -29,7 +29,7 @@ def test_a_built_catalogue_has_a_comment_everywhere_and_the_page_shows_each(tmp_
         ).fetchall()
     page = PAGE.read_text(encoding="utf-8")
     shown = {
-        (section.split("\n", 1)[0], name.strip("*"), meaning)
+        (section.split("\n", 1)[0], name.strip("~*"), meaning)
         for section in page.split("\n### ")[1:]
         for name, meaning in re.findall(r"^\| (\S+) \| [^|]+ \| (.+) \|$", section, re.MULTILINE)
     }

@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from warehouse.catalogue.building import Definitions, create_all, refill_marts
+from warehouse.catalogue.building import create_all, refill_marts
+from warehouse.catalogue.definitions import Definitions
 from warehouse.schema import apply, migrations, table_schema
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -2,12 +2,13 @@
 
 import pytest
 
-from warehouse.catalogue.building import Definitions, parse_comments
+from warehouse.catalogue.comments import parse_comments
+from warehouse.catalogue.definitions import Definitions
 
 
 @pytest.fixture(scope="module")
 def comments():
-    return parse_comments(Definitions().comments_text)
+    return parse_comments(Definitions().comments)
 
 
 @pytest.fixture
@@ -65,6 +66,17 @@ def test_no_relation_repeats_a_shared_comment(comments):
         if comments.shared.get(column) == text
     ]
     assert repeated == []
+
+
+def test_comments_lie_beside_what_they_describe():
+    definitions = Definitions()
+    beside = {
+        path.relative_to(definitions.root).with_suffix(".toml").as_posix()
+        for folder in ("schema", "views", "marts", "macros")
+        for path in (definitions.root / folder).rglob("*.sql")
+        if path.stem != "activation"  # a table of the migrations, whose view takes its place
+    }
+    assert set(definitions.comments) == beside | {"columns.toml"}
 
 
 def test_every_described_macro_exists(comments):

@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from tests.sql.worlds import NAMES, class_of, interval, world
-from warehouse.catalogue.building import Definitions
+from warehouse.catalogue.definitions import Definitions
 
 PROBES = {
     ("vision", 0, "mean"): (5, 10),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse.catalogue.building import Definitions
+from warehouse.catalogue.definitions import Definitions
 
 COLUMNS = "n, accuracy, balanced_accuracy, macro_f1, chance, signal"
 

@@ -2,8 +2,10 @@
 
     python -m tests.warehouse.old_catalogues
 
-writes one for every migration that has none yet: run it before adding a migration, while the newest
-schema is still this one, and commit the archive. Those that exist are never written again.
+writes one for every migration that has none yet: run it when a migration is added, while the newest
+schema is still that one, and commit the archive with it (a test asks for it). Those that exist are
+never written again; a forgotten one is built in a clone at the commit where its migration was the
+newest.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse.catalogue.building import Definitions
+from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import open_catalogue, set_activation_shards
 from warehouse.catalogue.refreshing import refresh

@@ -9,7 +9,7 @@ from functools import cache
 
 import duckdb
 
-from warehouse.catalogue.building import Definitions, dependencies
+from warehouse.catalogue.definitions import Definitions, dependencies
 from warehouse.catalogue.reading import Warehouse
 from warehouse.lake.shards import Rows, checked_table
 from warehouse.schema import apply, migrations

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.catalogue.building import Definitions, create_all, drop_all, refill_marts
+from warehouse.catalogue.building import create_all, drop_all, refill_marts
+from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import Warehouse, open_catalogue, set_activation_shards
 from warehouse.errors import LayerhouseError

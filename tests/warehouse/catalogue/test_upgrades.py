@@ -46,7 +46,7 @@ def test_a_catalogue_of_an_earlier_version_comes_forward_in_place(
     assert contents(lake) == forward
 
 
-def test_no_version_between_the_kept_ones_is_missing() -> None:
-    names = [migration.name for migration in migrations()]
-    assert kept()
-    assert kept() == names[1 : names.index(kept()[-1]) + 1]
+def test_every_migration_has_an_archive() -> None:
+    """`python -m tests.warehouse.old_catalogues` writes that of a new one."""
+    first, *others = [migration.name for migration in migrations()]
+    assert kept() == others, f"{first} alone never made a catalogue; each of the others did"

@@ -9,14 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse.catalogue.building import (
-    Definitions,
-    create_all,
-    dependencies,
-    drop_all,
-    references,
-    refill_marts,
-)
+from warehouse.catalogue.building import create_all, drop_all, refill_marts
+from warehouse.catalogue.definitions import Definitions, dependencies, references
 from warehouse.errors import LayerhouseError
 from warehouse.schema import SQL_ROOT, apply, migrations
 
@@ -33,7 +27,7 @@ def definitions(tmp_path: Path) -> Definitions:
     """Definitions with no views and marts yet, in a folder a test may write to."""
     for folder in ("views", "marts", "macros"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "comments.toml").write_text("")
+    (tmp_path / "columns.toml").write_text("")
     return Definitions(tmp_path)
 
 
@@ -164,10 +158,9 @@ def test_comments_reach_tables_columns_and_macros(
 ) -> None:
     write(definitions, one="SELECT 1 AS i, 2 AS j")
     (definitions.root / "macros" / "twice.sql").write_text("CREATE MACRO twice(x) AS 2 * x")
-    (definitions.root / "comments.toml").write_text(
-        "[shared]\ni = 'it''s i'\nj = 'shared'\n[macros]\ntwice = 'two of them'\n"
-        "[one]\ncomment = 'One'\nj = 'own'\n".replace("'it''s i'", '"it\'s i"')
-    )
+    (definitions.root / "columns.toml").write_text("i = \"it's i\"\nj = 'shared'\n")
+    (definitions.root / "views" / "one.toml").write_text("comment = 'One'\nj = 'own'\n")
+    (definitions.root / "macros" / "twice.toml").write_text("comment = 'two of them'\n")
     create_all(con, definitions, with_activations=False)
     columns = con.execute(
         "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'one' ORDER BY ALL"
@@ -189,15 +182,35 @@ def test_dropping_leaves_only_what_the_migrations_made(con: duckdb.DuckDBPyConne
     assert con.execute("SELECT * FROM duckdb_functions() WHERE NOT internal").fetchall() == []
 
 
-def test_any_edit_changes_the_hash(tmp_path: Path) -> None:
+def test_a_view_is_found_in_whatever_folder_it_lies(
+    con: duckdb.DuckDBPyConnection, definitions: Definitions
+) -> None:
+    for folder in ("scores", "curves/deep"):
+        (definitions.root / "views" / folder).mkdir(parents=True)
+    (definitions.root / "views" / "scores" / "one.sql").write_text("SELECT 1 AS i")
+    (definitions.root / "views" / "curves" / "deep" / "two.sql").write_text("FROM one")
+    create_all(con, definitions, with_activations=False)
+    assert con.execute("FROM two").fetchall() == [(1,)]
+    (definitions.root / "views" / "two.sql").write_text("SELECT 2 AS i")
+    with pytest.raises(LayerhouseError, match=r"two files below sql/views are named two\.sql"):
+        _ = Definitions(definitions.root).views
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "views/scores/confusion.sql",
+        "views/scores/confusion.toml",
+        "marts/mart_signal_flow.sql",
+        "macros/cosine.sql",
+        "macros/cosine.toml",
+        "schema/0001_core.toml",
+        "columns.toml",
+    ],
+)
+def test_any_edit_changes_the_hash(tmp_path: Path, edited: str) -> None:
     shutil.copytree(SQL_ROOT, tmp_path / "sql")
     assert Definitions(tmp_path / "sql").hash == Definitions().hash
-    edited = {
-        folder: next((tmp_path / "sql" / folder).glob("*.sql"))
-        for folder in ("views", "marts", "macros")
-    } | {"comments": tmp_path / "sql" / "comments.toml"}
-    hashes = {Definitions().hash}
-    for path in edited.values():
-        path.write_text(path.read_text() + "\n# or -- edited")
-        hashes.add(Definitions(tmp_path / "sql").hash)
-    assert len(hashes) == 5
+    path = tmp_path / "sql" / edited
+    path.write_text(path.read_text() + "\n# or -- edited")
+    assert Definitions(tmp_path / "sql").hash != Definitions().hash

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.lakes import Signals, synthetic_lake
-from warehouse.catalogue.building import Definitions
+from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake

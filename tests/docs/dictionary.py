@@ -1,4 +1,4 @@
-"""The data dictionary and entity diagram, read off a catalogue (`python -m warehouse.dictionary`).
+"""The data dictionary and entity diagram, read off a catalogue (`python -m tests.docs.dictionary`).
 
 Both are written into docs/data-dictionary.md by `make docs`; a test holds page and catalogue equal.
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.catalogue.building import Definitions, create_all
+from warehouse.catalogue.building import create_all
+from warehouse.catalogue.definitions import Definitions
 from warehouse.schema import BOOKKEEPING, SQL_ROOT, apply, migrations, table_key, tables
 
 PAGE = SQL_ROOT.parent / "docs" / "data-dictionary.md"
@@ -20,14 +21,17 @@ HEAD = """\
 # Data dictionary
 
 Every table, view, mart and macro of the catalogue, as `layerhouse sql "DESCRIBE …"` and comments
-there have them. This page is generated: edit `sql/comments.toml` or `sql/`, then run
-`make docs`.
+there have them. This page is generated: edit `sql/`, then run `make docs`. What is struck through
+is deprecated and goes with the next version.
 
 ## How the tables hang together
 
 A line leads from a table to one whose key it names; every table but the catalogue's own also names
 its `run`. Columns shown are those of the keys.
 """
+
+DEPRECATED = "Deprecated"
+"""How the comment of a column begins that is kept for one more version."""
 
 SECTIONS = {
     "Tables": "What agents write. In bold the key.",
@@ -117,6 +121,8 @@ def _relation(con: duckdb.DuckDBPyConnection, name: str, comment: str) -> str:
     lines = [f"### {name}\n", f"{comment}.\n", "| column | type | meaning |", "| --- | --- | --- |"]
     for column, kind, meaning in con.execute(COLUMNS, [name]).fetchall():
         shown = f"**{column}**" if column in key else column
+        if meaning.startswith(DEPRECATED):
+            shown = f"~~{shown}~~"
         lines.append(f"| {shown} | {kind} | {meaning} |")
     return "\n".join([*lines, ""])
 
