@@ -1,25 +1,5 @@
 -- Grain: one row per model, dataset and failure mode; the verdict is repeated on all four.
-WITH modes AS (
-    SELECT *
-    FROM failure_mode
-),
-
-losses AS (
-    SELECT *
-    FROM stage_loss
-),
-
-models AS (
-    SELECT *
-    FROM model
-),
-
-datasets AS (
-    SELECT *
-    FROM dataset
-),
-
-newest AS (
+WITH newest AS (
     SELECT cast(max(committed_at) AS DATE) AS built_on
     FROM commit_record
 )
@@ -50,12 +30,12 @@ SELECT
     l.wrong_loss,
     l.calibration_loss,
     n.built_on
-FROM modes AS f
-LEFT JOIN losses AS l
+FROM failure_mode AS f
+LEFT JOIN stage_loss AS l
     ON
         f.model_id = l.model_id
         AND f.dataset_id = l.dataset_id
         AND f.failure_mode = l.failure_mode
-LEFT JOIN models AS m ON f.model_id = m.model_id
-LEFT JOIN datasets AS d ON f.dataset_id = d.dataset_id
+LEFT JOIN model AS m ON f.model_id = m.model_id
+LEFT JOIN dataset AS d ON f.dataset_id = d.dataset_id
 CROSS JOIN newest AS n

@@ -4,45 +4,10 @@
 -- retained_signal is the share of what the task is known to allow that still reaches the last
 -- prompt token: (signal after the llm - chance) / (reference - chance). overall_health is the mean
 -- of the four health scores of the paper's profile.
-WITH signals AS (
-    SELECT *
-    FROM stage_signal
-),
-
-candidates AS (
-    SELECT *
-    FROM stage_candidate
-),
-
-losses AS (
-    SELECT *
-    FROM stage_loss
-),
-
-modes AS (
-    SELECT *
-    FROM failure_mode
-),
-
-health AS (
-    SELECT *
-    FROM feature_health
-),
-
-answers AS (
+WITH answers AS (
     SELECT *
     FROM answer_accuracy
     WHERE split = 'test'
-),
-
-models AS (
-    SELECT *
-    FROM model
-),
-
-datasets AS (
-    SELECT *
-    FROM dataset
 ),
 
 newest AS (
@@ -60,7 +25,7 @@ stage_columns AS (
         max(test_accuracy) FILTER (WHERE stage = 'answer') AS answer_accuracy,
         max(readout) FILTER (WHERE stage = 'answer') AS answer_method,
         max(chance) AS chance
-    FROM signals
+    FROM stage_signal
     GROUP BY model_id, dataset_id
 ),
 
@@ -72,7 +37,7 @@ loss_columns AS (
         CASE WHEN count(loss) = count(*) THEN sum(loss) END AS total_loss,
         max(reference_source) AS reference_source,
         max(before) FILTER (WHERE failure_mode = 'vision_quality') AS reference_accuracy
-    FROM losses
+    FROM stage_loss
     GROUP BY model_id, dataset_id
 ),
 
@@ -82,7 +47,7 @@ verdicts AS (
         dataset_id,
         max(verdict) AS verdict,
         max(reason) AS reason
-    FROM modes
+    FROM failure_mode
     GROUP BY model_id, dataset_id
 ),
 
@@ -96,7 +61,7 @@ health_columns AS (
         max(health_score) FILTER (WHERE module = 'llm' AND track = 'mean')
             AS llm_comprehension_health,
         max(health_score) FILTER (WHERE module = 'llm' AND track = 'last') AS llm_utilisation_health
-    FROM health
+    FROM feature_health
     GROUP BY model_id, dataset_id
 ),
 
@@ -105,7 +70,7 @@ probed AS (
     SELECT DISTINCT
         model_id,
         dataset_id
-    FROM candidates
+    FROM stage_candidate
     WHERE stage = 'llm' AND module = 'llm'
 ),
 
@@ -187,6 +152,6 @@ LEFT JOIN loss_columns AS l ON s.model_id = l.model_id AND s.dataset_id = l.data
 LEFT JOIN verdicts AS v ON s.model_id = v.model_id AND s.dataset_id = v.dataset_id
 LEFT JOIN health_columns AS h ON s.model_id = h.model_id AND s.dataset_id = h.dataset_id
 LEFT JOIN scores AS c ON s.model_id = c.model_id AND s.dataset_id = c.dataset_id
-LEFT JOIN models AS m ON s.model_id = m.model_id
-LEFT JOIN datasets AS d ON s.dataset_id = d.dataset_id
+LEFT JOIN model AS m ON s.model_id = m.model_id
+LEFT JOIN dataset AS d ON s.dataset_id = d.dataset_id
 CROSS JOIN newest AS n

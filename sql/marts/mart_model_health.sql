@@ -1,34 +1,9 @@
 -- Grain: one row per model, dataset, module and track, with the bootstrap's interval and the answer
 -- the profile ends in.
-WITH health AS (
-    SELECT *
-    FROM feature_health
-),
-
-intervals AS (
-    SELECT *
-    FROM health_interval
-),
-
-answers AS (
+WITH answers AS (
     SELECT *
     FROM stage_signal
     WHERE stage = 'answer'
-),
-
-models AS (
-    SELECT *
-    FROM model
-),
-
-modules AS (
-    SELECT *
-    FROM module
-),
-
-datasets AS (
-    SELECT *
-    FROM dataset
 ),
 
 newest AS (
@@ -56,15 +31,15 @@ SELECT
     i.upper AS health_upper,
     a.test_accuracy AS answer_accuracy,
     n.built_on
-FROM health AS h
-LEFT JOIN intervals AS i
+FROM feature_health AS h
+LEFT JOIN health_interval AS i
     ON
         h.model_id = i.model_id
         AND h.dataset_id = i.dataset_id
         AND h.module = i.module
         AND h.track = i.track
 LEFT JOIN answers AS a ON h.model_id = a.model_id AND h.dataset_id = a.dataset_id
-LEFT JOIN models AS m ON h.model_id = m.model_id
-LEFT JOIN modules AS o ON h.model_id = o.model_id AND h.module = o.module
-LEFT JOIN datasets AS d ON h.dataset_id = d.dataset_id
+LEFT JOIN model AS m ON h.model_id = m.model_id
+LEFT JOIN module AS o ON h.model_id = o.model_id AND h.module = o.module
+LEFT JOIN dataset AS d ON h.dataset_id = d.dataset_id
 CROSS JOIN newest AS n

@@ -1,42 +1,7 @@
 -- Grain: one row per pair of models, dataset, stage and quantity that both have.
 --
 -- The differences are today's; an interval that was made for other numbers is left away.
-WITH pairs AS (
-    SELECT *
-    FROM model_pair
-),
-
-intervals AS (
-    SELECT *
-    FROM pair_interval
-),
-
-signals AS (
-    SELECT *
-    FROM stage_signal
-),
-
-losses AS (
-    SELECT *
-    FROM stage_loss
-),
-
-health AS (
-    SELECT *
-    FROM feature_health
-),
-
-models AS (
-    SELECT *
-    FROM model
-),
-
-datasets AS (
-    SELECT *
-    FROM dataset
-),
-
-newest AS (
+WITH newest AS (
     SELECT cast(max(committed_at) AS DATE) AS built_on
     FROM commit_record
 ),
@@ -46,17 +11,17 @@ wanted AS (
         model_id,
         base_model_id,
         pair_kind
-    FROM pairs
+    FROM model_pair
     UNION ALL
     SELECT DISTINCT
-        intervals.model_id,
-        intervals.base_model_id,
+        pair_interval.model_id,
+        pair_interval.base_model_id,
         'chosen' AS pair_kind
-    FROM intervals
-    ANTI JOIN pairs
+    FROM pair_interval
+    ANTI JOIN model_pair
         ON
-            intervals.model_id = pairs.model_id
-            AND intervals.base_model_id = pairs.base_model_id
+            pair_interval.model_id = model_pair.model_id
+            AND pair_interval.base_model_id = model_pair.base_model_id
 ),
 
 numbers AS (
@@ -66,7 +31,7 @@ numbers AS (
         stage,
         'signal' AS quantity,
         available_accuracy AS value
-    FROM signals
+    FROM stage_signal
     UNION ALL
     SELECT
         model_id,
@@ -74,7 +39,7 @@ numbers AS (
         stage,
         'loss' AS quantity,
         loss AS value
-    FROM losses
+    FROM stage_loss
     WHERE loss IS NOT NULL
     UNION ALL
     SELECT
@@ -83,7 +48,7 @@ numbers AS (
         module AS stage,
         concat('health_', track) AS quantity,
         health_score AS value
-    FROM health
+    FROM feature_health
     WHERE health_score IS NOT NULL
 ),
 
@@ -130,7 +95,7 @@ SELECT
     i.n_groups,
     n.built_on
 FROM compared AS c
-LEFT JOIN intervals AS i
+LEFT JOIN pair_interval AS i
     ON
         c.model_id = i.model_id
         AND c.base_model_id = i.base_model_id
@@ -138,7 +103,7 @@ LEFT JOIN intervals AS i
         AND c.stage = i.stage
         AND c.quantity = i.quantity
         AND abs(c.difference - i.point) <= 1e-9
-LEFT JOIN models AS m ON c.model_id = m.model_id
-LEFT JOIN models AS b ON c.base_model_id = b.model_id
-LEFT JOIN datasets AS d ON c.dataset_id = d.dataset_id
+LEFT JOIN model AS m ON c.model_id = m.model_id
+LEFT JOIN model AS b ON c.base_model_id = b.model_id
+LEFT JOIN dataset AS d ON c.dataset_id = d.dataset_id
 CROSS JOIN newest AS n

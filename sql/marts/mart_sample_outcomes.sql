@@ -2,40 +2,10 @@
 --
 -- lost_at names the stage right after the last one that knew the class; NULL where the answer is
 -- right, or where an answer or a probe is missing.
-WITH outcomes AS (
-    SELECT *
-    FROM stage_outcome
-),
-
-answer_methods AS (
+WITH answer_methods AS (
     SELECT *
     FROM stage_signal
     WHERE stage = 'answer'
-),
-
-replies AS (
-    SELECT *
-    FROM answer
-),
-
-samples AS (
-    SELECT *
-    FROM sample
-),
-
-classes AS (
-    SELECT *
-    FROM class
-),
-
-models AS (
-    SELECT *
-    FROM model
-),
-
-datasets AS (
-    SELECT *
-    FROM dataset
 ),
 
 newest AS (
@@ -77,18 +47,18 @@ SELECT
         ELSE 'vision'
     END AS lost_at,
     n.built_on
-FROM outcomes AS u
+FROM stage_outcome AS u
 LEFT JOIN answer_methods AS a ON u.model_id = a.model_id AND u.dataset_id = a.dataset_id
-LEFT JOIN replies AS r
+LEFT JOIN answer AS r
     ON
         u.model_id = r.model_id
         AND u.dataset_id = r.dataset_id
         AND u.sample_id = r.sample_id
         AND a.readout = r.method
-LEFT JOIN samples AS s ON u.dataset_id = s.dataset_id AND u.sample_id = s.sample_id
-LEFT JOIN classes AS c ON s.dataset_id = c.dataset_id AND s.class_index = c.class_index
-LEFT JOIN classes AS p
+LEFT JOIN sample AS s ON u.dataset_id = s.dataset_id AND u.sample_id = s.sample_id
+LEFT JOIN class AS c ON s.dataset_id = c.dataset_id AND s.class_index = c.class_index
+LEFT JOIN class AS p
     ON u.dataset_id = p.dataset_id AND r.predicted_class_index = p.class_index
-LEFT JOIN models AS m ON u.model_id = m.model_id
-LEFT JOIN datasets AS d ON u.dataset_id = d.dataset_id
+LEFT JOIN model AS m ON u.model_id = m.model_id
+LEFT JOIN dataset AS d ON u.dataset_id = d.dataset_id
 CROSS JOIN newest AS n

@@ -1,25 +1,5 @@
 -- Grain: one row per model, dataset, locus, readout and probe kind.
-WITH flow AS (
-    SELECT *
-    FROM signal_flow
-),
-
-models AS (
-    SELECT *
-    FROM model
-),
-
-modules AS (
-    SELECT *
-    FROM module
-),
-
-datasets AS (
-    SELECT *
-    FROM dataset
-),
-
-newest AS (
+WITH newest AS (
     SELECT cast(max(committed_at) AS DATE) AS built_on
     FROM commit_record
 )
@@ -50,8 +30,8 @@ SELECT
     f.selectivity,
     f.change,
     n.built_on
-FROM flow AS f
-LEFT JOIN models AS m ON f.model_id = m.model_id
-LEFT JOIN modules AS o ON f.model_id = o.model_id AND f.module = o.module
-LEFT JOIN datasets AS d ON f.dataset_id = d.dataset_id
+FROM signal_flow AS f
+LEFT JOIN model AS m ON f.model_id = m.model_id
+LEFT JOIN module AS o ON f.model_id = o.model_id AND f.module = o.module
+LEFT JOIN dataset AS d ON f.dataset_id = d.dataset_id
 CROSS JOIN newest AS n

@@ -1,10 +1,5 @@
 -- Grain: one row per dataset, with the architectures of its baselines.
-WITH datasets AS (
-    SELECT *
-    FROM dataset
-),
-
-architectures AS (
+WITH architectures AS (
     SELECT
         dataset_id,
         list_sort(list(DISTINCT architecture)) AS baselines
@@ -13,11 +8,11 @@ architectures AS (
 )
 
 SELECT
-    datasets.dataset_id,
-    datasets.title,
-    datasets.n_samples,
-    datasets.n_classes,
+    dataset.dataset_id,
+    dataset.title,
+    dataset.n_samples,
+    dataset.n_classes,
     coalesce(architectures.baselines, []) AS baselines
-FROM datasets
-LEFT JOIN architectures ON datasets.dataset_id = architectures.dataset_id
-ORDER BY datasets.dataset_id
+FROM dataset
+LEFT JOIN architectures ON dataset.dataset_id = architectures.dataset_id
+ORDER BY dataset.dataset_id

@@ -1,11 +1,6 @@
 -- Grain: one row per (model, dataset) with a verdict. A diagnosis is fresh while its intervals
 -- belong to today's losses, which is what makes failure_mode show them.
-WITH modes AS (
-    SELECT *
-    FROM mart_failure_modes
-),
-
-intervals AS (
+WITH intervals AS (
     SELECT DISTINCT
         model_id,
         dataset_id
@@ -13,17 +8,19 @@ intervals AS (
 )
 
 SELECT
-    modes.model_id,
-    modes.dataset_id,
-    any_value(modes.verdict) AS verdict,
-    any_value(modes.reason) AS reason,
+    mart_failure_modes.model_id,
+    mart_failure_modes.dataset_id,
+    any_value(mart_failure_modes.verdict) AS verdict,
+    any_value(mart_failure_modes.reason) AS reason,
     CASE
         WHEN count(intervals.model_id) = 0 THEN 'none'
-        WHEN bool_and(modes.loss_lower IS NOT NULL) THEN 'fresh'
+        WHEN bool_and(mart_failure_modes.loss_lower IS NOT NULL) THEN 'fresh'
         ELSE 'stale'
     END AS diagnosis
-FROM modes
+FROM mart_failure_modes
 LEFT JOIN intervals
-    ON modes.model_id = intervals.model_id AND modes.dataset_id = intervals.dataset_id
-GROUP BY modes.model_id, modes.dataset_id
-ORDER BY modes.model_id, modes.dataset_id
+    ON
+        mart_failure_modes.model_id = intervals.model_id
+        AND mart_failure_modes.dataset_id = intervals.dataset_id
+GROUP BY mart_failure_modes.model_id, mart_failure_modes.dataset_id
+ORDER BY mart_failure_modes.model_id, mart_failure_modes.dataset_id

@@ -1,16 +1,6 @@
 -- Grain: one row per (model, dataset, module) with activations: how much of the module they cover,
 -- in loci, samples and cells (one readout of one locus), and how many cells no probe has read.
-WITH activations AS (
-    SELECT *
-    FROM activation
-),
-
-modules AS (
-    SELECT *
-    FROM module
-),
-
-probed AS (
+WITH probed AS (
     SELECT DISTINCT
         model_id,
         dataset_id,
@@ -38,7 +28,7 @@ cells AS (
         layer,
         readout,
         count(*) AS n_samples
-    FROM activations
+    FROM activation
     GROUP BY model_id, dataset_id, module, layer, readout
 )
 
@@ -53,7 +43,7 @@ SELECT
     count(*) AS n_cells,
     count(*) FILTER (WHERE probed.model_id IS NULL) AS n_unprobed
 FROM cells
-LEFT JOIN modules ON cells.model_id = modules.model_id AND cells.module = modules.module
+LEFT JOIN module ON cells.model_id = module.model_id AND cells.module = module.module
 LEFT JOIN layers ON cells.model_id = layers.model_id AND cells.module = layers.module
 LEFT JOIN probed
     ON
@@ -63,4 +53,4 @@ LEFT JOIN probed
         AND cells.layer = probed.layer
         AND cells.readout = probed.readout
 GROUP BY cells.model_id, cells.dataset_id, cells.module
-ORDER BY cells.model_id, cells.dataset_id, any_value(modules.module_order)
+ORDER BY cells.model_id, cells.dataset_id, any_value(module.module_order)

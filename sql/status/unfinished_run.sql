@@ -12,11 +12,6 @@ commits AS (
         max(committed_at) AS last_commit_at
     FROM commit_record
     GROUP BY run_id
-),
-
-models AS (
-    SELECT *
-    FROM model
 )
 
 SELECT
@@ -26,11 +21,11 @@ SELECT
     runs.dataset_id,
     runs.started_at,
     runs.config,
-    models.name AS model_name,
-    models.variant,
+    model.name AS model_name,
+    model.variant,
     commits.n_commits,
     commits.last_commit_at
 FROM runs
 LEFT JOIN commits ON runs.run_id = commits.run_id
-LEFT JOIN models ON runs.model_id = models.model_id
+LEFT JOIN model ON runs.model_id = model.model_id
 ORDER BY runs.started_at DESC, runs.run_id ASC

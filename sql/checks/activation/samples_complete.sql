@@ -1,58 +1,53 @@
 -- A finished run leaves one vector per sample it did not reject, at every locus and readout.
-WITH parts AS (
-    SELECT *
-    FROM activation_part
-),
-
-runs AS (
+WITH runs AS (
     SELECT *
     FROM run
     WHERE status = 'finished'
 ),
 
-datasets AS (
-    SELECT *
-    FROM dataset
-),
-
-rejected_samples AS (
-    SELECT *
-    FROM rejected_sample
-),
-
 wanted AS (
     SELECT
-        parts.model_id,
-        parts.dataset_id,
-        parts.module,
-        parts.layer,
-        parts.readout,
+        activation_part.model_id,
+        activation_part.dataset_id,
+        activation_part.module,
+        activation_part.layer,
+        activation_part.readout,
         max(
             coalesce(
                 cast(json_extract(runs.config, '$.selection.limit') AS BIGINT),
-                datasets.n_samples
+                dataset.n_samples
             )
         ) AS n_wanted
-    FROM parts
-    INNER JOIN runs ON parts.run_id = runs.run_id
-    INNER JOIN datasets ON parts.dataset_id = datasets.dataset_id
-    GROUP BY parts.model_id, parts.dataset_id, parts.module, parts.layer, parts.readout
+    FROM activation_part
+    INNER JOIN runs ON activation_part.run_id = runs.run_id
+    INNER JOIN dataset ON activation_part.dataset_id = dataset.dataset_id
+    GROUP BY
+        activation_part.model_id,
+        activation_part.dataset_id,
+        activation_part.module,
+        activation_part.layer,
+        activation_part.readout
 ),
 
 rejected AS (
     SELECT
-        parts.model_id,
-        parts.dataset_id,
-        parts.module,
-        parts.layer,
-        parts.readout,
-        count(DISTINCT rejected_samples.sample_id) AS n_rejected
-    FROM parts
-    INNER JOIN rejected_samples
+        activation_part.model_id,
+        activation_part.dataset_id,
+        activation_part.module,
+        activation_part.layer,
+        activation_part.readout,
+        count(DISTINCT rejected_sample.sample_id) AS n_rejected
+    FROM activation_part
+    INNER JOIN rejected_sample
         ON
-            parts.run_id = rejected_samples.run_id
-            AND parts.dataset_id = rejected_samples.dataset_id
-    GROUP BY parts.model_id, parts.dataset_id, parts.module, parts.layer, parts.readout
+            activation_part.run_id = rejected_sample.run_id
+            AND activation_part.dataset_id = rejected_sample.dataset_id
+    GROUP BY
+        activation_part.model_id,
+        activation_part.dataset_id,
+        activation_part.module,
+        activation_part.layer,
+        activation_part.readout
 )
 
 SELECT
@@ -62,7 +57,7 @@ SELECT
     checked_locus.layer,
     checked_locus.readout,
     checked_locus.n_samples,
-    least(wanted.n_wanted, datasets.n_samples) AS n_wanted
+    least(wanted.n_wanted, dataset.n_samples) AS n_wanted
 FROM checked_locus
 INNER JOIN wanted
     ON
@@ -71,7 +66,7 @@ INNER JOIN wanted
         AND checked_locus.module = wanted.module
         AND checked_locus.layer = wanted.layer
         AND checked_locus.readout = wanted.readout
-INNER JOIN datasets ON checked_locus.dataset_id = datasets.dataset_id
+INNER JOIN dataset ON checked_locus.dataset_id = dataset.dataset_id
 LEFT JOIN rejected
     ON
         checked_locus.model_id = rejected.model_id
@@ -81,4 +76,4 @@ LEFT JOIN rejected
         AND checked_locus.readout = rejected.readout
 WHERE
     checked_locus.n_samples + coalesce(rejected.n_rejected, 0)
-    < least(wanted.n_wanted, datasets.n_samples)
+    < least(wanted.n_wanted, dataset.n_samples)

@@ -1,9 +1,4 @@
 -- Vectors of one locus differ between samples (in norm or value); injected faults are excused.
-WITH models AS (
-    SELECT *
-    FROM model
-)
-
 SELECT
     checked_locus.model_id,
     checked_locus.dataset_id,
@@ -13,10 +8,10 @@ SELECT
     checked_locus.n_samples,
     checked_locus.max_norm AS norm
 FROM checked_locus
-LEFT JOIN models ON checked_locus.model_id = models.model_id
+LEFT JOIN model ON checked_locus.model_id = model.model_id
 WHERE
     checked_locus.n_samples > 1
     AND checked_locus.n_not_finite = 0
     AND checked_locus.has_constant_values
     AND checked_locus.max_norm - checked_locus.min_norm <= 1e-6 * checked_locus.max_norm
-    AND coalesce(models.variant, 'base') NOT LIKE '%fault:%'
+    AND coalesce(model.variant, 'base') NOT LIKE '%fault:%'

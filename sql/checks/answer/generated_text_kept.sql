@@ -1,13 +1,8 @@
 -- A generated answer keeps its text.
-WITH answers AS (
-    SELECT *
-    FROM answer
-)
-
 SELECT
     model_id,
     dataset_id,
     sample_id,
     method
-FROM answers
+FROM answer
 WHERE method = 'generate' AND text IS NULL

@@ -1,9 +1,4 @@
 -- An answer is marked as parsed exactly when it names a class.
-WITH answers AS (
-    SELECT *
-    FROM answer
-)
-
 SELECT
     model_id,
     dataset_id,
@@ -12,5 +7,5 @@ SELECT
     parsed,
     predicted_class_index,
     text
-FROM answers
+FROM answer
 WHERE parsed <> (predicted_class_index IS NOT NULL)

@@ -1,10 +1,5 @@
 -- A dataset has as many samples and classes as it says.
-WITH datasets AS (
-    SELECT *
-    FROM dataset
-),
-
-samples AS (
+WITH samples AS (
     SELECT
         dataset_id,
         count(*) AS n_samples
@@ -21,14 +16,14 @@ classes AS (
 )
 
 SELECT
-    datasets.dataset_id,
-    datasets.n_samples,
-    datasets.n_classes,
+    dataset.dataset_id,
+    dataset.n_samples,
+    dataset.n_classes,
     coalesce(samples.n_samples, 0) AS found_samples,
     coalesce(classes.n_classes, 0) AS found_classes
-FROM datasets
-LEFT JOIN samples ON datasets.dataset_id = samples.dataset_id
-LEFT JOIN classes ON datasets.dataset_id = classes.dataset_id
+FROM dataset
+LEFT JOIN samples ON dataset.dataset_id = samples.dataset_id
+LEFT JOIN classes ON dataset.dataset_id = classes.dataset_id
 WHERE
-    datasets.n_samples <> coalesce(samples.n_samples, 0)
-    OR datasets.n_classes <> coalesce(classes.n_classes, 0)
+    dataset.n_samples <> coalesce(samples.n_samples, 0)
+    OR dataset.n_classes <> coalesce(classes.n_classes, 0)

@@ -1,14 +1,9 @@
 -- A fault was injected after a known stage, and the verdict is a failure mode or a plain word.
-WITH trials AS (
-    SELECT *
-    FROM fault_trial
-)
-
 SELECT
     trial_id,
     stage,
     verdict
-FROM trials
+FROM fault_trial
 WHERE
     stage NOT IN ('vision', 'connector', 'llm', 'answer')
     OR verdict NOT IN (

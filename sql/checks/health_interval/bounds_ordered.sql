@@ -1,9 +1,4 @@
 -- An interval's lower bound does not exceed its upper bound.
-WITH intervals AS (
-    SELECT *
-    FROM health_interval
-)
-
 SELECT
     model_id,
     dataset_id,
@@ -12,5 +7,5 @@ SELECT
     lower,
     point,
     upper
-FROM intervals
+FROM health_interval
 WHERE lower > upper

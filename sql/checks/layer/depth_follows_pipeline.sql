@@ -1,27 +1,17 @@
 -- Depth counts a model's loci from pixel to answer: 0, 1, … by module and layer, without a gap.
-WITH layers AS (
-    SELECT *
-    FROM layer
-),
-
-modules AS (
-    SELECT *
-    FROM module
-),
-
-ranked AS (
+WITH ranked AS (
     SELECT
-        layers.model_id,
-        layers.module,
-        layers.layer,
-        layers.depth,
+        layer.model_id,
+        layer.module,
+        layer.layer,
+        layer.depth,
         row_number() OVER (
-            PARTITION BY layers.model_id
-            ORDER BY modules.module_order, layers.layer
+            PARTITION BY layer.model_id
+            ORDER BY module.module_order, layer.layer
         ) - 1 AS expected_depth
-    FROM layers
-    INNER JOIN modules
-        ON layers.model_id = modules.model_id AND layers.module = modules.module
+    FROM layer
+    INNER JOIN module
+        ON layer.model_id = module.model_id AND layer.module = module.module
 )
 
 SELECT

@@ -1,13 +1,8 @@
 -- Every layer has a width.
-WITH layers AS (
-    SELECT *
-    FROM layer
-)
-
 SELECT
     model_id,
     module,
     layer,
     width
-FROM layers
+FROM layer
 WHERE width < 1

@@ -1,20 +1,15 @@
 -- A logit lens looks at a layer of the language model.
-WITH lenses AS (
-    SELECT *
-    FROM logit_lens
-),
-
-loci AS (
+WITH loci AS (
     SELECT *
     FROM layer
     WHERE module = 'llm'
 )
 
 SELECT
-    lenses.model_id,
-    lenses.dataset_id,
-    lenses.layer,
-    lenses.sample_id
-FROM lenses
-LEFT JOIN loci ON lenses.model_id = loci.model_id AND lenses.layer = loci.layer
+    logit_lens.model_id,
+    logit_lens.dataset_id,
+    logit_lens.layer,
+    logit_lens.sample_id
+FROM logit_lens
+LEFT JOIN loci ON logit_lens.model_id = loci.model_id AND logit_lens.layer = loci.layer
 WHERE loci.layer IS NULL

@@ -1,15 +1,10 @@
 -- A logit lens names the class whose log-probability is largest.
-WITH lenses AS (
-    SELECT *
-    FROM logit_lens
-)
-
 SELECT
     model_id,
     dataset_id,
     layer,
     sample_id
-FROM lenses
+FROM logit_lens
 WHERE
     NOT coalesce(
         label_logprobs[predicted_class_index + 1] >= list_max(label_logprobs), FALSE

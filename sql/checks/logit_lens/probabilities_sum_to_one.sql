@@ -8,11 +8,6 @@ WITH totals AS (
         len(label_logprobs) AS n_logprobs,
         list_sum(list_transform(label_logprobs, LAMBDA x: exp(x))) AS total
     FROM logit_lens
-),
-
-datasets AS (
-    SELECT *
-    FROM dataset
 )
 
 SELECT
@@ -21,7 +16,7 @@ SELECT
     totals.layer,
     totals.sample_id
 FROM totals
-INNER JOIN datasets ON totals.dataset_id = datasets.dataset_id
+INNER JOIN dataset ON totals.dataset_id = dataset.dataset_id
 WHERE
-    totals.n_logprobs <> datasets.n_classes
+    totals.n_logprobs <> dataset.n_classes
     OR NOT coalesce(abs(totals.total - 1) <= 1e-4, FALSE)

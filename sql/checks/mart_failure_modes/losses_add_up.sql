@@ -1,10 +1,5 @@
 -- The four losses sum to reference - answer: the whole degradation, attributed.
-WITH modes AS (
-    SELECT *
-    FROM mart_failure_modes
-),
-
-sums AS (
+WITH sums AS (
     SELECT
         model_id,
         dataset_id,
@@ -12,7 +7,7 @@ sums AS (
         sum(loss) AS total_loss,
         max(signal_before) FILTER (WHERE failure_mode = 'vision_quality') AS reference,
         max(signal_after) FILTER (WHERE failure_mode = 'semantic_mapping') AS answer
-    FROM modes
+    FROM mart_failure_modes
     GROUP BY model_id, dataset_id
     HAVING count(loss) = count(*)
 )

@@ -1,9 +1,4 @@
 -- No stage gains signal: information cannot grow along the pipeline.
-WITH modes AS (
-    SELECT *
-    FROM mart_failure_modes
-)
-
 SELECT
     model_id,
     dataset_id,
@@ -11,5 +6,5 @@ SELECT
     signal_before,
     signal_after,
     loss
-FROM modes
+FROM mart_failure_modes
 WHERE loss < -1e-9

@@ -1,9 +1,4 @@
 -- Comprehension and utilisation loss sum to the llm's loss, unparsed and wrong to the answer's.
-WITH modes AS (
-    SELECT *
-    FROM mart_failure_modes
-)
-
 SELECT
     model_id,
     dataset_id,
@@ -13,7 +8,7 @@ SELECT
     utilisation_loss,
     unparsed_loss,
     wrong_loss
-FROM modes
+FROM mart_failure_modes
 WHERE
     abs(comprehension_loss + utilisation_loss - loss) > 1e-9
     OR abs(unparsed_loss + wrong_loss - loss) > 1e-9

@@ -1,15 +1,10 @@
 -- One verdict per model and dataset; a failure mode's name exactly where that mode is primary.
-WITH modes AS (
-    SELECT *
-    FROM mart_failure_modes
-)
-
 SELECT
     model_id,
     dataset_id,
     list_sort(list(DISTINCT verdict)) AS verdicts,
     list_sort(list(failure_mode) FILTER (WHERE is_primary)) AS primary_modes
-FROM modes
+FROM mart_failure_modes
 GROUP BY model_id, dataset_id
 HAVING
     count(DISTINCT verdict) <> 1

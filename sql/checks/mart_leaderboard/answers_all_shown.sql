@@ -1,10 +1,5 @@
 -- Every model that answered test samples of a dataset is on its leaderboard.
-WITH leaderboard AS (
-    SELECT *
-    FROM mart_leaderboard
-),
-
-answers AS (
+WITH answers AS (
     SELECT DISTINCT
         answer.model_id,
         answer.dataset_id
@@ -18,5 +13,7 @@ SELECT
     answers.model_id,
     answers.dataset_id
 FROM answers
-ANTI JOIN leaderboard
-    ON answers.model_id = leaderboard.model_id AND answers.dataset_id = leaderboard.dataset_id
+ANTI JOIN mart_leaderboard
+    ON
+        answers.model_id = mart_leaderboard.model_id
+        AND answers.dataset_id = mart_leaderboard.dataset_id

@@ -1,9 +1,4 @@
 -- The answer knows a sample's class exactly when it names it.
-WITH outcomes AS (
-    SELECT *
-    FROM mart_sample_outcomes
-)
-
 SELECT
     model_id,
     dataset_id,
@@ -11,5 +6,5 @@ SELECT
     label,
     predicted_label,
     answer_knows
-FROM outcomes
+FROM mart_sample_outcomes
 WHERE answer_knows <> coalesce(predicted_class_index = class_index, FALSE)

@@ -1,20 +1,12 @@
 -- Outcomes are told of test samples only.
-WITH outcomes AS (
-    SELECT *
-    FROM mart_sample_outcomes
-),
-
-samples AS (
-    SELECT *
-    FROM sample
-)
-
 SELECT
-    outcomes.model_id,
-    outcomes.dataset_id,
-    outcomes.sample_id,
-    samples.split
-FROM outcomes
-INNER JOIN samples
-    ON outcomes.dataset_id = samples.dataset_id AND outcomes.sample_id = samples.sample_id
-WHERE samples.split <> 'test'
+    mart_sample_outcomes.model_id,
+    mart_sample_outcomes.dataset_id,
+    mart_sample_outcomes.sample_id,
+    sample.split
+FROM mart_sample_outcomes
+INNER JOIN sample
+    ON
+        mart_sample_outcomes.dataset_id = sample.dataset_id
+        AND mart_sample_outcomes.sample_id = sample.sample_id
+WHERE sample.split <> 'test'

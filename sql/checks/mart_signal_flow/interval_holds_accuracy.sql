@@ -1,9 +1,4 @@
 -- A Wilson interval holds the accuracy it belongs to.
-WITH flow AS (
-    SELECT *
-    FROM mart_signal_flow
-)
-
 SELECT
     model_id,
     dataset_id,
@@ -14,5 +9,5 @@ SELECT
     wilson_lower,
     test_accuracy,
     wilson_upper
-FROM flow
+FROM mart_signal_flow
 WHERE test_accuracy NOT BETWEEN wilson_lower - 1e-9 AND wilson_upper + 1e-9

@@ -1,10 +1,5 @@
 -- Every probed locus and readout is in the mart.
-WITH flow AS (
-    SELECT *
-    FROM mart_signal_flow
-),
-
-probes AS (
+WITH probes AS (
     SELECT *
     FROM probe
     WHERE control = 'none'
@@ -18,11 +13,11 @@ SELECT DISTINCT
     probes.readout,
     probes.kind
 FROM probes
-ANTI JOIN flow
+ANTI JOIN mart_signal_flow
     ON
-        probes.model_id = flow.model_id
-        AND probes.dataset_id = flow.dataset_id
-        AND probes.module = flow.module
-        AND probes.layer = flow.layer
-        AND probes.readout = flow.readout
-        AND probes.kind = flow.probe_kind
+        probes.model_id = mart_signal_flow.model_id
+        AND probes.dataset_id = mart_signal_flow.dataset_id
+        AND probes.module = mart_signal_flow.module
+        AND probes.layer = mart_signal_flow.layer
+        AND probes.readout = mart_signal_flow.readout
+        AND probes.kind = mart_signal_flow.probe_kind

@@ -1,10 +1,5 @@
 -- Modules are vision, connector and llm, in that order.
-WITH modules AS (
-    SELECT *
-    FROM module
-),
-
-ranked AS (
+WITH ranked AS (
     SELECT
         model_id,
         module,
@@ -15,7 +10,7 @@ ranked AS (
             PARTITION BY model_id
             ORDER BY list_position(['vision', 'connector', 'llm'], module)
         ) AS expected_rank
-    FROM modules
+    FROM module
 )
 
 SELECT

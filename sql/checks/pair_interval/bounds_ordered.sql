@@ -1,9 +1,4 @@
 -- An interval's lower bound does not exceed its upper bound.
-WITH intervals AS (
-    SELECT *
-    FROM pair_interval
-)
-
 SELECT
     model_id,
     base_model_id,
@@ -13,5 +8,5 @@ SELECT
     lower,
     point,
     upper
-FROM intervals
+FROM pair_interval
 WHERE NOT coalesce(lower <= upper, FALSE) OR NOT isfinite(point)

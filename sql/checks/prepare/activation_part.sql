@@ -1,12 +1,7 @@
 -- One row per model, dataset, locus, readout and run: what a single pass over all vectors tells.
 -- The sum of a vector is finite exactly when all of its values are; two values stand for the whole
 -- vector when asking whether it ever changes; the sum of hashes tells sets of samples apart.
-WITH activations AS (
-    SELECT *
-    FROM activation
-),
-
-vectors AS (
+WITH vectors AS (
     SELECT
         * EXCLUDE (vector),
         len(vector) AS n_values,
@@ -16,7 +11,7 @@ vectors AS (
             AS is_finite,
         CASE WHEN len(vector) = list_count(vector) THEN list_dot_product(vector, vector) END
             AS squared_norm
-    FROM activations
+    FROM activation
 )
 
 SELECT

@@ -1,22 +1,7 @@
 -- One row per model, dataset, locus and readout. A grid readout concatenates four cells, so it is
 -- four times as wide as its layer. Samples are looked at one by one only where the locus does not
 -- hold each of its dataset's samples exactly once: counting them costs more than all else.
-WITH parts AS (
-    SELECT *
-    FROM activation_part
-),
-
-activations AS (
-    SELECT *
-    FROM activation
-),
-
-layers AS (
-    SELECT *
-    FROM layer
-),
-
-samples AS (
+WITH samples AS (
     SELECT DISTINCT
         dataset_id,
         sample_id
@@ -49,7 +34,7 @@ loci AS (
         sqrt(max(max_squared_norm)) AS max_norm,
         min(min_first_value) = max(max_first_value)
         AND min(min_middle_value) = max(max_middle_value) AS has_constant_values
-    FROM parts
+    FROM activation_part
     GROUP BY model_id, dataset_id, module, layer, readout
 ),
 
@@ -64,46 +49,46 @@ partial_loci AS (
 
 counted AS (
     SELECT
-        activations.model_id,
-        activations.dataset_id,
-        activations.module,
-        activations.layer,
-        activations.readout,
-        count(DISTINCT activations.sample_id) AS n_samples,
+        activation.model_id,
+        activation.dataset_id,
+        activation.module,
+        activation.layer,
+        activation.readout,
+        count(DISTINCT activation.sample_id) AS n_samples,
         count(*) FILTER (WHERE samples.sample_id IS NULL) AS n_unknown,
-        min(activations.sample_id) FILTER (WHERE samples.sample_id IS NULL) AS unknown_sample
-    FROM activations
+        min(activation.sample_id) FILTER (WHERE samples.sample_id IS NULL) AS unknown_sample
+    FROM activation
     SEMI JOIN partial_loci
         ON
-            activations.model_id = partial_loci.model_id
-            AND activations.dataset_id = partial_loci.dataset_id
-            AND activations.module = partial_loci.module
-            AND activations.layer = partial_loci.layer
-            AND activations.readout = partial_loci.readout
+            activation.model_id = partial_loci.model_id
+            AND activation.dataset_id = partial_loci.dataset_id
+            AND activation.module = partial_loci.module
+            AND activation.layer = partial_loci.layer
+            AND activation.readout = partial_loci.readout
     LEFT JOIN samples
         ON
-            activations.dataset_id = samples.dataset_id
-            AND activations.sample_id = samples.sample_id
+            activation.dataset_id = samples.dataset_id
+            AND activation.sample_id = samples.sample_id
     GROUP BY
-        activations.model_id,
-        activations.dataset_id,
-        activations.module,
-        activations.layer,
-        activations.readout
+        activation.model_id,
+        activation.dataset_id,
+        activation.module,
+        activation.layer,
+        activation.readout
 )
 
 SELECT
     loci.*,
     counted.unknown_sample,
-    layers.width * CASE WHEN loci.readout = 'grid' THEN 4 ELSE 1 END AS width,
+    layer.width * CASE WHEN loci.readout = 'grid' THEN 4 ELSE 1 END AS width,
     coalesce(counted.n_samples, loci.n_rows) AS n_samples,
     coalesce(counted.n_unknown, 0) AS n_unknown
 FROM loci
-LEFT JOIN layers
+LEFT JOIN layer
     ON
-        loci.model_id = layers.model_id
-        AND loci.module = layers.module
-        AND loci.layer = layers.layer
+        loci.model_id = layer.model_id
+        AND loci.module = layer.module
+        AND loci.layer = layer.layer
 LEFT JOIN counted
     ON
         loci.model_id = counted.model_id

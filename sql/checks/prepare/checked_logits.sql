@@ -1,71 +1,51 @@
 -- One row per probe and per baseline: what a single pass over its logits tells. `classifier_id` is
 -- the probe_id or baseline_id, `table_name` the table the logits stand in. A prediction counts as
 -- the largest logit's when no other logit is larger, so ties may go either way.
-WITH probes AS (
-    SELECT *
-    FROM probe
-),
-
-baselines AS (
-    SELECT *
-    FROM baseline
-),
-
-datasets AS (
-    SELECT *
-    FROM dataset
-),
-
-samples AS (
-    SELECT *
-    FROM sample
-),
-
-logit_rows AS (
+WITH logit_rows AS (
     SELECT
         'probe_logit' AS table_name,
         probe_logit.probe_id AS classifier_id,
-        probes.dataset_id,
+        probe.dataset_id,
         probe_logit.sample_id,
         probe_logit.split,
         probe_logit.logits,
         probe_logit.predicted_class_index
     FROM probe_logit
-    LEFT JOIN probes ON probe_logit.probe_id = probes.probe_id
+    LEFT JOIN probe ON probe_logit.probe_id = probe.probe_id
     UNION ALL
     SELECT
         'baseline_logit' AS table_name,
         baseline_logit.baseline_id AS classifier_id,
-        baselines.dataset_id,
+        baseline.dataset_id,
         baseline_logit.sample_id,
         baseline_logit.split,
         baseline_logit.logits,
         baseline_logit.predicted_class_index
     FROM baseline_logit
-    LEFT JOIN baselines ON baseline_logit.baseline_id = baselines.baseline_id
+    LEFT JOIN baseline ON baseline_logit.baseline_id = baseline.baseline_id
 ),
 
 measured AS (
     SELECT
         logit_rows.*,
-        samples.split AS sample_split,
-        samples.sample_id IS NULL AS is_unknown,
-        coalesce(len(logit_rows.logits) <> datasets.n_classes, TRUE) AS is_other_length,
+        sample.split AS sample_split,
+        sample.sample_id IS NULL AS is_unknown,
+        coalesce(len(logit_rows.logits) <> dataset.n_classes, TRUE) AS is_other_length,
         coalesce(
             list_count(logit_rows.logits) = len(logit_rows.logits)
             AND isfinite(list_sum(logit_rows.logits)),
             FALSE
         ) AS is_finite,
-        logit_rows.predicted_class_index NOT BETWEEN 0 AND datasets.n_classes - 1
+        logit_rows.predicted_class_index NOT BETWEEN 0 AND dataset.n_classes - 1
             AS is_out_of_range,
         logit_rows.logits[logit_rows.predicted_class_index + 1] AS predicted_logit,
         list_max(logit_rows.logits) AS largest_logit
     FROM logit_rows
-    LEFT JOIN datasets ON logit_rows.dataset_id = datasets.dataset_id
-    LEFT JOIN samples
+    LEFT JOIN dataset ON logit_rows.dataset_id = dataset.dataset_id
+    LEFT JOIN sample
         ON
-            logit_rows.dataset_id = samples.dataset_id
-            AND logit_rows.sample_id = samples.sample_id
+            logit_rows.dataset_id = sample.dataset_id
+            AND logit_rows.sample_id = sample.sample_id
 )
 
 SELECT

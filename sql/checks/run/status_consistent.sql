@@ -1,15 +1,10 @@
 -- A run is running, or finished at a time after it started.
-WITH runs AS (
-    SELECT *
-    FROM run
-)
-
 SELECT
     run_id,
     status,
     started_at,
     finished_at
-FROM runs
+FROM run
 WHERE
     status NOT IN ('running', 'finished')
     OR (status = 'finished') <> (finished_at IS NOT NULL)

@@ -1,31 +1,21 @@
 -- Every class of a dataset is in its val and test splits.
 -- level: warning
-WITH classes AS (
-    SELECT *
-    FROM class
-),
-
-samples AS (
-    SELECT *
-    FROM sample
-),
-
-splits AS (
+WITH splits AS (
     SELECT DISTINCT
         dataset_id,
         split
-    FROM samples
+    FROM sample
     WHERE split IN ('val', 'test')
 )
 
 SELECT
-    classes.dataset_id,
+    class.dataset_id,
     splits.split,
-    classes.label
-FROM classes
-INNER JOIN splits ON classes.dataset_id = splits.dataset_id
-ANTI JOIN samples
+    class.label
+FROM class
+INNER JOIN splits ON class.dataset_id = splits.dataset_id
+ANTI JOIN sample
     ON
-        classes.dataset_id = samples.dataset_id
-        AND classes.class_index = samples.class_index
-        AND splits.split = samples.split
+        class.dataset_id = sample.dataset_id
+        AND class.class_index = sample.class_index
+        AND splits.split = sample.split

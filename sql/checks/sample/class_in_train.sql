@@ -1,10 +1,5 @@
 -- Every class of a dataset is in its train split.
-WITH classes AS (
-    SELECT *
-    FROM class
-),
-
-taught AS (
+WITH taught AS (
     SELECT
         dataset_id,
         class_index
@@ -13,9 +8,9 @@ taught AS (
 )
 
 SELECT
-    classes.dataset_id,
-    classes.class_index,
-    classes.label
-FROM classes
+    class.dataset_id,
+    class.class_index,
+    class.label
+FROM class
 ANTI JOIN taught
-    ON classes.dataset_id = taught.dataset_id AND classes.class_index = taught.class_index
+    ON class.dataset_id = taught.dataset_id AND class.class_index = taught.class_index

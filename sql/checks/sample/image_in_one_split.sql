@@ -1,15 +1,10 @@
 -- No image is in two splits under different names (by its hash).
 -- level: warning
-WITH samples AS (
-    SELECT *
-    FROM sample
-)
-
 SELECT
     dataset_id,
     sha256,
     list_sort(list(DISTINCT split)) AS splits,
     list_sort(list(sample_id))[:5] AS sample_ids
-FROM samples
+FROM sample
 GROUP BY dataset_id, sha256
 HAVING count(DISTINCT split) > 1

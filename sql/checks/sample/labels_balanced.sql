@@ -1,28 +1,18 @@
 -- No class is less than a tenth as frequent as the largest class of its split.
 -- level: warning
-WITH classes AS (
-    SELECT *
-    FROM class
-),
-
-samples AS (
-    SELECT *
-    FROM sample
-),
-
-sizes AS (
+WITH sizes AS (
     SELECT
-        samples.dataset_id,
-        samples.split,
-        classes.label,
+        sample.dataset_id,
+        sample.split,
+        class.label,
         count(*) AS n_samples,
-        max(count(*)) OVER (PARTITION BY samples.dataset_id, samples.split) AS n_largest
-    FROM samples
-    INNER JOIN classes
+        max(count(*)) OVER (PARTITION BY sample.dataset_id, sample.split) AS n_largest
+    FROM sample
+    INNER JOIN class
         ON
-            samples.dataset_id = classes.dataset_id
-            AND samples.class_index = classes.class_index
-    GROUP BY samples.dataset_id, samples.split, classes.label
+            sample.dataset_id = class.dataset_id
+            AND sample.class_index = class.class_index
+    GROUP BY sample.dataset_id, sample.split, class.label
 )
 
 SELECT

@@ -1,15 +1,10 @@
 -- Tables of facts hold exactly the rows that were committed; other tables hold at most those, since
 -- a newer row replaces the older one of the same key.
-WITH shards AS (
-    SELECT *
-    FROM shard
-),
-
-recorded AS (
+WITH recorded AS (
     SELECT
         table_name,
         sum(n_rows) AS n_committed
-    FROM shards
+    FROM shard
     GROUP BY table_name
 )
 

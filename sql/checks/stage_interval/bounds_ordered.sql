@@ -1,9 +1,4 @@
 -- An interval's lower bound does not exceed its upper bound.
-WITH intervals AS (
-    SELECT *
-    FROM stage_interval
-)
-
 SELECT
     model_id,
     dataset_id,
@@ -12,5 +7,5 @@ SELECT
     lower,
     point,
     upper
-FROM intervals
+FROM stage_interval
 WHERE NOT coalesce(lower <= upper, FALSE) OR NOT isfinite(point)

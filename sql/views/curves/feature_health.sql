@@ -8,19 +8,14 @@
 -- P runs over the loci of `health_curve`; a score needs the module's first and last on-path locus
 -- among them. Where the paper is silent: P_end = 0 scores 0, P_start * P_min = 0 has no gain and
 -- no score.
-WITH curves AS (
-    SELECT *
-    FROM health_curve
-),
-
-steps AS (
+WITH steps AS (
     SELECT
         *,
         abs(test_accuracy - lag(test_accuracy) OVER (
             PARTITION BY model_id, dataset_id, module, track
             ORDER BY depth
         )) AS step
-    FROM curves
+    FROM health_curve
 ),
 
 summaries AS (

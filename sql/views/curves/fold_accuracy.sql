@@ -5,11 +5,6 @@ WITH scores AS (
     SELECT *
     FROM prediction_score
     WHERE source = 'fold'
-),
-
-loci AS (
-    SELECT *
-    FROM layer
 )
 
 SELECT
@@ -31,5 +26,5 @@ SELECT
     s.wilson_upper
 FROM scores AS s
 INNER JOIN fold_probe AS f ON s.source_id = f.fold_probe_id
-INNER JOIN loci AS l
+INNER JOIN layer AS l
     ON f.model_id = l.model_id AND f.module = l.module AND f.layer = l.layer

@@ -13,17 +13,12 @@ WITH lengths AS (
         max(uniform_bits) AS uniform_bits
     FROM code_length
     GROUP BY model_id, dataset_id, module, layer, readout
-),
-
-loci AS (
-    SELECT *
-    FROM layer
 )
 
 SELECT
     lengths.model_id,
     lengths.dataset_id,
-    loci.depth,
+    layer.depth,
     lengths.module,
     lengths.layer,
     lengths.readout,
@@ -33,8 +28,8 @@ SELECT
     lengths.uniform_bits,
     lengths.uniform_bits / nullif(lengths.online_bits, 0) AS compression
 FROM lengths
-INNER JOIN loci
+INNER JOIN layer
     ON
-        lengths.model_id = loci.model_id
-        AND lengths.module = loci.module
-        AND lengths.layer = loci.layer
+        lengths.model_id = layer.model_id
+        AND lengths.module = layer.module
+        AND lengths.layer = layer.layer

@@ -6,12 +6,7 @@
 -- on-path locus before that was read the same way; off the path there is none. random_accuracy is
 -- the mean test accuracy of untrained models of the same architecture (variants random:<seed>) at
 -- the same place, above_random = test_accuracy - random_accuracy: what training added.
-WITH accuracies AS (
-    SELECT *
-    FROM probe_score
-),
-
-tracks AS (
+WITH tracks AS (
     SELECT
         model_id,
         dataset_id,
@@ -27,7 +22,7 @@ tracks AS (
         avg(signal) FILTER (WHERE control = 'none' AND split = 'test') AS signal,
         avg(accuracy) FILTER (WHERE control = 'shuffled_labels' AND split = 'test')
             AS control_accuracy
-    FROM accuracies
+    FROM probe_score
     GROUP BY model_id, dataset_id, module, layer, readout, kind
 ),
 

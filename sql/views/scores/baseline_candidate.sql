@@ -2,12 +2,7 @@
 --
 -- What the task allows to a traditional classifier: accuracies are means over seeds, the choice
 -- among architectures is made on val, test_accuracy is only reported.
-WITH baselines AS (
-    SELECT *
-    FROM baseline_accuracy
-),
-
-architectures AS (
+WITH architectures AS (
     SELECT
         dataset_id,
         architecture,
@@ -16,7 +11,7 @@ architectures AS (
         max(n) FILTER (WHERE split = 'test') AS n_test,
         avg(accuracy) FILTER (WHERE split = 'val') AS val_accuracy,
         avg(accuracy) FILTER (WHERE split = 'test') AS test_accuracy
-    FROM baselines
+    FROM baseline_accuracy
     GROUP BY dataset_id, architecture, kind
 )
 

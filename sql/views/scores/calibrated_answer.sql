@@ -9,22 +9,17 @@ WITH answers AS (
     WHERE method = 'likelihood' AND len(label_logprobs) > 0
 ),
 
-samples AS (
-    SELECT *
-    FROM sample
-),
-
 scores AS (
     SELECT
         answers.model_id,
         answers.dataset_id,
         answers.sample_id,
-        samples.split,
+        sample.split,
         unnest(answers.label_logprobs) AS logprob,
         generate_subscripts(answers.label_logprobs, 1) - 1 AS class_index
     FROM answers
-    INNER JOIN samples
-        ON answers.dataset_id = samples.dataset_id AND answers.sample_id = samples.sample_id
+    INNER JOIN sample
+        ON answers.dataset_id = sample.dataset_id AND answers.sample_id = sample.sample_id
 ),
 
 preferences AS (

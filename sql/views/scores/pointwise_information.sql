@@ -10,17 +10,12 @@ WITH probes AS (
     WHERE control = 'none'
 ),
 
-samples AS (
-    SELECT *
-    FROM sample
-),
-
 shares AS (
     SELECT
         dataset_id,
         class_index,
         count(*) / sum(count(*)) OVER (PARTITION BY dataset_id) AS share
-    FROM samples
+    FROM sample
     WHERE split = 'train'
     GROUP BY dataset_id, class_index
 ),
@@ -36,7 +31,7 @@ scored AS (
         cast(list_max(l.logits) AS DOUBLE) AS largest
     FROM probe_logit AS l
     INNER JOIN probes AS p ON l.probe_id = p.probe_id
-    INNER JOIN samples AS s ON p.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    INNER JOIN sample AS s ON p.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
     WHERE l.split = 'test'
 ),
 

@@ -1,10 +1,5 @@
 -- Grain: one row per probe and split.
-WITH scores AS (
-    SELECT *
-    FROM probe_score
-),
-
-probabilities AS (
+WITH probabilities AS (
     SELECT *
     FROM probability_score
     WHERE source = 'probe'
@@ -32,5 +27,5 @@ SELECT
     p.auroc,
     p.log_loss,
     p.expected_calibration_error
-FROM scores AS s
+FROM probe_score AS s
 LEFT JOIN probabilities AS p ON s.probe_id = p.source_id AND s.split = p.split

@@ -1,11 +1,6 @@
 -- Grain: one row per (model, dataset, reading, kind of trial, struck stages, verdict): how often
 -- the verdict was given. Destroying faults and pairs count where each fault takes at least 10
 -- points of answer accuracy; the others always. The unmodified model's stage is `none`.
-WITH outcomes AS (
-    SELECT *
-    FROM fault_outcome
-)
-
 SELECT
     model_id,
     dataset_id,
@@ -14,6 +9,6 @@ SELECT
     coalesce(stages, stage, 'none') AS injected,
     verdict,
     count(*) AS n_trials
-FROM outcomes
+FROM fault_outcome
 WHERE is_costly OR trial_kind IN ('healthy', 'shifting')
 GROUP BY model_id, dataset_id, reading, trial_kind, coalesce(stages, stage, 'none'), verdict

@@ -8,12 +8,7 @@
 -- fault takes; of a pair the smaller of what the upstream one takes alone and what the downstream
 -- one takes of the rest (older pairs: half of what both take). is_costly: that is at least 10
 -- points; below, a trial tells little about a verdict.
-WITH runs AS (
-    SELECT *
-    FROM run
-),
-
-trials AS (
+WITH trials AS (
     SELECT
         fault_trial.*,
         CASE
@@ -21,14 +16,14 @@ trials AS (
             ELSE length(fault_trial.fault) - length(replace(fault_trial.fault, '@', ''))
         END AS n_faults
     FROM fault_trial
-    LEFT JOIN runs ON fault_trial.run_id = runs.run_id
+    LEFT JOIN run ON fault_trial.run_id = run.run_id
     QUALIFY row_number() OVER (
         PARTITION BY
             fault_trial.model_id,
             fault_trial.dataset_id,
             fault_trial.fault,
             fault_trial.seed
-        ORDER BY runs.started_at DESC NULLS LAST, fault_trial.trial_id DESC
+        ORDER BY run.started_at DESC NULLS LAST, fault_trial.trial_id DESC
     ) = 1
 ),
 

@@ -1,11 +1,6 @@
 -- Grain: one row per (model, dataset, reading) with self-test trials: how far its verdicts are to
 -- be trusted. A share is NULL where no trial speaks about it; only the diagnosis has intervals and
 -- reports stages as present.
-WITH outcomes AS (
-    SELECT *
-    FROM fault_outcome
-)
-
 SELECT
     model_id,
     dataset_id,
@@ -19,5 +14,5 @@ SELECT
     avg(is_within::INTEGER) AS within_share,
     count(*) FILTER (WHERE trial_kind = 'pair' AND is_costly) AS n_pairs,
     avg(is_found::INTEGER) FILTER (WHERE trial_kind = 'pair' AND is_costly) AS found_share
-FROM outcomes
+FROM fault_outcome
 GROUP BY model_id, dataset_id, reading

@@ -7,22 +7,7 @@
 -- (the reference's lower bound exceeds the majority class), else undetermined. It is also
 -- undetermined while something is missing: `reason` then names it and the command that provides
 -- it. Intervals whose point is not the loss of today's probes and answers count as missing.
-WITH losses AS (
-    SELECT *
-    FROM stage_loss
-),
-
-candidates AS (
-    SELECT *
-    FROM stage_candidate
-),
-
-signals AS (
-    SELECT *
-    FROM stage_signal
-),
-
-intervals AS (
+WITH intervals AS (
     SELECT *
     FROM stage_interval
     WHERE quantity = 'loss'
@@ -35,11 +20,6 @@ reference_bounds AS (
         lower AS reference_lower
     FROM stage_interval
     WHERE stage = 'total' AND quantity = 'signal'
-),
-
-models AS (
-    SELECT *
-    FROM model
 ),
 
 baselines AS (
@@ -61,22 +41,22 @@ totals AS (
         model_id,
         dataset_id,
         CASE WHEN count(loss) = 4 THEN sum(loss) END AS loss
-    FROM losses
+    FROM stage_loss
     GROUP BY model_id, dataset_id
 ),
 
 fresh_intervals AS (
     SELECT
         intervals.*,
-        coalesce(losses.failure_mode, 'total') AS failure_mode,
-        coalesce(abs(intervals.point - coalesce(losses.loss, totals.loss)) <= 1e-9, FALSE)
+        coalesce(stage_loss.failure_mode, 'total') AS failure_mode,
+        coalesce(abs(intervals.point - coalesce(stage_loss.loss, totals.loss)) <= 1e-9, FALSE)
             AS is_fresh
     FROM intervals
-    LEFT JOIN losses
+    LEFT JOIN stage_loss
         ON
-            intervals.model_id = losses.model_id
-            AND intervals.dataset_id = losses.dataset_id
-            AND intervals.stage = losses.stage
+            intervals.model_id = stage_loss.model_id
+            AND intervals.dataset_id = stage_loss.dataset_id
+            AND intervals.stage = stage_loss.stage
     LEFT JOIN totals
         ON
             intervals.model_id = totals.model_id
@@ -108,7 +88,7 @@ coverage AS (
         bool_or(stage = 'vision' AND module = 'vision') AS has_vision,
         bool_or(stage = 'connector' AND module = 'connector') AS has_connector,
         bool_or(stage = 'llm' AND module = 'llm') AS has_llm
-    FROM candidates
+    FROM stage_candidate
     GROUP BY model_id, dataset_id
 ),
 
@@ -119,7 +99,7 @@ test_counts AS (
         min(n_test) AS smallest,
         max(n_test) AS largest,
         max(chance) AS chance
-    FROM signals
+    FROM stage_signal
     GROUP BY model_id, dataset_id
 ),
 
@@ -129,12 +109,12 @@ commands AS (
         coverage.dataset_id,
         concat(
             'layerhouse extract --model ',
-            models.name,
+            model.name,
             CASE
-                WHEN models.variant <> 'base'
+                WHEN model.variant <> 'base'
                     THEN replace(
                         regexp_replace(
-                            concat('+', models.variant),
+                            concat('+', model.variant),
                             '\+(adapter|fault|quantization):',
                             ' --\1 ',
                             'g'
@@ -149,7 +129,7 @@ commands AS (
         ) AS extract_command,
         concat(' --model ', coverage.model_id, ' --dataset ', coverage.dataset_id) AS names
     FROM coverage
-    LEFT JOIN models ON coverage.model_id = models.model_id
+    LEFT JOIN model ON coverage.model_id = model.model_id
 ),
 
 missing AS (
@@ -251,7 +231,7 @@ obstacles AS (
 
 present AS (
     SELECT
-        losses.*,
+        stage_loss.*,
         fresh_intervals.lower,
         fresh_intervals.upper,
         coalesce(fresh_intervals.margin, 0.02) AS margin,
@@ -262,25 +242,27 @@ present AS (
         interval_states.total_lower,
         interval_states.total_upper,
         reference_bounds.reference_lower > test_counts.chance AS has_signal
-    FROM losses
+    FROM stage_loss
     LEFT JOIN fresh_intervals
         ON
-            losses.model_id = fresh_intervals.model_id
-            AND losses.dataset_id = fresh_intervals.dataset_id
-            AND losses.stage = fresh_intervals.stage
+            stage_loss.model_id = fresh_intervals.model_id
+            AND stage_loss.dataset_id = fresh_intervals.dataset_id
+            AND stage_loss.stage = fresh_intervals.stage
             AND fresh_intervals.is_fresh
     LEFT JOIN obstacles
-        ON losses.model_id = obstacles.model_id AND losses.dataset_id = obstacles.dataset_id
+        ON stage_loss.model_id = obstacles.model_id AND stage_loss.dataset_id = obstacles.dataset_id
     LEFT JOIN interval_states
         ON
-            losses.model_id = interval_states.model_id
-            AND losses.dataset_id = interval_states.dataset_id
+            stage_loss.model_id = interval_states.model_id
+            AND stage_loss.dataset_id = interval_states.dataset_id
     LEFT JOIN reference_bounds
         ON
-            losses.model_id = reference_bounds.model_id
-            AND losses.dataset_id = reference_bounds.dataset_id
+            stage_loss.model_id = reference_bounds.model_id
+            AND stage_loss.dataset_id = reference_bounds.dataset_id
     LEFT JOIN test_counts
-        ON losses.model_id = test_counts.model_id AND losses.dataset_id = test_counts.dataset_id
+        ON
+            stage_loss.model_id = test_counts.model_id
+            AND stage_loss.dataset_id = test_counts.dataset_id
 ),
 
 ranked AS (

@@ -7,12 +7,7 @@
 -- they hold but the last prompt token does not (utilisation); semantic_mapping into replies that
 -- could not be parsed although the last token knew the class (unparsed) and the rest (wrong).
 -- calibration_loss is another cut of semantic_mapping: what calibrated likelihoods would win back.
-WITH stage_signals AS (
-    SELECT *
-    FROM stage_signal
-),
-
-best_baselines AS (
+WITH best_baselines AS (
     SELECT *
     FROM baseline_candidate
     WHERE rank = 1
@@ -40,11 +35,6 @@ test_logits AS (
     SELECT *
     FROM probe_logit
     WHERE split = 'test'
-),
-
-answers AS (
-    SELECT *
-    FROM answer
 ),
 
 test_samples AS (
@@ -86,28 +76,28 @@ pivoted AS (
         max(available_accuracy) FILTER (WHERE stage = 'answer') AS answered,
         max(readout) FILTER (WHERE stage = 'answer') AS method,
         max(n_test) FILTER (WHERE stage = 'answer') AS n_answers
-    FROM stage_signals
+    FROM stage_signal
     GROUP BY model_id, dataset_id
 ),
 
 unparsed_answers AS (
     SELECT
-        answers.model_id,
-        answers.dataset_id,
-        answers.sample_id,
+        answer.model_id,
+        answer.dataset_id,
+        answer.sample_id,
         test_samples.class_index,
         pivoted.n_answers
-    FROM answers
+    FROM answer
     INNER JOIN pivoted
         ON
-            answers.model_id = pivoted.model_id
-            AND answers.dataset_id = pivoted.dataset_id
-            AND answers.method = pivoted.method
+            answer.model_id = pivoted.model_id
+            AND answer.dataset_id = pivoted.dataset_id
+            AND answer.method = pivoted.method
     INNER JOIN test_samples
         ON
-            answers.dataset_id = test_samples.dataset_id
-            AND answers.sample_id = test_samples.sample_id
-    WHERE NOT answers.parsed
+            answer.dataset_id = test_samples.dataset_id
+            AND answer.sample_id = test_samples.sample_id
+    WHERE NOT answer.parsed
 ),
 
 -- Zero where the answer itself stands for the llm stage: it knows nothing of what it did not say.

@@ -1,12 +1,7 @@
 -- Grain: one row per (model, dataset, test sample) that at least one stage was tried on.
 --
 -- Which stages still knew the class of one image: is what stands for the stage right?
-WITH predictions AS (
-    SELECT *
-    FROM stage_prediction
-),
-
-outcomes AS (
+WITH outcomes AS (
     SELECT
         model_id,
         dataset_id,
@@ -14,7 +9,7 @@ outcomes AS (
         stage,
         -- An answer that could not be parsed names no class, and so not the right one.
         coalesce(predicted_class_index = class_index, FALSE) AS knows
-    FROM predictions
+    FROM stage_prediction
 )
 
 SELECT

@@ -2,12 +2,7 @@
 --
 -- What stands for a stage says of one image. A probe speaks with its lowest seed, since a single
 -- image needs one class; an answer that could not be parsed names none.
-WITH stage_signals AS (
-    SELECT *
-    FROM stage_signal
-),
-
-chosen_probes AS (
+WITH chosen_probes AS (
     SELECT *
     FROM stage_probe
     WHERE rank = 1 AND seed_rank = 1
@@ -17,11 +12,6 @@ test_logits AS (
     SELECT *
     FROM probe_logit
     WHERE split = 'test'
-),
-
-answers AS (
-    SELECT *
-    FROM answer
 ),
 
 test_samples AS (
@@ -41,18 +31,18 @@ predictions AS (
     INNER JOIN test_logits ON chosen_probes.probe_id = test_logits.probe_id
     UNION ALL
     SELECT
-        stage_signals.model_id,
-        stage_signals.dataset_id,
-        stage_signals.stage,
-        answers.sample_id,
-        CASE WHEN answers.parsed THEN answers.predicted_class_index END AS predicted_class_index
-    FROM stage_signals
-    INNER JOIN answers
+        stage_signal.model_id,
+        stage_signal.dataset_id,
+        stage_signal.stage,
+        answer.sample_id,
+        CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
+    FROM stage_signal
+    INNER JOIN answer
         ON
-            stage_signals.model_id = answers.model_id
-            AND stage_signals.dataset_id = answers.dataset_id
-            AND stage_signals.readout = answers.method
-    WHERE stage_signals.module = 'answer'
+            stage_signal.model_id = answer.model_id
+            AND stage_signal.dataset_id = answer.dataset_id
+            AND stage_signal.readout = answer.method
+    WHERE stage_signal.module = 'answer'
 )
 
 SELECT
