@@ -121,12 +121,6 @@ class StatusReport:
     problem: str | None
     next_command: str
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing is missing, broken or left over."""
-        parts = (self.unfinished, self.leftovers, self.damaged, self.problem)
-        return not any(parts) and all(pair.next_command is None for pair in self.pairs)
-
 
 def status(lake: Lake, verify: bool = False) -> StatusReport:
     """Look a lake over; with `verify` every committed shard is read and its checksum compared.

@@ -16,7 +16,7 @@ from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit
-from warehouse.lake.exclusive import exclusive
+from warehouse.lake.exclusion import exclusive
 from warehouse.lake.history import config_difference
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter

@@ -23,7 +23,7 @@ from analysis.queries import read_query
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.exclusive import exclusive
+from warehouse.lake.exclusion import exclusive
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 

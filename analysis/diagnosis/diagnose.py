@@ -10,10 +10,10 @@ from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.staleness import inputs_fingerprint, renewed
 from analysis.diagnosis.wording import Finding, ModeLoss, sentence
 from analysis.queries import read_query
-from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.reading import Catalogue, Warehouse
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError, nearest
-from warehouse.lake.exclusive import exclusive
+from warehouse.lake.exclusion import exclusive
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.vocabulary import MARGIN
@@ -106,7 +106,7 @@ def _add_intervals(
     return spec.run_id if known or added else None, added
 
 
-def read_finding(wh: Warehouse, model_id: str, dataset_id: str) -> Finding:
+def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:
     """The stored verdict of a model on a dataset, with the losses and intervals behind it."""
     names = {"model": model_id, "dataset": dataset_id}
     rows = wh.sql(read_query(QUERIES, "verdict"), names).pl().to_dicts()

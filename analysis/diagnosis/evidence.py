@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis.queries import read_query
-from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.reading import Catalogue
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -59,7 +59,7 @@ class Evidence:
         return len(np.unique(self.groups[self.tested]))
 
 
-def read_evidence(wh: Warehouse, model_id: str, dataset_id: str) -> Evidence:
+def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
     """Read the predictors of all chosen candidates and all health curves."""
     names = {"model": model_id, "dataset": dataset_id}
     samples = wh.sql(

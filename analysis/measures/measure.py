@@ -12,7 +12,7 @@ from analysis.probes.activations import Locus, Samples, read_loci, read_vectors
 from analysis.queries import read_query
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
-from warehouse.lake.exclusive import exclusive
+from warehouse.lake.exclusion import exclusive
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.progress import Progress

@@ -26,7 +26,7 @@ from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError, nearest
 from warehouse.lake.commits import Commit
-from warehouse.lake.exclusive import exclusive
+from warehouse.lake.exclusion import exclusive
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.progress import Progress

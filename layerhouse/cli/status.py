@@ -40,7 +40,7 @@ def command(verify: bool, repair: bool, lake: Lake) -> None:
 
 
 def _repair(lake: Lake) -> None:
-    from warehouse.lake.repair import repair, sweep
+    from warehouse.lake.repairing import repair, sweep
 
     taken = repair(lake)
     for each in taken:

@@ -135,7 +135,6 @@ def test_an_unfinished_run_comes_first_with_its_selection(lake: Lake) -> None:
         "5",
     ]
     assert report.next_command == run.next_command == _pair(report, FAULTED).next_command
-    assert not report.is_complete
 
 
 def test_names_are_quoted_for_the_shell(tmp_path: Path) -> None:
@@ -221,7 +220,8 @@ def test_a_finished_lake_asks_for_the_report(lake: Lake) -> None:
         con.execute(f"DELETE FROM mart_failure_modes WHERE model_id <> '{MODEL}'")
     report = status(lake)
     assert report.next_command == "layerhouse report --out report.html"
-    assert report.is_complete
+    assert not any([report.unfinished, report.leftovers, report.damaged, report.problem])
+    assert all(pair.next_command is None for pair in report.pairs)
 
 
 def test_no_lake_is_wrong_usage(tmp_path: Path) -> None:

@@ -10,22 +10,22 @@ from functools import cache
 import duckdb
 
 from warehouse.catalogue.definitions import Definitions, dependencies
-from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.reading import Catalogue
 from warehouse.lake.shards import Rows, checked_table
 from warehouse.schema import apply, migrations
 
 RUN_ID = "scratch"
 
 
-class Scratch(Warehouse):
+class Scratch(Catalogue):
     """Reads like a lake that was just opened; rows come and go through `replace`.
 
-    Marts are views here, always up to date. `held` computes what a view reads once, for as long as
+    Marts are views here, always up to date. `hold` computes what a view reads once, for as long as
     its tables do not change.
     """
 
     def __init__(self) -> None:
-        self._con = duckdb.connect()
+        super().__init__(duckdb.connect())
         apply(self._con, migrations())
         definitions = Definitions()
         for statement in definitions.macros.values():

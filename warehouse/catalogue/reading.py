@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
@@ -15,16 +15,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Warehouse:
-    """A lake opened for reading. Nothing sent through it can change the lake or leave it.
+class Catalogue:
+    """Tables and views that are only read, through a connection that this closes."""
 
-    Open one with `warehouse.connect`, which brings the catalogue up to date first.
-    """
-
-    def __init__(self, lake: Lake) -> None:
-        self.lake = lake
-        self._con = open_catalogue(lake)
-        lock_down(self._con, lake)
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self._con = con
 
     def sql(self, query: str, params: Any = None) -> duckdb.DuckDBPyRelation:
         """The query's rows as a DuckDB relation (`.pl()`, `.df()`, `.fetchall()`).
@@ -47,6 +42,32 @@ class Warehouse:
             except duckdb.Error as same:
                 error = same
         return str(error).strip()
+
+    def close(self) -> None:
+        self._con.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Warehouse(Catalogue):
+    """A lake opened for reading. Nothing sent through it can change the lake or leave it.
+
+    Open one with `connect`, which brings the catalogue up to date first.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        super().__init__(open_catalogue(lake))
+        lock_down(self._con, lake)
 
     def activations(
         self, model: str, dataset: str, module: str, layer: int, readout: str
@@ -96,20 +117,6 @@ class Warehouse:
         held = [model_id for (model_id,) in rows.fetchall()]
         hint = nearest(model, held) if model not in held else "; `layerhouse extract` adds them"
         return f"the lake holds no activations of {wanted}{hint}"
-
-    def close(self) -> None:
-        self._con.close()
-
-    def __enter__(self) -> "Warehouse":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 _SAMPLES = """

@@ -25,7 +25,7 @@ VALUES = "vector.list.element"
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Found:
     """One shard's rows of the locus: its row groups, which of their rows, and whose they are.
 
     `widths` are those of the row groups' vectors, by their metadata.
@@ -69,7 +69,7 @@ def read_locus(
     return [names[index] for index in order], matrix
 
 
-def _find(lake: Lake, path: str, layer: int, readout: str) -> _Part:
+def _find(lake: Lake, path: str, layer: int, readout: str) -> _Found:
     """What the shard holds of the locus; decodes none of its vectors."""
     asked: dict[str, int | str] = {"layer": layer, "readout": readout}
     with pq.ParquetFile(lake.store.open(path)) as file:
@@ -90,14 +90,14 @@ def _find(lake: Lake, path: str, layer: int, readout: str) -> _Part:
         for group in groups
     }
     ids = held["sample_id"].filter(wanted).to_pylist()
-    return _Part(path, groups, wanted.to_numpy(), ids, widths)
+    return _Found(path, groups, wanted.to_numpy(), ids, widths)
 
 
 def _may_hold(span: pq.Statistics | None, value: int | str) -> bool:
     return span is None or not span.has_min_max or span.min <= value <= span.max
 
 
-def _common_width(parts: Sequence[_Part], name: str) -> int:
+def _common_width(parts: Sequence[_Found], name: str) -> int:
     widths = {width for part in parts for width in part.widths}
     if len(widths) > 1:
         raise LayerhouseError(_uneven(name))
@@ -108,7 +108,7 @@ def _uneven(name: str) -> str:
     return f"{name} holds vectors of different widths"
 
 
-def _fill(lake: Lake, part: _Part, matrix: Matrix, rows: npt.NDArray[np.int64], name: str) -> None:
+def _fill(lake: Lake, part: _Found, matrix: Matrix, rows: npt.NDArray[np.int64], name: str) -> None:
     """Decode the shard's vectors into these rows of the matrix."""
     with pq.ParquetFile(lake.store.open(part.path)) as file:
         vectors = file.read_row_groups(part.groups, columns=["vector"], use_threads=False)["vector"]

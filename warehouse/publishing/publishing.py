@@ -13,8 +13,16 @@ from warehouse import files
 from warehouse.catalogue.refreshing import refresh
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
-from warehouse.publishing import stamp as builds
-from warehouse.publishing.stamp import Build
+from warehouse.publishing.stamp import (
+    COLUMNS,
+    COMMENT,
+    FILE,
+    TABLE,
+    Stamp,
+    in_file,
+    in_folder,
+    of_lake,
+)
 from warehouse.schema import quoted
 
 Writer = Callable[[Path], None]
@@ -39,16 +47,16 @@ def publish(lake: Lake, out: Path) -> list[Path]:
     single = out.suffix == ".duckdb"
     _refuse_other_kinds(out, single=single)
     try:
-        with _marts(lake) as (con, build):
-            if not _pending(con, build, out, single=single):
+        with _marts(lake) as (con, stamp):
+            if not _pending(con, stamp, out, single=single):
                 return []
         folder = out.parent if single else out
         folder.mkdir(parents=True, exist_ok=True)
         # One publication at a time writes to a target, each the lake as it is at its turn.
-        with files.passing_lock(folder / f".{out.name}.lock"), _marts(lake) as (con, build):
-            writers = _pending(con, build, out, single=single)
+        with files.passing_lock(folder / f".{out.name}.lock"), _marts(lake) as (con, stamp):
+            writers = _pending(con, stamp, out, single=single)
             if writers and not single:
-                _withdraw_stamp(build, out)
+                _withdraw(stamp, out)
             for path, write in writers.items():
                 _replace(path, write)
             return list(writers)
@@ -65,44 +73,44 @@ def _refuse_other_kinds(out: Path, *, single: bool) -> None:
 
 
 def _pending(
-    con: duckdb.DuckDBPyConnection, build: Build, out: Path, *, single: bool
+    con: duckdb.DuckDBPyConnection, stamp: Stamp, out: Path, *, single: bool
 ) -> dict[Path, Writer]:
     """What writes each file that is missing or out of date, in the order to write them in."""
     database = out if single else out / DATABASE
-    in_database = builds.in_file(con, database)
+    in_database = in_file(con, database)
     writers: dict[Path, Writer] = {}
-    if in_database is None or in_database.state != build.state:
-        writers[database] = lambda path: _write_database(con, build, path)
+    if in_database is None or in_database.state != stamp.state:
+        writers[database] = lambda path: _write_database(con, stamp, path)
     if single:
         return writers
-    held = builds.in_folder(out)
-    for name, mart in build.marts.items():
+    held = in_folder(out)
+    for name, mart in stamp.marts.items():
         is_same = held is not None and held.marts.get(name) == mart
         for kind, options in FORMS.items():
             path = out / f"{name}.{kind}"
             if not (is_same and path.is_file()):
                 writers[path] = _copying(con, name, options)
-    if writers or held is None or held.state != build.state:
+    if writers or held is None or held.state != stamp.state:
         # The stamp comes last: it says that the rest is there.
-        writers[out / builds.STAMP] = lambda path: files.write_text(path, build.json())
+        writers[out / FILE] = lambda path: files.write_text(path, stamp.json())
     return writers
 
 
-def _withdraw_stamp(build: Build, out: Path) -> None:
+def _withdraw(stamp: Stamp, out: Path) -> None:
     """Files of two states may lie side by side from here on, and no stamp must vouch for them.
 
     After a publication that was killed then, the next writes everything anew. Marts that are
     defined no longer go, as nothing will name them any more.
     """
-    held = builds.in_folder(out)
-    for name in set(held.marts if held else ()) - set(build.marts):
+    held = in_folder(out)
+    for name in set(held.marts if held else ()) - set(stamp.marts):
         for kind in FORMS:
             (out / f"{name}.{kind}").unlink(missing_ok=True)
-    (out / builds.STAMP).unlink(missing_ok=True)
+    (out / FILE).unlink(missing_ok=True)
 
 
 @contextmanager
-def _marts(lake: Lake) -> Iterator[tuple[duckdb.DuckDBPyConnection, Build]]:
+def _marts(lake: Lake) -> Iterator[tuple[duckdb.DuckDBPyConnection, Stamp]]:
     """A connection of its own with the catalogue attached as `lake`, and what it would publish.
 
     Its own, because a reader in this process may have locked down the catalogue's.
@@ -117,7 +125,7 @@ def _marts(lake: Lake) -> Iterator[tuple[duckdb.DuckDBPyConnection, Build]]:
             con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS lake (READ_ONLY)")
         except duckdb.Error as error:
             raise LayerhouseError(f"cannot read {lake.catalogue}: {_first_line(error)}") from error
-        yield con, builds.of_lake(con)
+        yield con, of_lake(con)
 
 
 def _replace(path: Path, write: Writer) -> None:
@@ -141,20 +149,20 @@ def _copying(con: duckdb.DuckDBPyConnection, mart: str, options: str) -> Writer:
     return write
 
 
-def _write_database(con: duckdb.DuckDBPyConnection, build: Build, path: Path) -> None:
+def _write_database(con: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path) -> None:
     con.execute(f"ATTACH {quoted(str(path))} AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
-        for mart in build.marts:
+        for mart in stamp.marts:
             con.execute(f'CREATE TABLE out."{mart}" AS FROM lake."{mart}" ORDER BY ALL')
             _copy_comments(con, mart)
-        columns = ", ".join(f"{name} {kind}" for name, (kind, _) in builds.COLUMNS.items())
-        con.execute(f"CREATE TABLE out.{builds.TABLE} ({columns})")
-        places = ", ".join("?" for _ in builds.COLUMNS)
-        for row in build.rows():
-            con.execute(f"INSERT INTO out.{builds.TABLE} VALUES ({places})", row)
-        con.execute(f"COMMENT ON TABLE out.{builds.TABLE} IS {quoted(builds.COMMENT)}")
-        for name, (_, comment) in builds.COLUMNS.items():
-            con.execute(f"COMMENT ON COLUMN out.{builds.TABLE}.{name} IS {quoted(comment)}")
+        columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
+        con.execute(f"CREATE TABLE out.{TABLE} ({columns})")
+        places = ", ".join("?" for _ in COLUMNS)
+        for row in stamp.rows():
+            con.execute(f"INSERT INTO out.{TABLE} VALUES ({places})", row)
+        con.execute(f"COMMENT ON TABLE out.{TABLE} IS {quoted(COMMENT)}")
+        for name, (_, comment) in COLUMNS.items():
+            con.execute(f"COMMENT ON COLUMN out.{TABLE}.{name} IS {quoted(comment)}")
     finally:
         con.execute("DETACH out")
 

@@ -16,7 +16,7 @@ from warehouse.errors import LayerhouseError, UsageError
 from warehouse.schema import quoted
 
 TABLE = "build"
-STAMP = "build.json"
+FILE = "build.json"
 
 COMMENT = "What this file was built from: one row per mart."
 COLUMNS = {
@@ -39,8 +39,8 @@ class Mart:
 
 
 @dataclass(frozen=True)
-class Build:
-    """What a publication holds; two builds of equal state hold the same marts."""
+class Stamp:
+    """What a publication holds; two of equal state hold the same marts."""
 
     built_at: str
     layerhouse_version: str
@@ -54,14 +54,14 @@ class Build:
 
     def rows(self) -> list[tuple[Any, ...]]:
         """The rows of the table `build`, in the order of COLUMNS."""
-        stamp = (self.built_at, self.layerhouse_version, self.commit_set, self.definitions)
-        return [(name, m.n_rows, m.content, *stamp) for name, m in self.marts.items()]
+        state = (self.built_at, self.layerhouse_version, self.commit_set, self.definitions)
+        return [(name, m.n_rows, m.content, *state) for name, m in self.marts.items()]
 
     def json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
-def of_lake(con: duckdb.DuckDBPyConnection) -> Build:
+def of_lake(con: duckdb.DuckDBPyConnection) -> Stamp:
     """What the catalogue attached as `lake` would publish now."""
     names = con.execute(
         "SELECT table_name FROM duckdb_tables() "
@@ -69,7 +69,7 @@ def of_lake(con: duckdb.DuckDBPyConnection) -> Build:
     ).fetchall()
     commits = con.execute("SELECT commit_id, hash FROM lake.commit_record ORDER BY ALL").fetchall()
     definitions = con.execute("SELECT sql_hash FROM lake.catalogue_build").fetchone()
-    return Build(
+    return Stamp(
         built_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
         layerhouse_version=_version(),
         commit_set=_digest(commits),
@@ -101,17 +101,17 @@ def _digest(value: object) -> str:
     return blake2b(json.dumps(value).encode(), digest_size=16).hexdigest()
 
 
-def in_folder(folder: Path) -> Build | None:
+def in_folder(folder: Path) -> Stamp | None:
     """What a published folder's stamp says; None where there is no legible one."""
     try:
-        held = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        held = json.loads((folder / FILE).read_text(encoding="utf-8"))
         marts = {name: Mart(**mart) for name, mart in held.pop("marts").items()}
-        return Build(**held, marts=marts)
+        return Stamp(**held, marts=marts)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def in_file(con: duckdb.DuckDBPyConnection, path: Path) -> Build | None:
+def in_file(con: duckdb.DuckDBPyConnection, path: Path) -> Stamp | None:
     """What a published file's table `build` says; None where there is no file yet, or an older one.
 
     Raises LayerhouseError where the file is open for writing, in this program or another, and
@@ -139,7 +139,7 @@ def in_file(con: duckdb.DuckDBPyConnection, path: Path) -> Build | None:
         return None
     _, _, _, built_at, wrote, commit_set, definitions = found[0]
     marts = {name: Mart(n_rows, content) for name, n_rows, content, *_ in found}
-    return Build(built_at.isoformat(), wrote, commit_set, definitions, marts)
+    return Stamp(built_at.isoformat(), wrote, commit_set, definitions, marts)
 
 
 def _foreign(path: Path) -> str:

@@ -12,7 +12,7 @@ from tests.lakes import Signals, synthetic_lake
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
-from warehouse.lake.repair import repair, sweep
+from warehouse.lake.repairing import repair, sweep
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.status import status
 

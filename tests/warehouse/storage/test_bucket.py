@@ -29,7 +29,7 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.commits import Commit, commit_names, list_commits
 from warehouse.lake.lake import Lake
-from warehouse.lake.repair import repair
+from warehouse.lake.repairing import repair
 from warehouse.lake.runs import OvertakenError, RunWriter
 from warehouse.status import status
 from warehouse.storage.byte_ranges import BLOCK, TAIL
