@@ -7,27 +7,26 @@ is done. Nothing else of a trial is kept.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from itertools import combinations, product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.faults.fault import Fault, FaultKind
-from extract.faults.registry import fault_kinds, kind_named
 from extract.faults.spec import parse_fault
+from layerhouse.trials import Grid, Trial, trials_of
 from warehouse.catalogue.refreshing import connect
-from warehouse.errors import UsageError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.progress import Progress
-from warehouse.vocabulary import MARGIN, STAGES
+from warehouse.vocabulary import STAGES
 
 if TYPE_CHECKING:
+    from analysis.diagnosis.intervals import Resampling
     from analysis.self_test.judge import Judge, Judgement
     from extract.running.variants import Bench
+    from extract.sharing.job import ExtractRequest, Job
 
 COMMAND = "self-test"
 TRIAL_VERSIONS = {"healthy": 5, "destroying": 5, "shifting": 5, "pair": 6}
@@ -37,60 +36,6 @@ one; in the views the newest of the same fault and seed counts.
 
 SUBSET = 0.8
 """Share of the test groups, and of those of train and val, that a healthy trial is drawn from."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Which faults a self-test injects; see `trials_of` for what comes of it.
-
-    `severities` are shares, of samples for swaps, of classes for the head; each is tried with every
-    seed. Shifting faults have severities of their own and one seed; a pair strikes two stages with
-    `pair_severity` each.
-    """
-
-    severities: tuple[float, ...] = (0.3, 0.6, 0.8)
-    seeds: int = 3
-    healthy: int = 20
-    kinds: tuple[str, ...] = field(default_factory=lambda: tuple(_destroying_kinds()))
-    shifting: bool = True
-    pairs: bool = True
-    pair_severity: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not self.severities or not all(0 < s <= 1 for s in self.severities):
-            raise UsageError("severities of a self-test are shares above 0 and at most 1")
-        if self.seeds < 1 or self.healthy < 0:
-            raise UsageError("a self-test needs at least one seed")
-
-    @classmethod
-    def quick(cls) -> Grid:
-        """Destroying faults at two severities, one seed: a first look."""
-        return cls((0.3, 0.6), seeds=1, healthy=4, shifting=False, pairs=False)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One trial: its faults (none for the unmodified model) and the seed they were drawn with."""
-
-    faults: tuple[Fault, ...]
-    seed: int
-
-    @property
-    def kind(self) -> str:
-        if not self.faults:
-            return "healthy"
-        if len(self.faults) > 1:
-            return "pair"
-        return "destroying" if self.destroying else "shifting"
-
-    @property
-    def destroying(self) -> bool:
-        """Whether every fault takes the class away, so that the stages it strikes are known."""
-        return bool(self.faults) and all(fault.kind.destroying for fault in self.faults)
-
-    @property
-    def text(self) -> str | None:
-        return "+".join(map(str, self.faults)) or None
 
 
 @dataclass(frozen=True)
@@ -107,143 +52,51 @@ class SelfTest:
 
 def self_test(
     lake: Lake,
-    model: str,
-    dataset: str,
+    request: ExtractRequest,
     *,
     grid: Grid | None = None,
-    adapter: Path | None = None,
-    n_resamples: int = 2000,
-    margin: float = MARGIN,
-    seed: int = 0,
-    device: str = "auto",
-    batch_size: str | int = "auto",
-    limit: int | None = None,
-    report: Progress | None = None,
+    resampling: Resampling | None = None,
+    progress: Progress | None = None,
 ) -> SelfTest:
     """Inject a grid of faults into a model and store what the diagnosis says of each.
 
-    Trials that the lake holds already, from any earlier self-test of the same model, dataset and
-    options, are not run again. Raises UsageError for unknown names and impossible grids,
-    LayerhouseError for a model that cannot be run.
+    Of the request model, adapter, dataset, limit and where it runs count. Trials that the lake
+    holds already, from any earlier self-test of the same model, dataset and options, are not run
+    again. Raises UsageError for unknown names and impossible grids, LayerhouseError for a model
+    that cannot be run.
     """
     from analysis.diagnosis.intervals import Resampling
     from extract.running.background import leaving_a_core
     from extract.running.variants import open_bench
-    from extract.sharing.job import ExtractRequest
 
     started = time.monotonic()
-    grid = grid or Grid()
-    options = Resampling(n_resamples, margin, seed)
-    request = ExtractRequest(
-        model=model,
-        dataset=dataset,
-        adapter=adapter,
-        device=device,
-        batch_size=batch_size,
-        limit=limit,
-    )
+    grid, resampling = grid or Grid(), resampling or Resampling()
     ends = [parse_fault(f"swap@{stage}") for stage in ("vision", "connector")]
     bench = open_bench(lake, request, ends)
     job = bench.job
-    trials = list(trials_of(bench, grid))
-    config = {
-        "identity": job.identity,
-        "options": asdict(options),
-        "limit": limit,
-    }
+    config = {"identity": job.identity, "options": asdict(resampling), "limit": request.limit}
+    ids = {trial: _trial_id(job, config, trial) for trial in trials_of(bench, grid)}
     known = _known(lake)
-    ids = {trial: _trial_id(job.model_id, job.dataset_id, config, trial) for trial in trials}
-    todo = [trial for trial in trials if ids[trial] not in known]
-    spec = RunSpec(
-        COMMAND,
-        job.model_id,
-        job.dataset_id,
-        {**config, "versions": TRIAL_VERSIONS, "grid": asdict(grid)},
-    )
+    todo = {trial: name for trial, name in ids.items() if name not in known}
+    whole = {**config, "versions": TRIAL_VERSIONS, "grid": asdict(grid)}
+    spec = RunSpec(COMMAND, job.model_id, job.dataset_id, whole)
     with RunWriter(lake, spec) as writer, leaving_a_core(job.device):
         if todo:
-            judge = _judge(lake, bench, options)
-            for done, trial in enumerate(todo):
-                if report is not None:
-                    report(done, len(todo), trial.text or f"unmodified, sample {trial.seed}")
-                row = _run(bench, judge, trial) | {"trial_id": ids[trial]}
-                writer.commit({"fault_trial": [row]}, covers={"trial": ids[trial]})
+            judge = _judge(lake, bench, resampling)
+            for done, (trial, name) in enumerate(todo.items()):
+                if progress is not None:
+                    progress(done, len(todo), trial.text or f"unmodified, sample {trial.seed}")
+                row = _run(bench, judge, trial) | {"trial_id": name}
+                writer.commit({"fault_trial": [row]}, covers={"trial": name})
         if writer.committed:
             writer.finish()
-    return SelfTest(
-        job.model_id,
-        job.dataset_id,
-        spec.run_id,
-        len(trials),
-        len(todo),
-        time.monotonic() - started,
-    )
+    seconds = time.monotonic() - started
+    return SelfTest(job.model_id, job.dataset_id, spec.run_id, len(ids), len(todo), seconds)
 
 
-def trials_of(bench: Bench, grid: Grid) -> Iterator[Trial]:
-    """All trials of a grid on one model; whatever stops them early, each seed's come together.
-
-    Faults in the decoder strike behind its middle block. Severities that come to the same fault (a
-    head of two classes can only be exchanged whole) are one trial.
-    """
-    llm = f"llm.{bench.llm_blocks[len(bench.llm_blocks) // 2]}"
-    seen: set[Any] = set()
-    for seed in range(grid.seeds):
-        for fault in _destroying(grid, llm, seed):
-            meaning = fault.kind.meaning(fault, bench.opened.phrases)
-            if meaning not in seen:
-                seen.add(meaning)
-                yield Trial((fault,), seed)
-        yield from (Trial((), sample) for sample in range(seed, grid.healthy, grid.seeds))
-        if grid.pairs:
-            yield from (Trial(pair, seed) for pair in _pairs(grid, llm, seed))
-        if grid.shifting and seed == 0:
-            yield from (Trial((fault,), seed) for fault in _shifting(llm))
-
-
-def _destroying_kinds() -> dict[str, FaultKind]:
-    return {name: kind for name, kind in fault_kinds().items() if kind.destroying}
-
-
-def _destroying(grid: Grid, llm: str, seed: int) -> Iterator[Fault]:
-    for severity, name in product(grid.severities, grid.kinds):
-        kind = kind_named(name)
-        yield from (_fault(kind, place, severity, seed) for place in _places(kind, llm))
-
-
-def _pairs(grid: Grid, llm: str, seed: int) -> Iterator[tuple[Fault, ...]]:
-    """A destroying fault in each of two stages, every two stages once."""
-    found: dict[str, Fault] = {}
-    for kind in _destroying_kinds().values():
-        for place in _places(kind, llm):
-            fault = _fault(kind, place, grid.pair_severity, seed)
-            found.setdefault(fault.stage, fault)
-    return combinations(found.values(), 2)
-
-
-def _shifting(llm: str) -> Iterator[Fault]:
-    for kind in fault_kinds().values():
-        if not kind.destroying:
-            severities = kind.trial_severities or (kind.severity.default,)
-            for place, severity in product(_places(kind, llm), severities):
-                yield _fault(kind, place, severity, 0)
-
-
-def _places(kind: FaultKind, llm: str) -> list[str]:
-    """Where the self-test puts a kind of fault; in the decoder behind the block `llm`."""
-    stages = kind.trial_stages or kind.stages
-    return [llm if stage == "llm" and not kind.from_start else stage for stage in stages]
-
-
-def _fault(kind: FaultKind, place: str, severity: float, seed: int) -> Fault:
-    return replace(parse_fault(f"{kind.name}@{place}:{severity:g}"), seed=seed)
-
-
-def _trial_id(model_id: str, dataset_id: str, config: dict[str, Any], trial: Trial) -> str:
-    import json
-
+def _trial_id(job: Job, config: dict[str, Any], trial: Trial) -> str:
     meant = {**config, "version": TRIAL_VERSIONS[trial.kind]}
-    key = json.dumps([model_id, dataset_id, meant, trial.text, trial.seed], sort_keys=True)
+    key = json.dumps([job.model_id, job.dataset_id, meant, trial.text, trial.seed], sort_keys=True)
     return blake2b(key.encode(), digest_size=12).hexdigest()
 
 
@@ -252,7 +105,7 @@ def _known(lake: Lake) -> set[str]:
         return {row[0] for row in wh.sql("SELECT trial_id FROM fault_trial").fetchall()}
 
 
-def _judge(lake: Lake, bench: Bench, options: Any) -> Judge:
+def _judge(lake: Lake, bench: Bench, resampling: Resampling) -> Judge:
     import polars as pl
 
     from analysis.self_test.judge import Judge
@@ -264,7 +117,7 @@ def _judge(lake: Lake, bench: Bench, options: Any) -> Judge:
             for table in ("dataset", "class")
         }
     dataset["sample"] = bench.samples.with_columns(pl.lit(names[0]).alias("dataset_id"))
-    return Judge(bench.rows(), dataset, bench.healthy, options)
+    return Judge(bench.rows(), dataset, bench.healthy, resampling)
 
 
 def _run(bench: Bench, judge: Judge, trial: Trial) -> dict[str, Any]:

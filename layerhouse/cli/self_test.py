@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from layerhouse.cli.shared.progress import progress
+from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
-    from layerhouse.self_test import Grid, SelfTest
+    from layerhouse.self_test import SelfTest
+    from layerhouse.trials import Grid
     from warehouse.catalogue.reading import Warehouse
     from warehouse.lake.lake import Lake
 
@@ -63,21 +65,27 @@ def refuse_without_self_test(given: dict[str, Any]) -> None:
         raise UsageError(f"--{named[0]} belongs to --self-test; add that, or leave it out")
 
 
-def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **options: Any) -> None:
-    """Run the self-test, print what it found; LayerhouseError if `strict` and a bar is missed."""
+@part("all")
+def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **resampling: Any) -> None:
+    """Run the self-test, print what it found; LayerhouseError if `strict` and a bar is missed.
+
+    `given` are the options above, `resampling` those of `Resampling`.
+    """
+    from analysis.diagnosis.intervals import Resampling
+    from extract.sharing.job import ExtractRequest
     from layerhouse.self_test import self_test
 
+    grid = _grid(given)
+    request = ExtractRequest(
+        model,
+        dataset,
+        adapter=given["adapter"],
+        limit=given["limit"],
+        device=given["device"] or "auto",
+    )
     with progress(f"self-test {model}") as report:
         done = self_test(
-            lake,
-            model,
-            dataset,
-            grid=_grid(given),
-            adapter=given["adapter"],
-            limit=given["limit"],
-            device=given["device"] or "auto",
-            report=report,
-            **options,
+            lake, request, grid=grid, resampling=Resampling(**resampling), progress=report
         )
     from warehouse.catalogue.refreshing import connect
 
@@ -90,7 +98,7 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **options: 
 def _grid(given: dict[str, Any]) -> Grid:
     from dataclasses import replace
 
-    from layerhouse.self_test import Grid
+    from layerhouse.trials import Grid
 
     changes: dict[str, Any] = {
         name: given[name] for name in ("seeds", "healthy") if given[name] is not None

@@ -9,24 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.diagnosis.intervals import Resampling
 from extract.faults.spec import parse_fault
 from extract.running.variants import Bench, open_bench
 from extract.sharing.job import ExtractRequest
 from layerhouse.cli import main
-from layerhouse.self_test import Grid, SelfTest, self_test, trials_of
+from layerhouse.self_test import SelfTest, self_test
+from layerhouse.trials import Grid, trials_of
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.vocabulary import FAILURE_MODES
 
 GRID = Grid((0.6,), seeds=1, healthy=1, kinds=("swap", "head"), shifting=False, pairs=False)
 LIMIT = 600
-MODE = {
-    "vision": "vision_quality",
-    "connector": "connector_fidelity",
-    "llm": "llm_comprehension",
-    "answer": "semantic_mapping",
-}
+REQUEST = ExtractRequest("tiny-digits", "digits", limit=LIMIT)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,7 +43,7 @@ class Ran:
 @pytest.fixture(scope="module")
 def tested(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     lake = Lake.at(tmp_path_factory.mktemp("lake"))
-    done = self_test(lake, "tiny-digits", "digits", grid=GRID, limit=LIMIT, n_resamples=500)
+    done = self_test(lake, REQUEST, grid=GRID, resampling=Resampling(500))
     return Ran(lake, done)
 
 
@@ -62,10 +60,11 @@ def test_every_swap_and_the_head_are_named_and_the_unmodified_model_is_not(
     with connect(tested.lake) as wh:
         rows = wh.sql("SELECT stage, verdict, destroying FROM fault_trial").fetchall()
     assert tested.done.n_run == len(rows) == 5
-    verdicts = {stage: verdict for stage, verdict, _ in rows}
-    assert {stage: verdicts[stage] for stage in MODE} == MODE
-    assert verdicts[None] not in MODE.values()
-    assert all(destroying == (stage is not None) for stage, _, destroying in rows)
+    named = {stage: verdict for stage, verdict, destroying in rows if destroying}
+    assert named == FAILURE_MODES
+    ((verdict, stage),) = [row[1::-1] for row in rows if not row[2]]
+    assert stage is None
+    assert verdict not in FAILURE_MODES.values()
 
 
 def test_a_swaps_loss_is_what_its_share_implies(tested: Ran) -> None:
@@ -74,6 +73,7 @@ def test_a_swaps_loss_is_what_its_share_implies(tested: Ran) -> None:
             "SELECT expected_loss, estimated_loss, lower, upper, answer_cost FROM fault_trial "
             "WHERE kind = 'swap'"
         ).fetchall()
+    assert len(rows) == 3
     for expected, estimated, lower, upper, cost in rows:
         assert lower <= estimated <= upper
         assert expected == pytest.approx(estimated, abs=0.1)
@@ -91,9 +91,7 @@ def test_the_lake_holds_trials_and_nothing_else_of_them(tested: Ran) -> None:
 
 def test_only_trials_that_are_missing_are_run(tested: Ran) -> None:
     wider = Grid((0.6,), seeds=1, healthy=1, kinds=("head",), shifting=False, pairs=False)
-    again = self_test(
-        tested.lake, "tiny-digits", "digits", grid=wider, limit=LIMIT, n_resamples=500
-    )
+    again = self_test(tested.lake, REQUEST, grid=wider, resampling=Resampling(500))
     assert (again.n_trials, again.n_run) == (2, 0)
 
 
