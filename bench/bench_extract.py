@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 import torch
 import transformers
 
-from extract.anatomy.loci import watching
+from extract.anatomy.hooks import watching
 from extract.answering.replies import ClassNames
 from extract.models.loading import load
 from extract.models.prompts import build_prompt, phrase_tokens

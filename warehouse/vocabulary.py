@@ -51,6 +51,11 @@ class ReadoutFacts:
     slots: int = 1
     everywhere: bool = True
 
+    @property
+    def is_evidence(self) -> bool:
+        """Whether what it shows of a locus is there for the answer: it may stand for a stage."""
+        return self.reads != "class"
+
 
 READOUTS = {
     facts.name: facts

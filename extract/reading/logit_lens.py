@@ -17,9 +17,11 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
-from extract.anatomy.loci import Locus, watching
+from extract.anatomy.hooks import watching
+from extract.anatomy.loci import Locus
 from extract.answering.phrases import telling_tokens
 from extract.models.session import Inputs, Session
+from extract.reading.readouts import FinalToken
 
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}
 """Largest difference to the model's own log-probabilities, per dtype, that is rounding."""
@@ -149,7 +151,10 @@ def lens_table(lens: Lens, activations: pa.Table) -> pa.Table:
 
     Only rows of the module llm and the readout `last` are looked at; there may be none.
     """
-    last = pc.and_(pc.equal(activations["module"], "llm"), pc.equal(activations["readout"], "last"))
+    last = pc.and_(
+        pc.equal(activations["module"], "llm"),
+        pc.equal(activations["readout"], FinalToken.facts.name),
+    )
     rows = activations.filter(last)
     named = rows.select(["model_id", "dataset_id", "layer", "sample_id"])
     logprobs = np.empty((rows.num_rows, len(lens.rows)), dtype=np.float32)

@@ -8,8 +8,9 @@ states the legal range.
 from collections.abc import Mapping, Sequence
 
 from extract.anatomy.loci import Anatomy, Locus
+from extract.reading.readouts import known_readouts, readout_named
 from warehouse.errors import UsageError, nearest
-from warehouse.vocabulary import MODULES, READOUTS
+from warehouse.vocabulary import MODULES
 
 Layers = int | Sequence[int | str]
 Wanted = Sequence[tuple[Locus, tuple[str, ...]]]
@@ -26,17 +27,18 @@ def select(
 ) -> Wanted:
     """The loci to read with their readouts, in pipeline order.
 
-    Without readouts: `mean`, `last` and `cls` wherever they exist and `grid` at each module's last
-    locus on the path. `available` tells which readouts a locus (by name) has.
+    Without readouts: each wherever it exists, or where it is meant for the ends of modules, at each
+    module's last locus on the path. `available` tells which readouts a locus (by name) has.
     """
     check_names(modules, readouts)
     chosen = _chosen_loci(anatomy, modules, layers)
     ends = {anatomy.end(module).name for module in MODULES}
+    known = {name: readout.facts for name, readout in known_readouts().items()}
     wanted = []
     for locus in chosen:
-        usual = {"mean", "last", "cls"} | ({"grid"} if locus.name in ends else set())
+        usual = {name for name, facts in known.items() if facts.everywhere or locus.name in ends}
         asked = set(readouts) or usual
-        found = tuple(name for name in READOUTS if name in asked & set(available[locus.name]))
+        found = tuple(name for name in known if name in asked & set(available[locus.name]))
         if found:
             wanted.append((locus, found))
     for name in readouts:
@@ -51,8 +53,7 @@ def check_names(modules: Sequence[str], readouts: Sequence[str]) -> None:
         if name not in MODULES:
             raise UsageError(f"unknown module {name!r}{nearest(name, MODULES)}")
     for name in readouts:
-        if name not in READOUTS:
-            raise UsageError(f"unknown readout {name!r}{nearest(name, READOUTS)}")
+        readout_named(name)
 
 
 def _chosen_loci(anatomy: Anatomy, modules: Sequence[str], layers: Layers) -> list[Locus]:

@@ -15,10 +15,12 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from extract.anatomy.loci import Anatomy, Locus, hidden, watching, with_hidden
+from extract.anatomy.hooks import hidden, watching, with_hidden
+from extract.anatomy.loci import Anatomy, Locus
 from extract.answering.scoring import Prompted, cache_of, score_phrases
 from extract.models.session import Inputs, Session
 from extract.reading.reader import Reader
+from extract.reading.readouts import readouts_at
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import Cell
 
@@ -91,19 +93,13 @@ def _survey(session: Session, inputs: Inputs) -> Session:
         shape = seen[0]
         width = shape[1] if len(shape) == 4 else shape[-1]
         locus = replace(locus, width=width, calls=len(seen))
-        found = facts.token_map(locus, shape).readouts
+        found = readouts_at(locus, facts.token_map(locus, shape))
         if not found:
             raise _fail(session, "readouts", f"nothing can be read at {locus.name} {shape}")
         loci.append(locus)
-        readouts[locus.name] = _offered(locus, found)
+        readouts[locus.name] = found
     anatomy = session.anatomy.with_loci(tuple(loci))
     return replace(session, anatomy=anatomy, readouts=readouts)
-
-
-def _offered(locus: Locus, found: tuple[str, ...]) -> tuple[str, ...]:
-    """The connector is what image tokens carry into the decoder: it has averages only."""
-    averages = ("mean", "grid")
-    return tuple(name for name in found if locus.module != "connector" or name in averages)
 
 
 def observed_shapes(session: Session, inputs: Inputs) -> dict[str, list[tuple[int, ...]]]:

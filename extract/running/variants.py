@@ -16,6 +16,7 @@ from extract.faults.fault import Fault
 from extract.faults.inputs import FaultyInputs
 from extract.faults.sites import site_of
 from extract.models.session import Session
+from extract.reading.readouts import known_readouts
 from extract.reading.selection import Wanted
 from extract.running.background import ahead
 from extract.running.batches import rows_of
@@ -35,7 +36,6 @@ from warehouse.vocabulary import MODULES
 KEPT_BYTES = 2**30
 """Prepared inputs are kept between trials up to this size, else prepared anew each time."""
 BATCH = 64
-READOUTS = ("mean", "grid", "last")
 
 
 @dataclass
@@ -183,10 +183,15 @@ def needed(session: Session) -> Wanted:
     """
     anatomy = session.anatomy
     ends = {anatomy.end(module).name for module in MODULES}
+    known = known_readouts()
     wanted = []
     for locus in anatomy.loci:
-        usual = READOUTS if locus.name in ends else ("last",) if locus.module == "llm" else ()
-        found = tuple(name for name in usual if name in session.readouts[locus.name])
+        found = tuple(
+            name
+            for name in session.readouts[locus.name]
+            if (facts := known[name].facts).is_evidence
+            and (locus.name in ends or (locus.module == "llm" and facts.reads == "final"))
+        )
         if locus.on_path and found:
             wanted.append((locus, found))
     return wanted

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from extract.reading.readouts import known_readouts
 from extract.reading.selection import Wanted
 from warehouse.lake.commits import Commit
-from warehouse.vocabulary import READOUTS, Cell
+from warehouse.vocabulary import Cell
 
 MOST_SAMPLES = 256
 """Samples of one range, which are those of one shard and one commit."""
@@ -142,8 +143,9 @@ def _missing(
 
 def range_size(wanted: Wanted, limit_bytes: int = 256 * 2**20) -> int:
     """Samples per range so that its vectors stay below `limit_bytes`: a power of two ≤ 256."""
+    known = known_readouts()
     per_sample = sum(
-        4 * locus.width * READOUTS[name].slots for locus, names in wanted for name in names
+        4 * locus.width * known[name].facts.slots for locus, names in wanted for name in names
     )
     size = MOST_SAMPLES
     while size > 16 and size * per_sample > limit_bytes:

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from extract.anatomy.token_maps import SampleRows, TokenMap
-from extract.reading.reader import Reader, build_pooler, quarters, slots
+from extract.anatomy.sample_rows import SampleRows, TokenMap
+from extract.reading.pooling import build_pooler, slots
+from extract.reading.reader import Reader
+from extract.reading.readouts import quarters
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import Opened, opened
 from warehouse.errors import LayerhouseError
