@@ -32,6 +32,7 @@ import torch
 import transformers
 
 from extract.anatomy.hooks import watching
+from extract.answering.methods import Question
 from extract.answering.replies import ClassNames
 from extract.models.loading import load
 from extract.models.prompts import build_prompt, phrase_tokens
@@ -85,7 +86,8 @@ class Bench:
         """What the agent does with prepared batches: read, answer, write shards to a lake."""
         watch = Stopwatch()
         classes = [ClassNames(phrase, phrase) for phrase in PHRASES]
-        runner = Runner(self.session, None, classes, self.phrases, False, watch)
+        question = Question(classes, self.phrases, letters=False)
+        runner = Runner(self.session, None, question, watch)
         writer = RunWriter(
             Lake.at(folder), RunSpec("extract", "bench", "bench", {"at": uuid4().hex})
         )

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.models.session import Inputs, Session
 
 SCORING_BYTES = 2**30
 """Memory one scoring pass may take for its copies of the cache and its logits."""
-SLACK = 8
-"""Tokens a reply may be longer than the longest class phrase."""
 
 MASKS = ("attention_mask", "cross_attention_mask")
 # Inputs that speak about single prompt positions; continuing needs them for the new tokens too.
@@ -153,10 +153,9 @@ def _rotary_positions(model: Any, mask: Tensor, length: int) -> dict[str, Tensor
 
 
 @torch.inference_mode()
-def generate(session: Session, prompted: Prompted, max_new_tokens: int) -> list[str]:
-    """Greedy replies, one per sample: the most likely token each time, until the model stops.
-
-    Uses up the prompt's cache.
+def generate(session: Session, prompted: Prompted, max_new_tokens: int) -> Tensor:
+    """Greedy replies as token ids (n, tokens): the most likely token each time, until the model
+    stops; what follows a stop token is one. Uses up the prompt's cache.
     """
     stops = stop_tokens(session)
     inputs = prompted.inputs
@@ -172,7 +171,7 @@ def generate(session: Session, prompted: Prompted, max_new_tokens: int) -> list[
         following = logits[:, -1].float().argmax(dim=-1)
         chosen.append(torch.where(done, stops[0], following))
         done |= torch.isin(chosen[-1], stops)
-    return _texts(session, torch.stack(chosen, dim=1), stops)
+    return torch.stack(chosen, dim=1)
 
 
 def stop_tokens(session: Session) -> Tensor:
@@ -186,9 +185,10 @@ def stop_tokens(session: Session) -> Tensor:
     return torch.tensor(found or [-1], device=session.loaded.device)
 
 
-def _texts(session: Session, tokens: Tensor, stops: Tensor) -> list[str]:
+def texts_of(session: Session, tokens: NDArray[np.int64]) -> list[str]:
+    """Replies from their token ids (n, tokens), each up to its first stop token."""
     tokenizer = session.loaded.processor.tokenizer
-    ends = set(stops.tolist())
+    ends = set(stop_tokens(session).tolist())
     replies = []
     for row in tokens.tolist():
         stop = next((i for i, token in enumerate(row) if token in ends), len(row))

@@ -6,24 +6,22 @@ from functools import partial
 from time import perf_counter
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from extract.anatomy.token_maps import BatchFacts
-from extract.answering.replies import ClassNames, parse_reply
-from extract.answering.scoring import SLACK, Prompted, cache_of, generate, score_phrases
+from extract.answering.methods import ANSWER_METHODS, Question
+from extract.answering.scoring import Prompted, cache_of
 from extract.faults.effects import StruckBatch
 from extract.faults.injector import Injector
 from extract.models.session import Session
 from extract.reading.reader import Reader
 from extract.reading.selection import Wanted
-from extract.reading.to_host import Offload
+from extract.reading.to_host import Arrays, Offload
 from extract.reading.vectors import CellVectors
 from extract.running.clock import Stopwatch
 from extract.running.preparing import Prepared
 from extract.running.rows import answer_row
-from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import Cell
 
 Outcome: TypeAlias = "tuple[CellVectors, dict[str, list[dict[str, Any]]]]"
@@ -31,31 +29,24 @@ Outcome: TypeAlias = "tuple[CellVectors, dict[str, list[dict[str, Any]]]]"
 
 
 class Runner:
-    """Runs batches of one model; a context manager that keeps its hooks registered.
-
-    `classes` and `phrases` (their tokens) are in class order; `letters` tells whether the question
-    lists the classes under letters.
-    """
+    """Runs batches of one model; a context manager that keeps its hooks registered."""
 
     def __init__(
         self,
         session: Session,
         injector: Injector | None,
-        classes: Sequence[ClassNames],
-        phrases: Sequence[Sequence[int]],
-        letters: bool,
+        question: Question,
         stopwatch: Stopwatch,
     ) -> None:
         self.session = session
         self.injector = injector
-        self.classes = classes
-        self.phrases = phrases
-        self.letters = letters
+        self.question = question
         self.stopwatch = stopwatch
         self._hooks = ExitStack()
         self._reader: Reader | None = None
         self._reading = ExitStack()
-        self._offload = Offload(session.loaded.device)
+        self._vectors_arrive = Offload(session.loaded.device)
+        self._answers_arrive = Offload(session.loaded.device)
 
     def __enter__(self) -> "Runner":
         if self.injector is not None:
@@ -93,44 +84,35 @@ class Runner:
                 inputs, self.session.last_logits(output), cache_of(output) if keep else None
             )
             del output
-            computed: dict[Any, Tensor] = dict(self._reader.take())
-            if "likelihood" in answers:
-                with self.stopwatch.timing("likelihood"):
-                    computed["likelihood"] = score_phrases(self.session, prompted, self.phrases)
             with self.stopwatch.timing("copy"):
-                fetch = self._offload.begin(computed)
-            replies: list[str] = []
-            if "generate" in answers:
-                with self.stopwatch.timing("generate"):
-                    longest = max(map(len, self.phrases)) + SLACK
-                    replies = generate(self.session, prompted, longest)
+                blocks = self._vectors_arrive.begin(self._reader.take())
+            said: dict[str, Tensor] = {}
+            for name in (name for name in ANSWER_METHODS if name in answers):
+                with self.stopwatch.timing(name):
+                    said[name] = ANSWER_METHODS[name].run(self.session, prompted, self.question)
+            with self.stopwatch.timing("copy"):
+                fetch = self._answers_arrive.begin(said)
         places = self._reader.places
-        return partial(self._outcome, prepared.sample_ids, places, fetch, replies, clock)
+        return partial(self._outcome, prepared.sample_ids, places, (blocks, fetch), clock)
 
     def _outcome(
         self,
         sample_ids: Sequence[str],
         places: Mapping[Cell, tuple[int, slice]],
-        fetch: Callable[[], dict[Any, Any]],
-        replies: Sequence[str],
+        arriving: tuple[Callable[[], Arrays], Callable[[], Arrays]],
         clock: Callable[[], float],
     ) -> Outcome:
         with self.stopwatch.timing("wait"):
-            blocks = dict(fetch())
+            blocks, said = (fetch() for fetch in arriving)
         self.stopwatch.add("forward", clock())
-        scores = blocks.pop("likelihood", None)
         with self.stopwatch.timing("copy"):
             vectors = CellVectors(places, blocks)
             vectors.refuse_not_finite(sample_ids)
-        found: dict[str, list[dict[str, Any]]] = {}
-        if scores is not None:
-            found["likelihood"] = likelihood_answers(scores, sample_ids)
-        if replies:
-            found["generate"] = [
-                {"predicted": parse_reply(text, self.classes, letters=self.letters), "text": text}
-                for text in replies
-            ]
-        return vectors, found
+        answers = {
+            name: ANSWER_METHODS[name].read(self.session, self.question, values, sample_ids)
+            for name, values in said.items()
+        }
+        return vectors, answers
 
     def _striking(self, facts: BatchFacts, prepared: Prepared) -> Any:
         if self.injector is None:
@@ -162,22 +144,6 @@ class Runner:
         begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begun.record()
         return begun, ended
-
-
-def likelihood_answers(
-    scores: np.ndarray[Any, Any], sample_ids: Sequence[str]
-) -> list[dict[str, Any]]:
-    """The answer of every sample from its phrases' log-likelihoods (n, classes).
-
-    Raises LayerhouseError naming a sample whose likelihoods are not finite.
-    """
-    fine = np.isfinite(scores).all(axis=1)
-    if not fine.all():
-        raise LayerhouseError(
-            f"the label likelihoods of sample {sample_ids[int(np.argmin(fine))]} are not finite; "
-            "try --dtype float32"
-        )
-    return [{"predicted": int(row.argmax()), "logprobs": row.tolist()} for row in scores]
 
 
 def rows_of(

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from extract.answering.methods import Question
 from extract.answering.replies import ClassNames, lists_letters
 from extract.faults.effects import Labelled, LearningFault
 from extract.faults.fault import Fault
@@ -66,4 +67,5 @@ def runner_of(
     injector = Injector(opened.session, faults, opened.phrases, learned) if faults else None
     classes = [ClassNames(row.label, row.phrase) for row in job.info.classes]
     letters = lists_letters(job.question, [row.phrase for row in job.info.classes])
-    return Runner(opened.session, injector, classes, opened.phrases, letters, watch)
+    question = Question(classes, opened.phrases, letters)
+    return Runner(opened.session, injector, question, watch)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from extract.answering import scoring as answers
-from extract.answering.scoring import Prompted, cache_of, generate, score_phrases
+from extract.answering.scoring import Prompted, cache_of, generate, score_phrases, texts_of
 from extract.faults.donors import DonorBatch
 from extract.faults.effects import DonorFault, StruckBatch
 from extract.faults.injector import Injector
@@ -23,6 +23,10 @@ def _prompted(model: Opened, *, cached: bool = True) -> Prompted:
     inputs = session.on_device(session.encode(model.pictures))
     output = session.forward(inputs, keep_cache=cached)
     return Prompted(inputs, session.last_logits(output), cache_of(output) if cached else None)
+
+
+def _replies(model: Opened, prompted: Prompted) -> list[str]:
+    return texts_of(model.session, generate(model.session, prompted, 6).numpy())
 
 
 def test_a_score_is_the_sum_over_all_tokens_of_a_phrase(llava: Opened) -> None:
@@ -52,11 +56,11 @@ def test_scoring_in_parts_changes_nothing(llava: Opened, monkeypatch: pytest.Mon
 
 
 def test_scoring_leaves_the_cache_for_generation(llava: Opened) -> None:
-    fresh = generate(llava.session, _prompted(llava), 6)
+    fresh = _replies(llava, _prompted(llava))
     prompted = _prompted(llava)
     score_phrases(llava.session, prompted, llava.phrases)
     score_phrases(llava.session, prompted, llava.phrases)
-    assert generate(llava.session, prompted, 6) == fresh
+    assert _replies(llava, prompted) == fresh
 
 
 def test_without_a_cache_answers_are_the_same(llava: Opened) -> None:
@@ -66,7 +70,7 @@ def test_without_a_cache_answers_are_the_same(llava: Opened) -> None:
         score_phrases(llava.session, full, llava.phrases),
         atol=1e-3,
     )
-    assert generate(llava.session, cached, 6) == generate(llava.session, full, 6)
+    assert _replies(llava, cached) == _replies(llava, full)
 
 
 @pytest.mark.parametrize(
@@ -95,4 +99,4 @@ def test_a_reply_ends_at_any_of_the_models_stop_tokens(
     prompted = _prompted(llava)
     first = int(prompted.logits[0].argmax())
     monkeypatch.setattr(llava.session.model.generation_config, "eos_token_id", [first])
-    assert generate(llava.session, prompted, 6)[0] == ""
+    assert _replies(llava, prompted)[0] == ""

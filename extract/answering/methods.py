@@ -1,0 +1,109 @@
+"""Ways of answering, one object for each: what runs on the device, and what is read of it after.
+
+One of ours has its name in `warehouse.vocabulary.METHODS` and its object in `ANSWER_METHODS`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from extract.answering.replies import ClassNames, parse_reply
+from extract.answering.scoring import Prompted, generate, score_phrases, texts_of
+from extract.models.session import Session
+from warehouse.errors import LayerhouseError
+
+SLACK = 8
+"""Tokens a reply may be longer than the longest class phrase."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked.
+
+    `classes` and `phrases` (their tokens) are in class order; `letters` tells whether the question
+    lists the classes under letters.
+    """
+
+    classes: Sequence[ClassNames]
+    phrases: Sequence[Sequence[int]]
+    letters: bool
+
+
+class AnswerMethod(ABC):
+    """One way for a model to say what a sample is."""
+
+    name: str
+
+    @abstractmethod
+    def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
+        """What the model says of each sample, (n, …) on the device."""
+
+    @abstractmethod
+    def read(
+        self,
+        session: Session,
+        question: Question,
+        said: NDArray[Any],
+        sample_ids: Sequence[str],
+    ) -> list[dict[str, Any]]:
+        """Each sample's class index (`predicted`, None where none is named) and what it rests on,
+        from what `run` gave, (n, …) on the host.
+        """
+
+
+class Likelihood(AnswerMethod):
+    """The class whose phrase is the likeliest reply."""
+
+    name = "likelihood"
+
+    def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
+        """Log-likelihoods fp32 (n, classes)."""
+        return score_phrases(session, prompted, question.phrases)
+
+    def read(
+        self,
+        session: Session,
+        question: Question,
+        said: NDArray[Any],
+        sample_ids: Sequence[str],
+    ) -> list[dict[str, Any]]:
+        """Raises LayerhouseError naming a sample whose likelihoods are not finite."""
+        fine = np.isfinite(said).all(axis=1)
+        if not fine.all():
+            raise LayerhouseError(
+                f"the label likelihoods of sample {sample_ids[int(np.argmin(fine))]} are not "
+                "finite; try --dtype float32"
+            )
+        return [{"predicted": int(row.argmax()), "logprobs": row.tolist()} for row in said]
+
+
+class Generation(AnswerMethod):
+    """The class that the model's own reply names."""
+
+    name = "generate"
+
+    def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
+        """Token ids (n, tokens). Uses up the prompt's cache."""
+        return generate(session, prompted, max(map(len, question.phrases)) + SLACK)
+
+    def read(
+        self,
+        session: Session,
+        question: Question,
+        said: NDArray[Any],
+        sample_ids: Sequence[str],
+    ) -> list[dict[str, Any]]:
+        return [
+            {"predicted": parse_reply(text, question.classes, letters=question.letters)}
+            | {"text": text}
+            for text in texts_of(session, said)
+        ]
+
+
+ANSWER_METHODS = {method.name: method for method in (Likelihood(), Generation())}
+"""In the order in which they are run: generation uses up the prompt's cache."""

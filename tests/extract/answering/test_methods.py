@@ -1,0 +1,39 @@
+"""Every way of answering in the vocabulary has an object that answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from extract.answering.methods import ANSWER_METHODS, Question
+from extract.answering.replies import ClassNames
+from extract.answering.scoring import Prompted, cache_of
+from tests.extract.sessions import PHRASES, Opened
+from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import METHODS
+
+
+def _question(model: Opened) -> Question:
+    return Question([ClassNames(p, p) for p in PHRASES], model.phrases, letters=False)
+
+
+def test_each_method_of_the_vocabulary_has_its_object() -> None:
+    assert tuple(ANSWER_METHODS) == METHODS
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_names_a_class_or_none_for_every_sample(name: str, llava: Opened) -> None:
+    session, method = llava.session, ANSWER_METHODS[name]
+    inputs = session.on_device(session.encode(llava.pictures))
+    output = session.forward(inputs, keep_cache=True)
+    prompted = Prompted(inputs, session.last_logits(output), cache_of(output))
+    said = method.run(session, prompted, _question(llava))
+    assert len(said) == len(llava.pictures)
+    answers = method.read(session, _question(llava), said.numpy(), ["a", "b"])
+    assert [answer["predicted"] in {None, *range(len(PHRASES))} for answer in answers] == [True] * 2
+
+
+def test_likelihoods_that_are_not_finite_name_their_sample(llava: Opened) -> None:
+    said = np.array([[0.0, -1.0, -2.0], [0.0, np.nan, 0.0]])
+    with pytest.raises(LayerhouseError, match="sample b are not finite"):
+        ANSWER_METHODS["likelihood"].read(llava.session, _question(llava), said, ["a", "b"])
