@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.diagnosis.evidence import Evidence, Predictor
 from analysis.diagnosis.intervals import LEVELS, Resampling
+from warehouse.vocabulary import FAILURE_MODES, HEALTHY_UPPER
 
 Floats = NDArray[np.float64]
 
 TRACKS = {"vision": "mean", "connector": "mean", "llm": "last"}
-MODES = ("vision_quality", "connector_fidelity", "llm_comprehension", "semantic_mapping")
-HEALTHY_UPPER = 0.10
+MODES = tuple(FAILURE_MODES.values())
 
 
 def mean_pooled_places(evidence: Evidence) -> list[Predictor] | None:
