@@ -198,7 +198,9 @@ def _pairs(
             found[row.pop("model_id"), row.pop("dataset_id")][part].append(row)
     models = {row["model_id"]: row for row in _rows(wh, "model")}
     by_dataset = {dataset.dataset_id: dataset for dataset in datasets}
-    waiting = {(run.model_id, run.dataset_id): run.next_command for run in reversed(unfinished)}
+    waiting: dict[Any, str] = {}
+    for run in unfinished:  # the newest first, and that is what a pair goes on with
+        waiting.setdefault((run.model_id, run.dataset_id), run.next_command)
     return [
         _pair(key, found[key], models.get(key[0], {}), by_dataset.get(key[1]), waiting.get(key))
         for key in sorted(found)
@@ -247,7 +249,7 @@ def _missing(pair: PairStatus, model: Mapping[str, Any]) -> str | None:
 def _next(
     datasets: list[DatasetStatus], pairs: list[PairStatus], unfinished: list[UnfinishedRun]
 ) -> str:
-    """The one command that brings the lake furthest: what was begun first, then what is missing."""
+    """The one command that brings the lake furthest: the run begun last, then what is missing."""
     waiting = [run.next_command for run in unfinished]
     waiting += [pair.next_command for pair in pairs if pair.next_command is not None]
     if waiting:

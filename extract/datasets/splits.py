@@ -66,7 +66,12 @@ def make_splits(
         split: {label: share * totals[label] for label in totals} for split, share in shares.items()
     }
     splits = [""] * len(labels)
-    for unit in sorted(members, key=lambda unit: (-len(members[unit]), _hash(f"{seed}/{unit}"))):
+
+    def turn(unit: str) -> tuple[int, str]:
+        hashed = hashlib.blake2b(f"{seed}/{unit}".encode(), digest_size=16)
+        return -len(members[unit]), hashed.hexdigest()
+
+    for unit in sorted(members, key=turn):
         held = Counter(labels[index] for index in members[unit])
 
         def need(split: str, held: Counter[str] = held) -> float:
@@ -179,7 +184,3 @@ def _copies_apart(hashes: Sequence[str], values: Sequence[str]) -> list[tuple[in
         if values[earlier] != values[index]:
             pairs.append((earlier, index))
     return pairs
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -40,6 +40,7 @@ class Session:
         return self.loaded.model
 
     def encode(self, images: Sequence[Image.Image]) -> dict[str, Any]:
+        """A batch's inputs on the CPU: `input_ids` and `attention_mask` [n, tokens], and images."""
         return self.encoder(images)
 
     def facts(self, inputs: Inputs) -> BatchFacts:

@@ -137,6 +137,31 @@ def test_an_unfinished_run_comes_first_with_its_selection(lake: Lake) -> None:
     assert report.next_command == run.next_command == _pair(report, FAULTED).next_command
 
 
+def test_of_several_unfinished_runs_the_newest_is_gone_on_with(lake: Lake) -> None:
+    for model, module in ((MODEL, "llm"), (MODEL, "vision"), (FAULTED, "connector")):
+        config = {"identity": {}, "selection": {"modules": [module]}}
+        with RunWriter(lake, RunSpec("extract", model, DATASET, config)) as writer:
+            writer.commit({})
+    refresh(lake)
+    for newest, middle, oldest in (
+        ("llm", "vision", "connector"),
+        ("connector", "vision", "llm"),
+        ("vision", "connector", "llm"),
+    ):
+        begun = "".join(
+            f"UPDATE run SET started_at = TIMESTAMPTZ '2026-01-0{day} 00:00:00+00' "
+            f"WHERE config LIKE '%\"{module}\"%';"
+            for day, module in enumerate((oldest, middle, newest), start=1)
+        )
+        report = _edited(lake, begun)
+        order = [run.next_command.rpartition(" ")[2] for run in report.unfinished]
+        assert order == [newest, middle, oldest]
+        assert report.next_command.endswith(f"--module {newest}")
+        of_the_model = [module for module in order if module != "connector"]
+        assert str(_pair(report, MODEL).next_command).endswith(f"--module {of_the_model[0]}")
+        assert str(_pair(report, FAULTED).next_command).endswith("--module connector")
+
+
 def test_names_are_quoted_for_the_shell(tmp_path: Path) -> None:
     name = "my model; rm -rf"
     lake = synthetic_lake(tmp_path / "lake", {name: Signals()}, n_samples=40)
