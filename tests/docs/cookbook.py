@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
 import subprocess
@@ -12,8 +11,6 @@ from pathlib import Path
 
 from extract import datasets
 from extract.running.agent import ExtractRequest, extract
-from layerhouse.cli.shared import formats
-from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import refresh
 from warehouse.lake.lake import Lake
 
@@ -56,10 +53,3 @@ def cookbook_lake(demo: Lake, folder: Path) -> Lake:
     extract(lake, ExtractRequest(model="tiny-digits", dataset="inked"))
     refresh(lake)
     return lake
-
-
-def answered(wh: Warehouse, recipe: Recipe) -> str:
-    """The recipe's rows as the Markdown table that `layerhouse sql --format markdown` prints."""
-    text = io.StringIO()
-    formats.write(wh.sql(recipe.query), "markdown", text, None)
-    return text.getvalue().strip()

@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.docs.cookbook import COOKBOOK, RECIPE, Recipe, answered, cookbook_lake
+from tests.docs.cookbook import COOKBOOK, RECIPE, cookbook_lake
+from tests.docs.shown import answered
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.lake import Lake
 
@@ -21,9 +22,8 @@ def main(demo: Lake) -> None:
         connect(cookbook_lake(demo, Path(folder))) as wh,
     ):
         for match in reversed(list(RECIPE.finditer(page))):
-            recipe = Recipe(match["title"], match["query"], "")
             start, end = match.span("result")
-            page = f"{page[:start]}\n{answered(wh, recipe)}\n{page[end:]}"
+            page = f"{page[:start]}\n{answered(wh, match['query'])}\n{page[end:]}"
     COOKBOOK.write_text(page, encoding="utf-8")
 
 
