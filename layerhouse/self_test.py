@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from extract.faults.spec import parse_fault
-from layerhouse.trials import Grid, Trial, trials_of
+from layerhouse.trials import Trial, TrialGrid, trials_of
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
@@ -54,7 +54,7 @@ def self_test(
     lake: Lake,
     request: ExtractRequest,
     *,
-    grid: Grid | None = None,
+    grid: TrialGrid | None = None,
     resampling: Resampling | None = None,
     progress: Progress | None = None,
 ) -> SelfTest:
@@ -70,7 +70,7 @@ def self_test(
     from extract.running.variants import open_bench
 
     started = time.monotonic()
-    grid, resampling = grid or Grid(), resampling or Resampling()
+    grid, resampling = grid or TrialGrid(), resampling or Resampling()
     ends = [parse_fault(f"swap@{stage}") for stage in ("vision", "connector")]
     bench = open_bench(lake, request, ends)
     job = bench.job

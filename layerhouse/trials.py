@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TrialGrid:
     """Which faults a self-test injects; see `trials_of` for what comes of it.
 
     `severities` are shares, of samples for swaps, of classes for the head; each is tried with every
@@ -40,7 +40,7 @@ class Grid:
             raise UsageError("a self-test needs at least one seed")
 
     @classmethod
-    def quick(cls) -> Grid:
+    def quick(cls) -> TrialGrid:
         """Destroying faults at two severities, one seed: a first look."""
         return cls((0.3, 0.6), seeds=1, healthy=4, shifting=False, pairs=False)
 
@@ -70,7 +70,7 @@ class Trial:
         return "+".join(map(str, self.faults)) or None
 
 
-def trials_of(bench: Bench, grid: Grid) -> Iterator[Trial]:
+def trials_of(bench: Bench, grid: TrialGrid) -> Iterator[Trial]:
     """All trials of a grid on one model; whatever stops them early, each seed's come together.
 
     Faults in the decoder strike behind its middle block. Severities that come to the same fault
@@ -95,13 +95,13 @@ def _destroying_kinds() -> dict[str, FaultKind]:
     return {name: kind for name, kind in fault_kinds().items() if kind.destroying}
 
 
-def _destroying(grid: Grid, llm: str, seed: int) -> Iterator[Fault]:
+def _destroying(grid: TrialGrid, llm: str, seed: int) -> Iterator[Fault]:
     for severity, name in product(grid.severities, grid.kinds):
         kind = kind_named(name)
         yield from (_fault(kind, place, severity, seed) for place in _places(kind, llm))
 
 
-def _pairs(grid: Grid, llm: str, seed: int) -> Iterator[tuple[Fault, ...]]:
+def _pairs(grid: TrialGrid, llm: str, seed: int) -> Iterator[tuple[Fault, ...]]:
     """A destroying fault in each of two stages, every two stages once."""
     found: dict[str, Fault] = {}
     for kind in _destroying_kinds().values():

@@ -46,6 +46,11 @@ class Locus:
     def name(self) -> str:
         return f"{self.module}.{self.layer}"
 
+    @property
+    def is_block(self) -> bool:
+        """Whether it is a block of its module, and no norm or projection."""
+        return self.kind == "block"
+
 
 @dataclass(frozen=True)
 class Anatomy:

@@ -24,7 +24,7 @@ def site_of(session: Session, fault: Fault) -> Locus:
     loci = [
         locus
         for locus in session.anatomy.of(fault.stage)
-        if locus.on_path and (fault.stage != "llm" or locus.kind == "block")
+        if locus.on_path and (fault.stage != "llm" or locus.is_block)
     ]
     if fault.layer is None:
         if fault.stage == "vision":

@@ -95,7 +95,7 @@ def _compared(entry: RegistryEntry, anatomy: Anatomy, n_parameters: int) -> list
     found = [_equal("family", str(entry.family), anatomy.model_type)]
     for module, expected in (("vision", entry.vision), ("llm", entry.llm)):
         if expected is not None:
-            blocks = [locus for locus in anatomy.of(module) if locus.kind == "block"]
+            blocks = [locus for locus in anatomy.of(module) if locus.is_block]
             found.append(_equal(f"{module} layers", expected[0], len(blocks)))
             found.append(_equal(f"{module} width", expected[1], blocks[0].width))
     if entry.architecture is not None:

@@ -70,7 +70,7 @@ class Bench:
     @property
     def llm_blocks(self) -> list[int]:
         """The decoder's blocks, by layer."""
-        return [b.layer for b in self.session.anatomy.of("llm") if b.kind == "block" and b.on_path]
+        return [b.layer for b in self.session.anatomy.of("llm") if b.is_block and b.on_path]
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """The rows that describe the model: `model`, `module`, `layer`."""

@@ -14,7 +14,7 @@ from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
     from layerhouse.self_test import SelfTest
-    from layerhouse.trials import Grid
+    from layerhouse.trials import TrialGrid
     from warehouse.catalogue.reading import Warehouse
     from warehouse.lake.lake import Lake
 
@@ -95,10 +95,10 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **resamplin
         raise LayerhouseError(f"the self-test misses: {'; '.join(missed)}")
 
 
-def _grid(given: dict[str, Any]) -> Grid:
+def _grid(given: dict[str, Any]) -> TrialGrid:
     from dataclasses import replace
 
-    from layerhouse.trials import Grid
+    from layerhouse.trials import TrialGrid
 
     changes: dict[str, Any] = {
         name: given[name] for name in ("seeds", "healthy") if given[name] is not None
@@ -110,7 +110,7 @@ def _grid(given: dict[str, Any]) -> Grid:
             raise UsageError(
                 f"--severities takes numbers like 0.3,0.6,0.8, not {given['severities']!r}"
             ) from error
-    return replace(Grid.quick() if given["quick"] else Grid(), **changes)
+    return replace(TrialGrid.quick() if given["quick"] else TrialGrid(), **changes)
 
 
 def show(wh: Warehouse, done: SelfTest) -> list[str]:

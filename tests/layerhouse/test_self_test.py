@@ -15,14 +15,14 @@ from extract.running.variants import Bench, open_bench
 from extract.sharing.job import ExtractRequest
 from layerhouse.cli import main
 from layerhouse.self_test import SelfTest, self_test
-from layerhouse.trials import Grid, trials_of
+from layerhouse.trials import TrialGrid, trials_of
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 from warehouse.vocabulary import FAILURE_MODES
 
-GRID = Grid((0.6,), seeds=1, healthy=1, kinds=("swap", "head"), shifting=False, pairs=False)
+GRID = TrialGrid((0.6,), seeds=1, healthy=1, kinds=("swap", "head"), shifting=False, pairs=False)
 LIMIT = 600
 REQUEST = ExtractRequest("tiny-digits", "digits", limit=LIMIT)
 
@@ -90,7 +90,7 @@ def test_the_lake_holds_trials_and_nothing_else_of_them(tested: Ran) -> None:
 
 
 def test_only_trials_that_are_missing_are_run(tested: Ran) -> None:
-    wider = Grid((0.6,), seeds=1, healthy=1, kinds=("head",), shifting=False, pairs=False)
+    wider = TrialGrid((0.6,), seeds=1, healthy=1, kinds=("head",), shifting=False, pairs=False)
     again = self_test(tested.lake, REQUEST, grid=wider, resampling=Resampling(500))
     assert (again.n_trials, again.n_run) == (2, 0)
 
@@ -142,7 +142,7 @@ def test_a_swap_that_is_not_run_shows_what_running_it_would(bench: Bench, spec: 
 
 
 def test_the_full_grid_strikes_every_stage_with_every_severity_and_seed(bench: Bench) -> None:
-    trials = list(trials_of(bench, Grid()))
+    trials = list(trials_of(bench, TrialGrid()))
     assert len(set(trials)) == len(trials)
     single = [t.faults[0] for t in trials if t.kind in ("destroying", "shifting")]
     assert {t.faults[0].kind.name for t in trials if t.kind == "destroying"} == {"swap", "head"}
@@ -159,4 +159,4 @@ def test_the_full_grid_strikes_every_stage_with_every_severity_and_seed(bench: B
 
 def test_a_grid_without_severities_is_refused() -> None:
     with pytest.raises(UsageError, match="shares above 0"):
-        Grid(())
+        TrialGrid(())

@@ -30,7 +30,7 @@ class Block(SiteFault):
     @contextmanager
     def attached(self, fault: Fault, site: Locus, injection: Injection) -> Iterator[None]:
         session = injection.session
-        blocks = [b for b in session.anatomy.of("llm") if b.kind == "block"]
+        blocks = [b for b in session.anatomy.of("llm") if b.is_block]
         with ExitStack() as hooks:
             for block in blocks[site.layer :]:
                 before = _hiding(fault, block, injection)
