@@ -10,7 +10,7 @@ from pathlib import Path
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock
 from warehouse.storage.location import located, store_at
-from warehouse.storage.store import Store
+from warehouse.storage.store import CATALOGUE, Store
 
 DEFAULT_LAKE = "lakehouse"
 
@@ -55,7 +55,7 @@ class Lake:
 
     @property
     def catalogue(self) -> Path:
-        return self.root / "catalog.duckdb"
+        return self.root / CATALOGUE
 
     @property
     def commits_dir(self) -> Path:

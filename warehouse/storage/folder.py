@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import checksum, make_folder, put_in_place, sync, write_text, write_whole
-from warehouse.storage.store import QUARANTINE, Draft, Shard, Store, Turn, no_lake
+from warehouse.storage.store import CATALOGUE, QUARANTINE, Draft, Shard, Store, Turn, no_lake
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,7 +29,7 @@ class Folder(Store):
     def require(self) -> None:
         if not self.root.is_dir():
             raise no_lake(self.root)
-        known = (self.root / "commits").is_dir() or (self.root / "catalog.duckdb").exists()
+        known = (self.root / "commits").is_dir() or (self.root / CATALOGUE).exists()
         if not known and any(self.root.iterdir()):
             raise UsageError(
                 f"{self.root} is not a lake: it holds other files and no commits folder; "

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from warehouse.storage.byte_ranges import ObjectReader
 
+CATALOGUE = "catalog.duckdb"
+
 QUARANTINE = "quarantine"
 """Where a repair puts what it takes out; it lies there to be looked at and is read by nobody."""
 
@@ -169,7 +171,7 @@ class Store(ABC):
     ) -> tuple[str, ...]:
         """Move a commit's record, then its shards, into a folder; returns what was there.
 
-        None for shards says that the record cannot be read.
+        `commit_names` has told of the commit; None for shards says that its record cannot be read.
         """
 
 
