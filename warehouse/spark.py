@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from warehouse.catalogue.definitions import Definitions, references
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.commits import Commit, bookkeeping, list_commits
 from warehouse.lake.lake import Lake
 from warehouse.schema import FACT_KEYS, PARTITIONS, table_key, table_schema, tables
 
@@ -131,21 +131,12 @@ def _commit_rows(commits: Iterable[Commit]) -> dict[str, pa.Table]:
     """The catalogue's own tables, which are in no shard."""
     import pyarrow as pa
 
-    records = [
-        (c.commit_id, c.run_id, c.n, c.command, c.model_id, c.dataset_id, c.order[0], c.hash)
-        for c in commits
-    ]
-    shards = [
-        (s.path, s.table, c.commit_id, s.rows, s.bytes, s.checksum)
-        for c in commits
-        for s in c.shards
-    ]
     return {
         name: pa.Table.from_pylist(
             [dict(zip(table_schema(name).names, row, strict=True)) for row in rows],
             schema=table_schema(name),
         )
-        for name, rows in (("commit_record", records), ("shard", shards))
+        for name, rows in bookkeeping(commits).items()
     }
 
 

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from warehouse.lake.commits import Commit
+from warehouse.lake.commits import Commit, bookkeeping
 from warehouse.lake.lake import Lake
 from warehouse.schema import PARTITIONS, migrations, refuse_newer
 
@@ -25,16 +25,7 @@ def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> N
 
 def _record(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> None:
     """Note which commits and shards the catalogue holds."""
-    records = [
-        (c.commit_id, c.run_id, c.n, c.command, c.model_id, c.dataset_id, c.committed_at, c.hash)
-        for c in commits
-    ]
-    shards = [
-        (s.path, s.table, c.commit_id, s.rows, s.bytes, s.checksum)
-        for c in commits
-        for s in c.shards
-    ]
-    for table, rows in (("commit_record", records), ("shard", shards)):
+    for table, rows in bookkeeping(commits).items():
         if rows:
             columns = ", ".join(f"unnest(${number + 1})" for number in range(len(rows[0])))
             con.execute(

@@ -1,6 +1,7 @@
 """Commit records: the only thing that makes a shard exist for readers."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -128,6 +129,18 @@ def list_commits(
         and dataset_id in (None, commit.dataset_id)
     ]
     return sorted(kept, key=lambda commit: commit.order)
+
+
+def bookkeeping(commits: Iterable[Commit]) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of the catalogue's own tables `commit_record` and `shard`, which are in no shard."""
+    records, shards = [], []
+    for c in commits:
+        at = c.order[0]
+        records.append(
+            (c.commit_id, c.run_id, c.n, c.command, c.model_id, c.dataset_id, at, c.hash)
+        )
+        shards += [(s.path, s.table, c.commit_id, s.rows, s.bytes, s.checksum) for s in c.shards]
+    return {"commit_record": records, "shard": shards}
 
 
 def _stay_inside(commit: Commit) -> bool:
