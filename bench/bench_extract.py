@@ -40,12 +40,13 @@ from extract.models.session import Session, open_session
 from extract.reading.selection import Wanted, select
 from extract.reading.vectors import CellVectors
 from extract.running.background import BackgroundWriter, leaving_a_core
-from extract.running.batches import Outcome, Runner, rows_of
+from extract.running.batches import Runner
 from extract.running.clock import Stopwatch
 from extract.running.preparing import Prepared, Preparer
-from extract.running.rows import activation_table, model_rows
+from extract.running.results import BatchResult, RangeResult
+from extract.running.rows import activation_table, answer_rows, model_rows
 from extract.running.self_check import check
-from extract.running.units import UnitBuffer
+from extract.sharing.coverage import MOST_SAMPLES, Range
 from extract.training.building import build_model, build_processor
 from extract.training.recipe import Recipe
 from tests.extract.tiny_families import save_family
@@ -56,7 +57,6 @@ from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.vocabulary import Cell
 
 PHRASES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-UNIT = 256
 SHAPES = {"tiny": (64, 4, 4), "deep": (128, 24, 32)}
 """Width, vision layers and decoder layers."""
 LOOPED = 32
@@ -93,19 +93,16 @@ class Bench:
         )
         writer.commit(model_rows("bench", "base", self.session.loaded, self.session.anatomy))
         with runner, BackgroundWriter() as background:
-            runner.watch(self.wanted)
-            for unit in self._units():
-                buffer = UnitBuffer()
-                begun: deque[tuple[Prepared, Callable[[], Outcome]]] = deque()
-                for batch in [*unit, None]:  # one batch is on its way while the next is computed
-                    if batch is not None:
-                        begun.append((batch, runner.run(batch, answers)))
-                    while len(begun) > (batch is not None):
-                        done, outcome = begun.popleft()
-                        vectors, said = outcome()
-                        rows = rows_of("bench", "bench", done.sample_ids, said)
-                        buffer.add(done.sample_ids, vectors, rows)
-                background.put(_writing(writer, buffer, watch))
+            for batches in self._ranges():
+                n = sum(len(batch.sample_ids) for batch in batches)
+                result = RangeResult(Range(0, n, self.wanted, tuple(answers)))
+                begun: deque[Callable[[], BatchResult]] = deque()
+                for batch in batches:  # one batch is on its way while the next is computed
+                    begun.append(runner.run(batch, self.wanted, answers))
+                    if len(begun) > 1:
+                        result.add(begun.popleft()())
+                result.add(begun.popleft()())
+                background.put(_writing(writer, result, watch))
         return watch
 
     def sqlite_loop(self, folder: Path) -> None:
@@ -129,18 +126,18 @@ class Bench:
                 database.commit()
         database.close()
 
-    def _units(self) -> Iterator[list[Prepared]]:
-        per_unit = max(UNIT // len(self.batches[0].sample_ids), 1)
-        for start in range(0, len(self.batches), per_unit):
-            yield self.batches[start : start + per_unit]
+    def _ranges(self) -> Iterator[list[Prepared]]:
+        per_range = max(MOST_SAMPLES // len(self.batches[0].sample_ids), 1)
+        for start in range(0, len(self.batches), per_range):
+            yield self.batches[start : start + per_range]
 
 
-def _writing(writer: RunWriter, buffer: UnitBuffer, watch: Stopwatch) -> Callable[[], None]:
+def _writing(writer: RunWriter, result: RangeResult, watch: Stopwatch) -> Callable[[], None]:
     def write() -> None:
         with watch.timing("write"):
-            rows = activation_table("bench", "bench", buffer.sample_ids, buffer.vectors())
-            tables = {"activation": rows}
-            writer.commit(tables | ({"answer": buffer.answers} if buffer.answers else {}))
+            rows = activation_table("bench", "bench", result.sample_ids, result.vectors())
+            answers = answer_rows("bench", "bench", result.answers)
+            writer.commit({"activation": rows} | ({"answer": answers} if answers else {}))
 
     return write
 
@@ -261,8 +258,8 @@ def storage(folder: Path) -> None:
     writer = RunWriter(lake, RunSpec("extract", "bench", "bench"))
     writer.commit(_dataset_rows(n))
     started, n_bytes = perf_counter(), 0
-    for start in range(0, n, UNIT):
-        part = values[start : start + UNIT].astype(np.float32)
+    for start in range(0, n, MOST_SAMPLES):
+        part = values[start : start + MOST_SAMPLES].astype(np.float32)
         places = {Cell("llm", 0, "last"): (width, slice(0, 1))}
         vectors = CellVectors(places, {width: part[:, None]})
         names = [f"{index:06}" for index in range(start, start + len(part))]

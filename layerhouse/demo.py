@@ -15,7 +15,7 @@ from analysis.diagnosis import Diagnosis, diagnose
 from analysis.probes import probe
 from analysis.report import report
 from extract import datasets
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from warehouse.lake.lake import Lake
 
 MODEL = "tiny-digits"

@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 
 from extract.datasets import add
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from extract.sharing import ledger
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.lake.commits import list_commits

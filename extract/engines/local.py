@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from extract.models.devices import choose_device
-from extract.running.agent import ExtractSummary, extract
+from extract.running.extraction import ExtractSummary, extract
 from extract.sharing.job import ExtractRequest, job_is_done, look_up
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
@@ -29,7 +29,7 @@ MAX_DEATHS = 3
 def extract_with_workers(
     lake: Lake, request: ExtractRequest, workers: int, progress: Progress | None = None
 ) -> ExtractSummary:
-    """As `extract.running.agent.extract`, by `workers` processes: one per GPU, or sharing the CPU.
+    """As `extract`, by `workers` processes: one per GPU, or sharing the CPU.
 
     A worker that dies is started again, and the range it was at is done again. Raises what the
     first failing worker raised; the others end with it, and what was committed stays.

@@ -1,6 +1,6 @@
 """The same extraction by workers on a Ray cluster.
 
-Ranges of samples are tasks. Here it is decided which worker does which; the workers hold the model
+Here it is decided which worker does which range of samples; the workers hold the model
 and commit what they find themselves. A range that is lost with its worker is done again, and since
 a commit says what it covers, one that had been committed unseen is not doubled. The ranges given
 out are claimed as by an agent of this machine, so that others may be at the same work.
@@ -20,7 +20,7 @@ from extract.engines.ray_actor import RayWorker, automatic_dtype
 from extract.engines.ray_cluster import Places, connected, find_places
 from extract.engines.told_worker import Step, Worked
 from extract.reading.selection import Wanted
-from extract.running.agent import Description, done_before, pace
+from extract.running.extraction import Description, done_before, pace
 from extract.sharing.claims import Claims
 from extract.sharing.coverage import Range
 from extract.sharing.job import (
@@ -50,7 +50,7 @@ def extract_with_ray(
     address: str | None = None,
     progress: Progress | None = None,
 ) -> ExtractSummary:
-    """As `extract.running.agent.extract`, by workers on a Ray cluster: one per GPU, or `workers`.
+    """As `extract`, by workers on a Ray cluster: one per GPU, or `workers`.
 
     `address` is as `ray_cluster.connected` takes it. Every machine of the cluster must see
     the lake, the images and the model under the same names. Raises what the first failing worker
@@ -162,9 +162,9 @@ class _Conductor:
 
         hire: Any = ray.remote(RayWorker)
         seen = commit_names(self.job.lake)[-1]
-        seat.worker = hire.options(**self.places.options).remote(self.job, self.places.cpus, seen)
+        seat.worker = hire.options(**self.places.options).remote()
         seat.is_open = False
-        seat.ask("open")
+        seat.ask("open", self.job, self.places.cpus, seen)
 
     def _watch(self) -> None:
         import ray
@@ -185,15 +185,15 @@ class _Conductor:
 
     def _is_done(self) -> bool:
         """Whether every range is committed; workers that have no model yet are not waited for."""
-        open_ranges = [*self.left, *self.claimed, *(t for seat in self.seats for t in seat.holding)]
-        return self.description is not None and not open_ranges
+        held = [one for seat in self.seats for one in seat.holding]
+        return self.description is not None and not [*self.left, *self.claimed, *held]
 
     def _occupy(self, seat: _Seat) -> None:
         """Give a free worker the next range; where there is none, have it commit what it holds."""
-        task = self._next()
-        if task is not None:
-            seat.holding.append(task)
-            seat.ask("do", task, self.total)
+        mine = self._next()
+        if mine is not None:
+            seat.holding.append(mine)
+            seat.ask("do", mine, self.total)
         elif seat.holding:
             seat.ask("flush")
 
@@ -238,7 +238,7 @@ class _Conductor:
         self.description = description
         self.wanted = wanted_by(self.job, *structure_of(description.covers))
         self.left = self.ledger.lacking(self.wanted)
-        self.total = sum(task.n for task in self.left)
+        self.total = sum(one.n for one in self.left)
         if self.left:
             description.write(self.job, self.writer, self.claims)
         self.started = perf_counter()
@@ -248,7 +248,7 @@ class _Conductor:
         self.n_bytes += step.n_bytes
         for start, stop in step.committed:
             self.claims.release(start, stop)
-        seat.holding = [t for t in seat.holding if (t.start, t.stop) not in step.committed]
+        seat.holding = [r for r in seat.holding if (r.start, r.stop) not in step.committed]
 
     def _replace(self, seat: _Seat, error: Exception) -> None:
         """A worker died: others, or its successor, do again what it had not committed."""
@@ -260,8 +260,8 @@ class _Conductor:
                 f"a worker on the Ray cluster died {seat.deaths} times in a row; "
                 f"is there memory for that many --workers? Ray says: {said}"
             ) from error
-        for task in seat.holding:
-            self.claims.release(task.start, task.stop)
+        for one in seat.holding:
+            self.claims.release(one.start, one.stop)
         self.left = [*seat.holding, *self.left]
         seat.holding = []
         self._fill(seat)

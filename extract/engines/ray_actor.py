@@ -11,18 +11,21 @@ from typing import Any
 
 
 class RayWorker:
-    """A `extract.engines.told_worker.RemoteWorker` as an actor."""
+    """A `extract.engines.told_worker.ToldWorker` as an actor.
 
-    def __init__(self, *arguments: Any) -> None:
-        from extract.engines.told_worker import RemoteWorker
+    The worker is made by `open`, which comes first: what an actor's constructor raises, Ray tells
+    as the actor's death.
+    """
 
-        self._worker = RemoteWorker(*arguments)
+    def open(self, *arguments: Any) -> Iterator[Any]:
+        """Load the model; gives what it says of itself, once."""
+        from extract.engines.told_worker import ToldWorker
 
-    def open(self) -> Iterator[Any]:
-        yield from self._worker.open()
+        self._worker = ToldWorker(*arguments)
+        yield self._worker.description
 
-    def do(self, task: Any, total: int) -> Iterator[Any]:
-        yield from self._worker.do(task, total)
+    def do(self, mine: Any, total: int) -> Iterator[Any]:
+        yield from self._worker.do(mine, total)
 
     def flush(self) -> Iterator[Any]:
         yield from self._worker.flush()

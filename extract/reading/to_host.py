@@ -5,27 +5,28 @@ forward pass is already running while the readouts of the last one arrive. On th
 copied.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Arrays = dict[Any, np.ndarray[Any, Any]]
+Key = TypeVar("Key", bound=Hashable)
+Arrays = dict[Key, np.ndarray[Any, Any]]
 SLOTS = 2
 """Batches under way at once: one arriving, one being computed."""
 
 
 @dataclass
-class _Slot:
+class _Slot(Generic[Key]):
     """Pinned memory that is used again and again, and who has not fetched from it yet."""
 
-    pinned: dict[Any, Tensor] = field(default_factory=dict)
-    fetch: Callable[[], Arrays] | None = None
+    pinned: dict[Key, Tensor] = field(default_factory=dict)
+    fetch: Callable[[], Arrays[Key]] | None = None
 
-    def room(self, name: Any, like: Tensor) -> Tensor:
+    def room(self, name: Key, like: Tensor) -> Tensor:
         """Pinned memory of the tensor's shape; grows with the largest batch."""
         held = self.pinned.get(name)
         if held is None or len(held) < len(like) or held.shape[1:] != like.shape[1:]:
@@ -34,16 +35,16 @@ class _Slot:
         return held[: len(like)]
 
 
-class Offload:
-    """Brings batches' tensors to the host in the order in which they were begun."""
+class Offload(Generic[Key]):
+    """Brings batches' tensors of one kind to the host, in the order in which they were begun."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._slots = [_Slot() for _ in range(SLOTS)]
+        self._slots = [_Slot[Key]() for _ in range(SLOTS)]
         self._turn = 0
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def begin(self, tensors: Mapping[Any, Tensor]) -> Callable[[], Arrays]:
+    def begin(self, tensors: Mapping[Key, Tensor]) -> Callable[[], Arrays[Key]]:
         """Start the copies; the call that is returned waits for them and gives the arrays.
 
         It may be called later and more than once. Tensors must not be written to afterwards.
@@ -59,8 +60,8 @@ class Offload:
         return slot.fetch
 
     def _copy(
-        self, slot: _Slot, tensors: Mapping[Any, Tensor], stream: torch.cuda.Stream
-    ) -> Callable[[], Arrays]:
+        self, slot: _Slot[Key], tensors: Mapping[Key, Tensor], stream: torch.cuda.Stream
+    ) -> Callable[[], Arrays[Key]]:
         stream.wait_stream(torch.cuda.current_stream(self.device))
         arriving = {name: slot.room(name, tensor) for name, tensor in tensors.items()}
         with torch.cuda.stream(stream):
@@ -68,9 +69,9 @@ class Offload:
                 arriving[name].copy_(tensor, non_blocking=True)
                 tensor.record_stream(stream)  # its memory is not given to others before
             done = stream.record_event()
-        fetched: Arrays = {}
+        fetched: Arrays[Key] = {}
 
-        def fetch() -> Arrays:
+        def fetch() -> Arrays[Key]:
             if not fetched:
                 done.synchronize()
                 fetched.update({name: host.numpy().copy() for name, host in arriving.items()})

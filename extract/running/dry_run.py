@@ -1,4 +1,4 @@
-"""Planning: what an extraction would do and cost, measured on one batch, without writing anything.
+"""The dry run: what an extraction would do and cost, measured on one batch; nothing is written.
 
 The model is loaded and checked as a real extraction does it; then one batch is run and its vectors
 are written to a temporary folder, so that time and bytes are measurements scaled up.
@@ -10,16 +10,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from extract.running.agent import Extraction
 from extract.running.background import leaving_a_core
-from extract.running.batches import Runner
+from extract.running.clock import Stopwatch
+from extract.running.opening import open_model
+from extract.running.ranges import RangeRunner, range_runner
+from extract.running.results import RangeResult
 from extract.running.rows import activation_table
-from extract.running.units import UnitBuffer
-from extract.sharing.coverage import Range
-from extract.sharing.job import ExtractRequest, Job, look_up, refuse_other_identity
+from extract.sharing.coverage import Range, cells_of
+from extract.sharing.job import ExtractRequest, Job, look_up, refuse_other_identity, wanted_by
+from extract.sharing.ledger import Ledger
 from warehouse.lake.lake import Lake
 from warehouse.lake.shards import checked_table, pieces, write_parquet
-from warehouse.vocabulary import Cell
 
 
 @dataclass(frozen=True)
@@ -50,48 +51,43 @@ def outlook(lake: Lake, request: ExtractRequest) -> Outlook:
     job = look_up(lake, request)
     refuse_other_identity(job)
     with leaving_a_core(job.device):
-        extraction = Extraction(job, lambda *_: None)
-        opened = extraction.open()
-        tasks = extraction.tasks(opened.session)
-        if not tasks:
+        opened = open_model(job, job.faults)
+        wanted = wanted_by(job, opened.session.anatomy, opened.session.readouts)
+        ranges = Ledger(job).lacking(wanted)
+        if not ranges:
             return _outlook(job, [], 0, 0.0, 0)
-        with extraction.runner(opened) as runner:
-            return _measured(job, extraction, runner, tasks)
+        with range_runner(job, opened, Stopwatch()) as runner:
+            return _measured(job, runner, ranges)
 
 
-def _measured(job: Job, extraction: Extraction, runner: Runner, tasks: Sequence[Range]) -> Outlook:
+def _measured(job: Job, runner: RangeRunner, ranges: Sequence[Range]) -> Outlook:
     """Run one batch twice, the second time for the clock: the first one warms up."""
-    task = max(tasks, key=lambda task: task.n_vectors)
-    runner.watch(task.wanted)
-    names = job.order[task.start : task.stop][: extraction.batch_size]
+    most = max(ranges, key=lambda one: one.n_vectors)
+    result = RangeResult(most)
+    names = next(runner.batch_size.cut(job.order[most.start : most.stop]))
     for _ in range(2):
         started = perf_counter()
-        prepared = extraction.preparer(names)
+        prepared = runner.preparer(names)
         preparing = perf_counter() - started
-        vectors, _answers = runner.run(prepared, task.answers)()
+        batch = runner.runner.run(prepared, most.wanted, most.answers)()
         running = perf_counter() - started - preparing
-    buffer = UnitBuffer()
-    buffer.add(prepared.sample_ids, vectors, [])
-    n_values = {cell: values.shape[1] for cell, values in vectors.items()}
-    measured = len(prepared.sample_ids) * sum(n_values.values())
-    per_value = _bytes_of(job, buffer) / max(measured, 1)
+    result.add(batch)
+    n, n_values = len(batch.sample_ids), {c: v.shape[1] for c, v in batch.vectors.items()}
+    per_value = _bytes_of(job, result) / max(n * sum(n_values.values()), 1)
     values = sum(
-        task.n * sum(n_values.get(Cell(locus.module, locus.layer, name), 0) for name in names)
-        for task in tasks
-        for locus, names in task.wanted
+        one.n * sum(n_values.get(cell, 0) for cell in cells_of(one.wanted, ())) for one in ranges
     )
-    n = sum(task.n for task in tasks)
     # Preparation runs beside the model: the slower of the two sets the pace.
-    seconds = max(preparing, running) * n / len(prepared.sample_ids)
-    return _outlook(job, tasks, round(per_value * values), seconds, len(prepared.sample_ids))
+    seconds = max(preparing, running) * sum(one.n for one in ranges) / n
+    return _outlook(job, ranges, round(per_value * values), seconds, n)
 
 
-def _bytes_of(job: Job, buffer: UnitBuffer) -> int:
+def _bytes_of(job: Job, result: RangeResult) -> int:
     """The size on disk of these vectors' shards."""
-    vectors = buffer.vectors()
+    vectors = result.vectors()
     if not vectors:
         return 0
-    table = activation_table(job.model_id, job.dataset_id, buffer.sample_ids, vectors)
+    table = activation_table(job.model_id, job.dataset_id, result.sample_ids, vectors)
     rows = checked_table("activation", table, "outlook")
     total = 0
     with TemporaryDirectory() as folder:
@@ -103,11 +99,11 @@ def _bytes_of(job: Job, buffer: UnitBuffer) -> int:
 
 
 def _outlook(
-    job: Job, tasks: Sequence[Range], n_bytes: int, seconds: float, n_measured: int
+    job: Job, ranges: Sequence[Range], n_bytes: int, seconds: float, n_measured: int
 ) -> Outlook:
     loci: dict[str, dict[int, list[str]]] = {}
-    for task in tasks:
-        for locus, names in task.wanted:
+    for one in ranges:
+        for locus, names in one.wanted:
             found = loci.setdefault(locus.module, {}).setdefault(locus.layer, [])
             found += [name for name in names if name not in found]
     return Outlook(
@@ -119,9 +115,9 @@ def _outlook(
             module: [f"{layer} ({', '.join(names)})" for layer, names in sorted(layers.items())]
             for module, layers in loci.items()
         },
-        answers=tuple(dict.fromkeys(method for task in tasks for method in task.answers)),
-        n_samples=sum(task.n for task in tasks),
-        n_vectors=sum(task.n_vectors for task in tasks),
+        answers=tuple(dict.fromkeys(method for one in ranges for method in one.answers)),
+        n_samples=sum(one.n for one in ranges),
+        n_vectors=sum(one.n_vectors for one in ranges),
         n_bytes=n_bytes,
         seconds=seconds,
         n_measured=n_measured,

@@ -9,13 +9,14 @@ import pyarrow as pa
 from extract.anatomy.loci import Anatomy
 from extract.models.loading import LoadedModel
 from extract.reading.vectors import CellVectors
+from extract.running.results import Answer
 from warehouse.vocabulary import MODULES
 
 
 def activation_table(
     model_id: str, dataset_id: str, sample_ids: Sequence[str], vectors: CellVectors
 ) -> pa.Table:
-    """All vectors of a unit, ordered by module, layer, readout and sample as shards hold them.
+    """All vectors of a range, ordered by module, layer, readout and sample as shards hold them.
 
     The vectors are in the order of the sorted sample ids.
     """
@@ -42,26 +43,21 @@ def activation_table(
     return pa.concat_tables(parts)
 
 
-def answer_row(
-    model_id: str,
-    dataset_id: str,
-    sample_id: str,
-    method: str,
-    predicted: int | None,
-    logprobs: Sequence[float] | None = None,
-    text: str | None = None,
-) -> dict[str, Any]:
-    """One answer: by likelihood with the classes' log-likelihoods, or generated with its text."""
-    return {
-        "model_id": model_id,
-        "dataset_id": dataset_id,
-        "sample_id": sample_id,
-        "method": method,
-        "predicted_class_index": predicted,
-        "label_logprobs": None if logprobs is None else [float(value) for value in logprobs],
-        "text": text,
-        "parsed": predicted is not None,
-    }
+def answer_rows(model_id: str, dataset_id: str, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """The rows of the `answer` table."""
+    return [
+        {
+            "model_id": model_id,
+            "dataset_id": dataset_id,
+            "sample_id": answer.sample_id,
+            "method": answer.method,
+            "predicted_class_index": answer.predicted,
+            "label_logprobs": None if answer.logprobs is None else list(answer.logprobs),
+            "text": answer.text,
+            "parsed": answer.predicted is not None,
+        }
+        for answer in answers
+    ]
 
 
 def model_rows(

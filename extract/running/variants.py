@@ -19,13 +19,13 @@ from extract.models.session import Session
 from extract.reading.readouts import known_readouts
 from extract.reading.selection import Wanted
 from extract.running.background import ahead
-from extract.running.batches import rows_of
 from extract.running.clock import Stopwatch
 from extract.running.faulty import inputs_under, learn_faults, runner_of
 from extract.running.opening import OpenedModel, open_model
 from extract.running.preparing import Prepared, Preparer
-from extract.running.rows import model_rows
-from extract.running.units import UnitBuffer
+from extract.running.results import RangeResult
+from extract.running.rows import answer_rows, model_rows
+from extract.sharing.coverage import Range
 from extract.sharing.job import ExtractRequest, Job, fixed_batch_size, look_up
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
@@ -131,16 +131,15 @@ class Bench:
         learned = learn_faults(faults, self.session, self.samples, uris, self._batch_size)
         faulty = inputs_under(faults, self.samples)
         with runner_of(self.job, self.opened, faults, learned, self.watch) as runner:
-            runner.watch(needed(self.session))
-            buffer = UnitBuffer()
+            whole = Range(0, len(self.job.order), needed(self.session), ("generate",))
+            result = RangeResult(whole)
             for prepared in self._prepared(faulty, uris):
-                vectors, answers = runner.run(prepared, ("generate",))()
-                rows = rows_of(self.job.model_id, self.job.dataset_id, prepared.sample_ids, answers)
-                buffer.add(prepared.sample_ids, vectors, rows)
+                result.add(runner.run(prepared, whole.wanted, whole.answers)())
                 if self.progress is not None:
-                    self.progress(len(buffer.sample_ids), len(self.job.order))
-        answered = sorted(buffer.answers, key=lambda row: str(row["sample_id"]))
-        return Recording(sorted(buffer.sample_ids), buffer.vectors(), answered)
+                    self.progress(len(result.sample_ids), whole.n)
+        answers = sorted(result.answers, key=lambda answer: answer.sample_id)
+        rows = answer_rows(self.job.model_id, self.job.dataset_id, answers)
+        return Recording(sorted(result.sample_ids), result.vectors(), rows)
 
     @property
     def _batch_size(self) -> int:

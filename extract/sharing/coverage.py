@@ -19,7 +19,7 @@ from warehouse.lake.commits import Commit
 from warehouse.vocabulary import Cell
 
 MOST_SAMPLES = 256
-"""Samples of one range, which are those of one shard and one commit."""
+"""Samples of one range, which are those of one shard and one commit, at most."""
 
 
 @dataclass(frozen=True)

@@ -181,27 +181,6 @@ def fixed_batch_size(request: ExtractRequest) -> int | None:
     return size
 
 
-def device_name(job: Job) -> str:
-    """What kind of device a job runs on: a GPU by its name, since that says how much it holds."""
-    import torch
-
-    return torch.cuda.get_device_name(job.device) if job.device.startswith("cuda") else job.device
-
-
-def remembered_batch(job: Job) -> int | None:
-    """The batch size that fitted this model on such a device when an earlier run ran out of memory.
-
-    Any dataset's commits count; None where memory never ran out.
-    """
-    fitted = [
-        commit.notes["fitted"]
-        for commit in list_commits(job.lake, command=COMMAND, model_id=job.model_id)
-        if "fitted" in commit.notes
-    ]
-    here = device_name(job)
-    return min((int(found["batch"]) for found in fitted if found["device"] == here), default=None)
-
-
 def refuse_other_identity(job: Job) -> None:
     """One (model, dataset) of a lake is one set of numbers; anything else needs another name."""
     for run in find_runs(job.lake, COMMAND, job.model_id, job.dataset_id):

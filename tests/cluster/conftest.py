@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from extract.datasets import add
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from extract.sharing import ledger
 from warehouse.lake.lake import Lake
 

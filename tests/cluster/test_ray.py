@@ -20,8 +20,8 @@ from extract import models
 from extract.engines import ray as ray_engine
 from extract.engines.ray import extract_with_ray
 from extract.engines.ray_cluster import connected, find_places
-from extract.engines.told_worker import RemoteWorker
-from extract.running.agent import extract
+from extract.engines.told_worker import ToldWorker
+from extract.running.extraction import extract
 from extract.sharing.job import look_up
 from tests.cluster.conftest import RANGE_SIZE, REQUEST, N
 from tests.conftest import layerhouse
@@ -153,9 +153,7 @@ def test_a_model_that_does_not_load_fails_at_once(
 class OnlyDies:
     """A worker without enough memory, say."""
 
-    def __init__(self, *_: Any) -> None: ...
-
-    def open(self) -> Iterator[None]:
+    def open(self, *_: Any) -> Iterator[None]:
         os._exit(9)
         yield
 
@@ -187,9 +185,8 @@ def test_workers_share_the_cores_of_every_machine() -> None:
 
 
 def test_a_machine_without_the_lake_says_so(lake: Lake) -> None:
-    worker = RemoteWorker(look_up(lake, REQUEST), 1, "extract-of-another-lake-0")
     with pytest.raises(LayerhouseError, match="does not see the lake"):
-        next(worker.open())
+        ToldWorker(look_up(lake, REQUEST), 1, "extract-of-another-lake-0")
 
 
 @pytest.mark.parametrize(

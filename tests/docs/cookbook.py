@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from extract import datasets
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from warehouse.catalogue.refreshing import refresh
 from warehouse.lake.lake import Lake
 

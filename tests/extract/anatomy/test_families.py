@@ -23,7 +23,7 @@ from extract.anatomy.loci import discover
 from extract.models.loading import load
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import Session, open_session
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import Opened, opened, slow_scores
 from tests.extract.tiny_families import FAMILIES

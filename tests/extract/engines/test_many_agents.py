@@ -14,8 +14,8 @@ import pytest
 
 from extract.engines import local as workers
 from extract.engines.local import extract_with_workers
-from extract.running import agent
-from extract.running.agent import ExtractRequest, ExtractSummary, extract
+from extract.running import extraction
+from extract.running.extraction import ExtractRequest, ExtractSummary, extract
 from extract.sharing import ledger
 from extract.sharing.claims import Claims
 from extract.sharing.coverage import Range
@@ -95,7 +95,7 @@ def test_two_that_disagree_about_a_configuration_cannot_both_begin(
     lake: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first begins after the second has looked: the second is refused all the same."""
-    look = agent.refuse_other_identity
+    look = extraction.refuse_other_identity
     looks: list[str] = []
 
     def look_before_the_other_begins(job: Any) -> None:
@@ -104,7 +104,7 @@ def test_two_that_disagree_about_a_configuration_cannot_both_begin(
         if looks == ["bfloat16"]:
             extract(lake, _request(llava_folder, limit=2))
 
-    monkeypatch.setattr(agent, "refuse_other_identity", look_before_the_other_begins)
+    monkeypatch.setattr(extraction, "refuse_other_identity", look_before_the_other_begins)
     with pytest.raises(LayerhouseError, match=r'\(dtype: "float32" → "bfloat16"\)'):
         extract(lake, _request(llava_folder, limit=2, dtype="bfloat16"))
     assert looks == ["bfloat16", "float32", "float32"]

@@ -21,7 +21,7 @@ from extract.faults.kinds import OWN_KINDS
 from extract.faults.registry import fault_kinds, kind_named, register_fault
 from extract.faults.sites import site_of
 from extract.faults.spec import parse_fault
-from extract.running.agent import extract
+from extract.running.extraction import extract
 from extract.running.variants import Bench, open_bench
 from extract.sharing.job import ExtractRequest
 from tests.docs.extending import example

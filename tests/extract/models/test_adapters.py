@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from extract.models.loading import load
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.lake import Lake
 

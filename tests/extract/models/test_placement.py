@@ -15,7 +15,7 @@ from extract.datasets import add
 from extract.models.loading import load
 from extract.models.placement import Placement, parse_placement
 from extract.models.sources import locate
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake

@@ -17,7 +17,7 @@ from extract.models.placement import Placement
 from extract.models.plugins import ModelPlugin, plugin_for, register
 from extract.models.processors import load_processor
 from extract.models.sources import locate
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from tests.packages import Install
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError

@@ -8,7 +8,7 @@ import torch
 
 from extract.models.loading import load
 from extract.models.sources import locate
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from tests.extract.conftest import FamilyFolders
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError

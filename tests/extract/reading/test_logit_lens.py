@@ -18,7 +18,7 @@ from extract.models.loading import load
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import open_session
 from extract.reading.logit_lens import open_lens
-from extract.running.agent import ExtractRequest, extract
+from extract.running.extraction import ExtractRequest, extract
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import Opened, opened
 from warehouse.catalogue.refreshing import connect

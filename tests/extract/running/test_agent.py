@@ -15,8 +15,8 @@ from PIL import Image
 from extract.datasets import add
 from extract.reading.reader import Reader
 from extract.running import opening
-from extract.running.agent import ExtractRequest, ExtractSummary, extract
 from extract.running.batches import Runner
+from extract.running.extraction import ExtractRequest, ExtractSummary, extract
 from extract.sharing import ledger
 from tests.extract.model_folders import edit_weights, weight_name
 from warehouse.catalogue.refreshing import connect
@@ -324,10 +324,10 @@ def test_running_out_of_memory_halves_the_batch_and_says_so(
 ) -> None:
     run = Runner.run
 
-    def small(self: Runner, prepared: Any, answers: Any) -> Any:
+    def small(self: Runner, prepared: Any, *asked: Any) -> Any:
         if len(prepared.sample_ids) > 3:
             raise torch.OutOfMemoryError("no room")
-        return run(self, prepared, answers)
+        return run(self, prepared, *asked)
 
     monkeypatch.setattr(Runner, "run", small)
     summary = extract(lake, _request(llava_folder))

@@ -14,8 +14,8 @@ from PIL import Image
 from extract.datasets import add
 from extract.faults.donors import choose_donors
 from extract.faults.spec import parse_fault
-from extract.running.agent import ExtractRequest, extract
 from extract.running.dry_run import outlook
+from extract.running.extraction import ExtractRequest, extract
 from layerhouse.cli.extract import command
 from tests.extract.running.test_agent import N, _answers, _assert_same, _files, _request, _vectors
 from warehouse.catalogue.refreshing import connect

@@ -1,0 +1,165 @@
+"""Extraction: runs a model over a dataset and writes what it finds into the lake.
+
+Work is cut into ranges of at most 256 samples; each becomes visible as a whole, in one commit that
+notes what it covers. So whoever extracts can die at any moment: the next one computes only what no
+commit covers, and ends with the same lake.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain
+from time import perf_counter
+from typing import Any
+
+from extract.models.session import Session
+from extract.running.background import BackgroundWriter, leaving_a_core
+from extract.running.clock import Stopwatch
+from extract.running.opening import open_model
+from extract.running.ranges import range_runner
+from extract.running.results import RangeResult
+from extract.running.rows import model_rows
+from extract.running.writing import RangeWriter
+from extract.sharing.claims import Claims
+from extract.sharing.coverage import Range
+from extract.sharing.job import (
+    ExtractRequest,
+    Job,
+    is_other_identity,
+    job_is_done,
+    known_structure,
+    look_up,
+    refuse_other_identity,
+    wanted_by,
+)
+from extract.sharing.ledger import ExtractSummary, Ledger
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunWriter
+from warehouse.progress import Progress
+
+
+def extract(
+    lake: Lake, request: ExtractRequest, progress: Progress | None = None
+) -> ExtractSummary:
+    """Run `request.model` over `request.dataset`; write activations and answers into `lake`.
+
+    Does only what no earlier run did. Raises UsageError for what cannot be meant and
+    LayerhouseError for failed work; what was committed before an error stays, and the same call
+    goes on from there.
+    """
+    job = look_up(lake, request)
+    done = done_before(job)
+    if done is not None:
+        return done
+    with Claims(lake, job.model_id, job.dataset_id) as claims, leaving_a_core(job.device):
+        return _extract(job, claims, progress)
+
+
+def done_before(job: Job) -> ExtractSummary | None:
+    """The summary of a job that has nothing left to do, its run finished if it was not yet.
+
+    Raises LayerhouseError where the lake holds the model under another configuration.
+    """
+    known, done = known_structure(job), job_is_done(job)
+    refuse_other_identity(job)  # after the look at what is done, which others may have done
+    if known is None or not done:
+        return None
+    ledger = Ledger(job)
+    ledger.close()
+    return ledger.summary(wanted_by(job, *known), added=False)
+
+
+def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSummary:
+    stopwatch, ledger, run = Stopwatch(), Ledger(job), job.writer()
+    with stopwatch.timing("load"):
+        opened = open_model(job, job.faults)
+    wanted = wanted_by(job, opened.session.anatomy, opened.session.readouts)
+    due = ledger.lacking(wanted)
+    if not due:
+        refuse_other_identity(job)
+        ledger.close()
+        return ledger.summary(wanted, added=False, notes=opened.lines)
+    total, done = sum(one.n for one in due), 0
+    with range_runner(job, opened, stopwatch) as runner:
+        describe(job, opened.session).write(job, run, claims)
+        size = runner.batch_size
+        writer = RangeWriter(job, run, runner.lens, size, stopwatch, claims.release)
+        started = perf_counter()
+        while due:
+            writer.overtaken = False
+            with BackgroundWriter() as background:
+                put = partial(put_behind, background, writer)
+                rounds = claims.rounds(scattered(job, due), partial(ledger.lacking, wanted))
+                work = (runner.run(reopening(run, free), total, put) for free in rounds)
+                for n in chain.from_iterable(work):
+                    done = min(done + n, total)
+                    if progress is not None:
+                        note = pace(done, total, perf_counter() - started, writer.n_bytes)
+                        progress(done, total, note)
+            # What another machine did some of was dropped whole; the rest of it is still due.
+            due = ledger.lacking(wanted) if writer.overtaken else []
+    ledger.check_complete(wanted)
+    run.finish({"seconds": stopwatch.lap()})
+    return ledger.summary(
+        wanted,
+        added=True,
+        seconds=dict(stopwatch.seconds),
+        notes=(*runner.notes, *size.notes),
+        n_bytes=writer.n_bytes,
+    )
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a loaded model says of itself: rows by table, and its loci with their readouts."""
+
+    rows: dict[str, list[dict[str, Any]]]
+    covers: dict[str, Any]
+
+    def write(self, job: Job, run: RunWriter, claims: Claims) -> None:
+        """Make it the first commit of a run, unless the run has one."""
+        with claims.beginning():
+            refuse_other_identity(job)
+            if not any("anatomy" in commit.covers for commit in run.committed):
+                clashes = partial(is_other_identity, job)
+                run.commit(self.rows, covers=self.covers, clashes=clashes)
+
+
+def describe(job: Job, session: Session) -> Description:
+    rows = model_rows(job.model_id, job.variant, session.loaded, session.anatomy)
+    covers = {"anatomy": asdict(session.anatomy), "readouts": dict(session.readouts)}
+    return Description(rows, covers)
+
+
+def put_behind(background: BackgroundWriter, writer: RangeWriter, result: RangeResult) -> None:
+    """Have a whole range written; waits where too many others wait for that."""
+    with writer.stopwatch.timing("wait"):
+        background.put(partial(writer.write, result))
+
+
+def reopening(run: RunWriter, ranges: Iterable[Range]) -> Iterator[Range]:
+    """The ranges, the run reopened before each where it is finished: it lost commits since."""
+    for one in ranges:
+        if run.is_finished:
+            run.reopen()
+        yield one
+
+
+def scattered(job: Job, ranges: Sequence[Range]) -> Sequence[Range]:
+    """The ranges in an order to do them in.
+
+    Claims are not seen on other machines, so where a lake is shared with such, in a bucket, every
+    agent begins somewhere else.
+    """
+    if job.lake.store.locks_reach_everyone:
+        return ranges
+    first = random.SystemRandom().randrange(len(ranges))
+    return [*ranges[first:], *ranges[:first]]
+
+
+def pace(done: int, total: int, seconds: float, n_bytes: int) -> str:
+    """A few words on how fast the work goes."""
+    rate = done / max(seconds, 1e-9)
+    left = (total - done) / max(rate, 1e-9)
+    return f"{rate:.1f} images/s, {left:.0f} s left, {n_bytes / 1e9:.3f} GB written"

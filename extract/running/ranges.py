@@ -1,0 +1,136 @@
+"""Ranges: a job's samples through the model, prepared ahead of it, batch by batch."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from extract.faults.label_tokens import label_permutation
+from extract.reading.logit_lens import Lens, open_lens
+from extract.running.background import ahead, preparers
+from extract.running.batch_size import BatchSize, batch_size_for
+from extract.running.batches import Runner
+from extract.running.clock import Stopwatch
+from extract.running.faulty import inputs_under, learn_faults, runner_of
+from extract.running.opening import OpenedModel
+from extract.running.preparing import Prepared, Preparer
+from extract.running.results import BatchResult, RangeResult
+from extract.sharing.coverage import Range
+from extract.sharing.job import Job
+
+Put = Callable[[RangeResult], None]
+"""Takes a range that is whole."""
+
+
+@dataclass(frozen=True)
+class RangeRunner:
+    """An opened model with all that a job's ranges need; `lens` is for what they are written with.
+
+    `notes` are worth showing; those about the batch size follow while it works.
+    """
+
+    job: Job
+    preparer: Preparer
+    runner: Runner
+    batch_size: BatchSize
+    stopwatch: Stopwatch
+    lens: Lens | None
+    notes: tuple[str, ...]
+
+    def run(self, ranges: Iterable[Range], n_samples: int, put: Put) -> Iterator[int]:
+        """Run the ranges and put each that is whole; gives after every batch how many samples.
+
+        `n_samples` are to be expected in all. Ranges are asked for ahead of their turn.
+        """
+        asked = self.job.request.preparers
+        processes = preparers(self.job.device, n_samples) if asked is None else asked
+        results: deque[RangeResult] = deque()
+        begun = _Begun(put)
+        batches = self._batches(ranges, results)
+        with closing(ahead(self.preparer, batches, processes)) as coming:
+            for prepared in self._timed(coming):
+                self._begin(prepared, results.popleft(), begun)
+                begun.take(leaving=1)
+                yield prepared.n_asked
+        begun.take()
+
+    def _batches(
+        self, ranges: Iterable[Range], results: deque[RangeResult]
+    ) -> Iterator[Sequence[str]]:
+        """The samples of one range after the other, in batches; the result that each batch is a
+        part of joins `results`.
+        """
+        for one in ranges:
+            result = RangeResult(one)
+            for names in self.batch_size.cut(self.job.order[one.start : one.stop]):
+                results.append(result)
+                yield names
+
+    def _timed(self, coming: Iterator[Prepared]) -> Iterator[Prepared]:
+        """The batches, with the time spent waiting for them and that spent preparing them."""
+        while True:
+            with self.stopwatch.timing("wait"):
+                prepared = next(coming, None)
+            if prepared is None:
+                return
+            for work, spent in prepared.seconds.items():
+                self.stopwatch.add(work, spent)
+            yield prepared
+
+    def _begin(self, prepared: Prepared, result: RangeResult, begun: "_Begun") -> None:
+        """Run a batch, in parts if the GPU's memory does not hold it or did not hold one before."""
+        result.reject(prepared.rejected)
+        size = len(prepared.sample_ids)
+        if not size:
+            begun.settle(result)
+            return
+        if size <= self.batch_size.now:
+            try:
+                arrival = self.runner.run(prepared, result.range.wanted, result.range.answers)
+            except torch.OutOfMemoryError as error:
+                self.batch_size.halve(size, error)
+            else:
+                begun.batches.append((result, arrival))
+                return
+        # Outside the handler: its error would keep the tensors of the failed batch alive.
+        begun.take()
+        torch.cuda.empty_cache()
+        for names in list(self.batch_size.cut(prepared.sample_ids)):
+            self._begin(self.preparer(names), result, begun)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """Batches on their way, oldest first, each with the range that it is a part of."""
+
+    put: Put
+    batches: deque[tuple[RangeResult, Callable[[], BatchResult]]] = field(default_factory=deque)
+
+    def take(self, leaving: int = 0) -> None:
+        """Wait for all batches but the newest `leaving`."""
+        while len(self.batches) > leaving:
+            result, arrival = self.batches.popleft()
+            result.add(arrival())
+            self.settle(result)
+
+    def settle(self, result: RangeResult) -> None:
+        if result.is_whole:
+            self.put(result)
+
+
+@contextmanager
+def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterator[RangeRunner]:
+    """What runs a job's ranges on its opened model, whose hooks stay for the length of a block."""
+    session, phrases, faults = opened.session, opened.phrases, job.faults
+    samples, most = job.info.samples, job.request.max_pixels
+    permuted = label_permutation(faults, phrases)
+    lens, missing = open_lens(session, session.encode([opened.image]), phrases, permuted)
+    notes = opened.lines if missing is None else (*opened.lines, missing)
+    size = batch_size_for(job, batching=opened.batching)
+    uris = dict(samples.select("sample_id", "uri").iter_rows())
+    preparer = Preparer(session, uris, inputs_under(faults, samples), most)
+    learned = learn_faults(faults, session, samples, uris, size.now, most)
+    with runner_of(job, opened, faults, learned, stopwatch) as runner:
+        yield RangeRunner(job, preparer, runner, size, stopwatch, lens, notes)

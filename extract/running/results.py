@@ -1,0 +1,65 @@
+"""Results: what came of a batch, and of a range of samples, collected batch by batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from extract.reading.vectors import CellVectors, joined
+from extract.sharing.coverage import Range
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer to one sample: by likelihood with those of the classes, in log, or generated
+    with its text. `predicted` is the index of a class, None for a reply that names none.
+    """
+
+    sample_id: str
+    method: str
+    predicted: int | None
+    logprobs: Sequence[float] | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What the model showed of a batch; the vectors are in the order of `sample_ids`."""
+
+    sample_ids: Sequence[str]
+    vectors: CellVectors
+    answers: Sequence[Answer]
+
+
+@dataclass
+class RangeResult:
+    """What came of a range so far; `rejected` says of its samples why they could not be used."""
+
+    range: Range
+    batches: list[BatchResult] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+
+    def add(self, batch: BatchResult) -> None:
+        self.batches.append(batch)
+
+    def reject(self, rejected: Mapping[str, str]) -> None:
+        self.rejected.update(rejected)
+
+    @property
+    def sample_ids(self) -> list[str]:
+        """The samples that were run, in the order they came in."""
+        return [name for batch in self.batches for name in batch.sample_ids]
+
+    @property
+    def answers(self) -> list[Answer]:
+        return [answer for batch in self.batches for answer in batch.answers]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the range is still to come."""
+        return len(self.sample_ids) + len(self.rejected) == self.range.n
+
+    def vectors(self) -> CellVectors:
+        """All vectors of the range, ordered by sample id."""
+        order = np.argsort(np.array(self.sample_ids, dtype=object))
+        return joined([batch.vectors for batch in self.batches], order)

@@ -1,0 +1,80 @@
+"""Writing: what came of a range becomes shards of the lake, in one commit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from extract.reading.logit_lens import Lens, lens_table
+from extract.running.batch_size import BatchSize, device_name
+from extract.running.clock import Stopwatch
+from extract.running.results import RangeResult
+from extract.running.rows import activation_table, answer_rows
+from extract.sharing.job import Job
+from warehouse.lake.runs import OvertakenError, RunWriter
+
+
+@dataclass
+class RangeWriter:
+    """Commits ranges of a job's run; `release(start, stop)` is called when one is done with.
+
+    `n_bytes` are those written so far; `overtaken` tells whether another machine did some of a
+    range, which was dropped then: what is left of it is still due.
+    """
+
+    job: Job
+    run: RunWriter
+    lens: Lens | None
+    batch_size: BatchSize
+    stopwatch: Stopwatch
+    release: Callable[[int, int], None]
+    n_bytes: int = 0
+    overtaken: bool = False
+
+    def write(self, result: RangeResult) -> None:
+        with self.stopwatch.timing("write"):
+            tables = self._tables(result)
+        seconds = self.stopwatch.lap()
+        notes: dict[str, Any] = {"seconds": seconds, "n_images": len(result.sample_ids)}
+        if self.batch_size.fitted is not None:
+            fitted = {"device": device_name(self.job), "batch": self.batch_size.fitted}
+            notes["fitted"] = fitted
+        with self.stopwatch.timing("write"):
+            self._commit(result, tables, notes)
+        self.release(result.range.start, result.range.stop)
+
+    def _commit(self, result: RangeResult, tables: dict[str, Any], notes: dict[str, Any]) -> None:
+        clashes = partial(result.range.overlaps, self.job.spec.run_id)
+        try:
+            commit = self.run.commit(
+                tables, covers=self._covers(result), notes=notes, clashes=clashes
+            )
+        except OvertakenError:
+            self.overtaken = True
+            return
+        self.n_bytes += sum(shard.bytes for shard in commit.shards)
+
+    def _tables(self, result: RangeResult) -> dict[str, Any]:
+        of = self.job.model_id, self.job.dataset_id
+        tables: dict[str, Any] = {}
+        if vectors := result.vectors():
+            tables["activation"] = activation_table(*of, result.sample_ids, vectors)
+            if self.lens is not None:
+                tables["logit_lens"] = lens_table(self.lens, tables["activation"])
+        if result.answers:
+            tables["answer"] = answer_rows(*of, result.answers)
+        if result.rejected:
+            tables["rejected_sample"] = [
+                {"dataset_id": self.job.dataset_id, "sample_id": name, "reason": reason}
+                for name, reason in sorted(result.rejected.items())
+            ]
+        return tables
+
+    def _covers(self, result: RangeResult) -> dict[str, Any]:
+        """What the commit completes; rejected samples by their place in the order."""
+        order, mine = self.job.order, result.range
+        places = [n for n in range(mine.start, mine.stop) if order[n] in result.rejected]
+        if not places:
+            return mine.covers()
+        reasons = [result.rejected[order[place]] for place in places]
+        return mine.covers() | {"rejected": places, "reasons": reasons}
