@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from layerhouse.arguments import Place, lake_at
+from layerhouse.functions.arguments import Place, lake_at
 from layerhouse.parts import part
 from warehouse.progress import Progress
 

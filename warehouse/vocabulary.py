@@ -32,6 +32,10 @@ SPLITS = ("train", "val", "test")
 METHODS = ("likelihood", "generate")
 """How a model answers: its classes' phrases scored, or a reply generated and read."""
 
+DTYPES = ("float32", "bfloat16", "float16")
+QUANTIZATIONS = ("8bit", "4bit")
+"""The numbers a model's weights may be: of one type, or quantised as a variant of the model."""
+
 CONTROLS = ("none", "shuffled_labels")
 """What a probe is trained on: the labels, or the same ones shuffled as its control."""
 

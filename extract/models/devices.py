@@ -2,8 +2,7 @@
 
 from warehouse.devices import device_called
 from warehouse.errors import UsageError, nearest
-
-DTYPES = ("float32", "bfloat16", "float16")
+from warehouse.vocabulary import DTYPES
 
 
 def choose_device(device: str) -> str:

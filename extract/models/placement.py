@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.vocabulary import QUANTIZATIONS
 
 if TYPE_CHECKING:
     import torch
 
-QUANTIZATIONS = ("8bit", "4bit")
 STRATEGIES = ("auto", "balanced", "balanced_low_0", "sequential")
 
 

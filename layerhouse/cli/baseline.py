@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from layerhouse.analysing import baselines
 from layerhouse.cli.shared.options import dataset_option, lake_option
+from layerhouse.functions.analysing import baselines
 
 
 def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -8,10 +8,10 @@ import click
 from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
 from layerhouse.cli.shared.progress import progress
 from layerhouse.cli.shared.words import Word
-from layerhouse.extracting import ENGINES, extract, rejected
+from layerhouse.functions.extracting import ENGINES, extract, rejected
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS
-from warehouse.vocabulary import METHODS, MODULES, READOUTS
+from warehouse.vocabulary import DTYPES, METHODS, MODULES, QUANTIZATIONS, READOUTS
 
 if TYPE_CHECKING:
     from extract.running.dry_run import Outlook
@@ -57,9 +57,17 @@ if TYPE_CHECKING:
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option(
-    "--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16."
+    "--dtype",
+    type=Word("dtype", ("auto", *DTYPES)),
+    default="auto",
+    show_default=True,
+    help="The numbers of weights and activations.",
 )
-@click.option("--quantization", help="8bit or 4bit weights, as a variant of the model.")
+@click.option(
+    "--quantization",
+    type=Word("quantization", QUANTIZATIONS),
+    help="Quantised weights, as a variant of the model.",
+)
 @click.option(
     "--device-map",
     help="For models larger than one GPU: auto, balanced, sequential, or a JSON file that says "

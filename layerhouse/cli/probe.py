@@ -4,11 +4,11 @@ from typing import Any
 
 import click
 
-from layerhouse.analysing import fit_probes, measures
-from layerhouse.arguments import dataset_id
 from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
 from layerhouse.cli.shared.progress import progress
 from layerhouse.cli.shared.words import Word
+from layerhouse.functions.analysing import fit_probes, measures
+from layerhouse.functions.arguments import dataset_id
 from warehouse.lake.lake import Lake
 from warehouse.vocabulary import CONTROLS, DEFAULT_PROBE_KIND, PROBE_KINDS
 

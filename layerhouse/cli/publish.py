@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from layerhouse.cli.shared.options import lake_option
-from layerhouse.lakes import publish
+from layerhouse.functions.lakes import publish
 from warehouse.lake.lake import Lake
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from layerhouse.cli.shared.options import lake_option
-from layerhouse.lakes import validate
+from layerhouse.functions.lakes import validate
 from warehouse.lake.lake import Lake
 
 

@@ -140,6 +140,8 @@ MISSPELT = [
     ((*EXTRACT, "--readout", "meen"), "unknown readout 'meen'; did you mean mean?"),
     ((*EXTRACT, "--module", "visio"), "unknown module 'visio'; did you mean vision?"),
     ((*EXTRACT, "--answer", "generat"), "unknown way of answering 'generat'; did you mean gen"),
+    ((*EXTRACT, "--dtype", "float23"), "unknown dtype 'float23'; did you mean float"),
+    ((*EXTRACT, "--quantization", "5bit"), "unknown quantization '5bit'; did you mean "),
     ((*EXTRACT, "--engine", "rey"), "unknown engine 'rey'; did you mean ray?"),
     ((*PROBE, "--kind", "linea"), "unknown probe kind 'linea'; did you mean linear?"),
     ((*PROBE, "--control", "shuffled"), "unknown control 'shuffled'; did you mean shuffled_lab"),

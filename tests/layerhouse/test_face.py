@@ -13,10 +13,10 @@ import click
 import pytest
 
 import layerhouse
-from layerhouse.analysing import BaselineOptions, ProbeOptions
 from layerhouse.cli import layerhouse as commands
 from layerhouse.cli import main
-from layerhouse.extracting import ExtractOptions
+from layerhouse.functions.analysing import BaselineOptions, ProbeOptions
+from layerhouse.functions.extracting import ExtractOptions
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layerhouse.arguments import Place, lake_at
+from layerhouse.functions.arguments import Place, lake_at
 from layerhouse.parts import part
 
 if TYPE_CHECKING:

@@ -8,7 +8,14 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from layerhouse.arguments import Place, Several, dataset_id, known_options, lake_at, several
+from layerhouse.functions.arguments import (
+    Place,
+    Several,
+    dataset_id,
+    known_options,
+    lake_at,
+    several,
+)
 from layerhouse.parts import part
 from warehouse.errors import UsageError
 from warehouse.progress import Progress

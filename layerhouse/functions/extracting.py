@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from layerhouse.arguments import Place, Several, known_options, lake_at, several
+from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake.lake import Lake

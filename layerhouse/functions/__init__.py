@@ -1,0 +1,1 @@
+"""The functions of `import layerhouse`, by what they need: a model, what was extracted, a lake."""
