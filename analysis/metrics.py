@@ -69,9 +69,13 @@ def auroc(labels: ArrayLike, logits: ArrayLike) -> Floats:
 
 def log_loss(labels: ArrayLike, logits: ArrayLike) -> Floats:
     """Mean −log probability of the true class, in nats."""
-    truth = _labels(labels)
-    picked = np.take_along_axis(log_softmax(logits), _index(truth, logits), axis=-1)
-    return np.asarray(-picked[..., 0].mean(-1))
+    return np.asarray(-true_logprobs(labels, logits).mean(-1))
+
+
+def true_logprobs(labels: ArrayLike, logits: ArrayLike) -> Floats:
+    """Log probability of the true class of every sample, in nats: [..., n]."""
+    index = np.broadcast_to(_labels(labels), np.shape(logits)[:-1])[..., None]
+    return np.asarray(np.take_along_axis(log_softmax(logits), index, axis=-1)[..., 0])
 
 
 def expected_calibration_error(labels: ArrayLike, logits: ArrayLike, bins: int = 15) -> Floats:
@@ -106,10 +110,6 @@ def _labels(labels: ArrayLike) -> NDArray[np.int64]:
     if truth.ndim != 1 or truth.size == 0:
         raise LayerhouseError(f"labels must be a non-empty row, not of shape {truth.shape}")
     return truth
-
-
-def _index(truth: NDArray[np.int64], logits: ArrayLike) -> NDArray[np.int64]:
-    return np.broadcast_to(truth, np.shape(logits)[:-1])[..., None]
 
 
 def _counts(truth: NDArray[np.int64], named: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:

@@ -23,8 +23,10 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from analysis.parallel import cores, in_order
-from analysis.probes.linear import Part, fit_linear, path_logits
-from analysis.probes.solver import Stop, form_of, solve_path
+from analysis.probes.kinds.linear import fit_linear, path_logits
+from analysis.probes.logistic.forms import form_of
+from analysis.probes.logistic.solver import Stop, solve_path
+from analysis.probes.probe_kind import LabelledVectors
 from analysis.probes.standardise import standardise
 
 CLASSES = 5
@@ -76,8 +78,8 @@ def run_ours(size: Size, spectrum: str, device: str) -> float:
     def fit(features: Tensor) -> None:
         features = features.to(device)
         fit_linear(
-            Part(features[:, :a], truth[:, :a]),
-            Part(features[:, a:b], truth[:, a:b]),
+            LabelledVectors(features[:, :a], truth[:, :a]),
+            LabelledVectors(features[:, a:b], truth[:, a:b]),
             features[:, b:],
             CLASSES,
             PENALTIES,

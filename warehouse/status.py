@@ -22,6 +22,7 @@ from warehouse.lake.inspection import (
 )
 from warehouse.lake.lake import Lake
 from warehouse.schema import SQL_ROOT
+from warehouse.vocabulary import DEFAULT_PROBE_KIND
 
 START = "layerhouse demo"
 
@@ -273,8 +274,9 @@ def _again(row: Mapping[str, Any]) -> str:
         path = shlex.quote(str(config.get("path", "PATH")))
         return f"layerhouse datasets add {dataset} {path}"
     names = f"--model {shlex.quote(row['model_id'] or '')} --dataset {dataset}"
-    kind = f" --kind {config['kind']}" if config.get("kind") == "mlp" else ""
-    return f"layerhouse {row['command']} {names}{kind}"
+    kind = config.get("kind", DEFAULT_PROBE_KIND) if row["command"] == "probe" else None
+    asked = "" if kind in (None, DEFAULT_PROBE_KIND) else f" --kind {kind}"
+    return f"layerhouse {row['command']} {names}{asked}"
 
 
 def _baseline_command(dataset_id: str, architecture: str = "texture-svm") -> str:

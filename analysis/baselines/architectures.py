@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from analysis.baselines.examples import Examples, Trained
+from analysis.baselines.images import LabelledImages, Trained
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
 LISTED = Path(__file__).with_name("architectures.toml")
@@ -44,7 +44,7 @@ class Plan:
 
     stored_as: str
     settings: Mapping[str, Any]
-    train: Callable[[Examples, int], Trained]
+    train: Callable[[LabelledImages, int], Trained]
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassi
 
 from analysis.baselines.architectures import Architecture, Options, Plan
 from analysis.baselines.descent import FROM_SCRATCH, FROM_WEIGHTS, Schedule, fit, predict
-from analysis.baselines.examples import Examples, Trained, widen
-from warehouse.devices import device_called
+from analysis.baselines.images import LabelledImages, Trained
+from analysis.devices import choose_device
+from analysis.logits import widen
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.vocabulary import SPLITS
 
 SIDES = (64, 128)  # the smaller one where no image is larger
 SIDE_OF_WEIGHTS = 224
@@ -48,8 +50,7 @@ def plan(architecture: Architecture, options: Options) -> Plan:
     settings = {**origin.settings, **schedule.settings(), "side": side or list(SIDES)}
     name = architecture.name
     stored_as = f"{name}:{Path(options.weights).name}" if options.weights else name
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    device = torch.device(device_called(options.device, cuda=cuda, mps=mps))
+    device = torch.device(choose_device(options.device))
     train = partial(_train, origin=origin, schedule=schedule, asked_side=side, device=device)
     return Plan(stored_as, settings, train)
 
@@ -155,7 +156,7 @@ def _standard(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _train(
-    examples: Examples,
+    images: LabelledImages,
     seed: int,
     *,
     origin: Origin,
@@ -168,14 +169,14 @@ def _train(
     Images are squares of uint8 in memory, 3 × side² bytes each. One seed fixes the initial
     weights, the order, dropout and augmentation; torch's random state is left as it was.
     """
-    side = asked_side or (SIDES[0] if examples.largest_side <= SIDES[0] else SIDES[1])
-    pixels = torch.stack(examples.of_images(partial(_square, side=side)))
-    train, val, test = (torch.from_numpy(examples.rows[s]) for s in ("train", "val", "test"))
+    side = asked_side or (SIDES[0] if images.largest_side <= SIDES[0] else SIDES[1])
+    pixels = torch.stack(images.each(partial(_square, side=side)))
+    train, val, test = (torch.from_numpy(images.rows[split]) for split in SPLITS)
     mean, std = origin.standard or _moments(pixels[train])
     standardise = partial(_standardise, mean=mean, std=std, device=device)
-    seen = np.unique(examples.class_index[examples.rows["train"]])
-    place = torch.from_numpy(np.searchsorted(seen, examples.class_index))
-    known = torch.from_numpy(np.isin(examples.class_index, seen))
+    seen = np.unique(images.class_index[images.rows["train"]])
+    place = torch.from_numpy(np.searchsorted(seen, images.class_index))
+    known = torch.from_numpy(np.isin(images.class_index, seen))
     val_known = val[known[val]]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -189,7 +190,7 @@ def _train(
             torch.Generator().manual_seed(seed),
         )
     val_logits, test_logits = (
-        widen(predict(model, standardise, pixels[rows]), seen, examples.n_classes)
+        widen(predict(model, standardise, pixels[rows]), seen, images.n_classes)
         for rows in (val, test)
     )
     parameters = sum(weight.numel() for weight in model.parameters())

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 
 from analysis.baselines.architectures import Architecture, Options, Plan
-from analysis.baselines.examples import Examples, Trained
-from analysis.probes.linear import Part, fit_linear
+from analysis.baselines.images import LabelledImages, Trained
+from analysis.probes.kinds.linear import fit_linear
+from analysis.probes.probe_kind import LabelledVectors
+from warehouse.vocabulary import SPLITS
 
 MAX_SIDE = 32
 
@@ -23,25 +25,25 @@ def plan(architecture: Architecture, options: Options) -> Plan:
     return Plan(architecture.name, SETTINGS, train_pixels)
 
 
-def train_pixels(examples: Examples, seed: int) -> Trained:
+def train_pixels(images: LabelledImages, seed: int) -> Trained:
     """Images as squares, standardised per pixel, penalty chosen on val as for a probe.
 
     The side is 32 pixels, or that of the largest image where all are smaller; one channel where
     all images are grey.
     """
     del seed  # nothing here is random
-    side = min(MAX_SIDE, examples.largest_side)
-    pixels = np.stack(examples.of_images(partial(_square, side=side)))
+    side = min(MAX_SIDE, images.largest_side)
+    pixels = np.stack(images.each(partial(_square, side=side)))
     if (pixels == pixels[..., :1]).all():
         pixels = pixels[..., :1]
     features = torch.from_numpy(pixels.reshape(len(pixels), -1).astype(np.float32))
-    labels = torch.from_numpy(examples.class_index)
-    train, val, test = (torch.from_numpy(examples.rows[s]) for s in ("train", "val", "test"))
+    labels = torch.from_numpy(images.class_index)
+    train, val, test = (torch.from_numpy(images.rows[split]) for split in SPLITS)
     fits = fit_linear(
-        Part(features[None, train], labels[None, train]),
-        Part(features[None, val], labels[None, val]),
+        LabelledVectors(features[None, train], labels[None, train]),
+        LabelledVectors(features[None, val], labels[None, val]),
         features[None, test],
-        examples.n_classes,
+        images.n_classes,
     )
     return Trained(
         val_logits=fits.val_logits[0, 0],

@@ -18,8 +18,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from analysis.baselines.architectures import Architecture, Options, Plan
-from analysis.baselines.examples import Examples, Trained, widen
+from analysis.baselines.images import LabelledImages, Trained
+from analysis.logits import widen
 from analysis.metrics import accuracy, log_loss
+from warehouse.vocabulary import SPLITS
 
 SIDES = (64, 128)  # the smaller one where no image is larger
 HOG_CELLS = (8, 4)  # cells along a side
@@ -47,28 +49,28 @@ def plan(architecture: Architecture, options: Options) -> Plan:
     return Plan(architecture.name, SETTINGS, train_texture)
 
 
-def train_texture(examples: Examples, seed: int) -> Trained:
+def train_texture(images: LabelledImages, seed: int) -> Trained:
     """Grey images as squares; kernel, its width and C are chosen by val accuracy, ties early.
 
     The logits are the machine's one-versus-rest margins times one factor that minimises the log
     loss on val, so that the softmax is calibrated there and the order of classes is untouched.
     """
     del seed  # nothing here is random
-    side = SIDES[0] if examples.largest_side <= SIDES[0] else SIDES[1]
-    descriptions = examples.of_images(partial(_describe, side=side))
+    side = SIDES[0] if images.largest_side <= SIDES[0] else SIDES[1]
+    descriptions = images.each(partial(_describe, side=side))
     blocks = [np.stack(block) for block in zip(*descriptions, strict=True)]
-    train, val, test = (examples.rows[split] for split in ("train", "val", "test"))
+    train, val, test = (images.rows[split] for split in SPLITS)
     features = _balanced(blocks, train)
-    truth = examples.class_index
+    truth = images.class_index
     geometry = _Geometry.of(features, train)
     best = max(
-        (_fit(geometry, candidate, examples) for candidate in CANDIDATES),
+        (_fit(geometry, candidate, images) for candidate in CANDIDATES),
         key=lambda fitted: fitted.val_accuracy,
     )
     seen = best.machine.classes_
     factor = _factor(best.margins[val], truth[val], seen)
     val_logits, test_logits = (
-        widen(factor * best.margins[rows], seen, examples.n_classes) for rows in (val, test)
+        widen(factor * best.margins[rows], seen, images.n_classes) for rows in (val, test)
     )
     chosen = {**best.candidate, "side": side, "margin_factor": round(factor, 6)}
     return Trained(val_logits, test_logits, chosen)
@@ -101,10 +103,10 @@ class _Fitted:
     val_accuracy: float
 
 
-def _fit(geometry: _Geometry, candidate: dict[str, Any], examples: Examples) -> _Fitted:
+def _fit(geometry: _Geometry, candidate: dict[str, Any], images: LabelledImages) -> _Fitted:
     """One machine; all candidates share what the kernels are made of."""
-    train, val = examples.rows["train"], examples.rows["val"]
-    truth, kernel = examples.class_index, geometry.kernel(candidate)
+    train, val = images.rows["train"], images.rows["val"]
+    truth, kernel = images.class_index, geometry.kernel(candidate)
     machine = SVC(kernel="precomputed", C=candidate["C"], break_ties=True)
     machine.fit(kernel[train], truth[train])
     margins = _margins(machine, kernel)

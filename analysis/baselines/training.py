@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from analysis.baselines.architectures import Architecture, Options, Plan, find
-from analysis.baselines.examples import Examples, Trained, read_examples
+from analysis.baselines.images import LabelledImages, Trained, read_images
 from analysis.logits import logit_rows
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
@@ -54,19 +54,19 @@ def baseline(
     started = time.perf_counter()
     with exclusive(lake, COMMAND, dataset_id, plan.stored_as, str(seed)) as looked:
         with connect(lake) as wh:
-            examples = read_examples(wh, dataset_id)
-            settings = {**plan.settings, "samples": examples.fingerprint}
+            images = read_images(wh, dataset_id)
+            settings = {**plan.settings, "samples": images.fingerprint}
             config = {"architecture": plan.stored_as, "seed": seed, "settings": settings}
             spec = RunSpec(COMMAND, None, dataset_id, config)
             baseline_id = _baseline_id(dataset_id, config)
             stored = _is_stored(wh, dataset_id, plan.stored_as, seed, settings)
         with RunWriter(lake, spec, looked) as writer:
             if not stored:
-                trained = plan.train(examples, seed)
-                row = _row(baseline_id, dataset_id, chosen, plan, seed, examples)
+                trained = plan.train(images, seed)
+                row = _row(baseline_id, dataset_id, chosen, plan, seed, images)
                 row["hyperparameters"] = {**settings, "chosen": trained.chosen}
                 row["fit_seconds"] = time.perf_counter() - started
-                writer.commit(_tables(row, examples, trained), clashes=partial(_is_same, config))
+                writer.commit(_tables(row, images, trained), clashes=partial(_is_same, config))
             writer.finish()
     scores = _scores(lake, baseline_id)
     return BaselineSummary(
@@ -126,7 +126,7 @@ def _row(
     architecture: Architecture,
     plan: Plan,
     seed: int,
-    examples: Examples,
+    images: LabelledImages,
 ) -> dict[str, Any]:
     """The `baseline` row, but for what training adds."""
     return {
@@ -135,18 +135,18 @@ def _row(
         "architecture": plan.stored_as,
         "kind": architecture.kind,
         "seed": seed,
-        **{f"n_{split}": len(rows) for split, rows in examples.rows.items()},
+        **{f"n_{split}": len(rows) for split, rows in images.rows.items()},
     }
 
 
 def _tables(
-    row: dict[str, Any], examples: Examples, trained: Trained
+    row: dict[str, Any], images: LabelledImages, trained: Trained
 ) -> dict[str, pa.Table | list[dict[str, Any]]]:
     logits = [
         logit_rows(
             "baseline_id",
             row["baseline_id"],
-            examples.sample_ids[examples.rows[split]],
+            images.sample_ids[images.rows[split]],
             split,
             values,
         )

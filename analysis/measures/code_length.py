@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from analysis.devices import choose_device
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
-from analysis.metrics import log_softmax
-from analysis.probes.fitting import default_options
-from analysis.probes.linear import LinearOptions, Part, fit_linear
+from analysis.metrics import true_logprobs
+from analysis.probes.kinds.linear import LinearProbe, fit_linear
+from analysis.probes.probe_kind import LabelledVectors
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 from warehouse.progress import Progress
@@ -33,16 +34,14 @@ def add_code_lengths(
     dataset_id: str,
     *,
     seeds: int = SEEDS,
-    options: LinearOptions | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Store the code length of every locus and readout for `seeds` orders of train.
+    """Store the code length of every cell for `seeds` orders of train.
 
     Every portion's penalty is the one with the lowest log loss on val. Orders depend on the dataset
     and the seed only. Returns at how many loci something was added.
     """
-    chosen = options or default_options("linear")
-    assert isinstance(chosen, LinearOptions)
+    probe = LinearProbe(device=choose_device())
 
     def compute(work: Work) -> Tables:
         rows = []
@@ -50,10 +49,10 @@ def add_code_lengths(
             labels = work.samples.class_index[work.samples.rows("train")]
             order = portion_order(labels, dataset_id, seed)
             ends = portion_ends(len(labels), len(np.unique(labels)))
-            bits = online_bits(work, order, ends, chosen)
+            bits = online_bits(work, order, ends, probe)
             uniform = len(labels) * math.log2(work.samples.n_classes)
             rows += [
-                place(work, locus)
+                place(work, cell)
                 | {
                     "seed": seed,
                     "n_train": len(labels),
@@ -61,7 +60,7 @@ def add_code_lengths(
                     "online_bits": float(spent),
                     "uniform_bits": uniform,
                 }
-                for locus, spent in zip(work.loci, bits, strict=True)
+                for cell, spent in zip(work.cells, bits, strict=True)
             ]
         return {"code_length": rows}
 
@@ -98,34 +97,29 @@ def portion_ends(n_train: int, n_classes: int) -> list[int]:
 
 
 def online_bits(
-    work: Work, order: NDArray[np.int64], ends: list[int], options: LinearOptions
+    work: Work, order: NDArray[np.int64], ends: list[int], probe: LinearProbe
 ) -> NDArray[np.float64]:
-    """Bits of the whole code, one number per locus."""
+    """Bits of the whole code, one number per cell: [cells]."""
     n_classes = work.samples.n_classes
     labels = torch.from_numpy(work.samples.class_index)
     train = work.vectors[:, work.samples.rows("train")][:, torch.from_numpy(order)]
     truth = labels[work.samples.rows("train")][torch.from_numpy(order)]
     val = work.vectors[:, work.samples.rows("val")]
     val_labels = labels[work.samples.rows("val")]
-    bits = np.full(len(work.loci), ends[0] * math.log2(n_classes))
+    bits = np.full(len(work.cells), ends[0] * math.log2(n_classes))
     for start, stop in pairwise(ends):
         # Copies, since fitting standardises in place.
         fits = fit_linear(
-            Part(_moved(train[:, :start], options), truth[None, :start].to(options.device)),
-            Part(_moved(val, options), val_labels[None].to(options.device)),
-            _moved(train[:, start:stop], options),
+            LabelledVectors(_moved(train[:, :start], probe), truth[None, :start].to(probe.device)),
+            LabelledVectors(_moved(val, probe), val_labels[None].to(probe.device)),
+            _moved(train[:, start:stop], probe),
             n_classes,
-            options=options,
             choose="log_loss",
         )
-        named = truth[start:stop].numpy()
-        logprobs = log_softmax(fits.test_logits[:, 0])
-        picked = np.take_along_axis(
-            logprobs, np.broadcast_to(named, logprobs.shape[:2])[..., None], axis=-1
-        )
-        bits -= picked[..., 0].sum(axis=-1) / math.log(2)
+        logprobs = true_logprobs(truth[start:stop].numpy(), fits.test_logits[:, 0])
+        bits -= logprobs.sum(axis=-1) / math.log(2)
     return bits
 
 
-def _moved(features: torch.Tensor, options: LinearOptions) -> torch.Tensor:
-    return features.to(options.device, options.dtype, copy=True)
+def _moved(features: torch.Tensor, probe: LinearProbe) -> torch.Tensor:
+    return features.to(probe.device, probe.dtype, copy=True)

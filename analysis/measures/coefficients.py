@@ -2,12 +2,15 @@
 
 import torch
 
+from analysis.devices import choose_device
 from analysis.measures.measure import Measure, Tables, Work, add_measure
-from analysis.probes.fitting import default_options, settings_of
-from analysis.probes.linear import LinearFits, LinearOptions, Part, fit_linear, seen_classes
-from analysis.probes.storage import Subject, Target
+from analysis.probes.kinds.linear import LinearFits, LinearProbe, fit_linear
+from analysis.probes.probe_kind import LabelledVectors, seen_classes
+from analysis.probes.storage import Subject
+from analysis.probes.targets import TRUE_LABELS
 from warehouse.lake.lake import Lake
 from warehouse.progress import Progress
+from warehouse.vocabulary import SPLITS
 
 
 def add_coefficients(
@@ -15,31 +18,28 @@ def add_coefficients(
     model_id: str,
     dataset_id: str,
     *,
-    options: LinearOptions | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Store the chosen linear probe of every locus as weights of raw features; returns how many.
+    """Store the chosen linear probe of every cell as weights of raw features; returns how many.
 
     The probes on true labels are solved again (they are deterministic), so this adds to what
     `probe` stored without touching it. `probe_coefficient` then holds one row per class that train
     shows: logit = coefficients · vector + intercept.
     """
-    chosen = options or default_options("linear")
-    assert isinstance(chosen, LinearOptions)
+    probe = LinearProbe(device=choose_device())
 
     def compute(work: Work) -> Tables:
-        settings = settings_of(chosen, work.samples)
-        subject = Subject(model_id, dataset_id, "linear", settings)
-        fits, seen = _fit(work, chosen)
+        subject = Subject.of(probe, model_id, dataset_id, work.samples)
+        fits, seen = _fit(work, probe)
         return {
             "probe_coefficient": [
                 {
-                    "probe_id": subject.probe_id(locus, Target("none", 0)),
+                    "probe_id": subject.probe_id(cell, TRUE_LABELS),
                     "class_index": int(label),
                     "coefficients": fits.weight[row, 0, column].tolist(),
                     "intercept": float(fits.intercept[row, 0, column]),
                 }
-                for row, locus in enumerate(work.loci)
+                for row, cell in enumerate(work.cells)
                 for column, label in enumerate(seen)
             ]
         }
@@ -48,11 +48,14 @@ def add_coefficients(
     return add_measure(lake, model_id, dataset_id, measure, progress)
 
 
-def _fit(work: Work, options: LinearOptions) -> tuple[LinearFits, torch.Tensor]:
-    labels = torch.from_numpy(work.samples.class_index).to(options.device)
-    features = work.vectors.to(options.device, options.dtype)
-    rows = {split: work.samples.rows(split) for split in ("train", "val", "test")}
-    train, val = (Part(features[:, rows[s]], labels[None, rows[s]]) for s in ("train", "val"))
+def _fit(work: Work, probe: LinearProbe) -> tuple[LinearFits, torch.Tensor]:
+    """The fits of all cells, and the classes [n] that train shows."""
+    labels = torch.from_numpy(work.samples.class_index).to(probe.device)
+    features = work.vectors.to(probe.device, probe.dtype)
+    rows = {split: work.samples.rows(split) for split in SPLITS}
+    train, val = (
+        LabelledVectors(features[:, rows[split]], labels[None, rows[split]])
+        for split in ("train", "val")
+    )
     seen = seen_classes(train.labels)
-    fits = fit_linear(train, val, features[:, rows["test"]], work.samples.n_classes, None, options)
-    return fits, seen
+    return fit_linear(train, val, features[:, rows["test"]], work.samples.n_classes), seen

@@ -14,9 +14,11 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from analysis.devices import choose_device
+from analysis.logits import logit_columns
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
-from analysis.probes.fitting import default_options
-from analysis.probes.linear import LinearOptions, Part, fit_linear
+from analysis.probes.kinds.linear import LinearProbe, fit_linear
+from analysis.probes.probe_kind import LabelledVectors
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.progress import Progress
@@ -28,10 +30,9 @@ def add_folds(
     dataset_id: str,
     *,
     n_folds: int,
-    options: LinearOptions | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Store out-of-fold logits of a linear probe for every sample of every locus and readout.
+    """Store out-of-fold logits of a linear probe for every sample of every cell.
 
     Folds depend on the dataset and their number only, so that all models share them. Raises
     UsageError for fewer than 3 folds (train, choose, score), LayerhouseError where there are fewer
@@ -39,17 +40,16 @@ def add_folds(
     """
     if n_folds < 3:
         raise UsageError(f"folds must be at least 3 (train, choose, score), not {n_folds}")
-    chosen = options or default_options("linear")
-    assert isinstance(chosen, LinearOptions)
+    probe = LinearProbe(device=choose_device())
 
     def compute(work: Work) -> Tables:
         fold_of = make_folds(work.samples.class_index, work.groups, n_folds, dataset_id)
-        logits, penalties = out_of_fold(work, fold_of, n_folds, chosen)
-        ids = [_fold_probe_id(work, index, n_folds) for index in range(len(work.loci))]
+        logits, penalties = out_of_fold(work, fold_of, n_folds, probe)
+        ids = [_fold_probe_id(work, index, n_folds) for index in range(len(work.cells))]
         probes = [
-            {"fold_probe_id": name, **place(work, locus), "kind": "linear", "n_folds": n_folds}
+            {"fold_probe_id": name, **place(work, cell), "kind": probe.name, "n_folds": n_folds}
             | {"hyperparameters": {"C": [float(f"{c:.6g}") for c in row]}}
-            for name, locus, row in zip(ids, work.loci, penalties, strict=True)
+            for name, cell, row in zip(ids, work.cells, penalties, strict=True)
         ]
         tables = [
             _rows(name, work.samples.ids, fold_of, own)
@@ -91,16 +91,16 @@ def make_folds(
 
 
 def out_of_fold(
-    work: Work, fold_of: NDArray[np.int64], n_folds: int, options: LinearOptions
+    work: Work, fold_of: NDArray[np.int64], n_folds: int, probe: LinearProbe
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Logits (loci, samples, classes) of probes that never saw the sample, penalties (loci, folds).
+    """Logits [cells, samples, classes] out of fold, and penalties [cells, folds].
 
     Raises LayerhouseError naming the class that a train part lacks.
     """
     labels = torch.from_numpy(work.samples.class_index)
     every = set(labels.unique().tolist())
-    logits = np.empty((len(work.loci), len(labels), work.samples.n_classes), dtype=np.float32)
-    penalties = np.empty((len(work.loci), n_folds))
+    logits = np.empty((len(work.cells), len(labels), work.samples.n_classes), dtype=np.float32)
+    penalties = np.empty((len(work.cells), n_folds))
     for fold in range(n_folds):
         test = torch.from_numpy(fold_of == fold)
         val = torch.from_numpy(fold_of == (fold + 1) % n_folds)
@@ -112,22 +112,21 @@ def out_of_fold(
                 f"folds: fold {fold} would be trained without it; use fewer folds or more groups"
             )
         train_part, val_part = (
-            Part(
-                work.vectors[:, rows].to(options.device, options.dtype),
-                labels[None, rows].to(options.device),
+            LabelledVectors(
+                work.vectors[:, rows].to(probe.device, probe.dtype),
+                labels[None, rows].to(probe.device),
             )
             for rows in (train, val)
         )
-        scored = work.vectors[:, test].to(options.device, options.dtype)
-        fits = fit_linear(train_part, val_part, scored, work.samples.n_classes, options=options)
+        scored = work.vectors[:, test].to(probe.device, probe.dtype)
+        fits = fit_linear(train_part, val_part, scored, work.samples.n_classes)
         logits[:, test.numpy()] = fits.test_logits[:, 0]
         penalties[:, fold] = fits.penalty[:, 0]
     return logits, penalties
 
 
 def _fold_probe_id(work: Work, index: int, n_folds: int) -> str:
-    locus = work.loci[index]
-    key = [work.model_id, work.dataset_id, locus.module, locus.layer, locus.readout, n_folds]
+    key = [work.model_id, work.dataset_id, *work.cells[index], n_folds]
     text = "\0".join(map(str, [*key, work.samples.fingerprint]))
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
@@ -138,14 +137,12 @@ def _rows(
     fold_of: NDArray[np.int64],
     logits: NDArray[np.float32],
 ) -> pa.Table:
-    n, width = logits.shape
-    ends = pa.array(np.arange(0, n * width + 1, width, dtype=np.int32))
+    n = len(logits)
     return pa.table(
         {
             "fold_probe_id": pa.repeat(name, n),
             "sample_id": pa.array(sample_ids, pa.string()),
             "fold": pa.array(fold_of.astype(np.int32)),
-            "logits": pa.ListArray.from_arrays(ends, pa.array(logits.ravel())),
-            "predicted_class_index": pa.array(logits.argmax(axis=1).astype(np.int32)),
+            **logit_columns(logits),
         }
     )

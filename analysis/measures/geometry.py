@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
-from analysis.probes.activations import Locus
 from warehouse.lake.lake import Lake
 from warehouse.progress import Progress
 
@@ -24,27 +23,27 @@ def add_geometry(
     More than MOST_SAMPLES are thinned evenly. `cka_to_previous` compares with the locus before that
     was read the same way in the same module; the first has none.
     """
-    last: dict[tuple[str, str], tuple[Locus, Tensor]] = {}
+    last: dict[tuple[str, str], Tensor] = {}
 
     def compute(work: Work) -> Tables:
         chosen = thinned(work.samples.count("train"))
         labels = work.samples.class_index[work.samples.rows("train")][chosen]
         rows = []
-        for locus, vectors in zip(work.loci, work.vectors, strict=True):
+        for cell, vectors in zip(work.cells, work.vectors, strict=True):
             features = vectors[work.samples.rows("train")][chosen].double()
             gram = centred_gram(features)
-            before = last.get((locus.module, locus.readout))
+            before = last.get((cell.module, cell.readout))
             rows.append(
-                place(work, locus)
+                place(work, cell)
                 | {
                     "n_samples": len(chosen),
                     "effective_rank": effective_rank(gram),
                     "intrinsic_dimension": intrinsic_dimension(gram),
                     "class_separability": class_separability(features, labels),
-                    "cka_to_previous": linear_cka(before[1], gram) if before else None,
+                    "cka_to_previous": None if before is None else linear_cka(before, gram),
                 }
             )
-            last[locus.module, locus.readout] = locus, gram
+            last[cell.module, cell.readout] = gram
         return {"locus_geometry": rows}
 
     measure = Measure(

@@ -1,16 +1,17 @@
 """Probes: classifiers that tell how well the class can be read at a locus."""
 
-from analysis.probes.fitting import KINDS, ProbeSummary, default_options, probe
-from analysis.probes.linear import LinearOptions
-from analysis.probes.mlp import MlpOptions
-from warehouse.vocabulary import CONTROLS
+from analysis.probes.kinds.linear import LinearProbe
+from analysis.probes.kinds.mlp import MlpProbe
+from analysis.probes.probe_kind import ProbeKind
+from analysis.probes.probing import ProbeSummary, probe
+from analysis.probes.registry import find_kind, probe_kinds
 
 __all__ = [
-    "CONTROLS",
-    "KINDS",
-    "LinearOptions",
-    "MlpOptions",
+    "LinearProbe",
+    "MlpProbe",
+    "ProbeKind",
     "ProbeSummary",
-    "default_options",
+    "find_kind",
     "probe",
+    "probe_kinds",
 ]

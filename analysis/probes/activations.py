@@ -1,5 +1,6 @@
-"""Reads the activations of many loci as one tensor, in the order train, val, test."""
+"""Reads the activations of many cells as one tensor, in the order train, val, test."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -16,27 +17,14 @@ from analysis.queries import read_query
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.vocabulary import SPLITS
+from warehouse.vocabulary import READOUTS, SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"
 
 
 @dataclass(frozen=True)
-class Locus:
-    """One (module, layer, readout) of a model; `width` is that of its layer, not of the readout."""
-
-    module: str
-    layer: int
-    readout: str
-    width: int
-
-    def __str__(self) -> str:
-        return f"{self.module} layer {self.layer}, readout {self.readout}"
-
-
-@dataclass(frozen=True)
 class Samples:
-    """The samples that the loci of a model hold: train, then val, then test, each by sample_id."""
+    """The samples that the cells of a model hold: train, then val, then test, each by sample_id."""
 
     ids: NDArray[np.object_]
     class_index: NDArray[np.int64]
@@ -60,11 +48,12 @@ class Samples:
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def read_loci(wh: Warehouse, model_id: str, dataset_id: str) -> tuple[list[Locus], Samples]:
-    """The loci of a model on a dataset in pipeline order, and the samples all of them hold.
+def read_cells(wh: Warehouse, model_id: str, dataset_id: str) -> tuple[dict[Cell, int], Samples]:
+    """The cells of a model on a dataset in pipeline order, each with the width of its vectors, and
+    the samples all of them hold.
 
     Raises UsageError for an unknown model or dataset, LayerhouseError where nothing was extracted,
-    where loci hold different samples, or where a split is empty.
+    where cells hold different samples, or where a split is empty.
     """
     info = dataset(wh, dataset_id)
     known = [row[0] for row in wh.sql("SELECT model_id FROM model").fetchall()]
@@ -72,32 +61,35 @@ def read_loci(wh: Warehouse, model_id: str, dataset_id: str) -> tuple[list[Locus
         hint = nearest(model_id, known) or "; `layerhouse extract` adds models"
         raise UsageError(f"the lake holds no model {model_id!r}{hint}")
     names = {"model": model_id, "dataset": dataset_id}
-    rows = wh.sql(read_query(QUERIES, "loci"), names).fetchall()
+    rows = wh.sql(read_query(QUERIES, "cells"), names).fetchall()
     command = f"`layerhouse extract --model {model_id} --dataset {dataset_id}`"
     if not rows:
         raise LayerhouseError(
             f"the lake holds no activations of {model_id} on {dataset_id}; run {command} first"
         )
-    loci = [Locus(*row[:4]) for row in rows]
     fullest = max(rows, key=lambda row: row[4])
-    for row, locus in zip(rows, loci, strict=True):
-        if row[4:] != fullest[4:]:
+    widths = {}
+    for module, layer, readout, width, *held in rows:
+        cell = Cell(module, layer, readout)
+        if held != list(fullest[4:]):
             raise LayerhouseError(
-                f"{model_id} on {dataset_id}: {locus} holds {row[4]} samples, others hold "
+                f"{model_id} on {dataset_id}: {cell} holds {held[0]} samples, others hold "
                 f"{fullest[4]} different ones; run {command} to complete the extraction"
             )
-    return loci, _samples(wh, names, loci[0], info)
+        # A readout of another package counts as one slot: chunks of it are larger than they need be
+        # and no result changes.
+        widths[cell] = width * (READOUTS[readout].slots if readout in READOUTS else 1)
+    return widths, _samples(wh, names, next(iter(widths)), info)
 
 
-def _samples(wh: Warehouse, names: dict[str, str], locus: Locus, info: DatasetInfo) -> Samples:
-    where = {**names, "module": locus.module, "layer": locus.layer, "readout": locus.readout}
-    held = wh.sql(read_query(QUERIES, "held"), where).pl()
+def _samples(wh: Warehouse, names: dict[str, str], cell: Cell, info: DatasetInfo) -> Samples:
+    held = wh.sql(read_query(QUERIES, "held"), {**names, **cell._asdict()}).pl()
     strange = held.join(info.samples, on="sample_id", how="anti").vstack(
         held.filter(held["sample_id"].is_duplicated())
     )
     if len(strange):
         raise LayerhouseError(
-            f"{names['model']} at {locus}: the sample {strange['sample_id'][0]} is stored twice or "
+            f"{names['model']} at {cell}: the sample {strange['sample_id'][0]} is stored twice or "
             f"unknown to {names['dataset']}; `layerhouse validate` shows all such rows"
         )
     frame = info.samples.join(held, on="sample_id", how="semi").sort(
@@ -120,28 +112,28 @@ def _samples(wh: Warehouse, names: dict[str, str], locus: Locus, info: DatasetIn
 
 
 def read_vectors(
-    wh: Warehouse, model_id: str, dataset_id: str, loci: list[Locus], samples: Samples
+    wh: Warehouse, model_id: str, dataset_id: str, cells: Sequence[Cell], samples: Samples
 ) -> Tensor:
-    """The activations of loci that share one width: float32 [loci, n samples, width].
+    """The activations of cells that share one width: float32 [cells, n samples, width].
 
-    Raises LayerhouseError, naming the locus, for vectors of different widths and for NaN or Inf.
+    Raises LayerhouseError, naming the cell, for vectors of different widths and for NaN or Inf.
     """
     ids = pa.array(samples.ids, pa.string())
     out: Tensor | None = None
-    for index, locus in enumerate(loci):
-        held, matrix = wh.vectors(model_id, dataset_id, locus.module, locus.layer, locus.readout)
+    for index, cell in enumerate(cells):
+        held, matrix = wh.vectors(model_id, dataset_id, *cell)
         place = pc.index_in(pa.array(held, pa.string()), value_set=ids).to_numpy()
         if out is None:
-            out = torch.empty(len(loci), len(samples.ids), matrix.shape[1])
+            out = torch.empty(len(cells), len(samples.ids), matrix.shape[1])
         if matrix.shape[1] != out.shape[2]:
             raise LayerhouseError(
-                f"{model_id}: {loci[0]} has vectors of {out.shape[2]} numbers, {locus} of "
+                f"{model_id}: {cells[0]} has vectors of {out.shape[2]} numbers, {cell} of "
                 f"{matrix.shape[1]}, though their layers are equally wide"
             )
         out[index].numpy()[place] = matrix
         if not torch.isfinite(out[index].sum()) and not torch.isfinite(out[index]).all():
             raise LayerhouseError(
-                f"{model_id} at {locus} holds NaN or Inf; extract it again with a wider --dtype"
+                f"{model_id} at {cell} holds NaN or Inf; extract it again with a wider --dtype"
             )
     assert out is not None
     return out

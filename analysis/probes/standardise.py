@@ -1,4 +1,4 @@
-"""Standardisation with train statistics, many loci at once, exact in float32."""
+"""Standardisation with train statistics, many cells at once, exact in float32."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ CONSTANT_SHARE = 1e-6
 
 @dataclass(frozen=True)
 class Moments:
-    """Train mean [loci, width] and inverse standard deviation [loci, width].
+    """Train mean [cells, width] and inverse standard deviation [cells, width].
 
     The inverse is 0 for a feature that is constant on train: such a feature becomes a zero
     column and gets the coefficient 0, on every split.
@@ -21,13 +21,14 @@ class Moments:
     inverse_scale: Tensor
 
     def centre(self, features: Tensor) -> Tensor:
-        """Raw features [loci, n, width] minus the train mean, in place."""
+        """Raw features [cells, n, width] minus the train mean, in place."""
         return features.sub_(self.mean[:, None])
 
     def raw_coefficients(self, weight: Tensor, intercept: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients on standardised features mapped back to raw ones.
 
-        weight: [loci, …, width], intercept: [loci, …]; logits = raw features · weight + intercept.
+        weight: [cells, …, width], intercept: [cells, …]; logits = raw features · weight +
+        intercept.
         """
         shape = (len(self.mean),) + (1,) * (weight.dim() - 2) + (-1,)
         raw = weight * self.inverse_scale.view(shape)
@@ -35,7 +36,7 @@ class Moments:
 
 
 def standardise(features: Tensor) -> Moments:
-    """Scale train features [loci, n, width] to mean 0 and variance 1 per feature, in place.
+    """Scale train features [cells, n, width] to mean 0 and variance 1 per feature, in place.
 
     The mean is taken twice: what float32 rounding left of a large offset after the first
     subtraction is removed by the second.

@@ -12,21 +12,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.logits import logit_rows
-from analysis.probes.activations import Locus, Samples
+from analysis.probes.activations import Samples
+from analysis.probes.probe_kind import ProbeKind
+from analysis.probes.targets import Target
 from analysis.queries import read_query
 from warehouse.catalogue.reading import Warehouse
 from warehouse.errors import LayerhouseError
 from warehouse.lake.history import config_difference
+from warehouse.vocabulary import SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"
-
-
-@dataclass(frozen=True, order=True)
-class Target:
-    """What the labels of a fit were: a control and its seed."""
-
-    control: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -38,14 +33,18 @@ class Subject:
     kind: str
     settings: dict[str, Any]
 
-    def probe_id(self, locus: Locus, target: Target) -> str:
+    @classmethod
+    def of(cls, kind: ProbeKind, model_id: str, dataset_id: str, samples: Samples) -> "Subject":
+        """The settings are the kind's own, and which samples it was fitted on."""
+        settings = {**kind.settings(), "samples": samples.fingerprint}
+        return cls(model_id, dataset_id, kind.name, settings)
+
+    def probe_id(self, cell: Cell, target: Target) -> str:
         """The same name for the same probe, whoever fits it and whenever."""
         key = [
             self.model_id,
             self.dataset_id,
-            locus.module,
-            locus.layer,
-            locus.readout,
+            *cell,
             self.kind,
             target.control,
             target.seed,
@@ -58,7 +57,7 @@ class Subject:
 class Fit:
     """One fitted probe: its logits [n, n_classes] on val and test and what fitting chose."""
 
-    locus: Locus
+    cell: Cell
     target: Target
     val_logits: NDArray[np.float32]
     test_logits: NDArray[np.float32]
@@ -68,13 +67,15 @@ class Fit:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the lake holds already: targets per (module, layer, readout), and one of their runs."""
+    """What the lake holds already: targets per cell, and one of their runs."""
 
-    targets: dict[tuple[str, int, str], set[Target]]
+    targets: dict[Cell, set[Target]]
     run_id: str | None
 
-    def has(self, locus: Locus, target: Target) -> bool:
-        return target in self.targets.get((locus.module, locus.layer, locus.readout), ())
+    def lacks(self, cell: Cell, wanted: Iterable[Target]) -> tuple[Target, ...]:
+        """Which of the wanted targets are not stored for a cell."""
+        held = self.targets.get(cell, set())
+        return tuple(target for target in wanted if target not in held)
 
     def __len__(self) -> int:
         return sum(map(len, self.targets.values()))
@@ -87,7 +88,7 @@ def read_stored(wh: Warehouse, subject: Subject) -> Stored:
     probe of the same name would silently replace or double the first.
     """
     names = {"model": subject.model_id, "dataset": subject.dataset_id, "kind": subject.kind}
-    held: dict[tuple[str, int, str], set[Target]] = {}
+    held: dict[Cell, set[Target]] = {}
     latest = None
     for module, layer, readout, control, seed, stored, run_id in wh.sql(
         read_query(QUERIES, "stored"), names
@@ -99,7 +100,7 @@ def read_stored(wh: Warehouse, subject: Subject) -> Stored:
                 f"settings ({config_difference(settings, subject.settings)}); keep those, or "
                 f"delete commits/{run_id}-*.json to drop them and fit anew"
             )
-        held.setdefault((module, layer, readout), set()).add(Target(control, seed))
+        held.setdefault(Cell(module, layer, readout), set()).add(Target(control, seed))
         latest = run_id
     return Stored(held, latest)
 
@@ -110,22 +111,18 @@ def tables_of(
     """The rows of `probe` and `probe_logit` for some fits."""
     probes, logits = [], []
     for fit in fits:
-        probe_id = subject.probe_id(fit.locus, fit.target)
+        probe_id = subject.probe_id(fit.cell, fit.target)
         probes.append(
             {
                 "probe_id": probe_id,
                 "model_id": subject.model_id,
                 "dataset_id": subject.dataset_id,
-                "module": fit.locus.module,
-                "layer": fit.locus.layer,
-                "readout": fit.locus.readout,
+                **fit.cell._asdict(),
                 "kind": subject.kind,
                 "control": fit.target.control,
                 "seed": fit.target.seed,
                 "hyperparameters": {**subject.settings, "chosen": fit.chosen},
-                "n_train": samples.count("train"),
-                "n_val": samples.count("val"),
-                "n_test": samples.count("test"),
+                **{f"n_{split}": samples.count(split) for split in SPLITS},
                 "fit_seconds": fit.seconds,
             }
         )

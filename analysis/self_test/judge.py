@@ -20,9 +20,10 @@ from analysis.diagnosis.diagnose import read_finding
 from analysis.diagnosis.evidence import Predictor, read_evidence
 from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.wording import Finding, ModeLoss
-from analysis.probes.activations import Locus, Samples
-from analysis.probes.fitting import fit_vectors, subject_of
-from analysis.probes.storage import Fit, tables_of
+from analysis.probes.activations import Samples
+from analysis.probes.fitting import fit_vectors
+from analysis.probes.kinds.linear import LinearProbe
+from analysis.probes.storage import Fit, Subject, tables_of
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.mean_pooled import mean_pooled_places, mean_pooled_verdict
 from warehouse.catalogue.in_memory import Scratch
@@ -32,6 +33,7 @@ from warehouse.vocabulary import SPLITS, Cell
 Floats = NDArray[np.float64]
 Rows = list[dict[str, Any]]
 UNMODIFIED = "unmodified"
+PROBE = LinearProbe()
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,12 @@ class Judge:
         self.model_id: str = described["model"][0]["model_id"]
         self.dataset_id: str = dataset["dataset"]["dataset_id"][0]
         self._dataset = dict(dataset)
-        self._widths = {(r["module"], r["layer"]): r["width"] for r in described["layer"]}
         self._scratch = Scratch()
         self._scratch.replace(described)
         self._scratch.replace({name: frame.to_arrow() for name, frame in dataset.items()})
         self._healthy = healthy
         self._samples = self._samples_of(dataset["sample"])
-        self._fits = {self._cell(fit): fit for fit in self._fit(healthy, healthy.vectors)}
+        self._fits = {fit.cell: fit for fit in self._fit(healthy, healthy.vectors)}
         self._pooled: Floats | None = None
         self.closed_form = self._learn()
 
@@ -85,7 +86,7 @@ class Judge:
             for cell, vectors in shown.vectors.items()
             if not np.array_equal(vectors, self._healthy.vectors[cell])
         }
-        fits = {**self._fits, **{self._cell(fit): fit for fit in self._fit(shown, changed)}}
+        fits = {**self._fits, **{fit.cell: fit for fit in self._fit(shown, changed)}}
         return self._judge(list(fits.values()), shown.answers, self._samples)
 
     def subset(self, seed: int, share: float) -> Judgement:
@@ -122,9 +123,6 @@ class Judge:
             n_registered=len(frame),
         )
 
-    def _cell(self, fit: Fit) -> Cell:
-        return Cell(fit.locus.module, fit.locus.layer, fit.locus.readout)
-
     def _fit(
         self,
         shown: Recording,
@@ -134,12 +132,8 @@ class Judge:
         samples = samples or self._samples
         place = {name: index for index, name in enumerate(shown.sample_ids)}
         order = np.array([place[name] for name in samples.ids])
-        given = {
-            Locus(module, layer, readout, self._widths[module, layer]): values[order]
-            for (module, layer, readout), values in vectors.items()
-        }
-        subject = subject_of(self.model_id, self.dataset_id, samples)
-        return fit_vectors(subject, samples, given) if given else []
+        given = {Cell(*cell): values[order] for cell, values in vectors.items()}
+        return fit_vectors(PROBE, samples, self.dataset_id, given)
 
     @property
     def answered(self) -> float:
@@ -258,7 +252,7 @@ class Judge:
         )
 
     def _fill(self, fits: list[Fit], answers: Rows, samples: Samples) -> None:
-        subject = subject_of(self.model_id, self.dataset_id, samples)
+        subject = Subject.of(PROBE, self.model_id, self.dataset_id, samples)
         self._scratch.release()
         self._scratch.replace({**tables_of(subject, fits, samples), "answer": answers})
         self._scratch.hold("stage_loss", "health_curve", "baseline_candidate")

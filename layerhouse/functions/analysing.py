@@ -89,7 +89,7 @@ def fit_probes(
     **options: Unpack[ProbeOptions],
 ) -> ProbeSummary:
     """As `probe`, without what it measures beyond the probes."""
-    from analysis.probes import default_options
+    from analysis.probes import find_kind
     from analysis.probes import probe as fit
 
     chosen = known_options("probe", options, ProbeOptions)
@@ -100,10 +100,9 @@ def fit_probes(
         lake_at(lake),
         model,
         dataset_id(dataset),
-        kind=kind,
+        kind=find_kind(kind, **({"hidden": hidden} if hidden else {})),
         seeds=chosen.get("seeds"),
         controls=several(chosen.get("control", CONTROLS)),
-        options=default_options(kind, hidden=hidden) if hidden else None,
         progress=progress,
     )
 

@@ -9,22 +9,27 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from analysis.probes.linear import LinearOptions, Part, fit_linear, penalty_grid
-from analysis.probes.solver import Stop
+from analysis.probes.kinds.linear import fit_linear, penalty_grid
+from analysis.probes.logistic.solver import Stop
+from analysis.probes.probe_kind import LabelledVectors
 from tests.analysis.activation_lake import drawn
 from warehouse.errors import LayerhouseError
 
-EXACT = LinearOptions(stop=Stop(1e-7, 1e-5, 3000), dtype=torch.float64)
+EXACT = Stop(1e-7, 1e-5, 3000)
 
 
 def parts(
     features: np.ndarray, labels: np.ndarray, dtype: torch.dtype = torch.float32
-) -> tuple[Part, Part, torch.Tensor]:
+) -> tuple[LabelledVectors, LabelledVectors, torch.Tensor]:
     """Half of the rows as train, a quarter as val, a quarter as test, for one locus."""
     x, y = torch.tensor(features, dtype=dtype)[None], torch.tensor(labels)[None]
     n = len(labels)
     train, val, test = slice(0, n // 2), slice(n // 2, 3 * n // 4), slice(3 * n // 4, n)
-    return Part(x[:, train].clone(), y[:, train]), Part(x[:, val].clone(), y[:, val]), x[:, test]
+    return (
+        LabelledVectors(x[:, train].clone(), y[:, train]),
+        LabelledVectors(x[:, val].clone(), y[:, val]),
+        x[:, test],
+    )
 
 
 def sklearn_probabilities(features: np.ndarray, labels: np.ndarray, penalty: float) -> np.ndarray:
@@ -150,7 +155,7 @@ def test_raw_coefficients_give_the_same_logits_from_raw_features() -> None:
     features, labels = CASES["digits, 10 classes, fewer features than samples"]
     train, val, test = parts(features, labels, torch.float64)
     raw = test.clone()
-    fits = fit_linear(train, val, test, 10, options=EXACT)
+    fits = fit_linear(train, val, test, 10, stop=EXACT)
     logits = raw[0] @ fits.weight[0, 0].T + fits.intercept[0, 0]
     np.testing.assert_allclose(logits, fits.test_logits[0, 0], atol=1e-3)
 
@@ -164,8 +169,10 @@ def test_a_result_does_not_depend_on_its_neighbours() -> None:
     generator = torch.Generator().manual_seed(0)
     other_train = y_train[:, torch.randperm(y_train.shape[1], generator=generator)]
     together = fit_linear(
-        Part(torch.cat([part.features for part in train]), torch.cat([y_train, other_train])),
-        Part(torch.cat([part.features for part in val]), torch.cat([y_val, y_val])),
+        LabelledVectors(
+            torch.cat([part.features for part in train]), torch.cat([y_train, other_train])
+        ),
+        LabelledVectors(torch.cat([part.features for part in val]), torch.cat([y_val, y_val])),
         torch.cat(test),
         5,
     )

@@ -11,7 +11,8 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from analysis.probes.linear import Part, fit_linear
+from analysis.probes.kinds.linear import fit_linear
+from analysis.probes.probe_kind import LabelledVectors
 from tests.conftest import real_dataset
 
 
@@ -39,8 +40,8 @@ def test_probabilities_agree_to_a_thousandth(name: str) -> None:
         model = LogisticRegression(C=penalty, tol=1e-7, max_iter=5000)
         expected = model.fit(scaled[train], labels[train]).predict_proba(scaled[test])
         fits = fit_linear(
-            Part(x[:, train], y[:, train]),
-            Part(x[:, val], y[:, val]),
+            LabelledVectors(x[:, train], y[:, train]),
+            LabelledVectors(x[:, val], y[:, val]),
             x[:, test],
             n_classes,
             (penalty,),

@@ -8,21 +8,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from analysis.probes.linear import Part
-from analysis.probes.mlp import MlpOptions, fit_mlp
+from analysis.probes.kinds.mlp import MlpProbe
+from analysis.probes.probe_kind import LabelledVectors, ProbeData
 from tests.analysis.activation_lake import drawn
 
 LABELS = np.arange(60) % 3
 
 
-def parts(seeds: int, loci: tuple[int, ...] = (0, 1)) -> tuple[Part, torch.Tensor, torch.Tensor]:
-    features = torch.stack([torch.from_numpy(drawn(LABELS, 10, locus, 1.0)) for locus in loci])
-    labels = torch.from_numpy(LABELS).expand(seeds, -1)
-    return Part(features[:, :40].clone(), labels[:, :40]), features[:, 40:50], features[:, 50:]
+def data(seeds: tuple[int, ...], cells: tuple[int, ...] = (0, 1)) -> ProbeData:
+    """Forty train, ten val and ten test samples of some drawn cells, true labels for every seed."""
+    features = torch.stack([torch.from_numpy(drawn(LABELS, 10, cell, 1.0)) for cell in cells])
+    labels = torch.from_numpy(LABELS).expand(len(seeds), -1)
+    return ProbeData(
+        LabelledVectors(features[:, :40].clone(), labels[:, :40]),
+        LabelledVectors(features[:, 40:50].clone(), labels[:, 40:50]),
+        features[:, 50:],
+        n_classes=3,
+        seeds=seeds,
+    )
 
 
 def trained_alone(
-    features: torch.Tensor, labels: torch.Tensor, seed: int, options: MlpOptions
+    features: torch.Tensor, labels: torch.Tensor, seed: int, options: MlpProbe
 ) -> nn.Module:
     """One probe with nn.Linear, torch's optimiser and a loop, from the same random numbers."""
     generator = torch.Generator().manual_seed(seed)
@@ -65,29 +72,25 @@ def trained_alone(
 
 
 def test_side_by_side_training_equals_training_alone() -> None:
-    options = MlpOptions(hidden=8, epochs=3, learning_rate=3e-3)
-    train, val, test = parts(seeds=2)
-    raw, raw_test = train.features.clone(), test.clone()
-    fits = fit_mlp(train, val.clone(), test.clone(), 3, (0, 1), options)
-    for locus in range(2):
-        mean, spread = raw[locus].mean(0), raw[locus].std(0, correction=0)
+    probe = MlpProbe(hidden=8, epochs=3, learning_rate=3e-3)
+    given, raw = data(seeds=(0, 1)), data(seeds=(0, 1))
+    fits = probe.fit(given)
+    for cell in range(2):
+        features = raw.train.features[cell]
+        mean, spread = features.mean(0), features.std(0, correction=0)
         for seed in range(2):
-            alone = trained_alone((raw[locus] - mean) / spread, train.labels[seed], seed, options)
-            expected = alone((raw_test[locus] - mean) / spread).detach()
-            np.testing.assert_allclose(fits.test_logits[locus, seed], expected, atol=1e-4)
+            labels = raw.train.labels[seed]
+            alone = trained_alone((features - mean) / spread, labels, seed, probe)
+            expected = alone((raw.test[cell] - mean) / spread).detach()
+            np.testing.assert_allclose(fits.test_logits[cell, seed], expected, atol=1e-4)
 
 
 def test_a_probe_does_not_depend_on_its_neighbours() -> None:
-    options = MlpOptions(hidden=8, epochs=2)
-    both = fit_mlp(*parts(seeds=2), 3, (0, 1), options)
-    train, val, test = parts(seeds=1, loci=(1,))
-    alone = fit_mlp(train, val, test, 3, (1,), options)
+    probe = MlpProbe(hidden=8, epochs=2)
+    both, alone = probe.fit(data(seeds=(0, 1))), probe.fit(data(seeds=(1,), cells=(1,)))
     np.testing.assert_allclose(alone.val_logits[0, 0], both.val_logits[1, 1], atol=1e-5)
 
 
-def test_the_class_is_learned_and_epochs_are_reported() -> None:
-    ticks: list[int] = []
-    options = MlpOptions(hidden=32, epochs=20, learning_rate=1e-3)
-    fits = fit_mlp(*parts(seeds=1), 3, (0,), options, tick=lambda: ticks.append(1))
-    assert len(ticks) == 20
+def test_the_class_is_learned() -> None:
+    fits = MlpProbe(hidden=32, epochs=20, learning_rate=1e-3).fit(data(seeds=(0,)))
     assert (fits.test_logits[:, 0].argmax(-1) == LABELS[50:]).mean() > 0.8

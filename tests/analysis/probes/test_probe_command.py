@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from analysis import metrics
-from analysis.probes import LinearOptions, MlpOptions, ProbeSummary, probe
-from analysis.probes.activations import read_loci
-from analysis.probes.fitting import shuffled_labels
-from analysis.probes.solver import Stop
+from analysis.probes import LinearProbe, MlpProbe, ProbeSummary, probe
+from analysis.probes.activations import read_cells
+from analysis.probes.logistic.solver import Stop
+from analysis.probes.targets import shuffled_labels
 from tests.analysis.activation_lake import (
     DATASET,
     MODEL,
@@ -173,7 +173,7 @@ def test_views_and_metrics_define_the_same_scores(probed: Probed) -> None:
 def test_shuffles_are_the_same_for_every_model_and_differ_between_seeds(lake: Lake) -> None:
     add_activations(lake, {("vision", 0, "mean"): drawn(CLASSES, 5, 9)}, model_id="other")
     with connect(lake) as wh:
-        samples = [read_loci(wh, model, DATASET)[1] for model in (MODEL, "other")]
+        samples = [read_cells(wh, model, DATASET)[1] for model in (MODEL, "other")]
     first, second = (shuffled_labels(one, DATASET, 0) for one in samples)
     third = shuffled_labels(samples[0], DATASET, 1)
     for split in ("train", "val"):
@@ -186,18 +186,18 @@ def test_shuffles_are_the_same_for_every_model_and_differ_between_seeds(lake: La
 
 def test_the_mlp_probe_is_stored_next_to_the_linear_one(lake: Lake) -> None:
     probe(lake, MODEL, DATASET, controls=["none"])
-    options = MlpOptions(hidden=16, epochs=2)
-    summary = probe(lake, MODEL, DATASET, kind="mlp", seeds=2, options=options)
+    mlp = MlpProbe(hidden=16, epochs=2)
+    summary = probe(lake, MODEL, DATASET, kind=mlp, seeds=2)
     assert summary.n_probes == 4 * len(PLACES)
     found = rows(lake, "SELECT DISTINCT control, seed FROM probe WHERE kind = 'mlp' ORDER BY ALL")
     assert found == [("none", 0), ("none", 1), ("shuffled_labels", 0), ("shuffled_labels", 1)]
-    assert not probe(lake, MODEL, DATASET, kind="mlp", seeds=2, options=options).added
+    assert not probe(lake, MODEL, DATASET, kind=mlp, seeds=2).added
 
 
 def test_other_settings_are_refused_with_the_difference(probed: Probed) -> None:
-    other = LinearOptions(stop=Stop(gradient=1e-6))
+    other = LinearProbe(stop=Stop(gradient=1e-6))
     with pytest.raises(LayerhouseError, match=r"stop\.gradient: 0\.0001 → 1e-06"):
-        probe(probed.lake, MODEL, DATASET, options=other)
+        probe(probed.lake, MODEL, DATASET, kind=other)
 
 
 def test_other_samples_are_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -227,7 +227,6 @@ def test_an_unknown_dataset_is_refused_with_the_nearest(probed: Probed) -> None:
         ({"kind": "liner"}, "did you mean linear"),
         ({"controls": ["shuffled"]}, "did you mean shuffled_labels"),
         ({"seeds": 0}, "at least one seed"),
-        ({"kind": "mlp", "options": LinearOptions()}, "no options of the probe kind 'mlp'"),
     ],
 )
 def test_impossible_options_are_refused(probed: Probed, options: dict, message: str) -> None:

@@ -1,4 +1,4 @@
--- Every locus and readout of one model on one dataset, in pipeline order: how many samples it
+-- Every cell of one model on one dataset, in pipeline order: how many samples it
 -- holds, and a mark that differs where the sets of samples differ.
 SELECT
     a.module,

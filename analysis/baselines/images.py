@@ -1,4 +1,4 @@
-"""A registered dataset as training examples, and what a trained baseline hands back."""
+"""A registered dataset as labelled images, and what a trained baseline hands back."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +18,10 @@ from warehouse.images import open_image
 from warehouse.vocabulary import SPLITS
 
 Value = TypeVar("Value")
-UNSEEN_DROP = 30.0
 
 
 @dataclass(frozen=True)
-class Examples:
+class LabelledImages:
     """Images and classes of a dataset; `rows[split]` index the arrays, ordered by sample_id.
 
     largest_side: of any image, in pixels; fingerprint: changes with images, classes and splits.
@@ -40,7 +39,7 @@ class Examples:
     def n_classes(self) -> int:
         return len(self.labels)
 
-    def of_images(self, read: Callable[[Image], Value]) -> list[Value]:
+    def each(self, read: Callable[[Image], Value]) -> list[Value]:
         """`read` of every image, decoded on all cores, a few in memory at a time."""
         with ThreadPoolExecutor(cores()) as pool:
             return list(pool.map(lambda uri: read(open_image(uri)), self.uris))
@@ -55,8 +54,8 @@ class Trained:
     chosen: dict[str, Any]
 
 
-def read_examples(wh: Warehouse, dataset_id: str) -> Examples:
-    """A dataset's examples; UsageError if unknown, LayerhouseError where a split is empty."""
+def read_images(wh: Warehouse, dataset_id: str) -> LabelledImages:
+    """A dataset's images; UsageError if unknown, LayerhouseError where a split is empty."""
     info = dataset(wh, dataset_id)
     split = info.samples["split"].to_numpy()
     rows = {name: np.flatnonzero(split == name) for name in SPLITS}
@@ -71,7 +70,7 @@ def read_examples(wh: Warehouse, dataset_id: str) -> Examples:
             f"the train split of {dataset_id} shows one class only; a baseline needs two"
         )
     columns = info.samples.select("sample_id", "sha256", "class_index", "split")
-    return Examples(
+    return LabelledImages(
         sample_ids=info.samples["sample_id"].to_numpy().astype(object),
         uris=info.samples["uri"].to_list(),
         class_index=classes,
@@ -80,15 +79,3 @@ def read_examples(wh: Warehouse, dataset_id: str) -> Examples:
         largest_side=int(info.samples.select("width", "height").to_numpy().max()),
         fingerprint=blake2b(columns.write_csv().encode(), digest_size=8).hexdigest(),
     )
-
-
-def widen(
-    logits: NDArray[np.floating[Any]], seen: NDArray[np.int64], n_classes: int
-) -> NDArray[np.float32]:
-    """Logits [n, seen classes] with a column for every class [n, n_classes].
-
-    Those that train never showed lie far below the others: a classifier must not name them.
-    """
-    wide = np.repeat(logits.min(1, keepdims=True) - UNSEEN_DROP, n_classes, axis=1)
-    wide[:, seen] = logits
-    return wide.astype(np.float32)

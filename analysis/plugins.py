@@ -1,0 +1,16 @@
+"""What other packages build on to bring probe kinds of their own; `docs/extending.md` shows how."""
+
+from analysis.logits import widen
+from analysis.probes.probe_kind import Fits, LabelledVectors, ProbeData, ProbeKind, seen_classes
+from analysis.probes.standardise import Moments, standardise
+
+__all__ = [
+    "Fits",
+    "LabelledVectors",
+    "Moments",
+    "ProbeData",
+    "ProbeKind",
+    "seen_classes",
+    "standardise",
+    "widen",
+]

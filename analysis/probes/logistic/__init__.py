@@ -1,0 +1,1 @@
+"""L2-regularised multinomial logistic regression, many problems at once: `solver` says how."""

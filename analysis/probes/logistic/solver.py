@@ -1,0 +1,150 @@
+"""L2-regularised multinomial logistic regression for many feature sets and label sets at once.
+
+Objective per (cell, label set), the one of scikit-learn's `LogisticRegression(C)`:
+
+    sum_i −log softmax(W x_i + b)[y_i]  +  strength/2 · ‖W‖²,      b unpenalised.
+
+The ridge solution lies in the span of the training samples, so nothing is lost by working there.
+With more features than samples the unknowns are one number per sample and class, W = A X, and the
+N×N Gram matrix K = X Xᵀ is all that is read; otherwise they are W itself. Either way one iteration
+costs one or two thin matrix products, and the Gram matrix is shared by all penalties, classes and
+label sets.
+
+The solver is a preconditioned non-linear conjugate gradient (Polak–Ribière+) with a line search
+that is exact and nearly free, because the logits are linear in the step. The preconditioner
+treats the leading singular directions of X (randomised range finder, Halko et al. 2011; Nyström
+preconditioning, Frangella, Tropp & Udell 2021) with their own curvature and the rest with the mean
+one: activations have steep spectra, on which plain L-BFGS takes ten times more iterations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from analysis.probes.logistic.forms import Form, Vector, add, inner
+from analysis.probes.logistic.line_search import line_search, ray_from
+from analysis.probes.logistic.preconditioner import preconditioner_of
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a problem counts as solved: both bounds hold, or the iterations are used up.
+
+    gradient: 2-norm of the mean objective's gradient, never below the largest entry, which
+    scikit-learn's `tol` (default 1e-4) bounds. decrement: √(gᵀ H⁻¹ g) of the summed objective with
+    the preconditioner as H⁻¹; half its square estimates what is left to gain. The gradient alone
+    stops too early at weak penalties, where flat directions still move the probabilities.
+    """
+
+    gradient: float = 1e-4
+    decrement: float = 5e-4
+    iterations: int = 500
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What one strength ended with.
+
+    coef: [cells, sets, classes, n] coordinates of the form; intercept: [cells, sets, classes];
+    gradient_norm, decrement: [cells, sets], see `Stop`; iterations: of the slowest problem.
+    """
+
+    coef: Tensor
+    intercept: Tensor
+    gradient_norm: Tensor
+    decrement: Tensor
+    iterations: int
+
+
+def joined(solutions: Sequence[Solution]) -> Solution:
+    """Solutions of several label sets at the same strength, side by side."""
+    return Solution(
+        coef=torch.cat([one.coef for one in solutions], dim=1),
+        intercept=torch.cat([one.intercept for one in solutions], dim=1),
+        gradient_norm=torch.cat([one.gradient_norm for one in solutions], dim=1),
+        decrement=torch.cat([one.decrement for one in solutions], dim=1),
+        iterations=max(one.iterations for one in solutions),
+    )
+
+
+def solve_path(form: Form, target: Tensor, strengths: list[float], stop: Stop) -> list[Solution]:
+    """Solutions for every strength, strong to weak, each started from the one before.
+
+    target: [sets, classes, n] one-hot, every class with at least one sample.
+    """
+    cells = len(form.features)
+    sets, classes, _ = target.shape
+    prior = target.mean(-1).log()
+    zero = target.new_zeros(form.parts, cells, sets, classes, form.size)
+    point = Vector(zero, (prior - prior.mean(-1, keepdim=True)).expand(cells, sets, classes))
+    path: list[Solution] = []
+    before = point
+    for strength in strengths:
+        if path:
+            before, point = point, _extrapolate(form, target, before, point, strength)
+        point = Vector(form.image(point.coef[0]), point.intercept)
+        solution, point = _minimise(form, target, point, strength, stop)
+        path.append(solution)
+    return path
+
+
+def _extrapolate(
+    form: Form, target: Tensor, before: Vector, point: Vector, strength: float
+) -> Vector:
+    """The best point for a new strength on the line through the last two solutions.
+
+    The path of solutions is smooth in the strength: this saves a third of the iterations.
+    """
+    direction = Vector(point.coef - before.coef, point.intercept - before.intercept)
+    logits = form.logits(point)
+    prob = logits.softmax(-2)
+    gradient = _gradient(form, prob - target, point, strength)
+    everywhere = torch.ones(prob.shape[:2], dtype=torch.bool, device=prob.device)
+    ray = ray_from(form, logits, target, gradient, point, direction, strength)
+    length, _, _ = line_search(ray, prob, everywhere)
+    return add(point, length, direction)
+
+
+def _gradient(form: Form, residual: Tensor, point: Vector, strength: float) -> Vector:
+    """Of the summed objective, from the residual probabilities − target."""
+    return Vector(form.data_gradient(residual) + strength * point.coef, residual.sum(-1))
+
+
+def _minimise(
+    form: Form,
+    target: Tensor,
+    point: Vector,
+    strength: float,
+    stop: Stop,
+) -> tuple[Solution, Vector]:
+    """One strength from a warm start; a problem that has converged is left alone."""
+    n = target.shape[-1]
+    logits = form.logits(point)
+    prob = logits.softmax(-2)
+    precondition = preconditioner_of(form.leading, prob, strength)
+    stalled = torch.zeros(prob.shape[:2], dtype=torch.bool, device=prob.device)
+    gradient: Vector | None = None
+    direction: Vector | None = None
+    squared = prob.new_ones(prob.shape[:2])
+    for iteration in range(stop.iterations + 1):
+        previous, gradient = gradient, _gradient(form, prob - target, point, strength)
+        step = precondition(gradient)
+        before, squared = squared, inner(step, gradient)
+        norm = inner(gradient, gradient).clamp_min(0).sqrt() / n
+        decrement = squared.clamp_min(0).sqrt()
+        active = ((norm > stop.gradient) | (decrement > stop.decrement)) & ~stalled
+        if iteration == stop.iterations or not active.any():
+            break
+        turn = torch.zeros_like(squared)
+        if previous is not None:
+            turn = ((squared - inner(step, previous)) / before).clamp_min(0)
+        direction = add(Vector(-step.coef, -step.intercept), turn, direction or step)
+        ray = ray_from(form, logits, target, gradient, point, direction, strength)
+        length, prob, stuck = line_search(ray, prob, active)
+        # Rounding can spoil a conjugate direction; only the plain step without descent is the end.
+        stalled |= stuck & (turn == 0)
+        point = add(point, length, direction)
+        logits = ray.logits + length[..., None, None] * ray.change
+    return Solution(point.coef[0], point.intercept, norm, decrement, iteration), point
