@@ -83,7 +83,7 @@ lint: $(VENV)/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint sql bi/expected
+	$(BIN)/sqlfluff lint sql analysis bi layerhouse tests
 
 types: $(VENV)/.developing
 	$(BIN)/mypy

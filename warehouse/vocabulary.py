@@ -121,3 +121,9 @@ MIN_GROUPS = 20
 
 N_RESAMPLES = 2000
 """How often test groups are resampled for an interval, unless asked otherwise."""
+
+COSTLY = 0.10
+"""A fault tells about verdicts where it takes at least this much of the answers' accuracy."""
+
+CHEAP = 0.05
+"""A fault of a pair that takes less than this much takes next to nothing."""

@@ -1,41 +1,40 @@
 -- Grain: one row per model, dataset and failure mode; the verdict is repeated on all four.
-WITH newest AS (
-    SELECT cast(max(committed_at) AS DATE) AS built_on
-    FROM commit_record
-)
-
 SELECT
-    f.model_id,
-    m.name AS model_name,
-    m.variant,
-    f.dataset_id,
-    d.title AS dataset_title,
-    f.failure_mode,
-    l.stage,
-    f.stage_order,
-    l.before AS signal_before,
-    l.after AS signal_after,
-    f.loss,
-    f.lower AS loss_lower,
-    f.upper AS loss_upper,
-    f.margin,
-    f.is_present,
-    f.is_primary,
-    f.verdict,
-    f.reason,
-    l.reference_source,
-    l.comprehension_loss,
-    l.utilisation_loss,
-    l.unparsed_loss,
-    l.wrong_loss,
-    l.calibration_loss,
-    n.built_on
-FROM failure_mode AS f
-LEFT JOIN stage_loss AS l
+    failure_mode.model_id,
+    examination.model_name,
+    examination.variant,
+    failure_mode.dataset_id,
+    examination.dataset_title,
+    failure_mode.failure_mode,
+    stage_loss.stage,
+    failure_mode.stage_order,
+    stage_loss.before AS accuracy_before,
+    stage_loss.after AS accuracy_after,
+    -- The names they had, kept for one version.
+    stage_loss.before AS signal_before,
+    stage_loss.after AS signal_after,
+    failure_mode.loss,
+    failure_mode.lower AS loss_lower,
+    failure_mode.upper AS loss_upper,
+    failure_mode.margin,
+    failure_mode.is_present,
+    failure_mode.is_primary,
+    failure_mode.verdict,
+    failure_mode.reason,
+    stage_loss.reference_source,
+    stage_loss.comprehension_loss,
+    stage_loss.utilisation_loss,
+    stage_loss.unparsed_loss,
+    stage_loss.wrong_loss,
+    stage_loss.calibration_loss,
+    examination.built_on
+FROM failure_mode
+LEFT JOIN stage_loss
     ON
-        f.model_id = l.model_id
-        AND f.dataset_id = l.dataset_id
-        AND f.failure_mode = l.failure_mode
-LEFT JOIN model AS m ON f.model_id = m.model_id
-LEFT JOIN dataset AS d ON f.dataset_id = d.dataset_id
-CROSS JOIN newest AS n
+        failure_mode.model_id = stage_loss.model_id
+        AND failure_mode.dataset_id = stage_loss.dataset_id
+        AND failure_mode.failure_mode = stage_loss.failure_mode
+LEFT JOIN examination
+    ON
+        failure_mode.model_id = examination.model_id
+        AND failure_mode.dataset_id = examination.dataset_id

@@ -10,11 +10,6 @@ WITH answers AS (
     WHERE split = 'test'
 ),
 
-newest AS (
-    SELECT cast(max(committed_at) AS DATE) AS built_on
-    FROM commit_record
-),
-
 stage_columns AS (
     SELECT
         model_id,
@@ -76,82 +71,109 @@ probed AS (
 
 scores AS (
     SELECT
-        s.model_id,
-        s.dataset_id,
+        stage_columns.model_id,
+        stage_columns.dataset_id,
         CASE
-            WHEN p.model_id IS NOT NULL AND l.reference_accuracy > s.chance
-                THEN (s.llm_accuracy - s.chance) / (l.reference_accuracy - s.chance)
+            WHEN
+                probed.model_id IS NOT NULL
+                AND loss_columns.reference_accuracy > stage_columns.chance
+                THEN
+                    (stage_columns.llm_accuracy - stage_columns.chance)
+                    / (loss_columns.reference_accuracy - stage_columns.chance)
         END AS retained_signal,
         (
-            h.vision_health + h.connector_health
-            + h.llm_comprehension_health + h.llm_utilisation_health
+            health_columns.vision_health + health_columns.connector_health
+            + health_columns.llm_comprehension_health + health_columns.llm_utilisation_health
         ) / 4 AS overall_health
-    FROM stage_columns AS s
-    LEFT JOIN loss_columns AS l ON s.model_id = l.model_id AND s.dataset_id = l.dataset_id
-    LEFT JOIN health_columns AS h ON s.model_id = h.model_id AND s.dataset_id = h.dataset_id
-    LEFT JOIN probed AS p ON s.model_id = p.model_id AND s.dataset_id = p.dataset_id
+    FROM stage_columns
+    LEFT JOIN
+        loss_columns
+        ON
+            stage_columns.model_id = loss_columns.model_id
+            AND stage_columns.dataset_id = loss_columns.dataset_id
+    LEFT JOIN
+        health_columns
+        ON
+            stage_columns.model_id = health_columns.model_id
+            AND stage_columns.dataset_id = health_columns.dataset_id
+    LEFT JOIN
+        probed
+        ON stage_columns.model_id = probed.model_id AND stage_columns.dataset_id = probed.dataset_id
 )
 
 SELECT
-    s.model_id,
-    m.name AS model_name,
-    m.variant,
-    s.dataset_id,
-    d.title AS dataset_title,
+    stage_columns.model_id,
+    examination.model_name,
+    examination.variant,
+    stage_columns.dataset_id,
+    examination.dataset_title,
     rank() OVER (
-        PARTITION BY s.dataset_id
-        ORDER BY s.answer_accuracy DESC NULLS LAST
+        PARTITION BY stage_columns.dataset_id
+        ORDER BY stage_columns.answer_accuracy DESC NULLS LAST
     ) AS leaderboard_rank,
     CASE
-        WHEN c.retained_signal IS NOT NULL
+        WHEN scores.retained_signal IS NOT NULL
             THEN rank() OVER (
-                PARTITION BY s.dataset_id
-                ORDER BY c.retained_signal DESC NULLS LAST
+                PARTITION BY stage_columns.dataset_id
+                ORDER BY scores.retained_signal DESC NULLS LAST
             )
     END AS signal_rank,
     CASE
-        WHEN c.overall_health IS NOT NULL
+        WHEN scores.overall_health IS NOT NULL
             THEN rank() OVER (
-                PARTITION BY s.dataset_id
-                ORDER BY c.overall_health DESC NULLS LAST
+                PARTITION BY stage_columns.dataset_id
+                ORDER BY scores.overall_health DESC NULLS LAST
             )
     END AS health_rank,
-    s.answer_method,
-    s.answer_accuracy,
-    a.wilson_lower AS answer_lower,
-    a.wilson_upper AS answer_upper,
-    a.balanced_accuracy,
-    a.macro_f1,
-    a.chance,
-    a.signal AS answer_signal,
-    a.unparsed_share,
-    a.n AS n_test,
-    l.reference_accuracy,
-    l.reference_source,
-    s.vision_accuracy,
-    s.connector_accuracy,
-    s.llm_accuracy,
-    l.total_loss,
-    c.retained_signal,
-    v.verdict,
-    v.reason,
-    h.vision_health,
-    h.connector_health,
-    h.llm_comprehension_health,
-    h.llm_utilisation_health,
-    c.overall_health,
-    m.n_parameters,
-    n.built_on
-FROM stage_columns AS s
-LEFT JOIN answers AS a
+    stage_columns.answer_method,
+    stage_columns.answer_accuracy,
+    answers.wilson_lower AS answer_lower,
+    answers.wilson_upper AS answer_upper,
+    answers.balanced_accuracy,
+    answers.macro_f1,
+    answers.chance,
+    answers.signal AS answer_signal,
+    answers.unparsed_share,
+    answers.n AS n_test,
+    loss_columns.reference_accuracy,
+    loss_columns.reference_source,
+    stage_columns.vision_accuracy,
+    stage_columns.connector_accuracy,
+    stage_columns.llm_accuracy,
+    loss_columns.total_loss,
+    scores.retained_signal,
+    verdicts.verdict,
+    verdicts.reason,
+    health_columns.vision_health,
+    health_columns.connector_health,
+    health_columns.llm_comprehension_health,
+    health_columns.llm_utilisation_health,
+    scores.overall_health,
+    examination.n_parameters,
+    examination.built_on
+FROM stage_columns
+LEFT JOIN answers
     ON
-        s.model_id = a.model_id
-        AND s.dataset_id = a.dataset_id
-        AND s.answer_method = a.method
-LEFT JOIN loss_columns AS l ON s.model_id = l.model_id AND s.dataset_id = l.dataset_id
-LEFT JOIN verdicts AS v ON s.model_id = v.model_id AND s.dataset_id = v.dataset_id
-LEFT JOIN health_columns AS h ON s.model_id = h.model_id AND s.dataset_id = h.dataset_id
-LEFT JOIN scores AS c ON s.model_id = c.model_id AND s.dataset_id = c.dataset_id
-LEFT JOIN model AS m ON s.model_id = m.model_id
-LEFT JOIN dataset AS d ON s.dataset_id = d.dataset_id
-CROSS JOIN newest AS n
+        stage_columns.model_id = answers.model_id
+        AND stage_columns.dataset_id = answers.dataset_id
+        AND stage_columns.answer_method = answers.method
+LEFT JOIN
+    loss_columns
+    ON
+        stage_columns.model_id = loss_columns.model_id
+        AND stage_columns.dataset_id = loss_columns.dataset_id
+LEFT JOIN
+    verdicts
+    ON stage_columns.model_id = verdicts.model_id AND stage_columns.dataset_id = verdicts.dataset_id
+LEFT JOIN
+    health_columns
+    ON
+        stage_columns.model_id = health_columns.model_id
+        AND stage_columns.dataset_id = health_columns.dataset_id
+LEFT JOIN
+    scores
+    ON stage_columns.model_id = scores.model_id AND stage_columns.dataset_id = scores.dataset_id
+LEFT JOIN examination
+    ON
+        stage_columns.model_id = examination.model_id
+        AND stage_columns.dataset_id = examination.dataset_id

@@ -4,42 +4,42 @@ WITH answers AS (
     SELECT *
     FROM stage_signal
     WHERE stage = 'answer'
-),
-
-newest AS (
-    SELECT cast(max(committed_at) AS DATE) AS built_on
-    FROM commit_record
 )
 
 SELECT
-    h.model_id,
-    m.name AS model_name,
-    m.variant,
-    h.dataset_id,
-    d.title AS dataset_title,
-    h.module,
-    o.module_order,
-    h.track,
-    h.n_loci,
-    h.p_start,
-    h.p_min,
-    h.p_end,
-    h.gain_factor,
-    h.variation_penalty,
-    h.health_score,
-    i.lower AS health_lower,
-    i.upper AS health_upper,
-    a.test_accuracy AS answer_accuracy,
-    n.built_on
-FROM feature_health AS h
-LEFT JOIN health_interval AS i
+    feature_health.model_id,
+    examination.model_name,
+    examination.variant,
+    feature_health.dataset_id,
+    examination.dataset_title,
+    feature_health.module,
+    module.module_order,
+    feature_health.track,
+    feature_health.n_loci,
+    feature_health.p_start,
+    feature_health.p_min,
+    feature_health.p_end,
+    feature_health.gain_factor,
+    feature_health.variation_penalty,
+    feature_health.health_score,
+    health_interval.lower AS health_lower,
+    health_interval.upper AS health_upper,
+    answers.test_accuracy AS answer_accuracy,
+    examination.built_on
+FROM feature_health
+LEFT JOIN health_interval
     ON
-        h.model_id = i.model_id
-        AND h.dataset_id = i.dataset_id
-        AND h.module = i.module
-        AND h.track = i.track
-LEFT JOIN answers AS a ON h.model_id = a.model_id AND h.dataset_id = a.dataset_id
-LEFT JOIN model AS m ON h.model_id = m.model_id
-LEFT JOIN module AS o ON h.model_id = o.model_id AND h.module = o.module
-LEFT JOIN dataset AS d ON h.dataset_id = d.dataset_id
-CROSS JOIN newest AS n
+        feature_health.model_id = health_interval.model_id
+        AND feature_health.dataset_id = health_interval.dataset_id
+        AND feature_health.module = health_interval.module
+        AND feature_health.track = health_interval.track
+LEFT JOIN
+    answers
+    ON feature_health.model_id = answers.model_id AND feature_health.dataset_id = answers.dataset_id
+LEFT JOIN
+    module
+    ON feature_health.model_id = module.model_id AND feature_health.module = module.module
+LEFT JOIN examination
+    ON
+        feature_health.model_id = examination.model_id
+        AND feature_health.dataset_id = examination.dataset_id

@@ -1,12 +1,7 @@
 -- Grain: one row per pair of models, dataset, stage and quantity that both have.
 --
 -- The differences are today's; an interval that was made for other numbers is left away.
-WITH newest AS (
-    SELECT cast(max(committed_at) AS DATE) AS built_on
-    FROM commit_record
-),
-
-wanted AS (
+WITH wanted AS (
     SELECT
         model_id,
         base_model_id,
@@ -26,12 +21,14 @@ wanted AS (
 
 numbers AS (
     SELECT
-        model_id,
-        dataset_id,
-        stage,
-        'signal' AS quantity,
-        available_accuracy AS value
+        stage_signal.model_id,
+        stage_signal.dataset_id,
+        stage_signal.stage,
+        named.quantity,
+        stage_signal.available_accuracy AS value
     FROM stage_signal
+    -- `signal` is the name that accuracies had, kept for one version.
+    CROSS JOIN (VALUES ('accuracy'), ('signal')) AS named (quantity)
     UNION ALL
     SELECT
         model_id,
@@ -54,56 +51,57 @@ numbers AS (
 
 compared AS (
     SELECT
-        w.model_id,
-        w.base_model_id,
-        w.pair_kind,
+        wanted.model_id,
+        wanted.base_model_id,
+        wanted.pair_kind,
         a.dataset_id,
         a.stage,
         a.quantity,
         a.value,
         b.value AS base_value,
         a.value - b.value AS difference
-    FROM wanted AS w
-    INNER JOIN numbers AS a ON w.model_id = a.model_id
+    FROM wanted
+    INNER JOIN numbers AS a ON wanted.model_id = a.model_id
     INNER JOIN numbers AS b
         ON
-            w.base_model_id = b.model_id
+            wanted.base_model_id = b.model_id
             AND a.dataset_id = b.dataset_id
             AND a.stage = b.stage
             AND a.quantity = b.quantity
 )
 
 SELECT
-    c.model_id,
-    m.name AS model_name,
-    m.variant,
-    c.base_model_id,
-    b.variant AS base_variant,
-    c.pair_kind,
-    c.dataset_id,
-    d.title AS dataset_title,
-    c.stage,
-    CASE c.stage WHEN 'vision' THEN 0 WHEN 'connector' THEN 1 WHEN 'llm' THEN 2 ELSE 3 END
-        AS stage_order,
-    c.quantity,
-    c.value,
-    c.base_value,
-    c.difference,
-    i.lower AS difference_lower,
-    i.upper AS difference_upper,
-    i.lower > 0 OR i.upper < 0 AS is_different,
-    i.n_groups,
-    n.built_on
-FROM compared AS c
-LEFT JOIN pair_interval AS i
+    compared.model_id,
+    examination.model_name,
+    examination.variant,
+    compared.base_model_id,
+    base.variant AS base_variant,
+    compared.pair_kind,
+    compared.dataset_id,
+    examination.dataset_title,
+    compared.stage,
+    stage.stage_order,
+    compared.quantity,
+    compared.value,
+    compared.base_value,
+    compared.difference,
+    pair_interval.lower AS difference_lower,
+    pair_interval.upper AS difference_upper,
+    pair_interval.lower > 0 OR pair_interval.upper < 0 AS is_different,
+    pair_interval.n_groups,
+    examination.built_on
+FROM compared
+LEFT JOIN pair_interval
     ON
-        c.model_id = i.model_id
-        AND c.base_model_id = i.base_model_id
-        AND c.dataset_id = i.dataset_id
-        AND c.stage = i.stage
-        AND c.quantity = i.quantity
-        AND abs(c.difference - i.point) <= 1e-9
-LEFT JOIN model AS m ON c.model_id = m.model_id
-LEFT JOIN model AS b ON c.base_model_id = b.model_id
-LEFT JOIN dataset AS d ON c.dataset_id = d.dataset_id
-CROSS JOIN newest AS n
+        compared.model_id = pair_interval.model_id
+        AND compared.base_model_id = pair_interval.base_model_id
+        AND compared.dataset_id = pair_interval.dataset_id
+        AND compared.stage = pair_interval.stage
+        -- Stored under the name that accuracies had.
+        AND if(compared.quantity = 'accuracy', 'signal', compared.quantity)
+        = pair_interval.quantity
+        AND abs(compared.difference - pair_interval.point) <= 1e-9
+LEFT JOIN model AS base ON compared.base_model_id = base.model_id
+LEFT JOIN stage ON compared.stage = stage.stage
+LEFT JOIN examination
+    ON compared.model_id = examination.model_id AND compared.dataset_id = examination.dataset_id

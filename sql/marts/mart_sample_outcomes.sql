@@ -6,59 +6,61 @@ WITH answer_methods AS (
     SELECT *
     FROM stage_signal
     WHERE stage = 'answer'
-),
-
-newest AS (
-    SELECT cast(max(committed_at) AS DATE) AS built_on
-    FROM commit_record
 )
 
 SELECT
-    u.model_id,
-    m.name AS model_name,
-    m.variant,
-    u.dataset_id,
-    d.title AS dataset_title,
-    u.sample_id,
-    s.group_id,
-    s.uri,
-    s.class_index,
+    stage_outcome.model_id,
+    examination.model_name,
+    examination.variant,
+    stage_outcome.dataset_id,
+    examination.dataset_title,
+    stage_outcome.sample_id,
+    sample.group_id,
+    sample.uri,
+    sample.class_index,
     c.label,
-    r.method AS answer_method,
-    r.predicted_class_index,
+    answer.method AS answer_method,
+    answer.predicted_class_index,
     p.label AS predicted_label,
-    r.text AS answer_text,
-    r.parsed AS answer_parsed,
-    u.vision_knows,
-    u.connector_knows,
-    u.llm_knows,
-    u.answer_knows,
+    answer.text AS answer_text,
+    answer.parsed AS answer_parsed,
+    stage_outcome.vision_knows,
+    stage_outcome.connector_knows,
+    stage_outcome.llm_knows,
+    stage_outcome.answer_knows,
     CASE
         WHEN
-            u.answer_knows
-            OR u.answer_knows IS NULL
-            OR u.llm_knows IS NULL
-            OR u.connector_knows IS NULL
-            OR u.vision_knows IS NULL
+            stage_outcome.answer_knows
+            OR stage_outcome.answer_knows IS NULL
+            OR stage_outcome.llm_knows IS NULL
+            OR stage_outcome.connector_knows IS NULL
+            OR stage_outcome.vision_knows IS NULL
             THEN NULL
-        WHEN u.llm_knows THEN 'answer'
-        WHEN u.connector_knows THEN 'llm'
-        WHEN u.vision_knows THEN 'connector'
+        WHEN stage_outcome.llm_knows THEN 'answer'
+        WHEN stage_outcome.connector_knows THEN 'llm'
+        WHEN stage_outcome.vision_knows THEN 'connector'
         ELSE 'vision'
     END AS lost_at,
-    n.built_on
-FROM stage_outcome AS u
-LEFT JOIN answer_methods AS a ON u.model_id = a.model_id AND u.dataset_id = a.dataset_id
-LEFT JOIN answer AS r
+    examination.built_on
+FROM stage_outcome
+LEFT JOIN
+    answer_methods
     ON
-        u.model_id = r.model_id
-        AND u.dataset_id = r.dataset_id
-        AND u.sample_id = r.sample_id
-        AND a.readout = r.method
-LEFT JOIN sample AS s ON u.dataset_id = s.dataset_id AND u.sample_id = s.sample_id
-LEFT JOIN class AS c ON s.dataset_id = c.dataset_id AND s.class_index = c.class_index
+        stage_outcome.model_id = answer_methods.model_id
+        AND stage_outcome.dataset_id = answer_methods.dataset_id
+LEFT JOIN answer
+    ON
+        stage_outcome.model_id = answer.model_id
+        AND stage_outcome.dataset_id = answer.dataset_id
+        AND stage_outcome.sample_id = answer.sample_id
+        AND answer_methods.readout = answer.method
+LEFT JOIN
+    sample
+    ON stage_outcome.dataset_id = sample.dataset_id AND stage_outcome.sample_id = sample.sample_id
+LEFT JOIN class AS c ON sample.dataset_id = c.dataset_id AND sample.class_index = c.class_index
 LEFT JOIN class AS p
-    ON u.dataset_id = p.dataset_id AND r.predicted_class_index = p.class_index
-LEFT JOIN model AS m ON u.model_id = m.model_id
-LEFT JOIN dataset AS d ON u.dataset_id = d.dataset_id
-CROSS JOIN newest AS n
+    ON stage_outcome.dataset_id = p.dataset_id AND answer.predicted_class_index = p.class_index
+LEFT JOIN examination
+    ON
+        stage_outcome.model_id = examination.model_id
+        AND stage_outcome.dataset_id = examination.dataset_id

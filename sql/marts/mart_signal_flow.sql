@@ -1,37 +1,33 @@
 -- Grain: one row per model, dataset, locus, readout and probe kind.
-WITH newest AS (
-    SELECT cast(max(committed_at) AS DATE) AS built_on
-    FROM commit_record
-)
-
 SELECT
-    f.model_id,
-    m.name AS model_name,
-    m.variant,
-    f.dataset_id,
-    d.title AS dataset_title,
-    f.depth,
-    f.module,
-    o.module_order,
-    f.layer,
-    f.layer_kind,
-    f.on_path,
-    f.readout,
-    f.kind AS probe_kind,
-    f.n_seeds,
-    f.n_test,
-    f.val_accuracy,
-    f.test_accuracy,
-    f.chance,
-    f.signal,
-    f.wilson_lower,
-    f.wilson_upper,
-    f.control_accuracy,
-    f.selectivity,
-    f.change,
-    n.built_on
-FROM signal_flow AS f
-LEFT JOIN model AS m ON f.model_id = m.model_id
-LEFT JOIN module AS o ON f.model_id = o.model_id AND f.module = o.module
-LEFT JOIN dataset AS d ON f.dataset_id = d.dataset_id
-CROSS JOIN newest AS n
+    signal_flow.model_id,
+    examination.model_name,
+    examination.variant,
+    signal_flow.dataset_id,
+    examination.dataset_title,
+    signal_flow.depth,
+    signal_flow.module,
+    module.module_order,
+    signal_flow.layer,
+    signal_flow.layer_kind,
+    signal_flow.on_path,
+    signal_flow.readout,
+    signal_flow.kind AS probe_kind,
+    signal_flow.n_seeds,
+    signal_flow.n_test,
+    signal_flow.val_accuracy,
+    signal_flow.test_accuracy,
+    signal_flow.chance,
+    signal_flow.signal,
+    signal_flow.wilson_lower,
+    signal_flow.wilson_upper,
+    signal_flow.control_accuracy,
+    signal_flow.selectivity,
+    signal_flow.change,
+    examination.built_on
+FROM signal_flow
+LEFT JOIN module ON signal_flow.model_id = module.model_id AND signal_flow.module = module.module
+LEFT JOIN examination
+    ON
+        signal_flow.model_id = examination.model_id
+        AND signal_flow.dataset_id = examination.dataset_id

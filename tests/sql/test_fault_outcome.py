@@ -132,3 +132,33 @@ def test_a_fault_is_detectable_where_every_seed_names_it(con):
         "SELECT stage, n_trials, n_named, n_found, is_detectable FROM fault_detection ORDER BY ALL"
     )
     assert con.sql(query).fetchall() == [("llm", 1, 0, 0, False), ("vision", 2, 1, 1, False)]
+
+
+def test_a_fault_is_reliable_from_the_severity_above_which_none_is_missed(catalogue):
+    """Found at 0.25, missed at 0.5, found at 0.75 and 1: known to be found from 0.75 on."""
+    said = {0.25: "vision_quality", 0.5: "healthy", 0.75: "vision_quality", 1.0: "vision_quality"}
+    trials = [
+        trial(
+            number, verdict, stages=["vision"], severity=severity, fault=f"swap@vision:{severity}"
+        )
+        for number, (severity, verdict) in enumerate(said.items())
+    ]
+    rows = catalogue({"fault_trial": trials}).sql(
+        "SELECT severity, is_detectable, is_reliable FROM fault_detection ORDER BY severity"
+    )
+    assert rows.fetchall() == [
+        (0.25, True, False),
+        (0.5, False, False),
+        (0.75, True, True),
+        (1.0, True, True),
+    ]
+
+
+def test_of_equally_frequent_verdicts_the_first_by_name_is_shown(catalogue):
+    one, other = (
+        trial(number, verdict, stages=["vision"])
+        for number, verdict in enumerate(("undetermined", "healthy"))
+    )
+    for trials in ([one, other], [other, one]):
+        con = catalogue({"fault_trial": trials})
+        assert con.sql("SELECT verdict FROM fault_detection").fetchall() == [("healthy",)]

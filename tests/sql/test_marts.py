@@ -117,7 +117,7 @@ def test_model_health_carries_interval_and_answer(con):
 
 def test_failure_modes_carry_what_was_there_before_and_after(con):
     query = (
-        "SELECT failure_mode, stage, round(signal_before, 9), round(signal_after, 9), "
+        "SELECT failure_mode, stage, round(accuracy_before, 9), round(accuracy_after, 9), "
         "round(loss, 9), reference_source, verdict FROM mart_failure_modes "
         "WHERE model_id = 'm' ORDER BY stage_order"
     )
@@ -127,6 +127,10 @@ def test_failure_modes_carry_what_was_there_before_and_after(con):
         ("llm_comprehension", "llm", 0.8, 0.7, 0.1, "vision", "undetermined"),
         ("semantic_mapping", "answer", 0.7, 0.65, 0.05, "vision", "undetermined"),
     ]
+    deprecated = "signal_before = accuracy_before AND signal_after = accuracy_after"
+    where = "WHERE model_id = 'm'"
+    query = f"SELECT bool_and({deprecated}) FROM mart_failure_modes {where}"
+    assert con.sql(query).fetchall() == [(True,)]
 
 
 def test_sample_outcomes_say_where_the_class_was_lost(con):

@@ -64,7 +64,7 @@ def paired(catalogue, intervals):
     return con.sql(
         "SELECT model_id, base_model_id, pair_kind, stage, quantity, value, base_value, "
         "round(difference, 9), difference_lower, difference_upper, is_different "
-        "FROM mart_model_pairs WHERE stage = 'answer' AND quantity = 'signal'"
+        "FROM mart_model_pairs WHERE stage = 'answer' AND quantity = 'accuracy'"
     ).fetchall()
 
 
@@ -75,7 +75,7 @@ def interval(point, lower, upper):
 
 
 def test_a_pair_that_somebody_asked_for_shows_its_interval(catalogue):
-    row = ("a", "b", "chosen", "answer", "signal", 0.6, 0.45, 0.15)
+    row = ("a", "b", "chosen", "answer", "accuracy", 0.6, 0.45, 0.15)
     assert paired(catalogue, [interval(0.15, 0.05, 0.25)]) == [(*row, 0.05, 0.25, True)]
 
 

@@ -30,9 +30,19 @@ def test_one_row_per_test_sample_tells_which_stages_knew(catalogue):
 
 
 def test_the_lowest_seed_speaks_for_a_probe(catalogue):
-    probes = {("vision", 1, "grid", 7): (9, 0), ("vision", 1, "grid", 3): (9, 20)}
-    con = catalogue(world(probes))
-    assert {row[1] for row in outcomes(con)} == {True}
+    """The other seed says the opposite of every sample."""
+    right, wrong = (9, 20), (9, 0)
+    for lowest, other, knows in ((wrong, right, False), (right, wrong, True)):
+        probes = {("vision", 1, "grid", 3): lowest, ("vision", 1, "grid", 7): other}
+        con = catalogue(world(probes))
+        predicted = con.sql(
+            "SELECT sample_id, class_index, predicted_class_index FROM stage_prediction "
+            "WHERE stage = 'vision' ORDER BY sample_id LIMIT 2"
+        ).fetchall()
+        first, second = (0, 1) if knows else (1, 0)
+        assert predicted == [("test00", 0, first), ("test01", 1, second)]
+        assert len(con.sql("FROM stage_prediction WHERE stage = 'vision'").fetchall()) == 20
+        assert {row[1] for row in outcomes(con)} == {knows}
 
 
 def test_a_reply_that_names_no_class_knows_nothing(catalogue):

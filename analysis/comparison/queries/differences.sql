@@ -9,4 +9,4 @@ SELECT
     difference_upper AS upper
 FROM mart_model_pairs
 WHERE model_id = $model AND base_model_id = $base AND dataset_id = $dataset
-ORDER BY quantity DESC, stage_order
+ORDER BY quantity DESC, stage_order ASC

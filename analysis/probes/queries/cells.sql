@@ -6,7 +6,7 @@ SELECT
     a.readout,
     l.width,
     count(*) AS n_samples,
-    CAST(bit_xor(hash(a.sample_id)) AS VARCHAR) AS sample_mark
+    cast(bit_xor(hash(a.sample_id)) AS VARCHAR) AS sample_mark
 FROM activation AS a
 INNER JOIN layer AS l
     ON a.model_id = l.model_id AND a.module = l.module AND a.layer = l.layer

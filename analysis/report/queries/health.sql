@@ -12,4 +12,4 @@ SELECT
     health_upper
 FROM mart_model_health
 WHERE model_id = $model AND dataset_id = $dataset
-ORDER BY module_order, track DESC
+ORDER BY module_order ASC, track DESC

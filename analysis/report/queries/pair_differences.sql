@@ -16,4 +16,4 @@ WHERE
     dataset_id = $dataset
     AND list_contains($models, model_id)
     AND list_contains($models, base_model_id)
-ORDER BY base_model_id, model_id, quantity DESC, stage_order
+ORDER BY base_model_id ASC, model_id ASC, quantity DESC, stage_order ASC

@@ -1,3 +1,3 @@
-SELECT *
+SELECT *  -- noqa: AM04
 FROM build
 ORDER BY mart

@@ -8,23 +8,26 @@ WITH scores AS (
 )
 
 SELECT
-    f.model_id,
-    f.dataset_id,
-    l.depth,
-    f.module,
-    f.layer,
-    f.readout,
-    f.kind,
-    f.n_folds,
-    s.n,
-    s.accuracy,
-    s.balanced_accuracy,
-    s.macro_f1,
-    s.chance,
-    s.signal,
-    s.wilson_lower,
-    s.wilson_upper
-FROM scores AS s
-INNER JOIN fold_probe AS f ON s.source_id = f.fold_probe_id
-INNER JOIN layer AS l
-    ON f.model_id = l.model_id AND f.module = l.module AND f.layer = l.layer
+    fold_probe.model_id,
+    fold_probe.dataset_id,
+    layer.depth,
+    fold_probe.module,
+    fold_probe.layer,
+    fold_probe.readout,
+    fold_probe.kind,
+    fold_probe.n_folds,
+    scores.n,
+    scores.accuracy,
+    scores.balanced_accuracy,
+    scores.macro_f1,
+    scores.chance,
+    scores.signal,
+    scores.wilson_lower,
+    scores.wilson_upper
+FROM scores
+INNER JOIN fold_probe ON scores.source_id = fold_probe.fold_probe_id
+INNER JOIN layer
+    ON
+        fold_probe.model_id = layer.model_id
+        AND fold_probe.module = layer.module
+        AND fold_probe.layer = layer.layer

@@ -2,8 +2,8 @@
 -- summarises. Track `mean` follows the averaged image tokens, track `last` the final prompt token.
 --
 -- A curve runs over the probed on-path loci of its module, in pipeline order. A connector of one
--- locus starts at the end of vision. Linear probes where there are any, so that no module mixes two
--- kinds.
+-- locus starts at the end of vision. Each module's probes are of one kind, the first it has in the
+-- order of `probe_kind`.
 WITH flow AS (
     SELECT *
     FROM signal_flow
@@ -18,18 +18,19 @@ loci AS (
 
 points AS (
     SELECT
-        model_id,
-        dataset_id,
-        module,
-        readout AS track,
-        depth,
-        layer,
-        kind,
-        test_accuracy
+        flow.model_id,
+        flow.dataset_id,
+        flow.module,
+        flow.readout AS track,
+        flow.depth,
+        flow.layer,
+        flow.kind,
+        flow.test_accuracy
     FROM flow
+    LEFT JOIN probe_kind ON flow.kind = probe_kind.name
     QUALIFY rank() OVER (
-        PARTITION BY model_id, dataset_id, module, readout
-        ORDER BY kind = 'linear' DESC, kind ASC
+        PARTITION BY flow.model_id, flow.dataset_id, flow.module, flow.readout
+        ORDER BY probe_kind.preference ASC NULLS LAST, flow.kind ASC
     ) = 1
 ),
 

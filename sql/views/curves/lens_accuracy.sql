@@ -13,17 +13,17 @@ loci AS (
 )
 
 SELECT
-    s.model_id,
-    s.dataset_id,
-    l.layer,
-    l.depth,
-    s.split,
-    s.n AS n_samples,
-    s.accuracy,
-    s.chance,
-    s.signal,
-    s.wilson_lower AS lower,
-    s.wilson_upper AS upper
-FROM scores AS s
-INNER JOIN loci AS l
-    ON s.model_id = l.model_id AND s.source_id = cast(l.layer AS VARCHAR)
+    scores.model_id,
+    scores.dataset_id,
+    loci.layer,
+    loci.depth,
+    scores.split,
+    scores.n AS n_samples,
+    scores.accuracy,
+    scores.chance,
+    scores.signal,
+    scores.wilson_lower AS lower,
+    scores.wilson_upper AS upper
+FROM scores
+INNER JOIN loci
+    ON scores.model_id = loci.model_id AND scores.source_id = cast(loci.layer AS VARCHAR)

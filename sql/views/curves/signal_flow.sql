@@ -36,58 +36,63 @@ models AS (
 
 floors AS (
     SELECT
-        m.name,
-        t.dataset_id,
-        t.module,
-        t.layer,
-        t.readout,
-        t.kind,
-        avg(t.test_accuracy) AS random_accuracy
-    FROM tracks AS t
-    INNER JOIN models AS m ON t.model_id = m.model_id
-    WHERE regexp_full_match(m.variant, 'random:\d+')
-    GROUP BY m.name, t.dataset_id, t.module, t.layer, t.readout, t.kind
+        models.name,
+        tracks.dataset_id,
+        tracks.module,
+        tracks.layer,
+        tracks.readout,
+        tracks.kind,
+        avg(tracks.test_accuracy) AS random_accuracy
+    FROM tracks
+    INNER JOIN models ON tracks.model_id = models.model_id
+    WHERE regexp_full_match(models.variant, 'random:\d+')
+    GROUP BY
+        models.name, tracks.dataset_id, tracks.module, tracks.layer, tracks.readout, tracks.kind
 )
 
 SELECT
-    t.model_id,
-    t.dataset_id,
-    l.depth,
-    t.module,
-    t.layer,
-    l.kind AS layer_kind,
-    l.on_path,
-    t.readout,
-    t.kind,
-    t.n_seeds,
-    t.n_test,
-    t.val_accuracy,
-    t.test_accuracy,
-    t.chance,
-    t.signal,
-    wilson_lower(t.test_accuracy * t.n_test, t.n_test) AS wilson_lower,
-    wilson_upper(t.test_accuracy * t.n_test, t.n_test) AS wilson_upper,
-    t.control_accuracy,
-    t.test_accuracy - t.control_accuracy AS selectivity,
+    tracks.model_id,
+    tracks.dataset_id,
+    layer.depth,
+    tracks.module,
+    tracks.layer,
+    layer.kind AS layer_kind,
+    layer.on_path,
+    tracks.readout,
+    tracks.kind,
+    tracks.n_seeds,
+    tracks.n_test,
+    tracks.val_accuracy,
+    tracks.test_accuracy,
+    tracks.chance,
+    tracks.signal,
+    wilson_lower(tracks.test_accuracy * tracks.n_test, tracks.n_test) AS wilson_lower,
+    wilson_upper(tracks.test_accuracy * tracks.n_test, tracks.n_test) AS wilson_upper,
+    tracks.control_accuracy,
+    tracks.test_accuracy - tracks.control_accuracy AS selectivity,
     CASE
-        WHEN l.on_path
-            THEN t.test_accuracy - lag(t.test_accuracy) OVER (
-                PARTITION BY t.model_id, t.dataset_id, t.readout, t.kind, l.on_path
-                ORDER BY l.depth
+        WHEN layer.on_path
+            THEN tracks.test_accuracy - lag(tracks.test_accuracy) OVER (
+                PARTITION BY
+                    tracks.model_id, tracks.dataset_id, tracks.readout, tracks.kind, layer.on_path
+                ORDER BY layer.depth
             )
     END AS change,
-    f.random_accuracy,
-    t.test_accuracy - f.random_accuracy AS above_random
-FROM tracks AS t
-INNER JOIN layer AS l
-    ON t.model_id = l.model_id AND t.module = l.module AND t.layer = l.layer
-LEFT JOIN models AS m ON t.model_id = m.model_id
-LEFT JOIN floors AS f
+    floors.random_accuracy,
+    tracks.test_accuracy - floors.random_accuracy AS above_random
+FROM tracks
+INNER JOIN layer
     ON
-        m.name = f.name
-        AND t.dataset_id = f.dataset_id
-        AND t.module = f.module
-        AND t.layer = f.layer
-        AND t.readout = f.readout
-        AND t.kind = f.kind
-WHERE t.n_seeds > 0
+        tracks.model_id = layer.model_id
+        AND tracks.module = layer.module
+        AND tracks.layer = layer.layer
+LEFT JOIN models ON tracks.model_id = models.model_id
+LEFT JOIN floors
+    ON
+        models.name = floors.name
+        AND tracks.dataset_id = floors.dataset_id
+        AND tracks.module = floors.module
+        AND tracks.layer = floors.layer
+        AND tracks.readout = floors.readout
+        AND tracks.kind = floors.kind
+WHERE tracks.n_seeds > 0

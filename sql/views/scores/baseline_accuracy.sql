@@ -12,23 +12,25 @@ probabilities AS (
 )
 
 SELECT
-    b.baseline_id,
-    b.dataset_id,
-    b.architecture,
-    b.kind,
-    b.seed,
-    s.split,
-    s.n,
-    s.accuracy,
-    s.balanced_accuracy,
-    s.macro_f1,
-    s.chance,
-    s.signal,
-    s.wilson_lower,
-    s.wilson_upper,
-    p.auroc,
-    p.log_loss,
-    p.expected_calibration_error
-FROM scores AS s
-INNER JOIN baseline AS b ON s.source_id = b.baseline_id
-LEFT JOIN probabilities AS p ON b.baseline_id = p.source_id AND s.split = p.split
+    baseline.baseline_id,
+    baseline.dataset_id,
+    baseline.architecture,
+    baseline.kind,
+    baseline.seed,
+    scores.split,
+    scores.n,
+    scores.accuracy,
+    scores.balanced_accuracy,
+    scores.macro_f1,
+    scores.chance,
+    scores.signal,
+    scores.wilson_lower,
+    scores.wilson_upper,
+    probabilities.auroc,
+    probabilities.log_loss,
+    probabilities.expected_calibration_error
+FROM scores
+INNER JOIN baseline ON scores.source_id = baseline.baseline_id
+LEFT JOIN
+    probabilities
+    ON baseline.baseline_id = probabilities.source_id AND scores.split = probabilities.split

@@ -17,78 +17,90 @@ WITH samples AS (
 predictions AS (
     SELECT
         'probe' AS source,
-        p.probe_id AS source_id,
-        p.model_id,
-        p.dataset_id,
+        probe.probe_id AS source_id,
+        probe.model_id,
+        probe.dataset_id,
         NULL AS method,
         l.split,
-        s.class_index,
+        samples.class_index,
         l.predicted_class_index
     FROM probe_logit AS l
-    INNER JOIN probe AS p ON l.probe_id = p.probe_id
-    INNER JOIN samples AS s ON p.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    INNER JOIN probe ON l.probe_id = probe.probe_id
+    INNER JOIN samples ON probe.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
     UNION ALL
     SELECT
         'baseline' AS source,
-        b.baseline_id AS source_id,
+        baseline.baseline_id AS source_id,
         NULL AS model_id,
-        b.dataset_id,
+        baseline.dataset_id,
         NULL AS method,
         l.split,
-        s.class_index,
+        samples.class_index,
         l.predicted_class_index
     FROM baseline_logit AS l
-    INNER JOIN baseline AS b ON l.baseline_id = b.baseline_id
-    INNER JOIN samples AS s ON b.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    INNER JOIN baseline ON l.baseline_id = baseline.baseline_id
+    INNER JOIN
+        samples
+        ON baseline.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
     UNION ALL
     SELECT
         'answer' AS source,
         NULL AS source_id,
-        a.model_id,
-        a.dataset_id,
-        a.method,
-        s.split,
-        s.class_index,
-        CASE WHEN a.parsed THEN a.predicted_class_index END AS predicted_class_index
-    FROM answer AS a
-    INNER JOIN samples AS s ON a.dataset_id = s.dataset_id AND a.sample_id = s.sample_id
+        answer.model_id,
+        answer.dataset_id,
+        answer.method,
+        samples.split,
+        samples.class_index,
+        CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
+    FROM answer
+    INNER JOIN
+        samples
+        ON answer.dataset_id = samples.dataset_id AND answer.sample_id = samples.sample_id
     UNION ALL
     SELECT
         'answer' AS source,
         NULL AS source_id,
-        c.model_id,
-        c.dataset_id,
+        calibrated_answer.model_id,
+        calibrated_answer.dataset_id,
         'calibrated' AS method,
-        s.split,
-        s.class_index,
-        c.predicted_class_index
-    FROM calibrated_answer AS c
-    INNER JOIN samples AS s ON c.dataset_id = s.dataset_id AND c.sample_id = s.sample_id
+        samples.split,
+        samples.class_index,
+        calibrated_answer.predicted_class_index
+    FROM calibrated_answer
+    INNER JOIN
+        samples
+        ON
+            calibrated_answer.dataset_id = samples.dataset_id
+            AND calibrated_answer.sample_id = samples.sample_id
     UNION ALL
     SELECT
         'lens' AS source,
-        cast(e.layer AS VARCHAR) AS source_id,
-        e.model_id,
-        e.dataset_id,
+        cast(logit_lens.layer AS VARCHAR) AS source_id,
+        logit_lens.model_id,
+        logit_lens.dataset_id,
         NULL AS method,
-        s.split,
-        s.class_index,
-        e.predicted_class_index
-    FROM logit_lens AS e
-    INNER JOIN samples AS s ON e.dataset_id = s.dataset_id AND e.sample_id = s.sample_id
+        samples.split,
+        samples.class_index,
+        logit_lens.predicted_class_index
+    FROM logit_lens
+    INNER JOIN
+        samples
+        ON logit_lens.dataset_id = samples.dataset_id AND logit_lens.sample_id = samples.sample_id
     UNION ALL
     SELECT
         'fold' AS source,
-        f.fold_probe_id AS source_id,
-        f.model_id,
-        f.dataset_id,
+        fold_probe.fold_probe_id AS source_id,
+        fold_probe.model_id,
+        fold_probe.dataset_id,
         NULL AS method,
         'test' AS split,
-        s.class_index,
+        samples.class_index,
         l.predicted_class_index
     FROM fold_logit AS l
-    INNER JOIN fold_probe AS f ON l.fold_probe_id = f.fold_probe_id
-    INNER JOIN samples AS s ON f.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    INNER JOIN fold_probe ON l.fold_probe_id = fold_probe.fold_probe_id
+    INNER JOIN
+        samples
+        ON fold_probe.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
 )
 
 SELECT

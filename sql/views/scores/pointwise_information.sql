@@ -22,17 +22,19 @@ shares AS (
 
 scored AS (
     SELECT
-        l.probe_id,
-        p.model_id,
-        p.dataset_id,
-        l.sample_id,
-        s.class_index,
-        l.logits,
-        cast(list_max(l.logits) AS DOUBLE) AS largest
-    FROM probe_logit AS l
-    INNER JOIN probes AS p ON l.probe_id = p.probe_id
-    INNER JOIN sample AS s ON p.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
-    WHERE l.split = 'test'
+        probe_logit.probe_id,
+        probes.model_id,
+        probes.dataset_id,
+        probe_logit.sample_id,
+        sample.class_index,
+        probe_logit.logits,
+        cast(list_max(probe_logit.logits) AS DOUBLE) AS largest
+    FROM probe_logit
+    INNER JOIN probes ON probe_logit.probe_id = probes.probe_id
+    INNER JOIN
+        sample
+        ON probes.dataset_id = sample.dataset_id AND probe_logit.sample_id = sample.sample_id
+    WHERE probe_logit.split = 'test'
 ),
 
 likelihoods AS (

@@ -5,19 +5,21 @@
 -- own largest class scores, and signal = (accuracy - chance) / (1 - chance).
 WITH sides AS (
     SELECT
-        c.source,
-        c.source_id,
-        c.model_id,
-        c.dataset_id,
-        c.method,
-        c.split,
-        c.n,
+        confusion.source,
+        confusion.source_id,
+        confusion.model_id,
+        confusion.dataset_id,
+        confusion.method,
+        confusion.split,
+        confusion.n,
         side.name AS side,
-        CASE WHEN side.name = 'true' THEN c.class_index ELSE c.predicted_class_index END
+        CASE
+            WHEN side.name = 'true' THEN confusion.class_index ELSE confusion.predicted_class_index
+        END
             AS class_index,
-        coalesce(c.class_index = c.predicted_class_index, FALSE) AS is_hit,
-        c.predicted_class_index IS NULL AS is_unparsed
-    FROM confusion AS c
+        coalesce(confusion.class_index = confusion.predicted_class_index, FALSE) AS is_hit,
+        confusion.predicted_class_index IS NULL AS is_unparsed
+    FROM confusion
     CROSS JOIN (VALUES ('true'), ('predicted')) AS side (name)
 ),
 

@@ -30,12 +30,16 @@ splits AS (
 -- Millions of logits are sorted and grouped below: by one number, not by three names.
 series AS MATERIALIZED (
     SELECT
-        c.source,
-        c.source_id,
-        c.dataset_id,
+        classifiers.source,
+        classifiers.source_id,
+        classifiers.dataset_id,
         s.split,
-        cast(row_number() OVER (ORDER BY c.source, c.source_id, s.split) AS INTEGER) AS series
-    FROM classifiers AS c
+        cast(
+            row_number()
+                OVER (ORDER BY classifiers.source, classifiers.source_id, s.split)
+            AS INTEGER
+        ) AS series
+    FROM classifiers
     CROSS JOIN splits AS s
 ),
 
@@ -49,26 +53,26 @@ samples AS (
 
 scored AS (
     SELECT
-        k.series,
+        series.series,
         s.class_index,
         l.predicted_class_index,
         l.logits,
         cast(list_max(l.logits) AS DOUBLE) AS largest
     FROM probe_logit AS l
-    INNER JOIN series AS k ON l.probe_id = k.source_id AND l.split = k.split
-    INNER JOIN samples AS s ON k.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
-    WHERE k.source = 'probe'
+    INNER JOIN series ON l.probe_id = series.source_id AND l.split = series.split
+    INNER JOIN samples AS s ON series.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    WHERE series.source = 'probe'
     UNION ALL
     SELECT
-        k.series,
+        series.series,
         s.class_index,
         l.predicted_class_index,
         l.logits,
         cast(list_max(l.logits) AS DOUBLE) AS largest
     FROM baseline_logit AS l
-    INNER JOIN series AS k ON l.baseline_id = k.source_id AND l.split = k.split
-    INNER JOIN samples AS s ON k.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
-    WHERE k.source = 'baseline'
+    INNER JOIN series ON l.baseline_id = series.source_id AND l.split = series.split
+    INNER JOIN samples AS s ON series.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    WHERE series.source = 'baseline'
 ),
 
 normalised AS MATERIALIZED (

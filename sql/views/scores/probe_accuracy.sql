@@ -6,26 +6,28 @@ WITH probabilities AS (
 )
 
 SELECT
-    s.probe_id,
-    s.model_id,
-    s.dataset_id,
-    s.module,
-    s.layer,
-    s.readout,
-    s.kind,
-    s.control,
-    s.seed,
-    s.split,
-    s.n,
-    s.accuracy,
-    s.balanced_accuracy,
-    s.macro_f1,
-    s.chance,
-    s.signal,
-    s.wilson_lower,
-    s.wilson_upper,
-    p.auroc,
-    p.log_loss,
-    p.expected_calibration_error
-FROM probe_score AS s
-LEFT JOIN probabilities AS p ON s.probe_id = p.source_id AND s.split = p.split
+    probe_score.probe_id,
+    probe_score.model_id,
+    probe_score.dataset_id,
+    probe_score.module,
+    probe_score.layer,
+    probe_score.readout,
+    probe_score.kind,
+    probe_score.control,
+    probe_score.seed,
+    probe_score.split,
+    probe_score.n,
+    probe_score.accuracy,
+    probe_score.balanced_accuracy,
+    probe_score.macro_f1,
+    probe_score.chance,
+    probe_score.signal,
+    probe_score.wilson_lower,
+    probe_score.wilson_upper,
+    probabilities.auroc,
+    probabilities.log_loss,
+    probabilities.expected_calibration_error
+FROM probe_score
+LEFT JOIN
+    probabilities
+    ON probe_score.probe_id = probabilities.source_id AND probe_score.split = probabilities.split

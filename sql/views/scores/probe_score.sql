@@ -7,23 +7,23 @@ WITH scores AS (
 )
 
 SELECT
-    p.probe_id,
-    p.model_id,
-    p.dataset_id,
-    p.module,
-    p.layer,
-    p.readout,
-    p.kind,
-    p.control,
-    p.seed,
-    s.split,
-    s.n,
-    s.accuracy,
-    s.balanced_accuracy,
-    s.macro_f1,
-    s.chance,
-    s.signal,
-    s.wilson_lower,
-    s.wilson_upper
-FROM scores AS s
-INNER JOIN probe AS p ON s.source_id = p.probe_id
+    probe.probe_id,
+    probe.model_id,
+    probe.dataset_id,
+    probe.module,
+    probe.layer,
+    probe.readout,
+    probe.kind,
+    probe.control,
+    probe.seed,
+    scores.split,
+    scores.n,
+    scores.accuracy,
+    scores.balanced_accuracy,
+    scores.macro_f1,
+    scores.chance,
+    scores.signal,
+    scores.wilson_lower,
+    scores.wilson_upper
+FROM scores
+INNER JOIN probe ON scores.source_id = probe.probe_id

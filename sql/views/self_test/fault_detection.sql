@@ -20,7 +20,8 @@ severities AS (
         avg(answer_cost) AS answer_cost,
         count(*) FILTER (WHERE is_named) AS n_named,
         count(*) FILTER (WHERE is_found) AS n_found,
-        mode(verdict) AS verdict,
+        -- Of equally frequent ones the first by name.
+        mode(verdict ORDER BY verdict) AS verdict,
         bool_and(is_named) AS is_detectable
     FROM outcomes
     GROUP BY model_id, dataset_id, trial_kind, kind, stage, severity

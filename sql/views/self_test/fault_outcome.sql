@@ -40,19 +40,6 @@ costs AS (
     FROM trials
 ),
 
-modes AS (
-    SELECT
-        listed.stage,
-        listed.failure_mode
-    FROM (
-        VALUES
-        ('vision', 'vision_quality'),
-        ('connector', 'connector_fidelity'),
-        ('llm', 'llm_comprehension'),
-        ('answer', 'semantic_mapping')
-    ) AS listed (stage, failure_mode)
-),
-
 readings AS (
     SELECT
         trials.*,
@@ -86,8 +73,8 @@ SELECT
     readings.seed,
     readings.answer_cost,
     readings.said AS verdict,
-    modes.stage AS named_stage,
-    coalesce(contains(coalesce(readings.stages, readings.stage), modes.stage), FALSE) AS is_named,
+    stage.stage AS named_stage,
+    coalesce(contains(coalesce(readings.stages, readings.stage), stage.stage), FALSE) AS is_named,
     CASE
         WHEN readings.reading = 'diagnosis' AND readings.n_faults > 0
             THEN list_has_all(
@@ -95,13 +82,14 @@ SELECT
                 string_split(coalesce(readings.stages, readings.stage), '+')
             )
     END AS is_found,
-    readings.n_faults = 0 AND modes.stage IS NOT NULL AS is_false_alarm,
+    readings.n_faults = 0 AND stage.stage IS NOT NULL AS is_false_alarm,
     costs.least_cost,
-    coalesce(round(costs.least_cost, 9) >= 0.10, FALSE) AS is_costly,
+    coalesce(round(costs.least_cost, 9) >= threshold.costly, FALSE) AS is_costly,
     CASE
         WHEN readings.reading = 'diagnosis' AND readings.expected_loss IS NOT NULL
             THEN readings.expected_loss BETWEEN readings.lower AND readings.upper
     END AS is_within
 FROM readings
 INNER JOIN costs ON readings.trial_id = costs.trial_id
-LEFT JOIN modes ON readings.said = modes.failure_mode
+LEFT JOIN stage ON readings.said = stage.failure_mode
+CROSS JOIN threshold

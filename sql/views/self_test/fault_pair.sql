@@ -2,14 +2,19 @@
 -- reports both stages of a pair of faults as present, by what the cheaper of the two takes.
 WITH pairs AS (
     SELECT
-        *,
+        fault_outcome.*,
         CASE
-            WHEN round(least_cost, 9) < 0.05 THEN 'under 5 points'
-            WHEN round(least_cost, 9) < 0.10 THEN '5 to 10 points'
-            ELSE '10 points and more'
+            WHEN round(fault_outcome.least_cost, 9) < threshold.cheap
+                THEN format('under {:.0f} points', 100 * threshold.cheap)
+            WHEN round(fault_outcome.least_cost, 9) < threshold.costly
+                THEN format(
+                    '{:.0f} to {:.0f} points', 100 * threshold.cheap, 100 * threshold.costly
+                )
+            ELSE format('{:.0f} points and more', 100 * threshold.costly)
         END AS cost_band
     FROM fault_outcome
-    WHERE trial_kind = 'pair' AND reading = 'diagnosis'
+    CROSS JOIN threshold
+    WHERE fault_outcome.trial_kind = 'pair' AND fault_outcome.reading = 'diagnosis'
 )
 
 SELECT

@@ -6,10 +6,16 @@
 -- answer. The llm stage ends at the last prompt token of the last locus: nothing but its probe
 -- and the answer may stand for it. Every choice is made on val; test_accuracy is only reported.
 WITH flow AS (
-    SELECT *
+    SELECT
+        signal_flow.*,
+        readout.reads
     FROM signal_flow
-    -- A class token usually does not go through the connector, so `cls` proves nothing.
-    WHERE on_path AND readout IN ('mean', 'grid', 'last') AND test_accuracy IS NOT NULL
+    INNER JOIN readout ON signal_flow.readout = readout.name
+    -- A class token usually does not go through the connector, so it proves nothing.
+    WHERE
+        signal_flow.on_path
+        AND readout.reads <> 'class'
+        AND signal_flow.test_accuracy IS NOT NULL
 ),
 
 answers AS (
@@ -19,40 +25,24 @@ answers AS (
     WHERE method <> 'calibrated'
 ),
 
-loci AS (
-    SELECT *
-    FROM layer
-    WHERE on_path
-),
-
-samples AS (
-    SELECT *
-    FROM sample
-    WHERE split = 'test'
-),
-
-stages AS (
-    SELECT
-        listed.stage,
-        listed.stage_order
-    FROM (VALUES ('vision', 0), ('connector', 1), ('llm', 2), ('answer', 3))
-        AS listed (stage, stage_order)
-),
-
 stage_ends AS (
     SELECT
-        model_id,
-        module AS stage,
-        max(depth) AS end_depth
-    FROM loci
-    GROUP BY model_id, module
+        layer.model_id,
+        stage.stage,
+        stage.stage_order,
+        max(layer.depth) AS end_depth
+    FROM layer
+    INNER JOIN stage ON layer.module = stage.module
+    WHERE layer.on_path
+    GROUP BY layer.model_id, stage.stage, stage.stage_order
 ),
 
 test_sizes AS (
     SELECT
         dataset_id,
         count(*) AS n_samples
-    FROM samples
+    FROM sample
+    WHERE split = 'test'
     GROUP BY dataset_id
 ),
 
@@ -86,8 +76,8 @@ candidates AS (
     SELECT
         flow.model_id,
         flow.dataset_id,
-        stages.stage,
-        stages.stage_order,
+        stage_ends.stage,
+        stage_ends.stage_order,
         flow.module,
         flow.layer,
         flow.depth,
@@ -100,21 +90,19 @@ candidates AS (
     FROM flow
     INNER JOIN stage_ends
         ON flow.model_id = stage_ends.model_id AND flow.depth >= stage_ends.end_depth
-    INNER JOIN stages ON stage_ends.stage = stages.stage
     WHERE
-        stages.stage IN ('vision', 'connector')
+        stage_ends.stage <> 'llm'
         OR (
-            stages.stage = 'llm'
-            AND flow.module = 'llm'
-            AND flow.readout = 'last'
+            flow.module = 'llm'
+            AND flow.reads = 'final'
             AND flow.depth = stage_ends.end_depth
         )
     UNION ALL
     SELECT
         the_answer.model_id,
         the_answer.dataset_id,
-        stages.stage,
-        stages.stage_order,
+        stage.stage,
+        stage.stage_order,
         'answer' AS module,
         NULL AS layer,
         NULL AS depth,
@@ -125,7 +113,7 @@ candidates AS (
         the_answer.chance,
         the_answer.n_test
     FROM the_answer
-    CROSS JOIN stages
+    CROSS JOIN stage
 )
 
 SELECT

@@ -1,0 +1,6 @@
+-- Grain: one row per kind of probe that Layerhouse brings. The facts of warehouse/vocabulary.py,
+-- which a test holds equal.
+SELECT
+    listed.name,
+    listed.preference
+FROM (VALUES ('linear', 0), ('mlp', 1)) AS listed (name, preference)

@@ -1,0 +1,7 @@
+-- Grain: one row. The facts of warehouse/vocabulary.py, which a test holds equal.
+SELECT
+    0.02::DOUBLE AS margin,
+    0.10::DOUBLE AS healthy_upper,
+    20 AS min_groups,
+    0.10::DOUBLE AS costly,
+    0.05::DOUBLE AS cheap

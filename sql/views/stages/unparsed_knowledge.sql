@@ -1,0 +1,46 @@
+-- Grain: one row per (model, dataset) whose answers include replies that name no class, where a
+-- probe stands for the llm stage: the share of answers that are such replies although that probe
+-- knew the class, mean over seeds. Where the answer itself stands for the llm stage there is no
+-- row: it knows nothing of what it did not say.
+WITH unparsed AS (
+    SELECT
+        answer.model_id,
+        answer.dataset_id,
+        answer.sample_id,
+        sample.class_index,
+        stage_signal.n_test AS n_answers
+    FROM answer
+    INNER JOIN stage_signal
+        ON
+            answer.model_id = stage_signal.model_id
+            AND answer.dataset_id = stage_signal.dataset_id
+            AND answer.method = stage_signal.readout
+    INNER JOIN sample
+        ON answer.dataset_id = sample.dataset_id AND answer.sample_id = sample.sample_id
+    WHERE stage_signal.stage = 'answer' AND sample.split = 'test' AND NOT answer.parsed
+),
+
+llm_probes AS (
+    SELECT *
+    FROM stage_probe
+    WHERE stage = 'llm' AND rank = 1
+)
+
+SELECT
+    unparsed.model_id,
+    unparsed.dataset_id,
+    sum(
+        CASE
+            WHEN probe_logit.predicted_class_index = unparsed.class_index THEN 1.0
+            ELSE 0.0
+        END / llm_probes.n_seeds / unparsed.n_answers
+    ) AS known_share
+FROM unparsed
+INNER JOIN llm_probes
+    ON unparsed.model_id = llm_probes.model_id AND unparsed.dataset_id = llm_probes.dataset_id
+INNER JOIN probe_logit
+    ON
+        llm_probes.probe_id = probe_logit.probe_id
+        AND unparsed.sample_id = probe_logit.sample_id
+        AND probe_logit.split = 'test'
+GROUP BY unparsed.model_id, unparsed.dataset_id

@@ -1,0 +1,182 @@
+-- Grain: one row per (model, dataset) that a stage was looked at of: what stands in the way of a
+-- verdict, with the command that removes it.
+WITH stage_counts AS (
+    -- One interval a stage, and one of the whole.
+    SELECT count(*) + 1 AS n_intervals
+    FROM stage
+),
+
+baselines AS (
+    SELECT DISTINCT dataset_id
+    FROM baseline
+),
+
+test_groups AS (
+    SELECT
+        dataset_id,
+        count(DISTINCT group_id) AS n_groups
+    FROM sample
+    WHERE split = 'test'
+    GROUP BY dataset_id
+),
+
+interval_counts AS (
+    SELECT
+        model_id,
+        dataset_id,
+        count(*) AS n_intervals,
+        count(*) FILTER (WHERE is_fresh) AS n_fresh,
+        min(n_groups) AS n_groups
+    FROM loss_interval
+    GROUP BY model_id, dataset_id
+),
+
+-- A stage was looked at when a probe at its own end is among its candidates.
+coverage AS (
+    SELECT
+        model_id,
+        dataset_id,
+        bool_or(kind <> 'answer') AS has_probes,
+        bool_or(kind = 'answer') AS has_answers,
+        bool_or(stage = 'vision' AND module = 'vision') AS has_vision,
+        bool_or(stage = 'connector' AND module = 'connector') AS has_connector,
+        bool_or(stage = 'llm' AND module = 'llm') AS has_llm
+    FROM stage_candidate
+    GROUP BY model_id, dataset_id
+),
+
+test_counts AS (
+    SELECT
+        model_id,
+        dataset_id,
+        min(n_test) AS smallest,
+        max(n_test) AS largest
+    FROM stage_signal
+    GROUP BY model_id, dataset_id
+),
+
+commands AS (
+    SELECT
+        coverage.model_id,
+        coverage.dataset_id,
+        concat(
+            'layerhouse extract --model ',
+            model.name,
+            CASE
+                WHEN model.variant <> 'base'
+                    THEN replace(
+                        regexp_replace(
+                            concat('+', model.variant),
+                            '\+(adapter|fault|quantization):',
+                            ' --\1 ',
+                            'g'
+                        ),
+                        '+random:',
+                        ' --random-weights '
+                    )
+                ELSE ''
+            END,
+            ' --dataset ',
+            coverage.dataset_id
+        ) AS extract_command,
+        concat(' --model ', coverage.model_id, ' --dataset ', coverage.dataset_id) AS names
+    FROM coverage
+    LEFT JOIN model ON coverage.model_id = model.model_id
+),
+
+missing AS (
+    SELECT
+        coverage.model_id,
+        coverage.dataset_id,
+        CASE
+            WHEN NOT coverage.has_answers
+                THEN concat('no answers stored: run `', commands.extract_command, '`')
+        END AS answers,
+        CASE
+            WHEN NOT coverage.has_probes
+                THEN concat('no probes stored: run `layerhouse probe', commands.names, '`')
+            WHEN NOT (coverage.has_vision AND coverage.has_connector AND coverage.has_llm)
+                THEN concat(
+                    'no probe at the end of ',
+                    concat_ws(
+                        ', ',
+                        CASE WHEN NOT coverage.has_vision THEN 'vision' END,
+                        CASE WHEN NOT coverage.has_connector THEN 'connector' END,
+                        CASE WHEN NOT coverage.has_llm THEN 'llm (readout last)' END
+                    ),
+                    ': run `',
+                    commands.extract_command,
+                    '`, then `layerhouse probe',
+                    commands.names,
+                    '`'
+                )
+        END AS probes,
+        CASE
+            WHEN test_counts.smallest < test_counts.largest
+                THEN concat(
+                    'some stages were tested on ',
+                    test_counts.smallest,
+                    ' of ',
+                    test_counts.largest,
+                    ' samples: run `',
+                    commands.extract_command,
+                    '`, then `layerhouse probe',
+                    commands.names,
+                    '`'
+                )
+        END AS samples,
+        CASE
+            WHEN least(test_groups.n_groups, interval_counts.n_groups) < threshold.min_groups
+                THEN concat(
+                    'only ',
+                    least(test_groups.n_groups, interval_counts.n_groups),
+                    ' test groups where intervals need ',
+                    threshold.min_groups,
+                    ': register more labelled images with `layerhouse datasets add`'
+                )
+        END AS test_set,
+        CASE
+            WHEN interval_counts.n_fresh = stage_counts.n_intervals THEN NULL
+            WHEN coalesce(interval_counts.n_intervals, 0) < stage_counts.n_intervals
+                THEN concat('no intervals: run `layerhouse diagnose', commands.names, '`')
+            ELSE concat(
+                'the intervals are older than the probes, answers or baselines: run ',
+                '`layerhouse diagnose',
+                commands.names,
+                '`'
+            )
+        END AS intervals,
+        CASE
+            WHEN baselines.dataset_id IS NULL
+                THEN concat(
+                    'no baseline, so the reference is the vision signal: `layerhouse baseline ',
+                    '--dataset ',
+                    coverage.dataset_id,
+                    ' --architecture texture-svm` adds one'
+                )
+        END AS note
+    FROM coverage
+    LEFT JOIN commands
+        ON coverage.model_id = commands.model_id AND coverage.dataset_id = commands.dataset_id
+    LEFT JOIN test_counts
+        ON
+            coverage.model_id = test_counts.model_id
+            AND coverage.dataset_id = test_counts.dataset_id
+    LEFT JOIN test_groups ON coverage.dataset_id = test_groups.dataset_id
+    LEFT JOIN interval_counts
+        ON
+            coverage.model_id = interval_counts.model_id
+            AND coverage.dataset_id = interval_counts.dataset_id
+    LEFT JOIN baselines ON coverage.dataset_id = baselines.dataset_id
+    CROSS JOIN threshold
+    CROSS JOIN stage_counts
+)
+
+-- Missing intervals are named only when nothing they are made of is missing too.
+SELECT
+    model_id,
+    dataset_id,
+    coalesce(nullif(concat_ws('; ', answers, probes, samples, test_set), ''), intervals)
+        AS obstacle,
+    note
+FROM missing

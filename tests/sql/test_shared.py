@@ -1,0 +1,56 @@
+"""What other views share: the words of the vocabulary, and what models and datasets are called."""
+
+import datetime
+
+from tests.sql.worlds import world
+from warehouse import vocabulary as words
+
+
+def test_the_stages_are_those_of_the_vocabulary(catalogue):
+    modules = dict(zip(words.MODULES, words.MODULES, strict=True))
+    rows = catalogue({}).sql("SELECT * FROM stage ORDER BY stage_order").fetchall()
+    assert rows == [
+        (stage, order, words.FAILURE_MODES[stage], modules.get(stage))
+        for order, stage in enumerate(words.STAGES)
+    ]
+
+
+def test_the_readouts_are_those_of_the_vocabulary(catalogue):
+    rows = catalogue({}).sql("SELECT * FROM readout ORDER BY name").fetchall()
+    assert rows == sorted(
+        (facts.name, facts.reads, facts.slots, facts.everywhere)
+        for facts in words.READOUTS.values()
+    )
+
+
+def test_the_probe_kinds_are_those_of_the_vocabulary_in_its_order(catalogue):
+    rows = catalogue({}).sql("SELECT * FROM probe_kind ORDER BY preference").fetchall()
+    assert rows == [(name, order) for order, name in enumerate(words.PROBE_KINDS)]
+
+
+def test_the_thresholds_are_those_of_the_vocabulary(catalogue):
+    relation = catalogue({}).sql("SELECT * FROM threshold")
+    (row,) = relation.fetchall()
+    assert dict(zip(relation.columns, row, strict=True)) == {
+        "margin": words.MARGIN,
+        "healthy_upper": words.HEALTHY_UPPER,
+        "min_groups": words.MIN_GROUPS,
+        "costly": words.COSTLY,
+        "cheap": words.CHEAP,
+    }
+
+
+def test_an_examination_names_the_model_and_the_dataset_where_they_are_known(catalogue):
+    rows = world({("vision", 0, "mean"): (5, 10)}, {"generate": (5, 10)})
+    rows["model"] = [{"model_id": "m", "name": "plain", "variant": "base", "n_parameters": 7}]
+    rows["answer"].append({**rows["answer"][0], "model_id": "stranger"})
+    con = catalogue(rows)
+    con.execute(
+        "INSERT INTO commit_record VALUES ('c', 'r', 0, 'x', NULL, NULL, '2026-01-02 03:04', 'h')"
+    )
+    con.execute("INSERT INTO dataset VALUES ('d', 'Shapes', 30, 2, NULL, 'r')")
+    day = datetime.date(2026, 1, 2)
+    assert con.sql("SELECT * FROM examination ORDER BY model_id").fetchall() == [
+        ("m", "plain", "base", "d", "Shapes", 7, day),
+        ("stranger", None, None, "d", "Shapes", None, day),
+    ]
