@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from extract.faults.fault import Fault, FaultKind, Severity
     from extract.faults.registry import register_fault
     from extract.models.plugins import ModelPlugin, register
+    from extract.reading.readouts import AverageReadout, RowReadout, register_readout
+    from warehouse.vocabulary import ReadoutFacts
 
 __all__ = [
     "ActivationFault",
+    "AverageReadout",
     "Contents",
     "DatasetSource",
     "DonorFault",
@@ -33,16 +36,20 @@ __all__ = [
     "LabelFault",
     "LearningFault",
     "ModelPlugin",
+    "ReadoutFacts",
+    "RowReadout",
     "Severity",
     "SiteFault",
     "Strike",
     "register",
     "register_fault",
+    "register_readout",
 ]
 
 _HOMES = (
     "extract.datasets.sources.base",
     "extract.models.plugins",
+    "extract.reading.readouts",
     "extract.faults.fault",
     "extract.faults.effects",
     "extract.faults.registry",

@@ -111,9 +111,23 @@ def register_readout(readout: Readout) -> Readout:
 
 def known_readouts() -> dict[str, Readout]:
     """Every known readout by name: ours in their order, then others' by name."""
-    brought = [_checked(readout) for readout in installed(GROUP, Readout).values()]
-    others = {readout.facts.name: readout for readout in brought} | _registered
-    return OWN | dict(sorted(others.items()))
+    return OWN | brought_readouts()
+
+
+def brought_readouts() -> dict[str, Readout]:
+    """The readouts that are not ours, ordered by name.
+
+    Raises LayerhouseError for one of a package that has one of our names, or another name than its
+    entry point.
+    """
+    found = installed(GROUP, Readout)
+    for name, readout in found.items():
+        if _checked(readout).facts.name != name:
+            raise LayerhouseError(
+                f"the entry point {name} of {GROUP} brings a readout named "
+                f"{readout.facts.name!r}; give both one name"
+            )
+    return dict(sorted((found | _registered).items()))
 
 
 def readout_named(name: str) -> Readout:

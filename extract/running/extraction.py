@@ -19,7 +19,7 @@ from extract.running.clock import Stopwatch
 from extract.running.opening import open_model
 from extract.running.ranges import range_runner
 from extract.running.results import RangeResult
-from extract.running.rows import model_rows
+from extract.running.rows import model_rows, readout_rows
 from extract.running.writing import RangeWriter
 from extract.sharing.claims import Claims
 from extract.sharing.coverage import Range
@@ -31,6 +31,7 @@ from extract.sharing.job import (
     known_structure,
     look_up,
     refuse_other_identity,
+    structure_of,
     wanted_by,
 )
 from extract.sharing.ledger import ExtractSummary, Ledger
@@ -118,16 +119,20 @@ class Description:
     covers: dict[str, Any]
 
     def write(self, job: Job, run: RunWriter, claims: Claims) -> None:
-        """Make it the first commit of a run, unless the run has one."""
+        """Make it a commit of a run, its first, unless the run says the same already."""
         with claims.beginning():
             refuse_other_identity(job)
-            if not any("anatomy" in commit.covers for commit in run.committed):
+            said = [commit.covers for commit in run.committed if "anatomy" in commit.covers]
+            if self.covers["readouts"] not in [structure_of(covers)[1] for covers in said]:
+                if run.is_finished:
+                    run.reopen()
                 clashes = partial(is_other_identity, job)
                 run.commit(self.rows, covers=self.covers, clashes=clashes)
 
 
 def describe(job: Job, session: Session) -> Description:
     rows = model_rows(job.model_id, job.variant, session.loaded, session.anatomy)
+    rows |= readout_rows(session.readouts)
     covers = {"anatomy": asdict(session.anatomy), "readouts": dict(session.readouts)}
     return Description(rows, covers)
 

@@ -1,6 +1,7 @@
 """Rows: what extraction writes into the lake's tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 
 from extract.anatomy.loci import Anatomy
 from extract.models.loading import LoadedModel
+from extract.reading.readouts import brought_readouts
 from extract.reading.vectors import CellVectors
 from extract.running.results import Answer
 from warehouse.vocabulary import MODULES
@@ -58,6 +60,17 @@ def answer_rows(model_id: str, dataset_id: str, answers: Sequence[Answer]) -> li
         }
         for answer in answers
     ]
+
+
+def readout_rows(readouts: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows that keep the facts of the readouts that packages brought, by table; mostly none."""
+    met = {name for names in readouts.values() for name in names}
+    rows = [
+        asdict(readout.facts) | {"identity": readout.identity}
+        for name, readout in brought_readouts().items()
+        if name in met
+    ]
+    return {"package_readout": rows} if rows else {}
 
 
 def model_rows(

@@ -15,8 +15,10 @@ from extract.models.given import GivenModel
 from extract.models.placement import parse_placement
 from extract.models.prompts import QUESTION, build_prompt
 from extract.models.sources import ModelSource, locate
+from extract.reading.readouts import brought_readouts
 from extract.reading.selection import Layers, Wanted, check_names, select
 from extract.sharing.coverage import plan, sample_order
+from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
@@ -25,7 +27,7 @@ from warehouse.lake.commits import Commit, list_commits
 from warehouse.lake.history import config_difference, find_runs
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
-from warehouse.vocabulary import METHODS
+from warehouse.vocabulary import METHODS, ReadoutFacts
 
 COMMAND = "extract"
 READOUT_VERSION = 1
@@ -139,6 +141,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     dataset_id = resolve(lake, request.dataset)
     with connect(lake) as wh:
         info = dataset(wh, dataset_id)
+        refuse_other_readouts(wh)
     template = source.entry.question if source.entry and source.entry.question else QUESTION
     question = build_prompt([row.phrase for row in info.classes], template)
     identity = {
@@ -166,6 +169,19 @@ def _source(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, str
     source = locate(model, request.adapter, request.random_weights, placement)
     device = choose_device(request.device)
     return source, device, choose_dtype(request.dtype, device)
+
+
+def refuse_other_readouts(wh: Warehouse) -> None:
+    """One name of a readout in a lake is one set of numbers, whichever package brings it."""
+    brought = brought_readouts()
+    stored = wh.sql("SELECT name, reads, slots, everywhere, identity FROM package_readout")
+    for *facts, identity in stored.fetchall():
+        here = brought.get(facts[0])
+        if here is not None and (here.facts, here.identity) != (ReadoutFacts(*facts), identity):
+            raise LayerhouseError(
+                f"the lake holds another readout {facts[0]!r}, of {identity}; use another lake, or "
+                f"give that of {here.identity} another name"
+            )
 
 
 def fixed_batch_size(request: ExtractRequest) -> int | None:
@@ -198,10 +214,16 @@ def is_other_identity(job: Job, commit: Commit) -> bool:
 
 
 def known_structure(job: Job) -> tuple[Anatomy, Readouts] | None:
-    """Loci and their readouts as an earlier run of the same model found them."""
+    """Loci and their readouts as an earlier run of the same model found them.
+
+    A run that knew nothing of a readout that a package brings since has not looked for it.
+    """
+    brought = set(brought_readouts())
     for commit in job.commits():
         if "anatomy" in commit.covers:
-            return structure_of(commit.covers)
+            anatomy, readouts = structure_of(commit.covers)
+            if brought <= {name for names in readouts.values() for name in names}:
+                return anatomy, readouts
     return None
 
 
