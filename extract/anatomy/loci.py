@@ -83,8 +83,8 @@ def discover(model: Any) -> Anatomy:
     """The loci of an image-text-to-text model of transformers, from its structure alone.
 
     Works on the meta device too. Widths are the configured ones until a forward pass confirms them,
-    and every locus counts as on the path until `selfcheck` has tried it. Raises LayerhouseError for
-    a model without a vision tower and for layer counts that differ from the configuration.
+    and every locus counts as on the path until the self-check has tried it. Raises LayerhouseError
+    for a model without a vision tower and for layer counts that differ from the configuration.
     """
     decoder, blocks = _decoder(model)
     tower, stacks = _tower(model, decoder)

@@ -89,7 +89,7 @@ class FinalToken(RowReadout):
         return None if sample.last is None else (sample.last,)
 
 
-class Grid(AverageReadout):
+class QuarterMeans(AverageReadout):
     """Image tokens averaged in the four quarters of the image, so that position survives."""
 
     facts = READOUTS["grid"]
@@ -99,7 +99,9 @@ class Grid(AverageReadout):
         return (member / member.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-OWN = {readout.facts.name: readout for readout in (Mean(), ClassToken(), FinalToken(), Grid())}
+OWN = {
+    readout.facts.name: readout for readout in (Mean(), ClassToken(), FinalToken(), QuarterMeans())
+}
 _registered: dict[str, Readout] = {}
 
 

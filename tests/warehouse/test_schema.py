@@ -28,6 +28,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "model",
         "model_base",
         "module",
+        "package_readout",
         "pair_interval",
         "probe",
         "probe_coefficient",
