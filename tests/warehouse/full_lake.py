@@ -48,7 +48,9 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
             lens = [row for sample in half for row in _lens(rng, sample)]
             writer.commit({"activation": pa.concat_tables(parts), "logit_lens": lens})
         rejected = {"dataset_id": DATASET, "sample_id": samples[0], "reason": "damaged at first"}
-        writer.commit({"rejected_sample": [rejected]})
+        centre = {"name": "centre", "reads": "image", "slots": 1, "everywhere": True}
+        brought = centre | {"identity": "my_package.Centre"}
+        writer.commit({"rejected_sample": [rejected], "package_readout": [brought]})
         writer.finish()
 
 
