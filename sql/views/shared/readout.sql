@@ -1,5 +1,5 @@
--- Grain: one row per readout that Layerhouse brings. The facts of warehouse/vocabulary.py, which a
--- test holds equal.
+-- Grain: one row per readout: those that Layerhouse brings, by the facts of
+-- warehouse/vocabulary.py, which a test holds equal, and those that packages brought to this lake.
 SELECT
     listed.name,
     listed.reads,
@@ -12,3 +12,10 @@ FROM (
     ('last', 'final', 1, TRUE),
     ('grid', 'image', 4, FALSE)
 ) AS listed (name, reads, slots, everywhere)
+UNION ALL
+SELECT
+    package_readout.name,
+    package_readout.reads,
+    package_readout.slots,
+    package_readout.everywhere
+FROM package_readout

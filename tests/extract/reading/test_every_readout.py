@@ -137,7 +137,7 @@ def test_a_packages_readout_is_stored_probed_and_shown(install: Install, tmp_pat
     install(GROUP, "centre", example("A readout"), "Centre")
     lake = Lake.at(tmp_path / "lake")
     of = ("--model", "tiny-digits", "--dataset", "digits")
-    vision = ("--module", "vision", "--layer", "0")
+    vision = ("--module", "vision")
     _run(lake, "extract", *of, *vision, "--readout", "centre", "--answer", "likelihood")
     _run(lake, "probe", *of, "--seeds", "1")
     shown = _run(
@@ -150,6 +150,8 @@ def test_a_packages_readout_is_stored_probed_and_shown(install: Install, tmp_pat
     assert "centre,vision,0,1,True" in shown.output
     kept = _run(lake, "sql", "SELECT * EXCLUDE run_id FROM package_readout", "--format", "csv")
     assert "centre,image,1,True,centre_package.Centre" in kept.output
+    stands = "SELECT DISTINCT stage, readout FROM stage_candidate WHERE readout = 'centre'"
+    assert _run(lake, "sql", stands, "--format", "csv").output.split()[1:] == ["vision,centre"]
 
 
 def test_a_readout_installed_later_is_added_to_what_a_lake_holds(
