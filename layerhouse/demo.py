@@ -15,7 +15,8 @@ from analysis.diagnosis import Diagnosis, diagnose
 from analysis.probes import probe
 from analysis.report import report
 from extract import datasets
-from extract.running.extraction import ExtractRequest, extract
+from extract.running.extraction import extract
+from extract.sharing.job import ExtractRequest
 from warehouse.lake.lake import Lake
 
 MODEL = "tiny-digits"

@@ -18,9 +18,9 @@ from types import ModuleType, TracebackType
 import click
 import duckdb
 
-from layerhouse.cli.shared import formats
-from warehouse.catalogue import refreshing as catalogue
+from layerhouse.cli.shared.formats import write_relation
 from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, nearest
 from warehouse.lake.lake import Lake
 
@@ -57,7 +57,7 @@ class Shell:
     def __init__(self, lake: Lake, *, timing: bool = False) -> None:
         self.lake = lake
         self.timing = timing
-        self.warehouse: Warehouse = catalogue.connect(lake)
+        self.warehouse: Warehouse = connect(lake)
 
     def __enter__(self) -> Shell:
         return self
@@ -133,7 +133,7 @@ class Shell:
             started = time.monotonic()
             try:
                 relation = self.warehouse.sql(statement.query)
-                formats.write(relation, self._form(), sys.stdout, None)
+                write_relation(relation, self._form(), sys.stdout, None)
             except (LayerhouseError, duckdb.Error) as fault:
                 return _said(str(fault))
             except KeyboardInterrupt:
@@ -151,14 +151,14 @@ class Shell:
         if verb == ".help":
             click.echo(HELP)
         elif verb == ".tables":
-            formats.write(self.warehouse.sql(SUMMARY), self._form(), sys.stdout, None)
+            write_relation(self.warehouse.sql(SUMMARY), self._form(), sys.stdout, None)
         elif verb == ".schema" and len(rest) == 1:
             self._schema(rest[0])
         elif verb == ".timing" and rest in (["on"], ["off"]):
             self.timing = rest == ["on"]
         elif verb == ".refresh":
             self.warehouse.close()
-            self.warehouse = catalogue.connect(self.lake)
+            self.warehouse = connect(self.lake)
         else:
             verbs = [line.split()[0] for line in HELP.splitlines() if line.startswith(".")]
             _said(f"{' '.join(words)} is not understood{nearest(verb, verbs)}; .help lists all")
@@ -168,7 +168,7 @@ class Shell:
         if not relation.fetchall():
             _said(f"there is no table {name}{nearest(name, self._names())}")
             return
-        formats.write(self.warehouse.sql(COLUMNS, [name]), self._form(), sys.stdout, None)
+        write_relation(self.warehouse.sql(COLUMNS, [name]), self._form(), sys.stdout, None)
 
     def _names(self) -> list[str]:
         return [name for name, _ in self.warehouse.sql(SUMMARY).fetchall()]

@@ -16,8 +16,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from extract.models.devices import choose_device
-from extract.running.extraction import ExtractSummary, extract
+from extract.running.extraction import extract
 from extract.sharing.job import ExtractRequest, job_is_done, look_up
+from extract.sharing.ledger import ExtractSummary
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.progress import Progress

@@ -54,7 +54,7 @@ def registry() -> dict[str, RegistryEntry]:
     return {name: _entry(name, facts) for name, facts in data.items()}
 
 
-def list_models(pattern: str = "*") -> list[RegistryEntry]:
+def matching_entries(pattern: str = "*") -> list[RegistryEntry]:
     """The models whose name matches a shell-style pattern; UsageError if none does."""
     found = [entry for name, entry in registry().items() if fnmatch(name, pattern.lower())]
     if not found:
@@ -62,7 +62,7 @@ def list_models(pattern: str = "*") -> list[RegistryEntry]:
     return found
 
 
-def show(name: str) -> RegistryEntry:
+def entry_named(name: str) -> RegistryEntry:
     """One model by name, in any case; UsageError with the nearest names if unknown."""
     entry = find(name)
     if entry is None:

@@ -25,7 +25,7 @@ def list_datasets(lake: Lake) -> None:
     layerhouse datasets list
     """
     from extract.datasets import offered, registered
-    from warehouse.catalogue import refreshing as catalogue
+    from warehouse.catalogue.refreshing import connect
     from warehouse.catalogue.samples import dataset
 
     known = registered(lake)
@@ -33,7 +33,7 @@ def list_datasets(lake: Lake) -> None:
         if name not in known:
             click.echo(f"{name}: built in, registered on first use")
             continue
-        with catalogue.connect(lake) as warehouse:
+        with connect(lake) as warehouse:
             info = dataset(warehouse, name)
         click.echo(
             f"{name}: {info.title}, {len(info.samples):,} samples, "
@@ -92,10 +92,10 @@ def show_dataset(name: str, lake: Lake) -> None:
     layerhouse datasets show digits
     """
     from layerhouse.cli.shared.formats import print_table
-    from warehouse.catalogue import refreshing as catalogue
+    from warehouse.catalogue.refreshing import connect
     from warehouse.catalogue.samples import dataset
 
-    with catalogue.connect(lake) as warehouse:
+    with connect(lake) as warehouse:
         info = dataset(warehouse, name)
     click.echo(f"{info.dataset_id}: {info.title}")
     samples = info.samples

@@ -19,7 +19,7 @@ def list_models(pattern: str) -> None:
     layerhouse models list
     layerhouse models list "*7b*"
     """
-    from extract.models import registry
+    from extract.models.registry import matching_entries
     from layerhouse.cli.shared.formats import print_table
 
     rows = [
@@ -33,7 +33,7 @@ def list_models(pattern: str) -> None:
             "yes" if entry.paper else "",
             entry.load if entry.verified else f"{entry.load}, facts unverified",
         ]
-        for entry in registry.list_models(pattern)
+        for entry in matching_entries(pattern)
     ]
     header = ["name", "family", "size", "vision", "llm", "licence", "paper", "status"]
     print_table(header, rows)
@@ -53,10 +53,10 @@ def show_model(name: str) -> None:
     """
     from dataclasses import asdict
 
-    from extract.models import registry
+    from extract.models.registry import entry_named
     from layerhouse.cli.shared.formats import print_table
 
-    facts = asdict(registry.show(name))
+    facts = asdict(entry_named(name))
     rows = [[fact, str(value)] for fact, value in facts.items() if value not in (None, {})]
     print_table(["fact", "value"], rows)
 
@@ -71,13 +71,13 @@ def verify_model(name: str | None, everything: bool) -> None:
     layerhouse models verify lingshu-7b
     layerhouse models verify --all
     """
-    from extract.models import registry
+    from extract.models.registry import entry_named, matching_entries
     from extract.models.verification import verifiable, verify
     from layerhouse.cli.shared.formats import print_table
 
     if (name is None) != everything:
         raise UsageError("name one model to verify, or say --all")
-    entries = [registry.show(name)] if name else registry.list_models()
+    entries = [entry_named(name)] if name else matching_entries()
     rows, failed = [], 0
     for entry in entries:
         if everything and not verifiable(entry):

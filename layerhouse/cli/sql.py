@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.shared import formats
+from layerhouse.cli.shared.formats import FORMATS, write_relation
 from layerhouse.cli.shared.options import lake_option
 from layerhouse.cli.shared.words import Word
 from warehouse.errors import LayerhouseError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "form",
-    type=Word("format", formats.FORMATS),
+    type=Word("format", FORMATS),
     help="[default: table on a terminal, csv elsewhere]",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
@@ -45,17 +45,17 @@ def command(
     """
     import duckdb
 
-    from warehouse.catalogue import refreshing as catalogue
+    from warehouse.catalogue.refreshing import connect
 
     text = sys.stdin.read() if query == "-" else query
     chosen = form or ("table" if out is None and sys.stdout.isatty() else "csv")
-    with catalogue.connect(lake) as warehouse:
+    with connect(lake) as warehouse:
         started = time.monotonic()
         try:
             if explain:
                 _plan(warehouse.sql(f"EXPLAIN {'ANALYZE ' if timing else ''}{text}"))
             else:
-                formats.write(warehouse.sql(text), chosen, sys.stdout, out)
+                write_relation(warehouse.sql(text), chosen, sys.stdout, out)
         except duckdb.Error as fault:
             # A relation runs when it is read: a failed cast or a forbidden file shows only then.
             raise LayerhouseError(str(fault).strip()) from fault

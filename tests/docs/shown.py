@@ -15,7 +15,7 @@ RELATIVE, ABSOLUTE = 0.08, 0.03
 def answered(wh: Warehouse, query: str) -> str:
     """A query's rows as the Markdown table that `layerhouse sql --format markdown` prints."""
     text = io.StringIO()
-    formats.write(wh.sql(query), "markdown", text, None)
+    formats.write_relation(wh.sql(query), "markdown", text, None)
     return text.getvalue().strip()
 
 

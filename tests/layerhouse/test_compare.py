@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from extract.models.loading import load
-from extract.models.registry import show
+from extract.models.registry import entry_named
 from layerhouse.cli import main
 from tests.conftest import layerhouse
 from tests.extract.tiny_families import save_family
@@ -86,7 +86,7 @@ def test_a_medical_model_is_compared_with_its_general_base(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("LAYERHOUSE_LAKE", "lake")
     for index, name in enumerate(("medgemma-4b", "gemma-3-4b")):
-        cached = tmp_path / "hub" / f"models--{(show(name).hub or '').replace('/', '--')}"
+        cached = tmp_path / "hub" / f"models--{(entry_named(name).hub or '').replace('/', '--')}"
         (cached / "refs").mkdir(parents=True)
         (cached / "refs" / "main").write_text("a" * 40)
         made = save_family("gemma3", tmp_path / "made" / name)

@@ -46,7 +46,7 @@ def shown(wh: Warehouse, query: str, monkeypatch: pytest.MonkeyPatch, width: int
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("TERM", "xterm")
     screen = Terminal()
-    formats.write(wh.sql(query), "table", screen, None)
+    formats.write_relation(wh.sql(query), "table", screen, None)
     return re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
 
 

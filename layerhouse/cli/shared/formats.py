@@ -24,7 +24,9 @@ GAP = 3
 """Characters between two columns."""
 
 
-def write(relation: duckdb.DuckDBPyRelation, form: str, stream: IO[str], out: Path | None) -> None:
+def write_relation(
+    relation: duckdb.DuckDBPyRelation, form: str, stream: IO[str], out: Path | None
+) -> None:
     """Write `relation` as `form` to the file `out`, or to `stream` where there is none."""
     if form == "parquet":
         if out is None:

@@ -119,7 +119,7 @@ def test_a_key_mapping_brings_renamed_weights_home(copied: Path) -> None:
     with pytest.raises(LayerhouseError, match="missing weights"):
         load(str(copied))
     entry = dataclasses.replace(
-        registry.show("tiny-digits"),
+        registry.entry_named("tiny-digits"),
         key_mapping={r"^mm_projector\.": "model.multi_modal_projector."},
     )
     source = dataclasses.replace(locate(str(copied)), entry=entry)
@@ -183,7 +183,7 @@ def test_large_files_are_fingerprinted_in_part(
 
 def test_every_native_entry_names_a_family_of_transformers() -> None:
     known = transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-    for entry in registry.list_models():
+    for entry in registry.matching_entries():
         if entry.load == "native":
             assert entry.family in known, entry.name
         else:
@@ -191,13 +191,13 @@ def test_every_native_entry_names_a_family_of_transformers() -> None:
 
 
 def test_names_are_found_in_any_case_and_by_wildcard() -> None:
-    assert registry.show("Lingshu-7B").name == "lingshu-7b"
-    assert registry.find("lingshu-medical-mllm/lingshu-7b") is registry.show("lingshu-7b")
-    assert [e.name for e in registry.list_models("hulu-med-*")] == [
+    assert registry.entry_named("Lingshu-7B").name == "lingshu-7b"
+    assert registry.find("lingshu-medical-mllm/lingshu-7b") is registry.entry_named("lingshu-7b")
+    assert [e.name for e in registry.matching_entries("hulu-med-*")] == [
         "hulu-med-4b",
         "hulu-med-7b",
         "hulu-med-14b",
         "hulu-med-32b",
     ]
     with pytest.raises(UsageError, match="no model matches"):
-        registry.list_models("gpt-*")
+        registry.matching_entries("gpt-*")

@@ -83,7 +83,7 @@ def case(
     model_type = str(request.param)
     entry_name, family, names = CASES[model_type]
     native = family_folder(family)
-    entry = registry.show(entry_name)
+    entry = registry.entry_named(entry_name)
     assert entry.published_as == model_type
     sizes = dict(published.architectures()[str(entry.architecture)])
     vision = clip() if model_type == "llava_mistral" else tower()
@@ -150,7 +150,7 @@ def test_a_tokenizer_without_the_image_token_is_named(
 
 
 def test_every_layout_is_used_and_every_published_entry_has_one() -> None:
-    named = {e.published_as for e in registry.list_models() if e.published_as is not None}
+    named = {e.published_as for e in registry.matching_entries() if e.published_as is not None}
     assert named == set(published.layouts())
 
 

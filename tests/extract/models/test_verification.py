@@ -12,39 +12,39 @@ from extract.models.verification import verifiable, verify
 from warehouse.errors import UsageError
 
 PAPER_BASES = ("qwen2.5-vl-7b", "gemma-3-4b")
-VERIFIABLE = [entry.name for entry in registry.list_models() if verifiable(entry)]
+VERIFIABLE = [entry.name for entry in registry.matching_entries() if verifiable(entry)]
 
 
 @pytest.mark.parametrize("name", VERIFIABLE)
 def test_the_architecture_agrees_with_the_registry(name: str) -> None:
-    result = verify(registry.show(name))
+    result = verify(registry.entry_named(name))
     wrong = [expectation for expectation in result.expectations if not expectation.agrees]
     assert not wrong
     assert result.passed
 
 
 def test_the_models_of_the_paper_and_their_bases_can_all_be_verified() -> None:
-    paper = [entry.name for entry in registry.list_models() if entry.paper]
+    paper = [entry.name for entry in registry.matching_entries() if entry.paper]
     assert len(paper) == 14
     assert set(paper) | set(PAPER_BASES) <= set(VERIFIABLE)
 
 
 def test_a_general_base_is_a_model_of_the_registry_and_of_the_same_family() -> None:
-    made = [entry for entry in registry.list_models() if entry.general_base]
+    made = [entry for entry in registry.matching_entries() if entry.general_base]
     assert {entry.general_base for entry in made} == set(PAPER_BASES)
     for entry in made:
         assert entry.general_base is not None
-        base = registry.show(entry.general_base)
+        base = registry.entry_named(entry.general_base)
         assert (base.family, base.general_base) == (entry.family, None)
 
 
 def test_every_shipped_architecture_belongs_to_a_model() -> None:
-    used = {entry.architecture for entry in registry.list_models()}
+    used = {entry.architecture for entry in registry.matching_entries()}
     assert set(architectures()) <= used
 
 
 def test_a_wrong_entry_is_reported_with_both_numbers() -> None:
-    entry = dataclasses.replace(registry.show("medvlm-r1"), llm=(30, 1536), parameters=2.5)
+    entry = dataclasses.replace(registry.entry_named("medvlm-r1"), llm=(30, 1536), parameters=2.5)
     result = verify(entry)
     wrong = {(c.what, c.expected, c.found) for c in result.expectations if not c.agrees}
     assert wrong == {("llm layers", "30", "28"), ("parameters, published", "2.50B", "2.21B")}
@@ -53,4 +53,4 @@ def test_a_wrong_entry_is_reported_with_both_numbers() -> None:
 
 def test_a_model_without_a_shipped_architecture_is_refused_with_the_reason() -> None:
     with pytest.raises(UsageError, match="med-flamingo cannot be verified offline"):
-        verify(registry.show("med-flamingo"))
+        verify(registry.entry_named("med-flamingo"))
