@@ -2,7 +2,7 @@
 
 from analysis.logits import widen
 from analysis.probes.probe_kind import Fits, LabelledVectors, ProbeData, ProbeKind, seen_classes
-from analysis.probes.standardise import Moments, standardise
+from analysis.probes.standardising import Moments, standardise
 
 __all__ = [
     "Fits",

@@ -27,7 +27,7 @@ from analysis.probes.kinds.linear import fit_linear, path_logits
 from analysis.probes.logistic.forms import form_of
 from analysis.probes.logistic.solver import Stop, solve_path
 from analysis.probes.probe_kind import LabelledVectors
-from analysis.probes.standardise import standardise
+from analysis.probes.standardising import standardise
 
 CLASSES = 5
 PENALTIES = tuple(10.0**power for power in np.linspace(-5, -0.5, 10))

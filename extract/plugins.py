@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from extract.datasets.sources.base import Contents, DatasetSource, Item
+    from extract.datasets.source import Contents, DatasetSource, Item
     from extract.faults.effects import (
         ActivationFault,
         DonorFault,
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 _HOMES = (
-    "extract.datasets.sources.base",
+    "extract.datasets.source",
     "extract.models.plugins",
     "extract.reading.readouts",
     "extract.faults.fault",

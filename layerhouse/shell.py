@@ -18,7 +18,7 @@ from types import ModuleType, TracebackType
 import click
 import duckdb
 
-from layerhouse.cli.shared.formats import write_relation
+from layerhouse.printing import write_relation
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, nearest

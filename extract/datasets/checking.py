@@ -12,7 +12,7 @@ from typing import Any
 from extract.datasets.groups import joined_units
 from extract.datasets.labels import class_order, class_rows
 from extract.datasets.pixels import measure
-from extract.datasets.sources.base import Contents
+from extract.datasets.source import Contents
 from extract.datasets.splits import (
     FRACTIONS,
     check_fractions,

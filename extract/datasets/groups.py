@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from extract.datasets.sources.base import Item
+from extract.datasets.source import Item
 from warehouse.errors import LayerhouseError
 from warehouse.images import DICOM_SUFFIXES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from extract.datasets.sources.base import Contents, DatasetSource, name_of
+from extract.datasets.source import Contents, DatasetSource, name_of
 from extract.datasets.sources.digits import Digits
 from extract.datasets.sources.folder import ClassFolders
 from extract.datasets.sources.hugging_face import HubDataset, SavedDataset

@@ -13,7 +13,7 @@ def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None
     if not wanted or context.resilient_parsing:
         return
     from analysis.baselines import known_architectures
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     rows = [
         [a.name, a.kind, "yes" if a.is_native else f"through {a.needs}", a.hub or "–", a.title]

@@ -39,7 +39,7 @@ def command(**options: Any) -> None:
 def _show(comparison: Comparison) -> None:
     """Print one line per number of both models."""
     from layerhouse.cli.diagnose import interval
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     pair = comparison.pair
     if not comparison.added:

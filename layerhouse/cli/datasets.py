@@ -6,7 +6,7 @@ import click
 
 from layerhouse import datasets
 from layerhouse.cli.shared.options import lake_option
-from layerhouse.cli.shared.progress import progress
+from layerhouse.cli.shared.progress_bar import progress
 from warehouse.errors import UsageError
 from warehouse.lake.lake import Lake
 
@@ -91,7 +91,7 @@ def show_dataset(name: str, lake: Lake) -> None:
     \b
     layerhouse datasets show digits
     """
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
     from warehouse.catalogue.refreshing import connect
     from warehouse.catalogue.samples import dataset
 

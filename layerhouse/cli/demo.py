@@ -44,7 +44,7 @@ def command(out: Path, lake: Lake) -> None:
 
 def _print(rows: Sequence[DemoRow]) -> None:
     from layerhouse.cli.diagnose import interval
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     table = []
     for row in rows:

@@ -60,7 +60,7 @@ def command(
 
 def show(diagnosis: Diagnosis) -> None:
     """Print the four losses with their intervals and the verdict's sentence."""
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     rows = [
         [row.failure_mode, interval(row.loss, row.lower, row.upper), _mark(row)]

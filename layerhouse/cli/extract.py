@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
-from layerhouse.cli.shared.progress import progress
+from layerhouse.cli.shared.progress_bar import progress
 from layerhouse.cli.shared.words import Word
 from layerhouse.functions.extracting import ENGINES, extract, rejected
 from warehouse.errors import LayerhouseError

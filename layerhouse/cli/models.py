@@ -20,7 +20,7 @@ def list_models(pattern: str) -> None:
     layerhouse models list "*7b*"
     """
     from extract.models.registry import matching_entries
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     rows = [
         [
@@ -54,7 +54,7 @@ def show_model(name: str) -> None:
     from dataclasses import asdict
 
     from extract.models.registry import entry_named
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     facts = asdict(entry_named(name))
     rows = [[fact, str(value)] for fact, value in facts.items() if value not in (None, {})]
@@ -73,7 +73,7 @@ def verify_model(name: str | None, everything: bool) -> None:
     """
     from extract.models.registry import entry_named, matching_entries
     from extract.models.verification import verifiable, verify
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     if (name is None) != everything:
         raise UsageError("name one model to verify, or say --all")

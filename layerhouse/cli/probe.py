@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
-from layerhouse.cli.shared.progress import progress
+from layerhouse.cli.shared.progress_bar import progress
 from layerhouse.cli.shared.words import Word
 from layerhouse.functions.analysing import fit_probes, measures
 from layerhouse.functions.arguments import dataset_id

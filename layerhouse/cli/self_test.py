@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from layerhouse.cli.shared.progress import progress
+from layerhouse.cli.shared.progress_bar import progress
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -118,7 +118,7 @@ def show(wh: Warehouse, done: SelfTest) -> list[str]:
 
     Everything is read from the views over `fault_trial`, so earlier trials count too.
     """
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     click.echo(
         f"{done.n_run} of {done.n_trials} trials were run now ({done.seconds:.0f} s), the others "
@@ -173,7 +173,7 @@ def _pairs(wh: Warehouse, names: list[str]) -> list[list[Any]]:
 
 def _bars(wh: Warehouse, names: list[str]) -> list[str]:
     """Print each bar for both readings; the diagnosis' own that are missed, in words."""
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     columns = ", ".join(f"{share}, {n}" for share, _, n, _ in BARS)
     rows: dict[str, Sequence[Any]] = {

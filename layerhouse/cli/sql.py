@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.shared.formats import FORMATS, write_relation
 from layerhouse.cli.shared.options import lake_option
 from layerhouse.cli.shared.words import Word
+from layerhouse.printing import FORMATS, write_relation
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 

@@ -56,7 +56,7 @@ def _repair(lake: Lake) -> None:
 
 
 def _print_contents(report: StatusReport) -> None:
-    from layerhouse.cli.shared.formats import print_table
+    from layerhouse.printing import print_table
 
     if report.datasets:
         rows = [

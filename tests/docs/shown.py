@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 
-from layerhouse.cli.shared import formats
+from layerhouse import printing
 from warehouse.catalogue.reading import Warehouse
 
 # Another processor adds floats in another order: a few samples may fall on the other side.
@@ -15,7 +15,7 @@ RELATIVE, ABSOLUTE = 0.08, 0.03
 def answered(wh: Warehouse, query: str) -> str:
     """A query's rows as the Markdown table that `layerhouse sql --format markdown` prints."""
     text = io.StringIO()
-    formats.write_relation(wh.sql(query), "markdown", text, None)
+    printing.write_relation(wh.sql(query), "markdown", text, None)
     return text.getvalue().strip()
 
 

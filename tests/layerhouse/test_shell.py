@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from layerhouse import printing
 from layerhouse.cli import main
-from layerhouse.cli.shared import formats
 from tests.warehouse.small_lakes import files, small_lake
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
@@ -46,7 +46,7 @@ def shown(wh: Warehouse, query: str, monkeypatch: pytest.MonkeyPatch, width: int
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("TERM", "xterm")
     screen = Terminal()
-    formats.write_relation(wh.sql(query), "table", screen, None)
+    printing.write_relation(wh.sql(query), "table", screen, None)
     return re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
 
 
@@ -74,8 +74,8 @@ def test_a_result_too_large_for_a_terminal_says_how_to_get_it_whole(
     wh: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = shown(wh, "FROM range(1_000_000_000) AS r (i)", monkeypatch)
-    assert len(text.splitlines()) < formats.TABLE_ROWS + 10
-    assert f"the first {formats.TABLE_ROWS} rows; --format csv" in " ".join(text.split())
+    assert len(text.splitlines()) < printing.TABLE_ROWS + 10
+    assert f"the first {printing.TABLE_ROWS} rows; --format csv" in " ".join(text.split())
 
 
 def test_an_empty_result_says_so(wh: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from analysis.probes.probe_kind import (
     ProbeKind,
     seen_classes,
 )
-from analysis.probes.standardise import standardise
+from analysis.probes.standardising import standardise
 
 # Standardised features have the squared norm `width`, so penalties that mean the same at every
 # cell are multiples of 1/width: half decades from "almost the prior" to "separates train".

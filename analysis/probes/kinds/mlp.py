@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from analysis.logits import widen
 from analysis.parallel import one_torch_thread
 from analysis.probes.probe_kind import Fits, ProbeData, ProbeKind, seen_classes
-from analysis.probes.standardise import standardise
+from analysis.probes.standardising import standardise
 
 STATE_BYTES = 2**30  # weights, gradients and two moments of one chunk
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from extract.datasets.sources.base import Contents, DatasetSource, Item
+from extract.datasets.source import Contents, DatasetSource, Item
 from warehouse.images import DIGITS_SCHEME, digit_arrays
 
 LABELS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from extract.datasets.groups import grouped_by_patient
 from extract.datasets.labels import natural_key
-from extract.datasets.sources.base import Contents, DatasetSource, Item
+from extract.datasets.source import Contents, DatasetSource, Item
 from extract.datasets.splits import is_split_name, split_name
 from warehouse.errors import LayerhouseError
 from warehouse.images import DICOM_SUFFIXES

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from extract.datasets.sources.base import Contents, DatasetSource, Item, slug
+from extract.datasets.source import Contents, DatasetSource, Item, slug
 from extract.datasets.splits import split_name
 from warehouse.errors import LayerhouseError
 

@@ -10,7 +10,7 @@ import csv
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from extract.datasets.sources.base import Contents, DatasetSource, Item, slug
+from extract.datasets.source import Contents, DatasetSource, Item, slug
 from extract.datasets.splits import split_name
 from warehouse.errors import LayerhouseError
 

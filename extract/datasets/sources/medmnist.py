@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from extract.datasets.sources.base import Contents, DatasetSource, Item
+from extract.datasets.source import Contents, DatasetSource, Item
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import SPLITS
 

@@ -1,1 +1,1 @@
-"""What commands share: options, output formats and progress."""
+"""What commands share: options, words and progress bars."""
