@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.diagnosis.diagnose import require_known
+from analysis.diagnosis.diagnosing import require_known
 from analysis.report import figures, words
 from analysis.report.figures.canvas import STAGE_NAMES
 from analysis.report.palette import css

@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from analysis.diagnosis.diagnose import read_finding
+from analysis.diagnosis.diagnosing import read_finding
 from analysis.diagnosis.wording import Finding, sentence
 from analysis.queries import read_query
 from analysis.report.thumbnails import thumbnail

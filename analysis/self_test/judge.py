@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analysis.diagnosis.diagnose import read_finding
+from analysis.diagnosis.diagnosing import read_finding
 from analysis.diagnosis.evidence import Predictor, read_evidence
 from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.wording import Finding, ModeLoss

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.comparison import compare, compare_all
-from analysis.diagnosis.diagnose import read_evidence
+from analysis.diagnosis.diagnosing import read_evidence
 from layerhouse.cli import main
 from tests.lakes import MadeUpDataset, Signals, synthetic_lake, write_model
 from warehouse.catalogue.refreshing import connect

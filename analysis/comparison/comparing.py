@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from analysis.bootstrap import bootstrap_weights
-from analysis.diagnosis.diagnose import require_known
+from analysis.diagnosis.diagnosing import require_known
 from analysis.diagnosis.evidence import Evidence, read_evidence
 from analysis.diagnosis.intervals import bounds, resampled
 from analysis.diagnosis.staleness import inputs_fingerprint, renewed
