@@ -10,7 +10,7 @@ from analysis.probes.activations import Samples, read_cells, read_vectors
 from analysis.probes.fitting import fit_lacking
 from analysis.probes.probe_kind import ProbeKind
 from analysis.probes.registry import find_kind
-from analysis.probes.storage import Fit, Subject, read_stored, tables_of
+from analysis.probes.storage import Fit, Stored, Subject, read_stored, tables_of
 from analysis.probes.targets import Target, wanted_targets
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.commits import Commit
@@ -74,14 +74,12 @@ def probe(
         subject = Subject.of(kind, model_id, dataset_id, samples)
         stored = read_stored(wh, subject)
         lacking = {cell: stored.lacks(cell, wanted) for cell in widths}
-        spec = RunSpec(
-            COMMAND, model_id, dataset_id, _config(subject, widths, wanted), device=kind.device
-        )
+        config = _config(subject, widths, wanted)
+        spec = RunSpec(COMMAND, model_id, dataset_id, config, device=kind.device)
         total = sum(map(len, lacking.values()))
         read = partial(read_vectors, wh, model_id, dataset_id, samples=samples)
         with RunWriter(lake, spec, looked) as writer:
-            warnings = _coverage_warning(samples)
-            done = 0
+            warnings, done = _coverage_warning(samples), 0
             for fits in fit_lacking(kind, samples, dataset_id, lacking, widths, read):
                 _commit(writer, subject, fits, samples)
                 warnings += _warnings(fits)
@@ -90,14 +88,26 @@ def probe(
                     progress(done, total)
             if writer.committed:
                 writer.finish()
+    seconds = time.perf_counter() - started
+    return _summary(subject, spec, stored, total, seconds, warnings)
+
+
+def _summary(
+    subject: Subject,
+    spec: RunSpec,
+    stored: Stored,
+    total: int,
+    seconds: float,
+    warnings: Sequence[str],
+) -> ProbeSummary:
     return ProbeSummary(
-        model_id=model_id,
-        dataset_id=dataset_id,
+        model_id=subject.model_id,
+        dataset_id=subject.dataset_id,
         run_id=spec.run_id if total or stored.run_id is None else stored.run_id,
         added=total > 0,
         n_probes=total,
         n_stored=total + len(stored),
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         warnings=tuple(warnings),
     )
 
