@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.diagnosis.wording import Finding, ModeLoss, sentence
+from analysis.diagnosis.wording import Finding, ModeLoss, points, sentence
+from warehouse.vocabulary import FAILURE_MODES, HEALTHY, MARGIN
 
 
 def mode(name, stage, loss, *, is_primary=False, is_present=False):
@@ -13,12 +14,6 @@ def mode(name, stage, loss, *, is_primary=False, is_present=False):
 
 def finding(primary, *, present=(), **more):
     """A finding whose primary stage loses 0.25 of 0.35 lost."""
-    names = {
-        "vision": "vision_quality",
-        "connector": "connector_fidelity",
-        "llm": "llm_comprehension",
-        "answer": "semantic_mapping",
-    }
     modes = tuple(
         mode(
             name,
@@ -27,13 +22,13 @@ def finding(primary, *, present=(), **more):
             is_primary=stage == primary,
             is_present=stage == primary or stage in present,
         )
-        for stage, name in names.items()
+        for stage, name in FAILURE_MODES.items()
     )
     return replace(
         Finding(
-            verdict=names[primary],
+            verdict=FAILURE_MODES[primary],
             reason=None,
-            margin=0.02,
+            margin=MARGIN,
             modes=modes,
             reference=0.95,
             reference_source="vision",
@@ -83,6 +78,42 @@ def test_the_remedy_fits_the_stage_and_its_split(stage, split, remedy):
 
 def test_small_losses_keep_a_decimal():
     said = sentence(
-        finding("vision", verdict="healthy", reference=0.61, total_lower=0.0, total_upper=0.034)
+        finding("vision", verdict=HEALTHY, reference=0.61, total_lower=0.0, total_upper=0.034)
     )
     assert "1.0 points (95% interval 0.0 to 3.4) below" in said
+
+
+def test_the_attention_is_to_blame_when_the_image_tokens_lose_no_more_than_it_leaves():
+    even = sentence(finding("llm", comprehension_loss=0.125, utilisation_loss=0.125))
+    assert "the final token does not collect it" in even
+
+
+def test_replies_without_a_class_are_most_only_when_more_than_the_wrong_ones():
+    even = sentence(finding("answer", unparsed_loss=0.125, wrong_loss=0.125))
+    assert "mapped to the wrong words" in even
+
+
+@pytest.mark.parametrize(
+    ("won", "said"),
+    [
+        (0.0, "wins nothing back"),
+        (0.009, "wins nothing back"),
+        (0.01, "wins back 1.0 points"),
+        (0.03, "wins back 3.0 points"),
+    ],
+)
+def test_calibration_is_advised_from_one_point_won(won, said):
+    assert said in sentence(finding("answer", calibration_loss=won))
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.0994, "9.9 points"), (0.0995, "10 points"), (-0.0995, "-10 points")]
+)
+def test_points_are_whole_from_where_they_would_round_to_ten(share, said):
+    assert points(share) == said
+
+
+@pytest.mark.parametrize(("upper", "said"), [(0.0994, "2.0 to 9.9"), (0.0995, "2 to 10")])
+def test_an_interval_is_whole_from_where_its_upper_bound_rounds_to_ten(upper, said):
+    found = finding("vision", verdict=HEALTHY, total_lower=0.02, total_upper=upper)
+    assert f"(95% interval {said})" in sentence(found)
