@@ -18,14 +18,15 @@ from analysis.bootstrap import bootstrap_weights
 from analysis.diagnosis.diagnosing import require_known
 from analysis.diagnosis.evidence import Evidence, read_evidence
 from analysis.diagnosis.intervals import bounds, resampled
-from analysis.diagnosis.staleness import inputs_fingerprint, renewed
+from analysis.diagnosis.staleness import inputs_fingerprint, renewed, store_intervals
 from analysis.queries import read_query
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.exclusion import exclusive
 from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.runs import RunSpec
+from warehouse.vocabulary import N_RESAMPLES
 
 COMMAND = "compare"
 QUERIES = Path(__file__).parent / "queries"
@@ -93,7 +94,7 @@ def compare_all(
     models: Sequence[str] = (),
     datasets: Sequence[str] = (),
     *,
-    n_resamples: int = 2000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> tuple[list[Comparison], list[LeftOut]]:
     """Compare every pair that the view `model_pair` knows, of these models and datasets.
@@ -130,7 +131,7 @@ def compare(
     base_model_id: str,
     dataset_id: str,
     *,
-    n_resamples: int = 2000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
     """Store the paired 95% intervals of all differences between two models on a dataset.
@@ -187,15 +188,11 @@ def _check(lake: Lake, pair: Pair) -> None:
 def _add_intervals(
     lake: Lake, wh: Warehouse, pair: Pair, n_resamples: int, seed: int
 ) -> tuple[str, bool]:
-    """Write the intervals unless the lake has them; the run's id, and whether rows were added."""
     spec = RunSpec(COMMAND, pair.model_id, pair.dataset_id, _config(wh, pair, n_resamples, seed))
-    writer = RunWriter(lake, spec)
-    rows = [] if writer.committed else _interval_rows(wh, pair, n_resamples, seed)
-    with writer:
-        if rows:
-            writer.commit({"pair_interval": rows})
-        writer.finish()
-    return spec.run_id, bool(rows)
+    _, added = store_intervals(
+        lake, spec, lambda: {"pair_interval": _interval_rows(wh, pair, n_resamples, seed)}
+    )
+    return spec.run_id, added
 
 
 def _config(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.diagnosis.evidence import QUERIES, read_evidence
 from analysis.diagnosis.intervals import Resampling, interval_rows
-from analysis.diagnosis.staleness import inputs_fingerprint, renewed
+from analysis.diagnosis.staleness import Tables, inputs_fingerprint, renewed, store_intervals
 from analysis.diagnosis.wording import Finding, ModeLoss, sentence
 from analysis.queries import read_query
 from warehouse.catalogue.reading import Catalogue, Warehouse
@@ -15,8 +15,8 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError, nearest
 from warehouse.lake.exclusion import exclusive
 from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
-from warehouse.vocabulary import MARGIN
+from warehouse.lake.runs import RunSpec
+from warehouse.vocabulary import MARGIN, N_RESAMPLES
 
 COMMAND = "diagnose"
 
@@ -49,7 +49,7 @@ def diagnose(
     model_id: str,
     dataset_id: str,
     *,
-    n_resamples: int = 2000,
+    n_resamples: int = N_RESAMPLES,
     margin: float = MARGIN,
     seed: int = 0,
 ) -> Diagnosis:
@@ -86,24 +86,17 @@ def diagnose(
 def _add_intervals(
     lake: Lake, model_id: str, dataset_id: str, options: Resampling
 ) -> tuple[str | None, bool]:
-    """Write the intervals unless the lake has them; the run's id, and whether rows were added.
-
-    A test split of one group has no intervals, and no run.
-    """
+    """The run's id, and whether rows were added; a test split of one group has no intervals."""
     with connect(lake) as wh:
+
+        def compute() -> Tables | None:
+            evidence = read_evidence(wh, model_id, dataset_id)
+            if evidence.n_groups < 2:
+                return None
+            return interval_rows(evidence, options, model_id, dataset_id)
+
         config = _config(wh, model_id, dataset_id, options)
-        spec = RunSpec(COMMAND, model_id, dataset_id, config)
-        writer = RunWriter(lake, spec)
-        known = bool(writer.committed)
-        evidence = None if known else read_evidence(wh, model_id, dataset_id)
-    added = evidence is not None and evidence.n_groups > 1
-    with writer:
-        if evidence is not None and added:
-            tables = interval_rows(evidence, options, model_id, dataset_id)
-            writer.commit({name: rows for name, rows in tables.items() if rows})
-        if known or added:
-            writer.finish()
-    return spec.run_id if known or added else None, added
+        return store_intervals(lake, RunSpec(COMMAND, model_id, dataset_id, config), compute)
 
 
 def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:

@@ -28,7 +28,7 @@ from analysis.diagnosis.losses import (
     reference_signal,
     stage_losses,
 )
-from warehouse.vocabulary import MARGIN
+from warehouse.vocabulary import MARGIN, N_RESAMPLES
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ LEVELS = (0.025, 0.975)
 class Resampling:
     """How the intervals are drawn; equal options and evidence give equal intervals."""
 
-    n_resamples: int = 2000
+    n_resamples: int = N_RESAMPLES
     margin: float = MARGIN
     seed: int = 0
 

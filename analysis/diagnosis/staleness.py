@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -11,6 +11,10 @@ from analysis.diagnosis.evidence import QUERIES
 from analysis.queries import read_query
 from warehouse.catalogue.reading import Warehouse
 from warehouse.errors import LayerhouseError
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
+
+Tables = dict[str, list[dict[str, Any]]]
 
 
 def inputs_fingerprint(wh: Warehouse, model_id: str, dataset_id: str) -> str:
@@ -42,3 +46,25 @@ def renewed(wanted: Mapping[str, Any], latest: Sequence[tuple[str, str]]) -> dic
     if {**config, "replaces": None} == {**wanted, "replaces": None}:
         return dict(config)
     return {**wanted, "replaces": run_id}
+
+
+def store_intervals(
+    lake: Lake, spec: RunSpec, compute: Callable[[], Tables | None]
+) -> tuple[str | None, bool]:
+    """Write the intervals unless the lake has them; the run's id, and whether rows were added.
+
+    `compute` gives the rows of each table. Where it gives None, there is nothing to resample, and
+    no run; where it gives no rows, the run is finished without any.
+    """
+    with RunWriter(lake, spec) as writer:
+        if writer.committed:
+            writer.finish()
+            return spec.run_id, False
+        tables = compute()
+        if tables is None:
+            return None, False
+        filled = {name: rows for name, rows in tables.items() if rows}
+        if filled:
+            writer.commit(filled)
+        writer.finish()
+    return spec.run_id, bool(filled)

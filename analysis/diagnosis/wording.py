@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from warehouse.vocabulary import HEALTHY
+
 
 @dataclass(frozen=True)
 class ModeLoss:
@@ -81,7 +83,7 @@ class Finding:
 
 def sentence(finding: Finding) -> str:
     """Two or three sentences: what is lost where, how sure, and what would mend it."""
-    if finding.verdict == "healthy":
+    if finding.verdict == HEALTHY:
         return _healthy(finding)
     primary = finding.primary
     if primary is None:
