@@ -42,6 +42,30 @@ def test_scores_of_a_hand_counted_case(catalogue):
     assert row == (6, 0.5, pytest.approx(recalls), pytest.approx(f1), 0.5, 0.0, 0.0)
 
 
+def test_every_scored_thing_has_its_own_row(catalogue):
+    """Of four samples of class 0 and one of class 1 an answer gets three right, a baseline one."""
+    right_once = [
+        {"baseline_id": "x", "sample_id": f"test{i}", "split": "test"}
+        | {"predicted_class_index": c}
+        for i, c in enumerate([1, 1, 1, 1, 1])
+    ]
+    con = catalogue(
+        {
+            "sample": samples([0, 0, 0, 0, 1]),
+            "answer": answers([0, 0, 0, None, 0]),
+            "baseline": [{"baseline_id": "x", "dataset_id": "d", "architecture": "svm"}],
+            "baseline_logit": right_once,
+        }
+    )
+    query = "SELECT * EXCLUDE (wilson_lower, wilson_upper) FROM prediction_score ORDER BY source"
+    answered = (5, 0.6, 0.375, pytest.approx(6 / 8 / 2), 0.8, -1.0, 0.2)
+    baseline = (5, 0.2, 0.5, pytest.approx(2 / 6 / 2), 0.8, -3.0, 0.0)
+    assert con.sql(query).fetchall() == [
+        ("answer", None, "m", "d", "generate", "test", *answered),
+        ("baseline", "x", None, "d", None, "test", *baseline),
+    ]
+
+
 def test_a_reply_without_a_class_is_wrong_and_counted(catalogue):
     con = catalogue({"sample": samples([0, 1, 1, 1]), "answer": answers([0, 1, None, None])})
     (row,) = con.sql(f"SELECT {COLUMNS}, unparsed_share FROM answer_accuracy").fetchall()

@@ -1,0 +1,35 @@
+"""What the image tokens still hold where the llm ends."""
+
+import pytest
+
+from tests.sql.worlds import world
+
+
+@pytest.mark.parametrize(
+    ("probes", "accuracy"),
+    [
+        pytest.param({("llm", 1, "mean"): (6, 13), ("llm", 1, "grid"): (7, 11)}, 0.55, id="val"),
+        pytest.param({("llm", 1, "mean"): (7, 13), ("llm", 1, "grid"): (7, 11)}, 0.55, id="name"),
+        pytest.param(
+            {("llm", 1, "mean"): (7, 13), ("llm", 1, "mean", 0, "mlp"): (7, 18)}, 0.65, id="kind"
+        ),
+        pytest.param({("llm", 1, "mean", 0): (7, 12), ("llm", 1, "mean", 1): (7, 16)}, 0.7,
+                     id="mean of seeds"),
+    ],
+)  # fmt: skip
+def test_the_probe_that_is_best_on_val_tells(catalogue, probes, accuracy):
+    """Ties go to the readout first by name, then to the kind."""
+    elsewhere = {
+        ("llm", 0, "mean"): (10, 20),
+        ("llm", 1, "last"): (10, 20),
+        ("connector", 0, "mean"): (10, 20),
+    }
+    con = catalogue(world(elsewhere | probes))
+    assert con.sql("SELECT * FROM image_token_accuracy").fetchall() == [
+        ("m", "d", pytest.approx(accuracy))
+    ]
+
+
+def test_there_is_no_row_without_a_probe_of_image_tokens_at_the_end(catalogue):
+    con = catalogue(world({("llm", 0, "mean"): (9, 18), ("llm", 1, "last"): (9, 18)}))
+    assert con.sql("SELECT * FROM image_token_accuracy").fetchall() == []

@@ -1,0 +1,61 @@
+"""What stands in the way of a verdict, one row per model and dataset."""
+
+import pytest
+
+from tests.sql.worlds import interval, world
+
+PROBES = {
+    ("vision", 1, "grid"): (9, 18),
+    ("connector", 0, "grid"): (8, 16),
+    ("llm", 1, "last"): (7, 14),
+}
+POINTS = {"vision": 0.0, "connector": 0.1, "llm": 0.1, "answer": 0.05, "total": 0.25}
+BASELINE = {("svm", 0): (9, 18)}
+NO_BASELINE = (
+    "no baseline, so the reference is the vision signal: `layerhouse baseline --dataset d "
+    "--architecture texture-svm` adds one"
+)
+MORE_GROUPS = (
+    "test groups where intervals need 20: register more labelled images with "
+    "`layerhouse datasets add`"
+)
+
+
+def obstacles(catalogue, groups=20, baselines=BASELINE, points=POINTS, **more):
+    rows = world(PROBES, {"likelihood": (6, 13)}, baselines, n_groups=groups)
+    rows["stage_interval"] = [interval(stage, at, at, at, **more) for stage, at in points.items()]
+    return catalogue(rows).sql("SELECT * FROM verdict_obstacle").fetchall()
+
+
+def test_nothing_stands_in_the_way_of_what_is_complete(catalogue):
+    assert obstacles(catalogue) == [("m", "d", None, None)]
+
+
+def test_a_missing_baseline_is_a_note_and_no_obstacle(catalogue):
+    assert obstacles(catalogue, baselines={}) == [("m", "d", None, NO_BASELINE)]
+
+
+@pytest.mark.parametrize(("in_split", "resampled"), [(19, 20), (20, 19)])
+def test_twenty_test_groups_are_enough_and_nineteen_are_not(catalogue, in_split, resampled):
+    few = f"only 19 {MORE_GROUPS}"
+    assert obstacles(catalogue, groups=in_split, n_groups=resampled) == [("m", "d", few, None)]
+    assert obstacles(catalogue, groups=20, n_groups=20) == [("m", "d", None, None)]
+
+
+def test_one_missing_interval_is_missing_intervals(catalogue):
+    points = {stage: point for stage, point in POINTS.items() if stage != "total"}
+    needed = "no intervals: run `layerhouse diagnose --model m --dataset d`"
+    assert obstacles(catalogue, points=points) == [("m", "d", needed, None)]
+
+
+def test_what_is_missing_is_listed_and_hides_the_intervals_made_of_it(catalogue):
+    con = catalogue(world({("llm", 1, "last"): (7, 14)}, n_groups=12))
+    (row,) = con.sql("SELECT * FROM verdict_obstacle").fetchall()
+    extract = "layerhouse extract --model m --dataset d"
+    assert row == (
+        "m",
+        "d",
+        f"no answers stored: run `{extract}`; no probe at the end of vision, connector: run "
+        f"`{extract}`, then `layerhouse probe --model m --dataset d`; only 12 {MORE_GROUPS}",
+        NO_BASELINE,
+    )
