@@ -27,7 +27,7 @@ from analysis.probes.storage import Fit, Subject, tables_of
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.mean_pooled import mean_pooled_places, mean_pooled_verdict
 from warehouse.catalogue.in_memory import Scratch
-from warehouse.recording import Recording
+from warehouse.catalogue.recording import Recording
 from warehouse.vocabulary import SPLITS, Cell
 
 Floats = NDArray[np.float64]

@@ -27,10 +27,10 @@ from extract.running.results import RangeResult
 from extract.running.rows import answer_rows, model_rows
 from extract.sharing.coverage import Range
 from extract.sharing.job import ExtractRequest, Job, fixed_batch_size, look_up
+from warehouse.catalogue.recording import Recording
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 from warehouse.progress import Progress
-from warehouse.recording import Recording
 from warehouse.vocabulary import MODULES
 
 KEPT_BYTES = 2**30

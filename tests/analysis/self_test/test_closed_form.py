@@ -16,7 +16,7 @@ from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.judge import Judge
 from extract.faults.donors import choose_donors
 from extract.faults.spec import parse_fault
-from warehouse.recording import Recording
+from warehouse.catalogue.recording import Recording
 from warehouse.vocabulary import STAGES, Cell
 
 MODEL, DATASET = "m", "d"
