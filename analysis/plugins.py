@@ -1,8 +1,15 @@
 """What other packages build on to bring probe kinds of their own; `docs/extending.md` shows how."""
 
 from analysis.logits import widen
-from analysis.probes.probe_kind import Fits, LabelledVectors, ProbeData, ProbeKind, seen_classes
-from analysis.probes.standardising import Moments, standardise
+from analysis.probes import (
+    Fits,
+    LabelledVectors,
+    Moments,
+    ProbeData,
+    ProbeKind,
+    seen_classes,
+    standardise,
+)
 
 __all__ = [
     "Fits",

@@ -31,29 +31,30 @@ import pyarrow.parquet as pq
 import torch
 import transformers
 
-from extract.anatomy.hooks import watching
-from extract.answering.methods import Question
-from extract.answering.replies import ClassNames
-from extract.models.loading import load
-from extract.models.prompts import build_prompt, phrase_tokens
-from extract.models.session import Session, open_session
-from extract.reading.selection import Wanted, select
-from extract.reading.vectors import CellVectors
-from extract.running.background import BackgroundWriter, leaving_a_core
-from extract.running.batches import Runner
-from extract.running.clock import Stopwatch
-from extract.running.preparing import Prepared, Preparer
-from extract.running.results import BatchResult, RangeResult
-from extract.running.rows import activation_table, answer_rows, model_rows
-from extract.running.self_check import check
-from extract.sharing.coverage import MOST_SAMPLES, Range
-from extract.training.building import build_model, build_processor
-from extract.training.recipe import Recipe
+from extract.anatomy import watching
+from extract.answering import ClassNames, Question
+from extract.models import Session, build_prompt, load, open_session, phrase_tokens
+from extract.reading import CellVectors, Wanted, select
+from extract.running import (
+    BackgroundWriter,
+    BatchResult,
+    Prepared,
+    Preparer,
+    RangeResult,
+    Runner,
+    Stopwatch,
+    activation_table,
+    answer_rows,
+    check,
+    leaving_a_core,
+    model_rows,
+)
+from extract.sharing import MOST_SAMPLES, Range
+from extract.training import Recipe, build_model, build_processor
 from tests.extract.tiny_families import save_family
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue import connect
 from warehouse.images import open_image
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.vocabulary import Cell
 
 PHRASES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

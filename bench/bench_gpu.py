@@ -17,15 +17,18 @@ import torch
 import transformers as hf
 
 from bench.bench_extract import PHRASES, Bench, rates
-from extract.models.architectures import architectures
-from extract.models.devices import choose_device, choose_dtype
-from extract.models.loading import LoadedModel
-from extract.models.prompts import build_prompt, phrase_tokens
-from extract.models.session import open_session
-from extract.models.sources import ModelSource
-from extract.reading.selection import select
-from extract.running.preparing import Preparer
-from extract.running.self_check import check
+from extract.models import (
+    LoadedModel,
+    ModelSource,
+    architectures,
+    build_prompt,
+    choose_device,
+    choose_dtype,
+    open_session,
+    phrase_tokens,
+)
+from extract.reading import select
+from extract.running import Preparer, check
 from tests.extract.tiny_families import FAMILIES, QWEN_NAMES, picture
 from warehouse.images import open_image
 

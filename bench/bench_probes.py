@@ -23,11 +23,15 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from analysis.parallel import cores, in_order
-from analysis.probes.kinds.linear import fit_linear, path_logits
-from analysis.probes.logistic.forms import form_of
-from analysis.probes.logistic.solver import Stop, solve_path
-from analysis.probes.probe_kind import LabelledVectors
-from analysis.probes.standardising import standardise
+from analysis.probes import (
+    LabelledVectors,
+    Stop,
+    fit_linear,
+    form_of,
+    path_logits,
+    solve_path,
+    standardise,
+)
 
 CLASSES = 5
 PENALTIES = tuple(10.0**power for power in np.linspace(-5, -0.5, 10))

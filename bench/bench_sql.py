@@ -25,10 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from paper_scale import Samples, Scale, build, described, write_dataset, write_vectors
 
-from warehouse.catalogue.reading import Warehouse, open_catalogue
-from warehouse.catalogue.refreshing import connect, refresh
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.catalogue import Warehouse, connect, open_catalogue, refresh
+from warehouse.lake import Lake, RunSpec, RunWriter
 
 SMALL = Scale(models=3, datasets=2, samples=1000)
 FULL = Scale()

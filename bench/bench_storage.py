@@ -23,17 +23,20 @@ import torch
 import transformers
 
 from extract.datasets import add
-from extract.models.prompts import build_prompt
-from extract.training.answers import Answers
-from extract.training.building import build_model, build_processor
-from extract.training.fitting import evaluate, fit
-from extract.training.images import Images, read_images
-from extract.training.recipe import Recipe
-from warehouse.catalogue.refreshing import connect
-from warehouse.catalogue.samples import dataset
+from extract.models import build_prompt
+from extract.training import (
+    Answers,
+    Images,
+    Recipe,
+    build_model,
+    build_processor,
+    evaluate,
+    fit,
+    read_images,
+)
+from warehouse.catalogue import connect, dataset
 from warehouse.images import open_image
-from warehouse.lake.lake import Lake
-from warehouse.lake.shards import Piece, write_parquet
+from warehouse.lake import Lake, Piece, write_parquet
 
 BATCH = 16
 

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake import Lake, RunSpec, RunWriter
 
 MODULES = {"vision": 27, "connector": 1, "llm": 32}
 CLASSES = (8, 4, 2)

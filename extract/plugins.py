@@ -6,22 +6,25 @@ Each name is loaded when it is asked for, so that a package of datasets does wit
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from warehouse.vocabulary import ReadoutFacts
+
 if TYPE_CHECKING:
-    from extract.datasets.source import Contents, DatasetSource, Item
-    from extract.faults.effects import (
+    from extract.datasets import Contents, DatasetSource, Item
+    from extract.faults import (
         ActivationFault,
         DonorFault,
+        Fault,
+        FaultKind,
         ImageFault,
         LabelFault,
         LearningFault,
+        Severity,
         SiteFault,
         Strike,
+        register_fault,
     )
-    from extract.faults.fault import Fault, FaultKind, Severity
-    from extract.faults.registry import register_fault
-    from extract.models.plugins import ModelPlugin, register
-    from extract.reading.readouts import AverageReadout, RowReadout, register_readout
-    from warehouse.vocabulary import ReadoutFacts
+    from extract.models import ModelPlugin, register
+    from extract.reading import AverageReadout, RowReadout, register_readout
 
 __all__ = [
     "ActivationFault",
@@ -46,20 +49,12 @@ __all__ = [
     "register_readout",
 ]
 
-_HOMES = (
-    "extract.datasets.source",
-    "extract.models.plugins",
-    "extract.reading.readouts",
-    "extract.faults.fault",
-    "extract.faults.effects",
-    "extract.faults.registry",
-)
-"""Where the names are defined, the light ones first."""
+_DOORS = ("extract.datasets", "extract.models", "extract.reading", "extract.faults")
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for home in _HOMES:
-            if hasattr(module := import_module(home), name):
-                return getattr(module, name)
+        for door in map(import_module, _DOORS):
+            if name in door.__all__:
+                return getattr(door, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,9 +21,17 @@ from layerhouse.shadows import refuse_shadows
 refuse_shadows()  # before anything is imported from a package that may be another's
 
 from layerhouse import datasets  # noqa: E402
-from layerhouse.functions.analysing import baseline, compare, diagnose, probe, report  # noqa: E402
-from layerhouse.functions.extracting import extract  # noqa: E402
-from layerhouse.functions.lakes import connect, publish, validate  # noqa: E402
+from layerhouse.functions import (  # noqa: E402  # noqa: E402
+    baseline,
+    compare,
+    connect,
+    diagnose,
+    extract,
+    probe,
+    publish,
+    report,
+    validate,
+)
 from warehouse.errors import LayerhouseError, UsageError  # noqa: E402
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from layerhouse.functions.arguments import Place, lake_at
+from layerhouse.functions import Place, lake_at
 from layerhouse.parts import part
 from warehouse.progress import Progress
 
@@ -33,8 +33,7 @@ def add(
     Hugging Face dataset; `phrase` says how a class is spelled in the prompt, by its label. Raises
     UsageError for what cannot be meant and LayerhouseError for everything wrong with the data.
     """
-    from extract.datasets import AddOptions
-    from extract.datasets import add as register
+    from extract.datasets import AddOptions, add as register
 
     options = AddOptions(title, licence, phrase or {})
     return register(lake_at(lake), name, str(path), options, progress)

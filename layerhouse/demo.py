@@ -15,9 +15,9 @@ from analysis.diagnosis import Diagnosis, diagnose
 from analysis.probes import probe
 from analysis.report import report
 from extract import datasets
-from extract.running.extraction import extract
-from extract.sharing.job import ExtractRequest
-from warehouse.lake.lake import Lake
+from extract.running import extract
+from extract.sharing import ExtractRequest
+from warehouse.lake import Lake
 
 MODEL = "tiny-digits"
 DATASET = "digits"

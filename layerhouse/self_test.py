@@ -14,19 +14,18 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from extract.faults.spec import parse_fault
+from extract.faults import parse_fault
 from layerhouse.trials import Trial, TrialGrid, trials_of
-from warehouse.catalogue.refreshing import connect
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.catalogue import connect
+from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress
 from warehouse.vocabulary import STAGES
 
 if TYPE_CHECKING:
-    from analysis.diagnosis.intervals import Resampling
-    from analysis.self_test.judge import Judge, Judgement
-    from extract.running.variants import Bench
-    from extract.sharing.job import ExtractRequest, Job
+    from analysis.diagnosis import Resampling
+    from analysis.self_test import Judge, Judgement
+    from extract.running import Bench
+    from extract.sharing import ExtractRequest, Job
 
 COMMAND = "self-test"
 TRIAL_VERSIONS = {"healthy": 5, "destroying": 5, "shifting": 5, "pair": 6}
@@ -65,9 +64,8 @@ def self_test(
     again. Raises UsageError for unknown names and impossible grids, LayerhouseError for a model
     that cannot be run.
     """
-    from analysis.diagnosis.intervals import Resampling
-    from extract.running.background import leaving_a_core
-    from extract.running.variants import open_bench
+    from analysis.diagnosis import Resampling
+    from extract.running import leaving_a_core, open_bench
 
     started = time.monotonic()
     grid, resampling = grid or TrialGrid(), resampling or Resampling()
@@ -108,7 +106,7 @@ def _known(lake: Lake) -> set[str]:
 def _judge(lake: Lake, bench: Bench, resampling: Resampling) -> Judge:
     import polars as pl
 
-    from analysis.self_test.judge import Judge
+    from analysis.self_test import Judge
 
     with connect(lake) as wh:
         names = [bench.job.dataset_id]

@@ -19,10 +19,9 @@ import click
 import duckdb
 
 from layerhouse.printing import write_relation
-from warehouse.catalogue.reading import Warehouse
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue import Warehouse, connect
 from warehouse.errors import LayerhouseError, nearest
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 
 HISTORY_LINES = 1000
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-from extract.faults.fault import Fault, FaultKind
-from extract.faults.registry import fault_kinds, kind_named
-from extract.faults.spec import parse_fault
+from extract.faults import Fault, FaultKind, fault_kinds, kind_named, parse_fault
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
-    from extract.running.variants import Bench
+    from extract.running import Bench
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,9 @@ from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from warehouse.catalogue.definitions import Definitions, references
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue import Definitions, connect, references
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import Commit, bookkeeping, list_commits
-from warehouse.lake.lake import Lake
+from warehouse.lake import Commit, Lake, bookkeeping, list_commits
 from warehouse.schema import FACT_KEYS, PARTITIONS, table_key, table_schema, tables
 
 if TYPE_CHECKING:

@@ -10,17 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from warehouse.catalogue.reading import Warehouse
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue import Warehouse, connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.inspection import (
+from warehouse.lake import (
     Damaged,
+    Lake,
     Leftover,
     damaged_shards,
     leftovers,
     readable_commits,
 )
-from warehouse.lake.lake import Lake
 from warehouse.schema import SQL_ROOT
 from warehouse.vocabulary import DEFAULT_PROBE_KIND
 

@@ -1,6 +1,5 @@
 """Baselines: traditional image classifiers trained on the same split; what the task allows."""
 
-from analysis.baselines.architectures import Architecture, Options, known_architectures
-from analysis.baselines.training import BaselineSummary, baseline
+import lazy_loader
 
-__all__ = ["Architecture", "BaselineSummary", "Options", "baseline", "known_architectures"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

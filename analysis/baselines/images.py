@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from analysis.parallel import cores
-from warehouse.catalogue.reading import Warehouse
-from warehouse.catalogue.samples import dataset
+from warehouse.catalogue import Warehouse, dataset
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
 from warehouse.vocabulary import SPLITS

@@ -10,8 +10,7 @@ from PIL.Image import Image, Resampling
 
 from analysis.baselines.architectures import Architecture, Options, Plan
 from analysis.baselines.images import LabelledImages, Trained
-from analysis.probes.kinds.linear import fit_linear
-from analysis.probes.probe_kind import LabelledVectors
+from analysis.probes import LabelledVectors, fit_linear
 from warehouse.vocabulary import SPLITS
 
 MAX_SIDE = 32

@@ -12,14 +12,9 @@ import pyarrow as pa
 from analysis.baselines.architectures import Architecture, Options, Plan, find
 from analysis.baselines.images import LabelledImages, Trained, read_images
 from analysis.logits import logit_rows
-from warehouse.catalogue.reading import Warehouse
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue import Warehouse, connect
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import Commit
-from warehouse.lake.exclusion import exclusive
-from warehouse.lake.history import config_difference
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake import Commit, Lake, RunSpec, RunWriter, config_difference, exclusive
 
 COMMAND = "baseline"
 

@@ -1,5 +1,5 @@
 """Two models side by side on the same test samples."""
 
-from analysis.comparison.comparing import Comparison, Difference, LeftOut, compare, compare_all
+import lazy_loader
 
-__all__ = ["Comparison", "Difference", "LeftOut", "compare", "compare_all"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,5 @@
 """Where the class signal gets lost, and how sure that is."""
 
-from analysis.diagnosis.diagnosing import Diagnosis, ModeLoss, diagnose
+import lazy_loader
 
-__all__ = ["Diagnosis", "ModeLoss", "diagnose"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis.queries import read_query
-from warehouse.catalogue.reading import Catalogue
+from warehouse.catalogue import Catalogue
 
 QUERIES = Path(__file__).parent / "queries"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from analysis.diagnosis.evidence import QUERIES
 from analysis.queries import read_query
-from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue import Warehouse
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter

@@ -4,11 +4,16 @@ import torch
 
 from analysis.devices import choose_device
 from analysis.measures.measure import Measure, Tables, Work, add_measure
-from analysis.probes.kinds.linear import LinearFits, LinearProbe, fit_linear
-from analysis.probes.probe_kind import LabelledVectors, seen_classes
-from analysis.probes.storage import Subject
-from analysis.probes.targets import TRUE_LABELS
-from warehouse.lake.lake import Lake
+from analysis.probes import (
+    TRUE_LABELS,
+    LabelledVectors,
+    LinearFits,
+    LinearProbe,
+    Subject,
+    fit_linear,
+    seen_classes,
+)
+from warehouse.lake import Lake
 from warehouse.progress import Progress
 from warehouse.vocabulary import SPLITS
 

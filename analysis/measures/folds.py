@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from analysis.devices import choose_device
 from analysis.logits import logit_columns
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
-from analysis.probes.kinds.linear import LinearProbe, fit_linear
-from analysis.probes.probe_kind import LabelledVectors
+from analysis.probes import LabelledVectors, LinearProbe, fit_linear
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 from warehouse.progress import Progress
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 from warehouse.progress import Progress
 
 MOST_SAMPLES = 2000

@@ -8,14 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from analysis.probes.activations import Samples, read_cells, read_vectors
-from analysis.probes.chunks import parts
+from analysis.probes import Samples, parts, read_cells, read_vectors
 from analysis.queries import read_query
-from warehouse.catalogue.reading import Warehouse
-from warehouse.catalogue.refreshing import connect
-from warehouse.lake.exclusion import exclusive
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.catalogue import Warehouse, connect
+from warehouse.lake import Lake, RunSpec, RunWriter, exclusive
 from warehouse.progress import Progress
 from warehouse.vocabulary import Cell
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.queries import read_query
-from warehouse.catalogue.reading import Warehouse
-from warehouse.catalogue.samples import DatasetInfo, dataset
+from warehouse.catalogue import DatasetInfo, Warehouse, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.vocabulary import READOUTS, SPLITS, Cell
 

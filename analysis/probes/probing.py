@@ -12,11 +12,8 @@ from analysis.probes.probe_kind import ProbeKind
 from analysis.probes.registry import find_kind
 from analysis.probes.storage import Fit, Stored, Subject, read_stored, tables_of
 from analysis.probes.targets import Target, wanted_targets
-from warehouse.catalogue.refreshing import connect
-from warehouse.lake.commits import Commit
-from warehouse.lake.exclusion import exclusive
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.catalogue import connect
+from warehouse.lake import Commit, Lake, RunSpec, RunWriter, exclusive
 from warehouse.progress import Progress
 from warehouse.vocabulary import CONTROLS, DEFAULT_PROBE_KIND, Cell
 

@@ -16,9 +16,9 @@ from analysis.probes.activations import Samples
 from analysis.probes.probe_kind import ProbeKind
 from analysis.probes.targets import Target
 from analysis.queries import read_query
-from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue import Warehouse
 from warehouse.errors import LayerhouseError
-from warehouse.lake.history import config_difference
+from warehouse.lake import config_difference
 from warehouse.vocabulary import SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"

@@ -1,5 +1,5 @@
 """One self-contained HTML file that shows where the class signal gets lost."""
 
-from analysis.report.page import report
+import lazy_loader
 
-__all__ = ["report"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,16 +10,15 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.diagnosis.diagnosing import require_known
+from analysis.diagnosis import require_known
 from analysis.report import figures, words
 from analysis.report.figures.canvas import STAGE_NAMES
 from analysis.report.palette import css
 from analysis.report.reading import Pages, read_pages, read_table
-from warehouse.catalogue.reading import Warehouse
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue import Warehouse, connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 
 IMAGES = 6
 """Lost images shown per model and stage, a few kilobytes each."""

@@ -11,11 +11,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from analysis.diagnosis.diagnosing import read_finding
-from analysis.diagnosis.wording import Finding, sentence
+from analysis.diagnosis import Finding, read_finding, sentence
 from analysis.queries import read_query
 from analysis.report.thumbnails import thumbnail
-from warehouse.catalogue.reading import Warehouse
+from warehouse.catalogue import Warehouse
 from warehouse.schema import quoted
 
 QUERIES = Path(__file__).parent / "queries"

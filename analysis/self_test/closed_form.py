@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.diagnosis.losses import available_signals
+from analysis.diagnosis import available_signals
 from warehouse.vocabulary import STAGES
 
 Integers = NDArray[np.int64]

@@ -16,18 +16,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analysis.diagnosis.diagnosing import read_finding
-from analysis.diagnosis.evidence import Predictor, read_evidence
-from analysis.diagnosis.intervals import Resampling, interval_rows
-from analysis.diagnosis.wording import Finding, ModeLoss
-from analysis.probes.activations import Samples
-from analysis.probes.fitting import fit_vectors
-from analysis.probes.kinds.linear import LinearProbe
-from analysis.probes.storage import Fit, Subject, tables_of
+from analysis.diagnosis import (
+    Finding,
+    ModeLoss,
+    Predictor,
+    Resampling,
+    interval_rows,
+    read_evidence,
+    read_finding,
+)
+from analysis.probes import Fit, LinearProbe, Samples, Subject, fit_vectors, tables_of
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.mean_pooled import mean_pooled_places, mean_pooled_verdict
-from warehouse.catalogue.in_memory import Scratch
-from warehouse.catalogue.recording import Recording
+from warehouse.catalogue import Recording, Scratch
 from warehouse.vocabulary import SPLITS, Cell
 
 Floats = NDArray[np.float64]

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
-from analysis.diagnosis.evidence import Evidence, Predictor
-from analysis.diagnosis.intervals import LEVELS, Resampling
+from analysis.diagnosis import LEVELS, Evidence, Predictor, Resampling
 from warehouse.vocabulary import FAILURE_MODES, HEALTHY_UPPER
 
 Floats = NDArray[np.float64]

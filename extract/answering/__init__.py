@@ -1,1 +1,5 @@
 """The model's own classification: phrases scored, replies generated and read."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from extract.answering.replies import ClassNames, parse_reply
 from extract.answering.scoring import Prompted, generate, score_phrases, texts_of
-from extract.models.session import Session
+from extract.models import Session
 from warehouse.errors import LayerhouseError
 
 SLACK = 8

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from extract.models.session import Inputs, Session
+from extract.models import Inputs, Session
 
 SCORING_BYTES = 2**30
 """Memory one scoring pass may take for its copies of the cache and its logits."""

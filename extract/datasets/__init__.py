@@ -6,17 +6,6 @@ source, `reading` finds the one that recognises a thing; what is asked of the da
 `pixels`, `labels`, `splits` and `groups`, put together by `checking`.
 """
 
-from extract.datasets.checking import AddOptions
-from extract.datasets.reading import default_name, offered
-from extract.datasets.registration import AddResult, Registration, add, registered, resolve
+import lazy_loader
 
-__all__ = [
-    "AddOptions",
-    "AddResult",
-    "Registration",
-    "add",
-    "default_name",
-    "offered",
-    "registered",
-    "resolve",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

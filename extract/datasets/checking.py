@@ -20,7 +20,7 @@ from extract.datasets.splits import (
     complete_splits,
     split_warnings,
 )
-from warehouse.catalogue.samples import DatasetInfo
+from warehouse.catalogue import DatasetInfo
 from warehouse.progress import Progress
 from warehouse.vocabulary import SPLITS
 

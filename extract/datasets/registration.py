@@ -9,12 +9,9 @@ from typing import Any
 
 from extract.datasets.checking import AddOptions, CheckedDataset, check, difference
 from extract.datasets.reading import default_name, is_source, offered, read_source
-from warehouse.catalogue.refreshing import connect
-from warehouse.catalogue.samples import dataset
+from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.lake.commits import list_commits
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake import Lake, RunSpec, RunWriter, list_commits
 from warehouse.progress import Progress
 
 COMMAND = "datasets-add"

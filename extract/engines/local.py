@@ -15,12 +15,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from extract.models.devices import choose_device
-from extract.running.extraction import extract
-from extract.sharing.job import ExtractRequest, job_is_done, look_up
-from extract.sharing.ledger import ExtractSummary
+from extract.models import choose_device
+from extract.running import extract
+from extract.sharing import ExtractRequest, ExtractSummary, job_is_done, look_up
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 from warehouse.progress import Progress
 
 MAX_DEATHS = 3

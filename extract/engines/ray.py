@@ -19,22 +19,22 @@ from typing import Any
 from extract.engines.ray_actor import RayWorker, automatic_dtype
 from extract.engines.ray_cluster import Places, connected, find_places
 from extract.engines.told_worker import Step, Worked
-from extract.reading.selection import Wanted
-from extract.running.extraction import Description, done_before, pace
-from extract.sharing.claims import Claims
-from extract.sharing.coverage import Range
-from extract.sharing.job import (
+from extract.reading import Wanted
+from extract.running import Description, done_before, pace
+from extract.sharing import (
+    Claims,
     ExtractRequest,
+    ExtractSummary,
     Job,
+    Ledger,
+    Range,
     look_up,
     refuse_other_identity,
     structure_of,
     wanted_by,
 )
-from extract.sharing.ledger import ExtractSummary, Ledger
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.commits import commit_names
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake, commit_names
 from warehouse.progress import Progress
 
 MAX_DEATHS = 3

@@ -36,6 +36,6 @@ class RayWorker:
 
 def automatic_dtype() -> str:
     """What --dtype auto means on the GPU that Ray gave."""
-    from extract.models.devices import choose_dtype
+    from extract.models import choose_dtype
 
     return choose_dtype("auto", "cuda")

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from extract.models.devices import choose_device
-from extract.sharing.job import ExtractRequest
+from extract.models import choose_device
+from extract.sharing import ExtractRequest
 from warehouse.errors import LayerhouseError, UsageError
 
 CONNECT_SECONDS = 5.0

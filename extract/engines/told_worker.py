@@ -8,16 +8,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from extract.running.background import BackgroundWriter, leaving_a_core
-from extract.running.clock import Stopwatch
-from extract.running.extraction import describe, put_behind
-from extract.running.opening import open_model
-from extract.running.ranges import range_runner
-from extract.running.writing import RangeWriter
-from extract.sharing.coverage import Range
-from extract.sharing.job import Job
+from extract.running import (
+    BackgroundWriter,
+    RangeWriter,
+    Stopwatch,
+    describe,
+    leaving_a_core,
+    open_model,
+    put_behind,
+    range_runner,
+)
+from extract.sharing import Job, Range
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import commit_names
+from warehouse.lake import commit_names
 
 
 @dataclass(frozen=True)

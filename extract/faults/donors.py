@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from extract.faults.fault import Fault
-from extract.models.session import Inputs
+from extract.models import Inputs
 
 SampleRow = tuple[str, str, int]
 """(sample_id, split, class_index)"""

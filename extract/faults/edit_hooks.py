@@ -14,11 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from extract.anatomy.hooks import flatten, hidden, unflatten, with_hidden
-from extract.anatomy.loci import CROSS_STATES, OUTPUT, Locus
-from extract.anatomy.sample_rows import SampleRows, TokenMap
-from extract.anatomy.token_maps import BatchFacts
-from extract.models.session import Inputs, Session
+from extract.anatomy import (
+    CROSS_STATES,
+    OUTPUT,
+    BatchFacts,
+    Locus,
+    SampleRows,
+    TokenMap,
+    flatten,
+    hidden,
+    unflatten,
+    with_hidden,
+)
+from extract.models import Inputs, Session
 from warehouse.errors import LayerhouseError
 
 Edit = Callable[[Tensor, int, int], Tensor]

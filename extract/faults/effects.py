@@ -17,12 +17,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from extract.anatomy.loci import Locus
-from extract.anatomy.token_maps import BatchFacts
+from extract.anatomy import BatchFacts, Locus
 from extract.faults.donors import DonorBatch, SampleRow
 from extract.faults.edit_hooks import editing
 from extract.faults.fault import Fault, FaultKind
-from extract.models.session import Inputs, Session
+from extract.models import Inputs, Session
 from warehouse.errors import LayerhouseError
 
 Labelled = tuple[Inputs, Sequence[int]]

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.anatomy.loci import Locus
+from extract.anatomy import Locus
 from extract.faults.edit_hooks import capture
 from extract.faults.effects import Labelled
 from extract.faults.fault import Fault
-from extract.models.session import Session
+from extract.models import Session
 from warehouse.errors import LayerhouseError
 
 Base = tuple[Tensor, Tensor]

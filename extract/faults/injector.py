@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from extract.anatomy.loci import Locus
+from extract.anatomy import Locus
 from extract.faults.edit_hooks import capture, permuting
 from extract.faults.effects import Injection, SiteFault, StruckBatch
 from extract.faults.fault import Fault
 from extract.faults.label_tokens import label_permutation
 from extract.faults.sites import site_of
-from extract.models.session import Session
+from extract.models import Session
 from warehouse.errors import UsageError
 
 

@@ -7,11 +7,11 @@ from typing import Any
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from extract.anatomy.loci import Locus
+from extract.anatomy import Locus
 from extract.faults.edit_hooks import capture, editing
 from extract.faults.effects import SiteFault
 from extract.faults.fault import Fault
-from extract.models.session import Session
+from extract.models import Session
 from warehouse.errors import LayerhouseError, UsageError
 
 

@@ -15,7 +15,7 @@ from warehouse.extensions import installed
 if TYPE_CHECKING:
     import torch
 
-    from extract.anatomy.loci import Anatomy
+    from extract.anatomy import Anatomy
 
 GROUP = "layerhouse.models"
 
@@ -49,7 +49,7 @@ class ModelPlugin(ABC):
         """The model's loci; by default from its structure, which needs `get_decoder`,
         `get_encoder(modality="image")` and `get_output_embeddings` to say what is what.
         """
-        from extract.anatomy.loci import discover
+        from extract.anatomy import discover
 
         return discover(model)
 

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from extract.anatomy.loci import Anatomy, Locus, discover
-from extract.anatomy.token_maps import BatchFacts
+from extract.anatomy import Anatomy, BatchFacts, Locus, discover
 from extract.models.loading import LoadedModel
 from extract.models.processors import Encoder, to_device
 from extract.models.prompts import render

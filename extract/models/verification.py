@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from extract.anatomy.loci import Anatomy, discover
+from extract.anatomy import Anatomy, discover
 from extract.models.architectures import architectures
 from extract.models.registry import RegistryEntry
 from warehouse.errors import LayerhouseError, UsageError

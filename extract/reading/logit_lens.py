@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
-from extract.anatomy.hooks import watching
-from extract.anatomy.loci import Locus
-from extract.answering.phrases import telling_tokens
-from extract.models.session import Inputs, Session
+from extract.anatomy import Locus, watching
+from extract.answering import telling_tokens
+from extract.models import Inputs, Session
 from extract.reading.readouts import FinalToken
 
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}

@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from extract.anatomy.hooks import flatten
-from extract.anatomy.sample_rows import SampleRows, TokenMap
+from extract.anatomy import SampleRows, TokenMap, flatten
 from extract.reading.readouts import AverageReadout, Readout, RowReadout, known_readouts
 from warehouse.errors import LayerhouseError
 

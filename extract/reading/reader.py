@@ -12,9 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from extract.anatomy.hooks import watching
-from extract.anatomy.loci import Anatomy
-from extract.anatomy.token_maps import BatchFacts
+from extract.anatomy import Anatomy, BatchFacts, watching
 from extract.reading.pooling import Pooler, build_pooler, slots
 from extract.reading.selection import Wanted
 from extract.reading.vectors import CellVectors

@@ -18,8 +18,7 @@ from warehouse.extensions import installed
 from warehouse.vocabulary import READOUTS, ReadoutFacts
 
 if TYPE_CHECKING:
-    from extract.anatomy.loci import Locus
-    from extract.anatomy.sample_rows import SampleRows, TokenMap
+    from extract.anatomy import Locus, SampleRows, TokenMap
 
 GROUP = "layerhouse.readouts"
 

@@ -7,7 +7,7 @@ states the legal range.
 
 from collections.abc import Mapping, Sequence
 
-from extract.anatomy.loci import Anatomy, Locus
+from extract.anatomy import Anatomy, Locus
 from extract.reading.readouts import known_readouts, readout_named
 from warehouse.errors import UsageError, nearest
 from warehouse.vocabulary import MODULES

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from extract.faults.donors import DonorBatch
+from extract.faults import DonorBatch
 from extract.running.preparing import Prepared
 from warehouse.errors import LayerhouseError
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from extract.sharing.job import COMMAND, Job, fixed_batch_size
+from extract.sharing import COMMAND, Job, fixed_batch_size
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import list_commits
+from warehouse.lake import list_commits
 
 AUTO_BATCH = 16
 

@@ -10,16 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.anatomy.token_maps import BatchFacts
-from extract.answering.methods import ANSWER_METHODS, Question
-from extract.answering.scoring import Prompted, cache_of
-from extract.faults.effects import StruckBatch
-from extract.faults.injector import Injector
-from extract.models.session import Session
-from extract.reading.reader import Reader
-from extract.reading.selection import Wanted
-from extract.reading.to_host import Arrays, Offload
-from extract.reading.vectors import CellVectors
+from extract.anatomy import BatchFacts
+from extract.answering import ANSWER_METHODS, Prompted, Question, cache_of
+from extract.faults import Injector, StruckBatch
+from extract.models import Session
+from extract.reading import Arrays, CellVectors, Offload, Reader, Wanted
 from extract.running.clock import Stopwatch
 from extract.running.preparing import Prepared
 from extract.running.results import Answer, BatchResult

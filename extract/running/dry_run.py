@@ -16,11 +16,17 @@ from extract.running.opening import open_model
 from extract.running.ranges import RangeRunner, range_runner
 from extract.running.results import RangeResult
 from extract.running.rows import activation_table
-from extract.sharing.coverage import Range, cells_of
-from extract.sharing.job import ExtractRequest, Job, look_up, refuse_other_identity, wanted_by
-from extract.sharing.ledger import Ledger
-from warehouse.lake.lake import Lake
-from warehouse.lake.shards import checked_table, pieces, write_parquet
+from extract.sharing import (
+    ExtractRequest,
+    Job,
+    Ledger,
+    Range,
+    cells_of,
+    look_up,
+    refuse_other_identity,
+    wanted_by,
+)
+from warehouse.lake import Lake, checked_table, pieces, write_parquet
 
 
 @dataclass(frozen=True)

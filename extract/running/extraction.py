@@ -13,7 +13,7 @@ from itertools import chain
 from time import perf_counter
 from typing import Any
 
-from extract.models.session import Session
+from extract.models import Session
 from extract.running.background import BackgroundWriter, leaving_a_core
 from extract.running.clock import Stopwatch
 from extract.running.opening import open_model
@@ -21,11 +21,13 @@ from extract.running.ranges import range_runner
 from extract.running.results import RangeResult
 from extract.running.rows import model_rows, readout_rows
 from extract.running.writing import RangeWriter
-from extract.sharing.claims import Claims
-from extract.sharing.coverage import Range
-from extract.sharing.job import (
+from extract.sharing import (
+    Claims,
     ExtractRequest,
+    ExtractSummary,
     Job,
+    Ledger,
+    Range,
     is_other_identity,
     job_is_done,
     known_structure,
@@ -34,9 +36,7 @@ from extract.sharing.job import (
     structure_of,
     wanted_by,
 )
-from extract.sharing.ledger import ExtractSummary, Ledger
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunWriter
+from warehouse.lake import Lake, RunWriter
 from warehouse.progress import Progress
 
 

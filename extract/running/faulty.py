@@ -5,20 +5,23 @@ from typing import Any
 
 import polars as pl
 
-from extract.answering.methods import Question
-from extract.answering.replies import ClassNames, lists_letters
-from extract.faults.effects import Labelled, LearningFault
-from extract.faults.fault import Fault
-from extract.faults.injector import Injector
-from extract.faults.inputs import FaultyInputs, faulty_images, faulty_inputs
-from extract.faults.sites import site_of
-from extract.models.session import Session
+from extract.answering import ClassNames, Question, lists_letters
+from extract.faults import (
+    Fault,
+    FaultyInputs,
+    Injector,
+    Labelled,
+    LearningFault,
+    faulty_images,
+    faulty_inputs,
+    site_of,
+)
+from extract.models import Session
 from extract.running.batches import Runner
 from extract.running.clock import Stopwatch
 from extract.running.opening import OpenedModel
 from extract.running.preparing import Preparer
-from extract.sharing.coverage import sample_order
-from extract.sharing.job import Job
+from extract.sharing import Job, sample_order
 from warehouse.images import MAX_PIXELS
 
 

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from extract.faults.fault import Fault
-from extract.faults.sites import complete_exits, stages_to_end
-from extract.models.loading import load
-from extract.models.prompts import phrase_tokens
-from extract.models.session import Session, open_session
+from extract.faults import Fault, complete_exits, stages_to_end
+from extract.models import Session, load, open_session, phrase_tokens
 from extract.running.self_check import Checked, check
-from extract.sharing.job import Job
+from extract.sharing import Job
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
 

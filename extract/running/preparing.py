@@ -8,9 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from extract.faults.donors import DonorBatch
-from extract.faults.inputs import FaultyInputs
-from extract.models.session import Session
+from extract.faults import DonorBatch, FaultyInputs
+from extract.models import Session
 from extract.running.clock import Stopwatch
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS, open_image

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from extract.faults.label_tokens import label_permutation
-from extract.reading.logit_lens import Lens, open_lens
+from extract.faults import label_permutation
+from extract.reading import Lens, open_lens
 from extract.running.background import ahead, preparers
 from extract.running.batch_size import BatchSize, batch_size_for
 from extract.running.batches import Runner
@@ -17,8 +17,7 @@ from extract.running.faulty import inputs_under, learn_faults, runner_of
 from extract.running.opening import OpenedModel
 from extract.running.preparing import Prepared, Preparer
 from extract.running.results import BatchResult, RangeResult
-from extract.sharing.coverage import Range
-from extract.sharing.job import Job
+from extract.sharing import Job, Range
 
 Put = Callable[[RangeResult], None]
 """Takes a range that is whole."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from extract.reading.vectors import CellVectors, joined
-from extract.sharing.coverage import Range
+from extract.reading import CellVectors, joined
+from extract.sharing import Range
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from extract.anatomy.loci import Anatomy
-from extract.models.loading import LoadedModel
-from extract.reading.readouts import brought_readouts
-from extract.reading.vectors import CellVectors
+from extract.anatomy import Anatomy
+from extract.models import LoadedModel
+from extract.reading import CellVectors, brought_readouts
 from extract.running.results import Answer
 from warehouse.vocabulary import MODULES
 

@@ -15,12 +15,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from extract.anatomy.hooks import hidden, watching, with_hidden
-from extract.anatomy.loci import Anatomy, Locus
-from extract.answering.scoring import Prompted, cache_of, score_phrases
-from extract.models.session import Inputs, Session
-from extract.reading.reader import Reader
-from extract.reading.readouts import readouts_at
+from extract.anatomy import Anatomy, Locus, hidden, watching, with_hidden
+from extract.answering import Prompted, cache_of, score_phrases
+from extract.models import Inputs, Session
+from extract.reading import Reader, readouts_at
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import Cell
 

@@ -11,13 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from extract.faults.effects import DonorFault
-from extract.faults.fault import Fault
-from extract.faults.inputs import FaultyInputs
-from extract.faults.sites import site_of
-from extract.models.session import Session
-from extract.reading.readouts import known_readouts
-from extract.reading.selection import Wanted
+from extract.faults import DonorFault, Fault, FaultyInputs, site_of
+from extract.models import Session
+from extract.reading import Wanted, known_readouts
 from extract.running.background import ahead
 from extract.running.clock import Stopwatch
 from extract.running.faulty import inputs_under, learn_faults, runner_of
@@ -25,11 +21,10 @@ from extract.running.opening import OpenedModel, open_model
 from extract.running.preparing import Prepared, Preparer
 from extract.running.results import RangeResult
 from extract.running.rows import answer_rows, model_rows
-from extract.sharing.coverage import Range
-from extract.sharing.job import ExtractRequest, Job, fixed_batch_size, look_up
-from warehouse.catalogue.recording import Recording
+from extract.sharing import ExtractRequest, Job, Range, fixed_batch_size, look_up
+from warehouse.catalogue import Recording
 from warehouse.errors import LayerhouseError
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 from warehouse.progress import Progress
 from warehouse.vocabulary import MODULES
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from extract.reading.logit_lens import Lens, lens_table
+from extract.reading import Lens, lens_table
 from extract.running.batch_size import BatchSize, device_name
 from extract.running.clock import Stopwatch
 from extract.running.results import RangeResult
 from extract.running.rows import activation_table, answer_rows
-from extract.sharing.job import Job
-from warehouse.lake.runs import OvertakenError, RunWriter
+from extract.sharing import Job
+from warehouse.lake import OvertakenError, RunWriter
 
 
 @dataclass

@@ -16,7 +16,7 @@ from types import TracebackType
 
 from extract.sharing.coverage import Range
 from warehouse.files import open_lock
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 
 # Locks of the open file description where there are such: those of the process would let two
 # agents of one process pass each other, and fall when any part of it closes the file.

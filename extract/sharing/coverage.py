@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from extract.reading.readouts import known_readouts
-from extract.reading.selection import Wanted
-from warehouse.lake.commits import Commit
+from extract.reading import Wanted, known_readouts
+from warehouse.lake import Commit
 from warehouse.vocabulary import Cell
 
 MOST_SAMPLES = 256

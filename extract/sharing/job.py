@@ -6,27 +6,33 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from extract.anatomy.loci import Anatomy, Locus
+from extract.anatomy import Anatomy, Locus
 from extract.datasets import registered, resolve
-from extract.faults.fault import Fault
-from extract.faults.spec import parse_fault, variant_of
-from extract.models.devices import choose_device, choose_dtype
-from extract.models.given import GivenModel
-from extract.models.placement import parse_placement
-from extract.models.prompts import QUESTION, build_prompt
-from extract.models.sources import ModelSource, locate
-from extract.reading.readouts import brought_readouts
-from extract.reading.selection import Layers, Wanted, check_names, select
+from extract.faults import Fault, parse_fault, variant_of
+from extract.models import (
+    QUESTION,
+    GivenModel,
+    ModelSource,
+    build_prompt,
+    choose_device,
+    choose_dtype,
+    locate,
+    parse_placement,
+)
+from extract.reading import Layers, Wanted, brought_readouts, check_names, select
 from extract.sharing.coverage import plan, sample_order
-from warehouse.catalogue.reading import Warehouse
-from warehouse.catalogue.refreshing import connect
-from warehouse.catalogue.samples import DatasetInfo, dataset
+from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import MAX_PIXELS
-from warehouse.lake.commits import Commit, list_commits
-from warehouse.lake.history import config_difference, find_runs
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake import (
+    Commit,
+    Lake,
+    RunSpec,
+    RunWriter,
+    config_difference,
+    find_runs,
+    list_commits,
+)
 from warehouse.vocabulary import METHODS, ReadoutFacts
 
 COMMAND = "extract"

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from extract.reading.selection import Wanted
+from extract.reading import Wanted
 from extract.sharing.coverage import Range, cells_of, covered, plan, range_size
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
-from warehouse.lake.runs import RunWriter
+from warehouse.lake import RunWriter
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.models.prompts import phrase_tokens, render
+from extract.models import phrase_tokens, render
 
 IGNORED = -100  # torch's mark for a target that does not count
 

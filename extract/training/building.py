@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import transformers
-from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
-from tokenizers import models as tokenizer_models
+from tokenizers import Tokenizer, decoders, models as tokenizer_models, pre_tokenizers, trainers
 
 from extract.training.recipe import Recipe
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from warehouse.catalogue.samples import DatasetInfo
+from warehouse.catalogue import DatasetInfo
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from warehouse.catalogue.samples import DatasetInfo
+from warehouse.catalogue import DatasetInfo
 
 AUGMENTATIONS = ("none", "shift", "flip", "turn")
 

@@ -23,17 +23,16 @@ import torch
 import transformers
 
 from extract.datasets import registered, resolve
-from extract.models.prompts import build_prompt
+from extract.models import build_prompt
 from extract.training.answers import Answers
 from extract.training.building import build_model, build_processor
 from extract.training.fitting import Epoch, best_epoch, fit
 from extract.training.images import read_images
 from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
-from warehouse.catalogue.refreshing import connect
-from warehouse.catalogue.samples import DatasetInfo, dataset
+from warehouse.catalogue import DatasetInfo, connect, dataset
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 
 
 def train_tiny_model(

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from layerhouse.cli.shared.options import dataset_option, lake_option
-from layerhouse.functions.analysing import baselines
+from layerhouse.cli.shared import dataset_option, lake_option
+from layerhouse.functions import baselines
 
 
 def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared.options import lake_option
-from layerhouse.functions.analysing import compare
+from layerhouse.cli.shared import lake_option
+from layerhouse.functions import compare
 from warehouse.vocabulary import N_RESAMPLES
 
 if TYPE_CHECKING:

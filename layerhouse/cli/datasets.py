@@ -5,10 +5,9 @@ from typing import Any
 import click
 
 from layerhouse import datasets
-from layerhouse.cli.shared.options import lake_option
-from layerhouse.cli.shared.progress_bar import progress
+from layerhouse.cli.shared import lake_option, progress
 from warehouse.errors import UsageError
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 
 
 @click.group("datasets", short_help="Register labelled images, list and show what is there.")
@@ -25,8 +24,7 @@ def list_datasets(lake: Lake) -> None:
     layerhouse datasets list
     """
     from extract.datasets import offered, registered
-    from warehouse.catalogue.refreshing import connect
-    from warehouse.catalogue.samples import dataset
+    from warehouse.catalogue import connect, dataset
 
     known = registered(lake)
     for name in sorted({*known, *offered()}):
@@ -92,8 +90,7 @@ def show_dataset(name: str, lake: Lake) -> None:
     layerhouse datasets show digits
     """
     from layerhouse.printing import print_table
-    from warehouse.catalogue.refreshing import connect
-    from warehouse.catalogue.samples import dataset
+    from warehouse.catalogue import connect, dataset
 
     with connect(lake) as warehouse:
         info = dataset(warehouse, name)

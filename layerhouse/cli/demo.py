@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.shared.options import lake_option
-from warehouse.lake.lake import Lake
+from layerhouse.cli.shared import lake_option
+from warehouse.lake import Lake
 
 if TYPE_CHECKING:
     from layerhouse.demo import DemoRow

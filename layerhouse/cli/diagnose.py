@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.self_test import refuse_without_self_test, self_test_options
-from layerhouse.cli.self_test import run as run_self_test
-from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
-from layerhouse.functions.analysing import diagnose
-from warehouse.lake.lake import Lake
+from layerhouse.cli.self_test import (
+    refuse_without_self_test,
+    run as run_self_test,
+    self_test_options,
+)
+from layerhouse.cli.shared import dataset_option, lake_option, model_option
+from layerhouse.functions import diagnose
+from warehouse.lake import Lake
 from warehouse.vocabulary import MARGIN, N_RESAMPLES
 
 if TYPE_CHECKING:

@@ -5,17 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
-from layerhouse.cli.shared.progress_bar import progress
-from layerhouse.cli.shared.words import Word
-from layerhouse.functions.extracting import ENGINES, extract, rejected
+from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option, progress
+from layerhouse.functions import ENGINES, extract, rejected
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS
 from warehouse.vocabulary import DTYPES, METHODS, MODULES, QUANTIZATIONS, READOUTS
 
 if TYPE_CHECKING:
-    from extract.running.dry_run import Outlook
-    from extract.sharing.ledger import ExtractSummary
+    from extract.running import Outlook
+    from extract.sharing import ExtractSummary
 
 
 @click.command("extract", short_help="Run a model over a dataset; store what every layer holds.")

@@ -19,7 +19,7 @@ def list_models(pattern: str) -> None:
     layerhouse models list
     layerhouse models list "*7b*"
     """
-    from extract.models.registry import matching_entries
+    from extract.models import matching_entries
     from layerhouse.printing import print_table
 
     rows = [
@@ -53,7 +53,7 @@ def show_model(name: str) -> None:
     """
     from dataclasses import asdict
 
-    from extract.models.registry import entry_named
+    from extract.models import entry_named
     from layerhouse.printing import print_table
 
     facts = asdict(entry_named(name))
@@ -71,8 +71,7 @@ def verify_model(name: str | None, everything: bool) -> None:
     layerhouse models verify lingshu-7b
     layerhouse models verify --all
     """
-    from extract.models.registry import entry_named, matching_entries
-    from extract.models.verification import verifiable, verify
+    from extract.models import entry_named, matching_entries, verifiable, verify
     from layerhouse.printing import print_table
 
     if (name is None) != everything:

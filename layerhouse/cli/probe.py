@@ -4,12 +4,9 @@ from typing import Any
 
 import click
 
-from layerhouse.cli.shared.options import dataset_option, lake_option, model_option
-from layerhouse.cli.shared.progress_bar import progress
-from layerhouse.cli.shared.words import Word
-from layerhouse.functions.analysing import fit_probes, measures
-from layerhouse.functions.arguments import dataset_id
-from warehouse.lake.lake import Lake
+from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option, progress
+from layerhouse.functions import dataset_id, fit_probes, measures
+from warehouse.lake import Lake
 from warehouse.vocabulary import CONTROLS, DEFAULT_PROBE_KIND, PROBE_KINDS
 
 

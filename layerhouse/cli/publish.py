@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from layerhouse.cli.shared.options import lake_option
-from layerhouse.functions.lakes import publish
-from warehouse.lake.lake import Lake
+from layerhouse.cli.shared import lake_option
+from layerhouse.functions import publish
+from warehouse.lake import Lake
 
 
 @click.command("publish", short_help="Write the marts for BI tools.")

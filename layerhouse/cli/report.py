@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from layerhouse.cli.shared.options import lake_option
-from layerhouse.functions.analysing import report
+from layerhouse.cli.shared import lake_option
+from layerhouse.functions import report
 
 
 @click.command("report", short_help="Write one self-contained HTML report.")

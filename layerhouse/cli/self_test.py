@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from layerhouse.cli.shared.progress_bar import progress
+from layerhouse.cli.shared import progress
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
     from layerhouse.self_test import SelfTest
     from layerhouse.trials import TrialGrid
-    from warehouse.catalogue.reading import Warehouse
-    from warehouse.lake.lake import Lake
+    from warehouse.catalogue import Warehouse
+    from warehouse.lake import Lake
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -71,8 +71,8 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **resamplin
 
     `given` are the options above, `resampling` those of `Resampling`.
     """
-    from analysis.diagnosis.intervals import Resampling
-    from extract.sharing.job import ExtractRequest
+    from analysis.diagnosis import Resampling
+    from extract.sharing import ExtractRequest
     from layerhouse.self_test import self_test
 
     grid = _grid(given)
@@ -87,7 +87,7 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **resamplin
         done = self_test(
             lake, request, grid=grid, resampling=Resampling(**resampling), progress=report
         )
-    from warehouse.catalogue.refreshing import connect
+    from warehouse.catalogue import connect
 
     with connect(lake) as wh:
         missed = show(wh, done)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import click
 
-from layerhouse.cli.shared.options import lake_option
-from warehouse.lake.lake import Lake
+from layerhouse.cli.shared import lake_option
+from warehouse.lake import Lake
 
 
 @click.command("shell", short_help="An interactive prompt, read-only.")

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.shared.options import lake_option
-from layerhouse.cli.shared.words import Word
+from layerhouse.cli.shared import Word, lake_option
 from layerhouse.printing import FORMATS, write_relation
 from warehouse.errors import LayerhouseError
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,7 +44,7 @@ def command(
     """
     import duckdb
 
-    from warehouse.catalogue.refreshing import connect
+    from warehouse.catalogue import connect
 
     text = sys.stdin.read() if query == "-" else query
     chosen = form or ("table" if out is None and sys.stdout.isatty() else "csv")

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.shared.options import lake_option
-from warehouse.lake.lake import Lake
+from layerhouse.cli.shared import lake_option
+from warehouse.lake import Lake
 
 if TYPE_CHECKING:
     from warehouse.status import PairStatus, StatusReport
@@ -40,7 +40,7 @@ def command(verify: bool, repair: bool, lake: Lake) -> None:
 
 
 def _repair(lake: Lake) -> None:
-    from warehouse.lake.repairing import repair, sweep
+    from warehouse.lake import repair, sweep
 
     taken = repair(lake)
     for each in taken:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from layerhouse.cli.shared.options import lake_option
-from layerhouse.functions.lakes import validate
-from warehouse.lake.lake import Lake
+from layerhouse.cli.shared import lake_option
+from layerhouse.functions import validate
+from warehouse.lake import Lake
 
 
 @click.command("validate", short_help="Check the whole warehouse with Great Expectations.")

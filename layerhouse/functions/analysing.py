@@ -89,8 +89,7 @@ def fit_probes(
     **options: Unpack[ProbeOptions],
 ) -> ProbeSummary:
     """As `probe`, without what it measures beyond the probes."""
-    from analysis.probes import find_kind
-    from analysis.probes import probe as fit
+    from analysis.probes import find_kind, probe as fit
 
     chosen = known_options("probe", options, ProbeOptions)
     kind, hidden = chosen.get("kind", DEFAULT_PROBE_KIND), chosen.get("hidden")
@@ -154,9 +153,7 @@ def baselines(
     **options: Unpack[BaselineOptions],
 ) -> Iterator[BaselineSummary]:
     """As `baseline`, each summary as soon as its classifier is trained."""
-    from analysis.baselines import Options
-    from analysis.baselines import baseline as train
-    from analysis.baselines.architectures import find
+    from analysis.baselines import Options, baseline as train, find
     from extract import datasets
 
     chosen = known_options("baseline", options, BaselineOptions)
@@ -206,8 +203,7 @@ def compare(
     that has such a base. Gives the comparisons, and the pairs that could not be compared with the
     reason.
     """
-    from analysis.comparison import compare as compare_two
-    from analysis.comparison import compare_all
+    from analysis.comparison import compare as compare_two, compare_all
 
     where, named = lake_at(lake), dataset_id(dataset) if dataset is not None else None
     options: dict[str, Any] = {"n_resamples": resamples, "seed": seed}

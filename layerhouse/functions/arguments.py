@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from warehouse.errors import nearest
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 
 Place = str | PathLike[str] | Lake | None
 """Where a lake lies: a folder, a URL (s3://…, gs://…), or `$LAYERHOUSE_LAKE` or `./lakehouse`."""

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 from warehouse.progress import Progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from extract.models.given import GivenModel
-    from extract.running.dry_run import Outlook
-    from extract.sharing.job import ExtractRequest
-    from extract.sharing.ledger import ExtractSummary
+    from extract.models import GivenModel
+    from extract.running import Outlook
+    from extract.sharing import ExtractRequest, ExtractSummary
 
 ENGINES = ("local", "ray")
 OF_THE_RUN = ("engine", "workers", "ray_address", "skip_bad")
@@ -105,7 +104,7 @@ def extract(
     process; its weights, settings and processor are fingerprinted, so that another model under that
     name is refused. Code that changes what it does, such as a hook, is for its name to tell.
     """
-    from extract.running.dry_run import outlook
+    from extract.running import outlook
 
     chosen = known_options("extract", options, ExtractOptions)
     request = _request(_meant(model, processor, name), dataset, chosen)
@@ -141,7 +140,7 @@ def _meant(
         return str(model)
     if processor is None or name is None:
         raise UsageError("a model in memory needs its processor= and a name= for the lake")
-    from extract.models.given import GivenModel
+    from extract.models import GivenModel
 
     return GivenModel(name, model, processor)
 
@@ -149,7 +148,7 @@ def _meant(
 def _request(
     model: str | GivenModel, dataset: str | PathLike[str], options: Mapping[str, Any]
 ) -> ExtractRequest:
-    from extract.sharing.job import ExtractRequest
+    from extract.sharing import ExtractRequest
 
     asked = {name: given for name, given in options.items() if name not in OF_THE_RUN}
     named: dict[str, Any] = {
@@ -164,7 +163,7 @@ def _run(
     lake: Lake, request: ExtractRequest, options: Mapping[str, Any], progress: Progress | None
 ) -> ExtractSummary:
     """Extract where and by how many workers it was asked for."""
-    from extract.engines.local import extract_with_workers
+    from extract.engines import extract_with_workers
 
     engine, workers = options.get("engine", "local"), options.get("workers")
     if engine not in ENGINES:
@@ -173,7 +172,7 @@ def _run(
         raise UsageError("a model in memory is run in this process; leave out engine and workers")
     if engine == "local":
         return extract_with_workers(lake, request, workers or 1, progress)
-    from extract.engines.ray import extract_with_ray
+    from extract.engines import extract_with_ray
 
     return extract_with_ray(lake, request, workers, options.get("ray_address"), progress)
 

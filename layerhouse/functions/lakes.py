@@ -10,20 +10,20 @@ from layerhouse.functions.arguments import Place, lake_at
 from layerhouse.parts import part
 
 if TYPE_CHECKING:
-    from warehouse.catalogue.reading import Warehouse
-    from warehouse.validation.report import ValidationReport
+    from warehouse.catalogue import Warehouse
+    from warehouse.validation import ValidationReport
 
 
 def connect(lake: Place = None) -> Warehouse:
     """Open a lake read-only, its catalogue brought up to date first."""
-    from warehouse.catalogue.refreshing import connect as open_lake
+    from warehouse.catalogue import connect as open_lake
 
     return open_lake(lake_at(lake))
 
 
 def publish(out: str | PathLike[str], *, lake: Place = None) -> list[Path]:
     """Write the marts for BI tools to a folder or one `.duckdb` file; returns what was written."""
-    from warehouse.publishing.publishing import publish as write
+    from warehouse.publishing import publish as write
 
     return write(lake_at(lake), Path(out))
 

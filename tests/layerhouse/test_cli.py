@@ -12,8 +12,7 @@ from PIL import Image
 
 from layerhouse.cli import COMMANDS, layerhouse, main
 from layerhouse.cli.shared.words import Word
-from tests.conftest import Demo
-from tests.conftest import layerhouse as run_layerhouse
+from tests.conftest import Demo, layerhouse as run_layerhouse
 from tests.packages import Install
 from warehouse.errors import UsageError
 from warehouse.vocabulary import READOUTS

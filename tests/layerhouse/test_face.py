@@ -13,8 +13,7 @@ import click
 import pytest
 
 import layerhouse
-from layerhouse.cli import layerhouse as commands
-from layerhouse.cli import main
+from layerhouse.cli import layerhouse as commands, main
 from layerhouse.functions.analysing import BaselineOptions, ProbeOptions
 from layerhouse.functions.extracting import ExtractOptions
 from warehouse.errors import LayerhouseError, UsageError
@@ -115,7 +114,7 @@ def test_a_function_has_the_defaults_of_its_command(name: str) -> None:
     [
         (
             "extract",
-            "extract.engines.local.extract_with_workers",
+            "extract.engines.extract_with_workers",
             {"--model": "tiny-digits", "--dataset": "digits"},
         ),
         ("probe", "analysis.probes.probe", {"--model": "tiny-digits", "--dataset": "digits"}),

@@ -4,8 +4,7 @@ from collections import Counter
 
 import duckdb
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from warehouse.catalogue.definitions import Definitions
 

@@ -1,8 +1,7 @@
 """Losses add up to reference - answer, and are split as the design says."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.sql.worlds import N_TEST, N_VAL, world
 

@@ -13,8 +13,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from layerhouse.cli import main
 from tests.warehouse.small_lakes import MODEL, activation_rows, files, small_lake

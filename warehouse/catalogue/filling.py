@@ -2,8 +2,7 @@
 
 import duckdb
 
-from warehouse.lake.commits import Commit, bookkeeping
-from warehouse.lake.lake import Lake
+from warehouse.lake import Commit, Lake, bookkeeping
 from warehouse.schema import PARTITIONS, migrations, refuse_newer
 
 

@@ -11,7 +11,7 @@ import duckdb
 
 from warehouse.catalogue.definitions import Definitions, dependencies
 from warehouse.catalogue.reading import Catalogue
-from warehouse.lake.shards import Rows, checked_table
+from warehouse.lake import Rows, checked_table
 from warehouse.schema import apply, migrations
 
 RUN_ID = "scratch"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 from warehouse.schema import quoted
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ class Warehouse(Catalogue):
         Both are empty where the lake holds none. Raises LayerhouseError for vectors of different
         widths and for a damaged shard.
         """
-        from warehouse.lake.shards import hive_folder
-        from warehouse.lake.vectors import read_locus
+        from warehouse.lake import hive_folder, read_locus
 
         values = {"model": model, "dataset": dataset, "module": module}
         folder = hive_folder("activation", values)

@@ -14,10 +14,9 @@ from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import Warehouse, open_catalogue, set_activation_shards
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, put_in_place, sync
-from warehouse.lake.commits import Commit, commit_hash, commit_names, read_commit
-from warehouse.lake.lake import Lake
+from warehouse.lake import Commit, Lake, commit_hash, commit_names, read_commit
 from warehouse.schema import BOOKKEEPING, apply, migrations, pending
-from warehouse.storage.store import BUILDING
+from warehouse.storage import BUILDING
 
 
 def connect(lake: "Lake | str | os.PathLike[str] | None" = None) -> Warehouse:

@@ -11,7 +11,7 @@ from typing import Any
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
-from warehouse.storage.store import Shard
+from warehouse.storage import Shard
 
 
 @dataclass(frozen=True)

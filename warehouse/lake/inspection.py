@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, commit_names, read_commit
 from warehouse.lake.lake import Lake
-from warehouse.storage.store import Shard, is_passing
+from warehouse.storage import Shard, is_passing
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock
-from warehouse.storage.location import located, store_at
-from warehouse.storage.store import CATALOGUE, Store
+from warehouse.storage import CATALOGUE, Store, located, store_at
 
 DEFAULT_LAKE = "lakehouse"
 

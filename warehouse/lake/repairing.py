@@ -14,7 +14,7 @@ from warehouse.lake.inspection import Leftover, damaged_shards, leftovers, reada
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.schema import tables
-from warehouse.storage.store import QUARANTINE
+from warehouse.storage import QUARANTINE
 
 DEAD_AFTER = timedelta(days=1)
 """No live writer leaves a file it began so long without a commit."""

@@ -20,7 +20,7 @@ from warehouse.lake.history import History
 from warehouse.lake.lake import Lake
 from warehouse.lake.shards import Piece, Rows, checked_table, pieces, write_parquet
 from warehouse.schema import newest_migration
-from warehouse.storage.store import Draft, Turn
+from warehouse.storage import Draft, Turn
 
 RECORDED_VERSIONS = ("layerhouse", "duckdb", "pyarrow", "torch", "transformers", "scikit-learn")
 

@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 
 from warehouse import files
-from warehouse.catalogue.refreshing import refresh
+from warehouse.catalogue import refresh
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 from warehouse.publishing.stamp import (
     COLUMNS,
     COMMENT,

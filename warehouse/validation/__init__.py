@@ -1,6 +1,5 @@
 """Is what the warehouse holds what it should hold? Great Expectations over the catalogue."""
 
-from warehouse.validation.report import CheckResult, ValidationReport
-from warehouse.validation.running import validate
+import lazy_loader
 
-__all__ = ["CheckResult", "ValidationReport", "validate"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.catalogue.reading import open_catalogue
-from warehouse.catalogue.refreshing import refresh
-from warehouse.lake.lake import Lake
+from warehouse.catalogue import open_catalogue, refresh
+from warehouse.lake import Lake
 from warehouse.schema import FACT_KEYS, tables
 from warehouse.validation.checks import Check, all_checks, prepared
 from warehouse.validation.data_docs import finish, staged

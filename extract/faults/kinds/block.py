@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from extract.anatomy.hooks import hidden
-from extract.anatomy.loci import Locus
+from extract.anatomy import Locus, hidden
 from extract.faults.edit_hooks import full_mask
 from extract.faults.effects import Injection, SiteFault, StruckBatch, seeded
 from extract.faults.fault import Fault, Severity

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from extract.anatomy.loci import Locus
+from extract.anatomy import Locus
 from extract.faults.effects import Labelled, LearningFault, Strike
 from extract.faults.erasure import Base, learn_differences
 from extract.faults.fault import Fault, Severity
-from extract.models.session import Session
+from extract.models import Session
 from warehouse.errors import LayerhouseError
 
 MOST_SAMPLES = 512

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from extract.answering.phrases import telling_tokens
+from extract.answering import telling_tokens
 from extract.faults.effects import LabelFault
 from extract.faults.fault import Fault, Severity
 from warehouse.errors import UsageError

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from warehouse.lake.lake import Lake
+from warehouse.lake import Lake
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

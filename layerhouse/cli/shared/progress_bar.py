@@ -30,11 +30,9 @@ def _bar(title: str) -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
+        Progress as Bar,
         TextColumn,
         TimeRemainingColumn,
-    )
-    from rich.progress import (
-        Progress as Bar,
     )
 
     columns = (

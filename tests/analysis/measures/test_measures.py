@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from analysis.measures import add_code_lengths, add_coefficients, add_folds, add_geometry
 from analysis.measures.code_length import portion_ends, portion_order

@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from analysis.report.figures.canvas import spread
 from analysis.report.palette import ROLES, colour, with_variables

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from analysis.diagnosis.intervals import Resampling
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score

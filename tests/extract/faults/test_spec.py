@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from extract.faults.registry import fault_kinds, kind_named
 from extract.faults.spec import parse_fault, variant_of

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from extract.anatomy.loci import Locus
 from extract.sharing.coverage import Range, cells_of, covered, plan, range_size, sample_order

@@ -1,0 +1,17 @@
+from .diagnosing import (
+    Diagnosis as Diagnosis,
+    diagnose as diagnose,
+    read_finding as read_finding,
+    require_known as require_known,
+)
+from .evidence import Evidence as Evidence, Predictor as Predictor, read_evidence as read_evidence
+from .intervals import (
+    LEVELS as LEVELS,
+    Resampling as Resampling,
+    bounds as bounds,
+    interval_rows as interval_rows,
+    resampled as resampled,
+)
+from .losses import available_signals as available_signals
+from .staleness import inputs_fingerprint as inputs_fingerprint, renewed as renewed
+from .wording import Finding as Finding, ModeLoss as ModeLoss, sentence as sentence

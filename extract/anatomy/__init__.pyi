@@ -1,0 +1,16 @@
+from .hooks import (
+    flatten as flatten,
+    hidden as hidden,
+    unflatten as unflatten,
+    watching as watching,
+    with_hidden as with_hidden,
+)
+from .loci import (
+    CROSS_STATES as CROSS_STATES,
+    OUTPUT as OUTPUT,
+    Anatomy as Anatomy,
+    Locus as Locus,
+    discover as discover,
+)
+from .sample_rows import SampleRows as SampleRows, TokenMap as TokenMap
+from .token_maps import BatchFacts as BatchFacts

@@ -1,0 +1,31 @@
+from .donors import DonorBatch as DonorBatch
+from .effects import (
+    ActivationFault as ActivationFault,
+    DonorFault as DonorFault,
+    ImageFault as ImageFault,
+    LabelFault as LabelFault,
+    Labelled as Labelled,
+    LearningFault as LearningFault,
+    SiteFault as SiteFault,
+    Strike as Strike,
+    StruckBatch as StruckBatch,
+)
+from .fault import Fault as Fault, FaultKind as FaultKind, Severity as Severity
+from .injector import Injector as Injector
+from .inputs import (
+    FaultyInputs as FaultyInputs,
+    faulty_images as faulty_images,
+    faulty_inputs as faulty_inputs,
+)
+from .label_tokens import label_permutation as label_permutation
+from .registry import (
+    fault_kinds as fault_kinds,
+    kind_named as kind_named,
+    register_fault as register_fault,
+)
+from .sites import (
+    complete_exits as complete_exits,
+    site_of as site_of,
+    stages_to_end as stages_to_end,
+)
+from .spec import parse_fault as parse_fault, variant_of as variant_of

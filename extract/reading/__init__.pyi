@@ -1,0 +1,18 @@
+from .logit_lens import Lens as Lens, lens_table as lens_table, open_lens as open_lens
+from .reader import Reader as Reader
+from .readouts import (
+    AverageReadout as AverageReadout,
+    RowReadout as RowReadout,
+    brought_readouts as brought_readouts,
+    known_readouts as known_readouts,
+    readouts_at as readouts_at,
+    register_readout as register_readout,
+)
+from .selection import (
+    Layers as Layers,
+    Wanted as Wanted,
+    check_names as check_names,
+    select as select,
+)
+from .to_host import Arrays as Arrays, Offload as Offload
+from .vectors import CellVectors as CellVectors, joined as joined

@@ -1,0 +1,24 @@
+from .background import BackgroundWriter as BackgroundWriter, leaving_a_core as leaving_a_core
+from .batches import Runner as Runner
+from .clock import Stopwatch as Stopwatch
+from .dry_run import Outlook as Outlook, outlook as outlook
+from .extraction import (
+    Description as Description,
+    describe as describe,
+    done_before as done_before,
+    extract as extract,
+    pace as pace,
+    put_behind as put_behind,
+)
+from .opening import open_model as open_model
+from .preparing import Prepared as Prepared, Preparer as Preparer
+from .ranges import range_runner as range_runner
+from .results import BatchResult as BatchResult, RangeResult as RangeResult
+from .rows import (
+    activation_table as activation_table,
+    answer_rows as answer_rows,
+    model_rows as model_rows,
+)
+from .self_check import check as check
+from .variants import Bench as Bench, open_bench as open_bench
+from .writing import RangeWriter as RangeWriter

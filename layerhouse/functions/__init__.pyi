@@ -1,0 +1,13 @@
+from .analysing import (
+    baseline as baseline,
+    baselines as baselines,
+    compare as compare,
+    diagnose as diagnose,
+    fit_probes as fit_probes,
+    measures as measures,
+    probe as probe,
+    report as report,
+)
+from .arguments import Place as Place, dataset_id as dataset_id, lake_at as lake_at
+from .extracting import ENGINES as ENGINES, extract as extract, rejected as rejected
+from .lakes import connect as connect, publish as publish, validate as validate

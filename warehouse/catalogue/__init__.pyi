@@ -1,0 +1,10 @@
+from .definitions import Definitions as Definitions, references as references
+from .in_memory import Scratch as Scratch
+from .reading import (
+    Catalogue as Catalogue,
+    Warehouse as Warehouse,
+    open_catalogue as open_catalogue,
+)
+from .recording import Recording as Recording
+from .refreshing import connect as connect, refresh as refresh
+from .samples import DatasetInfo as DatasetInfo, dataset as dataset

@@ -1,0 +1,29 @@
+from .commits import (
+    Commit as Commit,
+    bookkeeping as bookkeeping,
+    commit_hash as commit_hash,
+    commit_names as commit_names,
+    list_commits as list_commits,
+    read_commit as read_commit,
+)
+from .exclusion import exclusive as exclusive
+from .history import config_difference as config_difference, find_runs as find_runs
+from .inspection import (
+    Damaged as Damaged,
+    Leftover as Leftover,
+    damaged_shards as damaged_shards,
+    leftovers as leftovers,
+    readable_commits as readable_commits,
+)
+from .lake import Lake as Lake
+from .repairing import repair as repair, sweep as sweep
+from .runs import OvertakenError as OvertakenError, RunSpec as RunSpec, RunWriter as RunWriter
+from .shards import (
+    Piece as Piece,
+    Rows as Rows,
+    checked_table as checked_table,
+    hive_folder as hive_folder,
+    pieces as pieces,
+    write_parquet as write_parquet,
+)
+from .vectors import read_locus as read_locus

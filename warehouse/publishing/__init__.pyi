@@ -1,0 +1,1 @@
+from .publishing import publish as publish

@@ -1,0 +1,11 @@
+from .location import located as located, store_at as store_at
+from .store import (
+    BUILDING as BUILDING,
+    CATALOGUE as CATALOGUE,
+    QUARANTINE as QUARANTINE,
+    Draft as Draft,
+    Shard as Shard,
+    Store as Store,
+    Turn as Turn,
+    is_passing as is_passing,
+)

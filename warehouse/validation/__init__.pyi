@@ -1,0 +1,2 @@
+from .report import ValidationReport as ValidationReport
+from .running import validate as validate
