@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 
 from analysis.bootstrap import bootstrap_weights
-from analysis.diagnosis.diagnosing import require_known
-from analysis.diagnosis.evidence import Evidence, read_evidence
-from analysis.diagnosis.intervals import bounds, resampled
-from analysis.diagnosis.staleness import inputs_fingerprint, renewed, store_intervals
+from analysis.diagnosis import (
+    Evidence,
+    bounds,
+    inputs_fingerprint,
+    read_evidence,
+    renewed,
+    require_known,
+    resampled,
+    store_intervals,
+)
 from analysis.queries import read_query
-from warehouse.catalogue.reading import Warehouse
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue import Warehouse, connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.exclusion import exclusive
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec
+from warehouse.lake import Lake, RunSpec, exclusive
 from warehouse.vocabulary import N_RESAMPLES
 
 COMMAND = "compare"

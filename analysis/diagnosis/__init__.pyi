@@ -13,5 +13,9 @@ from .intervals import (
     resampled as resampled,
 )
 from .losses import available_signals as available_signals
-from .staleness import inputs_fingerprint as inputs_fingerprint, renewed as renewed
+from .staleness import (
+    inputs_fingerprint as inputs_fingerprint,
+    renewed as renewed,
+    store_intervals as store_intervals,
+)
 from .wording import Finding as Finding, ModeLoss as ModeLoss, sentence as sentence

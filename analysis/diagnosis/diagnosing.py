@@ -10,12 +10,9 @@ from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.staleness import Tables, inputs_fingerprint, renewed, store_intervals
 from analysis.diagnosis.wording import Finding, ModeLoss, sentence
 from analysis.queries import read_query
-from warehouse.catalogue.reading import Catalogue, Warehouse
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue import Catalogue, Warehouse, connect
 from warehouse.errors import UsageError, nearest
-from warehouse.lake.exclusion import exclusive
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec
+from warehouse.lake import Lake, RunSpec, exclusive
 from warehouse.vocabulary import MARGIN, N_RESAMPLES
 
 COMMAND = "diagnose"

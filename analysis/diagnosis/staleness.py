@@ -11,8 +11,7 @@ from analysis.diagnosis.evidence import QUERIES
 from analysis.queries import read_query
 from warehouse.catalogue import Warehouse
 from warehouse.errors import LayerhouseError
-from warehouse.lake.lake import Lake
-from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake import Lake, RunSpec, RunWriter
 
 Tables = dict[str, list[dict[str, Any]]]
 
