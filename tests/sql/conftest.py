@@ -10,11 +10,10 @@ import pyarrow as pa
 import pytest
 
 from warehouse.catalogue.building import create_all, refill_marts
-from warehouse.catalogue.definitions import Definitions
+from warehouse.catalogue.definitions import Definitions, references
 from warehouse.schema import apply, migrations, table_schema
 
 Rows = dict[str, list[dict[str, Any]]]
-Catalogue = Callable[..., duckdb.DuckDBPyConnection]
 
 DEFAULTS: list[tuple[Callable[[pa.DataType], bool], Any]] = [
     (pa.types.is_string, ""),
@@ -24,6 +23,66 @@ DEFAULTS: list[tuple[Callable[[pa.DataType], bool], Any]] = [
     (pa.types.is_list, []),
     (pa.types.is_timestamp, 0),
 ]
+
+
+class Compared(list[Any]):
+    """The rows of a query, which note that they were found equal to some that a test gives."""
+
+    def __init__(self, rows: list[Any], views: set[str], noted: set[str]) -> None:
+        super().__init__(rows)
+        self.views, self.noted = views, noted
+
+    def __eq__(self, other: object) -> bool:
+        equal = list(self) == other
+        if equal and self:
+            self.noted |= self.views
+        return equal
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Relation:
+    """What `sql` of a `Reader` returns: DuckDB's own, but for its rows."""
+
+    def __init__(self, relation: Any, query: str, noted: set[str]) -> None:
+        self.relation, self.noted = relation, noted
+        read = references(query, "the query") & set(Definitions().views)
+        self.views = set(read) if len(read) == 1 else set()  # of a join the rows are nobody's
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.relation, name)
+
+    def fetchall(self) -> Compared:
+        return Compared(self.relation.fetchall(), self.views, self.noted)
+
+
+class Reader:
+    """A connection that notes of which views a test compared rows."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, noted: set[str]) -> None:
+        self.con, self.noted = con, noted
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.con, name)
+
+    def sql(self, query: str, **more: Any) -> Relation:
+        return Relation(self.con.sql(query, **more), query, self.noted)
+
+
+@pytest.fixture
+def compared_views() -> set[str]:
+    """The views of which the test found rows, equal to those it gives."""
+    return set()
+
+
+@pytest.fixture(autouse=True)
+def exact_rows_are_compared(
+    request: pytest.FixtureRequest, compared_views: set[str]
+) -> Iterator[None]:
+    """A test marked `exact_rows` of a view has compared rows of that view when it ends."""
+    yield
+    claimed = {view for mark in request.node.iter_markers("exact_rows") for view in mark.args}
+    assert claimed <= compared_views, f"no rows compared of {claimed - compared_views}"
 
 
 @pytest.fixture(scope="session")
@@ -37,14 +96,16 @@ def empty_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def catalogue(empty_catalogue: Path, tmp_path: Path) -> Iterator[Catalogue]:
+def catalogue(
+    empty_catalogue: Path, tmp_path: Path, compared_views: set[str]
+) -> Iterator[Callable[..., Reader]]:
     """Call it with {table: rows}; a column left out is NULL, or empty where NULL is forbidden.
 
     Marts stay empty without `marts=True`, because filling them takes longer than most tests.
     """
     opened = []
 
-    def build(rows: Rows, *, marts: bool = False) -> duckdb.DuckDBPyConnection:
+    def build(rows: Rows, *, marts: bool = False) -> Reader:
         path = tmp_path / f"catalogue-{len(opened)}.duckdb"
         shutil.copy(empty_catalogue, path)
         con = duckdb.connect(path)
@@ -57,7 +118,7 @@ def catalogue(empty_catalogue: Path, tmp_path: Path) -> Iterator[Catalogue]:
             insert(con, table, given)
         if marts:
             refill_marts(con, Definitions())
-        return con
+        return Reader(con, compared_views)
 
     yield build
     for con in opened:

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from tests.sql.worlds import world
 
 PROBES = {("vision", 1, "grid"): (9, 18), ("llm", 1, "last"): (7, 4)}
@@ -14,6 +16,7 @@ def confusions(con):
     ).fetchall()
 
 
+@pytest.mark.exact_rows("answer_confusion")
 def test_three_matrices_count_every_test_sample(catalogue):
     """Of 20 samples the last probe names the first 4 right, the answer the first 2."""
     con = catalogue(world(PROBES, {"likelihood": (1, 2)}))

@@ -30,8 +30,13 @@ def accuracies(con):
     return con.sql(query).fetchall()
 
 
+@pytest.mark.exact_rows("calibrated_answer")
 def test_a_preference_that_no_image_explains_is_taken_off(catalogue):
     con = catalogue(world() | {"answer": likelihoods(LEANING)})
+    query = "SELECT * FROM calibrated_answer ORDER BY sample_id"
+    assert con.sql(query).fetchall() == sorted(
+        ("m", "d", row["sample_id"], row["class_index"]) for row in world()["sample"]
+    )
     assert accuracies(con) == [("calibrated", 1.0), ("likelihood", 0.5)]
 
 

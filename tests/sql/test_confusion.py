@@ -1,5 +1,7 @@
 """Everything that predicts is counted in one place, each thing apart."""
 
+import pytest
+
 NAMES = {"model_id": "m", "dataset_id": "d"}
 # Samples `test0`, `test1` and `test2`, then `val0` and `val1`.
 SAMPLES = [
@@ -28,6 +30,7 @@ def counts(con):
     return con.sql("SELECT * FROM confusion ORDER BY ALL NULLS LAST").fetchall()
 
 
+@pytest.mark.exact_rows("confusion")
 def test_every_source_of_predictions_is_counted_by_its_own_key(catalogue):
     con = catalogue(
         {

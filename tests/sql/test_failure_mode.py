@@ -43,11 +43,19 @@ def verdict(catalogue, *arguments, **more):
     return judge(catalogue, *arguments, **more)[0][3:5]
 
 
+@pytest.mark.exact_rows("failure_mode")
 def test_modes_whose_lower_bound_exceeds_the_margin_are_present(catalogue):
     bounds = {"vision": 0.0, "connector": 0.05, "llm": 0.03, "answer": 0.02, "total": 0.2}
-    got = judge(catalogue, intervals(bounds))
-    assert [row[1] for row in got] == [False, True, True, False]
-    assert got[0][3:5] == ("connector_fidelity", None)
+    con = catalogue(world(PROBES, ANSWER, BASELINE) | {"stage_interval": intervals(bounds)})
+    columns = "failure_mode, is_present, is_primary, verdict, reason, lower, upper"
+    said = ("connector_fidelity", None)
+    rows = con.sql(f"SELECT {columns} FROM failure_mode ORDER BY stage_order").fetchall()
+    assert rows == [
+        ("vision_quality", False, False, *said, 0.0, 0.0),
+        ("connector_fidelity", True, True, *said, 0.05, 0.1),
+        ("llm_comprehension", True, False, *said, 0.03, 0.1),
+        ("semantic_mapping", False, False, *said, 0.02, 0.05),
+    ]
 
 
 def test_the_largest_present_mode_is_primary_even_if_an_absent_one_is_larger(catalogue):

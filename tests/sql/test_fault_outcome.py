@@ -55,6 +55,7 @@ def con(catalogue):
     return catalogue({"fault_trial": TRIALS})
 
 
+@pytest.mark.exact_rows("fault_outcome")
 def test_each_reading_is_held_against_the_struck_stages(con):
     columns = "is_named, is_found, is_false_alarm, is_costly, is_within"
     order = "length(trial_id), trial_id"
@@ -95,6 +96,7 @@ def test_trials_of_older_versions_are_read_too(catalogue):
     assert con.sql(query).fetchall() == [("destroying", True)]
 
 
+@pytest.mark.exact_rows("self_test_summary")
 def test_the_summary_counts_costly_trials_only(con):
     rows = con.sql("SELECT * EXCLUDE (model_id, dataset_id) FROM self_test_summary ORDER BY ALL")
     assert rows.fetchall() == [
@@ -103,6 +105,7 @@ def test_the_summary_counts_costly_trials_only(con):
     ]
 
 
+@pytest.mark.exact_rows("fault_confusion")
 def test_the_confusion_leaves_out_what_cost_too_little(con):
     query = (
         "SELECT injected, verdict, n_trials FROM fault_confusion WHERE reading = 'diagnosis' "
@@ -118,6 +121,7 @@ def test_the_confusion_leaves_out_what_cost_too_little(con):
     ]
 
 
+@pytest.mark.exact_rows("fault_pair")
 def test_pairs_are_counted_by_what_the_cheaper_fault_takes(con):
     query = "SELECT stages, cost_band, is_costly, n_trials, n_found FROM fault_pair ORDER BY ALL"
     assert con.sql(query).fetchall() == [
@@ -134,6 +138,7 @@ def test_a_fault_is_detectable_where_every_seed_names_it(con):
     assert con.sql(query).fetchall() == [("llm", 1, 0, 0, False), ("vision", 2, 1, 1, False)]
 
 
+@pytest.mark.exact_rows("fault_detection")
 def test_a_fault_is_reliable_from_the_severity_above_which_none_is_missed(catalogue):
     """Found at 0.25, missed at 0.5, found at 0.75 and 1: known to be found from 0.75 on."""
     said = {0.25: "vision_quality", 0.5: "healthy", 0.75: "vision_quality", 1.0: "vision_quality"}

@@ -78,6 +78,7 @@ def test_curve_without_its_modules_end_has_no_score(catalogue):
     assert health(con, "n_loci, p_start, p_end, health_score") == [(2, 0.5, None, None)]
 
 
+@pytest.mark.exact_rows("feature_health")
 def test_each_track_has_its_own_score(catalogue):
     probes = curve(10, 12, 14) | {("llm", layer, "mean"): (5, 10) for layer in range(3)}
     con = catalogue(world(probes, loci=LLM))

@@ -5,6 +5,7 @@ import pytest
 from tests.sql.worlds import NAMES, class_of, world
 
 
+@pytest.mark.exact_rows("fold_accuracy")
 def test_a_fold_probe_is_scored_on_every_sample_and_placed_by_its_depth(catalogue):
     """llm layer 1 lies at depth 5; 24 of its 30 samples are right, of both classes as many."""
     rows = world()

@@ -1,8 +1,11 @@
 """The curves that the health score summarises, locus by locus."""
 
+import pytest
+
 from tests.sql.worlds import world
 
 
+@pytest.mark.exact_rows("health_curve")
 def test_a_curve_holds_the_probed_places_of_its_module_and_track(catalogue):
     """Depths 0 and 1 are vision's, 3 the connector's, 4 and 5 the llm's; 2 is off the path."""
     probes = {

@@ -5,6 +5,7 @@ import pytest
 from tests.sql.worlds import world
 
 
+@pytest.mark.exact_rows("image_token_accuracy")
 @pytest.mark.parametrize(
     ("probes", "accuracy"),
     [

@@ -27,6 +27,7 @@ def near(lower, upper):
     return pytest.approx(lower, abs=1e-5), pytest.approx(upper, abs=1e-5)
 
 
+@pytest.mark.exact_rows("lens_accuracy")
 def test_exact_rows(catalogue):
     loci = [("vision", 0, 0), ("vision", 1, 1), ("connector", 0, 2), ("llm", 0, 3), ("llm", 1, 4)]
     con = catalogue(

@@ -1,5 +1,7 @@
 """Online code lengths: one row per place, mean over orders of train."""
 
+import pytest
+
 from tests.sql.worlds import NAMES, world
 
 
@@ -9,6 +11,7 @@ def length(layer, seed, bits, uniform=8.0):
     return {**NAMES, **place, "seed": seed, **sizes}
 
 
+@pytest.mark.exact_rows("locus_code_length")
 def test_lengths_are_averaged_over_orders_and_held_against_uniform_guesses(catalogue):
     """llm layers 0 and 1 lie at depths 4 and 5: 2 and 6 bits are 4 on average, half of 8."""
     rows = world() | {"code_length": [length(0, 0, 16.0), length(1, 0, 2.0), length(1, 1, 6.0)]}

@@ -1,5 +1,7 @@
 """Stored intervals of losses, and whether they are still of today's numbers."""
 
+import pytest
+
 from tests.sql.worlds import interval, world
 
 PROBES = {
@@ -9,6 +11,7 @@ PROBES = {
 }
 
 
+@pytest.mark.exact_rows("loss_interval")
 def test_an_interval_is_fresh_while_its_point_is_the_loss(catalogue):
     """From 0.9 by 0.8 and 0.7 to 0.65: losses of 0, 0.1, 0.1 and 0.05, 0.25 in all."""
     rows = world(PROBES, {"likelihood": (6, 13)}, {("svm", 0): (9, 18)})

@@ -35,6 +35,7 @@ def con(catalogue):
     )
 
 
+@pytest.mark.exact_rows("model_pair")
 def test_every_model_is_paired_with_what_it_came_from(con):
     query = "SELECT model_id, base_model_id, pair_kind FROM model_pair ORDER BY ALL"
     assert con.sql(query).fetchall() == [

@@ -5,6 +5,7 @@ import math
 import pytest
 
 
+@pytest.mark.exact_rows("pointwise_information")
 def test_exact_rows(catalogue):
     """Train shows class 0 three times of four; class 2 it never shows."""
     train = [

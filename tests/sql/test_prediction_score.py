@@ -41,6 +41,7 @@ def test_scores_of_a_hand_counted_case(catalogue):
     assert row == (6, 0.5, pytest.approx(recalls), pytest.approx(f1), 0.5, 0.0, 0.0)
 
 
+@pytest.mark.exact_rows("prediction_score")
 def test_every_scored_thing_has_its_own_row(catalogue):
     """Of four samples of class 0 and one of class 1 an answer gets three right, a baseline one."""
     right_once = [
@@ -78,6 +79,7 @@ def test_an_unparsed_reply_counts_as_wrong_even_with_a_class_beside_it(catalogue
     assert con.sql(query).fetchall() == [(0.0, 1.0)]
 
 
+@pytest.mark.exact_rows("answer_accuracy")
 def test_models_methods_and_splits_are_scored_apart(catalogue):
     con = catalogue(
         {
@@ -119,6 +121,7 @@ def test_one_class_alone_leaves_no_signal_to_correct(catalogue):
     assert con.sql(query).fetchall() == [(0.5, 1.0, None)]
 
 
+@pytest.mark.exact_rows("probe_accuracy", "baseline_accuracy")
 def test_probes_and_baselines_are_scored_by_their_ids(catalogue):
     """The same id for a probe and a baseline, and for probes on two datasets, mixes nothing."""
     other = [row | {"dataset_id": "e", "class_index": 1} for row in samples([0, 1])]

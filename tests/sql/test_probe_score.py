@@ -5,6 +5,7 @@ import pytest
 from tests.sql.worlds import world
 
 
+@pytest.mark.exact_rows("probe_score")
 def test_exact_rows(catalogue):
     """5 of 10 on val and 15 of 20 on test, of two equally large classes.
 

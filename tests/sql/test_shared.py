@@ -2,10 +2,13 @@
 
 import datetime
 
+import pytest
+
 from tests.sql.worlds import world
 from warehouse import vocabulary as words
 
 
+@pytest.mark.exact_rows("stage")
 def test_the_stages_are_those_of_the_vocabulary(catalogue):
     modules = dict(zip(words.MODULES, words.MODULES, strict=True))
     rows = catalogue({}).sql("SELECT * FROM stage ORDER BY stage_order").fetchall()
@@ -15,6 +18,7 @@ def test_the_stages_are_those_of_the_vocabulary(catalogue):
     ]
 
 
+@pytest.mark.exact_rows("readout")
 def test_the_readouts_are_those_of_the_vocabulary(catalogue):
     rows = catalogue({}).sql("SELECT * FROM readout ORDER BY name").fetchall()
     assert rows == sorted(
@@ -23,23 +27,27 @@ def test_the_readouts_are_those_of_the_vocabulary(catalogue):
     )
 
 
+@pytest.mark.exact_rows("probe_kind")
 def test_the_probe_kinds_are_those_of_the_vocabulary_in_its_order(catalogue):
     rows = catalogue({}).sql("SELECT * FROM probe_kind ORDER BY preference").fetchall()
     assert rows == [(name, order) for order, name in enumerate(words.PROBE_KINDS)]
 
 
+@pytest.mark.exact_rows("threshold")
 def test_the_thresholds_are_those_of_the_vocabulary(catalogue):
     relation = catalogue({}).sql("SELECT * FROM threshold")
-    (row,) = relation.fetchall()
-    assert dict(zip(relation.columns, row, strict=True)) == {
+    thresholds = {
         "margin": words.MARGIN,
         "healthy_upper": words.HEALTHY_UPPER,
         "min_groups": words.MIN_GROUPS,
         "costly": words.COSTLY,
         "cheap": words.CHEAP,
     }
+    assert relation.columns == list(thresholds)
+    assert relation.fetchall() == [tuple(thresholds.values())]
 
 
+@pytest.mark.exact_rows("examination")
 def test_an_examination_names_the_model_and_the_dataset_where_they_are_known(catalogue):
     rows = world({("vision", 0, "mean"): (5, 10)}, {"generate": (5, 10)})
     rows["model"] = [{"model_id": "m", "name": "plain", "variant": "base", "n_parameters": 7}]

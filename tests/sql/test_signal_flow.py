@@ -83,6 +83,7 @@ def flow(catalogue):
     return rows
 
 
+@pytest.mark.exact_rows("signal_flow")
 def test_scores_are_means_over_seeds(flow):
     got = flow("module, layer, readout, n_seeds, n_test, val_accuracy, test_accuracy")
     assert got == [

@@ -18,6 +18,7 @@ def losses(con, columns="failure_mode, before, after, loss"):
     return con.sql(f"SELECT {columns} FROM stage_loss ORDER BY stage_order").fetchall()
 
 
+@pytest.mark.exact_rows("stage_loss")
 def test_every_stage_is_charged_with_what_it_loses(catalogue):
     con = catalogue(world(CHAIN, ANSWER))
     assert losses(con) == [

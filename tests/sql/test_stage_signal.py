@@ -25,6 +25,7 @@ def signals(con, columns="stage, test_accuracy, available_accuracy"):
     return con.sql(f"SELECT {columns} FROM stage_signal ORDER BY stage_order").fetchall()
 
 
+@pytest.mark.exact_rows("stage_candidate")
 def test_candidates_lie_at_or_after_the_stages_end(catalogue):
     con = catalogue(world(FULL, {"likelihood": (4, 8)}))
     after_connector = [
@@ -59,6 +60,7 @@ def test_class_tokens_controls_and_loci_off_the_path_are_no_candidates(catalogue
     assert candidates(con, "vision") == [("vision", 1, "mean")]
 
 
+@pytest.mark.exact_rows("stage_signal")
 def test_signal_never_rises_from_one_stage_to_the_next(catalogue):
     probes = FULL | {("llm", 1, "last"): (6, 17), ("connector", 0, "grid"): (7, 10)}
     con = catalogue(world(probes, {"likelihood": (4, 8)}))
@@ -142,6 +144,7 @@ def test_without_answers_the_answer_stage_has_no_signal(catalogue):
     assert [stage for stage, *_ in signals(con)] == ["vision", "connector", "llm"]
 
 
+@pytest.mark.exact_rows("baseline_candidate")
 def test_baselines_are_averaged_over_seeds_and_chosen_on_val(catalogue):
     baselines = {
         ("texture-svm", 0): (8, 12),
@@ -159,6 +162,7 @@ def test_baselines_are_averaged_over_seeds_and_chosen_on_val(catalogue):
     ]
 
 
+@pytest.mark.exact_rows("stage_probe")
 def test_the_probes_of_a_candidate_are_ordered_by_their_seeds(catalogue):
     probes = {
         ("llm", 1, "last", 4): (6, 12),

@@ -11,6 +11,7 @@ def known(con):
     return con.sql("SELECT * FROM unparsed_knowledge").fetchall()
 
 
+@pytest.mark.exact_rows("unparsed_knowledge")
 def test_silent_replies_that_the_probe_knew_are_a_share_of_all_answers(catalogue):
     """Seeds know the first 14 and the first 8: of replies 2, 10 and 19 they know two and one."""
     probes = VISION | {("llm", 1, "last", 0): (9, 14), ("llm", 1, "last", 1): (9, 8)}
