@@ -5,6 +5,7 @@ from .diagnosing import (
     require_known as require_known,
 )
 from .evidence import Evidence as Evidence, Predictor as Predictor, read_evidence as read_evidence
+from .findings import Finding as Finding, ModeLoss as ModeLoss
 from .intervals import (
     LEVELS as LEVELS,
     Resampling as Resampling,
@@ -18,4 +19,4 @@ from .staleness import (
     renewed as renewed,
     store_intervals as store_intervals,
 )
-from .wording import Finding as Finding, ModeLoss as ModeLoss, sentence as sentence
+from .wording import sentence as sentence

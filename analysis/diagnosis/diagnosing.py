@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.diagnosis.evidence import QUERIES, read_evidence
+from analysis.diagnosis.findings import Finding, ModeLoss, finding_of
 from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.staleness import Tables, inputs_fingerprint, renewed, store_intervals
-from analysis.diagnosis.wording import Finding, ModeLoss, sentence
+from analysis.diagnosis.wording import sentence
 from analysis.queries import read_query
 from warehouse.catalogue import Catalogue, Warehouse, connect
 from warehouse.errors import UsageError, nearest
@@ -105,7 +106,7 @@ def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:
         "AND stage = 'total' AND quantity = 'loss'",
         [model_id, dataset_id],
     ).fetchall()
-    return Finding.from_rows(rows, total[0] if total else None)
+    return finding_of(rows, total[0] if total else None)
 
 
 def require_known(wh: Warehouse, table: str, name: str) -> None:

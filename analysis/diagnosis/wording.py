@@ -2,97 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from warehouse.vocabulary import HEALTHY
-
-
-@dataclass(frozen=True)
-class ModeLoss:
-    """One failure mode: the accuracy its stage loses (a fraction), and how sure that is."""
-
-    failure_mode: str
-    stage: str
-    loss: float | None
-    lower: float | None
-    upper: float | None
-    is_present: bool
-    is_primary: bool
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A stored verdict with the numbers behind it; all accuracies are fractions of test."""
-
-    verdict: str
-    reason: str | None
-    margin: float
-    modes: tuple[ModeLoss, ...]
-    reference: float | None
-    reference_source: str | None
-    baseline: str | None
-    answered: float | None
-    total_lower: float | None
-    total_upper: float | None
-    comprehension_loss: float | None
-    utilisation_loss: float | None
-    unparsed_loss: float | None
-    wrong_loss: float | None
-    calibration_loss: float | None = None
-
-    @classmethod
-    def from_rows(
-        cls, rows: Sequence[Mapping[str, Any]], total: tuple[float, float] | None
-    ) -> Finding:
-        """From the rows of `queries/verdict.sql` and the bounds of the total loss, if stored."""
-        vision, _, llm, answer = rows
-        return cls(
-            verdict=vision["verdict"],
-            reason=vision["reason"],
-            margin=vision["margin"],
-            modes=tuple(
-                ModeLoss(**{name: row[name] for name in ModeLoss.__dataclass_fields__})
-                for row in rows
-            ),
-            reference=vision["before"],
-            reference_source=vision["reference_source"],
-            baseline=vision["baseline"],
-            answered=answer["after"],
-            total_lower=total[0] if total else None,
-            total_upper=total[1] if total else None,
-            comprehension_loss=llm["comprehension_loss"],
-            utilisation_loss=llm["utilisation_loss"],
-            unparsed_loss=answer["unparsed_loss"],
-            wrong_loss=answer["wrong_loss"],
-            calibration_loss=answer["calibration_loss"],
-        )
-
-    @property
-    def lost(self) -> float | None:
-        """The whole degradation: reference - answer."""
-        if self.reference is None or self.answered is None:
-            return None
-        return self.reference - self.answered
-
-    @property
-    def primary(self) -> ModeLoss | None:
-        return next((mode for mode in self.modes if mode.is_primary), None)
+from analysis.diagnosis.findings import (
+    Failure,
+    Finding,
+    Healthy,
+    LossParts,
+    PresentLoss,
+)
 
 
 def sentence(finding: Finding) -> str:
     """Two or three sentences: what is lost where, how sure, and what would mend it."""
-    if finding.verdict == HEALTHY:
+    if isinstance(finding, Healthy):
         return _healthy(finding)
-    primary = finding.primary
-    if primary is None:
-        return f"The verdict is open: {finding.reason}."
-    also = [mode for mode in finding.modes if mode.is_present and not mode.is_primary]
-    listed = "".join(f", and {_interval(mode)} {WHERE[mode.stage]}" for mode in also)
+    if isinstance(finding, Failure):
+        return _failure(finding)
+    return f"The verdict is open: {finding.reason}."
+
+
+def _failure(finding: Failure) -> str:
+    listed = "".join(f", and {_interval(mode)} {WHERE[mode.stage]}" for mode in finding.also)
+    stage = finding.primary.stage
     return (
-        f"{_overall(finding)} {_share(finding)} {WHERE[primary.stage]}{listed}. "
-        f"{_remedy(primary.stage, finding)}."
+        f"{_overall(finding)} {_share(finding)} {WHERE[stage]}{listed}. "
+        f"{_remedy(stage, finding.parts)}."
     )
 
 
@@ -118,11 +51,8 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
-def _interval(mode: ModeLoss) -> str:
-    """'29 points (95% interval 22 to 36)'; present modes have all three numbers."""
-    assert mode.loss is not None
-    assert mode.lower is not None
-    assert mode.upper is not None
+def _interval(mode: PresentLoss) -> str:
+    """'29 points (95% interval 22 to 36)'."""
     return f"{points(mode.loss)} (95% interval {_range(mode.lower, mode.upper)})"
 
 
@@ -131,12 +61,10 @@ def _range(lower: float, upper: float) -> str:
     return f"{100 * lower:.{digits}f} to {100 * upper:.{digits}f}"
 
 
-def _overall(finding: Finding) -> str:
-    assert finding.reference is not None
-    assert finding.answered is not None
+def _overall(finding: Failure) -> str:
     source = (
         f"a traditional classifier ({finding.baseline}) reads"
-        if finding.reference_source == "baseline"
+        if finding.baseline is not None
         else "its probes read"
     )
     return (
@@ -145,14 +73,9 @@ def _overall(finding: Finding) -> str:
     )
 
 
-def _share(finding: Finding) -> str:
+def _share(finding: Failure) -> str:
     """'Of the 31 missing points, 29 (95% interval 22 to 36)', or 'All of the 29 missing …'."""
-    assert finding.lost is not None
     mode = finding.primary
-    assert mode is not None
-    assert mode.loss is not None
-    assert mode.lower is not None
-    assert mode.upper is not None
     whole, part = _number(finding.lost), _number(mode.loss)
     interval = f"(95% interval {_range(mode.lower, mode.upper)})"
     if part == whole:
@@ -160,24 +83,20 @@ def _share(finding: Finding) -> str:
     return f"Of the {whole} missing points, {part} {interval}"
 
 
-def _healthy(finding: Finding) -> str:
-    assert finding.answered is not None
-    assert finding.lost is not None
-    assert finding.total_lower is not None
-    assert finding.total_upper is not None
+def _healthy(finding: Healthy) -> str:
     return (
         f"The model answers {percent(finding.answered)} of the test images right, "
-        f"{points(finding.lost)} (95% interval {_range(finding.total_lower, finding.total_upper)}) "
+        f"{points(finding.lost)} (95% interval {_range(finding.lower, finding.upper)}) "
         "below the best that any probe or baseline reads: no stage loses a part that matters, and "
         "there is nothing to repair inside the model."
     )
 
 
-def _remedy(stage: str, finding: Finding) -> str:
+def _remedy(stage: str, parts: LossParts) -> str:
     if stage == "llm":
-        return _llm_remedy(finding)
+        return _llm_remedy(parts)
     if stage == "answer":
-        return _answer_remedy(finding)
+        return _answer_remedy(parts)
     return {
         "vision": (
             "No later stage can bring them back: fine-tune or exchange the vision tower, or feed "
@@ -187,8 +106,8 @@ def _remedy(stage: str, finding: Finding) -> str:
     }[stage]
 
 
-def _llm_remedy(finding: Finding) -> str:
-    held, used = finding.comprehension_loss, finding.utilisation_loss
+def _llm_remedy(parts: LossParts) -> str:
+    held, used = parts.comprehension_loss, parts.utilisation_loss
     if held is None or used is None:
         return "Fine-tune the language model's layers, for instance with LoRA"
     if used >= held:
@@ -202,14 +121,14 @@ def _llm_remedy(finding: Finding) -> str:
     )
 
 
-def _answer_remedy(finding: Finding) -> str:
-    unparsed, wrong = finding.unparsed_loss, finding.wrong_loss
+def _answer_remedy(parts: LossParts) -> str:
+    unparsed, wrong = parts.unparsed_loss, parts.wrong_loss
     if unparsed is not None and wrong is not None and unparsed > wrong:
         return (
             "Most of it are replies that name no class: constrain the reply to the class names, or "
             "read the label likelihoods instead"
         )
-    won = finding.calibration_loss
+    won = parts.calibration_loss
     if won is not None and won >= 0.01:
         return (
             f"The class is known but mapped to the wrong words: calibrating the label likelihoods "

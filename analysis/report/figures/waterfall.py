@@ -56,7 +56,7 @@ def _bars(page: ModelPage) -> list[Bar]:
     known = [row for row in page.losses.rows if row["loss"] is not None]
     if not known:
         return []
-    reference = known[0]["signal_before"]
+    reference = known[0]["accuracy_before"]
     source = "its probes"
     if known[0]["reference_source"] == "baseline" and page.baselines.first:
         source = page.baselines.first["architecture"]
@@ -64,7 +64,7 @@ def _bars(page: ModelPage) -> list[Bar]:
         Bar(f"reference: {source}", 0, 100 * reference, percent(reference, 1), "kept", None, True)
     ]
     for row in known:
-        before, after = 100 * row["signal_before"], 100 * row["signal_after"]
+        before, after = 100 * row["accuracy_before"], 100 * row["accuracy_after"]
         value, whisker = loss(row["loss"]), None
         if row["loss_lower"] is not None:
             value += f" ({bounds(row['loss_lower'], row['loss_upper'])})"
@@ -72,7 +72,7 @@ def _bars(page: ModelPage) -> list[Bar]:
         name = "answer mapping" if row["stage"] == "answer" else STAGE_NAMES[row["stage"]]
         bars.append(Bar(name, after, before, value, row["stage"], whisker, row["is_present"]))
     if known[-1]["stage"] == "answer":
-        answer = known[-1]["signal_after"]
+        answer = known[-1]["accuracy_after"]
         bars.append(Bar("answer", 0, 100 * answer, percent(answer, 1), "kept", None, True))
     return bars
 

@@ -1,8 +1,8 @@
 SELECT
     failure_mode,
     stage,
-    signal_before,
-    signal_after,
+    accuracy_before,
+    accuracy_after,
     loss,
     loss_lower,
     loss_upper,

@@ -4,49 +4,46 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.diagnosis.wording import Finding, ModeLoss, points, sentence
-from warehouse.vocabulary import FAILURE_MODES, HEALTHY, MARGIN
+from analysis.diagnosis.findings import Failure, Healthy, LossParts, PresentLoss, Undetermined
+from analysis.diagnosis.wording import points, sentence
+from warehouse.vocabulary import FAILURE_MODES, MARGIN
+
+PARTS = LossParts(
+    comprehension_loss=0.0,
+    utilisation_loss=0.25,
+    unparsed_loss=0.0,
+    wrong_loss=0.0,
+    calibration_loss=None,
+)
 
 
-def mode(name, stage, loss, *, is_primary=False, is_present=False):
-    return ModeLoss(name, stage, loss, loss - 0.05, loss + 0.05, is_present, is_primary)
+def loss(stage, share, *, is_primary=False):
+    name = FAILURE_MODES[stage]
+    return PresentLoss(name, stage, share, share - 0.05, share + 0.05, True, is_primary)
 
 
-def finding(primary, *, present=(), **more):
+def failure(primary, *, also=(), baseline=None, **parts):
     """A finding whose primary stage loses 0.25 of 0.35 lost."""
-    modes = tuple(
-        mode(
-            name,
-            stage,
-            0.25 if stage == primary else 0.1 if stage in present else 0.0,
-            is_primary=stage == primary,
-            is_present=stage == primary or stage in present,
-        )
-        for stage, name in FAILURE_MODES.items()
+    return Failure(
+        modes=(),
+        margin=MARGIN,
+        reason=None,
+        answered=0.6,
+        lost=0.95 - 0.6,
+        reference=0.95,
+        baseline=baseline,
+        primary=loss(primary, 0.25, is_primary=True),
+        also=tuple(loss(stage, 0.1) for stage in also),
+        parts=replace(PARTS, **parts),
     )
-    return replace(
-        Finding(
-            verdict=FAILURE_MODES[primary],
-            reason=None,
-            margin=MARGIN,
-            modes=modes,
-            reference=0.95,
-            reference_source="vision",
-            baseline="texture-svm",
-            answered=0.6,
-            total_lower=0.3,
-            total_upper=0.4,
-            comprehension_loss=0.0,
-            utilisation_loss=0.25,
-            unparsed_loss=0.0,
-            wrong_loss=0.0,
-        ),
-        **more,
-    )
+
+
+def healthy(lower, upper):
+    return Healthy((), MARGIN, None, answered=0.6, lost=0.61 - 0.6, lower=lower, upper=upper)
 
 
 def test_losses_are_points_with_their_interval():
-    said = sentence(finding("connector", present=("answer",)))
+    said = sentence(failure("connector", also=("answer",)))
     assert said == (
         "The model answers 60% of the test images right where its probes read 95%. Of the 35 "
         "missing points, 25 (95% interval 20 to 30) are lost in the connector, between the vision "
@@ -57,7 +54,7 @@ def test_losses_are_points_with_their_interval():
 
 
 def test_a_better_baseline_is_named():
-    said = sentence(finding("vision", reference_source="baseline"))
+    said = sentence(failure("vision", baseline="texture-svm"))
     assert "where a traditional classifier (texture-svm) reads 95%" in said
 
 
@@ -73,23 +70,21 @@ def test_a_better_baseline_is_named():
     ],
 )
 def test_the_remedy_fits_the_stage_and_its_split(stage, split, remedy):
-    assert remedy in sentence(finding(stage, **split))
+    assert remedy in sentence(failure(stage, **split))
 
 
 def test_small_losses_keep_a_decimal():
-    said = sentence(
-        finding("vision", verdict=HEALTHY, reference=0.61, total_lower=0.0, total_upper=0.034)
-    )
+    said = sentence(healthy(0.0, 0.034))
     assert "1.0 points (95% interval 0.0 to 3.4) below" in said
 
 
 def test_the_attention_is_to_blame_when_the_image_tokens_lose_no_more_than_it_leaves():
-    even = sentence(finding("llm", comprehension_loss=0.125, utilisation_loss=0.125))
+    even = sentence(failure("llm", comprehension_loss=0.125, utilisation_loss=0.125))
     assert "the final token does not collect it" in even
 
 
 def test_replies_without_a_class_are_most_only_when_more_than_the_wrong_ones():
-    even = sentence(finding("answer", unparsed_loss=0.125, wrong_loss=0.125))
+    even = sentence(failure("answer", unparsed_loss=0.125, wrong_loss=0.125))
     assert "mapped to the wrong words" in even
 
 
@@ -103,7 +98,7 @@ def test_replies_without_a_class_are_most_only_when_more_than_the_wrong_ones():
     ],
 )
 def test_calibration_is_advised_from_one_point_won(won, said):
-    assert said in sentence(finding("answer", calibration_loss=won))
+    assert said in sentence(failure("answer", calibration_loss=won))
 
 
 @pytest.mark.parametrize(
@@ -115,5 +110,9 @@ def test_points_are_whole_from_where_they_would_round_to_ten(share, said):
 
 @pytest.mark.parametrize(("upper", "said"), [(0.0994, "2.0 to 9.9"), (0.0995, "2 to 10")])
 def test_an_interval_is_whole_from_where_its_upper_bound_rounds_to_ten(upper, said):
-    found = finding("vision", verdict=HEALTHY, total_lower=0.02, total_upper=upper)
-    assert f"(95% interval {said})" in sentence(found)
+    assert f"(95% interval {said})" in sentence(healthy(0.02, upper))
+
+
+def test_an_open_verdict_says_why():
+    found = Undetermined((), MARGIN, "no answers stored", answered=None, lost=None)
+    assert sentence(found) == "The verdict is open: no answers stored."

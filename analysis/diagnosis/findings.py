@@ -1,0 +1,141 @@
+"""Findings: a stored verdict with the numbers behind it, one type per outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from warehouse.vocabulary import HEALTHY, UNDETERMINED
+
+
+@dataclass(frozen=True)
+class ModeLoss:
+    """One failure mode: the accuracy its stage loses (a fraction), and how sure that is."""
+
+    failure_mode: str
+    stage: str
+    loss: float | None
+    lower: float | None
+    upper: float | None
+    is_present: bool
+    is_primary: bool
+
+
+@dataclass(frozen=True)
+class PresentLoss(ModeLoss):
+    """A failure mode that is present: its loss and its interval are known."""
+
+    loss: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What all outcomes have; accuracies are fractions of test, `reason` a doubt or a note."""
+
+    modes: tuple[ModeLoss, ...]
+    margin: float
+    reason: str | None
+    answered: float | None
+    lost: float | None
+
+    @property
+    def verdict(self) -> str:
+        """One of the failure modes, `healthy` or `undetermined`."""
+        return UNDETERMINED
+
+
+@dataclass(frozen=True)
+class Undetermined(Finding):
+    """Something is missing, or the intervals leave it open; `reason` says which."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Healthy(Finding):
+    """No stage loses a part that matters; the bounds are those of the whole loss."""
+
+    answered: float
+    lost: float
+    lower: float
+    upper: float
+
+    @property
+    def verdict(self) -> str:
+        return HEALTHY
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """What the losses of llm and answer are made of; None where it was not measured."""
+
+    comprehension_loss: float | None
+    utilisation_loss: float | None
+    unparsed_loss: float | None
+    wrong_loss: float | None
+    calibration_loss: float | None
+
+
+@dataclass(frozen=True)
+class Failure(Finding):
+    """Some stage loses the class: `primary` is the largest loss, `also` are the other present ones.
+
+    `baseline` is the best traditional classifier where it reads more than the probes do: then it is
+    the reference.
+    """
+
+    answered: float
+    lost: float
+    reference: float
+    baseline: str | None
+    primary: PresentLoss
+    also: tuple[PresentLoss, ...]
+    parts: LossParts
+
+    @property
+    def verdict(self) -> str:
+        return self.primary.failure_mode
+
+
+def finding_of(
+    rows: Sequence[Mapping[str, Any]], total: tuple[float, float] | None
+) -> Undetermined | Healthy | Failure:
+    """From the rows of `queries/verdict.sql` and the bounds of the total loss, if stored."""
+    first, answer = rows[0], rows[-1]
+    modes = tuple(_loss(row) for row in rows)
+    reference, answered = first["before"], answer["after"]
+    lost = None if reference is None or answered is None else reference - answered
+    common: dict[str, Any] = {
+        "modes": modes,
+        "margin": first["margin"],
+        "reason": first["reason"],
+        "answered": answered,
+        "lost": lost,
+    }
+    if first["verdict"] == UNDETERMINED:
+        return Undetermined(**common)
+    if first["verdict"] == HEALTHY:
+        assert total is not None  # nothing is healthy whose loss has no interval
+        return Healthy(**common, lower=total[0], upper=total[1])
+    present = [mode for mode in modes if isinstance(mode, PresentLoss)]
+    return Failure(
+        **common,
+        reference=reference,
+        baseline=first["baseline"] if first["reference_source"] == "baseline" else None,
+        primary=next(mode for mode in present if mode.is_primary),
+        also=tuple(mode for mode in present if not mode.is_primary),
+        parts=LossParts(**{name: _either(rows, name) for name in LossParts.__dataclass_fields__}),
+    )
+
+
+def _loss(row: Mapping[str, Any]) -> ModeLoss:
+    kind = PresentLoss if row["is_present"] else ModeLoss
+    return kind(**{name: row[name] for name in ModeLoss.__dataclass_fields__})
+
+
+def _either(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """A part stands in the row of its own stage and is NULL in the others."""
+    return next((row[name] for row in rows if row[name] is not None), None)
