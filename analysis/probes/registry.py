@@ -1,7 +1,6 @@
 """Every kind of probe by name: our own, one file each in `kinds/`, then those of other packages."""
 
 from dataclasses import fields, replace
-from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +13,6 @@ from warehouse.vocabulary import PROBE_KINDS
 GROUP = "layerhouse.probes"
 
 
-@cache
 def probe_kinds() -> dict[str, ProbeKind]:
     """All kinds with their default options, in the vocabulary's order, then by name.
 

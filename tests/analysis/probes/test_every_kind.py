@@ -1,0 +1,100 @@
+"""Every kind of probe, those of other packages too, fits, is stored, and shows in the views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from analysis.probes.probe_kind import ProbeKind
+from analysis.probes.probing import probe
+from analysis.probes.registry import probe_kinds
+from layerhouse.cli import layerhouse as cli
+from tests.analysis.activation_lake import (
+    DATASET,
+    MODEL,
+    PLACES,
+    add_activations,
+    dataset_lake,
+    drawn,
+    labels_and_splits,
+)
+from tests.docs.extending import example
+from tests.packages import Install
+from warehouse.catalogue.refreshing import connect
+from warehouse.errors import LayerhouseError
+from warehouse.lake.lake import Lake
+from warehouse.vocabulary import PROBE_KINDS
+
+GROUP = "layerhouse.probes"
+CLASSES, SPLITS = labels_and_splits(160, 4)
+SHOWN = """
+    SELECT probe_accuracy.module, probe_accuracy.layer, probe_accuracy.readout,
+        probe_accuracy.accuracy, signal_flow.test_accuracy, signal_flow.selectivity
+    FROM probe_accuracy
+    INNER JOIN signal_flow USING (model_id, dataset_id, module, layer, readout, kind)
+    WHERE kind = $1 AND split = 'test' AND control = 'none'
+    ORDER BY ALL
+"""
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake = dataset_lake(tmp_path / "lake", CLASSES, SPLITS)
+    vectors = {
+        place: drawn(CLASSES, width, seed, strength=2)
+        for seed, (place, width) in enumerate(PLACES.items())
+    }
+    add_activations(lake, vectors)
+    return lake
+
+
+def assert_shown(lake: Lake, kind: str) -> None:
+    """Every cell has probes of the kind that read the class, and their controls do not."""
+    with connect(lake) as wh:
+        found = wh.sql(SHOWN, [kind]).fetchall()
+    cells = {(module, layer, readout) for module, layer, readout, *_ in found}
+    assert cells == set(PLACES)
+    for *_, accuracy, shown, selectivity in found:
+        assert accuracy > 0.5
+        assert abs(accuracy - shown) < 0.2  # a kind's seeds differ; the view averages them
+        assert selectivity > 0.2
+
+
+def test_every_kind_of_the_vocabulary_is_there_under_its_name() -> None:
+    assert {name: kind.name for name, kind in probe_kinds().items()} == {n: n for n in PROBE_KINDS}
+
+
+@pytest.mark.parametrize("kind", probe_kinds().values(), ids=lambda kind: kind.name)
+def test_every_kind_fits_is_stored_and_shown(kind: ProbeKind, lake: Lake) -> None:
+    first = probe(lake, MODEL, DATASET, kind=kind, seeds=2)
+    again = probe(lake, MODEL, DATASET, kind=kind, seeds=2)
+    assert first.n_probes == first.n_stored == again.n_stored > 0
+    assert not again.added
+    assert_shown(lake, kind.name)
+
+
+def test_a_packages_kind_runs_through_the_command_and_is_shown(
+    install: Install, lake: Lake
+) -> None:
+    install(GROUP, "centroid", example("A kind of probe"), "CentroidProbe")
+    asked = ["--model", MODEL, "--dataset", DATASET, "--lake", str(lake.root)]
+    done = CliRunner().invoke(cli, ["probe", *asked, "--kind", "centroid"])
+    assert done.exit_code == 0, done.output
+    assert "Fitted" in done.output
+    assert_shown(lake, "centroid")
+    with connect(lake) as wh:
+        stored = wh.sql("SELECT DISTINCT hyperparameters FROM probe").fetchall()
+    assert len(stored) == 1
+
+
+def test_ours_speak_for_a_locus_before_a_packages(install: Install) -> None:
+    install(GROUP, "centroid", example("A kind of probe"), "CentroidProbe")
+    assert list(probe_kinds()) == [*PROBE_KINDS, "centroid"]
+
+
+def test_a_kind_of_another_name_than_its_entry_point_is_named(install: Install) -> None:
+    install(GROUP, "nearest", example("A kind of probe"), "CentroidProbe")
+    with pytest.raises(LayerhouseError, match=r"entry point nearest .* called centroid"):
+        probe_kinds()
