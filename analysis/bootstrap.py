@@ -6,12 +6,10 @@ rows are paired.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
 
 from warehouse.errors import LayerhouseError
 
@@ -58,45 +56,6 @@ def weighted_means(values: ArrayLike, weights: Floats, group_index: NDArray[np.i
     return (weights @ sums.T) / (weights @ sizes)[:, None]
 
 
-@dataclass(frozen=True)
-class Intervals:
-    """Point estimates and their interval bounds, each [n_quantities]."""
-
-    point: Floats
-    lower: Floats
-    upper: Floats
-
-
-def group_bootstrap(
-    values: ArrayLike,
-    groups: Sequence[Any] | NDArray[Any],
-    n_resamples: int = 2000,
-    seed: int = 0,
-    *,
-    level: float = 0.95,
-    method: Literal["percentile", "bca"] = "percentile",
-) -> Intervals:
-    """Means of `values` [n_quantities, n_samples] with intervals from resampled groups.
-
-    `percentile` takes the quantiles of the resampled means; `bca` also corrects their bias and
-    skewness, with a jackknife over groups (Efron 1987, "Better bootstrap confidence intervals").
-    """
-    rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    weights, group_index = bootstrap_weights(groups, n_resamples, seed)
-    if rows.shape[1] != len(group_index):
-        raise LayerhouseError(
-            f"{rows.shape[1]} values per row do not fit {len(group_index)} samples with groups"
-        )
-    means = weighted_means(rows, weights, group_index)
-    point = rows.mean(axis=1)
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    levels = np.broadcast_to(tails, (len(rows), 2))
-    if method == "bca":
-        levels = _bca_levels(rows, point, means, group_index, tails)
-    bounds = np.stack([np.quantile(means[:, q], levels[q]) for q in range(len(rows))])
-    return Intervals(point=point, lower=bounds[:, 0], upper=bounds[:, 1])
-
-
 def _group_sums(
     values: ArrayLike, group_index: NDArray[np.intp], n_groups: int
 ) -> tuple[Floats, Floats]:
@@ -106,21 +65,3 @@ def _group_sums(
     sizes = np.bincount(group_index, minlength=n_groups)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return np.add.reduceat(rows[:, order], starts, axis=1), sizes.astype(np.float64)
-
-
-def _bca_levels(
-    rows: Floats, point: Floats, means: Floats, group_index: NDArray[np.intp], tails: Floats
-) -> Floats:
-    """The quantile levels [n_quantities, 2] that BCa reads instead of the plain tails."""
-    sums, sizes = _group_sums(rows, group_index, int(group_index.max()) + 1)
-    left_out = (sums.sum(1, keepdims=True) - sums) / (sizes.sum() - sizes)
-    deviation = left_out.mean(1, keepdims=True) - left_out
-    spread = (deviation**2).sum(1) ** 1.5
-    skew = (deviation**3).sum(1)
-    acceleration = np.divide(skew, 6 * spread, out=np.zeros_like(skew), where=spread > 0)
-    # Ties count half: accuracies are discrete and often equal the point estimate exactly.
-    below = ((means < point).mean(0) + (means <= point).mean(0)) / 2
-    edge = 0.5 / len(means)
-    bias = norm.ppf(np.clip(below, edge, 1 - edge))[:, None]
-    shifted = bias + norm.ppf(tails)
-    return norm.cdf(bias + shifted / (1 - acceleration[:, None] * shifted))

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from analysis.bootstrap import bootstrap_weights, group_bootstrap, weighted_means
+from analysis.bootstrap import bootstrap_weights, weighted_means
 from warehouse.errors import LayerhouseError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Bounds of 95% intervals, each [quantities]."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+def interval_of(values: np.ndarray, groups: np.ndarray, n: int, seed: int = 0) -> Interval:
+    """Percentile intervals of the means of values [quantities, samples], as the diagnosis takes."""
+    means = weighted_means(values, *bootstrap_weights(groups, n, seed))
+    return Interval(*np.quantile(means, (0.025, 0.975), axis=0))
 
 
 def test_every_resample_draws_as_many_groups_as_there_are() -> None:
@@ -23,8 +37,8 @@ def test_the_order_of_samples_changes_nothing() -> None:
     groups = rng.integers(20, size=100).astype(str)
     values = rng.random((3, 100))
     order = rng.permutation(100)
-    a = group_bootstrap(values, groups, 200, seed=3)
-    b = group_bootstrap(values[:, order], groups[order], 200, seed=3)
+    a = interval_of(values, groups, 200, seed=3)
+    b = interval_of(values[:, order], groups[order], 200, seed=3)
     np.testing.assert_allclose(a.lower, b.lower)
     np.testing.assert_allclose(a.upper, b.upper)
 
@@ -42,19 +56,18 @@ def test_weighted_means_equal_a_loop_that_repeats_samples() -> None:
 
 def test_the_same_seed_gives_the_same_interval_and_pairs_all_quantities() -> None:
     values = np.random.default_rng(0).random((1, 60))
-    both = group_bootstrap(np.concatenate([values, values - 0.1]), np.arange(60), 100, seed=5)
+    both = interval_of(np.concatenate([values, values - 0.1]), np.arange(60), 100, seed=5)
     assert both.lower[0] - both.lower[1] == pytest.approx(0.1)
-    alone = group_bootstrap(values, np.arange(60), 100, seed=5)
-    again = group_bootstrap(values, np.arange(60), 100, seed=5)
+    alone = interval_of(values, np.arange(60), 100, seed=5)
+    again = interval_of(values, np.arange(60), 100, seed=5)
     assert again.lower[0] == alone.lower[0]
     # A product of another shape is summed in another order.
     assert alone.lower[0] == pytest.approx(both.lower[0], rel=1e-12)
 
 
 def test_a_constant_quantity_has_a_point_as_interval() -> None:
-    for method in ("percentile", "bca"):
-        found = group_bootstrap(np.ones((1, 10)), np.arange(10), 100, method=method)
-        assert (found.lower[0], found.point[0], found.upper[0]) == (1, 1, 1)
+    found = interval_of(np.ones((1, 10)), np.arange(10), 100)
+    assert (found.lower[0], found.upper[0]) == (1, 1)
 
 
 def test_a_missing_group_is_named() -> None:
@@ -67,17 +80,7 @@ def test_one_group_alone_is_refused() -> None:
         bootstrap_weights(["a", "a"], 10, seed=0)
 
 
-def test_a_whole_model_takes_seconds() -> None:
-    """2,000 resamples of 200 quantities on 5,000 samples in 2,500 groups."""
-    rng = np.random.default_rng(0)
-    correct = rng.random((200, 5000)) < 0.7
-    started = time.process_time()
-    group_bootstrap(correct, rng.integers(2500, size=5000), 2000)
-    assert time.process_time() - started < 10
-
-
-@pytest.mark.parametrize("method", ["percentile", "bca"])
-def test_intervals_cover_the_truth_95_times_in_100(method: str) -> None:
+def test_intervals_cover_the_truth_95_times_in_100() -> None:
     """Accuracies of clustered samples: a group's samples share most of their luck."""
     rng = np.random.default_rng(7)
     n_groups, size, trials = 120, 4, 800
@@ -86,7 +89,7 @@ def test_intervals_cover_the_truth_95_times_in_100(method: str) -> None:
     for trial in range(trials):
         skill = rng.beta(2, 1, n_groups)  # mean 2/3, the true accuracy
         right = rng.random((1, n_groups * size)) < skill[groups]
-        found = group_bootstrap(right, groups, 300, seed=trial, method=method)
+        found = interval_of(right, groups, 300, seed=trial)
         covered += found.lower[0] <= 2 / 3 <= found.upper[0]
     assert 0.93 <= covered / trials <= 0.97
 
@@ -96,6 +99,6 @@ def test_samples_taken_for_groups_would_be_too_sure() -> None:
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(100), 8)
     right = (rng.random(100) < 0.7)[groups][None]
-    honest = group_bootstrap(right, groups, 500)
-    naive = group_bootstrap(right, np.arange(800), 500)
+    honest = interval_of(right, groups, 500)
+    naive = interval_of(right, np.arange(800), 500)
     assert honest.upper - honest.lower > 2 * (naive.upper - naive.lower)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
-from analysis import metrics
+from tests.analysis import scores
 
 COLUMNS = "auroc, log_loss, expected_calibration_error"
 
@@ -100,14 +100,14 @@ def test_scores_equal_scikit_learn_and_the_vectorised_metrics(catalogue, cases):
     found = con.sql(f"SELECT {COLUMNS} FROM probe_accuracy ORDER BY probe_id").fetchall()
     for case, (area, loss, error) in zip(cases, found, strict=True):
         labels, logits = np.array([c for c, _ in case]), np.array([row for _, row in case])
-        share = metrics.softmax(logits)
+        share = scores.softmax(logits)
         every = np.arange(logits.shape[1])
         assert loss == pytest.approx(log_loss(labels, share, labels=every), abs=1e-9)
-        assert error == pytest.approx(float(metrics.expected_calibration_error(labels, logits)))
+        assert error == pytest.approx(float(scores.expected_calibration_error(labels, logits)))
         present = np.unique(labels)
         if len(present) == 1:
             assert area is None
             continue
         expected = np.mean([roc_auc_score(labels == c, share[:, c]) for c in present])
         assert area == pytest.approx(float(expected))
-        assert area == pytest.approx(float(metrics.auroc(labels, logits)))
+        assert area == pytest.approx(float(scores.auroc(labels, logits)))

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import metrics
 from analysis.probes import LinearProbe, MlpProbe, ProbeSummary, probe
 from analysis.probes.activations import read_cells
 from analysis.probes.logistic.solver import Stop
 from analysis.probes.targets import shuffled_labels
+from tests.analysis import scores
 from tests.analysis.activation_lake import (
     DATASET,
     MODEL,
@@ -149,25 +149,25 @@ def test_the_class_is_read_where_it_is_and_shuffled_labels_score_chance(tmp_path
 def test_views_and_metrics_define_the_same_scores(probed: Probed) -> None:
     lake = probed.lake
     with connect(lake) as wh:
-        scores = wh.sql("FROM probe_accuracy WHERE split = 'test' ORDER BY probe_id").pl()
+        shown = wh.sql("FROM probe_accuracy WHERE split = 'test' ORDER BY probe_id").pl()
         logits = wh.sql(
             "SELECT l.probe_id, l.logits, s.class_index FROM probe_logit AS l "
             "INNER JOIN probe AS p ON l.probe_id = p.probe_id "
             "INNER JOIN sample AS s ON p.dataset_id = s.dataset_id AND l.sample_id = s.sample_id "
             "WHERE l.split = 'test' ORDER BY l.probe_id, l.sample_id"
         ).pl()
-    truth = logits["class_index"].to_numpy().reshape(len(scores), -1)
-    named = np.stack(logits["logits"].to_list()).argmax(1).reshape(len(scores), -1)
+    truth = logits["class_index"].to_numpy().reshape(len(shown), -1)
+    named = np.stack(logits["logits"].to_list()).argmax(1).reshape(len(shown), -1)
     labels = truth[0]
-    chance = metrics.chance(labels)
+    chance = scores.chance(labels)
     for column, expected in {
-        "accuracy": metrics.accuracy(labels, named),
-        "balanced_accuracy": metrics.balanced_accuracy(labels, named),
-        "macro_f1": metrics.macro_f1(labels, named),
-        "chance": np.full(len(scores), chance),
-        "signal": metrics.chance_corrected(metrics.accuracy(labels, named), chance),
+        "accuracy": scores.accuracy(labels, named),
+        "balanced_accuracy": scores.balanced_accuracy(labels, named),
+        "macro_f1": scores.macro_f1(labels, named),
+        "chance": np.full(len(shown), chance),
+        "signal": scores.chance_corrected(scores.accuracy(labels, named), chance),
     }.items():
-        np.testing.assert_allclose(scores[column].to_numpy(), expected, err_msg=column)
+        np.testing.assert_allclose(shown[column].to_numpy(), expected, err_msg=column)
 
 
 def test_shuffles_are_the_same_for_every_model_and_differ_between_seeds(lake: Lake) -> None:

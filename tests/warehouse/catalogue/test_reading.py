@@ -175,11 +175,10 @@ def test_a_read_only_folder_can_be_read(lake: Lake, tmp_path: Path) -> None:
 def test_a_query_starts_without_the_heavy_packages(lake: Lake) -> None:
     contents(lake)
     code = (
-        "import sys, time; from warehouse.catalogue.refreshing import connect\n"
+        "import sys; from warehouse.catalogue.refreshing import connect\n"
         f"with connect({str(lake.root)!r}) as wh: assert wh.sql('SELECT 1').fetchall() == [(1,)]\n"
         "heavy = {'numpy', 'polars', 'pyarrow', 'pandas', 'torch'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-        "assert time.process_time() < 0.6, time.process_time()"
+        "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
