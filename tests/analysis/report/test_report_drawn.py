@@ -97,7 +97,7 @@ def test_the_waterfall_s_steps_are_as_long_as_the_losses(figures):
     names = {"vision": "vision tower", "connector": "connector", "llm": "language model"}
     steps = {
         names.get(row["stage"], "answer mapping"): row["loss"] for row in rows if row["loss"] > 0.01
-    } | {"answer": rows[-1]["signal_after"]}
+    } | {"answer": rows[-1]["accuracy_after"]}
     assert_in_scale([width(drawn[name]) for name in steps], list(steps.values()))
 
 
