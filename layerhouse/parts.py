@@ -20,7 +20,6 @@ BROUGHT = frozenset(
         "jinja2",
         "matplotlib",
         "safetensors",
-        "scipy",
         "skimage",
         "sklearn",
         "sqlalchemy",

@@ -166,7 +166,6 @@ def baselines(
             yield train(where, resolved, one.name, seed=seed, options=Options(**chosen))
 
 
-@part("analysis")
 def diagnose(
     model: str,
     dataset: str | PathLike[str],
@@ -187,7 +186,6 @@ def diagnose(
     return attribute(lake_at(lake), model, dataset_id(dataset), **options)
 
 
-@part("analysis")
 def compare(
     model: str | None = None,
     base: str | None = None,

@@ -14,6 +14,7 @@ import pytest
 
 from layerhouse.cli import COMMANDS
 from layerhouse.parts import BROUGHT, part
+from tests.lakes import Signals, synthetic_lake
 from warehouse.errors import LayerhouseError
 
 ROOT = Path(__file__).parents[2]
@@ -68,8 +69,6 @@ def test_the_extra_all_brings_every_part() -> None:
         ("datasets", "add", "digits", "digits"),
         ("probe", "--model", "tiny-digits", "--dataset", "digits"),
         ("baseline", "--dataset", "digits", "--architecture", "pixels-logistic"),
-        ("diagnose", "--model", "tiny-digits", "--dataset", "digits"),
-        ("compare",),
         ("report",),
         ("validate",),
     ],
@@ -86,11 +85,24 @@ def test_a_command_whose_part_is_missing_names_its_extra(
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a lake of two models that nobody has diagnosed or compared."""
+    place = tmp_path_factory.mktemp("filled")
+    models = {"tiny": Signals.losing(connector=0.1), "other": Signals.losing(llm=0.1)}
+    synthetic_lake(place / "lakehouse", models)
+    return place
+
+
 @pytest.mark.parametrize("command", [name for name, extra in COMMANDS.items() if extra is None])
-def test_a_command_that_only_reads_starts_without_any_part(command: str, tmp_path: Path) -> None:
-    options = {"sql": ["SELECT 1 AS one"], "publish": ["--out", "published"]}
-    (tmp_path / "lakehouse" / "commits").mkdir(parents=True)
-    done = _without_parts(command, *options.get(command, []), cwd=tmp_path)
+def test_a_command_that_needs_no_part_works_without_any(command: str, filled: Path) -> None:
+    options = {
+        "sql": ["SELECT 1 AS one"],
+        "publish": ["--out", "published"],
+        "diagnose": ["--model", "tiny", "--dataset", "shapes"],
+        "compare": ["--model", "tiny", "--base", "other", "--dataset", "shapes"],
+    }
+    done = _without_parts(command, *options.get(command, []), cwd=filled)
     assert done.returncode == 0, done.stderr
 
 
