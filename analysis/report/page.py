@@ -19,6 +19,7 @@ from warehouse.catalogue import Warehouse, connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake
+from warehouse.vocabulary import DEFAULT_PROBE_KIND
 
 IMAGES = 6
 """Lost images shown per model and stage, a few kilobytes each."""
@@ -95,6 +96,7 @@ def _render(pages: Pages, lake_name: str) -> str:
         "verdicts": words.VERDICTS,
         "stage_names": STAGE_NAMES,
         "figures": figures,
+        "default_kind": DEFAULT_PROBE_KIND,
     }
     style = environment.get_template("style.css.jinja").render(light=css(0), dark=css(1))
     script = environment.get_template("script.js.jinja").render()

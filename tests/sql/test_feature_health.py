@@ -95,9 +95,16 @@ def test_seeds_are_averaged_and_controls_left_out(catalogue):
     assert health(con, "n_loci, p_end") == [(3, 0.6)]
 
 
-@pytest.mark.parametrize(("kinds", "end"), [(("linear", "mlp"), 0.5), (("mlp",), 0.9)])
-def test_linear_probes_are_preferred(catalogue, kinds, end):
-    right = {"linear": 10, "mlp": 18}
+@pytest.mark.parametrize(
+    ("kinds", "end"),
+    [
+        (("linear", "mlp", "centroid"), 0.5),
+        (("mlp", "centroid"), 0.9),
+        (("nearest", "centroid"), 0.7),
+    ],
+)
+def test_our_kinds_are_preferred_in_order_then_those_of_packages_by_name(catalogue, kinds, end):
+    right = {"linear": 10, "mlp": 18, "centroid": 14, "nearest": 16}
     probes = {
         ("llm", layer, "last", 0, kind): (5, right[kind]) for kind in kinds for layer in range(3)
     }

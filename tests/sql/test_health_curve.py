@@ -39,3 +39,17 @@ def test_a_connector_of_two_places_starts_at_its_own_first(catalogue):
         "SELECT depth, is_start, is_end FROM health_curve WHERE module = 'connector' ORDER BY depth"
     )
     assert con.sql(query).fetchall() == [(1, True, False), (2, False, True)]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "preferred"),
+    [
+        (("linear", "mlp", "centroid"), "linear"),
+        (("mlp", "centroid"), "mlp"),
+        (("nearest", "centroid"), "centroid"),
+    ],
+)
+def test_a_curve_is_of_the_preferred_kind(catalogue, kinds, preferred):
+    """Ours in their order, then those of packages by name."""
+    con = catalogue(world({("llm", 1, "last", 0, kind): (5, 10) for kind in kinds}))
+    assert con.sql("SELECT kind FROM health_curve").fetchall() == [(preferred,)]

@@ -84,8 +84,11 @@ def test_signal_is_corrected_for_chance(catalogue):
 
 
 def test_ties_on_val_go_to_the_later_locus_then_the_readout_then_the_kind(catalogue):
+    """Kinds of ours in their order of preference, then those of packages by name."""
     probes = {
         ("connector", 0, "grid"): (7, 20),
+        ("llm", 0, "mean", 0, "nearest"): (7, 15),
+        ("llm", 0, "mean", 0, "centroid"): (7, 14),
         ("llm", 0, "mean", 0, "mlp"): (7, 18),
         ("llm", 0, "mean", 0, "linear"): (7, 17),
         ("llm", 0, "grid"): (7, 16),
@@ -98,6 +101,8 @@ def test_ties_on_val_go_to_the_later_locus_then_the_readout_then_the_kind(catalo
         ("llm", "grid", "linear"),
         ("llm", "mean", "linear"),
         ("llm", "mean", "mlp"),
+        ("llm", "mean", "centroid"),
+        ("llm", "mean", "nearest"),
         ("connector", "grid", "linear"),
     ]
 

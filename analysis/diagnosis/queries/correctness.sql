@@ -15,7 +15,11 @@ wanted_probes AS (
         model_id = $model
         AND dataset_id = $dataset
         AND control = 'none'
-        AND readout IN ('mean', 'grid', 'last')
+        AND readout IN (
+            SELECT readout.name
+            FROM readout
+            WHERE readout.reads <> 'class'
+        )
 ),
 
 predictions AS (

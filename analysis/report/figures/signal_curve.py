@@ -23,20 +23,24 @@ from analysis.report.svg import responsive
 
 @dataclass(frozen=True)
 class Look:
-    """How a readout is drawn; hue, marker and dash all tell it apart."""
+    """How a readout is drawn; hue (a role of the palette), marker and dash all tell it apart."""
 
     name: str
     short: str
+    role: str
     marker: str
     dash: str
 
 
 LOOKS = {
-    "mean": Look("image tokens, mean", "mean", "o", "-"),
-    "grid": Look("image tokens, 2×2 grid", "grid", "s", ":"),
-    "last": Look("last prompt token", "last", "^", "-"),
-    "cls": Look("class token", "cls", "D", "--"),
+    "mean": Look("image tokens, mean", "mean", "mean", "o", "-"),
+    "grid": Look("image tokens, 2×2 grid", "grid", "grid", "s", ":"),
+    "last": Look("last prompt token", "last", "last", "^", "-"),
+    "cls": Look("class token", "cls", "cls", "D", "--"),
 }
+
+MARKERS = "vP*X<>"
+"""Readouts of packages share one hue; their markers tell them apart as far as these go."""
 
 Label = tuple[float, str, str]
 """(height, text, role of its colour)"""
@@ -58,14 +62,23 @@ def signal_curve(page: ModelPage) -> Markup:
     )
 
 
+def looks(page: ModelPage) -> dict[str, Look]:
+    """How each readout is drawn: ours, then those that packages brought to this page, by name."""
+    others = sorted({row["readout"] for row in page.curve.rows} - set(LOOKS))
+    return LOOKS | {
+        name: Look(name, name, "kept", MARKERS[number % len(MARKERS)], "-.")
+        for number, name in enumerate(others)
+    }
+
+
 def _description(page: ModelPage) -> str:
     ends = []
-    for readout in LOOKS:
+    for readout, look in looks(page).items():
         points = [row for row in page.curve.rows if row["readout"] == readout and row["on_path"]]
         if points:
             first, last = points[0], points[-1]
             ends.append(
-                f"{LOOKS[readout].name}: {percent(first['test_accuracy'])} at {first['module']} "
+                f"{look.name}: {percent(first['test_accuracy'])} at {first['module']} "
                 f"layer {first['layer']}, {percent(last['test_accuracy'])} at {last['module']} "
                 f"layer {last['layer']}"
             )
@@ -95,8 +108,8 @@ class _Curve:
         self._modules()
         self._available()
         self._levels()
-        for readout in LOOKS:
-            self._readout(readout)
+        for readout, look in looks(self.page).items():
+            self._readout(readout, look)
         self._answer()
         label_right(self.axes, self.labels)
 
@@ -194,10 +207,10 @@ class _Curve:
         text = f"{short} {percent(share)}" if self.is_narrow else f"{name} {percent(share)}"
         self.labels.append((100 * share, text, "muted"))
 
-    def _readout(self, readout: str) -> None:
+    def _readout(self, readout: str, look: Look) -> None:
         rows = [row for row in self.page.curve.rows if row["readout"] == readout]
         on_path = [row for row in rows if row["on_path"]]
-        look, hue = LOOKS[readout], colour(readout)
+        hue = colour(look.role)
         size = 3.2 if self.is_narrow or self.last_depth > 40 else 4.5
         if on_path:
             x = [row["depth"] for row in on_path]
@@ -222,7 +235,7 @@ class _Curve:
                 zorder=3,
             )
             mark(line, readout)
-            self._name_curve(readout, x, y)
+            self._name_curve(look, x, y)
         self.axes.plot(
             [row["depth"] for row in rows if not row["on_path"]],
             [100 * row["test_accuracy"] for row in rows if not row["on_path"]],
@@ -234,12 +247,11 @@ class _Curve:
             zorder=3,
         )
 
-    def _name_curve(self, readout: str, x: list[int], y: list[float]) -> None:
+    def _name_curve(self, look: Look, x: list[int], y: list[float]) -> None:
         """At the right edge if the curve runs to the end, else on the side away from the others."""
-        look = LOOKS[readout]
         name = look.short if self.is_narrow else look.name
         if x[-1] == self.last_depth:
-            self.labels.append((y[-1], name, readout))
+            self.labels.append((y[-1], name, look.role))
             return
         middle = len(x) // 2
         is_upper = y[-1] >= self._mean_at(x[-1])
@@ -250,7 +262,7 @@ class _Curve:
             textcoords="offset points",
             ha="right" if is_upper and x[middle] > 2 else "center",
             fontsize=11,
-            color=colour(readout),
+            color=colour(look.role),
         )
 
     def _mean_at(self, depth: int) -> float:

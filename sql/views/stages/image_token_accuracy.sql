@@ -17,6 +17,7 @@ FROM signal_flow
 INNER JOIN llm_ends
     ON signal_flow.model_id = llm_ends.model_id AND signal_flow.depth = llm_ends.end_depth
 INNER JOIN readout ON signal_flow.readout = readout.name
+LEFT JOIN probe_kind ON signal_flow.kind = probe_kind.name
 WHERE
     signal_flow.on_path
     AND signal_flow.module = 'llm'
@@ -27,5 +28,6 @@ QUALIFY row_number() OVER (
     ORDER BY
         round(signal_flow.val_accuracy, 9) DESC NULLS LAST,
         signal_flow.readout ASC,
+        probe_kind.preference ASC NULLS LAST,
         signal_flow.kind ASC
 ) = 1

@@ -117,26 +117,28 @@ candidates AS (
 )
 
 SELECT
-    model_id,
-    dataset_id,
-    stage,
-    stage_order,
-    module,
-    layer,
-    depth,
-    readout,
-    kind,
-    n_test,
-    chance,
-    val_accuracy,
-    test_accuracy,
+    candidates.model_id,
+    candidates.dataset_id,
+    candidates.stage,
+    candidates.stage_order,
+    candidates.module,
+    candidates.layer,
+    candidates.depth,
+    candidates.readout,
+    candidates.kind,
+    candidates.n_test,
+    candidates.chance,
+    candidates.val_accuracy,
+    candidates.test_accuracy,
     row_number() OVER (
-        PARTITION BY model_id, dataset_id, stage
+        PARTITION BY candidates.model_id, candidates.dataset_id, candidates.stage
         -- Rounded, so that the order in which seeds were summed cannot decide a tie.
         ORDER BY
-            round(val_accuracy, 9) DESC NULLS LAST,
-            depth DESC NULLS FIRST,
-            readout ASC,
-            kind ASC
+            round(candidates.val_accuracy, 9) DESC NULLS LAST,
+            candidates.depth DESC NULLS FIRST,
+            candidates.readout ASC,
+            probe_kind.preference ASC NULLS LAST,
+            candidates.kind ASC
     ) AS rank
 FROM candidates
+LEFT JOIN probe_kind ON candidates.kind = probe_kind.name

@@ -89,9 +89,13 @@ def test_a_packages_kind_runs_through_the_command_and_is_shown(
     assert len(stored) == 1
 
 
-def test_ours_speak_for_a_locus_before_a_packages(install: Install) -> None:
-    install(GROUP, "centroid", example("A kind of probe"), "CentroidProbe")
-    assert list(probe_kinds()) == [*PROBE_KINDS, "centroid"]
+def test_ours_come_before_those_of_packages_which_are_in_the_order_of_their_names(
+    install: Install,
+) -> None:
+    for name in ("nearest", "centroid"):
+        code = example("A kind of probe").replace('"centroid"', f'"{name}"')
+        install(GROUP, name, code, "CentroidProbe")
+    assert list(probe_kinds()) == [*PROBE_KINDS, "centroid", "nearest"]
 
 
 def test_a_kind_of_another_name_than_its_entry_point_is_named(install: Install) -> None:
