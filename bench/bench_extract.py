@@ -290,7 +290,7 @@ def storage(folder: Path) -> None:
 def _dataset_rows(n: int) -> dict[str, list[dict[str, Any]]]:
     """A dataset of n samples of one class."""
     of = {"dataset_id": "bench"}
-    title = {"title": "bench", "n_samples": n, "n_classes": 1, "licence": None}
+    title = {"title": "bench", "n_samples": n, "n_classes": 1, "licence": None, "pixel_rule": None}
     fixed = {"uri": "", "sha256": "", "class_index": 0, "split": "train", "width": 1, "height": 1}
     names = [f"{index:06}" for index in range(n)]
     return {

@@ -144,6 +144,7 @@ def write_dataset(lake: Lake, samples: Samples) -> None:
                 "n_samples": n,
                 "n_classes": samples.n_classes,
                 "licence": "CC0",
+                "pixel_rule": None,
             }
         ],
         "class": [

@@ -152,6 +152,7 @@ def _write_dataset(lake: Lake, data: MadeUpDataset) -> None:
         "n_samples": n,
         "n_classes": data.n_classes,
         "licence": "CC0",
+        "pixel_rule": None,
     }
     classes = [
         {"dataset_id": data.dataset_id, "class_index": i, "label": label, "phrase": f"a {label}"}

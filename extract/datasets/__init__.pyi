@@ -7,3 +7,4 @@ from .registration import (
     resolve as resolve,
 )
 from .source import Contents as Contents, DatasetSource as DatasetSource, Item as Item
+from .summary import ClassLine as ClassLine, Summary as Summary

@@ -20,6 +20,7 @@ from extract.datasets.splits import (
     complete_splits,
     split_warnings,
 )
+from extract.datasets.summary import Summary, summarised
 from warehouse.catalogue import DatasetInfo
 from warehouse.progress import Progress
 from warehouse.vocabulary import SPLITS
@@ -54,6 +55,8 @@ class CheckedDataset:
     samples: list[dict[str, Any]]
     attributes: list[dict[str, Any]]
     warnings: tuple[str, ...]
+    summary: Summary
+    pixel_rule: str | None = None
 
     @property
     def split_sizes(self) -> dict[str, int]:
@@ -116,7 +119,13 @@ def check(
         for key, value in item.attributes.items()
     ]
     warnings = split_warnings(names, labels, groups, splits, hashes)
-    return CheckedDataset(classes, samples, attributes, (*contents.notes, *notes, *warnings))
+    return CheckedDataset(
+        classes,
+        samples,
+        attributes,
+        (*contents.notes, *notes, *warnings),
+        summarised(classes, samples, measured),
+    )
 
 
 def _hash(content: Any) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from warehouse.errors import LayerhouseError
-from warehouse.images import image_bytes, open_image
+from warehouse.images import image_sha256, open_image
 from warehouse.progress import Progress
 
 
@@ -44,6 +43,6 @@ def measure(uris: Sequence[str], progress: Progress | None = None) -> list[Measu
 def _measure(uri: str) -> Measured | LayerhouseError:
     try:
         image = open_image(uri)
-        return Measured(hashlib.sha256(image_bytes(uri)).hexdigest(), image.width, image.height)
+        return Measured(image_sha256(uri), image.width, image.height)
     except LayerhouseError as error:
         return error

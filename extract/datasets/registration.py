@@ -9,6 +9,7 @@ from typing import Any
 
 from extract.datasets.checking import AddOptions, CheckedDataset, check, difference
 from extract.datasets.reading import default_name, is_source, offered, read_source
+from extract.datasets.summary import Summary
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake, RunSpec, RunWriter, list_commits
@@ -27,6 +28,7 @@ class AddResult:
     n_classes: int
     split_sizes: dict[str, int]
     warnings: tuple[str, ...]
+    summary: Summary
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def add(
         n_classes=len(checked.classes),
         split_sizes=checked.split_sizes,
         warnings=checked.warnings,
+        summary=checked.summary,
     )
 
 
@@ -137,6 +140,7 @@ def _write(lake: Lake, name: str, entry: Registration, checked: CheckedDataset) 
         "n_samples": len(checked.samples),
         "n_classes": len(checked.classes),
         "licence": entry.licence,
+        "pixel_rule": checked.pixel_rule,
     }
     with RunWriter(lake, spec) as writer:
         if writer.is_finished:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerhouse import datasets
 from layerhouse.cli.shared import lake_option, progress
+from layerhouse.printing import print_table
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
+from warehouse.vocabulary import SPLITS
+
+if TYPE_CHECKING:
+    from extract.datasets import Summary
 
 
 @click.group("datasets", short_help="Register labelled images, list and show what is there.")
@@ -69,8 +74,21 @@ def add_dataset(name: str, path: str, phrase: tuple[str, ...], **options: Any) -
     if result.added:
         click.echo(f"Added {name}: {result.n_samples:,} samples of {result.n_classes} classes")
         click.echo(f"Splits: {sizes}")
+        _show_summary(result.summary)
     else:
         click.echo(f"Nothing to do: {name} is in the lake already ({sizes}).")
+
+
+def _show_summary(summary: Summary) -> None:
+    print_table(
+        ["class", "phrase", *SPLITS],
+        (
+            [row.label, row.phrase, *(f"{row.counts[s]:,}" for s in SPLITS)]
+            for row in summary.classes
+        ),
+    )
+    for what, said in summary.facts.items():
+        click.echo(f"{what}: {said}")
 
 
 def _phrase(text: str) -> tuple[str, str]:
@@ -89,7 +107,6 @@ def show_dataset(name: str, lake: Lake) -> None:
     \b
     layerhouse datasets show digits
     """
-    from layerhouse.printing import print_table
     from warehouse.catalogue import connect, dataset
 
     with connect(lake) as warehouse:
@@ -99,7 +116,7 @@ def show_dataset(name: str, lake: Lake) -> None:
     rows = []
     for row in info.classes:
         own = samples.filter(samples["class_index"] == row.index)
-        counts = [own.filter(own["split"] == split).height for split in ("train", "val", "test")]
+        counts = [own.filter(own["split"] == split).height for split in SPLITS]
         rows.append([row.label, row.phrase, *map(str, counts)])
-    print_table(["class", "phrase", "train", "val", "test"], rows)
+    print_table(["class", "phrase", *SPLITS], rows)
     click.echo(f"{samples['group_id'].n_unique():,} groups, {samples.height:,} samples")

@@ -54,6 +54,7 @@ def dataset_lake(
                 "n_samples": n,
                 "n_classes": count,
                 "licence": None,
+                "pixel_rule": None,
             }
         ],
         "class": [

@@ -17,6 +17,7 @@ from hypothesis import given, settings, strategies as st
 
 from tests.warehouse.small_lakes import (
     MODEL,
+    UNSAID,
     activation_rows,
     add_dataset,
     add_extraction,
@@ -109,7 +110,7 @@ def test_the_newest_row_of_a_key_wins_either_way(lake: Lake) -> None:
     with RunWriter(lake, RunSpec("datasets", None, "digits", {"title": 2})) as writer:
         for title in ("Digits again", "Digits at last"):
             row = {"dataset_id": "digits", "title": title, "n_samples": 4, "n_classes": 2}
-            writer.commit({"dataset": [row | {"licence": "CC0"}]})
+            writer.commit({"dataset": [row | UNSAID]})
     assert ask(lake, "SELECT title FROM dataset") == [("Digits at last",)]
     refresh(lake, force=True)
     assert ask(lake, "SELECT title FROM dataset") == [("Digits at last",)]
@@ -118,7 +119,7 @@ def test_the_newest_row_of_a_key_wins_either_way(lake: Lake) -> None:
 def test_commits_that_arrive_out_of_order_do_not_win(lake: Lake) -> None:
     """As when a lake is completed with commits from another machine."""
     spec = RunSpec("datasets", None, "digits", {"title": 0})
-    row = {"dataset_id": "digits", "title": "Old", "n_samples": 4, "n_classes": 2, "licence": None}
+    row = {"dataset_id": "digits", "title": "Old", "n_samples": 4, "n_classes": 2, **UNSAID}
     commit = RunWriter(lake, spec).commit({"dataset": [row]})
     record = lake.commits_dir / f"{commit.commit_id}.json"
     record.write_text(record.read_text().replace(commit.committed_at, "2001-01-01T00:00:00.000000"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lakes import Signals, synthetic_lake
+from tests.warehouse.small_lakes import UNSAID
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
@@ -64,7 +65,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def _grow(lake: Lake, name: str) -> None:
-    row = {"dataset_id": name, "title": name, "n_samples": 0, "n_classes": 0, "licence": None}
+    row = {"dataset_id": name, "title": name, "n_samples": 0, "n_classes": 0, **UNSAID}
     vectors = [
         {
             "model_id": "alpha",

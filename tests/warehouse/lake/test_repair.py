@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lakes import Signals, synthetic_lake
+from tests.warehouse.small_lakes import UNSAID
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
@@ -20,7 +21,7 @@ SPEC = RunSpec("datasets-add", None, "more", {"path": "somewhere"})
 
 
 def _row(name: str) -> dict[str, object]:
-    return {"dataset_id": name, "title": name, "n_samples": 0, "n_classes": 0, "licence": None}
+    return {"dataset_id": name, "title": name, "n_samples": 0, "n_classes": 0, **UNSAID}
 
 
 def _write(lake: Lake) -> None:

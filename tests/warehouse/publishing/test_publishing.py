@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.lakes import Signals, synthetic_lake
+from tests.warehouse.small_lakes import UNSAID
 from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
@@ -42,7 +43,7 @@ def lake(whole: Lake, tmp_path: Path) -> Lake:
 def _grow(lake: Lake) -> None:
     """One more commit."""
     spec = RunSpec("datasets", None, "more", {})
-    row = {"dataset_id": "more", "title": "More", "n_samples": 0, "n_classes": 0, "licence": None}
+    row = {"dataset_id": "more", "title": "More", "n_samples": 0, "n_classes": 0, **UNSAID}
     with RunWriter(lake, spec) as writer:
         writer.commit({"dataset": [row]})
         writer.finish()

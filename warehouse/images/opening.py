@@ -1,19 +1,12 @@
 """One way to open an image, whatever holds it: a file, a DICOM object, or one item of an array.
 
-Loci, reports and notebooks all open images by the `uri` column of the `sample` table:
-
-    /data/cells/a.png                     any file Pillow decodes
-    /data/ct/slice-004.dcm                DICOM, shown through its own VOI window
-    /data/pneumoniamnist.npz#train_images/12    item 12 of an array in a NumPy archive
-    /data/set/data-00000.arrow#image/12   row 12 of an image column of a Hugging Face dataset
-    sklearn-digits:17                     digit 17 of the handwritten digits scikit-learn ships
-
 Pillow, NumPy and the rest are imported on the first call, so that commands without images start
 fast.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 from functools import lru_cache
@@ -62,8 +55,12 @@ def open_image(uri: str, *, max_pixels: int = MAX_PIXELS) -> Image:
         raise LayerhouseError(f"{uri} cannot be decoded as an image: {reason}") from error
 
 
-def image_bytes(uri: str) -> bytes:
-    """The stored bytes behind `uri`, for hashing: a file's content, an array item's raw bytes."""
+def image_sha256(uri: str) -> str:
+    """The hash of what is stored behind `uri`: a file's content, an array item's raw bytes."""
+    return hashlib.sha256(_stored_bytes(uri)).hexdigest()
+
+
+def _stored_bytes(uri: str) -> bytes:
     if uri.startswith(DIGITS_SCHEME):
         return _digit(uri).tobytes()
     path, _, item = uri.rpartition("#")

@@ -1,0 +1,70 @@
+"""What was understood of a source, for a person to hold against what they meant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from extract.datasets.pixels import Measured
+from warehouse.vocabulary import SPLITS
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """One class: its label, the phrase a model is asked for, and its samples per split."""
+
+    label: str
+    phrase: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Classes, then `facts`: what is spoken of (groups, sizes, …) and what was understood of it."""
+
+    classes: tuple[ClassLine, ...]
+    facts: Mapping[str, str]
+
+
+def summarised(
+    classes: Sequence[Mapping[str, Any]],
+    samples: Sequence[Mapping[str, Any]],
+    images: Sequence[Measured],
+) -> Summary:
+    """The summary of a checked dataset; a new fact is a line of `facts`, in the printed order."""
+    facts = {
+        "Groups": _groups(samples),
+        "Sizes": _sizes(images),
+    }
+    return Summary(tuple(_class_lines(classes, samples)), facts)
+
+
+def _class_lines(
+    classes: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, Any]]
+) -> list[ClassLine]:
+    counts = Counter((row["class_index"], row["split"]) for row in samples)
+    return [
+        ClassLine(
+            row["label"],
+            row["phrase"],
+            {split: counts[row["class_index"], split] for split in SPLITS},
+        )
+        for row in classes
+    ]
+
+
+def _groups(samples: Sequence[Mapping[str, Any]]) -> str:
+    n_groups = len({row["group_id"] for row in samples})
+    if n_groups == len(samples):
+        return f"every one of the {n_groups:,} images is its own group"
+    return f"{n_groups:,} of {len(samples):,} images"
+
+
+def _sizes(images: Sequence[Measured]) -> str:
+    """Smallest to largest, by pixels."""
+    sizes = Counter((image.width, image.height) for image in images)
+    ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    first, last = (f"{width} × {height}" for width, height in (ordered[0], ordered[-1]))
+    return f"{first} pixels" if len(ordered) == 1 else f"{first} to {last} pixels"
