@@ -14,13 +14,13 @@ Floats = NDArray[np.float64]
 
 
 def accuracy(labels: ArrayLike, predictions: ArrayLike) -> Floats:
-    """Share of samples whose predicted class is the true one."""
+    """Share of samples whose predicted class is the true one: labels [n], predictions [..., n]."""
     truth, named = label_row(labels), np.asarray(predictions)
     return np.asarray((named == truth).mean(-1))
 
 
 def log_loss(labels: ArrayLike, logits: ArrayLike) -> Floats:
-    """Mean −log probability of the true class, in nats."""
+    """Mean −log probability of the true class in nats: labels [n], logits [..., n, classes]."""
     return np.asarray(-true_logprobs(labels, logits).mean(-1))
 
 
@@ -31,13 +31,14 @@ def true_logprobs(labels: ArrayLike, logits: ArrayLike) -> Floats:
 
 
 def log_softmax(logits: ArrayLike) -> Floats:
-    """Log-probabilities over the last axis, safe for large logits."""
+    """Log-probabilities over the last axis, of the logits' shape, safe for large ones."""
     values = np.asarray(logits, dtype=np.float64)
     shifted = values - values.max(-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
 def label_row(labels: ArrayLike) -> NDArray[np.int64]:
+    """The labels as [n]; LayerhouseError for none, and for any other shape."""
     truth = np.asarray(labels, dtype=np.int64)
     if truth.ndim != 1 or truth.size == 0:
         raise LayerhouseError(f"labels must be a non-empty row, not of shape {truth.shape}")

@@ -20,7 +20,7 @@ from bench.bench_extract import PHRASES, Bench, rates
 from extract.models import (
     LoadedModel,
     ModelSource,
-    architectures,
+    architecture_sizes,
     build_prompt,
     choose_device,
     choose_dtype,
@@ -38,7 +38,7 @@ def build(device: str, *, tiny: bool) -> LoadedModel:
     small, processor = FAMILIES["qwen2_5_vl"]()
     config = small.config
     if not tiny:
-        numbers = architectures()["qwen2.5-vl-7b"]
+        numbers = architecture_sizes()["qwen2.5-vl-7b"]
         marks = {
             f"{name}_id": processor.tokenizer.convert_tokens_to_ids(text)
             for name, text in QWEN_NAMES.items()

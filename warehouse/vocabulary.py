@@ -28,15 +28,21 @@ HEALTHY, UNDETERMINED = "healthy", "undetermined"
 VERDICTS = (*STAGE_OF, HEALTHY, UNDETERMINED)
 """What a diagnosis can end with."""
 
+LAYERED = ("vision", "llm")
+"""The modules whose layers are many, so that a place in them has a number."""
+
+BLOCK = "block"
+"""The kind of a layer that is a block of its module, and no norm or projection."""
+
 SPLITS = ("train", "val", "test")
-METHODS = ("likelihood", "generate")
+LIKELIHOOD, GENERATE = METHODS = ("likelihood", "generate")
 """How a model answers: its classes' phrases scored, or a reply generated and read."""
 
 DTYPES = ("float32", "bfloat16", "float16")
 QUANTIZATIONS = ("8bit", "4bit")
 """The numbers a model's weights may be: of one type, or quantised as a variant of the model."""
 
-CONTROLS = ("none", "shuffled_labels")
+NO_CONTROL, SHUFFLED_LABELS = CONTROLS = ("none", "shuffled_labels")
 """What a probe is trained on: the labels, or the same ones shuffled as its control."""
 
 

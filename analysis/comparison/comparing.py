@@ -191,14 +191,16 @@ def _check(lake: Lake, pair: Pair) -> None:
 def _add_intervals(
     lake: Lake, wh: Warehouse, pair: Pair, n_resamples: int, seed: int
 ) -> tuple[str, bool]:
-    spec = RunSpec(COMMAND, pair.model_id, pair.dataset_id, _config(wh, pair, n_resamples, seed))
+    spec = RunSpec(
+        COMMAND, pair.model_id, pair.dataset_id, _comparison_config(wh, pair, n_resamples, seed)
+    )
     _, added = store_intervals(
         lake, spec, lambda: {"pair_interval": _interval_rows(wh, pair, n_resamples, seed)}
     )
     return spec.run_id, added
 
 
-def _config(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> dict[str, Any]:
+def _comparison_config(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> dict[str, Any]:
     wanted = {
         "base": pair.base_model_id,
         "n_resamples": n_resamples,

@@ -93,7 +93,7 @@ def _add_intervals(
                 return None
             return interval_rows(evidence, options, model_id, dataset_id)
 
-        config = _config(wh, model_id, dataset_id, options)
+        config = _diagnosis_config(wh, model_id, dataset_id, options)
         return store_intervals(lake, RunSpec(COMMAND, model_id, dataset_id, config), compute)
 
 
@@ -124,7 +124,9 @@ def _check_options(n_resamples: int, margin: float) -> None:
         raise UsageError(f"the margin is a share of the test samples in [0, 1), not {margin}")
 
 
-def _config(wh: Warehouse, model_id: str, dataset_id: str, options: Resampling) -> dict[str, Any]:
+def _diagnosis_config(
+    wh: Warehouse, model_id: str, dataset_id: str, options: Resampling
+) -> dict[str, Any]:
     """The run's configuration: options, a fingerprint of the inputs, and the run it replaces."""
     wanted = {
         "n_resamples": options.n_resamples,

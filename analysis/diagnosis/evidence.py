@@ -49,7 +49,7 @@ class Evidence:
 
     @property
     def tested(self) -> NDArray[np.bool_]:
-        """Which samples the model itself was tested on; a baseline may have seen more."""
+        """Which samples [n] the model itself was tested on; a baseline may have seen more."""
         own = [row for predictor, row in self.rows.items() if predictor[0] != "baseline"]
         return np.asarray(~np.isnan(self.correct[own]).all(axis=0))
 

@@ -137,7 +137,10 @@ def _health_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str
 
 
 def bounds(point: Floats, drawn: Floats) -> dict[str, float | None]:
-    """Point and percentile bounds; a resample without a score says nothing about the bounds."""
+    """Point [1] and percentile bounds of what is drawn [n resamples].
+
+    A resample without a score says nothing about the bounds.
+    """
     defined = drawn[~np.isnan(drawn)]
     lower, upper = np.quantile(defined, LEVELS) if len(defined) else (np.nan, np.nan)
     values = {"point": point[0], "lower": lower, "upper": upper}

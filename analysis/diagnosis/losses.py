@@ -33,7 +33,10 @@ def available_signals(chosen: Mapping[str, Floats]) -> dict[str, Floats]:
 
 
 def reference_signal(available: Mapping[str, Floats], baseline: Floats | None) -> Floats | None:
-    """What the task allows, as far as anybody showed: the vision signal or a better baseline."""
+    """What the task allows, as far as anybody showed: the vision signal or a better baseline.
+
+    Each [n resamples]; None without a vision signal.
+    """
     vision = available.get("vision")
     if vision is None or baseline is None:
         return vision

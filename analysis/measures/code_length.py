@@ -71,7 +71,8 @@ def add_code_lengths(
 def portion_order(labels: NDArray[np.int64], dataset_id: str, seed: int) -> NDArray[np.int64]:
     """An order of the train samples in which every beginning is as mixed as the whole.
 
-    One sample of every class comes first, so that no probe meets a class it never saw.
+    One sample of every class comes first, so that no probe meets a class it never saw. labels, and
+    the indexes returned: [n train samples].
     """
     text = f"code_length\0{dataset_id}\0{seed}"
     entropy = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -66,7 +66,7 @@ def make_folds(
     """The fold of every sample: whole groups, dealt so that every fold gets its share of a class.
 
     Groups are taken large ones first, otherwise in the order of a hash, each to the fold that
-    lacks most of its classes.
+    lacks most of its classes. Labels, groups and what is returned: [n samples].
     """
     truth = np.asarray(labels)
     names, group_index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)

@@ -53,7 +53,7 @@ def add_geometry(
 
 
 def thinned(n: int, most: int = MOST_SAMPLES) -> NDArray[np.int64]:
-    """At most so many indexes below n, evenly spread."""
+    """At most so many indexes below n, evenly spread: [min(n, most)]."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
@@ -67,7 +67,7 @@ def effective_rank(gram: Tensor) -> float:
     """How many directions the vectors use: exp of the entropy of their normalised singular values.
 
     Roy & Vetterli 2007, "The effective rank: a measure of effective dimensionality". Between 1 and
-    the rank; 0 for vectors that are all the same.
+    the rank; 0 for vectors that are all the same. gram: (n, n), as `centred_gram` gives it.
     """
     squares = torch.linalg.eigvalsh(gram).clamp_min(0)
     values = torch.where(squares > 1e-12 * squares.max(), squares, 0.0).sqrt()
@@ -78,7 +78,7 @@ def effective_rank(gram: Tensor) -> float:
 
 
 def linear_cka(left: Tensor, right: Tensor) -> float | None:
-    """Similarity of two loci on the same samples, from their centred Gram matrices: 0 to 1.
+    """Similarity of two loci on the same samples, from their centred Gram matrices (n, n): 0 to 1.
 
     Kornblith et al. 2019, "Similarity of neural network representations revisited":
     ‖YᵀX‖² / (‖XᵀX‖ · ‖YᵀY‖), the same whatever rotation or one scale is applied to either. None
@@ -94,6 +94,7 @@ def intrinsic_dimension(gram: Tensor) -> float | None:
     Facco et al. 2017, "Estimating the intrinsic dimension of datasets by a minimal neighborhood
     information" (TwoNN), as its maximum-likelihood estimate n / Σ ln(r₂/r₁). Vectors that occur
     twice count once; None with fewer than three different ones, or if all ratios are one.
+    gram: (n, n).
     """
     squares = gram.diagonal()
     distance = (squares[:, None] + squares[None] - 2 * gram).clamp_min(0)

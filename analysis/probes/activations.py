@@ -16,7 +16,7 @@ from torch import Tensor
 from analysis.queries import read_query
 from warehouse.catalogue import DatasetInfo, Warehouse, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.vocabulary import READOUTS, SPLITS, Cell
+from warehouse.vocabulary import SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -75,9 +75,7 @@ def read_cells(wh: Warehouse, model_id: str, dataset_id: str) -> tuple[dict[Cell
                 f"{model_id} on {dataset_id}: {cell} holds {held[0]} samples, others hold "
                 f"{fullest[4]} different ones; run {command} to complete the extraction"
             )
-        # A readout of another package counts as one slot: chunks of it are larger than they need be
-        # and no result changes.
-        widths[cell] = width * (READOUTS[readout].slots if readout in READOUTS else 1)
+        widths[cell] = width
     return widths, _samples(wh, names, next(iter(widths)), info)
 
 

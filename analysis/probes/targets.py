@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analysis.probes.activations import Samples
 from analysis.probes.probe_kind import ProbeKind
 from warehouse.errors import UsageError, nearest
-from warehouse.vocabulary import CONTROLS
+from warehouse.vocabulary import CONTROLS, NO_CONTROL, SHUFFLED_LABELS
 
 
 @dataclass(frozen=True, order=True)
@@ -21,7 +21,7 @@ class Target:
     seed: int
 
 
-TRUE_LABELS = Target("none", 0)
+TRUE_LABELS = Target(NO_CONTROL, 0)
 
 
 def wanted_targets(kind: ProbeKind, seeds: int, controls: Sequence[str]) -> tuple[Target, ...]:
@@ -35,8 +35,8 @@ def wanted_targets(kind: ProbeKind, seeds: int, controls: Sequence[str]) -> tupl
             raise UsageError(f"there is no control {control!r}{nearest(control, CONTROLS)}")
     if seeds < 1:
         raise UsageError(f"probes need at least one seed, not {seeds}")
-    counts = {"none": seeds if kind.is_random else 1}
-    counts |= {name: seeds for name in controls if name != "none"}
+    counts = {NO_CONTROL: seeds if kind.is_random else 1}
+    counts |= {name: seeds for name in controls if name != NO_CONTROL}
     return tuple(Target(control, seed) for control, n in counts.items() for seed in range(n))
 
 
@@ -46,7 +46,7 @@ def labels_of(
     """The labels of train and of val, each [targets, n samples of the split]."""
     rows = [
         shuffled_labels(samples, dataset_id, target.seed)
-        if target.control == "shuffled_labels"
+        if target.control == SHUFFLED_LABELS
         else {split: samples.class_index[samples.rows(split)] for split in ("train", "val")}
         for target in targets
     ]

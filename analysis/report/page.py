@@ -19,7 +19,7 @@ from warehouse.catalogue import Warehouse, connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake
-from warehouse.vocabulary import DEFAULT_PROBE_KIND
+from warehouse.vocabulary import DEFAULT_PROBE_KIND, LAYERED
 
 IMAGES = 6
 """Lost images shown per model and stage, a few kilobytes each."""
@@ -97,6 +97,7 @@ def _render(pages: Pages, lake_name: str) -> str:
         "stage_names": STAGE_NAMES,
         "figures": figures,
         "default_kind": DEFAULT_PROBE_KIND,
+        "layered": LAYERED,
     }
     style = environment.get_template("style.css.jinja").render(light=css(0), dark=css(1))
     script = environment.get_template("script.js.jinja").render()

@@ -8,23 +8,24 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
+from warehouse.vocabulary import HEALTHY, STAGE_OF, UNDETERMINED
+
 
 @dataclass(frozen=True)
 class VerdictWords:
-    """How a verdict is shown: its name, the stage it points at, and the role of its colour."""
+    """How a verdict is shown: its name and the role of its colour."""
 
     title: str
-    stage: str | None
     role: str
 
 
 VERDICTS = {
-    "vision_quality": VerdictWords("vision quality", "vision", "vision"),
-    "connector_fidelity": VerdictWords("connector fidelity", "connector", "connector"),
-    "llm_comprehension": VerdictWords("LLM comprehension", "llm", "llm"),
-    "semantic_mapping": VerdictWords("semantic mapping", "answer", "answer"),
-    "healthy": VerdictWords("healthy", None, "good"),
-    "undetermined": VerdictWords("undetermined", None, "muted"),
+    **{
+        mode: VerdictWords(mode.replace("_", " ").replace("llm", "LLM"), role=stage)
+        for mode, stage in STAGE_OF.items()
+    },
+    HEALTHY: VerdictWords(HEALTHY, "good"),
+    UNDETERMINED: VerdictWords(UNDETERMINED, "muted"),
 }
 
 MISSING = "–"

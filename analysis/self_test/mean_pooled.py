@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.diagnosis import LEVELS, Evidence, Predictor, Resampling
-from warehouse.vocabulary import FAILURE_MODES, HEALTHY_UPPER
+from warehouse.vocabulary import FAILURE_MODES, HEALTHY, HEALTHY_UPPER, UNDETERMINED
 
 Floats = NDArray[np.float64]
 
@@ -46,12 +46,12 @@ def mean_pooled_verdict(
     """
     places = mean_pooled_places(evidence)
     if places is None or evidence.n_groups < 2:
-        return "undetermined"
+        return UNDETERMINED
     own = evidence.correct[[evidence.rows[place] for place in places]]
     first = own[:1] if reference is None else np.maximum(reference, 0)[None]
     correct = np.concatenate([first, own])
     if np.isnan(correct).any():
-        return "undetermined"
+        return UNDETERMINED
     weights, groups = bootstrap_weights(evidence.groups, options.n_resamples, options.seed)
     point = weighted_means(correct, np.ones_like(weights[:1]), groups)
     drawn = weighted_means(correct, weights, groups)
@@ -64,4 +64,4 @@ def mean_pooled_verdict(
     if present.any():
         return MODES[int(np.argmax(np.where(present, losses, -np.inf)))]
     low, high = np.quantile(drawn[:, 0] - drawn[:, -1], LEVELS)
-    return "healthy" if low <= options.margin and high <= HEALTHY_UPPER else "undetermined"
+    return HEALTHY if low <= options.margin and high <= HEALTHY_UPPER else UNDETERMINED

@@ -10,7 +10,10 @@ from extract.anatomy.loci import HIDDEN_STATES, OUTPUT, Locus
 
 
 def hidden(output: Any) -> Tensor:
-    """The hidden states in what a block returns: the tensor itself or the first of a tuple."""
+    """The hidden states in what a block returns: the tensor itself or the first of a tuple.
+
+    Of any shape, (n, positions, width) as a rule; a token map says whose rows they are.
+    """
     while not isinstance(output, Tensor):
         output = output[0]
     return output

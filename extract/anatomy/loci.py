@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import MODULES
+from warehouse.vocabulary import BLOCK, MODULES
 
 LAYER_COUNTS = ("num_hidden_layers", "depth", "num_layers", "encoder_layers", "n_layers")
 OUTPUT, HIDDEN_STATES, CROSS_STATES = "output", "hidden_states", "cross_attention_states"
@@ -49,7 +49,7 @@ class Locus:
     @property
     def is_block(self) -> bool:
         """Whether it is a block of its module, and no norm or projection."""
-        return self.kind == "block"
+        return self.kind == BLOCK
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,16 @@ def discover(model: Any) -> Anatomy:
     text = model.config.get_text_config(decoder=True)
     decoder_blocks = _items(model, blocks)
     _expect_count(model, "llm", len(decoder_blocks), _configured(text, LAYER_COUNTS))
-    places = [("vision", "block", path) for path in main]
+    places = [("vision", BLOCK, path) for path in main]
     if post := _norm_after(model, stacks[0], up_to=tower):
         places.append(("vision", "post_norm", post))
-    places += [("vision", "block", path) for stack in further for path in stack]
+    places += [("vision", BLOCK, path) for stack in further for path in stack]
     owner = _owner(model, blocks)
     crosses = CROSS_STATES in inspect.signature(owner.forward).parameters
     places.append(
         ("connector", "projector", path_of(model, owner) if crosses else decoder_blocks[0])
     )
-    places += [("llm", "block", path) for path in decoder_blocks]
+    places += [("llm", BLOCK, path) for path in decoder_blocks]
     if final := _norm_after(model, blocks, up_to=decoder):
         places.append(("llm", "final_norm", final))
     return Anatomy(

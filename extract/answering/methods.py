@@ -16,6 +16,7 @@ from extract.answering.replies import ClassNames, parse_reply
 from extract.answering.scoring import Prompted, generate, score_phrases, texts_of
 from extract.models import Session
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import GENERATE, LIKELIHOOD
 
 SLACK = 8
 """Tokens a reply may be longer than the longest class phrase."""
@@ -59,7 +60,7 @@ class AnswerMethod(ABC):
 class Likelihood(AnswerMethod):
     """The class whose phrase is the likeliest reply."""
 
-    name = "likelihood"
+    name = LIKELIHOOD
 
     def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
         """Log-likelihoods fp32 (n, classes)."""
@@ -85,7 +86,7 @@ class Likelihood(AnswerMethod):
 class Generation(AnswerMethod):
     """The class that the model's own reply names."""
 
-    name = "generate"
+    name = GENERATE
 
     def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
         """Token ids (n, tokens). Uses up the prompt's cache."""

@@ -175,7 +175,7 @@ def generate(session: Session, prompted: Prompted, max_new_tokens: int) -> Tenso
 
 
 def stop_tokens(session: Session) -> Tensor:
-    """The ids that end a reply, from the model's generation settings and its tokenizer."""
+    """The ids [n ids] that end a reply, from the model's generation settings and its tokenizer."""
     tokenizer = session.loaded.processor.tokenizer
     settings = getattr(session.model, "generation_config", None)
     ends = getattr(settings, "eos_token_id", None)
@@ -197,7 +197,7 @@ def texts_of(session: Session, tokens: NDArray[np.int64]) -> list[str]:
 
 
 def appended(inputs: Inputs, tokens: Tensor) -> dict[str, Any]:
-    """The inputs of a prompt with tokens appended on the right, for a full forward pass."""
+    """The inputs of a prompt with tokens (n, new) appended on the right, for a whole pass."""
     whole = dict(inputs)
     n_new = tokens.shape[1]
     whole["input_ids"] = torch.cat([inputs["input_ids"], tokens], dim=1)

@@ -183,7 +183,9 @@ def permuting(session: Session, permutation: Mapping[int, int]) -> Iterator[None
 
 
 def full_mask(session: Session, block: Locus, states: Tensor, kwargs: Mapping[str, Any]) -> Tensor:
-    """A copy of the attention mask a block is called with, written out where it is implied."""
+    """A copy of the attention mask a block is called with, written out where it is implied:
+    (n, heads or 1, new, positions); states: (n, new, width).
+    """
     mask = kwargs.get("attention_mask")
     n, new = states.shape[:2]
     if isinstance(mask, Tensor) and mask.dim() == 4:

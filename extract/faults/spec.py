@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from extract.faults.fault import Fault
 from extract.faults.registry import kind_named
 from warehouse.errors import UsageError, nearest
-from warehouse.vocabulary import STAGES
+from warehouse.vocabulary import LAYERED, STAGES
 
 
 def parse_fault(spec: str) -> Fault:
@@ -32,7 +32,7 @@ def parse_fault(spec: str) -> Fault:
         raise UsageError(f"unknown stage {stage!r} in {spec!r}{nearest(stage, STAGES)}")
     if stage not in kind.stages:
         raise UsageError(f"{name} cannot strike at {stage}, only at {', '.join(kind.stages)}")
-    layered = kind.has_layers and stage not in ("connector", "answer")
+    layered = kind.has_layers and stage in LAYERED
     if match["layer"] is not None and not layered:
         raise UsageError(f"{name}@{stage} has no layers; leave .{match['layer']} out")
     severity = kind.severity.default

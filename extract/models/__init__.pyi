@@ -1,4 +1,4 @@
-from .architectures import architectures as architectures
+from .architectures import architecture_sizes as architecture_sizes
 from .devices import choose_device as choose_device, choose_dtype as choose_dtype
 from .given import GivenModel as GivenModel
 from .loading import LoadedModel as LoadedModel, load as load

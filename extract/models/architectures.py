@@ -11,6 +11,6 @@ FILE = Path(__file__).resolve().with_suffix(".toml")
 
 
 @cache
-def architectures() -> dict[str, dict[str, Any]]:
+def architecture_sizes() -> dict[str, dict[str, Any]]:
     """The shipped configurations by name, as numbers."""
     return tomllib.loads(FILE.read_text(encoding="utf-8"))

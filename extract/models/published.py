@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from extract.models.architectures import architectures
+from extract.models.architectures import architecture_sizes
 from extract.models.registry import RegistryEntry
 from warehouse.errors import LayerhouseError
 
@@ -48,7 +48,7 @@ def converted_config(folder: Path, entry: RegistryEntry) -> Any:
             f"the sizes of {entry.name} are not known; add its architecture to the registry"
         )
     original = _read(folder / "config.json")
-    numbers = dict(architectures()[entry.architecture])
+    numbers = dict(architecture_sizes()[entry.architecture])
     del numbers["parameters"]
     text, vision = dict(numbers.pop("text")), numbers.pop("vision")
     family = numbers.pop("family")

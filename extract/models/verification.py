@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from extract.anatomy import Anatomy, discover
-from extract.models.architectures import architectures
+from extract.models.architectures import architecture_sizes
 from extract.models.registry import RegistryEntry
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -85,7 +85,7 @@ def _config(entry: RegistryEntry) -> Any:
     if entry.architecture is None:
         why = entry.reason or "its configuration is not shipped with Layerhouse"
         raise UsageError(f"{entry.name} cannot be verified offline: {why}")
-    numbers = dict(architectures()[entry.architecture])
+    numbers = dict(architecture_sizes()[entry.architecture])
     del numbers["parameters"]
     sizes = {"text_config": numbers.pop("text"), "vision_config": numbers.pop("vision")}
     return AutoConfig.for_model(numbers.pop("family"), **sizes, **numbers)
@@ -99,7 +99,7 @@ def _compared(entry: RegistryEntry, anatomy: Anatomy, n_parameters: int) -> list
             found.append(_equal(f"{module} layers", expected[0], len(blocks)))
             found.append(_equal(f"{module} width", expected[1], blocks[0].width))
     if entry.architecture is not None:
-        shipped = architectures()[entry.architecture]["parameters"]
+        shipped = architecture_sizes()[entry.architecture]["parameters"]
         found.append(_equal("parameters", shipped, n_parameters))
     if entry.parameters is not None:
         published = entry.parameters * 1e9

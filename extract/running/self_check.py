@@ -20,7 +20,7 @@ from extract.answering import Prompted, cache_of, score_phrases
 from extract.models import Inputs, Session
 from extract.reading import Reader, readouts_at
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import Cell
+from warehouse.vocabulary import LAYERED, Cell
 
 # Largest relative difference ‖batch − single‖ / ‖single‖ of a locus' readouts, per dtype: rounding
 # through dozens of layers, far below the difference between two images.
@@ -169,7 +169,7 @@ def _mark_off_path(session: Session, inputs: Inputs) -> Session:
     on_device = session.on_device(inputs)
     before = session.last_logits(session.forward(on_device))
     off: set[str] = set()
-    for module in ("vision", "llm"):
+    for module in LAYERED:
         for locus in reversed(session.anatomy.of(module)):
             with perturbed(session.model, locus):
                 after = session.last_logits(session.forward(on_device))
@@ -231,7 +231,7 @@ def _batches_equal_singles(session: Session, images: Sequence[Image.Image]) -> b
 def read_once(
     session: Session, images: Sequence[Image.Image]
 ) -> dict[Cell, np.ndarray[Any, np.dtype[np.float32]]]:
-    """Every readout of every locus, and the answer's logits, for a few images."""
+    """Every readout of every locus (n, width), and the answer's logits (n, tokens), of n images."""
     wanted = [(locus, session.readouts[locus.name]) for locus in session.anatomy.loci]
     inputs = session.encode(images)
     reader = Reader(session.model, session.anatomy, wanted)

@@ -26,7 +26,7 @@ from warehouse.catalogue import Recording
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 from warehouse.progress import Progress
-from warehouse.vocabulary import MODULES
+from warehouse.vocabulary import GENERATE, MODULES
 
 KEPT_BYTES = 2**30
 """Prepared inputs are kept between trials up to this size, else prepared anew each time."""
@@ -126,7 +126,7 @@ class Bench:
         learned = learn_faults(faults, self.session, self.samples, uris, self._batch_size)
         faulty = inputs_under(faults, self.samples)
         with runner_of(self.job, self.opened, faults, learned, self.watch) as runner:
-            whole = Range(0, len(self.job.order), needed(self.session), ("generate",))
+            whole = Range(0, len(self.job.order), needed(self.session), (GENERATE,))
             result = RangeResult(whole)
             for prepared in self._prepared(faulty, uris):
                 result.add(runner.run(prepared, whole.wanted, whole.answers)())

@@ -74,7 +74,7 @@ def _cells_in(covers: dict[str, Any]) -> list[Cell]:
 def covered(
     commits: Iterable[Commit], n: int, run_id: str | None = None
 ) -> dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]]:
-    """For every cell, which of the first n samples of the order are done.
+    """For every cell, which of the first n samples of the order are done: [n].
 
     A sample that a run had to reject is done for that run, `run_id`; any other tries it again.
     """

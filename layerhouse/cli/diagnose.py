@@ -12,7 +12,7 @@ from layerhouse.cli.self_test import (
 from layerhouse.cli.shared import dataset_option, lake_option, model_option
 from layerhouse.functions import diagnose
 from warehouse.lake import Lake
-from warehouse.vocabulary import MARGIN, N_RESAMPLES
+from warehouse.vocabulary import MARGIN, N_RESAMPLES, UNDETERMINED
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Diagnosis, ModeLoss
@@ -72,7 +72,7 @@ def show(diagnosis: Diagnosis) -> None:
     print_table(["failure mode", "loss [95% interval]", ""], rows)
     click.echo(f"Verdict: {diagnosis.verdict}")
     click.echo(diagnosis.sentence)
-    if diagnosis.reason and diagnosis.verdict != "undetermined":
+    if diagnosis.reason and diagnosis.verdict != UNDETERMINED:
         click.echo(f"Note: {diagnosis.reason}")
 
 

@@ -11,6 +11,7 @@ import click
 from layerhouse.cli.shared import progress
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.vocabulary import HEALTHY, STAGE_OF, STAGES, UNDETERMINED
 
 if TYPE_CHECKING:
     from layerhouse.self_test import SelfTest
@@ -20,14 +21,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-VERDICTS = {
-    "vision_quality": "vision",
-    "connector_fidelity": "connector",
-    "llm_comprehension": "llm",
-    "semantic_mapping": "answer",
-    "healthy": "healthy",
-    "undetermined": "undet.",
-}
+VERDICTS = STAGE_OF | {HEALTHY: "healthy", UNDETERMINED: "undet."}
 READINGS = {"diagnosis": "Diagnosis", "mean_pooled": "Mean-pooled curves alone"}
 BARS = (
     ("named_share", 0.95, "n_costly", "costly faults named rightly"),
@@ -144,7 +138,7 @@ def _matrix(wh: Warehouse, names: list[str], reading: str) -> list[list[Any]]:
         [*names, reading],
     ).fetchall()
     counts = {(injected, verdict): n for injected, verdict, n in rows}
-    stages = [s for s in ("none", *list(VERDICTS.values())[:4]) if any(s == i for i, _ in counts)]
+    stages = [s for s in ("none", *STAGES) if any(s == i for i, _ in counts)]
     return [[stage, *(str(counts.get((stage, v), 0)) for v in VERDICTS)] for stage in stages]
 
 

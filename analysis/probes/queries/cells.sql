@@ -4,12 +4,13 @@ SELECT
     a.module,
     a.layer,
     a.readout,
-    l.width,
+    l.width * coalesce(readout.slots, 1) AS width,
     count(*) AS n_samples,
     cast(bit_xor(hash(a.sample_id)) AS VARCHAR) AS sample_mark
 FROM activation AS a
 INNER JOIN layer AS l
     ON a.model_id = l.model_id AND a.module = l.module AND a.layer = l.layer
+LEFT JOIN readout ON a.readout = readout.name
 WHERE a.model_id = $model AND a.dataset_id = $dataset
-GROUP BY a.module, a.layer, a.readout, l.width, l.depth
+GROUP BY a.module, a.layer, a.readout, l.width, readout.slots, l.depth
 ORDER BY l.depth, a.readout

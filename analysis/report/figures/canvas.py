@@ -19,6 +19,8 @@ STAGE_NAMES = {
     "llm": "language model",
     "answer": "answer",
 }
+LOSS_NAMES = STAGE_NAMES | {"answer": "answer mapping"}
+"""The stages where something is lost; the answer itself is no place."""
 
 
 def pixels(figure: Figure) -> tuple[float, float]:

@@ -13,8 +13,8 @@ from analysis.report.figures.canvas import axes_in_pixels, grid_lines, mark
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
 from analysis.report.svg import responsive
+from warehouse.vocabulary import STAGES
 
-COLUMNS = ("vision", "connector", "llm", "answer")
 NAMES = {
     "vision": "FHS\nvision",
     "connector": "FHS\nconnector",
@@ -82,7 +82,7 @@ def _draw(points: list[Point], figure: Figure, is_narrow: bool) -> None:
     axes = axes_in_pixels(figure, left=46, right=14 if is_narrow else 60, top=24, bottom=46)
     names = NARROW_NAMES if is_narrow else NAMES
     axes.set_xlim(-0.5, 3.5)
-    axes.set_xticks(range(4), [names[column] for column in COLUMNS])
+    axes.set_xticks(range(len(STAGES)), [names[stage] for stage in STAGES])
     axes.set_ylim(0, max(1.0, 1.2 * max(point.upper or point.score for point in points)))
     axes.set_ylabel("score (no unit)")
     grid_lines(axes, "y")
@@ -97,7 +97,7 @@ def _draw(points: list[Point], figure: Figure, is_narrow: bool) -> None:
 
 def _place(point: Point) -> float:
     offset = TRACKS[point.track][2] if point.column == "llm" else 0.0
-    return COLUMNS.index(point.column) + offset
+    return STAGES.index(point.column) + offset
 
 
 def _draw_lines(axes: Axes, points: list[Point]) -> None:

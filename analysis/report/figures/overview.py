@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
-    STAGE_NAMES,
+    LOSS_NAMES,
     axes_in_pixels,
     grid_lines,
     mark,
@@ -23,10 +23,11 @@ from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
 from analysis.report.svg import responsive
 from analysis.report.words import VERDICTS
+from warehouse.vocabulary import STAGES
 
 ROW = 46
-STAGES = ("answer", "llm", "connector", "vision")
-"""From the answer outwards: the order in which the losses stand beside it."""
+OUTWARDS = STAGES[::-1]
+"""From the answer on: the order in which the losses stand beside it."""
 
 
 def overview(page: DatasetPage) -> Markup | None:
@@ -47,7 +48,7 @@ def overview(page: DatasetPage) -> Markup | None:
 
 def _losses(row: Row) -> dict[str, float]:
     """The loss at each stage, as `stage_loss` has it; what cannot be compared is left out."""
-    path = ("reference", "vision", "connector", "llm", "answer")
+    path = ("reference", *STAGES)
     return {
         after: row[f"{before}_accuracy"] - row[f"{after}_accuracy"]
         for before, after in pairwise(path)
@@ -83,7 +84,7 @@ def _draw_model(axes: Axes, model: Row, row: int, room: int) -> None:
     """A bar with the model's name and verdict above it, which share `room` characters."""
     parts = [("kept", 100 * model["answer_accuracy"])]
     losses = _losses(model)
-    parts += [(stage, 100 * losses.get(stage, 0.0)) for stage in STAGES]
+    parts += [(stage, 100 * losses.get(stage, 0.0)) for stage in OUTWARDS]
     start = 0.0
     for role, width in parts:
         bar = axes.barh(row + 0.2, width, left=start, height=0.42, color=colour(role), zorder=3)
@@ -119,7 +120,7 @@ def _draw_model(axes: Axes, model: Row, row: int, room: int) -> None:
 def _legend(figure: Figure) -> None:
     """The bars' parts in their order, as coloured words."""
     width, height = pixels(figure)
-    words = [("kept", "answered right"), *((s, _lost(s)) for s in STAGES)]
+    words = [("kept", "answered right"), *((s, f"lost in {LOSS_NAMES[s]}") for s in OUTWARDS)]
     x, y = 12.0, height - 14
     for role, word in words:
         length = 6.1 * len(word) + 26
@@ -130,7 +131,3 @@ def _legend(figure: Figure) -> None:
             (x + 13) / width, y / height, word, color=colour("muted"), fontsize=11, va="center"
         )
         x += length
-
-
-def _lost(stage: str) -> str:
-    return f"lost in {'answer mapping' if stage == 'answer' else STAGE_NAMES[stage]}"

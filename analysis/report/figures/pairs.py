@@ -21,6 +21,7 @@ from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
 from analysis.report.svg import responsive
 from analysis.report.words import points
+from warehouse.vocabulary import MODULES
 
 HEAD, ROW = 40, 22
 
@@ -135,14 +136,12 @@ def _difference(axes: Axes, row: Row, y: float, is_narrow: bool) -> None:
         "fontsize": 11,
         "annotation_clip": False,
     }
-    name = "answer" if row["stage"] == "answer" else f"after {_stage(row['stage'], is_narrow)}"
+    name = row["stage"] if is_narrow else STAGE_NAMES[row["stage"]]
+    if row["stage"] in MODULES:
+        name = f"after {name}"
     axes.annotate(name, (0, y), xytext=(-8, 0), ha="right", color=colour("muted"), **place)
     if not is_narrow:
         value = signed(row["difference"])
         if lower is not None:
             value += f" ({signed(lower)} to {signed(upper)})"
         axes.annotate(value, (1, y), xytext=(8, 0), fontweight="bold" if sure else None, **place)
-
-
-def _stage(stage: str, is_narrow: bool) -> str:
-    return stage if is_narrow else STAGE_NAMES[stage]

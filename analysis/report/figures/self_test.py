@@ -7,17 +7,10 @@ from markupsafe import Markup
 from analysis.report.figures.heatmap import Matrix, draw_matrices
 from analysis.report.reading import ModelPage
 from analysis.report.svg import responsive
-from analysis.report.words import VERDICTS
+from warehouse.vocabulary import HEALTHY, STAGE_OF, STAGES, UNDETERMINED
 
-INJECTED = ("vision", "connector", "llm", "answer", "none")
-SHORT = {
-    "vision_quality": "vision",
-    "connector_fidelity": "connector",
-    "llm_comprehension": "llm",
-    "semantic_mapping": "answer",
-    "healthy": "healthy",
-    "undetermined": "undeterm.",
-}
+INJECTED = (*STAGES, "none")
+SHORT = STAGE_OF | {HEALTHY: "healthy", UNDETERMINED: "undeterm."}
 READINGS = {"diagnosis": "This diagnosis", "mean_pooled": "Mean-pooled curves"}
 
 
@@ -43,7 +36,7 @@ def self_test(page: ModelPage) -> Markup | None:
 
 
 def _matrix(page: ModelPage, reading: str) -> Matrix:
-    stages = [VERDICTS[name].stage or "none" for name in SHORT]
+    stages = [STAGE_OF.get(name, "none") for name in SHORT]
     columns = {name: place for place, name in enumerate(SHORT)}
     counts = {
         (INJECTED.index(row["injected"]), columns[row["verdict"]]): row["n"]
@@ -51,7 +44,7 @@ def _matrix(page: ModelPage, reading: str) -> Matrix:
         if row["reading"] == reading
     }
     right = {(INJECTED.index(stage), place) for place, stage in enumerate(stages)}
-    right.discard((INJECTED.index("none"), columns["undetermined"]))
+    right.discard((INJECTED.index("none"), columns[UNDETERMINED]))
     return Matrix(
         reading,
         READINGS[reading],

@@ -19,6 +19,7 @@ from analysis.report.figures.canvas import (
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import responsive
+from warehouse.vocabulary import BLOCK
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class _Curve:
         return [
             (row["depth"], str(row["layer"]))
             for row in loci
-            if row["kind"] == "block" and row["layer"] % step == 0
+            if row["kind"] == BLOCK and row["layer"] % step == 0
         ]
 
     def _available(self) -> None:
@@ -254,7 +255,7 @@ class _Curve:
             self.labels.append((y[-1], name, look.role))
             return
         middle = len(x) // 2
-        is_upper = y[-1] >= self._mean_at(x[-1])
+        is_upper = y[-1] >= self._highest_at(x[-1])
         self.axes.annotate(
             name,
             (x[middle], y[middle]) if is_upper else (x[-1], y[-1]),
@@ -265,14 +266,11 @@ class _Curve:
             color=colour(look.role),
         )
 
-    def _mean_at(self, depth: int) -> float:
-        """The mean readout's accuracy in percent at a locus, 0 where there is none."""
-        found = (
-            100 * row["test_accuracy"]
-            for row in self.page.curve.rows
-            if row["readout"] == "mean" and row["depth"] == depth
+    def _highest_at(self, depth: int) -> float:
+        """The best accuracy in percent that any readout has at a locus."""
+        return max(
+            100 * row["test_accuracy"] for row in self.page.curve.rows if row["depth"] == depth
         )
-        return next(found, 0.0)
 
     def _answer(self) -> None:
         answer = self.page.signal("answer")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
-    STAGE_NAMES,
+    LOSS_NAMES,
     axes_in_pixels,
     grid_lines,
     mark,
@@ -21,6 +21,7 @@ from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
 from analysis.report.svg import responsive
 from analysis.report.words import bounds, loss
+from warehouse.vocabulary import MODULES
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ def _bars(page: ModelPage) -> list[Bar]:
         if row["loss_lower"] is not None:
             value += f" ({bounds(row['loss_lower'], row['loss_upper'])})"
             whisker = before - 100 * row["loss_upper"], before - 100 * row["loss_lower"]
-        name = "answer mapping" if row["stage"] == "answer" else STAGE_NAMES[row["stage"]]
-        bars.append(Bar(name, after, before, value, row["stage"], whisker, row["is_present"]))
-    if known[-1]["stage"] == "answer":
+        stage, is_bold = row["stage"], row["is_present"]
+        bars.append(Bar(LOSS_NAMES[stage], after, before, value, stage, whisker, is_bold))
+    if known[-1]["stage"] not in MODULES:
         answer = known[-1]["accuracy_after"]
         bars.append(Bar("answer", 0, 100 * answer, percent(answer, 1), "kept", None, True))
     return bars

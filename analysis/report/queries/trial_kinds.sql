@@ -12,6 +12,7 @@ SELECT
     string_agg(DISTINCT outcome.verdict, ', ' ORDER BY outcome.verdict) AS verdicts
 FROM fault_outcome AS outcome
 INNER JOIN fault_trial AS trial ON outcome.trial_id = trial.trial_id
+LEFT JOIN stage ON outcome.stage = stage.stage
 WHERE
     outcome.model_id = $model
     AND outcome.dataset_id = $dataset
@@ -21,5 +22,5 @@ GROUP BY outcome.kind, outcome.trial_kind, outcome.stage, outcome.severity
 ORDER BY
     outcome.trial_kind,
     outcome.kind,
-    CASE outcome.stage WHEN 'vision' THEN 0 WHEN 'connector' THEN 1 WHEN 'llm' THEN 2 ELSE 3 END,
+    any_value(stage.stage_order),
     outcome.severity

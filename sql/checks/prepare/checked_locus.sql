@@ -1,5 +1,5 @@
--- One row per model, dataset, locus and readout. A grid readout concatenates four cells, so it is
--- four times as wide as its layer. Samples are looked at one by one only where the locus does not
+-- One row per model, dataset, locus and readout. A readout of several slots is so many times
+-- as wide as its layer. Samples are looked at one by one only where the locus does not
 -- hold each of its dataset's samples exactly once: counting them costs more than all else.
 WITH samples AS (
     SELECT DISTINCT
@@ -80,7 +80,7 @@ counted AS (
 SELECT
     loci.*,
     counted.unknown_sample,
-    layer.width * CASE WHEN loci.readout = 'grid' THEN 4 ELSE 1 END AS width,
+    layer.width * coalesce(readout.slots, 1) AS width,
     coalesce(counted.n_samples, loci.n_rows) AS n_samples,
     coalesce(counted.n_unknown, 0) AS n_unknown
 FROM loci
@@ -89,6 +89,7 @@ LEFT JOIN layer
         loci.model_id = layer.model_id
         AND loci.module = layer.module
         AND loci.layer = layer.layer
+LEFT JOIN readout ON loci.readout = readout.name
 LEFT JOIN counted
     ON
         loci.model_id = counted.model_id

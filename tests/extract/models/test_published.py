@@ -85,10 +85,10 @@ def case(
     native = family_folder(family)
     entry = registry.entry_named(entry_name)
     assert entry.published_as == model_type
-    sizes = dict(published.architectures()[str(entry.architecture)])
+    sizes = dict(published.architecture_sizes()[str(entry.architecture)])
     vision = clip() if model_type == "llava_mistral" else tower()
     sizes["vision"] = {k: v for k, v in vision.items() if k != "image_size" or "llava" in family}
-    monkeypatch.setattr(published, "architectures", lambda: {entry.architecture: sizes})
+    monkeypatch.setattr(published, "architecture_sizes", lambda: {entry.architecture: sizes})
     entry = dataclasses.replace(entry, llm=(TEXT_LAYERS, TEXT_WIDTH), preprocessing={})
     monkeypatch.setattr(registry, "registry", lambda: {entry.name: entry})
     folder = tmp_path / "as-published"

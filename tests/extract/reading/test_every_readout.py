@@ -35,6 +35,7 @@ from tests.packages import Install
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
+from warehouse.validation.running import open_catalogue, prepare
 from warehouse.vocabulary import READOUTS
 
 LAYOUTS = (
@@ -135,10 +136,13 @@ def _run(lake: Lake, *arguments: str) -> Result:
 
 def test_a_packages_readout_is_stored_probed_and_shown(install: Install, tmp_path: Any) -> None:
     install(GROUP, "centre", example("A readout"), "Centre")
+    install(GROUP, "edges", f"from {__name__} import Edges", "Edges")
     lake = Lake.at(tmp_path / "lake")
     of = ("--model", "tiny-digits", "--dataset", "digits")
     vision = ("--module", "vision")
-    _run(lake, "extract", *of, *vision, "--readout", "centre", "--answer", "likelihood")
+    _run(
+        lake, "extract", *of, *vision, "--readout", "centre", "--readout", "edges", "--limit", "200"
+    )
     _run(lake, "probe", *of, "--seeds", "1")
     shown = _run(
         lake,
@@ -150,8 +154,20 @@ def test_a_packages_readout_is_stored_probed_and_shown(install: Install, tmp_pat
     assert "centre,vision,0,1,True" in shown.output
     kept = _run(lake, "sql", "SELECT * EXCLUDE run_id FROM package_readout", "--format", "csv")
     assert "centre,image,1,True,centre_package.Centre" in kept.output
-    stands = "SELECT DISTINCT stage, readout FROM stage_candidate WHERE readout = 'centre'"
-    assert _run(lake, "sql", stands, "--format", "csv").output.split()[1:] == ["vision,centre"]
+    stands = "SELECT DISTINCT readout FROM stage_candidate WHERE stage = 'vision' ORDER BY readout"
+    found = _run(lake, "sql", stands, "--format", "csv").output.split()[1:]
+    assert found == ["centre", "edges", "likelihood"]
+    _run(lake, "diagnose", *of, "--resamples", "100")
+    reached = "SELECT max(point) > 0 AS reached FROM stage_interval WHERE stage = 'vision'"
+    assert _run(lake, "sql", reached, "--format", "csv").output.split()[1:] == ["True"]
+    with open_catalogue(lake) as con:
+        assert not prepare(con, lake)
+        wrong = con.execute("SELECT count(*) FROM checked_locus WHERE min_values <> width")
+        assert wrong.fetchall() == [(0,)]
+    page = tmp_path / "report.html"
+    _run(lake, "report", "--out", str(page))
+    drawn = page.read_text(encoding="utf-8")
+    assert all(f">{name}</text>" in drawn for name in ("centre", "edges"))
 
 
 def test_a_readout_installed_later_is_added_to_what_a_lake_holds(
