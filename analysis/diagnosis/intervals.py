@@ -109,7 +109,7 @@ def _means(correct: Floats, weights: Floats, group_index: NDArray[np.intp]) -> F
 
 
 def _stage_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str], Floats]:
-    """Every (stage, quantity), each [n resamples]; the total's signal is the reference."""
+    """Every (stage, quantity), each [n resamples]; the total's accuracy is the reference."""
 
     def of(predictor: Predictor) -> Floats:
         return means[:, evidence.rows[predictor]]
@@ -117,12 +117,16 @@ def _stage_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str]
     stages = {stage: of(chosen) for stage, chosen in evidence.chosen.items()}
     baseline = stages.pop("reference", None)
     available = available_signals(stages)
-    reference = reference_signal(available, baseline)
-    signals = {(stage, "signal"): values for stage, values in available.items()}
-    if reference is not None:
-        signals["total", "signal"] = reference
     losses = stage_losses(available, baseline)
-    return signals | {(stage, "loss"): values for stage, values in losses.items()}
+    reference = reference_signal(available, baseline)
+    if reference is not None:
+        available["total"] = reference
+    # `signal` is the name that accuracies had, kept for one version.
+    return {
+        (stage, quantity): values
+        for quantity, found in (("accuracy", available), ("signal", available), ("loss", losses))
+        for stage, values in found.items()
+    }
 
 
 def _health_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str], Floats]:

@@ -49,6 +49,25 @@ numbers AS (
     WHERE health_score IS NOT NULL
 ),
 
+intervals AS (
+    SELECT
+        pair_interval.*
+        REPLACE (
+            if(pair_interval.quantity = 'signal', 'accuracy', pair_interval.quantity) AS quantity
+        )
+    FROM pair_interval
+    -- Lakes of older versions call an accuracy `signal` only.
+    QUALIFY row_number() OVER (
+        PARTITION BY
+            pair_interval.model_id,
+            pair_interval.base_model_id,
+            pair_interval.dataset_id,
+            pair_interval.stage,
+            if(pair_interval.quantity = 'signal', 'accuracy', pair_interval.quantity)
+        ORDER BY pair_interval.quantity = 'accuracy' DESC
+    ) = 1
+),
+
 compared AS (
     SELECT
         wanted.model_id,
@@ -85,22 +104,21 @@ SELECT
     compared.value,
     compared.base_value,
     compared.difference,
-    pair_interval.lower AS difference_lower,
-    pair_interval.upper AS difference_upper,
-    pair_interval.lower > 0 OR pair_interval.upper < 0 AS is_different,
-    pair_interval.n_groups,
+    intervals.lower AS difference_lower,
+    intervals.upper AS difference_upper,
+    intervals.lower > 0 OR intervals.upper < 0 AS is_different,
+    intervals.n_groups,
     examination.built_on
 FROM compared
-LEFT JOIN pair_interval
+LEFT JOIN intervals
     ON
-        compared.model_id = pair_interval.model_id
-        AND compared.base_model_id = pair_interval.base_model_id
-        AND compared.dataset_id = pair_interval.dataset_id
-        AND compared.stage = pair_interval.stage
-        -- Stored under the name that accuracies had.
-        AND if(compared.quantity = 'accuracy', 'signal', compared.quantity)
-        = pair_interval.quantity
-        AND abs(compared.difference - pair_interval.point) <= 1e-9
+        compared.model_id = intervals.model_id
+        AND compared.base_model_id = intervals.base_model_id
+        AND compared.dataset_id = intervals.dataset_id
+        AND compared.stage = intervals.stage
+        AND if(compared.quantity = 'signal', 'accuracy', compared.quantity)
+        = intervals.quantity
+        AND abs(compared.difference - intervals.point) <= 1e-9
 LEFT JOIN model AS base ON compared.base_model_id = base.model_id
 LEFT JOIN stage ON compared.stage = stage.stage
 LEFT JOIN examination

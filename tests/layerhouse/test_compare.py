@@ -65,9 +65,9 @@ def test_an_adapter_is_compared_with_the_model_that_it_changes(
                 "SELECT stage, quantity, point, lower, upper FROM pair_interval"
             ).fetchall()
         }
-    difference, lower, upper = found["answer", "signal"]
+    difference, lower, upper = found["answer", "accuracy"]
     assert lower <= difference <= upper < 0
-    assert found["vision", "signal"][0] > difference
+    assert found["vision", "accuracy"][0] > difference
 
 
 def disturb(weights: Path) -> None:

@@ -69,15 +69,21 @@ def paired(catalogue, intervals):
     ).fetchall()
 
 
-def interval(point, lower, upper):
+def interval(point, lower, upper, quantity="accuracy"):
     ids = {"model_id": "a", "base_model_id": "b", "dataset_id": NAMES["dataset_id"]}
-    key = {"stage": "answer", "quantity": "signal"}
+    key = {"stage": "answer", "quantity": quantity}
     return {**ids, **key, "point": point, "lower": lower, "upper": upper}
 
 
 def test_a_pair_that_somebody_asked_for_shows_its_interval(catalogue):
     row = ("a", "b", "chosen", "answer", "accuracy", 0.6, 0.45, 0.15)
     assert paired(catalogue, [interval(0.15, 0.05, 0.25)]) == [(*row, 0.05, 0.25, True)]
+
+
+def test_an_interval_of_an_older_lake_is_shown_and_counts_where_there_is_no_newer(catalogue):
+    old, new = interval(0.15, 0.04, 0.3, "signal"), interval(0.15, 0.05, 0.25)
+    for stored, bounds in (([old], (0.04, 0.3)), ([old, new], (0.05, 0.25))):
+        assert [row[-3:-1] for row in paired(catalogue, stored)] == [bounds]
 
 
 def test_an_interval_that_holds_0_shows_no_difference(catalogue):

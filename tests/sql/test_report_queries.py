@@ -6,7 +6,7 @@ import pytest
 
 from analysis import report
 from analysis.queries import read_query
-from tests.sql.worlds import world
+from tests.sql.worlds import interval, world
 
 QUERIES = Path(report.__file__).parent / "queries"
 RIGHT = {"linear": 10, "mlp": 18, "centroid": 14, "nearest": 16}
@@ -57,3 +57,24 @@ def test_beside_the_lens_stands_the_preferred_kind_alone(catalogue, kinds, prefe
         None if preferred == "linear" else right,
         right,
     ]
+
+
+@pytest.mark.parametrize(
+    ("stored", "bounds"),
+    [
+        pytest.param({"signal": 0.5}, (0.45, 0.55), id="older lake"),
+        pytest.param({"signal": 0.5, "accuracy": 0.5}, (0.4, 0.6), id="both names"),
+        pytest.param({"accuracy": 0.6}, (None, None), id="made for other numbers"),
+    ],
+)
+def test_a_stages_accuracy_has_its_interval_under_either_name(catalogue, stored, bounds):
+    rows = world(answers={"likelihood": (5, 10)})
+    wide = {"signal": 0.05, "accuracy": 0.1}
+    rows["stage_interval"] = [
+        interval(stage, point, 0.5 - wide[name], 0.5 + wide[name], quantity=name)
+        for name, point in stored.items()
+        for stage in ("vision", "connector", "llm", "answer", "total")
+    ]
+    found = shown(catalogue(rows), "stage_signals")
+    assert [row["stage"] for row in found] == ["vision", "connector", "llm", "answer"]
+    assert {(row["lower"], row["upper"]) for row in found} == {bounds}

@@ -18,8 +18,14 @@ LEFT JOIN stage_interval
         stage_signal.model_id = stage_interval.model_id
         AND stage_signal.dataset_id = stage_interval.dataset_id
         AND stage_signal.stage = stage_interval.stage
-        AND stage_interval.quantity = 'signal'
+        -- Lakes of older versions call an accuracy `signal` only.
+        AND stage_interval.quantity IN ('accuracy', 'signal')
         -- An interval made for other numbers says nothing about these.
         AND abs(stage_interval.point - stage_signal.available_accuracy) <= 1e-9
 WHERE stage_signal.model_id = $model AND stage_signal.dataset_id = $dataset
+QUALIFY
+    row_number() OVER (
+        PARTITION BY stage_signal.stage
+        ORDER BY stage_interval.quantity = 'accuracy' DESC NULLS LAST
+    ) = 1
 ORDER BY stage_signal.stage_order

@@ -56,6 +56,7 @@ def test_the_difference_lies_where_the_models_differ(compared):
 
 
 def test_every_number_of_both_models_has_its_interval(compared):
+    assert set(compared) == {FAULTY, ADAPTED}
     for comparison in compared.values():
         assert len(comparison.rows) == 12
         for row in comparison.rows:

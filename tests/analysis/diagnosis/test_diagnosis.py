@@ -92,8 +92,8 @@ def test_points_are_the_views_own_numbers(lake):
             "SELECT i.point, h.health_score FROM health_interval AS i "
             "FULL JOIN feature_health AS h USING (model_id, dataset_id, module, track)"
         ).fetchall()
-    # Four signals and four losses each, but three and three without answers.
-    assert len(stages) == 7 * 8 + 6
+    # Four accuracies, under both their names, and four losses each, but three without answers.
+    assert len(stages) == 7 * 12 + 9
     for _, _, quantity, point, loss, signal in stages:
         assert point == pytest.approx(loss if quantity == "loss" else signal, abs=1e-12)
     # vision, connector, and two tracks of the llm; "half" has no vision curve.

@@ -72,11 +72,11 @@ def test_whole_groups_are_resampled():
     grouped = interval_rows(evidence([right], chosen, patients), Resampling(), "m", "d")
 
     def width(rows):
-        row = bounds(rows, "signal")["vision"]
+        row = bounds(rows, "accuracy")["vision"]
         return row["upper"] - row["lower"]
 
     assert width(grouped) == pytest.approx(sqrt(10) * width(alone), rel=0.15)
-    assert bounds(grouped, "signal")["vision"]["n_groups"] == 50
+    assert bounds(grouped, "accuracy")["vision"]["n_groups"] == 50
 
 
 def test_a_predictor_is_scored_on_the_samples_it_was_tested_on():
@@ -84,9 +84,18 @@ def test_a_predictor_is_scored_on_the_samples_it_was_tested_on():
     model = np.where(np.arange(40) < 20, baseline, np.nan)
     chosen = {"reference": place("baseline"), "vision": place("vision")}
     rows = interval_rows(evidence([baseline, model], chosen), Resampling(200), "m", "d")
-    signal = bounds(rows, "signal")
-    assert (signal["vision"]["point"], signal["total"]["point"]) == (0.75, 0.75)
-    assert signal["vision"]["n_groups"] == 20
+    accuracy = bounds(rows, "accuracy")
+    assert (accuracy["vision"]["point"], accuracy["total"]["point"]) == (0.75, 0.75)
+    assert accuracy["vision"]["n_groups"] == 20
+
+
+def test_an_accuracy_also_has_the_name_that_it_had():
+    chosen = {"reference": place("baseline"), "vision": place("vision")}
+    right = np.array([np.arange(40) % 3 > 0, np.arange(40) % 2 > 0])
+    rows = interval_rows(evidence(right, chosen), Resampling(200), "m", "d")
+    named, before = (bounds(rows, name) for name in ("accuracy", "signal"))
+    assert set(named) == {"vision", "total"}
+    assert before == {stage: row | {"quantity": "signal"} for stage, row in named.items()}
 
 
 def test_a_curve_without_its_end_has_no_interval():

@@ -102,7 +102,13 @@ def test_calibration_is_advised_from_one_point_won(won, said):
 
 
 @pytest.mark.parametrize(
-    ("share", "said"), [(0.0994, "9.9 points"), (0.0995, "10 points"), (-0.0995, "-10 points")]
+    ("share", "said"),
+    [
+        (0.0994, "9.9 points"),
+        (0.09949999999999999, "10 points"),  # a hundred times this is 9.95 to the last bit
+        (0.0995, "10 points"),
+        (-0.0995, "-10 points"),
+    ],
 )
 def test_points_are_whole_from_where_they_would_round_to_ten(share, said):
     assert points(share) == said

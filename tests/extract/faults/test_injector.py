@@ -63,6 +63,8 @@ def test_two_faults_of_the_answer_permute_what_the_later_one_gives(llava: Opened
     faults = ["head@answer:0.5", "head@answer,seed=1"]
     logits, _ = llava.run(faults)
     one, other = (label_permutation([parse_fault(spec)], llava.phrases) for spec in faults)
+    assert one
+    assert other
     for token in {*one, *other}:
         source = one.get(token, token)
         assert torch.equal(logits[:, token], healthy[:, other.get(source, source)])

@@ -183,7 +183,9 @@ def test_large_files_are_fingerprinted_in_part(
 
 def test_every_native_entry_names_a_family_of_transformers() -> None:
     known = transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-    for entry in registry.matching_entries():
+    entries = registry.matching_entries()
+    assert {"native"} < {entry.load for entry in entries}
+    for entry in entries:
         if entry.load == "native":
             assert entry.family in known, entry.name
         else:

@@ -109,7 +109,9 @@ def test_an_extraction_describes_the_model_and_counts_what_it_did(
 
 
 def test_answers_are_complete_rows(undisturbed: tuple[Lake, ExtractSummary]) -> None:
-    for (_, method), (predicted, logprobs, text, parsed) in _answers(undisturbed[0]).items():
+    answers = _answers(undisturbed[0])
+    assert len(answers) == 2 * N
+    for (_, method), (predicted, logprobs, text, parsed) in answers.items():
         if method == "likelihood":
             assert predicted == int(np.argmax(logprobs))
             assert len(logprobs) == 2
@@ -142,6 +144,8 @@ def test_the_batch_size_changes_no_number(
     extract(lake, _request(llava_folder, batch_size=5, preparers=2))
     _assert_same(_vectors(lake), _vectors(undisturbed[0]))
     one, other = _answers(lake), _answers(undisturbed[0])
+    assert one.keys() == other.keys()
+    assert len(one) == 2 * N
     for key, (predicted, logprobs, text, parsed) in one.items():
         assert (predicted, text, parsed) == (other[key][0], *other[key][2:])
         if logprobs is not None:

@@ -12,7 +12,7 @@ import pytest
 from tests.warehouse.full_lake import full_lake
 from warehouse.catalogue.reading import open_catalogue, set_activation_shards
 from warehouse.lake.lake import Lake
-from warehouse.schema import tables
+from warehouse.schema import SQL_ROOT, tables
 from warehouse.validation.checks import all_checks
 from warehouse.validation.running import prepare
 
@@ -182,6 +182,8 @@ PLANTED = {
     " SET answer_knows = NOT answer_knows",
 }
 
+MARTS = {path.stem for path in (SQL_ROOT / "marts").glob("*.sql")}
+SHARES = MARTS - {"mart_sample_outcomes", "mart_model_pairs"}  # these hold no shares
 LOGITS = {"probe_logit": "probe", "baseline_logit": "baseline"}
 
 
@@ -247,6 +249,7 @@ def test_a_sound_lake_breaks_no_rule(planted: duckdb.DuckDBPyConnection, lake: L
 
 def test_doubled_rows_break_every_key(planted: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     keyed = [check for check in all_checks() if check.name == "key_unique"]
+    assert {check.table for check in keyed} > {"activation", "probe", "probe_logit", *MARTS}
     for check in keyed:
         planted.execute(f'INSERT INTO "{check.table}" FROM "{check.table}"')
     prepare(planted, lake)
@@ -276,14 +279,18 @@ def test_unknown_ids_break_every_reference(sound: Path, tmp_path: Path) -> None:
 
 
 def test_shares_above_one_are_found_in_every_mart(planted: duckdb.DuckDBPyConnection) -> None:
-    for check in [check for check in all_checks() if check.name == "shares_in_range"]:
+    checks = [check for check in all_checks() if check.name == "shares_in_range"]
+    assert {check.table for check in checks} == SHARES
+    for check in checks:
         (column,) = [c for c in ("chance", "p_end", "signal_before") if f'"{c}"' in check.sql]
         planted.execute(f'UPDATE "{check.table}" SET "{column}" = 1.5')
         assert _unexpected(planted, check.table, check.name) > 0, check.table
 
 
 def test_arrays_are_found_in_every_mart(planted: duckdb.DuckDBPyConnection) -> None:
-    for check in [check for check in all_checks() if check.name == "columns_flat"]:
+    checks = [check for check in all_checks() if check.name == "columns_flat"]
+    assert {check.table for check in checks} == MARTS
+    for check in checks:
         planted.execute(f'ALTER TABLE "{check.table}" ADD COLUMN extra FLOAT[]')
         assert _unexpected(planted, check.table, check.name) == 1, check.table
 
