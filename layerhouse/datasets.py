@@ -4,16 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from layerhouse.functions import Place, lake_at
+from layerhouse.functions import Place, known_options, lake_at
 from layerhouse.parts import part
 from warehouse.progress import Progress
 
 if TYPE_CHECKING:
-    from extract.datasets import AddResult
+    from extract.datasets import AddOptions, AddResult
 
 __all__ = ["add"]
+
+
+class DatasetOptions(TypedDict, total=False):
+    """What `layerhouse datasets add --help` explains; every one may be left out."""
+
+    title: str | None
+    licence: str | None
+    phrase: Mapping[str, str] | None
+    column: Mapping[str, str] | None
+    encoding: str | None
+    delimiter: str | None
+    label_separator: str | None
+    missing: str | None
+    uncertain: str | None
+    images: str | PathLike[str] | None
+    unlabelled: bool
+    skip_bad: bool
+    plain_patient_ids: bool
+
+
+@overload
+def add(
+    name: str,
+    path: str | PathLike[str],
+    *,
+    per_label: Literal[False] = False,
+    lake: Place = None,
+    progress: Progress | None = None,
+    **options: Unpack[DatasetOptions],
+) -> AddResult: ...
+
+
+@overload
+def add(
+    name: str,
+    path: str | PathLike[str],
+    *,
+    per_label: Literal[True],
+    lake: Place = None,
+    progress: Progress | None = None,
+    **options: Unpack[DatasetOptions],
+) -> list[AddResult]: ...
 
 
 @part("extract")
@@ -21,19 +63,36 @@ def add(
     name: str,
     path: str | PathLike[str],
     *,
-    title: str | None = None,
-    licence: str | None = None,
-    phrase: Mapping[str, str] | None = None,
+    per_label: bool = False,
     lake: Place = None,
     progress: Progress | None = None,
-) -> AddResult:
+    **options: Unpack[DatasetOptions],
+) -> AddResult | list[AddResult]:
     """Register the labelled images at `path` as `name`.
 
-    `path` is a folder of classes, a manifest (CSV or Parquet), a MedMNIST .npz, a DICOM folder or a
-    Hugging Face dataset; `phrase` says how a class is spelled in the prompt, by its label. Raises
-    UsageError for what cannot be meant and LayerhouseError for everything wrong with the data.
+    `path` is a folder of classes, a table of images (CSV, Parquet or JSON lines), a MedMNIST .npz,
+    a DICOM folder or a Hugging Face dataset; `phrase` says how a class is spelled in the prompt, by
+    its label, and `column` which column of a table is meant by `image_path`, `label`, `split` and
+    `group_id`. With `per_label` one yes/no dataset per finding is registered and a list comes back.
+    Raises UsageError for what cannot be meant and LayerhouseError for everything wrong with the
+    data.
     """
-    from extract.datasets import AddOptions, add as register
+    from extract.datasets import add as register, add_per_label
 
-    options = AddOptions(title, licence, phrase or {})
-    return register(lake_at(lake), name, str(path), options, progress)
+    chosen = _chosen(known_options("datasets.add", options, DatasetOptions))
+    register_all = add_per_label if per_label else register
+    return register_all(lake_at(lake), name, str(path), chosen, progress)
+
+
+def _chosen(options: Mapping[str, Any]) -> AddOptions:
+    from extract.datasets import AddOptions, Reading
+
+    given = {key: value for key, value in options.items() if value is not None}
+    renamed = {"column": "columns", "label_separator": "separator"}
+    reading: dict[str, Any] = {
+        renamed.get(key, key): str(value) if key == "images" else value
+        for key, value in given.items()
+        if key not in ("title", "licence", "phrase")
+    }
+    options_of_it = {key: given[key] for key in ("title", "licence") if key in given}
+    return AddOptions(**options_of_it, phrases=given.get("phrase", {}), reading=Reading(**reading))

@@ -3,8 +3,14 @@ from .reading import default_name as default_name, offered as offered
 from .registration import (
     AddResult as AddResult,
     add as add,
+    add_per_label as add_per_label,
     registered as registered,
     resolve as resolve,
 )
-from .source import Contents as Contents, DatasetSource as DatasetSource, Item as Item
+from .source import (
+    Contents as Contents,
+    DatasetSource as DatasetSource,
+    Item as Item,
+    Reading as Reading,
+)
 from .summary import ClassLine as ClassLine, Summary as Summary

@@ -10,18 +10,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extract.datasets.groups import joined_units
-from extract.datasets.labels import class_order, class_rows
+from extract.datasets.labels import class_order, class_rows, label_warnings
 from extract.datasets.pixels import measure
-from extract.datasets.source import Contents
+from extract.datasets.source import Contents, Item, Reading
 from extract.datasets.splits import (
     FRACTIONS,
+    check_classes,
     check_fractions,
-    check_splits,
+    check_groups,
     complete_splits,
     split_warnings,
 )
 from extract.datasets.summary import Summary, summarised
+from extract.datasets.usable import Images, refuse_unwritable, usable
 from warehouse.catalogue import DatasetInfo
+from warehouse.errors import LayerhouseError
 from warehouse.progress import Progress
 from warehouse.vocabulary import SPLITS
 
@@ -32,9 +35,9 @@ _COMPARED = {"sha256": "image", "class_index": "class", "split": "split", "group
 class AddOptions:
     """What a person may say of a dataset that its source does not.
 
-    `phrases` says how a class is spelled in the prompt (label → phrase; without it the label with
-    spaces for `_` and `-`). `fractions` (train, val, test) and `seed` make the splits of a source
-    that has none.
+    `phrases` says how a class is spelled in the prompt (label → phrase; without it the label as
+    `labels.spelled` has it). `fractions` (train, val, test) and `seed` make the splits of a source
+    that has none. `reading` says how the source is to be read.
     """
 
     title: str | None = None
@@ -42,6 +45,7 @@ class AddOptions:
     phrases: Mapping[str, str] = field(default_factory=dict)
     fractions: Sequence[float] = FRACTIONS
     seed: int = 0
+    reading: Reading = field(default_factory=Reading)
 
     def __post_init__(self) -> None:
         check_fractions(self.fractions)
@@ -78,26 +82,32 @@ class CheckedDataset:
         return _hash(self.attributes)
 
 
-def check(
-    name: str, contents: Contents, options: AddOptions, progress: Progress | None = None
-) -> CheckedDataset:
-    """Decodes every image and makes the rows of the dataset `name`.
+def decoded(contents: Contents, progress: Progress | None = None) -> Images:
+    """What is known of every image of a source, each decoded once."""
+    refuse_unwritable(contents)
+    uris = [item.uri for item in contents.items]
+    return dict(zip(uris, measure(uris, progress), strict=True))
+
+
+def check(name: str, contents: Contents, images: Images, options: AddOptions) -> CheckedDataset:
+    """Makes the rows of the dataset `name` of a source and its decoded images.
 
     Raises LayerhouseError for anything wrong with the data, UsageError for options that do not fit
     it.
     """
-    shares = check_fractions(options.fractions)
+    contents, measured = usable(contents, images, options.reading.skip_bad)
     items = contents.items
-    measured = measure([item.uri for item in items], progress)
-    names = [item.sample_id for item in items]
-    labels = [item.label for item in items]
     groups = [item.group_id or item.sample_id for item in items]
     hashes = [image.sha256 for image in measured]
-    classes = class_rows(name, contents.labels or class_order(labels), options.phrases)
     splits, notes = complete_splits(
-        [item.split for item in items], labels, joined_units(groups, hashes), shares, options.seed
+        [item.split for item in items],
+        [[item.label or ""] for item in items],
+        joined_units(groups, hashes),
+        check_fractions(options.fractions),
+        options.seed,
     )
-    check_splits(labels, groups, splits)
+    check_groups(groups, splits)
+    classes = _classes(name, contents, splits, options.phrases)
     index = {row["label"]: row["class_index"] for row in classes}
     samples = [
         {
@@ -105,7 +115,7 @@ def check(
             "sample_id": item.sample_id,
             "uri": item.uri,
             "sha256": image.sha256,
-            "class_index": index[item.label],
+            "class_index": None if item.label is None else index[item.label],
             "split": split,
             "group_id": group,
             "width": image.width,
@@ -113,19 +123,41 @@ def check(
         }
         for item, image, split, group in zip(items, measured, splits, groups, strict=True)
     ]
-    attributes = [
+    warnings = (
+        *contents.notes,
+        *notes,
+        *split_warnings(items, groups, splits, hashes),
+        *label_warnings(classes),
+    )
+    summary = summarised(classes, samples, measured)
+    return CheckedDataset(classes, samples, _attributes(name, items), warnings, summary)
+
+
+def _classes(
+    name: str, contents: Contents, splits: Sequence[str], phrases: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The rows of table `class`, none for images without labels."""
+    labels = [item.label for item in contents.items if item.label is not None]
+    if not labels:
+        return class_rows(name, (), phrases)
+    if len(labels) < len(contents.items):
+        unlabelled = next(item for item in contents.items if item.label is None)
+        raise LayerhouseError(
+            f"{unlabelled.sample_id} of {contents.location} has no label, others have"
+        )
+    order = contents.labels or class_order(labels)
+    known = {label: phrase for label, phrase in contents.phrases.items() if label in order}
+    rows = class_rows(name, order, {**known, **phrases})
+    check_classes(labels, splits)
+    return rows
+
+
+def _attributes(name: str, items: Sequence[Item]) -> list[dict[str, Any]]:
+    return [
         {"dataset_id": name, "sample_id": item.sample_id, "name": key, "value": value}
         for item in items
         for key, value in item.attributes.items()
     ]
-    warnings = split_warnings(names, labels, groups, splits, hashes)
-    return CheckedDataset(
-        classes,
-        samples,
-        attributes,
-        (*contents.notes, *notes, *warnings),
-        summarised(classes, samples, measured),
-    )
 
 
 def _hash(content: Any) -> str:

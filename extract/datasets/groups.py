@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from extract.datasets.source import Item
+from extract.datasets.source import Item, Reading
 from warehouse.errors import LayerhouseError
 from warehouse.images import DICOM_SUFFIXES
 
@@ -25,15 +26,33 @@ def joined_units(groups: Sequence[str], hashes: Sequence[str]) -> list[str]:
     return [root(f"group {group}") for group in groups]
 
 
-def grouped_by_patient(items: list[Item]) -> list[Item]:
-    """DICOM images with their PatientID as the group, unless all were given one and the same."""
+def grouped_by_patient(items: list[Item], reading: Reading) -> tuple[list[Item], tuple[str, ...]]:
+    """Items with DICOM's PatientID as the group where they have none, and what to say of it.
+
+    The id is hashed unless `reading` asks for it as it is: equal ids stay equal, and nobody reads a
+    name in a report. (Whoever has a list of ids can still hash it and compare.)
+    """
     dicom = [item for item in items if Path(item.uri).suffix.lower() in DICOM_SUFFIXES]
-    if not dicom:
-        return items
+    if not dicom or any(item.group_id for item in items):
+        return items, ()
     patients = {item.sample_id: _patient(item.uri) for item in dicom}
-    if len(set(patients.values())) < 2:  # anonymised to one name: says nothing about patients
-        return items
-    return [replace(item, group_id=patients.get(item.sample_id)) for item in items]
+    known = {patient for patient in patients.values() if patient}
+    if len(known) < 2:  # anonymised to one name: says nothing about patients
+        name = "the same" if known else "no"
+        return items, (f"DICOM files name {name} PatientID: every image is a group of its own",)
+    groups = {
+        name: patient if reading.plain_patient_ids or patient is None else hashed(patient)
+        for name, patient in patients.items()
+    }
+    grouped = [replace(item, group_id=groups.get(item.sample_id)) for item in items]
+    lacking = sum(item.group_id is None for item in grouped)
+    note = f"groups are the {len(known):,} PatientIDs of the DICOM files"
+    return grouped, (f"{note}; {lacking:,} images have none" if lacking else note,)
+
+
+def hashed(patient: str) -> str:
+    """A name for a patient that is the same everywhere and tells nobody who it is."""
+    return f"patient-{hashlib.blake2b(patient.encode(), digest_size=6).hexdigest()}"
 
 
 def _patient(path: str) -> str | None:

@@ -21,10 +21,34 @@ def class_order(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(labels), key=natural_key))
 
 
+def spelled(label: str) -> str:
+    """A label as a phrase: `_`, and `-` between small letters, stand for spaces.
+
+    Any other hyphen says something: ER-, grade 3-4, COVID-19. So does one in a label that has
+    others of that kind.
+    """
+    words = re.sub(r"_+", " ", label).strip()
+    hyphens = re.findall(r"-+", words)
+    joints = re.findall(r"(?<=[a-z])-+(?=[a-z])", words)
+    if len(hyphens) == len(joints) and "+" not in words:
+        words = re.sub(r"-+", " ", words)
+    return words or label
+
+
+def label_warnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a model should not be asked for although it can be."""
+    numbers = [row for row in classes if re.fullmatch(r"[-+]?\d+([.,]\d+)?", row["phrase"])]
+    if not numbers:
+        return []
+    asked = ", ".join(row["phrase"] for row in classes)
+    named = f"--phrase {numbers[0]['label']}="
+    return [f'the model would be asked for "{asked}"; name the classes with {named}… for each']
+
+
 def class_rows(
     name: str, labels: Sequence[str], phrases: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """The rows of table `class`: a label without a phrase is spelled as it is, spaces for _ and -.
+    """The rows of table `class`: a label without a phrase is `spelled`.
 
     Raises UsageError for a phrase of an unknown label, LayerhouseError for two classes that are
     spelled alike.
@@ -37,12 +61,12 @@ def class_rows(
             "dataset_id": name,
             "class_index": index,
             "label": label,
-            "phrase": phrases.get(label, re.sub(r"[_-]+", " ", label).strip() or label),
+            "phrase": phrases.get(label, spelled(label)),
         }
         for index, label in enumerate(labels)
     ]
-    spelled = Counter(str(row["phrase"]).casefold() for row in rows)
-    phrase, times = spelled.most_common(1)[0]
+    phrases_used = Counter(str(row["phrase"]).casefold() for row in rows)
+    phrase, times = max(phrases_used.items(), key=lambda used: used[1], default=("", 0))
     if times > 1:
         raise LayerhouseError(
             f"{times} classes are spelled {phrase!r}; give them different phrases"

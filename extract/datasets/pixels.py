@@ -21,22 +21,19 @@ class Measured:
     height: int
 
 
-def measure(uris: Sequence[str], progress: Progress | None = None) -> list[Measured]:
-    """Decodes all images in threads, in the order of `uris`.
+def measure(
+    uris: Sequence[str], progress: Progress | None = None
+) -> list[Measured | LayerhouseError]:
+    """Decodes all images in threads: what was measured, or why it could not be, for each of `uris`.
 
-    `progress(done, total)` is called after every image. Raises LayerhouseError naming the first
-    image that fails and how many do.
+    `progress(done, total)` is called after every image.
     """
-    done: list[Measured] = []
-    failures: list[LayerhouseError] = []
+    done: list[Measured | LayerhouseError] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for number, result in enumerate(pool.map(_measure, uris), start=1):
-            (failures if isinstance(result, LayerhouseError) else done).append(result)  # type: ignore[arg-type]
+            done.append(result)
             if progress:
                 progress(number, len(uris))
-    if failures:
-        more = f" (and {len(failures) - 1} more images fail)" if len(failures) > 1 else ""
-        raise LayerhouseError(f"{failures[0]}{more}") from failures[0]
     return done
 
 

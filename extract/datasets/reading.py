@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from extract.datasets.source import Contents, DatasetSource, name_of
+from extract.datasets.source import Contents, DatasetSource, Reading, name_of
 from extract.datasets.sources.digits import Digits
 from extract.datasets.sources.folder import ClassFolders
 from extract.datasets.sources.hugging_face import HubDataset, SavedDataset
@@ -17,6 +17,18 @@ from warehouse.extensions import installed
 GROUP = "layerhouse.datasets"
 OWN = (Digits(), HubDataset(), Manifest(), SavedDataset(), MedMnist(), ClassFolders())
 """The sources that come with Layerhouse; the first that recognises a thing reads it."""
+
+OPTIONS = {
+    "columns": "column",
+    "encoding": "encoding",
+    "delimiter": "delimiter",
+    "separator": "label-separator",
+    "missing": "missing",
+    "uncertain": "uncertain",
+    "images": "images",
+    "unlabelled": "unlabelled",
+}
+"""What a person may say of how a source is read, by the field of `Reading`."""
 
 
 def sources() -> Iterator[DatasetSource]:
@@ -45,21 +57,30 @@ def is_source(typed: str) -> bool:
     return source_of(typed) is not None or Path(typed).expanduser().exists()
 
 
-def read_source(typed: str) -> Contents:
+def read_source(typed: str, reading: Reading | None = None) -> Contents:
     """The samples of what a person typed: a path, or a name that a source knows.
 
-    UsageError where there is nothing or nothing that a source knows; LayerhouseError where the data
-    is bad.
+    UsageError where there is nothing, nothing that a source knows, or an option that means nothing
+    to the source; LayerhouseError where the data is bad.
     """
-    source = source_of(typed)
+    source, reading = source_of(typed), reading or Reading()
     if source is not None:
-        return source.read(typed)
+        _refuse_foreign_options(source, reading, typed)
+        return source.read_as(typed, reading)
     if not Path(typed).expanduser().exists():
         raise UsageError(f"{typed} does not exist (a hub dataset is written hf:owner/name)")
     raise UsageError(
-        f"{typed} is no dataset; give a folder of classes, a CSV or Parquet manifest, a MedMNIST "
-        ".npz or a Hugging Face dataset"
+        f"{typed} is no dataset; give a folder of classes, a table of images (CSV, Parquet or JSON "
+        "lines), a MedMNIST .npz or a Hugging Face dataset"
     )
+
+
+def _refuse_foreign_options(source: DatasetSource, reading: Reading, typed: str) -> None:
+    usual = Reading()
+    for name, option in OPTIONS.items():
+        if getattr(reading, name) != getattr(usual, name) and name not in source.understands:
+            kind = type(source).__name__
+            raise UsageError(f"--{option} means nothing to {typed}, which is read as {kind}")
 
 
 def default_name(typed: str) -> str:

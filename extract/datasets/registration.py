@@ -7,9 +7,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from extract.datasets.checking import AddOptions, CheckedDataset, check, difference
+from extract.datasets.checking import (
+    AddOptions,
+    CheckedDataset,
+    check,
+    decoded,
+    difference,
+)
+from extract.datasets.per_label import per_label, several_labels
 from extract.datasets.reading import default_name, is_source, offered, read_source
+from extract.datasets.source import Contents
+from extract.datasets.splits import SplitError
 from extract.datasets.summary import Summary
+from extract.datasets.usable import Images
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake, RunSpec, RunWriter, list_commits
@@ -87,15 +97,59 @@ def add(
     """Reads, checks and registers the images at `path` under `name`, in one committed run.
 
     The same content again adds nothing; from another place, or with another title, licence or other
-    attributes, it updates those. Changed content under a known name is a LayerhouseError that shows
-    the difference, as is everything wrong with the data itself. `progress(done, total)` is called
-    after every image.
+    attributes, it updates those. Phrases that were given once stay until others are given. Changed
+    content under a known name is a LayerhouseError that shows the difference, as is everything
+    wrong with the data itself. `progress(done, total)` is called after every image.
     """
     _check_name(name, str(path))
     options = options or AddOptions()
-    contents = read_source(str(path))
-    checked = check(name, contents, options, progress)
+    contents = read_source(str(path), options.reading)
+    if contents.findings:
+        raise LayerhouseError(several_labels(name, str(path), contents.findings))
+    return _register(lake, name, contents, decoded(contents, progress), options)
+
+
+def add_per_label(
+    lake: Lake,
+    name: str,
+    path: str | Path,
+    options: AddOptions | None = None,
+    progress: Progress | None = None,
+) -> list[AddResult]:
+    """Registers one dataset per finding of the images at `path`: is it there, yes or no?
+
+    All have the same images, decoded once, and the same splits; each is called `name`_finding.
+    Findings that cannot be examined (a class that train lacks) are left out, which the warnings of
+    the first result say; LayerhouseError where none is left, and for everything that `add` refuses.
+    """
+    _check_name(name, str(path))
+    options = options or AddOptions()
+    contents = read_source(str(path), options.reading)
+    images = decoded(contents, progress)
+    parts = per_label(name, contents, images, options)
+    results, refused = [], []
+    for part in parts:
+        try:
+            results.append(_register(lake, part.name, part.contents, images, part.options))
+        except SplitError as error:
+            refused.append(f"{part.finding} was left out: {error}")
+    if not results:
+        raise LayerhouseError(f"no finding of {path} can be examined: {'; '.join(refused)}")
+    first = replace(results[0], warnings=(*refused, *results[0].warnings))
+    return [first, *results[1:]]
+
+
+def _register(
+    lake: Lake, name: str, contents: Contents, images: Images, options: AddOptions
+) -> AddResult:
     known = registered(lake).get(name)
+    stored = None
+    if known:
+        with connect(lake) as warehouse:
+            stored = dataset(warehouse, name)
+        spelled = {row.label: row.phrase for row in stored.classes}
+        contents = replace(contents, phrases={**contents.phrases, **spelled})
+    checked = check(name, contents, images, options)
     entry = Registration(
         fingerprint=checked.fingerprint,
         location=contents.location,
@@ -104,11 +158,10 @@ def add(
         attributes=checked.attributes_fingerprint,
         revision=0 if known is None else known.revision,
     )
-    if known and known.fingerprint != entry.fingerprint:
-        with connect(lake) as warehouse:
-            changes = difference(dataset(warehouse, name), checked)
+    if known and stored and known.fingerprint != entry.fingerprint:
         raise LayerhouseError(
-            f"dataset {name} is registered with other content ({changes}); use another name"
+            f"dataset {name} is registered with other content ({difference(stored, checked)}); "
+            "use another name"
         )
     if known and known != entry:
         entry = replace(entry, revision=known.revision + 1)

@@ -6,9 +6,12 @@ No split ever cuts a group (a patient, a field of view): probes and intervals bo
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
+from extract.datasets.source import Item
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.vocabulary import MIN_GROUPS, SPLITS
 
@@ -25,14 +28,23 @@ _SPLIT_NAMES = {
 }
 
 
+class SplitError(LayerhouseError):
+    """Classes that cannot be told apart with these splits."""
+
+
 def is_split_name(name: str) -> bool:
-    return name.strip().lower() in _SPLIT_NAMES
+    return _plain(name) in _SPLIT_NAMES
+
+
+def _plain(name: str) -> str:
+    """`Training Set`, `test-images` and `val_data` are the splits that they begin with."""
+    return re.sub(r"[-_ ]*(set|data|images?)$", "", name.strip().lower())
 
 
 def split_name(name: str, where: str) -> str:
     """`train`, `val` or `test` for one of their usual spellings; LayerhouseError otherwise."""
     try:
-        return _SPLIT_NAMES[name.strip().lower()]
+        return _SPLIT_NAMES[_plain(name)]
     except KeyError:
         raise LayerhouseError(
             f"{where} names the split {name!r}; splits are train, val and test"
@@ -50,10 +62,11 @@ def check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
 
 
 def make_splits(
-    labels: Sequence[str], units: Sequence[str], shares: Mapping[str, float], seed: int
+    labels: Sequence[Sequence[str]], units: Sequence[str], shares: Mapping[str, float], seed: int
 ) -> list[str]:
     """A stratified split that keeps every unit whole: one split name per sample.
 
+    `labels` are those of every sample, usually one; of several each is dealt out alike.
     Units are dealt out one by one, large ones first and otherwise in the order of a seeded hash,
     each to the split that lacks most of its classes. No random generator is involved, so the same
     samples and seed give the same split on every machine and library version.
@@ -61,7 +74,7 @@ def make_splits(
     members = defaultdict(list)
     for index, unit in enumerate(units):
         members[unit].append(index)
-    totals = Counter(labels)
+    totals = Counter(chain.from_iterable(labels))
     lacking = {
         split: {label: share * totals[label] for label in totals} for split, share in shares.items()
     }
@@ -72,7 +85,7 @@ def make_splits(
         return -len(members[unit]), hashed.hexdigest()
 
     for unit in sorted(members, key=turn):
-        held = Counter(labels[index] for index in members[unit])
+        held = Counter(label for index in members[unit] for label in labels[index])
 
         def need(split: str, held: Counter[str] = held) -> float:
             # shares of the class, so that a rare class weighs as much as a common one
@@ -88,7 +101,7 @@ def make_splits(
 
 def complete_splits(
     given: Sequence[str | None],
-    labels: Sequence[str],
+    labels: Sequence[Sequence[str]],
     units: Sequence[str],
     fractions: tuple[float, float, float],
     seed: int,
@@ -124,51 +137,60 @@ def complete_splits(
     return present, [f"the split val was made from {dealt.count('val')} samples of train"]
 
 
-def check_splits(labels: Sequence[str], groups: Sequence[str], splits: Sequence[str]) -> None:
-    """LayerhouseError for a cut group, one class only, or a class train cannot teach."""
-    seen: dict[str, str] = {}
+def check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:
+    """LayerhouseError that names the groups which the splits cut."""
+    held: dict[str, dict[str, None]] = defaultdict(dict)
     for group, split in zip(groups, splits, strict=True):
-        if seen.setdefault(group, split) != split:
-            raise LayerhouseError(
-                f"group {group} is in the splits {seen[group]} and {split}; a group (a patient) "
-                "must stay in one"
-            )
+        held[group][split] = None
+    cut = [group for group, names in held.items() if len(names) > 1]
+    if not cut:
+        return
+    others = f" (and {len(cut) - 1:,} more are cut: {_listed(cut[1:])})" if cut[1:] else ""
+    raise LayerhouseError(
+        f"group {cut[0]} is in the splits {' and '.join(held[cut[0]])}{others}; a group (a "
+        "patient) must stay in one: correct the splits, or leave them out to have them made"
+    )
+
+
+def _listed(names: Sequence[str], most: int = 20) -> str:
+    return ", ".join(names[:most]) + (", …" if names[most:] else "")
+
+
+def check_classes(labels: Sequence[str], splits: Sequence[str]) -> None:
+    """SplitError for one class only, or a class that train cannot teach."""
     if len(set(labels)) < 2:
-        raise LayerhouseError(f"all samples have the class {labels[0]}; at least two are needed")
+        raise SplitError(f"all samples have the class {labels[0]}; at least two are needed")
     in_train = Counter(
         label for label, split in zip(labels, splits, strict=True) if split == "train"
     )
     for label in dict.fromkeys(labels):
         if label not in in_train:
             where = {s for name, s in zip(labels, splits, strict=True) if name == label}
-            raise LayerhouseError(
+            raise SplitError(
                 f"class {label} is only in {' and '.join(sorted(where))}; train must hold it too"
             )
         if in_train[label] < 2:
-            raise LayerhouseError(f"class {label} has one train sample; at least two are needed")
+            raise SplitError(f"class {label} has one train sample; at least two are needed")
 
 
 def split_warnings(
-    names: Sequence[str],
-    labels: Sequence[str],
-    groups: Sequence[str],
-    splits: Sequence[str],
-    hashes: Sequence[str],
+    items: Sequence[Item], groups: Sequence[str], splits: Sequence[str], hashes: Sequence[str]
 ) -> list[str]:
     """What a person should know about the split although it can be used."""
+    labels = [item.label or "" for item in items]
     warnings = []
     for split in ("val", "test"):
         held = {label for label, s in zip(labels, splits, strict=True) if s == split}
         absent = [label for label in dict.fromkeys(labels) if label not in held]
         if absent:
-            warnings.append(f"{split} has no sample of {', '.join(absent)}")
+            warnings.append(f"{split} has no sample of {', '.join(absent)}".rstrip())
     test_groups = {group for group, split in zip(groups, splits, strict=True) if split == "test"}
     if len(test_groups) < MIN_GROUPS:
         warnings.append(f"test has only {len(test_groups)} groups: intervals will be wide")
     for kind, values in (("splits", splits), ("classes", labels)):
         pairs = _copies_apart(hashes, values)
         if pairs:
-            first, second = (names[index] for index in pairs[0])
+            first, second = (items[index].sample_id for index in pairs[0])
             warnings.append(
                 f"{len(pairs)} identical images are in two {kind}, first {first} and {second}"
             )

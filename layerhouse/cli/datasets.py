@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse import datasets
-from layerhouse.cli.shared import lake_option, progress
+from layerhouse.cli.shared import Word, lake_option, progress
 from layerhouse.printing import print_table
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.vocabulary import SPLITS
 
 if TYPE_CHECKING:
-    from extract.datasets import Summary
+    from extract.datasets import AddResult, Summary
 
 
 @click.group("datasets", short_help="Register labelled images, list and show what is there.")
@@ -55,21 +55,63 @@ def list_datasets(lake: Lake) -> None:
     metavar="LABEL=PHRASE",
     help="How a class is spelled in the prompt; repeatable.",
 )
+@click.option(
+    "--column",
+    multiple=True,
+    metavar="MEANING=COLUMN",
+    help="Which column of a table is the image_path, label, split or group_id (none: there is no "
+    "such column); label may be several, A,B,C, of one finding each; repeatable.",
+)
+@click.option("--per-label", is_flag=True, help="One yes/no dataset per finding, NAME_finding.")
+@click.option(
+    "--label-separator",
+    metavar="TEXT",
+    help="What separates several labels of a cell; none: a cell is one label.  [default: | and ; "
+    "are recognised]",
+)
+@click.option(
+    "--missing",
+    type=Word("meaning", ("skip", "no")),
+    help="What no label means: skip the image, or no such finding.  [default: an error]",
+)
+@click.option(
+    "--uncertain",
+    type=Word("meaning", ("skip", "no", "yes")),
+    help="What a label of -1 means, as CheXpert has it.  [default: an error]",
+)
+@click.option("--encoding", help="That of a CSV file, such as latin-1.  [default: UTF-8]")
+@click.option("--delimiter", help="What separates the cells of a CSV file: semicolon, tab, ….")
+@click.option("--images", metavar="FOLDER", help="Where a table's paths start.  [its folder]")
+@click.option("--unlabelled", is_flag=True, help="Images without labels, for extraction alone.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that are missing or damaged.")
+@click.option(
+    "--plain-patient-ids", is_flag=True, help="Keep DICOM's PatientIDs; they are hashed otherwise."
+)
 @lake_option
-def add_dataset(name: str, path: str, phrase: tuple[str, ...], **options: Any) -> None:
+def add_dataset(
+    name: str, path: str, phrase: tuple[str, ...], column: tuple[str, ...], **options: Any
+) -> None:
     """Register the labelled images at PATH as NAME.
 
-    PATH is a folder of classes, a manifest (CSV or Parquet), a MedMNIST .npz, a DICOM folder or a
-    Hugging Face dataset.
+    PATH is a folder of classes, a table of images (CSV, Parquet or JSON lines), a MedMNIST .npz, a
+    DICOM folder or a Hugging Face dataset.
 
     \b
     layerhouse datasets add cells ./cells/manifest.csv --phrase WBC="white blood cell"
+    layerhouse datasets add cxr ./Data_Entry.csv --column image_path="Image Index" --per-label
     """
-    phrases = dict(map(_phrase, phrase))
+    options["phrase"] = dict(_pair(text, "--phrase", "LABEL=PHRASE") for text in phrase)
+    options["column"] = dict(_pair(text, "--column", "MEANING=COLUMN") for text in column)
     with progress(f"reading {name}") as told:
-        result = datasets.add(name, path, phrase=phrases, progress=told, **options)
+        found = datasets.add(name, path, progress=told, **options)
+    for result in found if isinstance(found, list) else [found]:
+        _show_added(result)
+
+
+def _show_added(result: AddResult) -> None:
     for warning in result.warnings:
         click.echo(f"Warning: {warning}", err=True)
+    name = result.dataset_id
     sizes = ", ".join(f"{split} {size:,}" for split, size in result.split_sizes.items())
     if result.added:
         click.echo(f"Added {name}: {result.n_samples:,} samples of {result.n_classes} classes")
@@ -91,11 +133,11 @@ def _show_summary(summary: Summary) -> None:
         click.echo(f"{what}: {said}")
 
 
-def _phrase(text: str) -> tuple[str, str]:
-    label, separator, phrase = text.partition("=")
-    if not separator or not phrase.strip():
-        raise UsageError(f"--phrase {text!r} is not of the form LABEL=PHRASE")
-    return label, phrase.strip()
+def _pair(text: str, option: str, form: str) -> tuple[str, str]:
+    left, separator, right = text.partition("=")
+    if not separator or not left.strip() or (option == "--phrase" and not right.strip()):
+        raise UsageError(f"{option} {text!r} is not of the form {form}")
+    return left, right.strip()
 
 
 @command.command("show")

@@ -8,6 +8,11 @@ from .analysing import (
     probe as probe,
     report as report,
 )
-from .arguments import Place as Place, dataset_id as dataset_id, lake_at as lake_at
+from .arguments import (
+    Place as Place,
+    dataset_id as dataset_id,
+    known_options as known_options,
+    lake_at as lake_at,
+)
 from .extracting import ENGINES as ENGINES, extract as extract, rejected as rejected
 from .lakes import connect as connect, publish as publish, validate as validate

@@ -14,6 +14,7 @@ import pytest
 
 import layerhouse
 from layerhouse.cli import layerhouse as commands, main
+from layerhouse.datasets import DatasetOptions
 from layerhouse.functions.analysing import BaselineOptions, ProbeOptions
 from layerhouse.functions.extracting import ExtractOptions
 from warehouse.errors import LayerhouseError, UsageError
@@ -32,7 +33,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "report": (layerhouse.report, None),
     "publish": (layerhouse.publish, None),
     "validate": (layerhouse.validate, None),
-    "datasets add": (layerhouse.datasets.add, None),
+    "datasets add": (layerhouse.datasets.add, DatasetOptions),
 }
 ONLY_IN_PYTHON = {
     *((name, "progress") for name in FUNCTIONS),

@@ -1,19 +1,22 @@
 """A folder of classes: `root/<class>/…` or `root/<split>/<class>/…`, images at any depth below.
 
 DICOM files count as images too; their PatientID becomes the group, so that splits keep patients
-whole.
+whole. Elsewhere a folder per patient below the classes does.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from extract.datasets.groups import grouped_by_patient
-from extract.datasets.labels import natural_key
-from extract.datasets.source import Contents, DatasetSource, Item
+from extract.datasets.labels import class_order
+from extract.datasets.source import Contents, DatasetSource, Item, Reading
 from extract.datasets.splits import is_split_name, split_name
+from extract.datasets.tables import SUFFIXES
+from extract.datasets.walking import files_below, subfolders
 from warehouse.errors import LayerhouseError
 from warehouse.images import DICOM_SUFFIXES
 
@@ -22,68 +25,179 @@ IMAGE_SUFFIXES = {
     *(".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 }
 
+_NO_CLASSES = re.compile(
+    r"(patient|pat|subject|subj|sub|case|study|series|images?|imgs|part|batch|chunk|shard|folder)"
+    r"[-_ ]*\d+|(p|s|st|se|im)[-_ ]?\d{3,}|\d{5,}|\d+(\.\d+){3,}",
+    re.IGNORECASE,
+)
+"""Folders that number patients, studies or parts of an archive."""
+
+_NO_PATIENTS = re.compile(
+    r"(images?|imgs?|masks?|labels?|annotations?|data|originals?|raw|jpe?g|png|tiff?|dicom)"
+    r"|\d+x|x\d+",
+    re.IGNORECASE,
+)
+"""Folders below a class that sort its files in another way than by patient."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An image and what its folders say of it; `below` is its path within the class folder."""
+
+    path: Path
+    label: str | None
+    split: str | None
+    below: Path
+
 
 class ClassFolders(DatasetSource):
     """Any folder that no other source knows; it must hold images in a folder per class."""
+
+    understands = frozenset(("unlabelled",))
 
     def recognises(self, typed: str) -> bool:
         return Path(typed).expanduser().is_dir()
 
     def read(self, typed: str) -> Contents:
+        return self.read_as(typed, Reading())
+
+    def read_as(self, typed: str, reading: Reading) -> Contents:
         root = Path(typed).expanduser().absolute()
         if not any(root.iterdir()):
             raise LayerhouseError(f"{root} is empty")
-        found = list(_class_folders(root))
-        files = [(split, label, path) for split, label, folder in found for path in _files(folder)]
-        images = [entry for entry in files if entry[2].suffix.lower() in IMAGE_SUFFIXES]
-        if not images:
+        folders, notes = ([(None, None, root)], []) if reading.unlabelled else _class_folders(root)
+        loops: set[Path] = set()
+        files = [
+            _Found(path, label, split, path.relative_to(folder))
+            for split, label, folder in folders
+            for path in files_below(folder, loops)
+        ]
+        found = [file for file in files if file.path.suffix.lower() in IMAGE_SUFFIXES]
+        if not found:
             raise LayerhouseError(
                 f"{root} holds no images in class folders; expected {root.name}/<class>/<image> or "
-                f"{root.name}/<split>/<class>/<image>, or a manifest.csv"
+                f"{root.name}/<split>/<class>/<image>, or a manifest.csv (--unlabelled takes "
+                "images without labels)"
             )
-        masks = _masks([path for _, _, path in images])
+        if not reading.unlabelled:
+            _refuse_no_classes(root, found)
+        masks = _masks([file.path for file in found])
+        found = [file for file in found if file.path not in masks]
+        notes += _left_out(files, masks, loops)
         items = [
-            Item(path.relative_to(root).as_posix(), str(path), label, split)
-            for split, label, path in images
-            if path not in masks
+            Item(file.path.relative_to(root).as_posix(), str(file.path), file.label, file.split)
+            for file in found
         ]
-        notes = []
-        if masks:
-            notes.append(f"{len(masks)} segmentation masks (<image>_mask) were left out")
-        if len(files) > len(images):
-            other = next(path for _, _, path in files if path.suffix.lower() not in IMAGE_SUFFIXES)
-            notes.append(
-                f"{len(files) - len(images)} files that are no images were left out, first {other}"
-            )
-        return Contents(str(root), grouped_by_patient(items), root.name, notes=tuple(notes))
+        items, told = grouped_by_patient(items, reading)
+        if not any(item.group_id for item in items) and not reading.unlabelled:
+            items, told = _grouped_by_folder(items, found)
+        return Contents(str(root), items, root.name, notes=(*notes, *told))
 
 
-def _class_folders(root: Path) -> Iterator[tuple[str | None, str, Path]]:
-    """(split or None, label, folder) of every class folder, in natural order."""
-    top = _subfolders(root)
-    if top and all(is_split_name(folder.name) for folder in top):
-        for split in top:
-            for folder in _subfolders(split):
-                yield split_name(split.name, str(root)), folder.name, folder
+_Folder = tuple[str | None, str | None, Path]
+"""(split, label, folder)"""
+
+
+def _class_folders(root: Path) -> tuple[list[_Folder], list[str]]:
+    """Every class folder in natural order, and what was left beside them.
+
+    Splits may lie above the classes or below them.
+    """
+    top = subfolders(root)
+    splits = [folder for folder in top if is_split_name(folder.name)]
+    if splits and (len(splits) == len(top) or len(splits) > 1):
+        notes = [
+            f"the folder {folder.name} beside the splits was left out"
+            for folder in top
+            if folder not in splits
+        ]
+        where = str(root)
+        return [
+            (split_name(split.name, where), folder.name, folder)
+            for split in splits
+            for folder in subfolders(split)
+        ], notes
+    below = {folder: subfolders(folder) for folder in top}
+    if top and all(below[f] and all(is_split_name(s.name) for s in below[f]) for f in top):
+        return [
+            (split_name(split.name, str(folder)), folder.name, split)
+            for folder in top
+            for split in below[folder]
+        ], []
+    return [(None, folder.name, folder) for folder in top], []
+
+
+def _refuse_no_classes(root: Path, found: Sequence[_Found]) -> None:
+    """Where folders cannot be classes, as in archives of patients, a table must say the labels."""
+    labels = class_order(file.label for file in found if file.label)
+    archive = next(_signs_of_an_archive(root, labels, found), None)
+    if archive:
+        raise LayerhouseError(
+            f"{root} {archive}, so its folders are no classes; give a table with "
+            "image_path,label,group_id, or --unlabelled"
+        )
+    if len(labels) > 1:
         return
-    for folder in top:
-        yield None, folder.name, folder
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(
-        (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
-        key=lambda path: natural_key(path.name),
+    tables = sorted(path.name for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
+    inner = subfolders(root / labels[0]) if (root / labels[0]).is_dir() else []
+    hint = ""
+    if tables:
+        hint = f"; if {tables[0]} says the labels, give {root / tables[0]}"
+    elif len(inner) > 1:
+        shown = ", ".join(folder.name for folder in inner[:3])
+        hint = f"; if {shown} are the classes, give {root / labels[0]}"
+    raise LayerhouseError(
+        f"all samples of {root} have the class {labels[0]}; at least two are needed{hint}"
     )
 
 
-def _files(folder: Path) -> list[Path]:
-    visible = (
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    )
-    return sorted(visible, key=lambda path: natural_key(path.as_posix()))
+def _signs_of_an_archive(
+    root: Path, labels: Sequence[str], found: Sequence[_Found]
+) -> Iterator[str]:
+    if any(root.glob("DICOMDIR*")):
+        yield "holds a DICOMDIR, as what comes from a PACS does"
+    if len(labels) > 1 and all(_NO_CLASSES.fullmatch(label) for label in labels):
+        yield f"numbers its folders ({', '.join(labels[:3])}{', …' if labels[3:] else ''})"
+    for file in found:
+        parts = file.below.parent.parts
+        if any(re.fullmatch(r"\d+(\.\d+){3,}", part) for part in parts):
+            yield f"has folders of studies or series ({file.path.parent.name})"
+        if len(parts) > 1 and file.path.suffix.lower() in DICOM_SUFFIXES:
+            yield f"lies as patient/study/series ({file.path.relative_to(root).parent})"
+
+
+def _grouped_by_folder(
+    items: list[Item], found: Sequence[_Found]
+) -> tuple[list[Item], tuple[str, ...]]:
+    """Items with the folder right below their class as the group, where that can be a patient.
+
+    A name that comes back below another class is taken for the same patient: at worst two are kept
+    together that need not be.
+    """
+    if any(len(file.below.parts) < 2 for file in found):
+        return items, ()
+    names = [file.below.parts[0] for file in found]
+    per_class: dict[str | None, set[str]] = {}
+    for file, name in zip(found, names, strict=True):
+        per_class.setdefault(file.label, set()).add(name)
+    few = min(map(len, per_class.values())) < 2
+    if few or any(_NO_PATIENTS.fullmatch(name) for name in names):
+        return items, ()
+    n = len(set(names))
+    grouped = [replace(item, group_id=name) for item, name in zip(items, names, strict=True)]
+    return grouped, (f"groups are the {n:,} folders below the classes",)
+
+
+def _left_out(files: Sequence[_Found], masks: set[Path], loops: set[Path]) -> list[str]:
+    """What in the folders is no sample, for the person to read."""
+    notes = []
+    if masks:
+        notes.append(f"{len(masks)} segmentation masks (<image>_mask) were left out")
+    others = [file.path for file in files if file.path.suffix.lower() not in IMAGE_SUFFIXES]
+    if others:
+        notes.append(f"{len(others)} files that are no images were left out, first {others[0]}")
+    notes += [f"the link {loop} leads back to a folder above it" for loop in sorted(loops)]
+    return notes
 
 
 def _masks(paths: list[Path]) -> set[Path]:

@@ -1,53 +1,56 @@
-"""A CSV or Parquet manifest: `image_path,label` and, where known, `split,group_id`.
+"""A table of images (CSV, Parquet, JSON lines): `image_path,label` and, where known, the rest.
 
-Paths are relative to the manifest's own folder. Every other column is kept as an attribute of the
-sample, so that results can be grouped by age, view or scanner.
+`split,group_id` are the rest, under these or other names. Paths are relative to the table's own
+folder. Every other column is kept as an attribute of the sample, so that results can be grouped by
+age, view or scanner.
 """
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from extract.datasets.source import Contents, DatasetSource, Item, slug
+from extract.datasets.columns import Roles, find_roles
+from extract.datasets.findings import Labelled, by_cells, by_columns, indicator_columns
+from extract.datasets.groups import grouped_by_patient
+from extract.datasets.source import Contents, DatasetSource, Item, Reading, slug
 from extract.datasets.splits import split_name
-from warehouse.errors import LayerhouseError
+from extract.datasets.tables import SUFFIXES, Table, is_missing, read_table, text
+from warehouse.errors import LayerhouseError, UsageError
 
-SUFFIXES = {".csv", ".tsv", ".parquet"}
-NAMES = ("manifest.csv", "manifest.parquet")
-_REQUIRED = ("image_path", "label")
-_OWN = {*_REQUIRED, "split", "group_id"}
+NAMES = ("manifest.csv", "manifest.tsv", "manifest.parquet", "manifest.jsonl")
 
 
 class Manifest(DatasetSource):
     """A table of images: the file itself, or a folder that carries one under a usual name.
 
     Reading raises LayerhouseError for missing columns (naming those it has), empty cells, an
-    unknown split, a path listed twice, and missing files (the first and their number).
+    unknown split, a path listed twice, and a quote that swallows lines.
     """
+
+    understands = frozenset(
+        ("columns", "encoding", "delimiter", "separator", "missing", "uncertain", "images")
+    )
 
     def recognises(self, typed: str) -> bool:
         return _file(typed) is not None
 
     def read(self, typed: str) -> Contents:
+        return self.read_as(typed, Reading())
+
+    def read_as(self, typed: str, reading: Reading) -> Contents:
         path = _file(typed)
         assert path is not None, "only what is recognised is read"
-        read_table = _read_parquet if path.suffix.lower() == ".parquet" else _read_csv
-        columns, rows = read_table(path)
-        missing = [name for name in _REQUIRED if name not in columns]
-        if missing:
-            raise LayerhouseError(
-                f"{path} has no column {' and no column '.join(missing)}; "
-                f"it has {', '.join(columns) or 'none'}"
-            )
-        if not rows:
+        table = read_table(path, reading)
+        if not table.rows and table.columns:
             raise LayerhouseError(f"{path} lists no images")
-        has_splits = any(row.get("split") for row in rows)
-        items = [_item(row, path, number, has_splits) for number, row in enumerate(rows, start=1)]
-        _check_files(items, path)
+        roles, labelled = _understood(table, reading)
+        items = _items(table, roles, labelled, _images(path, reading))
+        _refuse_doubled(items, path)
+        items, told = grouped_by_patient(items, reading)
         title = path.parent.name if path.name in NAMES else f"{path.parent.name} ({path.stem})"
-        return Contents(str(path), items, title)
+        found = (*labelled.notes, *told)
+        return Contents(str(path), items, title, notes=found, findings=labelled.names)
 
     def default_name(self, typed: str) -> str:
         """The folder's name; a manifest that is not simply called `manifest` adds its own.
@@ -69,56 +72,82 @@ def _file(typed: str) -> Path | None:
     return place if place.suffix.lower() in SUFFIXES and place.is_file() else None
 
 
-def _item(row: dict[str, str], path: Path, number: int, has_splits: bool) -> Item:
-    where = f"row {number} of {path}"
-    for name in (*_REQUIRED, "split") if has_splits else _REQUIRED:
-        if not row.get(name):
-            raise LayerhouseError(f"{where} has no {name}")
-    image = PurePosixPath(row["image_path"])
-    file = Path(path.parent, image)
-    attributes = {key: value for key, value in row.items() if key not in _OWN and value}
-    split = split_name(row["split"], where) if has_splits else None
-    return Item(str(image), str(file), row["label"], split, row.get("group_id"), attributes)
+def _images(path: Path, reading: Reading) -> Path:
+    folder = Path(path.parent, Path(reading.images or "").expanduser())
+    if reading.images and not folder.is_dir():
+        raise UsageError(f"--images {reading.images}: {folder} is no folder")
+    return folder
 
 
-def _check_files(items: list[Item], path: Path) -> None:
+def _understood(table: Table, reading: Reading) -> tuple[Roles, Labelled]:
+    """Which column means what, and what the table says of every row."""
+    named = "label" in table.columns or "label" in reading.columns or reading.unlabelled
+    labels = () if named else indicator_columns(table, set(reading.columns.values()))
+    needed = ["image_path"] if labels or reading.unlabelled else ["image_path", "label"]
+    roles = find_roles(table.columns, table.cells, str(table.path), reading.columns, needed)
+    if reading.unlabelled:
+        return roles, Labelled()
+    labels = roles.labels or labels
+    if len(labels) > 1:
+        return roles, by_columns(table, labels, reading)
+    return roles, by_cells(table, labels[0], reading)
+
+
+def _items(table: Table, roles: Roles, labelled: Labelled, folder: Path) -> list[Item]:
+    own = roles.used | set(labelled.names)
+    has_splits = roles.split is not None and any(
+        not is_missing(cell) for cell in table.cells(roles.split)
+    )
+    items = []
+    for index, row in enumerate(table.rows):
+        where = table.place(index)
+        label = labelled.labels[index] if labelled.labels else None
+        findings = labelled.findings[index] if labelled.findings else {}
+        if findings is None or (labelled.labels and label is None):
+            continue  # said in the notes
+        for name in (roles.image_path, *([roles.split] if has_splits else [])):
+            if is_missing(row.get(name or "")):
+                raise LayerhouseError(f"{where} has no {name}")
+        _refuse_broken_quotes(row, own, where)
+        image, file = _place(text(row[roles.image_path or ""]), folder)
+        group = row.get(roles.group_id or "")
+        items.append(
+            Item(
+                sample_id=image,
+                uri=str(file),
+                label=label,
+                split=split_name(text(row[roles.split or ""]), where) if has_splits else None,
+                group_id=None if is_missing(group) else text(group),
+                attributes={k: text(v) for k, v in row.items() if k not in own and text(v)},
+                findings=findings,
+            )
+        )
+    return items
+
+
+def _refuse_broken_quotes(row: dict[str, object], own: set[str], where: str) -> None:
+    """A quote that is closed on a later line swallows rows; only free text may hold lines."""
+    for name in own:
+        if "\n" in text(row.get(name)):
+            raise LayerhouseError(
+                f"{where} holds a line break in its {name}; a quote that is opened there is closed "
+                "on another line"
+            )
+
+
+def _place(written: str, folder: Path) -> tuple[str, Path]:
+    """The sample's id and its file; paths of Windows are read where nothing else is there."""
+    image = PurePosixPath(written)
+    file = Path(folder, image)
+    if "\\" in written and not file.exists():
+        image = PurePosixPath(written.replace("\\", "/"))
+        file = Path(folder, image)
+    return str(image), file
+
+
+def _refuse_doubled(items: list[Item], path: Path) -> None:
+    if not items:
+        raise LayerhouseError(f"{path} lists no images with a label")
     name, times = Counter(item.sample_id for item in items).most_common(1)[0]
     if times > 1:
         raise LayerhouseError(f"{path} lists {name} {times} times; every image belongs there once")
-    absent = [item for item in items if not Path(item.uri).is_file()]
-    if absent:
-        raise LayerhouseError(
-            f"{len(absent)} of {len(items)} images listed in {path} do not exist, "
-            f"first {absent[0].sample_id}"
-        )
-
-
-def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows, cells stripped; `utf-8-sig` swallows the mark that Excel puts first."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines, delimiter="\t" if path.suffix == ".tsv" else ",")
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = [
-                {key: value.strip() for key, value in row.items() if key and value is not None}
-                for row in reader
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise LayerhouseError(f"{path} is not a readable CSV file: {error}") from error
-    return columns, rows
-
-
-def _read_parquet(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise LayerhouseError(f"{path} is not a readable Parquet file: {error}") from error
-    rows = [
-        {key: str(value).strip() for key, value in row.items() if value is not None}
-        for row in table.to_pylist()
-    ]
-    return table.column_names, rows

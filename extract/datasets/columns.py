@@ -1,0 +1,143 @@
+"""Which column of a table means what: by our names, by what a person says, or proposed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from extract.datasets.splits import is_split_name
+from extract.datasets.tables import is_missing, text
+from warehouse.errors import LayerhouseError, UsageError, nearest
+
+ROLES = ("image_path", "label", "split", "group_id")
+_NOBODY = ("", "none")
+"""What a person writes for a column that a table does not have."""
+
+_NUMBERED = r"s?(id|no|nr|num|number|uid|key|code|name|hash|index)?s?"
+_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "image_path": (
+        r"(image|img|file|picture|photo|slice|dicom|scan|isic)?(relative)?"
+        r"(path|file|filename|name|index|id|url|uri)s?",
+        r"image|img|file|picture|photo|slice|scan",
+    ),
+    "label": (
+        r"(class|categor|diagnos|dx|finding|target|patholog|disease|condition|annotation"
+        r"|groundtruth|gt|y|label)(e|es|s|y|ies|is)?(name|label|text|code|id|idx)?s?",
+    ),
+    "split": (r"(data)?(split|subset|set|partition|phase|usage|fold|mode)(name|s)?",),
+    "group_id": (
+        rf"(patient|subject|participant|person|individual|mrn|medicalrecord){_NUMBERED}",
+        rf"(patienten|paciente|proband|volunteer|donor|animal|mouse|case|pat|p|group){_NUMBERED}",
+        rf"(studyinstance|study|accession|series|slide|specimen|lesion){_NUMBERED}",
+        r"id|患者(id)?",
+    ),
+}
+"""Usual names of our columns, the surest first; compared without case, spaces and signs."""
+
+Cells = Callable[[str], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a table by meaning; `labels` are several where each is one finding."""
+
+    image_path: str | None = None
+    labels: tuple[str, ...] = ()
+    split: str | None = None
+    group_id: str | None = None
+
+    @property
+    def used(self) -> set[str]:
+        return {self.image_path, *self.labels, self.split, self.group_id} - {None}  # type: ignore[return-value]
+
+
+def find_roles(
+    columns: Sequence[str],
+    cells: Cells,
+    where: str,
+    given: Mapping[str, str],
+    needed: Sequence[str],
+) -> Roles:
+    """The columns that are meant, where that is certain.
+
+    `cells` gives a column's values. LayerhouseError where one of `needed` is not there, or where a
+    column looks as if it were one of ours under another name: nobody wants patients cut across
+    splits because their column is called PatientID.
+    """
+    found = _given(columns, where, given)
+    named: dict[str, str] = {role: role for role in ROLES if role not in given and role in columns}
+    taken = {*named.values(), *(name for names in found.values() for name in names)}
+    proposed = {
+        role: name
+        for role in ROLES
+        if role not in given and role not in named
+        if (name := _candidate(role, [c for c in columns if c not in taken], cells)) is not None
+    }
+    missing = [role for role in needed if role not in named and not found.get(role)]
+    if missing or {"split", "group_id"} & proposed.keys():
+        raise LayerhouseError(_proposal(where, columns, missing, proposed))
+
+    def one(role: str) -> str | None:
+        return named.get(role) or next(iter(found.get(role, ())), None)
+
+    labels = found.get("label", (named["label"],) if "label" in named else ())
+    return Roles(one("image_path"), labels, one("split"), one("group_id"))
+
+
+def _given(
+    columns: Sequence[str], where: str, given: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """The columns that a person named by role; of labels there may be several."""
+    found: dict[str, tuple[str, ...]] = {}
+    for role, typed in given.items():
+        if role not in ROLES:
+            raise UsageError(f"--column {role}=… names nothing that is read{nearest(role, ROLES)}")
+        if typed in _NOBODY and typed not in columns:
+            found[role] = ()
+            continue
+        several = role == "label" and typed not in columns
+        names = [name.strip() for name in typed.split(",")] if several else [typed]
+        for name in names:
+            if name not in columns:
+                raise UsageError(f"{where} has no column {name!r}{nearest(name, columns)}")
+        found[role] = tuple(names)
+    return found
+
+
+def _candidate(role: str, columns: Sequence[str], cells: Cells) -> str | None:
+    """The column that is most probably meant by a role under another name."""
+    for spelling in _SPELLINGS[role]:
+        for name in columns:
+            plain = re.sub(r"[^\w]|_", "", name.casefold())
+            if re.fullmatch(spelling, plain) and _fits(role, plain, cells(name)):
+                return name
+    return None
+
+
+def _fits(role: str, plain: str, values: Sequence[Any]) -> bool:
+    """Whether a column's values could be what its name promises."""
+    held = [text(value) for value in values if not is_missing(value)]
+    if role == "split":
+        return bool(held) and (plain == "split" or all(map(is_split_name, set(held))))
+    if role == "group_id":  # one group for all, or one for each, is no group
+        return 1 < len(set(held)) < len(held)
+    return bool(held)
+
+
+def _proposal(
+    where: str, columns: Sequence[str], missing: Sequence[str], proposed: Mapping[str, str]
+) -> str:
+    options = " ".join(f"--column {role}={shlex.quote(name)}" for role, name in proposed.items())
+    if missing:
+        told = (
+            f"{where} has no column {' and no column '.join(missing)}; it has "
+            f"{', '.join(columns) or 'none'}"
+        )
+        return f"{told}; if these are what is meant, add {options}" if proposed else told
+    asked = {role: name for role, name in proposed.items() if role in ("split", "group_id")}
+    names = " and ".join(f"a column {name}, but none called {role}" for role, name in asked.items())
+    without = " ".join(f"--column {role}=none" for role in asked)
+    return f"{where} has {names}; add {options} if that is what it is, {without} if it is not"

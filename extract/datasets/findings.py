@@ -1,0 +1,198 @@
+"""Labels of which an image may have several: recognised in cells and columns, never guessed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from extract.datasets.labels import class_order
+from extract.datasets.source import Reading
+from extract.datasets.tables import Table, is_missing, text
+from warehouse.errors import LayerhouseError, UsageError
+
+NOTHING = frozenset(
+    ("no finding", "no findings", "no abnormality", "normal", "healthy", "nothing", "negative")
+)
+"""What is written where an image has none of the findings."""
+
+WHOLE = "none"
+"""The separator that says that a cell is one label, whatever it holds."""
+
+_SIGNS = ("|", ";")
+_MAYBE = (",", "/", "+", "&")
+"""Signs that separate labels, and those that do only where every part is a label of its own."""
+
+_PRESENT = frozenset(("1", "1.0", "true", "yes", "y", "t", "positive", "present"))
+_ABSENT = frozenset(("0", "0.0", "false", "no", "n", "f", "negative", "absent"))
+_UNCERTAIN = frozenset(("-1", "-1.0", "u", "uncertain"))
+_NUMBERS = frozenset(("1", "1.0", "true", "0", "0.0", "false", "-1", "-1.0"))
+"""What columns of findings hold; they are taken for such unasked where they hold only numbers."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What a table says of its images, row by row: `labels`, or `findings` where `names` are any.
+
+    A row without either is left out.
+    """
+
+    labels: Sequence[str | None] = ()
+    findings: Sequence[Mapping[str, bool | None] | None] = ()
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def by_cells(table: Table, column: str, reading: Reading) -> Labelled:
+    """One label per row, or several in a cell: a list, or `a|b` and `a;b`."""
+    cells = table.cells(column)
+    absent = [index for index, cell in enumerate(cells) if is_missing(cell)]
+    if absent and reading.missing is None:
+        more = f", nor have {len(absent) - 1:,} more" if len(absent) > 1 else ""
+        raise LayerhouseError(
+            f"{table.place(absent[0])} has no {column}{more}; --missing skip leaves such images "
+            "out (a class that is called so needs another name)"
+        )
+    rows = _parts(cells, reading.separator)
+    if all(held is None or len(held) == 1 for held in rows):
+        if absent and reading.missing == "no":
+            raise UsageError("--missing no is for findings; images with one label each need skip")
+        return Labelled([held[0] if held else None for held in rows], notes=_left_out(absent))
+    if reading.missing == "no":
+        rows, absent = [held or () for held in rows], []
+    names, nothing = _told_apart(class_order(name for held in rows for name in held or ()))
+    findings = [None if held is None else {name: name in held for name in names} for held in rows]
+    return Labelled(findings=findings, names=names, notes=(*nothing, *_left_out(absent)))
+
+
+def _left_out(absent: Sequence[int]) -> tuple[str, ...]:
+    return (f"{len(absent):,} images without a label were left out",) if absent else ()
+
+
+def _told_apart(said: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The findings among what labels say, and a note on those that say that there is none."""
+    names = tuple(name for name in said if plain(name) not in NOTHING)
+    nothing = [name for name in said if name not in names]
+    note = f"{' and '.join(nothing)} is read as: none of the findings"
+    return names, ((note,) if nothing else ())
+
+
+def plain(name: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", name.casefold().strip()))
+
+
+def _parts(cells: Sequence[Any], separator: str | None) -> list[tuple[str, ...] | None]:
+    """The labels of every cell, None where it holds no value; an empty list does hold one."""
+    read = [None if is_missing(cell) else _listed(cell) or text(cell) for cell in cells]
+    whole = {cell for cell in read if isinstance(cell, str)}
+    sign = _separator(whole) if separator is None else separator
+    return [
+        _once(cell.split(sign) if sign and sign != WHOLE else [cell])
+        if isinstance(cell, str)
+        else cell
+        for cell in read
+    ]
+
+
+def _once(labels: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text(label) for label in labels if not is_missing(label)))
+
+
+def _separator(labels: Set[str]) -> str | None:
+    """What separates several labels of a cell, None where every cell is one."""
+    for sign in _SIGNS:
+        if any(sign in label for label in labels):
+            return sign
+    for sign in _MAYBE:
+        split = (_once(label.split(sign)) for label in labels if sign in label)
+        if any(len(parts) > 1 and labels >= set(parts) for parts in split):
+            return sign
+    return None
+
+
+def _listed(cell: Any) -> tuple[str, ...] | None:
+    """The labels of a list, also of one that was written down by JSON, Python or NumPy."""
+    if isinstance(cell, list | tuple):
+        return _once(cell)
+    written = text(cell)
+    if not (written.startswith("[") and written.endswith("]")):
+        return None
+    if re.fullmatch(r"\[\s*(('[^']*'|\"[^\"]*\")\s*)*\]", written):  # NumPy sets no commas
+        return _once(a or b for a, b in re.findall(r"'([^']*)'|\"([^\"]*)\"", written))
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(written)
+        except (ValueError, SyntaxError):
+            continue
+        return _once(value) if isinstance(value, list) else None
+    return None
+
+
+def indicator_columns(table: Table, used: Set[str]) -> tuple[str, ...]:
+    """The columns, two or more, that say of a finding each whether it is there: 1, 0, -1 or blank.
+
+    None where there are fewer, since one such column may be anything.
+    """
+    found = []
+    for column in table.columns:
+        held = {text(cell).casefold() for cell in table.cells(column) if not is_missing(cell)}
+        if column not in used and held and held <= _NUMBERS:
+            found.append(column)
+    return tuple(found) if len(found) > 1 else ()
+
+
+def by_columns(table: Table, columns: Sequence[str], reading: Reading) -> Labelled:
+    """One column per finding; where exactly one is there in every row, it is the row's label."""
+    read = [
+        {name: _presence(table, row, name) for name in columns} for row in range(len(table.rows))
+    ]
+    meanings = {
+        _BLANK: _meaning(table, read, _BLANK, "--missing", reading.missing),
+        _UNSURE: _meaning(table, read, _UNSURE, "--uncertain", reading.uncertain),
+    }
+    rows: list[dict[str, bool | None]] = [
+        {name: meanings.get(value, value == _YES) for name, value in row.items()} for row in read
+    ]
+    if len(columns) > 1 and all(list(row.values()).count(True) == 1 for row in rows):
+        labels = [next(name for name, there in row.items() if there) for row in rows]
+        note = f"the classes are the columns {', '.join(columns)}: one of them is 1 in every row"
+        return Labelled(labels, notes=(note,))
+    names, notes = _told_apart(columns)
+    findings = [{name: row[name] for name in names} for row in rows]
+    return Labelled(findings=findings, names=names, notes=notes)
+
+
+_YES, _NO, _UNSURE, _BLANK = "yes", "no", "uncertain", "empty"
+
+
+def _presence(table: Table, row: int, column: str) -> str:
+    cell = table.rows[row].get(column)
+    word = text(cell).casefold()
+    if is_missing(cell):
+        return _BLANK
+    for meaning, words in ((_YES, _PRESENT), (_NO, _ABSENT), (_UNSURE, _UNCERTAIN)):
+        if word in words:
+            return meaning
+    raise LayerhouseError(
+        f"{table.place(row)} holds {text(cell)!r} in the column {column}; a column of one finding "
+        "holds 1, 0, or -1 where it is uncertain"
+    )
+
+
+def _meaning(
+    table: Table, read: Sequence[Mapping[str, str]], what: str, option: str, said: str | None
+) -> bool | None:
+    """What cells of a kind mean, as a person says; an error where there are some unexplained."""
+    held = [(row, name) for row, cells in enumerate(read) for name in cells if cells[name] == what]
+    if held and said is None:
+        row, name = held[0]
+        yes = ", yes where the finding is there" if what == _UNSURE else ""
+        raise LayerhouseError(
+            f"{len(held):,} cells are {what}, first {name} in {table.place(row)}; say what that "
+            f"means: {option} skip leaves the image out of that finding, no where it is not there"
+            f"{yes}"
+        )
+    return {None: None, "skip": None, "no": False, "yes": True}[said]

@@ -1,0 +1,121 @@
+"""One yes/no dataset per finding, where an image may show several."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from extract.datasets.checking import AddOptions
+from extract.datasets.groups import joined_units
+from extract.datasets.labels import class_order, spelled
+from extract.datasets.source import Contents, slug
+from extract.datasets.splits import check_fractions, complete_splits
+from extract.datasets.usable import Images, usable
+from warehouse.errors import LayerhouseError, UsageError, nearest
+
+ANSWERS = ("no", "yes")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The question for one finding: its dataset's name, images and options."""
+
+    name: str
+    finding: str
+    contents: Contents
+    options: AddOptions
+
+
+def several_labels(name: str, path: str, findings: Sequence[str]) -> str:
+    """What to say to somebody whose images have several labels each."""
+    shown = ", ".join(findings[:4]) + (", …" if findings[4:] else "")
+    return (
+        f"{path} has several labels per image ({shown}), and one class per image is needed; "
+        "one yes/no dataset per finding is made by layerhouse datasets add "
+        f"{name} {shlex.quote(path)} --per-label (--label-separator none if a label is called so)"
+    )
+
+
+def per_label(name: str, contents: Contents, images: Images, options: AddOptions) -> Iterator[Part]:
+    """The parts of a source, in the order of its findings; classes are findings too.
+
+    Splits are made once, with every finding dealt out alike, so that an image lies in the same one
+    in all datasets. `options.phrases` say how a finding is spelled; its absence is "no …".
+    """
+    findings = contents.findings or class_order(item.label for item in contents.items if item.label)
+    if not findings:
+        raise UsageError(f"{contents.location} names no findings; --per-label needs labels")
+    for finding in options.phrases:
+        if finding not in findings:
+            raise UsageError(f"no finding is called {finding!r}{nearest(finding, findings)}")
+    contents = _split(_as_findings(contents, findings), images, options)
+    names = _names(name, findings)
+    for number, finding in enumerate(findings):
+        there = {item.sample_id: item.findings.get(finding) for item in contents.items}
+        items = [
+            replace(item, label=ANSWERS[known])
+            for item in contents.items
+            if (known := there[item.sample_id]) is not None
+        ]
+        if not items:
+            continue
+        phrase = options.phrases.get(finding, spelled(finding))
+        part = replace(
+            contents,
+            items=items,
+            title=f"{contents.title}: {finding}",
+            labels=ANSWERS,
+            phrases={"yes": phrase, "no": f"no {phrase}"},
+            notes=contents.notes if number == 0 else (),
+            findings=(),
+        )
+        yield Part(names[finding], finding, part, replace(options, phrases={}))
+
+
+def _as_findings(contents: Contents, findings: Sequence[str]) -> Contents:
+    """Contents whose items say of each finding whether it is there."""
+    if contents.findings:
+        return contents
+    items = [
+        replace(item, findings={finding: finding == item.label for finding in findings})
+        for item in contents.items
+    ]
+    return replace(contents, items=items)
+
+
+def _split(contents: Contents, images: Images, options: AddOptions) -> Contents:
+    """The usable images with the one split that all findings share."""
+    contents, measured = usable(contents, images, options.reading.skip_bad)
+    items = contents.items
+    groups = [item.group_id or item.sample_id for item in items]
+    splits, notes = complete_splits(
+        [item.split for item in items],
+        [[name for name, there in item.findings.items() if there] or [""] for item in items],
+        joined_units(groups, [image.sha256 for image in measured]),
+        check_fractions(options.fractions),
+        options.seed,
+    )
+    split = [replace(item, split=split) for item, split in zip(items, splits, strict=True)]
+    return replace(contents, items=split, notes=(*contents.notes, *notes))
+
+
+def _names(name: str, findings: Sequence[str]) -> dict[str, str]:
+    """The dataset of every finding: `name`_finding, numbered where the finding gives no name."""
+    found = {finding: _slug(finding) for finding in findings}
+    times = Counter(found.values())
+    return {
+        finding: f"{name}_{slugged if slugged and times[slugged] == 1 else f'finding-{n}'}"
+        for n, (finding, slugged) in enumerate(found.items(), start=1)
+    }
+
+
+def _slug(finding: str) -> str:
+    signed = re.sub(r"-(?=\W*$)", " minus", finding).replace("+", " plus ")
+    signed = signed.replace("<", "under ").replace(">", "over ").strip()
+    try:
+        return slug(re.sub(r"\W+", "-", signed)) if signed.isascii() else ""
+    except LayerhouseError:
+        return ""

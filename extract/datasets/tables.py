@@ -1,0 +1,215 @@
+"""Tables of images as they are written down: CSV and its kin, Parquet, JSON lines.
+
+Read strictly: a row with other cells than the header has columns, a quote that nobody closes, text
+of another encoding are errors that name the line, since each of them would move labels to images
+they do not belong to.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from extract.datasets.source import Reading
+from warehouse.errors import LayerhouseError, UsageError
+
+_TEXT = {".csv": ",", ".tsv": "\t"}
+_LINES = {".jsonl", ".ndjson"}
+SUFFIXES = {*_TEXT, *_LINES, ".parquet"}
+
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+MISSING = frozenset(
+    ("", "nan", "-nan", "null", "none", "na", "n/a", "<na>", "#n/a", "#na", "nat", "nil")
+)
+"""How programs write that there is no value, in lower case."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows by column as they were found; `places` says where each of them begins."""
+
+    path: Path
+    columns: list[str]
+    rows: list[dict[str, Any]]
+    places: list[str]
+
+    def cells(self, column: str) -> list[Any]:
+        return [row.get(column) for row in self.rows]
+
+    def place(self, index: int) -> str:
+        return f"{self.places[index]} of {self.path}"
+
+
+def text(value: Any) -> str:
+    """A cell as text: nothing for None and NaN, whole numbers without the `.0` that gaps bring."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds no value, however that is written."""
+    return not isinstance(value, list | tuple | dict) and text(value).casefold() in MISSING
+
+
+def read_table(path: Path, reading: Reading) -> Table:
+    """All rows of a table; LayerhouseError with the line for what cannot be read for certain."""
+    suffix = path.suffix.lower()
+    for option in ("encoding", "delimiter"):
+        if getattr(reading, option) and suffix not in _TEXT:
+            raise UsageError(f"--{option} is for CSV files; {path} is none")
+    if suffix == ".parquet":
+        return _parquet(path)
+    if suffix in _LINES:
+        return _json_lines(path)
+    return _delimited(path, reading)
+
+
+def _delimited(path: Path, reading: Reading) -> Table:
+    usual = _TEXT[path.suffix.lower()]
+    delimiter = _delimiter(reading.delimiter) if reading.delimiter else usual
+    records = _records(path, _decoded(path, reading.encoding), delimiter)
+    _, header = next(records, (1, []))
+    columns = [name.strip() for name in header]
+    if reading.delimiter is None and len(columns) == 1:
+        _refuse_other_delimiter(path, columns[0], usual)
+    _refuse_doubled(path, columns)
+    rows, lines, uneven = [], [], []
+    for line, cells in records:
+        if len(cells) != len(columns):
+            uneven.append((line, len(cells)))
+            continue
+        cleaned = (cell.strip() for cell in cells)
+        rows.append({k: v for k, v in zip(columns, cleaned, strict=True) if k})
+        lines.append(f"line {line}, row {len(rows)}")
+    if uneven:
+        line, n = uneven[0]
+        more = f", as have {len(uneven) - 1:,} more lines" if len(uneven) > 1 else ""
+        raise LayerhouseError(
+            f"line {line} of {path} has {n} cells where the header has {len(columns)}{more}; put "
+            f"quotes around cells that hold a {_DELIMITERS.get(delimiter, delimiter)}, or name "
+            "what separates cells with --delimiter"
+        )
+    return Table(path, [name for name in columns if name], rows, lines)
+
+
+def _records(path: Path, content: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of every record that is no blank line."""
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = (
+                "a quote that is opened there is never closed"
+                if "unexpected end of data" in str(error)
+                else f"the quotes there do not match ({error})"
+            )
+            raise LayerhouseError(f"line {line} of {path} cannot be read: {reason}") from error
+        if cells:
+            yield line, cells
+
+
+def _decoded(path: Path, encoding: str | None) -> str:
+    raw = path.read_bytes()
+    try:
+        codec = codecs.lookup(encoding).name if encoding else ""
+    except LookupError:
+        raise UsageError(
+            f"no encoding is called {encoding!r}; usual ones are utf-8, latin-1, utf-16 and gbk"
+        ) from None
+    marked = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8-sig")
+    if not codec and marked == "utf-8-sig" and b"\0" in raw[:4096]:
+        kind = "utf-16-le" if raw[1:2] == b"\0" else "utf-16-be"
+        raise LayerhouseError(
+            f"line 1 of {path} holds zero bytes, as UTF-16 text does; if it is that, add "
+            f"--encoding {kind}"
+        )
+    used = codec if codec and codec != "utf-8" else marked
+    try:
+        return raw.decode(used)
+    except UnicodeError as error:
+        start = getattr(error, "start", 0)
+        line = raw[:start].count(b"\n") + 1
+        way_out = (
+            "name the right --encoding"
+            if encoding
+            else "add --encoding latin-1 (Excel in western Europe), gbk or whatever it was saved in"
+        )
+        raise LayerhouseError(f"line {line} of {path} is not {used} text; {way_out}") from error
+
+
+def _delimiter(name: str) -> str:
+    words = {word: sign for sign, word in _DELIMITERS.items()} | {"\\t": "\t", "space": " "}
+    sign = words.get(name.lower(), name)
+    if len(sign) != 1:
+        raise UsageError(f"--delimiter {name!r} is neither one character nor {', '.join(words)}")
+    return sign
+
+
+def _refuse_other_delimiter(path: Path, header: str, usual: str) -> None:
+    for sign, word in {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}.items():
+        if sign in header:
+            raise LayerhouseError(
+                f"line 1 of {path} has no {_DELIMITERS[usual]} but holds {sign!r}; if that "
+                f"separates its cells, add --delimiter {word}"
+            )
+
+
+def _refuse_doubled(path: Path, columns: list[str]) -> None:
+    named = Counter(name for name in columns if name)
+    if named and (most := named.most_common(1)[0])[1] > 1:
+        raise LayerhouseError(
+            f"{path} has {most[1]} columns called {most[0]}; give every column a name of its own"
+        )
+
+
+def _json_lines(path: Path) -> Table:
+    columns: dict[str, None] = {}
+    rows, places = [], []
+    for number, line in enumerate(_decoded(path, None).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise LayerhouseError(f"line {number} of {path} is not JSON: {error.msg}") from error
+        if not isinstance(row, dict):
+            raise LayerhouseError(f"line {number} of {path} is not an object {{column: value}}")
+        columns |= dict.fromkeys(row)
+        rows.append(row)
+        places.append(f"line {number}, row {len(rows)}")
+    return Table(path, list(columns), rows, places)
+
+
+def _parquet(path: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise LayerhouseError(f"{path} is not a readable Parquet file: {error}") from error
+    _refuse_doubled(path, table.column_names)
+    rows = table.to_pylist()
+    return Table(path, table.column_names, rows, [f"row {n + 1}" for n in range(len(rows))])

@@ -1,0 +1,91 @@
+"""Which images of a source can be used: all of them, or those that a person goes on with."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from extract.datasets.pixels import Measured
+from extract.datasets.source import Contents, Item
+from warehouse.errors import LayerhouseError
+
+Images = Mapping[str, Measured | LayerhouseError]
+"""What was measured of every image by uri, or why it could not be."""
+
+LISTED = 200
+"""Bad files that a message names; more of them are counted."""
+
+
+def refuse_unwritable(contents: Contents) -> None:
+    """LayerhouseError for names that are no UTF-8, which neither tables nor reports can hold."""
+    bad = [item for item in contents.items if not _is_text(item)]
+    if bad:
+        shown = ascii(bad[0].sample_id).strip("'")
+        raise LayerhouseError(
+            f"{len(bad):,} names of {contents.location.encode(errors='replace').decode()} are not "
+            f"UTF-8, first {shown}; rename them, for example with "
+            "convmv -r -f gbk -t utf-8 --notest FOLDER (or -f latin1)"
+        )
+
+
+def _is_text(item: Item) -> bool:
+    said = (item.sample_id, item.uri, item.label or "", item.group_id or "")
+    try:
+        "".join((*said, *item.attributes, *item.attributes.values())).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def usable(contents: Contents, images: Images, skip_bad: bool) -> tuple[Contents, list[Measured]]:
+    """The contents without images that cannot be used, and what was measured of the rest.
+
+    LayerhouseError that names every bad file unless `skip_bad`, and where nothing is left.
+    """
+    good, measured, bad = [], [], []
+    for item in contents.items:
+        image = images[item.uri]
+        if isinstance(image, Measured):
+            good.append(item)
+            measured.append(image)
+        else:
+            bad.append((item, image))
+    if not bad:
+        return contents, measured
+    if not good:
+        first, reason = bad[0]
+        raise LayerhouseError(
+            f"none of the {len(bad):,} images of {contents.location} can be used, first "
+            f"{reason}{_hint(first)}"
+        )
+    told = f"{len(bad):,} of {len(contents.items):,} images cannot be used"
+    if not skip_bad:
+        raise LayerhouseError(f"{told}; --skip-bad leaves them out:\n{_listed(bad)}")
+    note = f"{told} and were left out:\n{_listed(bad)}"
+    return replace(contents, items=good, notes=(*contents.notes, note)), measured
+
+
+def _listed(bad: Sequence[tuple[Item, LayerhouseError]]) -> str:
+    lines = [f"  {reason}{_hint(item)}" for item, reason in bad[:LISTED]]
+    if len(bad) > LISTED:
+        lines.append(f"  and {len(bad) - LISTED:,} more")
+    return "\n".join(lines)
+
+
+def _hint(item: Item) -> str:
+    """Why a file is not there, where its folder tells: another ending, case or Unicode form."""
+    file = Path(item.uri)
+    if file.exists() or "#" in item.uri or not file.is_absolute():
+        return ""
+    if not file.parent.is_dir():
+        return f": there is no folder {file.parent} (--images names the one that paths start from)"
+    for other in file.parent.iterdir():
+        if _plain(file.name) in (_plain(other.name), _plain(other.stem)):
+            return f"; there is {other.name} instead"
+    return ""
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
