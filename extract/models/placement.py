@@ -68,6 +68,21 @@ def quantization_config(quantization: str, dtype: "torch.dtype") -> Any:
     )
 
 
+def avoid_misfit_kernels(model: Any) -> None:
+    """Keep 4-bit layers of uneven sizes away from bitsandbytes' kernel for AVX512-BF16 processors.
+
+    On those it packs the weights anew at the first forward, which takes rows of whole blocks and 32
+    outputs at a time and fails for others (a SigLIP tower has layers 4,304 wide); its general
+    kernel takes any size.
+    """
+    for layer in model.modules():
+        state = getattr(getattr(layer, "weight", None), "quant_state", None)
+        if getattr(layer, "support_avx512bf16_for_cpu", False) and state is not None:
+            outputs, inputs = state.shape
+            if outputs % 32 or inputs % state.blocksize:
+                layer.support_avx512bf16_for_cpu = False
+
+
 @cache
 def offload_folder() -> str:
     """Where weights that fit on no device wait; removed when the process ends."""

@@ -7,7 +7,12 @@ the work. No code from a model's repository is run and no pickled weights are re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.models.placement import Placement, offload_folder, quantization_config
+from extract.models.placement import (
+    Placement,
+    avoid_misfit_kernels,
+    offload_folder,
+    quantization_config,
+)
 from extract.models.published import converted_config, layout_of
 from extract.models.sources import ModelSource
 from warehouse.errors import LayerhouseError
@@ -48,6 +53,7 @@ def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.devic
     finally:
         transformers.logging.set_verbosity(quiet)
     _refuse_unmatched(source, info)
+    avoid_misfit_kernels(model)
     return model
 
 
