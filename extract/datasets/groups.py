@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from extract.datasets.source import Item, Reading
 from warehouse.errors import LayerhouseError
-from warehouse.images import DICOM_SUFFIXES
+from warehouse.images import is_dicom
 
 
 def joined_units(groups: Sequence[str], hashes: Sequence[str]) -> list[str]:
@@ -32,7 +31,7 @@ def grouped_by_patient(items: list[Item], reading: Reading) -> tuple[list[Item],
     The id is hashed unless `reading` asks for it as it is: equal ids stay equal, and nobody reads a
     name in a report. (Whoever has a list of ids can still hash it and compare.)
     """
-    dicom = [item for item in items if Path(item.uri).suffix.lower() in DICOM_SUFFIXES]
+    dicom = [item for item in items if is_dicom(item.uri)]
     if not dicom or any(item.group_id for item in items):
         return items, ()
     patients = {item.sample_id: _patient(item.uri) for item in dicom}

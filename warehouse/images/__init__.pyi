@@ -1,8 +1,21 @@
+from .items import DIGITS_SCHEME as DIGITS_SCHEME, digit_arrays as digit_arrays
+from .kinds import is_dicom as is_dicom, is_image_file as is_image_file
 from .opening import (
-    DICOM_SUFFIXES as DICOM_SUFFIXES,
-    DIGITS_SCHEME as DIGITS_SCHEME,
-    MAX_PIXELS as MAX_PIXELS,
-    digit_arrays as digit_arrays,
+    faults_named as faults_named,
     image_sha256 as image_sha256,
     open_image as open_image,
+    picture_at as picture_at,
+)
+from .pictures import (
+    MAX_PIXELS as MAX_PIXELS,
+    DeepPicture as DeepPicture,
+    Range as Range,
+    SeveralFramesError as SeveralFramesError,
+    between as between,
+)
+from .uris import (
+    BACKGROUND as BACKGROUND,
+    Preparation as Preparation,
+    parted as parted,
+    with_preparation as with_preparation,
 )

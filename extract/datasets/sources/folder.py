@@ -18,10 +18,10 @@ from extract.datasets.splits import is_split_name, split_name
 from extract.datasets.tables import SUFFIXES
 from extract.datasets.walking import files_below, subfolders
 from warehouse.errors import LayerhouseError
-from warehouse.images import DICOM_SUFFIXES
+from warehouse.images import is_dicom, is_image_file
 
 IMAGE_SUFFIXES = {
-    *DICOM_SUFFIXES,
+    *(".dcm", ".dicom"),
     *(".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 }
 
@@ -72,7 +72,7 @@ class ClassFolders(DatasetSource):
             for split, label, folder in folders
             for path in files_below(folder, loops)
         ]
-        found = [file for file in files if file.path.suffix.lower() in IMAGE_SUFFIXES]
+        found = [file for file in files if _is_image(file.path)]
         if not found:
             raise LayerhouseError(
                 f"{root} holds no images in class folders; expected {root.name}/<class>/<image> or "
@@ -162,7 +162,7 @@ def _signs_of_an_archive(
         parts = file.below.parent.parts
         if any(re.fullmatch(r"\d+(\.\d+){3,}", part) for part in parts):
             yield f"has folders of studies or series ({file.path.parent.name})"
-        if len(parts) > 1 and file.path.suffix.lower() in DICOM_SUFFIXES:
+        if len(parts) > 1 and is_dicom(file.path):
             yield f"lies as patient/study/series ({file.path.relative_to(root).parent})"
 
 
@@ -193,11 +193,16 @@ def _left_out(files: Sequence[_Found], masks: set[Path], loops: set[Path]) -> li
     notes = []
     if masks:
         notes.append(f"{len(masks)} segmentation masks (<image>_mask) were left out")
-    others = [file.path for file in files if file.path.suffix.lower() not in IMAGE_SUFFIXES]
+    others = [file.path for file in files if not _is_image(file.path)]
     if others:
         notes.append(f"{len(others)} files that are no images were left out, first {others[0]}")
     notes += [f"the link {loop} leads back to a folder above it" for loop in sorted(loops)]
     return notes
+
+
+def _is_image(path: Path) -> bool:
+    """By its name, or by its content: archives write DICOM files without any suffix."""
+    return path.suffix.lower() in IMAGE_SUFFIXES or is_image_file(path)
 
 
 def _masks(paths: list[Path]) -> set[Path]:

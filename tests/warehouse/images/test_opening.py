@@ -40,12 +40,6 @@ def test_files_of_any_mode_become_rgb(tmp_path: Path, mode: str) -> None:
     assert np.asarray(image).min() == 255
 
 
-def test_sixteen_bit_grey_keeps_its_full_range(tmp_path: Path) -> None:
-    path = tmp_path / "grey16.png"
-    Image.fromarray(np.array([[0, 257 * 100, 65535]], dtype=np.uint16)).save(path)
-    assert np.asarray(open_image(str(path)))[0, :, 0].tolist() == [0, 100, 255]
-
-
 def test_an_image_is_turned_upright(tmp_path: Path) -> None:
     path = tmp_path / "turned.jpg"
     exif = Image.Exif()
@@ -62,57 +56,6 @@ def test_an_item_of_an_archive_opens_and_a_replaced_archive_is_read_anew(tmp_pat
     assert image_sha256(f"{path}#train_images/1") == sha256(images[1].tobytes()).hexdigest()
     np.savez(path, train_images=images + 1, other=images)
     assert np.asarray(open_image(f"{path}#train_images/1"))[0, 0, 0] == 10
-
-
-def _write_dicom(path: Path, pixels: np.ndarray, **elements: object) -> None:
-    pydicom = pytest.importorskip("pydicom", reason="the extra layerhouse[dicom] is not installed")
-    meta = pydicom.dataset.FileMetaDataset()
-    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    item = pydicom.Dataset()
-    item.file_meta = meta
-    item.SOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
-    item.SOPInstanceUID = "1.2.3"
-    item.Rows, item.Columns = pixels.shape
-    item.SamplesPerPixel, item.BitsAllocated, item.BitsStored, item.HighBit = 1, 16, 12, 11
-    item.PixelRepresentation, item.PhotometricInterpretation = 0, "MONOCHROME2"
-    item.PixelData = pixels.astype("<u2").tobytes()
-    for name, value in elements.items():
-        setattr(item, name, value)
-    item.save_as(path, enforce_file_format=True)
-
-
-@pytest.mark.parametrize(
-    ("elements", "shown"),
-    [
-        ({}, [0, 64, 255]),
-        ({"WindowCenter": 1500.5, "WindowWidth": 1001}, [0, 0, 255]),
-        ({"WindowCenter": [500.5, 9], "WindowWidth": [1001, 9]}, [0, 255, 255]),
-        (
-            {
-                "WindowCenter": 0,
-                "WindowWidth": 2000,
-                "VOILUTFunction": "LINEAR_EXACT",
-                "RescaleSlope": 1,
-                "RescaleIntercept": -1000,
-            },
-            [0, 128, 255],
-        ),
-        ({"PhotometricInterpretation": "MONOCHROME1"}, [255, 191, 0]),
-    ],
-)
-def test_dicom_is_shown_through_its_window(
-    tmp_path: Path, elements: dict[str, object], shown: list[int]
-) -> None:
-    path = tmp_path / "slice.dcm"
-    _write_dicom(path, np.array([[0, 1000, 4000]]), **elements)
-    assert np.asarray(open_image(str(path)))[0, :, 0].tolist() == shown
-
-
-def test_a_dicom_of_several_frames_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "movie.dcm"
-    _write_dicom(path, np.zeros((4, 4)), NumberOfFrames=3)
-    with pytest.raises(LayerhouseError, match="holds 3 frames"):
-        open_image(str(path))
 
 
 @pytest.mark.parametrize(
@@ -150,13 +93,10 @@ def test_a_missing_file_item_or_array_is_named(tmp_path: Path) -> None:
         open_image("sklearn-digits:1797")
 
 
-def test_images_of_absurd_size_and_unknown_range_are_refused(tmp_path: Path) -> None:
+def test_images_of_absurd_size_are_refused(tmp_path: Path) -> None:
     Image.new("1", (14_000, 13_000)).save(tmp_path / "huge.png")
     with pytest.raises(LayerhouseError, match="pixels"):
         open_image(str(tmp_path / "huge.png"))
     Image.new("L", (20, 20)).save(tmp_path / "small.png")
     with pytest.raises(LayerhouseError, match="20 × 20 pixels, more than the limit of 399"):
         open_image(str(tmp_path / "small.png"), max_pixels=399)
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tiff")
-    with pytest.raises(LayerhouseError, match="floating-point"):
-        open_image(str(tmp_path / "float.tiff"))

@@ -1,0 +1,440 @@
+"""DICOM of every colour space and encoding opens as the colours that are known of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom import uid
+from pydicom.pixels import convert_color_space
+
+from tests.warehouse.images.dicom_files import (
+    dicom,
+    encapsulated,
+    jpeg,
+    recompressed,
+    with_palette,
+    write,
+    ybr,
+)
+from warehouse.errors import LayerhouseError
+from warehouse.images import is_dicom, open_image
+
+LOSSLESS = (
+    uid.ImplicitVRLittleEndian,
+    uid.ExplicitVRLittleEndian,
+    uid.DeflatedExplicitVRLittleEndian,
+    uid.RLELossless,
+    uid.JPEGLSLossless,
+    uid.JPEG2000Lossless,
+)
+RGB = np.array(
+    [[[200, 40, 40], [40, 60, 200], [0, 0, 0], [255, 255, 255]],
+     [[1, 254, 3], [90, 91, 92], [0, 255, 0], [17, 0, 255]]],
+    np.uint8,
+).repeat(16, axis=0).repeat(8, axis=1)  # fmt: skip
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(2, axis=0).repeat(2, axis=1)
+
+
+def opened(path: Path, item: Any, syntax: uid.UID | None = None) -> np.ndarray:
+    return np.asarray(open_image(write(path / "a.dcm", item, syntax)))
+
+
+def grey(path: Path, item: Any, syntax: uid.UID | None = None) -> np.ndarray:
+    found = opened(path, item, syntax)
+    assert (found[..., 0] == found[..., 1]).all()
+    assert (found[..., 0] == found[..., 2]).all()
+    return found[..., 0]
+
+
+each_lossless = pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
+
+
+@each_lossless
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_eight_bits_of_grey_are_shown_as_stored(
+    tmp_path: Path, syntax: uid.UID, photometric: str
+) -> None:
+    found = grey(tmp_path, dicom(RAMP // 2, photometric), syntax)
+    assert np.array_equal(found, RAMP // 2 if photometric == "MONOCHROME2" else 255 - RAMP // 2)
+
+
+@each_lossless
+def test_twelve_bits_of_sixteen_are_shown_through_the_window(
+    tmp_path: Path, syntax: uid.UID
+) -> None:
+    stored = np.array([[0, 1000, 1500, 2000, 4000]] * 32, np.uint16).repeat(8, axis=1)
+    item = dicom(stored, BitsStored=12, WindowCenter=1500.5, WindowWidth=1001)
+    assert grey(tmp_path, item, syntax)[0, ::8].tolist() == [0, 0, 128, 255, 255]
+
+
+@each_lossless
+def test_rgb_is_exact(tmp_path: Path, syntax: uid.UID) -> None:
+    assert np.array_equal(opened(tmp_path, dicom(RGB, "RGB"), syntax), RGB)
+
+
+def test_rgb_plane_by_plane_is_exact(tmp_path: Path) -> None:
+    item = dicom(RGB, "RGB", PlanarConfiguration=1)
+    item.PixelData = np.ascontiguousarray(RGB.transpose(2, 0, 1)).tobytes()
+    assert np.array_equal(opened(tmp_path, item), RGB)
+
+
+@each_lossless
+def test_ybr_full_becomes_rgb_once(tmp_path: Path, syntax: uid.UID) -> None:
+    stored = ybr(RGB)
+    expected = convert_color_space(stored, "YBR_FULL", "RGB")
+    assert np.abs(expected.astype(int) - RGB).max() <= 2
+    assert np.array_equal(opened(tmp_path, dicom(stored, "YBR_FULL"), syntax), expected)
+
+
+def test_ybr_full_422_uncompressed_becomes_rgb_once(tmp_path: Path) -> None:
+    """Two pixels share their colour: y1 y2 cb cr."""
+    pairs = ybr(RGB)[:, ::2]
+    stored = np.stack([pairs[..., 0], pairs[..., 0], pairs[..., 1], pairs[..., 2]], axis=-1)
+    item = dicom(RGB, "YBR_FULL_422")
+    item.PixelData = stored.tobytes()
+    expected = convert_color_space(pairs, "YBR_FULL", "RGB").repeat(2, axis=1)
+    assert np.array_equal(opened(tmp_path, item), expected)
+
+
+@pytest.mark.parametrize(
+    ("marker", "stored", "ids", "photometric"),
+    [
+        ("jfif", "ycc", b"", "YBR_FULL_422"),
+        ("jfif", "ycc", b"", "RGB"),
+        ("adobe", "ycc", b"", "YBR_FULL_422"),
+        ("adobe", "ycc", b"", "RGB"),
+        ("adobe", "rgb", b"", "RGB"),
+        ("adobe", "rgb", b"", "YBR_FULL_422"),
+        ("none", "ycc", b"", "YBR_FULL_422"),
+        ("none", "ycc", b"", "YBR_FULL"),
+        ("none", "rgb", b"", "RGB"),
+        ("none", "rgb", b"RGB", "RGB"),
+        ("none", "rgb", b"RGB", "YBR_FULL_422"),
+        ("none", "rgb", b"rgb", "YBR_FULL_422"),
+    ],
+)
+def test_jpeg_is_read_as_its_markers_say(
+    tmp_path: Path, marker: str, stored: str, ids: bytes, photometric: str
+) -> None:
+    """Flat colours at quality 100: what is wrong is wrong by far more than 4 of 255."""
+    codestream = jpeg(RGB, marker=marker, stored=stored, ids=ids)
+    item = encapsulated(dicom(RGB, photometric), codestream)
+    found = opened(tmp_path, item).astype(int)
+    assert np.abs(found - RGB).max() <= 4
+
+
+def test_jpeg_2000_undoes_its_own_transform(tmp_path: Path) -> None:
+    exact = dicom(RGB, "YBR_RCT")
+    assert np.array_equal(opened(tmp_path, exact, uid.JPEG2000Lossless), RGB)
+
+
+def test_lossy_jpeg_2000_is_near(tmp_path: Path) -> None:
+    item = dicom(RGB, "RGB")
+    item.PhotometricInterpretation = "YBR_ICT"
+    item.compress(uid.JPEG2000, j2k_psnr=[60], generate_instance_uid=False)
+    found = opened(tmp_path, item).astype(int)
+    assert np.abs(found - RGB).max() <= 6
+
+
+def test_jpeg_2000_with_a_transform_that_the_data_set_does_not_know(tmp_path: Path) -> None:
+    item = dicom(RGB, "YBR_RCT")
+    item.compress(uid.JPEG2000Lossless, generate_instance_uid=False)
+    item.PhotometricInterpretation = "YBR_FULL"
+    assert np.array_equal(opened(tmp_path, item), RGB)
+
+
+@pytest.mark.parametrize("syntax", ["JPEGLosslessProcess14_1", "JPEGLosslessProcess14"])
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "RGB"])
+def test_lossless_jpeg_is_exact(tmp_path: Path, syntax: str, photometric: str) -> None:
+    pixels = RGB if photometric == "RGB" else RAMP
+    path = recompressed(write(tmp_path / "a.dcm", dicom(pixels, photometric)), syntax)
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID in (
+        uid.JPEGLossless,
+        uid.JPEGLosslessSV1,
+    )
+    found = np.asarray(open_image(path))
+    assert np.array_equal(found, RGB if photometric == "RGB" else RAMP[..., None].repeat(3, axis=2))
+
+
+TABLE = np.random.default_rng(0).integers(0, 256, (256, 3))
+FEW = np.random.default_rng(1).integers(0, 256, (32, 3))
+MANY = np.random.default_rng(2).integers(0, 256, (1024, 3))
+
+
+@each_lossless
+def test_a_palette_gives_its_colours(tmp_path: Path, syntax: uid.UID) -> None:
+    item = with_palette(dicom(RAMP), TABLE.astype("<u2") * 257)
+    assert np.array_equal(opened(tmp_path, item, syntax), TABLE[RAMP])
+
+
+@pytest.mark.parametrize(
+    ("stored", "table", "first", "bits", "expected"),
+    [
+        (RAMP, TABLE.astype("u1"), 0, 8, TABLE[RAMP]),  # tables of bytes
+        (RAMP, TABLE.astype("<u2"), 0, 16, TABLE[RAMP]),  # bytes written as words
+        (RAMP, TABLE.astype("<u2"), 0, 8, TABLE[RAMP]),  # and said to be bytes
+        (RAMP, FEW.astype("<u2") * 257, 100, 16, FEW[(RAMP.astype(int) - 100).clip(0, 31)]),
+        (RAMP.astype("<u2") * 4, MANY.astype("u1"), 0, 8, MANY[RAMP.astype(int) * 4]),
+        (RAMP.astype("<i2") - 128, TABLE.astype("<u2") * 257, -128, 16, TABLE[RAMP]),
+    ],
+)
+def test_palettes_of_every_form(
+    tmp_path: Path, stored: Any, table: Any, first: int, bits: int, expected: Any
+) -> None:
+    assert np.array_equal(
+        opened(tmp_path, with_palette(dicom(stored), table, first, bits)), expected
+    )
+
+
+def test_a_palette_in_segments(tmp_path: Path) -> None:
+    """A run of one entry, then a line to another: PS3.3 C.7.9.2."""
+    item = with_palette(dicom(RAMP), np.zeros((256, 3), "<u2"))
+    for name, end in (("Red", 65535), ("Green", 0), ("Blue", 25700)):
+        delattr(item, f"{name}PaletteColorLookupTableData")
+        segments = np.array([0, 1, 0, 1, 255, end], "<u2")
+        setattr(item, f"Segmented{name}PaletteColorLookupTableData", segments.tobytes())
+    found = opened(tmp_path, item)
+    assert found[0, 0].tolist() == [0, 0, 0]
+    assert found[-1, -1].tolist() == [255, 0, 100]
+    assert np.abs(found[..., 0].astype(int) - RAMP).max() <= 1
+
+
+def test_colour_of_more_than_eight_bits_is_scaled(tmp_path: Path) -> None:
+    assert np.array_equal(opened(tmp_path, dicom(RGB.astype("<u2") * 257, "RGB")), RGB)
+    twelve = dicom((RGB / 255 * 4095).round().astype("<u2"), "RGB", BitsStored=12)
+    assert np.array_equal(opened(tmp_path, twelve), RGB)
+
+
+STEPS = np.array([[0, 1000, 4000]], "<u2")
+TABLE_OF_TWO = {"LUTDescriptor": [4001, 0, 8], "LUTData": [0] * 1000 + [128] * 3000 + [255]}
+
+
+def lookup(**elements: Any) -> Any:
+    item = pydicom.Dataset()
+    for name, value in elements.items():
+        setattr(item, name, value)
+    item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
+    return pydicom.Sequence([item])
+
+
+@pytest.mark.parametrize(
+    ("elements", "shown"),
+    [
+        ({}, [0, 64, 255]),
+        ({"WindowCenter": 1500.5, "WindowWidth": 1001}, [0, 0, 255]),
+        ({"WindowCenter": [500.5, 9], "WindowWidth": [1001, 9]}, [0, 255, 255]),
+        (
+            {
+                "WindowCenter": 0,
+                "WindowWidth": 2000,
+                "VOILUTFunction": "LINEAR_EXACT",
+                "RescaleSlope": 1,
+                "RescaleIntercept": -1000,
+            },
+            [0, 128, 255],
+        ),
+        (
+            {"WindowCenter": 1000, "WindowWidth": 2000, "VOILUTFunction": "SIGMOID"},
+            [30, 128, 254],
+        ),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, [255, 191, 0]),
+        ({"PresentationLUTShape": "INVERSE"}, [255, 191, 0]),
+        (
+            {"PresentationLUTShape": "INVERSE", "PhotometricInterpretation": "MONOCHROME1"},
+            [255, 191, 0],
+        ),
+        ({"PixelPaddingValue": 4000}, [0, 255, 255]),
+        ({"PixelPaddingValue": 0}, [0, 0, 255]),
+        ({"PixelPaddingValue": 3000, "PixelPaddingRangeLimit": 4095}, [0, 255, 255]),
+        ({"VOILUTSequence": lookup(**TABLE_OF_TWO)}, [0, 128, 255]),
+        (
+            {"VOILUTSequence": lookup(**TABLE_OF_TWO), "WindowCenter": 9, "WindowWidth": 9},
+            [0, 128, 255],
+        ),
+        ({"ModalityLUTSequence": lookup(**TABLE_OF_TWO)}, [0, 128, 255]),
+        ({"RescaleSlope": -1, "RescaleIntercept": 0}, [255, 191, 0]),
+    ],
+)
+def test_grey_goes_through_the_transforms_of_its_file(
+    tmp_path: Path, elements: dict[str, Any], shown: list[int]
+) -> None:
+    item = dicom(STEPS, BitsStored=12, **elements)
+    assert grey(tmp_path, item)[0].tolist() == shown
+
+
+def test_signed_values_and_their_padding(tmp_path: Path) -> None:
+    """A CT outside of whose circle is -2000; the padding is written as if it were unsigned."""
+    stored = np.array([[-2000, -1000, 0, 1000]], "<i2")
+    assert grey(tmp_path, dicom(stored))[0].tolist() == [0, 85, 170, 255]
+    padded = dicom(stored)
+    padded.add_new("PixelPaddingValue", "US", 65536 - 2000)
+    assert grey(tmp_path, padded)[0].tolist() == [0, 0, 128, 255]
+
+
+def test_bits_above_those_stored_are_not_part_of_a_value(tmp_path: Path) -> None:
+    """Overlays once lay in the upper four of sixteen bits."""
+    item = dicom(STEPS | 0xF000, BitsStored=12, WindowCenter=2000.5, WindowWidth=4001)
+    assert grey(tmp_path, item)[0].tolist() == [0, 64, 255]
+
+
+def test_float_pixels_with_holes(tmp_path: Path) -> None:
+    item = dicom(np.zeros((1, 4), "<u4"))
+    del item.PixelData
+    item.FloatPixelData = np.array([[np.nan, -1, 0, 1]], "<f4").tobytes()
+    assert grey(tmp_path, item)[0].tolist() == [0, 0, 128, 255]
+
+
+def test_transforms_of_enhanced_objects_are_those_of_the_frame(tmp_path: Path) -> None:
+    item = dicom(np.stack([STEPS, STEPS]), BitsStored=12)
+    rescale = pydicom.Dataset()
+    rescale.RescaleSlope, rescale.RescaleIntercept = 1, -1000
+    shared = pydicom.Dataset()
+    shared.PixelValueTransformationSequence = [rescale]
+    item.SharedFunctionalGroupsSequence = [shared]
+    frames = []
+    for center in (0, 1000):
+        window = pydicom.Dataset()
+        window.WindowCenter, window.WindowWidth = center, 2000
+        window.VOILUTFunction = "LINEAR_EXACT"
+        frame = pydicom.Dataset()
+        frame.FrameVOILUTSequence = [window]
+        frames.append(frame)
+    item.PerFrameFunctionalGroupsSequence = frames
+    path = write(tmp_path / "enhanced.dcm", item)
+    assert np.asarray(open_image(f"{path}#frame=1"))[0, :, 0].tolist() == [0, 128, 255]
+    assert np.asarray(open_image(f"{path}#frame=2"))[0, :, 0].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.RLELossless])
+def test_frames_are_opened_one_by_one(tmp_path: Path, syntax: uid.UID) -> None:
+    item = dicom(np.stack([RAMP, 255 - RAMP, RAMP // 2]))
+    path = write(tmp_path / "movie.dcm", item, syntax)
+    with pytest.raises(LayerhouseError, match=r"movie\.dcm holds 3 frames.*--frame middle"):
+        open_image(path)
+    assert np.array_equal(np.asarray(open_image(f"{path}#frame=2"))[..., 0], 255 - RAMP)
+    with pytest.raises(LayerhouseError, match="has no frame 4; it holds 3 frames"):
+        open_image(f"{path}#frame=4")
+
+
+def test_a_range_that_was_asked_for_counts_in_the_units_of_the_file(tmp_path: Path) -> None:
+    item = dicom(STEPS, RescaleSlope=1, RescaleIntercept=-1000, WindowCenter=0, WindowWidth=50)
+    path = write(tmp_path / "ct.dcm", item)
+    assert np.asarray(open_image(f"{path}#range=-1000,1000"))[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("name", ["IM000001", "1.2.840.113619.2.5.17", "scan.png", "a.tmp"])
+def test_dicom_is_known_by_its_content(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, dicom(RAMP))
+    assert is_dicom(path)
+    assert np.array_equal(np.asarray(open_image(path))[..., 0], RAMP)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_dicom_without_preamble_is_read(tmp_path: Path, implicit: bool) -> None:
+    item = dicom(RAMP)
+    del item.file_meta
+    path = tmp_path / "old"
+    item.save_as(path, implicit_vr=implicit, little_endian=True)
+    assert path.read_bytes()[128:132] != b"DICM"
+    assert is_dicom(path)
+    assert np.array_equal(np.asarray(open_image(str(path)))[..., 0], RAMP)
+
+
+def without_image(kind: uid.UID) -> Any:
+    item = dicom(RAMP)
+    item.SOPClassUID = kind
+    for name in ("Rows", "Columns", "PixelData"):
+        delattr(item, name)
+    return item
+
+
+def changed(**elements: Any) -> Any:
+    is_colour = elements.get("SamplesPerPixel") == 3
+    item = dicom(RGB, "RGB") if is_colour else dicom(RAMP)
+    for name, value in elements.items():
+        setattr(item, name, value)
+    return item
+
+
+def without_pixels() -> Any:
+    item = dicom(RAMP)
+    del item.PixelData
+    return item
+
+
+def cut() -> Any:
+    item = dicom(RAMP)
+    item.PixelData = item.PixelData[:100]
+    return item
+
+
+def encrypted() -> Any:
+    item = without_image(uid.CTImageStorage)
+    item.EncryptedAttributesSequence = [pydicom.Dataset()]
+    return item
+
+
+def of_syntax(syntax: str, **elements: Any) -> Any:
+    return encapsulated(changed(**elements), b"\xff\xd8\xff\xd9", uid.UID(syntax))
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (without_image(uid.BasicTextSRStorage), "without an image: Basic Text SR Storage"),
+        (without_image(uid.RTStructureSetStorage), "without an image: RT Structure Set"),
+        (without_image(uid.EncapsulatedPDFStorage), "without an image: Encapsulated PDF"),
+        (encrypted(), r"is encrypted \(CT Image Storage\); decrypt it first"),
+        (without_pixels(), "holds no pixels: it is cut off"),
+        (cut(), "cannot be decoded as an image: The number of bytes of pixel data is less"),
+        (changed(Rows=0), "there is nothing to see"),
+        (changed(Rows=60000, Columns=60000), "more than the limit of"),
+        (changed(WindowCenter=0, WindowWidth=0), "Window Width must be greater than"),
+        (changed(SamplesPerPixel=3, PhotometricInterpretation="YBR_PARTIAL_422"), "colour space"),
+        (changed(SamplesPerPixel=3, PhotometricInterpretation="HSV"), "colour space HSV"),
+        (changed(SamplesPerPixel=3, PhotometricInterpretation="YBR_RCT"), "only JPEG 2000 has"),
+        (changed(PhotometricInterpretation="RGB"), "do not go together"),
+        (changed(PhotometricInterpretation="PALETTE COLOR"), "No suitable Palette"),
+        (of_syntax("1.2.840.10008.1.2.4.102"), "holds a video .MPEG-4"),
+        (of_syntax("1.2.840.10008.1.2.4.95"), "JPIP.*, which no decoder"),
+        (
+            of_syntax("1.2.840.10008.1.2.4.51", BitsAllocated=16, BitsStored=12),
+            "JPEG Extended.*, which no decoder",
+        ),
+        (of_syntax("1.2.840.10008.1.2.4.50"), "cannot be decoded as an image"),
+    ],
+)
+def test_what_is_no_readable_image_is_told_in_a_sentence(
+    tmp_path: Path, item: Any, message: str
+) -> None:
+    path = write(tmp_path / "a.dcm", item)
+    with pytest.raises(LayerhouseError, match=message) as caught:
+        open_image(path)
+    assert "a.dcm" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_index_of_a_medium_is_no_image(tmp_path: Path) -> None:
+    item = without_image(uid.MediaStorageDirectoryStorage)
+    item.file_meta.MediaStorageSOPClassUID = uid.MediaStorageDirectoryStorage
+    path = write(tmp_path / "DICOMDIR", item)
+    assert not is_dicom(path)
+    with pytest.raises(LayerhouseError, match="without an image: Media Storage Directory"):
+        open_image(path)
+
+
+def test_without_decoders_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.dcm", dicom(RAMP), uid.JPEGLSLossless)
+    monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.is_available", False)
+    with pytest.raises(LayerhouseError, match=r"JPEG-LS.*pip install 'layerhouse\[dicom\]'"):
+        open_image(path)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(LayerhouseError, match=r"needs pydicom: pip install 'layerhouse\[dicom\]'"):
+        open_image(path)

@@ -1,0 +1,259 @@
+"""Pictures of any depth, with transparency or of several pages, open as what they show."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.warehouse.images.files import png16
+from warehouse.errors import LayerhouseError
+from warehouse.images import Preparation, image_sha256, open_image, parted, with_preparation
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    tifffile: Any = pytest.importorskip("tifffile")
+
+RNG = np.random.default_rng(0)
+DEEP = RNG.integers(0, 65536, (6, 5, 3))
+TWELVE = DEEP // 16
+
+
+def opened(uri: str | Path) -> np.ndarray:
+    return np.asarray(open_image(str(uri))).astype(int)
+
+
+def scaled(values: np.ndarray, high: int) -> np.ndarray:
+    return (np.clip(values / high, 0, 1) * 255).round().astype(int)
+
+
+# -- depth ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["uint16", "int32", ">u2"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_deep_grey_is_scaled_from_its_full_range_or_from_the_one_asked_for(
+    tmp_path: Path, mode: str, suffix: str
+) -> None:
+    if (mode, suffix) == ("int32", "png"):
+        pytest.skip("PNG has no 32 bits")
+    path = tmp_path / f"a.{suffix}"
+    grey = TWELVE[..., 0]
+    if suffix == "tif":
+        tifffile.imwrite(path, grey.astype(mode), byteorder=">" if mode == ">u2" else "<")
+    else:
+        Image.fromarray(grey.astype(mode)).save(path)
+    assert np.array_equal(opened(path)[..., 0], grey // 257)
+    assert np.array_equal(opened(f"{path}#range=0,4095")[..., 1], scaled(grey, 4095))
+
+
+@pytest.mark.parametrize("writer", ["png", "tif<", "tif>", "tif-zlib"])
+def test_deep_colour_keeps_all_of_its_bits(tmp_path: Path, writer: str) -> None:
+    path = tmp_path / "a"
+    if writer == "png":
+        png16(path, TWELVE)
+    else:
+        compression, order = (None, writer[-1]) if writer[-1] in "<>" else ("zlib", "<")
+        values = TWELVE.astype("u2")
+        tifffile.imwrite(path, values, photometric="rgb", compression=compression, byteorder=order)
+    assert np.array_equal(opened(path), TWELVE // 256)
+    assert np.array_equal(opened(f"{path}#range=0,4095"), scaled(TWELVE, 4095))
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (np.array([[0, 0.25, 0.5, 1]], "f4"), [0, 64, 128, 255]),
+        (np.array([[-5, 0.5, np.nan, np.inf]], "f4"), [0, 128, 0, 255]),
+    ],
+)
+def test_floats_need_a_range_and_holes_are_dark(
+    tmp_path: Path, values: np.ndarray, shown: list[int]
+) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(values).save(path)
+    with pytest.raises(LayerhouseError, match=r"a\.tif holds 32-bit float grey values.*--range"):
+        open_image(str(path))
+    assert opened(f"{path}#range=0,1")[0, :, 0].tolist() == shown
+
+
+@pytest.mark.parametrize("values", [[[-1000, 0, 3000]], [[0, 70000, 1]]])
+def test_integers_outside_of_sixteen_bits_are_not_clipped(tmp_path: Path, values: Any) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(np.array(values, np.int32)).save(path)
+    with pytest.raises(LayerhouseError, match=r"a\.tif holds 32-bit integer grey values.*--range"):
+        open_image(str(path))
+    low, high = min(values[0]), max(values[0])
+    assert opened(f"{path}#range={low},{high}").max() == 255
+
+
+def test_signed_bytes_and_white_as_zero(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "s.tif", np.array([[-128, 0, 127]], np.int8))
+    assert opened(f"{tmp_path}/s.tif#range=-128,127")[0, :, 0].tolist() == [0, 128, 255]
+    values = np.array([[0, 257 * 100, 65535]], np.uint16)
+    tifffile.imwrite(tmp_path / "w.tif", values, photometric="miniswhite")
+    assert opened(tmp_path / "w.tif")[0, :, 0].tolist() == [255, 155, 0]
+
+
+def test_formats_that_say_their_range_are_scaled_by_it(tmp_path: Path) -> None:
+    values = np.array([[0, 2048, 4095]], ">u2")
+    (tmp_path / "a.pgm").write_bytes(b"P5 3 1 4095\n" + values.tobytes())
+    assert opened(tmp_path / "a.pgm")[0, :, 0].tolist() == [0, 127, 255]
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda p: tifffile.imwrite(p, np.zeros((4, 4))), "kind of TIFF"),
+        (
+            lambda p: tifffile.imwrite(
+                p, np.zeros((3, 4, 4), "u2"), photometric="rgb", planarconfig="separate"
+            ),
+            "16-bit colour plane by plane",
+        ),
+        (lambda p: p.write_bytes(b""), r"is empty \(0 bytes\)"),
+        (
+            lambda p: p.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0"),
+            "is a pointer of Git LFS",
+        ),
+        (lambda p: p.write_bytes(b"\n<!DOCTYPE html><html>404"), "is a web page"),
+        (lambda p: p.write_bytes(b"%PDF-1.4 x"), "is a PDF document"),
+        (lambda p: p.write_bytes(b"MZ text"), "cannot be decoded as an image"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, write: Any, message: str) -> None:
+    path = tmp_path / "a.tif"
+    write(path)
+    with pytest.raises(LayerhouseError, match=rf"a\.tif .*{message}"):
+        open_image(str(path))
+
+
+def test_a_name_that_lies_about_the_type_does_not_matter(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4), (9, 8, 7)).save(tmp_path / "a.jpg", "PNG")
+    (tmp_path / "a.jpg").rename(tmp_path / "a.dcm")
+    assert opened(tmp_path / "a.dcm")[0, 0].tolist() == [9, 8, 7]
+
+
+# -- transparency -----------------------------------------------------------------------------
+
+SEEN = np.zeros((4, 4), bool)
+SEEN[1:3, 1:3] = True
+
+
+def transparent(path: Path, mode: str) -> str:
+    """Orange in the middle; around it noise that nobody is meant to see."""
+    noise = RNG.integers(1, 255, (4, 4, 3), dtype=np.uint8)
+    noise[SEEN] = (250, 120, 10)
+    if mode == "RGB16":
+        return png16(path, np.where(SEEN[..., None], noise.astype(int) * 257, 77), (77, 77, 77))
+    alpha = np.where(SEEN, 255, 0).astype(np.uint8)
+    if mode == "RGBA16":
+        return png16(path, np.dstack([noise, alpha]).astype(int) * 257)
+    if mode == "LA16":
+        return png16(path, np.dstack([noise[..., 0], alpha]).astype(int) * 257)
+    if mode == "L16":
+        return png16(path, np.where(SEEN, 250 * 257, 77), (77,))
+    image = Image.fromarray(np.dstack([noise, alpha]))
+    if mode == "P":
+        flat = np.where(SEEN, 0, 1).astype(np.uint8)
+        image = Image.fromarray(flat).convert("P")
+        image.putpalette([250, 120, 10, 1, 200, 3])
+        image.save(path, "PNG", transparency=1)
+    else:
+        image.convert(mode).save(path, "PNG")
+    return str(path)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB16", "RGBA16", "L16", "LA16"])
+def test_transparent_parts_show_the_background(tmp_path: Path, mode: str) -> None:
+    path = transparent(tmp_path / "a.png", mode)
+    for uri, ground in (
+        (path, (0, 0, 0)),
+        (f"{path}#on=white", (255, 255, 255)),
+        (f"{path}#on=0a141e", (10, 20, 30)),
+    ):
+        found = opened(uri)
+        assert (found[~SEEN] == ground).all()
+        assert found[SEEN].std(axis=0).max() == 0
+        assert found[1, 1, 0] in (250, 146)  # 146 is the grey of that orange
+
+
+def test_half_transparent_pixels_are_mixed(tmp_path: Path) -> None:
+    Image.new("RGBA", (2, 2), (200, 100, 0, 128)).save(tmp_path / "a.png")
+    assert opened(tmp_path / "a.png")[0, 0].tolist() == [100, 50, 0]
+    assert opened(f"{tmp_path}/a.png#on=white")[0, 0].tolist() == [227, 177, 127]
+
+
+def test_a_deep_picture_of_fewer_bits_keeps_its_transparency(tmp_path: Path) -> None:
+    values = np.dstack([np.full((2, 2), 2048), np.array([[65535, 0], [0, 65535]])])
+    path = png16(tmp_path / "a.png", values)
+    found = opened(f"{path}#range=0,4095&on=white")
+    assert found[..., 0].tolist() == [[128, 255], [255, 128]]
+
+
+# -- several pictures -------------------------------------------------------------------------
+
+PAGES = [Image.new("L", (4, 4), grey) for grey in (10, 120, 230)]
+
+
+def several(path: Path, form: str) -> str:
+    path = path / f"a.{form}"
+    PAGES[0].save(path, save_all=True, append_images=PAGES[1:], **{
+        "webp": {"lossless": True}, "png": {}, "gif": {}, "tif": {}}[form])  # fmt: skip
+    return str(path)
+
+
+@pytest.mark.parametrize("form", ["tif", "gif", "webp", "png"])
+def test_several_pictures_are_refused_and_opened_one_by_one(tmp_path: Path, form: str) -> None:
+    path = several(tmp_path, form)
+    what = "pages" if form == "tif" else "frames"
+    with pytest.raises(LayerhouseError, match=f"holds 3 {what}.*--frame all"):
+        open_image(path)
+    for number, grey in enumerate((10, 120, 230), start=1):
+        assert abs(opened(f"{path}#frame={number}") - grey).max() <= 1
+    with pytest.raises(LayerhouseError, match=f"has no frame 4; it holds 3 {what}"):
+        open_image(f"{path}#frame=4")
+    assert len({image_sha256(f"{path}#frame={n}") for n in (1, 2, 3)} | {image_sha256(path)}) == 4
+
+
+def test_deep_colour_of_a_later_page(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for page in (TWELVE // 2, TWELVE):
+            writer.write(page.astype("u2"), photometric="rgb")
+    assert np.array_equal(opened(f"{path}#frame=2&range=0,4095"), scaled(TWELVE, 4095))
+
+
+def test_what_is_one_picture_for_a_person_stays_one(tmp_path: Path) -> None:
+    """A photograph with its preview, a TIFF with a small copy."""
+    PAGES[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=PAGES[1:])
+    assert Image.open(tmp_path / "a.jpg").n_frames == 3
+    assert abs(opened(tmp_path / "a.jpg") - 10).max() <= 1
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for kind, page in enumerate(PAGES[:2]):
+            writer.write(np.asarray(page), subfiletype=kind, photometric="minisblack")
+    assert abs(opened(tmp_path / "a.tif") - 10).max() == 0
+
+
+# -- uris -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["/a/b.png", "/a/c#1.png", "/a/set.npz#train_images/7"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        Preparation(),
+        Preparation(frame=3),
+        Preparation(shown=(-1000, 0.25)),
+        Preparation(2, (0, 4095), "white"),
+    ],
+)
+def test_a_uri_says_how_an_image_is_opened(place: str, how: Preparation) -> None:
+    uri = with_preparation(place, how)
+    assert parted(uri) == (place, how)
+    assert uri.startswith(place)
+    assert (uri == place) == (how == Preparation())

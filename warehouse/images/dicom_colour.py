@@ -1,0 +1,129 @@
+"""Colour in DICOM: turned into RGB exactly once, as the encoded picture itself says."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from warehouse.errors import LayerhouseError
+from warehouse.images.dicom_pixels import stored_pixels
+from warehouse.images.pictures import DeepPicture, FlatPicture, Picture
+
+_SPACES = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+
+
+def colour_picture(item: Any, index: int, name: str) -> Picture:
+    """A frame of three samples a pixel."""
+    photometric = str(item.PhotometricInterpretation).strip()
+    if photometric not in _SPACES or item.SamplesPerPixel != 3:
+        raise LayerhouseError(
+            f"{name} is in the colour space {photometric} with {item.SamplesPerPixel} samples a "
+            f"pixel; {', '.join(_SPACES)} with three are read, so convert it"
+        )
+    pixels, reading = _rgb(item, index, name)
+    bits = int(item.BitsStored)
+    mode = f"DICOM {photometric}, {bits} bits"
+    if pixels.dtype == np.uint8 and bits == 8:
+        import PIL.Image
+
+        return FlatPicture(name, mode, reading, image=PIL.Image.fromarray(pixels))
+    full = 2**bits - 1
+    return DeepPicture(name, mode, "depth", stored=pixels, usual=lambda stored: stored / full)
+
+
+def _rgb(item: Any, index: int, name: str) -> tuple[np.ndarray, str]:
+    """Pixels [h, w, 3] as RGB, and what was done that earlier versions did otherwise."""
+    photometric = str(item.PhotometricInterpretation).strip()
+    syntax = item.file_meta.TransferSyntaxUID
+    if syntax.name.startswith("JPEG Baseline") or (
+        syntax.name.startswith("JPEG Extended") and item.BitsStored == 8
+    ):
+        return _of_jpeg(_encoded(item, index), photometric), "colour"
+    if "JPEG 2000" in syntax.name and _is_decorrelated(_encoded(item, index)):
+        item.PhotometricInterpretation = "RGB"  # decoding undoes it
+    reading = "" if photometric == "RGB" else "colour"
+    return stored_pixels(item, index, name), reading
+
+
+def _encoded(item: Any, index: int) -> bytes:
+    from pydicom.encaps import get_frame
+
+    frames = int(item.get("NumberOfFrames") or 1)
+    return get_frame(item.PixelData, index, number_of_frames=frames)
+
+
+def _of_jpeg(encoded: bytes, photometric: str) -> np.ndarray:
+    """JPEG of 8 bits as its own markers say; where they say nothing, as the data set does.
+
+    An Adobe marker names the transform, a JFIF marker means YCbCr, components may be called R, G
+    and B (ISO/IEC 10918-5 and -6). Pillow follows these, and takes silence for YCbCr.
+    """
+    import PIL.Image
+
+    image: Any = PIL.Image.open(io.BytesIO(encoded))
+    silent = not {"adobe_transform", "jfif"} & set(image.info)
+    ids = _components(encoded)
+    if silent and (ids == b"rgb" or (photometric == "RGB" and ids != b"RGB")):
+        image.draft("YCbCr", image.size)  # as stored, without a transform
+    found: np.ndarray = np.array(image)
+    return found
+
+
+def _components(encoded: bytes) -> bytes:
+    """The ids of a JPEG's three components, from its frame header."""
+    place = 2
+    while encoded[place] == 0xFF and not 0xC0 <= encoded[place + 1] <= 0xC2:
+        place += 2 + int.from_bytes(encoded[place + 2 : place + 4], "big")
+    first = place + 10
+    return encoded[first : first + 9 : 3]
+
+
+def _is_decorrelated(encoded: bytes) -> bool:
+    """Whether JPEG 2000 was told to transform colours: its coding style says so (marker COD)."""
+    place = encoded.find(b"\xff\x4f\xff\x51")
+    if place < 0:
+        return False
+    place += 2
+    while encoded[place] == 0xFF and encoded[place + 1] not in (0x52, 0x90):
+        place += 2 + int.from_bytes(encoded[place + 2 : place + 4], "big")
+    return encoded[place + 1] == 0x52 and encoded[place + 8] == 1
+
+
+def palette_picture(pixels: np.ndarray, item: Any, name: str) -> Picture:
+    """Stored values are places in three tables of colours, PS3.3 C.7.6.3.1.5."""
+    import PIL.Image
+    from pydicom.pixels import apply_color_lut
+
+    colours = apply_color_lut(pixels, _with_wide_tables(item))[..., :3]
+    if colours.dtype == np.uint16:
+        colours = (colours / 257).round()
+    image = PIL.Image.fromarray(colours.astype(np.uint8))
+    return FlatPicture(name, "DICOM PALETTE COLOR", "palette", image=image)
+
+
+def _with_wide_tables(item: Any) -> Any:
+    """The colour tables with words as entries; segmented ones stay as they are.
+
+    pydicom counts places in the type of the entries, so that tables of bytes would end at place
+    255. Tables whose every word is below 256 hold bytes, as dcmtk takes them too.
+    """
+    from pydicom.dataset import Dataset
+
+    if "RedPaletteColorLookupTableData" not in item:
+        return item
+    wide = Dataset()
+    n_entries, first, _ = item.RedPaletteColorLookupTableDescriptor
+    tables = {}
+    for colour in ("Red", "Green", "Blue"):
+        stored = item[f"{colour}PaletteColorLookupTableData"].value
+        is_bytes = len(stored) < 2 * (n_entries or 2**16)
+        order = "<" if item.original_encoding[1] else ">"
+        table = np.frombuffer(stored, "u1" if is_bytes else f"{order}u2")
+        tables[colour] = table[: n_entries or 2**16].astype("<u2")
+    scale = 257 if max(table.max() for table in tables.values()) < 256 else 1
+    for colour, table in tables.items():
+        setattr(wide, f"{colour}PaletteColorLookupTableDescriptor", [n_entries, first, 16])
+        setattr(wide, f"{colour}PaletteColorLookupTableData", (table * scale).tobytes())
+    return wide

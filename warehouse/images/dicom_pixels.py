@@ -1,0 +1,58 @@
+"""The stored pixels of DICOM objects, decoded."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from warehouse.errors import LayerhouseError
+
+EXTRA = "pip install 'layerhouse[dicom]'"
+
+
+def read_dicom(name: str, source: Any, **options: Any) -> Any:
+    """The data set of a file, with or without preamble; `options` are those of pydicom's dcmread.
+
+    Raises LayerhouseError where pydicom is not installed, and whatever pydicom raises.
+    """
+    try:
+        import pydicom
+    except ImportError as error:
+        raise LayerhouseError(f"{name} is a DICOM file, which needs pydicom: {EXTRA}") from error
+    # what it warns of is either told by this room in a sentence, or no fault of the pixels
+    warnings.filterwarnings("ignore", module="pydicom")
+    item = pydicom.dcmread(source, force=True, **options)
+    if "TransferSyntaxUID" not in item.file_meta:  # files without preamble: what they were read as
+        implicit, little = item.original_encoding
+        uid = pydicom.uid
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        item.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+    return item
+
+
+def stored_pixels(item: Any, index: int, name: str) -> np.ndarray:
+    """One frame as it is stored, or as RGB if it is stored as YBR: [h, w] or [h, w, samples]."""
+    from pydicom.pixels import get_decoder, pixel_array
+
+    syntax = item.file_meta.TransferSyntaxUID
+    try:
+        if syntax.is_encapsulated and not get_decoder(syntax).is_available:
+            raise LayerhouseError(
+                f"{name} is compressed as {syntax.name}, for which no decoder is installed: {EXTRA}"
+            )
+        return pixel_array(item, index=index)
+    except NotImplementedError as error:
+        raise _unreadable(name, syntax) from error
+    except RuntimeError as error:
+        if "12-bit" in str(error):  # the one decoder of these is of a licence we do not bring
+            raise _unreadable(name, syntax) from error
+        raise
+
+
+def _unreadable(name: str, syntax: Any) -> LayerhouseError:
+    return LayerhouseError(
+        f"{name} is compressed as {syntax.name}, which no decoder of layerhouse[dicom] reads; "
+        "convert it, e.g. to JPEG 2000 or uncompressed, with dcmtk or gdcm"
+    )

@@ -1,0 +1,183 @@
+"""Pictures that Pillow decodes, at their full depth."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+
+from warehouse.errors import LayerhouseError
+from warehouse.images.pictures import (
+    DeepPicture,
+    FlatPicture,
+    Picture,
+    Range,
+    check_size,
+    frame_index,
+    laid,
+)
+from warehouse.images.uris import Preparation
+
+_GREY16 = {"I;16", "I;16B", "I;16L", "I;16N"}
+_WORDS = {
+    "1": "1-bit",
+    "L": "8-bit grey",
+    "P": "8-bit palette",
+    "LA": "8-bit grey with transparency",
+    "RGB": "8-bit RGB",
+    "RGBA": "8-bit RGB with transparency",
+    "I": "32-bit integer grey",
+    "F": "32-bit float grey",
+}
+# Several pictures in one file that are one to look at: a photograph with its preview, layers.
+_ONE_PICTURE = {"MPO", "PSD", "ICO", "ICNS"}
+# Formats whose deep pictures say their range: Pillow has brought them to 0…65535.
+_FULL_RANGE = {"PPM", "JPEG2000"}
+_PHOTOMETRIC, _SAMPLE_FORMAT, _BITS, _SUBFILE, _PLANAR = 262, 339, 258, 254, 284  # tags of TIFF
+_WHITE_IS_ZERO = 0
+
+
+def file_picture(name: str, source: str | io.BytesIO, frame: int | None, limit: int) -> Picture:
+    """The picture of a file that Pillow knows; of several the one `frame` says, from 1."""
+    import PIL.Image
+
+    warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
+    image = _opened(source)
+    check_size(name, image.width, image.height, limit)
+    pages = _pages(image)
+    what = "pages" if image.format == "TIFF" else "frames"
+    page = pages[frame_index(name, frame, len(pages), what)]
+    if page:
+        image.seek(page)
+        check_size(name, image.width, image.height, limit)
+    _check_planes(image, name)
+    rawmode = _rawmode(image)
+    if image.mode in _GREY16 or image.mode in ("I", "F"):
+        return _deep_grey(image, name)
+    if ";16" in rawmode and image.mode != "CMYK":
+        return _deep_colour(image, _opened(source, page), name, rawmode)
+    if image.mode == "L" and _tags(image).get(_SAMPLE_FORMAT, (1,))[0] == 2:
+        values = np.asarray(image).view(np.int8)
+        return DeepPicture(name, "signed 8-bit grey", "signed", Range.OPEN, stored=values)
+    return _flat(image, name)
+
+
+def _opened(source: str | io.BytesIO, page: int = 0) -> Any:
+    import PIL.Image
+
+    if isinstance(source, io.BytesIO):
+        source.seek(0)
+    image = PIL.Image.open(source)
+    if page:
+        image.seek(page)
+    return image
+
+
+def _tags(image: Any) -> Any:
+    return getattr(image, "tag_v2", {})
+
+
+def _pages(image: Any) -> list[int]:
+    """The places of all full pictures in a file; a TIFF holds masks and small copies too."""
+    n_frames = getattr(image, "n_frames", 1)
+    if n_frames == 1 or image.format in _ONE_PICTURE:
+        return [0]
+    if image.format != "TIFF":
+        return list(range(n_frames))
+    found = []
+    for index in range(n_frames):
+        image.seek(index)
+        if not _tags(image).get(_SUBFILE, 0) & 0b101:
+            found.append(index)
+    image.seek(0)
+    return found or [0]
+
+
+def _check_planes(image: Any, name: str) -> None:
+    tags = _tags(image)
+    if tags.get(_PLANAR, 1) == 2 and max(tags.get(_BITS, (8,))) > 8:
+        raise LayerhouseError(
+            f"{name} holds {max(tags[_BITS])}-bit colour plane by plane, of which only a part "
+            "would be read; save it with the colours of a pixel together, or as PNG"
+        )
+
+
+def _rawmode(image: Any) -> str:
+    """How the file's decoder is told to unpack pixels; it says the stored depth."""
+    said = image.tile[0].args if image.tile else ""
+    return str(said if isinstance(said, str) else said[0] if said else "")
+
+
+def _flat(image: Any, name: str) -> Picture:
+    upright = _upright(image)
+    mode = _WORDS.get(image.mode, image.mode)
+    picture = FlatPicture(name, mode, image=upright)
+    if picture.has_transparency and _hides_colours(upright):
+        return FlatPicture(name, mode, "transparency", image=upright)
+    return picture
+
+
+def _upright(image: Any) -> Any:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
+
+
+def _hides_colours(image: Any) -> bool:
+    """Whether dropping the transparency, as was once done, shows anything but the same on black."""
+    return laid(image.convert("RGBA"), Preparation()).tobytes() != image.convert("RGB").tobytes()
+
+
+def _deep_grey(image: Any, name: str) -> Picture:
+    key = image.info.get("transparency")
+    values = np.asarray(_upright(image))
+    alpha = None if key is None else np.where(values == key, 0, 255).astype(np.uint8)
+    return DeepPicture(
+        name,
+        _WORDS.get(image.mode, "16-bit grey"),
+        "transparency" if alpha is not None and alpha.min() == 0 else "",
+        Range.FIXED if image.format in _FULL_RANGE else Range.OPEN,
+        stored=values,
+        usual=None if image.mode == "F" else _of_sixteen_bits,
+        inverted=_tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO,
+        alpha=alpha,
+    )
+
+
+def _of_sixteen_bits(values: np.ndarray) -> np.ndarray | None:
+    inside = values.min() >= 0 and values.max() <= 65535
+    return (values // 257) / 255 if inside else None
+
+
+def _deep_colour(image: Any, again: Any, name: str, rawmode: str) -> Picture:
+    """Sixteen-bit colour: Pillow unpacks the high byte of a value, and told otherwise the low one.
+
+    `again` is the same file, opened once more.
+    """
+    key, is_grey = image.info.get("transparency"), rawmode.startswith("LA")
+    # grey with alpha has no such way, but it is as long as four bytes of colour
+    other = "RGBA" if is_grey else rawmode[:-1] + ("L" if rawmode[-1] == "B" else "B")
+    again.tile = [part._replace(args=_told(part.args, other)) for part in again.tile]
+    high, low = np.asarray(_upright(image)).astype(np.uint16), np.asarray(_upright(again))
+    if is_grey:
+        values = np.repeat((high[..., :1] << 8) | low[..., 1:2], 3, axis=2)
+    else:
+        values = ((high << 8) | low)[..., :3]
+    alpha = high[..., 3].astype(np.uint8) if image.mode == "RGBA" else None
+    if key is not None:
+        alpha = np.where((values == key).all(axis=-1), 0, 255).astype(np.uint8)
+    return DeepPicture(
+        name,
+        "16-bit colour" if alpha is None else "16-bit colour with transparency",
+        "transparency" if alpha is not None and alpha.min() < 255 else "",
+        Range.OPEN,
+        stored=values,
+        usual=lambda stored: (stored >> 8) / 255,
+        alpha=alpha,
+    )
+
+
+def _told(args: Any, rawmode: str) -> Any:
+    return rawmode if isinstance(args, str) else (rawmode, *args[1:])

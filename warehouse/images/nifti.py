@@ -1,0 +1,60 @@
+"""Slices of NIfTI volumes, seen as radiologists see them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from threading import local
+from typing import Any
+
+import numpy as np
+
+from warehouse.errors import LayerhouseError
+from warehouse.images.pictures import DeepPicture, Picture, Range, check_size, frame_index
+
+_last = local()
+"""The last volume of each thread: slices of one volume are asked for one after another."""
+
+
+def nifti_picture(name: str, source: str | io.BytesIO, frame: int | None, limit: int) -> Picture:
+    """Axial slice `frame` of a volume, 1 the lowest; the front is up, the patient's right is left.
+
+    Values are those that the file's own slope and intercept give.
+    """
+    volume = _volume(name, source)
+    if volume.ndim != 3:
+        raise LayerhouseError(
+            f"{name} has the shape {' × '.join(map(str, volume.shape))}; save one volume of three "
+            "dimensions per file"
+        )
+    check_size(name, volume.shape[0], volume.shape[1], limit)
+    index = frame_index(name, frame, volume.shape[2], "slices")
+    # canonical axes go to the right, to the front and up
+    values = np.ascontiguousarray(volume[::-1, ::-1, index].T)
+    return DeepPicture(name, f"NIfTI {values.dtype}", "", Range.OPEN, stored=values)
+
+
+def _volume(name: str, source: str | io.BytesIO) -> np.ndarray:
+    key = (source, Path(source).stat().st_mtime_ns) if isinstance(source, str) else None
+    if key is not None and getattr(_last, "key", None) == key:
+        return _last.volume
+    try:
+        import nibabel
+    except ImportError as error:
+        raise LayerhouseError(
+            f"{name} is a NIfTI volume, which needs nibabel: pip install 'layerhouse[nifti]'"
+        ) from error
+    if isinstance(source, io.BytesIO):
+        image: Any = nibabel.Nifti1Image.from_bytes(source.getvalue())
+    else:
+        image = nibabel.load(source)
+    found = np.asanyarray(nibabel.as_closest_canonical(image).dataobj)
+    while found.ndim > 3 and found.shape[-1] == 1:
+        found = found[..., 0]
+    found = found[..., None] if found.ndim == 2 else found
+    if found.dtype.names is not None:
+        raise LayerhouseError(
+            f"{name} holds colours, which are not read from NIfTI; save them as PNG"
+        )
+    _last.key, _last.volume = key, found
+    return found
