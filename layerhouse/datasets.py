@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from extract.datasets import AddOptions, AddResult
 
 __all__ = ["add"]
+
+_OF_PIXELS = ("frame", "range", "window", "background")
 
 
 class DatasetOptions(TypedDict, total=False):
@@ -30,6 +32,10 @@ class DatasetOptions(TypedDict, total=False):
     uncertain: str | None
     images: str | PathLike[str] | None
     unlabelled: bool
+    frame: int | str | None
+    range: str | Sequence[float] | None
+    window: str | Sequence[float] | None
+    background: str | None
     skip_bad: bool
     plain_patient_ids: bool
 
@@ -85,14 +91,17 @@ def add(
 
 
 def _chosen(options: Mapping[str, Any]) -> AddOptions:
-    from extract.datasets import AddOptions, Reading
+    from extract.datasets import AddOptions, Reading, pixel_options
 
     given = {key: value for key, value in options.items() if value is not None}
     renamed = {"column": "columns", "label_separator": "separator"}
     reading: dict[str, Any] = {
         renamed.get(key, key): str(value) if key == "images" else value
         for key, value in given.items()
-        if key not in ("title", "licence", "phrase")
+        if key not in ("title", "licence", "phrase", *_OF_PIXELS)
     }
+    pixels = pixel_options(*(given.get(key) for key in _OF_PIXELS))
     options_of_it = {key: given[key] for key in ("title", "licence") if key in given}
-    return AddOptions(**options_of_it, phrases=given.get("phrase", {}), reading=Reading(**reading))
+    return AddOptions(
+        **options_of_it, phrases=given.get("phrase", {}), reading=Reading(**reading), pixels=pixels
+    )

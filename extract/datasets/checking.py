@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from extract.datasets.groups import joined_units
 from extract.datasets.labels import class_order, class_rows, label_warnings
-from extract.datasets.pixels import measure
+from extract.datasets.measuring import Measured, measure
+from extract.datasets.pixels import PixelOptions
+from extract.datasets.shades import Rule, choose
 from extract.datasets.source import Contents, Item, Reading
 from extract.datasets.splits import (
     FRACTIONS,
@@ -25,6 +27,7 @@ from extract.datasets.summary import Summary, summarised
 from extract.datasets.usable import Images, refuse_unwritable, usable
 from warehouse.catalogue import DatasetInfo
 from warehouse.errors import LayerhouseError
+from warehouse.images import parted
 from warehouse.progress import Progress
 from warehouse.vocabulary import SPLITS
 
@@ -37,7 +40,8 @@ class AddOptions:
 
     `phrases` says how a class is spelled in the prompt (label → phrase; without it the label as
     `labels.spelled` has it). `fractions` (train, val, test) and `seed` make the splits of a source
-    that has none. `reading` says how the source is to be read.
+    that has none. `reading` says how the source is to be read, `pixels` how its images are; `rule`
+    is what was decided about them before, where a dataset shares it with others.
     """
 
     title: str | None = None
@@ -46,6 +50,8 @@ class AddOptions:
     fractions: Sequence[float] = FRACTIONS
     seed: int = 0
     reading: Reading = field(default_factory=Reading)
+    pixels: PixelOptions = field(default_factory=PixelOptions)
+    rule: Rule | None = None
 
     def __post_init__(self) -> None:
         check_fractions(self.fractions)
@@ -61,6 +67,7 @@ class CheckedDataset:
     warnings: tuple[str, ...]
     summary: Summary
     pixel_rule: str | None = None
+    readings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def split_sizes(self) -> dict[str, int]:
@@ -69,24 +76,33 @@ class CheckedDataset:
 
     @property
     def fingerprint(self) -> str:
-        """Identity of all that can change a number: images, classes, phrases, splits, groups."""
+        """Identity of all that can change a number: images and how they are opened, classes,
+        phrases, splits, groups."""
         classes = [(row["label"], row["phrase"]) for row in self.classes]
         samples = sorted(
             (row["sample_id"], row["sha256"], row["class_index"], row["split"], row["group_id"])
             for row in self.samples
         )
-        return _hash([classes, samples])
+        # plain images have none, so that what is known of them by older lakes stays as it is
+        readings = [sorted(self.readings.items())] if self.readings else []
+        return _hash([classes, samples, *readings])
 
     @property
     def attributes_fingerprint(self) -> str:
         return _hash(self.attributes)
 
 
-def decoded(contents: Contents, progress: Progress | None = None) -> Images:
-    """What is known of every image of a source, each decoded once."""
+def decoded(
+    contents: Contents, pixels: PixelOptions, progress: Progress | None = None
+) -> tuple[Contents, Images]:
+    """The source with its frames as images of their own, and what is known of every image.
+
+    Each is decoded once. UsageError where `pixels` asks for what no image has.
+    """
     refuse_unwritable(contents)
-    uris = [item.uri for item in contents.items]
-    return dict(zip(uris, measure(uris, progress), strict=True))
+    found = measure(contents.items, pixels, progress)
+    items = [item for item, _ in found]
+    return replace(contents, items=items), {item.uri: image for item, image in found}
 
 
 def check(name: str, contents: Contents, images: Images, options: AddOptions) -> CheckedDataset:
@@ -109,11 +125,12 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
     check_groups(groups, splits)
     classes = _classes(name, contents, splits, options.phrases)
     index = {row["label"]: row["class_index"] for row in classes}
+    rule = options.rule or choose([item.uri for item in items], measured, splits, options.pixels)
     samples = [
         {
             "dataset_id": name,
             "sample_id": item.sample_id,
-            "uri": item.uri,
+            "uri": rule.uri(item.uri, image),
             "sha256": image.sha256,
             "class_index": None if item.label is None else index[item.label],
             "split": split,
@@ -123,14 +140,30 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
         }
         for item, image, split, group in zip(items, measured, splits, groups, strict=True)
     ]
-    warnings = (
-        *contents.notes,
-        *notes,
-        *split_warnings(items, groups, splits, hashes),
-        *label_warnings(classes),
+    return CheckedDataset(
+        classes,
+        samples,
+        _attributes(name, items),
+        (
+            *contents.notes,
+            *notes,
+            *split_warnings(items, groups, splits, hashes),
+            *label_warnings(classes),
+            *rule.notes,
+        ),
+        summarised(classes, samples, measured, rule),
+        rule.said,
+        _readings(samples, measured),
     )
-    summary = summarised(classes, samples, measured)
-    return CheckedDataset(classes, samples, _attributes(name, items), warnings, summary)
+
+
+def _readings(samples: Sequence[Mapping[str, Any]], images: Sequence[Measured]) -> dict[str, str]:
+    """How images are opened, for those that are not opened plainly."""
+    found = {
+        row["sample_id"]: f"{parted(row['uri'])[1]} {image.reading}".strip()
+        for row, image in zip(samples, images, strict=True)
+    }
+    return {name: reading for name, reading in found.items() if reading}
 
 
 def _classes(
@@ -180,9 +213,15 @@ def difference(stored: DatasetInfo, checked: CheckedDataset) -> str:
         changes[f"samples have another {word}"] = [
             key for key in both if old[key][column] != new[key][column]
         ]
+    changes["samples are opened otherwise"] = [
+        key for key in both if parted(old[key]["uri"])[1] != parted(new[key]["uri"])[1]
+    ]
     found = [f"{len(keys)} {what}, first {keys[0]}" for what, keys in changes.items() if keys]
     if old_classes != new_classes:
         found.append(f"classes {_spelled(old_classes)} became {_spelled(new_classes)}")
+    if not found:
+        key, reading = next(iter(checked.readings.items()), ("", ""))
+        found.append(f"an earlier Layerhouse did not read its {reading}, first {key}")
     return "; ".join(found)
 
 

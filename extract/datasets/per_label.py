@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from extract.datasets.checking import AddOptions
 from extract.datasets.groups import joined_units
 from extract.datasets.labels import class_order, spelled
+from extract.datasets.shades import Rule, choose
 from extract.datasets.source import Contents, slug
 from extract.datasets.splits import check_fractions, complete_splits
 from extract.datasets.usable import Images, usable
@@ -51,7 +52,8 @@ def per_label(name: str, contents: Contents, images: Images, options: AddOptions
     for finding in options.phrases:
         if finding not in findings:
             raise UsageError(f"no finding is called {finding!r}{nearest(finding, findings)}")
-    contents = _split(_as_findings(contents, findings), images, options)
+    contents, rule = _split(_as_findings(contents, findings), images, options)
+    options = replace(options, rule=rule)
     names = _names(name, findings)
     for number, finding in enumerate(findings):
         there = {item.sample_id: item.findings.get(finding) for item in contents.items}
@@ -86,8 +88,8 @@ def _as_findings(contents: Contents, findings: Sequence[str]) -> Contents:
     return replace(contents, items=items)
 
 
-def _split(contents: Contents, images: Images, options: AddOptions) -> Contents:
-    """The usable images with the one split that all findings share."""
+def _split(contents: Contents, images: Images, options: AddOptions) -> tuple[Contents, Rule]:
+    """The usable images with the one split and the rule for pixels that all findings share."""
     contents, measured = usable(contents, images, options.reading.skip_bad)
     items = contents.items
     groups = [item.group_id or item.sample_id for item in items]
@@ -99,7 +101,10 @@ def _split(contents: Contents, images: Images, options: AddOptions) -> Contents:
         options.seed,
     )
     split = [replace(item, split=split) for item, split in zip(items, splits, strict=True)]
-    return replace(contents, items=split, notes=(*contents.notes, *notes))
+    rule = choose([item.uri for item in items], measured, splits, options.pixels)
+    # what it says is read with the first finding, and once is enough
+    notes_of_all = (*contents.notes, *notes, *rule.notes)
+    return replace(contents, items=split, notes=notes_of_all), replace(rule, notes=())
 
 
 def _names(name: str, findings: Sequence[str]) -> dict[str, str]:

@@ -106,7 +106,8 @@ def add(
     contents = read_source(str(path), options.reading)
     if contents.findings:
         raise LayerhouseError(several_labels(name, str(path), contents.findings))
-    return _register(lake, name, contents, decoded(contents, progress), options)
+    contents, images = decoded(contents, options.pixels, progress)
+    return _register(lake, name, contents, images, options)
 
 
 def add_per_label(
@@ -125,7 +126,7 @@ def add_per_label(
     _check_name(name, str(path))
     options = options or AddOptions()
     contents = read_source(str(path), options.reading)
-    images = decoded(contents, progress)
+    contents, images = decoded(contents, options.pixels, progress)
     parts = per_label(name, contents, images, options)
     results, refused = [], []
     for part in parts:

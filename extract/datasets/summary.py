@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from extract.datasets.pixels import Measured
+from extract.datasets.measuring import Measured
+from extract.datasets.shades import Rule
 from warehouse.vocabulary import SPLITS
 
 
@@ -32,11 +33,13 @@ def summarised(
     classes: Sequence[Mapping[str, Any]],
     samples: Sequence[Mapping[str, Any]],
     images: Sequence[Measured],
+    rule: Rule,
 ) -> Summary:
     """The summary of a checked dataset; a new fact is a line of `facts`, in the printed order."""
     facts = {
         "Groups": _groups(samples),
         "Sizes": _sizes(images),
+        **_pixels(images, rule),
     }
     return Summary(tuple(_class_lines(classes, samples)), facts)
 
@@ -68,3 +71,19 @@ def _sizes(images: Sequence[Measured]) -> str:
     ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
     first, last = (f"{width} × {height}" for width, height in (ordered[0], ordered[-1]))
     return f"{first} pixels" if len(ordered) == 1 else f"{first} to {last} pixels"
+
+
+def _pixels(images: Sequence[Measured], rule: Rule) -> dict[str, str]:
+    """Modes and values as they are stored, and as the model sees them."""
+    modes = Counter(image.mode for image in images)
+    stored = (min(image.stored[0] for image in images), max(image.stored[1] for image in images))
+    levels = [rule.levels(image) for image in images]
+    shown = (min(low for low, _ in levels), max(high for _, high in levels))
+    of_modes = ", ".join(
+        mode if len(modes) == 1 else f"{mode} ({n:,})" for mode, n in modes.most_common()
+    )
+    found = {
+        "Stored": f"{of_modes}, values {stored[0]:,.6g}…{stored[1]:,.6g}",
+        "Shown": f"8-bit RGB, values {shown[0]}…{shown[1]}",
+    }
+    return found | ({"Pixel rule": rule.said} if rule.said else {})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from extract.datasets.pixels import Measured
+from extract.datasets.measuring import Measured
 from extract.datasets.source import Contents, Item
 from warehouse.errors import LayerhouseError
 

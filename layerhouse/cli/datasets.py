@@ -83,6 +83,18 @@ def list_datasets(lake: Lake) -> None:
 @click.option("--delimiter", help="What separates the cells of a CSV file: semicolon, tab, ….")
 @click.option("--images", metavar="FOLDER", help="Where a table's paths start.  [its folder]")
 @click.option("--unlabelled", is_flag=True, help="Images without labels, for extraction alone.")
+@click.option("--frame", metavar="N|middle|all", help="Which of several frames, pages or slices.")
+@click.option(
+    "--range",
+    metavar="LOW,HIGH",
+    help="Stored values shown black and white, where there are more than 8 bits; with %, "
+    "percentiles of train.  [default: DICOM by its window, others by the smallest depth that holds "
+    "all values]",
+)
+@click.option("--window", metavar="CENTER,WIDTH", help="The same as a window, as in DICOM.")
+@click.option(
+    "--background", metavar="COLOUR", help="What transparent parts lie on.  [default: black]"
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that are missing or damaged.")
 @click.option(
     "--plain-patient-ids", is_flag=True, help="Keep DICOM's PatientIDs; they are hashed otherwise."

@@ -9,6 +9,7 @@ from .opening import (
 from .pictures import (
     MAX_PIXELS as MAX_PIXELS,
     DeepPicture as DeepPicture,
+    Picture as Picture,
     Range as Range,
     SeveralFramesError as SeveralFramesError,
     between as between,

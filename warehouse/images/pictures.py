@@ -153,6 +153,13 @@ class DeepPicture(Picture):
         """All stored values that mean something: [n], finite, of the stored type."""
         return meant(self.stored, self.padding)
 
+    @property
+    def has_holes(self) -> bool:
+        """Whether some pixels are no numbers."""
+        import numpy as np
+
+        return not bool(np.isfinite(self.stored).all())
+
     def extremes(self) -> tuple[float, float]:
         found = self.values()
         if not found.size:

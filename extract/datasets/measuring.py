@@ -1,0 +1,148 @@
+"""Every image is decoded once when a dataset is added, so that bad ones are found then."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from extract.datasets.pixels import EVERY, MIDDLE, PixelOptions
+from extract.datasets.source import Item
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.images import (
+    DeepPicture,
+    Picture,
+    Preparation,
+    Range,
+    SeveralFramesError,
+    faults_named,
+    image_sha256,
+    picture_at,
+    with_preparation,
+)
+from warehouse.progress import Progress
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of one image.
+
+    `sha256` is the hash of the stored bytes, `width` and `height` are those of the upright image.
+    `mode` says in words how it is stored, `stored` its lowest and highest value there; `shown` is
+    the same of the 8-bit image, None where the dataset decides what is black and white (`range`
+    says who does). `reading` is what earlier versions did not do to such an image. `is_whole` tells
+    whether its values are whole numbers, `opens_as_is` whether a uri without a range is enough.
+    """
+
+    sha256: str
+    width: int
+    height: int
+    mode: str = ""
+    stored: tuple[float, float] = (0, 255)
+    shown: tuple[int, int] | None = None
+    range: Range = Range.FIXED
+    reading: str = ""
+    is_whole: bool = True
+    is_inverted: bool = False
+    opens_as_is: bool = False
+    has_holes: bool = False
+    has_transparency: bool = False
+    n_frames: int = 1
+
+
+Result = tuple[Item, Measured | LayerhouseError]
+"""An image, its uri complete but for a range that the dataset has to choose, and what is known."""
+
+
+def measure(
+    items: Sequence[Item], pixels: PixelOptions, progress: Progress | None = None
+) -> list[Result]:
+    """Decodes all images in threads: what was measured, or why it could not be, in their order.
+
+    An image of several frames becomes those that `pixels` asks for. `progress(done, total)` is
+    called after every image. UsageError where frames are asked for and no image has several.
+    """
+    done: list[Result] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(lambda item: list(_measured(item, pixels)), items)
+        for number, found in enumerate(results, start=1):
+            done += found
+            if progress:
+                progress(number, len(items))
+    if pixels.frame and not any(_has_several(result) for _, result in done):
+        raise UsageError(f"--frame {pixels.frame}: no image has several frames or pages")
+    return done
+
+
+def _has_several(result: Measured | LayerhouseError) -> bool:
+    return not isinstance(result, Measured) or result.n_frames > 1
+
+
+def _measured(item: Item, pixels: PixelOptions) -> Iterator[Result]:
+    try:
+        yield _one(item, Preparation(), pixels)
+    except SeveralFramesError as several:
+        if pixels.frame is None:
+            yield item, several
+            return
+        for number in _numbers(pixels.frame, several.n_frames):
+            of_frame = item
+            if pixels.frame == EVERY:
+                digits = len(str(several.n_frames))
+                name = f"{item.sample_id}#frame-{number:0{digits}d}"
+                of_frame = replace(item, sample_id=name, group_id=item.group_id or item.sample_id)
+            try:
+                found, measured = _one(of_frame, Preparation(frame=number), pixels)
+                yield found, replace(measured, n_frames=several.n_frames)
+            except LayerhouseError as error:
+                yield of_frame, error
+    except LayerhouseError as error:
+        yield item, error
+
+
+def _numbers(frame: str, n_frames: int) -> Sequence[int]:
+    if frame == EVERY:
+        return range(1, n_frames + 1)
+    return [(n_frames + 1) // 2 if frame == MIDDLE else int(frame)]
+
+
+def _one(item: Item, how: Preparation, pixels: PixelOptions) -> tuple[Item, Measured]:
+    """The image with its whole uri but for a range, and what is known of it."""
+    uri = with_preparation(item.uri, how)
+    with faults_named(uri):
+        picture = picture_at(uri)
+        if picture.has_transparency:
+            how = replace(how, background=pixels.background)
+            uri = with_preparation(item.uri, how)
+        return replace(item, uri=uri), _known_of(picture, how, uri)
+
+
+def _known_of(picture: Picture, how: Preparation, uri: str) -> Measured:
+    width, height = picture.size
+    shown = None
+    if picture.range is not Range.OPEN:
+        levels = np.reshape(picture.rgb(how).getextrema(), -1)
+        shown = int(levels.min()), int(levels.max())
+    measured = Measured(
+        image_sha256(uri),
+        width,
+        height,
+        picture.mode,
+        picture.extremes(),
+        shown,
+        picture.range,
+        picture.reading,
+        has_transparency=picture.has_transparency,
+    )
+    if not isinstance(picture, DeepPicture):
+        return measured
+    return replace(
+        measured,
+        is_whole=picture.stored.dtype.kind in "iu",
+        is_inverted=picture.inverted,
+        opens_as_is=picture.usual is not None,
+        has_holes=picture.has_holes,
+    )
