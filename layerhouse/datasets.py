@@ -36,6 +36,7 @@ class DatasetOptions(TypedDict, total=False):
     range: str | Sequence[float] | None
     window: str | Sequence[float] | None
     background: str | None
+    preview: str | PathLike[str] | None
     skip_bad: bool
     plain_patient_ids: bool
 
@@ -79,15 +80,21 @@ def add(
     `path` is a folder of classes, a table of images (CSV, Parquet or JSON lines), a MedMNIST .npz,
     a DICOM folder or a Hugging Face dataset; `phrase` says how a class is spelled in the prompt, by
     its label, and `column` which column of a table is meant by `image_path`, `label`, `split` and
-    `group_id`. With `per_label` one yes/no dataset per finding is registered and a list comes back.
-    Raises UsageError for what cannot be meant and LayerhouseError for everything wrong with the
-    data.
+    `group_id`. `preview` is a PNG file to write images of each class to. With `per_label` one
+    yes/no dataset per finding is registered and a list comes back. Raises UsageError for what
+    cannot be meant and LayerhouseError for everything wrong with the data.
     """
-    from extract.datasets import add as register, add_per_label
+    from extract.datasets import add as register, add_per_label, preview
 
-    chosen = _chosen(known_options("datasets.add", options, DatasetOptions))
+    given = known_options("datasets.add", options, DatasetOptions)
+    out = given.pop("preview", None)
+    place, chosen = lake_at(lake), _chosen(given)
     register_all = add_per_label if per_label else register
-    return register_all(lake_at(lake), name, str(path), chosen, progress)
+    done = register_all(place, name, str(path), chosen, progress)
+    if out:
+        results = done if isinstance(done, list) else [done]
+        preview(place, [result.dataset_id for result in results], out)
+    return done
 
 
 def _chosen(options: Mapping[str, Any]) -> AddOptions:

@@ -102,7 +102,17 @@ class DatasetPage:
     baselines: Table
     leaderboard: Table
     pairs: Table
+    classes: Table
     models: list[ModelPage]
+
+    @cached_property
+    def class_images(self) -> list[tuple[Row, list[Row]]]:
+        """Of each class a row and the images to look at, each with its `thumbnail`."""
+        found = []
+        for _, rows in groupby(self.classes.rows, key=lambda row: row["class_index"]):
+            shown = [{**row, "thumbnail": thumbnail(row["uri"])} for row in rows]
+            found.append((shown[0], shown))
+        return found
 
 
 @dataclass(frozen=True)
@@ -167,6 +177,7 @@ def _read_dataset(
         baselines=shared["baselines"],
         leaderboard=board,
         pairs=read_table(wh, "pair_differences", dataset=dataset_id, models=model_ids),
+        classes=read_table(wh, "class_images", dataset=dataset_id, shown=shown),
         models=[
             _read_model(wh, row["model_id"], dataset_id, f"{key}m{number}", shared, shown)
             for number, row in enumerate(board.rows)

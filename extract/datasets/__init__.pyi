@@ -1,4 +1,5 @@
 from .checking import AddOptions as AddOptions
+from .contact_sheet import preview as preview
 from .pixels import PixelOptions as PixelOptions, pixel_options as pixel_options
 from .reading import default_name as default_name, offered as offered
 from .registration import (

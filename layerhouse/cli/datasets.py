@@ -95,6 +95,11 @@ def list_datasets(lake: Lake) -> None:
 @click.option(
     "--background", metavar="COLOUR", help="What transparent parts lie on.  [default: black]"
 )
+@click.option(
+    "--preview",
+    metavar="FILE.png",
+    help="Write a sheet of images of each class, as models see them.",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that are missing or damaged.")
 @click.option(
     "--plain-patient-ids", is_flag=True, help="Keep DICOM's PatientIDs; they are hashed otherwise."
@@ -154,13 +159,15 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
 
 @command.command("show")
 @click.argument("name")
+@click.option("--preview", metavar="FILE.png", help="Write a sheet of images of each class.")
 @lake_option
-def show_dataset(name: str, lake: Lake) -> None:
+def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
     """Classes and splits of one dataset.
 
     \b
-    layerhouse datasets show digits
+    layerhouse datasets show digits --preview digits.png
     """
+    from extract.datasets import preview as write_preview
     from warehouse.catalogue import connect, dataset
 
     with connect(lake) as warehouse:
@@ -174,3 +181,5 @@ def show_dataset(name: str, lake: Lake) -> None:
         rows.append([row.label, row.phrase, *map(str, counts)])
     print_table(["class", "phrase", *SPLITS], rows)
     click.echo(f"{samples['group_id'].n_unique():,} groups, {samples.height:,} samples")
+    if preview:
+        write_preview(lake, [name], preview)

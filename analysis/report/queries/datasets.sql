@@ -3,6 +3,7 @@ SELECT
     dataset.n_samples,
     dataset.n_classes,
     dataset.licence,
+    dataset.pixel_rule,
     count(sample.sample_id) AS n_test,
     count(DISTINCT sample.group_id) AS n_test_groups
 FROM dataset

@@ -286,3 +286,17 @@ def test_an_image_that_cannot_be_read_leaves_a_note_in_its_place(page):
 def test_the_root_of_a_lake_is_named_but_not_located(page, lake):
     assert f"Layerhouse · {Lake.at(lake).root.name}" in page
     assert str(lake.root.parent) not in page
+
+
+def test_images_of_each_class_are_shown_as_the_model_is_shown_them(lake, tmp_path):
+    only = {"models": ["tiny"]}
+    text = report(lake, tmp_path / "r.html", **only, images=2).read_text("utf-8")
+    shown = text.split('<details class="classes">')[1].split("</details>")[0]
+    with connect(lake) as wh:
+        classes = wh.sql("SELECT label FROM class ORDER BY class_index").fetchall()
+    assert [label.split(":")[0] for label in re.findall("<h5>(.*?)</h5>", shown)] == [
+        label for (label,) in classes
+    ]
+    assert shown.count("<li>") == 2 * len(classes)
+    none = report(lake, tmp_path / "none.html", **only, images=0).read_text("utf-8")
+    assert '<details class="classes">' not in none
