@@ -32,11 +32,15 @@ def create_all(
     for name, statement in definitions.macros.items():
         _run(con, statement, f"macros/{name}.sql")
     graph = dependencies(con, views | marts)
-    for name in graph:
-        if name in views:
-            _create(con, f'VIEW "{name}"', views[name], name)
     if stored:
         con.execute("CREATE SCHEMA IF NOT EXISTS stored")
+    kept = _storable(definitions, graph) if stored else frozenset()
+    for name in graph:
+        if name in kept:
+            _store(con, name, views[name])
+        elif name in views:
+            _create(con, f'VIEW "{name}"', views[name], name)
+    graph = {name: read for name, read in graph.items() if name not in kept}
     _fill(con, definitions, graph, lambda name: _create(con, f'TABLE "{name}"', marts[name], name))
     comment_all(con, parse_comments(definitions.comments))
     con.commit()
