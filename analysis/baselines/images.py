@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from analysis.parallel import cores
-from warehouse.catalogue import Warehouse, dataset
+from warehouse.catalogue import Warehouse, dataset, labelled
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
 from warehouse.vocabulary import SPLITS
@@ -55,7 +55,7 @@ class Trained:
 
 def read_images(wh: Warehouse, dataset_id: str) -> LabelledImages:
     """A dataset's images; UsageError if unknown, LayerhouseError where a split is empty."""
-    info = dataset(wh, dataset_id)
+    info = labelled(dataset(wh, dataset_id), "a baseline")
     split = info.samples["split"].to_numpy()
     rows = {name: np.flatnonzero(split == name) for name in SPLITS}
     for name in SPLITS:

@@ -26,7 +26,7 @@ from analysis.diagnosis import (
     store_intervals,
 )
 from analysis.queries import read_query
-from warehouse.catalogue import Warehouse, connect
+from warehouse.catalogue import Warehouse, connect, dataset, labelled
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, exclusive
 from warehouse.vocabulary import N_RESAMPLES
@@ -186,6 +186,7 @@ def _check(lake: Lake, pair: Pair) -> None:
         require_known(wh, "model", pair.model_id)
         require_known(wh, "model", pair.base_model_id)
         require_known(wh, "dataset", pair.dataset_id)
+        labelled(dataset(wh, pair.dataset_id), "a comparison")
 
 
 def _add_intervals(

@@ -11,7 +11,7 @@ from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.staleness import Tables, inputs_fingerprint, renewed, store_intervals
 from analysis.diagnosis.wording import sentence
 from analysis.queries import read_query
-from warehouse.catalogue import Catalogue, Warehouse, connect
+from warehouse.catalogue import Catalogue, Warehouse, connect, dataset, labelled
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake, RunSpec, exclusive
 from warehouse.vocabulary import MARGIN, N_RESAMPLES
@@ -62,6 +62,7 @@ def diagnose(
     with connect(lake) as wh:
         require_known(wh, "model", model_id)
         require_known(wh, "dataset", dataset_id)
+        labelled(dataset(wh, dataset_id), "a diagnosis")
     with exclusive(lake, COMMAND, model_id, dataset_id):
         run_id, added = _add_intervals(
             lake, model_id, dataset_id, Resampling(n_resamples, margin, seed)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.queries import read_query
-from warehouse.catalogue import DatasetInfo, Warehouse, dataset
+from warehouse.catalogue import DatasetInfo, Warehouse, dataset, labelled
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.vocabulary import SPLITS, Cell
 
@@ -54,7 +54,7 @@ def read_cells(wh: Warehouse, model_id: str, dataset_id: str) -> tuple[dict[Cell
     Raises UsageError for an unknown model or dataset, LayerhouseError where nothing was extracted,
     where cells hold different samples, or where a split is empty.
     """
-    info = dataset(wh, dataset_id)
+    info = labelled(dataset(wh, dataset_id), "a probe")
     known = [row[0] for row in wh.sql("SELECT model_id FROM model").fetchall()]
     if model_id not in known:
         hint = nearest(model_id, known) or "; `layerhouse extract` adds models"

@@ -64,6 +64,7 @@ class CheckedDataset:
     classes: list[dict[str, Any]]
     samples: list[dict[str, Any]]
     attributes: list[dict[str, Any]]
+    files: list[dict[str, Any]]
     warnings: tuple[str, ...]
     summary: Summary
     pixel_rule: str | None = None
@@ -144,6 +145,7 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
         classes,
         samples,
         _attributes(name, items),
+        _files(name, items, measured),
         (
             *contents.notes,
             *notes,
@@ -190,6 +192,19 @@ def _attributes(name: str, items: Sequence[Item]) -> list[dict[str, Any]]:
         {"dataset_id": name, "sample_id": item.sample_id, "name": key, "value": value}
         for item in items
         for key, value in item.attributes.items()
+    ]
+
+
+def _files(name: str, items: Sequence[Item], images: Sequence[Measured]) -> list[dict[str, Any]]:
+    return [
+        {
+            "dataset_id": name,
+            "sample_id": item.sample_id,
+            "n_bytes": image.file.n_bytes,
+            "modified_ns": image.file.modified_ns,
+        }
+        for item, image in zip(items, images, strict=True)
+        if image.file is not None
     ]
 
 

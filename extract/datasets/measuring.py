@@ -14,11 +14,13 @@ from extract.datasets.source import Item
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import (
     DeepPicture,
+    FileState,
     Picture,
     Preparation,
     Range,
     SeveralFramesError,
     faults_named,
+    file_state,
     image_sha256,
     picture_at,
     with_preparation,
@@ -35,6 +37,7 @@ class Measured:
     the same of the 8-bit image, None where the dataset decides what is black and white (`range`
     says who does). `reading` is what earlier versions did not do to such an image. `is_whole` tells
     whether its values are whole numbers, `opens_as_is` whether a uri without a range is enough.
+    `file` is the state of the file that holds it.
     """
 
     sha256: str
@@ -51,6 +54,7 @@ class Measured:
     has_holes: bool = False
     has_transparency: bool = False
     n_frames: int = 1
+    file: FileState | None = None
 
 
 Result = tuple[Item, Measured | LayerhouseError]
@@ -112,12 +116,13 @@ def _numbers(frame: str, n_frames: int) -> Sequence[int]:
 def _one(item: Item, how: Preparation, pixels: PixelOptions) -> tuple[Item, Measured]:
     """The image with its whole uri but for a range, and what is known of it."""
     uri = with_preparation(item.uri, how)
+    file = file_state(uri)  # before it is read: what changes meanwhile is found later
     with faults_named(uri):
         picture = picture_at(uri)
         if picture.has_transparency:
             how = replace(how, background=pixels.background)
             uri = with_preparation(item.uri, how)
-        return replace(item, uri=uri), _known_of(picture, how, uri)
+        return replace(item, uri=uri), replace(_known_of(picture, how, uri), file=file)
 
 
 def _known_of(picture: Picture, how: Preparation, uri: str) -> Measured:

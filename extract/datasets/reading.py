@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from extract.datasets.source import Contents, DatasetSource, Reading, name_of
@@ -26,7 +27,6 @@ OPTIONS = {
     "missing": "missing",
     "uncertain": "uncertain",
     "images": "images",
-    "unlabelled": "unlabelled",
 }
 """What a person may say of how a source is read, by the field of `Reading`."""
 
@@ -66,13 +66,19 @@ def read_source(typed: str, reading: Reading | None = None) -> Contents:
     source, reading = source_of(typed), reading or Reading()
     if source is not None:
         _refuse_foreign_options(source, reading, typed)
-        return source.read_as(typed, reading)
+        contents = source.read_as(typed, reading)
+        return _without_labels(contents) if reading.unlabelled else contents
     if not Path(typed).expanduser().exists():
         raise UsageError(f"{typed} does not exist (a hub dataset is written hf:owner/name)")
     raise UsageError(
         f"{typed} is no dataset; give a folder of classes, a table of images (CSV, Parquet or JSON "
         "lines), a MedMNIST .npz or a Hugging Face dataset"
     )
+
+
+def _without_labels(contents: Contents) -> Contents:
+    items = [replace(item, label=None, findings={}) for item in contents.items]
+    return replace(contents, items=items, labels=None, findings=())
 
 
 def _refuse_foreign_options(source: DatasetSource, reading: Reading, typed: str) -> None:

@@ -204,9 +204,10 @@ def _write(lake: Lake, name: str, entry: Registration, checked: CheckedDataset) 
                 "dataset": [row],
                 "class": checked.classes,
                 "sample": checked.samples,
+                "sample_attribute": checked.attributes,
+                "image_file": checked.files,
             }
-            if checked.attributes:
-                tables["sample_attribute"] = checked.attributes
+            tables = {table: rows for table, rows in tables.items() if rows}
             writer.commit(tables, covers=asdict(entry))
         writer.finish()
     return True

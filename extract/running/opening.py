@@ -9,6 +9,7 @@ from extract.faults import Fault, complete_exits, stages_to_end
 from extract.models import Session, load, open_session, phrase_tokens
 from extract.running.self_check import Checked, check
 from extract.sharing import Job
+from warehouse.catalogue import changed_samples, connect
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
 
@@ -19,8 +20,8 @@ CHECKED_IMAGES = 3
 class OpenedModel:
     """A model that is known to be read rightly on a job's dataset.
 
-    `phrases` are the class phrases' tokens; `batching` is False where images must run one by one;
-    `lines` are worth showing; `image` is one of the images it was tried on.
+    `phrases` are the tokens of the job's phrases; `batching` is False where images must run one by
+    one; `lines` are worth showing; `image` is one of the images it was tried on.
     """
 
     session: Session
@@ -35,14 +36,26 @@ def open_model(job: Job, faults: Sequence[Fault]) -> OpenedModel:
 
     Raises LayerhouseError naming the family and the check that failed.
     """
+    _refuse_changed_images(job)
     loaded = load(job.source, device=job.device, dtype=job.dtype)
-    phrases = [
-        phrase_tokens(loaded.processor, job.question, row.phrase) for row in job.info.classes
-    ]
+    phrases = [phrase_tokens(loaded.processor, job.question, phrase) for phrase in job.phrases]
     images = _checked_images(job)
     checked: Checked = check(open_session(loaded, job.question), images, phrases)
     session = complete_exits(checked.session, images[0], stages_to_end(faults))
     return OpenedModel(session, phrases, checked.batching, checked.lines, images[0])
+
+
+def _refuse_changed_images(job: Job) -> None:
+    """What is known of a dataset, from labels to probes, was said of the images it registered."""
+    with connect(job.lake) as warehouse:
+        changed = changed_samples(warehouse, job.dataset_id, job.order)
+    if changed:
+        _, first = changed[0]
+        raise LayerhouseError(
+            f"{len(changed):,} of {len(job.order):,} images of {job.dataset_id} have changed since "
+            f"they were registered, first {first.sample_id} ({first.uri}); put the old ones back, "
+            "or register the new ones under another name"
+        )
 
 
 def _checked_images(job: Job) -> list[Image.Image]:

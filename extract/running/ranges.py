@@ -125,7 +125,9 @@ def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterato
     session, phrases, faults = opened.session, opened.phrases, job.faults
     samples, most = job.info.samples, job.request.max_pixels
     permuted = label_permutation(faults, phrases)
-    lens, missing = open_lens(session, session.encode([opened.image]), phrases, permuted)
+    lens, missing = None, None
+    if job.info.classes:
+        lens, missing = open_lens(session, session.encode([opened.image]), phrases, permuted)
     notes = opened.lines if missing is None else (*opened.lines, missing)
     size = batch_size_for(job, batching=opened.batching)
     uris = dict(samples.select("sample_id", "uri").iter_rows())

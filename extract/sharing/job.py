@@ -1,7 +1,7 @@
 """A job: a request to extract, with everything looked up that does not need the model itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from extract.models import (
 )
 from extract.reading import Layers, Wanted, brought_readouts, check_names, select
 from extract.sharing.coverage import plan, sample_order
-from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset
+from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset, labelled
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import MAX_PIXELS
 from warehouse.lake import (
@@ -38,6 +38,9 @@ from warehouse.vocabulary import METHODS, ReadoutFacts
 COMMAND = "extract"
 READOUT_VERSION = 1
 """Raised when the meaning of a readout or answer changes, so that old and new never mix."""
+
+UNLABELLED_QUESTION = "What does this image show?"
+"""What goes with images without labels: there are no classes to name."""
 
 Readouts = Mapping[str, tuple[str, ...]]
 
@@ -100,6 +103,11 @@ class Job:
     def dataset_id(self) -> str:
         return self.info.dataset_id
 
+    @property
+    def phrases(self) -> list[str]:
+        """What the model could say: the classes' phrases; of images without labels, anything."""
+        return [row.phrase for row in self.info.classes] or ["image"]
+
     @cached_property
     def order(self) -> list[str]:
         """The ids of the samples to take, in order."""
@@ -148,8 +156,11 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     with connect(lake) as wh:
         info = dataset(wh, dataset_id)
         refuse_other_readouts(wh)
+    if not info.classes:
+        request = _without_answers(request, info)
     template = source.entry.question if source.entry and source.entry.question else QUESTION
-    question = build_prompt([row.phrase for row in info.classes], template)
+    phrases = [row.phrase for row in info.classes]
+    question = build_prompt(phrases, template) if phrases else UNLABELLED_QUESTION
     identity = {
         "model": source.identity(),
         "dtype": dtype,
@@ -159,6 +170,13 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         "readout_version": READOUT_VERSION,
     }
     return Job(request, lake, source, dtype, device, faults, info, question, identity)
+
+
+def _without_answers(request: ExtractRequest, info: DatasetInfo) -> ExtractRequest:
+    """The request for images without labels: nothing that rests on classes can be had of them."""
+    if request.faults:
+        labelled(info, "a fault")
+    return replace(request, answers=())
 
 
 def _source(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, str]:

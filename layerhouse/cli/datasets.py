@@ -38,10 +38,9 @@ def list_datasets(lake: Lake) -> None:
             continue
         with connect(lake) as warehouse:
             info = dataset(warehouse, name)
-        click.echo(
-            f"{name}: {info.title}, {len(info.samples):,} samples, "
-            f"{len(info.classes)} classes ({', '.join(row.label for row in info.classes)})"
-        )
+        labels = ", ".join(row.label for row in info.classes)
+        classes = f"{len(info.classes)} classes ({labels})" if labels else "no labels"
+        click.echo(f"{name}: {info.title}, {len(info.samples):,} samples, {classes}")
 
 
 @command.command("add")
@@ -131,7 +130,8 @@ def _show_added(result: AddResult) -> None:
     name = result.dataset_id
     sizes = ", ".join(f"{split} {size:,}" for split, size in result.split_sizes.items())
     if result.added:
-        click.echo(f"Added {name}: {result.n_samples:,} samples of {result.n_classes} classes")
+        classes = f"of {result.n_classes} classes" if result.n_classes else "without labels"
+        click.echo(f"Added {name}: {result.n_samples:,} samples {classes}")
         click.echo(f"Splits: {sizes}")
         _show_summary(result.summary)
     else:

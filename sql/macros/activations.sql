@@ -9,7 +9,7 @@ CREATE OR REPLACE MACRO activations(in_model, in_dataset, in_module, in_layer, i
         a.vector
     FROM activation AS a
     INNER JOIN sample AS s ON a.dataset_id = s.dataset_id AND a.sample_id = s.sample_id
-    INNER JOIN class AS c ON s.dataset_id = c.dataset_id AND s.class_index = c.class_index
+    LEFT JOIN class AS c ON s.dataset_id = c.dataset_id AND s.class_index = c.class_index
     WHERE
         a.model_id = in_model
         AND a.dataset_id = in_dataset

@@ -50,7 +50,10 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
         rejected = {"dataset_id": DATASET, "sample_id": samples[0], "reason": "damaged at first"}
         centre = {"name": "centre", "reads": "image", "slots": 1, "everywhere": True}
         brought = centre | {"identity": "my_package.Centre"}
-        writer.commit({"rejected_sample": [rejected], "package_readout": [brought]})
+        file = {"dataset_id": DATASET, "sample_id": samples[0], "n_bytes": 64, "modified_ns": 1}
+        writer.commit(
+            {"rejected_sample": [rejected], "package_readout": [brought], "image_file": [file]}
+        )
         writer.finish()
 
 

@@ -22,6 +22,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "fold_logit",
         "fold_probe",
         "health_interval",
+        "image_file",
         "layer",
         "locus_geometry",
         "logit_lens",

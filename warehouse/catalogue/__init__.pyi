@@ -7,4 +7,9 @@ from .reading import (
 )
 from .recording import Recording as Recording
 from .refreshing import connect as connect, refresh as refresh
-from .samples import DatasetInfo as DatasetInfo, dataset as dataset
+from .samples import (
+    DatasetInfo as DatasetInfo,
+    changed_samples as changed_samples,
+    dataset as dataset,
+    labelled as labelled,
+)

@@ -120,7 +120,7 @@ class Warehouse(Catalogue):
 
 _SAMPLES = """
 SELECT sample_id, class_index, split, group_id, label
-FROM sample INNER JOIN class USING (dataset_id, class_index)
+FROM sample LEFT JOIN class USING (dataset_id, class_index)
 WHERE dataset_id = $1
 """
 _SHARDS = """

@@ -1,10 +1,12 @@
 """A registered dataset as its readers want it: classes and samples."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warehouse.catalogue.reading import Warehouse
-from warehouse.errors import UsageError, nearest
+from warehouse.catalogue.reading import Catalogue, Warehouse
+from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.images import FileState, RegisteredImage, changed_images
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,7 +26,8 @@ class DatasetInfo:
     """A dataset of the lake.
 
     `classes` are ordered by index. `samples` has one row per sample, ordered by sample_id:
-    sample_id, uri, sha256, class_index, split, group_id, width, height (pixels).
+    sample_id, uri, sha256, class_index (NULL in a dataset without labels), split, group_id,
+    width, height (pixels).
     """
 
     dataset_id: str
@@ -49,3 +52,36 @@ def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
         [dataset_id],
     ).pl()
     return DatasetInfo(dataset_id, found[0][0], [ClassRow(*row) for row in classes], samples)
+
+
+def labelled(info: DatasetInfo, what: str) -> DatasetInfo:
+    """The same dataset; LayerhouseError where its images have no labels, which `what` needs."""
+    if not info.classes:
+        raise LayerhouseError(
+            f"{info.dataset_id} was registered without labels, which {what} needs; add its images "
+            "under another name, with a label each"
+        )
+    return info
+
+
+def changed_samples(
+    wh: Catalogue, dataset_id: str | None = None, sample_ids: Collection[str] | None = None
+) -> list[tuple[str, RegisteredImage]]:
+    """(dataset, image) of samples whose files hold other images than those registered.
+
+    Of one dataset or all, and of it all samples or some. Reads what has another size or time.
+    """
+    rows = wh.sql(
+        "SELECT s.dataset_id, s.sample_id, s.uri, s.sha256, f.n_bytes, f.modified_ns "
+        "FROM sample AS s LEFT JOIN image_file AS f USING (dataset_id, sample_id) "
+        "WHERE $1 IS NULL OR s.dataset_id = $1 ORDER BY ALL",
+        [dataset_id],
+    ).fetchall()
+    wanted = None if sample_ids is None else set(sample_ids)
+    found = [
+        (owner, RegisteredImage(name, uri, sha256, None if size is None else FileState(size, time)))
+        for owner, name, uri, sha256, size, time in rows
+        if wanted is None or name in wanted
+    ]
+    changed = set(changed_images([image for _, image in found]))
+    return [(owner, image) for owner, image in found if image in changed]

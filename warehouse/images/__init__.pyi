@@ -1,3 +1,9 @@
+from .changes import (
+    FileState as FileState,
+    RegisteredImage as RegisteredImage,
+    changed_images as changed_images,
+    file_state as file_state,
+)
 from .items import DIGITS_SCHEME as DIGITS_SCHEME, digit_arrays as digit_arrays
 from .kinds import is_dicom as is_dicom, is_image_file as is_image_file
 from .opening import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.catalogue import open_catalogue, refresh
+from warehouse.catalogue import Catalogue, changed_samples, open_catalogue, refresh
 from warehouse.lake import Lake
 from warehouse.schema import FACT_KEYS, tables
 from warehouse.validation.checks import Check, all_checks, prepared
@@ -49,6 +49,7 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
     They are temporary, so that they live on this connection and touch no file.
     """
     _find_shards(con, lake)
+    _find_changed_images(con)
     problems = {}
     for name, query in prepared().items():
         try:
@@ -87,6 +88,20 @@ def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         "SELECT unnest($1::TEXT[]) AS path, unnest($2::BIGINT[]) AS n_bytes, "
         "unnest($3::BIGINT[]) AS n_rows",
         [paths, sizes, rows],
+    )
+
+
+def _find_changed_images(con: duckdb.DuckDBPyConnection) -> None:
+    """Samples whose files hold other images than those that were registered."""
+    changed = changed_samples(Catalogue(con))
+    con.execute(
+        "CREATE TEMP TABLE changed_image AS SELECT unnest($1::TEXT[]) AS dataset_id, "
+        "unnest($2::TEXT[]) AS sample_id, unnest($3::TEXT[]) AS uri",
+        [
+            [dataset_id for dataset_id, _ in changed],
+            [image.sample_id for _, image in changed],
+            [image.uri for _, image in changed],
+        ],
     )
 
 

@@ -53,8 +53,6 @@ class _Found:
 class ClassFolders(DatasetSource):
     """Any folder that no other source knows; it must hold images in a folder per class."""
 
-    understands = frozenset(("unlabelled",))
-
     def recognises(self, typed: str) -> bool:
         return Path(typed).expanduser().is_dir()
 

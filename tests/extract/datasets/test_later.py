@@ -1,0 +1,175 @@
+"""After registration: images that change under a dataset, and images that never had labels."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import layerhouse
+from analysis.baselines import baseline
+from analysis.diagnosis import diagnose
+from analysis.probes import probe
+from extract.datasets import AddOptions, Reading, add
+from extract.running import extract
+from extract.sharing import ExtractRequest
+from warehouse.catalogue import changed_samples, connect, dataset
+from warehouse.errors import LayerhouseError
+from warehouse.images import RegisteredImage, changed_images, image_sha256
+from warehouse.lake.lake import Lake
+from warehouse.validation import validate
+
+TINY = "tiny-digits"
+REQUEST = ExtractRequest(TINY, "set", modules=("vision",), layers=("0",), preparers=0)
+
+
+def images(root: Path, n: int = 10) -> Path:
+    rng = np.random.default_rng(0)
+    for label in ("one", "zero"):
+        (root / label).mkdir(parents=True)
+        for index in range(n):
+            pixels = rng.integers(0, 255, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{index}.png")
+    return root
+
+
+def archive(path: Path, seed: int) -> Path:
+    rng = np.random.default_rng(seed)
+    arrays = {"train_images": rng.integers(0, 255, (20, 8, 8), dtype=np.uint8)}
+    np.savez(path, **arrays, train_labels=np.arange(20) % 2)
+    return path
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake.at(tmp_path / "lake")
+
+
+def changed(lake: Lake) -> list[str]:
+    with connect(lake) as warehouse:
+        return [image.sample_id for _, image in changed_samples(warehouse)]
+
+
+def test_swapped_images_are_found_by_extract_and_by_validate(tmp_path: Path, lake: Lake) -> None:
+    root = images(tmp_path / "set")
+    add(lake, "set", root)
+    assert changed(lake) == []
+    for index in range(10):
+        one, zero = root / "one" / f"{index}.png", root / "zero" / f"{index}.png"
+        swapped = one.read_bytes(), zero.read_bytes()
+        zero.write_bytes(swapped[0])
+        one.write_bytes(swapped[1])
+    with pytest.raises(LayerhouseError, match=r"20 of 20 images of set have changed .* one/0\.png"):
+        extract(lake, REQUEST)
+    report = validate(lake)
+    (failure,) = [c for c in report.failures if c.name == "image_unchanged"]
+    assert "one/0.png" in failure.detail
+
+
+def test_the_same_bytes_are_the_same_image_and_what_is_gone_is_no_other(
+    tmp_path: Path, lake: Lake
+) -> None:
+    root = images(tmp_path / "set")
+    add(lake, "set", root)
+    touched, copied, gone, damaged, other = (root / "one" / f"{n}.png" for n in range(5))
+    os.utime(touched, ns=(1, 1))
+    shutil.copyfile(copied, tmp_path / "copy.png")
+    (tmp_path / "copy.png").replace(copied)
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:30])
+    Image.new("L", (9, 9), 7).save(other)
+    with connect(lake) as warehouse:
+        ids = set(dataset(warehouse, "set").samples["sample_id"])
+        found = [image.sample_id for _, image in changed_samples(warehouse, "set")]
+        assert found == ["one/4.png"]
+        assert not changed_samples(warehouse, "set", ids - {"one/4.png"})
+        assert not changed_samples(warehouse, "another")
+
+
+def test_items_of_an_archive_are_told_apart(tmp_path: Path, lake: Lake) -> None:
+    path = archive(tmp_path / "set.npz", seed=0)
+    add(lake, "set", path)
+    with np.load(path) as held:
+        arrays = dict(held)
+    arrays["train_images"] = arrays["train_images"].copy()
+    arrays["train_images"][7] = 0
+    np.savez(path, **arrays)
+    assert changed(lake) == ["train/00007"]
+
+
+def test_an_image_whose_file_was_not_noted_is_compared_by_hash(tmp_path: Path) -> None:
+    root = images(tmp_path / "set", n=2)
+    files = [str(path) for path in sorted(root.rglob("*.png"))]
+    registered = [RegisteredImage(uri, uri, image_sha256(uri), None) for uri in files]
+    assert changed_images(registered) == []
+    Image.new("L", (8, 8), 3).save(files[2])
+    assert [image.uri for image in changed_images(registered)] == [files[2]]
+
+
+# -- without labels -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Twenty images in two folders, registered without labels, and their vectors."""
+    folder = tmp_path_factory.mktemp("unlabelled")
+    lake = Lake.at(folder / "lake")
+    options = AddOptions(reading=Reading(unlabelled=True))
+    result = add(lake, "set", images(folder / "set"), options)
+    assert (result.n_samples, result.n_classes) == (20, 0)
+    extract(lake, REQUEST)
+    return lake
+
+
+def test_images_without_labels_are_extracted_and_read(unlabelled: Lake) -> None:
+    with connect(unlabelled) as warehouse:
+        info = dataset(warehouse, "set")
+        (cell,) = warehouse.sql("SELECT DISTINCT layer FROM activation").fetchall()
+        vectors, samples = warehouse.activations(TINY, "set", "vision", cell[0], "mean")
+        told = warehouse.sql(
+            "SELECT count(*), count(class_index) FROM activations($1, 'set', 'vision', $2, 'mean')",
+            [TINY, cell[0]],
+        ).fetchall()
+        answers = warehouse.sql("SELECT count(*) FROM answer").fetchall()
+    assert info.classes == []
+    assert vectors.shape[0] == samples.height == 20
+    assert samples["class_index"].null_count() == samples["label"].null_count() == 20
+    assert (told, answers) == ([(20, 0)], [(0,)])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda lake: probe(lake, TINY, "set"),
+        lambda lake: diagnose(lake, TINY, "set"),
+        lambda lake: baseline(lake, "set", "texture-svm"),
+        lambda lake: extract(lake, ExtractRequest(TINY, "set", faults=("swap@vision:0.5",))),
+    ],
+    ids=["probe", "diagnose", "baseline", "fault"],
+)
+def test_what_needs_labels_says_so_in_one_sentence(unlabelled: Lake, command: object) -> None:
+    with pytest.raises(LayerhouseError, match="set was registered without labels, which a"):
+        command(unlabelled)  # type: ignore[operator]
+
+
+def test_a_lake_with_unlabelled_images_is_valid(unlabelled: Lake) -> None:
+    assert validate(unlabelled).failures == []
+    with pytest.raises(LayerhouseError, match="there is nothing to report about set"):
+        layerhouse.report(dataset="set", out="report.html", lake=unlabelled)
+
+
+def test_a_table_and_a_deep_folder_need_no_labels(tmp_path: Path, lake: Lake) -> None:
+    root = images(tmp_path / "study" / "a" / "b")
+    unlabelled = AddOptions(reading=Reading(unlabelled=True))
+    assert add(lake, "deep", tmp_path / "study", unlabelled).n_samples == 20
+    (root / "manifest.csv").write_text(
+        "image_path,group_id\n" + "".join(f"one/{n}.png,p{n // 2}\n" for n in range(10))
+    )
+    result = add(lake, "table", root, unlabelled)
+    assert (result.n_samples, result.n_classes) == (10, 0)
+    with connect(lake) as warehouse:
+        assert dataset(warehouse, "table").samples["group_id"].n_unique() == 5
