@@ -125,20 +125,11 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
     )
     check_groups(groups, splits)
     classes = _classes(name, contents, splits, options.phrases)
-    index = {row["label"]: row["class_index"] for row in classes}
     rule = options.rule or choose([item.uri for item in items], measured, splits, options.pixels)
+    index = {row["label"]: row["class_index"] for row in classes}
     samples = [
-        {
-            "dataset_id": name,
-            "sample_id": item.sample_id,
-            "uri": rule.uri(item.uri, image),
-            "sha256": image.sha256,
-            "class_index": None if item.label is None else index[item.label],
-            "split": split,
-            "group_id": group,
-            "width": image.width,
-            "height": image.height,
-        }
+        _sample(name, item, image, rule)
+        | {"class_index": index.get(item.label), "split": split, "group_id": group}
         for item, image, split, group in zip(items, measured, splits, groups, strict=True)
     ]
     return CheckedDataset(
@@ -157,6 +148,17 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
         rule.said,
         _readings(samples, measured),
     )
+
+
+def _sample(name: str, item: Item, image: Measured, rule: Rule) -> dict[str, Any]:
+    return {
+        "dataset_id": name,
+        "sample_id": item.sample_id,
+        "uri": rule.uri(item.uri, image),
+        "sha256": image.sha256,
+        "width": image.width,
+        "height": image.height,
+    }
 
 
 def _readings(samples: Sequence[Mapping[str, Any]], images: Sequence[Measured]) -> dict[str, str]:
