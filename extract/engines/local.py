@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -38,8 +38,12 @@ def extract_with_workers(
         raise UsageError(f"--workers must be at least 1, not {workers}")
     if workers == 1 or job_is_done(look_up(lake, request)):
         return extract(lake, request, progress)
-    crew = [_Worker(lake, replace(request, device=name)) for name in devices(request, workers)]
+    # Processes that each use every core only wait for one another.
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    crew: list[_Worker] = []
     try:
+        for name in devices(request, workers):
+            crew.append(_Worker(lake, replace(request, device=name), threads))
         _watch(crew, progress)
     finally:
         for worker in crew:
@@ -57,35 +61,35 @@ def devices(request: ExtractRequest, workers: int) -> list[str]:
     return [f"cuda:{index % torch.cuda.device_count()}" for index in range(workers)]
 
 
-@dataclass
 class _Worker:
-    """One process and the pipe it tells its progress through.
+    """One process, which runs from the start, and the pipe it tells its progress through.
 
     A pipe each, not one queue for all: a process killed while it writes to a shared queue would
     leave the queue locked.
     """
 
-    lake: Lake
-    request: ExtractRequest
-    threads: int = 1
-    deaths: int = 0
-    done: int = 0
-    done_before: int = 0
-    total: int = 0
-    summary: ExtractSummary | None = None
-    process: BaseProcess = field(init=False)
-    pipe: Connection = field(init=False)
+    def __init__(self, lake: Lake, request: ExtractRequest, threads: int) -> None:
+        self.lake = lake
+        self.request = request
+        self.threads = threads
+        self.deaths = 0
+        self.done = 0
+        self.done_before = 0
+        self.total = 0
+        self.summary: ExtractSummary | None = None
+        self.process, self.pipe = self._started()
 
-    def start(self) -> None:
+    def _started(self) -> tuple[BaseProcess, Connection]:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe(duplex=False)
+        pipe, theirs = context.Pipe(duplex=False)
         arguments = (theirs, self.lake, self.request, self.threads)
-        self.process = context.Process(target=_work, args=arguments, daemon=True)
-        self.process.start()
+        process = context.Process(target=_work, args=arguments, daemon=True)
+        process.start()
         theirs.close()
+        return process, pipe
 
     def stop(self) -> None:
-        if hasattr(self, "process") and self.process.is_alive():
+        if self.process.is_alive():
             self.process.kill()
             self.process.join()
 
@@ -115,14 +119,10 @@ class _Worker:
                 f"(exit code {self.process.exitcode}); is there memory for that many --workers?"
             )
         self.done_before = self.done
-        self.start()
+        self.process, self.pipe = self._started()
 
 
 def _watch(crew: Sequence[_Worker], progress: Progress | None) -> None:
-    for worker in crew:
-        # Processes that each use every core only wait for one another.
-        worker.threads = max(1, (os.cpu_count() or 1) // len(crew))
-        worker.start()
     while busy := [worker for worker in crew if worker.summary is None]:
         ready = wait([worker.pipe for worker in busy])
         for worker in busy:

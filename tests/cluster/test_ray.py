@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from extract import models
-from extract.engines import ray as ray_engine
+from extract.engines import ray_team
 from extract.engines.ray import extract_with_ray
 from extract.engines.ray_cluster import connected, find_places
 from extract.engines.told_worker import ToldWorker
@@ -140,10 +140,13 @@ def test_a_model_that_does_not_load_fails_at_once(
     shutil.copytree(Path(models.__path__[0]) / "tiny-digits", folder)
     edit_weights(folder, lambda weights: weights.pop(next(iter(weights))))
     hired = []
-    fill = ray_engine._Conductor._fill
-    monkeypatch.setattr(
-        ray_engine._Conductor, "_fill", lambda self, seat: (hired.append(seat), fill(self, seat))
-    )
+    hire = ray_team.Team._hire
+
+    def count(self: ray_team.Team, deaths: int = 0) -> ray_team.Seat:
+        hired.append(deaths)
+        return hire(self, deaths)
+
+    monkeypatch.setattr(ray_team.Team, "_hire", count)
     with pytest.raises(LayerhouseError, match="weights"):
         extract_with_ray(lake, replace(REQUEST, model=str(folder)), 1)
     assert len(hired) == 1
@@ -160,7 +163,7 @@ class OnlyDies:
 
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_only_dies_is_given_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_engine, "RayWorker", OnlyDies)
+    monkeypatch.setattr(ray_team, "RayWorker", OnlyDies)
     with pytest.raises(LayerhouseError, match="died 3 times in a row"):
         extract_with_ray(lake, REQUEST, 1)
 
