@@ -21,7 +21,14 @@ from extract.models import (
 )
 from extract.reading import Layers, Wanted, brought_readouts, check_names, select
 from extract.sharing.coverage import plan, sample_order
-from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset, labelled
+from warehouse.catalogue import (
+    DatasetInfo,
+    Warehouse,
+    connect,
+    dataset,
+    labelled,
+    package_readouts,
+)
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import MAX_PIXELS
 from warehouse.lake import (
@@ -33,7 +40,7 @@ from warehouse.lake import (
     find_runs,
     list_commits,
 )
-from warehouse.vocabulary import METHODS, ReadoutFacts
+from warehouse.vocabulary import METHODS
 
 COMMAND = "extract"
 READOUT_VERSION = 1
@@ -198,13 +205,12 @@ def _source(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, str
 def refuse_other_readouts(wh: Warehouse) -> None:
     """One name of a readout in a lake is one set of numbers, whichever package brings it."""
     brought = brought_readouts()
-    stored = wh.sql("SELECT name, reads, slots, everywhere, identity FROM package_readout")
-    for *facts, identity in stored.fetchall():
-        here = brought.get(facts[0])
-        if here is not None and (here.facts, here.identity) != (ReadoutFacts(*facts), identity):
+    for facts, identity in package_readouts(wh):
+        here = brought.get(facts.name)
+        if here is not None and (here.facts, here.identity) != (facts, identity):
             raise LayerhouseError(
-                f"the lake holds another readout {facts[0]!r}, of {identity}; use another lake, or "
-                f"give that of {here.identity} another name"
+                f"the lake holds another readout {facts.name!r}, of {identity}; use another lake, "
+                f"or give that of {here.identity} another name"
             )
 
 

@@ -31,8 +31,12 @@ from extract.training.images import read_images
 from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
 from warehouse.catalogue import DatasetInfo, connect, dataset
 from warehouse.errors import LayerhouseError
+from warehouse.files import write_at_once, write_text
 from warehouse.images import open_image
 from warehouse.lake import Lake
+
+RECORD = "training.json"
+"""What a model was trained on, written last: a folder that has it is one that was made here."""
 
 
 def train_tiny_model(
@@ -42,12 +46,13 @@ def train_tiny_model(
     recipe: Recipe | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
-    """Trains on a registered dataset and saves the model folder, with `training.json`, to `out`.
+    """Trains on a registered dataset and saves the model folder, with its `RECORD`, to `out`.
 
     Reads the images of train and val only. Equal seeds give equal weights. Raises
     LayerhouseError where `out` holds something else than a model, or a split is empty.
     """
-    _refuse_foreign(out)
+    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
+        raise LayerhouseError(f"{out} holds other files; give a new folder for the model")
     with connect(lake) as warehouse:
         info = dataset(warehouse, dataset_id)
     recipe = recipe or suggested_recipe(info)
@@ -67,8 +72,8 @@ def train_tiny_model(
     for weights in out.glob("*.safetensors"):  # written for the owner alone
         weights.chmod(0o644)
     record = _record(info, registered(lake)[dataset_id].fingerprint, question, recipe, history)
-    text = json.dumps(record, indent=1, ensure_ascii=False)
-    (out / "training.json").write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    write_at_once(out / RECORD, lambda path: write_text(path, text))
     return history
 
 
@@ -112,11 +117,6 @@ def _record(
         "val_accuracy": round(best.val_accuracy, 4),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
-
-
-def _refuse_foreign(out: Path) -> None:
-    if out.is_dir() and any(out.iterdir()) and not (out / "training.json").is_file():
-        raise LayerhouseError(f"{out} holds other files; give a new folder for the model")
 
 
 @click.command(help="Train a tiny LLaVA on a registered dataset or any source of one.")

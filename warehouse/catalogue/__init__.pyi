@@ -5,6 +5,7 @@ from .reading import (
     Warehouse as Warehouse,
     open_catalogue as open_catalogue,
 )
+from .readouts import package_readouts as package_readouts
 from .recording import Recording as Recording
 from .refreshing import connect as connect, refresh as refresh
 from .samples import (
