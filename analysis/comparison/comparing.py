@@ -1,7 +1,7 @@
 """`layerhouse compare`: paired intervals of the difference between two models.
 
 Both models were tried on the same test samples, so each resample of whole test groups gives both a
-number, and the interval is that of their difference: what is hard for both cancels out. Signals,
+number, and the interval is that of their difference: what is hard for both cancels out. Accuracies,
 losses and health scores are computed anew in each resample, as `layerhouse diagnose` does.
 """
 
@@ -52,7 +52,7 @@ class Pair:
 class Difference:
     """One number of both models; `difference` is the model's minus the base's.
 
-    Signals and losses are shares of the test samples; bounds are None without an interval.
+    Accuracies and losses are shares of the test samples; bounds are None without an interval.
     """
 
     stage: str

@@ -13,7 +13,7 @@ from .intervals import (
     interval_rows as interval_rows,
     resampled as resampled,
 )
-from .losses import available_signals as available_signals
+from .losses import available_accuracies as available_accuracies
 from .staleness import (
     inputs_fingerprint as inputs_fingerprint,
     renewed as renewed,

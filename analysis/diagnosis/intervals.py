@@ -1,7 +1,7 @@
 """Bootstrap intervals for everything the verdict and the health profile rest on.
 
 Whole test groups are resampled with replacement, the same draw for every predictor (a paired
-bootstrap), and signals, running maxima, reference and losses are computed anew in each resample;
+bootstrap), and accuracies, running maxima, reference and losses are computed anew in each resample;
 95% intervals are the 2.5% and 97.5% quantiles.
 
 Properties to know. A maximum of noisy accuracies is biased upwards, and a resampled maximum
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.diagnosis.evidence import Evidence, Predictor
 from analysis.diagnosis.losses import (
-    available_signals,
+    available_accuracies,
     health_score,
-    reference_signal,
+    reference_accuracy,
     stage_losses,
 )
 from warehouse.vocabulary import MARGIN, N_RESAMPLES
@@ -116,9 +116,9 @@ def _stage_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str]
 
     stages = {stage: of(chosen) for stage, chosen in evidence.chosen.items()}
     baseline = stages.pop("reference", None)
-    available = available_signals(stages)
+    available = available_accuracies(stages)
     losses = stage_losses(available, baseline)
-    reference = reference_signal(available, baseline)
+    reference = reference_accuracy(available, baseline)
     if reference is not None:
         available["total"] = reference
     # `signal` is the name that accuracies had, kept for one version.

@@ -1,4 +1,4 @@
-"""The views' arithmetic on resampled accuracies: stage signals, losses and health scores.
+"""The views' arithmetic on resampled accuracies: stages' accuracies, losses and health scores.
 
 `stage_signal`, `stage_loss` and `feature_health` define these numbers; here they are computed once
 per bootstrap resample. Tests hold both equal on the data as it is.
@@ -18,8 +18,8 @@ Floats = NDArray[np.float64]
 LAMBDA = 0.2
 
 
-def available_signals(chosen: Mapping[str, Floats]) -> dict[str, Floats]:
-    """The signal still there after each stage: the running maximum from the answer backwards.
+def available_accuracies(chosen: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The accuracy still available after each stage: the running maximum from the answer backwards.
 
     chosen: test accuracy of each stage's candidate, [n resamples]. Stages without one are absent.
     """
@@ -32,10 +32,10 @@ def available_signals(chosen: Mapping[str, Floats]) -> dict[str, Floats]:
     return available
 
 
-def reference_signal(available: Mapping[str, Floats], baseline: Floats | None) -> Floats | None:
-    """What the task allows, as far as anybody showed: the vision signal or a better baseline.
+def reference_accuracy(available: Mapping[str, Floats], baseline: Floats | None) -> Floats | None:
+    """What the task allows, as far as shown: the accuracy after vision, or a better baseline.
 
-    Each [n resamples]; None without a vision signal.
+    Each [n resamples]; None without an accuracy after vision.
     """
     vision = available.get("vision")
     if vision is None or baseline is None:
@@ -48,7 +48,7 @@ def stage_losses(available: Mapping[str, Floats], baseline: Floats | None) -> di
 
     The losses sum to the total: reference - answer. A loss without both its ends is absent.
     """
-    reference = reference_signal(available, baseline)
+    reference = reference_accuracy(available, baseline)
     if reference is None:
         return {}
     losses = {}

@@ -1,13 +1,13 @@
 """What a swap must cost, in closed form, by the diagnosis' own rule.
 
 A struck sample has what an unrelated image has. So behind the swap every predictor's score falls
-by share × (score − score of an unrelated image); in front of it nothing changes. Stage signals
-are then chosen on val and accumulated as ever.
+by share × (score − score of an unrelated image); in front of it nothing changes. What stands
+for a stage is then chosen on val and accumulated as ever.
 
 That matters where a later locus reads more than the stage's own probes. What it alone proved to
 be there is struck with it, and no longer proven: a loss before the struck stage, although nothing
 happened there. A swap's whole loss, from the reference to the end of the struck stage, is still
-share × (signal − signal of an unrelated image).
+share × (accuracy − accuracy of an unrelated image).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.diagnosis import available_signals
+from analysis.diagnosis import available_accuracies
 from warehouse.vocabulary import STAGES
 
 Integers = NDArray[np.int64]
@@ -62,25 +62,25 @@ class Candidate:
 class ClosedForm:
     """The unmodified model's candidates, from which a swap's losses follow.
 
-    Its own vision signal is the reference.
+    Its own accuracy after vision is the reference.
     """
 
     candidates: Sequence[Candidate]
 
-    def signals(self, share: float, depth: int) -> dict[str, float]:
-        """The signal still available after each stage when a share is struck at this depth.
+    def accuracies(self, share: float, depth: int) -> dict[str, float]:
+        """The accuracy still available after each stage when a share is struck at this depth.
 
         A share of 0 gives what `stage_signal` says of the unmodified model.
         """
         chosen = {stage: np.array([self._chosen(stage, share, depth)]) for stage in STAGES}
-        return {stage: float(left[0]) for stage, left in available_signals(chosen).items()}
+        return {stage: float(left[0]) for stage, left in available_accuracies(chosen).items()}
 
     def loss(self, stage: str, share: float, depth: int) -> float:
         """What a swap of this share, struck at this depth, the end of the stage, costs there."""
-        signals = self.signals(share, depth)
+        available = self.accuracies(share, depth)
         if stage == STAGES[0]:
-            return self.signals(0, 0)[stage] - signals[stage]
-        return signals[STAGES[STAGES.index(stage) - 1]] - signals[stage]
+            return self.accuracies(0, 0)[stage] - available[stage]
+        return available[STAGES[STAGES.index(stage) - 1]] - available[stage]
 
     def _chosen(self, stage: str, share: float, depth: int) -> float:
         """The test accuracy of the candidate with rank 1 in `stage_candidate`."""

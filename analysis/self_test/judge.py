@@ -1,9 +1,9 @@
 """Judging trials: the diagnosis of models that are in no lake, by the same views and bootstrap.
 
 A trial's rows go to a catalogue in memory that holds the dataset and the model's loci; verdicts are
-read there exactly as `diagnose` reads them from a lake. The unmodified model's own vision signal
-takes the place of the baseline: a trial asks what a fault took from this model, not how good the
-model is.
+read there exactly as `diagnose` reads them from a lake. The unmodified model's own accuracy
+after vision takes the place of the baseline: a trial asks what a fault took from this model, not
+how good the model is.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Judge:
     @property
     def answered(self) -> float:
         """The share of test that the unmodified model answers right."""
-        return self.closed_form.signals(0, 0)["answer"]
+        return self.closed_form.accuracies(0, 0)["answer"]
 
     def accuracy(self, answers: Rows) -> float:
         """The share of test that these answers get right; one that was not parsed is wrong."""
@@ -166,7 +166,7 @@ class Judge:
         return closed_form
 
     def _reference(self, chosen: Predictor) -> tuple[dict[str, Any], Rows]:
-        """The predictor that stands for the unmodified model's vision signal, as a baseline."""
+        """The predictor that stands for the unmodified model after vision, as a baseline."""
         samples = self._samples
         baseline = {
             "baseline_id": UNMODIFIED,

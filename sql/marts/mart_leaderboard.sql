@@ -2,8 +2,8 @@
 -- the signal it retains, and by its health; a model that lacks a number has no rank by it.
 --
 -- retained_signal is the share of what the task is known to allow that still reaches the last
--- prompt token: (signal after the llm - chance) / (reference - chance). overall_health is the mean
--- of the four health scores of the paper's profile.
+-- prompt token: (accuracy after the llm - chance) / (reference - chance). overall_health is the
+-- mean of the four health scores of the paper's profile.
 WITH answers AS (
     SELECT *
     FROM answer_accuracy

@@ -102,7 +102,7 @@ def test_without_a_present_mode_the_total_decides(
 def test_without_a_baseline_the_verdict_stands_with_a_note(catalogue):
     said, reason = verdict(catalogue, intervals(), baselines={})
     assert said == "connector_fidelity"
-    assert reason.startswith("no baseline, so the reference is the vision signal")
+    assert reason.startswith("no baseline, so the reference is the accuracy after vision")
     assert "`layerhouse baseline --dataset d" in reason
 
 

@@ -12,7 +12,7 @@ PROBES = {
 POINTS = {"vision": 0.0, "connector": 0.1, "llm": 0.1, "answer": 0.05, "total": 0.25}
 BASELINE = {("svm", 0): (9, 18)}
 NO_BASELINE = (
-    "no baseline, so the reference is the vision signal: `layerhouse baseline --dataset d "
+    "no baseline, so the reference is the accuracy after vision: `layerhouse baseline --dataset d "
     "--architecture texture-svm` adds one"
 )
 MORE_GROUPS = (

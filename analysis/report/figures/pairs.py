@@ -1,4 +1,4 @@
-"""Two models side by side: how far their answers and signals lie apart, and how sure that is."""
+"""Two models side by side: how far they lie apart after each stage, and how sure that is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEAD, ROW = 40, 22
 
 @dataclass(frozen=True)
 class PairOfModels:
-    """The signal rows of one pair, in pipeline order."""
+    """The accuracies of one pair, in pipeline order."""
 
     model_id: str
     base_model_id: str
@@ -36,7 +36,7 @@ class PairOfModels:
 
 
 def pairs(page: DatasetPage) -> Markup | None:
-    """Differences of the signal after each stage and of the answer; None without a pair."""
+    """Differences of the accuracy after each stage; None without a pair."""
     found = grouped(page)
     if not found:
         return None
@@ -58,7 +58,7 @@ def pairs(page: DatasetPage) -> Markup | None:
 
 
 def grouped(page: DatasetPage) -> list[PairOfModels]:
-    """The signal differences by pair, in the order of the query."""
+    """The differences of accuracies by pair, in the order of the query."""
     rows: dict[tuple[str, str], list[Row]] = {}
     for row in page.pairs.rows:
         if row["quantity"] == "signal":

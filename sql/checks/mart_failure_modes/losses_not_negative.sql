@@ -1,4 +1,4 @@
--- No stage gains signal: information cannot grow along the pipeline.
+-- No stage gains accuracy: information cannot grow along the pipeline.
 SELECT
     model_id,
     dataset_id,

@@ -1,6 +1,6 @@
 -- Grain: one row per (model, dataset, stage, candidate); rank 1 is the chosen one.
 --
--- What may stand for the signal of a stage: information cannot grow along the pipeline, so the
+-- What may stand for a stage: information cannot grow along the pipeline, so the
 -- class is at least as available after a stage as any later locus, or the answer itself, still
 -- shows. Candidates are therefore all probes on the path at or after the stage's end, plus the
 -- answer. The llm stage ends at the last prompt token of the last locus: nothing but its probe

@@ -1,8 +1,9 @@
 -- Grain: one row per (model, dataset, failure mode); four rows per model and dataset.
 --
 -- What each stage loses of what was there before it, as accuracy on test. The first stage is held
--- against the reference: the better of the best baseline (chosen on val) and the vision signal.
--- The four losses sum to reference - answer. Where a stage has no signal its losses are NULL.
+-- against the reference: the better of the best baseline (chosen on val) and the accuracy after
+-- vision.
+-- The four losses sum to reference - answer. Where a stage has no accuracy its losses are NULL.
 -- llm_comprehension is split into what the image tokens no longer hold (comprehension) and what
 -- they hold but the last prompt token does not (utilisation); semantic_mapping into replies that
 -- could not be parsed although the last token knew the class (unparsed) and the rest (wrong).

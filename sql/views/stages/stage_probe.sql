@@ -1,5 +1,5 @@
 -- Grain: one row per (model, dataset, stage, candidate, probe): the probes behind each candidate
--- for a stage's signal, one per seed. A single image needs one class: that is what the probe with
+-- of a stage, one per seed. A single image needs one class: that is what the probe with
 -- seed_rank 1 says. An answer that stands for a stage has no probe.
 WITH probes AS (
     SELECT *

@@ -149,8 +149,8 @@ missing AS (
         CASE
             WHEN baselines.dataset_id IS NULL
                 THEN concat(
-                    'no baseline, so the reference is the vision signal: `layerhouse baseline ',
-                    '--dataset ',
+                    'no baseline, so the reference is the accuracy after vision: ',
+                    '`layerhouse baseline --dataset ',
                     coverage.dataset_id,
                     ' --architecture texture-svm` adds one'
                 )

@@ -170,7 +170,7 @@ def test_without_a_baseline_the_vision_signal_is_the_reference(tmp_path):
     found = diagnose(lake, "tiny", "shapes", n_resamples=200)
     assert found.verdict == "connector_fidelity"
     assert found.reason is not None
-    assert found.reason.startswith("no baseline, so the reference is the vision signal")
+    assert found.reason.startswith("no baseline, so the reference is the accuracy after vision")
 
 
 def test_few_patients_are_too_few_however_many_images(tmp_path):

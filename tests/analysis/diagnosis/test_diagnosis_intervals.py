@@ -7,7 +7,7 @@ import pytest
 
 from analysis.diagnosis.evidence import Curve, Evidence
 from analysis.diagnosis.intervals import Resampling, interval_rows
-from analysis.diagnosis.losses import available_signals, health_score, stage_losses
+from analysis.diagnosis.losses import available_accuracies, health_score, stage_losses
 
 STAGES = ("vision", "connector", "llm", "answer")
 
@@ -35,7 +35,7 @@ def test_signals_are_running_maxima_in_every_resample():
         "llm": np.array([0.6, 0.7]),
         "answer": np.array([0.4, 0.8]),
     }
-    available = available_signals(chosen)
+    available = available_accuracies(chosen)
     assert {stage: list(values) for stage, values in available.items()} == {
         "answer": [0.4, 0.8],
         "llm": [0.6, 0.8],

@@ -31,9 +31,9 @@ def test_what_only_a_later_locus_proves_is_lost_in_front_of_the_swap() -> None:
     late = [Candidate(stage, 2, "last", "linear", strong, strong) for stage in STAGES[:3]]
     answer = [Candidate(stage, None, "generate", "answer", strong, strong) for stage in STAGES]
     form = ClosedForm(early + late + answer)
-    assert form.signals(0, 0) == dict.fromkeys(STAGES, 0.9)
+    assert form.accuracies(0, 0) == dict.fromkeys(STAGES, 0.9)
     # At share 0.75 the late locus reads 0.6: vision's own probe is the better proof, with 0.7.
-    assert form.signals(0.75, 1) == pytest.approx(
+    assert form.accuracies(0.75, 1) == pytest.approx(
         {"vision": 0.7, "connector": 0.6, "llm": 0.6, "answer": 0.6}
     )
     assert form.loss("connector", 0.75, 1) == pytest.approx(0.1)
@@ -68,7 +68,7 @@ def test_signals_never_rise_and_a_share_of_nothing_costs_vision_nothing(
     drawn: tuple[list[Candidate], ...], share: float, depth: int
 ) -> None:
     form = ClosedForm([candidate for part in drawn for candidate in part])
-    signals = [form.signals(share, depth)[stage] for stage in STAGES]
+    signals = [form.accuracies(share, depth)[stage] for stage in STAGES]
     assert all(before >= after for before, after in pairwise(signals))
     assert form.loss("vision", 0, depth) == 0
 
@@ -195,7 +195,7 @@ def test_the_loss_of_swapped_vectors_lies_in_its_interval_of_the_closed_form(
     expected = judge.closed_form.loss(stage, share, DEPTHS[stage])
     assert loss.lower <= expected <= loss.upper
     assert expected == pytest.approx(loss.loss, abs=0.06)
-    signals = judge.closed_form.signals(0, 0)
+    signals = judge.closed_form.accuracies(0, 0)
     whole = share * (signals[stage] - 0.5)
     # Taken at its face value the closed form would charge the connector with vision's share too.
     assert (stage == "vision") == (abs(whole - loss.loss) < 0.06)
@@ -207,4 +207,4 @@ def test_a_share_of_nothing_is_the_view_of_the_unmodified_model(
     judge, frame, vectors, said = world
     judge(shown_of(frame, vectors, said))
     viewed = judge._scratch.sql("SELECT stage, available_accuracy FROM stage_signal").fetchall()
-    assert judge.closed_form.signals(0, 0) == pytest.approx(dict(viewed))
+    assert judge.closed_form.accuracies(0, 0) == pytest.approx(dict(viewed))
