@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from extract.faults import parse_fault
 from layerhouse.trials import Trial, TrialGrid, trials_of
 from warehouse.catalogue import connect
 from warehouse.lake import Lake, RunSpec, RunWriter
@@ -69,12 +68,12 @@ def self_test(
 
     started = time.monotonic()
     grid, resampling = grid or TrialGrid(), resampling or Resampling()
-    ends = [parse_fault(f"swap@{stage}") for stage in ("vision", "connector")]
-    bench = open_bench(lake, request, ends)
+    bench = open_bench(lake, request)
     job = bench.job
     config = {"identity": job.identity, "options": asdict(resampling), "limit": request.limit}
     ids = {trial: _trial_id(job, config, trial) for trial in trials_of(bench, grid)}
-    known = _known(lake)
+    with connect(lake) as wh:
+        known = {row[0] for row in wh.sql("SELECT trial_id FROM fault_trial").fetchall()}
     todo = {trial: name for trial, name in ids.items() if name not in known}
     whole = {**config, "versions": TRIAL_VERSIONS, "grid": asdict(grid)}
     spec = RunSpec(COMMAND, job.model_id, job.dataset_id, whole)
@@ -96,11 +95,6 @@ def _trial_id(job: Job, config: dict[str, Any], trial: Trial) -> str:
     meant = {**config, "version": TRIAL_VERSIONS[trial.kind]}
     key = json.dumps([job.model_id, job.dataset_id, meant, trial.text, trial.seed], sort_keys=True)
     return blake2b(key.encode(), digest_size=12).hexdigest()
-
-
-def _known(lake: Lake) -> set[str]:
-    with connect(lake) as wh:
-        return {row[0] for row in wh.sql("SELECT trial_id FROM fault_trial").fetchall()}
 
 
 def _judge(lake: Lake, bench: Bench, resampling: Resampling) -> Judge:
@@ -163,7 +157,7 @@ def _single(bench: Bench, judge: Judge, trial: Trial, found: Judgement) -> dict[
 def _costs_alone(bench: Bench, judge: Judge, trial: Trial) -> dict[str, float | None]:
     """What each fault of a pair costs without the other; the one upstream comes first."""
     costs: list[float | None] = [None, None]
-    if trial.kind == "pair":
+    if len(trial.faults) == len(costs):
         faults = sorted(trial.faults, key=lambda fault: STAGES.index(fault.stage))
         costs = [judge.answered - judge.accuracy(bench.replies(fault)) for fault in faults]
     return dict(zip(("first_cost", "second_cost"), costs, strict=True))

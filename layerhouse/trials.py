@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from extract.faults import Fault, FaultKind, fault_kinds, kind_named, parse_fault
 from warehouse.errors import UsageError
+from warehouse.vocabulary import LLM
 
 if TYPE_CHECKING:
     from extract.running import Bench
@@ -120,7 +121,7 @@ def _shifting(llm: str) -> Iterator[Fault]:
 def _places(kind: FaultKind, llm: str) -> list[str]:
     """Where the self-test puts a kind of fault; in the decoder behind the block `llm`."""
     stages = kind.trial_stages or kind.stages
-    return [llm if stage == "llm" and not kind.from_start else stage for stage in stages]
+    return [llm if stage == LLM and not kind.from_start else stage for stage in stages]
 
 
 def _fault(kind: FaultKind, place: str, severity: float, seed: int) -> Fault:

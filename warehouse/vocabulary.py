@@ -7,17 +7,21 @@ same facts from the views `stage` and `readout`, which a test holds equal to thi
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MODULES = ("vision", "connector", "llm")
+VISION, CONNECTOR, LLM = MODULES = ("vision", "connector", "llm")
 """The parts of a model that layers belong to, from pixel to answer."""
 
-STAGES = (*MODULES, "answer")
+BEFORE_LLM = (VISION, CONNECTOR)
+"""The modules that an image goes through alone, before it meets the question."""
+
+ANSWER = "answer"
+STAGES = (*MODULES, ANSWER)
 """Where the class can get lost: the modules, then the model's own reply."""
 
 FAILURE_MODES = {
-    "vision": "vision_quality",
-    "connector": "connector_fidelity",
-    "llm": "llm_comprehension",
-    "answer": "semantic_mapping",
+    VISION: "vision_quality",
+    CONNECTOR: "connector_fidelity",
+    LLM: "llm_comprehension",
+    ANSWER: "semantic_mapping",
 }
 """What a loss in each stage is called, in the order of the stages."""
 
@@ -28,7 +32,7 @@ HEALTHY, UNDETERMINED = "healthy", "undetermined"
 VERDICTS = (*STAGE_OF, HEALTHY, UNDETERMINED)
 """What a diagnosis can end with."""
 
-LAYERED = ("vision", "llm")
+LAYERED = (VISION, LLM)
 """The modules whose layers are many, so that a place in them has a number."""
 
 BLOCK = "block"
@@ -44,6 +48,9 @@ QUANTIZATIONS = ("8bit", "4bit")
 
 NO_CONTROL, SHUFFLED_LABELS = CONTROLS = ("none", "shuffled_labels")
 """What a probe is trained on: the labels, or the same ones shuffled as its control."""
+
+IMAGE_TOKENS, CLASS_TOKEN, FINAL_TOKEN = "image", "class", "final"
+"""Whose states a readout holds."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +71,16 @@ class ReadoutFacts:
     @property
     def is_evidence(self) -> bool:
         """Whether what it shows of a locus is there for the answer: it may stand for a stage."""
-        return self.reads != "class"
+        return self.reads != CLASS_TOKEN
 
 
 READOUTS = {
     facts.name: facts
     for facts in (
-        ReadoutFacts("mean", "image"),
-        ReadoutFacts("cls", "class"),
-        ReadoutFacts("last", "final"),
-        ReadoutFacts("grid", "image", slots=4, everywhere=False),
+        ReadoutFacts("mean", IMAGE_TOKENS),
+        ReadoutFacts("cls", CLASS_TOKEN),
+        ReadoutFacts("last", FINAL_TOKEN),
+        ReadoutFacts("grid", IMAGE_TOKENS, slots=4, everywhere=False),
     )
 }
 

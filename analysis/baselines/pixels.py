@@ -1,6 +1,5 @@
 """Pixels with logistic regression: the plainest baseline, on the probes' own solver."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,11 @@ def train_pixels(images: LabelledImages, seed: int) -> Trained:
     """
     del seed  # nothing here is random
     side = min(MAX_SIDE, images.largest_side)
-    pixels = np.stack(images.each(partial(_square, side=side)))
+
+    def square(image: Image) -> NDArray[np.uint8]:
+        return np.asarray(image.resize((side, side), Resampling.BILINEAR))
+
+    pixels = np.stack(images.each(square))
     if (pixels == pixels[..., :1]).all():
         pixels = pixels[..., :1]
     features = torch.from_numpy(pixels.reshape(len(pixels), -1).astype(np.float32))
@@ -53,7 +56,3 @@ def train_pixels(images: LabelledImages, seed: int) -> Trained:
             "channels": pixels.shape[-1],
         },
     )
-
-
-def _square(image: Image, side: int) -> NDArray[np.uint8]:
-    return np.asarray(image.resize((side, side), Resampling.BILINEAR))

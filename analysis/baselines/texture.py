@@ -85,11 +85,13 @@ class _Geometry:
 
     @classmethod
     def of(cls, features: NDArray[np.float64], train: NDArray[np.intp]) -> "_Geometry":
+        """Of features [n, width]; train: the rows [n train] that are trained on."""
         products = features @ features[train].T
         norms = np.square(features).sum(1)
         return cls(products, (norms[:, None] + norms[train] - 2 * products).clip(min=0))
 
     def kernel(self, candidate: dict[str, Any]) -> NDArray[np.float64]:
+        """The candidate's kernel of all samples with those of train: [n, n train]."""
         if candidate["kernel"] == "linear":
             return self.products
         return np.exp(-candidate["gamma"] * self.distances)

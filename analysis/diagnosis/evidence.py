@@ -17,6 +17,9 @@ QUERIES = Path(__file__).parent / "queries"
 Predictor = tuple[str, int | None, str, str]
 """(module, layer, readout, kind); answers and baselines have no layer."""
 
+BASELINE = "baseline"
+"""What stands for a module in a baseline's place."""
+
 KEY = ["module", "layer", "readout", "kind"]
 
 
@@ -50,7 +53,7 @@ class Evidence:
     @property
     def tested(self) -> NDArray[np.bool_]:
         """Which samples [n] the model itself was tested on; a baseline may have seen more."""
-        own = [row for predictor, row in self.rows.items() if predictor[0] != "baseline"]
+        own = [row for predictor, row in self.rows.items() if predictor[0] != BASELINE]
         return np.asarray(~np.isnan(self.correct[own]).all(axis=0))
 
     @property

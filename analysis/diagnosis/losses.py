@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.vocabulary import STAGES
+from warehouse.vocabulary import ANSWER, STAGES, VISION
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def reference_accuracy(available: Mapping[str, Floats], baseline: Floats | None)
 
     Each [n resamples]; None without an accuracy after vision.
     """
-    vision = available.get("vision")
+    vision = available.get(VISION)
     if vision is None or baseline is None:
         return vision
     return np.maximum(vision, baseline)
@@ -58,8 +58,8 @@ def stage_losses(available: Mapping[str, Floats], baseline: Floats | None) -> di
         if before is not None and after is not None:
             losses[stage] = before - after
         before = after
-    if "answer" in available:
-        losses["total"] = reference - available["answer"]
+    if ANSWER in available:
+        losses["total"] = reference - available[ANSWER]
     return losses
 
 

@@ -9,6 +9,7 @@ from analysis.diagnosis.findings import (
     LossParts,
     PresentLoss,
 )
+from warehouse.vocabulary import ANSWER, CONNECTOR, LLM, VISION
 
 
 def sentence(finding: Finding) -> str:
@@ -30,10 +31,10 @@ def _failure(finding: Failure) -> str:
 
 
 WHERE = {
-    "vision": "are gone when the image leaves the vision tower",
-    "connector": "are lost in the connector, between the vision tower and the language model",
-    "llm": "are lost inside the language model, before its last token",
-    "answer": "still reach the last token but are not said",
+    VISION: "are gone when the image leaves the vision tower",
+    CONNECTOR: "are lost in the connector, between the vision tower and the language model",
+    LLM: "are lost inside the language model, before its last token",
+    ANSWER: "still reach the last token but are not said",
 }
 
 
@@ -93,16 +94,16 @@ def _healthy(finding: Healthy) -> str:
 
 
 def _remedy(stage: str, parts: LossParts) -> str:
-    if stage == "llm":
+    if stage == LLM:
         return _llm_remedy(parts)
-    if stage == "answer":
+    if stage == ANSWER:
         return _answer_remedy(parts)
     return {
-        "vision": (
+        VISION: (
             "No later stage can bring them back: fine-tune or exchange the vision tower, or feed "
             "it a higher resolution"
         ),
-        "connector": "Retrain or widen the connector; the vision tower before it is good enough",
+        CONNECTOR: "Retrain or widen the connector; the vision tower before it is good enough",
     }[stage]
 
 

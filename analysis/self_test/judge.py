@@ -29,7 +29,7 @@ from analysis.probes import Fit, LinearProbe, Samples, Subject, fit_vectors, tab
 from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
 from analysis.self_test.mean_pooled import mean_pooled_places, mean_pooled_verdict
 from warehouse.catalogue import Recording, Scratch
-from warehouse.vocabulary import SPLITS, Cell
+from warehouse.vocabulary import ANSWER, SPLITS, VISION, Cell
 
 Floats = NDArray[np.float64]
 Rows = list[dict[str, Any]]
@@ -139,7 +139,7 @@ class Judge:
     @property
     def answered(self) -> float:
         """The share of test that the unmodified model answers right."""
-        return self.closed_form.accuracies(0, 0)["answer"]
+        return self.closed_form.accuracies(0, 0)[ANSWER]
 
     def accuracy(self, answers: Rows) -> float:
         """The share of test that these answers get right; one that was not parsed is wrong."""
@@ -160,7 +160,7 @@ class Judge:
         if places is not None:
             self._pooled = evidence.correct[evidence.rows[places[0]]]
         closed_form = self._closed_form()
-        baseline, logits = self._reference(evidence.chosen["vision"])
+        baseline, logits = self._reference(evidence.chosen[VISION])
         self._scratch.release()
         self._scratch.replace({"baseline": [baseline], "baseline_logit": logits})
         return closed_form
@@ -197,7 +197,7 @@ class Judge:
     def _predicted(self, place: Predictor) -> dict[str, int]:
         """What a predictor says of every val and test sample; -1 where a reply names no class."""
         module, layer, readout, _ = place
-        if module == "answer":
+        if module == ANSWER:
             return {
                 row["sample_id"]: row["predicted_class_index"] if row["parsed"] else -1
                 for row in self._healthy.answers
@@ -232,7 +232,7 @@ class Judge:
             rows = self._samples.rows(split)
             predicted = np.array([said[name] for name in self._samples.ids[rows]])
             labels, n_classes = self._samples.class_index[rows], self._samples.n_classes
-            found.append(score(predicted, labels, n_classes, is_probe=place[0] != "answer"))
+            found.append(score(predicted, labels, n_classes, is_probe=place[0] != ANSWER))
         return found[0], found[1]
 
     def _judge(self, fits: list[Fit], answers: Rows, samples: Samples) -> Judgement:

@@ -13,11 +13,20 @@ from numpy.typing import NDArray
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.diagnosis import LEVELS, Evidence, Predictor, Resampling
-from warehouse.vocabulary import FAILURE_MODES, HEALTHY, HEALTHY_UPPER, UNDETERMINED
+from warehouse.vocabulary import (
+    ANSWER,
+    CONNECTOR,
+    FAILURE_MODES,
+    HEALTHY,
+    HEALTHY_UPPER,
+    LLM,
+    UNDETERMINED,
+    VISION,
+)
 
 Floats = NDArray[np.float64]
 
-TRACKS = {"vision": "mean", "connector": "mean", "llm": "last"}
+TRACKS = {VISION: "mean", CONNECTOR: "mean", LLM: "last"}
 MODES = tuple(FAILURE_MODES.values())
 
 
@@ -28,7 +37,7 @@ def mean_pooled_places(evidence: Evidence) -> list[Predictor] | None:
         for curve in evidence.curves
         if curve.end is not None and curve.track == TRACKS[curve.module]
     }
-    answer = evidence.chosen.get("answer")
+    answer = evidence.chosen.get(ANSWER)
     if len(ends) < len(TRACKS) or answer is None:
         return None
     return [*(ends[module] for module in TRACKS), answer]

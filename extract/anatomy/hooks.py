@@ -20,7 +20,10 @@ def hidden(output: Any) -> Tensor:
 
 
 def block_input(args: Sequence[Any], kwargs: Mapping[str, Any], name: str) -> Tensor | None:
-    """The hidden states a module was called with, or another argument by name."""
+    """The hidden states a module was called with, or another argument by name.
+
+    Of any shape, as in `hidden`; None where it was called without.
+    """
     if name in kwargs:
         return kwargs[name]
     if name == HIDDEN_STATES and args:
@@ -58,7 +61,9 @@ def watching(
 
 
 def with_hidden(output: Any, states: Tensor) -> Any:
-    """`output` with its hidden states replaced, in the form the block returned them."""
+    """`output` with its hidden states replaced by others of their shape, in the form the block
+    returned them.
+    """
     if isinstance(output, Tensor):
         return states
     return type(output)([states, *output[1:]])

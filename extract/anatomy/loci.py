@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import BLOCK, MODULES
+from warehouse.vocabulary import BLOCK, CONNECTOR, LLM, MODULES, VISION
 
 LAYER_COUNTS = ("num_hidden_layers", "depth", "num_layers", "encoder_layers", "n_layers")
 OUTPUT, HIDDEN_STATES, CROSS_STATES = "output", "hidden_states", "cross_attention_states"
@@ -94,18 +94,16 @@ def discover(model: Any) -> Anatomy:
     text = model.config.get_text_config(decoder=True)
     decoder_blocks = _items(model, blocks)
     _expect_count(model, "llm", len(decoder_blocks), _configured(text, LAYER_COUNTS))
-    places = [("vision", BLOCK, path) for path in main]
+    places = [(VISION, BLOCK, path) for path in main]
     if post := _norm_after(model, stacks[0], up_to=tower):
-        places.append(("vision", "post_norm", post))
-    places += [("vision", BLOCK, path) for stack in further for path in stack]
+        places.append((VISION, "post_norm", post))
+    places += [(VISION, BLOCK, path) for stack in further for path in stack]
     owner = _owner(model, blocks)
     crosses = CROSS_STATES in inspect.signature(owner.forward).parameters
-    places.append(
-        ("connector", "projector", path_of(model, owner) if crosses else decoder_blocks[0])
-    )
-    places += [("llm", BLOCK, path) for path in decoder_blocks]
+    places.append((CONNECTOR, "projector", path_of(model, owner) if crosses else decoder_blocks[0]))
+    places += [(LLM, BLOCK, path) for path in decoder_blocks]
     if final := _norm_after(model, blocks, up_to=decoder):
-        places.append(("llm", "final_norm", final))
+        places.append((LLM, "final_norm", final))
     return Anatomy(
         model_type=str(model.config.model_type),
         tower=path_of(model, tower),
@@ -127,13 +125,13 @@ def path_of(model: Any, part: nn.Module) -> str:
 def _numbered(places: list[tuple[str, str, str]], model: Any, entry: str) -> Iterator[Locus]:
     text = model.config.get_text_config(decoder=True)
     widths = {
-        "vision": _configured(_vision_config(model.config), WIDTHS) or 0,
-        "llm": _configured(text, WIDTHS) or 0,
+        VISION: _configured(_vision_config(model.config), WIDTHS) or 0,
+        LLM: _configured(text, WIDTHS) or 0,
     }
-    widths["connector"] = widths["llm"]
+    widths[CONNECTOR] = widths[LLM]
     counts = dict.fromkeys(MODULES, 0)
     for depth, (module, kind, path) in enumerate(places):
-        reads = entry if module == "connector" else OUTPUT
+        reads = entry if module == CONNECTOR else OUTPUT
         yield Locus(module, counts[module], kind, path, depth, widths[module], reads)
         counts[module] += 1
 

@@ -11,6 +11,7 @@ from extract.anatomy.patches import patch_grid, tile_counts
 from extract.anatomy.sample_rows import SampleRows, TokenMap, raster
 from extract.anatomy.vision_maps import vision_map
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import VISION
 
 
 @dataclass
@@ -21,11 +22,11 @@ class BatchFacts(BatchInputs):
 
     def token_map(self, locus: Locus, shape: tuple[int, ...]) -> TokenMap:
         """The rows of every sample in an activation of this shape, read at `locus`."""
-        if locus.module != "vision" and locus.reads != CROSS_STATES:
+        if locus.module != VISION and locus.reads != CROSS_STATES:
             return self.prompt_map(shape)
-        if ("vision", shape) not in self._maps:
-            self._maps["vision", shape] = vision_map(self, shape)
-        return self._maps["vision", shape]
+        if (VISION, shape) not in self._maps:
+            self._maps[VISION, shape] = vision_map(self, shape)
+        return self._maps[VISION, shape]
 
     def prompt_map(self, shape: tuple[int, ...]) -> TokenMap:
         """The rows of every sample in (n, positions, width) states of the decoder."""

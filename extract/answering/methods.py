@@ -73,7 +73,10 @@ class Likelihood(AnswerMethod):
         said: NDArray[Any],
         sample_ids: Sequence[str],
     ) -> list[dict[str, Any]]:
-        """Raises LayerhouseError naming a sample whose likelihoods are not finite."""
+        """From log-likelihoods fp32 (n, classes).
+
+        Raises LayerhouseError naming a sample whose likelihoods are not finite.
+        """
         fine = np.isfinite(said).all(axis=1)
         if not fine.all():
             raise LayerhouseError(
@@ -99,6 +102,7 @@ class Generation(AnswerMethod):
         said: NDArray[Any],
         sample_ids: Sequence[str],
     ) -> list[dict[str, Any]]:
+        """From token ids (n, tokens)."""
         return [
             {"predicted": parse_reply(text, question.classes, letters=question.letters)}
             | {"text": text}

@@ -61,7 +61,7 @@ class ToldWorker:
         with ExitStack() as held:
             held.enter_context(leaving_a_core(job.device))
             with self._stopwatch.timing("load"):
-                opened = open_model(job, job.faults)
+                opened = open_model(job)
             self.description = describe(job, opened.session)
             self._runner = held.enter_context(range_runner(job, opened, self._stopwatch))
             self._writer = RangeWriter(

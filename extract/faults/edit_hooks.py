@@ -28,6 +28,7 @@ from extract.anatomy import (
 )
 from extract.models import Inputs, Session
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import LLM
 
 Edit = Callable[[Tensor, int, int], Tensor]
 """(one sample's rows, its index in the batch, the part of the site) → rows in their place."""
@@ -127,7 +128,7 @@ def _packed(counts: Any) -> TokenMap:
 
 def _is_aside(site: Locus, states: Tensor, facts: BatchFacts) -> bool:
     """Whether a module runs on something else than the prompt's image: new tokens, pooled CLS."""
-    if site.module == "llm":
+    if site.module == LLM:
         return states.shape[1] < facts.image_mask.shape[1]
     return site.calls > 1 and states.dim() == 2
 
@@ -135,13 +136,10 @@ def _is_aside(site: Locus, states: Tensor, facts: BatchFacts) -> bool:
 def _edited(states: Tensor, tokens: TokenMap, edit: Edit, part: int, every: bool) -> Tensor:
     rows = flatten(states).clone()
     for index, sample in enumerate(tokens.samples):
-        where = _chosen(sample, every).to(rows.device)
+        chosen = sample.every if every or not len(sample.image) else sample.image
+        where = torch.from_numpy(chosen).to(rows.device)
         rows[where] = edit(rows[where], index, part)
     return unflatten(rows, states)
-
-
-def _chosen(sample: SampleRows, every: bool) -> Tensor:
-    return torch.from_numpy(sample.every if every or not len(sample.image) else sample.image)
 
 
 def capture(

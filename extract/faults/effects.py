@@ -23,6 +23,7 @@ from extract.faults.edit_hooks import editing
 from extract.faults.fault import Fault, FaultKind
 from extract.models import Inputs, Session
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import ANSWER, LLM, VISION
 
 Labelled = tuple[Inputs, Sequence[int]]
 """A batch's inputs on the CPU, and the class index of every sample."""
@@ -72,7 +73,7 @@ class Strike:
 class ImageFault(FaultKind):
     """Changes the image before the model's preprocessing sees it."""
 
-    stages = ("vision",)
+    stages = (VISION,)
     has_layers: ClassVar[bool] = False
 
     @abstractmethod
@@ -98,7 +99,7 @@ class SiteFault(FaultKind):
 
     def strikes_all_rows(self, fault: Fault) -> bool:
         """Whether all of a sample's rows are struck, CLS and text among them, or image tokens."""
-        return self.all_rows or (fault.stage == "llm" and not self.only_image_tokens)
+        return self.all_rows or (fault.stage == LLM and not self.only_image_tokens)
 
 
 class ActivationFault(SiteFault):
@@ -180,7 +181,7 @@ class DonorFault(SiteFault):
 class LabelFault(FaultKind):
     """Gives label tokens the scores of others."""
 
-    stages = ("answer",)
+    stages = (ANSWER,)
 
     @abstractmethod
     def permutation(self, fault: Fault, phrases: Sequence[Sequence[int]]) -> dict[int, int]:

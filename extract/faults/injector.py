@@ -12,6 +12,7 @@ from extract.faults.label_tokens import label_permutation
 from extract.faults.sites import site_of
 from extract.models import Session
 from warehouse.errors import UsageError
+from warehouse.vocabulary import LLM
 
 
 class Injector:
@@ -63,7 +64,7 @@ class Injector:
 
 
 def _site(session: Session, kind: SiteFault, fault: Fault) -> Locus:
-    if session.anatomy.crosses and fault.stage == "llm" and kind.only_image_tokens:
+    if session.anatomy.crosses and fault.stage == LLM and kind.only_image_tokens:
         raise UsageError(
             f"{fault} needs image tokens in the prompt, and {session.anatomy.model_type} "
             "looks at the image by cross-attention"

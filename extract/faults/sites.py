@@ -13,6 +13,7 @@ from extract.faults.effects import SiteFault
 from extract.faults.fault import Fault
 from extract.models import Session
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.vocabulary import CONNECTOR, LLM, VISION
 
 
 def site_of(session: Session, fault: Fault) -> Locus:
@@ -24,10 +25,10 @@ def site_of(session: Session, fault: Fault) -> Locus:
     loci = [
         locus
         for locus in session.anatomy.of(fault.stage)
-        if locus.on_path and (fault.stage != "llm" or locus.is_block)
+        if locus.on_path and (fault.stage != LLM or locus.is_block)
     ]
     if fault.layer is None:
-        if fault.stage == "vision":
+        if fault.stage == VISION:
             return session.vision_exit or loci[-1]
         return loci[0 if fault.kind.from_start else -1]
     known = {locus.layer: locus for locus in loci}
@@ -58,15 +59,15 @@ def complete_exits(session: Session, image: Image.Image, stages: Sequence[str]) 
     """
     pair = [session.encode([picture]) for picture in (image, ImageOps.invert(image))]
     wanted = session.last_logits(session.forward(session.on_device(pair[1])))
-    if "vision" in stages:
-        loci = [locus for locus in session.anatomy.of("vision") if locus.on_path]
+    if VISION in stages:
+        loci = [locus for locus in session.anatomy.of(VISION) if locus.on_path]
         exits = (site for site in reversed(loci) if _carries_all(session, site, pair, wanted))
         found = next(exits, None)
         if found is None:
-            raise _leaking(session, "vision")
+            raise _leaking(session, VISION)
         session = replace(session, vision_exit=found)
-    for stage in ("connector", "llm"):
-        site = session.anatomy.of(stage)[-1 if stage == "llm" else 0]
+    for stage in (CONNECTOR, LLM):
+        site = session.anatomy.of(stage)[-1]
         if stage in stages and not _carries_all(session, site, pair, wanted):
             raise _leaking(session, stage)
     return session

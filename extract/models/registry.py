@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.errors import UsageError, nearest
+from warehouse.vocabulary import LAYERED
 
 HERE = Path(__file__).resolve().parent
 
@@ -88,7 +89,7 @@ def find_published(config: Mapping[str, Any]) -> RegistryEntry | None:
 
 
 def _entry(name: str, facts: dict[str, Any]) -> RegistryEntry:
-    for size in ("vision", "llm"):
+    for size in LAYERED:
         if size in facts:
             facts[size] = tuple(facts[size])
     if "folder" in facts:

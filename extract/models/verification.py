@@ -10,6 +10,7 @@ from extract.anatomy import Anatomy, discover
 from extract.models.architectures import architecture_sizes
 from extract.models.registry import RegistryEntry
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.vocabulary import LAYERED
 
 TOLERANCE = 0.01
 """A parameter count may differ from the published one, which is rounded, by this share."""
@@ -93,7 +94,8 @@ def _config(entry: RegistryEntry) -> Any:
 
 def _compared(entry: RegistryEntry, anatomy: Anatomy, n_parameters: int) -> list[Expectation]:
     found = [_equal("family", str(entry.family), anatomy.model_type)]
-    for module, expected in (("vision", entry.vision), ("llm", entry.llm)):
+    for module in LAYERED:
+        expected = getattr(entry, module)
         if expected is not None:
             blocks = [locus for locus in anatomy.of(module) if locus.is_block]
             found.append(_equal(f"{module} layers", expected[0], len(blocks)))

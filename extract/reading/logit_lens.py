@@ -21,6 +21,7 @@ from extract.anatomy import Locus, watching
 from extract.answering import telling_tokens
 from extract.models import Inputs, Session
 from extract.reading.readouts import FinalToken
+from warehouse.vocabulary import LLM
 
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}
 """Largest difference to the model's own log-probabilities, per dtype, that is rounding."""
@@ -83,7 +84,7 @@ def open_lens(
 
 def _matching(session: Session, head: nn.Linear, tokens: list[int], inputs: Inputs) -> Lens | None:
     """The first way of shaping logits that the configuration names and the model's own obey."""
-    loci = session.anatomy.of("llm")
+    loci = session.anatomy.of(LLM)
     last, logits = _last_states(session, loci[-2:], inputs)
     wanted = torch.log_softmax(logits[:, tokens], dim=-1)
     final = frozenset(locus.layer for locus in loci if locus.kind == "final_norm")
@@ -151,7 +152,7 @@ def lens_table(lens: Lens, activations: pa.Table) -> pa.Table:
     Only rows of the module llm and the readout `last` are looked at; there may be none.
     """
     last = pc.and_(
-        pc.equal(activations["module"], "llm"),
+        pc.equal(activations["module"], LLM),
         pc.equal(activations["readout"], FinalToken.facts.name),
     )
     rows = activations.filter(last)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.extensions import installed
-from warehouse.vocabulary import READOUTS, ReadoutFacts
+from warehouse.vocabulary import CONNECTOR, IMAGE_TOKENS, READOUTS, ReadoutFacts
 
 if TYPE_CHECKING:
     from extract.anatomy import Locus, SampleRows, TokenMap
@@ -147,7 +147,7 @@ def readouts_at(locus: "Locus", tokens: "TokenMap") -> tuple[str, ...]:
     return tuple(
         name
         for name, readout in known_readouts().items()
-        if (locus.module != "connector" or readout.facts.reads == "image")
+        if (locus.module != CONNECTOR or readout.facts.reads == IMAGE_TOKENS)
         and all(readout.exists(sample) for sample in tokens.samples)
     )
 

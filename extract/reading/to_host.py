@@ -45,9 +45,10 @@ class Offload(Generic[Key]):
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def begin(self, tensors: Mapping[Key, Tensor]) -> Callable[[], Arrays[Key]]:
-        """Start the copies; the call that is returned waits for them and gives the arrays.
+        """Start the copies; the call that is returned waits for them.
 
-        It may be called later and more than once. Tensors must not be written to afterwards.
+        It gives arrays of the tensors' shapes, and may be called later and more than once. Tensors
+        must not be written to afterwards.
         """
         if self._stream is None:
             here = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}

@@ -48,7 +48,10 @@ class CellVectors(Mapping[Cell, NDArray[np.float32]]):
 
 
 def joined(parts: Sequence[CellVectors], order: NDArray[np.intp]) -> CellVectors:
-    """The same cells of the parts' samples one after the other, then put into this order."""
+    """The same cells of the parts' samples one after the other, then put into this order.
+
+    order: [samples of all parts], the place of each in that succession.
+    """
     if not parts:
         return CellVectors({}, {})
     blocks = {

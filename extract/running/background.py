@@ -123,7 +123,7 @@ def _in_processes(
         sampler=batches,
         num_workers=workers,
         multiprocessing_context="fork",
-        collate_fn=_as_it_is,
+        collate_fn=lambda batch: batch,
         prefetch_factor=AHEAD,
     )
     try:
@@ -138,10 +138,6 @@ def _in_processes(
             "a process that prepares images was killed, mostly for want of memory; what was "
             "committed stays: run the command again, with --preparers 0 to do without it"
         ) from error
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
 
 
 def _arrays(value: Any) -> Any:

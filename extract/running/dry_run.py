@@ -57,7 +57,7 @@ def outlook(lake: Lake, request: ExtractRequest) -> Outlook:
     job = look_up(lake, request)
     refuse_other_identity(job)
     with leaving_a_core(job.device):
-        opened = open_model(job, job.faults)
+        opened = open_model(job)
         wanted = wanted_by(job, opened.session.anatomy, opened.session.readouts)
         ranges = Ledger(job).lacking(wanted)
         if not ranges:

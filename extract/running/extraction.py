@@ -74,7 +74,7 @@ def done_before(job: Job) -> ExtractSummary | None:
 def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSummary:
     stopwatch, ledger, run = Stopwatch(), Ledger(job), job.writer()
     with stopwatch.timing("load"):
-        opened = open_model(job, job.faults)
+        opened = open_model(job)
     wanted = wanted_by(job, opened.session.anatomy, opened.session.readouts)
     due = ledger.lacking(wanted)
     if not due:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from extract.faults import Fault, complete_exits, stages_to_end
+from extract.faults import complete_exits, stages_to_end
 from extract.models import Session, load, open_session, phrase_tokens
 from extract.running.self_check import Checked, check
 from extract.sharing import Job
@@ -31,8 +31,9 @@ class OpenedModel:
     image: Image.Image
 
 
-def open_model(job: Job, faults: Sequence[Fault]) -> OpenedModel:
-    """Load a job's model, check how it is read on images of the dataset, find where stages end.
+def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
+    """Load a job's model, check how it is read on images of the dataset, find where stages end:
+    those at whose end the job's faults strike, and `ends`.
 
     Raises LayerhouseError naming the family and the check that failed.
     """
@@ -41,7 +42,7 @@ def open_model(job: Job, faults: Sequence[Fault]) -> OpenedModel:
     phrases = [phrase_tokens(loaded.processor, job.question, phrase) for phrase in job.phrases]
     images = _checked_images(job)
     checked: Checked = check(open_session(loaded, job.question), images, phrases)
-    session = complete_exits(checked.session, images[0], stages_to_end(faults))
+    session = complete_exits(checked.session, images[0], [*stages_to_end(job.faults), *ends])
     return OpenedModel(session, phrases, checked.batching, checked.lines, images[0])
 
 

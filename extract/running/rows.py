@@ -11,7 +11,7 @@ from extract.anatomy import Anatomy
 from extract.models import LoadedModel
 from extract.reading import CellVectors, brought_readouts
 from extract.running.results import Answer
-from warehouse.vocabulary import MODULES
+from warehouse.vocabulary import CONNECTOR, LLM, MODULES, VISION
 
 
 def activation_table(
@@ -90,9 +90,9 @@ def model_rows(
         "licence": entry.licence if entry is not None else None,
     }
     paths = {
-        "vision": anatomy.tower,
-        "connector": anatomy.of("connector")[0].path,
-        "llm": anatomy.decoder,
+        VISION: anatomy.tower,
+        CONNECTOR: anatomy.of(CONNECTOR)[0].path,
+        LLM: anatomy.decoder,
     }
     modules = [
         {

@@ -20,7 +20,7 @@ from extract.answering import Prompted, cache_of, score_phrases
 from extract.models import Inputs, Session
 from extract.reading import Reader, readouts_at
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import LAYERED, Cell
+from warehouse.vocabulary import CONNECTOR, LAYERED, LLM, VISION, Cell
 
 # Largest relative difference ‖batch − single‖ / ‖single‖ of a locus' readouts, per dtype: rounding
 # through dozens of layers, far below the difference between two images.
@@ -130,7 +130,7 @@ def _image_reaches_the_answer(session: Session, image: Image.Image) -> None:
             )
     if session.anatomy.crosses:
         return
-    connector = session.anatomy.of("connector")[0].name
+    connector = session.anatomy.of(CONNECTOR)[0].name
     one, other = (states[connector] for states, _ in runs)
     changed = (one != other).any(dim=-1).cpu().numpy()
     if (changed & ~session.facts(pair[0]).image_mask).any():
@@ -146,7 +146,7 @@ def _must_differ(anatomy: Anatomy) -> tuple[Locus, ...]:
     """With cross-attention the decoder's first blocks may see nothing of the image, rightly."""
     if not anatomy.crosses:
         return anatomy.loci
-    return (*anatomy.of("vision"), *anatomy.of("connector"), anatomy.of("llm")[-1])
+    return (*anatomy.of(VISION), *anatomy.of(CONNECTOR), anatomy.of(LLM)[-1])
 
 
 def _states(session: Session, inputs: Inputs) -> tuple[dict[str, Tensor], Tensor]:

@@ -26,7 +26,7 @@ from warehouse.catalogue import Recording
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 from warehouse.progress import Progress
-from warehouse.vocabulary import GENERATE, MODULES
+from warehouse.vocabulary import BEFORE_LLM, FINAL_TOKEN, GENERATE, LLM, MODULES
 
 KEPT_BYTES = 2**30
 """Prepared inputs are kept between trials up to this size, else prepared anew each time."""
@@ -65,7 +65,7 @@ class Bench:
     @property
     def llm_blocks(self) -> list[int]:
         """The decoder's blocks, by layer."""
-        return [b.layer for b in self.session.anatomy.of("llm") if b.is_block and b.on_path]
+        return [b.layer for b in self.session.anatomy.of(LLM) if b.is_block and b.on_path]
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """The rows that describe the model: `model`, `module`, `layer`."""
@@ -98,7 +98,7 @@ class Bench:
         of the image that it stands in for.
         """
         sizes = self.samples.select("width", "height").unique()
-        early = fault.stage in ("vision", "connector") and fault.layer is None
+        early = fault.stage in BEFORE_LLM and fault.layer is None
         return isinstance(fault.kind, DonorFault) and early and len(sizes) == 1
 
     def _moved(self, fault: Fault) -> Recording:
@@ -158,14 +158,11 @@ class Bench:
             for name, reason in prepared.rejected.items():
                 raise LayerhouseError(f"trials need every image, and {name} fails: {reason}")
             kept.append(prepared)
-            if faulty or _bytes(kept[0]) * len(order) / size > KEPT_BYTES:
+            tensors = (v for v in kept[0].inputs.values() if isinstance(v, torch.Tensor))
+            if faulty or sum(v.nbytes for v in tensors) * len(order) / size > KEPT_BYTES:
                 kept = []
             yield prepared
         self._kept = kept or self._kept
-
-
-def _bytes(prepared: Prepared) -> int:
-    return sum(v.nbytes for v in prepared.inputs.values() if isinstance(v, torch.Tensor))
 
 
 def needed(session: Session) -> Wanted:
@@ -184,20 +181,18 @@ def needed(session: Session) -> Wanted:
             name
             for name in session.readouts[locus.name]
             if (facts := known[name].facts).is_evidence
-            and (locus.name in ends or (locus.module == "llm" and facts.reads == "final"))
+            and (locus.name in ends or (locus.module == LLM and facts.reads == FINAL_TOKEN))
         )
         if locus.on_path and found:
             wanted.append((locus, found))
     return wanted
 
 
-def open_bench(
-    lake: Lake, request: ExtractRequest, faults: Sequence[Fault], progress: Progress | None = None
-) -> Bench:
-    """Load and check a model for trials with these faults on a dataset.
+def open_bench(lake: Lake, request: ExtractRequest, progress: Progress | None = None) -> Bench:
+    """Load and check a model for trials of faults on a dataset.
 
     Raises UsageError for an unknown model or dataset, LayerhouseError for a model that cannot be
     read or whose stages have no end that a fault could be put at.
     """
     job = look_up(lake, request)
-    return Bench(job, open_model(job, faults), progress)
+    return Bench(job, open_model(job, BEFORE_LLM), progress)

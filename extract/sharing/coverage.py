@@ -15,7 +15,7 @@ import numpy as np
 
 from extract.reading import Wanted, known_readouts
 from warehouse.lake import Commit
-from warehouse.vocabulary import Cell
+from warehouse.vocabulary import ANSWER, Cell
 
 MOST_SAMPLES = 256
 """Samples of one range, which are those of one shard and one commit, at most."""
@@ -62,13 +62,13 @@ def sample_order(sample_ids: Iterable[str]) -> list[str]:
 
 def cells_of(wanted: Wanted, answers: Sequence[str]) -> list[Cell]:
     read = [Cell(locus.module, locus.layer, name) for locus, names in wanted for name in names]
-    return [*read, *(Cell("answer", 0, method) for method in answers)]
+    return [*read, *(Cell(ANSWER, 0, method) for method in answers)]
 
 
 def _cells_in(covers: dict[str, Any]) -> list[Cell]:
     """The cells that a range's commit says it completed."""
     read = [Cell(m, layer, name) for m, layer, names in covers["cells"] for name in names]
-    return [*read, *(Cell("answer", 0, method) for method in covers["answers"])]
+    return [*read, *(Cell(ANSWER, 0, method) for method in covers["answers"])]
 
 
 def covered(
@@ -137,7 +137,7 @@ def _missing(
         for locus, names in wanted
         if (left := tuple(n for n in names if (locus.module, locus.layer, n) in missing))
     ]
-    return tuple(read), tuple(name for name in answers if ("answer", 0, name) in missing)
+    return tuple(read), tuple(name for name in answers if (ANSWER, 0, name) in missing)
 
 
 def range_size(wanted: Wanted, limit_bytes: int = 256 * 2**20) -> int:

@@ -15,7 +15,7 @@ from warehouse.lake import Lake
 from warehouse.vocabulary import MARGIN, N_RESAMPLES, UNDETERMINED
 
 if TYPE_CHECKING:
-    from analysis.diagnosis import Diagnosis, ModeLoss
+    from analysis.diagnosis import Diagnosis
 
 
 @click.command("diagnose", short_help="Where is the class lost? Losses, intervals, a verdict.")
@@ -66,7 +66,11 @@ def show(diagnosis: Diagnosis) -> None:
     from layerhouse.printing import print_table
 
     rows = [
-        [row.failure_mode, interval(row.loss, row.lower, row.upper), _mark(row)]
+        [
+            row.failure_mode,
+            interval(row.loss, row.lower, row.upper),
+            "primary" if row.is_primary else "present" if row.is_present else "",
+        ]
         for row in diagnosis.rows
     ]
     print_table(["failure mode", "loss [95% interval]", ""], rows)
@@ -74,10 +78,6 @@ def show(diagnosis: Diagnosis) -> None:
     click.echo(diagnosis.sentence)
     if diagnosis.reason and diagnosis.verdict != UNDETERMINED:
         click.echo(f"Note: {diagnosis.reason}")
-
-
-def _mark(row: ModeLoss) -> str:
-    return "primary" if row.is_primary else "present" if row.is_present else ""
 
 
 def interval(point: float | None, lower: float | None, upper: float | None) -> str:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +10,6 @@ from layerhouse.cli.shared import Word, lake_option
 from layerhouse.printing import FORMATS, write_relation
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @click.command("sql", short_help="Ask the warehouse, read-only.")
@@ -52,7 +48,9 @@ def command(
         started = time.monotonic()
         try:
             if explain:
-                _plan(warehouse.sql(f"EXPLAIN {'ANALYZE ' if timing else ''}{text}"))
+                plan = warehouse.sql(f"EXPLAIN {'ANALYZE ' if timing else ''}{text}")
+                for _, lines in plan.fetchall():
+                    click.echo(lines.rstrip())
             else:
                 write_relation(warehouse.sql(text), chosen, sys.stdout, out)
         except duckdb.Error as fault:
@@ -60,8 +58,3 @@ def command(
             raise LayerhouseError(str(fault).strip()) from fault
         if timing:
             click.echo(f"{time.monotonic() - started:.3f} s", err=True)
-
-
-def _plan(relation: duckdb.DuckDBPyRelation) -> None:
-    for _, text in relation.fetchall():
-        click.echo(text.rstrip())

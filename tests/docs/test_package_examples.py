@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from pathlib import Path
 
@@ -12,20 +11,17 @@ from PIL import Image
 
 from extract.datasets import add, resolve
 from extract.models.plugins import plugin_for, runs_by_plugin
+from tests.docs.examples import examples
 from tests.packages import Install
 from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import dataset
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-
 
 def install_example(install: Install, page: str, section: str) -> None:
     """Installs the package of a section: its block of Python, named by its block of TOML."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    shown = dict(re.findall(r"^```(\w+)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
+    shown = examples(page, section)
     ((group, points),) = tomllib.loads(shown["toml"])["project"]["entry-points"].items()
     ((name, place),) = points.items()
     install(group, name, shown["python"], place.partition(":")[2])

@@ -49,9 +49,8 @@ def tested(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 @pytest.fixture(scope="module")
 def bench(tested: Ran) -> Bench:
-    ends = [parse_fault("swap@vision"), parse_fault("swap@connector")]
     request = ExtractRequest(model="tiny-digits", dataset="digits", limit=100)
-    return open_bench(tested.lake, request, ends)
+    return open_bench(tested.lake, request)
 
 
 def test_every_swap_and_the_head_are_named_and_the_unmodified_model_is_not(

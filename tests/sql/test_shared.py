@@ -1,11 +1,13 @@
 """What other views share: the words of the vocabulary, and what models and datasets are called."""
 
 import datetime
+import re
 
 import pytest
 
 from tests.sql.worlds import world
 from warehouse import vocabulary as words
+from warehouse.schema import SQL_ROOT
 
 
 @pytest.mark.exact_rows("stage")
@@ -22,7 +24,7 @@ def test_the_stages_are_those_of_the_vocabulary(catalogue):
 def test_the_readouts_are_those_of_the_vocabulary(catalogue):
     rows = catalogue({}).sql("SELECT * FROM readout ORDER BY name").fetchall()
     assert rows == sorted(
-        (facts.name, facts.reads, facts.slots, facts.everywhere)
+        (facts.name, facts.reads, facts.slots, facts.everywhere, facts.is_evidence)
         for facts in words.READOUTS.values()
     )
 
@@ -62,3 +64,17 @@ def test_an_examination_names_the_model_and_the_dataset_where_they_are_known(cat
         ("m", "plain", "base", "d", "Shapes", 7, day),
         ("stranger", None, None, "d", "Shapes", None, day),
     ]
+
+
+@pytest.mark.parametrize(
+    ("check", "known"),
+    [
+        ("answer/method_known", words.METHODS),
+        ("fault_trial/stage_known", (words.HEALTHY, words.UNDETERMINED)),
+        ("probe/control_known", words.CONTROLS),
+        ("sample/split_known", words.SPLITS),
+    ],
+)
+def test_checks_that_list_words_list_those_of_the_vocabulary(check, known):
+    text = (SQL_ROOT / "checks" / f"{check}.sql").read_text(encoding="utf-8")
+    assert re.findall(r"'(\w+)'", text) == list(known)

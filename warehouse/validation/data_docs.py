@@ -31,7 +31,8 @@ def staged(folder: Path) -> Iterator[Path]:
     Raises UsageError if `folder` holds anything but earlier Data Docs, LayerhouseError if it cannot
     be written.
     """
-    if folder.exists() and not _is_ours(folder):
+    is_ours = folder.is_dir() and ((folder / MARK).exists() or not any(folder.iterdir()))
+    if folder.exists() and not is_ours:
         raise UsageError(f"{folder} holds other files; give an empty or new folder for Data Docs")
     staging = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
     try:
@@ -44,10 +45,6 @@ def staged(folder: Path) -> Iterator[Path]:
         raise LayerhouseError(f"cannot write Data Docs to {folder}: {error.strerror}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _is_ours(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / MARK).exists() or not any(folder.iterdir()))
 
 
 def finish(folder: Path, report: ValidationReport) -> None:

@@ -18,7 +18,7 @@ wanted_probes AS (
         AND readout IN (
             SELECT readout.name
             FROM readout
-            WHERE readout.reads <> 'class'
+            WHERE readout.is_evidence
         )
 ),
 

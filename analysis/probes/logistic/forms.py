@@ -76,9 +76,11 @@ class SampleForm:
         return torch.stack([coef, product(coef, self.gram)])
 
     def logits(self, vector: Vector) -> Tensor:
+        """What a vector gives every sample: [cells, sets, classes, n]."""
         return vector.coef[1] + vector.intercept[..., None]
 
     def data_gradient(self, residual: Tensor) -> Tensor:
+        """Σ residual · xᵀ as both parts of a vector; residual: [cells, sets, classes, n]."""
         return self.image(residual)
 
     def weights(self, coef: Tensor) -> Tensor:
@@ -107,15 +109,19 @@ class FeatureForm:
         self.size = features.shape[2]
 
     def image(self, coef: Tensor) -> Tensor:
+        """The one part of a vector from its coordinates [cells, sets, classes, width]."""
         return coef[None]
 
     def logits(self, vector: Vector) -> Tensor:
+        """What a vector gives every sample: [cells, sets, classes, n]."""
         return product(vector.coef[0], self.features.mT) + vector.intercept[..., None]
 
     def data_gradient(self, residual: Tensor) -> Tensor:
+        """Σ residual · xᵀ as the one part of a vector; residual: [cells, sets, classes, n]."""
         return product(residual, self.features)[None]
 
     def weights(self, coef: Tensor) -> Tensor:
+        """Coordinates are weights: [cells, rows, width] both."""
         return coef
 
     @cached_property

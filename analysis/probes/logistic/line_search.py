@@ -36,6 +36,7 @@ def ray_from(
     direction: Vector,
     strength: float,
 ) -> Ray:
+    """The ray from a point whose logits and target are [cells, sets, classes, n]."""
     return Ray(
         logits=logits,
         change=form.logits(direction),

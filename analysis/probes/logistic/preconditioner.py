@@ -28,7 +28,10 @@ class Preconditioner:
 
 
 def preconditioner_of(leading: Leading, prob: Tensor, strength: float) -> Preconditioner:
-    """One curvature for all samples and classes of a problem: the mean of the loss's own."""
+    """One curvature for all samples and classes of a problem: the mean of the loss's own.
+
+    prob: the probabilities at the point, [cells, sets, classes, n].
+    """
     classes, n = prob.shape[-2:]
     curvature = (prob * (1 - prob)).sum(-2).mean(-1) / (classes - 1)
     curvature = curvature.clamp_min(1e-4)

@@ -86,12 +86,14 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> l
     blocks: list[tuple[float, list[int]]] = []
     for i in order:
         blocks.append((positions[i], [i]))
-        while len(blocks) > 1 and _top(blocks[-2], gap) + gap > _bottom(blocks[-1], gap):
-            (_, first), (_, second) = blocks.pop(-2), blocks.pop()
+        while len(blocks) > 1:
+            (_, first), (_, second) = blocks[-2:]
+            if _bottom(blocks[-2], gap) + gap * len(first) <= _bottom(blocks[-1], gap):
+                break
             members = first + second
             centre = sum(positions[k] for k in members) / len(members)
             half = gap * (len(members) - 1) / 2
-            blocks.append((min(max(centre, low + half), high - half), members))
+            blocks[-2:] = [(min(max(centre, low + half), high - half), members)]
     placed = [0.0] * len(positions)
     for block in blocks:
         for number, i in enumerate(block[1]):
@@ -101,10 +103,6 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> l
 
 def _bottom(block: tuple[float, list[int]], gap: float) -> float:
     return block[0] - gap * (len(block[1]) - 1) / 2
-
-
-def _top(block: tuple[float, list[int]], gap: float) -> float:
-    return block[0] + gap * (len(block[1]) - 1) / 2
 
 
 def quiet_axis(axes: Axes, which: Literal["x", "y"]) -> None:

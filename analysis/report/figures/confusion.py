@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from analysis.report.figures.heatmap import Matrix, draw_matrices
-from analysis.report.reading import ModelPage
+from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import responsive
 
 COMPARISONS = {
@@ -17,7 +17,11 @@ COMPARISONS = {
 
 def confusion(page: ModelPage) -> Markup | None:
     """Up to three matrices; None while there is neither a last probe nor an answer."""
-    matrices = [_matrix(page, name) for name in COMPARISONS if _rows(page, name)]
+    rows = {
+        name: [row for row in page.confusion.rows if row["comparison"] == name]
+        for name in COMPARISONS
+    }
+    matrices = [_matrix(page, name, found) for name, found in rows.items() if found]
     if not matrices:
         return None
     agreed = "; ".join(f"{m.title}: {_agreement(m)}" for m in matrices)
@@ -31,15 +35,10 @@ def confusion(page: ModelPage) -> Markup | None:
     )
 
 
-def _rows(page: ModelPage, comparison: str) -> list[dict[str, object]]:
-    return [row for row in page.confusion.rows if row["comparison"] == comparison]
-
-
-def _matrix(page: ModelPage, comparison: str) -> Matrix:
+def _matrix(page: ModelPage, comparison: str, rows: list[Row]) -> Matrix:
     title, row_title, column_title = COMPARISONS[comparison]
     labels = {row["class_index"]: row["label"] for row in page.classes.rows}
     places = {index: place for place, index in enumerate(labels)}
-    rows = [row for row in page.confusion.rows if row["comparison"] == comparison]
     silent = any(row["column_class_index"] is None for row in rows)
     columns = (*labels.values(), "(none)") if silent else tuple(labels.values())
     counts = {

@@ -13,15 +13,15 @@ from analysis.report.figures.canvas import axes_in_pixels, grid_lines, mark
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
 from analysis.report.svg import responsive
-from warehouse.vocabulary import STAGES
+from warehouse.vocabulary import ANSWER, BEFORE_LLM, CONNECTOR, LLM, STAGES, VISION
 
 NAMES = {
-    "vision": "FHS\nvision",
-    "connector": "FHS\nconnector",
-    "llm": "FHS\nlanguage model",
-    "answer": "P\nanswer",
+    VISION: "FHS\nvision",
+    CONNECTOR: "FHS\nconnector",
+    LLM: "FHS\nlanguage model",
+    ANSWER: "P\nanswer",
 }
-NARROW_NAMES = NAMES | {"llm": "FHS\nLLM"}
+NARROW_NAMES = NAMES | {LLM: "FHS\nLLM"}
 TRACKS = {"mean": ("image tokens", "o", -0.09), "last": ("last token", "^", 0.09)}
 """Name, mark and offset in a shared column of each track."""
 
@@ -40,11 +40,11 @@ class Point:
 def health_profile(page: ModelPage) -> Markup | None:
     """Feature health scores with bootstrap intervals; None while no module has one."""
     points = _points(page)
-    if not any(point.column != "answer" for point in points):
+    if not any(point.column != ANSWER for point in points):
         return None
     said = "; ".join(
         f"{point.column} ({TRACKS[point.track][0]}) {point.score:.2f}"
-        if point.column != "answer"
+        if point.column != ANSWER
         else f"answer accuracy {point.score:.2f}"
         for point in points
     )
@@ -70,11 +70,11 @@ def _points(page: ModelPage) -> list[Point]:
         for row in page.health.rows
         if row["health_score"] is not None
     ]
-    answer = page.signal("answer")
+    answer = page.signal(ANSWER)
     if answer:
         spoken = next(row for row in page.answers.rows if row["method"] == answer["readout"])
         bounds = spoken["wilson_lower"], spoken["wilson_upper"]
-        points.append(Point("answer", "mean", spoken["accuracy"], *bounds))
+        points.append(Point(ANSWER, "mean", spoken["accuracy"], *bounds))
     return points
 
 
@@ -90,22 +90,22 @@ def _draw(points: list[Point], figure: Figure, is_narrow: bool) -> None:
     axes.spines["left"].set_visible(False)
     _draw_lines(axes, points)
     _legend(axes, points)
-    highest = max((p.score for p in points if p.column == "llm"), default=0.0)
+    highest = max((p.score for p in points if p.column == LLM), default=0.0)
     for point in points:
         _draw_point(axes, point, point.score == highest)
 
 
 def _place(point: Point) -> float:
-    offset = TRACKS[point.track][2] if point.column == "llm" else 0.0
+    offset = TRACKS[point.track][2] if point.column == LLM else 0.0
     return STAGES.index(point.column) + offset
 
 
 def _draw_lines(axes: Axes, points: list[Point]) -> None:
     """One line per track, both from the connector's end to the answer."""
-    ends = [point for point in points if point.column == "answer"]
-    shared = [point for point in points if point.column in ("vision", "connector")]
+    ends = [point for point in points if point.column == ANSWER]
+    shared = [point for point in points if point.column in BEFORE_LLM]
     for track in TRACKS:
-        own = [point for point in points if point.column == "llm" and point.track == track]
+        own = [point for point in points if point.column == LLM and point.track == track]
         line = [*(point for point in shared if point.track == "mean"), *own, *ends]
         if own or track == "mean":
             axes.plot(
@@ -120,14 +120,14 @@ def _draw_lines(axes: Axes, points: list[Point]) -> None:
 
 def _draw_point(axes: Axes, point: Point, is_upper: bool) -> None:
     """One score with its interval; `is_upper` of two in a column is named above, else below."""
-    hue = colour("ink") if point.column == "answer" else colour(point.track)
+    hue = colour("ink") if point.column == ANSWER else colour(point.track)
     x = _place(point)
     if point.lower is not None and point.upper is not None:
         axes.plot([x, x], [point.lower, point.upper], color=hue, linewidth=1.6, zorder=3)
-    marker = "D" if point.column == "answer" else TRACKS[point.track][1]
+    marker = "D" if point.column == ANSWER else TRACKS[point.track][1]
     (score,) = axes.plot([x], [point.score], color=hue, marker=marker, markersize=7, zorder=4)
     mark(score, f"{point.column}:{point.track}")
-    beside = point.column != "llm"
+    beside = point.column != LLM
     axes.annotate(
         f"{point.score:.2f}",
         (x, point.score),

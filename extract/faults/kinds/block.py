@@ -12,6 +12,7 @@ from extract.anatomy import Locus, hidden
 from extract.faults.edit_hooks import full_mask
 from extract.faults.effects import Injection, SiteFault, StruckBatch, seeded
 from extract.faults.fault import Fault, Severity
+from warehouse.vocabulary import LLM
 
 
 class Block(SiteFault):
@@ -21,7 +22,7 @@ class Block(SiteFault):
 
     name = "block"
     severity = Severity("share of image tokens the reply cannot look at", default=1)
-    stages = ("llm",)
+    stages = (LLM,)
     from_start = True
     only_image_tokens = True
     trial_severities = (0.5, 0.9, 1.0)
@@ -29,7 +30,7 @@ class Block(SiteFault):
     @contextmanager
     def attached(self, fault: Fault, site: Locus, injection: Injection) -> Iterator[None]:
         session = injection.session
-        blocks = [b for b in session.anatomy.of("llm") if b.is_block]
+        blocks = [b for b in session.anatomy.of(LLM) if b.is_block]
         with ExitStack() as hooks:
             for block in blocks[site.layer :]:
                 before = _hiding(fault, block, injection)

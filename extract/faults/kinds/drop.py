@@ -5,6 +5,7 @@ from torch import Tensor
 
 from extract.faults.effects import ActivationFault, Strike
 from extract.faults.fault import Severity
+from warehouse.vocabulary import CONNECTOR
 
 
 class Drop(ActivationFault):
@@ -13,7 +14,7 @@ class Drop(ActivationFault):
     name = "drop"
     severity = Severity("share of image tokens set to zero", default=0.5)
     only_image_tokens = True
-    trial_stages = ("connector",)
+    trial_stages = (CONNECTOR,)
     trial_severities = (0.5, 0.8, 0.95)
 
     def change_rows(self, rows: Tensor, strike: Strike) -> Tensor:

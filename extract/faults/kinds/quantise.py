@@ -4,6 +4,7 @@ from torch import Tensor
 
 from extract.faults.effects import ActivationFault, Strike
 from extract.faults.fault import Severity
+from warehouse.vocabulary import CONNECTOR
 
 
 class Quantise(ActivationFault):
@@ -11,7 +12,7 @@ class Quantise(ActivationFault):
 
     name = "quantise"
     severity = Severity("bits per activation", default=2, low=1, high=16, whole=True)
-    trial_stages = ("connector",)
+    trial_stages = (CONNECTOR,)
     trial_severities = (4.0, 2.0, 1.0)
 
     def change_rows(self, rows: Tensor, strike: Strike) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from extract.faults.effects import ActivationFault, Strike
 from extract.faults.fault import Severity
+from warehouse.vocabulary import CONNECTOR
 
 
 class Rank(ActivationFault):
@@ -12,7 +13,7 @@ class Rank(ActivationFault):
 
     name = "rank"
     severity = Severity("directions every token is squeezed into", 1, low=1, high=1e6, whole=True)
-    trial_stages = ("connector",)
+    trial_stages = (CONNECTOR,)
     trial_severities = (8.0, 2.0, 1.0)
 
     def change_rows(self, rows: Tensor, strike: Strike) -> Tensor:

@@ -12,15 +12,11 @@ from warehouse.lake import Lake
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _as_lake(_: click.Context, __: click.Parameter, value: str | None) -> Lake:
-    return Lake.at(value)
-
-
 lake_option = click.option(
     "--lake",
     envvar="LAYERHOUSE_LAKE",
     metavar="PATH|URL",
-    callback=_as_lake,
+    callback=lambda _context, _option, value: Lake.at(value),
     help="The lake's folder, or s3://bucket/prefix, gs://….  [default: ./lakehouse]",
 )
 

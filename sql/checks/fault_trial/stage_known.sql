@@ -5,12 +5,13 @@ SELECT
     verdict
 FROM fault_trial
 WHERE
-    stage NOT IN ('vision', 'connector', 'llm', 'answer')
+    stage NOT IN (
+        SELECT stage.stage
+        FROM stage
+    )
     OR verdict NOT IN (
-        'vision_quality',
-        'connector_fidelity',
-        'llm_comprehension',
-        'semantic_mapping',
-        'healthy',
-        'undetermined'
+        SELECT stage.failure_mode
+        FROM stage
+        UNION ALL
+        SELECT unnest(['healthy', 'undetermined'])
     )

@@ -1,16 +1,14 @@
--- Modules are vision, connector and llm, in that order.
+-- Modules are those of the stages, in their order.
 WITH ranked AS (
     SELECT
-        model_id,
-        module,
-        module_order,
-        list_position(['vision', 'connector', 'llm'], module) AS place,
-        rank() OVER (PARTITION BY model_id ORDER BY module_order) AS rank,
-        rank() OVER (
-            PARTITION BY model_id
-            ORDER BY list_position(['vision', 'connector', 'llm'], module)
-        ) AS expected_rank
+        module.model_id,
+        module.module,
+        module.module_order,
+        stage.stage_order,
+        rank() OVER (PARTITION BY module.model_id ORDER BY module.module_order) AS rank,
+        rank() OVER (PARTITION BY module.model_id ORDER BY stage.stage_order) AS expected_rank
     FROM module
+    LEFT JOIN stage ON module.module = stage.module
 )
 
 SELECT
@@ -18,4 +16,4 @@ SELECT
     module,
     module_order
 FROM ranked
-WHERE place IS NULL OR rank <> expected_rank
+WHERE stage_order IS NULL OR rank <> expected_rank

@@ -11,10 +11,9 @@ WITH flow AS (
         readout.reads
     FROM signal_flow
     INNER JOIN readout ON signal_flow.readout = readout.name
-    -- A class token usually does not go through the connector, so it proves nothing.
     WHERE
         signal_flow.on_path
-        AND readout.reads <> 'class'
+        AND readout.is_evidence
         AND signal_flow.test_accuracy IS NOT NULL
 ),
 

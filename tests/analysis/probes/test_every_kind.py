@@ -20,13 +20,14 @@ from tests.analysis.activation_lake import (
     drawn,
     labels_and_splits,
 )
-from tests.docs.extending import example
+from tests.docs.examples import examples
 from tests.packages import Install
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 from warehouse.vocabulary import PROBE_KINDS
 
+EXAMPLE = examples("extending.md", "A kind of probe")["python"]
 GROUP = "layerhouse.probes"
 CLASSES, SPLITS = labels_and_splits(160, 4)
 SHOWN = """
@@ -78,7 +79,7 @@ def test_every_kind_fits_is_stored_and_shown(kind: ProbeKind, lake: Lake) -> Non
 def test_a_packages_kind_runs_through_the_command_and_is_shown(
     install: Install, lake: Lake
 ) -> None:
-    install(GROUP, "centroid", example("A kind of probe"), "CentroidProbe")
+    install(GROUP, "centroid", EXAMPLE, "CentroidProbe")
     asked = ["--model", MODEL, "--dataset", DATASET, "--lake", str(lake.root)]
     done = CliRunner().invoke(cli, ["probe", *asked, "--kind", "centroid"])
     assert done.exit_code == 0, done.output
@@ -93,12 +94,12 @@ def test_ours_come_before_those_of_packages_which_are_in_the_order_of_their_name
     install: Install,
 ) -> None:
     for name in ("nearest", "centroid"):
-        code = example("A kind of probe").replace('"centroid"', f'"{name}"')
+        code = EXAMPLE.replace('"centroid"', f'"{name}"')
         install(GROUP, name, code, "CentroidProbe")
     assert list(probe_kinds()) == [*PROBE_KINDS, "centroid", "nearest"]
 
 
 def test_a_kind_of_another_name_than_its_entry_point_is_named(install: Install) -> None:
-    install(GROUP, "nearest", example("A kind of probe"), "CentroidProbe")
+    install(GROUP, "nearest", EXAMPLE, "CentroidProbe")
     with pytest.raises(LayerhouseError, match=r"entry point nearest .* called centroid"):
         probe_kinds()

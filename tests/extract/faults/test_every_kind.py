@@ -24,13 +24,14 @@ from extract.faults.spec import parse_fault
 from extract.running.extraction import extract
 from extract.running.variants import Bench, open_bench
 from extract.sharing.job import ExtractRequest
-from tests.docs.extending import example
+from tests.docs.examples import examples
 from tests.packages import Install
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.vocabulary import Cell
 
+EXAMPLE = examples("extending.md", "A kind of fault")["python"]
 MODEL, DATASET, LIMIT = "tiny-digits", "digits", 12
 BROUGHT = {"blur": "Blur", "shuffle": "Shuffle"}
 """The kinds that the page on extensions brings: one of the image, one of activations."""
@@ -48,7 +49,7 @@ class Shown:
 def brought() -> Iterator[None]:
     """The page's kinds are known, as if their package were installed."""
     named: dict[str, Any] = {}
-    exec(example("A kind of fault"), named)
+    exec(EXAMPLE, named)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "_registered", {})
         for class_name in BROUGHT.values():
@@ -63,8 +64,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 @pytest.fixture(scope="module")
 def bench(lake: Lake) -> Bench:
-    ends = [parse_fault("swap@vision"), parse_fault("swap@connector")]
-    bench = open_bench(lake, ExtractRequest(MODEL, DATASET, limit=LIMIT), ends)
+    bench = open_bench(lake, ExtractRequest(MODEL, DATASET, limit=LIMIT))
     assert bench.healthy  # from here on its batches are kept
     return bench
 
@@ -172,7 +172,7 @@ def test_an_installed_package_brings_its_kinds(
     with pytest.raises(UsageError, match="unknown kind of fault 'blur'"):
         parse_fault("blur@vision")
     for name, class_name in BROUGHT.items():
-        install(registry.GROUP, name, example("A kind of fault"), class_name)
+        install(registry.GROUP, name, EXAMPLE, class_name)
     assert [*fault_kinds()][len(OWN_KINDS) :] == [*BROUGHT]
     assert str(parse_fault("blur@vision:2")) == "blur@vision:2"
     assert (
@@ -192,7 +192,7 @@ def test_an_installed_package_brings_its_kinds(
 )
 def test_a_kind_that_cannot_be_meant_is_refused(attributes: dict[str, Any], said: str) -> None:
     named: dict[str, Any] = {}
-    exec(example("A kind of fault"), named)
+    exec(EXAMPLE, named)
     kind = type("Strange", (named["Blur"],), attributes)()
     with pytest.raises(UsageError, match=said):
         register_fault(kind)

@@ -28,7 +28,7 @@ from extract.reading.readouts import (
 from extract.running.extraction import extract
 from extract.sharing.job import ExtractRequest
 from layerhouse.cli import layerhouse as cli
-from tests.docs.extending import example
+from tests.docs.examples import examples
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import opened
 from tests.packages import Install
@@ -38,6 +38,7 @@ from warehouse.lake.lake import Lake
 from warehouse.validation.running import open_catalogue, prepare
 from warehouse.vocabulary import READOUTS
 
+EXAMPLE = examples("extending.md", "A readout")["python"]
 LAYOUTS = (
     "llava",  # one matrix per image, class token first
     "llava_next",  # tiles of an image in a row
@@ -63,7 +64,7 @@ class Edges(RowReadout):
 def page_readout() -> AverageReadout:
     """The readout that the page on extensions shows."""
     named: dict[str, Any] = {}
-    exec(example("A readout"), named)
+    exec(EXAMPLE, named)
     made = named["Centre"]()
     assert isinstance(made, AverageReadout)
     return made
@@ -135,7 +136,7 @@ def _run(lake: Lake, *arguments: str) -> Result:
 
 
 def test_a_packages_readout_is_stored_probed_and_shown(install: Install, tmp_path: Any) -> None:
-    install(GROUP, "centre", example("A readout"), "Centre")
+    install(GROUP, "centre", EXAMPLE, "Centre")
     install(GROUP, "edges", f"from {__name__} import Edges", "Edges")
     lake = Lake.at(tmp_path / "lake")
     of = ("--model", "tiny-digits", "--dataset", "digits")
@@ -207,7 +208,7 @@ def test_a_packages_readout_that_is_not_what_it_says_is_named(
     monkeypatch.setattr(Edges, "facts", READOUTS["mean"])
     with pytest.raises(LayerhouseError, match="has the name of one of Layerhouse's own"):
         register_readout(Edges())
-    install(GROUP, "middle", example("A readout"), "Centre")
+    install(GROUP, "middle", EXAMPLE, "Centre")
     with pytest.raises(LayerhouseError, match=r"entry point middle .* named 'centre'"):
         known_readouts()
 
