@@ -29,7 +29,7 @@ from analysis.queries import read_query
 from warehouse.catalogue import Warehouse, connect, dataset, labelled
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, exclusive
-from warehouse.vocabulary import N_RESAMPLES
+from warehouse.vocabulary import ANSWER, N_RESAMPLES
 
 COMMAND = "compare"
 QUERIES = Path(__file__).parent / "queries"
@@ -76,7 +76,7 @@ class Comparison:
     @property
     def answer(self) -> Difference | None:
         """The difference of the answers' accuracies, if both models answered."""
-        wanted = ("answer", "signal")
+        wanted = (ANSWER, "accuracy")
         return next((row for row in self.rows if (row.stage, row.quantity) == wanted), None)
 
 

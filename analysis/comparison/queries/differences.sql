@@ -12,6 +12,6 @@ WHERE
     model_id = $model
     AND base_model_id = $base
     AND dataset_id = $dataset
-    -- The same numbers as `signal`, which is what they are called for one more version.
-    AND quantity <> 'accuracy'
-ORDER BY quantity DESC, stage_order ASC
+    -- The same numbers as `accuracy`, by the name that those had.
+    AND quantity <> 'signal'
+ORDER BY quantity = 'accuracy' DESC, quantity DESC, stage_order ASC

@@ -16,6 +16,11 @@ WHERE
     dataset_id = $dataset
     AND list_contains($models, model_id)
     AND list_contains($models, base_model_id)
-    -- The same numbers as `signal`, which is what they are called for one more version.
-    AND quantity <> 'accuracy'
-ORDER BY base_model_id ASC, model_id ASC, quantity DESC, stage_order ASC
+    -- The same numbers as `accuracy`, by the name that those had.
+    AND quantity <> 'signal'
+ORDER BY
+    base_model_id ASC,
+    model_id ASC,
+    quantity = 'accuracy' DESC,
+    quantity DESC,
+    stage_order ASC

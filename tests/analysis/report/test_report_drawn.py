@@ -125,13 +125,13 @@ def test_every_count_has_its_cell(figures):
 
 def test_pairs_stand_at_their_differences(figures):
     drawn, rows = figures["Differences between models on shapes"]
-    signals = [row for row in rows if row["quantity"] == "signal"]
+    accuracies = [row for row in rows if row["quantity"] == "accuracy"]
     assert_in_scale(
         [
             drawn[f"difference:{r['model_id']}:{r['base_model_id']}:{r['stage']}"][0][0]
-            for r in signals
+            for r in accuracies
         ],
-        [row["difference"] for row in signals],
+        [row["difference"] for row in accuracies],
     )
 
 
