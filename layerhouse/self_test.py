@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from layerhouse.trials import Trial, TrialGrid, trials_of
+from layerhouse.trials import TRIAL_VERSIONS, Trial, TrialGrid, trials_of
 from warehouse.catalogue import connect
 from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from extract.sharing import ExtractRequest, Job
 
 COMMAND = "self-test"
-TRIAL_VERSIONS = {"healthy": 5, "destroying": 5, "shifting": 5, "pair": 6}
-"""By kind of trial, raised when its meaning changes, so that an old trial never stands for a new
-one; in the views the newest of the same fault and seed counts.
-"""
-
 SUBSET = 0.8
 """Share of the test groups, and of those of train and val, that a healthy trial is drawn from."""
 

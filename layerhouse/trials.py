@@ -14,6 +14,11 @@ from warehouse.vocabulary import LLM
 if TYPE_CHECKING:
     from extract.running import Bench
 
+TRIAL_VERSIONS = {"healthy": 5, "destroying": 5, "shifting": 5, "pair": 6}
+"""By kind of trial, raised when its meaning changes, so that an old trial never stands for a new
+one; in the views the newest of the same fault and seed counts.
+"""
+
 
 @dataclass(frozen=True)
 class TrialGrid:

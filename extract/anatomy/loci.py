@@ -90,10 +90,10 @@ def discover(model: Any) -> Anatomy:
     tower, stacks = _tower(model, decoder)
     main, *further = [_items(model, stack) for stack in stacks]
     found = len(main) + sum(map(len, further))
-    _expect_count(model, "vision", found, _vision_layers(model.config))
+    _expect_count(model, VISION, found, _vision_layers(model.config))
     text = model.config.get_text_config(decoder=True)
     decoder_blocks = _items(model, blocks)
-    _expect_count(model, "llm", len(decoder_blocks), _configured(text, LAYER_COUNTS))
+    _expect_count(model, LLM, len(decoder_blocks), _configured(text, LAYER_COUNTS))
     places = [(VISION, BLOCK, path) for path in main]
     if post := _norm_after(model, stacks[0], up_to=tower):
         places.append((VISION, "post_norm", post))

@@ -20,7 +20,7 @@ from extract.answering import Prompted, cache_of, score_phrases
 from extract.models import Inputs, Session
 from extract.reading import Reader, readouts_at
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import CONNECTOR, LAYERED, LLM, VISION, Cell
+from warehouse.vocabulary import ANSWER, CONNECTOR, LAYERED, LLM, VISION, Cell
 
 # Largest relative difference ‖batch − single‖ / ‖single‖ of a locus' readouts, per dtype: rounding
 # through dozens of layers, far below the difference between two images.
@@ -238,5 +238,5 @@ def read_once(
     with reader.attached(), reader.recording(session.facts(inputs), session.loaded.device):
         output = session.forward(session.on_device(inputs))
     found = dict(reader.collect())
-    found[Cell("answer", 0, "logits")] = session.last_logits(output).cpu().numpy()
+    found[Cell(ANSWER, 0, "logits")] = session.last_logits(output).cpu().numpy()
     return found

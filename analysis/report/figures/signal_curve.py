@@ -19,7 +19,7 @@ from analysis.report.figures.canvas import (
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import responsive
-from warehouse.vocabulary import BLOCK
+from warehouse.vocabulary import ANSWER, BLOCK
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _description(page: ModelPage) -> str:
                 f"layer {first['layer']}, {percent(last['test_accuracy'])} at {last['module']} "
                 f"layer {last['layer']}"
             )
-    answer = page.signal("answer")
+    answer = page.signal(ANSWER)
     if answer:
         ends.append(f"the answer: {percent(answer['test_accuracy'])}")
     return "Test accuracy by locus in pipeline order. " + "; ".join(ends) + "."
@@ -142,7 +142,7 @@ class _Curve:
                 self.axes.axvspan(start, end, color=colour("band"), zorder=0)
             self._name((start + end) / 2, module)
             ticks += self._ticks(loci)
-        self._name(self.answer_x, "answer")
+        self._name(self.answer_x, ANSWER)
         self.axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
 
     def _spans(self) -> dict[str, list[Row]]:
@@ -273,7 +273,7 @@ class _Curve:
         )
 
     def _answer(self) -> None:
-        answer = self.page.signal("answer")
+        answer = self.page.signal(ANSWER)
         if not answer:
             return
         spoken = next(row for row in self.page.answers.rows if row["method"] == answer["readout"])
