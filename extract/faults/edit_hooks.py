@@ -87,7 +87,7 @@ class DecoderInput:
     tokens: TokenMap
 
     def put(self, argument: Any, states: Tensor) -> Any:
-        """The argument with this part replaced."""
+        """The argument with this part replaced by states of its shape."""
         if self.item is None:
             return states
         return [states if i == self.item else old for i, old in enumerate(argument)]
