@@ -58,7 +58,10 @@ def test_an_examination_names_the_model_and_the_dataset_where_they_are_known(cat
     con.execute(
         "INSERT INTO commit_record VALUES ('c', 'r', 0, 'x', NULL, NULL, '2026-01-02 03:04', 'h')"
     )
-    con.execute("INSERT INTO dataset VALUES ('d', 'Shapes', 30, 2, NULL, 'r')")
+    con.execute(
+        "INSERT INTO dataset (dataset_id, title, n_samples, n_classes, run_id) "
+        "VALUES ('d', 'Shapes', 30, 2, 'r')"
+    )
     day = datetime.date(2026, 1, 2)
     assert con.sql("SELECT * FROM examination ORDER BY model_id").fetchall() == [
         ("m", "plain", "base", "d", "Shapes", 7, day),

@@ -160,8 +160,9 @@ def world() -> tuple[Judge, pl.DataFrame, dict[str, np.ndarray], np.ndarray]:
                 "n_samples": [len(frame)],
                 "n_classes": [2],
                 "licence": [None],
+                "pixel_rule": [None],
             },
-            schema_overrides={"licence": pl.String},
+            schema_overrides={"licence": pl.String, "pixel_rule": pl.String},
         ),
         "class": pl.DataFrame(
             {
