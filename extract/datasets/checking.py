@@ -144,7 +144,7 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
             *label_warnings(classes),
             *rule.notes,
         ),
-        summarised(classes, samples, measured, rule),
+        summarised(classes, samples, measured, rule, contents.groups_from),
         rule.said,
         _readings(samples, measured),
     )

@@ -134,7 +134,7 @@ def _beside_the_range(
         )
     several = sum(image.n_frames > 1 for image in images)
     if several:
-        said.append(f"of several frames, {pixels.frame}: {several:,} images")
+        said.append(f"frame {pixels.frame} of files that hold several ({several:,} images)")
     holes = sum(image.has_holes for image in images)
     if holes:
         notes.append(f"{holes:,} images have pixels that are no number, which are shown black")

@@ -63,6 +63,7 @@ class Contents:
     `labels` fixes the class order where the natural order of the labels is not the right one, and
     `phrases` spells classes that their labels do not; `notes` are warnings of the reader.
     `findings` names, in order, what an image may have several of; there is no single label then.
+    `groups_from` says in words what the groups are.
     """
 
     location: str
@@ -73,6 +74,7 @@ class Contents:
     notes: tuple[str, ...] = ()
     phrases: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
+    groups_from: str = ""
 
 
 class DatasetSource(ABC):

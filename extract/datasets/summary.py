@@ -34,10 +34,11 @@ def summarised(
     samples: Sequence[Mapping[str, Any]],
     images: Sequence[Measured],
     rule: Rule,
+    groups_from: str = "",
 ) -> Summary:
     """The summary of a checked dataset; a new fact is a line of `facts`, in the printed order."""
     facts = {
-        "Groups": _groups(samples),
+        "Groups": _groups(samples, groups_from),
         "Sizes": _sizes(images),
         **_pixels(images, rule),
     }
@@ -58,11 +59,12 @@ def _class_lines(
     ]
 
 
-def _groups(samples: Sequence[Mapping[str, Any]]) -> str:
+def _groups(samples: Sequence[Mapping[str, Any]], groups_from: str) -> str:
     n_groups = len({row["group_id"] for row in samples})
     if n_groups == len(samples):
         return f"every one of the {n_groups:,} images is its own group"
-    return f"{n_groups:,} of {len(samples):,} images"
+    said = f"{n_groups:,} groups of {len(samples):,} images"
+    return f"{said}; {groups_from}" if groups_from else said
 
 
 def _sizes(images: Sequence[Measured]) -> str:

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING
 from warehouse.errors import LayerhouseError
 from warehouse.images.items import DIGITS_SCHEME, item_at
 from warehouse.images.kinds import DICOM, HEAD, NIFTI, TIFF, head_of, kind_of, other_kind
-from warehouse.images.pictures import MAX_PIXELS, FlatPicture, Picture
+from warehouse.images.pictures import (
+    MAX_PIXELS,
+    DeepPicture,
+    FlatPicture,
+    Picture,
+    Range,
+    frame_index,
+)
 from warehouse.images.uris import parted
 
 if TYPE_CHECKING:
@@ -43,7 +50,7 @@ def picture_at(uri: str, max_pixels: int = MAX_PIXELS) -> Picture:
     place, how = parted(uri)
     item = item_at(place)
     if item is not None and not isinstance(item, bytes):
-        return _of_array(place, item)
+        return _of_array(place, item, how.frame)
     head = head_of(place) if item is None else item[:HEAD]
     kind = kind_of(head, place)
     # each reader loads what it reads with, on its first picture
@@ -116,10 +123,21 @@ def _undecodable(place: str, error: Exception) -> str:
     return f"{place} cannot be decoded as an image: {reason}"
 
 
-def _of_array(place: str, pixels: np.ndarray) -> Picture:
+def _of_array(place: str, pixels: np.ndarray, frame: int | None) -> Picture:
+    """A picture [h, w] or [h, w, 3], or a volume [slices, h, w], of bytes or of 16 bits."""
     import PIL.Image
 
+    if pixels.ndim == 3 and pixels.shape[2] != 3:
+        pixels = pixels[frame_index(place, frame, len(pixels), "slices")]
+    if pixels.dtype == "uint16":
+        mode = "16-bit grey" if pixels.ndim == 2 else "16-bit colour"
+        return DeepPicture(place, mode, "", Range.OPEN, stored=pixels, usual=_of_sixteen_bits)
     if place.startswith(DIGITS_SCHEME):
         pixels = (pixels * 15.9375).round().astype("uint8")  # 0…16 to 0…255
     image = PIL.Image.fromarray(pixels)
     return FlatPicture(place, "8-bit grey" if image.mode == "L" else "8-bit RGB", image=image)
+
+
+def _of_sixteen_bits(values: np.ndarray) -> np.ndarray:
+    shades: np.ndarray = values / 65535
+    return shades

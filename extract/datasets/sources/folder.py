@@ -89,7 +89,9 @@ class ClassFolders(DatasetSource):
         items, told = grouped_by_patient(items, reading)
         if not any(item.group_id for item in items) and not reading.unlabelled:
             items, told = _grouped_by_folder(items, found)
-        return Contents(str(root), items, root.name, notes=(*notes, *told))
+        return Contents(
+            str(root), items, root.name, notes=(*notes, *told), groups_from="; ".join(told)
+        )
 
 
 _Folder = tuple[str | None, str | None, Path]

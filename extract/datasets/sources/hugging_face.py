@@ -85,7 +85,10 @@ def _contents(loaded: Any, location: str, title: str) -> Contents:
     names = getattr(first.features[_label_column(first.features, location)], "names", None)
     used = {item.label for item in items}
     labels = tuple(name for name in names if name in used) if names else None
-    return Contents(location, items, title, first.info.license or None, labels)
+    groups_from = "groups are the column group_id" if "group_id" in first.features else ""
+    return Contents(
+        location, items, title, first.info.license or None, labels, groups_from=groups_from
+    )
 
 
 def _items(part: Any, name: str, split: str | None, location: str) -> Iterator[Item]:

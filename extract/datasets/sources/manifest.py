@@ -50,7 +50,15 @@ class Manifest(DatasetSource):
         items, told = grouped_by_patient(items, reading)
         title = path.parent.name if path.name in NAMES else f"{path.parent.name} ({path.stem})"
         found = (*labelled.notes, *told)
-        return Contents(str(path), items, title, notes=found, findings=labelled.names)
+        grouping = f"groups are the column {roles.group_id}" if roles.group_id else "; ".join(told)
+        return Contents(
+            str(path),
+            items,
+            title,
+            notes=found,
+            findings=labelled.names,
+            groups_from=grouping,
+        )
 
     def default_name(self, typed: str) -> str:
         """The folder's name; a manifest that is not simply called `manifest` adds its own.

@@ -10,10 +10,10 @@ from warehouse.vocabulary import SPLITS
 
 
 class MedMnist(DatasetSource):
-    """`<split>_images` [n, h, w(, 3)] uint8 and `<split>_labels` [n(, 1)].
+    """`<split>_images` [n, h, w(, 3)] or [n, d, h, w] and `<split>_labels` [n(, 1)].
 
     Classes are the numbers of the archive; give phrases to name them. Reading raises
-    LayerhouseError for absent arrays, volumes, other pixel types and several labels per image.
+    LayerhouseError for absent arrays, other pixel types and several labels per image.
     """
 
     def recognises(self, typed: str) -> bool:
@@ -68,12 +68,12 @@ def _check_images(images: object, n_labels: int, where: str) -> None:
     import numpy as np
 
     values = np.asarray(images)
-    if values.ndim not in (3, 4) or (values.ndim == 4 and values.shape[3] != 3):
+    if values.ndim not in (3, 4):
         raise LayerhouseError(
-            f"{where} has shape {values.shape}; grey [n, h, w] or colour "
-            "[n, h, w, 3] images are needed"
+            f"{where} has shape {values.shape}; grey [n, h, w] or colour [n, h, w, 3] images or "
+            "volumes [n, d, h, w] are needed"
         )
-    if values.dtype != np.uint8:
-        raise LayerhouseError(f"{where} holds {values.dtype} pixels; uint8 is needed")
+    if values.dtype not in (np.uint8, np.uint16):
+        raise LayerhouseError(f"{where} holds {values.dtype} pixels; uint8 or uint16 is needed")
     if len(values) != n_labels:
         raise LayerhouseError(f"{where} holds {len(values)} images for {n_labels} labels")

@@ -217,7 +217,8 @@ def test_a_medmnist_archive_keeps_its_splits(tmp_path: Path, lake: Lake) -> None
     [
         ({"train_labels": None}, "has train_images but no train_labels"),
         ({"train_labels": np.zeros((4, 14))}, "several labels per image"),
-        ({"train_images": np.zeros((4, 9, 9, 9), np.uint8)}, "has shape"),
+        ({"train_images": np.zeros((4, 9, 9, 9, 3), np.uint8)}, "has shape"),
+        ({"train_images": np.zeros((4, 9, 9, 9), np.uint8)}, "holds 9 slices.*--frame middle"),
         ({"train_images": np.zeros((4, 9, 9))}, "float64 pixels"),
         ({"train_images": np.zeros((3, 9, 9), np.uint8)}, "3 images for 4 labels"),
         ({"train_images": None, "train_labels": None}, "has no array train_images"),

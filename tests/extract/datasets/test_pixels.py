@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from pydicom.uid import BasicTextSRStorage
 
 from extract.datasets import AddOptions, AddResult, add, add_per_label, pixel_options, registered
 from tests.warehouse.images.dicom_files import dicom, write
@@ -256,7 +257,7 @@ def test_one_page_of_each_file_is_taken(
     for uri in uris(lake):
         number = int(Path(uri.split("#")[0]).stem)
         assert np.asarray(open_image(uri)).max() == 20 * page + number
-    assert rule(lake) == f"of several frames, {frame}: 12 images"
+    assert rule(lake) == f"frame {frame} of files that hold several (12 images)"
 
 
 def test_all_pages_become_images_of_one_group(tmp_path: Path, lake: Lake) -> None:
@@ -328,3 +329,45 @@ def test_findings_share_one_rule(tmp_path: Path, lake: Lake) -> None:
     assert uris(lake, "set_a") == uris(lake, "set_b")
     assert "range=" in uris(lake, "set_a")[0]
     assert ["more than 8 bits" in told(result) for result in found] == [True, False]
+
+
+# -- what archives and downloads bring --------------------------------------------------------
+
+
+def test_an_export_of_an_archive_is_read_by_content(tmp_path: Path, lake: Lake) -> None:
+    """Files without suffix, with an index and a report among them; as a folder and in a table."""
+
+    def scan(path: Path, number: int) -> None:
+        values = np.random.default_rng(number).integers(0, 4096, (8, 8)).astype("<u2")
+        write(path, dicom(values, BitsStored=12, PatientID=f"p{number // 4}"))
+
+    root = folder(tmp_path / "ct", scan)
+    (root / "a" / "README").write_text("no image")
+    result = add(lake, "ct", root)
+    assert result.n_samples == 2 * N
+    assert "1 files that are no images were left out" in told(result)
+    assert result.summary.facts["Groups"].startswith("3 groups of 12 images; groups are the 3 Pat")
+    rows = [f"{path.parent.name}/{path.name},{path.parent.name}" for path in root.glob("*/[0-9]*")]
+    (root / "manifest.csv").write_text("\n".join(["image_path,label", *rows]))
+    assert add(lake, "table", root).n_samples == 2 * N
+    report = dicom(np.zeros((8, 8), np.uint8))
+    for name in ("Rows", "Columns", "PixelData"):
+        delattr(report, name)
+    report.SOPClassUID = BasicTextSRStorage
+    write(root / "a" / "SR0001", report)
+    (root / "manifest.csv").unlink()
+    with pytest.raises(LayerhouseError, match=r"SR0001 is DICOM without an image: Basic Text SR"):
+        add(lake, "ct", root)
+
+
+def test_a_volume_in_an_archive_of_arrays_is_cut(tmp_path: Path, lake: Lake) -> None:
+    arrays: dict[str, Any] = {}
+    for split, n in {"train": 8, "val": 4, "test": 4}.items():
+        volumes = np.random.default_rng(n).integers(0, 256, (n, 5, 7, 7), dtype=np.uint8)
+        arrays |= {f"{split}_images": volumes, f"{split}_labels": np.arange(n) % 2}
+    np.savez(tmp_path / "nodule.npz", **arrays)
+    add(lake, "set", tmp_path / "nodule.npz", with_pixels(frame="middle"))
+    found = uris(lake)
+    assert all(uri.endswith("&frame=3") for uri in found)
+    first = next(uri for uri in found if "val_images/0" in uri)
+    assert np.array_equal(np.asarray(open_image(first))[..., 0], arrays["val_images"][0, 2])

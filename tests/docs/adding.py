@@ -1,0 +1,83 @@
+"""The commands that docs/adding-a-dataset.md shows, run on small images of every kind it speaks of.
+
+    python -m tests.docs.adding
+
+writes what they print today into the page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from layerhouse.cli import main as layerhouse
+from tests.warehouse.images.dicom_files import dicom, write
+
+PAGE = Path(__file__).parents[2] / "docs" / "adding-a-dataset.md"
+SHOWN = re.compile(r"^```console\n\$ (?P<command>.*)\n(?P<output>(?:.*\n)*?)```$", re.MULTILINE)
+
+
+def make_images(root: Path) -> None:
+    """xrays/ of 12 bits in 16, moles/ with transparency, hearts/ of four pages, ct/ in DICOM."""
+    for number in range(40):
+        label = ("normal", "pneumonia")[number % 2]
+        rng = np.random.default_rng(number)
+        grey = rng.integers(16, 4080, (32, 32), dtype=np.uint16)
+        Image.fromarray(grey).save(_place(root, "xrays", label, f"{number}.png"))
+        mole = rng.integers(0, 256, (32, 32, 4), dtype=np.uint8)
+        mole[..., 3] = np.where(np.hypot(*np.mgrid[-16:16, -16:16]) < 12, 255, 0)
+        Image.fromarray(mole).save(_place(root, "moles", label, f"{number}.png"))
+        first, *others = (
+            Image.fromarray((grey // 16 + page).astype(np.uint8)) for page in range(4)
+        )
+        place = _place(root, "hearts", label, f"{number}.tif")
+        first.save(place, save_all=True, append_images=others)
+        scan = dicom(
+            grey.astype("<i2") - 1024,
+            WindowCenter=40,
+            WindowWidth=400,
+            PatientID=f"patient {number // 4}",
+        )
+        label = ("covid", "normal")[number // 4 % 2]
+        write(_place(root, "ct", label, f"IM{number:06d}"), scan)
+
+
+def _place(root: Path, *parts: str) -> Path:
+    place = root.joinpath(*parts)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def printed(command: str) -> str:
+    """What a `layerhouse` command prints, warnings first, as a terminal of any width shows it."""
+    out, err = io.StringIO(), io.StringIO()
+    words = shlex.split(command)
+    assert words[0] == "layerhouse"
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        contextlib.suppress(SystemExit),
+    ):
+        layerhouse(words[1:])
+    text = (err.getvalue() + out.getvalue()).replace(f"{Path.cwd()}/", "")
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def main() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        make_images(Path(folder))
+        done = {match["command"]: printed(match["command"]) for match in SHOWN.finditer(page)}
+    page = SHOWN.sub(lambda m: f"```console\n$ {m['command']}\n{done[m['command']]}```", page)
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
