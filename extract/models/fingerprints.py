@@ -16,16 +16,17 @@ WEIGHTS = ".safetensors"
 IGNORED = {"README.md", ".gitattributes", ".gitignore", "LICENSE"}
 
 
-def fingerprint_weights(folder: Path, config: str = "config.json") -> str:
+def fingerprint_weights(folder: Path, config: str | None = "config.json") -> str:
     """Identity of a folder's weights, without loading them: 16 hex digits.
 
-    Covers the configuration and every safetensors file: its name, its size and its bytes. Files
-    above 256 MiB are read in part, their header (names, types, shapes and places of all tensors)
-    and 64 windows of 64 KiB spread evenly over the data, so that 60 GB take seconds; two
-    checkpoints of one architecture differ in practically every window.
+    Covers the configuration, if one is named, and every safetensors file: its name, its size and
+    its bytes. Files above 256 MiB are read in part, their header (names, types, shapes and places
+    of all tensors) and 64 windows of 64 KiB spread evenly over the data, so that 60 GB take
+    seconds; two checkpoints of one architecture differ in practically every window.
     """
     digest = blake2b(digest_size=8)
-    for path in sorted([folder / config, *folder.glob(f"*{WEIGHTS}")]):
+    files = [folder / config] if config else []
+    for path in sorted([*files, *folder.glob(f"*{WEIGHTS}")]):
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
         for part in _parts(path):
             digest.update(part)

@@ -9,12 +9,18 @@ import tempfile
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from extract.models.fingerprints import fingerprint_processor, fingerprint_state
 from extract.models.plugins import plugin_for
-from extract.models.registry import RegistryEntry, find_published
+from extract.models.published import find_published
+from extract.models.quantized import quantization_of
+from extract.models.registry import RegistryEntry
+from extract.models.templates import carried_template
 from warehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from extract.models.processors import ReadyProcessor
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,6 @@ class GivenModel:
     name: str
     model: Any
     processor: Any
-    variant = "base"
     revision = None
 
     def __post_init__(self) -> None:
@@ -68,6 +73,25 @@ class GivenModel:
         """What is known of a model of this configuration; where it comes from is not."""
         alike = find_published(self.config)
         return None if alike is None else replace(alike, hub=None, licence="unknown")
+
+    @property
+    def variant(self) -> str:
+        method = quantization_of(self.config)
+        return "base" if method is None else f"quantization:{method}"
+
+    @cached_property
+    def ready(self) -> "ReadyProcessor":
+        """The processor as it is run: left-padded, its template of one day."""
+        from extract.models.processors import ReadyProcessor
+        from extract.models.settling import settle
+
+        processor = copy.deepcopy(self.left_padded)
+        carried = carried_template(processor, "the processor in memory")
+        if plugin_for(self.config) is not None:
+            return ReadyProcessor(processor, carried)
+        family = str(self.config.get("model_type"))
+        template = settle(processor, carried, self.entry, family)
+        return ReadyProcessor(processor, template, template.notes)
 
     @cached_property
     def left_padded(self) -> Any:

@@ -5,31 +5,42 @@ weights lie in `placement`, what they are in `weights`, and what a class of some
 `plugins`; here these are put together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from extract.models.adapters import merge_adapter
 from extract.models.devices import choose_device, choose_dtype
+from extract.models.files import failing_as
 from extract.models.given import GivenModel
 from extract.models.plugins import ModelPlugin, plugin_for
+from extract.models.prompts import Prompt, prompt_of
 from extract.models.published import layout_of
 from extract.models.sources import ModelSource, locate
-from extract.models.weights import load_weights, merge_adapter, untrained
+from extract.models.templates import Template, carried_template
+from extract.models.weights import load_weights, untrained
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
+    from extract.models.processors import ReadyProcessor
+
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready to run: in evaluation mode, on its device, with its processor."""
+    """A model ready to run: in evaluation mode, on its device, with its processor.
+
+    `dtype` is that of its activations; `notes` are worth showing.
+    """
 
     source: ModelSource | GivenModel
     model: Any
     processor: Any
     device: "torch.device"
     dtype: "torch.dtype"
+    template: Template
     plugin: ModelPlugin | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def model_type(self) -> str:
@@ -57,35 +68,59 @@ def load(
     source = locate(model) if isinstance(model, str) else model
     where = torch.device(choose_device(device))
     kind: torch.dtype = getattr(torch, choose_dtype(dtype, str(where)))
-    plugin = plugin_for(source.config)
+    ready, plugin = _processor_of(source), plugin_for(source.config)
     if plugin is not None:
-        _refuse_placement(source)
-        loaded, processor = plugin.load(source.folder, kind), plugin.processor(source.folder)
+        with failing_as(f"{source.name} cannot be loaded by its plug-in"):
+            loaded = plugin.load(source.folder, kind)
+    elif source.random_seed is not None:
+        loaded = untrained(source, kind, source.random_seed)
     else:
-        from extract.models.processors import load_processor
-
-        _refuse_foreign_code(source)
-        processor = load_processor(source.folder, source.entry)
-        if source.random_seed is not None:
-            loaded = untrained(source, kind, source.random_seed)
-        else:
-            loaded = load_weights(source, kind, where)
-    if not source.placement.placed:
+        loaded = load_weights(source, kind, where)
+    if not source.placement.placed and source.quantization is None:
         loaded = loaded.to(where)
+    notes = ready.notes
     if source.adapter is not None:
-        loaded = merge_adapter(loaded, source.adapter)
+        loaded, told = merge_adapter(source, loaded)
+        notes += told
     if source.placement.device_map is not None:
         where = loaded.get_input_embeddings().weight.device
         where = where if where.type != "meta" else torch.device("cpu")
-    return LoadedModel(source, loaded.eval(), processor, where, kind, plugin)
+    if source.quantization is not None and loaded.dtype.is_floating_point:
+        kind = loaded.dtype  # some methods have kernels for one dtype only
+    processor, template = ready.processor, ready.template
+    return LoadedModel(source, loaded.eval(), processor, where, kind, template, plugin, notes)
+
+
+def read_prompt(source: ModelSource | GivenModel, question: str) -> Prompt:
+    """The prompt that a model gets with every image, found without loading its weights.
+
+    Raises LayerhouseError for a processor that is incomplete or has a template that fails.
+    """
+    ready = source.ready if isinstance(source, GivenModel) else _processor_of(source)
+    return replace(prompt_of(ready.processor, question, ready.template), notes=ready.notes)
+
+
+def _processor_of(source: ModelSource) -> "ReadyProcessor":
+    from extract.models.processors import ReadyProcessor, ready_processor
+
+    plugin = plugin_for(source.config)
+    if plugin is None:
+        _refuse_foreign_code(source)
+        return ready_processor(source.folder, source.entry)
+    _refuse_placement(source)
+    with failing_as(f"the processor of {source.name} cannot be loaded by its plug-in"):
+        processor = plugin.processor(source.folder)
+    return ReadyProcessor(processor, carried_template(processor, "the plug-in's processor"))
 
 
 def _as_given(source: GivenModel) -> LoadedModel:
     import torch
 
     where, kind = torch.device(source.device), getattr(torch, source.dtype)
-    plugin = plugin_for(source.config)
-    return LoadedModel(source, source.model.eval(), source.left_padded, where, kind, plugin)
+    plugin, ready = plugin_for(source.config), source.ready
+    processor, template = ready.processor, ready.template
+    model = source.model.eval()
+    return LoadedModel(source, model, processor, where, kind, template, plugin, ready.notes)
 
 
 def _refuse_placement(source: ModelSource) -> None:

@@ -6,7 +6,6 @@ equal inputs everywhere, and the video slot is filled with a stand-in nobody cal
 """
 
 import inspect
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,13 @@ from PIL import Image, ImageColor
 from torch import Tensor
 from transformers.utils import PushToHubMixin
 
-from extract.models.published import layout_of, published_processor_parts
+from extract.models.files import failing_as, read_object
+from extract.models.preflight import repair_settings, repair_tokenizer
+from extract.models.prompts import special_tokens
+from extract.models.published import layout_of, published_processor_parts, published_template
 from extract.models.registry import RegistryEntry
+from extract.models.settling import settle
+from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
 
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
@@ -113,38 +117,64 @@ class RowwiseProcessor:
         return self.image_break_token.join([row] * rows) + self.image_end_token
 
 
-def load_processor(folder: Path, entry: RegistryEntry | None = None) -> Any:
+@dataclass(frozen=True)
+class ReadyProcessor:
+    """A processor with the chat template that counts; `notes` say what had to be repaired."""
+
+    processor: Any
+    template: Template
+    notes: tuple[str, ...] = ()
+
+
+def ready_processor(folder: Path, entry: RegistryEntry | None = None) -> ReadyProcessor:
     """The processor in a model folder, put together from its tokenizer and image processor.
 
     `entry` tells of a checkpoint published in a layout of its own. Reads local files only and runs
-    no code from them. Raises LayerhouseError if a part is missing.
+    no code from them. Raises LayerhouseError if a part is missing that config.json does not tell.
     """
     layout = layout_of(folder, entry)
-    given = _own_parts(folder) if layout is None else published_processor_parts(folder, layout)
-    given["tokenizer"].padding_side = "left"
-    given["video_processor"] = NoVideo()
-    processor_class = _processor_class(given["processor_class"])
-    slots = inspect.signature(processor_class).parameters
-    given |= _further_parts(folder, slots)
-    return processor_class(**{slot: given[slot] for slot in slots if slot in given})
+    with failing_as(f"{folder} has no complete processor"):
+        given = _own_parts(folder) if layout is None else published_processor_parts(folder, layout)
+        processor_class = _processor_class(given["processor_class"])
+        slots = inspect.signature(processor_class).parameters
+        notes = [*repair_tokenizer(folder, given["tokenizer"])]
+        notes += repair_settings(folder, given, slots)
+        given["tokenizer"].padding_side = "left"
+        given["video_processor"] = NoVideo()
+        given |= _further_parts(folder, slots)
+        given.pop("chat_template", None)
+        processor = processor_class(**{slot: given[slot] for slot in slots if slot in given})
+    found = template_in(folder) if layout is None else published_template(folder, layout)
+    family = str(read_object(folder / "config.json").get("model_type"))
+    template = settle(processor, found, entry, family)
+    return ReadyProcessor(processor, template, (*notes, *template.notes))
 
 
 def _own_parts(folder: Path) -> dict[str, Any]:
     """Settings and parts of a processor, from the files transformers writes."""
     settings = _settings(folder)
     if settings.get("processor_class") is None:
+        settings["processor_class"] = _class_of_family(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
+    images = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", **LOCAL)
+    return {**settings, "tokenizer": tokenizer, "image_processor": images}
+
+
+def _class_of_family(folder: Path) -> str:
+    """The processor of the model's family, for a folder that names none."""
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+
+    config = read_object(folder / "config.json")
+    vision = config.get("vision_config")
+    if isinstance(vision, dict) and vision.get("model_type") == "pixtral":
+        return "PixtralProcessor"
+    found = PROCESSOR_MAPPING_NAMES.get(str(config.get("model_type")))
+    if found is None:
         raise LayerhouseError(
             f"{folder} names no processor class in {' or '.join(PROCESSOR_FILES)}; without one it "
             "is unknown how images enter the prompt"
         )
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
-        images = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", **LOCAL)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).split("\n")[0]
-        raise LayerhouseError(f"{folder} has no complete processor: {reason}") from error
-    parts = {"tokenizer": tokenizer, "image_processor": images}
-    return {**settings, **parts, "chat_template": _chat_template(folder, tokenizer)}
+    return str(found)
 
 
 def _processor_class(name: str) -> Any:
@@ -179,17 +209,8 @@ def _settings(folder: Path) -> dict[str, Any]:
     for name in PROCESSOR_FILES:
         path = folder / name
         if path.is_file():
-            found = {**json.loads(path.read_text(encoding="utf-8")), **found}
+            found = {**read_object(path), **found}
     return found
-
-
-def _chat_template(folder: Path, tokenizer: Any) -> str | None:
-    for name in ("chat_template.jinja", "chat_template.json"):
-        path = folder / name
-        if path.is_file():
-            text = path.read_text(encoding="utf-8")
-            return str(json.loads(text)["chat_template"]) if name.endswith("json") else text
-    return tokenizer.chat_template
 
 
 @dataclass
@@ -197,7 +218,7 @@ class Encoder:
     """Turns images into model inputs under one fixed prompt.
 
     `preprocessing` holds what a registry entry asks for before the image processor sees an image:
-    `pad_to_square` (a colour such as "#7a7467", or true for black).
+    `pad_to_square` (a colour such as "#7a7468", or true for black).
     """
 
     processor: Any
@@ -208,9 +229,7 @@ class Encoder:
         """The inputs of one batch, on the CPU, left-padded: everything the processor returns."""
         prepared = [self._prepare(image) for image in images]
         options: dict[str, Any] = {"padding": True, "return_tensors": "pt"}
-        bos = getattr(self.processor.tokenizer, "bos_token", None)
-        if bos and self.prompt.startswith(bos):
-            options["add_special_tokens"] = False
+        options |= special_tokens(self.processor, self.prompt)
         found = self.processor(
             images=[[image] for image in prepared], text=[self.prompt] * len(images), **options
         )

@@ -1,8 +1,11 @@
 """What a model is asked: one question per dataset, put through the model's own chat template."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from extract.models.files import failing_as
+from extract.models.templates import Template
 from warehouse.errors import LayerhouseError
 
 QUESTION = "What does this image show? Answer with one of: {options}."
@@ -19,6 +22,39 @@ def build_prompt(phrases: Sequence[str], template: str = QUESTION) -> str:
             "where the class phrases are listed"
         )
     return template.replace("{options}", ", ".join(phrases))
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What goes to the model with every image of a run.
+
+    `text` has one place for an image, or none where the processor puts it in; `token_ids` are those
+    of the text, before the processor makes as many image tokens of one as an image takes. `notes`
+    are worth showing.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    template: Template
+    notes: tuple[str, ...] = ()
+
+    def identity(self) -> dict[str, Any]:
+        """What of it decides the model's numbers."""
+        return {"text": self.text, "token_ids": list(self.token_ids)}
+
+
+def prompt_of(processor: Any, question: str, template: Template) -> Prompt:
+    """The question as this processor puts it, under the template that it was given."""
+    text = render(processor, question)
+    with failing_as("the tokenizer cannot read the prompt"):
+        found = processor.tokenizer(text, **special_tokens(processor, text))["input_ids"]
+    return Prompt(text, tuple(int(token) for token in found), template)
+
+
+def special_tokens(processor: Any, prompt: str) -> dict[str, bool]:
+    """How the tokenizer is called: a prompt that starts with its first token gets no second one."""
+    bos = getattr(processor.tokenizer, "bos_token", None)
+    return {"add_special_tokens": False} if bos and prompt.startswith(bos) else {}
 
 
 def conversation(question: str) -> list[dict[str, Any]]:

@@ -5,14 +5,16 @@ does. Their weights go through the registry's key mapping; here the rest is put 
 numbers in their files and from published.toml, and no code of theirs is run.
 """
 
-import json
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from extract.models.architectures import architecture_sizes
-from extract.models.registry import RegistryEntry
+from extract.models.files import read_object
+from extract.models.registry import RegistryEntry, registry
+from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
 
 HERE = Path(__file__).resolve().parent
@@ -24,7 +26,7 @@ NOT_NUMBERS = ("model_type", "architectures", "transformers_version", "dtype", "
 
 @cache
 def layouts() -> dict[str, dict[str, Any]]:
-    """What published.toml knows, by the original's model_type."""
+    """What published.toml knows, by the layout's name, a registry entry's `published_as`."""
     return tomllib.loads((HERE / "published.toml").read_text(encoding="utf-8"))
 
 
@@ -32,8 +34,19 @@ def layout_of(folder: Path, entry: RegistryEntry | None) -> dict[str, Any] | Non
     """The layout a folder was published in, or None where transformers reads it as it is."""
     if entry is None or entry.published_as is None:
         return None
-    kind = _read(folder / "config.json").get("model_type")
-    return layouts().get(entry.published_as) if kind == entry.published_as else None
+    layout = layouts()[entry.published_as]
+    kind = read_object(folder / "config.json").get("model_type")
+    return layout if kind in layout["model_types"] else None
+
+
+def find_published(config: Mapping[str, Any]) -> RegistryEntry | None:
+    """The entry published in the layout and the sizes of this config.json, or None."""
+    sizes = (config.get("num_hidden_layers"), config.get("hidden_size"))
+    for entry in registry().values():
+        known = layouts().get(entry.published_as or "", {}).get("model_types", ())
+        if entry.llm == sizes and config.get("model_type") in known:
+            return entry
+    return None
 
 
 def converted_config(folder: Path, entry: RegistryEntry) -> Any:
@@ -47,7 +60,7 @@ def converted_config(folder: Path, entry: RegistryEntry) -> Any:
         raise LayerhouseError(
             f"the sizes of {entry.name} are not known; add its architecture to the registry"
         )
-    original = _read(folder / "config.json")
+    original = read_object(folder / "config.json")
     numbers = dict(architecture_sizes()[entry.architecture])
     del numbers["parameters"]
     text, vision = dict(numbers.pop("text")), numbers.pop("vision")
@@ -88,17 +101,33 @@ def published_processor_parts(folder: Path, layout: dict[str, Any]) -> dict[str,
 
     settings = dict(layout["image_processor"])
     path = folder / "preprocessor_config.json"
-    original = _read(path) if path.is_file() else {}
+    original = read_object(path) if path.is_file() else {}
     settings |= {name: original[name] for name in IMAGE_SETTINGS if name in original}
+    settings |= _pixel_budget(layout.get("pixel_budget", {}) | original)
     image_processor = getattr(transformers, f"{settings.pop('image_processor_type')}Pil")
     return {
         **layout.get("processor_settings", {}),
         "processor_class": layout["processor_class"],
         "tokenizer": published_tokenizer(folder, layout),
         "image_processor": image_processor(**settings),
-        "chat_template": layout["chat_template"].replace("{image}", layout["image_token"]),
     }
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+def published_template(folder: Path, layout: dict[str, Any]) -> Template:
+    """The original's own chat template where its layout says that it counts, else the authors'."""
+    token = layout["image_token"]
+    variables = layout.get("template_variables", {}) | {"image_token": token}
+    own = template_in(folder, layout | {"template_variables": variables})
+    authors = layout["chat_template"].replace("{image}", token)
+    return own or Template(authors, "the authors' code (published.toml)")
+
+
+def _pixel_budget(told: dict[str, Any]) -> dict[str, Any]:
+    """The least and most pixels of an image, which some originals count in patches (tokens)."""
+    names = {"min_tokens": "shortest_edge", "max_tokens": "longest_edge"}
+    size = {
+        ours: int(told[theirs]) * int(told.get("patch_size", 14)) ** 2
+        for theirs, ours in names.items()
+        if told.get(theirs)
+    }
+    return {"size": size} if len(size) == len(names) else {}

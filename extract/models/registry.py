@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,9 @@ class RegistryEntry:
     `parameters` is in billions; `vision` and `llm` are (layers, width) or None where unknown.
     `verified` is false while a fact was not read in the model's own files. `reason` says why a
     model with `load = "plug-in"` cannot be loaded; such a model is run by writing a class that
-    transformers knows into a local folder and giving that folder's path.
+    transformers knows into a local folder and giving that folder's path. `subfolders` are those of
+    a repository that holds several checkpoints, `subfolder` the one that is meant. `chat_template`
+    is for files that hold none.
     """
 
     name: str
@@ -35,6 +37,8 @@ class RegistryEntry:
     architecture: str | None = None
     folder: Path | None = None
     revision: str = "main"
+    subfolders: tuple[str, ...] = ()
+    subfolder: str | None = None
     parameters: float | None = None
     vision: tuple[int, int] | None = None
     llm: tuple[int, int] | None = None
@@ -43,6 +47,7 @@ class RegistryEntry:
     reason: str | None = None
     published_as: str | None = None
     question: str | None = None
+    chat_template: str | None = None
     general_base: str | None = None
     key_mapping: Mapping[str, str] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
@@ -72,26 +77,31 @@ def entry_named(name: str) -> RegistryEntry:
 
 
 def find(name: str) -> RegistryEntry | None:
-    """The entry of this name or hub id, or None."""
+    """The entry of this name or hub id, or None; of one checkpoint where its folder follows."""
+    wanted = name.lower()
     for entry in registry().values():
-        if name.lower() in (entry.name, (entry.hub or "").lower()):
-            return entry
+        for known in filter(None, (entry.name, (entry.hub or "").lower())):
+            if wanted == known:
+                return entry
+            for folder in entry.subfolders:
+                if wanted == f"{known}/{folder.lower()}":
+                    return replace(entry, name=f"{entry.name}/{folder}", subfolder=folder)
     return None
 
 
-def find_published(config: Mapping[str, Any]) -> RegistryEntry | None:
-    """The entry published in the layout and the sizes of this config.json, or None."""
-    sizes = (config.get("num_hidden_layers"), config.get("hidden_size"))
-    for entry in registry().values():
-        if entry.published_as == config.get("model_type") and entry.llm == sizes:
-            return entry
-    return None
+def named_checkpoint(name: str) -> RegistryEntry | None:
+    """As `find`; UsageError where a repository of several checkpoints is named and none of them."""
+    entry = find(name)
+    if entry is not None and entry.subfolders and entry.subfolder is None:
+        folders = ", ".join(f"{entry.name}/{folder}" for folder in entry.subfolders)
+        raise UsageError(f"{entry.title} is {len(entry.subfolders)} checkpoints: name {folders}")
+    return entry
 
 
 def _entry(name: str, facts: dict[str, Any]) -> RegistryEntry:
-    for size in LAYERED:
-        if size in facts:
-            facts[size] = tuple(facts[size])
+    for several in (*LAYERED, "subfolders"):
+        if several in facts:
+            facts[several] = tuple(facts[several])
     if "folder" in facts:
         facts["folder"] = HERE / facts["folder"]
     return RegistryEntry(name=name, **facts)

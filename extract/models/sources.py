@@ -4,35 +4,53 @@
 is used unless a hub model was asked for that is not in the local cache.
 """
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from extract.models.bases import base_note
+from extract.models.files import read_object
 from extract.models.fingerprints import fingerprint_processor, fingerprint_weights
+from extract.models.hub import download
 from extract.models.placement import Placement
 from extract.models.plugins import plugin_for, runs_by_plugin
-from extract.models.registry import RegistryEntry, find, find_published, registry
+from extract.models.published import find_published, layout_of
+from extract.models.quantized import quantization_of
+from extract.models.registry import RegistryEntry, find, named_checkpoint, registry
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
-HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "qformer_tokenizer/*"]
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model lies and what is known about it, before anything heavy is imported."""
+    """Where a model lies and what is known about it, before anything heavy is imported.
+
+    `adapter_note` says what is not certain about the adapter's base.
+    """
 
     name: str
     folder: Path
     entry: RegistryEntry | None = None
     revision: str | None = None
     adapter: Path | None = None
+    adapter_note: str | None = None
     random_seed: int | None = None
     placement: Placement = field(default_factory=Placement)
 
     @property
     def config(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / "config.json").read_text(encoding="utf-8")))
+        return read_object(self.folder / "config.json")
+
+    @property
+    def published_quantization(self) -> str | None:
+        """How the weights of the files are quantised; those of an untrained model are not read."""
+        return None if self.random_seed is not None else quantization_of(self.config)
+
+    @property
+    def quantization(self) -> str | None:
+        """How the model's weights are quantised, as asked for or as published."""
+        return self.placement.quantization or self.published_quantization
 
     @property
     def variant(self) -> str:
@@ -40,8 +58,8 @@ class ModelSource:
         parts = []
         if self.random_seed is not None:
             parts.append(f"random:{self.random_seed}")
-        if self.placement.quantization is not None:
-            parts.append(f"quantization:{self.placement.quantization}")
+        if self.quantization is not None:
+            parts.append(f"quantization:{self.quantization}")
         if self.adapter is not None:
             parts.append(f"adapter:{self.adapter.name}")
         return "+".join(parts) or "base"
@@ -56,6 +74,9 @@ class ModelSource:
         }
         if (plugin := plugin_for(self.config)) is not None:
             found["plugin"] = plugin.identity
+        layout = layout_of(self.folder, self.entry)
+        if layout is not None and "revision" in layout:
+            found["layout_revision"] = layout["revision"]
         if self.placement.quantization is not None:
             found["quantization"] = self.placement.quantization
         if self.adapter is not None:
@@ -78,7 +99,13 @@ def locate(
     unknown name and for an adapter of untrained weights, LayerhouseError for a folder that is no
     model and for a failed download.
     """
-    source = replace(_locate(name), placement=placement or Placement())
+    source = replace(_locate(name, weights=True), placement=placement or Placement())
+    published = source.published_quantization
+    if published is not None and source.placement.quantization is not None:
+        raise UsageError(
+            f"the weights of {source.name} are quantised already ({published}); leave out "
+            "--quantization"
+        )
     if random_seed is not None:
         if adapter is not None:
             raise UsageError("an adapter on random weights means nothing; give one of the two")
@@ -90,28 +117,61 @@ def locate(
         if random_seed < 0:
             raise UsageError(f"the seed of random weights must be 0 or more, not {random_seed}")
         return replace(source, random_seed=random_seed)
-    if adapter is None:
-        return source
-    path = Path(adapter)
-    if not (path / "adapter_config.json").is_file() or not list(path.glob("*.safetensors")):
-        raise UsageError(
-            f"{path} is no adapter: it needs adapter_config.json and *.safetensors weights"
-        )
-    if source.placement.quantization is not None:
-        raise UsageError(
-            "an adapter is merged into the model's weights, which quantised weights do not allow; "
+    return source if adapter is None else _adapted(source, Path(adapter))
+
+
+def locate_processor(name: str) -> ModelSource:
+    """As `locate`, for one who only asks how the model is prompted: weights are not fetched."""
+    return _locate(name, weights=False)
+
+
+def known_facts(name: str) -> dict[str, Any]:
+    """What is known of a model: by the registry, else by its files.
+
+    Raises as `locate_processor`; a hub id that the registry lacks is looked up on the hub.
+    """
+    entry = find(name)
+    if entry is not None:
+        return asdict(entry)
+    source = locate_processor(name)
+    config = source.config
+    known = {} if source.entry is None else asdict(source.entry)
+    return known | {
+        "name": source.name,
+        "folder": source.folder,
+        "family": config.get("model_type"),
+        "variant": source.variant,
+    }
+
+
+def _adapted(source: ModelSource, path: Path) -> ModelSource:
+    if not all((path / name).is_file() for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)):
+        raise UsageError(f"{path} is no adapter: it needs {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}")
+    if source.quantization is not None:
+        way_out = (
             "leave out --adapter or --quantization"
+            if source.placement.quantization is not None
+            else "give the adapter's base in full precision"
         )
-    return replace(source, adapter=path.resolve())
+        raise UsageError(
+            "an adapter is merged into the model's weights, which quantised weights "
+            f"({source.quantization}) do not allow; {way_out}"
+        )
+    recorded = read_object(path / ADAPTER_CONFIG).get("base_model_name_or_path")
+    known = [source.name, source.folder.name, str(source.config.get("_name_or_path", ""))]
+    if source.entry is not None:
+        known += [source.entry.name, source.entry.hub or ""]
+    note = base_note(path, str(recorded or ""), source.folder, known)
+    return replace(source, adapter=path.resolve(), adapter_note=note)
 
 
-def _locate(name: str) -> ModelSource:
+def _locate(name: str, *, weights: bool) -> ModelSource:
     path = Path(name)
     if path.is_dir() or name.startswith((".", "/", "~")):
         folder = path.expanduser().resolve()
         return _checked(ModelSource(name=folder.name, folder=folder))
-    entry = find(name)
-    if entry is None and name.count("/") != 1:
+    entry = named_checkpoint(name)
+    if entry is None and "/" not in name:
         raise UsageError(
             f"unknown model {name!r}{nearest(name.lower(), registry())}; a path of a model folder "
             "or a hub id (owner/name) is taken too"
@@ -123,23 +183,39 @@ def _locate(name: str) -> ModelSource:
         )
     if entry is not None and entry.folder is not None:
         return _checked(ModelSource(entry.name, entry.folder, entry))
-    hub = entry.hub if entry is not None and entry.hub else name
+    if entry is not None and entry.hub:
+        owner_and_name, subfolder = entry.hub, entry.subfolder
+    else:
+        owner_and_name, subfolder = _split(name)
     revision = entry.revision if entry is not None else "main"
-    folder = _download(hub, revision, gated=entry is not None and entry.gated)
-    label = entry.name if entry is not None else hub
-    return _checked(ModelSource(label, folder, entry, revision=folder.name))
+    gated = entry is not None and entry.gated
+    root = download(owner_and_name, revision, subfolder, gated=gated, weights=weights)
+    label = entry.name if entry is not None else name
+    folder = root / subfolder if subfolder else root
+    return _checked(ModelSource(label, folder, entry, revision=root.name), weights=weights)
 
 
-def _checked(source: ModelSource) -> ModelSource:
+def _split(name: str) -> tuple[str, str | None]:
+    """`owner/name/sub/folder` as the repository and the folder of it that is meant."""
+    owner, repository, *subfolder = name.strip("/").split("/")
+    return f"{owner}/{repository}", "/".join(subfolder) or None
+
+
+def _checked(source: ModelSource, *, weights: bool = True) -> ModelSource:
     folder = source.folder
     if not folder.is_dir():
         raise LayerhouseError(f"{folder} does not exist")
+    if (folder / ADAPTER_CONFIG).is_file():
+        base = read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "its base"
+        raise LayerhouseError(
+            f"{folder} holds an adapter: give {base} as --model and this folder as --adapter"
+        )
     if not (folder / "config.json").is_file():
         raise LayerhouseError(
             f"{folder} is no model folder: it has no config.json (a model saved by transformers "
             "has one next to its safetensors weights)"
         )
-    if not list(folder.glob("*.safetensors")):
+    if weights and not list(folder.glob("*.safetensors")):
         raise LayerhouseError(
             f"{folder} holds no *.safetensors weights; pickled weights are not read, save the "
             "model again with save_pretrained"
@@ -148,25 +224,3 @@ def _checked(source: ModelSource) -> ModelSource:
         # A copy of a known model, or a fine-tuned one: where it comes from is not known.
         return replace(source, entry=replace(alike, hub=None, licence="unknown"))
     return source
-
-
-def _download(hub: str, revision: str, *, gated: bool) -> Path:
-    """The model's files from the local cache or the hub."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    arguments: dict[str, Any] = {"revision": revision, "allow_patterns": HUB_FILES}
-    try:
-        return Path(snapshot_download(hub, **arguments))
-    except GatedRepoError as error:
-        raise LayerhouseError(
-            f"{hub} is gated: accept its terms on the hub and log in with `hf auth login`"
-        ) from error
-    except RepositoryNotFoundError as error:
-        hint = "; it is gated, log in with `hf auth login`" if gated else ""
-        raise LayerhouseError(f"the hub knows no model {hub}{hint}") from error
-    except (OSError, ValueError) as error:  # every network failure of the client is an OSError
-        raise LayerhouseError(
-            f"{hub} is not in the local cache and the hub cannot be reached; download it on a "
-            "machine with network and give the folder"
-        ) from error

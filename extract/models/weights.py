@@ -4,16 +4,12 @@ transformers fills a weight that it does not find with random numbers and goes o
 the work. No code from a model's repository is run and no pickled weights are read.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.models.placement import (
-    Placement,
-    avoid_misfit_kernels,
-    offload_folder,
-    quantization_config,
-)
+from extract.models.files import said
+from extract.models.placement import avoid_misfit_kernels, offload_folder, quantization_config
 from extract.models.published import converted_config, layout_of
+from extract.models.quantized import refuse_unmarked
 from extract.models.sources import ModelSource
 from warehouse.errors import LayerhouseError
 
@@ -25,16 +21,15 @@ def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.devic
     """The model with every weight in its place.
 
     Raises LayerhouseError with counts and first names for missing, unexpected or misshapen weights,
-    and for a model that takes no images.
+    for a model that takes no images, and for quantised weights whose package is missing.
     """
     import transformers
-    from safetensors import SafetensorError
 
     quiet = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        config = _model_config(source)
+        config = _quantized_config(source, _model_config(source), dtype)
         loader: Any = transformers.AutoModelForImageTextToText
         model, info = loader.from_pretrained(
             source.folder,
@@ -46,12 +41,15 @@ def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.devic
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            **_placed(source.placement, dtype, device),
+            **_placed(source, dtype, device),
         )
-    except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # libraries raise anything over files that are not as they expect
+        if not isinstance(error, ImportError):
+            refuse_unmarked(source.folder, source.config)
         raise _explained(source, error) from error
     finally:
         transformers.logging.set_verbosity(quiet)
+    refuse_unmarked(source.folder, source.config)
     _refuse_unmatched(source, info)
     avoid_misfit_kernels(model)
     return model
@@ -66,14 +64,14 @@ def untrained(source: ModelSource, dtype: "torch.dtype", seed: int) -> Any:
     import torch
     import transformers
 
-    config = _model_config(source)
     loader: Any = transformers.AutoModelForImageTextToText
     try:
+        config = _model_config(source)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = loader.from_config(config, dtype=dtype)
             _open_closed(model, getattr(config.get_text_config(), "initializer_range", 0.02))
-    except (ValueError, KeyError) as error:
+    except Exception as error:  # as above
         raise _explained(source, error) from error
     model.tie_weights()
     return model
@@ -101,9 +99,23 @@ def _model_config(source: ModelSource) -> Any:
     return AutoConfig.from_pretrained(source.folder, local_files_only=True, trust_remote_code=False)
 
 
-def _placed(placement: Placement, dtype: "torch.dtype", device: "torch.device") -> dict[str, Any]:
+def _quantized_config(source: ModelSource, config: Any, dtype: "torch.dtype") -> Any:
+    """A published quantisation with its products in the dtype that is asked for, as it is told."""
+    told = getattr(config, "quantization_config", None)
+    if isinstance(told, dict) and source.published_quantization == "bitsandbytes":
+        config.quantization_config = {
+            **told,
+            "bnb_4bit_compute_dtype": str(dtype).removeprefix("torch."),
+        }
+    return config
+
+
+def _placed(source: ModelSource, dtype: "torch.dtype", device: "torch.device") -> dict[str, Any]:
     """What `from_pretrained` is told about places and precisions of weights."""
+    placement = source.placement
     options: dict[str, Any] = {}
+    if source.published_quantization is not None:
+        options["device_map"] = {"": device}
     if placement.quantization is not None:
         options["quantization_config"] = quantization_config(placement.quantization, dtype)
         options["device_map"] = {"": device}
@@ -121,8 +133,14 @@ def _explained(source: ModelSource, error: Exception) -> LayerhouseError:
             f"{source.name} is a {kind} model, which takes no images; give an image-text-to-text "
             "model"
         )
-    reason = str(error).strip().split("\n")[0]
-    return LayerhouseError(f"{source.name} ({kind}) cannot be loaded: {reason}")
+    if isinstance(error, LayerhouseError):
+        return error
+    if isinstance(error, ImportError) and source.published_quantization is not None:
+        return LayerhouseError(
+            f"the weights of {source.name} are quantised ({source.published_quantization}), for "
+            f"which a package is missing: {said(error)}"
+        )
+    return LayerhouseError(f"{source.name} ({kind}) cannot be loaded: {said(error)}")
 
 
 def _refuse_unmatched(source: ModelSource, info: Any) -> None:
@@ -134,18 +152,3 @@ def _refuse_unmatched(source: ModelSource, info: Any) -> None:
                 f"{source.name} does not fit its class: {len(keys)} {what.partition('_')[0]} "
                 f"weights, first {', '.join(keys[:3])}; a model with random parts would be measured"
             )
-
-
-def merge_adapter(model: Any, adapter: Path) -> Any:
-    """The model with a LoRA merged into its weights, so that its structure stays the same."""
-    try:
-        from peft import PeftModel
-    except ImportError as error:
-        raise LayerhouseError(
-            "adapters need peft; install it with: pip install 'layerhouse[peft]'"
-        ) from error
-    try:
-        return PeftModel.from_pretrained(model, adapter, is_trainable=False).merge_and_unload()
-    except (ValueError, RuntimeError, OSError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise LayerhouseError(f"the adapter {adapter} does not fit: {reason}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+from extract.models import Prompt
 from extract.running.background import leaving_a_core
 from extract.running.clock import Stopwatch
 from extract.running.opening import open_model
@@ -33,7 +34,8 @@ from warehouse.lake import Lake, checked_table, pieces, write_parquet
 class Outlook:
     """What is left to do for a request: `loci` and their readouts by module, as `0 (mean, last)`.
 
-    `n_bytes` of shards and `seconds` after loading are scaled up from `n_measured` images.
+    `n_bytes` of shards and `seconds` after loading are scaled up from `n_measured` images. `prompt`
+    is what the model is asked with each, `notes` are worth showing.
     """
 
     model_id: str
@@ -47,6 +49,8 @@ class Outlook:
     n_bytes: int
     seconds: float
     n_measured: int
+    prompt: Prompt
+    notes: tuple[str, ...]
 
 
 def outlook(lake: Lake, request: ExtractRequest) -> Outlook:
@@ -61,7 +65,7 @@ def outlook(lake: Lake, request: ExtractRequest) -> Outlook:
         wanted = wanted_by(job, opened.session.anatomy, opened.session.readouts)
         ranges = Ledger(job).lacking(wanted)
         if not ranges:
-            return _outlook(job, [], 0, 0.0, 0)
+            return _outlook(job, [], 0, 0.0, 0, opened.lines)
         with range_runner(job, opened, Stopwatch()) as runner:
             return _measured(job, runner, ranges)
 
@@ -85,7 +89,7 @@ def _measured(job: Job, runner: RangeRunner, ranges: Sequence[Range]) -> Outlook
     )
     # Preparation runs beside the model: the slower of the two sets the pace.
     seconds = max(preparing, running) * sum(one.n for one in ranges) / n
-    return _outlook(job, ranges, round(per_value * values), seconds, n)
+    return _outlook(job, ranges, round(per_value * values), seconds, n, runner.notes)
 
 
 def _bytes_of(job: Job, result: RangeResult) -> int:
@@ -105,7 +109,12 @@ def _bytes_of(job: Job, result: RangeResult) -> int:
 
 
 def _outlook(
-    job: Job, ranges: Sequence[Range], n_bytes: int, seconds: float, n_measured: int
+    job: Job,
+    ranges: Sequence[Range],
+    n_bytes: int,
+    seconds: float,
+    n_measured: int,
+    notes: tuple[str, ...],
 ) -> Outlook:
     loci: dict[str, dict[int, list[str]]] = {}
     for one in ranges:
@@ -127,4 +136,6 @@ def _outlook(
         n_bytes=n_bytes,
         seconds=seconds,
         n_measured=n_measured,
+        prompt=job.prompt,
+        notes=notes,
     )

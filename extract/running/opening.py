@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from extract.faults import complete_exits, stages_to_end
-from extract.models import Session, load, open_session, phrase_tokens
+from extract.models import Session, failing_as, load, open_session, phrase_tokens
 from extract.running.self_check import Checked, check
 from extract.sharing import Job
 from warehouse.catalogue import changed_samples, connect
@@ -39,11 +39,24 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
     """
     _refuse_changed_images(job)
     loaded = load(job.source, device=job.device, dtype=job.dtype)
-    phrases = [phrase_tokens(loaded.processor, job.question, phrase) for phrase in job.phrases]
     images = _checked_images(job)
-    checked: Checked = check(open_session(loaded, job.question), images, phrases)
-    session = complete_exits(checked.session, images[0], [*stages_to_end(job.faults), *ends])
-    return OpenedModel(session, phrases, checked.batching, checked.lines, images[0])
+    with failing_as(f"the self-check of {loaded.source.name} ({loaded.model_type}) fails"):
+        phrases = [phrase_tokens(loaded.processor, job.question, phrase) for phrase in job.phrases]
+        session = open_session(loaded, job.question)
+        _refuse_other_prompt(job, session)
+        checked: Checked = check(session, images, phrases)
+        session = complete_exits(checked.session, images[0], [*stages_to_end(job.faults), *ends])
+    lines = (*loaded.notes, *checked.lines)
+    return OpenedModel(session, phrases, checked.batching, lines, images[0])
+
+
+def _refuse_other_prompt(job: Job, session: Session) -> None:
+    """Every worker must ask what the job says, also under another release of transformers."""
+    if session.encoder.prompt != job.prompt.text:
+        raise LayerhouseError(
+            f"the prompt is {session.encoder.prompt!r} on this machine, where the run's is "
+            f"{job.prompt.text!r}; install the same transformers on all machines"
+        )
 
 
 def _refuse_changed_images(job: Job) -> None:

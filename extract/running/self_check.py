@@ -47,6 +47,7 @@ def check(
     """
     first = images[0]
     inputs = session.encode([first])
+    _tokens_have_embeddings(session, inputs, phrases)
     session = _survey(session, inputs)
     _image_reaches_the_answer(session, first)
     session = _mark_off_path(session, inputs)
@@ -74,6 +75,24 @@ def _fail(session: Session, check_name: str, what: str) -> LayerhouseError:
         f"self-check of {session.loaded.source.name} ({session.anatomy.model_type}), "
         f"{check_name}: {what}"
     )
+
+
+def _tokens_have_embeddings(
+    session: Session, inputs: Inputs, phrases: Sequence[Sequence[int]]
+) -> None:
+    """On a GPU a token beyond the table would end the process' use of it, on a CPU the forward."""
+    ids = {*inputs["input_ids"].flatten().tolist(), *(t for phrase in phrases for t in phrase)}
+    table = session.model.get_input_embeddings()
+    rows = getattr(table, "num_embeddings", table.weight.shape[0])
+    if max(ids) >= rows:
+        token = session.loaded.processor.tokenizer.convert_ids_to_tokens(max(ids))
+        raise _fail(
+            session,
+            "embeddings",
+            f"the prompt's token {token!r} has the id {max(ids)}, but the embedding table has "
+            f"{rows} rows: tokens were added to the tokenizer and the model was not resized for "
+            "them; give it the tokenizer that it was trained with",
+        )
 
 
 def _survey(session: Session, inputs: Inputs) -> Session:

@@ -14,6 +14,7 @@ from .job import (
     job_is_done as job_is_done,
     known_structure as known_structure,
     look_up as look_up,
+    prompt_for as prompt_for,
     refuse_other_identity as refuse_other_identity,
     structure_of as structure_of,
     wanted_by as wanted_by,

@@ -13,11 +13,14 @@ from extract.models import (
     QUESTION,
     GivenModel,
     ModelSource,
+    Prompt,
     build_prompt,
     choose_device,
     choose_dtype,
     locate,
+    locate_processor,
     parse_placement,
+    read_prompt,
 )
 from extract.reading import Layers, Wanted, brought_readouts, check_names, select
 from extract.sharing.coverage import plan, sample_order
@@ -95,6 +98,7 @@ class Job:
     faults: tuple[Fault, ...]
     info: DatasetInfo
     question: str
+    prompt: Prompt
     identity: dict[str, Any]
 
     @property
@@ -165,18 +169,46 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         refuse_other_readouts(wh)
     if not info.classes:
         request = _without_answers(request, info)
-    template = source.entry.question if source.entry and source.entry.question else QUESTION
-    phrases = [row.phrase for row in info.classes]
-    question = build_prompt(phrases, template) if phrases else UNLABELLED_QUESTION
+    question = _question(source, info)
+    prompt = read_prompt(source, question)
     identity = {
         "model": source.identity(),
         "dtype": dtype,
         "question": question,
+        "prompt": prompt.identity(),
         "faults": [str(fault) for fault in faults],
         "dataset": registered(lake)[dataset_id].fingerprint,
         "readout_version": READOUT_VERSION,
     }
-    return Job(request, lake, source, dtype, device, faults, info, question, identity)
+    job = Job(request, lake, source, dtype, device, faults, info, question, prompt, identity)
+    return _as_before_prompts(job)
+
+
+def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
+    """What a model would be asked with every image of a dataset; its weights are not needed."""
+    source = locate_processor(model)
+    with connect(lake) as wh:
+        info = dataset(wh, resolve(lake, dataset_name))
+    return read_prompt(source, _question(source, info))
+
+
+def _question(source: ModelSource | GivenModel, info: DatasetInfo) -> str:
+    template = source.entry.question if source.entry and source.entry.question else QUESTION
+    phrases = [row.phrase for row in info.classes]
+    return build_prompt(phrases, template) if phrases else UNLABELLED_QUESTION
+
+
+def _as_before_prompts(job: Job) -> Job:
+    """A job under the identity of a run from before prompts were stored, where there is one.
+
+    Such a run is gone on with, its prompt being what processor and question make of it. Where
+    today's prompt is another than it was (`Template.is_new`) the two are told apart by it.
+    """
+    bare = {name: value for name, value in job.identity.items() if name != "prompt"}
+    runs = find_runs(job.lake, COMMAND, job.model_id, job.dataset_id)
+    if job.prompt.template.is_new or bare not in [run["config"]["identity"] for run in runs]:
+        return job
+    return replace(job, identity=bare)
 
 
 def _without_answers(request: ExtractRequest, info: DatasetInfo) -> ExtractRequest:

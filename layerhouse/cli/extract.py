@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option, progress
+from layerhouse.cli.shared import (
+    Word,
+    dataset_option,
+    lake_option,
+    model_option,
+    progress,
+    shown_prompt,
+)
 from layerhouse.functions import ENGINES, extract, rejected
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS
@@ -149,6 +156,9 @@ def _print_outlook(plan: Outlook) -> None:
         click.echo(f"  {module}: {', '.join(loci)}")
     if plan.answers:
         click.echo(f"  answers: {', '.join(plan.answers)}")
+    for note in plan.notes:
+        click.echo(note)
+    click.echo(shown_prompt(plan.prompt))
 
 
 def _print(summary: ExtractSummary) -> None:

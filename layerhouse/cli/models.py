@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import click
 
+from layerhouse.cli.shared import lake_option, shown_prompt
 from warehouse.errors import UsageError
+from warehouse.lake import Lake
 
 
 @click.group("models", short_help="The models known by name: list, show, verify.")
@@ -45,20 +47,30 @@ def _size(size: tuple[int, int] | None) -> str:
 
 @command.command("show")
 @click.argument("name")
-def show_model(name: str) -> None:
+@click.option("--dataset", metavar="D", help="Show the prompt that goes with each of its images.")
+@lake_option
+def show_model(name: str, dataset: str | None, lake: Lake) -> None:
     """Everything known about one model, and where it is known from.
+
+    NAME is a registry name, a local Hugging Face folder, or a hub id. With --dataset it is shown
+    what the model would be asked; its weights are not needed for that.
 
     \b
     layerhouse models show lingshu-7b
+    layerhouse models show tiny-digits --dataset digits
     """
-    from dataclasses import asdict
-
-    from extract.models import entry_named
+    from extract.models import known_facts
+    from extract.sharing import prompt_for
     from layerhouse.printing import print_table
 
-    facts = asdict(entry_named(name))
-    rows = [[fact, str(value)] for fact, value in facts.items() if value not in (None, {})]
+    facts = known_facts(name)
+    rows = [[fact, str(value)] for fact, value in facts.items() if value not in (None, {}, ())]
     print_table(["fact", "value"], rows)
+    if dataset is not None:
+        prompt = prompt_for(lake, name, dataset)
+        for note in prompt.notes:
+            click.echo(note)
+        click.echo(shown_prompt(prompt))
 
 
 @command.command("verify")

@@ -1,4 +1,4 @@
-"""What commands share: options, words and progress bars."""
+"""What commands share: options, words, progress bars, a prompt's look."""
 
 import lazy_loader
 

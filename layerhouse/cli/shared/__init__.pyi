@@ -4,4 +4,5 @@ from .options import (
     model_option as model_option,
 )
 from .progress_bar import progress as progress
+from .prompts import shown_prompt as shown_prompt
 from .words import Word as Word

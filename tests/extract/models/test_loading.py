@@ -98,13 +98,20 @@ def test_code_from_a_repository_is_not_run(copied: Path) -> None:
         load(str(copied))
 
 
-def test_a_processor_must_be_named(copied: Path) -> None:
+def _unnamed(folder: Path) -> None:
     for name in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
-        path = copied / name
+        path = folder / name
         if path.exists():
             settings = json.loads(path.read_text())
             settings.pop("processor_class", None)
             path.write_text(json.dumps(settings))
+
+
+def test_a_processor_without_a_name_is_that_of_the_family(copied: Path) -> None:
+    _unnamed(copied)
+    assert type(load(str(copied)).processor).__name__ == "LlavaProcessor"
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**config, "model_type": "glmga"}))
     with pytest.raises(LayerhouseError, match="names no processor class"):
         load(str(copied))
 

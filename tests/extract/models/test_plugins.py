@@ -15,7 +15,7 @@ from extract.models import plugins
 from extract.models.loading import load
 from extract.models.placement import Placement
 from extract.models.plugins import ModelPlugin, plugin_for, register
-from extract.models.processors import load_processor
+from extract.models.processors import ready_processor
 from extract.models.sources import locate
 from extract.running.extraction import ExtractRequest, extract
 from tests.packages import Install
@@ -43,7 +43,7 @@ class DimPlugin(ModelPlugin):
         )
 
     def processor(self, folder: Path) -> Any:
-        return load_processor(folder)
+        return ready_processor(folder).processor
 
 
 @pytest.fixture

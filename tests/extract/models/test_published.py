@@ -84,13 +84,13 @@ def case(
     entry_name, family, names = CASES[model_type]
     native = family_folder(family)
     entry = registry.entry_named(entry_name)
-    assert entry.published_as == model_type
+    assert model_type in published.layouts()[str(entry.published_as)]["model_types"]
     sizes = dict(published.architecture_sizes()[str(entry.architecture)])
     vision = clip() if model_type == "llava_mistral" else tower()
     sizes["vision"] = {k: v for k, v in vision.items() if k != "image_size" or "llava" in family}
     monkeypatch.setattr(published, "architecture_sizes", lambda: {entry.architecture: sizes})
     entry = dataclasses.replace(entry, llm=(TEXT_LAYERS, TEXT_WIDTH), preprocessing={})
-    monkeypatch.setattr(registry, "registry", lambda: {entry.name: entry})
+    monkeypatch.setattr(published, "registry", lambda: {entry.name: entry})
     folder = tmp_path / "as-published"
     _as_published(native, folder, model_type, names)
     return locate(str(folder)), native
@@ -135,7 +135,7 @@ def test_a_published_folder_runs_as_its_native_twin(case: tuple[ModelSource, Pat
 def test_a_published_folder_of_unknown_sizes_asks_for_code_and_is_refused(
     case: tuple[ModelSource, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "registry", dict)
+    monkeypatch.setattr(published, "registry", dict)
     with pytest.raises(LayerhouseError, match="needs code from its own repository, which is not"):
         load(str(case[0].folder))
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText
 
 import extract
 from extract.datasets import add, registered, resolve
-from extract.models.processors import load_processor
+from extract.models.processors import ready_processor
 from extract.models.prompts import build_prompt, phrase_tokens, render
 from extract.training.answers import IGNORED, Answers
 from extract.training.building import build_model, build_processor
@@ -50,7 +50,7 @@ def load(folder: Path) -> tuple[Any, Any]:
     """Model and processor as any user of transformers gets them; nothing missing or left over."""
     model, info = AutoModelForImageTextToText.from_pretrained(folder, output_loading_info=True)
     assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    return model.eval(), load_processor(folder)
+    return model.eval(), ready_processor(folder).processor
 
 
 @pytest.fixture(scope="module")

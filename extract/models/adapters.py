@@ -1,0 +1,224 @@
+"""Adapters: what a fine-tuning added, merged into the weights it was made for, all of it or none.
+
+peft warns of keys that it did not find or did not need and goes on; a model of which nothing was
+fine-tuned would then stand in the lake as the tuned one. Here every key has its place and shape.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from extract.models.files import failing_as, read_object
+from extract.models.sources import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelSource
+from warehouse.errors import LayerhouseError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PREFIX = "base_model.model."
+OWNED = ("weight", "bias", "token_adapter", "base_layer")
+"""What follows a module's name in keys that no tuner made: parts that were trained whole."""
+
+
+@dataclass(frozen=True)
+class _Adapter:
+    """An adapter's files, its keys as this release of transformers names their modules.
+
+    `owners` are the modules that the tuner's keys belong to; `n_renamed` keys had older names.
+    """
+
+    folder: Path
+    config: Any
+    weights: "dict[str, Tensor]"
+    owners: tuple[str, ...]
+    n_renamed: int
+
+    def refuse(self, why: str) -> LayerhouseError:
+        base = self.config.base_model_name_or_path
+        made = f", made for {base}," if base else ""
+        return LayerhouseError(f"the adapter {self.folder}{made} does not fit: {why}")
+
+
+def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]]:
+    """The model with its source's adapter merged into its weights, and notes worth showing.
+
+    The structure stays that of the base. Raises LayerhouseError with counts and first names for
+    keys that are missing, unexpected or misshapen.
+    """
+    peft, folder = _peft(), source.adapter
+    assert folder is not None
+    with failing_as(f"the adapter {folder} cannot be merged"):
+        adapter = _read(peft, folder, model, source.entry.key_mapping if source.entry else {})
+        if adapter.n_renamed:
+            _name_targets(adapter, model)
+        _untie(adapter, model)
+        tuned = peft.PeftModel(model, adapter.config)
+        _refuse_unmatched(peft, adapter, tuned)
+        peft.set_peft_model_state_dict(tuned, adapter.weights)
+        merged = tuned.merge_and_unload()
+    return merged, tuple(_notes(adapter, source))
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ImportError as error:
+        raise LayerhouseError(
+            "adapters need peft; install it with: pip install 'layerhouse[peft]'"
+        ) from error
+    return peft
+
+
+def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _Adapter:
+    import torch
+    from safetensors.torch import load_file
+
+    config = peft.PeftConfig.from_pretrained(str(folder))
+    config.inference_mode = True
+    if config.is_prompt_learning or config.is_adaption_prompt:
+        raise LayerhouseError(
+            f"the adapter {folder} ({config.peft_type.value}) cannot be merged into weights; only "
+            "adapters that can, such as a LoRA, keep the model's structure"
+        )
+    found = load_file(folder / ADAPTER_WEIGHTS)
+    bad = [key for key, weight in found.items() if not torch.isfinite(weight).all()]
+    if bad:
+        raise LayerhouseError(
+            f"the adapter {folder} holds values that are not finite in {len(bad)} keys, first "
+            f"{bad[0]}"
+        )
+    tuner = peft.mapping.PEFT_TYPE_TO_PREFIX_MAPPING[config.peft_type]
+    names = _Names(model, tuner, mapping)
+    renamed = {key: names.of_today(key) for key in found}
+    if len(set(renamed.values())) < len(renamed):
+        raise LayerhouseError(f"the adapter {folder} holds keys twice, under old and new names")
+    owners = {owner for name in renamed.values() if (owner := names.owner(name, tuner))}
+    return _Adapter(
+        folder,
+        config,
+        {PREFIX + name: found[key] for key, name in renamed.items()},
+        tuple(sorted(owners)),
+        sum(key.removeprefix(PREFIX) != name for key, name in renamed.items()),
+    )
+
+
+class _Names:
+    """Finds the module that an adapter's key belongs to, also under older names of it."""
+
+    def __init__(self, model: Any, tuner: str, mapping: Mapping[str, str]) -> None:
+        from transformers.conversion_mapping import get_model_conversion_mapping
+        from transformers.core_model_loading import WeightRenaming
+
+        self.modules = {name for name, _ in model.named_modules()}
+        self.starts = (tuner, *OWNED)
+        self.mapping = mapping
+        found = get_model_conversion_mapping(model)
+        self.renamings = [step for step in found if isinstance(step, WeightRenaming)]
+        self.trailing_name = re.compile(rf"(\.{re.escape(tuner)}\w*)\.default(?=\.|$)")
+
+    def of_today(self, key: str) -> str:
+        """A key without its prefix, as it is called today; as it was where nothing fits."""
+        from transformers.core_model_loading import rename_source_key
+
+        given = self.trailing_name.sub(r"\1", key.removeprefix(PREFIX))
+        mapped = given
+        for old, new in self.mapping.items():  # the names of a layout of the model's own
+            mapped = re.sub(old, new, mapped)
+        renamed = rename_source_key(given, self.renamings, [])[0]
+        for name in (given, renamed, mapped):
+            if self.owner(name, *self.starts) is not None:
+                return name
+        return given
+
+    def owner(self, name: str, *starts: str) -> str | None:
+        """The module of this model that a key belongs to, None where it has no such module."""
+        parts = name.split(".")
+        for cut, part in enumerate(parts):
+            if cut and any(part.startswith(start) for start in starts):
+                owner = ".".join(parts[:cut])
+                return owner if owner in self.modules else None
+        return None
+
+
+def _name_targets(adapter: _Adapter, model: Any) -> None:
+    """Have the adapter's keys say which modules it changes: its patterns are for older names.
+
+    They must be all modules of their kind (a projection in every layer), else some are lost.
+    """
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for name, _ in model.named_modules():
+        kinds[_kind(name)].add(name)
+    whole = set().union(*(kinds[_kind(name)] for name in adapter.owners))
+    lost = sorted(whole - set(adapter.owners))
+    if lost and adapter.config.layers_to_transform is None:
+        raise adapter.refuse(f"nothing is there for {len(lost)} modules, first {_first(lost)}")
+    for pattern in getattr(adapter.config, "alpha_pattern", {}):
+        if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in adapter.owners):
+            raise adapter.refuse(f"its alpha_pattern names {pattern}, which this model has not")
+    adapter.config.target_modules = set(adapter.owners)
+    adapter.config.layers_to_transform = None
+
+
+def _kind(module: str) -> str:
+    return re.sub(r"\.\d+(?=\.|$)", ".#", module)
+
+
+def _untie(adapter: _Adapter, model: Any) -> None:
+    """Give the head weights of its own where an adapter changes only it or only the embeddings."""
+    from torch import nn
+
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is None or embeddings is None or head.weight is not embeddings.weight:
+        return
+    both = {name for name, module in model.named_modules() if module in (head, embeddings)}
+    if both & set(adapter.owners) and not getattr(adapter.config, "ensure_weight_tying", False):
+        head.weight = nn.Parameter(head.weight.detach().clone())
+
+
+def _refuse_unmatched(peft: Any, adapter: _Adapter, tuned: Any) -> None:
+    due = peft.get_peft_model_state_dict(tuned, save_embedding_layers=False)
+    # peft saves whole embeddings beside an adapter that may have changed them.
+    known = {name: weight for name, weight in tuned.state_dict().items() if name not in due} | due
+    found = adapter.weights
+    misshapen = [
+        f"{key} {tuple(found[key].shape)}, not {tuple(known[key].shape)}"
+        for key in sorted(found.keys() & known.keys())
+        if found[key].shape != known[key].shape
+    ]
+    wrong = {
+        "missing": sorted(due.keys() - found.keys()),
+        "unexpected": sorted(found.keys() - known.keys()),
+        "misshapen": misshapen,
+    }
+    told = [
+        f"{len(keys)} {what} keys, first {_first(keys)}" for what, keys in wrong.items() if keys
+    ]
+    if told:
+        raise adapter.refuse("; ".join(told))
+    deltas = [weight for key, weight in found.items() if "lora_B" in key or "embedding_B" in key]
+    if len(deltas) * 2 == len(found) and not any(delta.any() for delta in deltas):
+        raise adapter.refuse("it changes nothing, every lora_B is zero: it was saved untrained")
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(name.removeprefix(PREFIX) for name in names[:3])
+
+
+def _notes(adapter: _Adapter, source: ModelSource) -> Iterable[str]:
+    if adapter.n_renamed:
+        yield (
+            f"{adapter.n_renamed} keys of the adapter {adapter.folder.name} have names of an older "
+            "layout of the model; they were mapped to today's"
+        )
+    raw = read_object(adapter.folder / ADAPTER_CONFIG)
+    unknown = sorted(name for name in raw if raw[name] and not hasattr(adapter.config, name))
+    if unknown:
+        yield (
+            f"the installed peft does not know what the adapter's {', '.join(unknown)} means; a "
+            "newer one may"
+        )
+    if (note := source.adapter_note) is not None:
+        yield note

@@ -1,0 +1,58 @@
+"""Which model an adapter was made for: what it records of its base, held against the one given."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from extract.models.files import read_object
+from extract.models.fingerprints import fingerprint_weights
+from extract.models.quantized import quantization_of
+from warehouse.errors import UsageError
+
+QUANTIZED_COPY = re.compile(r"(-?(unsloth|bnb|4bit|8bit|int4|int8|awq|gptq|fp8))+$")
+"""What names of quantised copies end in, on which adapters for the full weights are trained."""
+
+
+def base_note(adapter: Path, recorded: str, folder: Path, known: Iterable[str]) -> str | None:
+    """Refuse a model that is not the base an adapter records; a note where that is not certain.
+
+    `known` are the names that the given model, in `folder`, has. Where the recorded base lies on
+    this machine its weights decide, else its name does.
+    """
+    if not recorded:
+        return f"the adapter {adapter.name} does not record its base"
+    there = Path(recorded).expanduser()
+    if (there / "config.json").is_file() and not _is_quantized(there):
+        if there.resolve() == folder.resolve() or _weights(there) == _weights(folder):
+            return None
+        raise UsageError(
+            f"the adapter {adapter} was made for {recorded}, whose weights are not those of "
+            f"{folder}; give that folder as --model"
+        )
+    if _plain(recorded) in {_plain(name) for name in known if name}:
+        return None
+    if there.is_absolute() or recorded.startswith((".", "~")):
+        return (
+            f"the adapter {adapter.name} records {recorded} as its base, which is not on this "
+            "machine; that its keys and shapes fit is all that is known"
+        )
+    raise UsageError(
+        f"the adapter {adapter} was made for {recorded}, not for {folder.name}; give its base as "
+        "--model, or, where this is that base under another name, write the name into "
+        "base_model_name_or_path of its adapter_config.json"
+    )
+
+
+def _is_quantized(folder: Path) -> bool:
+    return quantization_of(read_object(folder / "config.json")) is not None
+
+
+def _weights(folder: Path) -> str:
+    return fingerprint_weights(folder, config=None)
+
+
+def _plain(name: str) -> str:
+    """A model's own name, without its owner, its place and what marks a quantised copy."""
+    cached = re.search(r"models--[^/]+?--([^/]+)", name)
+    last = cached.group(1) if cached else name.rstrip("/").rpartition("/")[2]
+    return re.sub(r"[^a-z0-9]", "", QUANTIZED_COPY.sub("", last.lower()))

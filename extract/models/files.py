@@ -1,0 +1,46 @@
+"""A model's files as somebody wrote them: one sentence for whatever is wrong with them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from warehouse.errors import LayerhouseError
+
+CLEAR = (ImportError, OSError, RuntimeError, ValueError)
+"""Errors whose own words say what is wrong; of others the kind must be told too."""
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; LayerhouseError where it holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # no file, no text, no JSON
+        raise LayerhouseError(f"{path} cannot be read: {said(error)}") from error
+    if not isinstance(found, dict):
+        raise LayerhouseError(f"{path} holds a JSON {type(found).__name__}, where an object is due")
+    return found
+
+
+@contextmanager
+def failing_as(sentence: str) -> Iterator[None]:
+    """Tell what fails inside as one sentence that begins so.
+
+    Libraries raise anything over files that are not as they expect them.
+    """
+    try:
+        yield
+    except LayerhouseError:
+        raise
+    except Exception as error:
+        raise LayerhouseError(f"{sentence}: {said(error)}") from error
+
+
+def said(error: BaseException) -> str:
+    """What an error says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = lines[0] if lines else ""
+    if isinstance(error, CLEAR) and first:
+        return first
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,0 +1,40 @@
+"""The hub: a model's files from the local cache or over the network, only those that are needed."""
+
+from pathlib import Path
+from typing import Any
+
+from warehouse.errors import LayerhouseError
+
+PROCESSOR_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "qformer_tokenizer/*")
+WEIGHT_FILES = ("*.safetensors",)
+
+
+def download(
+    hub: str, revision: str, subfolder: str | None = None, *, gated: bool, weights: bool
+) -> Path:
+    """The folder of a repository's files; of a subfolder's alone where one is meant.
+
+    Raises LayerhouseError for a repository that is gated, unknown or out of reach.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    wanted = [*PROCESSOR_FILES, *(WEIGHT_FILES if weights else ())]
+    if subfolder is not None:
+        wanted = [f"{subfolder}/{pattern}" for pattern in wanted]
+    arguments: dict[str, Any] = {"revision": revision, "allow_patterns": wanted}
+    try:
+        return Path(snapshot_download(hub, **arguments))
+    except GatedRepoError as error:
+        raise LayerhouseError(
+            f"{hub} is gated: accept its terms on the hub and log in with `hf auth login`"
+        ) from error
+    except RepositoryNotFoundError as error:
+        hint = "; it is gated, log in with `hf auth login`" if gated else ""
+        raise LayerhouseError(f"the hub knows no model {hub}{hint}") from error
+    except (OSError, ValueError) as error:  # every network failure of the client is an OSError
+        which = hub if revision == "main" else f"{hub} at revision {revision}"
+        raise LayerhouseError(
+            f"{which} is not in the local cache and the hub cannot be reached; download it on a "
+            "machine with network and give the folder"
+        ) from error

@@ -1,0 +1,56 @@
+"""Preflight: what a family needs of its processor and a folder lacks, repaired where certain.
+
+What config.json says for certain fills a gap, with a line that tells; what it does not is for
+whoever loads the processor to refuse.
+"""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from extract.models.files import read_object
+
+CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0, "pixtral": 0}
+"""How many tokens a tower puts out beside those of the patches."""
+
+
+def repair_tokenizer(folder: Path, tokenizer: Any) -> Iterator[str]:
+    """Give a tokenizer what pads; a batch's attention mask hides it, so that any token serves."""
+    if tokenizer.pad_token is not None:
+        return
+    config = read_object(folder / "config.json")
+    text = config.get("text_config")
+    for place in (config, text if isinstance(text, dict) else {}):
+        token_id = place.get("pad_token_id")
+        if isinstance(token_id, int) and 0 <= token_id < len(tokenizer):
+            tokenizer.pad_token = tokenizer.convert_ids_to_tokens(token_id)
+            break
+    else:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
+    if tokenizer.pad_token is None:
+        raise ValueError("its tokenizer has no token to pad with and none that could stand for one")
+    yield f"the tokenizer has no padding token: {tokenizer.pad_token} pads, behind the mask"
+
+
+def repair_settings(folder: Path, given: dict[str, Any], slots: Collection[str]) -> Iterator[str]:
+    """Fill in settings of a LLaVA-like processor that are missing, from the model's own numbers."""
+    config = read_object(folder / "config.json")
+    vision = config.get("vision_config")
+    if not isinstance(vision, dict):
+        return
+    known = {
+        "patch_size": vision.get("patch_size"),
+        "vision_feature_select_strategy": config.get("vision_feature_select_strategy", "default"),
+        "num_additional_image_tokens": CLASS_TOKENS.get(str(vision.get("model_type"))),
+    }
+    if "num_additional_image_tokens" not in slots:
+        return
+    lacking = {
+        name: value
+        for name, value in known.items()
+        if name in slots and given.get(name) is None and value is not None
+    }
+    given |= lacking
+    if lacking:
+        told = ", ".join(f"{name} {value}" for name, value in lacking.items())
+        yield f"the processor lacks {told}: taken from config.json"
