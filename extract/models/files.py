@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,21 @@ def read_object(path: Path) -> dict[str, Any]:
     return found
 
 
+def weight_sizes(folder: Path) -> dict[str, int]:
+    """How many numbers each weight in a folder's safetensors files has, from their headers."""
+    found: dict[str, int] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with path.open("rb") as file:
+                size = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(min(size, path.stat().st_size)))
+            header.pop("__metadata__", None)
+            found |= {name: prod(facts["shape"]) for name, facts in header.items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise LayerhouseError(f"{path} is damaged: it has no header of weights") from error
+    return found
+
+
 @contextmanager
 def failing_as(sentence: str) -> Iterator[None]:
     """Tell what fails inside as one sentence that begins so.
@@ -40,7 +56,7 @@ def failing_as(sentence: str) -> Iterator[None]:
 def said(error: BaseException) -> str:
     """What an error says, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    first = lines[0] if lines else ""
+    first = " ".join(lines[:2]) if lines and lines[0].endswith(":") else "".join(lines[:1])
     if isinstance(error, CLEAR) and first:
         return first
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

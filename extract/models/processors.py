@@ -27,6 +27,7 @@ from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
 
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
+READ_FILES = (*PROCESSOR_FILES, "config.json", "generation_config.json", "tokenizer.json")
 # Told nothing, transformers asks at a terminal whether to run a repository's code.
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 NOT_FOR_THE_MODEL = ("labels",)  # PaliGemma's processor prepares training targets
@@ -133,6 +134,10 @@ def ready_processor(folder: Path, entry: RegistryEntry | None = None) -> ReadyPr
     no code from them. Raises LayerhouseError if a part is missing that config.json does not tell.
     """
     layout = layout_of(folder, entry)
+    for name in READ_FILES:
+        if (folder / name).is_file():
+            read_object(folder / name)  # what libraries say of a damaged file does not name it
+    found = template_in(folder) if layout is None else published_template(folder, layout)
     with failing_as(f"{folder} has no complete processor"):
         given = _own_parts(folder) if layout is None else published_processor_parts(folder, layout)
         processor_class = _processor_class(given["processor_class"])
@@ -144,7 +149,6 @@ def ready_processor(folder: Path, entry: RegistryEntry | None = None) -> ReadyPr
         given |= _further_parts(folder, slots)
         given.pop("chat_template", None)
         processor = processor_class(**{slot: given[slot] for slot in slots if slot in given})
-    found = template_in(folder) if layout is None else published_template(folder, layout)
     family = str(read_object(folder / "config.json").get("model_type"))
     template = settle(processor, found, entry, family)
     return ReadyProcessor(processor, template, (*notes, *template.notes))

@@ -4,11 +4,11 @@ They run in the numbers they have, as a variant of the model: what is measured i
 the model in full precision. transformers reads them, with the package of each method.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from extract.models.files import weight_sizes
 from warehouse.errors import LayerhouseError
 
 MARKS: dict[str, tuple[str, ...]] = {
@@ -38,7 +38,8 @@ def quantization_of(config: Mapping[str, Any]) -> str | None:
 def _method(told: Mapping[str, Any]) -> str:
     if not told.get("quant_method") and (told.get("load_in_4bit") or told.get("load_in_8bit")):
         return "bitsandbytes"  # its older releases left the name out
-    return str(told.get("quant_method") or "unknown").lower()
+    method = told.get("quant_method") or "unknown"
+    return str(getattr(method, "value", method)).lower()  # in memory it is an enumeration
 
 
 def refuse_unmarked(folder: Path, config: Mapping[str, Any]) -> None:
@@ -52,21 +53,8 @@ def refuse_unmarked(folder: Path, config: Mapping[str, Any]) -> None:
             f'"quant_method": "{LEGACY_FILES[legacy[0]]}"'
         )
     marks = MARKS.get(method or "")
-    if marks and not any(mark in name for name in _weight_names(folder) for mark in marks):
+    if marks and not any(mark in name for name in weight_sizes(folder) for mark in marks):
         raise LayerhouseError(
             f"{folder}/config.json says that its weights are quantised ({method}), but none in its "
             "files is; take quantization_config out of it, or give the files it was written for"
         )
-
-
-def _weight_names(folder: Path) -> set[str]:
-    """The names of all weights, from the headers of the safetensors files."""
-    names: set[str] = set()
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            try:
-                names |= json.loads(file.read(min(size, path.stat().st_size))).keys()
-            except (ValueError, AttributeError, MemoryError) as error:
-                raise LayerhouseError(f"{path} is damaged: it has no header of weights") from error
-    return names

@@ -6,7 +6,7 @@ the work. No code from a model's repository is run and no pickled weights are re
 
 from typing import TYPE_CHECKING, Any
 
-from extract.models.files import said
+from extract.models.files import said, weight_sizes
 from extract.models.placement import avoid_misfit_kernels, offload_folder, quantization_config
 from extract.models.published import converted_config, layout_of
 from extract.models.quantized import refuse_unmarked
@@ -30,6 +30,7 @@ def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.devic
     transformers.logging.disable_progress_bar()
     try:
         config = _quantized_config(source, _model_config(source), dtype)
+        _refuse_other_sizes(source, config)
         loader: Any = transformers.AutoModelForImageTextToText
         model, info = loader.from_pretrained(
             source.folder,
@@ -97,6 +98,23 @@ def _model_config(source: ModelSource) -> Any:
     if source.entry is not None and layout_of(source.folder, source.entry) is not None:
         return converted_config(source.folder, source.entry)
     return AutoConfig.from_pretrained(source.folder, local_files_only=True, trust_remote_code=False)
+
+
+def _refuse_other_sizes(source: ModelSource, config: Any) -> None:
+    """What config.json leaves out is a family's usual size: gigabytes of random weights."""
+    text = config.get_text_config()
+    names = ("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size")
+    sizes: list[Any] = [getattr(text, name, None) for name in names]
+    if source.published_quantization is not None or not all(type(n) is int for n in sizes):
+        return
+    vocabulary, width, layers, inner = sizes
+    due = width * (vocabulary + 2 * layers * (width + inner))
+    held = sum(weight_sizes(source.folder).values())
+    if due > 4 * held:
+        raise LayerhouseError(
+            f"{source.folder}/config.json describes a decoder of {due:,} weights or more, but the "
+            f"files hold {held:,} in all; its text_config is not that of this model"
+        )
 
 
 def _quantized_config(source: ModelSource, config: Any, dtype: "torch.dtype") -> Any:
