@@ -85,7 +85,7 @@ def test_misshapen_weights_are_counted_and_named(copied: Path) -> None:
 
 def test_a_damaged_weights_file_is_refused(copied: Path) -> None:
     (copied / "model.safetensors").write_bytes(b"damaged" * 50)
-    with pytest.raises(LayerhouseError, match=r"my-llava \(llava\) cannot be loaded"):
+    with pytest.raises(LayerhouseError, match=r"model\.safetensors is damaged"):
         load(str(copied))
 
 
