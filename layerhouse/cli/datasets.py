@@ -181,5 +181,7 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
         rows.append([row.label, row.phrase, *map(str, counts)])
     print_table(["class", "phrase", *SPLITS], rows)
     click.echo(f"{samples['group_id'].n_unique():,} groups, {samples.height:,} samples")
+    if info.pixel_rule:
+        click.echo(f"Pixel rule: {info.pixel_rule}")
     if preview:
         write_preview(lake, [name], preview)

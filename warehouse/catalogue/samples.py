@@ -34,11 +34,14 @@ class DatasetInfo:
     title: str
     classes: list[ClassRow]
     samples: "pl.DataFrame"
+    pixel_rule: str | None = None
 
 
 def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
     """Read a dataset's classes and samples; UsageError with the nearest names if unknown."""
-    found = wh.sql("SELECT title FROM dataset WHERE dataset_id = $1", [dataset_id]).fetchall()
+    found = wh.sql(
+        "SELECT title, pixel_rule FROM dataset WHERE dataset_id = $1", [dataset_id]
+    ).fetchall()
     if not found:
         known = [row[0] for row in wh.sql("SELECT dataset_id FROM dataset").fetchall()]
         raise UsageError(f"the lake holds no dataset {dataset_id!r}{nearest(dataset_id, known)}")
@@ -51,7 +54,8 @@ def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
         "WHERE dataset_id = $1 ORDER BY sample_id",
         [dataset_id],
     ).pl()
-    return DatasetInfo(dataset_id, found[0][0], [ClassRow(*row) for row in classes], samples)
+    title, pixel_rule = found[0]
+    return DatasetInfo(dataset_id, title, [ClassRow(*row) for row in classes], samples, pixel_rule)
 
 
 def labelled(info: DatasetInfo, what: str) -> DatasetInfo:

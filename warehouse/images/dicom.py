@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from threading import local
 from typing import Any
 
 from warehouse.errors import LayerhouseError
@@ -13,28 +15,42 @@ from warehouse.images.pictures import Picture, check_size, frame_index
 
 _VIDEO = ("MPEG", "HEVC")
 
+_last = local()
+"""The last film of each thread: frames of one film are asked for one after another."""
+
 
 def dicom_picture(name: str, source: str | io.BytesIO, frame: int | None, limit: int) -> Picture:
     """The picture of a DICOM object; of several frames the one `frame` says, from 1."""
-    if isinstance(source, io.BytesIO):
-        source.seek(0)
-    item = read_dicom(name, source)
+    item = _item(name, source)
     _check_holds_image(item, name)
     check_size(name, int(item.Columns), int(item.Rows), limit)
     index = frame_index(name, frame, int(item.get("NumberOfFrames") or 1))
-    photometric = str(item.PhotometricInterpretation).strip()
+    photometric = str(item.get("PhotometricInterpretation") or "without a name").strip()
     _check_encoding(item, photometric, name)
-    if item.SamplesPerPixel != 1:
+    if item.get("SamplesPerPixel", 1) != 1:
         return colour_picture(item, index, name)
-    pixels = stored_pixels(item, index, name)
-    if photometric == "PALETTE COLOR":
-        return palette_picture(pixels, item, name)
-    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
+    if photometric not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"):
         raise LayerhouseError(
             f"{name} says one value a pixel and the colour space {photometric}, which do not go "
             "together; correct (0028,0004) in the file"
         )
+    pixels = stored_pixels(item, index, name)
+    if photometric == "PALETTE COLOR":
+        return palette_picture(pixels, item, name)
     return grey_picture(pixels, item, index, name)
+
+
+def _item(name: str, source: str | io.BytesIO) -> Any:
+    if isinstance(source, io.BytesIO):
+        source.seek(0)
+        return read_dicom(name, source)
+    key = (source, Path(source).stat().st_mtime_ns)
+    if getattr(_last, "key", None) == key:
+        return _last.item
+    item = read_dicom(name, source)
+    if int(item.get("NumberOfFrames") or 1) > 1:
+        _last.key, _last.item = key, item
+    return item
 
 
 def _check_holds_image(item: Any, name: str) -> None:

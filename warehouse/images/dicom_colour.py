@@ -41,10 +41,10 @@ def _rgb(item: Any, index: int, name: str) -> tuple[np.ndarray, str]:
         syntax.name.startswith("JPEG Extended") and item.BitsStored == 8
     ):
         return _of_jpeg(_encoded(item, index), photometric), "colour"
-    if "JPEG 2000" in syntax.name and _is_decorrelated(_encoded(item, index)):
-        item.PhotometricInterpretation = "RGB"  # decoding undoes it
+    # what decoding gives is RGB already where the codestream itself had it transformed
+    is_rgb = "JPEG 2000" in syntax.name and _is_decorrelated(_encoded(item, index))
     reading = "" if photometric == "RGB" else "colour"
-    return stored_pixels(item, index, name), reading
+    return stored_pixels(item, index, name, raw=is_rgb), reading
 
 
 def _encoded(item: Any, index: int) -> bytes:

@@ -32,8 +32,8 @@ def read_dicom(name: str, source: Any, **options: Any) -> Any:
     return item
 
 
-def stored_pixels(item: Any, index: int, name: str) -> np.ndarray:
-    """One frame as it is stored, or as RGB if it is stored as YBR: [h, w] or [h, w, samples]."""
+def stored_pixels(item: Any, index: int, name: str, raw: bool = False) -> np.ndarray:
+    """One frame as it is stored: [h, w] or [h, w, samples]; YBR becomes RGB unless `raw`."""
     from pydicom.pixels import get_decoder, pixel_array
 
     syntax = item.file_meta.TransferSyntaxUID
@@ -42,7 +42,7 @@ def stored_pixels(item: Any, index: int, name: str) -> np.ndarray:
             raise LayerhouseError(
                 f"{name} is compressed as {syntax.name}, for which no decoder is installed: {EXTRA}"
             )
-        return pixel_array(item, index=index)
+        return pixel_array(item, index=index, raw=raw)
     except NotImplementedError as error:
         raise _unreadable(name, syntax) from error
     except RuntimeError as error:

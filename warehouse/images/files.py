@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,7 +49,7 @@ def file_picture(name: str, source: str | io.BytesIO, frame: int | None, limit: 
     warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
     image = _opened(source)
     check_size(name, image.width, image.height, limit)
-    pages = _pages(image)
+    pages = _pages(image) if frame is None else _pages_of(source)
     what = "pages" if image.format == "TIFF" else "frames"
     page = pages[frame_index(name, frame, len(pages), what)]
     if page:
@@ -77,6 +80,18 @@ def _opened(source: str | io.BytesIO, page: int = 0) -> Any:
 
 def _tags(image: Any) -> Any:
     return getattr(image, "tag_v2", {})
+
+
+def _pages_of(source: str | io.BytesIO) -> Sequence[int]:
+    if isinstance(source, str):
+        return _pages_at(source, Path(source).stat().st_mtime_ns)
+    return _pages(_opened(source))
+
+
+@lru_cache(maxsize=64)
+def _pages_at(path: str, _modified: int) -> tuple[int, ...]:
+    """Found once for all pages of a file, since looking for them means going through it."""
+    return tuple(_pages(_opened(path)))
 
 
 def _pages(image: Any) -> list[int]:

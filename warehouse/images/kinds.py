@@ -41,7 +41,11 @@ def kind_of(head: bytes, name: str) -> str | None:
         return DICOM
     if name.lower().endswith((".nii", ".nii.gz")) or head[344:348] in (b"n+1\0", b"ni1\0"):
         return NIFTI
-    if head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    if (
+        head.startswith(_PICTURES)
+        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        or head[4:12] == b"ftypavif"
+    ):
         return PICTURE
     return None
 

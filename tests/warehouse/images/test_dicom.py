@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import uid
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import convert_color_space
 
 from tests.warehouse.images.dicom_files import (
@@ -22,7 +23,7 @@ from tests.warehouse.images.dicom_files import (
     ybr,
 )
 from warehouse.errors import LayerhouseError
-from warehouse.images import is_dicom, open_image
+from warehouse.images import is_dicom, open_image, picture_at
 
 LOSSLESS = (
     uid.ImplicitVRLittleEndian,
@@ -438,3 +439,17 @@ def test_without_decoders_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(LayerhouseError, match=r"needs pydicom: pip install 'layerhouse\[dicom\]'"):
         open_image(path)
+
+
+def test_colours_of_every_frame_are_those_of_the_first(tmp_path: Path) -> None:
+    """Whatever decoding notes about an object must not be taken for what its file says."""
+    item = dicom(RGB, "YBR_RCT")
+    item.compress(uid.JPEG2000Lossless, generate_instance_uid=False)
+    (codestream,) = generate_frames(item.PixelData, number_of_frames=1)
+    item.PixelData = encapsulate([codestream, codestream])
+    item.NumberOfFrames, item.PhotometricInterpretation = 2, "YBR_FULL"
+    path = write(tmp_path / "film.dcm", item)
+    for frame in (1, 2, 1):
+        picture = picture_at(f"{path}#frame={frame}")
+        assert (picture.mode, picture.reading) == ("DICOM YBR_FULL, 8 bits", "colour")
+        assert np.array_equal(np.asarray(open_image(f"{path}#frame={frame}")), RGB)
