@@ -20,7 +20,7 @@ from layerhouse.shadows import refuse_shadows
 
 refuse_shadows()  # before anything is imported from a package that may be another's
 
-from layerhouse import datasets  # noqa: E402
+from layerhouse import datasets, models, runs  # noqa: E402
 from layerhouse.functions import (  # noqa: E402  # noqa: E402
     baseline,
     compare,
@@ -44,9 +44,11 @@ __all__ = [
     "datasets",
     "diagnose",
     "extract",
+    "models",
     "probe",
     "publish",
     "report",
+    "runs",
     "validate",
 ]
 

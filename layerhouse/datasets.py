@@ -12,8 +12,9 @@ from warehouse.progress import Progress
 
 if TYPE_CHECKING:
     from extract.datasets import AddOptions, AddResult
+    from warehouse.lake import Removal
 
-__all__ = ["add"]
+__all__ = ["add", "remove"]
 
 _OF_PIXELS = ("frame", "range", "window", "background")
 
@@ -111,4 +112,19 @@ def _chosen(options: Mapping[str, Any]) -> AddOptions:
     options_of_it = {key: given[key] for key in ("title", "licence") if key in given}
     return AddOptions(
         **options_of_it, phrases=given.get("phrase", {}), reading=Reading(**reading), pixels=pixels
+    )
+
+
+def remove(
+    name: str, *, with_dependents: bool = False, dry_run: bool = False, lake: Place = None
+) -> Removal:
+    """Take a dataset out of the lake; it may then be added anew, with other content.
+
+    What rests on it (extractions, probes, baselines, diagnoses) goes too `with_dependents`, and is
+    refused otherwise. With `dry_run` nothing is done and what would be is returned.
+    """
+    from warehouse.lake import remove as take_out
+
+    return take_out(
+        lake_at(lake), "dataset", name, with_dependents=with_dependents, dry_run=dry_run
     )

@@ -72,7 +72,7 @@ def self_test(
     todo = {trial: name for trial, name in ids.items() if name not in known}
     whole = {**config, "versions": TRIAL_VERSIONS, "grid": asdict(grid)}
     spec = RunSpec(COMMAND, job.model_id, job.dataset_id, whole)
-    with RunWriter(lake, spec) as writer, leaving_a_core(job.device):
+    with RunWriter(lake, spec, job.looked) as writer, leaving_a_core(job.device):
         if todo:
             judge = _judge(lake, bench, resampling)
             for done, (trial, name) in enumerate(todo.items()):

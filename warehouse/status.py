@@ -18,7 +18,7 @@ from warehouse.lake import (
     Leftover,
     damaged_shards,
     leftovers,
-    readable_commits,
+    take_stock,
 )
 from warehouse.schema import SQL_ROOT
 from warehouse.vocabulary import DEFAULT_PROBE_KIND
@@ -107,7 +107,11 @@ class UnfinishedRun:
 
 @dataclass(frozen=True)
 class StatusReport:
-    """The state of a lake. `problem` says why the catalogue could not be read, if it could not."""
+    """The state of a lake: commits, shards and bytes that readers see.
+
+    `removed` are the files that removals left for `free`; `problem` says why the catalogue could
+    not be read, if it could not.
+    """
 
     lake: Lake
     n_commits: int
@@ -117,6 +121,7 @@ class StatusReport:
     pairs: list[PairStatus]
     unfinished: list[UnfinishedRun]
     leftovers: list[Leftover]
+    removed: list[Leftover]
     damaged: list[Damaged]
     problem: str | None
     next_command: str
@@ -129,9 +134,8 @@ def status(lake: Lake, verify: bool = False) -> StatusReport:
     not raised: this is the command to find out why.
     """
     lake.require()
-    commits, unreadable = readable_commits(lake)
-    shards = [shard for commit in commits for shard in commit.shards]
-    committed = None if unreadable else {shard.path for shard in shards}
+    stock = take_stock(lake)
+    shards, left = stock.shards, leftovers(lake, stock)
     datasets: list[DatasetStatus] = []
     pairs: list[PairStatus] = []
     unfinished: list[UnfinishedRun] = []
@@ -146,14 +150,15 @@ def status(lake: Lake, verify: bool = False) -> StatusReport:
         problem = str(error)
     return StatusReport(
         lake=lake,
-        n_commits=len(commits),
+        n_commits=len(stock.commits),
         n_shards=len(shards),
         n_bytes=sum(shard.bytes for shard in shards),
         datasets=datasets,
         pairs=pairs,
         unfinished=unfinished,
-        leftovers=leftovers(lake, committed),
-        damaged=[*unreadable, *damaged_shards(lake, shards, verify=verify)],
+        leftovers=[each for each in left if each.kind != "removed"],
+        removed=[each for each in left if each.kind == "removed"],
+        damaged=[*stock.unreadable, *damaged_shards(lake, shards, verify=verify)],
         problem=problem,
         next_command=_next(datasets, pairs, unfinished),
     )

@@ -112,6 +112,25 @@ fitted there; kinds that other packages bring come after these, by name. The fir
 DEFAULT_PROBE_KIND = next(iter(PROBE_KINDS))
 
 
+EVIDENCE = ("extract", "probe", "baseline")
+"""The commands whose rows are evidence; a command that `MADE_FROM` does not name rests on all."""
+
+MADE_FROM = {
+    "extract": (),
+    "self-test": (),
+    "baseline": (),
+    "probe": ("extract",),
+    "probe-coefficients": ("extract", "probe"),
+    "probe-code-length": ("extract",),
+    "probe-geometry": ("extract",),
+    "probe-folds": ("extract",),
+    "diagnose": EVIDENCE,
+    "compare": EVIDENCE,
+}
+"""By command, those whose rows of the same model and dataset its own are made from: without them
+they would stand for nothing, or for what was extracted anew since."""
+
+
 class Cell(NamedTuple):
     """One series of vectors: what one readout takes at one locus."""
 

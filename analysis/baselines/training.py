@@ -109,8 +109,8 @@ def _is_stored(
         if before != settings:
             raise LayerhouseError(
                 f"{dataset_id} has the baseline {architecture} with other settings "
-                f"({config_difference(before, settings)}); keep it, or delete "
-                f"commits/{run_id}-*.json to drop it and train anew"
+                f"({config_difference(before, settings)}); keep it, or take it "
+                f"out with `layerhouse runs remove {run_id}` and train anew"
             )
     return bool(rows)
 

@@ -161,11 +161,11 @@ def _compare(
     """
     if n_resamples < 100:
         raise UsageError(f"an interval needs at least 100 resamples, not {n_resamples}")
-    with exclusive(lake, COMMAND), connect(lake) as wh:
+    with exclusive(lake, COMMAND) as looked, connect(lake) as wh:
         stored = {}
         for pair in pairs:
             try:
-                stored[pair] = _add_intervals(lake, wh, pair, n_resamples, seed)
+                stored[pair] = _add_intervals(lake, wh, pair, n_resamples, seed, looked)
             except NotComparableError as error:
                 if left_out is None:
                     raise
@@ -190,14 +190,16 @@ def _check(lake: Lake, pair: Pair) -> None:
 
 
 def _add_intervals(
-    lake: Lake, wh: Warehouse, pair: Pair, n_resamples: int, seed: int
+    lake: Lake, wh: Warehouse, pair: Pair, n_resamples: int, seed: int, looked: frozenset[str]
 ) -> tuple[str, bool]:
     spec = RunSpec(
         COMMAND, pair.model_id, pair.dataset_id, _comparison_config(wh, pair, n_resamples, seed)
     )
-    _, added = store_intervals(
-        lake, spec, lambda: {"pair_interval": _interval_rows(wh, pair, n_resamples, seed)}
-    )
+
+    def compute() -> dict[str, list[dict[str, Any]]]:
+        return {"pair_interval": _interval_rows(wh, pair, n_resamples, seed)}
+
+    _, added = store_intervals(lake, spec, looked, compute)
     return spec.run_id, added
 
 

@@ -63,10 +63,9 @@ def diagnose(
         require_known(wh, "model", model_id)
         require_known(wh, "dataset", dataset_id)
         labelled(dataset(wh, dataset_id), "a diagnosis")
-    with exclusive(lake, COMMAND, model_id, dataset_id):
-        run_id, added = _add_intervals(
-            lake, model_id, dataset_id, Resampling(n_resamples, margin, seed)
-        )
+    options = Resampling(n_resamples, margin, seed)
+    with exclusive(lake, COMMAND, model_id, dataset_id) as looked:
+        run_id, added = _add_intervals(lake, model_id, dataset_id, options, looked)
     with connect(lake) as wh:
         finding = read_finding(wh, model_id, dataset_id)
     return Diagnosis(
@@ -83,7 +82,7 @@ def diagnose(
 
 
 def _add_intervals(
-    lake: Lake, model_id: str, dataset_id: str, options: Resampling
+    lake: Lake, model_id: str, dataset_id: str, options: Resampling, looked: frozenset[str]
 ) -> tuple[str | None, bool]:
     """The run's id, and whether rows were added; a test split of one group has no intervals."""
     with connect(lake) as wh:
@@ -95,7 +94,8 @@ def _add_intervals(
             return interval_rows(evidence, options, model_id, dataset_id)
 
         config = _diagnosis_config(wh, model_id, dataset_id, options)
-        return store_intervals(lake, RunSpec(COMMAND, model_id, dataset_id, config), compute)
+        spec = RunSpec(COMMAND, model_id, dataset_id, config)
+        return store_intervals(lake, spec, looked, compute)
 
 
 def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:

@@ -48,14 +48,15 @@ def renewed(wanted: Mapping[str, Any], latest: Sequence[tuple[str, str]]) -> dic
 
 
 def store_intervals(
-    lake: Lake, spec: RunSpec, compute: Callable[[], Tables | None]
+    lake: Lake, spec: RunSpec, looked: frozenset[str], compute: Callable[[], Tables | None]
 ) -> tuple[str | None, bool]:
     """Write the intervals unless the lake has them; the run's id, and whether rows were added.
 
-    `compute` gives the rows of each table. Where it gives None, there is nothing to resample, and
-    no run; where it gives no rows, the run is finished without any.
+    `looked` are the commits that the lake had before; `compute` gives the rows of each table. Where
+    it gives None, there is nothing to resample, and no run; where it gives no rows, the run is
+    finished without any.
     """
-    with RunWriter(lake, spec) as writer:
+    with RunWriter(lake, spec, looked) as writer:
         if writer.committed:
             writer.finish()
             return spec.run_id, False

@@ -98,7 +98,7 @@ def read_stored(wh: Warehouse, subject: Subject) -> Stored:
             raise LayerhouseError(
                 f"{subject.model_id} on {subject.dataset_id} has {subject.kind} probes with other "
                 f"settings ({config_difference(settings, subject.settings)}); keep those, or "
-                f"delete commits/{run_id}-*.json to drop them and fit anew"
+                f"take them out with `layerhouse runs remove {run_id}` and fit anew"
             )
         held.setdefault(Cell(module, layer, readout), set()).add(Target(control, seed))
         latest = run_id

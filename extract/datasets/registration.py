@@ -162,7 +162,7 @@ def _register(
     if known and stored and known.fingerprint != entry.fingerprint:
         raise LayerhouseError(
             f"dataset {name} is registered with other content ({difference(stored, checked)}); "
-            "use another name"
+            f"use another name, or take it out with `layerhouse datasets remove {name}` first"
         )
     if known and known != entry:
         entry = replace(entry, revision=known.revision + 1)

@@ -88,7 +88,10 @@ class ExtractRequest:
 
 @dataclass(frozen=True)
 class Job:
-    """A request with everything looked up that can be without loading the model."""
+    """A request with everything looked up that can be without loading the model.
+
+    `looked` are the commits that the lake had before.
+    """
 
     request: ExtractRequest
     lake: Lake
@@ -100,6 +103,7 @@ class Job:
     question: str
     prompt: Prompt
     identity: dict[str, Any]
+    looked: frozenset[str]
 
     @property
     def variant(self) -> str:
@@ -141,8 +145,8 @@ class Job:
         return RunSpec(COMMAND, self.model_id, self.dataset_id, config, self.device)
 
     def writer(self) -> RunWriter:
-        """What adds ranges to the run; each is compared with every other commit about the pair."""
-        return RunWriter(self.lake, self.spec, looked=frozenset())
+        """What adds ranges to the run; each is compared with every commit since the look-up."""
+        return RunWriter(self.lake, self.spec, self.looked)
 
     def commits(self) -> list[Commit]:
         """Every commit about this model and dataset, of any selection."""
@@ -163,6 +167,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         raise UsageError("an image must be allowed at least 1 pixel")
     faults = tuple(parse_fault(spec) for spec in request.faults)
     source, device, dtype = _source(request)
+    looked = frozenset(lake.store.commit_names())
     dataset_id = resolve(lake, request.dataset)
     with connect(lake) as wh:
         info = dataset(wh, dataset_id)
@@ -180,7 +185,9 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         "dataset": registered(lake)[dataset_id].fingerprint,
         "readout_version": READOUT_VERSION,
     }
-    job = Job(request, lake, source, dtype, device, faults, info, question, prompt, identity)
+    job = Job(
+        request, lake, source, dtype, device, faults, info, question, prompt, identity, looked
+    )
     return _as_before_prompts(job)
 
 
@@ -266,7 +273,8 @@ def refuse_other_identity(job: Job) -> None:
         if difference:
             raise LayerhouseError(
                 f"the lake holds {job.model_id} on {job.dataset_id} under another configuration "
-                f"({difference}); use another lake, or a model folder of another name"
+                f"({difference}); use a model folder of another name, another lake, or take it "
+                f"out with `layerhouse models remove {job.model_id}`"
             )
 
 

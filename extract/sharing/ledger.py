@@ -8,7 +8,6 @@ from extract.reading import Wanted
 from extract.sharing.coverage import Range, cells_of, covered, plan, range_size
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
-from warehouse.lake import RunWriter
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Ledger:
 
     def close(self) -> None:
         """Finish a run that was cut off between its last range and its end."""
-        writer = RunWriter(self.job.lake, self.job.spec)
+        writer = self.job.writer()
         if writer.committed:
             writer.finish()
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "all",
     "models": "extract",
     "datasets": "extract",
+    "runs": None,
     "extract": "extract",
     "probe": "analysis",
     "baseline": "analysis",

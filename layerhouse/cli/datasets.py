@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse import datasets
-from layerhouse.cli.shared import Word, lake_option, progress
+from layerhouse.cli.shared import Word, lake_option, progress, removal_options, show_removal
 from layerhouse.printing import print_table
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from extract.datasets import AddResult, Summary
 
 
-@click.group("datasets", short_help="Register labelled images, list and show what is there.")
+@click.group("datasets", short_help="Register labelled images, list, show and remove them.")
 def command() -> None:
     """Register labelled images once; every model is then run on the same samples and splits."""
 
@@ -185,3 +185,18 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
         click.echo(f"Pixel rule: {info.pixel_rule}")
     if preview:
         write_preview(lake, [name], preview)
+
+
+@command.command("remove")
+@click.argument("name")
+@removal_options
+def remove_dataset(name: str, **options: Any) -> None:
+    """Take the dataset NAME out of the lake; it may then be added anew, with other content.
+
+    What was extracted from it and found out on it goes with --with-dependents. Its files stay until
+    `layerhouse status --free` deletes them; your images are never touched.
+
+    \b
+    layerhouse datasets remove cells --with-dependents --dry-run
+    """
+    show_removal(datasets.remove(name, **options), dry_run=options["dry_run"])

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+<<<<<<< HEAD
 from layerhouse.cli.shared import lake_option, shown_prompt
+=======
+from layerhouse import models
+from layerhouse.cli.shared import removal_options, show_removal
+>>>>>>> 6af3b9b (Datasets, models and runs can be taken out of a lake, by a commit record that names the runs; their files are freed on request)
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 
 
-@click.group("models", short_help="The models known by name: list, show, verify.")
+@click.group("models", short_help="The models known by name: list, show, verify; remove.")
 def command() -> None:
     """The models Layerhouse knows by name; any local folder or hub id works as well."""
 
@@ -103,3 +110,19 @@ def verify_model(name: str | None, everything: bool) -> None:
     print_table(["name", "parameters", "loci", "registry"], rows)
     if failed:
         click.get_current_context().exit(1)
+
+
+@command.command("remove")
+@click.argument("model")
+@removal_options
+def remove_model(model: str, **options: Any) -> None:
+    """Take MODEL out of the lake: all that was extracted from it, probed, answered and diagnosed.
+
+    Its variants (`MODEL+fault:…`) are models of their own and stay; what compares others with it
+    goes with --with-dependents. Files stay until `layerhouse status --free` deletes them; the
+    model's own are never touched.
+
+    \b
+    layerhouse models remove my-llava --dry-run
+    """
+    show_removal(models.remove(model, **options), dry_run=options["dry_run"])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from layerhouse.cli.shared import lake_option
+from warehouse.errors import UsageError
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
@@ -16,19 +17,26 @@ if TYPE_CHECKING:
 @click.option(
     "--repair", is_flag=True, help="Move damaged commits to quarantine/, to be done again."
 )
+@click.option("--free", is_flag=True, help="Delete the files of what was removed.")
+@click.option("--dry-run", is_flag=True, help="With --free: say what would be deleted.")
 @lake_option
-def command(verify: bool, repair: bool, lake: Lake) -> None:
+def command(verify: bool, repair: bool, free: bool, dry_run: bool, lake: Lake) -> None:
     """Look the lake over; exit 1 when something in it is damaged.
 
     \b
     layerhouse status
     layerhouse status --verify
     layerhouse status --repair
+    layerhouse status --free --dry-run
     """
     from warehouse.status import status
 
+    if dry_run and not free:
+        raise UsageError("--dry-run says what --free would delete; add --free")
     if repair:
         _repair(lake)
+    if free:
+        _free(lake, dry_run=dry_run)
     report = status(lake, verify=verify)
     size = report.n_bytes / 2**20
     click.echo(f"{lake}: {report.n_commits} commits, {report.n_shards} shards, {size:.1f} MiB")
@@ -53,6 +61,18 @@ def _repair(lake: Lake) -> None:
     if swept:
         size = sum(each.bytes for each in swept)
         click.echo(f"Deleted what killed writers left: {len(swept)} files, {size:,} bytes")
+
+
+def _free(lake: Lake, *, dry_run: bool) -> None:
+    from warehouse.lake import free
+
+    found = free(lake, dry_run=dry_run)
+    if dry_run:
+        for each in found:
+            click.echo(f"Would delete: {each.path}, {each.bytes:,} bytes")
+    size = sum(each.bytes for each in found)
+    done = "Would be deleted" if dry_run else "Deleted"
+    click.echo(f"{done} of what was removed: {len(found)} files, {size:,} bytes")
 
 
 def _print_contents(report: StatusReport) -> None:
@@ -90,3 +110,9 @@ def _print_trouble(report: StatusReport) -> None:
     if report.leftovers:
         size = sum(leftover.bytes for leftover in report.leftovers)
         click.echo(f"Left over, never read: {len(report.leftovers)} files, {size:,} bytes")
+    if report.removed:
+        size = sum(each.bytes for each in report.removed)
+        click.echo(
+            f"Removed, never read: {len(report.removed)} files, {size:,} bytes; "
+            "`layerhouse status --free` deletes them"
+        )

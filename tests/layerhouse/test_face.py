@@ -20,8 +20,8 @@ from layerhouse.functions.extracting import ExtractOptions
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
-LayerhouseError UsageError __version__ baseline compare connect datasets diagnose extract probe
-publish report validate
+LayerhouseError UsageError __version__ baseline compare connect datasets diagnose extract models
+probe publish report runs validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
@@ -34,6 +34,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "publish": (layerhouse.publish, None),
     "validate": (layerhouse.validate, None),
     "datasets add": (layerhouse.datasets.add, DatasetOptions),
+    "datasets remove": (layerhouse.datasets.remove, None),
+    "models remove": (layerhouse.models.remove, None),
+    "runs remove": (layerhouse.runs.remove, None),
 }
 ONLY_IN_PYTHON = {
     *((name, "progress") for name in FUNCTIONS),
@@ -77,7 +80,8 @@ def _parameters_of_command(name: str) -> dict[str, click.Parameter]:
 def test_the_names_are_these_and_no_other() -> None:
     assert sorted(layerhouse.__all__) == sorted(NAMES.split())
     assert all(hasattr(layerhouse, name) for name in NAMES.split())
-    assert layerhouse.datasets.__all__ == ["add"]
+    assert layerhouse.datasets.__all__ == ["add", "remove"]
+    assert layerhouse.models.__all__ == layerhouse.runs.__all__ == ["remove"]
 
 
 def test_importing_it_imports_nothing_heavy() -> None:

@@ -47,6 +47,9 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
             parts = [_vectors(rng, half, *cell) for cell in cells]
             lens = [row for sample in half for row in _lens(rng, sample)]
             writer.commit({"activation": pa.concat_tables(parts), "logit_lens": lens})
+        removed = {"removed_run_id": "extract-0", "command": "extract", "model_id": "beta"}
+        removed |= {"dataset_id": DATASET, "last_commit": 2, "n_shards": 4}
+        removed |= {"n_rows": 96, "n_bytes": 9000}
         rejected = {"dataset_id": DATASET, "sample_id": samples[0], "reason": "damaged at first"}
         centre = {"name": "centre", "reads": "image", "slots": 1, "everywhere": True}
         brought = centre | {"identity": "my_package.Centre"}
@@ -54,6 +57,7 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
         writer.commit(
             {"rejected_sample": [rejected], "package_readout": [brought], "image_file": [file]}
         )
+        writer.commit({"removed_run": [removed]})
         writer.finish()
 
 

@@ -35,6 +35,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "probe_coefficient",
         "probe_logit",
         "rejected_sample",
+        "removed_run",
         "run",
         "sample",
         "sample_attribute",

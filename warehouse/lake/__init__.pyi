@@ -13,9 +13,15 @@ from .inspection import (
     Leftover as Leftover,
     damaged_shards as damaged_shards,
     leftovers as leftovers,
-    readable_commits as readable_commits,
+    take_stock as take_stock,
 )
 from .lake import Lake as Lake
+from .removing import (
+    Removal as Removal,
+    RemovedRun as RemovedRun,
+    free as free,
+    remove as remove,
+)
 from .repairing import repair as repair, sweep as sweep
 from .runs import OvertakenError as OvertakenError, RunSpec as RunSpec, RunWriter as RunWriter
 from .shards import (

@@ -1,7 +1,7 @@
 """Commit records: the only thing that makes a shard exist for readers."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.errors import LayerhouseError
+from warehouse.lake.facts import REMOVE, RunFacts, TakenOut
 from warehouse.lake.lake import Lake
 from warehouse.storage import Shard
 
@@ -48,6 +49,22 @@ class Commit:
         return datetime.fromisoformat(self.committed_at), self.run_id, self.n
 
     @property
+    def facts(self) -> RunFacts:
+        base = self.run.get("config", {}).get("base")
+        registers = any(shard.table == "dataset" for shard in self.shards)
+        return RunFacts(self.run_id, self.command, self.model_id, self.dataset_id, base, registers)
+
+    @property
+    def removes(self) -> list[TakenOut]:
+        """What it took out of the lake."""
+        if self.command != REMOVE:
+            return []
+        return [
+            TakenOut(RunFacts(**one["run"]), int(one["last"]))
+            for one in self.run["config"]["removes"]
+        ]
+
+    @property
     def is_finish(self) -> bool:
         return self.run.get("status") == "finished"
 
@@ -58,12 +75,46 @@ class Commit:
 
 
 def commit_names(lake: Lake, run_id: str | None = None) -> list[str]:
-    """The ids of all commits, or of one run's, sorted, from the folder listing alone.
+    """The ids of all commits that no removal took out, or of one run's, sorted.
 
-    Of a lake in a bucket, other machines' commits are taken in first.
+    From the folder listing and the records of removals alone; of a lake in a bucket, other
+    machines' commits are taken in first.
     """
     names = lake.store.commit_names()
-    return sorted(name for name in names if run_id in (None, name.rpartition("-")[0]))
+    ends = ends_of(removals(lake, names))
+    return sorted(
+        name for name in names if is_live(name, ends) and run_id in (None, name.rpartition("-")[0])
+    )
+
+
+def is_removal(name: str) -> bool:
+    """Whether a commit of that id takes out others."""
+    return name.startswith(f"{REMOVE}-")
+
+
+def removals(lake: Lake, names: Iterable[str]) -> list[Commit]:
+    """The commits of these ids that take out others."""
+    return [read_commit(lake, name) for name in names if is_removal(name)]
+
+
+def ends_of(found: Iterable[Commit]) -> dict[str, int]:
+    """By run, the number of the last commit that these removals took out."""
+    ends: dict[str, int] = {}
+    for one in (one for commit in found for one in commit.removes):
+        ends[one.run.run_id] = max(one.last, ends.get(one.run.run_id, -1))
+    return ends
+
+
+def is_live(name: str, ends: Mapping[str, int]) -> bool:
+    """Whether readers see the commit of that id where removals took out runs up to `ends`."""
+    run_id, _, _ = name.rpartition("-")
+    return run_id not in ends or number_of(name) > ends[run_id]
+
+
+def number_of(name: str) -> int:
+    """A commit's number among those of its run, by its id; -1 where that is no commit's."""
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else -1
 
 
 def read_commit(lake: Lake, commit_id: str) -> Commit:
@@ -88,6 +139,7 @@ def _parsed(path: Path, commit_id: str, _state: tuple[int, int, int]) -> Commit:
         shards = [Shard(**shard) for shard in record.pop("shards")]
         commit = Commit(shards=shards, hash=_hash(text), **record)
         valid = commit.commit_id == commit_id and commit.order and _stay_inside(commit)
+        ends_of([commit])
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path) from error
     if not valid:
@@ -111,7 +163,8 @@ def list_commits(
     model_id: str | None = None,
     dataset_id: str | None = None,
 ) -> list[Commit]:
-    """Commits of the lake, oldest first, narrowed to those whose given fields are equal.
+    """Commits of the lake that no removal took out, oldest first, narrowed to those whose given
+    fields are equal.
 
     A folder without commits, or none at all, has no commits. Raises LayerhouseError for a record
     that cannot be read.

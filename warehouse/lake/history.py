@@ -7,25 +7,37 @@ from datetime import datetime
 from typing import Any
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import Commit, commit_names, list_commits, read_commit
+from warehouse.lake.commits import (
+    Commit,
+    ends_of,
+    is_live,
+    list_commits,
+    number_of,
+    read_commit,
+    removals,
+)
 from warehouse.lake.lake import Lake
 
 
 @dataclass(frozen=True)
 class History:
-    """The commits of one run so far, whoever wrote them, oldest first."""
+    """The commits of one run so far, whoever wrote them, oldest first.
+
+    Those that a removal took out are not among them, but have had their numbers: `next`, that of
+    the run's next commit, comes after all that there ever were.
+    """
 
     commits: list[Commit]
+    next: int
 
     @classmethod
     def of(cls, lake: Lake, run_id: str) -> "History":
-        found = [read_commit(lake, name) for name in commit_names(lake, run_id)]
-        return cls(sorted(found, key=lambda commit: commit.n))
-
-    @property
-    def next(self) -> int:
-        """The number of the run's next commit."""
-        return self.commits[-1].n + 1 if self.commits else 0
+        names = lake.store.commit_names()
+        ends = ends_of(removals(lake, names))
+        own = [name for name in names if name.rpartition("-")[0] == run_id]
+        found = [read_commit(lake, name) for name in own if is_live(name, ends)]
+        last = max([ends.get(run_id, -1), *map(number_of, own)])
+        return cls(sorted(found, key=lambda commit: commit.n), last + 1)
 
     @property
     def started_at(self) -> datetime | None:

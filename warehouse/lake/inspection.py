@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import Commit, commit_names, read_commit
+from warehouse.lake.commits import Commit, ends_of, is_live, read_commit
 from warehouse.lake.lake import Lake
 from warehouse.storage import Shard, is_passing
 
@@ -15,8 +15,8 @@ from warehouse.storage import Shard, is_passing
 class Leftover:
     """A file no reader sees: `path` is relative to the lake, `bytes` its size.
 
-    `kind` is "temporary" (a write that was cut short, or is going on right now) or "uncommitted" (a
-    shard whose commit never came).
+    `kind` is "temporary" (a write that was cut short, or is going on right now), "uncommitted" (a
+    shard whose commit never came) or "removed" (a shard that a removal took out).
     """
 
     path: str
@@ -32,34 +32,51 @@ class Damaged:
     problem: str
 
 
-def readable_commits(lake: Lake) -> tuple[list[Commit], list[Damaged]]:
-    """All commits that can be read, oldest first, and the records that cannot."""
+@dataclass(frozen=True)
+class Stock:
+    """All commits of a lake, oldest first: those that readers see, those that removals took out,
+    and the records that cannot be read."""
+
+    commits: list[Commit]
+    removed: list[Commit]
+    unreadable: list[Damaged]
+
+    @property
+    def shards(self) -> list[Shard]:
+        return [shard for commit in self.commits for shard in commit.shards]
+
+
+def take_stock(lake: Lake) -> Stock:
     commits, unreadable = [], []
-    for name in commit_names(lake):
+    for name in sorted(lake.store.commit_names()):
         try:
             commits.append(read_commit(lake, name))
         except LayerhouseError:
             unreadable.append(Damaged(f"commits/{name}.json", "cannot be read"))
-    return sorted(commits, key=lambda commit: commit.order), unreadable
+    commits.sort(key=lambda commit: commit.order)
+    ends = ends_of(commits)
+    live = [commit for commit in commits if is_live(commit.commit_id, ends)]
+    removed = [commit for commit in commits if not is_live(commit.commit_id, ends)]
+    return Stock(live, removed, unreadable)
 
 
-def leftovers(lake: Lake, committed: Set[str] | None) -> list[Leftover]:
-    """Files of the lake that belong to no commit; `committed` holds the paths of all shards.
+def leftovers(lake: Lake, stock: Stock) -> list[Leftover]:
+    """Files of the lake that belong to no commit that readers see.
 
-    None says that not all commits are known: then only temporary files are told.
+    Where not all commits can be read, what no commit names is not told but for temporary files.
     """
+    kinds = {shard.path: "removed" for commit in stock.removed for shard in commit.shards}
+    kinds |= {shard.path: "" for shard in stock.shards}
+    unnamed = "" if stock.unreadable else "uncommitted"
     return [
         Leftover(path, kind, size)
         for path, size in lake.store.files()
-        if (kind := _kind(path)) == "temporary"
-        or (kind and committed is not None and path not in committed)
+        if (kind := "temporary" if is_passing(path) else kinds.get(path, _unnamed(path, unnamed)))
     ]
 
 
-def _kind(path: str) -> str | None:
-    if is_passing(path):
-        return "temporary"
-    return "uncommitted" if path.endswith(".parquet") else None
+def _unnamed(path: str, kind: str) -> str:
+    return kind if path.endswith(".parquet") else ""
 
 
 def damaged_shards(lake: Lake, shards: Iterable[Shard], *, verify: bool) -> list[Damaged]:

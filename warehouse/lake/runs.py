@@ -15,7 +15,8 @@ from typing import Any
 
 from warehouse.errors import LayerhouseError
 from warehouse.files import TEMPORARY, checksum, make_folder, write_durably
-from warehouse.lake.commits import Commit, read_commit
+from warehouse.lake.commits import Commit, is_removal, read_commit
+from warehouse.lake.facts import REMOVE, RunFacts
 from warehouse.lake.history import History
 from warehouse.lake.lake import Lake
 from warehouse.lake.shards import Piece, Rows, checked_table, pieces, write_parquet
@@ -47,6 +48,11 @@ class RunSpec:
         canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return f"{self.command}-{blake2b(canonical.encode(), digest_size=6).hexdigest()}"
 
+    @property
+    def facts(self) -> RunFacts:
+        base = self.config.get("base")
+        return RunFacts(self.run_id, self.command, self.model_id, self.dataset_id, base)
+
 
 class OvertakenError(LayerhouseError):
     """Another machine did some of the same work; nothing of it was added twice."""
@@ -75,8 +81,9 @@ class RunWriter:
     the same spec goes on from there. Writers of one run may work at the same time.
 
     `looked` are the commits that the lake had when it was decided what to do, by default those it
-    has now. In a bucket, where no lock holds between machines, it is checked against them at every
-    commit that nobody else did the same work since.
+    has now. At every commit it is checked against them that nobody took out since what the run
+    rests on, and, in a bucket, where no lock holds between machines, that nobody else did the same
+    work.
     """
 
     def __init__(self, lake: Lake, spec: RunSpec, looked: "frozenset[str] | None" = None) -> None:
@@ -84,7 +91,7 @@ class RunWriter:
         self.spec = spec
         self.run_id = spec.run_id
         self._store = lake.store
-        self._known = set(self._store.rivals() if looked is None else looked)
+        self._known = set(self._store.commit_names() if looked is None else looked)
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -116,6 +123,8 @@ class RunWriter:
         covers: dict[str, Any] | None = None,
         notes: dict[str, Any] | None = None,
         clashes: Clashes | None = None,
+        *,
+        finished: bool = False,
     ) -> Commit:
         """Make these rows visible together.
 
@@ -124,18 +133,20 @@ class RunWriter:
         values; if the run has a commit that covers the same already, that one is returned and
         nothing is written, so that two writers racing for one piece of work cannot double it.
         `notes` are kept beside it and compared with nothing; what the piece took, {"seconds":
-        {work: seconds}, "n_images": count}, is added up in the run's row.
+        {work: seconds}, "n_images": count}, is added up in the run's row. `finished` marks the run
+        so in the same commit.
 
         `clashes` says of a commit of another writer, of the same command, model and dataset,
         whether it holds some of the same work; by default each does that came since this one
-        looked. Only a lake in a bucket needs it: elsewhere agents hold locks.
+        looked. Only a lake in a bucket needs it: elsewhere agents hold locks. One that takes others
+        out holds none, and is asked about every commit in any lake.
 
         Raises LayerhouseError, with nothing visible and no file left, when rows do not fit their
-        table, when the disk refuses them, or when the run is finished, and OvertakenError, in the
-        same way, where another machine's commit clashes.
+        table, when the disk refuses them, when the run is finished, or when what it rests on was
+        taken out, and OvertakenError, in the same way, where another machine's commit clashes.
         """
         plain = json.loads(json.dumps(covers or {}))
-        return self._commit(tables, _Note(plain, notes or {}), clashes)
+        return self._commit(tables, _Note(plain, notes or {}, finished), clashes)
 
     def finish(self, notes: dict[str, Any] | None = None) -> None:
         """Mark the run finished; once it is, this does nothing."""
@@ -166,8 +177,11 @@ class RunWriter:
                         if done:
                             self._store.withdraw(drafts)
                             return done
-                        if tables:
-                            self._refuse_overtaken(drafts, clashes)
+                        try:
+                            self._refuse_stale(clashes if tables else _never)
+                        except LayerhouseError:
+                            self._store.withdraw(drafts)
+                            raise
                         commit = self._enter(turn, before, note, drafts)
                     return commit
         except OSError as error:
@@ -191,20 +205,37 @@ class RunWriter:
         self._store.receive(draft)
         return draft
 
-    def _refuse_overtaken(self, drafts: list[Draft], clashes: Clashes | None) -> None:
-        """Raise OvertakenError where another did some of the same work since this one looked."""
-        for name in self._store.rivals() - self._known:
-            if not name.startswith(self.spec.command):
-                continue
-            other = read_commit(self.lake, name)
-            if _subject(other) != _subject(self.spec) or not other.shards:
-                continue
-            if clashes is None or clashes(other):
-                self._store.withdraw(drafts)
-                raise OvertakenError(
-                    f"another machine did some of the same work meanwhile ({name}); nothing was "
-                    f"doubled, run layerhouse {self.spec.command} again for what is left"
+    def _refuse_stale(self, clashes: Clashes | None) -> None:
+        """Raise where a commit came since this one looked that its own must not follow."""
+        mine = self.spec.facts
+        for name in set(self._store.commit_names()) - self._known:
+            if is_removal(name):
+                self._refuse_removed(read_commit(self.lake, name))
+            elif self._may_clash(name):
+                other = read_commit(self.lake, name)
+                if mine.command != REMOVE and not (_is_alike(other, self.spec) and other.shards):
+                    continue
+                if clashes is None or clashes(other):
+                    raise OvertakenError(
+                        f"another machine did some of the same work meanwhile ({name}); nothing "
+                        f"was doubled, run layerhouse {mine.command} again for what is left"
+                    )
+
+    def _refuse_removed(self, removal: Commit) -> None:
+        mine = self.spec.facts
+        for one in removal.removes:
+            if one.run.run_id == self.run_id or mine.rests_on(one.run):
+                raise LayerhouseError(
+                    f"the {removal.run['config']['what']} {removal.run['config']['name']} was "
+                    f"removed from the lake meanwhile ({removal.run_id}); nothing more was added, "
+                    f"run layerhouse {mine.command} again if that is to be done anew"
                 )
+
+    def _may_clash(self, name: str) -> bool:
+        """Whether no lock kept others from a commit of that id that is some of the same work."""
+        if self.spec.command == REMOVE:
+            return True
+        return not self._store.locks_reach_everyone and name.startswith(self.spec.command)
 
     def _enter(
         self, turn: Turn, before: History, note: _Note, drafts: list[Draft]
@@ -254,8 +285,16 @@ class RunWriter:
         }
 
 
-def _subject(of: "Commit | RunSpec") -> tuple[str, str | None, str | None]:
-    return of.command, of.model_id, of.dataset_id
+def _is_alike(commit: Commit, spec: RunSpec) -> bool:
+    return (commit.command, commit.model_id, commit.dataset_id) == (
+        spec.command,
+        spec.model_id,
+        spec.dataset_id,
+    )
+
+
+def _never(_: Commit) -> bool:
+    return False
 
 
 def _later_than(last: str) -> str:

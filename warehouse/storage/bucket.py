@@ -53,9 +53,6 @@ class Bucket(Store):
         self.follow()
         return record_names(self.root)
 
-    def rivals(self) -> frozenset[str]:
-        return frozenset(self.commit_names())
-
     def look_again(self) -> None:
         follow(self.root, self.objects, anew=True)
 
@@ -135,6 +132,11 @@ class Bucket(Store):
         """No lock tells here whether a writer on another machine is about to commit the file."""
         del path, age
         return False
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Also from this machine's mirror; other machines' are not within reach."""
+        self.objects.delete(paths)
+        Folder(self.root).delete(paths)
 
     def set_aside(
         self, commit_id: str, shards: Sequence[Shard] | None, folder: str

@@ -39,9 +39,6 @@ class Folder(Store):
     def commit_names(self) -> list[str]:
         return record_names(self.root)
 
-    def rivals(self) -> frozenset[str]:
-        return frozenset()
-
     def look_again(self) -> None:
         """Nothing to do: they are read where they lie."""
 
@@ -126,6 +123,10 @@ class Folder(Store):
             return False
         file.unlink(missing_ok=True)
         return True
+
+    def delete(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            (self.root / path).unlink(missing_ok=True)
 
     def set_aside(
         self, commit_id: str, shards: Sequence[Shard] | None, folder: str

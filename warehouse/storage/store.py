@@ -100,10 +100,6 @@ class Store(ABC):
         """The ids of all commits, in no order; their records can be read in `root` then."""
 
     @abstractmethod
-    def rivals(self) -> frozenset[str]:
-        """The ids of all commits that others may have made in spite of this machine's locks."""
-
-    @abstractmethod
     def look_again(self) -> None:
         """See to it that commit records are read as they lie in the store, not as once copied."""
 
@@ -164,6 +160,10 @@ class Store(ABC):
     def delete_dead(self, path: str, age: timedelta) -> bool:
         """Delete a file that nobody has touched for so long, under the lake's lock; returns whether
         that was done. Nothing is where a writer might still commit it."""
+
+    @abstractmethod
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete shards that no commit names for readers; one that is gone already is no error."""
 
     @abstractmethod
     def set_aside(

@@ -207,7 +207,7 @@ def test_other_samples_are_refused_with_the_way_out(tmp_path: Path) -> None:
     summary = probe(lake, MODEL, DATASET)
     assert summary.warnings[0].startswith("only 100 of 160 samples")
     add_activations(lake, {place: VECTORS[place]}, rows=range(100, 160))
-    with pytest.raises(LayerhouseError, match=rf"samples: .* delete commits/{summary.run_id}"):
+    with pytest.raises(LayerhouseError, match=rf"samples: .* runs remove {summary.run_id}`"):
         probe(lake, MODEL, DATASET)
 
 

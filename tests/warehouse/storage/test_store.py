@@ -11,7 +11,6 @@ import pytest
 
 from warehouse.files import checksum
 from warehouse.storage.bucket import Bucket
-from warehouse.storage.folder import Folder
 from warehouse.storage.location import store_at
 from warehouse.storage.objects import objects_at
 from warehouse.storage.store import Draft, Shard, Store
@@ -118,8 +117,3 @@ def test_only_where_a_lock_tells_that_no_writer_is_at_it_a_file_is_deleted(store
 def _left(store: Store, name: str) -> str:
     (store.root / f"commits/{name}.tmp").write_bytes(b"half")
     return f"commits/{name}.tmp"
-
-
-def test_commits_of_others_are_told_where_locks_do_not_keep_them_out(store: Store) -> None:
-    committed(store)
-    assert store.rivals() == (frozenset() if isinstance(store, Folder) else {"extract-1-0"})
