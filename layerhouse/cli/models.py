@@ -4,12 +4,8 @@ from typing import Any
 
 import click
 
-<<<<<<< HEAD
-from layerhouse.cli.shared import lake_option, shown_prompt
-=======
 from layerhouse import models
-from layerhouse.cli.shared import removal_options, show_removal
->>>>>>> 6af3b9b (Datasets, models and runs can be taken out of a lake, by a commit record that names the runs; their files are freed on request)
+from layerhouse.cli.shared import lake_option, removal_options, show_removal, shown_prompt
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 
