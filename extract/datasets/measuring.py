@@ -57,6 +57,9 @@ class Measured:
     file: FileState | None = None
 
 
+_ALWAYS_PLAIN = (".jpg", ".jpeg", ".bmp")
+"""Pictures that have neither transparency nor depth nor frames."""
+
 Result = tuple[Item, Measured | LayerhouseError]
 """An image, its uri complete but for a range that the dataset has to choose, and what is known."""
 
@@ -151,3 +154,24 @@ def _known_of(picture: Picture, how: Preparation, uri: str) -> Measured:
         opens_as_is=picture.usual is not None,
         has_holes=picture.has_holes,
     )
+
+
+def read_otherwise(uris: Sequence[str]) -> dict[str, str]:
+    """The images that earlier versions read otherwise, each with what is new about its reading.
+
+    Images that cannot be read at all are left to those who read them.
+    """
+    doubtful = [uri for uri in uris if not uri.lower().endswith(_ALWAYS_PLAIN)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = dict(zip(doubtful, pool.map(_new_reading, doubtful), strict=True))
+    return {uri: reading for uri, reading in found.items() if reading}
+
+
+def _new_reading(uri: str) -> str:
+    try:
+        with faults_named(uri):
+            return picture_at(uri).reading
+    except SeveralFramesError:
+        return "several frames"
+    except LayerhouseError:
+        return ""

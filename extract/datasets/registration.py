@@ -14,6 +14,7 @@ from extract.datasets.checking import (
     decoded,
     difference,
 )
+from extract.datasets.measuring import read_otherwise
 from extract.datasets.per_label import per_label, several_labels
 from extract.datasets.reading import default_name, is_source, offered, read_source
 from extract.datasets.source import Contents
@@ -26,6 +27,8 @@ from warehouse.lake import Lake, RunSpec, RunWriter, list_commits
 from warehouse.progress import Progress
 
 COMMAND = "datasets-add"
+READING = 2
+"""How images are read, as registrations note it; 1 knew no transparency nor DICOM's colours."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Registration:
     licence: str | None
     attributes: str
     revision: int
+    reading: int = 1
 
 
 def resolve(lake: Lake, name_or_path: str, *, progress: Progress | None = None) -> str:
@@ -62,16 +66,31 @@ def resolve(lake: Lake, name_or_path: str, *, progress: Progress | None = None) 
 
     A registered name is itself. The built-in `digits` registers on first use, and so does a path
     (under `default_name`), whose content is compared with what was registered before. UsageError
-    with the nearest names for anything else.
+    with the nearest names for anything else; LayerhouseError where an earlier version registered
+    images that it read otherwise, so that no two runs on a dataset saw different pixels.
     """
     known = registered(lake)
     if name_or_path in known:
+        if known[name_or_path].reading < READING:
+            _refuse_other_reading(lake, name_or_path)
         return name_or_path
     if is_source(name_or_path):
         return add(lake, default_name(name_or_path), name_or_path, progress=progress).dataset_id
     raise UsageError(
         f"no dataset is called {name_or_path!r}{nearest(name_or_path, {*known, *offered()})}"
     )
+
+
+def _refuse_other_reading(lake: Lake, name: str) -> None:
+    with connect(lake) as warehouse:
+        uris = dataset(warehouse, name).samples["uri"].to_list()
+    changed = read_otherwise(uris)
+    if changed:
+        uri, reading = next(iter(changed.items()))
+        raise LayerhouseError(
+            f"dataset {name} was registered by an earlier Layerhouse, which read {len(changed):,} "
+            f"of its images otherwise ({reading}, first {uri}); add it again under another name"
+        )
 
 
 def registered(lake: Lake) -> dict[str, Registration]:
@@ -158,6 +177,7 @@ def _register(
         licence=options.licence or (known.licence if known else contents.licence),
         attributes=checked.attributes_fingerprint,
         revision=0 if known is None else known.revision,
+        reading=READING,
     )
     if known and stored and known.fingerprint != entry.fingerprint:
         raise LayerhouseError(

@@ -14,7 +14,15 @@ import pytest
 from PIL import Image
 from pydicom.uid import BasicTextSRStorage
 
-from extract.datasets import AddOptions, AddResult, add, add_per_label, pixel_options, registered
+from extract.datasets import (
+    AddOptions,
+    AddResult,
+    add,
+    add_per_label,
+    pixel_options,
+    registered,
+    resolve,
+)
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError, UsageError
@@ -321,6 +329,31 @@ def test_what_an_earlier_version_read_otherwise_is_another_dataset(
         LayerhouseError, match="an earlier Layerhouse did not read its transparency"
     ):
         add(lake, "set", root)
+
+
+def test_a_run_on_what_an_earlier_version_read_otherwise_is_refused(
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = {
+        "cut-out": folder(tmp_path / "cut-out", cut_out),
+        "flat": folder(tmp_path / "flat", arrays("uint8", 0, 255)),
+        "windowed": folder(tmp_path / "ct", scans(WindowCenter=40, WindowWidth=400)),
+    }
+    with monkeypatch.context() as earlier:
+        earlier.setattr("extract.datasets.checking._readings", lambda *_: {})
+        earlier.setattr("extract.datasets.registration.READING", 1)
+        for name, root in roots.items():
+            add(lake, name, root)
+    with pytest.raises(
+        LayerhouseError, match=r"read 12 of its images otherwise \(transparency, first"
+    ):
+        resolve(lake, "cut-out")
+    for name in ("flat", "windowed"):
+        before = registered(lake)[name].fingerprint
+        assert resolve(lake, name) == name
+        assert add(lake, name, roots[name]).added  # which notes that it was looked at
+        assert registered(lake)[name].fingerprint == before
+        assert not add(lake, name, roots[name]).added
 
 
 def test_findings_share_one_rule(tmp_path: Path, lake: Lake) -> None:
