@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.models import Inputs, Session
+from warehouse.errors import LayerhouseError
 
 SCORING_BYTES = 2**30
 """Memory one scoring pass may take for its copies of the cache and its logits."""
@@ -180,6 +181,8 @@ def stop_tokens(session: Session) -> Tensor:
     settings = getattr(session.model, "generation_config", None)
     ends = getattr(settings, "eos_token_id", None)
     found = [ends] if isinstance(ends, int) else list(ends or [])
+    if not all(isinstance(token, int) for token in found):
+        raise LayerhouseError(f"the eos_token_id of the model's generation settings is {ends!r}")
     if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in found:
         found.append(tokenizer.eos_token_id)
     return torch.tensor(found or [-1], device=session.loaded.device)

@@ -169,7 +169,7 @@ def _locate(name: str, *, weights: bool) -> ModelSource:
     path = Path(name)
     if path.is_dir() or name.startswith((".", "/", "~")):
         folder = path.expanduser().resolve()
-        return _checked(ModelSource(name=folder.name, folder=folder))
+        return _checked(ModelSource(name=folder.name, folder=folder), weights=weights)
     entry = named_checkpoint(name)
     if entry is None and "/" not in name:
         raise UsageError(
@@ -182,7 +182,7 @@ def _locate(name: str, *, weights: bool) -> ModelSource:
             "transformers and give the folder, or write a plug-in (docs/adding-a-model.md)"
         )
     if entry is not None and entry.folder is not None:
-        return _checked(ModelSource(entry.name, entry.folder, entry))
+        return _checked(ModelSource(entry.name, entry.folder, entry), weights=weights)
     if entry is not None and entry.hub:
         owner_and_name, subfolder = entry.hub, entry.subfolder
     else:
@@ -205,15 +205,21 @@ def _checked(source: ModelSource, *, weights: bool = True) -> ModelSource:
     folder = source.folder
     if not folder.is_dir():
         raise LayerhouseError(f"{folder} does not exist")
+    whole = (folder / "config.json").is_file()
     if (folder / ADAPTER_CONFIG).is_file():
         base = read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "its base"
         raise LayerhouseError(
-            f"{folder} holds an adapter: give {base} as --model and this folder as --adapter"
+            f"{folder} holds a model and an adapter, of which transformers would take both; move "
+            f"{ADAPTER_CONFIG} and its weights into a folder of their own"
+            if whole
+            else f"{folder} holds an adapter: give {base} as --model and this folder as --adapter"
         )
-    if not (folder / "config.json").is_file():
+    if not whole:
+        inside = sorted(path.parent.name for path in folder.glob("*/config.json"))
         raise LayerhouseError(
             f"{folder} is no model folder: it has no config.json (a model saved by transformers "
             "has one next to its safetensors weights)"
+            + (f"; its folders {', '.join(inside)} have: give one of them" if inside else "")
         )
     if weights and not list(folder.glob("*.safetensors")):
         raise LayerhouseError(

@@ -18,12 +18,23 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from extract.models import published, registry
-from extract.models.loading import load
+from extract.models.loading import load, read_prompt
+from extract.models.processors import ready_processor
 from extract.models.prompts import build_prompt
 from extract.models.session import Session, open_session
 from extract.models.sources import ModelSource, locate
+from tests.extract import tiny_families
 from tests.extract.conftest import FamilyFolders
-from tests.extract.tiny_families import LAYERS, SIDE, TEXT_LAYERS, TEXT_WIDTH, clip, picture, tower
+from tests.extract.tiny_families import (
+    LAYERS,
+    SIDE,
+    TEXT_LAYERS,
+    TEXT_WIDTH,
+    clip,
+    picture,
+    tower,
+    vicuna,
+)
 from warehouse.errors import LayerhouseError
 
 HULU = {
@@ -31,6 +42,7 @@ HULU = {
     "model.projector.": "model.mm_projector.",
     "model.language_model.": "model.",
 }
+HULU_NESTED = HULU | {"model.vision_model.": "model.vision_encoder.vision_encoder."}
 LLAVA_MED = {
     "model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
     "model.multi_modal_projector.linear_1.": "model.mm_projector.0.",
@@ -40,8 +52,12 @@ LLAVA_MED = {
 CASES = {
     "hulumed_qwen2": ("hulu-med-7b", "video_llama_3", HULU),
     "hulumed_qwen3": ("hulu-med-4b", "video_llama_3_qwen3", HULU),
+    "hulumed_qwen2, which is qwen3": ("hulu-med-4b", "video_llama_3_qwen3", HULU_NESTED),
     "llava_mistral": ("llava-med-v1.5-original", "llava", LLAVA_MED),
+    "llava_qwen2": ("huatuogpt-vision-7b", "clip_qwen2", LLAVA_MED),
 }
+MARKS = {"llava_qwen2": ("<image>", "<|im_start|>")}
+"""Which token of the tiny tokenizer is called as the original's that stands for an image."""
 
 
 def _as_published(native: Path, folder: Path, model_type: str, names: dict[str, str]) -> None:
@@ -54,15 +70,23 @@ def _as_published(native: Path, folder: Path, model_type: str, names: dict[str, 
     config |= {"model_type": model_type, "auto_map": {"AutoConfig": "code.OwnConfig"}}
     config["architectures"] = ["OwnForCausalLM"]
     (folder / "config.json").write_text(json.dumps(config))
-    words = (native / "tokenizer.json").read_text().replace("<|image_pad|>", "<image>")
+    mark = MARKS.get(model_type, ("<|image_pad|>", "<image>"))
+    words = (native / "tokenizer.json").read_text().replace(*mark)
     (folder / "tokenizer.json").write_text(words)
     special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"}
     special |= {"tokenizer_class": "PreTrainedTokenizerFast", "processor_class": "OwnProcessor"}
     (folder / "tokenizer_config.json").write_text(json.dumps(special))
     images = {"image_processor_type": "OwnImageProcessor", "patch_size": 14}
-    if model_type == "llava_mistral":
+    if model_type.startswith("llava"):
         images |= {"size": {"shortest_edge": SIDE}, "crop_size": {"height": SIDE, "width": SIDE}}
     (folder / "preprocessor_config.json").write_text(json.dumps(images))
+
+
+def _clip_qwen2(folder: Path) -> Path:
+    model, processor = tiny_families._llava("qwen2", clip(), vicuna(), with_cls=True)
+    tiny_families.sharpen(model).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
 
 
 def _renamed(name: str, names: dict[str, str]) -> str:
@@ -80,14 +104,15 @@ def case(
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[ModelSource, Path]:
     """A published folder as `locate` finds it, with its tower's tiny sizes, and its native twin."""
-    model_type = str(request.param)
-    entry_name, family, names = CASES[model_type]
-    native = family_folder(family)
+    model_type = str(request.param).split(",")[0]
+    entry_name, family, names = CASES[str(request.param)]
+    native = _clip_qwen2(tmp_path / family) if family == "clip_qwen2" else family_folder(family)
     entry = registry.entry_named(entry_name)
     assert model_type in published.layouts()[str(entry.published_as)]["model_types"]
     sizes = dict(published.architecture_sizes()[str(entry.architecture)])
-    vision = clip() if model_type == "llava_mistral" else tower()
-    sizes["vision"] = {k: v for k, v in vision.items() if k != "image_size" or "llava" in family}
+    vision = clip() if model_type.startswith("llava") else tower()
+    is_llava = model_type.startswith("llava")
+    sizes["vision"] = {k: v for k, v in vision.items() if k != "image_size" or is_llava}
     monkeypatch.setattr(published, "architecture_sizes", lambda: {entry.architecture: sizes})
     entry = dataclasses.replace(entry, llm=(TEXT_LAYERS, TEXT_WIDTH), preprocessing={})
     monkeypatch.setattr(published, "registry", lambda: {entry.name: entry})
@@ -162,3 +187,62 @@ def test_published_weights_are_read_in_full(case: tuple[ModelSource, Path]) -> N
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(LayerhouseError, match="1 missing weights"):
         load(source)
+
+
+@pytest.mark.parametrize("case", ["hulumed_qwen2", "llava_mistral", "llava_qwen2"], indirect=True)
+def test_a_published_folder_is_asked_as_its_authors_do(case: tuple[ModelSource, Path]) -> None:
+    source, _ = case
+    expected = {
+        "hulumed_qwen2": "<|im_start|>user\n<image>\nWhich?<|im_end|>\n<|im_start|>assistant\n",
+        "llava_mistral": "[INST] <unk>\nWhich? [/INST]",
+        "llava_qwen2": "<|user|>\n<|im_start|>\nWhich?\n<|assistant|>\n",
+    }
+    prompt = read_prompt(source, "Which?")
+    assert prompt.text == expected[str(source.config["model_type"])]
+    assert not prompt.template.is_new, "runs of versions before have this prompt"
+
+
+OWN = (
+    "{% if add_system_prompt %}<|im_start|>system\nYou are HuluMed.<|im_end|>\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m['role'] + '\n' }}{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}{{ image_token + '\n' }}{% else %}{{ c['text'] }}{% endif %}"
+    "{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.mark.parametrize("case", ["hulumed_qwen2", "llava_qwen2"], indirect=True)
+def test_the_originals_own_template_counts_where_its_authors_use_it(
+    case: tuple[ModelSource, Path],
+) -> None:
+    """Hulu-Med's code renders chat_template.json; the tokenizer's of Qwen is used by neither."""
+    source, _ = case
+    before = read_prompt(source, "Which?").text
+    path = source.folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": "Qwen's"}))
+    assert read_prompt(source, "Which?").text == before
+    (source.folder / "chat_template.json").write_text(json.dumps({"chat_template": OWN}))
+    prompt = read_prompt(source, "Which?")
+    if source.config["model_type"] == "llava_qwen2":
+        assert prompt.text == before
+        return
+    assert prompt.text == f"<|im_start|>system\nYou are HuluMed.<|im_end|>\n{before}"
+    assert prompt.template.is_new
+
+
+@pytest.mark.parametrize("case", ["hulumed_qwen2"], indirect=True)
+@pytest.mark.parametrize(
+    ("told", "side"),
+    [({}, 73), ({"min_tokens": 16, "max_tokens": 400}, 20), ({"max_tokens": 100}, 10)],
+)
+def test_a_picture_may_have_as_many_patches_as_the_original_says(
+    told: dict[str, int], side: int, case: tuple[ModelSource, Path]
+) -> None:
+    """An X-ray of 1,024 by 1,024 pixels is 73 patches wide: it is not shrunk."""
+    source, _ = case
+    path = source.folder / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | told))
+    ready = ready_processor(source.folder, source.entry)
+    found = ready.processor.image_processor(images=[picture(1024, 1024)], return_tensors="pt")
+    assert found["image_grid_thw"].tolist() == [[1, side, side]]
+    assert source.identity()["layout_revision"] == 2

@@ -1,0 +1,121 @@
+"""What a family needs and a folder lacks is repaired where config.json tells, else one sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from extract.models.loading import load, read_prompt
+from extract.models.processors import Encoder
+from extract.models.sources import locate
+from tests.extract.tiny_families import picture
+from warehouse.errors import LayerhouseError
+
+ASKED = "Is it benign?"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(locate("tiny-digits").folder, tmp_path / "model"))
+
+
+def _edit(path: Path, **changes: Any) -> None:
+    found = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({name: v for name, v in found.items() if v is not None}))
+
+
+def _inputs(folder: Path) -> dict[str, Any]:
+    loaded = load(str(folder))
+    prompt = read_prompt(locate(str(folder)), ASKED)
+    return Encoder(loaded.processor, prompt.text)([picture(40, 40), picture(60, 30)])
+
+
+def _without_padding(folder: Path) -> None:
+    _edit(folder / "tokenizer_config.json", pad_token=None)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps({**tokenizer, "padding": None}))
+
+
+def test_a_padding_token_is_that_of_config_json(folder: Path) -> None:
+    expected = _inputs(folder)
+    _without_padding(folder)
+    loaded = load(str(folder))
+    assert loaded.processor.tokenizer.pad_token == "<pad>"
+    assert "the tokenizer has no padding token: <pad> pads, behind the mask" in loaded.notes
+    assert torch.equal(_inputs(folder)["input_ids"], expected["input_ids"])
+
+
+def test_without_one_anywhere_the_last_token_pads(folder: Path) -> None:
+    _without_padding(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["pad_token_id"] = None
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load(str(folder)).processor.tokenizer.pad_token == "</s>"
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        ("patch_size",),
+        ("vision_feature_select_strategy",),
+        ("num_additional_image_tokens",),
+        ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"),
+    ],
+)
+def test_settings_of_the_processor_are_taken_from_the_model(
+    lacking: tuple[str, ...], folder: Path
+) -> None:
+    expected = _inputs(folder)
+    _edit(folder / "processor_config.json", **dict.fromkeys(lacking))
+    found = _inputs(folder)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    (note,) = load(str(folder)).notes
+    assert note.startswith("the processor lacks ")
+    assert all(name in note for name in lacking)
+
+
+def _damaged(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\xff\xfe{")
+
+
+def _no_image_processor(folder: Path, _: str) -> None:
+    _edit(folder / "processor_config.json", image_processor=None)
+
+
+def _no_tokenizer(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "message"),
+    [
+        (_damaged, "config.json", r"config\.json cannot be read"),
+        (_damaged, "processor_config.json", r"processor_config\.json cannot be read"),
+        (_damaged, "tokenizer_config.json", r"tokenizer_config\.json cannot be read"),
+        (_damaged, "tokenizer.json", r"tokenizer\.json cannot be read"),
+        (_damaged, "generation_config.json", r"generation_config\.json cannot be read"),
+        (_damaged, "chat_template.jinja", r"chat_template\.jinja is no text in UTF-8"),
+        (_no_tokenizer, "tokenizer.json", "has no complete processor"),
+        (_no_image_processor, "", "has no complete processor"),
+    ],
+)
+def test_what_is_damaged_or_missing_is_one_sentence_that_names_it(
+    spoil: Callable[[Path, str], None], name: str, message: str, folder: Path
+) -> None:
+    spoil(folder, name)
+    with pytest.raises(LayerhouseError, match=message) as raised:
+        load(str(folder))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_decoder_that_config_json_does_not_describe_is_not_made_up(folder: Path) -> None:
+    """What is left out is the family's usual size, here gigabytes of random weights."""
+    _edit(folder / "config.json", text_config=None)
+    with pytest.raises(LayerhouseError, match=r"describes a decoder of 4,\d+,\d+,\d+ weights or"):
+        load(str(folder))
