@@ -16,6 +16,8 @@ from warehouse.schema import SQL_ROOT, tables
 from warehouse.validation.checks import all_checks
 from warehouse.validation.running import prepare
 
+PICTURE = Path(__file__).parents[3] / "docs" / "bi-superset.png"
+
 # What to do to a sound catalogue so that exactly this rule, perhaps among others, is broken.
 PLANTED = {
     "activation.key_unique": "INSERT INTO activation FROM activation LIMIT 1",
@@ -115,6 +117,7 @@ PLANTED = {
     " AND split = 'test'",
     "sample.labels_balanced": "UPDATE sample SET class_index = if(sample_id = 'image-00000', 2, 0)"
     " WHERE split = 'train'",
+    "sample.image_unchanged": f"UPDATE sample SET uri = '{PICTURE}' WHERE sample_id LIKE '%7'",
     "sample.image_in_one_split": "UPDATE sample SET sha256 = repeat('a', 64)",
     "sample.image_in_one_class": "UPDATE sample SET sha256 = repeat('a', 64)",
     "sample.image_described": [
