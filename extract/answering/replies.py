@@ -4,7 +4,8 @@ The rules, in order:
 
 1. Reasoning between `<think>` and `</think>` is dropped; if there is an `<answer>` element, only
    its content counts.
-2. Case, punctuation and spacing do not matter; `_` and `-` are spaces.
+2. Case, punctuation and spacing do not matter; `_` and `-` are spaces. Where classes differ in
+   signs alone (ER+ and ER-, <5 mm and >5 mm), those signs count.
 3. A class is mentioned where its phrase or its label occurs as whole words. Where one mention lies
    within a longer one ("pneumonia" in "no pneumonia"), only the longer counts.
 4. Exactly one class mentioned: that is the answer, however often it is said. Several: not parsed.
@@ -15,7 +16,7 @@ The rules, in order:
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -32,7 +33,8 @@ class ClassNames:
 def parse_reply(reply: str, classes: Sequence[ClassNames], *, letters: bool = False) -> int | None:
     """The index of the one class a reply names, or None."""
     text = _final_part(reply)
-    mentioned = _mentioned(normalise(text).split(), classes)
+    words = _signed if _differ_in_signs(classes) else normalise
+    mentioned = _mentioned(words(text).split(), classes, words)
     if len(mentioned) == 1:
         return mentioned.pop()
     if mentioned or not letters:
@@ -58,17 +60,38 @@ def normalise(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def _differ_in_signs(classes: Sequence[ClassNames]) -> bool:
+    plain = [normalise(names.phrase) for names in classes]
+    return len(set(plain)) < len(plain)
+
+
+def _signed(text: str) -> str:
+    """As `normalise`, with the signs that say something as words of their own.
+
+    A hyphen is one where it does not join two words: behind one, or before a number.
+    """
+    folded = unicodedata.normalize("NFKC", text).replace("\u2212", "-")
+    marked = re.sub(r"(?<=[\w(])-(?!\w)|(?<![\w)])-(?=\d)", " minus ", folded)
+    for sign, word in {"+": "plus", "±": "plusminus", "<": "less", ">": "more"}.items():
+        marked = marked.replace(sign, f" {word} ")
+    for sign, word in {"≤": "atmost", "≥": "atleast", "=": "equals", "~": "about"}.items():
+        marked = marked.replace(sign, f" {word} ")
+    return normalise(marked)
+
+
 def _final_part(reply: str) -> str:
     text = re.sub(r"<think>.*?(</think>|\Z)", " ", reply, flags=re.DOTALL | re.IGNORECASE)
     answers = re.findall(r"<answer>(.*?)(?:</answer>|\Z)", text, flags=re.DOTALL | re.IGNORECASE)
     return str(answers[-1]) if answers else text
 
 
-def _mentioned(words: list[str], classes: Sequence[ClassNames]) -> set[int]:
+def _mentioned(
+    words: list[str], classes: Sequence[ClassNames], read: Callable[[str], str] = normalise
+) -> set[int]:
     spans = [
         (start, start + len(name), index)
         for index, names in enumerate(classes)
-        for name in _names(names)
+        for name in _names(names, read)
         for start in range(len(words) - len(name) + 1)
         if words[start : start + len(name)] == name
     ]
@@ -81,8 +104,8 @@ def _mentioned(words: list[str], classes: Sequence[ClassNames]) -> set[int]:
     return {index for start, stop, index in spans if not swallowed(start, stop)}
 
 
-def _names(names: ClassNames) -> list[list[str]]:
-    found = [normalise(names.phrase).split(), normalise(names.label).split()]
+def _names(names: ClassNames, read: Callable[[str], str]) -> list[list[str]]:
+    found = [read(names.phrase).split(), read(names.label).split()]
     return [name for name in found if name]
 
 

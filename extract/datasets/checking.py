@@ -116,6 +116,7 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
     items = contents.items
     groups = [item.group_id or item.sample_id for item in items]
     hashes = [image.sha256 for image in measured]
+    check_groups(groups, [item.split or "" for item in items])
     splits, notes = complete_splits(
         [item.split for item in items],
         [[item.label or ""] for item in items],
@@ -123,7 +124,6 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
         check_fractions(options.fractions),
         options.seed,
     )
-    check_groups(groups, splits)
     classes = _classes(name, contents, splits, options.phrases)
     rule = options.rule or choose([item.uri for item in items], measured, splits, options.pixels)
     index = {row["label"]: row["class_index"] for row in classes}

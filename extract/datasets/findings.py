@@ -6,9 +6,10 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from extract.datasets.columns import Roles, find_roles
 from extract.datasets.labels import class_order
 from extract.datasets.source import Reading
 from extract.datasets.tables import Table, is_missing, text
@@ -37,13 +38,41 @@ _NUMBERS = frozenset(("1", "1.0", "true", "0", "0.0", "false", "-1", "-1.0"))
 class Labelled:
     """What a table says of its images, row by row: `labels`, or `findings` where `names` are any.
 
-    A row without either is left out.
+    Neither of them is there where nobody asked for labels.
     """
 
     labels: Sequence[str | None] = ()
     findings: Sequence[Mapping[str, bool | None] | None] = ()
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def row(self, index: int) -> tuple[str | None, Mapping[str, bool | None]] | None:
+        """A row's label and findings; None for a row that is left out."""
+        label = self.labels[index] if self.labels else None
+        findings = self.findings[index] if self.findings else {}
+        if findings is None or (self.labels and label is None):
+            return None
+        return label, findings
+
+
+def understood(
+    table: Table, reading: Reading, needed: Sequence[str] = ()
+) -> tuple[Roles, Labelled]:
+    """Which column of a table means what, and what it says of every row.
+
+    `needed` are the columns that must be there beside the label.
+    """
+    is_named = "label" in table.columns or "label" in reading.columns or reading.unlabelled
+    labels = () if is_named else indicator_columns(table, set(reading.columns.values()))
+    if not labels and not reading.unlabelled:
+        needed = (*needed, "label")
+    roles = find_roles(table.columns, table.cells, str(table.path), reading.columns, needed)
+    if reading.unlabelled:
+        return roles, Labelled()
+    roles = replace(roles, labels=roles.labels or labels)
+    if len(roles.labels) > 1:
+        return roles, by_columns(table, roles.labels, reading)
+    return roles, by_cells(table, roles.labels[0], reading)
 
 
 def by_cells(table: Table, column: str, reading: Reading) -> Labelled:
@@ -86,7 +115,7 @@ def plain(name: str) -> str:
 
 def _parts(cells: Sequence[Any], separator: str | None) -> list[tuple[str, ...] | None]:
     """The labels of every cell, None where it holds no value; an empty list does hold one."""
-    read = [None if is_missing(cell) else _listed(cell) or text(cell) for cell in cells]
+    read = [None if is_missing(cell) else _read(cell) for cell in cells]
     whole = {cell for cell in read if isinstance(cell, str)}
     sign = _separator(whole) if separator is None else separator
     return [
@@ -95,6 +124,11 @@ def _parts(cells: Sequence[Any], separator: str | None) -> list[tuple[str, ...] 
         else cell
         for cell in read
     ]
+
+
+def _read(cell: Any) -> tuple[str, ...] | str:
+    listed = _listed(cell)
+    return text(cell) if listed is None else listed
 
 
 def _once(labels: Iterable[Any]) -> tuple[str, ...]:
@@ -156,7 +190,8 @@ def by_columns(table: Table, columns: Sequence[str], reading: Reading) -> Labell
     rows: list[dict[str, bool | None]] = [
         {name: meanings.get(value, value == _YES) for name, value in row.items()} for row in read
     ]
-    if len(columns) > 1 and all(list(row.values()).count(True) == 1 for row in rows):
+    alone = all(list(row.values()).count(_YES) == 1 for row in read)
+    if len(columns) > 1 and alone and all({*row.values()} <= {_YES, _NO} for row in read):
         labels = [next(name for name, there in row.items() if there) for row in rows]
         note = f"the classes are the columns {', '.join(columns)}: one of them is 1 in every row"
         return Labelled(labels, notes=(note,))

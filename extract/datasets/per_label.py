@@ -13,7 +13,7 @@ from extract.datasets.groups import joined_units
 from extract.datasets.labels import class_order, spelled
 from extract.datasets.shades import Rule, choose
 from extract.datasets.source import Contents, slug
-from extract.datasets.splits import check_fractions, complete_splits
+from extract.datasets.splits import check_fractions, check_groups, complete_splits
 from extract.datasets.usable import Images, usable
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
@@ -93,6 +93,7 @@ def _split(contents: Contents, images: Images, options: AddOptions) -> tuple[Con
     contents, measured = usable(contents, images, options.reading.skip_bad)
     items = contents.items
     groups = [item.group_id or item.sample_id for item in items]
+    check_groups(groups, [item.split or "" for item in items])
     splits, notes = complete_splits(
         [item.split for item in items],
         [[name for name, there in item.findings.items() if there] or [""] for item in items],

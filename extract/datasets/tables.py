@@ -151,12 +151,13 @@ def _decoded(path: Path, encoding: str | None) -> str:
     except UnicodeError as error:
         start = getattr(error, "start", 0)
         line = raw[:start].count(b"\n") + 1
+        shown = used.removesuffix("-sig").upper()
         way_out = (
             "name the right --encoding"
             if encoding
             else "add --encoding latin-1 (Excel in western Europe), gbk or whatever it was saved in"
         )
-        raise LayerhouseError(f"line {line} of {path} is not {used} text; {way_out}") from error
+        raise LayerhouseError(f"line {line} of {path} is not {shown} text; {way_out}") from error
 
 
 def _delimiter(name: str) -> str:

@@ -6,16 +6,20 @@ file and the row, so that later commands open them without that library.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from extract.datasets.source import Contents, DatasetSource, Item, slug
+from extract.datasets.findings import understood
+from extract.datasets.source import Contents, DatasetSource, Item, Reading, slug
 from extract.datasets.splits import split_name
+from extract.datasets.tables import Table, is_missing, text
 from warehouse.errors import LayerhouseError
 
 HUB_SCHEME = "hf:"
 _LABEL_COLUMNS = ("label", "labels", "class")
+_UNDERSTOOD = frozenset(("columns", "separator", "missing", "uncertain"))
 
 
 class SavedDataset(DatasetSource):
@@ -25,7 +29,12 @@ class SavedDataset(DatasetSource):
         folder = Path(typed).expanduser()
         return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
 
+    understands = _UNDERSTOOD
+
     def read(self, typed: str) -> Contents:
+        return self.read_as(typed, Reading())
+
+    def read_as(self, typed: str, reading: Reading) -> Contents:
         folder = Path(typed).expanduser().absolute()
         library = _library()
         try:
@@ -34,7 +43,7 @@ class SavedDataset(DatasetSource):
             raise LayerhouseError(
                 f"{folder} is not a readable Hugging Face dataset: {str(error).splitlines()[0]}"
             ) from error
-        return _contents(loaded, str(folder), folder.name)
+        return _contents(loaded, str(folder), folder.name, reading)
 
 
 class HubDataset(DatasetSource):
@@ -43,7 +52,12 @@ class HubDataset(DatasetSource):
     def recognises(self, typed: str) -> bool:
         return typed.startswith(HUB_SCHEME)
 
+    understands = _UNDERSTOOD
+
     def read(self, typed: str) -> Contents:
+        return self.read_as(typed, Reading())
+
+    def read_as(self, typed: str, reading: Reading) -> Contents:
         library = _library()
         repository = typed.removeprefix(HUB_SCHEME)
         owner, _, rest = repository.partition("/")
@@ -56,7 +70,7 @@ class HubDataset(DatasetSource):
             raise LayerhouseError(
                 f"{typed} could not be loaded from the hub: {str(error).splitlines()[0]}"
             ) from error
-        return _contents(loaded, typed, repository)
+        return _contents(loaded, typed, repository, reading)
 
     def default_name(self, typed: str) -> str:
         return slug(typed.removeprefix(HUB_SCHEME).partition("/")[2])
@@ -72,53 +86,97 @@ def _library() -> Any:
     return datasets
 
 
-def _contents(loaded: Any, location: str, title: str) -> Contents:
+def _contents(loaded: Any, location: str, title: str, reading: Reading) -> Contents:
     parts = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
-    items = [
-        item
-        for name, part in parts.items()
-        for item in _items(
-            part, name, None if len(parts) == 1 else split_name(name, location), location
-        )
-    ]
     first = next(iter(parts.values()))
-    names = getattr(first.features[_label_column(first.features, location)], "names", None)
+    table = _table(parts, location)
+    roles, labelled = understood(table, _meant(reading, first.features))
+    kept = [key for key, kind in first.features.items() if kind.__class__.__name__ == "Value"]
+    attributes = [key for key in kept if key not in roles.used]
+    items = []
+    for index, (split, name, uri) in enumerate(_places(parts, location)):
+        said, row = labelled.row(index), table.rows[index]
+        if said is None:
+            continue  # its notes say so
+        group = row.get(roles.group_id or "")
+        items.append(
+            Item(
+                sample_id=name,
+                uri=uri,
+                label=said[0],
+                split=split,
+                group_id=None if is_missing(group) else text(group),
+                attributes={key: str(row[key]) for key in attributes if row[key] is not None},
+                findings=said[1],
+            )
+        )
+    names = _class_names(first.features.get(next(iter(roles.labels), "")))
     used = {item.label for item in items}
-    labels = tuple(name for name in names if name in used) if names else None
-    groups_from = "groups are the column group_id" if "group_id" in first.features else ""
+    labels = tuple(name for name in names or () if name in used) or None
+    licence = first.info.license or None
     return Contents(
-        location, items, title, first.info.license or None, labels, groups_from=groups_from
+        location,
+        items,
+        title,
+        licence,
+        labels,
+        labelled.notes,
+        findings=labelled.names,
+        groups_from=f"groups are the column {roles.group_id}" if roles.group_id else "",
     )
 
 
-def _items(part: Any, name: str, split: str | None, location: str) -> Iterator[Item]:
-    image, label = _image_column(part.features, location), _label_column(part.features, location)
-    uris = _uris(part, image, location)
-    others = [
-        key
-        for key, kind in part.features.items()
-        if key not in (image, label, "group_id") and kind.__class__.__name__ == "Value"
-    ]
-    columns = {
-        key: part.data.column(key).to_pylist()
-        for key in (label, *others, *({"group_id"} & set(part.features)))
-    }
-    names = getattr(part.features[label], "names", None)
-    for index, uri in enumerate(uris):
-        value = columns[label][index]
-        if value is None or value == -1:  # the library writes -1 for "not labelled"
-            raise LayerhouseError(f"row {index} of {location} ({name}) has no label")
-        group = columns["group_id"][index] if "group_id" in columns else None
-        yield Item(
-            sample_id=f"{name}/{index:05d}",
-            uri=uri,
-            label=names[value] if names else str(value),
-            split=split,
-            group_id=None if group is None else str(group),
-            attributes={
-                key: str(columns[key][index]) for key in others if columns[key][index] is not None
-            },
-        )
+def _places(parts: Mapping[str, Any], location: str) -> Iterator[tuple[str | None, str, str]]:
+    """(split, sample id, uri) of every row."""
+    for name, part in parts.items():
+        split = None if len(parts) == 1 else split_name(name, location)
+        uris = _uris(part, _image_column(part.features, location), location)
+        for index, uri in enumerate(uris):
+            yield split, f"{name}/{index:05d}", uri
+
+
+def _table(parts: Mapping[str, Any], location: str) -> Table:
+    """All rows without their images, classes by name."""
+    rows: list[dict[str, Any]] = []
+    places = []
+    columns: dict[str, None] = {}
+    for name, part in parts.items():
+        image = _image_column(part.features, location)
+        cells = {
+            key: [_named(value, _class_names(kind)) for value in part.data.column(key).to_pylist()]
+            for key, kind in part.features.items()
+            if key != image
+        }
+        columns |= dict.fromkeys(cells)
+        rows += [{key: held[index] for key, held in cells.items()} for index in range(len(part))]
+        places += [f"row {index} ({name})" for index in range(len(part))]
+    return Table(Path(location), list(columns), rows, places)
+
+
+def _class_names(kind: Any) -> list[str] | None:
+    """The names of a column of classes, or of lists of them."""
+    names: list[str] | None = getattr(kind, "names", None) or getattr(
+        getattr(kind, "feature", None), "names", None
+    )
+    return names
+
+
+def _named(value: Any, names: list[str] | None) -> Any:
+    """A class by its name; the library writes -1 for "not labelled"."""
+    if names is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [names[one] for one in value if one is not None and one >= 0]
+    return names[value] if value >= 0 else None
+
+
+def _meant(reading: Reading, features: Any) -> Reading:
+    """The columns as a person names them, else by their types; parts are the splits."""
+    columns = {"image_path": "none", "split": "none", **reading.columns}
+    label = _label_column(features)
+    if label is not None and not reading.unlabelled:
+        columns.setdefault("label", label)
+    return replace(reading, columns=columns)
 
 
 def _image_column(features: Any, location: str) -> str:
@@ -128,13 +186,11 @@ def _image_column(features: Any, location: str) -> str:
     return str("image" if "image" in found else found[0])
 
 
-def _label_column(features: Any, location: str) -> str:
-    classes = [key for key, kind in features.items() if kind.__class__.__name__ == "ClassLabel"]
+def _label_column(features: Any) -> str | None:
+    classes = [key for key, kind in features.items() if _class_names(kind)]
     named = [key for key in _LABEL_COLUMNS if key in features]
     found = [key for key in named if key in classes] or classes or named
-    if not found:
-        raise LayerhouseError(f"{location} has no label column; it has {', '.join(features)}")
-    return str(found[0])
+    return str(found[0]) if found else None
 
 
 def _uris(part: Any, column: str, location: str) -> Iterator[str]:

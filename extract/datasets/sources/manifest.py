@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from extract.datasets.columns import Roles, find_roles
-from extract.datasets.findings import Labelled, by_cells, by_columns, indicator_columns
+from extract.datasets.columns import Roles
+from extract.datasets.findings import Labelled, understood
 from extract.datasets.groups import grouped_by_patient
 from extract.datasets.source import Contents, DatasetSource, Item, Reading, slug
 from extract.datasets.splits import split_name
@@ -44,7 +44,7 @@ class Manifest(DatasetSource):
         table = read_table(path, reading)
         if not table.rows and table.columns:
             raise LayerhouseError(f"{path} lists no images")
-        roles, labelled = _understood(table, reading)
+        roles, labelled = understood(table, reading, needed=("image_path",))
         items = _items(table, roles, labelled, _images(path, reading))
         _refuse_doubled(items, path)
         items, told = grouped_by_patient(items, reading)
@@ -87,20 +87,6 @@ def _images(path: Path, reading: Reading) -> Path:
     return folder
 
 
-def _understood(table: Table, reading: Reading) -> tuple[Roles, Labelled]:
-    """Which column means what, and what the table says of every row."""
-    named = "label" in table.columns or "label" in reading.columns or reading.unlabelled
-    labels = () if named else indicator_columns(table, set(reading.columns.values()))
-    needed = ["image_path"] if labels or reading.unlabelled else ["image_path", "label"]
-    roles = find_roles(table.columns, table.cells, str(table.path), reading.columns, needed)
-    if reading.unlabelled:
-        return roles, Labelled()
-    labels = roles.labels or labels
-    if len(labels) > 1:
-        return roles, by_columns(table, labels, reading)
-    return roles, by_cells(table, labels[0], reading)
-
-
 def _items(table: Table, roles: Roles, labelled: Labelled, folder: Path) -> list[Item]:
     own = roles.used | set(labelled.names)
     has_splits = roles.split is not None and any(
@@ -109,10 +95,9 @@ def _items(table: Table, roles: Roles, labelled: Labelled, folder: Path) -> list
     items = []
     for index, row in enumerate(table.rows):
         where = table.place(index)
-        label = labelled.labels[index] if labelled.labels else None
-        findings = labelled.findings[index] if labelled.findings else {}
-        if findings is None or (labelled.labels and label is None):
-            continue  # said in the notes
+        said = labelled.row(index)
+        if said is None:
+            continue  # its notes say so
         for name in (roles.image_path, *([roles.split] if has_splits else [])):
             if is_missing(row.get(name or "")):
                 raise LayerhouseError(f"{where} has no {name}")
@@ -123,11 +108,11 @@ def _items(table: Table, roles: Roles, labelled: Labelled, folder: Path) -> list
             Item(
                 sample_id=image,
                 uri=str(file),
-                label=label,
+                label=said[0],
                 split=split_name(text(row[roles.split or ""]), where) if has_splits else None,
                 group_id=None if is_missing(group) else text(group),
                 attributes={k: text(v) for k, v in row.items() if k not in own and text(v)},
-                findings=findings,
+                findings=said[1],
             )
         )
     return items

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from extract.datasets.source import Contents, DatasetSource, Item
+from extract.datasets.sources.medmnist_names import PHRASES, published_names
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import SPLITS
 
 
 class MedMnist(DatasetSource):
-    """`<split>_images` [n, h, w(, 3)] or [n, d, h, w] and `<split>_labels` [n(, 1)].
+    """`<split>_images` [n, h, w(, 3)] or [n, d, h, w] and `<split>_labels` [n(, 1)] or [n, findings].
 
-    Classes are the numbers of the archive; give phrases to name them. Reading raises
-    LayerhouseError for absent arrays, other pixel types and several labels per image.
+    Classes have the names that MedMNIST publishes for an archive of that name; elsewhere they are
+    its numbers, for phrases to name. Several columns of zeros and ones are findings. Reading raises
+    LayerhouseError for absent arrays, other pixel types and labels of another form.
     """
 
     def recognises(self, typed: str) -> bool:
@@ -37,31 +42,67 @@ class MedMnist(DatasetSource):
                     f"it has {', '.join(archive.files) or 'none'}"
                 )
             for split in splits:
-                if f"{split}_labels" not in archive:
-                    raise LayerhouseError(f"{path} has {split}_images but no {split}_labels")
-                images = archive[f"{split}_images"]
-                labels = _labels(archive[f"{split}_labels"], f"{split}_labels of {path}")
-                _check_images(images, len(labels), f"{split}_images of {path}")
-                items += [
-                    Item(f"{split}/{index:05d}", f"{path}#{split}_images/{index}", label, split)
-                    for index, label in enumerate(labels)
-                ]
+                items += _items(archive, split, path)
         if splits == ["train"]:
-            items = [Item(item.sample_id, item.uri, item.label) for item in items]
-        return Contents(str(path), items, path.stem)
+            items = [replace(item, split=None) for item in items]
+        return _named(Contents(str(path), items, path.stem), published_names(path.stem))
 
 
-def _labels(labels: object, where: str) -> list[str]:
+def _items(archive: Any, split: str, path: Path) -> Iterator[Item]:
+    """The images of one split, with a number or findings that are numbered."""
+    if f"{split}_labels" not in archive:
+        raise LayerhouseError(f"{path} has {split}_images but no {split}_labels")
+    labels = _labels(archive[f"{split}_labels"], f"{split}_labels of {path}")
+    _check_images(archive[f"{split}_images"], len(labels), f"{split}_images of {path}")
+    for index, label in enumerate(labels):
+        name, uri = f"{split}/{index:05d}", f"{path}#{split}_images/{index}"
+        if isinstance(label, list):
+            findings = {str(n): there == 1 for n, there in enumerate(label)}
+            yield Item(name, uri, None, split, findings=findings)
+        else:
+            yield Item(name, uri, str(label), split)
+
+
+def _named(contents: Contents, names: Sequence[str]) -> Contents:
+    """Contents whose numbers are names, if there is one for each."""
+    numbers = [str(number) for number in range(len(names))]
+    findings = tuple(contents.items[0].findings) if contents.items else ()
+    used = {*findings, *(item.label for item in contents.items if item.label is not None)}
+    known = dict(zip(numbers, names, strict=True)) if used <= set(numbers) else {}
+    if not known:
+        return replace(contents, findings=findings)
+    items = [
+        replace(
+            item,
+            label=None if item.label is None else known[item.label],
+            findings={known[number]: there for number, there in item.findings.items()},
+        )
+        for item in contents.items
+    ]
+    return replace(
+        contents,
+        items=items,
+        labels=None if findings else tuple(known[number] for number in numbers if number in used),
+        phrases=PHRASES,
+        findings=tuple(known[number] for number in findings),
+    )
+
+
+def _labels(labels: object, where: str) -> list[Any]:
+    """One number per image, or a list of zeros and ones."""
     import numpy as np
 
     values = np.asarray(labels)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if values.ndim == 2 and np.isin(values, (0, 1)).all():
+        return list(values.tolist())
     if values.ndim != 1:
         raise LayerhouseError(
-            f"{where} holds several labels per image; one class per image is needed"
+            f"{where} holds several labels per image that are not 0 or 1; one class per image, or "
+            "one column per finding, is needed"
         )
-    return [str(value) for value in values.tolist()]
+    return list(values.tolist())
 
 
 def _check_images(images: object, n_labels: int, where: str) -> None:

@@ -206,7 +206,10 @@ def test_a_medmnist_archive_keeps_its_splits(tmp_path: Path, lake: Lake) -> None
     name = resolve(lake, str(tmp_path / "breastmnist.npz"))
     info = stored(lake, name)
     assert name == "breastmnist"
-    assert [row.label for row in info.classes] == ["0", "1"]
+    assert [(row.label, row.phrase) for row in info.classes] == [
+        ("malignant", "malignant"),
+        ("normal, benign", "normal or benign"),
+    ]
     row = info.samples.row(by_predicate=pl.col("sample_id") == "val/00003", named=True)
     assert np.array_equal(np.asarray(open_image(row["uri"])), arrays["val_images"][3])
     assert (row["split"], row["class_index"]) == ("val", 1)
@@ -256,6 +259,7 @@ def test_a_dicom_folder_is_grouped_by_patient(tmp_path: Path, lake: Lake) -> Non
     add(lake, "ct", tmp_path / "ct")
     samples = stored(lake, "ct").samples
     assert samples["group_id"].n_unique() == 20
+    assert samples["group_id"].str.contains(r"^patient-[0-9a-f]{12}$").all()
     assert samples.group_by("group_id").agg(pl.col("split").n_unique())["split"].max() == 1
     assert samples.row(0, named=True)["width"] == 6
 

@@ -1,0 +1,320 @@
+"""Folders as archives, systems and people leave them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from extract.answering.replies import ClassNames, parse_reply
+from extract.datasets import AddOptions, add, add_per_label
+from extract.datasets.groups import hashed
+from extract.datasets.labels import label_warnings, spelled
+from extract.datasets.reading import read_source
+from extract.datasets.source import Contents, Reading
+from warehouse.catalogue import connect, dataset
+from warehouse.errors import LayerhouseError
+from warehouse.lake.lake import Lake
+
+
+def images(root: Path, *folders: str, n: int = 2, ending: str = "png") -> Path:
+    """`n` small images below each folder, no two alike."""
+    for number, folder in enumerate(folders):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for index in range(n):
+            shade = (number * n + index) % 256
+            Image.new("L", (6 + number, 5), shade).save(root / folder / f"{index}.{ending}")
+    return root
+
+
+def read(root: Path, **said: Any) -> Contents:
+    return read_source(str(root), Reading(**said))
+
+
+def seen(contents: Contents) -> set[tuple[str | None, str | None]]:
+    return {(item.split, item.label) for item in contents.items}
+
+
+BOTH = {(split, label) for split in ("train", "val", "test") for label in ("NORMAL", "PNEUMONIA")}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "val", "test"),
+        ("Train", "Validation", "Test"),
+        ("Training", "valid", "Testing"),
+        ("train_set", "val-data", "test images"),
+    ],
+)
+@pytest.mark.parametrize("junk", ["__MACOSX", ".ipynb_checkpoints", "@eaDir", "$RECYCLE.BIN"])
+def test_splits_beside_what_systems_leave_are_splits(
+    tmp_path: Path, names: Sequence[str], junk: str
+) -> None:
+    root = images(tmp_path, *(f"{n}/{c}" for n in names for c in ("NORMAL", "PNEUMONIA")))
+    images(root, f"{junk}/{names[0]}/NORMAL", f"{names[0]}/{junk}")
+    for place in (root, root / names[0] / "NORMAL"):
+        for name in ("Thumbs.db", ".DS_Store", "desktop.ini", "._0.png"):
+            (place / name).write_bytes(b"\0\5\x16\7")
+    contents = read(root)
+    assert seen(contents) == BOTH
+    assert contents.notes == ()
+
+
+def test_other_folders_beside_splits_are_left_out_and_said(tmp_path: Path) -> None:
+    classes = ("NORMAL", "PNEUMONIA")
+    root = images(tmp_path, *(f"{n}/{c}" for n in ("train", "val", "test") for c in classes))
+    images(root, "chest_xray/train/NORMAL")  # the archive has a copy of itself inside
+    contents = read(root)
+    assert seen(contents) == BOTH
+    assert contents.notes == ("the folder chest_xray beside the splits was left out",)
+
+
+def test_splits_may_lie_below_the_classes_and_one_may_be_a_class(tmp_path: Path) -> None:
+    root = images(
+        tmp_path / "a", "NORMAL/train", "NORMAL/test", "PNEUMONIA/train", "PNEUMONIA/test"
+    )
+    assert seen(read(root)) == {pair for pair in BOTH if pair[0] != "val"}
+    vehicles = images(tmp_path / "b", "train", "car", "ship")
+    assert seen(read(vehicles)) == {(None, "train"), (None, "car"), (None, "ship")}
+
+
+@pytest.mark.parametrize(
+    ("folders", "groups"),
+    [
+        (("covid/P1", "covid/P2", "normal/P3", "normal/P4"), {"P1", "P2", "P3", "P4"}),
+        (("covid/P1/s1", "covid/P1/s2", "covid/P2/s1", "normal/P1/s1", "normal/P3/s1"), None),
+        (("covid/40X", "covid/100X", "normal/40X", "normal/100X"), set()),
+        (("covid/images", "covid/masks", "normal/images", "normal/masks"), set()),
+        (("covid", "covid/P1", "normal/P2", "normal/P3"), set()),
+        (("covid/P1", "normal/P2", "normal/P3"), set()),
+    ],
+)
+def test_folders_of_patients_are_groups(
+    tmp_path: Path, folders: Sequence[str], groups: set[str] | None
+) -> None:
+    contents = read(images(tmp_path, *folders))
+    found = {item.group_id for item in contents.items} - {None}
+    assert found == ({"P1", "P2", "P3"} if groups is None else groups)
+    assert any("groups are the" in note for note in contents.notes) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("0000061/1.2.840.1", "0000062/1.2.840.2"), "numbers its folders"),
+        (("patient001", "patient002"), "numbers its folders .patient001, patient002."),
+        (("sub-01/anat", "sub-02/anat"), "numbers its folders"),
+        (("images_001", "images_002", "images_003"), "numbers its folders"),
+        (("ST000001/SE000001", "ST000002/SE000001"), "numbers its folders"),
+        (("DOE^JOHN/1.3.6.1.4.1", "ROE^JANE/1.3.6.1.4.2"), "has folders of studies or series"),
+    ],
+)
+def test_an_archive_of_patients_needs_a_table(
+    tmp_path: Path, folders: Sequence[str], message: str
+) -> None:
+    root = images(tmp_path, *folders)
+    with pytest.raises(LayerhouseError, match=message) as caught:
+        read(root)
+    assert "give a table with image_path,label,group_id, or --unlabelled" in str(caught.value)
+    contents = read(root, unlabelled=True)
+    assert len(contents.items) == 2 * len(folders)
+
+
+@pytest.mark.parametrize("folders", [("0", "1", "2"), ("2019", "2020"), ("T1", "T2"), ("N1", "N2")])
+def test_numbered_classes_are_classes(tmp_path: Path, folders: Sequence[str]) -> None:
+    assert {label for _, label in seen(read(images(tmp_path, *folders)))} == set(folders)
+
+
+def test_one_class_only_comes_with_a_guess_at_what_is_meant(tmp_path: Path) -> None:
+    inner = images(tmp_path / "a", "archive/sick", "archive/well")
+    with pytest.raises(LayerhouseError, match=r"if sick, well are the classes, give .*/archive"):
+        read(inner)
+    beside = images(tmp_path / "b", "images")
+    (beside / "labels.csv").write_text("file,dx\n")
+    with pytest.raises(LayerhouseError, match=r"if labels\.csv says the labels, give .*csv"):
+        read(beside)
+
+
+def test_links_are_followed_and_loops_are_named(tmp_path: Path) -> None:
+    store = images(tmp_path / "store", "a", "b")
+    root = tmp_path / "set"
+    root.mkdir()
+    for label in ("a", "b"):
+        (root / label).symlink_to(store / label)
+    (store / "a" / "back").symlink_to(store / "a")
+    contents = read(root)
+    assert len(contents.items) == 4
+    assert any("back leads back to a folder above it" in note for note in contents.notes)
+    (store / "b" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(LayerhouseError, match=r"1 of 5 images .*\n.*gone\.png does not exist"):
+        add(Lake.at(tmp_path / "lake"), "set", root)
+
+
+@pytest.mark.parametrize("where", ["file", "folder", "root"])
+@pytest.mark.parametrize("name", ["肺".encode("gbk"), "nævus".encode("latin-1")])
+def test_names_that_are_no_utf8_are_refused_in_one_sentence(
+    tmp_path: Path, where: str, name: bytes
+) -> None:
+    odd = os.fsdecode(name)
+    root = tmp_path / (odd if where == "root" else "set")
+    for label in ("a", odd if where == "folder" else "b"):
+        (root / label).mkdir(parents=True)
+        Image.new("L", (4, 4)).save(tmp_path / "x.png")
+        (tmp_path / "x.png").replace(root / label / f"{odd if where == 'file' else '0'}.png")
+    with pytest.raises(LayerhouseError, match=r"names of .* are not UTF-8, first .*; ren") as said:
+        add(Lake.at(tmp_path / "lake"), "set", str(root))
+    str(said.value).encode()  # it can be printed
+
+
+def test_names_in_any_script_work(tmp_path: Path) -> None:
+    root = images(tmp_path / "集", "肺炎", "健康", n=6)
+    lake = Lake.at(tmp_path / "lake")
+    assert add(lake, "set", root).n_classes == 2
+
+
+# -- bad files --------------------------------------------------------------------------------
+
+
+def test_bad_files_are_listed_together_and_skipped_when_asked(tmp_path: Path) -> None:
+    root, lake = images(tmp_path / "set", "a", "b", n=12, ending="jpg"), Lake.at(tmp_path / "lake")
+    bad = ["a/3.jpg", "a/11.jpg", "b/7.jpg"]
+    for name in bad:
+        (root / name).write_bytes((root / name).read_bytes()[:-200])
+    with pytest.raises(LayerhouseError, match="3 of 24 images cannot be used; --skip-bad") as said:
+        add(lake, "set", root)
+    assert all(name in str(said.value) for name in bad)
+    result = add(lake, "set", root, AddOptions(reading=Reading(skip_bad=True)))
+    assert result.n_samples == 21
+    (told,) = [warning for warning in result.warnings if "were left out" in warning]
+    assert all(name in told for name in bad)
+    for file in root.rglob("*.jpg"):
+        file.write_bytes(b"")
+    with pytest.raises(LayerhouseError, match=r"none of the 24 images of .* can be used"):
+        add(lake, "other", root, AddOptions(reading=Reading(skip_bad=True)))
+
+
+def test_a_file_that_is_not_there_is_explained(tmp_path: Path) -> None:
+    root, lake = images(tmp_path / "set", "a", "b", n=3), Lake.at(tmp_path / "lake")
+    rows = "image_path,label\na/0.png,a\na/1,a\nb/2.PNG,b\nb/0.png,b\nc/0.png,b\n"
+    (root / "manifest.csv").write_text(rows)
+    with pytest.raises(LayerhouseError, match="3 of 5 images") as said:
+        add(lake, "set", root)
+    assert "a/1 does not exist; there is 1.png instead" in str(said.value)
+    assert "b/2.PNG does not exist; there is 2.png instead" in str(said.value)
+    assert f"there is no folder {root}/c (--images names the one" in str(said.value)
+
+
+# -- phrases and replies ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "phrase"),
+    [
+        *((same, same) for same in ("ER+", "ER-", "IDC(-)", "<5 mm", ">5 mm", "COVID-19", "-1")),
+        *((same, same) for same in ("grade 3-4", "CD4+CD8-", "ER-PR-", "肺-炎")),
+        ("no_finding", "no finding"),
+        ("no-finding", "no finding"),
+        ("non_small-cell", "non small cell"),
+        ("_", "_"),
+    ],
+)
+def test_a_label_is_spelled_without_losing_what_it_says(label: str, phrase: str) -> None:
+    assert spelled(label) == phrase
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("ER+", "ER-"),
+        ("IDC(+)", "IDC(-)"),
+        (">5 mm", "<5 mm"),
+        ("CD4+CD8-", "CD4-CD8+", "CD4+CD8+"),
+        ("≤3", ">3"),
+        ("-1", "1"),
+        ("ER", "ER+"),
+    ],
+)
+def test_labels_that_differ_in_signs_are_told_apart_in_replies(labels: Sequence[str]) -> None:
+    classes = [ClassNames(label, spelled(label)) for label in labels]
+    assert [parse_reply(label, classes) for label in labels] == list(range(len(labels)))
+    said = [parse_reply(f"The answer is {label}.", classes) for label in labels]
+    assert said == list(range(len(labels)))
+
+
+@pytest.mark.parametrize(
+    ("phrases", "warned"),
+    [(("0", "1"), True), (("0.0", "1.0"), True), (("zero", "one"), False), (("T1", "T2"), False)],
+)
+def test_numbers_for_classes_are_warned_of(phrases: Sequence[str], warned: bool) -> None:
+    rows = [{"label": phrase, "phrase": phrase} for phrase in phrases]
+    warnings = label_warnings(rows)
+    assert bool(warnings) is warned
+    assert not warned or f'would be asked for "{", ".join(phrases)}"' in warnings[0]
+
+
+# -- one dataset per finding ------------------------------------------------------------
+
+
+def findings_table(root: Path, n: int = 60) -> Path:
+    """`n` images of `n / 2` patients with Mass and Effusion, one with Hernia."""
+    images(root, "i", n=n)
+    rows = []
+    for index in range(n):
+        names = [name for name, every in (("Mass", 2), ("Pleural_Effusion", 3)) if index % every]
+        rows.append(f"i/{index}.png,{'|'.join(names) or 'No Finding'},P{index // 2}")
+    rows[5] = "i/5.png,Hernia|Mass,P2"
+    (root / "manifest.csv").write_text("\n".join(["image_path,label,group_id", *rows]) + "\n")
+    return root
+
+
+def test_findings_become_one_dataset_each_over_the_same_images_and_splits(tmp_path: Path) -> None:
+    root, lake = findings_table(tmp_path / "cxr"), Lake.at(tmp_path / "lake")
+    with pytest.raises(LayerhouseError, match=r"several labels per image \(Hernia, Mass") as said:
+        add(lake, "cxr", root)
+    assert f"layerhouse datasets add cxr {root} --per-label" in str(said.value)
+    seen: list[int] = []
+    options = AddOptions(phrases={"Mass": "a mass"})
+    results = add_per_label(
+        lake, "cxr", root, options, lambda done, total: seen.append(total - done)
+    )
+    assert [result.dataset_id for result in results] == ["cxr_mass", "cxr_pleural_effusion"]
+    assert seen == list(range(59, -1, -1))  # every image was decoded once
+    assert "Hernia was left out: class yes" in results[0].warnings[0]
+    with connect(lake) as warehouse:
+        mass, effusion = (dataset(warehouse, result.dataset_id) for result in results)
+    assert [(row.label, row.phrase) for row in mass.classes] == [
+        ("no", "no a mass"),
+        ("yes", "a mass"),
+    ]
+    assert [row.phrase for row in effusion.classes] == ["no Pleural Effusion", "Pleural Effusion"]
+    shared = ["sample_id", "uri", "sha256", "split", "group_id"]
+    assert mass.samples.select(shared).equals(effusion.samples.select(shared))
+    assert mass.samples["class_index"].to_list() != effusion.samples["class_index"].to_list()
+    assert mass.title == "cxr: Mass"
+    again = add_per_label(lake, "cxr", root)  # phrases that were given once stay
+    assert not any(result.added for result in again)
+
+
+def test_classes_are_findings_too_and_odd_names_are_numbered(tmp_path: Path) -> None:
+    root, lake = images(tmp_path / "s", "ER+", "ER-", "肺炎", n=8), Lake.at(tmp_path / "lake")
+    names = [result.dataset_id for result in add_per_label(lake, "s", root)]
+    assert names == ["s_er-plus", "s_er-minus", "s_finding-3"]
+
+
+def test_cut_patients_are_named(tmp_path: Path) -> None:
+    root = images(tmp_path / "set", "i", n=12)
+    rows = [f"i/{n}.png,{'ab'[n % 2]},P{n // 4},{('train', 'test')[n % 4 > 1]}" for n in range(12)]
+    (root / "manifest.csv").write_text("\n".join(["image_path,label,group_id,split", *rows]) + "\n")
+    with pytest.raises(LayerhouseError, match="group P0 is in the splits train and test") as said:
+        add(Lake.at(tmp_path / "lake"), "set", root)
+    assert "(and 2 more are cut: P1, P2)" in str(said.value)
+
+
+def test_a_patient_id_is_hashed_alike_everywhere() -> None:
+    assert hashed("DOE^JOHN") == hashed("DOE^JOHN") != hashed("DOE^JANE")
+    assert "DOE" not in hashed("DOE^JOHN")

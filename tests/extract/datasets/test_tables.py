@@ -1,0 +1,436 @@
+"""Tables of images as people have them: read as they are meant, or refused with the way out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from extract.datasets.findings import understood
+from extract.datasets.reading import read_source
+from extract.datasets.source import Contents, Reading
+from extract.datasets.tables import read_table
+from warehouse.errors import LayerhouseError, UsageError
+
+NAN = float("nan")
+
+
+def table(folder: Path, content: str | bytes, name: str = "manifest.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read(path: Path, **said: Any) -> Contents:
+    return read_source(str(path), Reading(**said))
+
+
+def labels(contents: Contents) -> list[str | None]:
+    return [item.label for item in contents.items]
+
+
+TWO = "image_path,label\n1.png,a\n2.png,b\n"
+
+
+# -- cells, quotes, encodings, delimiters --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "image_path,label\n1.png,T cell, CD4 positive\n2.png,B cell\n",
+            "line 2, .* 3 cells|line 2",
+        ),
+        ("image_path,label\n1.png,a\n2.png\n", "line 3 of .* has 1 cells where the header has 2"),
+        ("image_path,label\n1.png,a,\n2.png,b,\n", "line 2 of .* 3 cells .* as have 1 more lines"),
+        ('image_path,label\n1.png,"a\n2.png,b\n', "line 2 of .* a quote that is opened there is"),
+        ('image_path,label\n1.png,"a\n2.png,b"\n', "line 2, row 1 of .* line break in its label"),
+        ('image_path,label\n1.png,"a"b\n', "line 2 of .* the quotes there do not match"),
+        (
+            "image_path;label\n1.png;a\n",
+            "line 1 of .* if that separates its cells, add",
+        ),
+        ("image_path\tlabel\n1.png\ta\n", "line 1 of .* --delimiter tab"),
+        ("image_path,label,label\n1.png,a,b\n", "2 columns called label"),
+        (TWO.replace("b\n", "é\n").encode("latin-1"), "line 3 of .* is not UTF-8 text; add --enc"),
+        (
+            "image_path,label\n1.png,肺\n".encode("gbk"),
+            "line 2 of .* add --encoding .* gbk",
+        ),
+        (TWO.encode("utf-16-le"), "line 1 of .* zero bytes.* add --encoding utf-16-le"),
+        (TWO.encode("utf-16-be"), "add --encoding utf-16-be"),
+        (b"", "has no column image_path and no column label; it has none"),
+    ],
+)
+def test_what_cannot_be_read_for_certain_is_refused_with_its_line(
+    tmp_path: Path, content: str | bytes, message: str
+) -> None:
+    with pytest.raises(LayerhouseError, match=message) as caught:
+        read(table(tmp_path, content))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xef\xbb\xbf" + TWO.encode(), {}),
+        (TWO.encode("utf-16"), {}),
+        (TWO.encode("utf-16-le"), {"encoding": "utf-16-le"}),
+        (TWO.encode("latin-1"), {"encoding": "latin-1"}),
+        (TWO.replace(",", ";").encode(), {"delimiter": "semicolon"}),
+        (TWO.replace(",", ";").encode(), {"delimiter": ";"}),
+        (TWO.replace(",", "\t").encode(), {"delimiter": "tab"}),
+        (TWO.replace("\n", "\r\n").encode(), {}),
+        (TWO.replace("\n", "\n\n").encode(), {}),
+        (b'image_path,label,report\n1.png,a,"two\nlines"\n2.png,b,one\n', {}),
+        (b",image_path,label\n0,1.png,a\n1,2.png,b\n", {}),
+    ],
+)
+def test_what_is_certain_or_named_is_read(
+    tmp_path: Path, content: bytes, said: dict[str, Any]
+) -> None:
+    contents = read(table(tmp_path, content), **said)
+    assert labels(contents) == ["a", "b"]
+    assert [item.sample_id for item in contents.items] == ["1.png", "2.png"]
+
+
+def test_an_encoding_keeps_its_letters(tmp_path: Path) -> None:
+    place = table(tmp_path, "image_path,label\n1.png,nævus\n2.png,b\n".encode("latin-1"))
+    assert labels(read(place, encoding="latin-1")) == ["nævus", "b"]
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"encoding": "latin-99"}, "no encoding is called 'latin-99'"),
+        ({"delimiter": "::"}, "neither one character nor comma"),
+        ({"columns": {"labels": "label"}}, "--column labels=… names nothing.* did you mean label"),
+        ({"columns": {"label": "Finding"}}, "has no column 'Finding'"),
+        ({"missing": "no"}, None),
+        ({"images": "nowhere"}, "is no folder"),
+    ],
+)
+def test_options_that_cannot_be_meant(
+    tmp_path: Path, said: dict[str, Any], message: str | None
+) -> None:
+    place = table(tmp_path, TWO)
+    if message is None:
+        assert labels(read(place, **said)) == ["a", "b"]  # there is nothing missing
+        return
+    with pytest.raises(UsageError, match=message):
+        read(place, **said)
+
+
+def test_an_option_for_tables_means_nothing_to_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UsageError, match="--encoding means nothing to"):
+        read(tmp_path, encoding="latin-1")
+
+
+def test_json_lines_say_the_same_as_csv(tmp_path: Path) -> None:
+    rows = [
+        {"image_path": "1.png", "label": "a", "age": 61, "group_id": None},
+        {"image_path": "2.png", "label": "b", "group_id": "p"},
+    ]
+    place = table(tmp_path, "\n\n".join(map(json.dumps, rows)), "manifest.jsonl")
+    items = read(place).items
+    assert [(item.label, item.group_id) for item in items] == [("a", None), ("b", "p")]
+    assert [item.attributes for item in items] == [{"age": "61"}, {}]
+    for content, message in {
+        '{"image_path": "1.png"\n': "line 1 of .* is not JSON",
+        '{"a": 1}\n["1.png", "a"]\n': "line 2 of .* is not an object",
+    }.items():
+        with pytest.raises(LayerhouseError, match=message):
+            read(table(tmp_path, content, "manifest.jsonl"))
+
+
+# -- labels that are not there --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", ["", "nan", "NaN", "NULL", "None", "NA", "n/a", "<NA>", "  "])
+def test_a_missing_label_is_refused_or_skipped_and_never_a_class(
+    tmp_path: Path, written: str
+) -> None:
+    rows = f"image_path,label\n1.png,a\n2.png,{written}\n3.png,b\n4.png,{written}\n"
+    place = table(tmp_path, rows)
+    with pytest.raises(LayerhouseError, match=r"line 3, row 2 of .* no label, nor have 1 more"):
+        read(place)
+    contents = read(place, missing="skip")
+    assert labels(contents) == ["a", "b"]
+    assert contents.notes == ("2 images without a label were left out",)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([0.0, NAN, 1.0]),
+        pa.array([0, None, 1]),
+        pa.array(["0", None, "1"]),
+        pa.array(["0", "nan", "1"]).dictionary_encode(),
+    ],
+)
+def test_gaps_in_parquet_are_missing_labels(tmp_path: Path, column: pa.Array) -> None:
+    path = tmp_path / "manifest.parquet"
+    pq.write_table(pa.table({"image_path": ["1.png", "2.png", "3.png"], "label": column}), path)
+    with pytest.raises(LayerhouseError, match=r"row 2 of .* has no label"):
+        read(path)
+    assert labels(read(path, missing="skip")) == ["0", "1"]
+
+
+def test_a_gap_in_the_groups_is_no_group(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    groups = pa.array([12.0, NAN, 12.0])
+    names = ["1.png", "2.png", "3.png"]
+    pq.write_table(pa.table({"image_path": names, "label": list("aba"), "group_id": groups}), path)
+    assert [item.group_id for item in read(path).items] == ["12", None, "12"]
+
+
+# -- columns under other names ---------------------------------------------------------------------
+
+
+def grouped(column: str) -> str:
+    rows = [f"{n}.png,{'ab'[n % 2]},P{n // 4}" for n in range(12)]
+    return "\n".join([f"image_path,label,{column}", *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *("Group_ID", "GROUP_ID", "group id", "group", "patient", "patient_id", "PatientID"),
+        *("Patient ID", "subject", "Subject_ID", "case", "case_no", "study_id", "StudyInstanceUID"),
+        *("MRN", "mrn", "participant_id", "lesion_id", "patients", "pid", "Patienten-Nr"),
+    ],
+)
+def test_a_patient_column_of_another_name_is_proposed(tmp_path: Path, column: str) -> None:
+    place = table(tmp_path, grouped(column))
+    with pytest.raises(LayerhouseError, match=r"a column .* but none called group_id") as caught:
+        read(place)
+    assert f"--column group_id={column}" in str(caught.value).replace("'", "")
+    assert len({i.group_id for i in read(place, columns={"group_id": column}).items}) == 3
+    alone = read(place, columns={"group_id": "none"}).items
+    assert {item.group_id for item in alone} == {None}
+    assert alone[0].attributes == {column: "P0"}
+
+
+@pytest.mark.parametrize("column", ["age", "view", "patient_age", "patientsex", "caseload", "site"])
+def test_other_columns_are_attributes(tmp_path: Path, column: str) -> None:
+    assert read(table(tmp_path, grouped(column))).items[0].attributes == {column: "P0"}
+
+
+def test_a_patient_column_that_groups_nothing_is_an_attribute(tmp_path: Path) -> None:
+    each = "image_path,label,patient\n" + "".join(f"{n}.png,{'ab'[n % 2]},{n}\n" for n in range(6))
+    assert read(table(tmp_path, each)).items[0].attributes == {"patient": "0"}
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "proposed"),
+    [
+        ("Split", ("train", "val", "test"), True),
+        ("subset", ("Training", "Validation", "Testing"), True),
+        ("set", ("train", "test", "test"), True),
+        ("fold", ("0", "1", "2"), False),
+        ("mode", ("CT", "MR", "US"), False),
+    ],
+)
+def test_a_split_column_of_another_name_is_proposed(
+    tmp_path: Path, column: str, values: tuple[str, ...], proposed: bool
+) -> None:
+    rows = [f"{n}.png,{'ab'[n % 2]},{values[n % 3]}" for n in range(6)]
+    place = table(tmp_path, "\n".join([f"image_path,label,{column}", *rows]) + "\n")
+    if not proposed:
+        assert read(place).items[0].split is None
+        return
+    with pytest.raises(LayerhouseError, match=f"--column split={column} if that is what it is"):
+        read(place)
+    assert read(place, columns={"split": column}).items[0].split == "train"
+
+
+@pytest.mark.parametrize(
+    ("header", "options"),
+    [
+        ("Image Index,Finding Labels", "image_path='Image Index' --column label='Finding Labels'"),
+        ("image_id,dx", "--column image_path=image_id --column label=dx"),
+        ("filename,Diagnosis", "--column image_path=filename --column label=Diagnosis"),
+        ("Path,class", "--column image_path=Path --column label=class"),
+        ("img,target", "--column image_path=img --column label=target"),
+        ("IMAGE_PATH,Label", "--column image_path=IMAGE_PATH --column label=Label"),
+    ],
+)
+def test_usual_headers_are_proposed_and_mapped(tmp_path: Path, header: str, options: str) -> None:
+    place = table(tmp_path, f"{header}\n1.png,a\n2.png,b\n")
+    with pytest.raises(LayerhouseError, match="has no column image_path and no column") as caught:
+        read(place)
+    assert options in str(caught.value)
+    image, label = header.split(",")
+    contents = read(place, columns={"image_path": image, "label": label})
+    assert labels(contents) == ["a", "b"]
+    assert contents.items[0].attributes == {}
+
+
+def test_a_path_of_windows_and_a_folder_of_images(tmp_path: Path) -> None:
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    (tmp_path / "images" / "a" / "1.png").write_bytes(b"x")
+    place = table(tmp_path, "image_path,label\na\\1.png,a\n")
+    (item,) = read(place, images="images").items
+    assert (item.sample_id, Path(item.uri).is_file()) == ("a/1.png", True)
+
+
+# -- several labels per image ----------------------------------------------------------------------
+
+MANY = {"1.png": {"Mass", "Effusion"}, "2.png": {"Mass"}, "3.png": set()}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("Mass|Effusion", "Mass", "No Finding"),
+        ("Mass;Effusion", "Mass", "normal"),
+        ("Effusion; Mass", "Mass", "No finding"),
+        ("['Mass', 'Effusion']", "['Mass']", "[]"),
+        ('["Mass", "Effusion"]', '["Mass"]', "[]"),
+        ("['Mass' 'Effusion']", "['Mass']", "[]"),
+        (["Mass", "Effusion"], ["Mass"], []),
+    ],
+)
+def test_several_labels_of_a_cell_are_findings(tmp_path: Path, cells: tuple[Any, ...]) -> None:
+    path = tmp_path / "manifest.jsonl"
+    rows = [{"image_path": n, "label": c} for n, c in zip(MANY, cells, strict=True)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    contents = read(path)
+    assert set(contents.findings) == {"Mass", "Effusion"}
+    found = {i.sample_id: {f for f, there in i.findings.items() if there} for i in contents.items}
+    assert found == MANY
+    assert {item.label for item in contents.items} == {None}
+
+
+@pytest.mark.parametrize(
+    ("cells", "separator", "several"),
+    [
+        (["a, b", "a", "b"], None, True),
+        (["a/b", "a", "b"], None, True),
+        (["T cell, CD4", "T cell, CD8", "B cell"], None, False),
+        (["ER+", "ER-", "ER"], None, False),
+        (["a|b", "c", "c"], "none", False),
+        (["a+b", "c", "c"], "+", True),
+        (["['a']", "['b']", "['b']"], None, False),
+    ],
+)
+def test_a_sign_separates_labels_where_it_must(
+    tmp_path: Path, cells: list[str], separator: str | None, several: bool
+) -> None:
+    rows = [{"image_path": f"{n}.png", "label": cell} for n, cell in enumerate(cells)]
+    place = table(tmp_path, "\n".join(map(json.dumps, rows)), "manifest.jsonl")
+    contents = read(place, separator=separator)
+    assert bool(contents.findings) is several
+
+
+CHEXPERT = """Path,Sex,Age,No Finding,Edema,Fracture
+1.png,F,61,1.0,0.0,
+2.png,M,50,,-1.0,1.0
+3.png,F,44,,1.0,0.0
+"""
+
+
+def test_columns_of_findings_are_recognised_and_blanks_and_doubt_must_be_explained(
+    tmp_path: Path,
+) -> None:
+    place = table(tmp_path, CHEXPERT, "train.csv")
+    path = {"image_path": "Path"}
+    with pytest.raises(LayerhouseError, match=r"has no column image_path; .* image_path=Path"):
+        read(place)
+    with pytest.raises(LayerhouseError, match="3 cells are empty, first Fracture in line 2"):
+        read(place, columns=path)
+    with pytest.raises(LayerhouseError, match="1 cells are uncertain, first Edema in line 3"):
+        read(place, columns=path, missing="no")
+    contents = read(place, columns=path, missing="no", uncertain="skip")
+    assert contents.findings == ("Edema", "Fracture")
+    assert [dict(item.findings) for item in contents.items] == [
+        {"Edema": False, "Fracture": False},
+        {"Edema": None, "Fracture": True},
+        {"Edema": True, "Fracture": False},
+    ]
+    assert contents.items[0].attributes == {"Sex": "F", "Age": "61"}
+    assert contents.notes == ("No Finding is read as: none of the findings",)
+    certain = read(place, columns=path, missing="skip", uncertain="yes").items[1].findings
+    assert dict(certain) == {"Edema": True, "Fracture": True}
+
+
+def test_exactly_one_of_several_columns_is_the_class(tmp_path: Path) -> None:
+    content = "image_path,MEL,NV,age\n1.png,1.0,0.0,50\n2.png,0.0,1.0,60\n"
+    contents = read(table(tmp_path, content))
+    assert labels(contents) == ["MEL", "NV"]
+    assert contents.items[0].attributes == {"age": "50"}
+    assert "the classes are the columns MEL, NV" in contents.notes[0]
+
+
+def test_named_columns_are_findings_also_in_words(tmp_path: Path) -> None:
+    content = "image_path,mass,edema,smoker\n1.png,yes,no,1\n2.png,yes,yes,0\n"
+    contents = read(table(tmp_path, content), columns={"label": "mass,edema"})
+    assert contents.findings == ("mass", "edema")
+    assert contents.items[1].attributes == {"smoker": "0"}
+    with pytest.raises(LayerhouseError, match="holds 'maybe' in the column mass"):
+        read(
+            table(tmp_path, content.replace("yes,no", "maybe,no")),
+            columns={"label": "mass,edema"},
+        )
+
+
+def test_one_column_of_zeros_and_ones_is_no_finding(tmp_path: Path) -> None:
+    with pytest.raises(LayerhouseError, match="has no column label; it has image_path, smoker"):
+        read(table(tmp_path, "image_path,smoker\n1.png,1\n2.png,0\n"))
+
+
+def test_sequences_in_parquet_are_findings(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    cells = pa.array([["Mass", "Effusion"], ["Mass"], []], pa.list_(pa.string()))
+    pq.write_table(pa.table({"image_path": list(MANY), "label": cells}), path)
+    assert set(read(path).findings) == {"Mass", "Effusion"}
+
+
+def test_rows_without_labels_are_counted_for_a_table(tmp_path: Path) -> None:
+    place = table(tmp_path, "image_path,label\n1.png,a\n2.png,\n")
+    reading = Reading(missing="skip")
+    _, labelled = understood(read_table(place, reading), reading)
+    assert [labelled.row(n) for n in range(2)] == [("a", {}), None]
+
+
+# -- MedMNIST ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "expected", "phrase"),
+    [
+        ("pneumoniamnist", [0, 1, 1], ["normal", "pneumonia"], None),
+        ("breastmnist_224", [0, 1, 1], ["malignant", "normal, benign"], "normal or benign"),
+        ("organsmnist", [10, 1, 1], ["femur-left", "spleen"], None),
+        ("bloodmnist", [9, 0, 0], None, None),
+        ("my-own", [0, 1, 1], None, None),
+    ],
+)
+def test_archives_of_medmnist_have_their_published_names(
+    tmp_path: Path, name: str, numbers: list[int], expected: list[str] | None, phrase: str | None
+) -> None:
+    images = np.zeros((3, 4, 4), np.uint8)
+    np.savez(tmp_path / f"{name}.npz", train_images=images, train_labels=np.array(numbers)[:, None])
+    contents = read(tmp_path / f"{name}.npz")
+    assert contents.labels == (tuple(expected) if expected else None)
+    if expected is None:
+        assert labels(contents) == list(map(str, numbers))
+    if phrase:
+        assert phrase in contents.phrases.values()
+
+
+def test_chestmnist_has_findings(tmp_path: Path) -> None:
+    rows = np.eye(14, dtype=np.uint8)
+    images = np.zeros((14, 4, 4), np.uint8)
+    np.savez(tmp_path / "chestmnist.npz", train_images=images, train_labels=rows)
+    contents = read(tmp_path / "chestmnist.npz")
+    assert contents.findings[:2] == ("atelectasis", "cardiomegaly")
+    assert contents.items[1].findings["cardiomegaly"] is True
+    assert sum(contents.items[1].findings.values()) == 1  # type: ignore[arg-type]
