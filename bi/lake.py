@@ -39,7 +39,7 @@ class Lake:
     folder: str
 
     def publish(self, out: Path) -> None:
-        self._run("publish", "--out", str(out))
+        self._run("publish", "--patients", "--out", str(out))
 
     def ask(self, name: str) -> list[Row]:
         """The lake's answer to what the chart `name` shows: expected/`name`.sql."""

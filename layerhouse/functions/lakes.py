@@ -21,11 +21,14 @@ def connect(lake: Place = None) -> Warehouse:
     return open_lake(lake_at(lake))
 
 
-def publish(out: str | PathLike[str], *, lake: Place = None) -> list[Path]:
-    """Write the marts for BI tools to a folder or one `.duckdb` file; returns what was written."""
+def publish(out: str | PathLike[str], *, patients: bool = False, lake: Place = None) -> list[Path]:
+    """Write the marts for BI tools to a folder or one `.duckdb` file; returns what was written.
+
+    Group ids and paths are left out unless `patients` asks for them.
+    """
     from warehouse.publishing import publish as write
 
-    return write(lake_at(lake), Path(out))
+    return write(lake_at(lake), Path(out), patients=patients)
 
 
 @part("validate")

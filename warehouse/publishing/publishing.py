@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from warehouse import files
 from warehouse.catalogue import refresh
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
+from warehouse.publishing.patients import source_of
 from warehouse.publishing.stamp import (
     COLUMNS,
     COMMENT,
@@ -35,8 +36,10 @@ DATABASE = "marts.duckdb"
 FORMS = {"parquet": "FORMAT parquet, COMPRESSION zstd", "csv": "FORMAT csv, HEADER"}
 
 
-def publish(lake: Lake, out: Path) -> list[Path]:
+def publish(lake: Lake, out: Path, *, patients: bool = False) -> list[Path]:
     """Write the marts to `out`; returns the files written, none where they are up to date.
+
+    Group ids, paths and the samples' own ids are left out unless `patients` asks for them.
 
     A name that ends in .duckdb becomes one DuckDB file; any other is a folder that gets the same
     file, every mart as Parquet and CSV, and build.json. Each file appears whole or not at all, and
@@ -44,17 +47,20 @@ def publish(lake: Lake, out: Path) -> list[Path]:
     Raises UsageError for a target that is something else, LayerhouseError for one that cannot be
     written or is open for writing elsewhere.
     """
-    single = out.suffix == ".duckdb"
+    single = _is_file(out)
     _refuse_other_kinds(out, single=single)
     try:
-        with _marts(lake) as (con, stamp):
-            if not _pending(con, stamp, out, single=single):
+        with _marts(lake, patients) as (con, stamp):
+            if not _pending(con, stamp, out, patients):
                 return []
         folder = out.parent if single else out
         folder.mkdir(parents=True, exist_ok=True)
         # One publication at a time writes to a target, each the lake as it is at its turn.
-        with files.passing_lock(folder / f".{out.name}.lock"), _marts(lake) as (con, stamp):
-            writers = _pending(con, stamp, out, single=single)
+        with (
+            files.passing_lock(folder / f".{out.name}.lock"),
+            _marts(lake, patients) as (con, stamp),
+        ):
+            writers = _pending(con, stamp, out, patients)
             if writers and not single:
                 _withdraw(stamp, out)
             for path, write in writers.items():
@@ -65,6 +71,10 @@ def publish(lake: Lake, out: Path) -> list[Path]:
         raise LayerhouseError(f"cannot publish to {out}: {reason}") from error
 
 
+def _is_file(out: Path) -> bool:
+    return out.suffix == ".duckdb"
+
+
 def _refuse_other_kinds(out: Path, *, single: bool) -> None:
     if single and out.is_dir():
         raise UsageError(f"{out} is a folder; name a file, or a folder without .duckdb at its end")
@@ -73,14 +83,16 @@ def _refuse_other_kinds(out: Path, *, single: bool) -> None:
 
 
 def _pending(
-    con: duckdb.DuckDBPyConnection, stamp: Stamp, out: Path, *, single: bool
+    con: duckdb.DuckDBPyConnection, stamp: Stamp, out: Path, patients: bool
 ) -> dict[Path, Writer]:
     """What writes each file that is missing or out of date, in the order to write them in."""
+    single = _is_file(out)
+    sources = {name: source_of(con, name, patients=patients) for name in stamp.marts}
     database = out if single else out / DATABASE
     in_database = in_file(con, database)
     writers: dict[Path, Writer] = {}
     if in_database is None or in_database.state != stamp.state:
-        writers[database] = lambda path: _write_database(con, stamp, path)
+        writers[database] = lambda path: _write_database(con, stamp, sources, path)
     if single:
         return writers
     held = in_folder(out)
@@ -89,7 +101,7 @@ def _pending(
         for kind, options in FORMS.items():
             path = out / f"{name}.{kind}"
             if not (is_same and path.is_file()):
-                writers[path] = _copying(con, name, options)
+                writers[path] = _copying(con, sources[name], options)
     if writers or held is None or held.state != stamp.state:
         # The stamp comes last: it says that the rest is there.
         writers[out / FILE] = lambda path: files.write_text(path, stamp.json())
@@ -110,7 +122,7 @@ def _withdraw(stamp: Stamp, out: Path) -> None:
 
 
 @contextmanager
-def _marts(lake: Lake) -> Iterator[tuple[duckdb.DuckDBPyConnection, Stamp]]:
+def _marts(lake: Lake, patients: bool) -> Iterator[tuple[duckdb.DuckDBPyConnection, Stamp]]:
     """A connection of its own with the catalogue attached as `lake`, and what it would publish.
 
     Its own, because a reader in this process may have locked down the catalogue's.
@@ -125,7 +137,7 @@ def _marts(lake: Lake) -> Iterator[tuple[duckdb.DuckDBPyConnection, Stamp]]:
             con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS lake (READ_ONLY)")
         except duckdb.Error as error:
             raise LayerhouseError(f"cannot read {lake.catalogue}: {_first_line(error)}") from error
-        yield con, of_lake(con)
+        yield con, of_lake(con, patients=patients)
 
 
 def _replace(path: Path, write: Writer) -> None:
@@ -140,20 +152,22 @@ def _replace(path: Path, write: Writer) -> None:
         wal.unlink(missing_ok=True)
 
 
-def _copying(con: duckdb.DuckDBPyConnection, mart: str, options: str) -> Writer:
+def _copying(con: duckdb.DuckDBPyConnection, source: str, options: str) -> Writer:
     """Ordered, so that equal marts become equal files."""
 
     def write(path: Path) -> None:
-        con.execute(f'COPY (FROM lake."{mart}" ORDER BY ALL) TO {quoted(str(path))} ({options})')
+        con.execute(f"COPY (FROM {source} ORDER BY ALL) TO {quoted(str(path))} ({options})")
 
     return write
 
 
-def _write_database(con: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path) -> None:
+def _write_database(
+    con: duckdb.DuckDBPyConnection, stamp: Stamp, sources: Mapping[str, str], path: Path
+) -> None:
     con.execute(f"ATTACH {quoted(str(path))} AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
-        for mart in stamp.marts:
-            con.execute(f'CREATE TABLE out."{mart}" AS FROM lake."{mart}" ORDER BY ALL')
+        for mart, source in sources.items():
+            con.execute(f'CREATE TABLE out."{mart}" AS FROM {source} ORDER BY ALL')
             _copy_comments(con, mart)
         columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
         con.execute(f"CREATE TABLE out.{TABLE} ({columns})")

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.publishing.patients import WITHHELD, source_of
 from warehouse.schema import quoted
 
 TABLE = "build"
@@ -61,20 +62,21 @@ class Stamp:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
-def of_lake(con: duckdb.DuckDBPyConnection) -> Stamp:
-    """What the catalogue attached as `lake` would publish now."""
+def of_lake(con: duckdb.DuckDBPyConnection, *, patients: bool) -> Stamp:
+    """What the catalogue attached as `lake` would publish now, with or without patients."""
     names = con.execute(
         "SELECT table_name FROM duckdb_tables() "
         "WHERE database_name = 'lake' AND starts_with(table_name, 'mart_') ORDER BY table_name"
     ).fetchall()
     commits = con.execute("SELECT commit_id, hash FROM lake.commit_record ORDER BY ALL").fetchall()
     definitions = con.execute("SELECT sql_hash FROM lake.catalogue_build").fetchone()
+    defined = definitions[0] if definitions else ""
     return Stamp(
         built_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
         layerhouse_version=_version(),
         commit_set=_digest(commits),
-        definitions=definitions[0] if definitions else "",
-        marts={name: _mart(con, name) for (name,) in names},
+        definitions=defined if patients else _digest([defined, WITHHELD]),
+        marts={name: _mart(con, name, patients) for (name,) in names},
     )
 
 
@@ -85,14 +87,15 @@ def _version() -> str:
         return "unknown"
 
 
-def _mart(con: duckdb.DuckDBPyConnection, name: str) -> Mart:
+def _mart(con: duckdb.DuckDBPyConnection, name: str, patients: bool) -> Mart:
     columns = con.execute(
         "SELECT column_name, data_type, comment FROM duckdb_columns() "
         "WHERE database_name = 'lake' AND table_name = ? ORDER BY column_index",
         [name],
     ).fetchall()
     n_rows, total = con.execute(
-        f'SELECT count(*), coalesce(sum(hash(mart)), 0) FROM lake."{name}" AS mart'
+        "SELECT count(*), coalesce(sum(hash(mart)), 0) "
+        f"FROM {source_of(con, name, patients=patients)} AS mart"
     ).fetchall()[0]
     return Mart(n_rows, _digest([columns, n_rows, total]))
 

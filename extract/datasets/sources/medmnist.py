@@ -14,7 +14,7 @@ from warehouse.vocabulary import SPLITS
 
 
 class MedMnist(DatasetSource):
-    """`<split>_images` [n, h, w(, 3)] or [n, d, h, w] and `<split>_labels` [n(, 1)] or [n, findings].
+    """`<split>_images` [n, h, w(, 3)] or [n, d, h, w], `<split>_labels` [n(, 1)] or [n, findings].
 
     Classes have the names that MedMNIST publishes for an archive of that name; elsewhere they are
     its numbers, for phrases to name. Several columns of zeros and ones are findings. Reading raises

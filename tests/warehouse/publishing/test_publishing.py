@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.publishing.patients import WITHHELD
 from warehouse.publishing.publishing import publish
 
 MARTS = sorted(Definitions().marts)
@@ -51,13 +53,51 @@ def _grow(lake: Lake) -> None:
 
 def test_a_file_holds_every_mart_with_its_rows_and_types(whole: Lake, tmp_path: Path) -> None:
     out = tmp_path / "marts.duckdb"
-    assert publish(whole, out) == [out]
+    assert publish(whole, out, patients=True) == [out]
     with duckdb.connect(str(out), read_only=True) as con, connect(whole) as wh:
         assert [name for (name,) in con.sql("SHOW TABLES").fetchall()] == ["build", *MARTS]
         for mart in MARTS:
             query = f"SELECT * FROM {mart} ORDER BY ALL"
             assert con.sql(query).fetchall() == wh.sql(query).fetchall()
             assert con.sql(query).types == wh.sql(query).types
+
+
+def test_who_a_patient_is_stays_at_home_unless_asked_for(whole: Lake, tmp_path: Path) -> None:
+    out, mart = tmp_path / "published", "mart_sample_outcomes"
+    publish(whole, out)
+    query = f"SELECT count(*), count(group_id), count(uri), count(label) FROM {mart}"
+    for source in (f"'{out}/{mart}.parquet'", f"'{out}/{mart}.csv'"):
+        ((n, groups, uris, labels),) = duckdb.sql(query.replace(mart, source)).fetchall()
+        assert (groups, uris, labels) == (0, 0, n)
+        assert n > 0
+    withheld = pl.read_parquet(out / f"{mart}.parquet")
+    written = {path.name for path in publish(whole, out, patients=True)}
+    assert written == {"marts.duckdb", f"{mart}.parquet", f"{mart}.csv", "build.json"}
+    told = pl.read_parquet(out / f"{mart}.parquet")
+    assert told["group_id"].null_count() == 0
+    assert told.schema == withheld.schema
+    assert publish(whole, out, patients=True) == []
+    assert len(publish(whole, out)) == 4
+
+
+@pytest.mark.parametrize(
+    ("sample_id", "uri", "is_kept"),
+    [
+        ("images/doe_john.png", "/data/images/doe_john.png", False),
+        ("p1/film.tif#frame-03", "/data/p1/film.tif#frame=3", False),
+        ("train/00003", "/data/set.npz#train_images/3", True),
+        ("digits/0003", "sklearn-digits:3", True),
+    ],
+)
+def test_a_sample_id_that_is_a_path_is_another_one(sample_id: str, uri: str, is_kept: bool) -> None:
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE m AS SELECT 'd' AS dataset_id, $1 AS sample_id, $2 AS uri",
+                    [sample_id, uri])  # fmt: skip
+        query = f"SELECT {WITHHELD['sample_id']} FROM m"
+        first, again = con.execute(query).fetchall(), con.execute(query).fetchall()
+    assert first == again
+    assert (first[0][0] == sample_id) is is_kept
+    assert is_kept or re.fullmatch("sample-[0-9a-f]{12}", first[0][0])
 
 
 def test_every_column_is_described(whole: Lake, tmp_path: Path) -> None:
