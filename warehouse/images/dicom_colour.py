@@ -58,26 +58,28 @@ def _of_jpeg(encoded: bytes, photometric: str) -> np.ndarray:
     """JPEG of 8 bits as its own markers say; where they say nothing, as the data set does.
 
     An Adobe marker names the transform, a JFIF marker means YCbCr, components may be called R, G
-    and B (ISO/IEC 10918-5 and -6). Pillow follows these, and takes silence for YCbCr.
+    and B (ISO/IEC 10918-5 and -6). Pillow follows these, and takes silence for YCbCr. What is
+    stored at half the width is colour differences, so a data set that says RGB there is wrong.
     """
     import PIL.Image
 
     image: Any = PIL.Image.open(io.BytesIO(encoded))
     silent = not {"adobe_transform", "jfif"} & set(image.info)
-    ids = _components(encoded)
-    if silent and (ids == b"rgb" or (photometric == "RGB" and ids != b"RGB")):
+    ids, sampling = _components(encoded)
+    is_rgb = photometric == "RGB" and len(set(sampling)) == 1 and ids != b"RGB"
+    if silent and (ids == b"rgb" or is_rgb):
         image.draft("YCbCr", image.size)  # as stored, without a transform
     found: np.ndarray = np.array(image)
     return found
 
 
-def _components(encoded: bytes) -> bytes:
-    """The ids of a JPEG's three components, from its frame header."""
+def _components(encoded: bytes) -> tuple[bytes, bytes]:
+    """The ids of a JPEG's three components and how each is sampled, from its frame header."""
     place = 2
     while encoded[place] == 0xFF and not 0xC0 <= encoded[place + 1] <= 0xC2:
         place += 2 + int.from_bytes(encoded[place + 2 : place + 4], "big")
     first = place + 10
-    return encoded[first : first + 9 : 3]
+    return encoded[first : first + 9 : 3], encoded[first + 1 : first + 9 : 3]
 
 
 def _is_decorrelated(encoded: bytes) -> bool:

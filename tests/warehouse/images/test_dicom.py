@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import uid
+from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import convert_color_space
 
@@ -127,6 +128,26 @@ def test_jpeg_is_read_as_its_markers_say(
     item = encapsulated(dicom(RGB, photometric), codestream)
     found = opened(tmp_path, item).astype(int)
     assert np.abs(found - RGB).max() <= 4
+
+
+def test_jpeg_with_colour_at_half_width_is_ycbcr_whatever_the_data_set_says(tmp_path: Path) -> None:
+    """gdcm writes such files: no marker, RGB in the data set, YCbCr in the codestream."""
+    path = recompressed(write(tmp_path / "a.dcm", dicom(RGB, "RGB")), "JPEGBaselineProcess1")
+    assert pydicom.dcmread(path).PhotometricInterpretation == "RGB"
+    found = np.asarray(open_image(path)).astype(int)
+    middles = (slice(4, None, 16), slice(4, None, 8))  # away from edges, which share their colour
+    assert np.abs(found[middles] - RGB[middles]).max() <= 12
+
+
+@pytest.mark.parametrize("maker", ["dcmtk", "gdcm", "lossy_gdcm"])
+def test_files_of_dcmtk_and_gdcm_show_the_same_bars(maker: str) -> None:
+    """Red above, then green and blue: files that pydicom ships for its own tests."""
+    path = get_testdata_file(f"SC_rgb_jpeg_{maker}.dcm", download=False)
+    if path is None:
+        pytest.skip("this pydicom came without its test files")
+    found = np.asarray(open_image(path)).astype(int)
+    for row, colour in ((5, (255, 0, 0)), (25, (0, 255, 0)), (45, (0, 0, 255))):
+        assert np.abs(found[row, 50] - colour).max() <= 6
 
 
 def test_jpeg_2000_undoes_its_own_transform(tmp_path: Path) -> None:
