@@ -72,4 +72,5 @@ def _sizes(runs: Iterable[RemovedRun]) -> str:
     shards, rows, size = (
         sum(getattr(one, name) for one in each) for name in ("n_shards", "n_rows", "n_bytes")
     )
-    return f"{len(each)} runs, {shards:,} shards, {rows:,} rows, {size:,} bytes"
+    many = "runs" if len(each) > 1 else "run"
+    return f"{len(each)} {many}, {shards:,} shards, {rows:,} rows, {size:,} bytes"

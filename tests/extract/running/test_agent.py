@@ -23,6 +23,7 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.removing import Removal, free, remove
 from warehouse.lake.runs import RunWriter
 
 N = 12
@@ -384,3 +385,26 @@ def test_progress_is_reported_up_to_the_end(lake: Lake, llava_folder: Path) -> N
         lambda done, total, *_: seen.append((done, total)),
     )
     assert seen == [(5, N), (10, N), (N, N)]
+
+
+def test_an_extraction_whose_dataset_is_removed_stops_and_is_done_anew_whole(
+    lake: Lake, llava_folder: Path, pictures: Path, undisturbed: tuple[Lake, ExtractSummary]
+) -> None:
+    removed: list[Removal] = []
+
+    def take_out(*_: object) -> None:
+        if not removed:
+            removed.append(remove(lake, "dataset", "pictures", with_dependents=True))
+
+    with pytest.raises(LayerhouseError, match="the dataset pictures was removed from the lake"):
+        extract(lake, _request(llava_folder, batch_size=5), take_out)
+    assert [commit.command for commit in list_commits(lake)] == ["remove"]
+    with pytest.raises(UsageError, match="no dataset is called 'pictures'"):
+        extract(lake, _request(llava_folder))
+    free(lake)
+    add(lake, "pictures", pictures)
+    again = extract(lake, _request(llava_folder))
+    assert again.run_id in {one.facts.run_id for one in removed[0].dependents}
+    assert (again.added, again.n_samples) == (True, N)
+    _assert_same(_vectors(lake), _vectors(undisturbed[0]))
+    assert _answers(lake) == _answers(undisturbed[0])

@@ -27,7 +27,9 @@ from tests.warehouse.small_lakes import (
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.commits import Commit, commit_names, list_commits
+from warehouse.lake.inspection import take_stock
 from warehouse.lake.lake import Lake
+from warehouse.lake.removing import free, remove
 from warehouse.lake.repairing import repair
 from warehouse.lake.runs import OvertakenError, RunWriter
 from warehouse.status import status
@@ -423,3 +425,49 @@ def test_a_missing_package_is_named_with_its_command(
     for url, extra in (("s3://bucket/lake", "s3"), ("gs://bucket/lake", "gcs")):
         with pytest.raises(LayerhouseError, match=rf"pip install 'layerhouse\[{extra}\]'"):
             connect(Lake.at(url))
+
+
+def test_a_removal_reaches_every_machine_and_its_space_is_freed(tmp_path: Path) -> None:
+    here, there = machines(tmp_path, 2)
+    add_dataset(here)
+    add_extraction(here)
+    before = {table: rows(there, table) for table in ("answer", "activation")}
+    agent = RunWriter(there, extract_spec(more=True))
+    removal = remove(here, "model", MODEL)
+    assert all(rows(there, table) == [] for table in before)
+    agent.commit({"answer": [answer_row("s0")]})  # of a run that nothing was removed of
+    remove(here, "run", agent.run_id)
+    with pytest.raises(LayerhouseError, match=f"the run {agent.run_id} was removed"):
+        agent.commit({"answer": [answer_row("s1")]})
+    assert [key for key in keys(here, "answer") if agent.run_id in key] == [
+        shard.path for shard in take_stock(there).removed[-1].shards if shard.table == "answer"
+    ]
+    freed = [each.path for each in free(here)]
+    assert len(freed) == sum(one.n_shards for one in removal.runs) + 2
+    assert not set(freed) & set(keys(here))
+    assert not any((here.root / path).exists() for path in freed)
+    add_extraction(there)
+    assert {table: rows(here, table) for table in before} == before
+    report = status(here, verify=True)
+    assert (report.damaged, report.removed, report.leftovers, report.problem) == ([], [], [], None)
+
+
+def test_a_removal_counts_what_another_machine_commits_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record would have taken the number that the other's has."""
+    here, there = machines(tmp_path, 2)
+    add_dataset(here)
+    add_extraction(here)
+    create = Objects.create
+
+    def overtaken(self: Objects, key: str, content: bytes) -> bool:
+        monkeypatch.undo()
+        RunWriter(there, extract_spec(more=True)).commit({"answer": [answer_row("s0")]})
+        return create(self, key, content)
+
+    monkeypatch.setattr(Objects, "create", overtaken)
+    removal = remove(here, "model", MODEL)
+    assert extract_spec(more=True).run_id in {one.facts.run_id for one in removal.runs}
+    assert rows(there, "answer") == []
+    assert [commit.command for commit in list_commits(there)].count("remove") == 1

@@ -1,0 +1,137 @@
+"""Taking something out on the command line and in Python, and what is told of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import layerhouse
+from layerhouse.cli import main
+from tests.lakes import Signals, synthetic_lake
+from tests.warehouse.full_lake import MODEL, full_lake
+from warehouse.lake.commits import commit_names, list_commits
+from warehouse.lake.lake import Lake
+from warehouse.lake.removing import free
+
+VARIANT = "alpha+fault:swap@vision:0.5"
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    path = tmp_path_factory.mktemp("removing") / "lake"
+    return synthetic_lake(path, {"alpha": Signals(), VARIANT: Signals()}, n_samples=20)
+
+
+@pytest.fixture
+def lake(whole: Lake, tmp_path: Path) -> Lake:
+    shutil.copytree(whole.root, tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
+
+
+@pytest.fixture
+def run(lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command on the lake: its exit code, and all that it printed."""
+    monkeypatch.setenv("LAYERHOUSE_LAKE", str(lake.root))
+
+    def run(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out + said.err
+
+    return run
+
+
+def test_a_dataset_is_tried_refused_removed_and_freed(lake: Lake, run: Run) -> None:
+    before = commit_names(lake)
+    code, said = run("datasets", "remove", "shapes", "--dry-run")
+    assert code == 0
+    assert "Would remove the dataset shapes: 1 run, " in said
+    assert "Resting on it, to go only with --with-dependents: 5 runs, " in said
+    assert all(commit.run_id in said for commit in list_commits(lake))
+    code, said = run("datasets", "remove", "shapes")
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith("Error: 5 runs rest on the dataset shapes (")
+    assert commit_names(lake) == before
+    code, said = run("datasets", "remove", "shapes", "--with-dependents")
+    assert code == 0
+    assert "Removed the dataset shapes: 6 runs, " in said
+    assert run("datasets", "remove", "shapes")[1].startswith("Nothing to do: the dataset shapes")
+    assert "Removed, never read: " in run("status")[1]
+    code, said = run("status", "--free", "--dry-run")
+    assert (code, "Would be deleted of what was removed: " in said) == (0, True)
+    shards = list(lake.root.rglob("part-*.parquet"))
+    code, said = run("status", "--free")
+    assert (code, "Deleted of what was removed: " in said) == (0, True)
+    assert "Removed, never read" not in said
+    assert "Next: layerhouse demo" in said
+    left = list(lake.root.rglob("part-*.parquet"))
+    assert {path.parent.name for path in left} == {"run", "removed_run"}
+    assert len(left) == 2 < len(shards)
+
+
+def test_a_model_goes_and_its_variants_are_named(lake: Lake, run: Run) -> None:
+    code, said = run("models", "remove", "alpha")
+    assert (code, f"Stays: {VARIANT}, a model of its own" in said) == (0, True)
+    assert {commit.model_id for commit in list_commits(lake)} == {None, VARIANT}
+
+
+def test_a_run_goes(lake: Lake, run: Run) -> None:
+    name = list_commits(lake, command="probe", model_id="alpha")[0].run_id
+    code, said = run("runs", "remove", name)
+    assert (code, f"Removed the run {name}: 1 run, " in said) == (0, True)
+    assert list_commits(lake, command="probe", model_id="alpha") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("datasets", "remove", "shape"), "holds no dataset 'shape'; did you mean shapes?"),
+        (("models", "remove", "alph"), "holds no model 'alph'; did you mean alpha"),
+        (("runs", "remove", "nothing"), "holds no run 'nothing'; known are "),
+        (("status", "--dry-run"), "--dry-run says what --free would delete; add --free"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(
+    run: Run, arguments: tuple[str, ...], said: str
+) -> None:
+    code, told = run(*arguments)
+    assert (code, told.count("\n")) == (2, 1)
+    assert said in told
+
+
+def test_without_a_lake_nothing_is_made(tmp_path: Path, run: Run) -> None:
+    code, said = run("datasets", "remove", "shapes", "--lake", str(tmp_path / "nowhere"))
+    assert (code, "there is no lake at" in said) == (2, True)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_marts_publication_and_report_are_made_without_what_was_removed(
+    lake: Lake, tmp_path: Path
+) -> None:
+    layerhouse.publish(tmp_path / "published", lake=lake)
+    removal = layerhouse.models.remove("alpha", lake=lake)
+    assert len(removal.runs) == 2
+    written = layerhouse.publish(tmp_path / "published", lake=lake)
+    assert tmp_path / "published" / "mart_leaderboard.parquet" in written
+    with layerhouse.connect(lake) as wh:
+        for mart in ("mart_leaderboard", "mart_signal_flow", "mart_sample_outcomes"):
+            held = wh.sql(f"SELECT DISTINCT model_id FROM {mart}").fetchall()
+            assert held == [(VARIANT,)], mart
+    page = layerhouse.report(out=tmp_path / "report.html", lake=lake).read_text(encoding="utf-8")
+    assert VARIANT in page.replace("&#43;", "+")
+    assert re.search(r">alpha<wbr>\+", page)
+    assert not re.search(r">alpha</", page)
+
+
+@pytest.mark.slow
+def test_a_lake_with_a_removal_passes_every_check(tmp_path: Path) -> None:
+    lake = full_lake(tmp_path / "lake", n_samples=24)
+    layerhouse.models.remove(MODEL, with_dependents=True, lake=lake)
+    free(lake)
+    assert layerhouse.validate(lake=lake).failures == []
