@@ -87,7 +87,7 @@ class Bench:
         """What the agent does with prepared batches: read, answer, write shards to a lake."""
         watch = Stopwatch()
         classes = [ClassNames(phrase, phrase) for phrase in PHRASES]
-        question = Question(classes, self.phrases, letters=False)
+        question = Question(classes, self.phrases, letters=False, max_new_tokens=12)
         runner = Runner(self.session, None, question, watch)
         writer = RunWriter(
             Lake.at(folder), RunSpec("extract", "bench", "bench", {"at": uuid4().hex})

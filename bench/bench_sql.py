@@ -190,6 +190,9 @@ def _answers(ids: list[str]) -> pa.Table:
             "label_logprobs": pa.array([[-0.7, -0.7]] * n, pa.list_(pa.float32())),
             "text": pa.nulls(n, pa.string()),
             "parsed": [True] * n,
+            "finish_reason": pa.nulls(n, pa.string()),
+            "n_tokens": pa.nulls(n, pa.int32()),
+            "raw_text": pa.nulls(n, pa.string()),
         }
     )
 

@@ -187,6 +187,9 @@ def _write_answers(lake: Lake, model_id: str, samples: Samples, number: int) -> 
         "label_logprobs": _lists(logprobs),
         "text": pa.nulls(n, pa.string()),
         "parsed": [True] * n,
+        "finish_reason": pa.nulls(n, pa.string()),
+        "n_tokens": pa.nulls(n, pa.int32()),
+        "raw_text": pa.nulls(n, pa.string()),
     }
     with RunWriter(lake, RunSpec("extract", model_id, samples.dataset_id, {"n": n})) as writer:
         writer.commit({**described(model_id), "answer": pa.table(answers)})

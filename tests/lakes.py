@@ -357,6 +357,7 @@ def _answers(
             "label_logprobs": logprobs[i].tolist() if method == "likelihood" else None,
             "text": f"class {predicted[i]}" if parsed else "I cannot say",
             "parsed": parsed,
+            **dict.fromkeys(("finish_reason", "n_tokens", "raw_text")),
         }
 
 

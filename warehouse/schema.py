@@ -28,6 +28,9 @@ FACT_KEYS = {
     "fold_logit": ("fold_probe_id", "sample_id"),
 }
 
+REPLACED_FACTS = ("answer",)
+"""Facts whose rows a later commit may replace; it says so in what it covers, under `replaces`."""
+
 # Hive folder name → the column it holds. The logit tables have no such columns: their folders only
 # let a reader skip files, and are named after the run.
 PARTITIONS = {

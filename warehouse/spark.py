@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from warehouse.catalogue import Definitions, connect, references
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Commit, Lake, bookkeeping, list_commits
-from warehouse.schema import FACT_KEYS, PARTITIONS, table_key, table_schema, tables
+from warehouse.schema import FACT_KEYS, PARTITIONS, REPLACED_FACTS, table_key, table_schema, tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,17 +151,18 @@ def _table(spark: Any, table: str, root: str, paths: list[str]) -> Any:
     reader = spark.read.schema(_ddl(stored)).option("basePath", f"{root}/{table}")
     rows = reader.parquet(*(f"{root}/{path}" for path in paths))
     chosen = [f"`{folders.get(name, name)}` AS `{name}`" for name in fields]
-    if table in FACT_KEYS:
+    if table in FACT_KEYS and table not in REPLACED_FACTS:
         return rows.selectExpr(*chosen)
     rows.selectExpr(
         *chosen, "_metadata.file_name AS __file", "_metadata.row_index AS __row"
     ).createOrReplaceTempView(f"__{table}")
-    # Small tables lie in one folder each, so that a file's name tells its shard.
+    # Of one table, a file's name tells its shard.
     return spark.sql(
         f"SELECT {', '.join(f'`{name}`' for name in fields)} FROM ("
         f"SELECT t.*, row_number() OVER (PARTITION BY {_columns('t', table_key(table))} "
         "ORDER BY c.committed_at DESC, c.run_id DESC, c.n DESC, t.__row DESC) AS __newest "
-        f"FROM `__{table}` AS t INNER JOIN shard AS s ON s.path = concat('{table}/', t.__file) "
+        f"FROM `__{table}` AS t INNER JOIN shard AS s ON s.table_name = '{table}' "
+        "AND element_at(split(s.path, '/'), -1) = t.__file "
         "INNER JOIN commit_record AS c ON s.commit_id = c.commit_id) WHERE __newest = 1"
     )
 

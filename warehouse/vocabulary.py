@@ -42,6 +42,16 @@ SPLITS = ("train", "val", "test")
 LIKELIHOOD, GENERATE = METHODS = ("likelihood", "generate")
 """How a model answers: its classes' phrases scored, or a reply generated and read."""
 
+STOP, LENGTH = FINISHES = ("stop", "length")
+"""Why a reply ended: the model stopped, or it was cut (truncated) when its tokens were spent."""
+
+DIRECT_TOKENS, REASONING_TOKENS = 64, 4096
+"""New tokens a reply may have where the registry has no number: enough for a sentence, and for a
+model whose prompt opens its reasoning."""
+
+LONGER_BUDGET = 8
+"""How many times the tokens that cut replies an advice allows them."""
+
 DTYPES = ("float32", "bfloat16", "float16")
 QUANTIZATIONS = ("8bit", "4bit")
 """The numbers a model's weights may be: of one type, or quantised as a variant of the model."""
@@ -150,6 +160,10 @@ HEALTHY_UPPER = 0.10
 
 MIN_GROUPS = 20
 """Test groups that a verdict needs; an interval of fewer says too little."""
+
+MOST_TRUNCATED = 0.02
+"""A verdict rests on at most this share of cut replies: as much as the margin, so that they alone
+cannot make a loss."""
 
 N_RESAMPLES = 2000
 """How often test groups are resampled for an interval, unless asked otherwise."""

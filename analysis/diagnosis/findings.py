@@ -75,6 +75,7 @@ class LossParts:
     comprehension_loss: float | None
     utilisation_loss: float | None
     unparsed_loss: float | None
+    truncated_loss: float | None
     wrong_loss: float | None
     calibration_loss: float | None
 

@@ -124,6 +124,8 @@ def _llm_remedy(parts: LossParts) -> str:
 
 def _answer_remedy(parts: LossParts) -> str:
     unparsed, wrong = parts.unparsed_loss, parts.wrong_loss
+    if (parts.truncated_loss or 0) > max(unparsed or 0, wrong or 0):
+        return "Most of it are replies that were cut: allow longer ones with --max-new-tokens"
     if unparsed is not None and wrong is not None and unparsed > wrong:
         return (
             "Most of it are replies that name no class: constrain the reply to the class names, or "

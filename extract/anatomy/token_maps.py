@@ -1,5 +1,7 @@
 """Token maps: the rows of every sample of a batch, in the tower's states and the prompt's."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isqrt
 
@@ -16,9 +18,23 @@ from warehouse.vocabulary import VISION
 
 @dataclass
 class BatchFacts(BatchInputs):
-    """A batch's inputs, and the token maps that follow from them for activations of any shape."""
+    """A batch's inputs, and the token maps that follow from them for activations of any shape.
 
+    `rows` says which sample each row of the model's input is, while replies go on: finished ones
+    are gone, and a sample may be there several times. None: every sample once.
+    """
+
+    rows: Sequence[int] | None = None
     _maps: dict[tuple[str, tuple[int, ...]], TokenMap] = field(default_factory=dict)
+
+    @contextmanager
+    def running(self, rows: Sequence[int]) -> Iterator[None]:
+        """Within the block, the model runs these samples."""
+        before, self.rows = self.rows, rows
+        try:
+            yield
+        finally:
+            self.rows = before
 
     def token_map(self, locus: Locus, shape: tuple[int, ...]) -> TokenMap:
         """The rows of every sample in an activation of this shape, read at `locus`."""

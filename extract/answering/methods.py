@@ -5,21 +5,20 @@ One of ours has its name in `warehouse.vocabulary.METHODS` and its object in `AN
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from extract.answering.continuing import Prompted
+from extract.answering.generating import generate, replies_of
 from extract.answering.replies import ClassNames, parse_reply
-from extract.answering.scoring import Prompted, generate, score_phrases, texts_of
+from extract.answering.scoring import score_phrases
 from extract.models import Session
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import GENERATE, LIKELIHOOD
-
-SLACK = 8
-"""Tokens a reply may be longer than the longest class phrase."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,15 @@ class Question:
     """What a model is asked.
 
     `classes` and `phrases` (their tokens) are in class order; `letters` tells whether the question
-    lists the classes under letters.
+    lists the classes under letters; `opening` is the reasoning mark that the prompt leaves open, if
+    it does; a reply is cut after `max_new_tokens`.
     """
 
     classes: Sequence[ClassNames]
     phrases: Sequence[Sequence[int]]
     letters: bool
+    max_new_tokens: int
+    opening: str = ""
 
 
 class AnswerMethod(ABC):
@@ -93,7 +95,7 @@ class Generation(AnswerMethod):
 
     def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
         """Token ids (n, tokens). Uses up the prompt's cache."""
-        return generate(session, prompted, max(map(len, question.phrases)) + SLACK)
+        return generate(session, prompted, question.max_new_tokens)
 
     def read(
         self,
@@ -104,9 +106,13 @@ class Generation(AnswerMethod):
     ) -> list[dict[str, Any]]:
         """From token ids (n, tokens)."""
         return [
-            {"predicted": parse_reply(text, question.classes, letters=question.letters)}
-            | {"text": text}
-            for text in texts_of(session, said)
+            {
+                "predicted": parse_reply(
+                    question.opening + reply.raw, question.classes, letters=question.letters
+                )
+            }
+            | asdict(reply)
+            for reply in replies_of(session, said)
         ]
 
 

@@ -79,6 +79,12 @@ def _signed(text: str) -> str:
     return normalise(marked)
 
 
+def left_open(prompt: str) -> str:
+    """The reasoning mark that a prompt leaves open for the reply to go on in, or nothing."""
+    marks = re.findall(r"</?think>", prompt, flags=re.IGNORECASE)
+    return str(marks[-1]) if marks and not marks[-1].startswith("</") else ""
+
+
 def _final_part(reply: str) -> str:
     text = re.sub(r"<think>.*?(</think>|\Z)", " ", reply, flags=re.DOTALL | re.IGNORECASE)
     answers = re.findall(r"<answer>(.*?)(?:</answer>|\Z)", text, flags=re.DOTALL | re.IGNORECASE)

@@ -1,4 +1,5 @@
 from .architectures import architecture_sizes as architecture_sizes
+from .budgets import default_budget as default_budget
 from .devices import choose_device as choose_device, choose_dtype as choose_dtype
 from .files import failing_as as failing_as
 from .given import GivenModel as GivenModel

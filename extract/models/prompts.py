@@ -106,6 +106,19 @@ def continuation(processor: Any, question: str, phrase: str) -> str:
     return phrase if prompt[-1:].isspace() else f" {phrase}"
 
 
+def turn_end(processor: Any) -> int | None:
+    """The special token that the chat template writes right behind a reply, if it does."""
+    if not has_chat_template(processor):
+        return None
+    reply = {"role": "assistant", "content": [{"type": "text", "text": "reply"}]}
+    turns = [*conversation("question"), reply]
+    whole = str(processor.apply_chat_template(turns, tokenize=False))
+    behind = whole.rpartition("reply")[2].lstrip()
+    tokens = processor.tokenizer(behind, add_special_tokens=False)["input_ids"]
+    added = processor.tokenizer.added_tokens_decoder
+    return int(tokens[0]) if tokens and tokens[0] in added and added[tokens[0]].special else None
+
+
 def phrase_tokens(processor: Any, question: str, phrase: str) -> list[int]:
     """The token ids of `phrase` as it continues the prompt: never empty.
 

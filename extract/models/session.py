@@ -13,7 +13,8 @@ from torch import Tensor
 from extract.anatomy import Anatomy, BatchFacts, Locus, discover
 from extract.models.loading import LoadedModel
 from extract.models.processors import Encoder, to_device
-from extract.models.prompts import render
+from extract.models.prompts import render, turn_end
+from warehouse.errors import LayerhouseError
 
 Inputs = Mapping[str, Any]
 
@@ -57,6 +58,22 @@ class Session:
     def last_logits(self, output: Any) -> Tensor:
         """The logits after the last prompt token as fp32 (n, vocabulary)."""
         return output.logits[:, -1].float()
+
+    @cached_property
+    def stop_tokens(self) -> tuple[int, ...]:
+        """The ids that end a reply, by the model's generation settings, its tokenizer or the chat
+        template, which ends the model's turn with one.
+        """
+        settings = getattr(self.model, "generation_config", None)
+        ends = getattr(settings, "eos_token_id", None)
+        processor = self.loaded.processor
+        found = [ends] if isinstance(ends, int) else list(ends or [])
+        if not all(isinstance(token, int) for token in found):
+            raise LayerhouseError(
+                f"the eos_token_id of the model's generation settings is {ends!r}"
+            )
+        found += [processor.tokenizer.eos_token_id, turn_end(processor)]
+        return tuple(dict.fromkeys(token for token in found if token is not None))
 
     @cached_property
     def _last_logits(self) -> dict[str, int]:

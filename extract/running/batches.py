@@ -66,10 +66,9 @@ class Runner:
             keep = bool(answers) and self.session.continues
             with reader.recording(facts, self.session.loaded.device):
                 output, clock = self._forward(reader, inputs, keep)
-            prompted = Prompted(
-                inputs, self.session.last_logits(output), cache_of(output) if keep else None
-            )
-            del output
+            cache = cache_of(output) if keep else None
+            prompted = Prompted(inputs, self.session.last_logits(output), cache, facts)
+            del output, cache
             with self.stopwatch.timing("copy"):
                 blocks = self._vectors_arrive.begin(reader.take())
             said: dict[str, Tensor] = {}

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from extract.answering import ClassNames, Question, lists_letters
+from extract.answering import ClassNames, Question, left_open, lists_letters
 from extract.faults import (
     Fault,
     FaultyInputs,
@@ -70,5 +70,6 @@ def runner_of(
     injector = Injector(opened.session, faults, opened.phrases, learned) if faults else None
     classes = [ClassNames(row.label, row.phrase) for row in job.info.classes]
     letters = lists_letters(job.question, [row.phrase for row in job.info.classes])
-    question = Question(classes, opened.phrases, letters)
+    opening = left_open(opened.session.encoder.prompt)
+    question = Question(classes, opened.phrases, letters, job.budget.tokens, opening)
     return Runner(opened.session, injector, question, watch)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from extract.answering import overridden_settings
 from extract.faults import complete_exits, stages_to_end
 from extract.models import Session, failing_as, load, open_session, phrase_tokens
 from extract.running.self_check import Checked, check
@@ -12,6 +13,7 @@ from extract.sharing import Job
 from warehouse.catalogue import changed_samples, connect
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
+from warehouse.vocabulary import GENERATE
 
 CHECKED_IMAGES = 3
 
@@ -47,6 +49,8 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
         checked: Checked = check(session, images, phrases)
         session = complete_exits(checked.session, images[0], [*stages_to_end(job.faults), *ends])
     lines = (*loaded.notes, *checked.lines)
+    if GENERATE in job.request.answers and (line := overridden_settings(session)):
+        lines = (*lines, line)
     return OpenedModel(session, phrases, checked.batching, lines, images[0])
 
 

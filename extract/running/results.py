@@ -12,7 +12,8 @@ from extract.sharing import Range
 @dataclass(frozen=True)
 class Answer:
     """A model's answer to one sample: by likelihood with those of the classes, in log, or generated
-    with its text. `predicted` is the index of a class, None for a reply that names none.
+    with its text, raw and as a person reads it, how many tokens it took and why it ended.
+    `predicted` is the index of a class, None for a reply that names none.
     """
 
     sample_id: str
@@ -20,6 +21,9 @@ class Answer:
     predicted: int | None
     logprobs: Sequence[float] | None = None
     text: str | None = None
+    raw: str | None = None
+    n_tokens: int | None = None
+    finish: str | None = None
 
 
 @dataclass(frozen=True)

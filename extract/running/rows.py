@@ -56,6 +56,9 @@ def answer_rows(model_id: str, dataset_id: str, answers: Sequence[Answer]) -> li
             "label_logprobs": None if answer.logprobs is None else list(answer.logprobs),
             "text": answer.text,
             "parsed": answer.predicted is not None,
+            "finish_reason": answer.finish,
+            "n_tokens": answer.n_tokens,
+            "raw_text": answer.raw,
         }
         for answer in answers
     ]

@@ -12,6 +12,7 @@ from extract.running.results import RangeResult
 from extract.running.rows import activation_table, answer_rows
 from extract.sharing import Job
 from warehouse.lake import OvertakenError, RunWriter
+from warehouse.vocabulary import GENERATE, LENGTH
 
 
 @dataclass
@@ -71,10 +72,14 @@ class RangeWriter:
         return tables
 
     def _covers(self, result: RangeResult) -> dict[str, Any]:
-        """What the commit completes; rejected samples by their place in the order."""
+        """What the commit completes; cut replies and rejected samples by place in the order."""
         order, mine = self.job.order, result.range
-        places = [n for n in range(mine.start, mine.stop) if order[n] in result.rejected]
-        if not places:
-            return mine.covers()
-        reasons = [result.rejected[order[place]] for place in places]
-        return mine.covers() | {"rejected": places, "reasons": reasons}
+        covers, here = mine.covers(), range(mine.start, mine.stop)
+        if GENERATE in mine.answers:
+            cut = {answer.sample_id for answer in result.answers if answer.finish == LENGTH}
+            places = [n for n in here if order[n] in cut]
+            covers["replies"] = {"max_new_tokens": self.job.budget.tokens, "cut": places}
+        if places := [n for n in here if order[n] in result.rejected]:
+            reasons = [result.rejected[order[place]] for place in places]
+            covers |= {"rejected": places, "reasons": reasons}
+        return covers

@@ -5,7 +5,7 @@ fair mixture of classes and splits. A *range* of it is what becomes visible toge
 says which cells it completed there. A way of answering counts as a cell, ("answer", 0, method).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
@@ -15,20 +15,46 @@ import numpy as np
 
 from extract.reading import Wanted, known_readouts
 from warehouse.lake import Commit
-from warehouse.vocabulary import ANSWER, Cell
+from warehouse.vocabulary import ANSWER, GENERATE, Cell
 
 MOST_SAMPLES = 256
 """Samples of one range, which are those of one shard and one commit, at most."""
 
+REPLY = Cell(ANSWER, 0, GENERATE)
+
+
+@dataclass(frozen=True)
+class ReplyBudget:
+    """How many new tokens a reply may have; `asked` where a person named the number.
+
+    What a smaller one cut is to be generated again. Replies from before budgets were stored are
+    good enough unless a person asks: nobody knows which of them were cut.
+    """
+
+    tokens: int
+    asked: bool = False
+
+    def lacks(self, covers: Mapping[str, Any]) -> list[int]:
+        """The places of a range's commit whose replies are not what this budget gives."""
+        if "replies" not in covers:
+            return list(range(covers["start"], covers["stop"])) if self.asked else []
+        said = covers["replies"]
+        return list(said["cut"]) if said["max_new_tokens"] < self.tokens else []
+
 
 @dataclass(frozen=True)
 class Range:
-    """Samples start … stop-1 of the order, and what to compute for them."""
+    """Samples start … stop-1 of the order, and what to compute for them.
+
+    `again` tells that the lake holds replies of some of them, which the new ones replace.
+    """
 
     start: int
     stop: int
     wanted: Wanted
     answers: tuple[str, ...]
+    budget: ReplyBudget | None = None
+    again: bool = False
 
     @property
     def n(self) -> int:
@@ -40,19 +66,20 @@ class Range:
 
     def overlaps(self, run_id: str, commit: Commit) -> bool:
         """Whether a commit did, for the run `run_id`, some of these cells of these samples."""
-        done = covered([commit], self.stop, run_id)
+        done = covered([commit], self.stop, run_id, self.budget)
         mine = cells_of(self.wanted, self.answers)
         return any(done[cell][self.start :].any() for cell in mine if cell in done)
 
     def covers(self) -> dict[str, Any]:
         """The note on a commit that completes this range."""
         cells = [[locus.module, locus.layer, list(names)] for locus, names in self.wanted]
-        return {
+        found: dict[str, Any] = {
             "start": self.start,
             "stop": self.stop,
             "cells": cells,
             "answers": list(self.answers),
         }
+        return found | {"replaces": ["answer"]} if self.again else found
 
 
 def sample_order(sample_ids: Iterable[str]) -> list[str]:
@@ -72,11 +99,15 @@ def _cells_in(covers: dict[str, Any]) -> list[Cell]:
 
 
 def covered(
-    commits: Iterable[Commit], n: int, run_id: str | None = None
+    commits: Iterable[Commit],
+    n: int,
+    run_id: str | None = None,
+    budget: ReplyBudget | None = None,
 ) -> dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]]:
     """For every cell, which of the first n samples of the order are done: [n].
 
     A sample that a run had to reject is done for that run, `run_id`; any other tries it again.
+    Without a `budget` every reply will do.
     """
     done: dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]] = {}
     for commit in commits:
@@ -88,7 +119,12 @@ def covered(
             rejected = np.array(commit.covers.get("rejected", []), dtype=int)
             here[rejected[rejected < n]] = False
         for cell in _cells_in(commit.covers):
-            done.setdefault(cell, np.zeros(n, dtype=bool))[here] = True
+            places = here
+            if cell == REPLY and budget is not None:
+                lacking = np.array(budget.lacks(commit.covers), dtype=int)
+                places = here.copy()
+                places[lacking[lacking < n]] = False
+            done.setdefault(cell, np.zeros(n, dtype=bool))[places] = True
     return done
 
 
@@ -99,17 +135,23 @@ def plan(
     answers: Sequence[str],
     size: int = MOST_SAMPLES,
     run_id: str | None = None,
+    budget: ReplyBudget | None = None,
 ) -> list[Range]:
     """What is left for the run to do: ranges of at most `size` samples that lack the same cells."""
-    cells = cells_of(wanted, answers)
-    done = covered(commits, n, run_id)
+    cells, commits = cells_of(wanted, answers), list(commits)
+    done = covered(commits, n, run_id, budget)
     nothing = np.zeros(n, dtype=bool)
+    replied = covered(commits, n).get(REPLY, nothing)
     lacking = ~np.array([done.get(cell, nothing) for cell in cells]).reshape(len(cells), n)
     return [
-        Range(start, stop, *missing)
+        Range(start, stop, *missing, budget, _again(missing[1], replied[start:stop]))
         for start, stop, column in _stretches(lacking, size)
         if any(missing := _missing(column, wanted, answers))
     ]
+
+
+def _again(answers: Sequence[str], replied: np.ndarray[Any, np.dtype[np.bool_]]) -> bool:
+    return GENERATE in answers and bool(replied.any())
 
 
 def _stretches(

@@ -17,13 +17,14 @@ from extract.models import (
     build_prompt,
     choose_device,
     choose_dtype,
+    default_budget,
     locate,
     locate_processor,
     parse_placement,
     read_prompt,
 )
 from extract.reading import Layers, Wanted, brought_readouts, check_names, select
-from extract.sharing.coverage import plan, sample_order
+from extract.sharing.coverage import ReplyBudget, plan, sample_order
 from warehouse.catalogue import (
     DatasetInfo,
     Warehouse,
@@ -43,7 +44,7 @@ from warehouse.lake import (
     find_runs,
     list_commits,
 )
-from warehouse.vocabulary import METHODS
+from warehouse.vocabulary import GENERATE, METHODS
 
 COMMAND = "extract"
 READOUT_VERSION = 1
@@ -62,7 +63,8 @@ class ExtractRequest:
     `modules`, `layers` and `readouts` choose loci as `selection.select` says; `faults` are
     texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
     `preparers` processes prepare images ahead of the model (0: a thread; None: by the machine);
-    images of more than `max_pixels` pixels are rejected; `random_weights` is the seed of an
+    images of more than `max_pixels` pixels are rejected; a reply is cut after `max_new_tokens`, by
+    default what the registry says; `random_weights` is the seed of an
     untrained model of the same architecture, to be run in its place; `quantization` and
     `device_map` are as `extract.models.placement.parse_placement` takes them.
     """
@@ -84,6 +86,7 @@ class ExtractRequest:
     random_weights: int | None = None
     preparers: int | None = None
     max_pixels: int = MAX_PIXELS
+    max_new_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,13 @@ class Job:
         return [row.phrase for row in self.info.classes] or ["image"]
 
     @cached_property
+    def budget(self) -> ReplyBudget:
+        asked = self.request.max_new_tokens
+        if asked is not None:
+            return ReplyBudget(asked, asked=True)
+        return ReplyBudget(default_budget(self.source))
+
+    @cached_property
     def order(self) -> list[str]:
         """The ids of the samples to take, in order."""
         return sample_order(self.info.samples["sample_id"])[: self.request.limit]
@@ -141,6 +151,8 @@ class Job:
         }
         if asked.max_pixels != MAX_PIXELS:  # another bound tries again what this one rejected
             selection["max_pixels"] = asked.max_pixels
+        if asked.max_new_tokens is not None:  # left out, a run of an older lake stays the same run
+            selection["max_new_tokens"] = asked.max_new_tokens
         config = {"identity": self.identity, "selection": selection}
         return RunSpec(COMMAND, self.model_id, self.dataset_id, config, self.device)
 
@@ -165,6 +177,10 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         raise UsageError("the limit must be at least 1 sample")
     if request.max_pixels < 1:
         raise UsageError("an image must be allowed at least 1 pixel")
+    if request.max_new_tokens is not None and request.max_new_tokens < 1:
+        raise UsageError("a reply must be allowed at least 1 token")
+    if request.max_new_tokens is not None and GENERATE not in request.answers:
+        raise UsageError("only generated replies have a length; add the answer generate")
     faults = tuple(parse_fault(spec) for spec in request.faults)
     source, device, dtype = _source(request)
     looked = frozenset(lake.store.commit_names())
@@ -310,8 +326,15 @@ def job_is_done(job: Job) -> bool:
     known = known_structure(job)
     if known is None:
         return False
-    wanted, run_id = wanted_by(job, *known), job.spec.run_id
-    return not plan(job.commits(), len(job.order), wanted, job.request.answers, run_id=run_id)
+    wanted, commits = wanted_by(job, *known), job.commits()
+    return not plan(
+        commits,
+        len(job.order),
+        wanted,
+        job.request.answers,
+        run_id=job.spec.run_id,
+        budget=job.budget,
+    )
 
 
 def wanted_by(job: Job, anatomy: Anatomy, readouts: Readouts) -> Wanted:

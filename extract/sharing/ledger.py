@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from extract.reading import Wanted
 from extract.sharing.coverage import Range, cells_of, covered, plan, range_size
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import GENERATE, LONGER_BUDGET
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Ledger:
             job.request.answers,
             range_size(wanted),
             job.spec.run_id,
+            job.budget,
         )
         return [one for one in everything if start <= one.start and one.stop <= end]
 
@@ -69,6 +73,18 @@ class Ledger:
             )
         }
 
+    def cut(self) -> tuple[int, int]:
+        """How many replies to the request's samples were cut, and the largest budget that did."""
+        budgets = np.zeros(len(self.job.order), dtype=int)
+        for commit in self.job.commits():
+            if "replies" in commit.covers:
+                said = commit.covers["replies"]
+                budgets[commit.covers["start"] : commit.covers["stop"]] = 0
+                budgets[[place for place in said["cut"] if place < len(budgets)]] = said[
+                    "max_new_tokens"
+                ]
+        return int((budgets > 0).sum()), int(budgets.max(initial=0))
+
     def summary(
         self,
         wanted: Wanted,
@@ -88,16 +104,25 @@ class Ledger:
             n_samples=n,
             n_vectors=n * sum(len(readouts) for _, readouts in wanted),
             seconds=seconds or {},
-            notes=tuple(notes),
+            notes=(*notes, *self._about_cut_replies()),
             rejected=rejected,
             n_bytes=n_bytes,
         )
+
+    def _about_cut_replies(self) -> list[str]:
+        n, budget = self.cut()
+        if not n or GENERATE not in self.job.request.answers:
+            return []
+        return [
+            f"{n:,} of {len(self.job.order):,} replies were cut after {budget:,} tokens: run again "
+            f"with --max-new-tokens {LONGER_BUDGET * budget} for whole ones"
+        ]
 
     def check_complete(self, wanted: Wanted) -> None:
         """Rows must equal samples × loci × readouts, and answers samples × methods."""
         job, commits = self.job, self.job.commits()
         n = len(job.order)
-        done = covered(commits, n, job.spec.run_id)
+        done = covered(commits, n, job.spec.run_id, job.budget)
         for cell in cells_of(wanted, job.request.answers):
             if cell not in done or not done[cell][:n].all():
                 raise LayerhouseError(f"{'.'.join(map(str, cell))} is incomplete after the run")

@@ -60,6 +60,11 @@ if TYPE_CHECKING:
     default=METHODS,
     help="How the model answers; repeatable.  [default: both]",
 )
+@click.option(
+    "--max-new-tokens",
+    type=click.IntRange(min=1),
+    help="Cut a reply that is longer.  [default: by the model]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option(
     "--dtype",

@@ -45,6 +45,7 @@ class ExtractOptions(TypedDict, total=False):
     engine: str
     ray_address: str | None
     max_pixels: int
+    max_new_tokens: int | None
     skip_bad: bool
     preparers: int | None
 

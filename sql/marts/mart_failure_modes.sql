@@ -25,6 +25,7 @@ SELECT
     stage_loss.comprehension_loss,
     stage_loss.utilisation_loss,
     stage_loss.unparsed_loss,
+    stage_loss.truncated_loss,
     stage_loss.wrong_loss,
     stage_loss.calibration_loss,
     examination.built_on

@@ -134,6 +134,7 @@ SELECT
     answers.chance,
     answers.signal AS answer_signal,
     answers.unparsed_share,
+    answers.truncated_share,
     answers.n AS n_test,
     loss_columns.reference_accuracy,
     loss_columns.reference_source,

@@ -24,6 +24,7 @@ SELECT
     p.label AS predicted_label,
     answer.text AS answer_text,
     answer.parsed AS answer_parsed,
+    answer.finish_reason AS answer_finish,
     stage_outcome.vision_knows,
     stage_outcome.connector_knows,
     stage_outcome.llm_knows,

@@ -79,6 +79,23 @@ def test_an_unparsed_reply_counts_as_wrong_even_with_a_class_beside_it(catalogue
     assert con.sql(query).fetchall() == [(0.0, 1.0)]
 
 
+@pytest.mark.exact_rows("reply_ending")
+def test_cut_replies_are_no_unparsed_ones(catalogue):
+    """Of four replies two were cut, one of these before it named a class; one ended without."""
+    ends = [("stop", 2), ("length", 9), ("length", 9), ("stop", 4)]
+    replies = [
+        reply | {"finish_reason": finish, "n_tokens": n, "raw_text": ""}
+        for reply, (finish, n) in zip(answers([0, 0, None, None]), ends, strict=True)
+    ]
+    older = answers([0, 1, None, None], model_id="older")
+    con = catalogue({"sample": samples([0, 0, 1, 1]), "answer": replies + older})
+    assert con.sql("SELECT * FROM reply_ending").fetchall() == [
+        ("m", "d", "generate", "test", 4, 2, 1, 6.0, 9)
+    ]
+    query = "SELECT model_id, unparsed_share, truncated_share FROM answer_accuracy ORDER BY ALL"
+    assert con.sql(query).fetchall() == [("m", 0.25, 0.5), ("older", 0.5, None)]
+
+
 @pytest.mark.exact_rows("answer_accuracy")
 def test_models_methods_and_splits_are_scored_apart(catalogue):
     con = catalogue(

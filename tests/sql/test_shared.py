@@ -42,6 +42,8 @@ def test_the_thresholds_are_those_of_the_vocabulary(catalogue):
         "margin": words.MARGIN,
         "healthy_upper": words.HEALTHY_UPPER,
         "min_groups": words.MIN_GROUPS,
+        "most_truncated": words.MOST_TRUNCATED,
+        "longer_budget": words.LONGER_BUDGET,
         "costly": words.COSTLY,
         "cheap": words.CHEAP,
     }

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from tests.sql.worlds import N_TEST, N_VAL, world
+from tests.sql.worlds import N_TEST, N_VAL, ended, world
 
 CHAIN = {
     ("vision", 1, "grid"): (9, 18),
@@ -108,6 +108,18 @@ def test_semantic_loss_is_split_into_unparsed_and_wrong_replies(catalogue):
     assert losses(con, "loss, unparsed_loss, wrong_loss")[3] == (
         pytest.approx(0.35),
         pytest.approx(0.15),
+        pytest.approx(0.20),
+    )
+
+
+def test_cut_replies_are_told_apart_from_unparsed_ones(catalogue):
+    probes = CHAIN | {("llm", 1, "last"): (6, 15)}
+    rows = world(probes, {"generate": (4, 8)}, unparsed=(8, 9, 10, 17))
+    con = catalogue(ended(rows, cut=(0, 9, 10, 17)))
+    assert losses(con, "loss, unparsed_loss, truncated_loss, wrong_loss")[3] == (
+        pytest.approx(0.35),
+        pytest.approx(0.05),
+        pytest.approx(0.10),
         pytest.approx(0.20),
     )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sql.worlds import interval, world
+from tests.sql.worlds import ended, interval, world
 
 PROBES = {
     ("vision", 1, "grid"): (9, 18),
@@ -46,6 +46,26 @@ def test_one_missing_interval_is_missing_intervals(catalogue):
     points = {stage: point for stage, point in POINTS.items() if stage != "total"}
     needed = "no intervals: run `layerhouse diagnose --model m --dataset d`"
     assert obstacles(catalogue, points=points) == [("m", "d", needed, None)]
+
+
+@pytest.mark.parametrize(("n_cut", "is_in_the_way"), [(0, False), (1, True), (13, True)])
+def test_replies_that_were_cut_leave_the_verdict_open(catalogue, n_cut, is_in_the_way):
+    rows = world(PROBES, {"generate": (6, 13)}, BASELINE)
+    rows["stage_interval"] = [interval(stage, at, at, at) for stage, at in POINTS.items()]
+    con = catalogue(ended(rows, cut=range(n_cut)))
+    needed = (
+        f"the model was cut short: {5 * n_cut}% of its replies were truncated after 20 tokens: run "
+        "`layerhouse extract --model m --dataset d --max-new-tokens 160`"
+    )
+    obstacle = needed if is_in_the_way else None
+    assert con.sql("SELECT * FROM verdict_obstacle").fetchall() == [("m", "d", obstacle, None)]
+
+
+def test_cut_replies_are_in_nobodys_way_where_likelihoods_answer(catalogue):
+    rows = world(PROBES, {"likelihood": (6, 13), "generate": (5, 10)}, BASELINE)
+    rows["stage_interval"] = [interval(stage, at, at, at) for stage, at in POINTS.items()]
+    con = catalogue(ended(rows, cut=range(20)))
+    assert con.sql("SELECT obstacle FROM verdict_obstacle").fetchall() == [(None,)]
 
 
 @pytest.mark.exact_rows("verdict_obstacle")

@@ -4,6 +4,7 @@
 (right on val, right on test) and is right on the first so many samples of the split.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -115,6 +116,17 @@ def answer_rows(
         }
         for row in predictions(score, answered)
     ]
+
+
+def ended(rows: Rows, cut: Collection[int], after: int = 20) -> Rows:
+    """The same rows where it is known how replies ended: those with these numbers were cut."""
+    names = {f"test{i:02d}" for i in cut}
+    for row in rows["answer"]:
+        if row["method"] == "generate":
+            is_cut = row["sample_id"] in names
+            row |= {"finish_reason": "length" if is_cut else "stop", "raw_text": ""}
+            row["n_tokens"] = after if is_cut else 3
+    return rows
 
 
 def interval(stage: str, point: float, lower: float, upper: float, **more: Any) -> dict[str, Any]:

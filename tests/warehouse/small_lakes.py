@@ -93,6 +93,9 @@ def answer_row(sample: str, *, model_id: str = MODEL, dataset_id: str = DATASET)
         "label_logprobs": None,
         "text": "one",
         "parsed": True,
+        "finish_reason": "stop",
+        "n_tokens": 2,
+        "raw_text": "one",
     }
 
 

@@ -3,7 +3,7 @@
 import duckdb
 
 from warehouse.lake import Commit, Lake, bookkeeping
-from warehouse.schema import PARTITIONS, migrations, refuse_newer
+from warehouse.schema import FACT_KEYS, PARTITIONS, migrations, refuse_newer
 
 
 def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> None:
@@ -35,7 +35,10 @@ def _record(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> None:
 def _fill_one(
     con: duckdb.DuckDBPyConnection, lake: Lake, table: str, commits: list[Commit]
 ) -> None:
-    """Read all of a table's shards at once; of rows that share a primary key the newest stays."""
+    """Read all of a table's shards at once; of rows that share a primary key the newest stays.
+
+    Of facts, which have none, only where a commit says that it replaces some.
+    """
     paths = [
         f"{lake.root}/{shard.path}"
         for commit in commits
@@ -53,18 +56,29 @@ def _fill_one(
         f'r."{stored[name]}" AS "{name}"' for name in _columns(con, table) if name in stored
     )
     key = _primary_key(con, table)
-    if not key:
+    replaced = any(table in commit.covers.get("replaces", ()) for commit in commits)
+    if not key and not replaced:
         statement = f'INSERT INTO "{table}" BY NAME SELECT {chosen} FROM {source} AS r'
         con.execute(statement, {"files": paths})
         return
-    con.execute(
-        f'INSERT OR REPLACE INTO "{table}" BY NAME SELECT {chosen} FROM {source} AS r '
+    names = key or FACT_KEYS[table]
+    parted = ", ".join(f'r."{stored[name]}"' for name in names)
+    newest = (
+        f"SELECT {chosen} FROM {source} AS r "
         "INNER JOIN shard ON r.filename = $root || shard.path "
-        "INNER JOIN commit_record AS c ON shard.commit_id = c.commit_id "
-        f"QUALIFY row_number() OVER (PARTITION BY {', '.join(f'r.{name}' for name in key)} "
-        "ORDER BY c.committed_at DESC, c.run_id DESC, c.n DESC, r.file_row_number DESC) = 1",
-        {"files": paths, "root": f"{lake.root}/"},
+        "INNER JOIN commit_record AS c ON shard.commit_id = c.commit_id QUALIFY row_number() "
+        f"OVER (PARTITION BY {parted} "
+        "ORDER BY c.committed_at DESC, c.run_id DESC, c.n DESC, r.file_row_number DESC) = 1"
     )
+    given = {"files": paths, "root": f"{lake.root}/"}
+    if key:
+        con.execute(f'INSERT OR REPLACE INTO "{table}" BY NAME {newest}', given)
+        return
+    same = " AND ".join(f'older."{name}" = newer."{name}"' for name in names)
+    con.execute(f"CREATE TEMP TABLE newer AS {newest}", given)
+    con.execute(f'DELETE FROM "{table}" AS older USING newer WHERE {same}')
+    con.execute(f'INSERT INTO "{table}" BY NAME FROM newer')
+    con.execute("DROP TABLE newer")
 
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:

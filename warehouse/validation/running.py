@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.catalogue import Catalogue, changed_samples, open_catalogue, refresh
-from warehouse.lake import Lake
+from warehouse.lake import Lake, list_commits
 from warehouse.schema import FACT_KEYS, tables
 from warehouse.validation.checks import Check, all_checks, prepared
 from warehouse.validation.data_docs import finish, staged
@@ -56,15 +56,16 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
             con.execute(f'CREATE TEMP TABLE "{name}" AS\n{query}')
         except duckdb.Error as error:
             problems[name] = str(error).strip().splitlines()[0]
+    commits = list_commits(lake)
+    replaced = {table for one in commits for table in one.covers.get("replaces", ())}
     con.execute("CREATE TEMP TABLE counted_table (table_name TEXT, is_fact BOOL, n_rows BIGINT)")
     for table in tables():
         # The vectors have been counted already.
         counted = "coalesce(sum(n_rows), 0) FROM activation_part"
         counting = counted if table == "activation" else f'count(*) FROM "{table}"'
         if table != "activation" or "activation_part" not in problems:
-            con.execute(
-                f"INSERT INTO counted_table SELECT $1, $2, {counting}", [table, table in FACT_KEYS]
-            )
+            is_fact = table in FACT_KEYS and table not in replaced
+            con.execute(f"INSERT INTO counted_table SELECT $1, $2, {counting}", [table, is_fact])
     return problems
 
 

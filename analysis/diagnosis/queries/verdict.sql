@@ -17,6 +17,7 @@ SELECT
     mart_failure_modes.comprehension_loss,
     mart_failure_modes.utilisation_loss,
     mart_failure_modes.unparsed_loss,
+    mart_failure_modes.truncated_loss,
     mart_failure_modes.wrong_loss,
     mart_failure_modes.calibration_loss
 FROM mart_failure_modes

@@ -6,7 +6,8 @@ SELECT
     wilson_upper,
     balanced_accuracy,
     macro_f1,
-    unparsed_share
+    unparsed_share,
+    truncated_share
 FROM answer_accuracy
 WHERE model_id = $model AND dataset_id = $dataset AND split = 'test'
 ORDER BY method

@@ -9,7 +9,8 @@ SELECT
     predicted_label,
     answer_method,
     answer_text,
-    answer_parsed
+    answer_parsed,
+    answer_finish
 FROM mart_sample_outcomes
 WHERE model_id = $model AND dataset_id = $dataset AND lost_at IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY lost_at ORDER BY md5(sample_id), sample_id) <= $shown

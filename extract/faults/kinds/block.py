@@ -48,8 +48,8 @@ def _hiding(fault: Fault, block: Locus, injection: Injection) -> Any:
         mask = full_mask(injection.session, block, states, kwargs)
         hide = _hidden_tokens(fault, injection.batch)
         first = hide.shape[1] - 1 - (mask.shape[-1] - mask.shape[-2])
-        repeated = np.repeat(hide, mask.shape[0] // len(hide), axis=0)
-        where = torch.from_numpy(repeated).to(mask.device)
+        rows = injection.batch.facts.rows
+        where = torch.from_numpy(hide if rows is None else hide[rows]).to(mask.device)
         closed = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
         late = mask[:, :, max(first, 0) :, : hide.shape[1]]
         late.masked_fill_(where[:, None, None, :], closed)

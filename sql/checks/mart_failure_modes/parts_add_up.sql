@@ -1,4 +1,4 @@
--- Comprehension and utilisation loss sum to the llm's loss, unparsed and wrong to the answer's.
+-- Comprehension and utilisation loss sum to the llm's loss, unparsed, truncated and wrong to the answer's.
 SELECT
     model_id,
     dataset_id,
@@ -7,8 +7,9 @@ SELECT
     comprehension_loss,
     utilisation_loss,
     unparsed_loss,
+    truncated_loss,
     wrong_loss
 FROM mart_failure_modes
 WHERE
     abs(comprehension_loss + utilisation_loss - loss) > 1e-9
-    OR abs(unparsed_loss + wrong_loss - loss) > 1e-9
+    OR abs(unparsed_loss + truncated_loss + wrong_loss - loss) > 1e-9

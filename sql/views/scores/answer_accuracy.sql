@@ -1,18 +1,26 @@
 -- Grain: one row per model, dataset, answering method and split. A reply that names no class counts
--- as wrong; unparsed_share says how many those are.
+-- as wrong; unparsed_share says how many those are that ended, truncated_share how many were cut.
 SELECT
-    model_id,
-    dataset_id,
-    method,
-    split,
-    n,
-    accuracy,
-    balanced_accuracy,
-    macro_f1,
-    chance,
-    signal,
-    wilson_lower,
-    wilson_upper,
-    unparsed_share
+    prediction_score.model_id,
+    prediction_score.dataset_id,
+    prediction_score.method,
+    prediction_score.split,
+    prediction_score.n,
+    prediction_score.accuracy,
+    prediction_score.balanced_accuracy,
+    prediction_score.macro_f1,
+    prediction_score.chance,
+    prediction_score.signal,
+    prediction_score.wilson_lower,
+    prediction_score.wilson_upper,
+    prediction_score.unparsed_share
+    - coalesce(reply_ending.n_truncated_unparsed, 0) / prediction_score.n AS unparsed_share,
+    reply_ending.n_truncated / prediction_score.n AS truncated_share
 FROM prediction_score
-WHERE source = 'answer'
+LEFT JOIN reply_ending
+    ON
+        prediction_score.model_id = reply_ending.model_id
+        AND prediction_score.dataset_id = reply_ending.dataset_id
+        AND prediction_score.method = reply_ending.method
+        AND prediction_score.split = reply_ending.split
+WHERE prediction_score.source = 'answer'

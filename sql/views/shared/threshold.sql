@@ -3,5 +3,7 @@ SELECT
     0.02::DOUBLE AS margin,
     0.10::DOUBLE AS healthy_upper,
     20 AS min_groups,
+    0.02::DOUBLE AS most_truncated,
+    8 AS longer_budget,
     0.10::DOUBLE AS costly,
     0.05::DOUBLE AS cheap

@@ -6,7 +6,8 @@
 -- The four losses sum to reference - answer. Where a stage has no accuracy its losses are NULL.
 -- llm_comprehension is split into what the image tokens no longer hold (comprehension) and what
 -- they hold but the last prompt token does not (utilisation); semantic_mapping into replies that
--- could not be parsed although the last token knew the class (unparsed) and the rest (wrong).
+-- name no class although the last token knew it, cut ones (truncated) and others (unparsed), and
+-- the rest (wrong).
 -- calibration_loss is another cut of semantic_mapping: what calibrated likelihoods would win back.
 WITH best_baselines AS (
     SELECT *
@@ -64,7 +65,8 @@ measured AS (
                     coalesce(unparsed_knowledge.known_share, 0),
                     pivoted.after_llm - pivoted.answered
                 )
-        END AS unparsed_loss,
+        END AS nameless_loss,
+        coalesce(unparsed_knowledge.known_truncated_share, 0) AS cut_share,
         -- Held against an answer to the same samples only.
         CASE
             WHEN calibrated.n = pivoted.n_answers
@@ -128,10 +130,13 @@ SELECT
         WHEN stage = 'llm' AND is_split THEN held_by_image_tokens - after
     END AS utilisation_loss,
     CASE
-        WHEN stage = 'answer' THEN unparsed_loss
+        WHEN stage = 'answer' THEN nameless_loss - least(cut_share, nameless_loss)
     END AS unparsed_loss,
     CASE
-        WHEN stage = 'answer' THEN before - after - unparsed_loss
+        WHEN stage = 'answer' THEN least(cut_share, nameless_loss)
+    END AS truncated_loss,
+    CASE
+        WHEN stage = 'answer' THEN before - after - nameless_loss
     END AS wrong_loss,
     CASE
         WHEN stage = 'answer' THEN calibration_loss

@@ -1,13 +1,14 @@
 -- Grain: one row per (model, dataset) whose answers include replies that name no class, where a
 -- probe stands for the llm stage: the share of answers that are such replies although that probe
 -- knew the class, mean over seeds. Where the answer itself stands for the llm stage there is no
--- row: it knows nothing of what it did not say.
+-- row: it knows nothing of what it did not say. known_truncated_share is the part that was cut.
 WITH unparsed AS (
     SELECT
         answer.model_id,
         answer.dataset_id,
         answer.sample_id,
         sample.class_index,
+        coalesce(answer.finish_reason = 'length', FALSE) AS is_cut,
         stage_signal.n_test AS n_answers
     FROM answer
     INNER JOIN stage_signal
@@ -24,23 +25,31 @@ llm_probes AS (
     SELECT *
     FROM stage_probe
     WHERE stage = 'llm' AND rank = 1
-)
+),
 
-SELECT
-    unparsed.model_id,
-    unparsed.dataset_id,
-    sum(
+known AS (
+    SELECT
+        unparsed.model_id,
+        unparsed.dataset_id,
+        unparsed.is_cut,
         CASE
             WHEN probe_logit.predicted_class_index = unparsed.class_index THEN 1.0
             ELSE 0.0
-        END / llm_probes.n_seeds / unparsed.n_answers
-    ) AS known_share
-FROM unparsed
-INNER JOIN llm_probes
-    ON unparsed.model_id = llm_probes.model_id AND unparsed.dataset_id = llm_probes.dataset_id
-INNER JOIN probe_logit
-    ON
-        llm_probes.probe_id = probe_logit.probe_id
-        AND unparsed.sample_id = probe_logit.sample_id
-        AND probe_logit.split = 'test'
-GROUP BY unparsed.model_id, unparsed.dataset_id
+        END / llm_probes.n_seeds / unparsed.n_answers AS share
+    FROM unparsed
+    INNER JOIN llm_probes
+        ON unparsed.model_id = llm_probes.model_id AND unparsed.dataset_id = llm_probes.dataset_id
+    INNER JOIN probe_logit
+        ON
+            llm_probes.probe_id = probe_logit.probe_id
+            AND unparsed.sample_id = probe_logit.sample_id
+            AND probe_logit.split = 'test'
+)
+
+SELECT
+    model_id,
+    dataset_id,
+    sum(share) AS known_share,
+    coalesce(sum(share) FILTER (WHERE is_cut), 0) AS known_truncated_share
+FROM known
+GROUP BY model_id, dataset_id

@@ -55,6 +55,28 @@ test_counts AS (
     GROUP BY model_id, dataset_id
 ),
 
+-- How the replies ended that the answer's accuracy rests on.
+endings AS (
+    SELECT
+        stage_signal.model_id,
+        stage_signal.dataset_id,
+        reply_ending.cut_after,
+        answer_accuracy.truncated_share
+    FROM stage_signal
+    INNER JOIN answer_accuracy
+        ON
+            stage_signal.model_id = answer_accuracy.model_id
+            AND stage_signal.dataset_id = answer_accuracy.dataset_id
+            AND stage_signal.readout = answer_accuracy.method
+    INNER JOIN reply_ending
+        ON
+            answer_accuracy.model_id = reply_ending.model_id
+            AND answer_accuracy.dataset_id = reply_ending.dataset_id
+            AND answer_accuracy.method = reply_ending.method
+            AND answer_accuracy.split = reply_ending.split
+    WHERE stage_signal.stage = 'answer' AND answer_accuracy.split = 'test'
+),
+
 commands AS (
     SELECT
         coverage.model_id,
@@ -126,6 +148,20 @@ missing AS (
                 )
         END AS samples,
         CASE
+            WHEN endings.truncated_share > threshold.most_truncated
+                THEN concat(
+                    'the model was cut short: ',
+                    format('{:.0f}', 100 * endings.truncated_share),
+                    '% of its replies were truncated after ',
+                    endings.cut_after,
+                    ' tokens: run `',
+                    commands.extract_command,
+                    ' --max-new-tokens ',
+                    threshold.longer_budget * endings.cut_after,
+                    '`'
+                )
+        END AS replies,
+        CASE
             WHEN least(test_groups.n_groups, interval_counts.n_groups) < threshold.min_groups
                 THEN concat(
                     'only ',
@@ -167,6 +203,8 @@ missing AS (
         ON
             coverage.model_id = interval_counts.model_id
             AND coverage.dataset_id = interval_counts.dataset_id
+    LEFT JOIN endings
+        ON coverage.model_id = endings.model_id AND coverage.dataset_id = endings.dataset_id
     LEFT JOIN baselines ON coverage.dataset_id = baselines.dataset_id
     CROSS JOIN threshold
     CROSS JOIN stage_counts
@@ -176,7 +214,7 @@ missing AS (
 SELECT
     model_id,
     dataset_id,
-    coalesce(nullif(concat_ws('; ', answers, probes, samples, test_set), ''), intervals)
+    coalesce(nullif(concat_ws('; ', answers, probes, samples, replies, test_set), ''), intervals)
         AS obstacle,
     note
 FROM missing

@@ -135,6 +135,9 @@ def shown_of(frame: pl.DataFrame, vectors: dict[str, np.ndarray], said: np.ndarr
             "label_logprobs": None,
             "text": str(index),
             "parsed": True,
+            "finish_reason": "stop",
+            "n_tokens": 2,
+            "raw_text": str(index),
         }
         for name, index in zip(frame["sample_id"], said, strict=True)
     ]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from extract.answering.continuing import Prompted, cache_of
 from extract.answering.methods import ANSWER_METHODS, Question
 from extract.answering.replies import ClassNames
-from extract.answering.scoring import Prompted, cache_of
 from tests.extract.sessions import PHRASES, Opened
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import METHODS
 
 
 def _question(model: Opened) -> Question:
-    return Question([ClassNames(p, p) for p in PHRASES], model.phrases, letters=False)
+    classes = [ClassNames(p, p) for p in PHRASES]
+    return Question(classes, model.phrases, letters=False, max_new_tokens=12)
 
 
 def test_each_method_of_the_vocabulary_has_its_object() -> None:

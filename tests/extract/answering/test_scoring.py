@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from extract.answering import scoring as answers
-from extract.answering.scoring import Prompted, cache_of, generate, score_phrases, texts_of
+from extract.answering.continuing import Prompted, cache_of
+from extract.answering.generating import generate, replies_of
+from extract.answering.scoring import score_phrases
 from extract.faults.donors import DonorBatch
 from extract.faults.effects import DonorFault, StruckBatch
 from extract.faults.injector import Injector
@@ -26,7 +28,8 @@ def _prompted(model: Opened, *, cached: bool = True) -> Prompted:
 
 
 def _replies(model: Opened, prompted: Prompted) -> list[str]:
-    return texts_of(model.session, generate(model.session, prompted, 6).numpy())
+    tokens = generate(model.session, prompted, 6).numpy()
+    return [reply.text for reply in replies_of(model.session, tokens)]
 
 
 def test_a_score_is_the_sum_over_all_tokens_of_a_phrase(llava: Opened) -> None:
@@ -91,12 +94,3 @@ def test_faults_strike_answers_with_and_without_a_cache_alike(llava: Opened, spe
             scores.append(score_phrases(session, _prompted(llava, cached=cached), llava.phrases))
     np.testing.assert_allclose(scores[0], scores[1], atol=2e-3)
     assert not np.allclose(scores[0], healthy, atol=2e-3)
-
-
-def test_a_reply_ends_at_any_of_the_models_stop_tokens(
-    llava: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prompted = _prompted(llava)
-    first = int(prompted.logits[0].argmax())
-    monkeypatch.setattr(llava.session.model.generation_config, "eos_token_id", [first])
-    assert _replies(llava, prompted)[0] == ""

@@ -83,7 +83,9 @@ def test_an_extraction_describes_the_model_and_counts_what_it_did(
     lake, summary = undisturbed
     assert (summary.model_id, summary.dataset_id, summary.added) == ("llava", "pictures", True)
     assert summary.n_samples == N
-    assert summary.notes == ("off the path to the answer: vision.2, vision.3",)
+    off, cut = summary.notes
+    assert off == "off the path to the answer: vision.2, vision.3"
+    assert cut.startswith(f"{N} of {N} replies were cut after 64 tokens")
     vectors, answers = _vectors(lake), _answers(lake)
     assert len(vectors) == summary.n_vectors
     assert len(answers) == 2 * N

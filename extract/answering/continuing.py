@@ -1,0 +1,139 @@
+"""Continuing: new tokens on a prompt that was run, computed against its key/value cache.
+
+Image and prompt are run once, for the readouts; what comes after them, class phrases or a reply, is
+computed on copies of the cache or on the cache itself. Where a family's cache cannot be continued
+that way (the self-check compares both ways), every continuation is a full forward pass.
+"""
+
+import copy
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from extract.anatomy import BatchFacts
+from extract.models import Inputs, Session
+
+# Inputs that speak about single prompt positions; continuing needs them for the new tokens too.
+PER_POSITION = ("token_type_ids", "mm_token_type_ids")
+
+
+@dataclass
+class Prompted:
+    """A batch after the forward pass over its prompt.
+
+    `inputs` are on the device; `logits` fp32 (n, vocabulary) after the last prompt token; `cache`
+    is None where continuations must be run in full. `facts`, the batch's layout, are told which of
+    its samples run.
+    """
+
+    inputs: Inputs
+    logits: Tensor
+    cache: Any
+    facts: BatchFacts | None = None
+
+    @property
+    def n(self) -> int:
+        return int(self.logits.shape[0])
+
+
+def cache_of(output: Any) -> Any:
+    """The key/value cache of a forward pass; BLIP-2 keeps it with its language model's output."""
+    holder = getattr(output, "language_model_outputs", None) or output
+    return getattr(holder, "past_key_values", None)
+
+
+def step(
+    session: Session, prompted: Prompted, cache: Any, rows: Tensor, tokens: Tensor, already: int
+) -> Tensor:
+    """Logits after each new token (m, length), each row going on from the sample `rows` [m] says.
+
+    The cache has these rows, and holds the prompt and `already` tokens more.
+    """
+    length, inputs = tokens.shape[1], prompted.inputs
+    given: dict[str, Any] = {"input_ids": tokens, "past_key_values": cache, "use_cache": True}
+    given["attention_mask"] = _extended(inputs["attention_mask"][rows], already + length, 1)
+    if "cross_attention_mask" in inputs:
+        last = inputs["cross_attention_mask"][rows, -1:]
+        given["cross_attention_mask"] = last.expand(-1, length, *last.shape[2:])
+    given |= _rotary_positions(session.model, given["attention_mask"], rows, length)
+    if prompted.facts is None:
+        return _continuing(session.model)(**given).logits[:, -length:]
+    with prompted.facts.running(rows.tolist()):
+        return _continuing(session.model)(**given).logits[:, -length:]
+
+
+def full_logits(session: Session, inputs: Inputs, tokens: Tensor) -> Tensor:
+    """Logits after each of `tokens` (n, length) appended to the prompts, without any cache."""
+    output = session.model(**appended(inputs, tokens), use_cache=False)
+    return output.logits[:, -tokens.shape[1] :]
+
+
+def selected(cache: Any, rows: Tensor) -> Any:
+    """A new cache holding the given samples, one row each; the original stays as it was."""
+    chosen = copy.copy(cache)
+    chosen.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in chosen.layers:
+        for name, value in vars(layer).items():
+            if isinstance(value, dict):  # states of linear attention, replaced entry by entry
+                setattr(layer, name, dict(value))
+    chosen.reorder_cache(rows)
+    return chosen
+
+
+def bytes_of(cache: Any) -> int:
+    """What the keys and values of a cache take, all rows together."""
+    return sum(
+        states.nbytes
+        for layer in getattr(cache, "layers", ())
+        for states in (getattr(layer, "keys", None), getattr(layer, "values", None))
+        if isinstance(states, Tensor)
+    )
+
+
+def appended(inputs: Inputs, tokens: Tensor) -> dict[str, Any]:
+    """The inputs of a prompt with tokens (n, new) appended on the right, for a whole pass."""
+    whole = dict(inputs)
+    n_new = tokens.shape[1]
+    whole["input_ids"] = torch.cat([inputs["input_ids"], tokens], dim=1)
+    whole["attention_mask"] = _extended(inputs["attention_mask"], n_new, 1)
+    for name in PER_POSITION:
+        if name in inputs:  # all alike: a prefix with full attention, after which a suffix starts
+            types = inputs[name]
+            whole[name] = _extended(types, n_new, int(not types.any()))
+    if "cross_attention_mask" in inputs:
+        mask = inputs["cross_attention_mask"]
+        more = mask[:, -1:].expand(-1, n_new, *mask.shape[2:])
+        whole["cross_attention_mask"] = torch.cat([mask, more], dim=1)
+    return whole
+
+
+def _continuing(model: Any) -> Any:
+    """What takes new tokens on an existing cache: BLIP-2 as a whole insists on pixels."""
+    required = [
+        name
+        for name, parameter in inspect.signature(model.forward).parameters.items()
+        if parameter.default is parameter.empty and name == "pixel_values"
+    ]
+    return model.language_model if required else model
+
+
+def _rotary_positions(model: Any, mask: Tensor, rows: Tensor, length: int) -> dict[str, Tensor]:
+    """Positions of new tokens for models that number image tokens by row and column.
+
+    Such a model remembers by how much its positions run behind the token count, once per sample of
+    the prompt's batch.
+    """
+    holder = next((m for m in model.modules() if torch.is_tensor(vars(m).get("rope_deltas"))), None)
+    if holder is None:
+        return {}
+    delta = holder.rope_deltas.to(mask.device)[rows]
+    positions = (mask.long().cumsum(dim=-1) - 1)[:, -length:] + delta
+    return {"position_ids": positions.expand(3, -1, -1)}
+
+
+def _extended(values: Tensor, n_new: int, fill: int) -> Tensor:
+    more = values.new_full((values.shape[0], n_new), fill)
+    return torch.cat([values, more], dim=1)

@@ -1,0 +1,157 @@
+"""Generating: the reply that the model itself gives, token by token, until it stops.
+
+Greedy: the most likely token each time. A reply that has ended leaves the batch, so that short ones
+do not pay for long ones.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from extract.answering.continuing import Prompted, bytes_of, full_logits, selected, step
+from extract.models import Session
+from warehouse.vocabulary import LENGTH, STOP
+
+GENERATION_BYTES = 2**32
+"""The cache of replies that go on together; beyond it half of them wait for the others."""
+
+NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "do_sample": (False,),
+    "temperature": (1.0,),
+    "top_p": (1.0,),
+    "top_k": (50,),
+    "num_beams": (1,),
+    "repetition_penalty": (1.0,),
+    "no_repeat_ngram_size": (0,),
+    "min_new_tokens": (0,),
+    "min_length": (0,),
+}
+"""Generation settings that would make other replies, with the values that change nothing."""
+SAMPLING = ("temperature", "top_p", "top_k")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model said: `text` as a person reads it, `raw` with its special tokens.
+
+    `finish` says why it ended, by a stop token or cut by the budget; `n_tokens` are those that were
+    generated, the stop token among them.
+    """
+
+    text: str
+    raw: str
+    n_tokens: int
+    finish: str
+
+
+@dataclass(frozen=True)
+class _Going:
+    """Replies under way: the sample of each row, its newest token, and how many it has."""
+
+    rows: Tensor
+    cache: Any
+    newest: Tensor
+    written: int = 0
+
+    def kept(self, which: Tensor) -> "_Going":
+        """Those rows that are marked (bool) or numbered."""
+        chosen = which.nonzero()[:, 0] if which.dtype == torch.bool else which
+        cache = selected(self.cache, chosen)
+        return _Going(self.rows[chosen], cache, self.newest[chosen], self.written)
+
+
+@torch.inference_mode()
+def generate(session: Session, prompted: Prompted, max_new_tokens: int) -> Tensor:
+    """Greedy replies as token ids (n, tokens), each until the model stops or the budget is spent;
+    what follows a stop token is one. Uses up the prompt's cache.
+    """
+    stops = torch.tensor(session.stop_tokens or [-1], device=prompted.logits.device)
+    first = prompted.logits.argmax(dim=-1)
+    if prompted.cache is None:
+        return _in_full(session, prompted, first, stops, max_new_tokens)
+    tokens = stops[0].expand(prompted.n, max_new_tokens).clone()
+    rows = torch.arange(prompted.n, device=tokens.device)
+    waiting = [_Going(rows, prompted.cache, first)]
+    prompted.cache, longest = None, 0
+    while waiting:
+        going: _Going | None = waiting.pop()
+        while going is not None:
+            tokens[going.rows, going.written] = going.newest
+            longest = max(longest, going.written + 1)
+            going = _those_that_go_on(going, stops, max_new_tokens)
+            if going is not None and len(going.rows) > 1:
+                going = _those_that_fit(going, waiting)
+            if going is not None:
+                going = _advanced(session, prompted, going)
+    return tokens[:, :longest]
+
+
+def _those_that_go_on(going: _Going, stops: Tensor, max_new_tokens: int) -> _Going | None:
+    unfinished = ~torch.isin(going.newest, stops)
+    n = int(unfinished.sum())
+    if n == 0 or going.written + 1 == max_new_tokens:
+        return None
+    return going if n == len(unfinished) else going.kept(unfinished)
+
+
+def _those_that_fit(going: _Going, waiting: list[_Going]) -> _Going:
+    """All rows, or half of them while the other half waits."""
+    if bytes_of(going.cache) <= GENERATION_BYTES:
+        return going
+    halves = torch.arange(len(going.rows), device=going.rows.device).chunk(2)
+    waiting.append(going.kept(halves[1]))
+    return going.kept(halves[0])
+
+
+def _advanced(session: Session, prompted: Prompted, going: _Going) -> _Going:
+    """One more token of each."""
+    new = going.newest[:, None]
+    logits = step(session, prompted, going.cache, going.rows, new, going.written)
+    newest = logits[:, -1].float().argmax(dim=-1)
+    return _Going(going.rows, going.cache, newest, going.written + 1)
+
+
+def _in_full(
+    session: Session, prompted: Prompted, first: Tensor, stops: Tensor, max_new_tokens: int
+) -> Tensor:
+    """The same without a cache: what is packed for a batch's images cannot be cut, so all stay."""
+    chosen, done = [first], torch.isin(first, stops)
+    while len(chosen) < max_new_tokens and not bool(done.all()):
+        logits = full_logits(session, prompted.inputs, torch.stack(chosen, dim=1))
+        following = logits[:, -1].float().argmax(dim=-1)
+        chosen.append(torch.where(done, stops[0], following))
+        done |= torch.isin(chosen[-1], stops)
+    return torch.stack(chosen, dim=1)
+
+
+def overridden_settings(session: Session) -> str | None:
+    """A line on what the model's generation settings ask for beyond greedy replies, if anything."""
+    settings = getattr(session.model, "generation_config", None)
+    asked = {name: getattr(settings, name, None) for name in NEUTRAL}
+    other = {n: value for n, value in asked.items() if value not in (None, *NEUTRAL[n])}
+    if "do_sample" not in other:
+        other = {n: value for n, value in other.items() if n not in SAMPLING}
+    if not other:
+        return None
+    named = ", ".join(f"{name} {value}" for name, value in other.items())
+    return f"replies are greedy, against the model's own generation settings ({named})"
+
+
+def replies_of(session: Session, tokens: NDArray[np.int64]) -> list[Reply]:
+    """Replies from their token ids (n, tokens), each up to its first stop token."""
+    tokenizer, stops = session.loaded.processor.tokenizer, set(session.stop_tokens)
+    replies = []
+    for row in tokens.tolist():
+        end = next((i for i, token in enumerate(row) if token in stops), None)
+        said = row[:end]
+        text = tokenizer.decode(said, skip_special_tokens=True).strip()
+        raw = tokenizer.decode(said, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        if end is None:
+            replies.append(Reply(text, raw, len(row), LENGTH))
+        else:
+            replies.append(Reply(text, raw, end + 1, STOP))
+    return replies

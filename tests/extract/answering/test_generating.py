@@ -1,0 +1,208 @@
+"""Replies are those of transformers' greedy generation, in batches that the finished leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from extract.answering import generating
+from extract.answering.continuing import Prompted, cache_of, selected, step
+from extract.answering.generating import generate, overridden_settings, replies_of
+from extract.faults.effects import StruckBatch
+from extract.faults.injector import Injector
+from extract.faults.spec import parse_fault
+from extract.models.session import Session
+from tests.extract.sessions import Opened, opened
+from tests.extract.tiny_families import picture
+
+BUDGET = 10
+FAMILIES = (
+    "llava",
+    "qwen2_vl",  # positions by row and column
+    "qwen3_5",  # linear attention: states in the place of keys and values
+    "gemma3",  # sliding windows
+    "mllama",  # cross-attention
+    "instructblip",  # the language model alone goes on
+)
+MONOTONOUS = ("gemma3", "mllama")
+"""Their random weights say the same of every picture."""
+
+
+def _prompted(session: Session, pictures: list[Any], *, cached: bool = True) -> Prompted:
+    inputs = session.encode(pictures)
+    on_device = session.on_device(inputs)
+    output = session.forward(on_device, keep_cache=cached)
+    cache = cache_of(output) if cached else None
+    return Prompted(on_device, session.last_logits(output), cache, session.facts(inputs))
+
+
+def _unequal(session: Session, pictures: list[Any], monkeypatch: pytest.MonkeyPatch) -> Session:
+    """The session with a stop token that ends the replies to these pictures at several places."""
+    settings = session.model.generation_config
+    monkeypatch.setattr(settings, "eos_token_id", None)
+    endless = generate(replace(session), _prompted(session, pictures), BUDGET).tolist()
+
+    def n_lengths(token: int) -> int:
+        return len({[*row, token].index(token) for row in endless})
+
+    said = sorted({token for row in endless for token in row})
+    monkeypatch.setattr(settings, "eos_token_id", max(said, key=n_lengths))
+    return replace(session)
+
+
+def _of_transformers(session: Session, image: Any) -> list[int]:
+    inputs = session.on_device(session.encode([image]))
+    with torch.inference_mode():
+        tokens = session.model.generate(
+            **inputs,
+            max_new_tokens=BUDGET,
+            do_sample=False,
+            eos_token_id=list(session.stop_tokens),
+            pad_token_id=session.stop_tokens[0],
+        )[0]
+    start = inputs["input_ids"].shape[1]
+    given = tokens[:start].tolist() == inputs["input_ids"][0].tolist()
+    return list(tokens[start:].tolist() if given else tokens.tolist())
+
+
+def _whole(session: Session, tokens: torch.Tensor) -> list[list[int]]:
+    """The tokens of each reply, its stop token included."""
+    replies = replies_of(session, tokens.numpy())
+    return [row[: reply.n_tokens] for row, reply in zip(tokens.tolist(), replies, strict=True)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_says_what_transformers_says_one_by_one(
+    family: str, family_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened(family_folder(family))
+    shown = [picture(100, 80, seed=seed) for seed in range(6 if model.checked.batching else 1)]
+    session = _unequal(model.session, shown, monkeypatch)
+    said = _whole(session, generate(session, _prompted(session, shown), BUDGET))
+    expected = [_of_transformers(session, image) for image in shown]
+    assert said == expected
+    if len(shown) > 1 and family not in MONOTONOUS:
+        assert len({len(reply) for reply in said}) > 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_samples_go_on_alike_whoever_is_with_them(
+    family: str, family_folder: Callable[[str], Path]
+) -> None:
+    model = opened(family_folder(family))
+    session, shown = model.session, [picture(100, 80, seed=seed) for seed in range(3)]
+    if not model.checked.batching:
+        pytest.skip("its images run one by one")
+    prompted = _prompted(session, shown)
+    tokens = torch.tensor([[65], [66], [67]])
+    some = torch.tensor([2, 0])
+    with torch.inference_mode():
+        few = step(session, prompted, selected(prompted.cache, some), some, tokens[some], 0)
+        every = step(session, prompted, prompted.cache, torch.arange(3), tokens, 0)
+    assert not torch.allclose(every[0], every[2], atol=1e-2)
+    torch.testing.assert_close(few, every[some], atol=1e-3, rtol=1e-3)
+
+
+def test_the_finished_leave_the_batch(llava: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [picture(100, 80, seed=seed) for seed in range(4)]
+    session = _unequal(llava.session, shown, monkeypatch)
+    sizes: list[int] = []
+
+    def counted(*args: Any) -> Any:
+        sizes.append(len(args[3]))
+        return step(*args)
+
+    monkeypatch.setattr(generating, "step", counted)
+    tokens = generate(session, _prompted(session, shown), BUDGET)
+    lengths = [reply.n_tokens for reply in replies_of(session, tokens.numpy())]
+    assert sizes == [sum(n > place for n in lengths) for place in range(1, max(lengths))]
+    assert sizes[-1] < 4
+
+
+def test_replies_wait_where_memory_does_not_hold_all(
+    llava: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [picture(100, 80, seed=seed) for seed in range(4)]
+    session = _unequal(llava.session, shown, monkeypatch)
+    at_once = _whole(session, generate(session, _prompted(session, shown), BUDGET))
+    monkeypatch.setattr(generating, "GENERATION_BYTES", 1)
+    assert _whole(session, generate(session, _prompted(session, shown), BUDGET)) == at_once
+
+
+def test_without_a_cache_replies_are_the_same(
+    llava: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = _unequal(llava.session, llava.pictures, monkeypatch)
+    said = [
+        _whole(
+            session, generate(session, _prompted(session, llava.pictures, cached=cached), BUDGET)
+        )
+        for cached in (True, False)
+    ]
+    assert said[0] == said[1]
+
+
+def test_a_fault_goes_on_striking_the_samples_that_are_left(
+    llava: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [picture(100, 80, seed=seed) for seed in range(3)]
+    session = _unequal(llava.session, shown, monkeypatch)
+    injector = Injector(session, [parse_fault("block@llm:0.5")], llava.phrases)
+
+    def struck(names: list[int]) -> list[list[int]]:
+        images = [shown[name] for name in names]
+        facts = session.facts(session.encode(images))
+        with injector.striking(StruckBatch(facts, [str(name) for name in names])):
+            prompted = replace(_prompted(session, images), facts=facts)
+            return _whole(session, generate(session, prompted, BUDGET))
+
+    with injector.attached():
+        alone = [struck([name])[0] for name in range(3)]
+        assert struck([0, 1, 2]) == alone
+
+
+def test_why_a_reply_ended_is_told(llava: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llava.session.model.generation_config, "eos_token_id", [7, 9])
+    session = replace(llava.session)
+    stop = llava.session.loaded.processor.tokenizer.eos_token_id
+    tokens = np.array([[7, 7, 7], [65, 9, 7], [65, 66, stop], [65, 66, 67]])
+    replies = replies_of(session, tokens)
+    assert [(reply.finish, reply.n_tokens) for reply in replies] == [
+        ("stop", 1),
+        ("stop", 2),
+        ("stop", 3),
+        ("length", 3),
+    ]
+    assert [len(reply.raw) > 0 for reply in replies] == [False, True, True, True]
+
+
+def test_the_turn_of_the_template_ends_a_reply(family_folder: Callable[[str], Path]) -> None:
+    session = opened(family_folder("qwen2_vl")).session
+    tokenizer = session.loaded.processor.tokenizer
+    ends = tokenizer.convert_tokens_to_ids(["</s>", "<|im_end|>"])
+    assert session.stop_tokens == tuple(ends)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, None),
+        ({"temperature": 0.2, "top_p": 0.9}, None),  # for sampling, and it does not sample
+        ({"do_sample": True, "temperature": 0.2}, "(do_sample True, temperature 0.2)"),
+        ({"repetition_penalty": 1.2}, "(repetition_penalty 1.2)"),
+        ({"num_beams": 4}, "(num_beams 4)"),
+    ],
+)
+def test_settings_that_are_not_greedy_are_named(
+    llava: Opened, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], said: str | None
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setattr(llava.session.model.generation_config, name, value)
+    line = overridden_settings(llava.session)
+    assert line is None if said is None else line is not None and line.endswith(said)
