@@ -61,13 +61,6 @@ def test_replies_that_were_cut_leave_the_verdict_open(catalogue, n_cut, is_in_th
     assert con.sql("SELECT * FROM verdict_obstacle").fetchall() == [("m", "d", obstacle, None)]
 
 
-def test_cut_replies_are_in_nobodys_way_where_likelihoods_answer(catalogue):
-    rows = world(PROBES, {"likelihood": (6, 13), "generate": (5, 10)}, BASELINE)
-    rows["stage_interval"] = [interval(stage, at, at, at) for stage, at in POINTS.items()]
-    con = catalogue(ended(rows, cut=range(20)))
-    assert con.sql("SELECT obstacle FROM verdict_obstacle").fetchall() == [(None,)]
-
-
 @pytest.mark.exact_rows("verdict_obstacle")
 def test_what_is_missing_is_listed_and_hides_the_intervals_made_of_it(catalogue):
     con = catalogue(world({("llm", 1, "last"): (7, 14)}, n_groups=12))
