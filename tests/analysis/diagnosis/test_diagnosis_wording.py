@@ -12,6 +12,7 @@ PARTS = LossParts(
     comprehension_loss=0.0,
     utilisation_loss=0.25,
     unparsed_loss=0.0,
+    truncated_loss=0.0,
     wrong_loss=0.0,
     calibration_loss=None,
 )
@@ -66,6 +67,7 @@ def test_a_better_baseline_is_named():
         ("llm", {}, "try another prompt"),
         ("llm", {"comprehension_loss": None}, "for instance with LoRA"),
         ("answer", {"unparsed_loss": 0.2, "wrong_loss": 0.05}, "constrain the reply"),
+        ("answer", {"truncated_loss": 0.2, "unparsed_loss": 0.05}, "--max-new-tokens"),
         ("answer", {"unparsed_loss": 0.05, "wrong_loss": 0.2}, "calibrate the label likelihoods"),
     ],
 )
