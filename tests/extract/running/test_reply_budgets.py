@@ -47,7 +47,7 @@ def _as_before_ends_were_stored(lake: Lake) -> None:
     for record in (lake.root / "commits").glob("*.json"):
         commit = json.loads(record.read_text())
         commit["covers"].pop("replies", None)
-        commit["schema"] = "0010_image_files"
+        commit["schema"] = "0011_removed_run"
         for shard in commit["shards"]:
             path = lake.root / shard["path"]
             if shard["table"] == "answer":
