@@ -47,6 +47,9 @@ def kind_of(head: bytes, name: str) -> str | None:
         or head[4:12] == b"ftypavif"
     ):
         return PICTURE
+    # what is written otherwise, such as big-endian without a preamble, has only its name
+    if name.lower().endswith((".dcm", ".dicom")) and other_kind(head) is None:
+        return DICOM
     return None
 
 

@@ -119,8 +119,10 @@ def _undecodable(place: str, error: Exception) -> str:
             f"{place} is a kind of TIFF that Pillow does not read, such as 64-bit floats; save it "
             "with 8 or 16 bits, or 32-bit floats"
         )
-    reason = str(error).split("\n")[0] or type(error).__name__
-    return f"{place} cannot be decoded as an image: {reason}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # pydicom lists what each decoder said below a heading
+    reason = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
+    return f"{place} cannot be decoded as an image: {reason or type(error).__name__}"
 
 
 def _of_array(place: str, pixels: np.ndarray, frame: int | None) -> Picture:

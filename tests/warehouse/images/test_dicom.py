@@ -367,6 +367,14 @@ def test_dicom_without_preamble_is_read(tmp_path: Path, implicit: bool) -> None:
     assert np.array_equal(np.asarray(open_image(str(path)))[..., 0], RAMP)
 
 
+def test_dicom_that_only_its_name_tells_is_read(tmp_path: Path) -> None:
+    item = dicom(RAMP)
+    del item.file_meta
+    path = tmp_path / "old.dcm"
+    item.save_as(path, implicit_vr=False, little_endian=False)
+    assert np.array_equal(np.asarray(open_image(str(path)))[..., 0], RAMP)
+
+
 def without_image(kind: uid.UID) -> Any:
     item = dicom(RAMP)
     item.SOPClassUID = kind
@@ -429,6 +437,7 @@ def of_syntax(syntax: str, **elements: Any) -> Any:
             "JPEG Extended.*, which no decoder",
         ),
         (of_syntax("1.2.840.10008.1.2.4.50"), "cannot be decoded as an image"),
+        (of_syntax("1.2.840.10008.1.2.4.90"), r"all available plugins: \w+: "),
     ],
 )
 def test_what_is_no_readable_image_is_told_in_a_sentence(
