@@ -30,13 +30,14 @@ class Part:
     options: AddOptions
 
 
-def several_labels(name: str, path: str, findings: Sequence[str]) -> str:
-    """What to say to somebody whose images have several labels each."""
+def several_labels(name: str, path: str, findings: Sequence[str], said: Sequence[str]) -> str:
+    """What to say to somebody whose images have several labels each; `said` are their options."""
     shown = ", ".join(findings[:4]) + (", …" if findings[4:] else "")
     return (
         f"{path} has several labels per image ({shown}), and one class per image is needed; "
         "one yes/no dataset per finding is made by layerhouse datasets add "
-        f"{name} {shlex.quote(path)} --per-label (--label-separator none if a label is called so)"
+        f"{shlex.join([name, path, *said])} --per-label (--label-separator none if a label is "
+        "called so)"
     )
 
 

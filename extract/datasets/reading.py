@@ -81,6 +81,18 @@ def _without_labels(contents: Contents) -> Contents:
     return replace(contents, items=items, labels=None, findings=())
 
 
+def as_typed(reading: Reading) -> list[str]:
+    """The options of the command line that say the same."""
+    words = []
+    for name, option in OPTIONS.items():
+        said = getattr(reading, name)
+        values = (
+            [f"{role}={column}" for role, column in said.items()] if name == "columns" else [said]
+        )
+        words += [word for value in values if value for word in (f"--{option}", value)]
+    return words
+
+
 def _refuse_foreign_options(source: DatasetSource, reading: Reading, typed: str) -> None:
     usual = Reading()
     for name, option in OPTIONS.items():

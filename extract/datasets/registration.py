@@ -16,7 +16,7 @@ from extract.datasets.checking import (
 )
 from extract.datasets.measuring import read_otherwise
 from extract.datasets.per_label import per_label, several_labels
-from extract.datasets.reading import default_name, is_source, offered, read_source
+from extract.datasets.reading import as_typed, default_name, is_source, offered, read_source
 from extract.datasets.source import Contents
 from extract.datasets.splits import SplitError
 from extract.datasets.summary import Summary
@@ -124,7 +124,9 @@ def add(
     options = options or AddOptions()
     contents = read_source(str(path), options.reading)
     if contents.findings:
-        raise LayerhouseError(several_labels(name, str(path), contents.findings))
+        raise LayerhouseError(
+            several_labels(name, str(path), contents.findings, as_typed(options.reading))
+        )
     contents, images = decoded(contents, options.pixels, progress)
     return _register(lake, name, contents, images, options)
 

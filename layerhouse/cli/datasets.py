@@ -120,13 +120,14 @@ def add_dataset(
     options["column"] = dict(_pair(text, "--column", "MEANING=COLUMN") for text in column)
     with progress(f"reading {name}") as told:
         found = datasets.add(name, path, progress=told, **options)
-    for result in found if isinstance(found, list) else [found]:
+    results = found if isinstance(found, list) else [found]
+    for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
+        click.echo(f"Warning: {warning}", err=True)
+    for result in results:
         _show_added(result)
 
 
 def _show_added(result: AddResult) -> None:
-    for warning in result.warnings:
-        click.echo(f"Warning: {warning}", err=True)
     name = result.dataset_id
     sizes = ", ".join(f"{split} {size:,}" for split, size in result.split_sizes.items())
     if result.added:
@@ -139,13 +140,11 @@ def _show_added(result: AddResult) -> None:
 
 
 def _show_summary(summary: Summary) -> None:
-    print_table(
-        ["class", "phrase", *SPLITS],
-        (
-            [row.label, row.phrase, *(f"{row.counts[s]:,}" for s in SPLITS)]
-            for row in summary.classes
-        ),
-    )
+    rows = [
+        [row.label, row.phrase, *(f"{row.counts[s]:,}" for s in SPLITS)] for row in summary.classes
+    ]
+    if rows:
+        print_table(["class", "phrase", *SPLITS], rows)
     for what, said in summary.facts.items():
         click.echo(f"{what}: {said}")
 

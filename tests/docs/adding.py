@@ -49,6 +49,31 @@ def make_images(root: Path) -> None:
         write(_place(root, "ct", label, f"IM{number:06d}"), scan)
 
 
+def make_tables(root: Path) -> None:
+    """nih/ with several findings per image, skin/ with a column per class, chest_xray/ as its
+    archive unpacks, damaged/ with two broken files, scans/ without labels.
+    """
+    entries, lesions = ["Image Index,Finding Labels,Patient ID"], ["image_id,MEL,NV,lesion_id"]
+    for number in range(48):
+        rng = np.random.default_rng(number)
+        image = Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8))
+        findings = [f for f, every in (("Effusion", 2), ("Mass", 3)) if number % every]
+        entries.append(f"{number:03d}.png,{'|'.join(findings) or 'No Finding'},{number // 2}")
+        image.save(_place(root, "nih", "images", f"{number:03d}.png"))
+        lesions.append(f"{number:03d}.jpg,{number % 2},{1 - number % 2},L{number // 3}")
+        image.save(_place(root, "skin", f"{number:03d}.jpg"))
+        split, label = ("train", "val", "test", "train")[number % 4], "ab"[number // 4 % 2]
+        image.save(_place(root, "chest_xray", split, label, f"{number}.jpeg"))
+        image.save(_place(root, "damaged", label, f"{number}.jpeg"))
+        image.save(_place(root, "scans", f"patient{number // 2:03d}", f"{number}.png"))
+    _place(root, "chest_xray", "__MACOSX", "train", "._0.jpeg").write_bytes(b"\0\5\x16\7")
+    for name in ("a/3.jpeg", "b/6.jpeg"):
+        broken = root / "damaged" / name
+        broken.write_bytes(broken.read_bytes()[:300])
+    (root / "nih" / "Data_Entry.csv").write_text("\n".join(entries) + "\n")
+    (root / "skin" / "lesions.csv").write_text("\n".join(lesions) + "\n")
+
+
 def _place(root: Path, *parts: str) -> Path:
     place = root.joinpath(*parts)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +99,7 @@ def main() -> None:
     page = PAGE.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         make_images(Path(folder))
+        make_tables(Path(folder))
         done = {match["command"]: printed(match["command"]) for match in SHOWN.finditer(page)}
     page = SHOWN.sub(lambda m: f"```console\n$ {m['command']}\n{done[m['command']]}```", page)
     PAGE.write_text(page, encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.adding import PAGE, SHOWN, make_images, printed
+from tests.docs.adding import PAGE, SHOWN, make_images, make_tables, printed
 
 EXAMPLES = list(SHOWN.finditer(PAGE.read_text(encoding="utf-8")))
 
@@ -15,6 +15,7 @@ EXAMPLES = list(SHOWN.finditer(PAGE.read_text(encoding="utf-8")))
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("images")
     make_images(root)
+    make_tables(root)
     return root
 
 

@@ -277,6 +277,9 @@ def test_findings_become_one_dataset_each_over_the_same_images_and_splits(tmp_pa
     with pytest.raises(LayerhouseError, match=r"several labels per image \(Hernia, Mass") as said:
         add(lake, "cxr", root)
     assert f"layerhouse datasets add cxr {root} --per-label" in str(said.value)
+    named = Reading(columns={"label": "label"}, missing="skip")
+    with pytest.raises(LayerhouseError, match=r"--column label=label --missing skip --per-label"):
+        add(lake, "cxr", root, AddOptions(reading=named))
     seen: list[int] = []
     options = AddOptions(phrases={"Mass": "a mass"})
     results = add_per_label(
