@@ -5,13 +5,36 @@ whoever loads the processor to refuse.
 """
 
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from extract.models.files import read_object
+from warehouse.errors import LayerhouseError
 
 CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0, "pixtral": 0}
 """How many tokens a tower puts out beside those of the patches."""
+
+TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json", "tiktoken.model")
+
+
+def refuse_without_tokenizer(folder: Path) -> None:
+    """LayerhouseError where a folder has no tokenizer, or one that needs a package not installed.
+
+    transformers makes a fast tokenizer of an older file of SentencePiece, with that package.
+    """
+    if any((folder / name).is_file() for name in TOKENIZERS):
+        return
+    if not (folder / "tokenizer.model").is_file():
+        raise LayerhouseError(
+            f"{folder} has no complete processor: it lacks a tokenizer, none of "
+            f"{', '.join(TOKENIZERS)} and tokenizer.model is there"
+        )
+    if find_spec("sentencepiece") is None:
+        raise LayerhouseError(
+            f"{folder} has a tokenizer.model and no tokenizer.json, which needs sentencepiece; "
+            "install it with: pip install sentencepiece protobuf"
+        )
 
 
 def repair_tokenizer(folder: Path, tokenizer: Any) -> Iterator[str]:

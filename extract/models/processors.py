@@ -18,10 +18,14 @@ from torch import Tensor
 from transformers.utils import PushToHubMixin
 
 from extract.models.files import failing_as, read_object
-from extract.models.preflight import repair_settings, repair_tokenizer
+from extract.models.preflight import (
+    refuse_without_tokenizer,
+    repair_settings,
+    repair_tokenizer,
+)
 from extract.models.prompts import special_tokens
 from extract.models.published import layout_of, published_processor_parts, published_template
-from extract.models.registry import RegistryEntry
+from extract.models.registry import RegistryEntry, find_alike
 from extract.models.settling import settle
 from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
@@ -137,6 +141,7 @@ def ready_processor(folder: Path, entry: RegistryEntry | None = None) -> ReadyPr
     for name in READ_FILES:
         if (folder / name).is_file():
             read_object(folder / name)  # what libraries say of a damaged file does not name it
+    refuse_without_tokenizer(folder)
     found = template_in(folder) if layout is None else published_template(folder, layout)
     with failing_as(f"{folder} has no complete processor"):
         given = _own_parts(folder) if layout is None else published_processor_parts(folder, layout)
@@ -149,8 +154,9 @@ def ready_processor(folder: Path, entry: RegistryEntry | None = None) -> ReadyPr
         given |= _further_parts(folder, slots)
         given.pop("chat_template", None)
         processor = processor_class(**{slot: given[slot] for slot in slots if slot in given})
-    family = str(read_object(folder / "config.json").get("model_type"))
-    template = settle(processor, found, entry, family)
+    config = read_object(folder / "config.json")
+    known = entry or find_alike(config, folder.name)
+    template = settle(processor, found, known, str(config.get("model_type")))
     return ReadyProcessor(processor, template, (*notes, *template.notes))
 
 

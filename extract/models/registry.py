@@ -99,6 +99,21 @@ def named_checkpoint(name: str) -> RegistryEntry | None:
     return entry
 
 
+def find_alike(config: Mapping[str, Any], folder: str) -> RegistryEntry | None:
+    """The entry that a folder is a copy of, by its name, its family and its decoder's sizes."""
+    text = config.get("text_config")
+    text = text if isinstance(text, Mapping) else {}
+    sizes = (text.get("num_hidden_layers"), text.get("hidden_size"))
+    for entry in registry().values():
+        named = (entry.name, (entry.hub or "").lower().rpartition("/")[2])
+        if folder.lower() in named and (entry.family, entry.llm) == (
+            config.get("model_type"),
+            sizes,
+        ):
+            return entry
+    return None
+
+
 def _entry(name: str, facts: dict[str, Any]) -> RegistryEntry:
     for several in (*LAYERED, "subfolders"):
         if several in facts:

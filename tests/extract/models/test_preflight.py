@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from extract.models import preflight
 from extract.models.loading import load, read_prompt
 from extract.models.processors import Encoder
 from extract.models.sources import locate
@@ -112,6 +113,15 @@ def test_what_is_damaged_or_missing_is_one_sentence_that_names_it(
     with pytest.raises(LayerhouseError, match=message) as raised:
         load(str(folder))
     assert "\n" not in str(raised.value)
+
+
+def test_a_tokenizer_that_needs_a_package_names_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "tokenizer.json").rename(folder / "tokenizer.model")
+    monkeypatch.setattr(preflight, "find_spec", lambda _: None)
+    with pytest.raises(LayerhouseError, match="install it with: pip install sentencepiece"):
+        load(str(folder))
 
 
 def test_a_decoder_that_config_json_does_not_describe_is_not_made_up(folder: Path) -> None:

@@ -14,7 +14,7 @@ import transformers.utils.chat_template_utils as chat_template_utils
 
 from extract.models.loading import load, read_prompt
 from extract.models.prompts import Prompt
-from extract.models.registry import entry_named
+from extract.models.registry import entry_named, find_alike
 from extract.models.sources import locate
 from tests.extract.conftest import FamilyFolders
 from warehouse.errors import LayerhouseError
@@ -162,6 +162,16 @@ def test_the_registrys_template_stands_in_for_a_missing_one(
     prompt = read_prompt(source, ASKED)
     assert prompt.text == f"<|user|>\n<image>\n{ASKED}\n<|assistant|>\n"
     assert prompt.template.place == f"the registry ({name})"
+
+
+def test_a_copy_of_a_known_model_is_known_by_name_family_and_sizes() -> None:
+    sizes = {"num_hidden_layers": 60, "hidden_size": 7168}
+    config = {"model_type": "llava", "text_config": sizes}
+    found = find_alike(config, "HuatuoGPT-Vision-34B-hf")
+    assert found is entry_named("huatuogpt-vision-34b")
+    assert find_alike(config, "my-llava") is None
+    other = config | {"text_config": sizes | {"hidden_size": 64}}
+    assert find_alike(other, "HuatuoGPT-Vision-34B-hf") is None
 
 
 @pytest.mark.parametrize(
