@@ -91,6 +91,7 @@ types: $(VENV)/.developing
 bench: $(VENV)/.developing
 	$(BIN)/python -m bench.bench_extract $(ARGS)
 	$(BIN)/python bench/bench_probes.py --full
+	$(BIN)/python -m bench.bench_replies
 
 # The data dictionary from the catalogue. The cookbook's results need a demo's lake as well:
 # python -m tests.docs.regenerate LAKE.

@@ -1,10 +1,8 @@
 from .continuing import Prompted as Prompted, cache_of as cache_of
 from .generating import overridden_settings as overridden_settings
+from .marks import left_open as left_open
 from .methods import ANSWER_METHODS as ANSWER_METHODS, Question as Question
+from .names import ClassNames as ClassNames, alike as alike
 from .phrases import telling_tokens as telling_tokens
-from .replies import (
-    ClassNames as ClassNames,
-    left_open as left_open,
-    lists_letters as lists_letters,
-)
+from .replies import Reading as Reading, lists_letters as lists_letters, read_reply as read_reply
 from .scoring import score_phrases as score_phrases

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from extract.answering.continuing import Prompted
 from extract.answering.generating import generate, replies_of
-from extract.answering.replies import ClassNames, parse_reply
+from extract.answering.names import ClassNames
+from extract.answering.replies import parse_reply
 from extract.answering.scoring import score_phrases
 from extract.models import Session
 from warehouse.errors import LayerhouseError

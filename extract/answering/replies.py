@@ -1,45 +1,47 @@
-"""Reading a class out of what a model wrote.
-
-The rules, in order:
-
-1. Reasoning between `<think>` and `</think>` is dropped; if there is an `<answer>` element, only
-   its content counts.
-2. Case, punctuation and spacing do not matter; `_` and `-` are spaces. Where classes differ in
-   signs alone (ER+ and ER-, <5 mm and >5 mm), those signs count.
-3. A class is mentioned where its phrase or its label occurs as whole words. Where one mention lies
-   within a longer one ("pneumonia" in "no pneumonia"), only the longer counts.
-4. Exactly one class mentioned: that is the answer, however often it is said. Several: not parsed.
-5. None mentioned and the prompt listed the classes under letters: a reply that is a letter, or that
-   names exactly one as "(B)", "B.", "B:" or "option B".
-6. Anything else is not parsed. Nothing is guessed.
-"""
+"""Reading a class out of what a model wrote; docs/method.md says by which rules."""
 
 import re
-import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+from extract.answering import marks
+from extract.answering.cues import split_sentences
+from extract.answering.language import MARK, MENTION, language
+from extract.answering.letters import LETTERS
+from extract.answering.names import LETTER, TERSE, WORDED, ClassNames, Mention, folded, mentions
+from extract.answering.statements import (
+    CLAIMS,
+    DENIED,
+    MAYBE,
+    Statement,
+    statements,
+)
 
 
 @dataclass(frozen=True)
-class ClassNames:
-    """How a class may be called in a reply."""
+class Reading:
+    """The class that a reply names, by its index, or None; and why."""
 
-    label: str
-    phrase: str
+    index: int | None
+    why: str
 
 
 def parse_reply(reply: str, classes: Sequence[ClassNames], *, letters: bool = False) -> int | None:
     """The index of the one class a reply names, or None."""
-    text = _final_part(reply)
-    words = _signed if _differ_in_signs(classes) else normalise
-    mentioned = _mentioned(words(text).split(), classes, words)
-    if len(mentioned) == 1:
-        return mentioned.pop()
-    if mentioned or not letters:
-        return None
-    return _lettered(text, len(classes))
+    return read_reply(reply, classes, letters=letters).index
+
+
+def read_reply(reply: str, classes: Sequence[ClassNames], *, letters: bool = False) -> Reading:
+    """The one class a reply names.
+
+    The reply begins with the reasoning mark that its prompt left open, if any (`left_open`).
+    `letters`: the question listed the classes under letters.
+    """
+    text, left_out = marks.without_reasoning(reply)
+    if text is None:
+        return Reading(None, left_out)
+    reading = _answered(marks.own_turn(text), classes, letters)
+    return Reading(reading.index, "; ".join(filter(None, (left_out, reading.why))))
 
 
 def lists_letters(question: str, phrases: Sequence[str]) -> bool:
@@ -52,74 +54,157 @@ def lists_letters(question: str, phrases: Sequence[str]) -> bool:
     )
 
 
-def normalise(text: str) -> str:
-    """Lower-case words separated by single spaces; everything else is gone."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    # A combining mark belongs to the letter before it; all other signs separate words.
-    kept = (c if c.isalnum() or unicodedata.category(c).startswith("M") else " " for c in folded)
-    return " ".join("".join(kept).split())
+HEADING, ANSWER, CONCLUSION = (
+    "what stands under the answer's heading",
+    "what is called the answer",
+    "the conclusion",
+)
+BOLD, OPENING = "what is bold", "the opening"
 
 
-def _differ_in_signs(classes: Sequence[ClassNames]) -> bool:
-    plain = [normalise(names.phrase) for names in classes]
-    return len(set(plain)) < len(plain)
+OTHER = r"[^\W\U000f0000-\U000ffffd]|[?？]"
+"""What a text that is only a class' name does not have."""
 
 
-def _signed(text: str) -> str:
-    """As `normalise`, with the signs that say something as words of their own.
-
-    A hyphen is one where it does not join two words: behind one, or before a number.
-    """
-    folded = unicodedata.normalize("NFKC", text).replace("\u2212", "-")
-    marked = re.sub(r"(?<=[\w(])-(?!\w)|(?<![\w)])-(?=\d)", " minus ", folded)
-    for sign, word in {"+": "plus", "±": "plusminus", "<": "less", ">": "more"}.items():
-        marked = marked.replace(sign, f" {word} ")
-    for sign, word in {"≤": "atmost", "≥": "atleast", "=": "equals", "~": "about"}.items():
-        marked = marked.replace(sign, f" {word} ")
-    return normalise(marked)
-
-
-def left_open(prompt: str) -> str:
-    """The reasoning mark that a prompt leaves open for the reply to go on in, or nothing."""
-    marks = re.findall(r"</?think>", prompt, flags=re.IGNORECASE)
-    return str(marks[-1]) if marks and not marks[-1].startswith("</") else ""
-
-
-def _final_part(reply: str) -> str:
-    text = re.sub(r"<think>.*?(</think>|\Z)", " ", reply, flags=re.DOTALL | re.IGNORECASE)
-    answers = re.findall(r"<answer>(.*?)(?:</answer>|\Z)", text, flags=re.DOTALL | re.IGNORECASE)
-    return str(answers[-1]) if answers else text
-
-
-def _mentioned(
-    words: list[str], classes: Sequence[ClassNames], read: Callable[[str], str] = normalise
-) -> set[int]:
-    spans = [
-        (start, start + len(name), index)
-        for index, names in enumerate(classes)
-        for name in _names(names, read)
-        for start in range(len(words) - len(name) + 1)
-        if words[start : start + len(name)] == name
-    ]
-
-    def swallowed(start: int, stop: int) -> bool:
-        return any(
-            other <= start and stop <= end and end - other > stop - start for other, end, _ in spans
-        )
-
-    return {index for start, stop, index in spans if not swallowed(start, stop)}
+def _answered(reply: str, classes: Sequence[ClassNames], letters: bool) -> Reading:
+    """The reading of the part of a reply that is marked as its answer, else of all of it."""
+    inside = marks.element(reply)
+    if inside is not None:
+        reading = _answered(inside, classes, letters)
+        return Reading(reading.index, f"only the marked {inside.strip()!r} counts; {reading.why}")
+    held = marks.json_answer(reply, classes)
+    if held is not None:
+        reply, found_in = held
+        text, named = mentions(marks.plain(reply), classes, letters=letters)
+        reading = decide(_flat(statements(text, named)), classes)
+        return Reading(reading.index, f"{found_in}; {reading.why}")
+    text, named = mentions(marks.plain(reply), classes, letters=letters)
+    for mark, said in _marked(reply, text, named, classes, letters):
+        if mark not in (HEADING, ANSWER) and marks.reasons_aloud(reply):
+            return Reading(None, "it reasons aloud and marks no answer")
+        reading = decide(said, classes)
+        if reading.index is not None or mark == HEADING:
+            return Reading(reading.index, f"{mark} counts; {reading.why}")
+    if marks.reasons_aloud(reply):
+        return Reading(None, "it reasons aloud and marks no answer")
+    share = largest_share(text, named)
+    if share is not None:
+        return share
+    return decide(_flat(statements(text, named)), classes)
 
 
-def _names(names: ClassNames, read: Callable[[str], str]) -> list[list[str]]:
-    found = [read(names.phrase).split(), read(names.label).split()]
-    return [name for name in found if name]
+def largest_share(text: str, named: list[Mention]) -> Reading | None:
+    """The class with the largest share where a text gives each that it names one; else None."""
+    number = r"(?:(\d+(?:\.\d+)?)\s*%|([01]?\.\d+))"
+    after = rf"(?P<class>{MENTION})\s*(?:[:=(-]|is)?\s*{number}"
+    before = rf"{number}\s*(?:likely|probability|chance|of|for|\s)*\s*(?P<class>{MENTION})"
+    shares: dict[int, float] = {}
+    for found in [*re.finditer(after, text)] or re.finditer(before, text):
+        percent, fraction = (group for group in found.groups() if group != found["class"])
+        shares[named[ord(found["class"]) - MARK].index] = float(percent or 100 * float(fraction))
+    if len(shares) < 2 or set(shares) != {mention.index for mention in named}:
+        return None
+    if list(shares.values()).count(max(shares.values())) > 1:
+        return Reading(None, "the largest share is that of several")
+    index = max(shares, key=shares.__getitem__)
+    return Reading(index, f"of the shares named, {shares[index]:g}% is the largest")
 
 
-def _lettered(text: str, n: int) -> int | None:
-    allowed = LETTERS[:n]
-    bare = text.strip().strip("().:").strip()
-    if len(bare) == 1 and bare.upper() in allowed:
-        return allowed.index(bare.upper())
-    pattern = rf"\(([{allowed}])\)|(?<!\w)([{allowed}])[.):](?!\w)|\b[Oo]ption ([{allowed}])\b"
-    found = {"".join(groups) for groups in re.findall(pattern, text)}
-    return allowed.index(found.pop()) if len(found) == 1 else None
+def _marked(
+    reply: str, text: str, named: list[Mention], classes: Sequence[ClassNames], letters: bool
+) -> Iterator[tuple[str, list[Statement]]]:
+    """What is said where a reply marks its answer, the strongest mark first."""
+    for part in marks.headed(text):
+        first = statements(part, named)[:1]
+        if first:
+            yield HEADING, first[0]
+    for mark, by in ((ANSWER, "answers"), (CONCLUSION, "conclusions")):
+        for part in marks.concluded(text, by):
+            sentence = next((s for s in split_sentences(part) if s.strip()), "")
+            yield mark, _flat(statements(sentence, named))
+    in_bold = [mentions(marks.plain(b), classes, letters=letters) for b in marks.bold(reply)]
+    only = [(t, m) for t, m in in_bold if m and not re.search(OTHER, t)]
+    if only:
+        yield BOLD, _flat([s for t, m in only for s in statements(t, m)])
+    bare = [s for s in split_sentences(text) if s.strip() and not re.search(OTHER, s)]
+    opening = next((s for s in split_sentences(text) if s.strip()), "")
+    if (
+        bare[:1] == [opening]
+        and len({s.mention.index for b in bare for s in _flat(statements(b, named))}) == 1
+    ):
+        yield OPENING, _flat(statements(opening, named))
+
+
+def _flat(sentences: list[list[Statement]]) -> list[Statement]:
+    return [statement for sentence in sentences for statement in sentence]
+
+
+def decide(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
+    """The one class claimed; else, by names before numbers before letters, what denials leave."""
+    said = [_whole(statement, classes) for statement in said]
+    if not said:
+        return Reading(None, "it names no class")
+    for kind in (WORDED, TERSE, LETTER):
+        reading = _claimed([s for s in said if s.mention.kind == kind])
+        if reading is not None:
+            return reading
+    return _left(said, classes)
+
+
+def _whole(statement: Statement, classes: Sequence[ClassNames]) -> Statement:
+    """A class that means that nothing is wrong is only possible where a part is spoken of."""
+    name = classes[statement.mention.index].phrase
+    if statement.part and statement.said in CLAIMS and is_absence(name):
+        return replace(statement, said=MAYBE, cue=statement.part)
+    return statement
+
+
+def is_absence(name: str) -> bool:
+    """Whether a class' name says that nothing is wrong."""
+    absence = "|".join(language()["names"]["absence"])
+    return re.fullmatch(absence, folded(name).replace("_", " "), re.IGNORECASE) is not None
+
+
+def _claimed(said: list[Statement]) -> Reading | None:
+    """The one class of the strongest claims, None where no class is claimed."""
+    denied = {s.mention.index for s in said if s.said == DENIED}
+    for claim in CLAIMS:
+        found = {s.mention.index: s for s in said if s.said == claim}
+        if len(found) > 1:
+            names = " and ".join(repr(s.mention.said) for s in found.values())
+            return Reading(None, f"{names} are both {claim}")
+        if found:
+            index, statement = found.popitem()
+            if index in denied:
+                return Reading(None, f"{statement.mention.said!r} is both {claim} and denied")
+            by = f" by {statement.cue.strip()!r}" if statement.cue.strip() else ""
+            return Reading(index, f"{statement.mention.said!r} is {claim}{by}")
+    return None
+
+
+def _left(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
+    """What denials leave: the opposite by name, the other of two, the class of nothing wrong."""
+    denials = {s.mention.index: s for s in said if s.said == DENIED}
+    why = "; ".join(
+        dict.fromkeys(f"{s.mention.said!r} is {s.said} by {s.cue.strip()!r}" for s in said)
+    )
+    opposite = {o for index in denials if (o := _opposite(index, classes)) is not None}
+    if len(opposite - set(denials)) == 1:
+        return Reading((opposite - set(denials)).pop(), f"{why}, so its opposite is meant")
+    left = [index for index in range(len(classes)) if index not in denials]
+    if len(left) == 1 and denials:
+        if len(classes) == 2:
+            return Reading(left[0], f"{why}, which leaves the other of two classes")
+        if is_absence(classes[left[0]].phrase):
+            return Reading(left[0], f"{why}, which leaves the class of nothing wrong")
+    return Reading(None, why)
+
+
+def _opposite(index: int, classes: Sequence[ClassNames]) -> int | None:
+    """The class named as the denial of this one, as "no pneumonia" is of "pneumonia"."""
+    name = folded(classes[index].phrase).casefold()
+    pattern = rf"(?:{language()['names']['negations']})[ -]*{re.escape(name)}"
+    return next(
+        (i for i, c in enumerate(classes) if re.fullmatch(pattern, folded(c.phrase).casefold())),
+        None,
+    )

@@ -20,6 +20,7 @@ COMMANDS = {
     "datasets": "extract",
     "runs": None,
     "extract": "extract",
+    "answers": "extract",
     "probe": "analysis",
     "baseline": "analysis",
     "diagnose": None,

@@ -1,13 +1,14 @@
-"""A reply names exactly one class, or it is not parsed."""
+"""A reply names exactly one class, or it is no answer; a corpus of replies holds which."""
 
 from __future__ import annotations
-
-import string
 
 import pytest
 from hypothesis import given, strategies as st
 
-from extract.answering.replies import ClassNames, lists_letters, normalise, parse_reply
+from bench.bench_replies import NO_ANSWER, SETS, corpus
+from extract.answering import ClassNames, left_open, lists_letters, read_reply
+from extract.answering.names import alike
+from extract.answering.replies import parse_reply
 
 LESIONS = [
     ClassNames("benign", "benign"),
@@ -19,7 +20,8 @@ LUNGS = [
     ClassNames("1", "pneumonia"),
     ClassNames("2", "pneumonia with effusion"),
 ]
-FILLER = st.text(alphabet="xyz .,;:!?\n\t-_", max_size=20)
+FILLER = st.text(alphabet="xyz .,;:!\n\t-_", max_size=20)
+PAUSES = st.text(alphabet="xyz ,;\t-_", max_size=20)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_one_name_between_other_words_is_found(
     assert parse_reply(f"{before} {phrase} {after}", LESIONS) == index
 
 
-@given(pair=st.permutations(range(3)), between=FILLER)
+@given(pair=st.permutations(range(3)), between=PAUSES)
 def test_two_names_are_never_parsed(pair: list[int], between: str) -> None:
     first, second = (LESIONS[index].phrase for index in pair[:2])
     assert parse_reply(f"{first} {between} {second}", LESIONS) is None
@@ -108,14 +110,80 @@ def test_any_text_gives_a_class_or_none(reply: str, letters: bool) -> None:
     assert found is None or 0 <= found < len(LESIONS)
 
 
-@given(text=st.text(max_size=40))
-def test_normalising_twice_changes_nothing(text: str) -> None:
-    once = normalise(text)
-    assert normalise(once) == once
-    assert not set(once) & set(string.punctuation)
-
-
 def test_accents_and_width_do_not_matter() -> None:
     names = [ClassNames("a", "Lésion bénigne"), ClassNames("b", "autre")]
     assert parse_reply("LE\u0301SION BE\u0301NIGNE", names) == 0
     assert parse_reply("ａｕｔｒｅ", names) == 1
+
+
+EXAMPLES = [example for name in SETS for example in corpus(name)]
+READ = [(example, example.named(example.read())) for example in EXAMPLES]
+
+
+def test_the_corpus_is_read_right() -> None:
+    """98% right, no denial read as what it denies, and hardly an answer where there is none."""
+    assert len(READ) >= 300
+    wrong = [(example.reply, got) for example, got in READ if got != example.right]
+    assert len(wrong) <= 0.02 * len(READ), wrong
+    invented = [row for row in READ if row[0].right == NO_ANSWER != row[1]]
+    assert len(invented) <= 0.005 * len(READ), invented
+    denials = [row for row in READ if row[0].kind == "negation"]
+    assert [row for row in denials if row[1] not in (row[0].right, NO_ANSWER)] == []
+
+
+def test_the_corpus_has_every_kind() -> None:
+    kinds = {example.kind for example in EXAMPLES}
+    assert kinds >= {"negation", "hedge", "comparison", "signs", "cjk", "numbers", "json"}
+    assert len({(example.classes, example.reply) for example in EXAMPLES}) > 0.99 * len(EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (
+            "No malignant cells.",
+            "'malignant' is denied by 'No', which leaves the other of two classes",
+        ),
+        ("<think>benign", "cut inside its reasoning"),
+        ("<think>benign?</think>malignant", "its reasoning is left out; "),
+        ("<answer>benign</answer>, not malignant", "only the marked 'benign' counts; "),
+        ("benign or malignant", "'benign' and 'malignant' are both possible"),
+        ("a mass", "it names no class"),
+    ],
+)
+def test_a_reading_says_why(reply: str, why: str) -> None:
+    assert read_reply(reply, LESIONS[:2]).why.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opened"),
+    [
+        ("USER: which?\nASSISTANT:<think>", "<think>"),
+        ("<think>an earlier turn</think> ASSISTANT:", ""),
+        ("ASSISTANT: <unused94>thought", "<unused94>"),
+        ("ASSISTANT:", ""),
+    ],
+)
+def test_reasoning_that_the_prompt_opens_is_known(prompt: str, opened: str) -> None:
+    assert left_open(prompt) == opened
+    assert parse_reply(f"{opened}it looks benign", LESIONS) == (None if opened else 0)
+
+
+@pytest.mark.parametrize("reply", ["benign<|im_end|>", "<s> benign</s>", "benign<end_of_turn>"])
+def test_tokens_of_the_tokenizer_are_no_words(reply: str) -> None:
+    assert parse_reply(reply, LESIONS) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("tumour", "Tumors", True),
+        ("Stage II", "stage 2", True),
+        ("no_pneumonia", "No pneumonia", True),
+        ("ER+", "ER-", False),
+        ("T2", "T2a", False),
+        ("pneumonia", "no pneumonia", False),
+    ],
+)
+def test_names_that_replies_cannot_tell_apart(first: str, second: str, expected: bool) -> None:
+    assert alike(first, second) is expected

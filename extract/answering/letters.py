@@ -1,0 +1,55 @@
+"""Letters that stand for the options of a question, and the letters of no option."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from extract.answering.language import MENTION, WORD, language
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def lettered(text: str, n: int) -> Iterator[tuple[tuple[int, int], int]]:
+    """The letters of `n` options in a folded text whose class names are taken out: span and index.
+
+    "A" as an article, the B of "hepatitis B" and of "B-lines" are none.
+    """
+    allowed = LETTERS[:n]
+    bare = text.strip(" \n.():[]{}$'\"")
+    if len(bare) == 1 and bare.upper() in allowed:
+        at = text.index(bare)
+        yield (at, at + 1), allowed.index(bare.upper())
+        return
+    for match in _pattern(allowed).finditer(text):
+        group = next(i for i, letter in enumerate(match.groups(), 1) if letter)
+        end = match.end()
+        if match[0].endswith(".") and not re.match(rf"\s*{MENTION}", text[end:]):
+            end -= 1  # it ends the sentence
+        yield (match.start(group), end), allowed.index(match[group].upper())
+
+
+@cache
+def _pattern(allowed: str) -> re.Pattern[str]:
+    """Every way of writing an option's letter; each has one group, the letter."""
+    known, one = language()["letters"], f"([{allowed}])"
+    whole = f"{one}(?![{WORD}'-])"
+    # A letter right before a class' name; "A benign …" is no option.
+    named = rf"(?<!A)(?=[ \t]*{MENTION})"
+    quoted = r"[\s:='\"(]"
+    begins = rf"(?:(?<![{WORD}])(?:{known['cues']})|[:=：]){quoted}*"
+    cue = rf"(?i:{begins}(?:{known['adverbs']}{quoted}+)*)"
+    judged = f"(?= {known['judged']})"
+    ways = [
+        rf"\({one}\)",
+        rf"(?:^|(?<=\n))[ \t'\"(]*{one}(?:[.):]+(?!\w)|(?={known['alone']})|{named})",
+        rf"{cue}{whole}(?:[):]+|(?={known['follows']})|(?=\.[ ]*{MENTION})|{named})",
+        rf"(?i:\b(?:answer|option|choice)(?: is|:)?\s+)([{allowed.lower()}])(?=\s*(?:$|[.),;\n]))",
+        rf"(?<=[\s,;(]){one}[):](?!\w)",
+        rf"\b[Oo]ption {one}\b",
+        rf"(?<![{WORD}'-]){one} (?:option|choice)\b",
+        rf"(?<=[A-Z][/&]){whole}",
+        rf"(?<=[A-Z], ){one}(?=\s*(?:$|[.,\n]))",
+        rf"(?<![{WORD}'-]){one}{judged}",
+        rf"(?<![{WORD}]){one}(?=\s*(?:or|and|/|,|vs\.?)\s*[{allowed}](?![{WORD}]))",
+    ]
+    return re.compile("|".join(ways))

@@ -1,0 +1,158 @@
+"""The part of a reply that counts: without reasoning, and where models mark their answers."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from extract.answering.language import MENTION, language
+from extract.answering.names import ClassNames, folded
+
+CUT = "cut inside its reasoning"
+REACH = 600
+"""Characters after a mark of an answer that are read for it."""
+FLAGS = re.DOTALL | re.IGNORECASE | re.MULTILINE
+
+
+def without_reasoning(reply: str) -> tuple[str | None, str]:
+    """The reply after its reasoning, None where that never ends, and what was left out.
+
+    A closing mark alone ends what the prompt opened. An answer element that ends the reply ends its
+    reasoning too.
+    """
+    text = reply
+    for start, end in language()["reasoning"]["marks"]:
+        text = re.sub(rf"(?:{start}).*?(?:{end})", "\n", text, flags=FLAGS)
+        closes = list(re.finditer(end, text, FLAGS))
+        if closes:
+            text = text[closes[-1].end() :]
+        opens = re.search(start, text, FLAGS)
+        if opens and not re.search(r"<answer>.+</answer>\s*\Z", text[opens.end() :], FLAGS):
+            return None, CUT
+    return text, "" if text == reply else "its reasoning is left out"
+
+
+def left_open(prompt: str) -> str:
+    """The reasoning mark that a prompt leaves open for the reply to go on in, or nothing."""
+    for start, end in language()["reasoning"]["marks"]:
+        opens = list(re.finditer(start, prompt, FLAGS))
+        if opens and not re.search(end, prompt[opens[-1].end() :], FLAGS):
+            return opens[-1][0]
+    return ""
+
+
+def reasons_aloud(text: str) -> bool:
+    """Whether a reply thinks without marking it, so that only a marked answer counts."""
+    return any(re.search(p, text, re.IGNORECASE) for p in language()["reasoning"]["aloud"])
+
+
+def own_turn(text: str) -> str:
+    """The reply up to where the model writes another speaker's turn."""
+    for pattern in language()["answer"]["turns"]:
+        for match in re.finditer(pattern, text, re.IGNORECASE | re.MULTILINE):
+            if text[: match.start()].strip():
+                text = text[: match.start()]
+                break
+    return text
+
+
+def element(text: str) -> str | None:
+    """The content of the last answer element or box that is not empty."""
+    for pattern in language()["answer"]["elements"]:
+        found = [f for f in re.findall(pattern, text, re.DOTALL | re.IGNORECASE) if f.strip()]
+        if found:
+            return str(found[-1])
+    return None
+
+
+def plain(text: str) -> str:
+    """A folded text without the marks of Markdown, LaTeX and HTML."""
+    text = re.sub(r"\\(?:text|textbf|mathrm|mathbf|textit|boxed)\s*\{([^{}]*)\}", r"\1", text)
+    text = re.sub("=>|->|→|⇒|➜", ": ", text)
+    text = re.sub(language()["answer"]["specials"], " ", text)
+    text = re.sub(
+        r"</?(?:b|i|em|strong|p|br|u|ul|li|span|answer|s)\s*/?>", " ", text, flags=re.IGNORECASE
+    )
+    text = re.sub(r"(?m)^\s*(?:[-•*+–]|#+)\s+", "", text)
+    text = text.replace("**", "").replace("__", " ").replace("*", "").replace("_", " ")
+    text = re.sub(r"(?m)^\s*>\s(?=\D)", "", text)
+    return folded(re.sub('["“”„«»「」『』$]', " ", text))
+
+
+def bold(text: str) -> list[str]:
+    """What a reply sets in bold."""
+    return re.findall(r"\*\*([^*\n]+)\*\*", text)
+
+
+def json_answer(text: str, classes: Sequence[ClassNames]) -> tuple[str, str] | None:
+    """The answer that a JSON reply holds, as text, and where it stood; None for other replies."""
+    found = _parsed(text)
+    if isinstance(found, list) and all(isinstance(part, dict) for part in found):
+        found = _scored(found)
+    if not isinstance(found, dict) or not found:
+        return None
+    values = dict(_flat(found))
+    for key in language()["answer"]["keys"]:
+        for name, value in values.items():
+            if name.casefold().replace(" ", "_").replace("-", "_") == key and isinstance(
+                value, str | int
+            ):
+                return str(value), f"the JSON key {name!r} is read"
+    numbers = {k: v for k, v in values.items() if isinstance(v, int | float)}
+    names = {folded(n).casefold() for c in classes for n in (c.label, c.phrase)}
+    chosen = {k: v for k, v in numbers.items() if folded(k).replace("_", " ").casefold() in names}
+    if len(chosen) > 1 and list(chosen.values()).count(max(chosen.values())) == 1:
+        return max(chosen, key=chosen.__getitem__), "the largest of the JSON's numbers counts"
+    return "\n".join(f"{k}: {v}." for k, v in values.items()), "the JSON is read line by line"
+
+
+def _parsed(text: str) -> Any:
+    inside = re.search(r"\[\s*\{.*\}\s*\]|\{.*\}", text, re.DOTALL)
+    if inside is None:
+        return None
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(inside[0])
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            continue
+    return None
+
+
+def _scored(rows: list[dict[Any, Any]]) -> dict[Any, Any]:
+    """Rows of a name and a number each as one mapping; other rows one after the other."""
+    found: dict[Any, Any] = {}
+    for at, row in enumerate(rows):
+        names = [v for v in row.values() if isinstance(v, str)]
+        numbers = [v for v in row.values() if isinstance(v, int | float)]
+        found |= {names[0]: numbers[0]} if len(names) == len(numbers) == 1 else {at: row}
+    return found
+
+
+def _flat(values: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value)
+        elif isinstance(value, list):
+            yield str(key), ", ".join(map(str, value))
+        else:
+            yield str(key), value
+
+
+def headed(text: str) -> Iterator[str]:
+    """What follows every heading of an answer, the last first; `text` is from `mentions`."""
+    heads = "|".join(language()["answer"]["headings"])
+    ends = rf"[:：=]|\n|(?=\s+{MENTION}\s*(?:\n|$))"
+    pattern = (
+        rf"(?:^|(?<=[\n.;:!?。，,]))[ \t\d.)(]*(?:the |my )?(?:{heads})\s*(?:is\s*)?(?:{ends})"
+    )
+    for match in reversed(list(re.finditer(pattern, text, re.IGNORECASE))):
+        yield text[match.end() :][:REACH]
+
+
+def concluded(text: str, by: str) -> Iterator[str]:
+    """What follows words that conclude (`answers` or `conclusions` of the data), the last first."""
+    words = "|".join(language()["answer"][by])
+    pattern = rf"(?:^|(?<=[\s,;.!?:。，、；]))(?:{words})(?![A-Za-z])[ ,，:]*"
+    for match in reversed(list(re.finditer(pattern, text, re.IGNORECASE))):
+        yield text[match.end() :][:REACH]

@@ -1,0 +1,324 @@
+"""What a text says of each class that it names: claimed, denied, left open or only talked about.
+
+A sentence is a row of tokens: mentions of classes, and cues of replies.toml, the longest where they
+overlap. Cues before a class reach on until something ends them; cues after it reach back to the
+nearest class.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from extract.answering.cues import CLASS, ENDS, Token, only, split_sentences, tokenised
+from extract.answering.language import MARK, MENTION, WORD, language
+from extract.answering.names import Mention
+
+SURE, PLAIN, MAYBE, DENIED, OPEN, ASIDE = "stressed", "said", "possible", "denied", "open", "aside"
+"""What may be said of a class. Aside: talked about without being claimed."""
+CLAIMS = (SURE, PLAIN, MAYBE)
+"""Claims, the strongest first."""
+SAID = {
+    "deny": DENIED,
+    "deny_that": DENIED,
+    "open": OPEN,
+    "aside": ASIDE,
+    "maybe": MAYBE,
+    "sure": SURE,
+    "claim": PLAIN,
+    "than": ASIDE,
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is said of one mention, by which words, and of which part if not of all the image."""
+
+    mention: Mention
+    said: str
+    cue: str
+    part: str = ""
+
+    def weakened(self) -> Statement:
+        """As what is said against later: possible where it was said."""
+        return (
+            replace(self, said=MAYBE, cue="what is said against it") if self.said == PLAIN else self
+        )
+
+
+@dataclass
+class Reach:
+    """The cues that reach the place that is being read, by kind."""
+
+    cues: dict[str, Token] = field(default_factory=dict)
+    verb_passed: bool = False
+
+    def drop(self, *kinds: str) -> None:
+        for kind in kinds:
+            self.cues.pop(kind, None)
+
+
+def statements(text: str, mentions: list[Mention]) -> list[list[Statement]]:
+    """The statements of every sentence that names a class; `text` is from `names.mentions`."""
+    sentences = [s for s in split_sentences(text) if s.strip()]
+    read = [_sentence(s, mentions) for s in sentences]
+    contrast = rf"[\s\"'(]*(?:{'|'.join(language()['clause']['contrasts'])})(?![{WORD}])"
+    for at, sentence in enumerate(sentences):
+        if re.match(contrast, sentence, re.IGNORECASE):
+            read[:at] = [[s.weakened() for s in earlier] for earlier in read[:at]]
+        if re.search(r"[?？]\s*$", sentence) and read[at]:
+            following = sentences[at + 1] if at + 1 < len(sentences) else ""
+            read[at] = _questioned(sentence, read[at], following)
+    return [found for found in read if found]
+
+
+def _questioned(sentence: str, read: list[Statement], following: str) -> list[Statement]:
+    """A question claims nothing, but what is answered by yes or no, and one that is only a name."""
+    for replies, said in (("no", DENIED), ("yes", PLAIN)):
+        words = language()["questions"][replies]
+        reply = re.match(rf"[\s\"'(]*({words})(?![{WORD}])", following, re.IGNORECASE)
+        if reply:
+            return [Statement(s.mention, said, reply[1]) for s in read]
+    if not re.search(rf"(?i)[{WORD}]{{2,}}|[^\W{WORD}\U000f0000-\U000ffffd]{{2,}}", sentence):
+        return read
+    return [Statement(s.mention, ASIDE, "?") for s in read]
+
+
+def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
+    if not re.search(MENTION, sentence):
+        return []
+    tokens = _turned(list(tokenised(sentence)))
+    said = _said_before(sentence, tokens)
+    _say_after(sentence, tokens, said)
+    _compare(sentence, tokens, said)
+    _generalise(sentence, tokens, said)
+    part = next((t.text for t in tokens if t.kind == "parts"), "")
+    return [
+        Statement(mentions[ord(token.text) - MARK], *said[at], part)
+        for at, token in enumerate(tokens)
+        if token.kind == CLASS
+    ]
+
+
+def _turned(tokens: list[Token]) -> list[Token]:
+    """Cues of a class before them that has none there speak of the classes after them."""
+    turned = []
+    for at, token in enumerate(tokens):
+        if token.side == "after" and token.kind != "aside" and _nearest(tokens, at) is None:
+            token = Token("before", token.kind, token.text, token.start, token.end)
+        turned.append(token)
+    return turned
+
+
+def _nearest(tokens: list[Token], at: int) -> int | None:
+    """The class that a cue at this place speaks of: the one right before it in its clause."""
+    for before in range(at - 1, -1, -1):
+        token = tokens[before]
+        if token.kind == CLASS:
+            return before if tokens[at].start - token.end <= 48 else None
+        if token.kind in ("comma", "verbs", *ENDS):
+            return None
+    return None
+
+
+def _said_before(sentence: str, tokens: list[Token]) -> dict[int, tuple[str, str]]:
+    """What the cues before each class say of it."""
+    reach, said = Reach(), {}
+    for at, token in enumerate(tokens):
+        if token.kind == CLASS:
+            said[at] = _reached(reach)
+            if not _joined(sentence, tokens, at):
+                reach.drop("maybe", "sure", "claim")
+        elif token.kind in ENDS:
+            reach = Reach({"maybe": token} if token.kind == "concessions" else {})
+            if token.kind == "contrasts":
+                said = {place: _weakened(s) for place, s in said.items()}
+        elif token.kind == "colons" and said:
+            reach.drop("deny", "deny_that")
+        elif token.kind == "comma":
+            _pass_comma(sentence, tokens, at, reach)
+        elif token.kind == "verbs":
+            _pass_verb(sentence, token, reach)
+        elif token.side == "before":
+            _enter(sentence, token, reach)
+    return said
+
+
+def _weakened(said: tuple[str, str]) -> tuple[str, str]:
+    return (MAYBE, "what is said against it") if said[0] == PLAIN else said
+
+
+def _reached(reach: Reach) -> tuple[str, str]:
+    cues = reach.cues
+    for kind in ("aside", "than", "open"):
+        if kind in cues:
+            return SAID[kind], cues[kind].text
+    for kind in ("deny_that", "deny"):
+        if kind in cues:
+            return DENIED, cues[kind].text
+    for kind in ("claim", "sure", "maybe"):
+        if kind in cues:
+            return SAID[kind], cues[kind].text
+    return PLAIN, ""
+
+
+def _enter(sentence: str, token: Token, reach: Reach) -> None:
+    """A cue begins to reach; of two denials close to each other one takes back the other."""
+    if token.kind in ("deny", "deny_that"):
+        earlier = reach.cues.get("deny") or reach.cues.get("deny_that")
+        reach.drop("deny", "deny_that")
+        if (
+            earlier is not None
+            and only(sentence[earlier.end : token.start], "light")
+            and token.text.lower() not in ("nor", "or")
+        ):
+            return
+    if token.kind == "claim":
+        reach.drop("deny", "deny_that")
+    if token.kind in ("sure", "maybe"):
+        if token.text.lower() == "or" and reach.cues:
+            return
+        reach.drop("sure", "maybe")
+    reach.cues[token.kind] = token
+    reach.verb_passed = False
+
+
+def _pass_verb(sentence: str, token: Token, reach: Reach) -> None:
+    """A new claim begins, unless its subject is what was denied: "no lesion is …"."""
+    deny = reach.cues.get("deny")
+    subject = (
+        deny is not None
+        and re.match(r"(?i)no\b|none|nothing|neither|nor", deny.text)
+        and not token.text.startswith(",")
+    )
+    if subject and not re.search(
+        r"[,，]|\band\b", sentence[deny.end : token.start] if deny else ""
+    ):
+        reach.verb_passed = True
+    else:
+        reach.drop("deny")
+    if token.text.startswith(","):
+        reach.cues.clear()
+
+
+def _pass_comma(sentence: str, tokens: list[Token], at: int, reach: Reach) -> None:
+    """A cue goes on over a comma within a list of what it speaks of, and ends there otherwise."""
+    following = next((t for t in tokens[at + 1 :] if t.kind in (CLASS, "verbs", *ENDS)), None)
+    if following is None or following.kind != CLASS or _begins(sentence, tokens[at], following):
+        listed, joined = False, None
+    else:
+        between = sentence[tokens[at].end : following.start]
+        rest = sentence[tokens[at].end :].split(";")[0]
+        until = next(
+            (t.start for t in tokens[at + 1 :] if t.kind in ("verbs", *ENDS)), len(sentence)
+        )
+        joined = re.search(
+            r"(?i)\b(?:or|nor|and)\b|或|和|及|还是", sentence[tokens[at].end : until]
+        )
+        listed = bool(joined) or tokens[at].text == "、"
+        if not listed and only(between, "joints") and rest:
+            deny = reach.cues.get("deny")
+            if (
+                deny is not None
+                and re.match(r"(?i)(?:not|rather|instead|不|非|而)", deny.text) is None
+            ):
+                reach.cues["open"] = deny
+            elif deny is None:
+                listed = True
+    if not joined:
+        reach.drop("than")
+    if not listed:
+        kept = reach.cues.get("open") if "deny" in reach.cues else None
+        reach.cues.clear()
+        if kept is not None:
+            reach.cues["open"] = kept
+
+
+def _begins(sentence: str, comma: Token, following: Token) -> bool:
+    """Whether a new claim begins after a comma: with a class that a verb follows at once."""
+    between, after = sentence[comma.end : following.start], sentence[following.end :]
+    seen = "seen|identified|present|noted|visible|evident|detected|found|observed"
+    verb = re.match(rf"\s*(?:is|are|was|were|appears|seems|would be)\b(?! (?:{seen}))", after)
+    return verb is not None and not re.search(r"\b(?:or|nor|and)\b", between)
+
+
+def _joined(sentence: str, tokens: list[Token], at: int) -> bool:
+    """Whether nothing but "or", "and" and the like stands between a class and the next one."""
+    following = next((t for t in tokens[at + 1 :] if t.kind == CLASS), None)
+    return following is not None and only(sentence[tokens[at].end : following.start], "joints")
+
+
+def _say_after(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
+    """What the cues after a class say of it, and of those that are joined to it."""
+    for at, token in enumerate(tokens):
+        if token.side != "after":
+            continue
+        nearest = _nearest(tokens, at)
+        if nearest is None:
+            continue
+        group = [nearest]
+        for before in range(nearest - 1, -1, -1):
+            if tokens[before].kind == CLASS:
+                if not _joined(sentence, tokens, before) or any(
+                    t.kind == "verbs" for t in tokens[:before]
+                ):
+                    break
+                group.append(before)
+        for index in group:
+            said[index] = _combined(said[index], token, tokens[:index])
+
+
+def _combined(earlier: tuple[str, str], token: Token, before: list[Token]) -> tuple[str, str]:
+    """What is said of a class by the cues before it and one after it."""
+    new = SAID[token.kind]
+    if new == ASIDE and any(t.kind == "verbs" for t in before) and token.text.isascii():
+        return earlier  # "the lesion is malignant, which usually …"
+    if earlier[0] in (OPEN, ASIDE) or (earlier[0] == DENIED and token.kind in ("maybe", "sure")):
+        return earlier
+    if new in (DENIED, OPEN, ASIDE) or token.kind == "claim":
+        return new, token.text.strip()
+    return (new, token.text.strip()) if earlier[0] in (PLAIN, MAYBE) else earlier
+
+
+def _compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
+    """ "X is less likely than Y" claims Y; "X or Y" and "X versus Y" claim neither for sure."""
+    places = [at for at, token in enumerate(tokens) if token.kind == CLASS]
+    for first, second in pairwise(places):
+        between = sentence[tokens[first].end : tokens[second].start]
+        if re.search(r"(?i)\bless\b.*\bthan\b|小于|低于|不如", between):
+            said[first], said[second] = (ASIDE, between.strip()), (PLAIN, between.strip())
+        elif re.search(r"(?i)\b(?:whereas|while)\b|、而|，而", between):
+            if said[first][0] in (PLAIN, ASIDE) and said[second][0] in CLAIMS:
+                kind = MAYBE if said[first][0] == PLAIN else ASIDE
+                said[first] = said[second] = (kind, between.strip())
+        elif re.fullmatch(
+            rf"(?i)\W*(?:{language()['clause']['or']})\W*(?:an?|the|{language()['terse']['scales']})?\W*",
+            between,
+        ):
+            for at in (first, second):
+                if said[at][0] in CLAIMS:
+                    said[at] = (MAYBE, between.strip())
+        elif not {said[first][0], said[second][0]} <= set(CLAIMS):
+            continue
+        elif re.fullmatch(r"\s*[,，、/|]\s*", between):
+            said[first], said[second] = (MAYBE, between.strip()), (MAYBE, between.strip())
+        elif only(between, "joints"):
+            said[first] = said[second] = max(said[first], said[second], key=_weakness)
+
+
+def _weakness(said: tuple[str, str]) -> int:
+    return CLAIMS.index(said[0])
+
+
+def _generalise(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
+    """A class in general is only talked about; one that opens a clause in the plural may be."""
+    clause = language()["clause"]
+    general = re.match(rf"(?i)\W*(?:{'|'.join(clause['general'])})", sentence)
+    plural = rf"(?i)(?:^|[,;:]|\bwhile|\bwhereas|\band)\W*({MENTION})(?: \w+s)? {clause['plural']}"
+    opens = {found.start(1) for found in re.finditer(plural, sentence)}
+    for at, (kind, _) in list(said.items()):
+        if kind in (SURE, PLAIN) and general:
+            said[at] = (ASIDE, general[0].split()[0])
+        elif kind == PLAIN and tokens[at].start in opens:
+            said[at] = (MAYBE, "in general")
