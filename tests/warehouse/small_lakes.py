@@ -149,14 +149,21 @@ def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
 
 def rows(lake: Lake, table: str) -> list[tuple[Any, ...]]:
     """A table's committed rows, sorted, without the cost of views and marts."""
+    return rows_of(lake, table)[table]
+
+
+def rows_of(lake: Lake, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
+    """The same of several tables."""
     with duckdb.connect() as con:
         apply(con, migrations())
         fill(con, lake, list_commits(lake))
         set_activation_shards(con, lake)
         held = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation'").fetchall()
-        if table == "activation" and held:
-            con.execute(f"CREATE OR REPLACE VIEW activation AS {Definitions().views[table]}")
-        return sorted(con.execute(f'FROM "{table}"').fetchall(), key=repr)
+        if "activation" in tables and held:
+            con.execute(f"CREATE OR REPLACE VIEW activation AS {Definitions().views['activation']}")
+        return {
+            table: sorted(con.execute(f'FROM "{table}"').fetchall(), key=repr) for table in tables
+        }
 
 
 def files(lake: Lake, pattern: str = "*") -> set[str]:
