@@ -120,6 +120,7 @@ class Ledger:
 
     def check_complete(self, wanted: Wanted) -> None:
         """Rows must equal samples × loci × readouts, and answers samples × methods."""
+        self.job.writer().require_ground()
         job, commits = self.job, self.job.commits()
         n = len(job.order)
         done = covered(commits, n, job.spec.run_id, job.budget)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, ends_of, is_live, read_commit
 from warehouse.lake.lake import Lake
+from warehouse.schema import tables
 from warehouse.storage import Shard, is_passing
 
 
@@ -65,7 +66,8 @@ def leftovers(lake: Lake, stock: Stock) -> list[Leftover]:
 
     Where not all commits can be read, what no commit names is not told but for temporary files.
     """
-    kinds = {shard.path: "removed" for commit in stock.removed for shard in commit.shards}
+    removed = (shard.path for commit in stock.removed for shard in commit.shards)
+    kinds = {path: "removed" for path in removed if _is_shard(path)}
     kinds |= {shard.path: "" for shard in stock.shards}
     unnamed = "" if stock.unreadable else "uncommitted"
     return [
@@ -73,6 +75,11 @@ def leftovers(lake: Lake, stock: Stock) -> list[Leftover]:
         for path, size in lake.store.files()
         if (kind := "temporary" if is_passing(path) else kinds.get(path, _unnamed(path, unnamed)))
     ]
+
+
+def _is_shard(path: str) -> bool:
+    """Whether a file may be one: a record made by hand may name any of the lake's."""
+    return path.endswith(".parquet") and path.split("/")[0] in tables()
 
 
 def _unnamed(path: str, kind: str) -> str:

@@ -123,6 +123,8 @@ def _removes(taken: Repaired) -> bool:
 
 def _renewed(lake: Lake, stock: Stock, taken: Repaired) -> Repaired:
     """What a removal took out stays out although its commit was set aside."""
+    if not taken.commit_id.rpartition("-")[0]:  # a bucket's, by its number alone
+        return replace(taken, reason=f"{taken.reason}; if it was a removal's, remove that again")
     if not _removes(taken):
         return taken
     config = _config_of(lake, stock, taken)

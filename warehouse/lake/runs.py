@@ -205,6 +205,10 @@ class RunWriter:
         self._store.receive(draft)
         return draft
 
+    def require_ground(self) -> None:
+        """Raise LayerhouseError where what the run rests on was taken out since it was planned."""
+        self._refuse_stale(_never)
+
     def _refuse_stale(self, clashes: Clashes | None) -> None:
         """Raise where a commit came since this one looked that its own must not follow."""
         mine = self.spec.facts

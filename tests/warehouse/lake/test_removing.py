@@ -288,7 +288,7 @@ def test_a_removal_is_not_removed(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("kind", ["dataset", "model", "run"])
-@pytest.mark.parametrize("act", ["commit", "finish"])
+@pytest.mark.parametrize("act", ["commit", "finish", "look"])
 def test_a_writer_whose_ground_was_removed_stops_with_one_sentence(
     lake: Lake, ids: dict[str, str], kind: str, act: str
 ) -> None:
@@ -305,6 +305,7 @@ def test_a_writer_whose_ground_was_removed_stops_with_one_sentence(
     acts: dict[str, Callable[[], object]] = {
         "commit": partial(probing.commit, second),
         "finish": probing.finish,
+        "look": probing.require_ground,
     }
     with pytest.raises(LayerhouseError, match=f"^{re.escape(said)}$"):
         acts[act]()
@@ -431,6 +432,17 @@ def test_removed_again_it_is_gone_again(lake: Lake) -> None:
     assert _about(lake, dataset_id="other") == set()
 
 
+def test_a_run_done_anew_is_seen_though_the_records_of_the_removed_one_are_gone(
+    lake: Lake,
+) -> None:
+    """As a repair by an earlier Layerhouse leaves it once their files are deleted."""
+    remove(lake, "model", MODEL, with_dependents=True)
+    for path in lake.commits_dir.glob(f"{extract_spec(MODEL).run_id}-*.json"):
+        path.unlink()
+    add_extraction(lake, MODEL)
+    assert [commit.n for commit in list_commits(lake, model_id=MODEL)] == [3, 4, 5]
+
+
 # Readers, space and damage.
 
 
@@ -486,16 +498,20 @@ def test_nothing_is_freed_while_a_record_cannot_be_read(lake: Lake) -> None:
     assert files(lake) == before
 
 
-def test_free_never_deletes_a_file_that_a_commit_readers_see_names(lake: Lake) -> None:
-    """Not even where a record made by hand names it as one that was removed."""
+def test_free_deletes_shards_alone_and_none_that_readers_see(lake: Lake) -> None:
+    """Whatever a record made by hand names as removed."""
     kept = next(s for c in list_commits(lake, dataset_id="other") for s in c.shards)
     remove(lake, "model", MODEL, with_dependents=True)
     path = lake.commits_dir / f"{extract_spec(MODEL).run_id}-0.json"
     record = json.loads(path.read_text())
-    record["shards"].append(vars(kept))
-    path.write_text(json.dumps(record))
-    assert kept.path not in {each.path for each in free(lake)}
-    assert (lake.root / kept.path).exists()
+    others = ["commits/lock", f"commits/{path.name}", "mine.parquet"]
+    (lake.root / "mine.parquet").write_bytes(b"mine")
+    named = [vars(kept), *(vars(kept) | {"path": each} for each in others)]
+    path.write_text(json.dumps(record | {"shards": record["shards"] + named}))
+    freed = {each.path for each in free(lake)}
+    assert freed
+    assert freed.isdisjoint([kept.path, *others])
+    assert all((lake.root / each).exists() for each in (kept.path, *others))
 
 
 def _lose_record(lake: Lake, name: str) -> None:
