@@ -13,7 +13,7 @@ from PIL.Image import Image
 from analysis.parallel import cores
 from warehouse.catalogue import Warehouse, dataset, labelled
 from warehouse.errors import LayerhouseError
-from warehouse.images import open_image
+from warehouse.images import open_image, parted
 from warehouse.vocabulary import SPLITS
 
 Value = TypeVar("Value")
@@ -23,7 +23,8 @@ Value = TypeVar("Value")
 class LabelledImages:
     """Images and classes of a dataset; `rows[split]` index the arrays, ordered by sample_id.
 
-    largest_side: of any image, in pixels; fingerprint: changes with images, classes and splits.
+    largest_side: of any image, in pixels; fingerprint: changes with images, how they are
+    opened, classes and splits.
     """
 
     sample_ids: NDArray[np.object_]
@@ -69,12 +70,16 @@ def read_images(wh: Warehouse, dataset_id: str) -> LabelledImages:
             f"the train split of {dataset_id} shows one class only; a baseline needs two"
         )
     columns = info.samples.select("sample_id", "sha256", "class_index", "split")
+    uris = info.samples["uri"].to_list()
+    opened = [str(parted(uri)[1]) for uri in uris]  # empty where nothing was decided
     return LabelledImages(
         sample_ids=info.samples["sample_id"].to_numpy().astype(object),
-        uris=info.samples["uri"].to_list(),
+        uris=uris,
         class_index=classes,
         rows=rows,
         labels=[row.label for row in info.classes],
         largest_side=int(info.samples.select("width", "height").to_numpy().max()),
-        fingerprint=blake2b(columns.write_csv().encode(), digest_size=8).hexdigest(),
+        fingerprint=blake2b(
+            (columns.write_csv() + "".join(opened)).encode(), digest_size=8
+        ).hexdigest(),
     )

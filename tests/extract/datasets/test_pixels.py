@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import BasicTextSRStorage
 
+from analysis.baselines.images import read_images
 from extract.datasets import (
     AddOptions,
     AddResult,
@@ -404,3 +405,15 @@ def test_a_volume_in_an_archive_of_arrays_is_cut(tmp_path: Path, lake: Lake) -> 
     assert all(uri.endswith("&frame=3") for uri in found)
     first = next(uri for uri in found if "val_images/0" in uri)
     assert np.array_equal(np.asarray(open_image(first))[..., 0], arrays["val_images"][0, 2])
+
+
+def test_baselines_know_how_images_are_opened(tmp_path: Path, lake: Lake) -> None:
+    root = folder(tmp_path / "set", arrays("uint16", 0, 65535))
+    found = set()
+    for name, options in {"whole": {}, "narrow": {"shown": "0,100"}}.items():
+        add(lake, name, root, with_pixels(**options))
+        with connect(lake) as warehouse:
+            images = read_images(warehouse, name)
+        found.add(images.fingerprint)
+        assert images.each(lambda image: image.getextrema()[0][1]) == [255] * (2 * N)
+    assert len(found) == 2
