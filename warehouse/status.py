@@ -234,11 +234,17 @@ def _pair(
         verdict=verdict.get("verdict"),
         next_command=None,
     )
-    return replace(pair, next_command=waiting or _missing(pair, model))
+    is_labelled = dataset is None or dataset.n_classes > 0
+    return replace(pair, next_command=waiting or _missing(pair, model, is_labelled))
 
 
-def _missing(pair: PairStatus, model: Mapping[str, Any]) -> str | None:
-    """The command for the first thing, in the order of the work, that a pair lacks."""
+def _missing(pair: PairStatus, model: Mapping[str, Any], is_labelled: bool) -> str | None:
+    """The command for the first thing, in the order of the work, that a pair lacks.
+
+    Without labels there is nothing to do but the extraction.
+    """
+    if not is_labelled:
+        return None if pair.extents else _extract_command(model, pair.dataset_id)
     names = f"--model {shlex.quote(pair.model_id)} --dataset {shlex.quote(pair.dataset_id)}"
     if not pair.extents or not pair.answers:
         return _extract_command(model, pair.dataset_id)

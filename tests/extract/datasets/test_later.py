@@ -21,6 +21,7 @@ from warehouse.catalogue import changed_samples, connect, dataset
 from warehouse.errors import LayerhouseError
 from warehouse.images import RegisteredImage, changed_images, image_sha256
 from warehouse.lake.lake import Lake
+from warehouse.status import status
 from warehouse.validation import validate
 
 TINY = "tiny-digits"
@@ -154,6 +155,11 @@ def test_images_without_labels_are_extracted_and_read(unlabelled: Lake) -> None:
 def test_what_needs_labels_says_so_in_one_sentence(unlabelled: Lake, command: object) -> None:
     with pytest.raises(LayerhouseError, match="set was registered without labels, which a"):
         command(unlabelled)  # type: ignore[operator]
+
+
+def test_nothing_is_left_to_do_for_images_without_labels(unlabelled: Lake) -> None:
+    (pair,) = status(unlabelled).pairs
+    assert pair.next_command is None
 
 
 def test_a_lake_with_unlabelled_images_is_valid(unlabelled: Lake) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from extract.datasets.findings import understood
 from extract.datasets.reading import read_source
@@ -434,3 +435,61 @@ def test_chestmnist_has_findings(tmp_path: Path) -> None:
     assert contents.findings[:2] == ("atelectasis", "cardiomegaly")
     assert contents.items[1].findings["cardiomegaly"] is True
     assert sum(contents.items[1].findings.values()) == 1  # type: ignore[arg-type]
+
+
+# -- Hugging Face --------------------------------------------------------------------------------
+
+
+def saved(folder: Path, kinds: dict[str, Any], rows: dict[str, list[Any]]) -> Path:
+    """Four images saved by the library, with these columns beside them."""
+    hf = pytest.importorskip("datasets", reason="the extra layerhouse[datasets] is not installed")
+    hf.disable_progress_bars()
+    pictures = [Image.new("L", (6, 5), shade) for shade in range(4)]
+    features = hf.Features({"image": hf.Image(), **{k: kind(hf) for k, kind in kinds.items()}})
+    hf.Dataset.from_dict({"image": pictures, **rows}, features=features).save_to_disk(folder / "s")
+    return folder / "s"
+
+
+NAMES = ["Mass", "Effusion", "Hernia"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        (lambda hf: hf.Sequence(hf.ClassLabel(names=NAMES)), [[0, 1], [0], [], [2]]),
+        (
+            lambda hf: hf.Sequence(hf.Value("string")),
+            [["Mass", "Effusion"], ["Mass"], [], [NAMES[2]]],
+        ),
+        (lambda hf: hf.Value("string"), ["Mass|Effusion", "Mass", "No Finding", "Hernia"]),
+    ],
+)
+def test_sequences_of_hugging_face_are_findings(
+    tmp_path: Path, kind: Any, cells: list[Any]
+) -> None:
+    contents = read(saved(tmp_path, {"labels": kind}, {"labels": cells}))
+    assert set(contents.findings) == set(NAMES)
+    found = [{f for f, there in item.findings.items() if there} for item in contents.items]
+    assert found == [{"Mass", "Effusion"}, {"Mass"}, set(), {"Hernia"}]
+
+
+def test_columns_of_hugging_face_are_asked_about_like_those_of_a_table(tmp_path: Path) -> None:
+    kinds = {
+        "label": lambda hf: hf.ClassLabel(names=["sick", "well"]),
+        "PatientID": lambda hf: hf.Value("string"),
+    }
+    rows = {"label": [0, 1, -1, 1], "PatientID": ["p", "p", "q", "q"]}
+    place = saved(tmp_path, kinds, rows)
+    with pytest.raises(LayerhouseError, match="--column group_id=PatientID if that is what it is"):
+        read(place)
+    named = {"group_id": "PatientID"}
+    with pytest.raises(LayerhouseError, match=r"row 2 \(train\) of .* has no label"):
+        read(place, columns=named)
+    contents = read(place, columns=named, missing="skip")
+    assert [(item.label, item.group_id) for item in contents.items] == [
+        ("sick", "p"),
+        ("well", "p"),
+        ("well", "q"),
+    ]
+    assert contents.labels == ("sick", "well")
+    assert len(read(place, unlabelled=True, columns=named).items) == 4
