@@ -6,6 +6,7 @@ from .registration import (
     AddResult as AddResult,
     add as add,
     add_per_label as add_per_label,
+    fingerprint_of as fingerprint_of,
     registered as registered,
     resolve as resolve,
 )

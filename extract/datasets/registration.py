@@ -106,6 +106,19 @@ def registered(lake: Lake) -> dict[str, Registration]:
     return found
 
 
+def fingerprint_of(lake: Lake, dataset_id: str) -> str:
+    """What covers all of a dataset that can change a number.
+
+    Raises LayerhouseError for one that was removed since it was looked up.
+    """
+    known = registered(lake).get(dataset_id)
+    if known is None:
+        raise LayerhouseError(
+            f"the dataset {dataset_id} was removed from {lake} meanwhile; add it again first"
+        )
+    return known.fingerprint
+
+
 def add(
     lake: Lake,
     name: str,

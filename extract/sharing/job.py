@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.anatomy import Anatomy, Locus
-from extract.datasets import registered, resolve
+from extract.datasets import fingerprint_of, resolve
 from extract.faults import Fault, parse_fault, variant_of
 from extract.models import (
     QUESTION,
@@ -198,7 +198,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         "question": question,
         "prompt": prompt.identity(),
         "faults": [str(fault) for fault in faults],
-        "dataset": _fingerprint(lake, dataset_id),
+        "dataset": fingerprint_of(lake, dataset_id),
         "readout_version": READOUT_VERSION,
     }
     job = Job(
@@ -213,15 +213,6 @@ def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
     with connect(lake) as wh:
         info = dataset(wh, resolve(lake, dataset_name))
     return read_prompt(source, _question(source, info))
-
-
-def _fingerprint(lake: Lake, dataset_id: str) -> str:
-    known = registered(lake).get(dataset_id)
-    if known is None:
-        raise LayerhouseError(
-            f"the dataset {dataset_id} was removed from {lake} meanwhile; add it again first"
-        )
-    return known.fingerprint
 
 
 def _question(source: ModelSource | GivenModel, info: DatasetInfo) -> str:

@@ -22,7 +22,7 @@ import click
 import torch
 import transformers
 
-from extract.datasets import registered, resolve
+from extract.datasets import fingerprint_of, resolve
 from extract.models import build_prompt
 from extract.training.answers import Answers
 from extract.training.building import build_model, build_processor
@@ -71,7 +71,7 @@ def train_tiny_model(
     processor.save_pretrained(out)
     for weights in out.glob("*.safetensors"):  # written for the owner alone
         weights.chmod(0o644)
-    record = _record(info, registered(lake)[dataset_id].fingerprint, question, recipe, history)
+    record = _record(info, fingerprint_of(lake, dataset_id), question, recipe, history)
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     write_at_once(out / RECORD, lambda path: write_text(path, text))
     return history

@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from extract.datasets import add
+from extract.datasets import add, registration
 from extract.reading.reader import Reader
 from extract.running import opening
 from extract.running.batches import Runner
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
-from extract.sharing import job, ledger
+from extract.sharing import ledger
 from tests.extract.model_folders import edit_weights, weight_name
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
@@ -415,6 +415,7 @@ def test_an_extraction_whose_dataset_is_removed_stops_and_is_done_anew_whole(
 def test_a_dataset_that_is_removed_during_the_look_up_is_named(
     lake: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "registered", lambda _: {})
+    held = iter([registration.registered(lake)])
+    monkeypatch.setattr(registration, "registered", lambda _: next(held, {}))
     with pytest.raises(LayerhouseError, match=r"pictures was removed from .* add it again first"):
         extract(lake, _request(llava_folder))
