@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,10 +86,14 @@ def read_table(path: Path, reading: Reading) -> Table:
 def _delimited(path: Path, reading: Reading) -> Table:
     usual = _TEXT[path.suffix.lower()]
     delimiter = _delimiter(reading.delimiter) if reading.delimiter else usual
-    records = _records(path, _decoded(path, reading.encoding), delimiter)
+    content = _decoded(path, reading.encoding)
+    told = re.match(r"sep=(.)\r?\n", content)  # how Excel notes what separates the cells
+    if told:
+        delimiter, content = told[1], f"\n{content[told.end() :]}"
+    records = _records(path, content, delimiter)
     _, header = next(records, (1, []))
     columns = [name.strip() for name in header]
-    if reading.delimiter is None and len(columns) == 1:
+    if reading.delimiter is None and not told and len(columns) == 1:
         _refuse_other_delimiter(path, columns[0], usual)
     _refuse_doubled(path, columns)
     rows, lines, uneven = [], [], []

@@ -87,6 +87,7 @@ def test_what_cannot_be_read_for_certain_is_refused_with_its_line(
         (TWO.replace(",", ";").encode(), {"delimiter": "semicolon"}),
         (TWO.replace(",", ";").encode(), {"delimiter": ";"}),
         (TWO.replace(",", "\t").encode(), {"delimiter": "tab"}),
+        (b"sep=;\r\n" + TWO.replace(",", ";").encode(), {}),
         (TWO.replace("\n", "\r\n").encode(), {}),
         (TWO.replace("\n", "\n\n").encode(), {}),
         (b'image_path,label,report\n1.png,a,"two\nlines"\n2.png,b,one\n', {}),
