@@ -52,6 +52,7 @@ def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]
     assert folder is not None
     with failing_as(f"the adapter {folder} cannot be merged"):
         adapter = _read(peft, folder, model, source.entry.key_mapping if source.entry else {})
+        _refuse_offloaded(adapter, model)
         if adapter.n_renamed:
             _name_targets(adapter, model)
         _untie(adapter, model)
@@ -141,6 +142,20 @@ class _Names:
                 owner = ".".join(parts[:cut])
                 return owner if owner in self.modules else None
         return None
+
+
+def _refuse_offloaded(adapter: _Adapter, model: Any) -> None:
+    """What a device map leaves on disk is not there to be merged into; peft would go on."""
+    away = [
+        name
+        for name in adapter.owners
+        if getattr(getattr(model.get_submodule(name), "weight", None), "is_meta", False)
+    ]
+    if away:
+        raise LayerhouseError(
+            f"the adapter {adapter.folder} changes {len(away)} modules that the device map leaves "
+            f"off every device, first {away[0]}; keep them on one, or leave out --device-map"
+        )
 
 
 def _name_targets(adapter: _Adapter, model: Any) -> None:

@@ -60,7 +60,7 @@ def template_in(folder: Path, known: Mapping[str, Any] | None = None) -> Templat
         return None
     place, text = next(iter(found.items()))
     others = [name for name, other in found.items() if other != text]
-    notes = (f"{' and '.join(others)} hold another chat template than {place}, which counts",)
+    notes = (f"the chat template of {place} counts, not that of {' or '.join(others)}",)
     before = next(
         (found[name] for name in (PLACES[2], PLACES[1], PLACES[4]) if name in found), None
     )

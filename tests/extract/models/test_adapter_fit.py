@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from extract.models.loading import load
+from extract.models.placement import parse_placement
 from extract.models.sources import locate
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -151,6 +152,23 @@ def test_an_adapter_that_does_not_fit_is_refused_with_counts_and_names(
     with pytest.raises(LayerhouseError, match=message) as raised:
         load(locate(str(base), adapter=other))
     assert "\n" not in str(raised.value)
+
+
+def test_nothing_is_merged_into_weights_that_a_device_map_leaves_on_disk(
+    adapter: Path, base: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("accelerate", reason="device maps need the device-map extra")
+    places = {"model.vision_tower": "cpu", "model.multi_modal_projector": "cpu", "lm_head": "cpu"}
+    for decoder in ("cpu", "disk"):
+        path = tmp_path / "places.json"
+        path.write_text(json.dumps(places | {"model.language_model": decoder}))
+        source = locate(str(base), adapter=adapter, placement=parse_placement(None, path))
+        if decoder == "cpu":
+            merged, expected = load(source).model.state_dict(), _state(base, adapter)
+            assert all(torch.equal(merged[name], weight) for name, weight in expected.items())
+            continue
+        with pytest.raises(LayerhouseError, match="changes 12 modules that the device map leaves"):
+            load(source)
 
 
 def test_part_of_a_layer_of_older_names_is_missed(

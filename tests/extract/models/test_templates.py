@@ -86,7 +86,7 @@ def test_of_two_templates_the_processors_own_wins_and_it_is_said(folder: Path, o
     prompt = _prompt(folder)
     assert prompt.text.startswith("USER: ")
     assert prompt.notes == (
-        "tokenizer_config.json hold another chat template than processor_config.json, which counts",
+        "the chat template of processor_config.json counts, not that of tokenizer_config.json",
     )
     assert prompt.template.is_new, "versions before took the tokenizer's"
     _set(folder, "tokenizer_config.json", own)
