@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,6 +17,7 @@ from extract.datasets.groups import hashed
 from extract.datasets.labels import label_warnings, spelled
 from extract.datasets.reading import read_source
 from extract.datasets.source import Contents, Reading
+from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
@@ -316,6 +318,26 @@ def test_cut_patients_are_named(tmp_path: Path) -> None:
     with pytest.raises(LayerhouseError, match="group P0 is in the splits train and test") as said:
         add(Lake.at(tmp_path / "lake"), "set", root)
     assert "(and 2 more are cut: P1, P2)" in str(said.value)
+
+
+def test_patients_of_dicom_files_are_groups_of_folders_and_tables(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="the extra layerhouse[dicom] is not installed")
+    rows = ["image_path,label"]
+    for n in range(8):
+        place = tmp_path / "ct" / "ab"[n % 2] / f"IM{n}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write(place, dicom(np.full((4, 4), n, np.uint8), PatientID=f"DOE^{n // 4}"))
+        rows.append(f"{place.relative_to(tmp_path / 'ct')},{'ab'[n % 2]}")
+    groups = {hashed("DOE^0"), hashed("DOE^1")}
+    assert {item.group_id for item in read(tmp_path / "ct").items} == groups
+    plain = read(tmp_path / "ct", plain_patient_ids=True)
+    assert {item.group_id for item in plain.items} == {"DOE^0", "DOE^1"}
+    table = tmp_path / "ct" / "manifest.csv"
+    table.write_text("\n".join(rows) + "\n")
+    assert {item.group_id for item in read(table).items} == groups
+    with_groups = [f"{row},{'group_id' if row == rows[0] else 'own'}" for row in rows]
+    table.write_text("\n".join(with_groups) + "\n")
+    assert {item.group_id for item in read(table).items} == {"own"}
 
 
 def test_a_patient_id_is_hashed_alike_everywhere() -> None:
