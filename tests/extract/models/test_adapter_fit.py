@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from extract.models.loading import load
 from extract.models.placement import parse_placement
 from extract.models.sources import locate
+from tests.extract.conftest import FamilyFolders
 from warehouse.errors import LayerhouseError, UsageError
 
 peft = pytest.importorskip("peft", reason="adapters need the peft extra")
@@ -248,3 +249,24 @@ def test_a_config_that_is_no_lora_is_one_sentence(
 def test_an_adapter_given_as_the_model_names_its_base(adapter: Path, base: Path) -> None:
     with pytest.raises(LayerhouseError, match=f"give {base} as --model and this folder as"):
         locate(str(adapter))
+
+
+def test_a_tuned_head_leaves_the_embeddings_that_it_shared_as_they_were(
+    family_folder: FamilyFolders, tmp_path: Path
+) -> None:
+    """Merged into shared weights it would change what the model reads, too."""
+    folder = family_folder("gemma3")
+    base = load(str(folder)).model
+    assert base.get_output_embeddings().weight is base.get_input_embeddings().weight
+    torch.manual_seed(0)
+    tuned = peft.get_peft_model(base, peft.LoraConfig(r=2, target_modules=["lm_head"]))
+    for name, weight in tuned.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(weight.data)
+    tuned.save_pretrained(tmp_path / "tuned")
+    merged = load(locate(str(folder), adapter=tmp_path / "tuned")).model
+    tokens = torch.arange(5, 15)[None]
+    with torch.inference_mode():
+        expected = tuned.eval()(input_ids=tokens).logits
+        found = merged(input_ids=tokens).logits
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
