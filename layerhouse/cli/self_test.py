@@ -14,8 +14,7 @@ from warehouse.errors import LayerhouseError, UsageError
 from warehouse.vocabulary import HEALTHY, STAGE_OF, STAGES, UNDETERMINED
 
 if TYPE_CHECKING:
-    from layerhouse.self_test import SelfTest
-    from layerhouse.trials import TrialGrid
+    from layerhouse.self_test import SelfTest, TrialGrid
     from warehouse.catalogue import Warehouse
     from warehouse.lake import Lake
 
@@ -92,7 +91,7 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **resamplin
 def _grid(given: dict[str, Any]) -> TrialGrid:
     from dataclasses import replace
 
-    from layerhouse.trials import TrialGrid
+    from layerhouse.self_test import TrialGrid
 
     changes: dict[str, Any] = {
         name: given[name] for name in ("seeds", "healthy") if given[name] is not None

@@ -14,8 +14,7 @@ from extract.faults.spec import parse_fault
 from extract.running.variants import Bench, open_bench
 from extract.sharing.job import ExtractRequest
 from layerhouse.cli import main
-from layerhouse.self_test import SelfTest, self_test
-from layerhouse.trials import TrialGrid, trials_of
+from layerhouse.self_test import SelfTest, TrialGrid, self_test, trials_of
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
 from warehouse.lake.commits import list_commits

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from layerhouse.trials import TRIAL_VERSIONS, Trial, TrialGrid, trials_of
+from layerhouse.self_test.trials import TRIAL_VERSIONS, Trial, TrialGrid, trials_of
 from warehouse.catalogue import connect
 from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress

@@ -1,0 +1,2 @@
+from .testing import SelfTest as SelfTest, self_test as self_test
+from .trials import TrialGrid as TrialGrid, trials_of as trials_of
