@@ -17,7 +17,18 @@ from typing import Any
 from extract.answering import ClassNames, Reading, read_reply
 
 FOLDER = Path(__file__).parent / "replies"
-SETS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
+SETS = (
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+)
 NO_ANSWER = ""
 
 

@@ -50,7 +50,7 @@ def _cues() -> list[tuple[str, str, re.Pattern[str]]]:
 
 def _pattern(cues: list[str], link: str = "") -> re.Pattern[str]:
     """What finds cues: those of a script with spaces as words of their own, behind a link."""
-    cues = [cue.replace("{class}", MENTION) for cue in cues]
+    cues = [cue.replace("{class}", MENTION) for cue in sorted(cues, key=len, reverse=True)]
     words = [cue for cue in cues if re.match(r"\(?(?:\?:)?[a-z]", cue)]
     others = [cue for cue in cues if cue not in words]
     whole = [rf"{cue}(?![{WORD}])" if re.search(r"[a-z)*?+]\Z", cue) else cue for cue in words]
@@ -67,10 +67,14 @@ def tokenised(sentence: str) -> Iterator[Token]:
         if match[0]
     ]
     at = 0
-    for token in sorted(found, key=lambda t: (t.start, -t.end, t.kind not in FIRST)):
+    for token in sorted(found, key=_order):
         if token.start >= at:
             at = token.end
             yield token
+
+
+def _order(token: Token) -> tuple[int, int, bool, bool]:
+    return token.start, -token.end, token.kind not in FIRST, token.side != "after"
 
 
 def only(text: str, words: str) -> bool:

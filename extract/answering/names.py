@@ -153,21 +153,28 @@ def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
 
 
 def _shortened(name: str, text: str, classes: Sequence[ClassNames]) -> Iterator[re.Match[str]]:
-    """Where a name has its last words from another's: "viral" in "viral or bacterial pneumonia"."""
-    words = folded(name).split()
+    """Where a name has its last words from another's: "viral" in "viral or bacterial pneumonia".
+
+    Names that begin alike as well ("left lung" in "left upper or lower lung") have one span.
+    """
+    words, joint = folded(name).split(), language()["names"]["shared"]
     for other in (folded(c.phrase).split() for c in classes):
-        for kept in range(1, min(len(words), len(other))):
-            end = words[kept:]
-            if (
-                other[-len(end) :] == end
-                and other != words
-                and not is_terse(" ".join(words[:kept]))
-            ):
-                joint = language()["names"]["shared"]
-                tail = rf"(?=\s*(?:{joint})\s*(?:{'|'.join(map(re.escape, other))})\b)"
-                found = _pattern(" ".join(words[:kept])).pattern + tail
+        begin, end = _common(words, other), _common(words[::-1], other[::-1])
+        if not end or begin + end >= min(len(words), len(other)):
+            continue
+        pairs = [(words, other), (other, words)] if begin else [(words, other)]
+        for first, second in pairs:
+            kept = " ".join(first[:-end])
+            if not is_terse(kept):
+                tail = rf"\s*(?:{joint})\s*{' '.join(map(re.escape, second[begin:]))}\b"
+                found = _pattern(kept).pattern + (tail if begin else f"(?={tail})")
                 yield from re.finditer(found, text, re.IGNORECASE)
-                break
+
+
+def _common(first: list[str], second: list[str]) -> int:
+    """How many words two names begin with alike."""
+    alike = [a == b for a, b in zip(first, second, strict=False)]
+    return (*alike, False).index(False)
 
 
 def is_terse(name: str) -> bool:

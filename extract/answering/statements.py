@@ -19,6 +19,8 @@ SURE, PLAIN, MAYBE, DENIED, OPEN, ASIDE = "stressed", "said", "possible", "denie
 """What may be said of a class. Aside: talked about without being claimed."""
 CLAIMS = (SURE, PLAIN, MAYBE)
 """Claims, the strongest first."""
+FINAL = "[\u3040-\u30ff\uac00-\ud7a3]"
+"""Kana and Hangul: where the verb stands last, a cue of what is before it never speaks of more."""
 SAID = {
     "deny": DENIED,
     "deny_that": DENIED,
@@ -105,7 +107,8 @@ def _turned(tokens: list[Token]) -> list[Token]:
     """Cues of a class before them that has none there speak of the classes after them."""
     turned = []
     for at, token in enumerate(tokens):
-        if token.side == "after" and token.kind != "aside" and _nearest(tokens, at) is None:
+        turns = token.side == "after" and token.kind != "aside" and not re.search(FINAL, token.text)
+        if turns and _nearest(tokens, at) is None:
             token = Token("before", token.kind, token.text, token.start, token.end)
         turned.append(token)
     return turned
@@ -166,13 +169,10 @@ def _reached(reach: Reach) -> tuple[str, str]:
 def _enter(sentence: str, token: Token, reach: Reach) -> None:
     """A cue begins to reach; of two denials close to each other one takes back the other."""
     if token.kind in ("deny", "deny_that"):
-        earlier = reach.cues.get("deny") or reach.cues.get("deny_that")
+        whole, near = reach.cues.get("deny_that"), reach.cues.get("deny")
         reach.drop("deny", "deny_that")
-        if (
-            earlier is not None
-            and only(sentence[earlier.end : token.start], "light")
-            and token.text.lower() not in ("nor", "or")
-        ):
+        again = token.text.lower() in ("nor", "or")
+        if not again and (whole or (near and only(sentence[near.end : token.start], "light"))):
             return
     if token.kind == "claim":
         reach.drop("deny", "deny_that")
@@ -286,7 +286,9 @@ def _compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]
     places = [at for at, token in enumerate(tokens) if token.kind == CLASS]
     for first, second in pairwise(places):
         between = sentence[tokens[first].end : tokens[second].start]
-        if re.search(r"(?i)\bless\b.*\bthan\b|小于|低于|不如", between):
+        lesser = r"(?i)\bless\b[^,.;]*\bthan\b|小于|低于|不如"
+        less = re.search(lesser, sentence[: tokens[second].start])
+        if less and less.end() > tokens[first].end:
             said[first], said[second] = (ASIDE, between.strip()), (PLAIN, between.strip())
         elif re.search(r"(?i)\b(?:whereas|while)\b|、而|，而", between):
             if said[first][0] in (PLAIN, ASIDE) and said[second][0] in CLAIMS:
