@@ -38,12 +38,13 @@ def _pattern(allowed: str) -> re.Pattern[str]:
     quoted = r"[\s:='\"(]"
     begins = rf"(?:(?<![{WORD}])(?:{known['cues']})|[:=：]){quoted}*"
     cue = rf"(?i:{begins}(?:{known['adverbs']}{quoted}+)*)"
+    small = f"([{allowed.lower()}])"
     judged = f"(?= {known['judged']})"
     ways = [
         rf"\({one}\)",
         rf"(?:^|(?<=\n))[ \t'\"(]*{one}(?:[.):]+(?!\w)|(?={known['alone']})|{named})",
         rf"{cue}{whole}(?:[):]+|(?={known['follows']})|(?=\.[ ]*{MENTION})|{named})",
-        rf"(?i:\b(?:answer|option|choice)(?: is|:)?\s+)([{allowed.lower()}])(?=\s*(?:$|[.),;\n]))",
+        rf"(?i:\b(?:answer|option|choice)(?: is|:)?\s+)\(?{small}(?=\s*(?:$|[.),;\n]))",
         rf"(?<=[\s,;(]){one}[):](?!\w)",
         rf"\b[Oo]ption {one}\b",
         rf"(?<![{WORD}'-]){one} (?:option|choice)\b",

@@ -153,20 +153,19 @@ def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
 
 
 def _shortened(name: str, text: str, classes: Sequence[ClassNames]) -> Iterator[re.Match[str]]:
-    """Where a name has its last words from another's: "viral" in "viral or bacterial pneumonia".
+    """Where a name has words from another's: "viral" in "viral or bacterial pneumonia".
 
-    Names that begin alike as well ("left lung" in "left upper or lower lung") have one span.
+    Where names begin alike ("hepatitis B or C") both have one span, that of both.
     """
     words, joint = folded(name).split(), language()["names"]["shared"]
     for other in (folded(c.phrase).split() for c in classes):
         begin, end = _common(words, other), _common(words[::-1], other[::-1])
-        if not end or begin + end >= min(len(words), len(other)):
+        if not begin + end or begin + end >= min(len(words), len(other)):
             continue
-        pairs = [(words, other), (other, words)] if begin else [(words, other)]
-        for first, second in pairs:
-            kept = " ".join(first[:-end])
+        for first, second in [(words, other), (other, words)] if begin else [(words, other)]:
+            kept = " ".join(first[: len(first) - end])
             if not is_terse(kept):
-                tail = rf"\s*(?:{joint})\s*{' '.join(map(re.escape, second[begin:]))}\b"
+                tail = rf"\s*(?:{joint})\s*{' '.join(map(re.escape, second[begin:]))}(?!\w)"
                 found = _pattern(kept).pattern + (tail if begin else f"(?={tail})")
                 yield from re.finditer(found, text, re.IGNORECASE)
 
