@@ -28,6 +28,8 @@ SETS = (
     "eighth",
     "ninth",
     "tenth",
+    "eleventh",
+    "twelfth",
 )
 NO_ANSWER = ""
 

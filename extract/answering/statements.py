@@ -257,16 +257,22 @@ def _say_after(sentence: str, tokens: list[Token], said: dict[int, tuple[str, st
         nearest = _nearest(tokens, at)
         if nearest is None:
             continue
-        group = [nearest]
-        for before in range(nearest - 1, -1, -1):
-            if tokens[before].kind == CLASS:
-                if not _joined(sentence, tokens, before) or any(
-                    t.kind == "verbs" for t in tokens[:before]
-                ):
-                    break
-                group.append(before)
-        for index in group:
+        for index in _group(sentence, tokens, nearest):
             said[index] = _combined(said[index], token, tokens[:index])
+
+
+def _group(sentence: str, tokens: list[Token], nearest: int) -> list[int]:
+    """A class and those that "and" or "or" joins to it, as subjects of one verb."""
+    group = [nearest]
+    for at in range(nearest - 1, -1, -1):
+        if tokens[at].kind == CLASS:
+            between = sentence[tokens[at].end : tokens[nearest].start]
+            apart = re.fullmatch(rf"(?:[\s,，]|{MENTION})*", between)
+            ended = any(token.kind == "verbs" for token in tokens[:at])
+            if apart or ended or not _joined(sentence, tokens, at):
+                break
+            group.append(at)
+    return group
 
 
 def _combined(earlier: tuple[str, str], token: Token, before: list[Token]) -> tuple[str, str]:
