@@ -1,7 +1,7 @@
 """Generating: the reply that the model itself gives, token by token, until it stops.
 
 Greedy: the most likely token each time. A reply that has ended leaves the batch, so that short ones
-do not pay for long ones.
+do not pay for long ones; where few are left, they may be given up, to be generated with their like.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from extract.answering.continuing import Prompted, bytes_of, full_logits, selected, step
 from extract.models import Session
-from warehouse.vocabulary import LENGTH, STOP
+from warehouse.vocabulary import DIRECT_TOKENS, LENGTH, STOP
 
 GENERATION_BYTES = 2**32
 """The cache of replies that go on together; beyond it half of them wait for the others."""
@@ -32,6 +32,11 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 }
 """Generation settings that would make other replies, with the values that change nothing."""
 SAMPLING = ("temperature", "top_p", "top_k")
+
+PATIENCE = DIRECT_TOKENS
+"""Tokens after which a batch that hurries gives up the last quarter of its replies."""
+GIVEN_UP = -2
+"""Stands behind the tokens of a reply that was given up."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,13 @@ class _Going:
 
 
 @torch.inference_mode()
-def generate(session: Session, prompted: Prompted, max_new_tokens: int) -> Tensor:
+def generate(
+    session: Session, prompted: Prompted, max_new_tokens: int, hurried: bool = False
+) -> Tensor:
     """Greedy replies as token ids (n, tokens), each until the model stops or the budget is spent;
     what follows a stop token is one. Uses up the prompt's cache.
+
+    Where it is `hurried`, long replies that at most a quarter of the batch has are given up.
     """
     stops = torch.tensor(session.stop_tokens or [-1], device=prompted.logits.device)
     first = prompted.logits.argmax(dim=-1)
@@ -83,6 +92,9 @@ def generate(session: Session, prompted: Prompted, max_new_tokens: int) -> Tenso
             tokens[going.rows, going.written] = going.newest
             longest = max(longest, going.written + 1)
             going = _those_that_go_on(going, stops, max_new_tokens)
+            if going is not None and hurried and _is_to_be_given_up(going, prompted.n):
+                tokens[going.rows, going.written + 1 :] = GIVEN_UP
+                longest, going = max(longest, going.written + 2), None
             if going is not None and len(going.rows) > 1:
                 going = _those_that_fit(going, waiting)
             if going is not None:
@@ -96,6 +108,10 @@ def _those_that_go_on(going: _Going, stops: Tensor, max_new_tokens: int) -> _Goi
     if n == 0 or going.written + 1 == max_new_tokens:
         return None
     return going if n == len(unfinished) else going.kept(unfinished)
+
+
+def _is_to_be_given_up(going: _Going, n: int) -> bool:
+    return going.written + 1 >= PATIENCE and 4 * len(going.rows) <= n
 
 
 def _those_that_fit(going: _Going, waiting: list[_Going]) -> _Going:
@@ -141,11 +157,16 @@ def overridden_settings(session: Session) -> str | None:
     return f"replies are greedy, against the model's own generation settings ({named})"
 
 
-def replies_of(session: Session, tokens: NDArray[np.int64]) -> list[Reply]:
-    """Replies from their token ids (n, tokens), each up to its first stop token."""
+def replies_of(session: Session, tokens: NDArray[np.int64]) -> list[Reply | None]:
+    """Replies from their token ids (n, tokens), each up to its first stop token; None for those
+    that were given up.
+    """
     tokenizer, stops = session.loaded.processor.tokenizer, set(session.stop_tokens)
-    replies = []
+    replies: list[Reply | None] = []
     for row in tokens.tolist():
+        if row[-1] == GIVEN_UP:
+            replies.append(None)
+            continue
         end = next((i for i, token in enumerate(row) if token in stops), None)
         said = row[:end]
         text = tokenizer.decode(said, skip_special_tokens=True).strip()

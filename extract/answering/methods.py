@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.answering.continuing import Prompted
-from extract.answering.generating import generate, replies_of
+from extract.answering.generating import Reply, generate, replies_of
 from extract.answering.names import ClassNames
 from extract.answering.replies import parse_reply
 from extract.answering.scoring import score_phrases
@@ -28,7 +28,8 @@ class Question:
 
     `classes` and `phrases` (their tokens) are in class order; `letters` tells whether the question
     lists the classes under letters; `opening` is the reasoning mark that the prompt leaves open, if
-    it does; a reply is cut after `max_new_tokens`.
+    it does; a reply is cut after `max_new_tokens`; a batch that is `hurried` leaves its longest
+    replies to a batch of such.
     """
 
     classes: Sequence[ClassNames]
@@ -36,6 +37,7 @@ class Question:
     letters: bool
     max_new_tokens: int
     opening: str = ""
+    hurried: bool = False
 
 
 class AnswerMethod(ABC):
@@ -54,9 +56,9 @@ class AnswerMethod(ABC):
         question: Question,
         said: NDArray[Any],
         sample_ids: Sequence[str],
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, Any] | None]:
         """Each sample's class index (`predicted`, None where none is named) and what it rests on,
-        from what `run` gave, (n, …) on the host.
+        from what `run` gave, (n, …) on the host; None for a sample that was left to another batch.
         """
 
 
@@ -75,7 +77,7 @@ class Likelihood(AnswerMethod):
         question: Question,
         said: NDArray[Any],
         sample_ids: Sequence[str],
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, Any] | None]:
         """From log-likelihoods fp32 (n, classes).
 
         Raises LayerhouseError naming a sample whose likelihoods are not finite.
@@ -96,7 +98,7 @@ class Generation(AnswerMethod):
 
     def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
         """Token ids (n, tokens). Uses up the prompt's cache."""
-        return generate(session, prompted, question.max_new_tokens)
+        return generate(session, prompted, question.max_new_tokens, question.hurried)
 
     def read(
         self,
@@ -104,17 +106,16 @@ class Generation(AnswerMethod):
         question: Question,
         said: NDArray[Any],
         sample_ids: Sequence[str],
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, Any] | None]:
         """From token ids (n, tokens)."""
-        return [
-            {
-                "predicted": parse_reply(
-                    question.opening + reply.raw, question.classes, letters=question.letters
-                )
-            }
-            | asdict(reply)
-            for reply in replies_of(session, said)
-        ]
+        replies = replies_of(session, said)
+        return [None if reply is None else _read(reply, question) for reply in replies]
+
+
+def _read(reply: Reply, question: Question) -> dict[str, Any]:
+    whole = question.opening + reply.raw
+    predicted = parse_reply(whole, question.classes, letters=question.letters)
+    return {"predicted": predicted} | asdict(reply)
 
 
 ANSWER_METHODS = {method.name: method for method in (Likelihood(), Generation())}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -51,14 +51,19 @@ class Runner:
         self._hooks.close()
 
     def run(
-        self, prepared: Prepared, wanted: Wanted, answers: Sequence[str]
+        self,
+        prepared: Prepared,
+        wanted: Wanted,
+        answers: Sequence[str],
+        hurried: bool = False,
     ) -> Callable[[], BatchResult]:
-        """Begin a batch; the call that is returned waits for it.
+        """Begin a batch; the call that is returned waits for it. One that is `hurried` may leave
+        long replies unfinished.
 
         On a GPU work goes on after this returns, so beginning the next batch before waiting keeps
         the device busy; on the CPU everything but the checks is done by then.
         """
-        reader = self._watch(wanted)
+        reader, question = self._watch(wanted), replace(self.question, hurried=hurried)
         facts = self.session.facts(prepared.inputs)
         with self.stopwatch.timing("copy"):
             inputs = self.session.on_device(prepared.inputs)
@@ -74,7 +79,7 @@ class Runner:
             said: dict[str, Tensor] = {}
             for name in (name for name in ANSWER_METHODS if name in answers):
                 with self.stopwatch.timing(name):
-                    said[name] = ANSWER_METHODS[name].run(self.session, prompted, self.question)
+                    said[name] = ANSWER_METHODS[name].run(self.session, prompted, question)
             with self.stopwatch.timing("copy"):
                 fetch = self._answers_arrive.begin(said)
         begun = _Begun(prepared.sample_ids, reader.places, blocks, fetch, clock)
@@ -96,12 +101,16 @@ class Runner:
         with self.stopwatch.timing("copy"):
             vectors = CellVectors(begun.places, blocks)
             vectors.refuse_not_finite(names)
-        answers = []
+        answers: list[Answer] = []
+        unfinished: list[str] = []
         for method, values in said.items():
             read = ANSWER_METHODS[method].read(self.session, self.question, values, names)
-            found = zip(names, read, strict=True)
-            answers += [Answer(name, method, **given) for name, given in found]
-        return BatchResult(names, vectors, answers)
+            for name, given in zip(names, read, strict=True):
+                if given is None:
+                    unfinished.append(name)
+                else:
+                    answers.append(Answer(name, method, **given))
+        return BatchResult(names, vectors, answers, unfinished)
 
     def _striking(self, facts: BatchFacts, prepared: Prepared) -> Any:
         if self.injector is None:

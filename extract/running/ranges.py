@@ -18,6 +18,11 @@ from extract.running.opening import OpenedModel
 from extract.running.preparing import Prepared, Preparer
 from extract.running.results import BatchResult, RangeResult
 from extract.sharing import Job, Range
+from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import GENERATE
+
+MOST_WAITING = 4
+"""Ranges that are kept in memory for the sake of a few long replies."""
 
 Put = Callable[[RangeResult], None]
 """Takes a range that is whole."""
@@ -52,8 +57,12 @@ class RangeRunner:
             for prepared in self._timed(coming):
                 self._begin(prepared, results.popleft(), begun)
                 begun.take(leaving=1)
+                if begun.is_crowded(self.batch_size.now):
+                    self._finish_left(begun)
                 yield prepared.n_asked
         begun.take()
+        while begun.left:
+            self._finish_left(begun)
 
     def _batches(
         self, ranges: Iterable[Range], results: deque[RangeResult]
@@ -87,7 +96,8 @@ class RangeRunner:
             return
         if size <= self.batch_size.now:
             try:
-                arrival = self.runner.run(prepared, result.range.wanted, result.range.answers)
+                mine = result.range
+                arrival = self.runner.run(prepared, mine.wanted, mine.answers, hurried=True)
             except torch.OutOfMemoryError as error:
                 self.batch_size.halve(size, error)
             else:
@@ -99,19 +109,49 @@ class RangeRunner:
         for names in list(self.batch_size.cut(prepared.sample_ids)):
             self._begin(self.preparer(names), result, begun)
 
+    def _finish_left(self, begun: "_Begun") -> None:
+        """Generate long replies that batches left, as many as one batch holds, to their ends."""
+        size = min(self.batch_size.now, len(begun.left))
+        chosen = {name: result for result, name in (begun.left.popleft() for _ in range(size))}
+        prepared = self.preparer(list(chosen))
+        for name, reason in prepared.rejected.items():
+            raise LayerhouseError(f"{name} could be read once and not again: {reason}")
+        try:
+            batch = self.runner.run(prepared, (), (GENERATE,))()
+        except torch.OutOfMemoryError as error:
+            self.batch_size.halve(size, error)
+        else:
+            for answer in batch.answers:
+                result = chosen[answer.sample_id]
+                result.late.append(answer)
+                begun.settle(result)
+            return
+        torch.cuda.empty_cache()
+        begun.left.extendleft((result, name) for name, result in chosen.items())
+
 
 @dataclass(frozen=True)
 class _Begun:
-    """Batches on their way, oldest first, each with the range that it is a part of."""
+    """Batches on their way, oldest first, each with the range that it is a part of; `left` are
+    samples whose long replies these left.
+    """
 
     put: Put
     batches: deque[tuple[RangeResult, Callable[[], BatchResult]]] = field(default_factory=deque)
+    left: deque[tuple[RangeResult, str]] = field(default_factory=deque)
+
+    def is_crowded(self, size: int) -> bool:
+        """Whether the long replies that were left fill a batch, or keep too many ranges waiting."""
+        waiting = {result.range.start for result, _ in self.left}
+        return len(self.left) >= size or len(waiting) > MOST_WAITING
 
     def take(self, leaving: int = 0) -> None:
         """Wait for all batches but the newest `leaving`."""
         while len(self.batches) > leaving:
             result, arrival = self.batches.popleft()
-            result.add(arrival())
+            batch = arrival()
+            result.add(batch)
+            self.left.extend((result, name) for name in batch.unfinished)
             self.settle(result)
 
     def settle(self, result: RangeResult) -> None:

@@ -28,20 +28,27 @@ class Answer:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What the model showed of a batch; the vectors are in the order of `sample_ids`."""
+    """What the model showed of a batch; the vectors are in the order of `sample_ids`.
+
+    `unfinished` are samples whose replies are left to another batch.
+    """
 
     sample_ids: Sequence[str]
     vectors: CellVectors
     answers: Sequence[Answer]
+    unfinished: Sequence[str] = ()
 
 
 @dataclass
 class RangeResult:
-    """What came of a range so far; `rejected` says of its samples why they could not be used."""
+    """What came of a range so far; `rejected` says of its samples why they could not be used,
+    `late` are the replies that its batches had left to others.
+    """
 
     range: Range
     batches: list[BatchResult] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)
+    late: list[Answer] = field(default_factory=list)
 
     def add(self, batch: BatchResult) -> None:
         self.batches.append(batch)
@@ -56,12 +63,14 @@ class RangeResult:
 
     @property
     def answers(self) -> list[Answer]:
-        return [answer for batch in self.batches for answer in batch.answers]
+        return [answer for batch in self.batches for answer in batch.answers] + self.late
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing of the range is still to come."""
-        return len(self.sample_ids) + len(self.rejected) == self.range.n
+        left = sum(len(batch.unfinished) for batch in self.batches)
+        seen = len(self.sample_ids) + len(self.rejected)
+        return seen == self.range.n and left == len(self.late)
 
     def vectors(self) -> CellVectors:
         """All vectors of the range, ordered by sample id."""

@@ -74,7 +74,8 @@ def _of_transformers(session: Session, image: Any) -> list[int]:
 def _whole(session: Session, tokens: torch.Tensor) -> list[list[int]]:
     """The tokens of each reply, its stop token included."""
     replies = replies_of(session, tokens.numpy())
-    return [row[: reply.n_tokens] for row, reply in zip(tokens.tolist(), replies, strict=True)]
+    found = zip(tokens.tolist(), replies, strict=True)
+    return [row[: reply.n_tokens] for row, reply in found if reply is not None]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -120,7 +121,7 @@ def test_the_finished_leave_the_batch(llava: Opened, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(generating, "step", counted)
     tokens = generate(session, _prompted(session, shown), BUDGET)
-    lengths = [reply.n_tokens for reply in replies_of(session, tokens.numpy())]
+    lengths = [len(reply) for reply in _whole(session, tokens)]
     assert sizes == [sum(n > place for n in lengths) for place in range(1, max(lengths))]
     assert sizes[-1] < 4
 
@@ -172,7 +173,7 @@ def test_why_a_reply_ended_is_told(llava: Opened, monkeypatch: pytest.MonkeyPatc
     session = replace(llava.session)
     stop = llava.session.loaded.processor.tokenizer.eos_token_id
     tokens = np.array([[7, 7, 7], [65, 9, 7], [65, 66, stop], [65, 66, 67]])
-    replies = replies_of(session, tokens)
+    replies = [reply for reply in replies_of(session, tokens) if reply is not None]
     assert [(reply.finish, reply.n_tokens) for reply in replies] == [
         ("stop", 1),
         ("stop", 2),
@@ -206,3 +207,31 @@ def test_settings_that_are_not_greedy_are_named(
         monkeypatch.setattr(llava.session.model.generation_config, name, value)
     line = overridden_settings(llava.session)
     assert line is None if said is None else line is not None and line.endswith(said)
+
+
+def test_a_batch_that_hurries_gives_up_its_last_replies(
+    llava: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [picture(100, 80, seed=seed) for seed in range(8)]
+    settings = llava.session.model.generation_config
+    monkeypatch.setattr(settings, "eos_token_id", None)
+    session = replace(llava.session)
+    endless = generate(session, _prompted(session, shown), BUDGET).tolist()
+
+    def n_long(token: int) -> int:
+        return sum(token not in row[:-1] for row in endless)
+
+    said = {token for row in endless for token in row}
+    end = next(token for token in sorted(said) if 0 < n_long(token) <= 2)
+    monkeypatch.setattr(settings, "eos_token_id", end)
+    session = replace(llava.session)
+    whole = replies_of(session, generate(session, _prompted(session, shown), BUDGET).numpy())
+    monkeypatch.setattr(generating, "PATIENCE", 1)
+    tokens = generate(session, _prompted(session, shown), BUDGET, hurried=True)
+    hurried = replies_of(session, tokens.numpy())
+    left = [index for index, reply in enumerate(hurried) if reply is None]
+    assert {index for index, row in enumerate(endless) if end not in row[:-1]} <= set(left)
+    assert len(left) <= 2
+    assert [reply for reply in hurried if reply] == [
+        reply for index, reply in enumerate(whole) if index not in left
+    ]

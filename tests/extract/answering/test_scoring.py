@@ -29,7 +29,7 @@ def _prompted(model: Opened, *, cached: bool = True) -> Prompted:
 
 def _replies(model: Opened, prompted: Prompted) -> list[str]:
     tokens = generate(model.session, prompted, 6).numpy()
-    return [reply.text for reply in replies_of(model.session, tokens)]
+    return [reply.text for reply in replies_of(model.session, tokens) if reply is not None]
 
 
 def test_a_score_is_the_sum_over_all_tokens_of_a_phrase(llava: Opened) -> None:

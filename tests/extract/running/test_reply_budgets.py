@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from extract.answering import generating
 from extract.models import default_budget, locate
 from extract.models.registry import registry
 from extract.models.session import Session
 from extract.running import opening
+from extract.running.batches import Runner
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
@@ -150,3 +153,32 @@ def test_the_default_is_the_registrys_or_by_the_chat_template(
     assert default_budget(locate(str(thinking), random_seed=0)) == DIRECT_TOKENS
     known = {name: entry.max_new_tokens for name, entry in registry().items()}
     assert (known["hulu-med-7b"], known["tiny-digits"]) == (8192, None)
+
+
+def test_long_replies_of_several_batches_go_on_together(
+    lake: Lake,
+    registered_lake: Path,
+    llava_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends = tuple(range(0, 600, 2))
+    monkeypatch.setattr(Session, "stop_tokens", property(lambda _: ends))
+    _extract(lake, llava_folder, 6, limit=None, batch_size=4)
+    expected = _replies(lake)
+    assert len({reply[-1] for reply in expected.values()}) > 1
+    sizes: list[int] = []
+    run = Runner.run
+
+    def noted(self: Runner, prepared: Any, *args: Any, hurried: bool = False) -> Any:
+        if not hurried:
+            sizes.append(len(prepared.sample_ids))
+        return run(self, prepared, *args, hurried=hurried)
+
+    monkeypatch.setattr(generating, "PATIENCE", 1)
+    monkeypatch.setattr(Runner, "run", noted)
+    other = Lake.at(tmp_path / "other")
+    shutil.copytree(registered_lake, other.root)
+    _extract(other, llava_folder, 6, limit=None, batch_size=4)
+    assert _replies(other) == expected
+    assert max(sizes) > 1
