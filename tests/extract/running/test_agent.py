@@ -331,10 +331,10 @@ def test_running_out_of_memory_halves_the_batch_and_says_so(
 ) -> None:
     run = Runner.run
 
-    def small(self: Runner, prepared: Any, *asked: Any) -> Any:
+    def small(self: Runner, prepared: Any, *asked: Any, **how: Any) -> Any:
         if len(prepared.sample_ids) > 3:
             raise torch.OutOfMemoryError("no room")
-        return run(self, prepared, *asked)
+        return run(self, prepared, *asked, **how)
 
     monkeypatch.setattr(Runner, "run", small)
     summary = extract(lake, _request(llava_folder))
