@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from layerhouse.functions import Place, known_options, lake_at
+from layerhouse.functions import Place, connect, known_options, lake_at
 from layerhouse.parts import part
+from warehouse.errors import UsageError
 from warehouse.progress import Progress
 
 if TYPE_CHECKING:
+    from analysis.audit import Audit
     from extract.datasets import AddOptions, AddResult
     from warehouse.lake import Removal
 
-__all__ = ["add", "remove"]
+__all__ = ["add", "audit", "remove"]
 
 _OF_PIXELS = ("frame", "range", "window", "background")
 
@@ -96,6 +99,42 @@ def add(
         results = done if isinstance(done, list) else [done]
         preview(place, [result.dataset_id for result in results], out)
     return done
+
+
+def audit(
+    name: str,
+    *,
+    unite: bool = False,
+    into: str | None = None,
+    lake: Place = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Look for what is wrong with a registered dataset's images, and store what was found.
+
+    Near-duplicates across splits, groups and labels, blank images, splits too small to say much,
+    facts that alone read the class, and labels that every probe, baseline and answer speaks
+    against. `unite` makes one group of the groups that near-duplicates join; `into` names a new
+    dataset for that, which also keeps each group in one split. What comes back is about the dataset
+    as it was audited, or about the new one.
+    """
+    if into is not None and not unite:
+        raise UsageError("--into names the dataset that --unite makes; add --unite")
+    place = lake_at(lake)
+    with part("analysis"):
+        from analysis.audit import audit as look, linked_samples
+
+        found = look(place, name, progress)
+        if not unite:
+            return found
+        with connect(place) as wh:
+            pairs = linked_samples(wh, name)
+    with part("extract"):
+        from extract.datasets import unite as join
+
+        united = join(place, name, pairs, into)
+    with part("analysis"):
+        again = look(place, united.dataset_id, progress)
+    return replace(again, n_joined=united.n_joined, n_moved=united.n_moved)
 
 
 def _chosen(options: Mapping[str, Any]) -> AddOptions:

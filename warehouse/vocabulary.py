@@ -128,6 +128,7 @@ EVIDENCE = ("extract", "probe", "baseline")
 MADE_FROM = {
     "extract": (),
     "self-test": (),
+    "datasets-audit": (),
     "baseline": (),
     "probe": ("extract",),
     "probe-coefficients": ("extract", "probe"),
@@ -170,6 +171,9 @@ N_RESAMPLES = 2000
 
 COSTLY = 0.10
 """A fault tells about verdicts where it takes at least this much of the answers' accuracy."""
+
+SHORTCUT = 0.05
+"""A fact alone reads the class where its lower bound lies more than this above chance."""
 
 CHEAP = 0.05
 """A fault of a pair that takes less than this much takes next to nothing."""

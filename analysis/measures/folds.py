@@ -6,7 +6,6 @@ part, so these scores stand beside it in tables of their own; stage signals, los
 never read them, because answers and baselines are compared on the dataset's test split.
 """
 
-from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from analysis.devices import choose_device
+from analysis.folds import make_folds
 from analysis.logits import logit_columns
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
 from analysis.probes import LabelledVectors, LinearProbe, fit_linear
@@ -58,35 +58,6 @@ def add_folds(
 
     measure = Measure("probe-folds", "fold_probe", {"n_folds": n_folds}, compute)
     return add_measure(lake, model_id, dataset_id, measure, progress)
-
-
-def make_folds(
-    labels: Sequence[int] | NDArray[np.int64], groups: Sequence[str], n_folds: int, dataset_id: str
-) -> NDArray[np.int64]:
-    """The fold of every sample: whole groups, dealt so that every fold gets its share of a class.
-
-    Groups are taken large ones first, otherwise in the order of a hash, each to the fold that
-    lacks most of its classes. Labels, groups and what is returned: [n samples].
-    """
-    truth = np.asarray(labels)
-    names, group_index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    if len(names) < n_folds:
-        raise LayerhouseError(
-            f"{dataset_id} has {len(names)} groups, too few for {n_folds} folds by group"
-        )
-    counts = np.zeros((len(names), int(truth.max()) + 1))
-    np.add.at(counts, (group_index, truth), 1)
-    hashes = [blake2b(f"{dataset_id}\0{n}".encode(), digest_size=8).hexdigest() for n in names]
-    order = sorted(range(len(names)), key=lambda g: (-counts[g].sum(), hashes[g]))
-    share = counts.sum(axis=0) / n_folds
-    held = np.zeros((n_folds, counts.shape[1]))
-    fold_of_group = np.empty(len(names), dtype=np.int64)
-    for group in order:
-        lack = ((share - held) / np.maximum(share, 1e-12) * counts[group]).sum(axis=1)
-        best = int(np.lexsort((np.arange(n_folds), held.sum(axis=1), -lack.round(9)))[0])
-        fold_of_group[group] = best
-        held[best] += counts[group]
-    return np.asarray(fold_of_group[group_index])
 
 
 def out_of_fold(

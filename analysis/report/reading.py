@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from analysis.audit import read_findings
 from analysis.diagnosis import Finding, read_finding, sentence
 from analysis.queries import read_query
 from analysis.report.thumbnails import thumbnail
@@ -103,6 +104,8 @@ class DatasetPage:
     leaderboard: Table
     pairs: Table
     classes: Table
+    audit: list[str] | None
+    """What an audit of the images found, in words; None where there was none."""
     models: list[ModelPage]
 
     @cached_property
@@ -167,6 +170,7 @@ def _literal(value: Parameter) -> str:
 def _read_dataset(
     wh: Warehouse, dataset_id: str, key: str, model_ids: list[str], shown: int
 ) -> DatasetPage:
+    found = read_findings(wh, dataset_id)
     board = read_table(wh, "leaderboard", dataset=dataset_id, models=model_ids)
     (facts,) = read_table(wh, "datasets", dataset=dataset_id).rows
     shared = {name: read_table(wh, name, dataset=dataset_id) for name in ("baselines", "classes")}
@@ -177,6 +181,7 @@ def _read_dataset(
         baselines=shared["baselines"],
         leaderboard=board,
         pairs=read_table(wh, "pair_differences", dataset=dataset_id, models=model_ids),
+        audit=None if found is None else [finding.sentence for finding in found],
         classes=read_table(wh, "class_images", dataset=dataset_id, shown=shown),
         models=[
             _read_model(wh, row["model_id"], dataset_id, f"{key}m{number}", shared, shown)

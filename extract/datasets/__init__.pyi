@@ -17,3 +17,4 @@ from .source import (
     Reading as Reading,
 )
 from .summary import ClassLine as ClassLine, Summary as Summary
+from .uniting import United as United, unite as unite

@@ -21,7 +21,7 @@ from extract.datasets.source import Contents
 from extract.datasets.splits import SplitError
 from extract.datasets.summary import Summary
 from extract.datasets.usable import Images
-from warehouse.catalogue import connect, dataset
+from warehouse.catalogue import DatasetInfo, connect, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake, RunSpec, RunWriter, list_commits
 from warehouse.progress import Progress
@@ -49,7 +49,8 @@ class Registration:
     """A dataset as its newest commit describes it.
 
     `fingerprint` covers all that can change a number (images, classes, phrases, splits, groups);
-    the rest may be updated, each update being a `revision` of its own.
+    the rest may be updated, each update being a `revision` of its own. `as_added` is the
+    fingerprint before near-duplicates were united into groups: what its source still has.
     """
 
     fingerprint: str
@@ -59,6 +60,14 @@ class Registration:
     attributes: str
     revision: int
     reading: int = 1
+    as_added: str | None = None
+
+    def covers(self) -> dict[str, Any]:
+        """As a commit notes it; what no older lake knows only where it says something."""
+        said = asdict(self)
+        if self.as_added is None:
+            del said["as_added"]
+        return said
 
 
 def resolve(lake: Lake, name_or_path: str, *, progress: Progress | None = None) -> str:
@@ -133,7 +142,7 @@ def add(
     content under a known name is a LayerhouseError that shows the difference, as is everything
     wrong with the data itself. `progress(done, total)` is called after every image.
     """
-    _check_name(name, str(path))
+    check_name(name, str(path))
     options = options or AddOptions()
     contents = read_source(str(path), options.reading)
     if contents.findings:
@@ -157,7 +166,7 @@ def add_per_label(
     Findings that cannot be examined (a class that train lacks) are left out, which the warnings of
     the first result say; LayerhouseError where none is left, and for everything that `add` refuses.
     """
-    _check_name(name, str(path))
+    check_name(name, str(path))
     options = options or AddOptions()
     contents = read_source(str(path), options.reading)
     contents, images = decoded(contents, options.pixels, progress)
@@ -185,14 +194,18 @@ def _register(
         spelled = {row.label: row.phrase for row in stored.classes}
         contents = replace(contents, phrases={**contents.phrases, **spelled})
     checked = check(name, contents, images, options)
+    fingerprint = checked.fingerprint
+    if known and stored and known.as_added == fingerprint:
+        checked, fingerprint = _with_stored_groups(checked, stored), known.fingerprint
     entry = Registration(
-        fingerprint=checked.fingerprint,
+        fingerprint=fingerprint,
         location=contents.location,
         title=options.title or (known.title if known else contents.title),
         licence=options.licence or (known.licence if known else contents.licence),
         attributes=checked.attributes_fingerprint,
         revision=0 if known is None else known.revision,
         reading=READING,
+        as_added=known.as_added if known else None,
     )
     if known and stored and known.fingerprint != entry.fingerprint:
         raise LayerhouseError(
@@ -213,7 +226,14 @@ def _register(
     )
 
 
-def _check_name(name: str, path: str) -> None:
+def _with_stored_groups(checked: CheckedDataset, stored: DatasetInfo) -> CheckedDataset:
+    """The dataset with its near-duplicates united, as they are in the lake."""
+    group_of = dict(stored.samples.select("sample_id", "group_id").iter_rows())
+    samples = [{**row, "group_id": group_of[row["sample_id"]]} for row in checked.samples]
+    return replace(checked, samples=samples)
+
+
+def check_name(name: str, path: str) -> None:
     if not re.fullmatch(r"[a-z0-9_-]+", name):
         raise UsageError(f"dataset name {name!r} may hold only lower-case letters, digits, _ and -")
     if name in offered() and path != name:
@@ -222,7 +242,7 @@ def _check_name(name: str, path: str) -> None:
 
 def _write(lake: Lake, name: str, entry: Registration, checked: CheckedDataset) -> bool:
     """Commits all rows at once; False where this very run was finished before."""
-    spec = RunSpec(COMMAND, None, name, asdict(entry))
+    spec = RunSpec(COMMAND, None, name, entry.covers())
     row = {
         "dataset_id": name,
         "title": entry.title,
@@ -243,6 +263,6 @@ def _write(lake: Lake, name: str, entry: Registration, checked: CheckedDataset) 
                 "image_file": checked.files,
             }
             tables = {table: rows for table, rows in tables.items() if rows}
-            writer.commit(tables, covers=asdict(entry))
+            writer.commit(tables, covers=entry.covers())
         writer.finish()
     return True

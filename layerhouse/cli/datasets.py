@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from warehouse.lake import Lake
 from warehouse.vocabulary import SPLITS
 
 if TYPE_CHECKING:
+    from analysis.audit import AuditFinding
     from extract.datasets import AddResult, Summary
 
 
@@ -156,6 +158,48 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     return left, right.strip()
 
 
+@command.command("audit")
+@click.argument("name")
+@click.option("--unite", is_flag=True, help="Make one group of the groups of near-duplicates.")
+@click.option(
+    "--into",
+    metavar="NEW",
+    help="With --unite, leave NAME as it is and register NEW, each group in one split.",
+)
+@lake_option
+def audit_dataset(name: str, **options: Any) -> None:
+    """Look for what is wrong with the images of the dataset NAME.
+
+    Near-duplicates in two splits, groups or labels, blank images, splits too small to say much,
+    facts that alone read the class (size, brightness, file type, attributes, …), and labels that
+    every probe, baseline and answer speaks against.
+
+    \b
+    layerhouse datasets audit digits
+    """
+    with progress(f"auditing {name}") as told:
+        result = datasets.audit(name, progress=told, **options)
+    if options["unite"]:
+        click.echo(
+            f"{result.dataset_id}: {result.n_joined:,} groups became one with another, "
+            f"{result.n_moved:,} samples changed their split"
+        )
+    click.echo(
+        f"{result.n_compared:,} of {result.n_samples:,} images of {result.dataset_id} were compared"
+        " with each other (not blank, no second copy, at least 24 pixels each way)"
+    )
+    _show_findings(result.findings)
+    if result.not_judged:
+        click.echo(f"Not held against the class: {result.not_judged}")
+
+
+def _show_findings(findings: Sequence[AuditFinding]) -> None:
+    for finding in findings:
+        click.echo(f"- {finding.sentence}")
+    if not findings:
+        click.echo("Nothing was found.")
+
+
 @command.command("show")
 @click.argument("name")
 @click.option("--preview", metavar="FILE.png", help="Write a sheet of images of each class.")
@@ -166,11 +210,13 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
     \b
     layerhouse datasets show digits --preview digits.png
     """
+    from analysis.audit import read_findings
     from extract.datasets import preview as write_preview
     from warehouse.catalogue import connect, dataset
 
     with connect(lake) as warehouse:
         info = dataset(warehouse, name)
+        findings = read_findings(warehouse, name)
     click.echo(f"{info.dataset_id}: {info.title}")
     samples = info.samples
     rows = []
@@ -182,6 +228,11 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
     click.echo(f"{samples['group_id'].n_unique():,} groups, {samples.height:,} samples")
     if info.pixel_rule:
         click.echo(f"Pixel rule: {info.pixel_rule}")
+    if findings is None:
+        click.echo(f"Not audited yet: `layerhouse datasets audit {name}`")
+    else:
+        click.echo("Audit:")
+        _show_findings(findings)
     if preview:
         write_preview(lake, [name], preview)
 

@@ -37,6 +37,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "datasets remove": (layerhouse.datasets.remove, None),
     "models remove": (layerhouse.models.remove, None),
     "runs remove": (layerhouse.runs.remove, None),
+    "datasets audit": (layerhouse.datasets.audit, None),
 }
 ONLY_IN_PYTHON = {
     *((name, "progress") for name in FUNCTIONS),
@@ -80,7 +81,7 @@ def _parameters_of_command(name: str) -> dict[str, click.Parameter]:
 def test_the_names_are_these_and_no_other() -> None:
     assert sorted(layerhouse.__all__) == sorted(NAMES.split())
     assert all(hasattr(layerhouse, name) for name in NAMES.split())
-    assert layerhouse.datasets.__all__ == ["add", "remove"]
+    assert layerhouse.datasets.__all__ == ["add", "audit", "remove"]
     assert layerhouse.models.__all__ == layerhouse.runs.__all__ == ["remove"]
 
 

@@ -46,6 +46,7 @@ def test_the_thresholds_are_those_of_the_vocabulary(catalogue):
         "longer_budget": words.LONGER_BUDGET,
         "costly": words.COSTLY,
         "cheap": words.CHEAP,
+        "shortcut": words.SHORTCUT,
     }
     assert relation.columns == list(thresholds)
     assert relation.fetchall() == [tuple(thresholds.values())]

@@ -35,6 +35,7 @@ def full_lake(path: Path, n_samples: int = 48) -> Lake:
     _write_attributes(lake, samples)
     _write_intervals(lake)
     _write_measures(lake, samples)
+    _write_audit(lake, samples)
     refresh(lake)
     return lake
 
@@ -194,6 +195,28 @@ def _write_measures(lake: Lake, samples: list[str]) -> None:
     }
     with RunWriter(lake, RunSpec("probe-measures", MODEL, DATASET, {})) as writer:
         writer.commit(rows)
+        writer.finish()
+
+
+def _write_audit(lake: Lake, samples: list[str]) -> None:
+    first, second, *_ = sorted(samples)
+    looks = {"brightness": 90.0, "contrast": 30.0, "border": 5.0, "colour": 0.0}
+    pair = {"sample_id": first, "other_sample_id": second, "cluster": first, "kind": "near"}
+    score = {"balanced_accuracy": 0.6, "chance": 1 / 3, "lower": 0.5, "upper": 0.7, "n_groups": 12}
+    sizes = {"n_samples": len(samples), "n_compared": len(samples), "not_judged": None}
+    rows = {
+        "dataset_audit": [sizes],
+        "image_fact": [
+            {"sample_id": sample, **looks, "file_type": "png", "is_blank": False}
+            for sample in samples
+        ],
+        "near_duplicate": [{**pair, "correlation": 0.99, "own_correlation": 0.95}],
+        "shortcut": [{"fact": "brightness", "n_values": 10, **score}],
+    }
+    with RunWriter(lake, RunSpec("datasets-audit", None, DATASET, {})) as writer:
+        writer.commit(
+            {name: [{"dataset_id": DATASET, **row} for row in own] for name, own in rows.items()}
+        )
         writer.finish()
 
 

@@ -18,10 +18,12 @@ def test_every_table_of_the_design_is_there() -> None:
         "class",
         "code_length",
         "dataset",
+        "dataset_audit",
         "fault_trial",
         "fold_logit",
         "fold_probe",
         "health_interval",
+        "image_fact",
         "image_file",
         "layer",
         "locus_geometry",
@@ -29,6 +31,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "model",
         "model_base",
         "module",
+        "near_duplicate",
         "package_readout",
         "pair_interval",
         "probe",
@@ -39,6 +42,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "run",
         "sample",
         "sample_attribute",
+        "shortcut",
         "stage_interval",
     }
 

@@ -6,4 +6,5 @@ SELECT
     0.02::DOUBLE AS most_truncated,
     8 AS longer_budget,
     0.10::DOUBLE AS costly,
-    0.05::DOUBLE AS cheap
+    0.05::DOUBLE AS cheap,
+    0.05::DOUBLE AS shortcut

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings, strategies as st
 
+from analysis.folds import make_folds
 from analysis.measures import add_code_lengths, add_coefficients, add_folds, add_geometry
 from analysis.measures.code_length import portion_ends, portion_order
-from analysis.measures.folds import make_folds
 from analysis.probes import probe
 from layerhouse.cli.probe import command
 from tests.analysis.activation_lake import DATASET, MODEL, PLACES

@@ -1,0 +1,2 @@
+from .auditing import Audit as Audit, audit as audit, linked_samples as linked_samples
+from .findings import AuditFinding as AuditFinding, read_findings as read_findings
