@@ -16,11 +16,10 @@ from extract.datasets.splits import check_classes
 from warehouse.catalogue import Warehouse, connect, dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, RunWriter, find_runs
-from warehouse.vocabulary import SPLITS
+from warehouse.vocabulary import MADE_FROM, SPLITS
 
 COPIED = ("class", "sample", "sample_attribute", "image_file")
 """What a dataset consists of beside its own row."""
-_RESTS_ON_NO_GROUP = (COMMAND, "datasets-audit")
 
 Row = dict[str, Any]
 
@@ -119,7 +118,7 @@ def _refuse_dependents(lake: Lake, name: str) -> None:
     resting = [
         run["run_id"]
         for run in find_runs(lake, dataset_id=name)
-        if run["command"] not in _RESTS_ON_NO_GROUP
+        if run["command"] in MADE_FROM and run["command"] != "datasets-audit"
     ]
     if resting:
         raise LayerhouseError(

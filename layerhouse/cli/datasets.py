@@ -181,8 +181,8 @@ def audit_dataset(name: str, **options: Any) -> None:
         result = datasets.audit(name, progress=told, **options)
     if options["unite"]:
         click.echo(
-            f"{result.dataset_id}: {result.n_joined:,} groups became one with another, "
-            f"{result.n_moved:,} samples changed their split"
+            f"{result.dataset_id}: groups joined to another: {result.n_joined:,}; "
+            f"samples moved to the split of their group: {result.n_moved:,}"
         )
     click.echo(
         f"{result.n_compared:,} of {result.n_samples:,} images of {result.dataset_id} were compared"

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from layerhouse.cli import main as layerhouse
+from tests.analysis.audit.pictures import alike
 from tests.warehouse.images.dicom_files import dicom, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-dataset.md"
@@ -74,6 +75,20 @@ def make_tables(root: Path) -> None:
     (root / "skin" / "lesions.csv").write_text("\n".join(lesions) + "\n")
 
 
+def make_ward(root: Path) -> None:
+    """ward/, whose class b is larger, and of which test holds a copy of a train image."""
+    rows = ["image_path,label,split"]
+    for number, image in enumerate(alike(200, side=64)):
+        label, split = "ab"[number % 2], ("train", "val", "test")[number % 3]
+        shown = image.resize((72, 72)) if label == "b" else image
+        shown.save(_place(root, "ward", f"{number:03d}.png"))
+        rows.append(f"{number:03d}.png,{label},{split}")
+        if number == 0:
+            image.save(_place(root, "ward", "from-the-web.jpg"), quality=60)
+            rows.append(f"from-the-web.jpg,{label},test")
+    (root / "ward" / "manifest.csv").write_text("\n".join(rows) + "\n")
+
+
 def _place(root: Path, *parts: str) -> Path:
     place = root.joinpath(*parts)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -100,6 +115,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         make_images(Path(folder))
         make_tables(Path(folder))
+        make_ward(Path(folder))
         done = {match["command"]: printed(match["command"]) for match in SHOWN.finditer(page)}
     page = SHOWN.sub(lambda m: f"```console\n$ {m['command']}\n{done[m['command']]}```", page)
     PAGE.write_text(page, encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.adding import PAGE, SHOWN, make_images, make_tables, printed
+from tests.docs.adding import PAGE, SHOWN, make_images, make_tables, make_ward, printed
 
 EXAMPLES = list(SHOWN.finditer(PAGE.read_text(encoding="utf-8")))
 
@@ -16,6 +16,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("images")
     make_images(root)
     make_tables(root)
+    make_ward(root)
     return root
 
 
