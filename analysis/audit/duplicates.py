@@ -75,7 +75,9 @@ def _near(small: NDArray[np.uint8], compared: Indexes, clusters: _Clusters) -> l
     shared = _shared(coefficients)
     own, own_turned = _own(coefficients, shared), _own(turned, shared)
     links = []
-    for first, second, flipped in _candidates(coefficients, turned, clusters, compared):
+    for first, second, flipped in _candidates(
+        (coefficients, turned), np.concatenate([own, own_turned]), clusters, compared
+    ):
         other = np.where(flipped[:, None], own_turned[second], own[second])
         same = np.einsum("nk,nk->n", own[first], other)
         at = np.flatnonzero(same >= OWN)
@@ -108,21 +110,24 @@ def _own(
 
 
 def _candidates(
-    coefficients: NDArray[np.float32],
-    turned: NDArray[np.float32],
+    spectra: tuple[NDArray[np.float32], NDArray[np.float32]],
+    own: NDArray[np.float32],
     clusters: _Clusters,
     compared: Indexes,
 ) -> Iterator[tuple[Indexes, Indexes, NDArray[np.bool_]]]:
     """Pairs that share a bucket and are in different clusters, a bounded number at a time.
 
-    Both are rows of `coefficients`; where `flipped` the second is meant turned left to right.
+    `spectra` are those of the images and of the images turned left to right, `own` what each of
+    both has of its own, one below the other. Pairs are rows of the first; where `flipped` the
+    second is meant turned. A large bucket is sorted by one number of `own`, another in each band,
+    so that copies stand close to each other.
     """
-    n = len(coefficients)
-    plain_bands = bucket_codes(coefficients, coefficients)
-    for plain, mirror in zip(plain_bands, bucket_codes(turned, coefficients), strict=True):
+    n = len(spectra[0])
+    bands = zip(*(bucket_codes(spectrum, spectra[0]) for spectrum in spectra), strict=True)
+    for band, (plain, mirror) in enumerate(bands):
         codes = np.concatenate([plain, mirror]).ravel()
         owner = np.repeat(np.arange(2 * n), plain.shape[1])  # n and above are turned
-        order = np.argsort(codes, kind="stable")
+        order = np.lexsort((own[owner, band], codes))
         codes, owner = codes[order], owner[order]
         for step in range(1, WINDOW + 1):
             at = np.flatnonzero(codes[step:] == codes[:-step])

@@ -108,6 +108,15 @@ def test_frames_of_films_are_clusters_and_few_are_held_against_each_other(
     assert compared < 10 * n
 
 
+def test_copies_far_apart_in_a_large_dataset_are_found() -> None:
+    """The second half of 2,000 images are copies of the first, in the same order."""
+    first = np.stack([np.asarray(image.convert("L")) for image in alike(1000, side=32)])
+    noise = np.random.default_rng(0).normal(0, 3, first.shape)
+    clusters = _clusters(np.concatenate([first, (first + noise).clip(0, 255).astype(np.uint8)]))
+    assert (clusters[:1000] == clusters[1000:]).mean() >= 0.99
+    assert len(np.unique(clusters)) >= 1000
+
+
 FRAME = np.ones((32, 32), dtype=bool)
 FRAME[2:-2, 2:-2] = False
 DOWN, ACROSS = np.mgrid[0:32, 0:32]
