@@ -138,7 +138,7 @@ def audit(
 
 
 def _chosen(options: Mapping[str, Any]) -> AddOptions:
-    from extract.datasets import AddOptions, Reading, pixel_options
+    from extract.datasets import AddOptions, ReadOptions, pixel_options
 
     given = {key: value for key, value in options.items() if value is not None}
     renamed = {"column": "columns", "label_separator": "separator"}
@@ -150,7 +150,10 @@ def _chosen(options: Mapping[str, Any]) -> AddOptions:
     pixels = pixel_options(*(given.get(key) for key in _OF_PIXELS))
     options_of_it = {key: given[key] for key in ("title", "licence") if key in given}
     return AddOptions(
-        **options_of_it, phrases=given.get("phrase", {}), reading=Reading(**reading), pixels=pixels
+        **options_of_it,
+        phrases=given.get("phrase", {}),
+        reading=ReadOptions(**reading),
+        pixels=pixels,
     )
 
 

@@ -14,7 +14,7 @@ from .source import (
     Contents as Contents,
     DatasetSource as DatasetSource,
     Item as Item,
-    Reading as Reading,
+    ReadOptions as ReadOptions,
 )
 from .summary import ClassLine as ClassLine, Summary as Summary
 from .uniting import United as United, unite as unite

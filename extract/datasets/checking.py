@@ -14,7 +14,7 @@ from extract.datasets.labels import class_order, class_rows, label_warnings
 from extract.datasets.measuring import Measured, measure
 from extract.datasets.pixels import PixelOptions
 from extract.datasets.shades import Rule, choose
-from extract.datasets.source import Contents, Item, Reading
+from extract.datasets.source import Contents, Item, ReadOptions
 from extract.datasets.splits import (
     FRACTIONS,
     check_classes,
@@ -49,7 +49,7 @@ class AddOptions:
     phrases: Mapping[str, str] = field(default_factory=dict)
     fractions: Sequence[float] = FRACTIONS
     seed: int = 0
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
     pixels: PixelOptions = field(default_factory=PixelOptions)
     rule: Rule | None = None
 

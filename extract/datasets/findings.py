@@ -11,8 +11,8 @@ from typing import Any
 
 from extract.datasets.columns import Roles, find_roles
 from extract.datasets.labels import class_order
-from extract.datasets.source import Reading
-from extract.datasets.tables import Table, is_missing, text
+from extract.datasets.source import ReadOptions
+from extract.datasets.tables import LabelTable, is_missing, text
 from warehouse.errors import LayerhouseError, UsageError
 
 NOTHING = frozenset(
@@ -56,7 +56,7 @@ class Labelled:
 
 
 def understood(
-    table: Table, reading: Reading, needed: Sequence[str] = ()
+    table: LabelTable, reading: ReadOptions, needed: Sequence[str] = ()
 ) -> tuple[Roles, Labelled]:
     """Which column of a table means what, and what it says of every row.
 
@@ -75,7 +75,7 @@ def understood(
     return roles, by_cells(table, roles.labels[0], reading)
 
 
-def by_cells(table: Table, column: str, reading: Reading) -> Labelled:
+def by_cells(table: LabelTable, column: str, reading: ReadOptions) -> Labelled:
     """One label per row, or several in a cell: a list, or `a|b` and `a;b`."""
     cells = table.cells(column)
     absent = [index for index, cell in enumerate(cells) if is_missing(cell)]
@@ -165,7 +165,7 @@ def _listed(cell: Any) -> tuple[str, ...] | None:
     return None
 
 
-def indicator_columns(table: Table, used: Set[str]) -> tuple[str, ...]:
+def indicator_columns(table: LabelTable, used: Set[str]) -> tuple[str, ...]:
     """The columns, two or more, that say of a finding each whether it is there: 1, 0, -1 or blank.
 
     None where there are fewer, since one such column may be anything.
@@ -178,7 +178,7 @@ def indicator_columns(table: Table, used: Set[str]) -> tuple[str, ...]:
     return tuple(found) if len(found) > 1 else ()
 
 
-def by_columns(table: Table, columns: Sequence[str], reading: Reading) -> Labelled:
+def by_columns(table: LabelTable, columns: Sequence[str], reading: ReadOptions) -> Labelled:
     """One column per finding; where exactly one is there in every row, it is the row's label."""
     read = [
         {name: _presence(table, row, name) for name in columns} for row in range(len(table.rows))
@@ -203,7 +203,7 @@ def by_columns(table: Table, columns: Sequence[str], reading: Reading) -> Labell
 _YES, _NO, _UNSURE, _BLANK = "yes", "no", "uncertain", "empty"
 
 
-def _presence(table: Table, row: int, column: str) -> str:
+def _presence(table: LabelTable, row: int, column: str) -> str:
     cell = table.rows[row].get(column)
     word = text(cell).casefold()
     if is_missing(cell):
@@ -218,7 +218,7 @@ def _presence(table: Table, row: int, column: str) -> str:
 
 
 def _meaning(
-    table: Table, read: Sequence[Mapping[str, str]], what: str, option: str, said: str | None
+    table: LabelTable, read: Sequence[Mapping[str, str]], what: str, option: str, said: str | None
 ) -> bool | None:
     """What cells of a kind mean, as a person says; an error where there are some unexplained."""
     held = [(row, name) for row, cells in enumerate(read) for name in cells if cells[name] == what]

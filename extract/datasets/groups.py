@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from extract.datasets.source import Item, Reading
+from extract.datasets.source import Item, ReadOptions
 from warehouse.errors import LayerhouseError
 from warehouse.images import is_dicom
 
@@ -25,7 +25,9 @@ def joined_units(groups: Sequence[str], hashes: Sequence[str]) -> list[str]:
     return [root(f"group {group}") for group in groups]
 
 
-def grouped_by_patient(items: list[Item], reading: Reading) -> tuple[list[Item], tuple[str, ...]]:
+def grouped_by_patient(
+    items: list[Item], reading: ReadOptions
+) -> tuple[list[Item], tuple[str, ...]]:
     """Items with DICOM's PatientID as the group where they have none, and what to say of it.
 
     The id is hashed unless `reading` asks for it as it is: equal ids stay equal, and nobody reads a

@@ -17,7 +17,7 @@ from warehouse.images import (
     FileState,
     Picture,
     Preparation,
-    Range,
+    Scale,
     SeveralFramesError,
     faults_named,
     file_state,
@@ -46,7 +46,7 @@ class Measured:
     mode: str = ""
     stored: tuple[float, float] = (0, 255)
     shown: tuple[int, int] | None = None
-    range: Range = Range.FIXED
+    range: Scale = Scale.FIXED
     reading: str = ""
     is_whole: bool = True
     is_inverted: bool = False
@@ -131,7 +131,7 @@ def _one(item: Item, how: Preparation, pixels: PixelOptions) -> tuple[Item, Meas
 def _known_of(picture: Picture, how: Preparation, uri: str) -> Measured:
     width, height = picture.size
     shown = None
-    if picture.range is not Range.OPEN:
+    if picture.range is not Scale.OPEN:
         levels = np.reshape(picture.rgb(how).getextrema(), -1)
         shown = int(levels.min()), int(levels.max())
     measured = Measured(

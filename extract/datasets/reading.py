@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from extract.datasets.source import Contents, DatasetSource, Reading, name_of
+from extract.datasets.source import Contents, DatasetSource, ReadOptions, name_of
 from extract.datasets.sources.digits import Digits
 from extract.datasets.sources.folder import ClassFolders
 from extract.datasets.sources.hugging_face import HubDataset, SavedDataset
@@ -28,7 +28,7 @@ OPTIONS = {
     "uncertain": "uncertain",
     "images": "images",
 }
-"""What a person may say of how a source is read, by the field of `Reading`."""
+"""What a person may say of how a source is read, by the field of `ReadOptions`."""
 
 
 def sources() -> Iterator[DatasetSource]:
@@ -57,13 +57,13 @@ def is_source(typed: str) -> bool:
     return source_of(typed) is not None or Path(typed).expanduser().exists()
 
 
-def read_source(typed: str, reading: Reading | None = None) -> Contents:
+def read_source(typed: str, reading: ReadOptions | None = None) -> Contents:
     """The samples of what a person typed: a path, or a name that a source knows.
 
     UsageError where there is nothing, nothing that a source knows, or an option that means nothing
     to the source; LayerhouseError where the data is bad.
     """
-    source, reading = source_of(typed), reading or Reading()
+    source, reading = source_of(typed), reading or ReadOptions()
     if source is not None:
         _refuse_foreign_options(source, reading, typed)
         contents = source.read_as(typed, reading)
@@ -81,7 +81,7 @@ def _without_labels(contents: Contents) -> Contents:
     return replace(contents, items=items, labels=None, findings=())
 
 
-def as_typed(reading: Reading) -> list[str]:
+def as_typed(reading: ReadOptions) -> list[str]:
     """The options of the command line that say the same."""
     words = []
     for name, option in OPTIONS.items():
@@ -93,8 +93,8 @@ def as_typed(reading: Reading) -> list[str]:
     return words
 
 
-def _refuse_foreign_options(source: DatasetSource, reading: Reading, typed: str) -> None:
-    usual = Reading()
+def _refuse_foreign_options(source: DatasetSource, reading: ReadOptions, typed: str) -> None:
+    usual = ReadOptions()
     for name, option in OPTIONS.items():
         if getattr(reading, name) != getattr(usual, name) and name not in source.understands:
             kind = type(source).__name__

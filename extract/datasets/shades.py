@@ -22,7 +22,7 @@ from extract.datasets.pixels import PixelOptions
 from warehouse.errors import UsageError
 from warehouse.images import (
     DeepPicture,
-    Range,
+    Scale,
     between,
     faults_named,
     parted,
@@ -69,7 +69,7 @@ class Rule:
 
     def holds_for(self, image: Measured) -> bool:
         """Whether the range of the dataset is that of the image."""
-        return image.range is Range.OPEN or (self.asked and image.range is not Range.FIXED)
+        return image.range is Scale.OPEN or (self.asked and image.range is not Scale.FIXED)
 
 
 def choose(
@@ -100,7 +100,7 @@ def choose(
             )
     elif rule.asked:
         raise UsageError("--range and --window are for images of more than 8 bits; there are none")
-    deep_levels = [rule.levels(image)[1] for image in images if image.range is not Range.FIXED]
+    deep_levels = [rule.levels(image)[1] for image in images if image.range is not Scale.FIXED]
     brightest = max(deep_levels, default=255)
     if brightest < DARK:
         notes.append(
@@ -116,12 +116,12 @@ def _beside_the_range(
     """What else was decided, and what a person should read of it."""
     said, notes = [], []
     kinds = Counter(image.range for image in images)
-    if kinds[Range.OWN] and pixels.shown is None:
+    if kinds[Scale.OWN] and pixels.shown is None:
         said.append("DICOM is shown by its own window or depth")
-    if kinds[Range.GUESSED] and pixels.shown is None:
+    if kinds[Scale.GUESSED] and pixels.shown is None:
         said.append("DICOM without a window is shown from its darkest to its brightest value")
         notes.append(
-            f"{kinds[Range.GUESSED]:,} DICOM images have no window and are shown from their own "
+            f"{kinds[Scale.GUESSED]:,} DICOM images have no window and are shown from their own "
             "darkest to their own brightest value; --range LOW,HIGH or --window CENTER,WIDTH show "
             "all alike"
         )

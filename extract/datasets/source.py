@@ -12,7 +12,7 @@ from warehouse.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """What a person says of how a source is to be read.
 
     `columns` names a table's columns by what they mean (`label` → `Finding`); an empty name says
@@ -86,7 +86,7 @@ class DatasetSource(ABC):
 
     offers: tuple[str, ...] = ()
     understands: frozenset[str] = frozenset()
-    """The fields of `Reading` that mean something to this source."""
+    """The fields of `ReadOptions` that mean something to this source."""
 
     @abstractmethod
     def recognises(self, typed: str) -> bool:
@@ -96,7 +96,7 @@ class DatasetSource(ABC):
     def read(self, typed: str) -> Contents:
         """All samples, in any order; LayerhouseError with the place for data that is bad."""
 
-    def read_as(self, typed: str, reading: Reading) -> Contents:
+    def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         """`read` as a person wants it; whoever understands no options need not know of them."""
         return self.read(typed)
 

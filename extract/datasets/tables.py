@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extract.datasets.source import Reading
+from extract.datasets.source import ReadOptions
 from warehouse.errors import LayerhouseError, UsageError
 
 _TEXT = {".csv": ",", ".tsv": "\t"}
@@ -41,7 +41,7 @@ MISSING = frozenset(
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelTable:
     """Rows by column as they were found; `places` says where each of them begins."""
 
     path: Path
@@ -70,7 +70,7 @@ def is_missing(value: Any) -> bool:
     return not isinstance(value, list | tuple | dict) and text(value).casefold() in MISSING
 
 
-def read_table(path: Path, reading: Reading) -> Table:
+def read_table(path: Path, reading: ReadOptions) -> LabelTable:
     """All rows of a table; LayerhouseError with the line for what cannot be read for certain."""
     suffix = path.suffix.lower()
     for option in ("encoding", "delimiter"):
@@ -83,7 +83,7 @@ def read_table(path: Path, reading: Reading) -> Table:
     return _delimited(path, reading)
 
 
-def _delimited(path: Path, reading: Reading) -> Table:
+def _delimited(path: Path, reading: ReadOptions) -> LabelTable:
     usual = _TEXT[path.suffix.lower()]
     delimiter = _delimiter(reading.delimiter) if reading.delimiter else usual
     content = _decoded(path, reading.encoding)
@@ -112,7 +112,7 @@ def _delimited(path: Path, reading: Reading) -> Table:
             f"quotes around cells that hold a {_DELIMITERS.get(delimiter, delimiter)}, or name "
             "what separates cells with --delimiter"
         )
-    return Table(path, [name for name in columns if name], rows, lines)
+    return LabelTable(path, [name for name in columns if name], rows, lines)
 
 
 def _records(path: Path, content: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -190,7 +190,7 @@ def _refuse_doubled(path: Path, columns: list[str]) -> None:
         )
 
 
-def _json_lines(path: Path) -> Table:
+def _json_lines(path: Path) -> LabelTable:
     columns: dict[str, None] = {}
     rows, places = [], []
     for number, line in enumerate(_decoded(path, None).split("\n"), start=1):
@@ -205,10 +205,10 @@ def _json_lines(path: Path) -> Table:
         columns |= dict.fromkeys(row)
         rows.append(row)
         places.append(f"line {number}, row {len(rows)}")
-    return Table(path, list(columns), rows, places)
+    return LabelTable(path, list(columns), rows, places)
 
 
-def _parquet(path: Path) -> Table:
+def _parquet(path: Path) -> LabelTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -218,4 +218,4 @@ def _parquet(path: Path) -> Table:
         raise LayerhouseError(f"{path} is not a readable Parquet file: {error}") from error
     _refuse_doubled(path, table.column_names)
     rows = table.to_pylist()
-    return Table(path, table.column_names, rows, [f"row {n + 1}" for n in range(len(rows))])
+    return LabelTable(path, table.column_names, rows, [f"row {n + 1}" for n in range(len(rows))])

@@ -16,7 +16,7 @@ from .pictures import (
     MAX_PIXELS as MAX_PIXELS,
     DeepPicture as DeepPicture,
     Picture as Picture,
-    Range as Range,
+    Scale as Scale,
     SeveralFramesError as SeveralFramesError,
     between as between,
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from warehouse.images.pictures import DeepPicture, Picture, Range, between, meant
+from warehouse.images.pictures import DeepPicture, Picture, Scale, between, meant
 
 
 def _of_frame(item: Any, index: int) -> Any:
@@ -72,17 +72,17 @@ def _transform(item: Any, values: np.ndarray, bits: int, padding: np.ndarray | N
     if item.get("VOILUTSequence"):
         n_entries, _, entry_bits = item.VOILUTSequence[0].LUTDescriptor
         reading = "lookup table" if entry_bits == 8 and n_entries > 256 else ""
-        return partial(_through_table, item=item), Range.OWN, reading
+        return partial(_through_table, item=item), Scale.OWN, reading
     if item.get("WindowWidth") is not None and item.get("WindowCenter") is not None:
-        return partial(_windowed, item=item), Range.OWN, ""
+        return partial(_windowed, item=item), Scale.OWN, ""
     if bits <= 8 and values.dtype == np.uint8:  # no transform at all, and no more than a screen has
         full = 2**bits - 1
         same = (values.min(), values.max()) == (0, full)
-        return partial(between, low=0, high=full), Range.OWN, "" if same else "as stored"
+        return partial(between, low=0, high=full), Scale.OWN, "" if same else "as stored"
     found = meant(values, padding)
     low, high = (float(found.min()), float(found.max())) if found.size else (0.0, 0.0)
     left_out = padding is not None and padding.any()
-    return partial(between, low=low, high=high), Range.GUESSED, "padding" if left_out else ""
+    return partial(between, low=low, high=high), Scale.GUESSED, "padding" if left_out else ""
 
 
 def _padding(pixels: np.ndarray, item: Any) -> np.ndarray | None:

@@ -16,7 +16,7 @@ from warehouse.images.pictures import (
     DeepPicture,
     FlatPicture,
     Picture,
-    Range,
+    Scale,
     check_size,
     frame_index,
     laid,
@@ -63,7 +63,7 @@ def file_picture(name: str, source: str | io.BytesIO, frame: int | None, limit: 
         return _deep_colour(image, _opened(source, page), name, rawmode)
     if image.mode == "L" and _tags(image).get(_SAMPLE_FORMAT, (1,))[0] == 2:
         values = np.asarray(image).view(np.int8)
-        return DeepPicture(name, "signed 8-bit grey", "signed", Range.OPEN, stored=values)
+        return DeepPicture(name, "signed 8-bit grey", "signed", Scale.OPEN, stored=values)
     return _flat(image, name)
 
 
@@ -153,7 +153,7 @@ def _deep_grey(image: Any, name: str) -> Picture:
         name,
         _WORDS.get(image.mode, "16-bit grey"),
         "transparency" if alpha is not None and alpha.min() == 0 else "",
-        Range.FIXED if image.format in _FULL_RANGE else Range.OPEN,
+        Scale.FIXED if image.format in _FULL_RANGE else Scale.OPEN,
         stored=values,
         usual=None if image.mode == "F" else _of_sixteen_bits,
         inverted=_tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO,
@@ -187,7 +187,7 @@ def _deep_colour(image: Any, again: Any, name: str, rawmode: str) -> Picture:
         name,
         "16-bit colour" if alpha is None else "16-bit colour with transparency",
         "transparency" if alpha is not None and alpha.min() < 255 else "",
-        Range.OPEN,
+        Scale.OPEN,
         stored=values,
         usual=lambda stored: (stored >> 8) / 255,
         alpha=alpha,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from warehouse.errors import LayerhouseError
-from warehouse.images.pictures import DeepPicture, Picture, Range, check_size, frame_index
+from warehouse.images.pictures import DeepPicture, Picture, Scale, check_size, frame_index
 
 _last = local()
 """The last volume of each thread: slices of one volume are asked for one after another."""
@@ -31,7 +31,7 @@ def nifti_picture(name: str, source: str | io.BytesIO, frame: int | None, limit:
     index = frame_index(name, frame, volume.shape[2], "slices")
     # canonical axes go to the right, to the front and up
     values = np.ascontiguousarray(volume[::-1, ::-1, index].T)
-    return DeepPicture(name, f"NIfTI {values.dtype}", "", Range.OPEN, stored=values)
+    return DeepPicture(name, f"NIfTI {values.dtype}", "", Scale.OPEN, stored=values)
 
 
 def _volume(name: str, source: str | io.BytesIO) -> np.ndarray:

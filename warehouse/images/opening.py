@@ -22,7 +22,7 @@ from warehouse.images.pictures import (
     DeepPicture,
     FlatPicture,
     Picture,
-    Range,
+    Scale,
     frame_index,
 )
 from warehouse.images.uris import parted
@@ -133,7 +133,7 @@ def _of_array(place: str, pixels: np.ndarray, frame: int | None) -> Picture:
         pixels = pixels[frame_index(place, frame, len(pixels), "slices")]
     if pixels.dtype == "uint16":
         mode = "16-bit grey" if pixels.ndim == 2 else "16-bit colour"
-        return DeepPicture(place, mode, "", Range.OPEN, stored=pixels, usual=_of_sixteen_bits)
+        return DeepPicture(place, mode, "", Scale.OPEN, stored=pixels, usual=_of_sixteen_bits)
     if place.startswith(DIGITS_SCHEME):
         pixels = (pixels * 15.9375).round().astype("uint8")  # 0…16 to 0…255
     image = PIL.Image.fromarray(pixels)

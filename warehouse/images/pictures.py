@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs: 256 MiB of RGB
 
 
-class Range(StrEnum):
+class Scale(StrEnum):
     """Who says which stored values are black and white."""
 
     FIXED = "fixed"  # the encoding: 8 bits, colour of a known depth
@@ -72,7 +72,7 @@ class Picture(ABC):
     name: str
     mode: str
     reading: str = ""
-    range: Range = Range.FIXED
+    range: Scale = Scale.FIXED
 
     @property
     @abstractmethod

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from extract.datasets.groups import grouped_by_patient
 from extract.datasets.labels import class_order
-from extract.datasets.source import Contents, DatasetSource, Item, Reading
+from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions
 from extract.datasets.splits import is_split_name, split_name
 from extract.datasets.tables import SUFFIXES
 from extract.datasets.walking import files_below, subfolders
@@ -57,9 +57,9 @@ class ClassFolders(DatasetSource):
         return Path(typed).expanduser().is_dir()
 
     def read(self, typed: str) -> Contents:
-        return self.read_as(typed, Reading())
+        return self.read_as(typed, ReadOptions())
 
-    def read_as(self, typed: str, reading: Reading) -> Contents:
+    def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         root = Path(typed).expanduser().absolute()
         if not any(root.iterdir()):
             raise LayerhouseError(f"{root} is empty")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from extract.datasets.findings import understood
-from extract.datasets.source import Contents, DatasetSource, Item, Reading, slug
+from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
 from extract.datasets.splits import split_name
-from extract.datasets.tables import Table, is_missing, text
+from extract.datasets.tables import LabelTable, is_missing, text
 from warehouse.errors import LayerhouseError
 
 HUB_SCHEME = "hf:"
@@ -32,9 +32,9 @@ class SavedDataset(DatasetSource):
     understands = _UNDERSTOOD
 
     def read(self, typed: str) -> Contents:
-        return self.read_as(typed, Reading())
+        return self.read_as(typed, ReadOptions())
 
-    def read_as(self, typed: str, reading: Reading) -> Contents:
+    def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         folder = Path(typed).expanduser().absolute()
         library = _library()
         try:
@@ -55,9 +55,9 @@ class HubDataset(DatasetSource):
     understands = _UNDERSTOOD
 
     def read(self, typed: str) -> Contents:
-        return self.read_as(typed, Reading())
+        return self.read_as(typed, ReadOptions())
 
-    def read_as(self, typed: str, reading: Reading) -> Contents:
+    def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         library = _library()
         repository = typed.removeprefix(HUB_SCHEME)
         owner, _, rest = repository.partition("/")
@@ -86,7 +86,7 @@ def _library() -> Any:
     return datasets
 
 
-def _contents(loaded: Any, location: str, title: str, reading: Reading) -> Contents:
+def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> Contents:
     parts = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
     first = next(iter(parts.values()))
     table = _table(parts, location)
@@ -135,7 +135,7 @@ def _places(parts: Mapping[str, Any], location: str) -> Iterator[tuple[str | Non
             yield split, f"{name}/{index:05d}", uri
 
 
-def _table(parts: Mapping[str, Any], location: str) -> Table:
+def _table(parts: Mapping[str, Any], location: str) -> LabelTable:
     """All rows without their images, classes by name."""
     rows: list[dict[str, Any]] = []
     places = []
@@ -150,7 +150,7 @@ def _table(parts: Mapping[str, Any], location: str) -> Table:
         columns |= dict.fromkeys(cells)
         rows += [{key: held[index] for key, held in cells.items()} for index in range(len(part))]
         places += [f"row {index} ({name})" for index in range(len(part))]
-    return Table(Path(location), list(columns), rows, places)
+    return LabelTable(Path(location), list(columns), rows, places)
 
 
 def _class_names(kind: Any) -> list[str] | None:
@@ -170,7 +170,7 @@ def _named(value: Any, names: list[str] | None) -> Any:
     return names[value] if value >= 0 else None
 
 
-def _meant(reading: Reading, features: Any) -> Reading:
+def _meant(reading: ReadOptions, features: Any) -> ReadOptions:
     """The columns as a person names them, else by their types; parts are the splits."""
     columns = {"image_path": "none", "split": "none", **reading.columns}
     label = _label_column(features)

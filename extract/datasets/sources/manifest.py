@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from extract.datasets.columns import Roles
 from extract.datasets.findings import Labelled, understood
 from extract.datasets.groups import grouped_by_patient
-from extract.datasets.source import Contents, DatasetSource, Item, Reading, slug
+from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
 from extract.datasets.splits import split_name
-from extract.datasets.tables import SUFFIXES, Table, is_missing, read_table, text
+from extract.datasets.tables import SUFFIXES, LabelTable, is_missing, read_table, text
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = ("manifest.csv", "manifest.tsv", "manifest.parquet", "manifest.jsonl")
@@ -36,9 +36,9 @@ class Manifest(DatasetSource):
         return _file(typed) is not None
 
     def read(self, typed: str) -> Contents:
-        return self.read_as(typed, Reading())
+        return self.read_as(typed, ReadOptions())
 
-    def read_as(self, typed: str, reading: Reading) -> Contents:
+    def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         path = _file(typed)
         assert path is not None, "only what is recognised is read"
         table = read_table(path, reading)
@@ -80,14 +80,14 @@ def _file(typed: str) -> Path | None:
     return place if place.suffix.lower() in SUFFIXES and place.is_file() else None
 
 
-def _images(path: Path, reading: Reading) -> Path:
+def _images(path: Path, reading: ReadOptions) -> Path:
     folder = Path(path.parent, Path(reading.images or "").expanduser())
     if reading.images and not folder.is_dir():
         raise UsageError(f"--images {reading.images}: {folder} is no folder")
     return folder
 
 
-def _items(table: Table, roles: Roles, labelled: Labelled, folder: Path) -> list[Item]:
+def _items(table: LabelTable, roles: Roles, labelled: Labelled, folder: Path) -> list[Item]:
     own = roles.used | set(labelled.names)
     has_splits = roles.split is not None and any(
         not is_missing(cell) for cell in table.cells(roles.split)

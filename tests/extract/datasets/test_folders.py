@@ -16,7 +16,7 @@ from extract.datasets import AddOptions, add, add_per_label
 from extract.datasets.groups import hashed
 from extract.datasets.labels import label_warnings, spelled
 from extract.datasets.reading import read_source
-from extract.datasets.source import Contents, Reading
+from extract.datasets.source import Contents, ReadOptions
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError
@@ -34,7 +34,7 @@ def images(root: Path, *folders: str, n: int = 2, ending: str = "png") -> Path:
 
 
 def read(root: Path, **said: Any) -> Contents:
-    return read_source(str(root), Reading(**said))
+    return read_source(str(root), ReadOptions(**said))
 
 
 def seen(contents: Contents) -> set[tuple[str | None, str | None]]:
@@ -190,14 +190,14 @@ def test_bad_files_are_listed_together_and_skipped_when_asked(tmp_path: Path) ->
     with pytest.raises(LayerhouseError, match="3 of 24 images cannot be used; --skip-bad") as said:
         add(lake, "set", root)
     assert all(name in str(said.value) for name in bad)
-    result = add(lake, "set", root, AddOptions(reading=Reading(skip_bad=True)))
+    result = add(lake, "set", root, AddOptions(reading=ReadOptions(skip_bad=True)))
     assert result.n_samples == 21
     (told,) = [warning for warning in result.warnings if "were left out" in warning]
     assert all(name in told for name in bad)
     for file in root.rglob("*.jpg"):
         file.write_bytes(b"")
     with pytest.raises(LayerhouseError, match=r"none of the 24 images of .* can be used"):
-        add(lake, "other", root, AddOptions(reading=Reading(skip_bad=True)))
+        add(lake, "other", root, AddOptions(reading=ReadOptions(skip_bad=True)))
 
 
 def test_a_file_that_is_not_there_is_explained(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_findings_become_one_dataset_each_over_the_same_images_and_splits(tmp_pa
     with pytest.raises(LayerhouseError, match=r"several labels per image \(Hernia, Mass") as said:
         add(lake, "cxr", root)
     assert f"layerhouse datasets add cxr {root} --per-label" in str(said.value)
-    named = Reading(columns={"label": "label"}, missing="skip")
+    named = ReadOptions(columns={"label": "label"}, missing="skip")
     with pytest.raises(LayerhouseError, match=r"--column label=label --missing skip --per-label"):
         add(lake, "cxr", root, AddOptions(reading=named))
     seen: list[int] = []

@@ -14,7 +14,7 @@ import layerhouse
 from analysis.baselines import baseline
 from analysis.diagnosis import diagnose
 from analysis.probes import probe
-from extract.datasets import AddOptions, Reading, add
+from extract.datasets import AddOptions, ReadOptions, add
 from extract.running import extract
 from extract.sharing import ExtractRequest
 from warehouse.catalogue import changed_samples, connect, dataset
@@ -119,7 +119,7 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Twenty images in two folders, registered without labels, and their vectors."""
     folder = tmp_path_factory.mktemp("unlabelled")
     lake = Lake.at(folder / "lake")
-    options = AddOptions(reading=Reading(unlabelled=True))
+    options = AddOptions(reading=ReadOptions(unlabelled=True))
     result = add(lake, "set", images(folder / "set"), options)
     assert (result.n_samples, result.n_classes) == (20, 0)
     extract(lake, REQUEST)
@@ -170,7 +170,7 @@ def test_a_lake_with_unlabelled_images_is_valid(unlabelled: Lake) -> None:
 
 def test_a_table_and_a_deep_folder_need_no_labels(tmp_path: Path, lake: Lake) -> None:
     root = images(tmp_path / "study" / "a" / "b")
-    unlabelled = AddOptions(reading=Reading(unlabelled=True))
+    unlabelled = AddOptions(reading=ReadOptions(unlabelled=True))
     assert add(lake, "deep", tmp_path / "study", unlabelled).n_samples == 20
     (root / "manifest.csv").write_text(
         "image_path,group_id\n" + "".join(f"one/{n}.png,p{n // 2}\n" for n in range(10))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from extract.datasets.findings import understood
 from extract.datasets.reading import read_source
-from extract.datasets.source import Contents, Reading
+from extract.datasets.source import Contents, ReadOptions
 from extract.datasets.tables import read_table
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -28,7 +28,7 @@ def table(folder: Path, content: str | bytes, name: str = "manifest.csv") -> Pat
 
 
 def read(path: Path, **said: Any) -> Contents:
-    return read_source(str(path), Reading(**said))
+    return read_source(str(path), ReadOptions(**said))
 
 
 def labels(contents: Contents) -> list[str | None]:
@@ -397,7 +397,7 @@ def test_sequences_in_parquet_are_findings(tmp_path: Path) -> None:
 
 def test_rows_without_labels_are_counted_for_a_table(tmp_path: Path) -> None:
     place = table(tmp_path, "image_path,label\n1.png,a\n2.png,\n")
-    reading = Reading(missing="skip")
+    reading = ReadOptions(missing="skip")
     _, labelled = understood(read_table(place, reading), reading)
     assert [labelled.row(n) for n in range(2)] == [("a", {}), None]
 
