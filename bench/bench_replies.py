@@ -30,6 +30,7 @@ SETS = (
     "tenth",
     "eleventh",
     "twelfth",
+    "thirteenth",
 )
 NO_ANSWER = ""
 

@@ -54,7 +54,6 @@ class Reach:
     """The cues that reach the place that is being read, by kind."""
 
     cues: dict[str, Token] = field(default_factory=dict)
-    verb_passed: bool = False
 
     def drop(self, *kinds: str) -> None:
         for kind in kinds:
@@ -181,25 +180,17 @@ def _enter(sentence: str, token: Token, reach: Reach) -> None:
             return
         reach.drop("sure", "maybe")
     reach.cues[token.kind] = token
-    reach.verb_passed = False
 
 
 def _pass_verb(sentence: str, token: Token, reach: Reach) -> None:
     """A new claim begins, unless its subject is what was denied: "no lesion is …"."""
     deny = reach.cues.get("deny")
-    subject = (
-        deny is not None
-        and re.match(r"(?i)no\b|none|nothing|neither|nor", deny.text)
-        and not token.text.startswith(",")
-    )
-    if subject and not re.search(
-        r"[,，]|\band\b", sentence[deny.end : token.start] if deny else ""
-    ):
-        reach.verb_passed = True
-    else:
-        reach.drop("deny")
     if token.text.startswith(","):
         reach.cues.clear()
+    elif deny is not None:
+        subject = re.match(r"(?i)(?:no|none of|nothing|neither|nor)\b", deny.text)
+        if not subject or re.search(r"[,，]|\band\b", sentence[deny.end : token.start]):
+            reach.drop("deny")
 
 
 def _pass_comma(sentence: str, tokens: list[Token], at: int, reach: Reach) -> None:
@@ -258,7 +249,8 @@ def _say_after(sentence: str, tokens: list[Token], said: dict[int, tuple[str, st
         if nearest is None:
             continue
         for index in _group(sentence, tokens, nearest):
-            said[index] = _combined(said[index], token, tokens[:index])
+            begins = max((i for i in range(index) if tokens[i].kind in ENDS), default=0)
+            said[index] = _combined(said[index], token, tokens[begins:index])
 
 
 def _group(sentence: str, tokens: list[Token], nearest: int) -> list[int]:
