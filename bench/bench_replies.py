@@ -31,6 +31,7 @@ SETS = (
     "eleventh",
     "twelfth",
     "thirteenth",
+    "fourteenth",
 )
 NO_ANSWER = ""
 

@@ -10,8 +10,10 @@ from extract.answering.language import MARK, MENTION, language
 from extract.answering.letters import LETTERS
 from extract.answering.names import LETTER, TERSE, WORDED, ClassNames, Mention, folded, mentions
 from extract.answering.statements import (
+    ASIDE,
     CLAIMS,
     DENIED,
+    GENERAL,
     MAYBE,
     Statement,
     statements,
@@ -142,7 +144,7 @@ def _flat(sentences: list[list[Statement]]) -> list[Statement]:
 
 def decide(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
     """The one class claimed; else, by names before numbers before letters, what denials leave."""
-    said = [_whole(statement, classes) for statement in said]
+    said = [_whole(statement, classes) for statement in _of_this_image(said)]
     if not said:
         return Reading(None, "it names no class")
     for kind in (WORDED, TERSE, LETTER):
@@ -150,6 +152,13 @@ def decide(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
         if reading is not None:
             return reading
     return _left(said, classes)
+
+
+def _of_this_image(said: Sequence[Statement]) -> list[Statement]:
+    """What is said of a class in general may be said of the image, if no other is compared with."""
+    talked = {s.mention.index for s in said if s.said in (ASIDE, GENERAL)}
+    meant = MAYBE if len(talked) == 1 else ASIDE
+    return [replace(s, said=meant) if s.said == GENERAL else s for s in said]
 
 
 def _whole(statement: Statement, classes: Sequence[ClassNames]) -> Statement:

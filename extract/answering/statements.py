@@ -17,6 +17,8 @@ from extract.answering.names import Mention
 
 SURE, PLAIN, MAYBE, DENIED, OPEN, ASIDE = "stressed", "said", "possible", "denied", "open", "aside"
 """What may be said of a class. Aside: talked about without being claimed."""
+GENERAL = "said in general"
+"""Of a class as such, in the plural: a claim unless another class is only talked about too."""
 CLAIMS = (SURE, PLAIN, MAYBE)
 """Claims, the strongest first."""
 FINAL = "[\u3040-\u30ff\uac00-\ud7a3]"
@@ -321,4 +323,4 @@ def _generalise(sentence: str, tokens: list[Token], said: dict[int, tuple[str, s
         if kind in (SURE, PLAIN) and general:
             said[at] = (ASIDE, general[0].split()[0])
         elif kind == PLAIN and tokens[at].start in opens:
-            said[at] = (MAYBE, "in general")
+            said[at] = (GENERAL, "")
