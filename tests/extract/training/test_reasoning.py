@@ -14,7 +14,7 @@ from extract.training.answers import IGNORED, Answers
 from extract.training.fitting import best_epoch, fit
 from extract.training.images import read_images
 from extract.training.recipe import Recipe
-from layerhouse.cli import main
+from layerhouse.cli import layerhouse
 from warehouse.catalogue import connect, dataset
 from warehouse.images import open_image
 from warehouse.lake import Lake
@@ -64,7 +64,7 @@ def reasoning(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(lake: Path, *words: str) -> Result:
-    result = CliRunner().invoke(main, [*words, "--lake", str(lake)], catch_exceptions=False)
+    result = CliRunner().invoke(layerhouse, [*words, "--lake", str(lake)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result
 
@@ -98,7 +98,8 @@ def test_cut_inside_its_reasoning_nothing_is_read_and_the_verdict_is_open(
     reasoning: Path, tmp_path: Path
 ) -> None:
     lake, of = tmp_path / "lake", ("--model", "model", "--dataset", "digits")
-    words = ("--dataset", "digits", "--limit", str(N), "--max-new-tokens", "20")
+    words = ["--dataset", "digits", "--limit", str(N), "--max-new-tokens", "20"]
+    words += ["--answer", "generate"]  # of a part of the test split, likelihoods would be taken
     told = _run(lake, "extract", "--model", str(reasoning), *words).output
     assert f"{N} of {N} replies were cut after 20 tokens" in told
     assert _accuracy(lake, "model") == (0, 0, 1)
