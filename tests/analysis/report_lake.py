@@ -33,10 +33,23 @@ def report_lake(path: Path) -> Lake:
     lake = synthetic_lake(path, MODELS, n_samples=400)
     _write_lens(lake)
     _write_trials(lake)
+    _write_audit(lake)
     for model_id in MODELS:
         diagnose(lake, model_id, DATASET, n_resamples=200)
     compare_all(lake, n_resamples=200)
     return lake
+
+
+def _write_audit(lake: Lake) -> None:
+    """Brightness reads the class."""
+    score = {"balanced_accuracy": 0.7, "chance": 0.25, "lower": 0.65, "upper": 0.75}
+    rows = {
+        "dataset_audit": {"n_samples": 400, "n_compared": 400, "not_judged": None},
+        "shortcut": {"fact": "brightness", "n_values": 10, **score, "n_groups": 400},
+    }
+    with RunWriter(lake, RunSpec("datasets-audit", None, DATASET, {})) as writer:
+        writer.commit({name: [{"dataset_id": DATASET, **row}] for name, row in rows.items()})
+        writer.finish()
 
 
 def _write_lens(lake: Lake) -> None:
