@@ -77,46 +77,20 @@ endings AS (
     WHERE stage_signal.stage = 'answer' AND answer_accuracy.split = 'test'
 ),
 
-commands AS (
-    SELECT
-        coverage.model_id,
-        coverage.dataset_id,
-        concat(
-            'layerhouse extract --model ',
-            model.name,
-            CASE
-                WHEN model.variant <> 'base'
-                    THEN replace(
-                        regexp_replace(
-                            concat('+', model.variant),
-                            '\+(adapter|fault|quantization):',
-                            ' --\1 ',
-                            'g'
-                        ),
-                        '+random:',
-                        ' --random-weights '
-                    )
-                ELSE ''
-            END,
-            ' --dataset ',
-            coverage.dataset_id
-        ) AS extract_command,
-        concat(' --model ', coverage.model_id, ' --dataset ', coverage.dataset_id) AS names
-    FROM coverage
-    LEFT JOIN model ON coverage.model_id = model.model_id
-),
-
 missing AS (
     SELECT
         coverage.model_id,
         coverage.dataset_id,
         CASE
             WHEN NOT coverage.has_answers
-                THEN concat('no answers stored: run `', commands.extract_command, '`')
+                THEN concat('no answers stored: run `', extract_command.command, '`')
         END AS answers,
         CASE
             WHEN NOT coverage.has_probes
-                THEN concat('no probes stored: run `layerhouse probe', commands.names, '`')
+                THEN
+                    concat(
+                        'no probes stored: run `layerhouse probe', extract_command.arguments, '`'
+                    )
             WHEN NOT (coverage.has_vision AND coverage.has_connector AND coverage.has_llm)
                 THEN concat(
                     'no probe at the end of ',
@@ -127,9 +101,9 @@ missing AS (
                         CASE WHEN NOT coverage.has_llm THEN 'llm (readout last)' END
                     ),
                     ': run `',
-                    commands.extract_command,
+                    extract_command.command,
                     '`, then `layerhouse probe',
-                    commands.names,
+                    extract_command.arguments,
                     '`'
                 )
         END AS probes,
@@ -141,9 +115,9 @@ missing AS (
                     ' of ',
                     test_counts.largest,
                     ' samples: run `',
-                    commands.extract_command,
+                    extract_command.command,
                     '`, then `layerhouse probe',
-                    commands.names,
+                    extract_command.arguments,
                     '`'
                 )
         END AS samples,
@@ -155,7 +129,7 @@ missing AS (
                     '% of its replies were truncated after ',
                     endings.cut_after,
                     ' tokens: run `',
-                    commands.extract_command,
+                    extract_command.command,
                     ' --max-new-tokens ',
                     threshold.longer_budget * endings.cut_after,
                     '`'
@@ -174,11 +148,12 @@ missing AS (
         CASE
             WHEN interval_counts.n_fresh = stage_counts.n_intervals THEN NULL
             WHEN coalesce(interval_counts.n_intervals, 0) < stage_counts.n_intervals
-                THEN concat('no intervals: run `layerhouse diagnose', commands.names, '`')
+                THEN
+                    concat('no intervals: run `layerhouse diagnose', extract_command.arguments, '`')
             ELSE concat(
                 'the intervals are older than the probes, answers or baselines: run ',
                 '`layerhouse diagnose',
-                commands.names,
+                extract_command.arguments,
                 '`'
             )
         END AS intervals,
@@ -192,8 +167,10 @@ missing AS (
                 )
         END AS note
     FROM coverage
-    LEFT JOIN commands
-        ON coverage.model_id = commands.model_id AND coverage.dataset_id = commands.dataset_id
+    LEFT JOIN extract_command
+        ON
+            coverage.model_id = extract_command.model_id
+            AND coverage.dataset_id = extract_command.dataset_id
     LEFT JOIN test_counts
         ON
             coverage.model_id = test_counts.model_id

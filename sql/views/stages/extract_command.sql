@@ -1,0 +1,38 @@
+-- Grain: one row per (model, dataset) with probes or answers: the command that runs the model over
+-- the dataset again, and the arguments by which other commands name the two. Weights that are
+-- quantised in their folder, by a method and not to 4 or 8 bits, need no option.
+WITH examined AS (
+    SELECT DISTINCT
+        model_id,
+        dataset_id
+    FROM stage_candidate
+)
+
+SELECT
+    examined.model_id,
+    examined.dataset_id,
+    concat(
+        'layerhouse extract --model ',
+        model.name,
+        CASE
+            WHEN model.variant <> 'base'
+                THEN replace(
+                    regexp_replace(
+                        regexp_replace(
+                            concat('+', model.variant), '\+quantization:[^0-9+][^+]*', ''
+                        ),
+                        '\+(adapter|fault|quantization):',
+                        ' --\1 ',
+                        'g'
+                    ),
+                    '+random:',
+                    ' --random-weights '
+                )
+            ELSE ''
+        END,
+        ' --dataset ',
+        examined.dataset_id
+    ) AS command,
+    concat(' --model ', examined.model_id, ' --dataset ', examined.dataset_id) AS arguments
+FROM examined
+LEFT JOIN model ON examined.model_id = model.model_id

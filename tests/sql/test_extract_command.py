@@ -1,0 +1,24 @@
+"""The command that runs a model over a dataset again, with the options of its variant."""
+
+import pytest
+
+from tests.sql.worlds import world
+
+
+@pytest.mark.exact_rows("extract_command")
+@pytest.mark.parametrize(
+    ("variant", "options"),
+    [
+        ("base", ""),
+        ("adapter:lora+fault:swap@vision:0.5", " --adapter lora --fault swap@vision:0.5"),
+        ("random:3", " --random-weights 3"),
+        ("quantization:4bit", " --quantization 4bit"),
+        ("quantization:awq+fault:head@answer", " --fault head@answer"),
+    ],
+)
+def test_a_variant_is_asked_for_by_its_options(catalogue, variant, options):
+    rows = world({("llm", 1, "last"): (7, 14)})
+    rows["model"] = [{"model_id": "m", "name": "tiny", "variant": variant}]
+    found = catalogue(rows).sql("SELECT * FROM extract_command").fetchall()
+    command = f"layerhouse extract --model tiny{options} --dataset d"
+    assert found == [("m", "d", command, " --model m --dataset d")]
