@@ -92,7 +92,7 @@ def to_spark(query: str, functions: Iterable[str] = ()) -> str:
     try:
         tree = sqlglot.parse_one(query, read="duckdb")
         strange = {call.name.lower() for call in tree.find_all(sqlglot.exp.Anonymous)}
-        text = tree.transform(_whole_match).sql("spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+        text = tree.transform(_adapted).sql("spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
     except sqlglot.errors.SqlglotError as error:
         said = " ".join(str(error).split()) or "something that sqlglot does not name"
         raise LayerhouseError(f"not in Spark's SQL: {said}") from error
@@ -102,10 +102,12 @@ def to_spark(query: str, functions: Iterable[str] = ()) -> str:
     return str(text)
 
 
-def _whole_match(node: Any) -> Any:
-    """DuckDB's match of a whole text, which sqlglot leaves as it is, by anchors."""
+def _adapted(node: Any) -> Any:
+    """What sqlglot leaves as it is: the match of a whole text, and a hint to keep rows."""
     from sqlglot import exp
 
+    if isinstance(node, exp.CTE):
+        node.set("materialized", None)
     if not isinstance(node, exp.RegexpFullMatch):
         return node
     pattern = exp.Literal.string(f"^(?:{node.expression.name})$")

@@ -198,6 +198,9 @@ def _speaks(text: str, start: int, end: int) -> bool:
         return True
     if not before.strip() and re.match(terse["gloss"], after) and not re.search(r"\n\s*\d", after):
         return True
+    counted = rf"(?i)(?<![{WORD}])(?:(?:{terse['counting']})\s+\S+|{terse['pronoun']})$"
+    if text[start:end].lower() in terse["words"] and not after.strip(" \n.!\"'"):
+        return not re.search(counted, text[:end])
     weak = rf"(?i)(?:^|[^{WORD}])(?:{terse['weak']})\s*['\"(]*$"
     return bool(re.search(weak, before) and re.match(terse["follows"], after, re.IGNORECASE))
 

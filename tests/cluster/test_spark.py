@@ -24,7 +24,9 @@ if shutil.which("java") is None:
 
 NOT_PORTABLE = {
     "calibrated_answer",
+    "fault_detection",
     "fault_outcome",
+    "mart_model_pairs",
     "pointwise_information",
     "probability_score",
     "stage_probe",

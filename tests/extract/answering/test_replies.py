@@ -187,3 +187,23 @@ def test_tokens_of_the_tokenizer_are_no_words(reply: str) -> None:
 )
 def test_names_that_replies_cannot_tell_apart(first: str, second: str, expected: bool) -> None:
     assert alike(first, second) is expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("The image shows one", 1),
+        ("It depicts the number that I would call two.", 2),
+        ("It is a one.", 1),
+        ("It is a clear two.", 2),
+        ("This is the abnormal one.", None),
+        ("There are two.", None),
+        ("I can only see one", None),
+        ("One of them is darker than the rest.", None),
+    ],
+)
+def test_a_number_that_ends_a_reply_is_a_class_unless_it_counts_or_points(
+    reply: str, expected: int | None
+) -> None:
+    classes = [ClassNames(name, name) for name in ("zero", "one", "two")]
+    assert read_reply(reply, classes).index == expected
