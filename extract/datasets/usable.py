@@ -79,6 +79,8 @@ def _hint(item: Item) -> str:
     file = Path(item.uri)
     if file.exists() or "#" in item.uri or not file.is_absolute():
         return ""
+    if file.is_symlink():
+        return f": it is a link to {file.readlink()}, which is not there"
     if not file.parent.is_dir():
         return f": there is no folder {file.parent} (--images names the one that paths start from)"
     for other in file.parent.iterdir():

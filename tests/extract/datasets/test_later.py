@@ -179,3 +179,12 @@ def test_a_table_and_a_deep_folder_need_no_labels(tmp_path: Path, lake: Lake) ->
     assert (result.n_samples, result.n_classes) == (10, 0)
     with connect(lake) as warehouse:
         assert dataset(warehouse, "table").samples["group_id"].n_unique() == 5
+
+
+def test_a_link_that_leads_nowhere_says_where(tmp_path: Path, lake: Lake) -> None:
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 9).save(tmp_path / "set" / name)
+    (tmp_path / "set/a/3.png").symlink_to("gone.png")
+    with pytest.raises(LayerhouseError, match=r"it is a link to gone\.png, which is not there"):
+        add(lake, "set", tmp_path / "set")

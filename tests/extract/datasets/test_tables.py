@@ -174,6 +174,7 @@ def test_a_missing_label_is_refused_or_skipped_and_never_a_class(
         pa.array([0.0, NAN, 1.0]),
         pa.array([0, None, 1]),
         pa.array(["0", None, "1"]),
+        pa.array([b"0", None, b"1"]),
         pa.array(["0", "nan", "1"]).dictionary_encode(),
     ],
 )
