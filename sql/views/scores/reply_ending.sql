@@ -1,5 +1,5 @@
--- Grain: one row per model, dataset, answering method and split with replies whose end is known: how
--- they ended. Answers of lakes from before ends were stored are not counted.
+-- Grain: one row per model, dataset, answering method and split with replies whose end is known:
+-- how they ended. Answers of lakes from before ends were stored are not counted.
 --
 -- A reply is truncated where it was cut by the budget of new tokens, whatever it had named by then;
 -- that budget is the most tokens a cut reply has.
