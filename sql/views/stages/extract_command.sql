@@ -17,13 +17,22 @@ SELECT
         CASE
             WHEN model.variant <> 'base'
                 THEN replace(
-                    regexp_replace(
-                        regexp_replace(
-                            concat('+', model.variant), '\+quantization:[^0-9+][^+]*', ''
+                    replace(
+                        replace(
+                            replace(
+                                regexp_replace(
+                                    concat('+', model.variant),
+                                    '[+]quantization:[^0-9+][^+]*',
+                                    ''
+                                ),
+                                '+adapter:',
+                                ' --adapter '
+                            ),
+                            '+fault:',
+                            ' --fault '
                         ),
-                        '\+(adapter|fault|quantization):',
-                        ' --\1 ',
-                        'g'
+                        '+quantization:',
+                        ' --quantization '
                     ),
                     '+random:',
                     ' --random-weights '
