@@ -35,9 +35,10 @@ def files_below(folder: Path, loops: set[Path]) -> list[Path]:
     return sorted(_walk(folder, (), loops), key=lambda path: natural_key(path.as_posix()))
 
 
-def _walk(folder: Path, above: tuple[str, ...], loops: set[Path]) -> Iterator[Path]:
-    real = os.path.realpath(folder)
-    if real in above:
+def _walk(folder: Path, above: tuple[Path, ...], loops: set[Path]) -> Iterator[Path]:
+    real = Path(os.path.realpath(folder))
+    # Also what lies above the start: from a class folder it would lead to the other classes.
+    if any(each.is_relative_to(real) for each in above):
         loops.add(folder)
         return
     for path in folder.iterdir():
