@@ -25,7 +25,7 @@ MODELS = {"alpha": Signals(), "beta": Signals.losing(llm=0.2)}
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lake, Path]]:
     root = tmp_path_factory.mktemp("streamlit")
     lake = synthetic_lake(root / "lake", MODELS, n_samples=80)
-    publish(lake, root / "marts.duckdb")
+    publish(lake, root / "marts.duckdb", patients=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERHOUSE_MARTS", str(root / "marts.duckdb"))
         yield lake, root / "marts.duckdb"

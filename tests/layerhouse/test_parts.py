@@ -15,7 +15,9 @@ import pytest
 from layerhouse.cli import COMMANDS
 from layerhouse.parts import BROUGHT, part
 from tests.lakes import Signals, synthetic_lake
+from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError
+from warehouse.lake import Lake
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -96,7 +98,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("command", [name for name, extra in COMMANDS.items() if extra is None])
 def test_a_command_that_needs_no_part_works_without_any(command: str, filled: Path) -> None:
+    with connect(Lake.at(filled / "lakehouse")) as wh:
+        ((run_id,),) = wh.sql("SELECT run_id FROM run ORDER BY run_id LIMIT 1").fetchall()
     options = {
+        "runs": ["remove", run_id, "--dry-run", "--with-dependents"],
         "sql": ["SELECT 1 AS one"],
         "publish": ["--out", "published"],
         "diagnose": ["--model", "tiny", "--dataset", "shapes"],

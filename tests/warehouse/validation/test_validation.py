@@ -48,6 +48,13 @@ PLANTED = {
         "DELETE FROM shard WHERE table_name = 'dataset'",
     ],
     "answer.method_known": "UPDATE answer SET method = 'guess' WHERE method = 'generate'",
+    "answer.finish_known": [
+        "UPDATE answer SET finish_reason = 'tired' WHERE method = 'generate'",
+        "UPDATE answer SET finish_reason = 'stop', n_tokens = NULL, raw_text = 'a'",
+        "UPDATE answer SET finish_reason = 'stop', n_tokens = 3, raw_text = NULL",
+        "UPDATE answer SET finish_reason = 'stop', n_tokens = 3, raw_text = 'a'"
+        " WHERE method = 'likelihood'",
+    ],
     "answer.logprobs_as_long_as_classes": [
         "UPDATE answer SET label_logprobs = label_logprobs[:2]",
         "UPDATE answer SET label_logprobs = NULL",
