@@ -39,6 +39,11 @@ _NO_PATIENTS = re.compile(
 )
 """Folders below a class that sort its files in another way than by patient."""
 
+_MASKS = re.compile(
+    r"masks?|labels?|annotations?|segmentations?|segs?|gts?|ground[-_ ]?truths?", re.IGNORECASE
+)
+"""Folders below a class that hold segmentations."""
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -79,7 +84,7 @@ class ClassFolders(DatasetSource):
             )
         if not reading.unlabelled:
             _refuse_no_classes(root, found)
-        masks = _masks([file.path for file in found])
+        masks = _masks(found)
         found = [file for file in found if file.path not in masks]
         notes += _left_out(files, masks, loops)
         items = [
@@ -192,7 +197,7 @@ def _left_out(files: Sequence[_Found], masks: set[Path], loops: set[Path]) -> li
     """What in the folders is no sample, for the person to read."""
     notes = []
     if masks:
-        notes.append(f"{len(masks)} segmentation masks (<image>_mask) were left out")
+        notes.append(f"{len(masks)} segmentation masks of images beside them were left out")
     others = [file.path for file in files if not _is_image(file.path)]
     if others:
         notes.append(f"{len(others)} files that are no images were left out, first {others[0]}")
@@ -205,12 +210,25 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES or is_image_file(path)
 
 
-def _masks(paths: list[Path]) -> set[Path]:
-    """Files named `<other file>_mask` or `<other file>_mask_<n>`, as BUSI ships them."""
-    stems = {path.with_suffix("") for path in paths}
-    return {
-        path
-        for path in paths
-        if (match := re.fullmatch(r"(.+)_mask(_\d+)?", path.stem))
-        and path.with_name(match[1]) in stems
+def _masks(found: Sequence[_Found]) -> set[Path]:
+    """Segmentations of images that are there too.
+
+    They are named `<other file>_mask` or `<other file>_mask_<n>`, as BUSI ships them, or lie in a
+    folder of masks within the class, under the name of an image in a folder beside it.
+    """
+    stems = {file.path.with_suffix("") for file in found}
+    beside = {
+        (file.path.parent.parent, file.path.stem)
+        for file in found
+        if not _MASKS.fullmatch(file.path.parent.name)
     }
+    masks = set()
+    for path, below in ((file.path, file.below) for file in found):
+        marked = re.fullmatch(r"(.+?)_(mask|seg|segmentation|gt)(_\d+)?", path.stem)
+        image = marked[1] if marked else path.stem
+        apart = len(below.parts) > 1 and _MASKS.fullmatch(path.parent.name)
+        if (marked and path.with_name(image) in stems) or (
+            apart and (path.parent.parent, image) in beside
+        ):
+            masks.add(path)
+    return masks

@@ -346,3 +346,24 @@ def test_patients_of_dicom_files_are_groups_of_folders_and_tables(tmp_path: Path
 def test_a_patient_id_is_hashed_alike_everywhere() -> None:
     assert hashed("DOE^JOHN") == hashed("DOE^JOHN") != hashed("DOE^JANE")
     assert "DOE" not in hashed("DOE^JOHN")
+
+
+@pytest.mark.parametrize("folder", ["masks", "GT", "ground_truth", "Segmentation"])
+@pytest.mark.parametrize("ending", ["", "_mask", "_seg"])
+def test_masks_in_a_folder_beside_the_images_are_no_samples(
+    tmp_path: Path, folder: str, ending: str
+) -> None:
+    for label in ("a", "b"):
+        for place, end in (("images", ""), (folder, ending)):
+            (tmp_path / label / place).mkdir(parents=True)
+            for number in range(3):
+                name = f"{number}{end}.png"
+                Image.new("L", (4, 4), number).save(tmp_path / label / place / name)
+    contents = read(tmp_path)
+    assert Counter(item.label for item in contents.items) == {"a": 3, "b": 3}
+    assert "6 segmentation masks of images beside them were left out" in contents.notes
+
+
+def test_a_class_called_mask_is_a_class(tmp_path: Path) -> None:
+    contents = read(images(tmp_path, "mask", "none"))
+    assert Counter(item.label for item in contents.items) == {"mask": 2, "none": 2}
