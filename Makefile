@@ -75,7 +75,7 @@ test-transformers: $(VENV)/.developing
 verify-models: $(VENV)/.installed
 	$(RUN) models verify --all
 
-# 200 processes killed at random moments; a test runs a short form.
+# 200 processes killed at random moments; `make test-slow` runs a short form.
 soak: $(VENV)/.developing
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak $(ARGS)
 

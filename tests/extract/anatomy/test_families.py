@@ -33,7 +33,13 @@ from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
 from warehouse.lake.lake import Lake
 
-NATIVE = [name for name in FAMILIES if name != "florence2"]
+# Built like another of the list; `make test-slow` and `make test-transformers` take them too.
+ALIKE = ("instructblip", "mistral3", "smolvlm", "video_llama_3_qwen3", "glm4v", "ovis2")
+NATIVE = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name
+    for name in FAMILIES
+    if name != "florence2"
+]
 PHRASES = ["benign", "malignant"]
 NEW_TOKENS = 12
 OWN_LANGUAGE_MODEL = ("blip_2", "instructblip")

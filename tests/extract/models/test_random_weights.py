@@ -33,7 +33,14 @@ def test_the_seed_decides_every_weight_and_nothing_else_does(family_folder: Fami
     assert not any(torch.equal(one[name], trained[name]) for name in matrices)
 
 
-@pytest.mark.parametrize("family", ["llava", "gemma3", "mllama"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "llava",
+        pytest.param("gemma3", marks=pytest.mark.slow),
+        pytest.param("mllama", marks=pytest.mark.slow),
+    ],
+)
 def test_an_untrained_model_is_extracted_beside_the_trained_one(
     family: str, family_folder: FamilyFolders, lake: Lake
 ) -> None:

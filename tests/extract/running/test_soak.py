@@ -16,6 +16,7 @@ from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunWriter
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_doubled_or_misread_when_processes_are_killed() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak", "--kills", "5"],
