@@ -19,7 +19,7 @@ from analysis.audit.findings import AuditFinding, read_findings
 from analysis.audit.pictures import Pictures, read_pictures
 from analysis.audit.shortcuts import Shortcut, Values, find_shortcuts, names_samples
 from analysis.queries import read_query
-from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset
+from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset, refuse_changed
 from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress
 
@@ -57,7 +57,7 @@ def audit(lake: Lake, dataset_id: str, progress: Progress | None = None) -> Audi
 
     Reads every image, whatever their number a kilobyte of each is kept; `progress(done, total)` is
     called after each. Raises UsageError for an unknown dataset, LayerhouseError naming an image
-    that cannot be read.
+    that cannot be read or is another than the one registered.
     """
     with connect(lake) as wh:
         info = dataset(wh, dataset_id)
@@ -66,6 +66,8 @@ def audit(lake: Lake, dataset_id: str, progress: Progress | None = None) -> Audi
     with RunWriter(lake, spec) as writer:
         added = not writer.committed
         if added:
+            with connect(lake) as wh:
+                refuse_changed(wh, dataset_id, info.samples["sample_id"].to_list())
             pictures = read_pictures(info.samples["uri"].to_list(), progress)
             writer.commit(_tables(info, attributes, pictures), covers={"audit": dataset_id})
         writer.finish()

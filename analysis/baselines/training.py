@@ -12,7 +12,7 @@ import pyarrow as pa
 from analysis.baselines.architectures import Architecture, Options, Plan, find
 from analysis.baselines.images import LabelledImages, Trained, read_images
 from analysis.logits import logit_rows
-from warehouse.catalogue import Warehouse, connect
+from warehouse.catalogue import Warehouse, connect, refuse_changed
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Commit, Lake, RunSpec, RunWriter, config_difference, exclusive
 
@@ -41,8 +41,8 @@ def baseline(
 
     Networks that start from weights are stored as `architecture:weights`. Raises UsageError for an
     unknown dataset or architecture or an option it does not take, LayerhouseError for an image
-    that cannot be read, an empty split, a single class, weights that do not fit, a missing extra,
-    or a stored baseline with other settings.
+    that cannot be read or is another than the one registered, an empty split, a single class,
+    weights that do not fit, a missing extra, or a stored baseline with other settings.
     """
     chosen = find(architecture)
     plan = chosen.plan(options or Options())
@@ -55,6 +55,8 @@ def baseline(
             spec = RunSpec(COMMAND, None, dataset_id, config)
             baseline_id = _baseline_id(dataset_id, config)
             stored = _is_stored(wh, dataset_id, plan.stored_as, seed, settings)
+            if not stored:
+                refuse_changed(wh, dataset_id, images.sample_ids.tolist())
         with RunWriter(lake, spec, looked) as writer:
             if not stored:
                 trained = plan.train(images, seed)

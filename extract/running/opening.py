@@ -10,7 +10,7 @@ from extract.faults import complete_exits, stages_to_end
 from extract.models import Session, failing_as, load, open_session, phrase_tokens
 from extract.running.self_check import Checked, check
 from extract.sharing import Job
-from warehouse.catalogue import changed_samples, connect
+from warehouse.catalogue import connect, refuse_changed
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
 from warehouse.vocabulary import GENERATE
@@ -39,7 +39,8 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
 
     Raises LayerhouseError naming the family and the check that failed.
     """
-    _refuse_changed_images(job)
+    with connect(job.lake) as warehouse:
+        refuse_changed(warehouse, job.dataset_id, job.order)
     loaded = load(job.source, device=job.device, dtype=job.dtype)
     images = _checked_images(job)
     with failing_as(f"the self-check of {loaded.source.name} ({loaded.model_type}) fails"):
@@ -60,19 +61,6 @@ def _refuse_other_prompt(job: Job, session: Session) -> None:
         raise LayerhouseError(
             f"the prompt is {session.encoder.prompt!r} on this machine, where the run's is "
             f"{job.prompt.text!r}; install the same transformers on all machines"
-        )
-
-
-def _refuse_changed_images(job: Job) -> None:
-    """What is known of a dataset, from labels to probes, was said of the images it registered."""
-    with connect(job.lake) as warehouse:
-        changed = changed_samples(warehouse, job.dataset_id, job.order)
-    if changed:
-        _, first = changed[0]
-        raise LayerhouseError(
-            f"{len(changed):,} of {len(job.order):,} images of {job.dataset_id} have changed since "
-            f"they were registered, first {first.sample_id} ({first.uri}); put the old ones back, "
-            "or register the new ones under another name"
         )
 
 

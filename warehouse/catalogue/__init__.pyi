@@ -13,4 +13,5 @@ from .samples import (
     changed_samples as changed_samples,
     dataset as dataset,
     labelled as labelled,
+    refuse_changed as refuse_changed,
 )

@@ -89,3 +89,18 @@ def changed_samples(
     ]
     changed = set(changed_images([image for _, image in found]))
     return [(owner, image) for owner, image in found if image in changed]
+
+
+def refuse_changed(wh: Catalogue, dataset_id: str, sample_ids: Collection[str]) -> None:
+    """LayerhouseError where some of these images of a dataset are others than those registered.
+
+    What is known of a dataset, from labels to probes, was said of those.
+    """
+    changed = changed_samples(wh, dataset_id, sample_ids)
+    if changed:
+        _, first = changed[0]
+        raise LayerhouseError(
+            f"{len(changed):,} of {len(sample_ids):,} images of {dataset_id} have changed since "
+            f"they were registered, first {first.sample_id} ({first.uri}); put the old ones back, "
+            "or register the new ones under another name"
+        )

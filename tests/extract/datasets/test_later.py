@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import layerhouse
+from analysis.audit import audit
 from analysis.baselines import baseline
 from analysis.diagnosis import diagnose
 from analysis.probes import probe
@@ -55,7 +57,9 @@ def changed(lake: Lake) -> list[str]:
         return [image.sample_id for _, image in changed_samples(warehouse)]
 
 
-def test_swapped_images_are_found_by_extract_and_by_validate(tmp_path: Path, lake: Lake) -> None:
+def test_swapped_images_are_found_by_whoever_reads_images_and_by_validate(
+    tmp_path: Path, lake: Lake
+) -> None:
     root = images(tmp_path / "set")
     add(lake, "set", root)
     assert changed(lake) == []
@@ -66,6 +70,9 @@ def test_swapped_images_are_found_by_extract_and_by_validate(tmp_path: Path, lak
         one.write_bytes(swapped[1])
     with pytest.raises(LayerhouseError, match=r"20 of 20 images of set have changed .* one/0\.png"):
         extract(lake, REQUEST)
+    for look in (partial(baseline, architecture="pixels-logistic"), audit):
+        with pytest.raises(LayerhouseError, match="20 of 20 images of set have changed"):
+            look(lake, "set")
     report = validate(lake)
     (failure,) = [c for c in report.failures if c.name == "image_unchanged"]
     assert "one/0.png" in failure.detail
