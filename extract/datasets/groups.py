@@ -46,9 +46,7 @@ def grouped_by_patient(
         for name, patient in patients.items()
     }
     grouped = [replace(item, group_id=groups.get(item.sample_id)) for item in items]
-    lacking = sum(item.group_id is None for item in grouped)
-    note = f"groups are the {len(known):,} PatientIDs of the DICOM files"
-    return grouped, (f"{note}; {lacking:,} images have none" if lacking else note,)
+    return grouped, (f"groups are the {len(known):,} PatientIDs of the DICOM files",)
 
 
 def hashed(patient: str) -> str:

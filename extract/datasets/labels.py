@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from warehouse.errors import LayerhouseError, UsageError, nearest
+
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
 
 def natural_key(text: str) -> tuple[list[str | int], str]:
@@ -51,8 +55,15 @@ def class_rows(
     """The rows of table `class`: a label without a phrase is `spelled`.
 
     Raises UsageError for a phrase of an unknown label, LayerhouseError for two classes that are
-    spelled alike.
+    spelled alike, or whose labels are one number.
     """
+    numbers = sorted((Decimal(label), label) for label in labels if _NUMBER.fullmatch(label))
+    for (number, first), (other, second) in pairwise(numbers):
+        if number == other:
+            raise LayerhouseError(
+                f"the classes {first} and {second} are one number, written in two ways; write it "
+                "in one"
+            )
     for label in phrases:
         if label not in labels:
             raise UsageError(f"no class is labelled {label!r}{nearest(label, labels)}")

@@ -184,6 +184,12 @@ def split_warnings(
         absent = [label for label in dict.fromkeys(labels) if label not in held]
         if absent:
             warnings.append(f"{split} has no sample of {', '.join(absent)}".rstrip())
+    alone = [item.sample_id for item in items if item.group_id is None]
+    if 0 < len(alone) < len(items):
+        warnings.append(
+            f"{len(alone):,} of {len(items):,} images name no group and are groups of their own, "
+            f"first {alone[0]}: splits may cut what belongs together there"
+        )
     test_groups = {group for group, split in zip(groups, splits, strict=True) if split == "test"}
     if len(test_groups) < MIN_GROUPS:
         warnings.append(f"test has only {len(test_groups)} groups: intervals will be wide")

@@ -102,6 +102,14 @@ def _labels(labels: object, where: str) -> list[Any]:
             f"{where} holds several labels per image that are not 0 or 1; one class per image, or "
             "one column per finding, is needed"
         )
+    if values.dtype.kind in "biuf":
+        bad = np.flatnonzero(~((values >= 0) & (values == np.floor(values))))
+        if len(bad):
+            raise LayerhouseError(
+                f"{where} holds {values[bad[0]]} for image {bad[0]}, which is no number of a class"
+                f"; {len(bad):,} images have no label of 0, 1, 2, …"
+            )
+        values = values.astype(int)
     return list(values.tolist())
 
 

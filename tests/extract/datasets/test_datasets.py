@@ -455,3 +455,19 @@ def test_progress_counts_every_image(tmp_path: Path, lake: Lake) -> None:
     seen: list[tuple[int, int]] = []
     add(lake, "xray", root, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(n, 12) for n in range(1, 13)]
+
+
+@pytest.mark.parametrize("named", [0, 1, 23, 24])
+def test_images_that_name_no_group_among_others_that_do_are_counted(
+    tmp_path: Path, lake: Lake, named: int
+) -> None:
+    rows = ["image_path,label,group_id"]
+    for index in range(24):
+        write_image(tmp_path / "set" / f"{index:02d}.png", 5 * index)
+        group = f"p{index // 2}" if index < named else ""
+        rows.append(f"{index:02d}.png,{'ab'[index % 2]},{group}")
+    (tmp_path / "set" / "manifest.csv").write_text("\n".join(rows))
+    told = [w for w in add(lake, "set", tmp_path / "set").warnings if "name no group" in w]
+    expected = f"{24 - named} of 24 images name no group and are groups of their own, "
+    assert bool(told) == (named in (1, 23))
+    assert all(w.startswith(f"{expected}first {named:02d}.png") for w in told)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from extract.datasets.findings import understood
+from extract.datasets.labels import class_rows
 from extract.datasets.reading import read_source
 from extract.datasets.source import Contents, ReadOptions
 from extract.datasets.tables import read_table
@@ -495,3 +496,29 @@ def test_columns_of_hugging_face_are_asked_about_like_those_of_a_table(tmp_path:
     ]
     assert contents.labels == ("sick", "well")
     assert len(read(place, unlabelled=True, columns=named).items) == 4
+
+
+@pytest.mark.parametrize("label", [NAN, -1, 0.5])
+def test_an_archive_s_label_that_is_no_class_s_number_is_refused(
+    tmp_path: Path, label: float
+) -> None:
+    numbers = np.array([0, 1, 0, 1, 0, 1], dtype=type(label))
+    numbers[[2, 3]] = label
+    images = np.zeros((6, 4, 4), np.uint8)
+    np.savez(tmp_path / "set.npz", train_images=images, train_labels=numbers[:, None])
+    with pytest.raises(LayerhouseError, match=r"for image 2, .*; 2 images have no label of 0, 1"):
+        read(tmp_path / "set.npz")
+
+
+def test_an_archive_s_whole_numbers_are_the_same_classes_as_floats(tmp_path: Path) -> None:
+    images = np.zeros((4, 4, 4), np.uint8)
+    numbers = np.array([0.0, 1.0, 1.0, 0.0])
+    np.savez(tmp_path / "set.npz", train_images=images, train_labels=numbers)
+    assert labels(read(tmp_path / "set.npz")) == ["0", "1", "1", "0"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("0", "0.0"), ("01", "1"), ("+2", "2")])
+def test_one_number_written_in_two_ways_is_no_two_classes(one: str, other: str) -> None:
+    with pytest.raises(LayerhouseError, match="are one number, written in two ways"):
+        class_rows("set", [one, other, "7"], {})
+    assert len(class_rows("set", [one, "7", "7a"], {})) == 3
