@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,14 @@ class Registration:
         return said
 
 
-def resolve(lake: Lake, name_or_path: str, *, progress: Progress | None = None) -> str:
-    """The dataset id behind what a person typed.
+def resolve(
+    lake: Lake,
+    name_or_path: str,
+    *,
+    progress: Progress | None = None,
+    warn: Callable[[str], object] | None = None,
+) -> str:
+    """The dataset id behind what a person typed; `warn` is told what they should read of it.
 
     A registered name is itself. The built-in `digits` registers on first use, and so does a path
     (under `default_name`), whose content is compared with what was registered before. UsageError
@@ -84,7 +91,11 @@ def resolve(lake: Lake, name_or_path: str, *, progress: Progress | None = None) 
             _refuse_other_reading(lake, name_or_path)
         return name_or_path
     if is_source(name_or_path):
-        return add(lake, default_name(name_or_path), name_or_path, progress=progress).dataset_id
+        result = add(lake, default_name(name_or_path), name_or_path, progress=progress)
+        if warn is not None and result.added:
+            for warning in result.warnings:
+                warn(warning)
+        return result.dataset_id
     raise UsageError(
         f"no dataset is called {name_or_path!r}{nearest(name_or_path, {*known, *offered()})}"
     )

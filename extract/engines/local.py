@@ -36,7 +36,10 @@ def extract_with_workers(
     """
     if workers < 1:
         raise UsageError(f"--workers must be at least 1, not {workers}")
-    if workers == 1 or job_is_done(look_up(lake, request)):
+    if workers == 1:
+        return extract(lake, request, progress)
+    job = look_up(lake, request)
+    if job_is_done(job):
         return extract(lake, request, progress)
     # Processes that each use every core only wait for one another.
     threads = max(1, (os.cpu_count() or 1) // workers)
@@ -48,7 +51,8 @@ def extract_with_workers(
     finally:
         for worker in crew:
             worker.stop()
-    return _added_up(extract(lake, request), crew)
+    done = extract(lake, request)
+    return _added_up(replace(done, notes=(*job.notes, *done.notes)), crew)
 
 
 def devices(request: ExtractRequest, workers: int) -> list[str]:

@@ -137,5 +137,5 @@ def _outlook(
         seconds=seconds,
         n_measured=n_measured,
         prompt=job.prompt,
-        notes=notes,
+        notes=(*job.notes, *notes),
     )

@@ -93,7 +93,8 @@ class ExtractRequest:
 class Job:
     """A request with everything looked up that can be without loading the model.
 
-    `looked` are the commits that the lake had before.
+    `looked` are the commits that the lake had before; `notes` what is to be read of a dataset that
+    was registered on the way.
     """
 
     request: ExtractRequest
@@ -107,6 +108,7 @@ class Job:
     prompt: Prompt
     identity: dict[str, Any]
     looked: frozenset[str]
+    notes: tuple[str, ...] = ()
 
     @property
     def variant(self) -> str:
@@ -184,7 +186,8 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     faults = tuple(parse_fault(spec) for spec in request.faults)
     source, device, dtype = _source(request)
     looked = frozenset(lake.store.commit_names())
-    dataset_id = resolve(lake, request.dataset)
+    notes: list[str] = []
+    dataset_id = resolve(lake, request.dataset, warn=notes.append)
     with connect(lake) as wh:
         info = dataset(wh, dataset_id)
         refuse_other_readouts(wh)
@@ -201,17 +204,16 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         "dataset": fingerprint_of(lake, dataset_id),
         "readout_version": READOUT_VERSION,
     }
-    job = Job(
-        request, lake, source, dtype, device, faults, info, question, prompt, identity, looked
-    )
-    return _as_before_prompts(job)
+    known = (request, lake, source, dtype, device, faults, info, question, prompt, identity, looked)
+    return _as_before_prompts(Job(*known, notes=tuple(notes)))
 
 
 def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
     """What a model would be asked with every image of a dataset; its weights are not needed."""
     source = locate_processor(model)
+    dataset_id = resolve(lake, dataset_name)
     with connect(lake) as wh:
-        info = dataset(wh, resolve(lake, dataset_name))
+        info = dataset(wh, dataset_id)
     return read_prompt(source, _question(source, info))
 
 

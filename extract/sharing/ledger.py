@@ -104,7 +104,7 @@ class Ledger:
             n_samples=n,
             n_vectors=n * sum(len(readouts) for _, readouts in wanted),
             seconds=seconds or {},
-            notes=(*notes, *self._about_cut_replies()),
+            notes=(*job.notes, *notes, *self._about_cut_replies()),
             rejected=rejected,
             n_bytes=n_bytes,
         )

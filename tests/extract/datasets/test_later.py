@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from analysis.baselines import baseline
 from analysis.diagnosis import diagnose
 from analysis.probes import probe
 from extract.datasets import AddOptions, ReadOptions, add
+from extract.engines import extract_with_workers
 from extract.running import extract
-from extract.sharing import ExtractRequest
+from extract.sharing import ExtractRequest, prompt_for
 from warehouse.catalogue import changed_samples, connect, dataset
 from warehouse.errors import LayerhouseError
 from warehouse.images import RegisteredImage, changed_images, image_sha256
@@ -195,3 +197,19 @@ def test_a_link_that_leads_nowhere_says_where(tmp_path: Path, lake: Lake) -> Non
     (tmp_path / "set/a/3.png").symlink_to("gone.png")
     with pytest.raises(LayerhouseError, match=r"it is a link to gone\.png, which is not there"):
         add(lake, "set", tmp_path / "set")
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_is_to_be_read_of_a_dataset_given_by_its_path_is_told_once(
+    tmp_path: Path, lake: Lake, workers: int
+) -> None:
+    request = replace(REQUEST, dataset=str(images(tmp_path / "set")))
+    told = "splits were made: 12 train, 4 val, 4 test"
+    assert extract_with_workers(lake, request, workers).notes.count(told) == 1
+    assert told not in extract_with_workers(lake, request, workers).notes
+
+
+def test_the_prompt_of_a_dataset_given_by_its_path_is_shown(tmp_path: Path, lake: Lake) -> None:
+    lake.commits_dir.mkdir(parents=True)
+    prompt = prompt_for(lake, TINY, str(images(tmp_path / "set")))
+    assert "one, zero" in prompt.text
