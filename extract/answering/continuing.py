@@ -6,7 +6,7 @@ that way (the self-check compares both ways), every continuation is a full forwa
 """
 
 import copy
-import inspect
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,11 +58,10 @@ def step(
     if "cross_attention_mask" in inputs:
         last = inputs["cross_attention_mask"][rows, -1:]
         given["cross_attention_mask"] = last.expand(-1, length, *last.shape[2:])
-    given |= _rotary_positions(session.model, given["attention_mask"], rows, length)
-    if prompted.facts is None:
-        return _continuing(session.model)(**given).logits[:, -length:]
-    with prompted.facts.running(rows.tolist()):
-        return _continuing(session.model)(**given).logits[:, -length:]
+    given |= _rotary_positions(session, given["attention_mask"], rows, length)
+    running = nullcontext() if prompted.facts is None else prompted.facts.running(rows.tolist())
+    with running:
+        return session.continuing(**given).logits[:, -length:]
 
 
 def full_logits(session: Session, inputs: Inputs, tokens: Tensor) -> Tensor:
@@ -110,26 +109,14 @@ def appended(inputs: Inputs, tokens: Tensor) -> dict[str, Any]:
     return whole
 
 
-def _continuing(model: Any) -> Any:
-    """What takes new tokens on an existing cache: BLIP-2 as a whole insists on pixels."""
-    required = [
-        name
-        for name, parameter in inspect.signature(model.forward).parameters.items()
-        if parameter.default is parameter.empty and name == "pixel_values"
-    ]
-    return model.language_model if required else model
-
-
-def _rotary_positions(model: Any, mask: Tensor, rows: Tensor, length: int) -> dict[str, Tensor]:
-    """Positions of new tokens for models that number image tokens by row and column.
-
-    Such a model remembers by how much its positions run behind the token count, once per sample of
-    the prompt's batch.
-    """
-    holder = next((m for m in model.modules() if torch.is_tensor(vars(m).get("rope_deltas"))), None)
-    if holder is None:
+def _rotary_positions(
+    session: Session, mask: Tensor, rows: Tensor, length: int
+) -> dict[str, Tensor]:
+    """Positions of new tokens for models that number image tokens by row and column."""
+    keeper = session.position_keeper
+    if keeper is None:
         return {}
-    delta = holder.rope_deltas.to(mask.device)[rows]
+    delta = keeper.rope_deltas.to(mask.device)[rows]
     positions = (mask.long().cumsum(dim=-1) - 1)[:, -length:] + delta
     return {"position_ids": positions.expand(3, -1, -1)}
 

@@ -11,18 +11,30 @@ from warehouse.errors import LayerhouseError
 from warehouse.images import is_dicom
 
 
-def joined_units(groups: Sequence[str], hashes: Sequence[str]) -> list[str]:
-    """Groups joined where they share an identical image, so that no copy crosses a made split."""
-    parent: dict[str, str] = {}
+class Joined:
+    """Sets of names, each called by the one that the others were joined into."""
 
-    def root(name: str) -> str:
-        while parent.setdefault(name, name) != name:
-            name = parent[name]
+    def __init__(self) -> None:
+        self._into: dict[str, str] = {}
+
+    def root(self, name: str) -> str:
+        """What the set of a name is called."""
+        into = self._into
+        while (above := into.setdefault(name, name)) != name:
+            into[name] = into[above]  # a shorter way for the next who asks
+            name = above
         return name
 
+    def join(self, name: str, into: str) -> None:
+        self._into[self.root(name)] = self.root(into)
+
+
+def joined_units(groups: Sequence[str], hashes: Sequence[str]) -> list[str]:
+    """Groups joined where they share an identical image, so that no copy crosses a made split."""
+    joined = Joined()
     for group, image in zip(groups, hashes, strict=True):
-        parent[root(f"image {image}")] = root(f"group {group}")
-    return [root(f"group {group}") for group in groups]
+        joined.join(f"image {image}", into=f"group {group}")
+    return [joined.root(f"group {group}") for group in groups]
 
 
 def grouped_by_patient(

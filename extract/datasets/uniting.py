@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
+from extract.datasets.groups import Joined
 from extract.datasets.registration import COMMAND, Registration, check_name, registered
 from extract.datasets.splits import check_classes
 from warehouse.catalogue import Warehouse, connect, dataset
@@ -74,18 +75,11 @@ def unite(
 
 def joined_groups(group_of: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Every group by name: the group whose name all that are joined with it take, the first."""
-    parent = {group: group for group in group_of.values()}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    for first, second in pairs:
-        kept, gone = sorted((root(group_of[first]), root(group_of[second])))
-        parent[gone] = kept
-    return {group: root(group) for group in parent}
+    joined = Joined()
+    for pair in pairs:
+        kept, gone = sorted(joined.root(group_of[sample]) for sample in pair)
+        joined.join(gone, into=kept)
+    return {group: joined.root(group) for group in group_of.values()}
 
 
 def _changed(

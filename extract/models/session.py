@@ -76,6 +76,21 @@ class Session:
         return tuple(dict.fromkeys(token for token in found if token is not None))
 
     @cached_property
+    def continuing(self) -> Any:
+        """What takes new tokens on an existing cache: BLIP-2 as a whole insists on pixels."""
+        pixels = inspect.signature(self.model.forward).parameters.get("pixel_values")
+        insists = pixels is not None and pixels.default is pixels.empty
+        return self.model.language_model if insists else self.model
+
+    @cached_property
+    def position_keeper(self) -> Any:
+        """The module that remembers by how much positions run behind the token count, of each
+        sample of the newest batch; None in most families. To be asked once a batch was run.
+        """
+        modules = self.model.modules()
+        return next((m for m in modules if torch.is_tensor(vars(m).get("rope_deltas"))), None)
+
+    @cached_property
     def _last_logits(self) -> dict[str, int]:
         known = inspect.signature(self.model.forward).parameters
         return {"logits_to_keep": 1} if "logits_to_keep" in known else {}

@@ -133,7 +133,7 @@ class Job:
         asked = self.request.max_new_tokens
         if asked is not None:
             return ReplyBudget(asked, asked=True)
-        return ReplyBudget(default_budget(self.source))
+        return ReplyBudget(default_budget(self.source, self.prompt.template))
 
     @cached_property
     def order(self) -> list[str]:

@@ -223,10 +223,11 @@ def _masks(found: Sequence[_Found]) -> set[Path]:
         if not _MASKS.fullmatch(file.path.parent.name)
     }
     masks = set()
-    for path, below in ((file.path, file.below) for file in found):
+    for file in found:
+        path = file.path
         marked = re.fullmatch(r"(.+?)_(mask|seg|segmentation|gt)(_\d+)?", path.stem)
         image = marked[1] if marked else path.stem
-        apart = len(below.parts) > 1 and _MASKS.fullmatch(path.parent.name)
+        apart = len(file.below.parts) > 1 and _MASKS.fullmatch(path.parent.name)
         if (marked and path.with_name(image) in stems) or (
             apart and (path.parent.parent, image) in beside
         ):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from extract.answering import generating
-from extract.models import default_budget, locate
+from extract.models import default_budget, locate, read_prompt
 from extract.models.registry import registry
 from extract.models.session import Session
 from extract.running import opening
@@ -139,8 +139,11 @@ def test_a_budget_without_replies_means_nothing(lake: Lake, llava_folder: Path) 
 def test_the_default_is_the_registrys_or_by_the_chat_template(
     llava_folder: Path, tmp_path: Path
 ) -> None:
-    source = locate(str(llava_folder))
-    assert default_budget(source) == DIRECT_TOKENS
+    def default(folder: Path, **options: int) -> int:
+        source = locate(str(folder), **options)
+        return default_budget(source, read_prompt(source, "?").template)
+
+    assert default(llava_folder) == DIRECT_TOKENS
     thinking = tmp_path / "thinking"
     thinking.mkdir()
     for path in llava_folder.iterdir():
@@ -149,8 +152,8 @@ def test_the_default_is_the_registrys_or_by_the_chat_template(
     opened = template.read_text() + "{% if add_generation_prompt %}<think>\n{% endif %}"
     template.unlink()
     template.write_text(opened)
-    assert default_budget(locate(str(thinking))) == REASONING_TOKENS
-    assert default_budget(locate(str(thinking), random_seed=0)) == DIRECT_TOKENS
+    assert default(thinking) == REASONING_TOKENS
+    assert default(thinking, random_seed=0) == DIRECT_TOKENS
     known = {name: entry.max_new_tokens for name, entry in registry().items()}
     assert (known["hulu-med-7b"], known["tiny-digits"]) == (8192, None)
 
