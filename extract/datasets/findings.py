@@ -67,12 +67,24 @@ def understood(
     if not labels and not reading.unlabelled:
         needed = (*needed, "label")
     roles = find_roles(table.columns, table.cells, str(table.path), reading.columns, needed)
+    roles = replace(roles, labels=roles.labels or labels)
+    _refuse_bytes(table, roles)
     if reading.unlabelled:
         return roles, Labelled()
-    roles = replace(roles, labels=roles.labels or labels)
     if len(roles.labels) > 1:
         return roles, by_columns(table, roles.labels, reading)
     return roles, by_cells(table, roles.labels[0], reading)
+
+
+def _refuse_bytes(table: LabelTable, roles: Roles) -> None:
+    """LayerhouseError for what has a meaning for us and is no text."""
+    for name in sorted(roles.used):
+        for index, cell in enumerate(table.cells(name)):
+            if isinstance(cell, bytes) and "\ufffd" in cell.decode(errors="replace"):
+                raise LayerhouseError(
+                    f"{table.place(index)} holds bytes in its {name} that are no text in UTF-8; "
+                    "write the column as text"
+                )
 
 
 def by_cells(table: LabelTable, column: str, reading: ReadOptions) -> Labelled:

@@ -14,7 +14,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,11 +217,14 @@ def _parquet(path: Path) -> LabelTable:
     except (pa.ArrowInvalid, OSError) as error:
         raise LayerhouseError(f"{path} is not a readable Parquet file: {error}") from error
     _refuse_doubled(path, table.column_names)
-    for place, field in enumerate(table.schema):
-        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
-            # Some writers store text as bytes; what is no text, such as an image, stays bytes.
-            with suppress(pa.ArrowInvalid):
-                text = table.column(place).cast(pa.large_string())
-                table = table.set_column(place, field.name, text)
-    rows = table.to_pylist()
+    held = {name: _decoded_cells(table.column(name).to_pylist()) for name in table.column_names}
+    rows = [dict(zip(held, cells, strict=True)) for cells in zip(*held.values(), strict=True)]
     return LabelTable(path, table.column_names, rows, [f"row {n + 1}" for n in range(len(rows))])
+
+
+def _decoded_cells(cells: list[Any]) -> list[Any]:
+    """Some writers store text as bytes; what is no text, such as an image, stays bytes."""
+    try:
+        return [cell.decode() if isinstance(cell, bytes) else cell for cell in cells]
+    except UnicodeDecodeError:
+        return cells

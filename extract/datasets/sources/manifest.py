@@ -111,11 +111,17 @@ def _items(table: LabelTable, roles: Roles, labelled: Labelled, folder: Path) ->
                 label=said[0],
                 split=split_name(text(row[roles.split or ""]), where) if has_splits else None,
                 group_id=None if is_missing(group) else text(group),
-                attributes={k: text(v) for k, v in row.items() if k not in own and text(v)},
+                attributes=_attributes(row, own),
                 findings=said[1],
             )
         )
     return items
+
+
+def _attributes(row: dict[str, object], own: set[str]) -> dict[str, str]:
+    """All that a row says of an image beside what we know it by; embedded files say nothing."""
+    others = ((k, v) for k, v in row.items() if k not in own and not isinstance(v, bytes))
+    return {name: said for name, value in others if (said := text(value))}
 
 
 def _refuse_broken_quotes(row: dict[str, object], own: set[str], where: str) -> None:

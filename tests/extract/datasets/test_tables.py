@@ -522,3 +522,23 @@ def test_one_number_written_in_two_ways_is_no_two_classes(one: str, other: str) 
     with pytest.raises(LayerhouseError, match="are one number, written in two ways"):
         class_rows("set", [one, other, "7"], {})
     assert len(class_rows("set", [one, "7", "7a"], {})) == 3
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.binary(), pa.large_binary(), pa.binary(1), pa.dictionary(pa.int8(), pa.binary())]
+)
+def test_bytes_in_parquet_are_text_or_no_label(tmp_path: Path, kind: pa.DataType) -> None:
+    def written(*cells: bytes) -> Path:
+        column = pa.array(cells, kind.value_type if pa.types.is_dictionary(kind) else kind)
+        column = column.dictionary_encode() if pa.types.is_dictionary(kind) else column
+        shown = pa.array([b"\xff\xd8", b"\x89P", b"GI"])  # pictures in a column of their own
+        names = pa.array(["1.png", "2.png", "3.png"])
+        columns = {"image_path": names, "label": column, "thumbnail": shown}
+        pq.write_table(pa.table(columns), tmp_path / "manifest.parquet")
+        return tmp_path / "manifest.parquet"
+
+    contents = read(written(b"a", b"b", b"a"))
+    assert labels(contents) == ["a", "b", "a"]
+    assert all(item.attributes == {} for item in contents.items)
+    with pytest.raises(LayerhouseError, match=r"row 2 of .* holds bytes in its label"):
+        read(written(b"a", b"\xff", b"a"))
