@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from warehouse.images import image_sha256
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 
@@ -31,6 +32,11 @@ def labels_and_splits(n_samples: int, n_classes: int) -> tuple[np.ndarray, np.nd
     rng = np.random.default_rng(0)
     classes = rng.permutation(np.arange(n_samples) % n_classes)
     return classes, np.array(["train", "val", "train", "test"])[np.arange(n_samples) % 4]
+
+
+def _sha256(uri: str, i: int) -> str:
+    """An image's hash as registration takes it, a made-up one where there is no file."""
+    return image_sha256(uri) if Path(uri).is_file() else f"{i:064x}"
 
 
 def dataset_lake(
@@ -66,7 +72,7 @@ def dataset_lake(
                 "dataset_id": dataset_id,
                 "sample_id": f"image-{i:05d}",
                 "uri": uris[i] if uris else f"made-up:{i}",
-                "sha256": f"{i:064x}",
+                "sha256": _sha256(uris[i] if uris else "", i),
                 "class_index": int(classes[i]),
                 "split": str(splits[i]),
                 "group_id": f"g{i:05d}",
