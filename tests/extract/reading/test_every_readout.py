@@ -4,6 +4,7 @@ layout, and one that a package brings goes through the commands like those that 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from extract.reading.readouts import (
     OWN,
     AverageReadout,
     Readout,
+    brought_readouts,
     known_readouts,
     readouts_at,
     register_readout,
@@ -31,8 +33,8 @@ from layerhouse.cli import layerhouse as cli
 from tests.docs.examples import examples
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import opened
-from tests.packages import Install
-from warehouse.catalogue.refreshing import connect
+from tests.packages import Install, installing
+from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.validation.running import open_catalogue, prepare
@@ -135,10 +137,22 @@ def _run(lake: Lake, *arguments: str) -> Result:
     return found
 
 
-def test_a_packages_readout_is_stored_probed_and_shown(install: Install, tmp_path: Any) -> None:
-    install(GROUP, "centre", EXAMPLE, "Centre")
-    install(GROUP, "edges", f"from {__name__} import Edges", "Edges")
+def test_a_packages_readout_is_probed_and_shown_with_and_without_it(
+    tmp_path: Any,
+) -> None:
     lake = Lake.at(tmp_path / "lake")
+    with pytest.MonkeyPatch.context() as patch, installing(tmp_path / "site", patch) as install:
+        install(GROUP, "centre", EXAMPLE, "Centre")
+        install(GROUP, "edges", f"from {__name__} import Edges", "Edges")
+        _store_and_probe(lake)
+        _diagnose_and_show(lake, tmp_path / "with.html")
+    assert not brought_readouts()
+    refresh(lake, force=True)
+    _run(lake, "probe", "--model", "tiny-digits", "--dataset", "digits", "--seeds", "2")
+    _diagnose_and_show(lake, tmp_path / "without.html")
+
+
+def _store_and_probe(lake: Lake) -> None:
     of = ("--model", "tiny-digits", "--dataset", "digits")
     vision = ("--module", "vision")
     _run(
@@ -155,6 +169,10 @@ def test_a_packages_readout_is_stored_probed_and_shown(install: Install, tmp_pat
     assert "centre,vision,0,1,True" in shown.output
     kept = _run(lake, "sql", "SELECT * EXCLUDE run_id FROM package_readout", "--format", "csv")
     assert "centre,image,1,True,centre_package.Centre" in kept.output
+
+
+def _diagnose_and_show(lake: Lake, page: Path) -> None:
+    of = ("--model", "tiny-digits", "--dataset", "digits")
     stands = "SELECT DISTINCT readout FROM stage_candidate WHERE stage = 'vision' ORDER BY readout"
     found = _run(lake, "sql", stands, "--format", "csv").output.split()[1:]
     assert found == ["centre", "edges", "likelihood"]
@@ -165,7 +183,6 @@ def test_a_packages_readout_is_stored_probed_and_shown(install: Install, tmp_pat
         assert not prepare(con, lake)
         wrong = con.execute("SELECT count(*) FROM checked_locus WHERE min_values <> width")
         assert wrong.fetchall() == [(0,)]
-    page = tmp_path / "report.html"
     _run(lake, "report", "--out", str(page))
     drawn = page.read_text(encoding="utf-8")
     assert all(f">{name}</text>" in drawn for name in ("centre", "edges"))
