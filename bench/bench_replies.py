@@ -32,6 +32,7 @@ SETS = (
     "twelfth",
     "thirteenth",
     "fourteenth",
+    "fifteenth",
 )
 NO_ANSWER = ""
 

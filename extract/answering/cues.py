@@ -8,7 +8,10 @@ from functools import cache
 from extract.answering.language import MENTION, WORD, language
 
 CLASS = "class"
-CLAUSE = ("stops", "contrasts", "concessions", "colons", "verbs", "relative", "nothing", "parts")
+CLAUSE = (
+    *("stops", "contrasts", "concessions", "colons", "conditions"),
+    *("verbs", "relative", "nothing", "parts"),
+)
 ENDS = ("stops", "contrasts", "concessions")
 """What ends every reach."""
 FIRST = ("open", "claim")

@@ -48,6 +48,7 @@ def folded(text: str) -> str:
     text = re.sub(r"(?i)\bcan(?:not|'t)\b", "can not", text)
     text = re.sub(r"(?i)n't\b", " not", text)
     text = re.sub(r"(?i)\b(it|there|that|here|this|what)'s\b", r"\1 is", text)
+    text = re.sub(language()["names"]["ranges"], " ", text, flags=re.IGNORECASE)
     between = language()["names"]["between"]
     text = re.sub(
         rf"(?i)\b({between['scales']})(?:\s*(?:{between['words']}))+\s*(?=\d)", r"\1 ", text

@@ -147,11 +147,14 @@ def decide(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
     said = [_whole(statement, classes) for statement in _of_this_image(said)]
     if not said:
         return Reading(None, "it names no class")
-    for kind in (WORDED, TERSE, LETTER):
-        reading = _claimed([s for s in said if s.mention.kind == kind])
-        if reading is not None:
-            return reading
-    return _left(said, classes)
+    kinds = (WORDED, TERSE, LETTER)
+    read = [r for k in kinds if (r := _claimed([s for s in said if s.mention.kind == k]))]
+    if not read:
+        return _left(said, classes)
+    first, last = read[0], read[-1]
+    if None not in (first.index, last.index) and first.index != last.index:
+        return Reading(None, f"{first.why}, but {last.why}")
+    return first
 
 
 def _of_this_image(said: Sequence[Statement]) -> list[Statement]:

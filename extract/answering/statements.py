@@ -96,6 +96,7 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     _say_after(sentence, tokens, said)
     _compare(sentence, tokens, said)
     _generalise(sentence, tokens, said)
+    _suppose(tokens, said)
     part = next((t.text for t in tokens if t.kind == "parts"), "")
     return [
         Statement(mentions[ord(token.text) - MARK], *said[at], part)
@@ -138,12 +139,12 @@ def _said_before(sentence: str, tokens: list[Token]) -> dict[int, tuple[str, str
             reach = Reach({"maybe": token} if token.kind == "concessions" else {})
             if token.kind == "contrasts":
                 said = {place: _weakened(s) for place, s in said.items()}
-        elif token.kind == "colons" and said:
+        elif token.kind == "colons" and (said or _complete(sentence, token, reach)):
             reach.drop("deny", "deny_that")
         elif token.kind == "comma":
             _pass_comma(sentence, tokens, at, reach)
         elif token.kind == "verbs":
-            _pass_verb(sentence, token, reach)
+            _pass_verb(sentence, tokens, at, reach)
         elif token.side == "before":
             _enter(sentence, token, reach)
     return said
@@ -184,10 +185,18 @@ def _enter(sentence: str, token: Token, reach: Reach) -> None:
     reach.cues[token.kind] = token
 
 
-def _pass_verb(sentence: str, token: Token, reach: Reach) -> None:
-    """A new claim begins, unless its subject is what was denied: "no lesion is …"."""
+def _complete(sentence: str, colon: Token, reach: Reach) -> bool:
+    """Whether a denial has its object before a colon, as in "no opacity: normal"."""
     deny = reach.cues.get("deny")
-    if token.text.startswith(","):
+    return deny is not None and not only(sentence[deny.end : colon.start], "unfinished")
+
+
+def _pass_verb(sentence: str, tokens: list[Token], at: int, reach: Reach) -> None:
+    """A new claim begins, unless its subject is what was denied: "no lesion is …"."""
+    token, deny = tokens[at], reach.cues.get("deny")
+    spoken = max((t.end for t in tokens[:at] if t.kind == CLASS), default=None)
+    begun = spoken is not None and re.search(r"(?i)\band\b", sentence[spoken : token.start])
+    if token.text.startswith(",") or begun:
         reach.cues.clear()
     elif deny is not None:
         subject = re.match(r"(?i)(?:no|none of|nothing|neither|nor)\b", deny.text)
@@ -324,3 +333,15 @@ def _generalise(sentence: str, tokens: list[Token], said: dict[int, tuple[str, s
             said[at] = (ASIDE, general[0].split()[0])
         elif kind == PLAIN and tokens[at].start in opens:
             said[at] = (GENERAL, "")
+
+
+def _suppose(tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
+    """A class that depends on a condition stays open, up to what is said against it."""
+    condition: Token | None = None
+    for at, token in enumerate(tokens):
+        if token.kind == "conditions":
+            condition = token
+        elif token.kind == "contrasts":
+            condition = None
+        elif token.kind == CLASS and condition and said[at][0] in CLAIMS:
+            said[at] = (OPEN, condition.text)
