@@ -17,23 +17,8 @@ from typing import Any
 from extract.answering import ClassNames, Reading, read_reply
 
 FOLDER = Path(__file__).parent / "replies"
-SETS = (
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "thirteenth",
-    "fourteenth",
-    "fifteenth",
-)
+SETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+"""The rounds, in order."""
 NO_ANSWER = ""
 
 

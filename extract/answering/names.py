@@ -266,6 +266,9 @@ def _number(word: str) -> str:
         ("y", "(?:y|ies)"),
         ("sis", "s[ie]s"),
         ("um", "(?:um|a)"),
+        ("ig", "ig(?:e[mnrs]?)?"),
+        ("isch", "isch(?:e[mnrs]?)?"),
+        ("igno", "ign[oa]s?"),
     ):
         if word.lower().endswith(end) and len(word) > len(end) + 1:
             return re.escape(word[: -len(end)]) + forms
