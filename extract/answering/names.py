@@ -2,13 +2,17 @@
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.letters import lettered
 
+APART = "\n\0"
+"""Ends a name among others; no pattern reaches beyond it."""
 ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6}
 
 
@@ -71,14 +75,20 @@ def _graded(found: re.Match[str]) -> str:
     return f"{said} or {scale} {ROMAN.get(second.lower(), second)}{other}"
 
 
-def alike(first: str, second: str) -> bool:
-    """Whether two names cannot be told apart in a reply: each is read where the other stands."""
-    return all(
-        any(
-            not a[: m.start()].strip() and not a[m.end() :].strip() for m in _pattern(b).finditer(a)
-        )
-        for a, b in ((folded(first), second), (folded(second), first))
-    )
+def alike(names: Sequence[str]) -> list[tuple[int, int]]:
+    """The pairs (by place, in order) that cannot be told apart in a reply: each of the two names is
+    read where the other stands.
+    """
+    texts = [folded(name) for name in names]
+    ends = list(accumulate(len(text) + len(APART) for text in texts))
+    joined = "".join(text + APART for text in texts)
+    read = set()
+    for reader, name in enumerate(names):
+        for found in _pattern(name).finditer(joined):
+            place = bisect_right(ends, found.start())
+            if found[0].strip() == texts[place].strip():
+                read.add((reader, place))
+    return sorted(pair for pair in read if pair[0] < pair[1] and pair[::-1] in read)
 
 
 def mentions(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from extract.answering import alike
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
@@ -41,12 +41,34 @@ def spelled(label: str) -> str:
 
 def label_warnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a model should not be asked for although it can be."""
+    warnings = _beginnings(classes)
     numbers = [row for row in classes if re.fullmatch(r"[-+]?\d+([.,]\d+)?", row["phrase"])]
-    if not numbers:
+    if numbers:
+        asked = ", ".join(row["phrase"] for row in classes)
+        named = f"--phrase {numbers[0]['label']}="
+        warnings.append(
+            f'the model would be asked for "{asked}"; name the classes with {named}… for each'
+        )
+    return warnings
+
+
+def _beginnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line on phrases that begin as another does."""
+    shorter = {row["phrase"].casefold(): row for row in classes}
+    pairs = []
+    for row in classes:
+        text = row["phrase"].casefold()
+        first = next((shorter[text[:n]] for n in range(1, len(text)) if text[:n] in shorter), None)
+        if first is not None:
+            pairs.append((row, f"{row['phrase']!r} begins with {first['phrase']!r}"))
+    if not pairs:
         return []
-    asked = ", ".join(row["phrase"] for row in classes)
-    named = f"--phrase {numbers[0]['label']}="
-    return [f'the model would be asked for "{asked}"; name the classes with {named}… for each']
+    named = ", ".join(said for _, said in pairs[:3])
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    return [
+        f"class names are close: {named}{more}; likelihoods count where a name ends, but a reply "
+        f"that breaks off names the shorter (other words: --phrase {pairs[0][0]['label']}=…)"
+    ]
 
 
 def class_rows(
@@ -54,8 +76,8 @@ def class_rows(
 ) -> list[dict[str, Any]]:
     """The rows of table `class`: a label without a phrase is `spelled`.
 
-    Raises UsageError for a phrase of an unknown label, LayerhouseError for two classes that are
-    spelled alike, or whose labels are one number.
+    Raises UsageError for a phrase of an unknown label, LayerhouseError for two classes that no
+    reply can tell apart, or whose labels are one number.
     """
     numbers = sorted((Decimal(label), label) for label in labels if _NUMBER.fullmatch(label))
     for (number, first), (other, second) in pairwise(numbers):
@@ -76,10 +98,15 @@ def class_rows(
         }
         for index, label in enumerate(labels)
     ]
-    phrases_used = Counter(str(row["phrase"]).casefold() for row in rows)
-    phrase, times = max(phrases_used.items(), key=lambda used: used[1], default=("", 0))
-    if times > 1:
-        raise LayerhouseError(
-            f"{times} classes are spelled {phrase!r}; give them different phrases"
-        )
+    _refuse_alike(rows)
     return rows
+
+
+def _refuse_alike(rows: Sequence[Mapping[str, Any]]) -> None:
+    for one, other in alike([str(row["phrase"]) for row in rows])[:1]:
+        first, second = rows[one], rows[other]
+        raise LayerhouseError(
+            f"the classes {first['label']} and {second['label']} are called {first['phrase']!r} "
+            f"and {second['phrase']!r}, which no reply can tell apart; give one of them another "
+            f"phrase (--phrase {second['label']}=…)"
+        )

@@ -393,7 +393,11 @@ def renamed(rows: list[list[str]], at: int, column: int, value: str) -> list[lis
         (FULL, [*split_rows(), ["c.png", "c", "train", "c"]], "class c has one train sample"),
         (FULL, split_rows()[:6], "all samples have the class a"),
         (FULL, [row for row in split_rows() if row[2] != "test"], "in the split test"),
-        ("image_path,label", [["1.png", "a_b"], ["2.png", "a-b"]], "classes are spelled 'a b'"),
+        (
+            "image_path,label",
+            [["1.png", "a_b"], ["2.png", "a-b"]],
+            "'a b' and 'a b', which no reply",
+        ),
         ("image_path,label", [["1.png", "a"], ["2.png", "b"]], "has one train sample"),
     ],
 )

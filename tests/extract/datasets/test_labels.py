@@ -1,0 +1,64 @@
+"""Class names that replies could not tell apart are refused, and close ones are warned of."""
+
+from __future__ import annotations
+
+import pytest
+
+from extract.datasets.labels import class_rows, label_warnings
+from warehouse.errors import LayerhouseError
+
+
+@pytest.mark.parametrize(
+    ("labels", "phrases"),
+    [
+        (("a_b", "a-b"), {}),
+        (("Benign", "benign"), {}),
+        (("stage II", "stage 2"), {}),
+        (("tumor", "tumour"), {}),
+        (("grey", "gray"), {}),
+        (("cyst", "cysts"), {}),
+        (("ER +", "ER+"), {}),
+        (("BI-RADS 4", "BI-RADS category 4"), {}),
+        (("no_finding", "No finding"), {}),
+        (("ｅｄｅｍａ", "edema"), {}),  # full width
+        (("0", "1"), {"0": "normal", "1": "Normal"}),
+    ],
+)
+def test_names_that_no_reply_can_tell_apart_are_refused(
+    labels: tuple[str, ...], phrases: dict[str, str]
+) -> None:
+    with pytest.raises(LayerhouseError) as caught:
+        class_rows("d", (*labels, "other"), phrases)
+    for label in labels:
+        assert label in str(caught.value)
+    assert "--phrase" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("ER+", "ER-"),
+        ("T2", "T2a"),
+        ("4", "4a"),
+        ("pneumonia", "no pneumonia"),
+        ("<5 mm", ">5 mm"),
+        ("良性", "恶性"),
+        ("grade 1", "grade 10"),
+        ("IDC(-)", "IDC(+)"),
+        ("yes", "no"),
+        ("a", "b"),
+    ],
+)
+def test_names_that_differ_in_what_counts_are_taken(labels: tuple[str, ...]) -> None:
+    assert [row["label"] for row in class_rows("d", labels, {})] == list(labels)
+
+
+def test_names_that_others_begin_with_are_warned_of_by_name() -> None:
+    labels = ("4", "4a", "40", "5")
+    (line, _) = label_warnings(class_rows("d", labels, {}))
+    assert "'4a' begins with '4', '40' begins with '4';" in line
+    assert "'5'" not in line
+    many = [f"class{'x' * n}" for n in range(6)]
+    (line,) = label_warnings(class_rows("d", many, {}))
+    assert "and 2 more" in line
+    assert not label_warnings(class_rows("d", ("benign", "malignant"), {}))
