@@ -1,19 +1,17 @@
-"""Where a text names classes: spelling folded, names found as whole words, the longest first."""
+"""Where a text names classes: names are found as whole words, the longest first."""
 
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import accumulate
 
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.letters import lettered
+from extract.answering.spelling import ROMAN, folded, pattern
 
 APART = "\n\0"
 """Ends a name among others; no pattern reaches beyond it."""
-ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6}
 
 
 @dataclass(frozen=True)
@@ -33,46 +31,8 @@ class Mention:
     kind: str
 
 
-WORDED, TERSE, LETTER = "name", "number", "letter"
-
-
-def folded(text: str) -> str:
-    """A text with one spelling for width, accents, dashes, quotes, denials and numerals of grades.
-
-    Case stays, since a letter that is an answer is told from an article by it.
-    """
-    text = re.sub(MENTION, " ", text)
-    text = unicodedata.normalize("NFKC", text.replace("½", " 1/2"))
-    text = re.sub(
-        "([A-Za-z\u0370-\u04ff])[\u0300-\u036f]+", r"\1", unicodedata.normalize("NFD", text)
-    )
-    text = unicodedata.normalize("NFC", text).replace("ß", "ss")
-    text = re.sub("[\u2010-\u2015\u2212\ufe63]", "-", text)
-    text = re.sub("[\u2018\u2019\u00b4`]", "'", text)
-    text = re.sub(r"(?i)\bcan(?:not|'t)\b", "can not", text)
-    text = re.sub(r"(?i)n't\b", " not", text)
-    text = re.sub(r"(?i)\b(it|there|that|here|this|what)'s\b", r"\1 is", text)
-    text = re.sub(language()["names"]["ranges"], " ", text, flags=re.IGNORECASE)
-    between = language()["names"]["between"]
-    text = re.sub(
-        rf"(?i)\b({between['scales']})(?:\s*(?:{between['words']}))+\s*(?=\d)", r"\1 ", text
-    )
-    grade = r"([ivx]+|\d)([a-d]?)\b(?![.]\d)"
-    scales = language()["terse"]["scales"]
-    return re.sub(
-        rf"(?i)\b({scales})(s?[ :-]+(?:(?:is|of|=) +)?){grade}(?:\s*(?:-|to|or|and)\s*{grade})?",
-        _graded,
-        text,
-    )
-
-
-def _graded(found: re.Match[str]) -> str:
-    """A grade in digits, and both ends of a range as grades of their own."""
-    scale, gap, first, part, second, other = found.groups()
-    said = f"{scale}{gap}{ROMAN.get(first.lower(), first)}{part}"
-    if second is None:
-        return said
-    return f"{said} or {scale} {ROMAN.get(second.lower(), second)}{other}"
+WORDED, TERSE, LETTER, HEAD = "name", "number", "letter", "last word"
+"""A last word that names share, as "pneumonia" of "viral pneumonia", can only be denied of all."""
 
 
 def alike(names: Sequence[str]) -> list[tuple[int, int]]:
@@ -84,7 +44,7 @@ def alike(names: Sequence[str]) -> list[tuple[int, int]]:
     joined = "".join(text + APART for text in texts)
     read = set()
     for reader, name in enumerate(names):
-        for found in _pattern(name).finditer(joined):
+        for found in pattern(name).finditer(joined):
             place = bisect_right(ends, found.start())
             if found[0].strip() == texts[place].strip():
                 read.add((reader, place))
@@ -154,13 +114,26 @@ def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
     for index, names in enumerate(classes):
         for name in dict.fromkeys((names.phrase, names.label)):
             kind = TERSE if is_terse(name) else WORDED
-            for match in (*_pattern(name).finditer(text), *_shortened(name, text, classes)):
+            for match in (*pattern(name).finditer(text), *_shortened(name, text, classes)):
                 if kind == TERSE and not _speaks(text, match.start(), match.end()):
                     continue
                 said = match[0].strip(" '\"")
                 if said:
                     other = said.casefold() != folded(name).casefold()
                     yield match.start(), match.end(), Mention(index, said, kind), other
+    yield from _heads(text, classes)
+    yield from _initials(text, classes)
+
+
+def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
+    """Where a name of three words or more stands as its initials, as BCC, that no other shares."""
+    initials = ["".join(w[0] for w in folded(names.phrase).split()).upper() for names in classes]
+    if text.isupper():
+        return
+    for index, letters in enumerate(initials):
+        if len(letters) > 2 and letters.isalpha() and initials.count(letters) == 1:
+            for match in re.finditer(rf"(?<![{WORD}]){letters}(?![{WORD}])", text):
+                yield *match.span(), Mention(index, letters, WORDED), True
 
 
 def _shortened(name: str, text: str, classes: Sequence[ClassNames]) -> Iterator[re.Match[str]]:
@@ -177,8 +150,22 @@ def _shortened(name: str, text: str, classes: Sequence[ClassNames]) -> Iterator[
             kept = " ".join(first[: len(first) - end])
             if not is_terse(kept):
                 tail = rf"\s*(?:{joint})\s*{' '.join(map(re.escape, second[begin:]))}(?!\w)"
-                found = _pattern(kept).pattern + (tail if begin else f"(?={tail})")
+                found = pattern(kept).pattern + (tail if begin else f"(?={tail})")
                 yield from re.finditer(found, text, re.IGNORECASE)
+
+
+def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
+    """Where a last word of several names that is no name itself is all that a denial names."""
+    lasts = [folded(names.phrase).casefold().split()[-1:] for names in classes]
+    whole = {folded(name).casefold() for c in classes for name in (c.phrase, c.label)}
+    for head in {last[0] for last in lasts if lasts.count(last) > 1 and last[0] not in whole}:
+        if is_terse(head):
+            continue
+        denied = rf"(?i)\b(?:no|nor|or|any|of|without|for)\s+({pattern(head).pattern})"
+        for match in re.finditer(denied, text):
+            for index, last in enumerate(lasts):
+                if last == [head]:
+                    yield *match.span(1), Mention(index, match[1], HEAD), True
 
 
 def _common(first: list[str], second: list[str]) -> int:
@@ -214,92 +201,3 @@ def _speaks(text: str, start: int, end: int) -> bool:
         return not re.search(counted, text[:end])
     weak = rf"(?i)(?:^|[^{WORD}])(?:{terse['weak']})\s*['\"(]*$"
     return bool(re.search(weak, before) and re.match(terse["follows"], after, re.IGNORECASE))
-
-
-@cache
-def _pattern(name: str) -> re.Pattern[str]:
-    """What finds a class' name in a folded text."""
-    text = re.sub(r"(?i)([a-z])'s\b", r"\1", folded(name).replace("_", " ").strip())
-    words = rf"\d+\.\d+|\d+|(?:(?!\d)[{WORD}])+|[<>]=?|\S"
-    pattern, last = "", None
-    for found in re.finditer(words, text):
-        piece, after = found[0], text[found.end() :]
-        sign = _sign(piece, last is None, after)
-        if sign is None and not re.match(r"\w|&", piece):
-            continue  # brackets, hyphens, slashes
-        if last is not None:
-            pattern += _gap(last[0], piece, text[last.end() : found.start()], sign)
-        pattern += sign or _word(piece)
-        last = found
-    if last is None:
-        return re.compile(re.escape(text) or r"(?!)")
-    return re.compile(_bounded(pattern, text, last[0]), re.IGNORECASE)
-
-
-def _sign(piece: str, first: bool, after: str) -> str | None:
-    """What a sign is found by, or None for a word and for a hyphen."""
-    piece = {"<=": "≤", ">=": "≥"}.get(piece, piece)
-    if first and piece in ("+", "-"):
-        return re.escape(piece)
-    if piece == "-" and re.match(r"\s?\w", after):
-        return None
-    signs = language()["names"]["signs"]
-    return str(signs[piece]) if piece in signs else None
-
-
-def _gap(last: str, piece: str, between: str, sign: str | None) -> str:
-    """What may stand between two pieces of a name, given what stands there in the name."""
-    if sign is not None and piece in "+-":
-        return r"(?:\s+status)?(?:\s+is|\s*:)?[\s(]*(?:-(?=[a-z]))?"
-    if last[-1].isdigit() and piece.isdigit():
-        return r"\s*(?:-|to|[\s/])\s*" if "-" in between else r"[\s/.,]+"
-    spaced = re.search(r"\s", between) and last.isdigit() == piece.isdigit()
-    joined = sign is not None or not last.isascii() or not spaced
-    return r"[\s_/(),.'-]*" if joined else r"[\s_/(),'-]+"
-
-
-def _word(piece: str) -> str:
-    """One word, its plural or singular, and other spellings of it."""
-    if not (piece.isascii() and piece.isalpha()):
-        return re.escape(piece)
-    single = piece.lower().removesuffix("s")
-    forms = [piece]
-    for group in language()["names"]["alike"]:
-        if piece.lower() in group or single in group:
-            forms += [word for word in group if word not in (piece.lower(), single)]
-    return "(?:" + "|".join(dict.fromkeys(map(_number, forms))) + ")(?:'s)?"
-
-
-def _number(word: str) -> str:
-    for end, forms in (
-        ("ies", "(?:ies|y)"),
-        ("y", "(?:y|ies)"),
-        ("sis", "s[ie]s"),
-        ("um", "(?:um|a)"),
-        ("ig", "ig(?:e[mnrs]?)?"),
-        ("isch", "isch(?:e[mnrs]?)?"),
-        ("igno", "ign[oa]s?"),
-    ):
-        if word.lower().endswith(end) and len(word) > len(end) + 1:
-            return re.escape(word[: -len(end)]) + forms
-    if len(word) > 4 and word.lower().endswith("us"):
-        return re.escape(word[:-2]) + "(?:us|i|uses)"
-    if len(word) < 3 or word.lower().endswith(("ss", "us", "is")):
-        return re.escape(word)
-    if word.lower().endswith("s"):
-        return re.escape(word[:-1]) + "s?"
-    return re.escape(word) + ("(?:s|ta)?" if word.lower().endswith("a") else "(?:s|es)?")
-
-
-def _bounded(pattern: str, text: str, last: str) -> str:
-    """The pattern where no word goes on to its left or right."""
-    before = rf"(?:(?<![{WORD}])|(?<=\bnon))(?<!\d[.,])" if re.match(rf"[{WORD}<>]", text) else ""
-    after = rf"(?![{WORD}])" if re.match(rf"[{WORD}]", last) else ""
-    if last[-1].isdigit():
-        after += r"(?![.,]\d|\s?%)"
-    closing = r"\)?" if last in "+-" else ""
-    if text.casefold() == "no":  # "no fracture" denies the fracture and answers nothing
-        after += r"(?=\s*(?:$|[.,:;!?)\n\"'}]))"
-    names = language()["names"]
-    apart = "".join(f"(?<!{prefix})" for prefix in names["before"])
-    return f"{apart}{before}{pattern}{closing}{after}(?!{names['after']})"

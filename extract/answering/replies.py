@@ -8,16 +8,18 @@ from extract.answering import marks
 from extract.answering.cues import split_sentences
 from extract.answering.language import MARK, MENTION, language
 from extract.answering.letters import LETTERS
-from extract.answering.names import LETTER, TERSE, WORDED, ClassNames, Mention, folded, mentions
-from extract.answering.statements import (
-    ASIDE,
-    CLAIMS,
-    DENIED,
-    GENERAL,
-    MAYBE,
-    Statement,
-    statements,
+from extract.answering.names import (
+    HEAD,
+    LETTER,
+    TERSE,
+    WORDED,
+    ClassNames,
+    Mention,
+    mentions,
 )
+from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE
+from extract.answering.spelling import folded
+from extract.answering.statements import Statement, statements
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def _flat(sentences: list[list[Statement]]) -> list[Statement]:
 
 def decide(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
     """The one class claimed; else, by names before numbers before letters, what denials leave."""
+    said = [s for s in said if s.mention.kind != HEAD or s.said == DENIED]
     said = [_whole(statement, classes) for statement in _of_this_image(said)]
     if not said:
         return Reading(None, "it names no class")

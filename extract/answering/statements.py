@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
+from extract.answering.comparisons import compare, generalise, suppose
 from extract.answering.cues import CLASS, ENDS, Token, only, split_sentences, tokenised
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.names import Mention
+from extract.answering.polarity import ASIDE, DENIED, MAYBE, OPEN, PLAIN, SURE
 
-SURE, PLAIN, MAYBE, DENIED, OPEN, ASIDE = "stressed", "said", "possible", "denied", "open", "aside"
-"""What may be said of a class. Aside: talked about without being claimed."""
-GENERAL = "said in general"
-"""Of a class as such, in the plural: a claim unless another class is only talked about too."""
-CLAIMS = (SURE, PLAIN, MAYBE)
-"""Claims, the strongest first."""
 FINAL = "[\u3040-\u30ff\uac00-\ud7a3]"
 """Kana and Hangul: where the verb stands last, a cue of what is before it never speaks of more."""
 SAID = {
@@ -94,9 +89,9 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     tokens = _turned(list(tokenised(sentence)))
     said = _said_before(sentence, tokens)
     _say_after(sentence, tokens, said)
-    _compare(sentence, tokens, said)
-    _generalise(sentence, tokens, said)
-    _suppose(tokens, said)
+    compare(sentence, tokens, said)
+    generalise(sentence, tokens, said)
+    suppose(tokens, said)
     part = next((t.text for t in tokens if t.kind == "parts"), "")
     return [
         Statement(mentions[ord(token.text) - MARK], *said[at], part)
@@ -288,60 +283,3 @@ def _combined(earlier: tuple[str, str], token: Token, before: list[Token]) -> tu
     if new in (DENIED, OPEN, ASIDE) or token.kind == "claim":
         return new, token.text.strip()
     return (new, token.text.strip()) if earlier[0] in (PLAIN, MAYBE) else earlier
-
-
-def _compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
-    """ "X is less likely than Y" claims Y; "X or Y" and "X versus Y" claim neither for sure."""
-    places = [at for at, token in enumerate(tokens) if token.kind == CLASS]
-    for first, second in pairwise(places):
-        between = sentence[tokens[first].end : tokens[second].start]
-        lesser = r"(?i)\bless\b[^,.;]*\bthan\b|小于|低于|不如"
-        less = re.search(lesser, sentence[: tokens[second].start])
-        if less and less.end() > tokens[first].end:
-            said[first], said[second] = (ASIDE, between.strip()), (PLAIN, between.strip())
-        elif re.search(r"(?i)\b(?:whereas|while)\b|、而|，而", between):
-            if said[first][0] in (PLAIN, ASIDE) and said[second][0] in CLAIMS:
-                kind = MAYBE if said[first][0] == PLAIN else ASIDE
-                said[first] = said[second] = (kind, between.strip())
-        elif re.fullmatch(
-            rf"(?i)\W*(?:{language()['clause']['or']})\W*(?:an?|the|{language()['terse']['scales']})?\W*",
-            between,
-        ):
-            for at in (first, second):
-                if said[at][0] in CLAIMS:
-                    said[at] = (MAYBE, between.strip())
-        elif not {said[first][0], said[second][0]} <= set(CLAIMS):
-            continue
-        elif re.fullmatch(r"\s*[,，、/|]\s*", between):
-            said[first], said[second] = (MAYBE, between.strip()), (MAYBE, between.strip())
-        elif only(between, "joints"):
-            said[first] = said[second] = max(said[first], said[second], key=_weakness)
-
-
-def _weakness(said: tuple[str, str]) -> int:
-    return CLAIMS.index(said[0])
-
-
-def _generalise(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
-    """A class in general is only talked about; one that opens a clause in the plural may be."""
-    clause = language()["clause"]
-    general = re.match(rf"(?i)\W*(?:{'|'.join(clause['general'])})", sentence)
-    plural = rf"(?i)(?:^|[,;:]|\bwhile|\bwhereas|\band)\W*({MENTION})(?: \w+s)? {clause['plural']}"
-    opens = {found.start(1) for found in re.finditer(plural, sentence)}
-    for at, (kind, _) in list(said.items()):
-        if kind in (SURE, PLAIN) and general:
-            said[at] = (ASIDE, general[0].split()[0])
-        elif kind == PLAIN and tokens[at].start in opens:
-            said[at] = (GENERAL, "")
-
-
-def _suppose(tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
-    """A class that depends on a condition stays open, up to what is said against it."""
-    condition: Token | None = None
-    for at, token in enumerate(tokens):
-        if token.kind == "conditions":
-            condition = token
-        elif token.kind == "contrasts":
-            condition = None
-        elif token.kind == CLASS and condition and said[at][0] in CLAIMS:
-            said[at] = (OPEN, condition.text)

@@ -1,0 +1,72 @@
+"""What a clause says of a class by setting it against another, in general, or on a condition."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from extract.answering.cues import CLASS, Token, only
+from extract.answering.language import MENTION, language
+from extract.answering.polarity import ASIDE, CLAIMS, GENERAL, MAYBE, OPEN, PLAIN, SURE
+
+
+def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
+    """ "X is less likely than Y" claims Y; "X or Y" and "X versus Y" claim neither for sure."""
+    places = [at for at, token in enumerate(tokens) if token.kind == CLASS]
+    for first, second in pairwise(places):
+        between = sentence[tokens[first].end : tokens[second].start]
+        lesser = r"(?i)\bless\b[^,.;]*\bthan\b|小于|低于|不如"
+        less = re.search(lesser, sentence[: tokens[second].start])
+        changed = rf"(?i)\b{language()['clause']['changes']}\b.*\bfrom (?:an? |the )?$"
+        if re.fullmatch(r"(?i)\s*(?:in)?to (?:an? |the )?", between) and re.search(
+            changed, sentence[: tokens[first].start]
+        ):
+            said[first] = (ASIDE, "from")
+        elif less and less.end() > tokens[first].end:
+            said[first], said[second] = (ASIDE, between.strip()), (PLAIN, between.strip())
+        elif re.search(r"(?i)\b(?:whereas|while)\b|、而|，而", between):
+            if said[first][0] in (PLAIN, ASIDE) and said[second][0] in CLAIMS:
+                kind = MAYBE if said[first][0] == PLAIN else ASIDE
+                said[first] = said[second] = (kind, between.strip())
+        elif re.fullmatch(
+            rf"(?i)\W*(?:{language()['clause']['or']})\W*(?:an?|the|{language()['terse']['scales']})?\W*",
+            between,
+        ):
+            for at in (first, second):
+                if said[at][0] in CLAIMS:
+                    said[at] = (MAYBE, between.strip())
+        elif not {said[first][0], said[second][0]} <= set(CLAIMS):
+            continue
+        elif re.fullmatch(r"\s*[,，、/|]\s*", between):
+            said[first], said[second] = (MAYBE, between.strip()), (MAYBE, between.strip())
+        elif only(between, "joints"):
+            said[first] = said[second] = max(said[first], said[second], key=_weakness)
+
+
+def _weakness(said: tuple[str, str]) -> int:
+    return CLAIMS.index(said[0])
+
+
+def generalise(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
+    """A class in general is only talked about; one that opens a clause in the plural may be."""
+    clause = language()["clause"]
+    general = re.match(rf"(?i)\W*(?:{'|'.join(clause['general'])})", sentence)
+    plural = rf"(?i)(?:^|[,;:]|\bwhile|\bwhereas|\band)\W*({MENTION})(?: \w+s)? {clause['plural']}"
+    opens = {found.start(1) for found in re.finditer(plural, sentence)}
+    for at, (kind, _) in list(said.items()):
+        if kind in (SURE, PLAIN) and general:
+            said[at] = (ASIDE, general[0].split()[0])
+        elif kind == PLAIN and tokens[at].start in opens:
+            said[at] = (GENERAL, "")
+
+
+def suppose(tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
+    """A class that depends on a condition stays open, up to what is said against it."""
+    condition: Token | None = None
+    for at, token in enumerate(tokens):
+        if token.kind == "conditions":
+            condition = token
+        elif token.kind == "contrasts":
+            condition = None
+        elif token.kind == CLASS and condition and said[at][0] in CLAIMS:
+            said[at] = (OPEN, condition.text)
