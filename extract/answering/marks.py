@@ -67,8 +67,16 @@ def element(text: str) -> str | None:
     return None
 
 
+def corrected(text: str) -> str:
+    """What follows the last words of a reply that take back what stands before them."""
+    taken_back = list(re.finditer(language()["answer"]["corrections"], text, re.IGNORECASE))
+    return text[taken_back[-1].end() :] if taken_back else text
+
+
 def plain(text: str) -> str:
-    """A folded text without the marks of Markdown, LaTeX and HTML."""
+    """A folded text without the marks of Markdown, LaTeX and HTML; rows of tables as "a: b"."""
+    text = re.sub(r"(?m)^[ \t]*\|.*\n[ \t]*\|?[-: |]*-[-: |]*$", "", text)
+    text = re.sub(r"(?m)^[ \t]*\|(.+)\|[ \t]*$", lambda row: row[1].replace("|", ": "), text)
     text = re.sub(r"\\(?:text|textbf|mathrm|mathbf|textit|boxed)\s*\{([^{}]*)\}", r"\1", text)
     text = re.sub("=>|->|→|⇒|➜", ": ", text)
     text = re.sub(language()["answer"]["specials"], " ", text)

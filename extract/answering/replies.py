@@ -82,6 +82,10 @@ def _answered(reply: str, classes: Sequence[ClassNames], letters: bool) -> Readi
         text, named = mentions(marks.plain(reply), classes, letters=letters)
         reading = decide(_flat(statements(text, named)), classes)
         return Reading(reading.index, f"{found_in}; {reading.why}")
+    rest = marks.corrected(reply)
+    if rest != reply and mentions(marks.plain(rest), classes, letters=letters)[1]:
+        reading = _answered(rest, classes, letters)
+        return Reading(reading.index, f"only what follows a correction counts; {reading.why}")
     text, named = mentions(marks.plain(reply), classes, letters=letters)
     for mark, said in _marked(reply, text, named, classes, letters):
         if mark not in (HEADING, ANSWER) and marks.reasons_aloud(reply):
