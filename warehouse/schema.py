@@ -21,7 +21,10 @@ BOOKKEEPING = frozenset({"schema_migration", "catalogue_build", "commit_record",
 
 FACT_KEYS = {
     "activation": ("model_id", "dataset_id", "module", "layer", "readout", "sample_id"),
-    "answer": ("model_id", "dataset_id", "sample_id", "method"),
+    "answer": (
+        *("model_id", "dataset_id", "sample_id", "method"),
+        *("prompt_id", "option_order", "image_control"),
+    ),
     "logit_lens": ("model_id", "dataset_id", "layer", "sample_id"),
     "probe_logit": ("probe_id", "sample_id"),
     "baseline_logit": ("baseline_id", "sample_id"),
@@ -112,8 +115,10 @@ def apply(con: duckdb.DuckDBPyConnection, wanted: Iterable[Migration]) -> None:
 
 
 @cache
-def _definitions() -> tuple[dict[str, "pa.Schema"], dict[str, tuple[str, ...]]]:
-    """Arrow schema and primary key of every table, read off an empty catalogue in memory."""
+def _definitions() -> tuple[
+    dict[str, "pa.Schema"], dict[str, tuple[str, ...]], dict[str, dict[str, str]]
+]:
+    """Arrow schema, primary key and defaults of every table, read off an empty catalogue."""
     import pyarrow as pa
 
     with duckdb.connect() as con:
@@ -126,6 +131,10 @@ def _definitions() -> tuple[dict[str, "pa.Schema"], dict[str, tuple[str, ...]]]:
         keys = con.execute(
             "SELECT table_name, constraint_column_names FROM duckdb_constraints() "
             "WHERE constraint_type = 'PRIMARY KEY'"
+        ).fetchall()
+        defaults = con.execute(
+            "SELECT table_name, column_name, column_default FROM duckdb_columns() "
+            "WHERE starts_with(column_default, chr(39))"
         ).fetchall()
         names = [name for (name,) in con.execute("SHOW TABLES").fetchall()]
         schemas = {}
@@ -140,7 +149,10 @@ def _definitions() -> tuple[dict[str, "pa.Schema"], dict[str, tuple[str, ...]]]:
                 for column in empty
             )
     primary = {name: tuple(columns) for name, columns in keys}
-    return schemas, primary | FACT_KEYS
+    texts: dict[str, dict[str, str]] = {}
+    for table, name, default in defaults:
+        texts.setdefault(table, {})[name] = default.strip("'")
+    return schemas, primary | FACT_KEYS, texts
 
 
 def quoted(text: str) -> str:
@@ -165,6 +177,11 @@ def table_schema(table: str) -> "pa.Schema":
     if table not in schemas:
         raise UsageError(f"there is no table {table!r}{nearest(table, schemas)}")
     return schemas[table]
+
+
+def table_defaults(table: str) -> dict[str, str]:
+    """What columns that a migration added with a default hold where a row does not name them."""
+    return _definitions()[2].get(table, {})
 
 
 def table_key(table: str) -> tuple[str, ...]:

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 from warehouse.catalogue import Definitions, connect, references
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Commit, Lake, bookkeeping, list_commits
-from warehouse.schema import FACT_KEYS, PARTITIONS, REPLACED_FACTS, table_key, table_schema, tables
+from warehouse.schema import (
+    FACT_KEYS,
+    PARTITIONS,
+    REPLACED_FACTS,
+    table_defaults,
+    table_key,
+    table_schema,
+    tables,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -152,7 +160,13 @@ def _table(spark: Any, table: str, root: str, paths: list[str]) -> Any:
     stored = inside | dict.fromkeys(hive, "string")
     reader = spark.read.schema(_ddl(stored)).option("basePath", f"{root}/{table}")
     rows = reader.parquet(*(f"{root}/{path}" for path in paths))
-    chosen = [f"`{folders.get(name, name)}` AS `{name}`" for name in fields]
+    defaults = table_defaults(table)
+    chosen = [
+        f"coalesce(`{name}`, '{defaults[name]}') AS `{name}`"
+        if name in defaults
+        else f"`{folders.get(name, name)}` AS `{name}`"
+        for name in fields
+    ]
     if table in FACT_KEYS and table not in REPLACED_FACTS:
         return rows.selectExpr(*chosen)
     rows.selectExpr(

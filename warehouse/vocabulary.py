@@ -42,6 +42,22 @@ SPLITS = ("train", "val", "test")
 LIKELIHOOD, GENERATE = METHODS = ("likelihood", "generate")
 """How a model answers: its classes' phrases scored, or a reply generated and read."""
 
+DEFAULT_PROMPT = "default"
+"""The prompt that a question is put with unless another is named."""
+
+NO_OPTIONS, LISTED, LETTERED, NUMBERED = OPTION_STYLES = ("none", "list", "letters", "numbers")
+"""How a prompt lists the classes: not at all, by their phrases, under letters, under numbers."""
+
+GIVEN, REVERSED = OPTION_ORDERS = ("given", "reversed")
+"""The order in which a prompt lists the classes: as the dataset has them, or the last one first."""
+
+ROTATED = "rotated"
+"""Begins the order of an answer, as in `rotated:2`, whose prompt's first options came last."""
+
+OWN_IMAGE, BLANK, OTHER, SAME_CLASS = IMAGE_CONTROLS = ("own", "blank", "other", "same_class")
+"""Which image goes with a question: the sample's own, or as a control a grey one, that of a sample
+of another class, or another one of the same class."""
+
 STOP, LENGTH = FINISHES = ("stop", "length")
 """Why a reply ended: the model stopped, or it was cut (truncated) when its tokens were spent."""
 

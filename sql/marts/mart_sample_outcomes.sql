@@ -49,7 +49,7 @@ LEFT JOIN
     ON
         stage_outcome.model_id = answer_methods.model_id
         AND stage_outcome.dataset_id = answer_methods.dataset_id
-LEFT JOIN answer
+LEFT JOIN diagnosed_answer AS answer
     ON
         stage_outcome.model_id = answer.model_id
         AND stage_outcome.dataset_id = answer.dataset_id

@@ -4,6 +4,6 @@ SELECT
     dataset_id,
     method,
     count(*) AS n_samples
-FROM answer
+FROM diagnosed_answer
 GROUP BY model_id, dataset_id, method
 ORDER BY model_id, dataset_id, method

@@ -11,7 +11,7 @@ import pytest
 
 from warehouse.catalogue.building import create_all, refill_marts
 from warehouse.catalogue.definitions import Definitions, references
-from warehouse.schema import apply, migrations, table_schema
+from warehouse.schema import apply, migrations, table_defaults, table_schema
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -129,12 +129,16 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]
     schema = table_schema(table)
     unknown = {name for row in rows for name in row} - set(schema.names)
     assert not unknown, f"{table} has no columns {unknown}"
-    filled = [{field.name: row.get(field.name, default(field)) for field in schema} for row in rows]
+    filled = [
+        {field.name: row.get(field.name, default(table, field)) for field in schema} for row in rows
+    ]
     data = pa.Table.from_pylist(filled, schema=schema)  # noqa: F841 - DuckDB reads the name
     con.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM data')
 
 
-def default(field: pa.Field) -> Any:
+def default(table: str, field: pa.Field) -> Any:
+    if field.name in table_defaults(table):
+        return table_defaults(table)[field.name]
     if field.nullable:
         return None
     if field.name == "run_id":

@@ -59,6 +59,9 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
             {"rejected_sample": [rejected], "package_readout": [brought], "image_file": [file]}
         )
         writer.commit({"removed_run": [removed]})
+        asked = {"template": "Which is it? {options}", "system": None, "reply_prefix": None}
+        asked |= {"option_style": "letters", "option_order": "given", "language": "en"}
+        writer.commit({"prompt": [{"prompt_id": "which", "synonyms": None} | asked]})
         writer.finish()
 
 

@@ -3,7 +3,7 @@
 import duckdb
 
 from warehouse.lake import Commit, Lake, bookkeeping
-from warehouse.schema import FACT_KEYS, PARTITIONS, migrations, refuse_newer
+from warehouse.schema import FACT_KEYS, PARTITIONS, migrations, quoted, refuse_newer, table_defaults
 
 
 def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> None:
@@ -50,11 +50,17 @@ def _fill_one(
         "hive_partitioning = true, hive_types_autocast = false)"
     )
     described = con.execute(f"DESCRIBE FROM {source}", {"files": paths}).fetchall()
-    # Columns that a later migration added are not in older shards and stay NULL.
-    stored = {PARTITIONS.get(table, {}).get(name, name): name for name, *_ in described}
-    chosen = ", ".join(
-        f'r."{stored[name]}" AS "{name}"' for name in _columns(con, table) if name in stored
-    )
+    # Columns that a later migration added are not in older shards: NULL, or their default.
+    inside = {PARTITIONS.get(table, {}).get(name, name): name for name, *_ in described}
+    defaults = {name: quoted(text) for name, text in table_defaults(table).items()}
+    columns = _columns(con, table)
+    stored = {name: f'r."{inside[name]}"' for name in columns if name in inside}
+    stored |= {
+        name: f"coalesce({stored.get(name, 'NULL')}, {default})"
+        for name, default in defaults.items()
+        if name in columns
+    }
+    chosen = ", ".join(f'{stored[name]} AS "{name}"' for name in columns if name in stored)
     key = _primary_key(con, table)
     replaced = any(table in commit.covers.get("replaces", ()) for commit in commits)
     if not key and not replaced:
@@ -62,7 +68,7 @@ def _fill_one(
         con.execute(statement, {"files": paths})
         return
     names = key or FACT_KEYS[table]
-    parted = ", ".join(f'r."{stored[name]}"' for name in names)
+    parted = ", ".join(stored[name] for name in names)
     newest = (
         f"SELECT {chosen} FROM {source} AS r "
         "INNER JOIN shard ON r.filename = $root || shard.path "

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
-from warehouse.schema import PARTITIONS, table_schema
+from warehouse.schema import PARTITIONS, table_defaults, table_schema
 
 Rows: TypeAlias = "pa.Table | Sequence[Mapping[str, Any]]"
 
@@ -38,13 +38,15 @@ def hive_folder(table: str, values: Mapping[str, str]) -> str:
 
 
 def checked_table(table: str, rows: Rows, run_id: str) -> pa.Table:
-    """The rows as an Arrow table of exactly the table's schema, the run's id filled in.
+    """The rows as an Arrow table of exactly the table's schema, the run's id filled in, and what
+    has a default and is left out.
 
     Raises LayerhouseError for missing or unexpected columns, for a missing value where the schema
     needs one, for values of another type, and for vectors that are not finite.
     """
     schema = table_schema(table)
-    filled = _with_run(rows, run_id) if "run_id" in schema.names else rows
+    given: dict[str, Any] = {"run_id": run_id} if "run_id" in schema.names else {}
+    filled = _with(_with_defaults(rows, table_defaults(table)), given)
     found = _column_names(filled)
     missing = [name for name in schema.names if name not in found]
     unexpected = sorted(set(found) - set(schema.names))
@@ -69,12 +71,22 @@ def checked_table(table: str, rows: Rows, run_id: str) -> pa.Table:
     return cast.cast(schema)
 
 
-def _with_run(rows: Rows, run_id: str) -> Rows:
+def _with_defaults(rows: Rows, defaults: Mapping[str, str]) -> Rows:
+    if isinstance(rows, pa.Table):
+        missing = {k: text for k, text in defaults.items() if k not in rows.column_names}
+        return _with(rows, missing)
+    return [{**defaults, **row} for row in rows] if defaults else rows
+
+
+def _with(rows: Rows, values: Mapping[str, Any]) -> Rows:
+    """The rows with the same values in each."""
     if not isinstance(rows, pa.Table):
-        return [{**row, "run_id": run_id} for row in rows]
-    if "run_id" in rows.column_names:
-        rows = rows.drop_columns("run_id")
-    return rows.append_column("run_id", pa.repeat(run_id, rows.num_rows))
+        return [{**row, **values} for row in rows] if values else rows
+    for name, value in values.items():
+        if name in rows.column_names:
+            rows = rows.drop_columns(name)
+        rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
+    return rows
 
 
 def _column_names(rows: Rows) -> list[str]:

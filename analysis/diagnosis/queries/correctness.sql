@@ -40,7 +40,7 @@ predictions AS (
         'answer' AS kind,
         answer.sample_id,
         CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
-    FROM answer
+    FROM diagnosed_answer AS answer
     WHERE answer.model_id = $model AND answer.dataset_id = $dataset
     UNION ALL
     SELECT

@@ -12,7 +12,7 @@ SELECT
     method AS name,
     max(run_id) AS run_id,
     count(*) AS n
-FROM answer
+FROM diagnosed_answer
 WHERE model_id = $model AND dataset_id = $dataset
 GROUP BY method
 UNION ALL

@@ -1,69 +1,62 @@
--- A finished run leaves one answer per method it asked with and sample it did not reject.
+-- A finished run leaves one answer per method, prompt, order of options and image it asked with and
+-- sample it did not reject.
 WITH runs AS (
     SELECT *
     FROM run
     WHERE status = 'finished'
 ),
 
+answers AS (
+    SELECT
+        dataset_id,
+        sample_id,
+        run_id,
+        row(model_id, dataset_id, method, prompt_id, option_order, image_control) AS asked
+    FROM answer
+),
+
 wanted AS (
     SELECT
-        answer.model_id,
-        answer.dataset_id,
-        answer.method,
+        answers.asked,
         max(
             coalesce(
                 cast(json_extract(runs.config, '$.selection.limit') AS BIGINT),
                 dataset.n_samples
             )
-        ) AS n_wanted
-    FROM answer
-    INNER JOIN runs ON answer.run_id = runs.run_id
-    INNER JOIN dataset ON answer.dataset_id = dataset.dataset_id
-    GROUP BY answer.model_id, answer.dataset_id, answer.method
+        ) AS n_wanted,
+        max(dataset.n_samples) AS n_all
+    FROM answers
+    INNER JOIN runs ON answers.run_id = runs.run_id
+    INNER JOIN dataset ON answers.dataset_id = dataset.dataset_id
+    GROUP BY answers.asked
 ),
 
 given AS (
     SELECT
-        model_id,
-        dataset_id,
-        method,
+        asked,
         count(DISTINCT sample_id) AS n_samples
-    FROM answer
-    GROUP BY model_id, dataset_id, method
+    FROM answers
+    GROUP BY asked
 ),
 
 rejected AS (
     SELECT
-        answer.model_id,
-        answer.dataset_id,
-        answer.method,
+        answers.asked,
         count(DISTINCT rejected_sample.sample_id) AS n_rejected
-    FROM answer
+    FROM answers
     INNER JOIN rejected_sample
         ON
-            answer.run_id = rejected_sample.run_id
-            AND answer.dataset_id = rejected_sample.dataset_id
-    GROUP BY answer.model_id, answer.dataset_id, answer.method
+            answers.run_id = rejected_sample.run_id
+            AND answers.dataset_id = rejected_sample.dataset_id
+    GROUP BY answers.asked
 )
 
 SELECT
-    given.model_id,
-    given.dataset_id,
-    given.method,
+    given.asked,
     given.n_samples,
-    least(wanted.n_wanted, dataset.n_samples) AS n_wanted
+    least(wanted.n_wanted, wanted.n_all) AS n_wanted
 FROM given
-INNER JOIN wanted
-    ON
-        given.model_id = wanted.model_id
-        AND given.dataset_id = wanted.dataset_id
-        AND given.method = wanted.method
-INNER JOIN dataset ON given.dataset_id = dataset.dataset_id
-LEFT JOIN rejected
-    ON
-        given.model_id = rejected.model_id
-        AND given.dataset_id = rejected.dataset_id
-        AND given.method = rejected.method
+INNER JOIN wanted ON given.asked = wanted.asked
+LEFT JOIN rejected ON given.asked = rejected.asked
 WHERE
-    given.n_samples + coalesce(rejected.n_rejected, 0)
-    < least(wanted.n_wanted, dataset.n_samples)
+    given.n_samples + coalesce(rejected.n_rejected, 0) < least(wanted.n_wanted, wanted.n_all)

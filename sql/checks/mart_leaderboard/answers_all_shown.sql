@@ -3,7 +3,7 @@ WITH answers AS (
     SELECT DISTINCT
         answer.model_id,
         answer.dataset_id
-    FROM answer
+    FROM diagnosed_answer AS answer
     INNER JOIN sample
         ON answer.dataset_id = sample.dataset_id AND answer.sample_id = sample.sample_id
     WHERE sample.split = 'test'

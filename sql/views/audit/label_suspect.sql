@@ -37,7 +37,7 @@ votes AS (
         answer.sample_id,
         CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index,
         'answer' AS voter
-    FROM answer
+    FROM diagnosed_answer AS answer
     INNER JOIN sample
         ON answer.dataset_id = sample.dataset_id AND answer.sample_id = sample.sample_id
     WHERE sample.split = 'test'

@@ -5,7 +5,7 @@
 -- 2024; Zhao et al. 2021). Needs no labels, and nothing of test.
 WITH answers AS (
     SELECT *
-    FROM answer
+    FROM diagnosed_answer
     WHERE method = 'likelihood' AND len(label_logprobs) > 0
 ),
 

@@ -52,7 +52,7 @@ predictions AS (
         samples.split,
         samples.class_index,
         CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
-    FROM answer
+    FROM diagnosed_answer AS answer
     INNER JOIN
         samples
         ON answer.dataset_id = samples.dataset_id AND answer.sample_id = samples.sample_id

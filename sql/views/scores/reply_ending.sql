@@ -12,7 +12,7 @@ WITH replies AS (
         answer.n_tokens,
         answer.parsed,
         answer.finish_reason = 'length' AS is_cut
-    FROM answer
+    FROM diagnosed_answer AS answer
     INNER JOIN sample
         ON answer.dataset_id = sample.dataset_id AND answer.sample_id = sample.sample_id
     WHERE answer.finish_reason IS NOT NULL

@@ -9,7 +9,7 @@ WITH examined AS (
     SELECT
         model_id,
         dataset_id
-    FROM answer
+    FROM diagnosed_answer
 ),
 
 newest AS (

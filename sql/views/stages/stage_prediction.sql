@@ -37,7 +37,7 @@ predictions AS (
         answer.sample_id,
         CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
     FROM stage_signal
-    INNER JOIN answer
+    INNER JOIN diagnosed_answer AS answer
         ON
             stage_signal.model_id = answer.model_id
             AND stage_signal.dataset_id = answer.dataset_id

@@ -10,7 +10,7 @@ WITH unparsed AS (
         sample.class_index,
         coalesce(answer.finish_reason = 'length', FALSE) AS is_cut,
         stage_signal.n_test AS n_answers
-    FROM answer
+    FROM diagnosed_answer AS answer
     INNER JOIN stage_signal
         ON
             answer.model_id = stage_signal.model_id

@@ -77,7 +77,21 @@ PLANTED = {
         "UPDATE answer SET predicted_class_index = NULL",
     ],
     "answer.generated_text_kept": "UPDATE answer SET text = NULL",
-    "answer.samples_complete": "DELETE FROM answer WHERE sample_id LIKE '%7'",
+    "answer.samples_complete": [
+        "DELETE FROM answer WHERE sample_id LIKE '%7'",
+        "UPDATE answer SET option_order = 'rotated:1' WHERE sample_id LIKE '%7'",
+    ],
+    "answer.asked_as_known": [
+        "UPDATE answer SET prompt_id = 'nobody'",
+        "UPDATE answer SET option_order = 'rotated'",
+        "UPDATE answer SET option_order = 'rotated:0'",
+        "UPDATE answer SET image_control = 'upside_down'",
+    ],
+    "prompt.option_style_known": [
+        "UPDATE prompt SET option_style = 'table'",
+        "UPDATE prompt SET option_order = 'mixed'",
+        "UPDATE prompt SET template = 'What is it?'",
+    ],
     "logit_lens.probabilities_sum_to_one": [
         "UPDATE logit_lens SET label_logprobs = label_logprobs[:2]",
         "UPDATE logit_lens SET label_logprobs = ['nan'::FLOAT, -1, -1]",

@@ -1,0 +1,93 @@
+"""Which answers a diagnosis is about, and that no others change any of its numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lakes import Signals, synthetic_lake
+from tests.sql.worlds import world
+from warehouse.catalogue import connect
+from warehouse.catalogue.definitions import Definitions
+from warehouse.lake import Lake, RunSpec, RunWriter
+from warehouse.schema import SQL_ROOT
+from warehouse.vocabulary import GIVEN, IMAGE_CONTROLS, OWN_IMAGE
+
+MODEL, DATASET = "alpha", "shapes"
+ABOUT_SWEEPS = ("prompts",)
+"""The folders of views that are there for what `diagnosed_answer` leaves out."""
+
+
+def run(number: int, **identity: Any) -> dict[str, Any]:
+    import json
+
+    named = {"run_id": f"r{number}", "command": "extract", "model_id": "m", "dataset_id": "d"}
+    return {**named, "config": json.dumps({"identity": identity})}
+
+
+@pytest.mark.exact_rows("diagnosed_answer")
+def test_the_prompt_of_the_activations_its_own_order_and_the_samples_own_image(catalogue):
+    rows = world(answers={"generate": (0, 0)})
+    one = {**rows["answer"][0], "sample_id": "test00", "parsed": True}
+    rows["answer"] = [
+        {**one, "predicted_class_index": 0},
+        {**one, "predicted_class_index": 1, "prompt_id": "letters"},
+        {**one, "predicted_class_index": 2, "option_order": "rotated:1"},
+        {**one, "predicted_class_index": 3, "image_control": "blank"},
+    ]
+    query = "SELECT prompt_id, predicted_class_index FROM diagnosed_answer"
+    assert catalogue(rows).sql(query).fetchall() == [("default", 0)]
+    rows["run"] = [run(1)]
+    assert catalogue(rows).sql(query).fetchall() == [("default", 0)]
+    rows["run"] = [run(1, prompt_id="letters"), {**run(2, prompt_id="plain"), "model_id": "n"}]
+    assert catalogue(rows).sql(query).fetchall() == [("letters", 1)]
+
+
+@pytest.mark.exact_rows("diagnosed_prompt")
+def test_a_run_that_names_no_prompt_took_the_default(catalogue):
+    rows = {"run": [run(1), run(2), {**run(3, prompt_id="plain"), "dataset_id": "e"}]}
+    query = "SELECT * FROM diagnosed_prompt ORDER BY dataset_id"
+    assert catalogue(rows).sql(query).fetchall() == [("m", "d", "default"), ("m", "e", "plain")]
+
+
+def everything(lake: Lake) -> dict[str, list[Any]]:
+    """The rows of every view and mart that is not about sweeps."""
+    about = {
+        path.stem for folder in ABOUT_SWEEPS for path in (SQL_ROOT / "views" / folder).glob("*.sql")
+    }
+    names = [*Definitions().views, *Definitions().marts]
+    with connect(lake) as wh:
+        return {
+            name: sorted(wh.sql(f'SELECT * FROM "{name}"').fetchall(), key=repr)
+            for name in names
+            if name not in about | {"activation", "mart_prompt_sensitivity"}
+        }
+
+
+def test_sweeps_and_controls_change_no_view_and_no_mart(tmp_path: Path) -> None:
+    """Planted are answers that are all wrong, under every other prompt, order and image."""
+    signals = Signals(methods=("likelihood", "generate"))
+    lake = synthetic_lake(tmp_path / "lake", {MODEL: signals}, n_samples=48, n_classes=3)
+    with connect(lake) as wh:
+        own = wh.sql("SELECT * EXCLUDE run_id FROM answer").pl().to_dicts()
+    before = everything(lake)
+    others = [("letters", GIVEN, OWN_IMAGE), ("default", "rotated:1", OWN_IMAGE)]
+    others += [("default", GIVEN, image) for image in IMAGE_CONTROLS if image != OWN_IMAGE]
+    planted = [
+        {**row, "prompt_id": prompt, "option_order": order, "image_control": image}
+        | {"predicted_class_index": None, "parsed": False, "n_tokens": 9, "raw_text": ""}
+        | ({"finish_reason": "length", "text": "?"} if row["method"] == "generate" else {})
+        for row in own
+        for prompt, order, image in others
+    ]
+    asked = {"template": "{options}?", "system": None, "reply_prefix": None, "synonyms": None}
+    asked |= {"option_style": "letters", "option_order": "given", "language": "en"}
+    spec = RunSpec("extract", MODEL, DATASET, {"identity": {}, "selection": {"sweep": True}})
+    with RunWriter(lake, spec) as writer:
+        writer.commit({"answer": planted, "prompt": [{"prompt_id": "letters", **asked}]})
+        writer.finish()
+    after = everything(lake)
+    with connect(lake) as wh:
+        assert len(wh.sql("FROM answer")) == len(own) * (1 + len(others))
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert sum(map(bool, before.values())) > 15
