@@ -9,6 +9,9 @@ from warehouse.catalogue.comments import comment_all, parse_comments
 from warehouse.catalogue.definitions import Definitions, dependencies, references
 from warehouse.errors import LayerhouseError
 
+UNCHANGED = frozenset({"diagnosed_answer"})
+"""Views that show rows of a table as they are: stored, they would be in the catalogue twice."""
+
 
 def create_all(
     con: duckdb.DuckDBPyConnection,
@@ -21,8 +24,8 @@ def create_all(
 
     `with_activations` says whether the lake holds activation shards; without any, the empty view
     of the migrations stays. With `stored`, the rows of every view that reads no vectors are kept in
-    the schema `stored`, and the view of that name only shows them: the answer is the same, and a
-    warehouse of thousands of probes gives it at once.
+    the schema `stored` (but those of `UNCHANGED`), and the view of that name only shows them: the
+    answer is the same, and a warehouse of thousands of probes gives it at once.
     """
     con.begin()
     views, marts = dict(definitions.views), definitions.marts
@@ -132,7 +135,7 @@ def _storable(definitions: Definitions, graph: Mapping[str, frozenset[str]]) -> 
     for name in graph:
         if not vectors.isdisjoint(references(definitions.views.get(name, "SELECT 1"), name)):
             vectors.add(name)
-    return frozenset(set(definitions.views) - vectors)
+    return frozenset(set(definitions.views) - vectors - UNCHANGED)
 
 
 def drop_all(con: duckdb.DuckDBPyConnection) -> None:
