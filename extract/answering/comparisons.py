@@ -22,6 +22,8 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
             changed, sentence[: tokens[first].start]
         ):
             said[first] = (ASIDE, "from")
+        elif re.search(r"(?i)\b(?:does|do|would) not (?:\w+ )?(?:exclude|rule out)\b", between):
+            said[first] = (ASIDE, between.strip())
         elif less and less.end() > tokens[first].end:
             said[first], said[second] = (ASIDE, between.strip()), (PLAIN, between.strip())
         elif re.search(r"(?i)\b(?:whereas|while)\b|、而|，而", between):

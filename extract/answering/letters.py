@@ -35,7 +35,7 @@ def _pattern(allowed: str) -> re.Pattern[str]:
     whole = f"{one}(?![{WORD}'-])"
     # A letter right before a class' name; "A benign …" is no option.
     named = rf"(?<!A)(?=[ \t]*{MENTION})"
-    quoted = r"[\s:='\"(]"
+    quoted = r"[\s:='\"(-]"
     begins = rf"(?:(?<![{WORD}])(?:{known['cues']})|[:=：]){quoted}*"
     cue = rf"(?i:{begins}(?:{known['adverbs']}{quoted}+)*)"
     small = f"([{allowed.lower()}])"

@@ -108,12 +108,19 @@ def json_answer(text: str, classes: Sequence[ClassNames]) -> tuple[str, str] | N
                 value, str | int
             ):
                 return str(value), f"the JSON key {name!r} is read"
-    numbers = {k: v for k, v in values.items() if isinstance(v, int | float)}
+    numbers = {k: n for k, v in values.items() if (n := _number(v)) is not None}
     names = {folded(n).casefold() for c in classes for n in (c.label, c.phrase)}
     chosen = {k: v for k, v in numbers.items() if folded(k).replace("_", " ").casefold() in names}
     if len(chosen) > 1 and list(chosen.values()).count(max(chosen.values())) == 1:
         return max(chosen, key=chosen.__getitem__), "the largest of the JSON's numbers counts"
     return "\n".join(f"{k}: {v}." for k, v in values.items()), "the JSON is read line by line"
+
+
+def _number(value: Any) -> float | None:
+    """A number, also one written as text with or without a percent sign."""
+    if isinstance(value, str) and re.fullmatch(r"\s*\d+(?:\.\d+)?\s*%?\s*", value):
+        return float(value.strip(" %"))
+    return value if isinstance(value, int | float) else None
 
 
 def _parsed(text: str) -> Any:
@@ -151,7 +158,7 @@ def _flat(values: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
 def headed(text: str) -> Iterator[str]:
     """What follows every heading of an answer, the last first; `text` is from `mentions`."""
     heads = "|".join(language()["answer"]["headings"])
-    ends = rf"[:：=]|\n|(?=\s+{MENTION}\s*(?:\n|$))"
+    ends = rf"[:：=]|[ ]-[ ]|\n|(?=\s+{MENTION}\s*(?:\n|$))"
     pattern = (
         rf"(?:^|(?<=[\n.;:!?。，,]))[ \t\d.)(]*(?:the |my )?(?:{heads})\s*(?:is\s*)?(?:{ends})"
     )

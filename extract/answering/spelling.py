@@ -27,6 +27,7 @@ def folded(text: str) -> str:
     text = re.sub(r"(?i)\b(it|there|that|here|this|what)'s\b", r"\1 is", text)
     british = language()["names"]["british"]
     text = re.sub(f"(?i){'|'.join(british)}", lambda found: british[found[0].lower()], text)
+    text = re.sub(r"(?i)(?<=[a-z]{3})is(?=(?:ed|ing)\b)", "iz", text)
     text = re.sub(language()["names"]["ranges"], " ", text, flags=re.IGNORECASE)
     between = language()["names"]["between"]
     text = re.sub(
@@ -34,7 +35,7 @@ def folded(text: str) -> str:
         r"\1 ",
         text,
     )
-    grade = r"([ivx]+|\d)([a-d]?)\b(?![.]\d)"
+    grade = r"([ivx]+|\d)([a-f]?)\b(?![.]\d)"
     scales = language()["terse"]["scales"]
     return re.sub(
         rf"(?i)\b({scales})(s?[ :-]+(?:(?:is|of|=) +)?){grade}(?:\s*(?:-|to|or|and)\s*{grade})?",
@@ -116,6 +117,7 @@ def _number(word: str) -> str:
         ("ses", "s[ie]s?"),
         ("i", "(?:i|us)"),
         ("um", "(?:um|a)"),
+        ("oma", "oma(?:s|ta|tous)?"),
         ("ig", "ig(?:e[mnrs]?)?"),
         ("isch", "isch(?:e[mnrs]?)?"),
         ("igno", "ign[oa]s?"),

@@ -134,8 +134,10 @@ def _said_before(sentence: str, tokens: list[Token]) -> dict[int, tuple[str, str
             reach = Reach({"maybe": token} if token.kind == "concessions" else {})
             if token.kind == "contrasts":
                 said = {place: _weakened(s) for place, s in said.items()}
-        elif token.kind == "colons" and (said or _complete(sentence, token, reach)):
-            reach.drop("deny", "deny_that")
+        elif token.kind == "colons":
+            reach.drop("than")
+            if said or _complete(sentence, token, reach):
+                reach.drop("deny", "deny_that")
         elif token.kind == "comma":
             _pass_comma(sentence, tokens, at, reach)
         elif token.kind == "verbs":
