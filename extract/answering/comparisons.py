@@ -15,7 +15,7 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
     places = [at for at, token in enumerate(tokens) if token.kind == CLASS]
     for first, second in pairwise(places):
         between = sentence[tokens[first].end : tokens[second].start]
-        lesser = r"(?i)\bless\b[^,.;]*\bthan\b|小于|低于|不如"
+        lesser = r"(?i)(?<!but )(?<!and )\bless\b[^,.;]*\bthan\b|小于|低于|不如"
         less = re.search(lesser, sentence[: tokens[second].start])
         changed = rf"(?i)\b{language()['clause']['changes']}\b.*\bfrom (?:an? |the )?$"
         if re.fullmatch(r"(?i)\s*(?:in)?to (?:an? |the )?", between) and re.search(

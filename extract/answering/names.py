@@ -114,7 +114,9 @@ def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
     for index, names in enumerate(classes):
         for name in dict.fromkeys((names.phrase, names.label)):
             kind = TERSE if is_terse(name) else WORDED
-            for match in (*pattern(name).finditer(text), *_shortened(name, text, classes)):
+            found = (pattern(name), *_denials(name, classes))
+            spans = (match for known in found for match in known.finditer(text))
+            for match in (*spans, *_shortened(name, text, classes)):
                 if kind == TERSE and not _speaks(text, match.start(), match.end()):
                     continue
                 said = match[0].strip(" '\"")
@@ -123,6 +125,17 @@ def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
                     yield match.start(), match.end(), Mention(index, said, kind), other
     yield from _heads(text, classes)
     yield from _initials(text, classes)
+
+
+def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
+    """What finds "no evidence of a tumor" for "no tumor", where no class is "tumor"."""
+    known = language()["names"]
+    denial = re.fullmatch(rf"(?:{known['negations']})[ -]+(\S.*)", folded(name), re.IGNORECASE)
+    named = {folded(n).casefold() for c in classes for n in (c.phrase, c.label)}
+    if denial and denial[1].casefold() not in named and not is_terse(denial[1]):
+        rest = pattern(denial[1]).pattern
+        for words in (f"{known['denial']}{rest}", f"{rest}{known['denied']}"):
+            yield re.compile(rf"(?<![{WORD}]){words}", re.IGNORECASE)
 
 
 def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
@@ -156,15 +169,15 @@ def _shortened(name: str, text: str, classes: Sequence[ClassNames]) -> Iterator[
 
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Where a last word of several names that is no name itself is all that a denial names."""
-    lasts = [folded(names.phrase).casefold().split()[-1:] for names in classes]
+    lasts = [(folded(names.phrase).casefold().split() or [""])[-1:] for names in classes]
     whole = {folded(name).casefold() for c in classes for name in (c.phrase, c.label)}
     for head in {last[0] for last in lasts if lasts.count(last) > 1 and last[0] not in whole}:
-        if is_terse(head):
+        if len(head) < 4:
             continue
         denied = rf"(?i)\b(?:no|nor|or|any|of|without|for)\s+({pattern(head).pattern})"
         for match in re.finditer(denied, text):
             for index, last in enumerate(lasts):
-                if last == [head]:
+                if last[0].endswith(head):
                     yield *match.span(1), Mention(index, match[1], HEAD), True
 
 

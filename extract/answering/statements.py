@@ -130,6 +130,8 @@ def _said_before(sentence: str, tokens: list[Token]) -> dict[int, tuple[str, str
             said[at] = _reached(reach)
             if not _joined(sentence, tokens, at):
                 reach.drop("maybe", "sure", "claim")
+            if "deny" in reach.cues and reach.cues["deny"].text.lower().startswith("non"):
+                reach.drop("deny")
         elif token.kind in ENDS:
             reach = Reach({"maybe": token} if token.kind == "concessions" else {})
             if token.kind == "contrasts":
