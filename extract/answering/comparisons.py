@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from extract.answering.cues import CLASS, Token, only
+from extract.answering.cues import CLASS, ENDS, Token, only
 from extract.answering.language import MENTION, language
 from extract.answering.polarity import ASIDE, CLAIMS, GENERAL, MAYBE, OPEN, PLAIN, SURE
 
@@ -72,3 +72,19 @@ def suppose(tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
             condition = None
         elif token.kind == CLASS and condition and said[at][0] in CLAIMS:
             said[at] = (OPEN, condition.text)
+
+
+def set_aside(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
+    """What was at another time, and what has a chance of less than a half, is no claim."""
+    clause = language()["clause"]
+    ends = [0, *(t.end for t in tokens if t.kind in ENDS), len(sentence)]
+    for begin, end in pairwise(ends):
+        then = re.search(rf"(?i)\b(?:{clause['then']})\b", sentence[begin:end])
+        small = re.search(rf"(?i){clause['chance']}", sentence[begin:end])
+        for at, token in enumerate(tokens):
+            if token.kind != CLASS or not begin <= token.start < end or said[at][0] not in CLAIMS:
+                continue
+            if then:
+                said[at] = (ASIDE, then[0])
+            elif small and small[0].endswith(token.text) and float(small[1]) < 50:
+                said[at] = (ASIDE, small[0][:-1].strip())

@@ -60,7 +60,7 @@ def mentions(
     equals the one spelled as the class is.
     """
     text, kept = _replaced(text, _longest(_found(text, classes), len(text)), [])
-    text = _without_options(text, kept)
+    text = _without_options(text, kept, len(classes))
     if letters:
         spans = lettered(text, len(classes))
         found = [(*at, Mention(index, text[slice(*at)], LETTER)) for at, index in spans]
@@ -84,8 +84,14 @@ def _longest(
     return sorted(taken, key=lambda f: f[:2])
 
 
-def _without_options(text: str, named: list[Mention]) -> str:
-    """The text without options that it repeats: two or more classes, each after its letter."""
+def _without_options(text: str, named: list[Mention], n: int) -> str:
+    """The text without options that it repeats: two or more of the `n` classes, each after its
+    letter, or a list of all.
+    """
+
+    def every(found: re.Match[str]) -> bool:
+        listed = {named[ord(c) - MARK].index for c in found[0] if ord(c) >= MARK}
+        return n == len(listed) < len(named)
 
     def cut(found: re.Match[str]) -> str:
         listed = [named[ord(c) - MARK].index for c in found[0] if ord(c) >= MARK]
@@ -94,7 +100,9 @@ def _without_options(text: str, named: list[Mention]) -> str:
     option = (
         rf"(?:^|(?<=[\s,;(]))\(?(?:[A-Z]|\d)[).:]+\s*{MENTION}[ ]*[,;.]?(?:\s+(?:or|and)(?=\s))?\s*"
     )
-    return re.sub(rf"(?:{option}){{2,}}", cut, text)
+    text = re.sub(rf"(?:{option}){{2,}}", cut, text)
+    listed = rf"(?<!not )(?<!no )(?<!or )(?:{MENTION}, ?)*{MENTION},? (?:or|and|and/or) {MENTION}"
+    return re.sub(listed, lambda found: cut(found) if every(found) else found[0], text)
 
 
 def _replaced(

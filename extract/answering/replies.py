@@ -124,9 +124,10 @@ def _marked(
 ) -> Iterator[tuple[str, list[Statement]]]:
     """What is said where a reply marks its answer, the strongest mark first."""
     for part in marks.headed(text):
-        first = statements(part, named)[:1]
-        if first:
-            yield HEADING, first[0]
+        said = statements(part, named)
+        if said:
+            claims = (n for n, s in enumerate(said, 1) if any(one.said in CLAIMS for one in s))
+            yield HEADING, _flat(said[: next(claims, len(said))])
     for mark, by in ((ANSWER, "answers"), (CONCLUSION, "conclusions")):
         for part in marks.concluded(text, by):
             sentence = next((s for s in split_sentences(part) if s.strip()), "")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from extract.answering.comparisons import compare, generalise, suppose
+from extract.answering.comparisons import compare, generalise, set_aside, suppose
 from extract.answering.cues import CLASS, ENDS, Token, only, split_sentences, tokenised
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.names import Mention
@@ -92,6 +92,7 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     compare(sentence, tokens, said)
     generalise(sentence, tokens, said)
     suppose(tokens, said)
+    set_aside(sentence, tokens, said)
     part = next((t.text for t in tokens if t.kind == "parts"), "")
     return [
         Statement(mentions[ord(token.text) - MARK], *said[at], part)
@@ -179,6 +180,9 @@ def _enter(sentence: str, token: Token, reach: Reach) -> None:
         reach.drop("deny", "deny_that")
     if token.kind in ("sure", "maybe"):
         if token.text.lower() == "or" and reach.cues:
+            return
+        sure = reach.cues.get("sure")
+        if token.kind == "maybe" and sure and only(sentence[sure.end : token.start], "light"):
             return
         reach.drop("sure", "maybe")
     reach.cues[token.kind] = token
