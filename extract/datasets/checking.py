@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from extract.datasets.groups import joined_units
+from extract.datasets.groups import joined_units, refuse_one_group
 from extract.datasets.labels import class_order, class_rows, label_warnings
 from extract.datasets.measuring import Measured, measure
 from extract.datasets.pixels import PixelOptions
@@ -21,6 +21,7 @@ from extract.datasets.splits import (
     check_fractions,
     check_groups,
     complete_splits,
+    group_warnings,
     split_warnings,
 )
 from extract.datasets.summary import Summary, summarised
@@ -116,6 +117,7 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
     items = contents.items
     groups = [item.group_id or item.sample_id for item in items]
     hashes = [image.sha256 for image in measured]
+    refuse_one_group(contents, groups)
     check_groups(groups, [item.split or "" for item in items])
     splits, notes = complete_splits(
         [item.split for item in items],
@@ -141,10 +143,11 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
             *contents.notes,
             *notes,
             *split_warnings(items, groups, splits, hashes),
+            *group_warnings(items, groups, contents.groups_from),
             *label_warnings(classes),
             *rule.notes,
         ),
-        summarised(classes, samples, measured, rule, contents.groups_from),
+        summarised(classes, samples, measured, rule, contents.groups_from, contents.left_out),
         rule.said,
         _readings(samples, measured),
     )

@@ -111,10 +111,19 @@ def _candidate(role: str, columns: Sequence[str], cells: Cells) -> str | None:
     """The column that is most probably meant by a role under another name."""
     for spelling in _SPELLINGS[role]:
         for name in columns:
-            plain = re.sub(r"[^\w]|_", "", name.casefold())
+            plain = _plain(name)
             if re.fullmatch(spelling, plain) and _fits(role, plain, cells(name)):
                 return name
     return None
+
+
+def names_patients(column: str) -> bool:
+    """Whether a column's name promises who an image is of, whatever the column holds."""
+    return bool(re.fullmatch(_SPELLINGS["group_id"][0], _plain(column)))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w]|_", "", name.casefold())
 
 
 def _fits(role: str, plain: str, values: Sequence[Any]) -> bool:

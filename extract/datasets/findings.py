@@ -46,6 +46,13 @@ class Labelled:
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many rows are left out, by the reason."""
+        rows = len(self.labels or self.findings)
+        n = sum(self.row(index) is None for index in range(rows))
+        return {"images without a label": n} if n else {}
+
     def row(self, index: int) -> tuple[str | None, Mapping[str, bool | None]] | None:
         """A row's label and findings; None for a row that is left out."""
         label = self.labels[index] if self.labels else None

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from extract.datasets.source import Item, ReadOptions
+from extract.datasets.columns import Roles, names_patients
+from extract.datasets.source import Contents, Item, ReadOptions
+from extract.datasets.tables import LabelTable, is_missing, text
 from warehouse.errors import LayerhouseError
 from warehouse.images import is_dicom
 
@@ -37,6 +39,48 @@ def joined_units(groups: Sequence[str], hashes: Sequence[str]) -> list[str]:
     return [joined.root(f"group {group}") for group in groups]
 
 
+_UNGROUPED = (
+    "so every image is a group of its own: splits may cut patients, and intervals come out too "
+    "narrow"
+)
+
+
+def refuse_one_group(contents: Contents, groups: Sequence[str]) -> None:
+    """LayerhouseError where labelled images are all of one group, so that no split can be made."""
+    labelled = any(item.label is not None or item.findings for item in contents.items)
+    if len(groups) < 2 or len(set(groups)) > 1 or not labelled:
+        return
+    raise LayerhouseError(
+        f"all {len(groups):,} images are in one group, {groups[0]} "
+        f"({contents.groups_from or 'as the source says'}), which no split may cut, so that none "
+        "would be left for val and test; "
+        "--column group_id=COLUMN names another column of a table, and --column group_id=none "
+        "makes every image a group of its own"
+    )
+
+
+def patients_not_told(
+    table: LabelTable, roles: Roles, reading: ReadOptions, items: Sequence[Item]
+) -> tuple[str, ...]:
+    """What a person should know of a column of patients that tells none of them apart.
+
+    Nothing where images have groups all the same, or a person said that there is no such column.
+    """
+    declined = "group_id" in reading.columns and roles.group_id is None
+    if declined or any(item.group_id for item in items):
+        return ()
+    named = [roles.group_id] if roles.group_id else filter(names_patients, table.columns)
+    for column in named:
+        held = {text(cell) for cell in table.cells(column) if not is_missing(cell)}
+        if len(held) < 2:
+            what = f"holds nothing but {held.pop()}" if held else "is empty"
+            return (
+                f"the column {column} {what}, {_UNGROUPED}; --column group_id=COLUMN names the "
+                "column that tells patients apart, --column group_id=none says that there is none",
+            )
+    return ()
+
+
 def grouped_by_patient(
     items: list[Item], reading: ReadOptions
 ) -> tuple[list[Item], tuple[str, ...]]:
@@ -51,8 +95,11 @@ def grouped_by_patient(
     patients = {item.sample_id: _patient(item.uri) for item in dicom}
     known = {patient for patient in patients.values() if patient}
     if len(known) < 2:  # anonymised to one name: says nothing about patients
-        name = "the same" if known else "no"
-        return items, (f"DICOM files name {name} PatientID: every image is a group of its own",)
+        what = "the same" + " or empty" * (None in patients.values()) if known else "empty"
+        return items, (
+            f"the PatientID (0010,0020) is {what} in all {len(dicom):,} DICOM files, {_UNGROUPED}; "
+            "a table of the files with a column group_id says which patient each is of",
+        )
     groups = {
         name: patient if reading.plain_patient_ids or patient is None else hashed(patient)
         for name, patient in patients.items()

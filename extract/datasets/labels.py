@@ -107,6 +107,6 @@ def _refuse_alike(rows: Sequence[Mapping[str, Any]]) -> None:
         first, second = rows[one], rows[other]
         raise LayerhouseError(
             f"the classes {first['label']} and {second['label']} are called {first['phrase']!r} "
-            f"and {second['phrase']!r}, which no reply can tell apart; give one of them another "
-            f"phrase (--phrase {second['label']}=…)"
+            f"and {second['phrase']!r}, which no reply can tell apart; write them in one way if "
+            f"they are one class, else give one another phrase (--phrase {second['label']}=…)"
         )

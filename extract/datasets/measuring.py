@@ -125,13 +125,15 @@ def _one(item: Item, how: Preparation, pixels: PixelOptions) -> tuple[Item, Meas
         if picture.has_transparency:
             how = replace(how, background=pixels.background)
             uri = with_preparation(item.uri, how)
-        return replace(item, uri=uri), replace(_known_of(picture, how, uri), file=file)
+        known = _known_of(picture, how, uri, is_asked=pixels.shown is not None)
+        return replace(item, uri=uri), replace(known, file=file)
 
 
-def _known_of(picture: Picture, how: Preparation, uri: str) -> Measured:
+def _known_of(picture: Picture, how: Preparation, uri: str, *, is_asked: bool) -> Measured:
+    """What is known of a picture; where a range is asked for, its own need not be shown."""
     width, height = picture.size
     shown = None
-    if picture.range is not Scale.OPEN:
+    if picture.range is Scale.FIXED or (picture.range is not Scale.OPEN and not is_asked):
         levels = np.reshape(picture.rgb(how).getextrema(), -1)
         shown = int(levels.min()), int(levels.max())
     measured = Measured(

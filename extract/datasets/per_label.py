@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from extract.answering import alike
 from extract.datasets.checking import AddOptions
-from extract.datasets.groups import joined_units
+from extract.datasets.groups import joined_units, refuse_one_group
 from extract.datasets.labels import class_order, spelled
 from extract.datasets.shades import Rule, choose
 from extract.datasets.source import Contents, slug
@@ -53,6 +54,11 @@ def per_label(name: str, contents: Contents, images: Images, options: AddOptions
     for finding in options.phrases:
         if finding not in findings:
             raise UsageError(f"no finding is called {finding!r}{nearest(finding, findings)}")
+    for one, other in alike([spelled(finding) for finding in findings])[:1]:
+        raise LayerhouseError(
+            f"the findings {findings[one]!r} and {findings[other]!r} are one but for case, signs "
+            "or gaps; write it in one way"
+        )
     contents, rule = _split(_as_findings(contents, findings), images, options)
     options = replace(options, rule=rule)
     names = _names(name, findings)
@@ -94,6 +100,7 @@ def _split(contents: Contents, images: Images, options: AddOptions) -> tuple[Con
     contents, measured = usable(contents, images, options.reading.skip_bad)
     items = contents.items
     groups = [item.group_id or item.sample_id for item in items]
+    refuse_one_group(contents, groups)
     check_groups(groups, [item.split or "" for item in items])
     splits, notes = complete_splits(
         [item.split for item in items],

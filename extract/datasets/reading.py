@@ -14,6 +14,7 @@ from extract.datasets.sources.manifest import Manifest
 from extract.datasets.sources.medmnist import MedMnist
 from warehouse.errors import UsageError
 from warehouse.extensions import installed
+from warehouse.images import what_instead
 
 GROUP = "layerhouse.datasets"
 OWN = (Digits(), HubDataset(), Manifest(), SavedDataset(), MedMnist(), ClassFolders())
@@ -70,9 +71,10 @@ def read_source(typed: str, reading: ReadOptions | None = None) -> Contents:
         return _without_labels(contents) if reading.unlabelled else contents
     if not Path(typed).expanduser().exists():
         raise UsageError(f"{typed} does not exist (a hub dataset is written hf:owner/name)")
+    what = what_instead(Path(typed).expanduser())
     raise UsageError(
-        f"{typed} is no dataset; give a folder of classes, a table of images (CSV, Parquet or JSON "
-        "lines), a MedMNIST .npz or a Hugging Face dataset"
+        f"{typed} is {what or 'no dataset'}; give a folder of classes, a table of images (CSV, "
+        "Parquet or JSON lines), a MedMNIST .npz or a Hugging Face dataset"
     )
 
 

@@ -63,7 +63,8 @@ class Contents:
     `labels` fixes the class order where the natural order of the labels is not the right one, and
     `phrases` spells classes that their labels do not; `notes` are warnings of the reader.
     `findings` names, in order, what an image may have several of; there is no single label then.
-    `groups_from` says in words what the groups are.
+    `groups_from` says in words what the groups are, `left_out` what of the source is no sample,
+    each with the number of files.
     """
 
     location: str
@@ -75,6 +76,7 @@ class Contents:
     phrases: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     groups_from: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 class DatasetSource(ABC):

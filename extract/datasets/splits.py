@@ -47,7 +47,8 @@ def split_name(name: str, where: str) -> str:
         return _SPLIT_NAMES[_plain(name)]
     except KeyError:
         raise LayerhouseError(
-            f"{where} names the split {name!r}; splits are train, val and test"
+            f"{where} names the split {name!r}; splits are train, val and test, in these words "
+            "(--column split=none has splits made, and a number of a fold is none)"
         ) from None
 
 
@@ -79,6 +80,7 @@ def make_splits(
         split: {label: share * totals[label] for label in totals} for split, share in shares.items()
     }
     splits = [""] * len(labels)
+    dealt: dict[str, list[str]] = {split: [] for split in shares}
 
     def turn(unit: str) -> tuple[int, str]:
         hashed = hashlib.blake2b(f"{seed}/{unit}".encode(), digest_size=16)
@@ -94,9 +96,20 @@ def make_splits(
         chosen = max(shares, key=need)
         for label, n in held.items():
             lacking[chosen][label] -= n
-        for index in members[unit]:
-            splits[index] = chosen
+        dealt[chosen].append(unit)
+    _fill_empty(dealt)
+    for split, held_units in dealt.items():
+        for index in chain.from_iterable(members[unit] for unit in held_units):
+            splits[index] = split
     return splits
+
+
+def _fill_empty(dealt: Mapping[str, list[str]]) -> None:
+    """Few units may all go to some of the splits: each of the others gets the last one dealt."""
+    for units in dealt.values():
+        most = max(dealt.values(), key=len)
+        if not units and len(most) > 1:
+            units.append(most.pop())
 
 
 def complete_splits(
@@ -148,7 +161,8 @@ def check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:
     others = f" (and {len(cut) - 1:,} more are cut: {_listed(cut[1:])})" if cut[1:] else ""
     raise LayerhouseError(
         f"group {cut[0]} is in the splits {' and '.join(held[cut[0]])}{others}; a group (a "
-        "patient) must stay in one: correct the splits, or leave them out to have them made"
+        "patient) must stay in one: correct the splits, or leave them out to have them made (and a "
+        "name that stands for many patients leave empty)"
     )
 
 
@@ -171,6 +185,12 @@ def check_classes(labels: Sequence[str], splits: Sequence[str]) -> None:
             )
         if in_train[label] < 2:
             raise SplitError(f"class {label} has one train sample; at least two are needed")
+    for name in SPLITS:
+        if name not in splits:
+            raise SplitError(
+                f"no image would be left for {name}: there are too few images, or too few groups "
+                "of them (patients), for train, val and test; add more, or a column split"
+            )
 
 
 def split_warnings(
@@ -184,12 +204,6 @@ def split_warnings(
         absent = [label for label in dict.fromkeys(labels) if label not in held]
         if absent:
             warnings.append(f"{split} has no sample of {', '.join(absent)}".rstrip())
-    alone = [item.sample_id for item in items if item.group_id is None]
-    if 0 < len(alone) < len(items):
-        warnings.append(
-            f"{len(alone):,} of {len(items):,} images name no group and are groups of their own, "
-            f"first {alone[0]}: splits may cut what belongs together there"
-        )
     test_groups = {group for group, split in zip(groups, splits, strict=True) if split == "test"}
     if len(test_groups) < MIN_GROUPS:
         warnings.append(f"test has only {len(test_groups)} groups: intervals will be wide")
@@ -200,6 +214,26 @@ def split_warnings(
             warnings.append(
                 f"{len(pairs)} identical images are in two {kind}, first {first} and {second}"
             )
+    return warnings
+
+
+def group_warnings(items: Sequence[Item], groups: Sequence[str], where_from: str) -> list[str]:
+    """What a person should know about the groups although splits can be made of them."""
+    warnings = []
+    source = f" ({where_from})" if where_from else ""
+    alone = [item.sample_id for item in items if item.group_id is None]
+    if 0 < len(alone) < len(items):
+        warnings.append(
+            f"{len(alone):,} of {len(items):,} images name no group and are groups of their own, "
+            f"first {alone[0]}{source}: splits may cut patients there, and intervals come out "
+            "too narrow; name the group of each, or leave these images out"
+        )
+    largest, times = Counter(groups).most_common(1)[0]
+    if 2 * times > len(groups) > 1:
+        warnings.append(
+            f"the group {largest} holds {times:,} of {len(groups):,} images{source}; if that is no "
+            "patient but a name for many, leave it empty where it stands for them"
+        )
     return warnings
 
 

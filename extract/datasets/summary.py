@@ -35,9 +35,11 @@ def summarised(
     images: Sequence[Measured],
     rule: Rule,
     groups_from: str = "",
+    left_out: Mapping[str, int] | None = None,
 ) -> Summary:
     """The summary of a checked dataset; a new fact is a line of `facts`, in the printed order."""
     facts = {
+        **_left_out(left_out or {}),
         "Groups": _groups(samples, groups_from),
         "Sizes": _sizes(images),
         **_pixels(images, rule),
@@ -65,6 +67,13 @@ def _groups(samples: Sequence[Mapping[str, Any]], groups_from: str) -> str:
         return f"every one of the {n_groups:,} images is its own group"
     said = f"{n_groups:,} groups of {len(samples):,} images"
     return f"{said}; {groups_from}" if groups_from else said
+
+
+def _left_out(files: Mapping[str, int]) -> dict[str, str]:
+    if not files:
+        return {}
+    reasons = "; ".join(f"{n:,} {what}" for what, n in files.items())
+    return {"Left out": f"{sum(files.values()):,} files ({reasons})"}
 
 
 def _sizes(images: Sequence[Measured]) -> str:

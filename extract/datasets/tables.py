@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ MISSING = frozenset(
 )
 """How programs write that there is no value, in lower case."""
 
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
+
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -52,6 +55,15 @@ class LabelTable:
     def cells(self, column: str) -> list[Any]:
         return [row.get(column) for row in self.rows]
 
+    def __post_init__(self) -> None:
+        """Whole numbers lose the `.0` that gaps in a column bring, in text as in floats."""
+        for column in self.columns:
+            held = [cell for cell in self.cells(column) if not is_missing(cell)]
+            if all(isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()) for cell in held):
+                for row in self.rows:
+                    if isinstance(cell := row.get(column), str):
+                        row[column] = re.sub(r"\.0*\s*$", "", cell)
+
     def place(self, index: int) -> str:
         return f"{self.places[index]} of {self.path}"
 
@@ -60,7 +72,7 @@ def text(value: Any) -> str:
     """A cell as text: nothing for None and NaN, whole numbers without the `.0` that gaps bring."""
     if value is None or value != value:
         return ""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | Decimal) and value % 1 == 0:
         return str(int(value))
     return str(value).strip()
 
@@ -144,15 +156,16 @@ def _decoded(path: Path, encoding: str | None) -> str:
             f"no encoding is called {encoding!r}; usual ones are utf-8, latin-1, utf-16 and gbk"
         ) from None
     marked = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8-sig")
-    if not codec and marked == "utf-8-sig" and b"\0" in raw[:4096]:
-        kind = "utf-16-le" if raw[1:2] == b"\0" else "utf-16-be"
+    zeros = [raw[start:4096:2].count(0) for start in (0, 1)]
+    if not codec and marked == "utf-8-sig" and 4 * max(zeros) > len(raw[:4096:2]):
+        kind = "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
         raise LayerhouseError(
             f"line 1 of {path} holds zero bytes, as UTF-16 text does; if it is that, add "
             f"--encoding {kind}"
         )
     used = codec if codec and codec != "utf-8" else marked
     try:
-        return raw.decode(used)
+        return _without_zeros(raw.decode(used), path)
     except UnicodeError as error:
         start = getattr(error, "start", 0)
         line = raw[:start].count(b"\n") + 1
@@ -163,6 +176,16 @@ def _decoded(path: Path, encoding: str | None) -> str:
             else "add --encoding latin-1 (Excel in western Europe), gbk or whatever it was saved in"
         )
         raise LayerhouseError(f"line {line} of {path} is not {shown} text; {way_out}") from error
+
+
+def _without_zeros(content: str, path: Path) -> str:
+    place = content.find("\0")
+    if place >= 0:
+        raise LayerhouseError(
+            f"line {content.count(chr(10), 0, place) + 1} of {path} holds a zero byte, which no "
+            "text has: the file is damaged; write it again, or drop them with tr -d '\\000'"
+        )
+    return content
 
 
 def _delimiter(name: str) -> str:

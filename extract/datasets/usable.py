@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from extract.datasets.measuring import Measured
 from extract.datasets.source import Contents, Item
 from warehouse.errors import LayerhouseError
+from warehouse.images import parted
 
 Images = Mapping[str, Measured | LayerhouseError]
 """What was measured of every image by uri, or why it could not be."""
@@ -64,7 +66,16 @@ def usable(contents: Contents, images: Images, skip_bad: bool) -> tuple[Contents
     if not skip_bad:
         raise LayerhouseError(f"{told}; --skip-bad leaves them out:\n{_listed(bad)}")
     note = f"{told} and were left out:\n{_listed(bad)}"
-    return replace(contents, items=good, notes=(*contents.notes, note)), measured
+    reasons = Counter(_reason(item, error) for item, error in bad)
+    left_out = {**contents.left_out, **dict(reasons.most_common())}
+    notes = (*contents.notes, note)
+    return replace(contents, items=good, notes=notes, left_out=left_out), measured
+
+
+def _reason(item: Item, error: LayerhouseError) -> str:
+    """Why a file cannot be used, in words that hold for others too."""
+    said = str(error).partition("; ")[0].replace(parted(item.uri)[0], "").strip()
+    return f"images that cannot be used: {said}"
 
 
 def _listed(bad: Sequence[tuple[Item, LayerhouseError]]) -> str:

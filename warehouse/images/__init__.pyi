@@ -5,7 +5,11 @@ from .changes import (
     file_state as file_state,
 )
 from .items import DIGITS_SCHEME as DIGITS_SCHEME, digit_arrays as digit_arrays
-from .kinds import is_dicom as is_dicom, is_image_file as is_image_file
+from .kinds import (
+    is_dicom as is_dicom,
+    is_image_file as is_image_file,
+    what_instead as what_instead,
+)
 from .opening import (
     faults_named as faults_named,
     image_sha256 as image_sha256,

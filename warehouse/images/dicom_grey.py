@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from warehouse.errors import LayerhouseError
 from warehouse.images.pictures import DeepPicture, Picture, Scale, between, meant
 
 
@@ -47,7 +48,7 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
     padding = _padding(pixels, item)
     values = apply_modality_lut(pixels, item)
     bits = int(item.get("BitsStored", 8 * pixels.itemsize))
-    usual, said, reading = _transform(item, values, bits, padding)
+    usual, said, reading = _transform(item, values, bits, padding, name)
     is_inverse = str(item.get("PresentationLUTShape", "")).strip().upper() == "INVERSE"
     inverted = item.PhotometricInterpretation == "MONOCHROME1" or is_inverse
     changes = [
@@ -67,14 +68,16 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
     )
 
 
-def _transform(item: Any, values: np.ndarray, bits: int, padding: np.ndarray | None) -> Any:
+def _transform(
+    item: Any, values: np.ndarray, bits: int, padding: np.ndarray | None, name: str
+) -> Any:
     """How values become shades, who says so, and what of it is newer than earlier versions."""
     if item.get("VOILUTSequence"):
         n_entries, _, entry_bits = item.VOILUTSequence[0].LUTDescriptor
         reading = "lookup table" if entry_bits == 8 and n_entries > 256 else ""
         return partial(_through_table, item=item), Scale.OWN, reading
     if item.get("WindowWidth") is not None and item.get("WindowCenter") is not None:
-        return partial(_windowed, item=item), Scale.OWN, ""
+        return partial(_windowed, item=item, name=name), Scale.OWN, ""
     if bits <= 8 and values.dtype == np.uint8:  # no transform at all, and no more than a screen has
         full = 2**bits - 1
         same = (values.min(), values.max()) == (0, full)
@@ -120,11 +123,22 @@ def _through_table(values: np.ndarray, item: Any) -> np.ndarray:
     return shades
 
 
-def _windowed(values: np.ndarray, item: Any) -> np.ndarray:
-    """Through the first of the windows: others are alternatives, PS3.3 C.11.2.1.2."""
+def _windowed(values: np.ndarray, item: Any, name: str) -> np.ndarray:
+    """Through the first of the windows: others are alternatives, PS3.3 C.11.2.1.2.
+
+    LayerhouseError for a window of no width, which shows nothing.
+    """
     from pydicom.dataset import Dataset
     from pydicom.pixels import apply_windowing
 
+    width = item["WindowWidth"].value
+    width = float(width if item["WindowWidth"].VM == 1 else width[0])
+    least = 1 if item.get("VOILUTFunction", "LINEAR") in ("LINEAR", "") else 0
+    if not width > 0 or width < least:
+        raise LayerhouseError(
+            f"{name} says a window of width {width:g} (0028,1051), in which nothing is seen; "
+            "`datasets add … --window CENTER,WIDTH` or `--range LOW,HIGH` says what is shown"
+        )
     # pydicom scales to what the stored bits could hold; of an unsigned byte that is 0…255
     plain = Dataset()
     plain.PhotometricInterpretation = "MONOCHROME2"

@@ -15,15 +15,39 @@ _JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", *TIFF, *_JPEG_2000)
 _VRS = {b"UI", b"UL", b"OB", b"CS", b"DA", b"LO", b"SH", b"TM", b"DT"}
 _DIRECTORY = b"1.2.840.10008.1.3.10"
+_DRAWING = "a drawing (SVG), not an image; export it as PNG"
+_HEIC = "a HEIC picture, which is not read here; convert it to PNG or JPEG"
+_ITK = "a volume of ITK, which is not read here; convert it to NIfTI or DICOM"
+_JPEG_XL = "a JPEG XL picture, which is not read here; convert it to PNG or JPEG"
+_VIDEO = "a video; export its frames as images"
+_ARRAYS = "not an image; save each picture in it as PNG or TIFF"
+_UNREAD = (_DRAWING, _HEIC, _ITK, _JPEG_XL)
+"""Pictures to whoever has them, of kinds that nobody reads here."""
+
 _OTHERS = {
     b"version https://git-lfs": "a pointer of Git LFS instead of the file; run `git lfs pull`",
     b"<!doctype html": "a web page, not an image",
     b"<html": "a web page, not an image",
+    b"<svg": _DRAWING,
     b"<?xml": "XML text, not an image",
     b"%pdf-": "a PDF document; export its pages as images",
-    b"pk\x03\x04": "a ZIP archive; unpack it first",
+    b"pk\x03\x04": "a ZIP archive, as .npz and .pt files are, too; unpack it first",
+    b"rar!": "a RAR archive; unpack it first",
+    b"7z\xbc\xaf": "a 7z archive; unpack it first",
+    b"\xfd7zxz": "compressed by xz; unpack it first",
+    b"bzh": "compressed by bzip2; unpack it first",
     b"\x1f\x8b": "compressed by gzip; unpack it first",
+    b"\x93numpy": f"a NumPy array, {_ARRAYS}",
+    b"\x89hdf\r": f"an HDF5 file, {_ARRAYS}",
+    b"matlab 5": f"a MATLAB file, {_ARRAYS}",
+    b"nrrd0": _ITK,
+    b"objecttype": _ITK,
+    b"ndims": _ITK,
+    b"\xff\x0a": _JPEG_XL,
+    b"\0\0\0\x0cjxl ": _JPEG_XL,
+    b"\x1a\x65\xdf\xa3": _VIDEO,
 }
+_BRANDS_OF_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 
 def head_of(path: str | Path) -> bytes:
@@ -71,19 +95,40 @@ def is_directory_record(head: bytes) -> bool:
 
 
 def is_image_file(path: str | Path) -> bool:
-    """Whether a file holds a picture of any kind that is read, by its content."""
+    """Whether a file holds a picture, by its content; also one of a kind that is not read here.
+
+    Such a one is named when it is opened, which is better than to be passed over.
+    """
     try:
         head = head_of(path)
     except OSError:
         return False
-    return kind_of(head, str(path)) is not None and not is_directory_record(head)
+    if kind_of(head, str(path)) is not None:
+        return not is_directory_record(head)
+    return other_kind(head) in _UNREAD
+
+
+def what_instead(path: str | Path) -> str | None:
+    """What a file is that is no picture, in words with the way out; None where that is unknown."""
+    try:
+        return other_kind(head_of(path))
+    except OSError:
+        return None
 
 
 def other_kind(head: bytes) -> str | None:
     """What a file is instead of an image, in words with the way out, where that is known."""
     if not head:
         return "empty (0 bytes); copy or download it again"
+    if head[4:8] == b"ftyp":  # the box that films and pictures of one family begin with
+        return _HEIC if head[8:12] in _BRANDS_OF_HEIC else _VIDEO
+    if head[257:262] == b"ustar":
+        return "a TAR archive; unpack it first"
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return _VIDEO
     start = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    if start.startswith(b"<?xml") and b"<svg" in start:
+        return _DRAWING
     return next((what for mark, what in _OTHERS.items() if start.startswith(mark)), None)
 
 

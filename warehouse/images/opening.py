@@ -53,6 +53,8 @@ def picture_at(uri: str, max_pixels: int = MAX_PIXELS) -> Picture:
         return _of_array(place, item, how.frame)
     head = head_of(place) if item is None else item[:HEAD]
     kind = kind_of(head, place)
+    if kind is None and (what := other_kind(head)) is not None:
+        raise LayerhouseError(f"{place} is {what}")
     # each reader loads what it reads with, on its first picture
     if kind == DICOM:
         from warehouse.images.dicom import dicom_picture as read
@@ -111,15 +113,17 @@ def _undecodable(place: str, error: Exception) -> str:
 
     path = Path(place)
     head = head_of(path) if path.is_file() else b"?"
-    what = other_kind(head) if kind_of(head, place) is None else None
-    if what is not None:
-        return f"{place} is {what}"
     if isinstance(error, PIL.UnidentifiedImageError) and head.startswith(TIFF):
         return (
             f"{place} is a kind of TIFF that Pillow does not read, such as 64-bit floats; save it "
             "with 8 or 16 bits, or 32-bit floats"
         )
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, PIL.UnidentifiedImageError):
+        return (
+            f"{place} cannot be decoded as an image: it is of no kind that is known here; save it "
+            "as PNG, JPEG, TIFF or DICOM"
+        )
     # pydicom lists what each decoder said below a heading
     reason = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
     return f"{place} cannot be decoded as an image: {reason or type(error).__name__}"

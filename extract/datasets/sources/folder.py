@@ -7,6 +7,7 @@ whole. Elsewhere a folder per patient below the classes does.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from extract.datasets.splits import is_split_name, split_name
 from extract.datasets.tables import SUFFIXES
 from extract.datasets.walking import files_below, subfolders
 from warehouse.errors import LayerhouseError
-from warehouse.images import is_dicom, is_image_file
+from warehouse.images import is_dicom, is_image_file, what_instead
 
 IMAGE_SUFFIXES = {
     *(".dcm", ".dicom"),
@@ -80,23 +81,46 @@ class ClassFolders(DatasetSource):
             raise LayerhouseError(
                 f"{root} holds no images in class folders; expected {root.name}/<class>/<image> or "
                 f"{root.name}/<split>/<class>/<image>, or a manifest.csv (--unlabelled takes "
-                "images without labels)"
+                f"images without labels){_there_instead(root)}"
             )
         if not reading.unlabelled:
             _refuse_no_classes(root, found)
         masks = _masks(found)
         found = [file for file in found if file.path not in masks]
         notes += _left_out(files, masks, loops)
+        others = Counter(_kind(file.path) for file in files if not _is_image(file.path))
         items = [
             Item(file.path.relative_to(root).as_posix(), str(file.path), file.label, file.split)
             for file in found
         ]
         items, told = grouped_by_patient(items, reading)
         if not any(item.group_id for item in items) and not reading.unlabelled:
-            items, told = _grouped_by_folder(items, found)
+            items, by_folder = _grouped_by_folder(items, found)
+            told = by_folder or told
         return Contents(
-            str(root), items, root.name, notes=(*notes, *told), groups_from="; ".join(told)
+            str(root),
+            items,
+            root.name,
+            notes=(*notes, *told),
+            groups_from="; ".join(told),
+            left_out={**({"segmentation masks": len(masks)} if masks else {}), **others},
         )
+
+
+def _there_instead(root: Path) -> str:
+    """What a folder without images holds that a person may have meant, and what to do with it."""
+    there = files_below(root, set())
+    tables = [path for path in there if path.suffix.lower() in SUFFIXES]
+    if tables:
+        return f"; if {tables[0].name} says the labels, give {tables[0]}"
+    for path in there:
+        if (what := what_instead(path)) is not None:
+            return f"; {path.relative_to(root)} is {what}"
+    return ""
+
+
+def _kind(path: Path) -> str:
+    return f"{path.suffix.lower() or 'other'} files that are no images"
 
 
 _Folder = tuple[str | None, str | None, Path]

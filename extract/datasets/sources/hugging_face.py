@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.datasets.findings import understood
+from extract.datasets.groups import patients_not_told
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
 from extract.datasets.splits import split_name
 from extract.datasets.tables import LabelTable, is_missing, text
@@ -106,7 +107,7 @@ def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> C
                 label=said[0],
                 split=split,
                 group_id=None if is_missing(group) else text(group),
-                attributes={key: str(row[key]) for key in attributes if row[key] is not None},
+                attributes={key: held for key in attributes if (held := text(row[key]))},
                 findings=said[1],
             )
         )
@@ -120,9 +121,10 @@ def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> C
         title,
         licence,
         labels,
-        labelled.notes,
+        (*labelled.notes, *patients_not_told(table, roles, reading, items)),
         findings=labelled.names,
         groups_from=f"groups are the column {roles.group_id}" if roles.group_id else "",
+        left_out=labelled.left_out,
     )
 
 

@@ -7,12 +7,14 @@ age, view or scanner.
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from extract.datasets.columns import Roles
 from extract.datasets.findings import Labelled, understood
-from extract.datasets.groups import grouped_by_patient
+from extract.datasets.groups import grouped_by_patient, patients_not_told
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
 from extract.datasets.splits import split_name
 from extract.datasets.tables import SUFFIXES, LabelTable, is_missing, read_table, text
@@ -49,7 +51,7 @@ class Manifest(DatasetSource):
         _refuse_doubled(items, path)
         items, told = grouped_by_patient(items, reading)
         title = path.parent.name if path.name in NAMES else f"{path.parent.name} ({path.stem})"
-        found = (*labelled.notes, *told)
+        found = (*labelled.notes, *told, *patients_not_told(table, roles, reading, items))
         grouping = f"groups are the column {roles.group_id}" if roles.group_id else "; ".join(told)
         return Contents(
             str(path),
@@ -58,6 +60,7 @@ class Manifest(DatasetSource):
             notes=found,
             findings=labelled.names,
             groups_from=grouping,
+            left_out=labelled.left_out,
         )
 
     def default_name(self, typed: str) -> str:
@@ -102,7 +105,7 @@ def _items(table: LabelTable, roles: Roles, labelled: Labelled, folder: Path) ->
             if is_missing(row.get(name or "")):
                 raise LayerhouseError(f"{where} has no {name}")
         _refuse_broken_quotes(row, own, where)
-        image, file = _place(text(row[roles.image_path or ""]), folder)
+        image, file = _place(text(row[roles.image_path or ""]), folder, where)
         group = row.get(roles.group_id or "")
         items.append(
             Item(
@@ -134,10 +137,23 @@ def _refuse_broken_quotes(row: dict[str, object], own: set[str], where: str) -> 
             )
 
 
-def _place(written: str, folder: Path) -> tuple[str, Path]:
-    """The sample's id and its file; paths of Windows are read where nothing else is there."""
+def _place(written: str, folder: Path, where: str) -> tuple[str, Path]:
+    """The sample's id and its file; paths of Windows are read where nothing else is there.
+
+    LayerhouseError for addresses, and for drives of a Windows machine that this one is not.
+    """
     image = PurePosixPath(written)
     file = Path(folder, image)
+    if re.match(r"[A-Za-z][\w+.-]+://", written):
+        raise LayerhouseError(
+            f"{where} names {written}, which is an address; images are read from files, so "
+            "download them and write their paths (--images FOLDER says where these start)"
+        )
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", written) and os.name != "nt" and not file.exists():
+        raise LayerhouseError(
+            f"{where} names {written}, a path of a Windows machine; write what follows the folder "
+            "of the images alone, and name that folder here with --images FOLDER"
+        )
     if "\\" in written and not file.exists():
         image = PurePosixPath(written.replace("\\", "/"))
         file = Path(folder, image)

@@ -398,6 +398,9 @@ def renamed(rows: list[list[str]], at: int, column: int, value: str) -> list[lis
             [["1.png", "a_b"], ["2.png", "a-b"]],
             "'a b' and 'a b', which no reply",
         ),
+        ("image_path,label", [["1.png", "Mel"], ["2.png", "mel"]], "Mel and mel .*if they are one"),
+        ("image_path,label", [["1.png", "a  b"], ["2.png", "a b"]], "which no reply can tell"),
+        ("image_path,label", [["1.png", "é"], ["2.png", "e\u0301"]], "which no reply can tell"),
         ("image_path,label", [["1.png", "a"], ["2.png", "b"]], "has one train sample"),
     ],
 )

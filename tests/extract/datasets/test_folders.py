@@ -20,7 +20,7 @@ from extract.datasets.reading import read_source
 from extract.datasets.source import Contents, ReadOptions
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import connect, dataset
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 
 
@@ -201,6 +201,74 @@ def test_bad_files_are_listed_together_and_skipped_when_asked(tmp_path: Path) ->
         file.write_bytes(b"")
     with pytest.raises(LayerhouseError, match=r"none of the 24 images of .* can be used"):
         add(lake, "other", root, AddOptions(reading=ReadOptions(skip_bad=True)))
+
+
+def test_the_summary_counts_what_was_left_out_by_its_reason(tmp_path: Path) -> None:
+    root, lake = images(tmp_path / "set", "a", "b", n=12), Lake.at(tmp_path / "lake")
+    for name in ("a/0.png", "b/1.png"):
+        (root / name).write_bytes(b"")
+    (root / "b" / "2.png").write_bytes((root / "b" / "2.png").read_bytes()[:45])
+    for name in ("a/x.txt", "a/y.txt", "b/z.npy", "a/1_mask.png"):
+        Image.new("L", (4, 4), 3).save(root / name, "PNG") if "mask" in name else (
+            root / name
+        ).write_bytes(b"-")
+    result = add(lake, "set", root, AddOptions(reading=ReadOptions(skip_bad=True)))
+    assert result.summary.facts["Left out"].startswith("7 files (1 segmentation masks; ")
+    for said in (
+        "2 .txt files that are no images",
+        "1 .npy files that are no images",
+        "2 images that cannot be used: is empty (0 bytes)",
+        "1 images that cannot be used: cannot be decoded as an image: ",
+    ):
+        assert said in result.summary.facts["Left out"]
+    assert next(iter(result.summary.facts)) == "Left out"
+    good = add(lake, "good", images(tmp_path / "good", "a", "b", n=12))
+    assert "Left out" not in good.summary.facts
+
+
+def test_pictures_of_kinds_that_are_not_read_are_named_and_not_passed_over(tmp_path: Path) -> None:
+    root, lake = images(tmp_path / "set", "a", "b", n=12), Lake.at(tmp_path / "lake")
+    (root / "a" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 99)
+    with pytest.raises(
+        LayerhouseError, match=r"IMG_1\.HEIC is a HEIC picture, .*convert it to PNG"
+    ):
+        add(lake, "set", root)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("images.zip", b"PK\x03\x04", r"; images\.zip is a ZIP archive, .*unpack it first"),
+        ("a/1.npy", b"\x93NUMPY", r"; a/1\.npy is a NumPy array"),
+        ("a/1.txt", b"-", r"--unlabelled takes images without labels\)$"),
+        ("labels.csv", b"file,label\n", r"; if labels\.csv says the labels, give .*labels\.csv"),
+    ],
+)
+def test_a_folder_without_images_says_what_it_holds_instead(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    place = tmp_path / "set" / name
+    place.parent.mkdir(parents=True)
+    place.write_bytes(content)
+    with pytest.raises(LayerhouseError, match=f"holds no images in class folders.*{message}"):
+        add(Lake.at(tmp_path / "lake"), "set", tmp_path / "set")
+
+
+def test_an_archive_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UsageError, match=r"images\.zip is a ZIP archive, .*unpack it first"):
+        add(Lake.at(tmp_path / "lake"), "set", tmp_path / "images.zip")
+
+
+def test_findings_that_are_one_but_for_case_are_refused(tmp_path: Path) -> None:
+    root = images(tmp_path / "set", "a", n=12)
+    labels = ("Mass|Edema", "mass", "Edema")
+    rows = [f"a/{n}.png,{labels[n % 3]}" for n in range(12)]
+    (root / "manifest.csv").write_text("\n".join(["image_path,label", *rows]))
+    with pytest.raises(
+        LayerhouseError, match="the findings 'Mass' and 'mass' are one but for case"
+    ):
+        add_per_label(Lake.at(tmp_path / "lake"), "set", root)
 
 
 def test_a_file_that_is_not_there_is_explained(tmp_path: Path) -> None:

@@ -357,6 +357,17 @@ def test_a_run_on_what_an_earlier_version_read_otherwise_is_refused(
         assert not add(lake, name, roots[name]).added
 
 
+def test_a_window_of_no_width_gives_way_to_one_that_is_asked_for(
+    tmp_path: Path, lake: Lake
+) -> None:
+    root = folder(tmp_path / "ct", scans(WindowCenter=0, WindowWidth=0))
+    with pytest.raises(LayerhouseError, match=r"a window of width 0 .*--window CENTER"):
+        add(lake, "ct", root)
+    result = add(lake, "ct", root, AddOptions(pixels=pixel_options(window="40,400")))
+    assert result.summary.facts["Shown"] == "8-bit RGB, values 0…255"
+    assert all("range=-160,240" in uri for uri in uris(lake, "ct"))
+
+
 def test_findings_share_one_rule(tmp_path: Path, lake: Lake) -> None:
     root = folder(tmp_path / "set", arrays("float32", -3, 9))
     found = add_per_label(lake, "set", root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,16 @@ TWO = "image_path,label\n1.png,a\n2.png,b\n"
         ),
         (TWO.encode("utf-16-le"), "line 1 of .* zero bytes.* add --encoding utf-16-le"),
         (TWO.encode("utf-16-be"), "add --encoding utf-16-be"),
+        (TWO.replace("2.png", "2\0.png"), "line 3 of .* holds a zero byte, .* drop them with tr"),
+        (f"image_path,label\n{'1.png,a' * 900}\n2.png,b\0\n", "line 3 of .* a zero byte"),
+        (TWO.replace("1.png", "https://a.org/1.png"), "names https.*, which is an address; .*down"),
+        (TWO.replace("1.png", "s3://bucket/1.png"), "line 2, row 1 of .* an address"),
+        (TWO.replace("1.png", "file:///data/1.png"), "line 2, row 1 of .* an address"),
+        (TWO.replace("2.png", "C:\\data\\2.png"), "line 3, row 2 of .*a Windows machine.*--images"),
+        (TWO.replace("2.png", "d:/data/2.png"), "line 3, row 2 of .* a path of a Windows machine"),
+        (TWO.replace("2.png", "\\\\ward\\x\\2.png"), "line 3, row 2 of .* a Windows machine"),
+        ("image_path,label,split\n1.png,a,0\n", "names the split '0'; .*--column split=none"),
+        ("image_path,label,split\n1.png,a,2.0\n", "names the split '2'; .*--column split=none"),
         (b"", "has no column image_path and no column label; it has none"),
     ],
 )
@@ -193,6 +204,58 @@ def test_a_gap_in_the_groups_is_no_group(tmp_path: Path) -> None:
     names = ["1.png", "2.png", "3.png"]
     pq.write_table(pa.table({"image_path": names, "label": list("aba"), "group_id": groups}), path)
     assert [item.group_id for item in read(path).items] == ["12", None, "12"]
+
+
+FLOATS = [0.0, 1.0, None, 10.0]
+"""A column of numbers with a gap, as pandas has them."""
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "text.jsonl", "parquet", "text.parquet"])
+def test_whole_numbers_are_the_same_labels_in_every_kind_of_table(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / f"manifest.{kind}"
+    names = [f"{n}.png" for n in range(4)]
+    cells = ["" if v is None else str(v) for v in FLOATS] if "text" in kind else FLOATS
+    columns = {"image_path": names, "label": cells, "group_id": cells, "age": cells}
+    if kind.endswith("parquet"):
+        pq.write_table(pa.table(columns), path)
+    elif kind.endswith("jsonl"):
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        sign = {"csv": ",", "tsv": "\t"}[kind]
+        written = ("" if value is None else str(value) for value in FLOATS)
+        rows = [list(columns), *([n, v, v, v] for n, v in zip(names, written, strict=True))]
+        path.write_text("\n".join(map(sign.join, rows)))
+    items = read(path, missing="skip").items
+    assert [item.label for item in items] == ["0", "1", "10"]
+    assert [item.group_id for item in items] == ["0", "1", "10"]
+    assert [item.attributes["age"] for item in items] == ["0", "1", "10"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (("1.0", "1.5", "2.0"), ["1", "1.5", "2"]),
+        (("1", "1.0", "2"), ["1", "1", "2"]),
+        (("4.0", "4a", "5.0"), ["4.0", "4a", "5.0"]),
+        (("1.0.0", "2.0", "3.0"), ["1.0.0", "2.0", "3.0"]),
+        (("-1.0", "0.0", "+1.0"), ["-1", "0", "+1"]),
+    ],
+)
+def test_only_columns_of_numbers_are_numbers(
+    tmp_path: Path, cells: tuple[str, ...], expected: list[str]
+) -> None:
+    rows = "".join(f"{n}.png,{cell}\n" for n, cell in enumerate(cells))
+    assert labels(read(table(tmp_path, f"image_path,label\n{rows}"))) == expected
+
+
+def test_decimals_of_parquet_are_the_same_labels(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    cells = pa.array([Decimal("1.00"), Decimal("0.00"), Decimal("2.50")])
+    pq.write_table(pa.table({"image_path": ["1.png", "2.png", "3.png"], "label": cells}), path)
+    assert labels(read(path)) == ["1", "0", "2.50"]
 
 
 # -- columns under other names ---------------------------------------------------------------------

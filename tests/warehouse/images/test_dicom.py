@@ -298,10 +298,21 @@ def test_signed_values_and_their_padding(tmp_path: Path) -> None:
     assert grey(tmp_path, padded)[0].tolist() == [0, 0, 128, 255]
 
 
-def test_bits_above_those_stored_are_not_part_of_a_value(tmp_path: Path) -> None:
-    """Overlays once lay in the upper four of sixteen bits."""
-    item = dicom(STEPS | 0xF000, BitsStored=12, WindowCenter=2000.5, WindowWidth=4001)
+@pytest.mark.parametrize("above", [0xF000, [0, 0x1000, 0]])
+def test_bits_above_those_stored_are_not_part_of_a_value(tmp_path: Path, above: Any) -> None:
+    """Overlays once lay in the upper four of sixteen bits; an object that has some says so."""
+    stored = (STEPS | np.array(above)).astype(STEPS.dtype)
+    item = dicom(stored, BitsStored=12, WindowCenter=2000.5, WindowWidth=4001)
+    if above != 0xF000:
+        item.add_new((0x6000, 0x0102), "US", 12)
     assert grey(tmp_path, item)[0].tolist() == [0, 64, 255]
+
+
+def test_signs_may_be_carried_on_above_the_stored_bits_or_not(tmp_path: Path) -> None:
+    signed = np.array([[-1000, 0, 1000]] * 2, "<i2")
+    for stored in (signed, signed & 0x0FFF):
+        item = dicom(stored, BitsStored=12, WindowCenter=0.5, WindowWidth=2001)
+        assert grey(tmp_path, item)[0].tolist() == [0, 128, 255]
 
 
 def test_float_pixels_with_holes(tmp_path: Path) -> None:
@@ -403,6 +414,12 @@ def cut() -> Any:
     return item
 
 
+def without(keyword: str) -> Any:
+    item = dicom(RAMP)
+    delattr(item, keyword)
+    return item
+
+
 def encrypted() -> Any:
     item = without_image(uid.CTImageStorage)
     item.EncryptedAttributesSequence = [pydicom.Dataset()]
@@ -421,10 +438,31 @@ def of_syntax(syntax: str, **elements: Any) -> Any:
         (without_image(uid.EncapsulatedPDFStorage), "without an image: Encapsulated PDF"),
         (encrypted(), r"is encrypted \(CT Image Storage\); decrypt it first"),
         (without_pixels(), "holds no pixels: it is cut off"),
-        (cut(), "cannot be decoded as an image: The number of bytes of pixel data is less"),
+        (cut(), "holds 100 bytes of pixels where 1,024 are needed: the file is cut off"),
+        (changed(NumberOfFrames=3), "holds 1,024 bytes of pixels where 3,072 are needed"),
+        (changed(PixelData=RAMP.tobytes() * 4), "holds 4 frames or so, where it says one"),
+        (changed(BitsAllocated=16, BitsStored=12), "holds 1,024 bytes of pixels where 2,048"),
+        (without("BitsStored"), r"does not say its Bits Stored \(0028,0101\), .*dcmodify"),
+        (without("BitsAllocated"), r"does not say its Bits Allocated \(0028,0100\)"),
+        (without("PixelRepresentation"), r"its Pixel Representation \(0028,0103\)"),
+        (without("SamplesPerPixel"), r"its Samples per Pixel \(0028,0002\)"),
+        (without("PhotometricInterpretation"), r"its Photometric Interpretation \(0028,0004\)"),
+        (changed(BitsStored=20), "says that 20 bits of 8 are stored .*, which cannot be; correct"),
+        (changed(BitsStored=0), "says that 0 bits of 8 are stored"),
+        (changed(BitsAllocated=12, BitsStored=12), "says that 12 bits of 12 are stored"),
+        (changed(BitsStored=4), "says that 4 bits are stored, .*holds values up to 255"),
+        (changed(BitsStored=6, HighBit=7), "the last of them bit 7 .*which need more; correct it"),
         (changed(Rows=0), "there is nothing to see"),
         (changed(Rows=60000, Columns=60000), "more than the limit of"),
-        (changed(WindowCenter=0, WindowWidth=0), "Window Width must be greater than"),
+        (
+            changed(WindowCenter=0, WindowWidth=0.5, VOILUTFunction="LINEAR"),
+            "a window of width 0.5",
+        ),
+        (changed(WindowCenter=0, WindowWidth=[-1, 400]), "a window of width -1"),
+        (
+            changed(WindowCenter=0, WindowWidth=0),
+            r"a window of width 0 \(0028,1051\), .* --window CENTER,WIDTH",
+        ),
         (changed(SamplesPerPixel=3, PhotometricInterpretation="YBR_PARTIAL_422"), "colour space"),
         (changed(SamplesPerPixel=3, PhotometricInterpretation="HSV"), "colour space HSV"),
         (changed(SamplesPerPixel=3, PhotometricInterpretation="YBR_RCT"), "only JPEG 2000 has"),

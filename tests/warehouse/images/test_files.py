@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,31 @@ def test_formats_that_say_their_range_are_scaled_by_it(tmp_path: Path) -> None:
     assert opened(tmp_path / "a.pgm")[0, :, 0].tolist() == [0, 127, 255]
 
 
+KINDS = {
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1": "is a HEIC picture.*; convert it to PNG",
+    b"\0\0\0\x18ftypmif1\0\0\0\0heic": "is a HEIC picture",
+    b"\0\0\0\x18ftypisom": "is a video; export its frames",
+    b"\x1a\x45\xdf\xa3\x9fB": "is a video",
+    b"<svg xmlns='http://www.w3.org/2000/svg'/>": r"is a drawing \(SVG\), .*export it as PNG",
+    b"<?xml version='1.0'?>\n<!-- x --><svg/>": "is a drawing",
+    b"<?xml version='1.0'?><a/>": "is XML text",
+    b"\x93NUMPY\x01\0v\0": "is a NumPy array, .*; save each picture in it as PNG",
+    b"PK\x03\x04": "is a ZIP archive, .*unpack it first",
+    b"Rar!\x1a\x07": "is a RAR archive",
+    b"\x89HDF\r\n\x1a\n": "is an HDF5 file",
+    b"MATLAB 5.0 MAT-file": "is a MATLAB file",
+    b"NRRD0004\n": "is a volume of ITK.*; convert it to NIfTI",
+    b"ObjectType = Image\nNDims = 3": "is a volume of ITK",
+    b"\xff\x0a\x7f": "is a JPEG XL picture",
+    b"\0" * 257 + b"ustar\0": "is a TAR archive",
+}
+"""What lies where images should, and how it is named."""
+
+
+def written(start: bytes, path: Path) -> None:
+    path.write_bytes(start + b"\0" * 300)
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
@@ -122,7 +148,8 @@ def test_formats_that_say_their_range_are_scaled_by_it(tmp_path: Path) -> None:
         ),
         (lambda p: p.write_bytes(b"\n<!DOCTYPE html><html>404"), "is a web page"),
         (lambda p: p.write_bytes(b"%PDF-1.4 x"), "is a PDF document"),
-        (lambda p: p.write_bytes(b"MZ text"), "cannot be decoded as an image"),
+        (lambda p: p.write_bytes(b"MZ text"), "cannot be decoded as an image: .*; save it as PNG"),
+        *((partial(written, start), message) for start, message in KINDS.items()),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, write: Any, message: str) -> None:

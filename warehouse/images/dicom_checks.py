@@ -1,0 +1,107 @@
+"""What of a DICOM object cannot become an image, named before a decoder stumbles over it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from warehouse.errors import LayerhouseError
+from warehouse.images.pictures import SeveralFramesError
+
+_VIDEO = ("MPEG", "HEVC")
+_NEEDED = ("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
+_OF_WHOLE_NUMBERS = ("BitsStored", "PixelRepresentation")
+_CORRECT = "correct it (dcmodify of dcmtk does), or leave the file out"
+
+
+def check_dicom(item: Any, name: str) -> None:
+    """LayerhouseError for an object without pixels, or without what pixels need to be read."""
+    _check_holds_image(item, name)
+    _check_description(item, name)
+    _check_encoding(item, name)
+
+
+def _check_holds_image(item: Any, name: str) -> None:
+    kind = item.get("SOPClassUID") or item.file_meta.get("MediaStorageSOPClassUID")
+    what = getattr(kind, "name", None) or "DICOM object of an unknown kind"
+    if "EncryptedAttributesSequence" in item and "Rows" not in item:
+        raise LayerhouseError(f"{name} is encrypted ({what}); decrypt it first")
+    if "Rows" not in item or "Columns" not in item:
+        raise LayerhouseError(f"{name} is DICOM without an image: {what}; leave it out")
+    found = [key for key in ("PixelData", "FloatPixelData", "DoubleFloatPixelData") if key in item]
+    if not found:
+        raise LayerhouseError(
+            f"{name} ({what}) describes an image and holds no pixels: it is cut off, or was "
+            "exported without them"
+        )
+
+
+def _check_description(item: Any, name: str) -> None:
+    from pydicom.datadict import dictionary_description, tag_for_keyword
+
+    needed = (*_NEEDED, *(_OF_WHOLE_NUMBERS if "PixelData" in item else ()))
+    for keyword in needed:
+        if item.get(keyword) in (None, ""):
+            tag = tag_for_keyword(keyword) or 0
+            raise LayerhouseError(
+                f"{name} does not say its {dictionary_description(keyword)} ({tag >> 16:04x},"
+                f"{tag & 0xFFFF:04x}), without which pixels mean nothing; {_CORRECT}"
+            )
+    allocated, stored = int(item.BitsAllocated), int(item.get("BitsStored", item.BitsAllocated))
+    if (allocated != 1 and allocated % 8) or not 1 <= stored <= allocated:
+        raise LayerhouseError(
+            f"{name} says that {stored} bits of {allocated} are stored ((0028,0101) and "
+            f"(0028,0100)), which cannot be; {_CORRECT}"
+        )
+
+
+def _check_encoding(item: Any, name: str) -> None:
+    """What no reader here turns into an image, by name."""
+    syntax = item.file_meta.TransferSyntaxUID
+    photometric = str(item.PhotometricInterpretation).strip()
+    if any(word in syntax.name for word in _VIDEO):
+        raise LayerhouseError(f"{name} holds a video ({syntax.name}); export its frames as images")
+    if photometric in ("YBR_ICT", "YBR_RCT") and "JPEG 2000" not in syntax.name:
+        raise LayerhouseError(
+            f"{name} says the colour space {photometric}, which only JPEG 2000 has, and is stored "
+            f"as {syntax.name}; correct (0028,0004) in the file"
+        )
+
+
+def check_length(item: Any, name: str) -> None:
+    """LayerhouseError for uncompressed pixels of another length than rows, columns and bits say.
+
+    SeveralFramesError where it is that of more frames.
+    """
+    if item.file_meta.TransferSyntaxUID.is_encapsulated or "PixelData" not in item:
+        return
+    frames = int(item.get("NumberOfFrames") or 1)
+    bits = item.Rows * item.Columns * item.SamplesPerPixel * item.BitsAllocated
+    if item.PhotometricInterpretation == "YBR_FULL_422":
+        bits = bits * 2 // 3
+    needed, held = (frames * bits + 7) // 8, len(item.PixelData or b"")
+    if held < needed:
+        raise LayerhouseError(
+            f"{name} holds {held:,} bytes of pixels where {needed:,} are needed: the file is cut "
+            "off, or its rows, columns or bits are wrong; copy or export it again"
+        )
+    if frames == 1 and held >= 2 * needed:
+        raise SeveralFramesError(name, held // needed, "frames or so, where it says one")
+
+
+def check_unused_bits(item: Any, name: str, stored: Any, used: Any) -> None:
+    """LayerhouseError where bits that are said to be unused hold something of the picture.
+
+    `stored` are the pixels with all of their bits, `used` those of the bits that are said to be
+    stored. The others may be anything that is the same everywhere; signs may be carried on there,
+    and old objects keep overlays in them, which they say.
+    """
+    overlays = (group for group in range(0x6000, 0x6020, 2) if (group, 0x0102) in item)
+    if any(int(item[group, 0x0102].value or 0) > 0 for group in overlays):
+        return
+    others = stored >> int(item.BitsStored)
+    if others.min() != others.max() and ((stored != used) & (others != 0)).any():
+        raise LayerhouseError(
+            f"{name} says that {item.BitsStored} bits are stored, the last of them bit "
+            f"{item.get('HighBit')} ((0028,0101) and (0028,0102)), and holds values up to "
+            f"{int(stored.max()):,}, which need more; {_CORRECT}"
+        )
