@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from extract.answering.cues import CLASS, ENDS, Token, only
 from extract.answering.language import MENTION, language
-from extract.answering.polarity import ASIDE, CLAIMS, GENERAL, MAYBE, OPEN, PLAIN, SURE
+from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, OPEN, PLAIN, SURE
 
 
 def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
@@ -22,6 +22,12 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
             changed, sentence[: tokens[first].start]
         ):
             said[first] = (ASIDE, "from")
+        elif re.fullmatch(r"(?i)\s*to (?:an? |the )?", between) and re.search(
+            r"(?i)\bprefer\w*\b", sentence[: tokens[first].start]
+        ):
+            said[second] = (ASIDE, "prefer")
+        elif re.fullmatch("[ -]+", between) and said[first][0] == said[second][0] == DENIED:
+            said[second] = (ASIDE, said[second][1])  # "not X Y" need not deny Y without X
         elif re.search(r"(?i)\b(?:does|do|would) not (?:\w+ )?(?:exclude|rule out)\b", between):
             said[first] = (ASIDE, between.strip())
         elif less and less.end() > tokens[first].end:
@@ -80,11 +86,12 @@ def set_aside(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str
     ends = [0, *(t.end for t in tokens if t.kind in ENDS), len(sentence)]
     for begin, end in pairwise(ends):
         then = re.search(rf"(?i)\b(?:{clause['then']})\b", sentence[begin:end])
-        small = re.search(rf"(?i){clause['chance']}", sentence[begin:end])
+        chance = (re.search(rf"(?i){c}", sentence[begin:end]) for c in clause["chance"])
+        small = next(filter(None, chance), None)
         for at, token in enumerate(tokens):
             if token.kind != CLASS or not begin <= token.start < end or said[at][0] not in CLAIMS:
                 continue
             if then:
                 said[at] = (ASIDE, then[0])
-            elif small and small[0].endswith(token.text) and float(small[1]) < 50:
-                said[at] = (ASIDE, small[0][:-1].strip())
+            elif small and token.text in small[0] and float(small[1]) < 50:
+                said[at] = (ASIDE, f"{small[1]}%")

@@ -94,6 +94,8 @@ def _gap(last: str, piece: str, between: str, sign: str | None) -> str:
         return r"\s*(?:-|to|and|[\s/])\s*" if "-" in between else r"[\s/.,]+"
     spaced = re.search(r"\s", between) and last.isdigit() == piece.isdigit() and last != "and"
     joined = sign is not None or not last.isascii() or not spaced
+    if piece.isdigit():
+        return r"[\s_/(),.':=#-]*"
     return r"[\s_/(),.'-]*" if joined else r"[\s_/(),'-]+"
 
 
