@@ -23,8 +23,8 @@ def lettered(text: str, n: int) -> Iterator[tuple[tuple[int, int], int]]:
     for match in _pattern(allowed).finditer(text):
         group = next(i for i, letter in enumerate(match.groups(), 1) if letter)
         end = match.end()
-        if match[0].endswith(".") and not re.match(rf"\s*{MENTION}", text[end:]):
-            end -= 1  # it ends the sentence
+        if match[0].endswith((".", ":")) and not re.match(rf"\s*{MENTION}", text[end:]):
+            end -= 1  # it ends the sentence, or the letter is judged
         yield (match.start(group), end), allowed.index(match[group].upper())
 
 
@@ -44,11 +44,11 @@ def _pattern(allowed: str) -> re.Pattern[str]:
         rf"\({one}\)",
         rf"(?:^|(?<=\n))[ \t'\"(]*{one}(?:[.):]+(?!\w)|(?={known['alone']})|{named})",
         rf"{cue}{whole}(?:[):]+|(?={known['follows']})|(?=\.[ ]*{MENTION})|{named})",
-        rf"(?i:\b(?:answer|option|choice)(?: is|:)?\s+)\(?{small}(?=\s*(?:$|[.),;\n]))",
+        rf"(?i:\b(?:answer|ans|option|choice)(?: is|:)?\s+)\(?{small}(?=\s*(?:$|[.),;\n]))",
         rf"(?<=[\s,;(]){one}[):](?!\w)",
         rf"\b[Oo]ption {one}\b",
         rf"(?<![{WORD}'-]){one} (?:option|choice)\b",
-        rf"(?<=[A-Z][/&]){whole}",
+        rf"(?<=[A-Z][/&])(?<!\bN/){whole}",
         rf"(?<=[A-Z], ){one}(?=\s*(?:$|[.,\n]))",
         rf"(?<![{WORD}'-]){one}{judged}",
         rf"(?<![{WORD}]){one}(?=\s*(?:or|and|/|,|vs\.?)\s*[{allowed}](?![{WORD}]))",

@@ -78,6 +78,9 @@ def plain(text: str) -> str:
     text = re.sub(r"(?m)^[ \t]*\|.*\n[ \t]*\|?[-: |]*-[-: |]*$", "", text)
     text = re.sub(r"(?m)^[ \t]*\|(.+)\|[ \t]*$", lambda row: row[1].replace("|", ": "), text)
     text = re.sub(r"\\(?:text|textbf|mathrm|mathbf|textit|boxed)\s*\{([^{}]*)\}", r"\1", text)
+    for signs, said in language()["answer"]["ticks"].items():
+        ticked = rf"(?m)^([^\n]*?)(?:{signs})([^\n]*)$"
+        text = re.sub(ticked, rf"\1\2: {said}", text)
     text = re.sub("=>|->|→|⇒|➜", ": ", text)
     text = re.sub(language()["answer"]["specials"], " ", text)
     text = re.sub(

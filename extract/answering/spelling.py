@@ -27,7 +27,7 @@ def folded(text: str) -> str:
     text = re.sub(r"(?i)\b(it|there|that|here|this|what)'s\b", r"\1 is", text)
     british = language()["names"]["british"]
     text = re.sub(f"(?i){'|'.join(british)}", lambda found: british[found[0].lower()], text)
-    text = re.sub(r"(?i)(?<=[a-z]{3})is(?=(?:ed|ing)\b)", "iz", text)
+    text = re.sub(r"(?i)(?<=[a-z]{3})(?<!surpr)(?<!adv)(?<!rev)is(?=(?:ed|ing)\b)", "iz", text)
     text = re.sub(language()["names"]["ranges"], " ", text, flags=re.IGNORECASE)
     between = language()["names"]["between"]
     text = re.sub(
