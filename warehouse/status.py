@@ -277,7 +277,10 @@ def _again(row: Mapping[str, Any]) -> str:
     config = json.loads(row["config"])
     dataset = shlex.quote(row["dataset_id"] or "")
     if row["command"] == "extract":
-        return _extract_command(row, row["dataset_id"], config.get("selection", {}))
+        chosen = dict(config.get("selection", {}))
+        if "prompt_id" in config.get("identity", {}) and "prompts" not in chosen:
+            chosen["prompts"] = [config["identity"]["prompt_id"]]
+        return _extract_command(row, row["dataset_id"], chosen)
     if row["command"] == "baseline":
         return _baseline_command(row["dataset_id"], config.get("architecture", "texture-svm"))
     if row["command"] == "datasets-add":
@@ -307,7 +310,9 @@ def _extract_command(
         if kind in VARIANT_OPTIONS:
             words += [VARIANT_OPTIONS[kind], value]
     asked = selection or {}
-    for plural in ("modules", "layers", "readouts"):
+    if asked.get("answers_only"):
+        words += ["--answers-only", "--orders", asked["orders"]]
+    for plural in ("modules", "layers", "readouts", "prompts"):
         values = asked.get(plural) or []
         if isinstance(values, list):
             words += [word for value in values for word in (f"--{plural[:-1]}", str(value))]

@@ -26,10 +26,11 @@ from warehouse.vocabulary import GENERATE, LIKELIHOOD
 class Question:
     """What a model is asked.
 
-    `classes` and `phrases` (their tokens) are in class order; `letters` tells whether the question
-    lists the classes under letters; `opening` is the reasoning mark that the prompt leaves open, if
-    it does; a reply is cut after `max_new_tokens`; a batch that is `hurried` leaves its longest
-    replies to a batch of such.
+    `phrases` (the tokens of what names each class) are in class order, `classes` in the order in
+    which the question lists them, `shown` (the same where it is None); `letters` tells whether it
+    lists them under letters; `opening` is what the prompt itself begins the reply with, such as a
+    reasoning mark that it leaves open; a reply is cut after `max_new_tokens`; a batch that is
+    `hurried` leaves its longest replies to a batch of such.
     """
 
     classes: Sequence[ClassNames]
@@ -38,6 +39,7 @@ class Question:
     max_new_tokens: int
     opening: str = ""
     hurried: bool = False
+    shown: Sequence[int] | None = None
 
 
 class AnswerMethod(ABC):
@@ -115,6 +117,8 @@ class Generation(AnswerMethod):
 def _read(reply: Reply, question: Question) -> dict[str, Any]:
     whole = question.opening + reply.raw
     predicted = parse_reply(whole, question.classes, letters=question.letters)
+    if predicted is not None and question.shown is not None:
+        predicted = question.shown[predicted]
     return {"predicted": predicted} | asdict(reply)
 
 

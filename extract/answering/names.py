@@ -20,6 +20,7 @@ class ClassNames:
 
     label: str
     phrase: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _replaced(
 def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Spans of all names in a text, and whether each is not spelled as the class is."""
     for index, names in enumerate(classes):
-        for name in dict.fromkeys((names.phrase, names.label)):
+        for name in dict.fromkeys((names.phrase, names.label, *names.also)):
             kind = TERSE if is_terse(name) else WORDED
             found = (pattern(name), *_denials(name, classes))
             spans = (match for known in found for match in known.finditer(text))

@@ -3,11 +3,25 @@ from .budgets import default_budget as default_budget
 from .devices import choose_device as choose_device, choose_dtype as choose_dtype
 from .files import failing_as as failing_as
 from .given import GivenModel as GivenModel
-from .loading import LoadedModel as LoadedModel, load as load, read_prompt as read_prompt
+from .loading import (
+    LoadedModel as LoadedModel,
+    load as load,
+    read_prompt as read_prompt,
+    read_prompts as read_prompts,
+)
 from .placement import parse_placement as parse_placement
 from .plugins import ModelPlugin as ModelPlugin, register as register
+from .processors import Encoder as Encoder
+from .prompt_entries import (
+    EVERY as EVERY,
+    PromptEntry as PromptEntry,
+    default_prompt as default_prompt,
+    find_prompts as find_prompts,
+    rotations as rotations,
+    shipped_prompts as shipped_prompts,
+    stored_prompts as stored_prompts,
+)
 from .prompts import (
-    QUESTION as QUESTION,
     Prompt as Prompt,
     build_prompt as build_prompt,
     phrase_tokens as phrase_tokens,

@@ -5,6 +5,7 @@ weights lie in `placement`, what they are in `weights`, and what a class of some
 `plugins`; here these are put together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -91,13 +92,25 @@ def load(
     return LoadedModel(source, loaded.eval(), processor, where, kind, template, plugin, notes)
 
 
-def read_prompt(source: ModelSource | GivenModel, question: str) -> Prompt:
-    """The prompt that a model gets with every image, found without loading its weights.
+def read_prompts(
+    source: ModelSource | GivenModel, said: Sequence[tuple[str, str | None, str | None]]
+) -> list[Prompt]:
+    """The prompts that a model gets of questions, each with its system text and what the reply
+    begins with, found without loading its weights.
 
     Raises LayerhouseError for a processor that is incomplete or has a template that fails.
     """
     ready = source.ready if isinstance(source, GivenModel) else _processor_of(source)
-    return replace(prompt_of(ready.processor, question, ready.template), notes=ready.notes)
+    prompts = [
+        prompt_of(ready.processor, question, ready.template, system, prefix)
+        for question, system, prefix in said
+    ]
+    return [replace(prompt, notes=ready.notes) for prompt in prompts]
+
+
+def read_prompt(source: ModelSource | GivenModel, question: str) -> Prompt:
+    """The prompt that a model gets of a question alone."""
+    return read_prompts(source, [(question, None, None)])[0]
 
 
 def _processor_of(source: ModelSource) -> "ReadyProcessor":

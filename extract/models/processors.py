@@ -5,8 +5,10 @@ a video slot where it is not. Here every machine uses the Pillow backend, so tha
 equal inputs everywhere, and the video slot is filled with a stand-in nobody calls.
 """
 
+import copy
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -245,6 +247,34 @@ class Encoder:
         )
         return {name: value for name, value in found.items() if name not in NOT_FOR_THE_MODEL}
 
+    @contextmanager
+    def each_image_once(self) -> Iterator[None]:
+        """Within the block the image processor works once on the same images, whatever the prompt.
+
+        What it makes of images knows no text; prompts of one batch share it.
+        """
+        worker: Any = getattr(self.processor, "image_processor", None)
+        plain = getattr(worker, "preprocess", None)
+        if plain is None:
+            yield
+            return
+        seen: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+        def preprocess(images: Any, *args: Any, **kwargs: Any) -> Any:
+            key = (repr(_each(images)), repr(args), repr(sorted(kwargs.items(), key=str)))
+            if key not in seen:
+                seen[key] = images, plain(images, *args, **kwargs)
+            found = copy.copy(seen[key][1])
+            if isinstance(getattr(found, "data", None), dict):  # whoever takes may take out
+                found.data = dict(found.data)
+            return found
+
+        worker.preprocess = preprocess
+        try:
+            yield
+        finally:
+            del worker.preprocess
+
     def _prepare(self, image: Image.Image) -> Image.Image:
         colour = self.preprocessing.get("pad_to_square")
         if not colour or image.width == image.height:
@@ -254,6 +284,13 @@ class Encoder:
         square = Image.new("RGB", (side, side), fill)
         square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
         return square
+
+
+def _each(images: Any) -> Any:
+    """Which images are meant, one by one, lists of lists among them."""
+    if isinstance(images, list | tuple):
+        return [_each(image) for image in images]
+    return id(images)
 
 
 def to_device(

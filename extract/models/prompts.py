@@ -1,27 +1,22 @@
 """What a model is asked: one question per dataset, put through the model's own chat template."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from extract.models.files import failing_as
+from extract.models.files import failing_as, said
+from extract.models.prompt_entries import default_prompt
 from extract.models.templates import Template
 from warehouse.errors import LayerhouseError
 
-QUESTION = "What does this image show? Answer with one of: {options}."
+UNSPACED = 0x2E80
+"""From here on characters are those of scripts that are written without spaces, or wide."""
 
 
-def build_prompt(phrases: Sequence[str], template: str = QUESTION) -> str:
-    """The question that goes with every image of a dataset, listing its class phrases in order.
-
-    `template` may replace the default wording and must hold `{options}` once.
-    """
-    if template.count("{options}") != 1:
-        raise LayerhouseError(
-            f"the question template {template!r} must contain '{{options}}' exactly once, "
-            "where the class phrases are listed"
-        )
-    return template.replace("{options}", ", ".join(phrases))
+def build_prompt(phrases: Sequence[str]) -> str:
+    """The question of the default prompt, listing a dataset's class phrases in order."""
+    return default_prompt().question(phrases)
 
 
 @dataclass(frozen=True)
@@ -43,9 +38,15 @@ class Prompt:
         return {"text": self.text, "token_ids": list(self.token_ids)}
 
 
-def prompt_of(processor: Any, question: str, template: Template) -> Prompt:
+def prompt_of(
+    processor: Any,
+    question: str,
+    template: Template,
+    system: str | None = None,
+    reply_prefix: str | None = None,
+) -> Prompt:
     """The question as this processor puts it, under the template that it was given."""
-    text = render(processor, question)
+    text = render(processor, question, system, reply_prefix)
     with failing_as("the tokenizer cannot read the prompt"):
         found = processor.tokenizer(text, **special_tokens(processor, text))["input_ids"]
     return Prompt(text, tuple(int(token) for token in found), template)
@@ -57,27 +58,52 @@ def special_tokens(processor: Any, prompt: str) -> dict[str, bool]:
     return {"add_special_tokens": False} if bos and prompt.startswith(bos) else {}
 
 
-def conversation(question: str) -> list[dict[str, Any]]:
-    """One user turn in the form chat templates expect: the image, then the question."""
-    return [
-        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
-    ]
+def conversation(question: str, system: str | None = None) -> list[dict[str, Any]]:
+    """One user turn in the form chat templates expect, the image, then the question; before it what
+    the system says, if anything.
+    """
+    asked = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
+    if system is None:
+        return [asked]
+    return [{"role": "system", "content": [{"type": "text", "text": system}]}, asked]
 
 
-def render(processor: Any, question: str) -> str:
+def render(
+    processor: Any, question: str, system: str | None = None, reply_prefix: str | None = None
+) -> str:
     """The prompt text up to the point where the model starts to answer, with one image in it.
 
     Uses the chat template the processor (or its tokenizer) carries. A processor without one, as
     BLIP-2 and PaliGemma have, gets its image token (unless the processor places it itself)
-    followed by the question, which is how those models were trained.
+    followed by the question, which is how those models were trained. Raises LayerhouseError for a
+    `system` text that the template leaves out; `reply_prefix` begins the reply.
     """
-    if has_chat_template(processor):
-        return str(
+    prefix = reply_prefix or ""
+    if not has_chat_template(processor):
+        return f"{system}\n{question}\n{prefix}" if system else f"{question}\n{prefix}"
+    with _placing(system):
+        text = str(
             processor.apply_chat_template(
-                conversation(question), tokenize=False, add_generation_prompt=True
+                conversation(question, system), tokenize=False, add_generation_prompt=True
             )
         )
-    return f"{question}\n"
+        if system is not None and system.strip() not in text:
+            raise ValueError("it leaves it out")
+    return text + prefix
+
+
+@contextmanager
+def _placing(system: str | None) -> Iterator[None]:
+    """Templates that know no system raise anything of their own over one."""
+    try:
+        yield
+    except Exception as error:
+        if system is None:
+            raise
+        raise LayerhouseError(
+            "the model's chat template has no place for a system text: put its words into the "
+            f"question ({said(error)})"
+        ) from error
 
 
 def has_chat_template(processor: Any) -> bool:
@@ -88,22 +114,30 @@ def has_chat_template(processor: Any) -> bool:
     )
 
 
-def continuation(processor: Any, question: str, phrase: str) -> str:
+def continuation(
+    processor: Any,
+    question: str,
+    phrase: str,
+    system: str | None = None,
+    reply_prefix: str | None = None,
+) -> str:
     """The text a model of this template writes after `render` when it answers `phrase`.
 
     Most templates put a space between the prompt and the reply, some do not: the template is asked,
     by letting it lay out the finished conversation. Where it does not simply go on from the prompt
-    a space is set unless the prompt ends with one.
+    a space is set unless the prompt ends with one, or with a sign that none follows. Behind a
+    `reply_prefix` the template says nothing more.
     """
-    prompt = render(processor, question)
-    if has_chat_template(processor):
+    prompt = render(processor, question, system, reply_prefix)
+    if has_chat_template(processor) and not reply_prefix:
         reply = {"role": "assistant", "content": [{"type": "text", "text": phrase}]}
-        turns = [*conversation(question), reply]
+        turns = [*conversation(question, system), reply]
         whole = str(processor.apply_chat_template(turns, tokenize=False))
         if whole.startswith(prompt) and phrase in whole[len(prompt) :]:
             rest = whole[len(prompt) :]
             return rest[: rest.index(phrase) + len(phrase)]
-    return phrase if prompt[-1:].isspace() else f" {phrase}"
+    apart = not prompt[-1:].isspace() and (not reply_prefix or ord(prompt[-1]) < UNSPACED)
+    return f" {phrase}" if apart else phrase
 
 
 def turn_end(processor: Any) -> int | None:
@@ -119,15 +153,21 @@ def turn_end(processor: Any) -> int | None:
     return int(tokens[0]) if tokens and tokens[0] in added and added[tokens[0]].special else None
 
 
-def phrase_tokens(processor: Any, question: str, phrase: str) -> list[int]:
+def phrase_tokens(
+    processor: Any,
+    question: str,
+    phrase: str,
+    system: str | None = None,
+    reply_prefix: str | None = None,
+) -> list[int]:
     """The token ids of `phrase` as it continues the prompt: never empty.
 
     What the tokenizer adds for the reply when it reads prompt and reply as one text; where that
     would change the prompt's own last token, the reply is tokenised by itself.
     """
     tokenizer = getattr(processor, "tokenizer", processor)
-    prompt = render(processor, question)
-    reply = continuation(processor, question, phrase)
+    prompt = render(processor, question, system, reply_prefix)
+    reply = continuation(processor, question, phrase, system, reply_prefix)
     before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     whole = tokenizer(prompt + reply, add_special_tokens=False)["input_ids"]
     if whole[: len(before)] == before and len(whole) > len(before):

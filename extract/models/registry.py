@@ -46,7 +46,6 @@ class RegistryEntry:
     load: str = "native"
     reason: str | None = None
     published_as: str | None = None
-    question: str | None = None
     chat_template: str | None = None
     max_new_tokens: int | None = None
     general_base: str | None = None

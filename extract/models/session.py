@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -42,6 +42,10 @@ class Session:
     def encode(self, images: Sequence[Image.Image]) -> dict[str, Any]:
         """A batch's inputs on the CPU: `input_ids` and `attention_mask` [n, tokens], and images."""
         return self.encoder(images)
+
+    def encoder_of(self, prompt: str) -> Encoder:
+        """What encodes images under another prompt."""
+        return replace(self.encoder, prompt=prompt)
 
     def facts(self, inputs: Inputs) -> BatchFacts:
         """The layout of a batch, from its inputs on the CPU."""
@@ -96,12 +100,17 @@ class Session:
         return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
 
 
-def open_session(loaded: LoadedModel, question: str) -> Session:
+def open_session(
+    loaded: LoadedModel,
+    question: str,
+    system: str | None = None,
+    reply_prefix: str | None = None,
+) -> Session:
     """A session before its self-check: no readout is known to exist yet."""
     entry = loaded.source.entry
     encoder = Encoder(
         loaded.processor,
-        render(loaded.processor, question),
+        render(loaded.processor, question, system, reply_prefix),
         entry.preprocessing if entry is not None else {},
     )
     find_loci = discover if loaded.plugin is None else loaded.plugin.discover

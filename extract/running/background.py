@@ -9,13 +9,13 @@ import multiprocessing
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from queue import Queue
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -59,9 +59,13 @@ def preparers(device: str, n_images: int) -> int:
     return 1 if device == "cpu" else min(cores - 1, MOST_PREPARERS)
 
 
+Item = TypeVar("Item")
+"""What a batch is prepared from."""
+
+
 def ahead(
-    prepare: Callable[[Sequence[str]], Prepared],
-    batches: Iterator[Sequence[str]],
+    prepare: Callable[[Item], Prepared],
+    batches: Iterator[Item],
     processes: int = 0,
     threads: int = 1,
 ) -> Generator[Prepared]:
@@ -77,7 +81,7 @@ def ahead(
 
 
 def _in_threads(
-    prepare: Callable[[Sequence[str]], Prepared], batches: Iterator[Sequence[str]], workers: int
+    prepare: Callable[[Item], Prepared], batches: Iterator[Item], workers: int
 ) -> Generator[Prepared]:
     with ThreadPoolExecutor(workers, thread_name_prefix="prepare") as pool:
         waiting: deque[Future[Prepared]] = deque()
@@ -100,21 +104,19 @@ class _Batches(Dataset[Any]):
     often have little of that. An error is handed over as it is.
     """
 
-    def __init__(self, prepare: Callable[[Sequence[str]], Prepared]) -> None:
+    def __init__(self, prepare: Callable[[Any], Prepared]) -> None:
         self.prepare = prepare
 
     def __getitem__(self, sample_ids: Any) -> Any:
         try:
             prepared = self.prepare(sample_ids)
-            return replace(
-                prepared, inputs=_arrays(prepared.inputs), donors=_arrays(prepared.donors)
-            )
+            return _changed(prepared, _arrays)
         except Exception as error:
             return error
 
 
 def _in_processes(
-    prepare: Callable[[Sequence[str]], Prepared], batches: Iterator[Sequence[str]], workers: int
+    prepare: Callable[[Item], Prepared], batches: Iterator[Item], workers: int
 ) -> Generator[Prepared]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # their threads do not survive a fork
     loader: DataLoader[Any] = DataLoader(
@@ -130,7 +132,7 @@ def _in_processes(
         for found in loader:
             if isinstance(found, Exception):
                 raise found
-            yield replace(found, inputs=_tensors(found.inputs), donors=_tensors(found.donors))
+            yield _changed(found, _tensors)
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
@@ -138,6 +140,15 @@ def _in_processes(
             "a process that prepares images was killed, mostly for want of memory; what was "
             "committed stays: run the command again, with --preparers 0 to do without it"
         ) from error
+
+
+def _changed(prepared: Prepared, change: Callable[[Any], Any]) -> Prepared:
+    return replace(
+        prepared,
+        inputs=change(prepared.inputs),
+        donors=change(prepared.donors),
+        others=change(prepared.others),
+    )
 
 
 def _arrays(value: Any) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.anatomy import BatchFacts
 from extract.answering import ANSWER_METHODS, Prompted, Question, cache_of
 from extract.faults import Injector, StruckBatch
 from extract.models import Session
@@ -18,6 +17,8 @@ from extract.reading import Arrays, CellVectors, Offload, Reader, Wanted
 from extract.running.clock import Stopwatch
 from extract.running.preparing import Prepared
 from extract.running.results import Answer, BatchResult
+from extract.running.seeing import SeenOnce
+from extract.sharing import Way, by_way, method_of, way_of
 from warehouse.vocabulary import Cell
 
 
@@ -28,12 +29,14 @@ class Runner:
         self,
         session: Session,
         injector: Injector | None,
-        question: Question,
+        questions: Mapping[Way | None, Question],
         stopwatch: Stopwatch,
+        sees_once: Sequence[str] = (),
     ) -> None:
         self.session = session
         self.injector = injector
-        self.question = question
+        self.questions = questions
+        self.sees_once = sees_once
         self.stopwatch = stopwatch
         self._hooks = ExitStack()
         self._reader: Reader | None = None
@@ -63,27 +66,53 @@ class Runner:
         On a GPU work goes on after this returns, so beginning the next batch before waiting keeps
         the device busy; on the CPU everything but the checks is done by then.
         """
-        reader, question = self._watch(wanted), replace(self.question, hurried=hurried)
-        facts = self.session.facts(prepared.inputs)
+        reader, seen = self._watch(wanted), SeenOnce(self.session.model, self.sees_once)
+        said: dict[str, Tensor] = {}
+        clocks: list[Callable[[], float]] = []
+        blocks: Callable[[], Arrays[int]] | None = None
+        asked = by_way(answers)
+        for way in dict.fromkeys((prepared.way, *prepared.others)):
+            inputs, donors = prepared.of(way)
+            facts = self.session.facts(inputs)
+            with self.stopwatch.timing("copy"):
+                inputs = self.session.on_device(inputs)
+            with self._striking(StruckBatch(facts, prepared.sample_ids, donors)):
+                keep = bool(answers) and self.session.continues
+                # Layers are read in the first way; of one way there is nothing to be told later.
+                told = seen.passing() if prepared.others else nullcontext()
+                reads = nullcontext() if blocks else reader.recording(facts, self._device)
+                with told, reads:
+                    output, clock = self._forward(reader, inputs, keep)
+                clocks.append(clock)
+                cache = cache_of(output) if keep else None
+                prompted = Prompted(inputs, self.session.last_logits(output), cache, facts)
+                del output, cache
+                if blocks is None:
+                    with self.stopwatch.timing("copy"):
+                        blocks = self._vectors_arrive.begin(reader.take())
+                question = replace(self.questions[way], hurried=hurried)
+                said |= self._answered(prompted, question, asked.get(way, ()))
+        assert blocks is not None  # there is a way
         with self.stopwatch.timing("copy"):
-            inputs = self.session.on_device(prepared.inputs)
-        with self._striking(facts, prepared):
-            keep = bool(answers) and self.session.continues
-            with reader.recording(facts, self.session.loaded.device):
-                output, clock = self._forward(reader, inputs, keep)
-            cache = cache_of(output) if keep else None
-            prompted = Prompted(inputs, self.session.last_logits(output), cache, facts)
-            del output, cache
-            with self.stopwatch.timing("copy"):
-                blocks = self._vectors_arrive.begin(reader.take())
-            said: dict[str, Tensor] = {}
-            for name in (name for name in ANSWER_METHODS if name in answers):
-                with self.stopwatch.timing(name):
-                    said[name] = ANSWER_METHODS[name].run(self.session, prompted, question)
-            with self.stopwatch.timing("copy"):
-                fetch = self._answers_arrive.begin(said)
-        begun = _Begun(prepared.sample_ids, reader.places, blocks, fetch, clock)
+            fetch = self._answers_arrive.begin(said)
+        begun = _Begun(prepared.sample_ids, reader.places, blocks, fetch, clocks)
         return partial(self._arrived, begun)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.session.loaded.device
+
+    def _answered(
+        self, prompted: Prompted, question: Question, asked: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """What the model says to each of what is asked in one way."""
+        by_method = {method_of(each): each for each in asked}
+        said: dict[str, Tensor] = {}
+        for name in (name for name in ANSWER_METHODS if name in by_method):
+            with self.stopwatch.timing(name):
+                method = ANSWER_METHODS[name]
+                said[by_method[name]] = method.run(self.session, prompted, question)
+        return said
 
     def _watch(self, wanted: Wanted) -> Reader:
         """The reader that takes these readouts of every batch; mostly that of the batch before."""
@@ -97,25 +126,24 @@ class Runner:
         names = begun.sample_ids
         with self.stopwatch.timing("wait"):
             blocks, said = begun.blocks(), begun.said()
-        self.stopwatch.add("forward", begun.clock())
+        self.stopwatch.add("forward", sum(clock() for clock in begun.clocks))
         with self.stopwatch.timing("copy"):
             vectors = CellVectors(begun.places, blocks)
             vectors.refuse_not_finite(names)
         answers: list[Answer] = []
-        unfinished: list[str] = []
-        for method, values in said.items():
-            read = ANSWER_METHODS[method].read(self.session, self.question, values, names)
+        unfinished: list[tuple[str, str]] = []
+        for asked, values in said.items():
+            method, way = method_of(asked), way_of(asked)
+            read = ANSWER_METHODS[method].read(self.session, self.questions[way], values, names)
             for name, given in zip(names, read, strict=True):
                 if given is None:
-                    unfinished.append(name)
+                    unfinished.append((asked, name))
                 else:
-                    answers.append(Answer(name, method, **given))
+                    answers.append(Answer(name, method, **given, way=way))
         return BatchResult(names, vectors, answers, unfinished)
 
-    def _striking(self, facts: BatchFacts, prepared: Prepared) -> Any:
-        if self.injector is None:
-            return nullcontext()
-        return self.injector.striking(StruckBatch(facts, prepared.sample_ids, prepared.donors))
+    def _striking(self, batch: StruckBatch) -> Any:
+        return nullcontext() if self.injector is None else self.injector.striking(batch)
 
     def _forward(
         self, reader: Reader, inputs: Mapping[str, Any], keep: bool
@@ -147,10 +175,10 @@ class Runner:
 
 @dataclass(frozen=True)
 class _Begun:
-    """A batch on its way to the host: its blocks by width, and what the model said by method."""
+    """A batch on its way to the host: its blocks by width, and what was said, by what was asked."""
 
     sample_ids: Sequence[str]
     places: Mapping[Cell, tuple[int, slice]]
     blocks: Callable[[], Arrays[int]]
     said: Callable[[], Arrays[str]]
-    clock: Callable[[], float]
+    clocks: Sequence[Callable[[], float]]

@@ -14,7 +14,7 @@ from extract.models import Prompt
 from extract.running.background import leaving_a_core
 from extract.running.clock import Stopwatch
 from extract.running.opening import open_model
-from extract.running.ranges import RangeRunner, range_runner
+from extract.running.ranges import RangeRunner, range_runner, ways_of
 from extract.running.results import RangeResult
 from extract.running.rows import activation_table
 from extract.sharing import (
@@ -72,12 +72,12 @@ def outlook(lake: Lake, request: ExtractRequest) -> Outlook:
 
 def _measured(job: Job, runner: RangeRunner, ranges: Sequence[Range]) -> Outlook:
     """Run one batch twice, the second time for the clock: the first one warms up."""
-    most = max(ranges, key=lambda one: one.n_vectors)
+    most = max(ranges, key=lambda one: (one.n_vectors, len(one.answers)))
     result = RangeResult(most)
     names = next(runner.batch_size.cut(job.order[most.start : most.stop]))
     for _ in range(2):
         started = perf_counter()
-        prepared = runner.preparer(names)
+        prepared = runner.preparer(names, ways_of(most))
         preparing = perf_counter() - started
         batch = runner.runner.run(prepared, most.wanted, most.answers)()
         running = perf_counter() - started - preparing

@@ -123,7 +123,9 @@ class Description:
         with claims.beginning():
             refuse_other_identity(job)
             said = [commit.covers for commit in run.committed if "anatomy" in commit.covers]
-            if self.covers["readouts"] not in [structure_of(covers)[1] for covers in said]:
+            known = [structure_of(covers)[1] for covers in said]
+            named = [covers.get("prompts", []) for covers in said]
+            if self.covers["readouts"] not in known or self.covers.get("prompts", []) not in named:
                 if run.is_finished:
                     run.reopen()
                 clashes = partial(is_other_identity, job)
@@ -133,7 +135,12 @@ class Description:
 def describe(job: Job, session: Session) -> Description:
     rows = model_rows(job.model_id, job.variant, session.loaded, session.anatomy)
     rows |= readout_rows(session.readouts)
-    covers = {"anatomy": asdict(session.anatomy), "readouts": dict(session.readouts)}
+    covers: dict[str, Any] = {"anatomy": asdict(session.anatomy)}
+    covers["readouts"] = dict(session.readouts)
+    entries = {each.entry.name: each.entry for each in job.asked.values() if job.info.classes}
+    if entries:
+        rows["prompt"] = [entry.words() for entry in entries.values()]
+        covers["prompts"] = sorted(entries)
     return Description(rows, covers)
 
 

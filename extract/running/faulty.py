@@ -5,7 +5,6 @@ from typing import Any
 
 import polars as pl
 
-from extract.answering import ClassNames, Question, left_open, lists_letters
 from extract.faults import (
     Fault,
     FaultyInputs,
@@ -21,7 +20,7 @@ from extract.running.batches import Runner
 from extract.running.clock import Stopwatch
 from extract.running.opening import OpenedModel
 from extract.running.preparing import Preparer
-from extract.sharing import Job, sample_order
+from extract.sharing import sample_order
 from warehouse.images import MAX_PIXELS
 
 
@@ -60,16 +59,11 @@ def learn_faults(
 
 
 def runner_of(
-    job: Job,
     opened: OpenedModel,
     faults: Sequence[Fault],
     learned: Mapping[str, Sequence[Any]],
     watch: Stopwatch,
 ) -> Runner:
-    """A runner for a job's question whose model has these faults."""
+    """A runner for a job's questions whose model has these faults."""
     injector = Injector(opened.session, faults, opened.phrases, learned) if faults else None
-    classes = [ClassNames(row.label, row.phrase) for row in job.info.classes]
-    letters = lists_letters(job.question, [row.phrase for row in job.info.classes])
-    opening = left_open(opened.session.encoder.prompt)
-    question = Question(classes, opened.phrases, letters, job.budget.tokens, opening)
-    return Runner(opened.session, injector, question, watch)
+    return Runner(opened.session, injector, opened.questions, watch, opened.sees_once)

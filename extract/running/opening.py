@@ -1,15 +1,17 @@
 """Opening: a job's model loaded and checked, on images of its dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
-from extract.answering import overridden_settings
+from extract.answering import Question, overridden_settings
 from extract.faults import complete_exits, stages_to_end
-from extract.models import Session, failing_as, load, open_session, phrase_tokens
+from extract.models import Session, failing_as, load, open_session
+from extract.running.questions import questions_of
+from extract.running.seeing import find_sees_once
 from extract.running.self_check import Checked, check
-from extract.sharing import Job
+from extract.sharing import Job, Way
 from warehouse.catalogue import connect, refuse_changed
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
@@ -22,15 +24,22 @@ CHECKED_IMAGES = 3
 class OpenedModel:
     """A model that is known to be read rightly on a job's dataset.
 
-    `phrases` are the tokens of the job's phrases; `batching` is False where images must run one by
+    `questions` are those of the job's ways of asking, `phrases` the tokens of what is answered to
+    its own, `sees_once` names what of the model looks at the images of a batch once for all of
+    them; `batching` is False where images must run one by
     one; `lines` are worth showing; `image` is one of the images it was tried on.
     """
 
     session: Session
-    phrases: list[list[int]]
+    questions: Mapping[Way | None, Question]
+    sees_once: tuple[str, ...]
     batching: bool
     lines: tuple[str, ...]
     image: Image.Image
+
+    @property
+    def phrases(self) -> Sequence[Sequence[int]]:
+        return self.questions[None].phrases
 
 
 def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
@@ -44,15 +53,27 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
     loaded = load(job.source, device=job.device, dtype=job.dtype)
     images = _checked_images(job)
     with failing_as(f"the self-check of {loaded.source.name} ({loaded.model_type}) fails"):
-        phrases = [phrase_tokens(loaded.processor, job.question, phrase) for phrase in job.phrases]
-        session = open_session(loaded, job.question)
+        questions = questions_of(job, loaded.processor)
+        entry = job.own.entry
+        session = open_session(loaded, job.question, entry.system, entry.reply_prefix)
         _refuse_other_prompt(job, session)
-        checked: Checked = check(session, images, phrases)
+        checked: Checked = check(session, images, _all_phrases(questions))
         session = complete_exits(checked.session, images[0], [*stages_to_end(job.faults), *ends])
     lines = (*loaded.notes, *checked.lines)
+    sees_once = () if job.faults else find_sees_once(session, images, _texts(job))
     if GENERATE in job.request.answers and (line := overridden_settings(session)):
         lines = (*lines, line)
-    return OpenedModel(session, phrases, checked.batching, lines, images[0])
+    return OpenedModel(session, questions, sees_once, checked.batching, lines, images[0])
+
+
+def _all_phrases(questions: Mapping[Way | None, Question]) -> list[Sequence[int]]:
+    """Whatever may be answered, that of the job's own question first."""
+    found = {tuple(phrase): phrase for each in questions.values() for phrase in each.phrases}
+    return list(found.values())
+
+
+def _texts(job: Job) -> list[str]:
+    return list(dict.fromkeys(each.prompt.text for each in job.asked.values()))
 
 
 def _refuse_other_prompt(job: Job, session: Session) -> None:

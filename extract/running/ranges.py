@@ -17,9 +17,8 @@ from extract.running.faulty import inputs_under, learn_faults, runner_of
 from extract.running.opening import OpenedModel
 from extract.running.preparing import Prepared, Preparer
 from extract.running.results import BatchResult, RangeResult
-from extract.sharing import Job, Range
+from extract.sharing import Job, Range, Way, by_way, way_of
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import GENERATE
 
 MOST_WAITING = 4
 """Ranges that are kept in memory for the sake of a few long replies."""
@@ -53,7 +52,7 @@ class RangeRunner:
         results: deque[RangeResult] = deque()
         begun = _Begun(put)
         batches = self._batches(ranges, results)
-        with closing(ahead(self.preparer, batches, processes)) as coming:
+        with closing(ahead(self.preparer.batch, batches, processes)) as coming:
             for prepared in self._timed(coming):
                 self._begin(prepared, results.popleft(), begun)
                 begun.take(leaving=1)
@@ -66,15 +65,15 @@ class RangeRunner:
 
     def _batches(
         self, ranges: Iterable[Range], results: deque[RangeResult]
-    ) -> Iterator[Sequence[str]]:
-        """The samples of one range after the other, in batches; the result that each batch is a
-        part of joins `results`.
+    ) -> Iterator[tuple[Sequence[str], Sequence[Way | None]]]:
+        """The samples of one range after the other, in batches, with the ways of asking about them;
+        the result that each batch is a part of joins `results`.
         """
         for one in ranges:
-            result = RangeResult(one)
+            result, ways = RangeResult(one), ways_of(one)
             for names in self.batch_size.cut(self.job.order[one.start : one.stop]):
                 results.append(result)
-                yield names
+                yield names, ways
 
     def _timed(self, coming: Iterator[Prepared]) -> Iterator[Prepared]:
         """The batches, with the time spent waiting for them and that spent preparing them."""
@@ -107,17 +106,22 @@ class RangeRunner:
         begun.take()
         torch.cuda.empty_cache()
         for names in list(self.batch_size.cut(prepared.sample_ids)):
-            self._begin(self.preparer(names), result, begun)
+            self._begin(self.preparer(names, ways_of(result.range)), result, begun)
 
     def _finish_left(self, begun: "_Begun") -> None:
-        """Generate long replies that batches left, as many as one batch holds, to their ends."""
-        size = min(self.batch_size.now, len(begun.left))
-        chosen = {name: result for result, name in (begun.left.popleft() for _ in range(size))}
-        prepared = self.preparer(list(chosen))
+        """Generate long replies that batches left, as many as one batch holds, to their ends: those
+        that are asked for as the first is.
+        """
+        asked = begun.left[0][1]
+        alike = [left for left in begun.left if left[1] == asked][: self.batch_size.now]
+        size, chosen = len(alike), {name: result for result, _, name in alike}
+        for left in alike:
+            begun.left.remove(left)
+        prepared = self.preparer(list(chosen), (way_of(asked),))
         for name, reason in prepared.rejected.items():
             raise LayerhouseError(f"{name} could be read once and not again: {reason}")
         try:
-            batch = self.runner.run(prepared, (), (GENERATE,))()
+            batch = self.runner.run(prepared, (), (asked,))()
         except torch.OutOfMemoryError as error:
             self.batch_size.halve(size, error)
         else:
@@ -127,22 +131,22 @@ class RangeRunner:
                 begun.settle(result)
             return
         torch.cuda.empty_cache()
-        begun.left.extendleft((result, name) for name, result in chosen.items())
+        begun.left.extendleft((result, asked, name) for name, result in chosen.items())
 
 
 @dataclass(frozen=True)
 class _Begun:
     """Batches on their way, oldest first, each with the range that it is a part of; `left` are
-    samples whose long replies these left.
+    the long replies that these left: to what was asked, of which sample.
     """
 
     put: Put
     batches: deque[tuple[RangeResult, Callable[[], BatchResult]]] = field(default_factory=deque)
-    left: deque[tuple[RangeResult, str]] = field(default_factory=deque)
+    left: deque[tuple[RangeResult, str, str]] = field(default_factory=deque)
 
     def is_crowded(self, size: int) -> bool:
         """Whether the long replies that were left fill a batch, or keep too many ranges waiting."""
-        waiting = {result.range.start for result, _ in self.left}
+        waiting = {result.range.start for result, *_ in self.left}
         return len(self.left) >= size or len(waiting) > MOST_WAITING
 
     def take(self, leaving: int = 0) -> None:
@@ -151,12 +155,18 @@ class _Begun:
             result, arrival = self.batches.popleft()
             batch = arrival()
             result.add(batch)
-            self.left.extend((result, name) for name in batch.unfinished)
+            self.left.extend((result, *reply) for reply in batch.unfinished)
             self.settle(result)
 
     def settle(self, result: RangeResult) -> None:
         if result.is_whole:
             self.put(result)
+
+
+def ways_of(one: Range) -> tuple[Way | None, ...]:
+    """The ways of asking that a range needs; what is read of layers is read in the run's own."""
+    own: tuple[Way | None, ...] = (None,) if one.wanted else ()
+    return tuple(dict.fromkeys((*own, *by_way(one.answers))))
 
 
 @contextmanager
@@ -171,7 +181,8 @@ def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterato
     notes = opened.lines if missing is None else (*opened.lines, missing)
     size = batch_size_for(job, batching=opened.batching)
     uris = dict(samples.select("sample_id", "uri").iter_rows())
-    preparer = Preparer(session, uris, inputs_under(faults, samples), most)
+    prompts = {asked.way: asked.prompt.text for asked in job.swept}
+    preparer = Preparer(session, uris, inputs_under(faults, samples), most, prompts)
     learned = learn_faults(faults, session, samples, uris, size.now, most)
-    with runner_of(job, opened, faults, learned, stopwatch) as runner:
+    with runner_of(opened, faults, learned, stopwatch) as runner:
         yield RangeRunner(job, preparer, runner, size, stopwatch, lens, notes)

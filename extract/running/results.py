@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from extract.reading import CellVectors, joined
-from extract.sharing import Range
+from extract.sharing import Range, Way
 
 
 @dataclass(frozen=True)
 class Answer:
     """A model's answer to one sample: by likelihood with those of the classes, in log, or generated
     with its text, raw and as a person reads it, how many tokens it took and why it ended.
-    `predicted` is the index of a class, None for a reply that names none.
+    `predicted` is the index of a class, None for a reply that names none; `way` is how it was asked
+    for, None for the run's own.
     """
 
     sample_id: str
@@ -24,19 +25,20 @@ class Answer:
     raw: str | None = None
     n_tokens: int | None = None
     finish: str | None = None
+    way: Way | None = None
 
 
 @dataclass(frozen=True)
 class BatchResult:
     """What the model showed of a batch; the vectors are in the order of `sample_ids`.
 
-    `unfinished` are samples whose replies are left to another batch.
+    `unfinished` are replies that are left to another batch: what was asked, of which sample.
     """
 
     sample_ids: Sequence[str]
     vectors: CellVectors
     answers: Sequence[Answer]
-    unfinished: Sequence[str] = ()
+    unfinished: Sequence[tuple[str, str]] = ()
 
 
 @dataclass

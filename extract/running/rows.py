@@ -11,7 +11,10 @@ from extract.anatomy import Anatomy
 from extract.models import LoadedModel
 from extract.reading import CellVectors, brought_readouts
 from extract.running.results import Answer
-from warehouse.vocabulary import CONNECTOR, LLM, MODULES, VISION
+from extract.sharing import Way
+from warehouse.vocabulary import CONNECTOR, DEFAULT_PROMPT, LLM, MODULES, VISION
+
+OWN = Way(DEFAULT_PROMPT)
 
 
 def activation_table(
@@ -44,8 +47,10 @@ def activation_table(
     return pa.concat_tables(parts)
 
 
-def answer_rows(model_id: str, dataset_id: str, answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """The rows of the `answer` table."""
+def answer_rows(
+    model_id: str, dataset_id: str, answers: Sequence[Answer], own: Way = OWN
+) -> list[dict[str, Any]]:
+    """The rows of the `answer` table; `own` is how the run asks by itself."""
     return [
         {
             "model_id": model_id,
@@ -59,6 +64,7 @@ def answer_rows(model_id: str, dataset_id: str, answers: Sequence[Answer]) -> li
             "finish_reason": answer.finish,
             "n_tokens": answer.n_tokens,
             "raw_text": answer.raw,
+            **asdict(answer.way or own),
         }
         for answer in answers
     ]

@@ -125,7 +125,7 @@ class Bench:
         uris = dict(self.job.info.samples.select("sample_id", "uri").iter_rows())
         learned = learn_faults(faults, self.session, self.samples, uris, self._batch_size)
         faulty = inputs_under(faults, self.samples)
-        with runner_of(self.job, self.opened, faults, learned, self.watch) as runner:
+        with runner_of(self.opened, faults, learned, self.watch) as runner:
             whole = Range(0, len(self.job.order), needed(self.session), (GENERATE,))
             result = RangeResult(whole)
             for prepared in self._prepared(faulty, uris):

@@ -10,7 +10,7 @@ from extract.running.batch_size import BatchSize, device_name
 from extract.running.clock import Stopwatch
 from extract.running.results import RangeResult
 from extract.running.rows import activation_table, answer_rows
-from extract.sharing import Job
+from extract.sharing import Job, method_of, way_of
 from warehouse.lake import OvertakenError, RunWriter
 from warehouse.vocabulary import GENERATE, LENGTH
 
@@ -63,7 +63,7 @@ class RangeWriter:
             if self.lens is not None:
                 tables["logit_lens"] = lens_table(self.lens, tables["activation"])
         if result.answers:
-            tables["answer"] = answer_rows(*of, result.answers)
+            tables["answer"] = answer_rows(*of, result.answers, self.job.own.way)
         if result.rejected:
             tables["rejected_sample"] = [
                 {"dataset_id": self.job.dataset_id, "sample_id": name, "reason": reason}
@@ -75,10 +75,16 @@ class RangeWriter:
         """What the commit completes; cut replies and rejected samples by place in the order."""
         order, mine = self.job.order, result.range
         covers, here = mine.covers(), range(mine.start, mine.stop)
-        if GENERATE in mine.answers:
-            cut = {answer.sample_id for answer in result.answers if answer.finish == LENGTH}
+        swept = {}
+        for asked in (each for each in mine.answers if method_of(each) == GENERATE):
+            way = way_of(asked)
+            cut = {a.sample_id for a in result.answers if a.finish == LENGTH and a.way == way}
             places = [n for n in here if order[n] in cut]
-            covers["replies"] = {"max_new_tokens": self.job.budget.tokens, "cut": places}
+            swept[asked] = {"max_new_tokens": self.job.budget.of(way), "cut": places}
+        if GENERATE in swept:
+            covers["replies"] = swept.pop(GENERATE)
+        if swept:
+            covers["swept_replies"] = swept
         if places := [n for n in here if order[n] in result.rejected]:
             reasons = [result.rejected[order[place]] for place in places]
             covers |= {"rejected": places, "reasons": reasons}

@@ -1,3 +1,12 @@
+from .asking import (
+    ORDERS as ORDERS,
+    Asked as Asked,
+    Way as Way,
+    asked_by as asked_by,
+    by_way as by_way,
+    method_of as method_of,
+    way_of as way_of,
+)
 from .claims import Claims as Claims
 from .coverage import (
     MOST_SAMPLES as MOST_SAMPLES,
@@ -7,9 +16,7 @@ from .coverage import (
 )
 from .job import (
     COMMAND as COMMAND,
-    ExtractRequest as ExtractRequest,
     Job as Job,
-    fixed_batch_size as fixed_batch_size,
     is_other_identity as is_other_identity,
     job_is_done as job_is_done,
     known_structure as known_structure,
@@ -20,3 +27,4 @@ from .job import (
     wanted_by as wanted_by,
 )
 from .ledger import ExtractSummary as ExtractSummary, Ledger as Ledger
+from .request import ExtractRequest as ExtractRequest, fixed_batch_size as fixed_batch_size

@@ -6,7 +6,7 @@ says which cells it completed there. A way of answering counts as a cell, ("answ
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import groupby
 from typing import Any
@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from extract.reading import Wanted, known_readouts
+from extract.sharing.asking import Way, method_of, way_of
 from warehouse.lake import Commit
 from warehouse.vocabulary import ANSWER, GENERATE, Cell
 
 MOST_SAMPLES = 256
 """Samples of one range, which are those of one shard and one commit, at most."""
-
-REPLY = Cell(ANSWER, 0, GENERATE)
 
 
 @dataclass(frozen=True)
@@ -28,18 +27,36 @@ class ReplyBudget:
     """How many new tokens a reply may have; `asked` where a person named the number.
 
     What a smaller one cut is to be generated again. Replies from before budgets were stored are
-    good enough unless a person asks: nobody knows which of them were cut.
+    good enough unless a person asks: nobody knows which of them were cut. `least` is what the
+    prompt of a way of asking needs.
     """
 
     tokens: int
     asked: bool = False
+    least: Mapping[Way | None, int] = field(default_factory=dict)
 
-    def lacks(self, covers: Mapping[str, Any]) -> list[int]:
+    def of(self, way: Way | None) -> int:
+        """The tokens of replies that are asked for in a way."""
+        return max(self.tokens, self.least.get(way, 0))
+
+    def lacks(self, covers: Mapping[str, Any], asked: str) -> list[int]:
         """The places of a range's commit whose replies are not what this budget gives."""
-        if "replies" not in covers:
+        said = replies_in(covers).get(asked)
+        if said is None:
             return list(range(covers["start"], covers["stop"])) if self.asked else []
-        said = covers["replies"]
-        return list(said["cut"]) if said["max_new_tokens"] < self.tokens else []
+        return list(said["cut"]) if said["max_new_tokens"] < self.of(way_of(asked)) else []
+
+
+def replies_in(covers: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the replies that a range's commit completed, by what was asked: how long they could be,
+    and the places of those that were cut. Empty where that was not stored.
+    """
+    own = {GENERATE: covers["replies"]} if "replies" in covers else {}
+    return {**own, **covers.get("swept_replies", {})}
+
+
+def is_reply(cell: Cell) -> bool:
+    return cell.module == ANSWER and method_of(cell.readout) == GENERATE
 
 
 @dataclass(frozen=True)
@@ -120,8 +137,8 @@ def covered(
             here[rejected[rejected < n]] = False
         for cell in _cells_in(commit.covers):
             places = here
-            if cell == REPLY and budget is not None:
-                lacking = np.array(budget.lacks(commit.covers), dtype=int)
+            if is_reply(cell) and budget is not None:
+                lacking = np.array(budget.lacks(commit.covers, cell.readout), dtype=int)
                 places = here.copy()
                 places[lacking[lacking < n]] = False
             done.setdefault(cell, np.zeros(n, dtype=bool))[places] = True
@@ -141,17 +158,22 @@ def plan(
     cells, commits = cells_of(wanted, answers), list(commits)
     done = covered(commits, n, run_id, budget)
     nothing = np.zeros(n, dtype=bool)
-    replied = covered(commits, n).get(REPLY, nothing)
+    replied = {cell: here for cell, here in covered(commits, n).items() if is_reply(cell)}
     lacking = ~np.array([done.get(cell, nothing) for cell in cells]).reshape(len(cells), n)
     return [
-        Range(start, stop, *missing, budget, _again(missing[1], replied[start:stop]))
+        Range(start, stop, *missing, budget, _again(missing[1], replied, slice(start, stop)))
         for start, stop, column in _stretches(lacking, size)
         if any(missing := _missing(column, wanted, answers))
     ]
 
 
-def _again(answers: Sequence[str], replied: np.ndarray[Any, np.dtype[np.bool_]]) -> bool:
-    return GENERATE in answers and bool(replied.any())
+def _again(
+    answers: Sequence[str],
+    replied: Mapping[Cell, np.ndarray[Any, np.dtype[np.bool_]]],
+    here: slice,
+) -> bool:
+    cells = [Cell(ANSWER, 0, asked) for asked in answers]
+    return any(bool(replied[cell][here].any()) for cell in cells if cell in replied)
 
 
 def _stretches(

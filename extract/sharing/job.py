@@ -3,28 +3,33 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from extract.anatomy import Anatomy, Locus
 from extract.datasets import fingerprint_of, resolve
 from extract.faults import Fault, parse_fault, variant_of
 from extract.models import (
-    QUESTION,
     GivenModel,
     ModelSource,
     Prompt,
-    build_prompt,
     choose_device,
     choose_dtype,
     default_budget,
     locate,
     locate_processor,
     parse_placement,
-    read_prompt,
 )
-from extract.reading import Layers, Wanted, brought_readouts, check_names, select
+from extract.reading import Wanted, brought_readouts, select
+from extract.sharing.asking import (
+    Asked,
+    Prompts,
+    Way,
+    asked_by,
+    lake_prompts,
+    read_ways,
+)
 from extract.sharing.coverage import ReplyBudget, plan, sample_order
+from extract.sharing.request import ExtractRequest, refuse_unmeant
 from warehouse.catalogue import (
     DatasetInfo,
     Warehouse,
@@ -33,7 +38,7 @@ from warehouse.catalogue import (
     labelled,
     package_readouts,
 )
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import MAX_PIXELS
 from warehouse.lake import (
     Commit,
@@ -44,57 +49,22 @@ from warehouse.lake import (
     find_runs,
     list_commits,
 )
-from warehouse.vocabulary import GENERATE, METHODS
+from warehouse.vocabulary import DEFAULT_PROMPT
 
 COMMAND = "extract"
 READOUT_VERSION = 1
 """Raised when the meaning of a readout or answer changes, so that old and new never mix."""
 
-UNLABELLED_QUESTION = "What does this image show?"
-"""What goes with images without labels: there are no classes to name."""
-
 Readouts = Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class ExtractRequest:
-    """What to extract, of a model by name or one that is in memory.
-
-    `modules`, `layers` and `readouts` choose loci as `selection.select` says; `faults` are
-    texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
-    `preparers` processes prepare images ahead of the model (0: a thread; None: by the machine);
-    images of more than `max_pixels` pixels are rejected; a reply is cut after `max_new_tokens`, by
-    default what the registry says; `random_weights` is the seed of an
-    untrained model of the same architecture, to be run in its place; `quantization` and
-    `device_map` are as `extract.models.placement.parse_placement` takes them.
-    """
-
-    model: str | GivenModel
-    dataset: str
-    readouts: Sequence[str] = ()
-    modules: Sequence[str] = ()
-    layers: Layers = ()
-    adapter: str | Path | None = None
-    faults: Sequence[str] = ()
-    device: str = "auto"
-    dtype: str = "auto"
-    batch_size: str | int = "auto"
-    quantization: str | None = None
-    device_map: str | Path | None = None
-    limit: int | None = None
-    answers: Sequence[str] = METHODS
-    random_weights: int | None = None
-    preparers: int | None = None
-    max_pixels: int = MAX_PIXELS
-    max_new_tokens: int | None = None
 
 
 @dataclass(frozen=True)
 class Job:
     """A request with everything looked up that can be without loading the model.
 
-    `looked` are the commits that the lake had before; `notes` what is to be read of a dataset that
-    was registered on the way.
+    `own` is how it is asked where its activations are taken, `swept` how besides. `looked` are the
+    commits that the lake had before; `notes` what is to be read of a dataset that was registered on
+    the way, and of prompts.
     """
 
     request: ExtractRequest
@@ -104,10 +74,10 @@ class Job:
     device: str
     faults: tuple[Fault, ...]
     info: DatasetInfo
-    question: str
-    prompt: Prompt
+    own: Asked
     identity: dict[str, Any]
     looked: frozenset[str]
+    swept: tuple[Asked, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -116,8 +86,7 @@ class Job:
 
     @property
     def model_id(self) -> str:
-        base = self.variant == "base"
-        return self.source.name if base else f"{self.source.name}+{self.variant}"
+        return _model_id(self.source, self.faults)
 
     @property
     def dataset_id(self) -> str:
@@ -128,12 +97,36 @@ class Job:
         """What the model could say: the classes' phrases; of images without labels, anything."""
         return [row.phrase for row in self.info.classes] or ["image"]
 
+    @property
+    def question(self) -> str:
+        return self.own.question
+
+    @property
+    def prompt(self) -> Prompt:
+        return self.own.prompt
+
+    @cached_property
+    def asked(self) -> dict[Way | None, Asked]:
+        """Every way of asking; that of the run itself is None."""
+        return {None: self.own, **{each.way: each for each in self.swept}}
+
+    @cached_property
+    def answers(self) -> tuple[str, ...]:
+        """What is to be answered, each by a method in a way of asking, as commits name it."""
+        asked = self.request
+        if not asked.answers_only:
+            return tuple(asked.answers)
+        ways = [None if each.way == self.own.way else each.way for each in self.swept]
+        return tuple(asked_by(method, way) for way in ways for method in asked.answers)
+
     @cached_property
     def budget(self) -> ReplyBudget:
         asked = self.request.max_new_tokens
         if asked is not None:
             return ReplyBudget(asked, asked=True)
-        return ReplyBudget(default_budget(self.source, self.prompt.template))
+        tokens = default_budget(self.source, self.prompt.template)
+        least = {way: each.entry.max_new_tokens or 0 for way, each in self.asked.items()}
+        return ReplyBudget(max(tokens, least.pop(None)), least=least)
 
     @cached_property
     def order(self) -> list[str]:
@@ -144,7 +137,7 @@ class Job:
     def spec(self) -> RunSpec:
         asked = self.request
         layers = asked.layers if isinstance(asked.layers, int) else list(map(str, asked.layers))
-        selection = {
+        selection: dict[str, Any] = {
             "modules": list(asked.modules),
             "layers": layers,
             "readouts": list(asked.readouts),
@@ -155,6 +148,10 @@ class Job:
             selection["max_pixels"] = asked.max_pixels
         if asked.max_new_tokens is not None:  # left out, a run of an older lake stays the same run
             selection["max_new_tokens"] = asked.max_new_tokens
+        if asked.answers_only:
+            names = dict.fromkeys(each.way.prompt_id for each in self.swept)
+            selection |= {"answers": list(self.answers), "answers_only": True}
+            selection |= {"prompts": list(names), "orders": asked.orders}
         config = {"identity": self.identity, "selection": selection}
         return RunSpec(COMMAND, self.model_id, self.dataset_id, config, self.device)
 
@@ -169,20 +166,13 @@ class Job:
         )
 
 
+def _model_id(source: ModelSource | GivenModel, faults: Sequence[Fault]) -> str:
+    variant = variant_of(faults, source.variant)
+    return source.name if variant == "base" else f"{source.name}+{variant}"
+
+
 def look_up(lake: Lake, request: ExtractRequest) -> Job:
-    check_names(request.modules, request.readouts)
-    for method in request.answers:
-        if method not in METHODS:
-            raise UsageError(f"unknown way of answering {method!r}{nearest(method, METHODS)}")
-    fixed_batch_size(request)
-    if request.limit is not None and request.limit < 1:
-        raise UsageError("the limit must be at least 1 sample")
-    if request.max_pixels < 1:
-        raise UsageError("an image must be allowed at least 1 pixel")
-    if request.max_new_tokens is not None and request.max_new_tokens < 1:
-        raise UsageError("a reply must be allowed at least 1 token")
-    if request.max_new_tokens is not None and GENERATE not in request.answers:
-        raise UsageError("only generated replies have a length; add the answer generate")
+    refuse_unmeant(request)
     faults = tuple(parse_fault(spec) for spec in request.faults)
     source, device, dtype = _source(request)
     looked = frozenset(lake.store.commit_names())
@@ -191,21 +181,27 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     with connect(lake) as wh:
         info = dataset(wh, dataset_id)
         refuse_other_readouts(wh)
+        stored = lake_prompts(wh)
     if not info.classes:
         request = _without_answers(request, info)
-    question = _question(source, info)
-    prompt = read_prompt(source, question)
     identity = {
         "model": source.identity(),
         "dtype": dtype,
-        "question": question,
-        "prompt": prompt.identity(),
         "faults": [str(fault) for fault in faults],
         "dataset": fingerprint_of(lake, dataset_id),
         "readout_version": READOUT_VERSION,
     }
-    known = (request, lake, source, dtype, device, faults, info, question, prompt, identity, looked)
-    return _as_before_prompts(Job(*known, notes=tuple(notes)))
+    prompts = Prompts(request.prompts, request.system, request.orders)
+    runs = find_runs(lake, COMMAND, _model_id(source, faults), dataset_id)
+    if request.answers_only:
+        labelled(info, "a sweep of prompts")
+    before = [run["config"]["identity"] for run in runs] if request.answers_only else None
+    own, swept, told = prompts.asked(source, info, stored, before)
+    identity |= {"question": own.question, "prompt": own.prompt.identity()}
+    if own.entry.name != DEFAULT_PROMPT:
+        identity["prompt_id"] = own.entry.name
+    known = (request, lake, source, dtype, device, faults, info, own, identity, looked, swept)
+    return _as_before_prompts(Job(*known, notes=tuple(dict.fromkeys([*notes, *told]))))
 
 
 def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
@@ -214,13 +210,9 @@ def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
     dataset_id = resolve(lake, dataset_name)
     with connect(lake) as wh:
         info = dataset(wh, dataset_id)
-    return read_prompt(source, _question(source, info))
-
-
-def _question(source: ModelSource | GivenModel, info: DatasetInfo) -> str:
-    template = source.entry.question if source.entry and source.entry.question else QUESTION
+    entry = Prompts().one({}, info)
     phrases = [row.phrase for row in info.classes]
-    return build_prompt(phrases, template) if phrases else UNLABELLED_QUESTION
+    return read_ways(source, [(Way(entry.name), entry)], phrases)[0].prompt
 
 
 def _as_before_prompts(job: Job) -> Job:
@@ -269,19 +261,6 @@ def refuse_other_readouts(wh: Warehouse) -> None:
                 f"the lake holds another readout {facts.name!r}, of {identity}; use another lake, "
                 f"or give that of {here.identity} another name"
             )
-
-
-def fixed_batch_size(request: ExtractRequest) -> int | None:
-    """The batch size asked for, None for auto."""
-    if request.batch_size == "auto":
-        return None
-    try:
-        size = int(request.batch_size)
-    except ValueError:
-        size = 0
-    if size < 1:
-        raise UsageError(f"the batch size must be auto or at least 1, not {request.batch_size!r}")
-    return size
 
 
 def refuse_other_identity(job: Job) -> None:
@@ -333,7 +312,7 @@ def job_is_done(job: Job) -> bool:
         commits,
         len(job.order),
         wanted,
-        job.request.answers,
+        job.answers,
         run_id=job.spec.run_id,
         budget=job.budget,
     )
@@ -341,6 +320,8 @@ def job_is_done(job: Job) -> bool:
 
 def wanted_by(job: Job, anatomy: Anatomy, readouts: Readouts) -> Wanted:
     asked = job.request
+    if asked.answers_only:
+        return ()
     return select(
         anatomy, readouts, modules=asked.modules, layers=asked.layers, readouts=asked.readouts
     )

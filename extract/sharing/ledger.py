@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from extract.reading import Wanted
-from extract.sharing.coverage import Range, cells_of, covered, plan, range_size
+from extract.sharing.asking import method_of
+from extract.sharing.coverage import Range, cells_of, covered, plan, range_size, replies_in
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import GENERATE, LONGER_BUDGET
@@ -48,7 +49,7 @@ class Ledger:
             job.commits(),
             len(job.order),
             wanted,
-            job.request.answers,
+            job.answers,
             range_size(wanted),
             job.spec.run_id,
             job.budget,
@@ -74,16 +75,21 @@ class Ledger:
         }
 
     def cut(self) -> tuple[int, int]:
-        """How many replies to the request's samples were cut, and the largest budget that did."""
-        budgets = np.zeros(len(self.job.order), dtype=int)
+        """How many replies of the request were cut, and the largest budget that did."""
+        found = {
+            asked: np.zeros(len(self.job.order), dtype=int)
+            for asked in self.job.answers
+            if method_of(asked) == GENERATE
+        }
         for commit in self.job.commits():
-            if "replies" in commit.covers:
-                said = commit.covers["replies"]
-                budgets[commit.covers["start"] : commit.covers["stop"]] = 0
-                budgets[[place for place in said["cut"] if place < len(budgets)]] = said[
-                    "max_new_tokens"
-                ]
-        return int((budgets > 0).sum()), int(budgets.max(initial=0))
+            for asked, said in replies_in(commit.covers).items():
+                if asked in found:
+                    budgets = found[asked]
+                    budgets[commit.covers["start"] : commit.covers["stop"]] = 0
+                    cut = [place for place in said["cut"] if place < len(budgets)]
+                    budgets[cut] = said["max_new_tokens"]
+        n_cut = sum(int((budgets > 0).sum()) for budgets in found.values())
+        return n_cut, max((int(budgets.max(initial=0)) for budgets in found.values()), default=0)
 
     def summary(
         self,
@@ -111,11 +117,12 @@ class Ledger:
 
     def _about_cut_replies(self) -> list[str]:
         n, budget = self.cut()
-        if not n or GENERATE not in self.job.request.answers:
+        asked = sum(method_of(each) == GENERATE for each in self.job.answers)
+        if not n:
             return []
         return [
-            f"{n:,} of {len(self.job.order):,} replies were cut after {budget:,} tokens: run again "
-            f"with --max-new-tokens {LONGER_BUDGET * budget} for whole ones"
+            f"{n:,} of {asked * len(self.job.order):,} replies were cut after {budget:,} tokens: "
+            f"run again with --max-new-tokens {LONGER_BUDGET * budget} for whole ones"
         ]
 
     def check_complete(self, wanted: Wanted) -> None:
@@ -124,7 +131,7 @@ class Ledger:
         job, commits = self.job, self.job.commits()
         n = len(job.order)
         done = covered(commits, n, job.spec.run_id, job.budget)
-        for cell in cells_of(wanted, job.request.answers):
+        for cell in cells_of(wanted, job.answers):
             if cell not in done or not done[cell][:n].all():
                 raise LayerhouseError(f"{'.'.join(map(str, cell))} is incomplete after the run")
         expected, found = 0, 0

@@ -13,7 +13,7 @@ from layerhouse.cli.shared import (
     progress,
     shown_prompt,
 )
-from layerhouse.functions import ENGINES, extract, rejected
+from layerhouse.functions import ENGINES, ORDERS, extract, rejected
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS
 from warehouse.vocabulary import DTYPES, METHODS, MODULES, QUANTIZATIONS, READOUTS
@@ -64,6 +64,26 @@ if TYPE_CHECKING:
     "--max-new-tokens",
     type=click.IntRange(min=1),
     help="Cut a reply that is longer.  [default: by the model]",
+)
+@click.option(
+    "--prompt",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="How the question is put: a prompt that ships or is in the lake, or a TOML file of "
+    "prompts; repeatable with --answers-only, as is all.  [default: default]",
+)
+@click.option("--system", metavar="TEXT", help="The system text, in the place of the prompt's own.")
+@click.option(
+    "--answers-only",
+    is_flag=True,
+    help="No activations: only answers, under each of the prompts.",
+)
+@click.option(
+    "--orders",
+    type=Word("orders", ORDERS),
+    default=ORDERS[0],
+    show_default=True,
+    help="With --answers-only: list the classes as given, or rotate them through all places too.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option(
@@ -132,6 +152,7 @@ def command(skip_bad: bool, dry_run: bool, **options: Any) -> None:
     layerhouse extract --model ./my-llava --dataset ./images --fault swap@vision:0.5
     layerhouse extract --model tiny-digits --dataset digits --random-weights
     layerhouse extract --model tiny-digits --dataset digits --engine ray --workers 2
+    layerhouse extract --model tiny-digits --dataset digits --answers-only --prompt all
     """
     if dry_run:
         _print_outlook(extract(**options, dry_run=True))

@@ -14,5 +14,10 @@ from .arguments import (
     known_options as known_options,
     lake_at as lake_at,
 )
-from .extracting import ENGINES as ENGINES, extract as extract, rejected as rejected
+from .extracting import (
+    ENGINES as ENGINES,
+    ORDERS as ORDERS,
+    extract as extract,
+    rejected as rejected,
+)
 from .lakes import connect as connect, publish as publish, validate as validate

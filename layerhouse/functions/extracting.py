@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from extract.sharing import ExtractRequest, ExtractSummary
 
 ENGINES = ("local", "ray")
+ORDERS = ("given", "rotate")
 OF_THE_RUN = ("engine", "workers", "ray_address", "skip_bad")
 """Options that say how an extraction is run; the others say what is extracted."""
 
@@ -48,6 +49,10 @@ class ExtractOptions(TypedDict, total=False):
     max_new_tokens: int | None
     skip_bad: bool
     preparers: int | None
+    prompt: Several
+    system: str | None
+    orders: str
+    answers_only: bool
 
 
 @overload
@@ -94,8 +99,8 @@ def extract(
 
     `model` is a registry name, a local Hugging Face folder or a hub id; `dataset` a registered
     dataset, a folder of classes or a manifest. Options that take several words (`readout`,
-    `module`, `layer`, `fault`, `answer`) take one or a list; `layerhouse extract --help` explains
-    all. With `dry_run` nothing is written and what would be done is returned instead.
+    `module`, `layer`, `fault`, `answer`, `prompt`) take one or a list; `layerhouse extract --help`
+    explains all. With `dry_run` nothing is written and what would be done is returned instead.
 
     Rejected images are a LayerhouseError at the end unless `skip_bad` is given; all others are in
     the lake by then, and the table rejected_sample has the reasons.
@@ -154,7 +159,7 @@ def _request(
     asked = {name: given for name, given in options.items() if name not in OF_THE_RUN}
     named: dict[str, Any] = {
         f"{name}s": several(asked.pop(name))
-        for name in ("readout", "module", "layer", "fault", "answer")
+        for name in ("readout", "module", "layer", "fault", "answer", "prompt")
         if name in asked
     }
     return ExtractRequest(model, str(dataset), **named, **asked)

@@ -81,6 +81,7 @@ def test_sweeps_and_controls_change_no_view_and_no_mart(tmp_path: Path) -> None:
         for prompt, order, image in others
     ]
     asked = {"template": "{options}?", "system": None, "reply_prefix": None, "synonyms": None}
+    asked |= {"max_new_tokens": None}
     asked |= {"option_style": "letters", "option_order": "given", "language": "en"}
     spec = RunSpec("extract", MODEL, DATASET, {"identity": {}, "selection": {"sweep": True}})
     with RunWriter(lake, spec) as writer:

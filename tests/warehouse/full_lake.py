@@ -61,7 +61,9 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
         writer.commit({"removed_run": [removed]})
         asked = {"template": "Which is it? {options}", "system": None, "reply_prefix": None}
         asked |= {"option_style": "letters", "option_order": "given", "language": "en"}
-        writer.commit({"prompt": [{"prompt_id": "which", "synonyms": None} | asked]})
+        writer.commit(
+            {"prompt": [{"prompt_id": "which", "synonyms": None, "max_new_tokens": None} | asked]}
+        )
         writer.finish()
 
 

@@ -50,17 +50,8 @@ def _fill_one(
         "hive_partitioning = true, hive_types_autocast = false)"
     )
     described = con.execute(f"DESCRIBE FROM {source}", {"files": paths}).fetchall()
-    # Columns that a later migration added are not in older shards: NULL, or their default.
-    inside = {PARTITIONS.get(table, {}).get(name, name): name for name, *_ in described}
-    defaults = {name: quoted(text) for name, text in table_defaults(table).items()}
-    columns = _columns(con, table)
-    stored = {name: f'r."{inside[name]}"' for name in columns if name in inside}
-    stored |= {
-        name: f"coalesce({stored.get(name, 'NULL')}, {default})"
-        for name, default in defaults.items()
-        if name in columns
-    }
-    chosen = ", ".join(f'{stored[name]} AS "{name}"' for name in columns if name in stored)
+    stored = _stored(table, _columns(con, table), [name for name, *_ in described])
+    chosen = ", ".join(f'{value} AS "{name}"' for name, value in stored.items())
     key = _primary_key(con, table)
     replaced = any(table in commit.covers.get("replaces", ()) for commit in commits)
     if not key and not replaced:
@@ -85,6 +76,22 @@ def _fill_one(
     con.execute(f'DELETE FROM "{table}" AS older USING newer WHERE {same}')
     con.execute(f'INSERT INTO "{table}" BY NAME FROM newer')
     con.execute("DROP TABLE newer")
+
+
+def _stored(table: str, columns: list[str], inside: list[str]) -> dict[str, str]:
+    """What shards with the columns `inside` give for those of a table.
+
+    Those that a later migration added are not in older shards: they are NULL, or their default.
+    """
+    hive, defaults = PARTITIONS.get(table, {}), table_defaults(table)
+    held = {hive.get(name, name): f'r."{name}"' for name in inside}
+    return {
+        name: f"coalesce({held.get(name, 'NULL')}, {quoted(defaults[name])})"
+        if name in defaults
+        else held[name]
+        for name in columns
+        if name in held or name in defaults
+    }
 
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:

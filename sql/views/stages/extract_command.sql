@@ -40,8 +40,16 @@ SELECT
             ELSE ''
         END,
         ' --dataset ',
-        examined.dataset_id
+        examined.dataset_id,
+        CASE
+            WHEN diagnosed_prompt.prompt_id <> 'default'
+                THEN concat(' --prompt ', diagnosed_prompt.prompt_id)
+        END
     ) AS command,
     concat(' --model ', examined.model_id, ' --dataset ', examined.dataset_id) AS arguments
 FROM examined
 LEFT JOIN model ON examined.model_id = model.model_id
+LEFT JOIN diagnosed_prompt
+    ON
+        examined.model_id = diagnosed_prompt.model_id
+        AND examined.dataset_id = diagnosed_prompt.dataset_id

@@ -10,16 +10,12 @@ from extract.models.processors import Encoder
 from extract.models.prompts import build_prompt, continuation, phrase_tokens, render
 from tests.extract.conftest import FamilyFolders
 from tests.extract.tiny_families import picture
-from warehouse.errors import LayerhouseError
 
 QUESTION = build_prompt(["benign", "malignant"])
 
 
 def test_the_question_lists_the_phrases_in_order() -> None:
     assert QUESTION == "What does this image show? Answer with one of: benign, malignant."
-    assert build_prompt(["a", "b"], "Pick {options}!") == "Pick a, b!"
-    with pytest.raises(LayerhouseError, match="exactly once"):
-        build_prompt(["a"], "no place")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,184 @@
+"""Asking: in which ways the images of a run are asked about, and how commits name each.
+
+A run asks in one way by itself: under the prompt that its activations are taken with, the classes
+in that prompt's order, the sample's own image. What it is asked besides are sweeps.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from extract.models import (
+    EVERY,
+    GivenModel,
+    ModelSource,
+    Prompt,
+    PromptEntry,
+    find_prompts,
+    read_prompts,
+    rotations,
+    shipped_prompts,
+    stored_prompts,
+)
+from warehouse.catalogue import DatasetInfo, Warehouse
+from warehouse.errors import UsageError
+from warehouse.vocabulary import DEFAULT_PROMPT, GIVEN, OWN_IMAGE
+
+GIVEN_ONLY, ROTATE = ORDERS = ("given", "rotate")
+"""Which orders of the classes are asked with: the prompt's own, or every rotation of it too."""
+UNLABELLED = PromptEntry(DEFAULT_PROMPT, "What does this image show?", option_style="none")
+"""What goes with images without labels: there are no classes to name."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of asking: under which prompt, in which order, about which image."""
+
+    prompt_id: str
+    option_order: str = GIVEN
+    image_control: str = OWN_IMAGE
+
+    def __str__(self) -> str:
+        return f"{self.prompt_id}/{self.option_order}/{self.image_control}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A way of asking about a dataset: its prompt, and what the model gets of it."""
+
+    way: Way
+    entry: PromptEntry
+    question: str
+    prompt: Prompt
+
+
+def asked_by(method: str, way: Way | None = None) -> str:
+    """How a commit names what a method answers in a way, None for the run's own."""
+    return method if way is None else f"{method}@{way}"
+
+
+def method_of(asked: str) -> str:
+    return asked.partition("@")[0]
+
+
+def way_of(asked: str) -> Way | None:
+    way = asked.partition("@")[2]
+    return Way(*way.split("/")) if way else None
+
+
+def by_way(answers: Iterable[str]) -> dict[Way | None, list[str]]:
+    """What is asked, by the way of asking."""
+    found: dict[Way | None, list[str]] = {}
+    for asked in answers:
+        found.setdefault(way_of(asked), []).append(asked)
+    return found
+
+
+def lake_prompts(wh: Warehouse) -> dict[str, PromptEntry]:
+    """The prompts that the lake's answers were asked with, by name."""
+    relation = wh.sql("SELECT * EXCLUDE run_id FROM prompt")
+    rows = relation.fetchall()
+    return stored_prompts([dict(zip(relation.columns, row, strict=True)) for row in rows])
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What a request says of prompts: names or files, another system text, which orders."""
+
+    named: Sequence[str] = ()
+    system: str | None = None
+    orders: str = GIVEN_ONLY
+
+    def asked(
+        self,
+        source: ModelSource | GivenModel,
+        info: DatasetInfo,
+        stored: Mapping[str, PromptEntry],
+        sweeps: Sequence[Mapping[str, Any]] | None = None,
+    ) -> tuple[Asked, tuple[Asked, ...], list[str]]:
+        """How a run asks by itself, how it asks besides, and notes on both.
+
+        `sweeps` are the identities of earlier runs where nothing but sweeps is wanted.
+        """
+        swept: list[tuple[Way, PromptEntry]] = []
+        notes: list[str] = []
+        if sweeps is None:
+            own = self.one(stored, info)
+        else:
+            own = own_prompt(sweeps, stored)
+            swept, notes = self.swept(stored, info, own)
+        phrases = [row.phrase for row in info.classes]
+        first, *others = read_ways(source, [(Way(own.name), own), *swept], phrases)
+        return first, tuple(others), notes
+
+    def one(self, stored: Mapping[str, PromptEntry], info: DatasetInfo) -> PromptEntry:
+        """The prompt of a run that takes activations. Raises UsageError for several."""
+        if not info.classes:
+            return UNLABELLED
+        if EVERY in self.named or self.orders != GIVEN_ONLY:
+            raise UsageError(
+                "activations are those of one prompt and order; add --answers-only to sweep others"
+            )
+        found = find_prompts(self.named or [DEFAULT_PROMPT], stored, self.system)
+        if len(found) > 1:
+            raise UsageError(
+                f"activations are those of one prompt, not of {', '.join(e.name for e in found)}; "
+                "add --answers-only to sweep several"
+            )
+        _refuse_misfit(found[0], info)
+        return found[0]
+
+    def swept(
+        self, stored: Mapping[str, PromptEntry], info: DatasetInfo, own: PromptEntry
+    ) -> tuple[list[tuple[Way, PromptEntry]], list[str]]:
+        """The ways of a sweep, and of prompts that do not fit the dataset why they are left out."""
+        found = find_prompts(self.named or [own.name], {**stored, own.name: own}, self.system)
+        notes, ways = [], []
+        for entry in found:
+            if EVERY in self.named and (misfit := _misfit(entry, info)):
+                notes.append(f"the prompt {entry.name!r} is left out: it {misfit}")
+                continue
+            _refuse_misfit(entry, info)
+            orders = rotations(len(info.classes)) if self.orders == ROTATE else [GIVEN]
+            orders = orders if entry.option_style != "none" else [GIVEN]
+            ways += [(Way(entry.name, order), entry) for order in orders]
+        return ways, notes
+
+
+def own_prompt(
+    identities: Sequence[Mapping[str, Any]], stored: Mapping[str, PromptEntry]
+) -> PromptEntry:
+    """The prompt that earlier runs took their activations with, by their identities."""
+    names = [identity["prompt_id"] for identity in identities if "prompt_id" in identity]
+    return {**shipped_prompts(), **stored}[names[0] if names else DEFAULT_PROMPT]
+
+
+def read_ways(
+    source: ModelSource | GivenModel,
+    ways: Sequence[tuple[Way, PromptEntry]],
+    phrases: Sequence[str],
+) -> list[Asked]:
+    """What the model gets of each way; its processor is read once."""
+    questions = []
+    for way, entry in ways:
+        shown = [phrases[i] for i in entry.order(len(phrases), way.option_order)]
+        questions.append(entry.question(shown))
+    said = [
+        (question, entry.system, entry.reply_prefix)
+        for question, (_, entry) in zip(questions, ways, strict=True)
+    ]
+    return [
+        Asked(way, entry, question, prompt)
+        for (way, entry), question, prompt in zip(
+            ways, questions, read_prompts(source, said), strict=True
+        )
+    ]
+
+
+def _misfit(entry: PromptEntry, info: DatasetInfo) -> str | None:
+    return entry.misfit([c.label for c in info.classes], [c.phrase for c in info.classes])
+
+
+def _refuse_misfit(entry: PromptEntry, info: DatasetInfo) -> None:
+    if misfit := _misfit(entry, info):
+        raise UsageError(f"{info.dataset_id} cannot be asked about so: {entry.name} {misfit}")

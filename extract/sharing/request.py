@@ -1,0 +1,88 @@
+"""Requests: what a person asks to have extracted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from extract.models import GivenModel
+from extract.reading import Layers, check_names
+from extract.sharing.asking import ORDERS
+from warehouse.errors import UsageError, nearest
+from warehouse.images import MAX_PIXELS
+from warehouse.vocabulary import GENERATE, METHODS
+
+
+@dataclass(frozen=True)
+class ExtractRequest:
+    """What to extract, of a model by name or one that is in memory.
+
+    `modules`, `layers` and `readouts` choose loci as `selection.select` says; `faults` are
+    texts like `swap@vision:0.5`; `limit` takes the first samples of the dataset's mixed order;
+    `preparers` processes prepare images ahead of the model (0: a thread; None: by the machine);
+    images of more than `max_pixels` pixels are rejected; a reply is cut after `max_new_tokens`, by
+    default what the registry says; `random_weights` is the seed of an
+    untrained model of the same architecture, to be run in its place; `quantization` and
+    `device_map` are as `extract.models.placement.parse_placement` takes them. `prompts` are names
+    or files of prompts, `system` a text in the place of theirs; with `answers_only` no activation
+    is taken and the prompts are swept, in each of the `orders` of the classes.
+    """
+
+    model: str | GivenModel
+    dataset: str
+    readouts: Sequence[str] = ()
+    modules: Sequence[str] = ()
+    layers: Layers = ()
+    adapter: str | Path | None = None
+    faults: Sequence[str] = ()
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: str | int = "auto"
+    quantization: str | None = None
+    device_map: str | Path | None = None
+    limit: int | None = None
+    answers: Sequence[str] = METHODS
+    random_weights: int | None = None
+    preparers: int | None = None
+    max_pixels: int = MAX_PIXELS
+    max_new_tokens: int | None = None
+    prompts: Sequence[str] = ()
+    system: str | None = None
+    orders: str = ORDERS[0]
+    answers_only: bool = False
+
+
+def refuse_unmeant(request: ExtractRequest) -> None:
+    """Raise UsageError for what cannot be meant, whatever the model and the dataset."""
+    check_names(request.modules, request.readouts)
+    for method in request.answers:
+        if method not in METHODS:
+            raise UsageError(f"unknown way of answering {method!r}{nearest(method, METHODS)}")
+    fixed_batch_size(request)
+    if request.limit is not None and request.limit < 1:
+        raise UsageError("the limit must be at least 1 sample")
+    if request.max_pixels < 1:
+        raise UsageError("an image must be allowed at least 1 pixel")
+    if request.max_new_tokens is not None and request.max_new_tokens < 1:
+        raise UsageError("a reply must be allowed at least 1 token")
+    if request.max_new_tokens is not None and GENERATE not in request.answers:
+        raise UsageError("only generated replies have a length; add the answer generate")
+    if request.orders not in ORDERS:
+        raise UsageError(f"unknown orders {request.orders!r}{nearest(request.orders, ORDERS)}")
+    narrowed = request.modules or request.layers or request.readouts
+    if request.answers_only and narrowed:
+        raise UsageError("with answers only no layer is read; leave out module, layer and readout")
+    if request.answers_only and not request.answers:
+        raise UsageError("with answers only there is something to answer; name generate")
+
+
+def fixed_batch_size(request: ExtractRequest) -> int | None:
+    """The batch size asked for, None for auto."""
+    if request.batch_size == "auto":
+        return None
+    try:
+        size = int(request.batch_size)
+    except ValueError:
+        size = 0
+    if size < 1:
+        raise UsageError(f"the batch size must be auto or at least 1, not {request.batch_size!r}")
+    return size
