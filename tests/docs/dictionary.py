@@ -92,7 +92,7 @@ def _diagram() -> str:
 def references() -> Iterator[tuple[str, str, list[str]]]:
     """(table, the table whose key it names, by which columns), as sql/checks states them."""
     stated = tomllib.loads((SQL_ROOT / "checks" / "relations.toml").read_text(encoding="utf-8"))
-    for table, wanted in {**stated["references"], **stated["facts"]}.items():
+    for table, wanted in (*stated["references"].items(), *stated["facts"].items()):
         for reference in wanted:
             parent, _, columns = reference.rstrip(")").partition("(")
             yield table, parent, columns.split(", ")

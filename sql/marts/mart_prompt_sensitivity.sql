@@ -1,0 +1,34 @@
+-- Grain: one row per model, dataset, method, prompt and order of options asked on test.
+SELECT
+    ways.model_id,
+    model.name AS model_name,
+    model.variant,
+    ways.dataset_id,
+    dataset.title AS dataset_title,
+    ways.method,
+    ways.prompt_id,
+    ways.option_order,
+    ways.n,
+    ways.accuracy,
+    ways.wilson_lower,
+    ways.wilson_upper,
+    ways.chance,
+    ways.is_understood,
+    ways.unparsed_share,
+    ways.first_share,
+    ways.first_true_share,
+    ways.option_order = 'given' AND ways.prompt_id = prompt_sensitivity.best_prompt AS is_best,
+    ways.option_order = 'given' AND ways.prompt_id = prompt_sensitivity.worst_prompt AS is_worst,
+    prompt_sensitivity.spread,
+    prompt_sensitivity.flip_share,
+    prompt_sensitivity.turned_share,
+    prompt_sensitivity.position_bias
+FROM prompt_accuracy AS ways
+INNER JOIN prompt_sensitivity
+    ON
+        ways.model_id = prompt_sensitivity.model_id
+        AND ways.dataset_id = prompt_sensitivity.dataset_id
+        AND ways.method = prompt_sensitivity.method
+LEFT JOIN model ON ways.model_id = model.model_id
+LEFT JOIN dataset ON ways.dataset_id = dataset.dataset_id
+WHERE ways.split = 'test'

@@ -1,0 +1,145 @@
+"""What the way of asking does to answers: prompts, orders of options, methods."""
+
+import pytest
+
+NAMES = {"model_id": "m", "dataset_id": "d"}
+TRUTH = [0, 1, 0, 1] * 5
+"""Twenty test samples of two classes."""
+
+
+def asked(prompt, order, said, method="generate"):
+    """The answers of one way of asking: classes by sample, None for a reply that names none."""
+    return [
+        {**NAMES, "sample_id": f"s{i:02d}", "method": method, "prompt_id": prompt}
+        | {"option_order": order, "predicted_class_index": c, "parsed": c is not None}
+        for i, c in enumerate(said)
+    ]
+
+
+def lake(*ways, reversed_prompts=()):
+    return {
+        "dataset": [{"dataset_id": "d", "title": "D", "n_samples": 20, "n_classes": 2}],
+        "model": [{"model_id": "m", "name": "m", "variant": "base"}],
+        "sample": [
+            {"dataset_id": "d", "sample_id": f"s{i:02d}", "class_index": c, "split": "test"}
+            | {"group_id": f"s{i:02d}"}
+            for i, c in enumerate(TRUTH)
+        ],
+        "prompt": [
+            {"prompt_id": name, "option_style": "list", "option_order": "reversed"}
+            for name in reversed_prompts
+        ],
+        "answer": [row for way in ways for row in way],
+    }
+
+
+WRONG = [1 - c for c in TRUTH]
+NEARLY = [WRONG[0], None, *TRUTH[2:]]
+
+
+@pytest.mark.exact_rows("asked_answer")
+def test_an_answer_stands_where_its_class_was_listed(catalogue):
+    rows = lake(
+        asked("default", "given", [1]),
+        asked("default", "rotated:1", [1]),
+        asked("back", "given", [0]),
+        asked("back", "rotated:1", [None]),
+        reversed_prompts=("back",),
+    )
+    blank = {"image_control": "blank"}
+    rows["answer"] += [row | blank for row in asked("default", "given", [0])]
+    found = catalogue(rows).sql(
+        "SELECT prompt_id, option_order, is_right, answered_position, true_position "
+        "FROM asked_answer ORDER BY ALL"
+    )
+    assert found.fetchall() == [
+        ("back", "given", True, 1, 1),
+        ("back", "rotated:1", False, None, 0),
+        ("default", "given", False, 1, 0),
+        ("default", "rotated:1", False, 0, 1),
+    ]
+
+
+@pytest.mark.exact_rows("prompt_accuracy")
+def test_accuracy_is_told_by_prompt_and_order_with_the_share_of_the_first_option(catalogue):
+    con = catalogue(lake(asked("default", "given", NEARLY), asked("odd", "given", [0] * 20)))
+    found = con.sql(
+        "SELECT prompt_id, n, accuracy, round(wilson_lower, 3), round(wilson_upper, 3), chance, "
+        "is_understood, unparsed_share, first_share, first_true_share FROM prompt_accuracy "
+        "ORDER BY prompt_id"
+    )
+    assert found.fetchall() == [
+        ("default", 20, 0.9, 0.699, 0.972, 0.5, True, 0.05, 0.45, 0.5),
+        ("odd", 20, 0.5, 0.299, 0.701, 0.5, False, 0.0, 1.0, 0.5),
+    ]
+
+
+@pytest.mark.exact_rows("prompt_sensitivity")
+def test_what_is_not_understood_is_named_and_averaged_into_nothing(catalogue):
+    """Of two understood prompts one errs on two samples; a third answers at chance."""
+    con = catalogue(
+        lake(
+            asked("default", "given", TRUTH),
+            asked("plain", "given", NEARLY),
+            asked("odd", "given", [0] * 20),
+        )
+    )
+    found = con.sql("SELECT * EXCLUDE (model_id, dataset_id) FROM prompt_sensitivity").fetchall()
+    assert found == [
+        (
+            *("generate", 3, 2, "odd", pytest.approx(0.95), "plain", 0.9, "default", 1.0),
+            *(pytest.approx(0.1), pytest.approx(0.1), None, None, None),
+        )
+    ]
+
+
+def test_a_preference_for_the_first_option_is_told_from_rotations(catalogue):
+    """Whatever is listed first is named half the time; what is right otherwise."""
+    first = [0] * 10 + TRUTH[10:]
+    turned = [1] * 10 + TRUTH[10:]
+    con = catalogue(lake(asked("default", "given", first), asked("default", "rotated:1", turned)))
+    found = con.sql(
+        "SELECT n_prompts, n_understood, flip_share, n_orders, turned_share, position_bias "
+        "FROM prompt_sensitivity"
+    ).fetchall()
+    assert found == [(1, 1, None, 2, 0.5, pytest.approx(0.25))]
+    fair = catalogue(lake(asked("default", "given", TRUTH), asked("default", "rotated:1", TRUTH)))
+    query = "SELECT turned_share, position_bias FROM prompt_sensitivity"
+    assert fair.sql(query).fetchall() == [(0.0, 0.0)]
+
+
+def test_one_way_of_asking_is_no_sensitivity(catalogue):
+    con = catalogue(lake(asked("default", "given", TRUTH)))
+    assert con.sql("FROM prompt_sensitivity").fetchall() == []
+
+
+@pytest.mark.exact_rows("method_agreement")
+def test_methods_agree_where_they_name_the_same_class(catalogue):
+    con = catalogue(
+        lake(asked("default", "given", NEARLY), asked("default", "given", TRUTH, "likelihood"))
+    )
+    assert con.sql("FROM method_agreement").fetchall() == [
+        ("m", "d", "default", 20, pytest.approx(0.9))
+    ]
+
+
+def test_the_mart_shows_every_way_with_the_best_and_the_worst(catalogue):
+    con = catalogue(
+        lake(
+            asked("default", "given", TRUTH),
+            asked("default", "rotated:1", TRUTH),
+            asked("plain", "given", NEARLY),
+            asked("odd", "given", [0] * 20),
+        ),
+        marts=True,
+    )
+    found = con.sql(
+        "SELECT prompt_id, option_order, accuracy, is_understood, is_best, is_worst "
+        "FROM mart_prompt_sensitivity ORDER BY ALL"
+    ).fetchall()
+    assert found == [
+        ("default", "given", 1.0, True, True, False),
+        ("default", "rotated:1", 1.0, True, False, False),
+        ("odd", "given", 0.5, False, False, False),
+        ("plain", "given", 0.9, True, False, True),
+    ]
