@@ -89,7 +89,7 @@ def _sign(piece: str, first: bool, after: str) -> str | None:
 def _gap(last: str, piece: str, between: str, sign: str | None) -> str:
     """What may stand between two pieces of a name, given what stands there in the name."""
     if sign is not None and piece in "+-":
-        return r"(?:\s+status)?(?:\s+is|\s*:)?[\s(]*(?:-(?=[a-z]))?"
+        return r"(?:\s+status)?(?:\s+is|\s*:)?[\s()]*(?:-(?=[a-z]))?"
     if last[-1].isdigit() and piece.isdigit():
         return r"\s*(?:-|to|and|[\s/])\s*" if "-" in between else r"[\s/.,]+"
     spaced = re.search(r"\s", between) and last.isdigit() == piece.isdigit() and last != "and"
