@@ -49,6 +49,7 @@ def _pattern(allowed: str) -> re.Pattern[str]:
         rf"\b[Oo]ption {one}\b",
         rf"(?<![{WORD}'-]){one} (?:option|choice)\b",
         rf"(?<=[A-Z][/&])(?<!\bN/){whole}",
+        rf"(?:(?<=\b[A-Z] and )|(?<=\b[A-Z] or )){whole}",
         rf"(?<=[A-Z], ){one}(?=\s*(?:$|[.,\n]))",
         rf"(?<![{WORD}'-]){one}{judged}",
         rf"(?<![{WORD}]){one}(?=\s*(?:or|and|/|,|vs\.?)\s*[{allowed}](?![{WORD}]))",

@@ -98,9 +98,8 @@ def _without_options(text: str, named: list[Mention], n: int) -> str:
         listed = [named[ord(c) - MARK].index for c in found[0] if ord(c) >= MARK]
         return "\n" if len(set(listed)) == len(listed) else found[0]
 
-    option = (
-        rf"(?:^|(?<=[\s,;(]))\(?(?:[A-Z]|\d)[).:]+\s*{MENTION}[ ]*[,;.]?(?:\s+(?:or|and)(?=\s))?\s*"
-    )
+    joint = r"[ ]*[,;.]?(?:\s+(?:or|and)(?=\s))?\s*"
+    option = rf"(?:^|(?<=[\s,;:(]))\(?(?:[A-Z]|\d)[).:]+\s*{MENTION}{joint}"
     text = re.sub(rf"(?:{option}){{2,}}", cut, text)
     listed = rf"(?<!not )(?<!no )(?<!or )(?:{MENTION}, ?)*{MENTION},? (?:or|and|and/or) {MENTION}"
     return re.sub(listed, lambda found: cut(found) if every(found) else found[0], text)

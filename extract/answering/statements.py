@@ -59,6 +59,9 @@ class Reach:
 
 def statements(text: str, mentions: list[Mention]) -> list[list[Statement]]:
     """The statements of every sentence that names a class; `text` is from `names.mentions`."""
+    text = re.sub(
+        rf"(?i), (?:such as|including|like|for example)[^,;.\n{MENTION[1:-1]}]*,", "", text
+    )
     sentences = [s for s in split_sentences(text) if s.strip()]
     read = [_sentence(s, mentions) for s in sentences]
     contrast = rf"[\s\"'(]*(?:{'|'.join(language()['clause']['contrasts'])})(?![{WORD}])"
