@@ -53,9 +53,9 @@ SELECT
             ELSE predicted_class_index
         END
         - rotation + n_classes
-    ) % n_classes AS answered_position,
+    ) % nullif(n_classes, 0) AS answered_position,
     (
         CASE WHEN is_reversed THEN n_classes - 1 - class_index ELSE class_index END
         - rotation + n_classes
-    ) % n_classes AS true_position
+    ) % nullif(n_classes, 0) AS true_position
 FROM placed
