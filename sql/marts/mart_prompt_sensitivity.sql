@@ -1,4 +1,9 @@
 -- Grain: one row per model, dataset, method, prompt and order of options asked on test.
+WITH newest AS (
+    SELECT cast(max(committed_at) AS DATE) AS built_on
+    FROM commit_record
+)
+
 SELECT
     ways.model_id,
     model.name AS model_name,
@@ -22,7 +27,8 @@ SELECT
     prompt_sensitivity.spread,
     prompt_sensitivity.flip_share,
     prompt_sensitivity.turned_share,
-    prompt_sensitivity.position_bias
+    prompt_sensitivity.position_bias,
+    newest.built_on
 FROM prompt_accuracy AS ways
 INNER JOIN prompt_sensitivity
     ON
@@ -31,4 +37,5 @@ INNER JOIN prompt_sensitivity
         AND ways.method = prompt_sensitivity.method
 LEFT JOIN model ON ways.model_id = model.model_id
 LEFT JOIN dataset ON ways.dataset_id = dataset.dataset_id
+CROSS JOIN newest
 WHERE ways.split = 'test'

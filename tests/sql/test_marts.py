@@ -23,6 +23,7 @@ GRAINS = {
     "mart_sample_outcomes": "model_id, dataset_id, sample_id",
     "mart_model_pairs": "model_id, base_model_id, dataset_id, stage, quantity",
     "mart_leaderboard": "model_id, dataset_id",
+    "mart_prompt_sensitivity": "model_id, dataset_id, method, prompt_id, option_order",
 }
 
 
@@ -36,6 +37,7 @@ def con(catalogue):
         | {"parsed": True}
         for row in rows["answer"]
     ]
+    rows["answer"] += [row | {"prompt_id": "plain"} for row in rows["answer"]]
     rows["model"].append({"model_id": "b", "name": "b", "variant": "base", "n_parameters": 7})
     rows |= {
         "dataset": [{"dataset_id": "d", "title": "Shapes"}],
