@@ -21,7 +21,10 @@ COMMAND = "baseline"
 
 @dataclass(frozen=True)
 class BaselineSummary:
-    """What `baseline` did; `added` is False if the lake held this baseline already."""
+    """What `baseline` did; `added` is False if the lake held this baseline already.
+
+    `notes` are what a person should read of a dataset that was registered on the way.
+    """
 
     baseline_id: str
     dataset_id: str
@@ -32,6 +35,7 @@ class BaselineSummary:
     val_accuracy: float
     test_accuracy: float
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def baseline(

@@ -8,8 +8,8 @@ from .registration import (
     add_per_label as add_per_label,
     fingerprint_of as fingerprint_of,
     registered as registered,
-    resolve as resolve,
 )
+from .resolving import resolve as resolve
 from .source import (
     Contents as Contents,
     DatasetSource as DatasetSource,

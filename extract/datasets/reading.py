@@ -103,6 +103,12 @@ def _refuse_foreign_options(source: DatasetSource, reading: ReadOptions, typed: 
             raise UsageError(f"--{option} means nothing to {typed}, which is read as {kind}")
 
 
+def location_of(typed: str) -> str:
+    """Where a registration says that this is from."""
+    source = source_of(typed)
+    return typed if source is None else source.location(typed)
+
+
 def default_name(typed: str) -> str:
     """The dataset id of a source that was given without a name."""
     source = source_of(typed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from extract.datasets.checking import (
     decoded,
     difference,
 )
-from extract.datasets.measuring import read_otherwise
 from extract.datasets.per_label import per_label, several_labels
-from extract.datasets.reading import as_typed, default_name, is_source, offered, read_source
+from extract.datasets.reading import as_typed, offered, read_source
+from extract.datasets.remembering import said
 from extract.datasets.source import Contents
 from extract.datasets.splits import SplitError
 from extract.datasets.summary import Summary
 from extract.datasets.usable import Images
 from warehouse.catalogue import DatasetInfo, connect, dataset
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, RunWriter, list_commits
 from warehouse.progress import Progress
 
@@ -52,6 +52,7 @@ class Registration:
     `fingerprint` covers all that can change a number (images, classes, phrases, splits, groups);
     the rest may be updated, each update being a `revision` of its own. `as_added` is the
     fingerprint before near-duplicates were united into groups: what its source still has.
+    `options` is what a person said of its source beside that (`remembering.said`).
     """
 
     fingerprint: str
@@ -62,55 +63,15 @@ class Registration:
     revision: int
     reading: int = 1
     as_added: str | None = None
+    options: Mapping[str, Any] | None = None
 
     def covers(self) -> dict[str, Any]:
         """As a commit notes it; what no older lake knows only where it says something."""
-        said = asdict(self)
-        if self.as_added is None:
-            del said["as_added"]
-        return said
-
-
-def resolve(
-    lake: Lake,
-    name_or_path: str,
-    *,
-    progress: Progress | None = None,
-    warn: Callable[[str], object] | None = None,
-) -> str:
-    """The dataset id behind what a person typed; `warn` is told what they should read of it.
-
-    A registered name is itself. The built-in `digits` registers on first use, and so does a path
-    (under `default_name`), whose content is compared with what was registered before. UsageError
-    with the nearest names for anything else; LayerhouseError where an earlier version registered
-    images that it read otherwise, so that no two runs on a dataset saw different pixels.
-    """
-    known = registered(lake)
-    if name_or_path in known:
-        if known[name_or_path].reading < READING:
-            _refuse_other_reading(lake, name_or_path)
-        return name_or_path
-    if is_source(name_or_path):
-        result = add(lake, default_name(name_or_path), name_or_path, progress=progress)
-        if warn is not None and result.added:
-            for warning in result.warnings:
-                warn(warning)
-        return result.dataset_id
-    raise UsageError(
-        f"no dataset is called {name_or_path!r}{nearest(name_or_path, {*known, *offered()})}"
-    )
-
-
-def _refuse_other_reading(lake: Lake, name: str) -> None:
-    with connect(lake) as warehouse:
-        uris = dataset(warehouse, name).samples["uri"].to_list()
-    changed = read_otherwise(uris)
-    if changed:
-        uri, reading = next(iter(changed.items()))
-        raise LayerhouseError(
-            f"dataset {name} was registered by an earlier Layerhouse, which read {len(changed):,} "
-            f"of its images otherwise ({reading}, first {uri}); add it again under another name"
-        )
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None or name not in ("as_added", "options")
+        }
 
 
 def registered(lake: Lake) -> dict[str, Registration]:
@@ -217,11 +178,13 @@ def _register(
         revision=0 if known is None else known.revision,
         reading=READING,
         as_added=known.as_added if known else None,
+        options=said(options),
     )
     if known and stored and known.fingerprint != entry.fingerprint:
         raise LayerhouseError(
             f"dataset {name} is registered with other content ({difference(stored, checked)}); "
-            f"use another name, or take it out with `layerhouse datasets remove {name}` first"
+            f"`--dataset {name}` goes on with what is registered; else use another name, or take "
+            f"it out with `layerhouse datasets remove {name}` first"
         )
     if known and known != entry:
         entry = replace(entry, revision=known.revision + 1)

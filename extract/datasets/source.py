@@ -102,6 +102,10 @@ class DatasetSource(ABC):
         """`read` as a person wants it; whoever understands no options need not know of them."""
         return self.read(typed)
 
+    def location(self, typed: str) -> str:
+        """The `location` of the contents, known without reading them."""
+        return str(Path(typed).expanduser().absolute())
+
     def default_name(self, typed: str) -> str:
         """The dataset's id where the person gives none: that of its folder or file."""
         return name_of(Path(typed).expanduser().resolve())

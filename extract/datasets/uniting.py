@@ -51,7 +51,7 @@ def unite(
         _check_new(known, into)
     with connect(lake) as wh:
         samples = dataset(wh, name).samples
-        rows = {table: _rows(wh, table, name) for table in ("dataset", *COPIED)}
+        rows = {table: rows_of(wh, table, name) for table in ("dataset", *COPIED)}
     group_of = dict(samples.select("sample_id", "group_id").iter_rows())
     joined = joined_groups(group_of, pairs)
     changed = _changed(rows["sample"], joined, into)
@@ -144,7 +144,8 @@ def _entry(known: Registration, changed: list[Row], into: str | None) -> Registr
     )
 
 
-def _rows(wh: Warehouse, table: str, name: str) -> list[Row]:
+def rows_of(wh: Warehouse, table: str, name: str) -> list[Row]:
+    """A dataset's rows of a table, as a commit writes them."""
     query = f'SELECT * EXCLUDE (run_id) FROM "{table}" WHERE dataset_id = $1 ORDER BY ALL'
     return wh.sql(query, [name]).pl().to_dicts()
 

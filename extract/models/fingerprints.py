@@ -13,6 +13,7 @@ WHOLE_FILE = 256 * 2**20
 WINDOWS = 64
 WINDOW = 64 * 2**10
 WEIGHTS = ".safetensors"
+QFORMER = "qformer_tokenizer"
 IGNORED = {"README.md", ".gitattributes", ".gitignore", "LICENSE"}
 
 
@@ -34,11 +35,16 @@ def fingerprint_weights(folder: Path, config: str | None = "config.json") -> str
 
 
 def fingerprint_processor(folder: Path) -> str:
-    """Identity of everything else that decides a model's inputs: tokenizer, templates, settings."""
+    """Identity of everything else that decides a model's inputs: tokenizer, templates, settings.
+
+    So does a second tokenizer in a folder of its own, which a Q-Former reads the question with.
+    """
     digest = blake2b(digest_size=8)
-    for path in sorted(folder.glob("*")):
+    inner = (folder / QFORMER).glob("*")
+    for path in [*sorted(folder.glob("*")), *sorted(inner)]:
         if path.is_file() and path.name not in IGNORED and WEIGHTS not in path.name:
-            digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name}\0{path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers.utils import PushToHubMixin
 
 from extract.models.files import failing_as, read_object
+from extract.models.fingerprints import QFORMER
 from extract.models.preflight import (
     refuse_without_tokenizer,
     repair_settings,
@@ -204,10 +205,8 @@ def _processor_class(name: str) -> Any:
 def _further_parts(folder: Path, slots: Collection[str]) -> dict[str, Any]:
     """What a few families need besides: a Q-Former's tokenizer, an idle audio front end."""
     found: dict[str, Any] = {}
-    if "qformer_tokenizer" in slots:
-        found["qformer_tokenizer"] = transformers.AutoTokenizer.from_pretrained(
-            folder / "qformer_tokenizer", **LOCAL
-        )
+    if QFORMER in slots:
+        found[QFORMER] = transformers.AutoTokenizer.from_pretrained(folder / QFORMER, **LOCAL)
     if "feature_extractor" in slots:
         found["feature_extractor"] = transformers.AutoFeatureExtractor.from_pretrained(
             folder, **LOCAL

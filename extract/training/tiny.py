@@ -29,7 +29,7 @@ from extract.training.building import build_model, build_processor
 from extract.training.fitting import Epoch, best_epoch, fit
 from extract.training.images import read_images
 from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
-from warehouse.catalogue import DatasetInfo, connect, dataset
+from warehouse.catalogue import DatasetInfo, connect, dataset, refuse_changed
 from warehouse.errors import LayerhouseError
 from warehouse.files import write_at_once, write_text
 from warehouse.images import open_image
@@ -49,12 +49,15 @@ def train_tiny_model(
     """Trains on a registered dataset and saves the model folder, with its `RECORD`, to `out`.
 
     Reads the images of train and val only. Equal seeds give equal weights. Raises
-    LayerhouseError where `out` holds something else than a model, or a split is empty.
+    LayerhouseError where `out` holds something else than a model, a split is empty, or an image is
+    another than the one registered.
     """
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise LayerhouseError(f"{out} holds other files; give a new folder for the model")
     with connect(lake) as warehouse:
         info = dataset(warehouse, dataset_id)
+        used = info.samples.filter(info.samples["split"].is_in(["train", "val"]))
+        refuse_changed(warehouse, dataset_id, used["sample_id"].to_list())
     recipe = recipe or suggested_recipe(info)
     phrases = [row.phrase for row in info.classes]
     question = build_prompt(phrases)
@@ -134,7 +137,7 @@ def main(name: str, out: Path, lake: str | None, **given: Any) -> None:
     transformers.logging.disable_progress_bar()
     place = Lake.at(lake)
     try:
-        dataset_id = resolve(place, name)
+        dataset_id = resolve(place, name, warn=_print_warning)
         with connect(place) as warehouse:
             info = dataset(warehouse, dataset_id)
         chosen = {key: value for key, value in given.items() if value is not None}
@@ -145,6 +148,10 @@ def main(name: str, out: Path, lake: str | None, **given: Any) -> None:
         raise SystemExit(error.exit_code) from error
     best = best_epoch(history)
     print(f"{out}: epoch {best.number} is the best, with {best.val_accuracy:.3f} of val right")
+
+
+def _print_warning(warning: str) -> None:
+    click.echo(f"Warning: {warning}", err=True)
 
 
 def _print_epoch(epoch: Epoch) -> None:

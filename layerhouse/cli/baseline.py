@@ -62,6 +62,8 @@ def command(dataset: str, architecture: tuple[str, ...], **options: Any) -> None
     layerhouse baseline --dataset digits --architecture resnet --weights microsoft/resnet-50
     """
     for summary in baselines(dataset, architecture, **options):
+        for note in summary.notes:
+            click.echo(f"Warning: {note}", err=True)
         what = f"{summary.architecture} on {summary.dataset_id}, seed {summary.seed}"
         if summary.added:
             click.echo(

@@ -5,12 +5,39 @@ from typing import Any
 import click
 
 from layerhouse import runs
-from layerhouse.cli.shared import removal_options, show_removal
+from layerhouse.cli.shared import lake_option, removal_options, show_removal
+from warehouse.catalogue import connect
+from warehouse.lake import Lake
 
 
-@click.group("runs", short_help="Take one run's rows out of the lake.")
+@click.group("runs", short_help="The runs of a lake: list them; remove one's rows.")
 def command() -> None:
-    """The runs of a lake; `layerhouse sql "FROM run"` lists them."""
+    """The runs of a lake: what each command did; `layerhouse sql "FROM run"` has all of them."""
+
+
+@command.command("list")
+@lake_option
+def list_runs(lake: Lake) -> None:
+    """A table of the runs, the oldest first, with what each was of and how it stands.
+
+    \b
+    layerhouse runs list
+    """
+    from layerhouse.printing import print_table
+
+    with connect(lake) as warehouse:
+        found = warehouse.sql(
+            "SELECT run_id, model_id, dataset_id, status, started_at FROM run "
+            "ORDER BY started_at, run_id"
+        ).fetchall()
+    if not found:
+        click.echo(f"{lake} holds no runs.")
+        return
+    rows = [
+        [run, model or "–", data or "–", status, started.strftime("%Y-%m-%d %H:%M:%S")]
+        for run, model, data, status, started in found
+    ]
+    print_table(["run", "model", "dataset", "status", "started"], rows)
 
 
 @command.command("remove")

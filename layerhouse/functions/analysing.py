@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -159,11 +160,14 @@ def baselines(
     chosen = known_options("baseline", options, BaselineOptions)
     first, seeds = chosen.pop("seed", 0), chosen.pop("seeds", 1)
     where = lake_at(lake)
-    resolved = datasets.resolve(where, str(dataset))
+    notes: list[str] = []
+    resolved = datasets.resolve(where, str(dataset), warn=notes.append)
     for one in map(find, several(architecture)):
         # What has no randomness is one and the same for every seed.
         for seed in range(first, first + (seeds if one.is_deep else 1)):
-            yield train(where, resolved, one.name, seed=seed, options=Options(**chosen))
+            done = train(where, resolved, one.name, seed=seed, options=Options(**chosen))
+            yield replace(done, notes=tuple(notes))
+            notes.clear()
 
 
 def diagnose(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import layerhouse
 from layerhouse.cli import main
 from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.full_lake import MODEL, full_lake
+from warehouse.catalogue import connect
 from warehouse.lake.commits import commit_names, list_commits
 from warehouse.lake.lake import Lake
 from warehouse.lake.removing import free
@@ -73,6 +77,76 @@ def test_a_dataset_is_tried_refused_removed_and_freed(lake: Lake, run: Run) -> N
     left = list(lake.root.rglob("part-*.parquet"))
     assert {path.parent.name for path in left} == {"run", "removed_run"}
     assert len(left) == 2 < len(shards)
+
+
+def test_runs_are_listed_as_long_as_they_are_there(run: Run) -> None:
+    code, said = run("runs", "list")
+    lines = said.splitlines()[2:]
+    assert (code, len(lines)) == (0, 6)
+    names = [line.split()[0] for line in lines]
+    assert all("shapes" in line and "finished" in line for line in lines)
+    assert sum(VARIANT in line for line in lines) == 2
+    assert run("runs", "remove", names[-1])[0] == 0
+    left = [line.split()[0] for line in run("runs", "list")[1].splitlines()[2:]]
+    assert names[-1] not in left
+    assert left[-1].startswith("remove-")
+
+
+def test_an_empty_lake_has_no_runs(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "empty" / "commits").mkdir(parents=True)
+    code, said = run("runs", "list", "--lake", str(tmp_path / "empty"))
+    assert (code, "holds no runs" in said) == (0, True)
+
+
+KILLED = """
+import os, signal, sys
+from layerhouse.cli import main
+real, left = os.fsync, int(sys.argv[1])
+def fsync(descriptor):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(descriptor)
+os.fsync = fsync
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "n"),
+    [
+        ("runs", 1),
+        ("models", 2),
+        ("datasets", 3),
+        *(
+            pytest.param(k, n, marks=pytest.mark.slow)
+            for k in ("runs", "models", "datasets")
+            for n in (1, 2, 3, 4)
+        ),
+    ],
+)
+def test_a_removal_that_is_killed_is_done_or_not_begun_and_may_be_done_again(
+    lake: Lake, kind: str, n: int
+) -> None:
+    names = {"models": "alpha", "datasets": "shapes", "runs": list_commits(lake)[0].run_id}
+    words = [kind, "remove", names[kind], "--with-dependents", "--lake", str(lake.root)]
+    whole = _runs(lake)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(n), *words], check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    after_kill = _runs(lake)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert not ended.value.code
+    assert after_kill in (whole, _runs(lake))
+    assert _runs(lake) < whole
+
+
+def _runs(lake: Lake) -> set[str]:
+    """The runs that readers see, without removals."""
+    with connect(lake) as warehouse:
+        found = warehouse.sql("SELECT run_id FROM run WHERE command <> 'remove'").fetchall()
+    return {run_id for (run_id,) in found}
 
 
 def test_a_model_goes_and_its_variants_are_named(lake: Lake, run: Run) -> None:

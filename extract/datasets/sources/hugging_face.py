@@ -73,6 +73,9 @@ class HubDataset(DatasetSource):
             ) from error
         return _contents(loaded, typed, repository, reading)
 
+    def location(self, typed: str) -> str:
+        return typed
+
     def default_name(self, typed: str) -> str:
         return slug(typed.removeprefix(HUB_SCHEME).partition("/")[2])
 

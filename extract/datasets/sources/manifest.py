@@ -63,6 +63,9 @@ class Manifest(DatasetSource):
             left_out=labelled.left_out,
         )
 
+    def location(self, typed: str) -> str:
+        return str(_file(typed))
+
     def default_name(self, typed: str) -> str:
         """The folder's name; a manifest that is not simply called `manifest` adds its own.
 

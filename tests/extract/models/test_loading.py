@@ -165,6 +165,17 @@ def test_a_folder_that_is_no_adapter_is_refused(copied: Path) -> None:
         locate(str(copied), adapter=copied)
 
 
+def test_the_tokenizer_of_a_q_former_is_part_of_the_processor(copied: Path) -> None:
+    without = fingerprint_processor(copied)
+    inner = copied / "qformer_tokenizer"
+    inner.mkdir()
+    assert fingerprint_processor(copied) == without
+    (inner / "vocab.txt").write_text("[UNK]\nlung\n")
+    first = fingerprint_processor(copied)
+    (inner / "vocab.txt").write_text("lung\n[UNK]\n")
+    assert len({without, first, fingerprint_processor(copied)}) == 3
+
+
 def test_fingerprints_follow_content_not_place(copied: Path, llava_folder: Path) -> None:
     assert fingerprint_weights(copied) == fingerprint_weights(llava_folder)
     assert fingerprint_processor(copied) == fingerprint_processor(llava_folder)
@@ -172,6 +183,11 @@ def test_fingerprints_follow_content_not_place(copied: Path, llava_folder: Path)
     assert fingerprint_weights(copied) != fingerprint_weights(llava_folder)
     (copied / "chat_template.jinja").write_text("{{ messages }}")
     assert fingerprint_processor(copied) != fingerprint_processor(llava_folder)
+    (copied / "onnx").mkdir()
+    (copied / "onnx" / "tokenizer.json").write_text("{}")
+    before = fingerprint_processor(copied)
+    shutil.rmtree(copied / "onnx")
+    assert fingerprint_processor(copied) == before
     (copied / "README.md").write_text("words")
     before = fingerprint_processor(copied)
     (copied / "README.md").write_text("other words")
