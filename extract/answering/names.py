@@ -149,7 +149,7 @@ def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[st
 def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Where a name of three words or more stands as its initials, as BCC, that no other shares."""
     initials = ["".join(w[0] for w in folded(names.phrase).split()).upper() for names in classes]
-    if text.isupper():
+    if text.isupper() and len(text.split()) > 1:
         return
     for index, letters in enumerate(initials):
         if len(letters) > 2 and letters.isalpha() and initials.count(letters) == 1:
