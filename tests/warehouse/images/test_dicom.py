@@ -75,6 +75,21 @@ def test_twelve_bits_of_sixteen_are_shown_through_the_window(
 
 
 @each_lossless
+def test_one_picture_of_eight_and_of_twelve_bits_is_shown_alike(
+    tmp_path: Path, syntax: uid.UID
+) -> None:
+    """Sixteen times the values through a window sixteen times as wide."""
+    shallow = dicom(RAMP, WindowCenter=120.5, WindowWidth=161)
+    center, width = 16 * (120.5 - 0.5) + 0.5, 16 * (161 - 1) + 1
+    stored = RAMP.astype("<u2") * 16
+    deep = dicom(stored, BitsStored=12, WindowCenter=center, WindowWidth=width)
+    seen = [grey(tmp_path / name, item, syntax).astype(int) for name, item in
+            (("shallow", shallow), ("deep", deep))]  # fmt: skip
+    assert (seen[0].min(), seen[0].max()) == (0, 255)
+    assert np.abs(seen[0] - seen[1]).max() <= 1
+
+
+@each_lossless
 def test_rgb_is_exact(tmp_path: Path, syntax: uid.UID) -> None:
     assert np.array_equal(opened(tmp_path, dicom(RGB, "RGB"), syntax), RGB)
 
