@@ -2,13 +2,14 @@
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 from extract.answering.language import MENTION, WORD, language
 
 ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6}
 
 
+@lru_cache(maxsize=4096)
 def folded(text: str) -> str:
     """A text with one spelling for width, accents, dashes, quotes, denials and numerals of grades.
 
