@@ -20,7 +20,7 @@ from layerhouse.shadows import refuse_shadows
 
 refuse_shadows()  # before anything is imported from a package that may be another's
 
-from layerhouse import datasets, models, runs  # noqa: E402
+from layerhouse import answers, datasets, models, runs  # noqa: E402
 from layerhouse.functions import (  # noqa: E402  # noqa: E402
     baseline,
     compare,
@@ -38,6 +38,7 @@ __all__ = [
     "LayerhouseError",
     "UsageError",
     "__version__",
+    "answers",
     "baseline",
     "compare",
     "connect",

@@ -317,6 +317,7 @@ def _model_row(model_id: str) -> dict[str, Any]:
         "n_parameters": 1_000_000,
         "dtype": "float32",
         "licence": "Apache-2.0",
+        "title": None,
     }
 
 
@@ -357,7 +358,7 @@ def _answers(
             "label_logprobs": logprobs[i].tolist() if method == "likelihood" else None,
             "text": f"class {predicted[i]}" if parsed else "I cannot say",
             "parsed": parsed,
-            **dict.fromkeys(("finish_reason", "n_tokens", "raw_text")),
+            **dict.fromkeys(("finish_reason", "n_tokens", "raw_text", "options")),
         }
 
 

@@ -58,6 +58,9 @@ OWN_IMAGE, BLANK, OTHER, SAME_CLASS = IMAGE_CONTROLS = ("own", "blank", "other",
 """Which image goes with a question: the sample's own, or as a control a grey one, that of a sample
 of another class, or another one of the same class."""
 
+IMPORTED = "imported:"
+"""How the method of answers from elsewhere begins; their source's name follows."""
+
 STOP, LENGTH = FINISHES = ("stop", "length")
 """Why a reply ended: the model stopped, or it was cut (truncated) when its tokens were spent."""
 
@@ -138,13 +141,15 @@ fitted there; kinds that other packages bring come after these, by name. The fir
 DEFAULT_PROBE_KIND = next(iter(PROBE_KINDS))
 
 
-EVIDENCE = ("extract", "probe", "baseline")
+EVIDENCE = ("extract", "answers-import", "probe", "baseline")
 """The commands whose rows are evidence; a command that `MADE_FROM` does not name rests on all."""
 
 MADE_FROM = {
     "extract": (),
     "self-test": (),
     "datasets-audit": (),
+    "answers-import": (),
+    "answers-reparse": ("extract", "answers-import"),
     "baseline": (),
     "probe": ("extract",),
     "probe-coefficients": ("extract", "probe"),

@@ -4,5 +4,10 @@ from .marks import left_open as left_open
 from .methods import ANSWER_METHODS as ANSWER_METHODS, Question as Question
 from .names import ClassNames as ClassNames, alike as alike
 from .phrases import telling_tokens as telling_tokens
-from .replies import Reading as Reading, lists_letters as lists_letters, read_reply as read_reply
+from .replies import (
+    Reading as Reading,
+    listed_order as listed_order,
+    lists_letters as lists_letters,
+    read_reply as read_reply,
+)
 from .scoring import score_phrases as score_phrases

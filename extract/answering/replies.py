@@ -50,12 +50,22 @@ def read_reply(reply: str, classes: Sequence[ClassNames], *, letters: bool = Fal
 
 def lists_letters(question: str, phrases: Sequence[str]) -> bool:
     """Whether a question offers every class under its letter, as in "A. benign B. malignant"."""
+    return listed_order(question, phrases) == tuple(range(len(phrases)))
+
+
+def listed_order(question: str, phrases: Sequence[str]) -> tuple[int, ...] | None:
+    """The classes that A, B, … stand for in a question; None unless it lists every one once."""
     if not 0 < len(phrases) <= len(LETTERS):
-        return False
-    return all(
-        re.search(rf"(?<!\w)\(?{letter}[.):]\s*{re.escape(phrase)}(?!\w)", question)
-        for letter, phrase in zip(LETTERS, phrases, strict=False)
-    )
+        return None
+    order = []
+    for letter in LETTERS[: len(phrases)]:
+        listed = [
+            (len(phrase), index)
+            for index, phrase in enumerate(phrases)
+            if re.search(rf"(?<!\w)\(?{letter}[.):]\s*{re.escape(phrase)}(?!\w)", question)
+        ]
+        order += [index for _, index in sorted(listed)[-1:]]
+    return tuple(order) if sorted(order) == list(range(len(phrases))) else None
 
 
 HEADING, ANSWER, CONCLUSION = (

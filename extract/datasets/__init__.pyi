@@ -17,4 +17,5 @@ from .source import (
     ReadOptions as ReadOptions,
 )
 from .summary import ClassLine as ClassLine, Summary as Summary
+from .tables import LabelTable as LabelTable, read_table as read_table, text as text
 from .uniting import United as United, unite as unite

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from extract.answering import ClassNames, Question, left_open, lists_letters
+from extract.answering import Question, left_open, lists_letters
 from extract.models import phrase_tokens
-from extract.sharing import Asked, Job, Way
-from warehouse.vocabulary import LETTERED, NUMBERED
+from extract.sharing import Asked, Job, Way, listed_names
+from warehouse.vocabulary import LETTERED
 
 
 def questions_of(job: Job, processor: Any) -> dict[Way | None, Question]:
@@ -17,7 +17,7 @@ def _question(job: Job, way: Way | None, asked: Asked, processor: Any) -> Questi
     entry, rows = asked.entry, job.info.classes
     shown = entry.order(len(rows), asked.way.option_order)
     marks = entry.marks(len(rows))
-    classes = [_names(asked, rows[i], str(place)) for place, i in enumerate(shown, start=1)]
+    classes = listed_names(entry, rows, shown)
     said = dict(zip(shown, marks, strict=True)) if marks else dict(enumerate(job.phrases))
     phrases = [
         phrase_tokens(processor, asked.question, said[i], entry.system, entry.reply_prefix)
@@ -28,15 +28,3 @@ def _question(job: Job, way: Way | None, asked: Asked, processor: Any) -> Questi
     )
     opening = left_open(asked.prompt.text) + (entry.reply_prefix or "")
     return Question(classes, phrases, letters, job.budget.of(way), opening, shown=shown)
-
-
-def _names(asked: Asked, row: Any, place: str) -> ClassNames:
-    """How a reply may call a class, `place` its number in the list: of numbered options a number
-    means the option alone.
-    """
-    entry = asked.entry
-    also = [n for name in (row.label, row.phrase) for n in entry.synonyms.get(name, ())]
-    if entry.option_style == NUMBERED:
-        label = row.phrase if row.label.strip().isdigit() else row.label
-        return ClassNames(label, row.phrase, (*also, place))
-    return ClassNames(row.label, row.phrase, tuple(also))

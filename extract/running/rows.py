@@ -65,6 +65,7 @@ def answer_rows(
             "n_tokens": answer.n_tokens,
             "raw_text": answer.raw,
             **asdict(answer.way or own),
+            "options": None,
         }
         for answer in answers
     ]
@@ -97,6 +98,7 @@ def model_rows(
         "n_parameters": loaded.n_parameters,
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "licence": entry.licence if entry is not None else None,
+        "title": entry.title if entry is not None else None,
     }
     paths = {
         VISION: anatomy.tower,

@@ -4,6 +4,8 @@ from .asking import (
     Way as Way,
     asked_by as asked_by,
     by_way as by_way,
+    lake_prompts as lake_prompts,
+    listed_names as listed_names,
     method_of as method_of,
     way_of as way_of,
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from extract.answering import ClassNames
 from extract.models import (
     EVERY,
     GivenModel,
@@ -20,9 +21,9 @@ from extract.models import (
     shipped_prompts,
     stored_prompts,
 )
-from warehouse.catalogue import DatasetInfo, Warehouse
+from warehouse.catalogue import Catalogue, ClassRow, DatasetInfo
 from warehouse.errors import UsageError
-from warehouse.vocabulary import DEFAULT_PROMPT, GIVEN, OWN_IMAGE
+from warehouse.vocabulary import DEFAULT_PROMPT, GIVEN, NUMBERED, OWN_IMAGE
 
 GIVEN_ONLY, ROTATE = ORDERS = ("given", "rotate")
 """Which orders of the classes are asked with: the prompt's own, or every rotation of it too."""
@@ -52,6 +53,24 @@ class Asked:
     prompt: Prompt
 
 
+def listed_names(
+    entry: PromptEntry, classes: Sequence[ClassRow], shown: Sequence[int]
+) -> list[ClassNames]:
+    """How a reply may call the classes, in the order in which the prompt lists them.
+
+    Of numbered options a number means the option alone.
+    """
+    found = []
+    for place, row in enumerate((classes[index] for index in shown), start=1):
+        also = [n for name in (row.label, row.phrase) for n in entry.synonyms.get(name, ())]
+        label = row.label
+        if entry.option_style == NUMBERED:
+            label = row.phrase if row.label.strip().isdigit() else row.label
+            also.append(str(place))
+        found.append(ClassNames(label, row.phrase, tuple(also)))
+    return found
+
+
 def asked_by(method: str, way: Way | None = None) -> str:
     """How a commit names what a method answers in a way, None for the run's own."""
     return method if way is None else f"{method}@{way}"
@@ -74,7 +93,7 @@ def by_way(answers: Iterable[str]) -> dict[Way | None, list[str]]:
     return found
 
 
-def lake_prompts(wh: Warehouse) -> dict[str, PromptEntry]:
+def lake_prompts(wh: Catalogue) -> dict[str, PromptEntry]:
     """The prompts that the lake's answers were asked with, by name."""
     relation = wh.sql("SELECT * EXCLUDE run_id FROM prompt")
     rows = relation.fetchall()

@@ -1,19 +1,140 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from layerhouse import answers
+from layerhouse.cli.shared import dataset_option, lake_option, model_option
 from warehouse.errors import UsageError, nearest
+from warehouse.lake import Lake
 
 if TYPE_CHECKING:
     from extract.answering import ClassNames
+    from extract.answers import Reparsed
+
+EXAMPLES = 5
+"""Changed readings that are shown of each model and dataset."""
+SHOWN = 100
+"""Characters of a reply that are shown."""
 
 
-@click.group("answers", short_help="What models answered: how a reply is read.")
+@click.group("answers", short_help="Answers: import, export, read anew; how a reply is read.")
 def command() -> None:
-    """What models answered, and how replies are read."""
+    """What models answered: brought from elsewhere, written out, and how replies are read."""
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@model_option("Whose answers they are: a model of the lake or registry, or another with --title.")
+@dataset_option("A dataset in the lake.")
+@click.option("--name", help="The method is imported:NAME.  [default: the harness, or the file]")
+@click.option("--title", help="What a model is called that neither lake nor registry knows.")
+@click.option(
+    "--column",
+    multiple=True,
+    metavar="MEANING=COLUMN",
+    help="Which column is the sample, reply, label, options, question, scores, finish or tokens "
+    "(none: there is no such column); repeatable.",
+)
+@click.option(
+    "--letters", is_flag=True, help="A, B, … in replies stand for the classes, in their order."
+)
+@click.option("--skip-unknown", is_flag=True, help="Leave out rows that name no sample.")
+@click.option("--encoding", help="That of a CSV file, such as latin-1.  [default: UTF-8]")
+@click.option("--delimiter", help="What separates the cells of a CSV file: semicolon, tab, ….")
+@lake_option
+def import_file(file: Path, column: tuple[str, ...], **options: Any) -> None:
+    """Add what another harness had a model answer, as a method of its own beside our runs.
+
+    FILE is JSON, JSON lines, CSV, TSV or Parquet with a row for each sample: its id or file name, a
+    reply, and scores per class if there are any. What lm-evaluation-harness, lmms-eval, VLMEvalKit
+    and MedEvalKit write is known. Replies are read by the rules of `answers explain`; labels in the
+    file must be those of the dataset.
+
+    \b
+    layerhouse answers import replies.jsonl --model gpt-x --title "GPT-X (May)" --dataset cells
+    layerhouse answers import samples_cells.jsonl --model lingshu-7b --dataset cells
+    """
+    named = dict(_assigned(one) for one in column)
+    summary = answers.import_(file, column=named, **options)
+    for note in summary.notes:
+        click.echo(note)
+    what = f"{summary.method} of {summary.model_id} on {summary.dataset_id}"
+    if not summary.added:
+        click.echo(f"Nothing to do: {what} is in the lake already ({summary.run_id}).")
+        return
+    click.echo(
+        f"Imported {what}: {summary.n:,} answers, {summary.n_parsed:,} of which name a class "
+        f"({summary.run_id})"
+    )
+
+
+def _assigned(typed: str) -> tuple[str, str]:
+    role, sign, name = typed.partition("=")
+    if not sign or not name:
+        raise UsageError(f"--column {typed} names no column; say it as --column reply=prediction")
+    return role, name
+
+
+@command.command("export")
+@model_option("A model in the lake.")
+@dataset_option("A dataset in the lake.")
+@click.option("--method", help="Only answers of this method.  [default: all]")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="A .jsonl, .csv or .tsv file."
+)
+@lake_option
+def export_file(model: str, dataset: str, method: str | None, out: Path, lake: Lake) -> None:
+    """Write a model's answers to a file, one row each, in columns that `answers import` knows.
+
+    \b
+    layerhouse answers export --model tiny-digits --dataset digits --method generate --out a.jsonl
+    """
+    n = answers.export(model, dataset, out, method=method, lake=lake)
+    click.echo(f"Wrote {n:,} answers of {model} on {dataset} to {out}")
+
+
+@command.command("reparse")
+@click.option("--model", metavar="M", help="Only this model's replies.  [default: all]")
+@click.option("--dataset", metavar="D", help="Only replies about this dataset.  [default: all]")
+@click.option("--dry-run", is_flag=True, help="Say what would read otherwise and store nothing.")
+@lake_option
+def reparse(**options: Any) -> None:
+    """Read every stored reply anew, since the rules of reading improve; no model is run.
+
+    What reads otherwise takes the place of the old reading; the replies stay as they are.
+
+    \b
+    layerhouse answers reparse --dry-run
+    layerhouse answers reparse --model tiny-digits --dataset digits
+    """
+    read = answers.reparse(**options)
+    for one in read:
+        _show(one)
+    stored = "would read" if options["dry_run"] else "read"
+    n, changed = sum(one.n for one in read), sum(len(one.changes) for one in read)
+    click.echo(f"{changed:,} of {n:,} replies {stored} otherwise")
+
+
+def _show(one: Reparsed) -> None:
+    if not one.changes:
+        return
+    kinds = Counter((change.before, change.after) for change in one.changes)
+    run = f" ({one.run_id})" if one.run_id else ""
+    click.echo(f"{one.model_id} on {one.dataset_id}: {len(one.changes):,} of {one.n:,}{run}")
+    for (before, after), n in kinds.most_common():
+        click.echo(f"  {n:,} × {before or 'no answer'} → {after or 'no answer'}")
+    for change in one.changes[:EXAMPLES]:
+        reply = " ".join(change.reply.split())
+        shown = reply if len(reply) <= SHOWN else f"{reply[: SHOWN - 1]}…"
+        click.echo(
+            f"  {change.sample_id}, {change.method}: {change.before or 'no answer'} → "
+            f"{change.after or 'no answer'}: {shown!r}"
+        )
 
 
 @command.command("explain")

@@ -123,6 +123,7 @@ def add_activations(
                 "n_parameters": 1,
                 "dtype": "float32",
                 "licence": None,
+                "title": None,
             }
         ],
         "module": [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from layerhouse.cli import main
+from tests.extract.answers.lake import DATASET, MODEL, answers_lake, lines, plain_rows
 
 
 def explained(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -55,3 +57,51 @@ def test_what_is_wrong_is_said(
     code, _, err = explained(capsys, *arguments)
     assert code == 2
     assert sentence in err
+
+
+def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["answers", *arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, *capsys.readouterr()
+
+
+def test_answers_are_imported_exported_and_read_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = str(answers_lake(tmp_path / "lake"))
+    rows = [row | {"said": row.pop("reply"), "label": "benign"} for row in plain_rows()]
+    file = str(lines(tmp_path / "gpt.jsonl", rows))
+    about = ("--model", MODEL, "--dataset", DATASET, "--lake", lake)
+    given = (file, *about, "--title", "GPT-X", "--column", "reply=said")
+    code, _, err = ran(capsys, "import", *given)
+    assert (code, "contradict those of breast for 3 of 6 samples" in err) == (1, True)
+    code, out, _ = ran(capsys, "import", *given, "--column", "label=none")
+    assert code == 0
+    assert "Imported imported:gpt of gpt-x on breast: 6 answers, 6 of which name a class" in out
+    code, out, _ = ran(capsys, "import", *given, "--column", "label=none")
+    assert (code, "Nothing to do" in out) == (0, True)
+    code, out, _ = ran(capsys, "export", *about, "--out", str(tmp_path / "out.csv"))
+    assert (code, "Wrote 6 answers" in out) == (0, True)
+    code, out, _ = ran(capsys, "reparse", *about)
+    assert (code, out) == (0, "0 of 6 replies read otherwise\n")
+    code, _, err = ran(capsys, "import", *given, "--column", "reply")
+    assert (code, "names no column" in err) == (2, True)
+
+
+def test_readings_that_change_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = str(answers_lake(tmp_path / "lake"))
+    file = str(lines(tmp_path / "gpt.jsonl", plain_rows()))
+    about = ("--model", MODEL, "--dataset", DATASET, "--lake", lake)
+    assert ran(capsys, "import", file, *about, "--title", "GPT-X")[0] == 0
+    monkeypatch.setattr("extract.answers.asked.Asked.named", lambda *_: None)
+    _, out, _ = ran(capsys, "reparse", "--lake", lake, "--dry-run")
+    assert out.splitlines()[:4] == [
+        "gpt-x on breast: 6 of 6",
+        "  3 × benign → no answer",
+        "  3 × malignant → no answer",
+        "  benign/img_a.png, imported:gpt: benign → no answer: 'It is benign.'",
+    ]
+    assert out.splitlines()[-1] == "6 of 6 replies would read otherwise"

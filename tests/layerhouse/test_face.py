@@ -13,6 +13,7 @@ import click
 import pytest
 
 import layerhouse
+from layerhouse.answers import AnswerOptions
 from layerhouse.cli import layerhouse as commands, main
 from layerhouse.datasets import DatasetOptions
 from layerhouse.functions.analysing import BaselineOptions, ProbeOptions
@@ -20,8 +21,8 @@ from layerhouse.functions.extracting import ExtractOptions
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
-LayerhouseError UsageError __version__ baseline compare connect datasets diagnose extract models
-probe publish report runs validate
+LayerhouseError UsageError __version__ answers baseline compare connect datasets diagnose extract
+models probe publish report runs validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
@@ -38,6 +39,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "models remove": (layerhouse.models.remove, None),
     "runs remove": (layerhouse.runs.remove, None),
     "datasets audit": (layerhouse.datasets.audit, None),
+    "answers import": (layerhouse.answers.import_, AnswerOptions),
+    "answers export": (layerhouse.answers.export, None),
+    "answers reparse": (layerhouse.answers.reparse, None),
 }
 ONLY_IN_PYTHON = {
     *((name, "progress") for name in FUNCTIONS),

@@ -35,12 +35,15 @@ def test_the_prompt_of_the_activations_its_own_order_and_the_samples_own_image(c
         {**one, "predicted_class_index": 2, "option_order": "rotated:1"},
         {**one, "predicted_class_index": 3, "image_control": "blank"},
     ]
+    imported = {**one, "method": "imported:elsewhere", "predicted_class_index": 2}
     query = "SELECT prompt_id, predicted_class_index FROM diagnosed_answer"
     assert catalogue(rows).sql(query).fetchall() == [("default", 0)]
     rows["run"] = [run(1)]
     assert catalogue(rows).sql(query).fetchall() == [("default", 0)]
     rows["run"] = [run(1, prompt_id="letters"), {**run(2, prompt_id="plain"), "model_id": "n"}]
     assert catalogue(rows).sql(query).fetchall() == [("letters", 1)]
+    rows["answer"].append(imported)
+    assert ("default", 2) in catalogue(rows).sql(query).fetchall()
 
 
 @pytest.mark.exact_rows("diagnosed_prompt")

@@ -96,6 +96,7 @@ def answer_row(sample: str, *, model_id: str = MODEL, dataset_id: str = DATASET)
         "finish_reason": "stop",
         "n_tokens": 2,
         "raw_text": "one",
+        "options": None,
     }
 
 

@@ -9,6 +9,7 @@ from .readouts import package_readouts as package_readouts
 from .recording import Recording as Recording
 from .refreshing import connect as connect, refresh as refresh
 from .samples import (
+    ClassRow as ClassRow,
     DatasetInfo as DatasetInfo,
     changed_samples as changed_samples,
     dataset as dataset,

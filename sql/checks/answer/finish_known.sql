@@ -1,4 +1,4 @@
--- A reply ended by itself or was cut; one whose end is known has tokens and a raw text.
+-- A reply ended by itself or was cut; one of ours whose end is known has tokens and a raw text.
 SELECT
     model_id,
     dataset_id,
@@ -11,5 +11,6 @@ WHERE
     finish_reason NOT IN ('stop', 'length')
     OR (
         finish_reason IS NOT NULL
+        AND NOT starts_with(method, 'imported:')
         AND NOT coalesce(method = 'generate' AND n_tokens > 0 AND raw_text IS NOT NULL, FALSE)
     )

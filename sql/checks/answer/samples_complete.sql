@@ -1,9 +1,9 @@
--- A finished run leaves one answer per method, prompt, order of options and image it asked with and
+-- A finished extraction leaves one answer per method, prompt, order of options and image it asked with and
 -- sample it did not reject.
 WITH runs AS (
     SELECT *
     FROM run
-    WHERE status = 'finished'
+    WHERE status = 'finished' AND command = 'extract'
 ),
 
 answers AS (

@@ -1,8 +1,9 @@
 -- Grain: one row per (model, dataset, sample, method): the answers that a diagnosis is about.
 --
 -- Those to the prompt that the activations were taken under, with the options in its own order and
--- the sample's own image. Whatever counts answers counts these; answers to other prompts, rotated
--- options and image controls are in the table `answer` beside them and change no number here.
+-- the sample's own image, and imported ones, of whose prompt nothing is known. Whatever counts
+-- answers counts these; answers to other prompts, rotated options and image controls are in the
+-- table `answer` beside them and change no number here.
 WITH own AS (
     SELECT *
     FROM answer
@@ -26,4 +27,6 @@ SELECT
 FROM own
 LEFT JOIN diagnosed_prompt
     ON own.model_id = diagnosed_prompt.model_id AND own.dataset_id = diagnosed_prompt.dataset_id
-WHERE own.prompt_id = coalesce(diagnosed_prompt.prompt_id, 'default')
+WHERE
+    starts_with(own.method, 'imported:')
+    OR own.prompt_id = coalesce(diagnosed_prompt.prompt_id, 'default')

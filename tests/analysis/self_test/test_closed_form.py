@@ -103,6 +103,7 @@ def described() -> dict[str, list[dict[str, Any]]]:
         "n_parameters": 0,
         "dtype": "float32",
         "licence": None,
+        "title": None,
     }
     modules = [
         {"model_id": MODEL, "module": name, "module_order": order, "path": name, "n_layers": 1}
@@ -138,6 +139,7 @@ def shown_of(frame: pl.DataFrame, vectors: dict[str, np.ndarray], said: np.ndarr
             "finish_reason": "stop",
             "n_tokens": 2,
             "raw_text": str(index),
+            "options": None,
         }
         for name, index in zip(frame["sample_id"], said, strict=True)
     ]

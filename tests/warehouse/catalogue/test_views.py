@@ -122,7 +122,9 @@ def test_stored_views_answer_the_same_and_follow_their_tables(
     create_all(con, definitions, with_activations=False, stored=True)
     kept = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'stored'")
     assert kept.fetchall() == [("numbers",)]  # what reads vectors is never copied
-    con.execute("INSERT INTO model VALUES ('m', 'new', 'base', NULL, NULL, 't', 1, 'f', NULL, 'r')")
+    con.execute(
+        "INSERT INTO model (model_id, name, variant, run_id) VALUES ('m', 'new', 'base', 'r')"
+    )
     for name in ("numbers", "mart_names"):
         assert con.execute(f"FROM {name}").fetchall() == []
     refill_marts(con, definitions)
@@ -144,7 +146,9 @@ def test_only_what_reads_a_changed_table_is_computed_again(
         mart_classes="SELECT n FROM classes",
     )
     create_all(con, definitions, with_activations=False, stored=True)
-    con.execute("INSERT INTO model VALUES ('m', 'new', 'base', NULL, NULL, 't', 1, 'f', NULL, 'r')")
+    con.execute(
+        "INSERT INTO model (model_id, name, variant, run_id) VALUES ('m', 'new', 'base', 'r')"
+    )
     con.execute("INSERT INTO class VALUES ('d', 0, 'cat', 'a cat', 'r')")
     refill_marts(con, definitions, frozenset({"model"}))
     assert con.execute("FROM mart_models").fetchall() == [(2,)]

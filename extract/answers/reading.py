@@ -1,0 +1,163 @@
+"""Reading: which class a record of another harness names, by the rules for our own replies."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from extract.answering import ClassNames, alike, listed_order, read_reply
+from extract.answers.records import Record
+from extract.datasets import text as cell_text
+from warehouse.catalogue import ClassRow
+from warehouse.errors import LayerhouseError
+
+LEAST = -100.0
+"""The log of a probability of zero, which has none."""
+
+
+@dataclass(frozen=True)
+class ReadRecord:
+    """A record, the class it names (`predicted`), and that of its own label, as indexes.
+
+    `scores` are in class order; `options` are what letters of the reply stood for, None where they
+    stood for nothing; `is_bare_letter` tells that the reply is a letter and nobody knows for what.
+    """
+
+    record: Record
+    predicted: int | None
+    label: int | None
+    scores: tuple[float, ...] | None = None
+    options: tuple[str, ...] | None = None
+    is_bare_letter: bool = False
+
+    @property
+    def reply(self) -> str | None:
+        return self.record.replies[0] if self.record.replies else None
+
+
+def named_class(
+    reply: str, classes: Sequence[ClassRow], options: Sequence[str] | None
+) -> int | None:
+    """The class that a reply names, where the question listed `options` under letters, if it did.
+
+    An option that is no class may be named too: then no class is.
+    """
+    names = [ClassNames(row.label, row.phrase) for row in classes]
+    if options is None:
+        return read_reply(reply, names).index
+    listed = [class_called(option, classes) for option in options]
+    asked = [
+        ClassNames(option, option) if index is None else names[index]
+        for option, index in zip(options, listed, strict=True)
+    ]
+    others = [index for index in range(len(names)) if index not in listed]
+    found = read_reply(reply, [*asked, *(names[index] for index in others)], letters=True).index
+    return None if found is None else [*listed, *others][found]
+
+
+def class_called(name: str, classes: Sequence[ClassRow]) -> int | None:
+    """The class that is called so, by its label or its phrase; None where none is, or several."""
+    for row in classes:
+        if name in (row.label, row.phrase):
+            return row.index
+    found = {row.index for row in classes if alike([name, row.label]) or alike([name, row.phrase])}
+    return found.pop() if len(found) == 1 else None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads records about a dataset's classes; `letters`: A, B, … stand for them in order."""
+
+    classes: Sequence[ClassRow]
+    letters: bool
+
+    def read_all(self, found: Iterable[Record]) -> list[ReadRecord]:
+        """LayerhouseError where a record has several replies, or scores of other classes."""
+        return [self._read(record) for record in found]
+
+    def _read(self, record: Record) -> ReadRecord:
+        if len(record.replies) > 1:
+            raise LayerhouseError(
+                f"{record.place} has {len(record.replies)} different replies to one sample; the "
+                "lake keeps one: name the column with the one that counts with --column reply=…"
+            )
+        options, scores = self._options(record), self._scores(record)
+        predicted, is_bare = None, False
+        if record.replies:
+            reply = record.replies[0]
+            predicted = named_class(reply, self.classes, options)
+            is_bare = options is None and re.fullmatch(r"\W*[A-Za-z]\W*", reply) is not None
+        elif scores is not None:
+            predicted = max(range(len(scores)), key=scores.__getitem__)
+        is_bare = is_bare and predicted is None
+        return ReadRecord(record, predicted, self._label(record), scores, options, is_bare)
+
+    def _options(self, record: Record) -> tuple[str, ...] | None:
+        """What letters stand for: as the record says, as its question does, or as a person did."""
+        phrases = [row.phrase for row in self.classes]
+        if record.options:
+            return record.options
+        order = listed_order(record.question, phrases)
+        if order is not None:
+            return tuple(phrases[index] for index in order)
+        return tuple(phrases) if self.letters else None
+
+    def _label(self, record: Record) -> int | None:
+        """The class that a file's own label means, where that is certain."""
+        said = record.label
+        if isinstance(said, list) and len(said) == 1:
+            said = said[0]
+        text = "" if isinstance(said, list | dict) else cell_text(said)
+        named = class_called(text, self.classes) if text else None
+        if named is not None or not record.options:
+            return named
+        letter = re.fullmatch(r"\(?([A-Z])[.):]*", text)
+        place = ord(letter[1]) - ord("A") if letter else int(text) if text.isdecimal() else -1
+        if not 0 <= place < len(record.options):
+            return None
+        return class_called(record.options[place], self.classes)
+
+    def _scores(self, record: Record) -> tuple[float, ...] | None:
+        """A record's scores in class order."""
+        given, n = record.scores, len(self.classes)
+        if given is None:
+            return None
+        names = record.options or tuple(row.label for row in self.classes)
+        if not isinstance(given, tuple):
+            names, given = tuple(given), tuple(given.values())
+        pairs = list(zip(names, given, strict=False))
+        found = {class_called(name, self.classes): score for name, score in pairs}
+        if not len(given) == len(names) == len(found) == n or None in found:
+            shown = f" ({', '.join(names)})" if len(names) == len(given) else ""
+            raise LayerhouseError(
+                f"{record.place} has {len(given)} scores{shown} where the dataset has {n} classes "
+                f"({', '.join(row.label for row in self.classes)}); give one for each, or leave "
+                "them out with --column scores=none"
+            )
+        return tuple(found[index] for index in range(n))
+
+
+def as_logprobs(read: Sequence[ReadRecord]) -> list[ReadRecord]:
+    """The same records with scores as log probabilities.
+
+    Scores of a file are one kind: logs, none of which is above zero; probabilities, which sum to
+    one; else numbers before a softmax.
+    """
+    held = [one.scores for one in read if one.scores is not None]
+    if all(score <= 0 for scores in held for score in scores):
+        return list(read)
+    are_shares = all(min(s) >= 0 and abs(sum(s) - 1) < 1e-3 for s in held)
+    change = _log if are_shares else _log_softmax
+    return [one if one.scores is None else replace(one, scores=change(one.scores)) for one in read]
+
+
+def _log(scores: Sequence[float]) -> tuple[float, ...]:
+    return tuple(max(math.log(score), LEAST) if score > 0 else LEAST for score in scores)
+
+
+def _log_softmax(scores: Sequence[float]) -> tuple[float, ...]:
+    most = max(scores)
+    total = most + math.log(sum(math.exp(score - most) for score in scores))
+    return tuple(score - total for score in scores)

@@ -1,0 +1,81 @@
+"""Answers: brought from other harnesses, written out, read anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from layerhouse.functions import Place, known_options, lake_at
+from layerhouse.parts import part
+
+if TYPE_CHECKING:
+    from extract.answers import ImportSummary, Reparsed
+
+__all__ = ["export", "import_", "reparse"]
+
+
+class AnswerOptions(TypedDict, total=False):
+    """What `layerhouse answers import --help` explains; every one may be left out."""
+
+    name: str | None
+    title: str | None
+    column: Mapping[str, str] | None
+    letters: bool
+    skip_unknown: bool
+    encoding: str | None
+    delimiter: str | None
+
+
+@part("extract")
+def import_(
+    file: str | PathLike[str],
+    model: str,
+    dataset: str,
+    *,
+    lake: Place = None,
+    **options: Unpack[AnswerOptions],
+) -> ImportSummary:
+    """Add what another harness had a model answer, as the method `imported:<name>`.
+
+    `column` says which column is meant by a role (`sample`, `reply`, `label`, …; `none`: no column
+    is); `layerhouse answers import --help` explains the rest. All of the file or nothing enters.
+    """
+    from extract.answers import ImportOptions, import_answers
+
+    given: dict[str, Any] = known_options("answers.import_", options, AnswerOptions)
+    given["columns"] = given.pop("column", None) or {}
+    return import_answers(lake_at(lake), Path(file), model, dataset, ImportOptions(**given))
+
+
+@part("extract")
+def export(
+    model: str,
+    dataset: str,
+    out: str | PathLike[str],
+    *,
+    method: str | None = None,
+    lake: Place = None,
+) -> int:
+    """Write a model's answers to a `.jsonl`, `.csv` or `.tsv` file; returns how many there were."""
+    from extract.answers import export_answers
+
+    return export_answers(lake_at(lake), Path(out), model, dataset, method)
+
+
+@part("extract")
+def reparse(
+    model: str | None = None,
+    dataset: str | None = None,
+    *,
+    dry_run: bool = False,
+    lake: Place = None,
+) -> list[Reparsed]:
+    """Read every stored reply anew, of one model or dataset or all, and store what reads otherwise.
+
+    No model is run and no reply is changed. With `dry_run` nothing is stored.
+    """
+    from extract.answers import reparse as read_anew
+
+    return read_anew(lake_at(lake), model, dataset, dry_run=dry_run)
