@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from paper_scale import Samples, Scale, build, described, write_dataset, write_vectors
 
-from warehouse.catalogue import Warehouse, connect, open_catalogue, refresh
+from warehouse.catalogue import Warehouse, connect, refresh
+from warehouse.catalogue.reading import attach
 from warehouse.lake import Lake, RunSpec, RunWriter
 
 SMALL = Scale(models=3, datasets=2, samples=1000)
@@ -137,7 +138,7 @@ def one_locus(folder: Path) -> None:
 
 def bytes_read(lake: Lake, query: str) -> int:
     """What DuckDB says it read from the files."""
-    with open_catalogue(lake) as con:
+    with attach(lake) as con:
         con.execute("SET enable_profiling = 'no_output'")
         con.execute(query).fetchall()
         return int(

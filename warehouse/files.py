@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from warehouse.errors import LayerhouseError
 
 # Never a suffix that a glob for shards or commit records matches: DuckDB's globs see dotfiles too.
 TEMPORARY = ".tmp"
@@ -84,9 +86,25 @@ def make_folder(path: Path) -> None:
     sync(path.parent)
 
 
+def inside(root: Path, path: str) -> Path:
+    """Where `path`, with forward slashes, lies below a folder that came from anywhere.
+
+    Raises LayerhouseError where it would lie elsewhere, and where a link leads there.
+    """
+    found, parts = root, PurePosixPath(path).parts
+    for part in parts:
+        found /= part
+        if part in ("/", "..") or found.is_symlink():
+            raise LayerhouseError(
+                f"{found} leads out of {root}, where nothing is read or written for it; put the "
+                "file or folder itself in the link's place"
+            )
+    return found
+
+
 def open_lock(path: Path) -> int:
     """A descriptor of a file that exists to be locked; anyone who may write here may lock it."""
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
 
 
 @contextmanager

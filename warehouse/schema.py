@@ -160,6 +160,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def identifier(name: str) -> str:
+    """`name` as an SQL identifier, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _storage_type(type_: "pa.DataType") -> "pa.DataType":
     import pyarrow as pa
 

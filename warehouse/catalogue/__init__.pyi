@@ -1,8 +1,10 @@
 from .definitions import Definitions as Definitions, references as references
 from .in_memory import Scratch as Scratch
 from .reading import (
+    NO_EXTENSIONS as NO_EXTENSIONS,
     Catalogue as Catalogue,
     Warehouse as Warehouse,
+    lock_down as lock_down,
     open_catalogue as open_catalogue,
 )
 from .readouts import package_readouts as package_readouts

@@ -8,6 +8,7 @@ import duckdb
 from warehouse.catalogue.comments import comment_all, parse_comments
 from warehouse.catalogue.definitions import Definitions, dependencies, references
 from warehouse.errors import LayerhouseError
+from warehouse.schema import identifier
 
 UNCHANGED = frozenset({"diagnosed_answer"})
 """Views that show rows of a table as they are: stored, they would be in the catalogue twice."""
@@ -144,18 +145,19 @@ def drop_all(con: duckdb.DuckDBPyConnection) -> None:
         "SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, 'mart_')"
     )
     for (name,) in marts.fetchall():
-        con.execute(f'DROP TABLE "{name}"')
+        con.execute(f"DROP TABLE {identifier(name)}")
     views = con.execute(
         "SELECT view_name FROM duckdb_views() WHERE NOT internal AND view_name <> 'activation'"
     )
     for (name,) in views.fetchall():
-        con.execute(f'DROP VIEW "{name}"')
+        con.execute(f"DROP VIEW {identifier(name)}")
     con.execute("DROP SCHEMA IF EXISTS stored CASCADE")
     macros = con.execute(
         "SELECT DISTINCT function_name, function_type FROM duckdb_functions() WHERE NOT internal"
     )
     for name, kind in macros.fetchall():
-        con.execute(f'DROP MACRO {"TABLE" if kind == "table_macro" else ""} "{name}"')
+        what = "TABLE" if kind == "table_macro" else ""
+        con.execute(f"DROP MACRO {what} {identifier(name)}")
 
 
 def _create(con: duckdb.DuckDBPyConnection, what: str, query: str, name: str) -> None:

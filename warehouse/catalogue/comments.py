@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 import duckdb
 
 from warehouse.errors import LayerhouseError
-from warehouse.schema import quoted
+from warehouse.schema import identifier, quoted
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,20 @@ def _comment_statements(con: duckdb.DuckDBPyConnection, comments: Comments) -> I
         own = comments.columns.get(name, {})
         text = own.get(column, comments.shared.get(column))
         if text is not None:
-            yield f'COMMENT ON COLUMN {schema}."{name}"."{column}" IS {quoted(text)}'
+            place = ".".join(map(identifier, (schema, name, column)))
+            yield f"COMMENT ON COLUMN {place} IS {quoted(text)}"
     for schema, name, kind in {(schema, name, kind) for schema, name, kind, _ in columns}:
         if name in comments.relations:
             text = comments.relations[name]
-            yield f'COMMENT ON {kind} {schema}."{name}" IS {quoted(text)}'
+            place = f"{identifier(schema)}.{identifier(name)}"
+            yield f"COMMENT ON {kind} {place} IS {quoted(text)}"
     macros = con.execute(
         "SELECT DISTINCT function_name, function_type FROM duckdb_functions() WHERE NOT internal"
     )
     for name, kind in macros.fetchall():
         if name in comments.macros:
             what = "MACRO TABLE" if kind == "table_macro" else "MACRO"
-            yield f'COMMENT ON {what} "{name}" IS {quoted(comments.macros[name])}'
+            yield f"COMMENT ON {what} {identifier(name)} IS {quoted(comments.macros[name])}"
 
 
 def _columns(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:

@@ -2,17 +2,33 @@
 
 import duckdb
 
+from warehouse.errors import LayerhouseError
 from warehouse.lake import Commit, Lake, bookkeeping
-from warehouse.schema import FACT_KEYS, PARTITIONS, migrations, quoted, refuse_newer, table_defaults
+from warehouse.schema import (
+    FACT_KEYS,
+    PARTITIONS,
+    identifier,
+    migrations,
+    quoted,
+    refuse_newer,
+    table_defaults,
+)
+
+SOURCE = (
+    "read_parquet($files, union_by_name = true, filename = true, file_row_number = true, "
+    "hive_partitioning = true, hive_types_autocast = false)"
+)
 
 
 def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> None:
     """Add the rows of these commits, which must be later than all that the catalogue holds.
 
-    Raises LayerhouseError for shards that are missing or were written by a newer Layerhouse.
+    Raises LayerhouseError for shards that are missing, cannot be read or were written by a newer
+    Layerhouse.
     """
     newest = {commit.schema for commit in commits}
     refuse_newer(newest, migrations(), f"the lake {lake}", "written")
+    _refuse_doubled(lake, commits)
     lake.store.fetch({commit.commit_id: commit.shards for commit in commits})
     con.begin()
     _record(con, commits)
@@ -20,6 +36,18 @@ def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> N
         if table != "activation":
             _fill_one(con, lake, table, commits)
     con.commit()
+
+
+def _refuse_doubled(lake: Lake, commits: list[Commit]) -> None:
+    """One shard is of one commit; a bucket's are named after their run alone."""
+    owner: dict[str, str] = {}
+    for commit in commits:
+        for shard in commit.shards:
+            if owner.setdefault(shard.path, commit.commit_id) != commit.commit_id:
+                raise LayerhouseError(
+                    f"the commits {owner[shard.path]} and {commit.commit_id} of {lake} both name "
+                    f"{shard.path}; take the commit record out that does not belong there"
+                )
 
 
 def _record(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> None:
@@ -35,63 +63,101 @@ def _record(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> None:
 def _fill_one(
     con: duckdb.DuckDBPyConnection, lake: Lake, table: str, commits: list[Commit]
 ) -> None:
-    """Read all of a table's shards at once; of rows that share a primary key the newest stays.
+    """Read all of a table's shards at once; what cannot be read so is looked for one by one."""
+    shards = [shard.path for commit in commits for shard in commit.shards if shard.table == table]
+    replaced = any(table in commit.covers.get("replaces", ()) for commit in commits)
+    try:
+        _insert(con, lake, table, shards, replaced=replaced)
+    except (duckdb.Error, LackingError) as error:
+        con.rollback()
+        path, said = _blamed(con, lake, table, shards) or (shards[0], error)
+        raise _unreadable(lake, path, str(said).strip().splitlines()[0], commits) from error
+
+
+class LackingError(Exception):
+    """A shard has no column of the key of its table."""
+
+
+def _blamed(
+    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, shards: list[str]
+) -> tuple[str, Exception] | None:
+    """The first shard that cannot be read alone, and why."""
+    for path in shards:
+        con.begin()
+        try:
+            _insert(con, lake, table, [path], replaced=False)
+        except (duckdb.Error, LackingError) as error:
+            return path, error
+        finally:
+            con.rollback()
+    return None
+
+
+def _unreadable(lake: Lake, path: str, reason: str, commits: list[Commit]) -> LayerhouseError:
+    """What helps depends on whether the shard is still as it was committed."""
+    owner, shard = next(
+        (commit, shard) for commit in commits for shard in commit.shards if shard.path == path
+    )
+    if lake.store.problems([shard], verify=True):
+        way = "run `layerhouse status --repair` and then the command that made it again"
+    else:
+        way = f"take out what wrote it with `layerhouse runs remove {owner.run_id}`"
+    return LayerhouseError(
+        f"the shard {path} of {lake} cannot be read ({reason}); restore it from a copy of the "
+        f"lake, or {way}"
+    )
+
+
+def _insert(
+    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, shards: list[str], *, replaced: bool
+) -> None:
+    """Of rows that share a primary key the newest stays.
 
     Of facts, which have none, only where a commit says that it replaces some.
     """
-    paths = [
-        f"{lake.root}/{shard.path}"
-        for commit in commits
-        for shard in commit.shards
-        if shard.table == table
-    ]
-    source = (
-        "read_parquet($files, union_by_name = true, filename = true, file_row_number = true, "
-        "hive_partitioning = true, hive_types_autocast = false)"
-    )
-    described = con.execute(f"DESCRIBE FROM {source}", {"files": paths}).fetchall()
-    stored = _stored(table, _columns(con, table), [name for name, *_ in described])
-    chosen = ", ".join(f'{value} AS "{name}"' for name, value in stored.items())
-    key = _primary_key(con, table)
-    replaced = any(table in commit.covers.get("replaces", ()) for commit in commits)
-    if not key and not replaced:
-        statement = f'INSERT INTO "{table}" BY NAME SELECT {chosen} FROM {source} AS r'
-        con.execute(statement, {"files": paths})
+    files = {"files": [f"{lake.root}/{path}" for path in shards]}
+    stored = _stored(con, table, files)
+    chosen = ", ".join(f"{where} AS {identifier(name)}" for name, where in stored.items())
+    key, target = _primary_key(con, table), identifier(table)
+    names = key or (FACT_KEYS[table] if replaced else ())
+    missing = [name for name in names if name not in stored]
+    if missing or not chosen:
+        raise LackingError(f"it has no column {', '.join(missing) or 'of its table'}")
+    if not names:
+        con.execute(f"INSERT INTO {target} BY NAME SELECT {chosen} FROM {SOURCE} AS r", files)
         return
-    names = key or FACT_KEYS[table]
     parted = ", ".join(stored[name] for name in names)
     newest = (
-        f"SELECT {chosen} FROM {source} AS r "
-        "INNER JOIN shard ON r.filename = $root || shard.path "
-        "INNER JOIN commit_record AS c ON shard.commit_id = c.commit_id QUALIFY row_number() "
+        f"SELECT {chosen} FROM {SOURCE} AS r "
+        "LEFT JOIN shard ON r.filename = $root || shard.path "
+        "LEFT JOIN commit_record AS c ON shard.commit_id = c.commit_id QUALIFY row_number() "
         f"OVER (PARTITION BY {parted} "
         "ORDER BY c.committed_at DESC, c.run_id DESC, c.n DESC, r.file_row_number DESC) = 1"
     )
-    given = {"files": paths, "root": f"{lake.root}/"}
+    given = {**files, "root": f"{lake.root}/"}
     if key:
-        con.execute(f'INSERT OR REPLACE INTO "{table}" BY NAME {newest}', given)
+        con.execute(f"INSERT OR REPLACE INTO {target} BY NAME {newest}", given)
         return
-    same = " AND ".join(f'older."{name}" = newer."{name}"' for name in names)
+    same = " AND ".join(f"older.{identifier(n)} = newer.{identifier(n)}" for n in names)
     con.execute(f"CREATE TEMP TABLE newer AS {newest}", given)
-    con.execute(f'DELETE FROM "{table}" AS older USING newer WHERE {same}')
-    con.execute(f'INSERT INTO "{table}" BY NAME FROM newer')
+    con.execute(f"DELETE FROM {target} AS older USING newer WHERE {same}")
+    con.execute(f"INSERT INTO {target} BY NAME FROM newer")
     con.execute("DROP TABLE newer")
 
 
-def _stored(table: str, columns: list[str], inside: list[str]) -> dict[str, str]:
-    """What shards with the columns `inside` give for those of a table.
-
-    Those that a later migration added are not in older shards: they are NULL, or their default.
-    """
-    hive, defaults = PARTITIONS.get(table, {}), table_defaults(table)
-    held = {hive.get(name, name): f'r."{name}"' for name in inside}
-    return {
-        name: f"coalesce({held.get(name, 'NULL')}, {quoted(defaults[name])})"
-        if name in defaults
-        else held[name]
-        for name in columns
-        if name in held or name in defaults
-    }
+def _stored(
+    con: duckdb.DuckDBPyConnection, table: str, files: dict[str, list[str]]
+) -> dict[str, str]:
+    """Where a table's columns are found in its shards, as SQL; those that are nowhere are NULL."""
+    described = con.execute(f"DESCRIBE FROM {SOURCE}", files).fetchall()
+    inside = {PARTITIONS.get(table, {}).get(name, name): name for name, *_ in described}
+    columns = _columns(con, table)
+    stored = {name: f"r.{identifier(inside[name])}" for name in columns if name in inside}
+    # What a later migration added is not in older shards: NULL, or its default.
+    for name, text in table_defaults(table).items():
+        if name in columns:
+            stored[name] = f"coalesce({stored.get(name, 'NULL')}, {quoted(text)})"
+    return stored
 
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:

@@ -67,7 +67,6 @@ class Warehouse(Catalogue):
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         super().__init__(open_catalogue(lake))
-        lock_down(self._con, lake)
 
     def activations(
         self, model: str, dataset: str, module: str, layer: int, readout: str
@@ -129,16 +128,19 @@ SELECT path FROM shard WHERE table_name = 'activation' AND starts_with(path, $1)
 
 
 def open_catalogue(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """A read-only connection, locked down. Raises duckdb.Error if that fails."""
+    con = attach(lake)
+    lock_down(con, f"{lake}/activation")
+    return con
+
+
+def attach(lake: Lake) -> duckdb.DuckDBPyConnection:
     """A read-only connection, before it is locked down. Raises duckdb.Error if that fails.
 
     The file is attached to a database in memory rather than opened: all connections of a process to
     one opened file share its settings, and go on seeing that file after another took its name.
     """
-    config: dict[str, Any] = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
-    con = duckdb.connect(config=config)
+    con = duckdb.connect(config=NO_EXTENSIONS)
     try:
         con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS catalog (READ_ONLY); USE catalog")
         # Reading ahead fetches row groups that statistics would have ruled out: for one locus
@@ -165,9 +167,18 @@ def set_activation_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     )
 
 
-def lock_down(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """Let the connection read the lake's own vectors and nothing else, for good."""
-    con.execute("SET allowed_directories = [$root]", {"root": f"{lake}/activation"})
+NO_EXTENSIONS: dict[str, Any] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
+
+def lock_down(con: duckdb.DuckDBPyConnection, *folders: str) -> None:
+    """Let the connection reach these folders and nothing else, for good.
+
+    A lake may come from a stranger, and with it its catalogue, whose views may ask for anything.
+    """
+    con.execute("SET allowed_directories = $folders", {"folders": list(folders)})
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
 

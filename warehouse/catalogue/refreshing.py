@@ -11,11 +11,17 @@ import duckdb
 from warehouse.catalogue.building import create_all, drop_all, refill_marts
 from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.filling import fill
-from warehouse.catalogue.reading import Warehouse, open_catalogue, set_activation_shards
+from warehouse.catalogue.reading import (
+    NO_EXTENSIONS,
+    Warehouse,
+    lock_down,
+    open_catalogue,
+    set_activation_shards,
+)
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, put_in_place, sync
 from warehouse.lake import Commit, Lake, commit_hash, commit_names, read_commit
-from warehouse.schema import BOOKKEEPING, apply, migrations, pending
+from warehouse.schema import BOOKKEEPING, apply, migrations, pending, tables
 from warehouse.storage import BUILDING
 
 
@@ -85,7 +91,8 @@ def _rewritten(con: duckdb.DuckDBPyConnection, lake: Lake) -> bool:
         late = {
             entry.name.removesuffix(".json")
             for entry in entries
-            if entry.name.endswith(".json") and entry.stat().st_mtime_ns >= built
+            if entry.name.endswith(".json")
+            and entry.stat(follow_symlinks=False).st_mtime_ns >= built
         }
     if not late:
         return False
@@ -132,15 +139,25 @@ def _build(lake: Lake, force: bool) -> None:
 def _clear(lake: Lake) -> None:
     """Remove what a killed builder left, or an attempt that came to nothing."""
     for leftover in lake.root.glob(f"{BUILDING}*"):
-        if leftover.is_dir():
+        if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover)
         else:
             leftover.unlink()
 
 
+@contextmanager
+def _builder(lake: Lake, target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a catalogue under construction that reaches the lake's shards alone."""
+    with duckdb.connect(str(target), config=NO_EXTENSIONS) as con:
+        lake.store.scanned_by(con)
+        folders = [f"{lake.root}/{table}" for table in tables()]
+        lock_down(con, *folders, f"{lake}/activation")
+        yield con
+
+
 def _build_anew(lake: Lake, target: Path) -> None:
     commits = [read_commit(lake, name) for name in commit_names(lake)]
-    with duckdb.connect(str(target)) as con:
+    with _builder(lake, target) as con:
         apply(con, migrations())
         fill(con, lake, commits)
         set_activation_shards(con, lake)
@@ -154,7 +171,7 @@ def _extend(lake: Lake, target: Path) -> bool:
         return False
     shutil.copyfile(lake.catalogue, target)
     # What DuckDB cannot read is damaged or of an unknown shape, and the shards hold everything.
-    with suppress(duckdb.Error), duckdb.connect(str(target)) as con:
+    with suppress(duckdb.Error), _builder(lake, target) as con:
         wanted = pending(con, migrations(), lake.catalogue)
         held, present = _held(con), set(commit_names(lake))
         new = [read_commit(lake, name) for name in sorted(present - held)]

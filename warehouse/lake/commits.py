@@ -1,6 +1,5 @@
 """Commit records: the only thing that makes a shard exist for readers."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -12,7 +11,9 @@ from typing import Any
 from warehouse.errors import LayerhouseError
 from warehouse.lake.facts import REMOVE, RunFacts, TakenOut
 from warehouse.lake.lake import Lake
+from warehouse.lake.records import parsed, sealed
 from warehouse.storage import Shard
+from warehouse.untrusted import UnfitError, read_bounded
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,13 @@ class Commit:
         return datetime.fromisoformat(self.committed_at), self.run_id, self.n
 
     @property
+    def row(self) -> dict[str, Any]:
+        """The run's row; the oldest records say no more of it than of themselves."""
+        names = ("run_id", "command", "model_id", "dataset_id")
+        known = {name: getattr(self, name) for name in names}
+        return {**known, "config": {}, "started_at": self.committed_at, **self.run}
+
+    @property
     def facts(self) -> RunFacts:
         base = self.run.get("config", {}).get("base")
         registers = any(shard.table == "dataset" for shard in self.shards)
@@ -69,9 +77,16 @@ class Commit:
         return self.run.get("status") == "finished"
 
     def to_json(self) -> str:
+        """Its record. Raises LayerhouseError for what no reader would take."""
         record = asdict(self)
         del record["hash"]
-        return json.dumps(record, indent=1, ensure_ascii=False)
+        try:
+            return sealed(record)
+        except UnfitError as error:
+            raise LayerhouseError(
+                f"the run {self.run_id} cannot be recorded: {error}; give what is called so "
+                "another name or value"
+            ) from error
 
 
 def commit_names(lake: Lake, run_id: str | None = None) -> list[str]:
@@ -118,12 +133,13 @@ def number_of(name: str) -> int:
 
 
 def read_commit(lake: Lake, commit_id: str) -> Commit:
-    """A commit by its record. Raises LayerhouseError for one that is missing or damaged."""
+    """A commit by its record. Raises LayerhouseError for one that is missing, damaged or says what
+    no writer would."""
     path = lake.commits_dir / f"{commit_id}.json"
     try:
-        about = path.stat()
+        about = path.lstat()
     except OSError as error:
-        raise _damaged(path) from error
+        raise _damaged(path, error) from error
     return _parsed(path, commit_id, (about.st_ino, about.st_mtime_ns, about.st_size))
 
 
@@ -134,22 +150,24 @@ def _parsed(path: Path, commit_id: str, _state: tuple[int, int, int]) -> Commit:
     Only a repair can make room for another record of the same name; `_state` tells the two apart.
     """
     try:
-        text = path.read_bytes()
-        record = json.loads(text)
-        shards = [Shard(**shard) for shard in record.pop("shards")]
-        commit = Commit(shards=shards, hash=_hash(text), **record)
-        valid = commit.commit_id == commit_id and commit.order and _stay_inside(commit)
-        ends_of([commit])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _damaged(path) from error
-    if not valid:
-        raise _damaged(path)
+        text = read_bounded(path)
+        record = parsed(text)
+    except (OSError, UnfitError) as error:
+        raise _damaged(path, error) from error
+    shards = [Shard(**shard) for shard in record.pop("shards")]
+    commit = Commit(shards=shards, hash=_hash(text), **record)
+    if commit.commit_id != commit_id:
+        raise _damaged(path, f"it is that of {commit.commit_id}")
     return commit
 
 
 def commit_hash(lake: Lake, commit_id: str) -> str:
-    """The hash of the record file as it lies there now."""
-    return _hash((lake.commits_dir / f"{commit_id}.json").read_bytes())
+    """The hash of the record file as it lies there now; LayerhouseError where it is no file."""
+    path = lake.commits_dir / f"{commit_id}.json"
+    try:
+        return _hash(read_bounded(path))
+    except (OSError, UnfitError) as error:
+        raise _damaged(path, error) from error
 
 
 def _hash(text: bytes) -> str:
@@ -196,14 +214,16 @@ def bookkeeping(commits: Iterable[Commit]) -> dict[str, list[tuple[Any, ...]]]:
     return {"commit_record": records, "shard": shards}
 
 
-def _stay_inside(commit: Commit) -> bool:
-    """Whether every shard lies in the lake: a lake may have been copied from anywhere."""
-    paths = [Path(shard.path) for shard in commit.shards]
-    return not any(path.is_absolute() or ".." in path.parts for path in paths)
+class RecordError(LayerhouseError):
+    """A commit record that cannot be trusted; `why` says so in a few words."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"the commit record {path} is damaged ({why}); restore it from a copy of the lake, "
+            "or run `layerhouse status --repair` to take out what it committed"
+        )
+        self.why = why
 
 
-def _damaged(path: Path) -> LayerhouseError:
-    return LayerhouseError(
-        f"the commit record {path} is damaged; restore it from a copy of the lake, "
-        "or run `layerhouse status --repair` to take out what it committed"
-    )
+def _damaged(path: Path, why: object) -> RecordError:
+    return RecordError(path, why.strerror or str(why) if isinstance(why, OSError) else str(why))

@@ -7,6 +7,9 @@ from warehouse.vocabulary import EVIDENCE, MADE_FROM
 REMOVE = "remove"
 """The command whose runs take others out: their configuration names these."""
 
+REMOVABLE = ("dataset", "model", "run")
+"""What can be removed by its name."""
+
 
 @dataclass(frozen=True)
 class RunFacts:

@@ -43,7 +43,7 @@ class History:
     def started_at(self) -> datetime | None:
         if not self.commits:
             return None
-        return datetime.fromisoformat(self.commits[0].run["started_at"])
+        return datetime.fromisoformat(self.commits[0].row["started_at"])
 
     @property
     def closing(self) -> Commit | None:
@@ -90,7 +90,7 @@ def find_runs(
     """The newest `run` row of each matching run, oldest run first; config as an object."""
     rows: dict[str, dict[str, Any]] = {}
     for commit in list_commits(lake, command=command, model_id=model_id, dataset_id=dataset_id):
-        rows[commit.run_id] = commit.run
+        rows[commit.run_id] = commit.row
     return list(rows.values())
 
 

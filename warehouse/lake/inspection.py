@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import Commit, ends_of, is_live, read_commit
+from warehouse.lake.commits import Commit, RecordError, ends_of, is_live, read_commit
 from warehouse.lake.lake import Lake
 from warehouse.schema import tables
 from warehouse.storage import Shard, is_passing
@@ -52,8 +51,8 @@ def take_stock(lake: Lake) -> Stock:
     for name in sorted(lake.store.commit_names()):
         try:
             commits.append(read_commit(lake, name))
-        except LayerhouseError:
-            unreadable.append(Damaged(f"commits/{name}.json", "cannot be read"))
+        except RecordError as error:
+            unreadable.append(Damaged(f"commits/{name}.json", f"cannot be read: {error.why}"))
     commits.sort(key=lambda commit: commit.order)
     ends = ends_of(commits)
     live = [commit for commit in commits if is_live(commit.commit_id, ends)]

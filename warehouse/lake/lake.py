@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from warehouse.errors import LayerhouseError
-from warehouse.files import file_lock
+from warehouse.files import file_lock, inside
 from warehouse.storage import CATALOGUE, Store, located, store_at
 
 DEFAULT_LAKE = "lakehouse"
@@ -63,7 +63,7 @@ class Lake:
     def create(self) -> "Lake":
         """Make the folders if needed. Raises LayerhouseError where that cannot be done."""
         try:
-            self.commits_dir.mkdir(parents=True, exist_ok=True)
+            inside(self.root, "commits").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LayerhouseError(
                 f"cannot create the lake {self.root}: {error.strerror}"

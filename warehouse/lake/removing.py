@@ -17,9 +17,6 @@ from warehouse.lake.inspection import Leftover, Stock, leftovers, take_stock
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import OvertakenError, RunSpec, RunWriter
 
-KINDS = ("dataset", "model", "run")
-"""What can be removed by its name."""
-
 ATTEMPTS = 10
 """How often a removal looks again because somebody added to what it takes out."""
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from warehouse.errors import LayerhouseError
-from warehouse.files import TEMPORARY, checksum, make_folder, write_durably
+from warehouse.files import TEMPORARY, checksum, inside, make_folder, write_durably
 from warehouse.lake.commits import Commit, is_removal, read_commit
 from warehouse.lake.facts import REMOVE, RunFacts
 from warehouse.lake.history import History
@@ -195,7 +195,7 @@ class RunWriter:
 
         `written` removes the file in the end, unless it has another name by then.
         """
-        folder = self.lake.root / piece.folder
+        folder = inside(self.lake.root, piece.folder)
         make_folder(folder)
         file = folder / f"{self.run_id}-{uuid.uuid4().hex}{TEMPORARY}"
         written.callback(file.unlink, missing_ok=True)

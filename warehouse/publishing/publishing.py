@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from warehouse import files
-from warehouse.catalogue import refresh
+from warehouse.catalogue import NO_EXTENSIONS, lock_down, refresh
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 from warehouse.publishing.patients import source_of
@@ -24,7 +23,7 @@ from warehouse.publishing.stamp import (
     in_folder,
     of_lake,
 )
-from warehouse.schema import quoted
+from warehouse.schema import identifier, quoted
 
 Writer = Callable[[Path], None]
 """Writes one file under the path it is given."""
@@ -50,15 +49,15 @@ def publish(lake: Lake, out: Path, *, patients: bool = False) -> list[Path]:
     single = _is_file(out)
     _refuse_other_kinds(out, single=single)
     try:
-        with _marts(lake, patients) as (con, stamp):
+        folder = (out.parent if single else out).absolute()
+        with _marts(lake, patients, folder) as (con, stamp):
             if not _pending(con, stamp, out, patients):
                 return []
-        folder = out.parent if single else out
         folder.mkdir(parents=True, exist_ok=True)
         # One publication at a time writes to a target, each the lake as it is at its turn.
         with (
             files.passing_lock(folder / f".{out.name}.lock"),
-            _marts(lake, patients) as (con, stamp),
+            _marts(lake, patients, folder) as (con, stamp),
         ):
             writers = _pending(con, stamp, out, patients)
             if writers and not single:
@@ -122,21 +121,21 @@ def _withdraw(stamp: Stamp, out: Path) -> None:
 
 
 @contextmanager
-def _marts(lake: Lake, patients: bool) -> Iterator[tuple[duckdb.DuckDBPyConnection, Stamp]]:
-    """A connection of its own with the catalogue attached as `lake`, and what it would publish.
+def _marts(
+    lake: Lake, patients: bool, folder: Path
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Stamp]]:
+    """A connection with the catalogue attached as `lake`, and what it would publish.
 
-    Its own, because a reader in this process may have locked down the catalogue's.
+    It reaches nothing but the folder that is published to: a file that lies there already, and a
+    catalogue, may be anybody's.
     """
-    config: dict[str, Any] = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
     refresh(lake)
-    with duckdb.connect(config=config) as con:
+    with duckdb.connect(config=NO_EXTENSIONS) as con:
         try:
             con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS lake (READ_ONLY)")
         except duckdb.Error as error:
             raise LayerhouseError(f"cannot read {lake.catalogue}: {_first_line(error)}") from error
+        lock_down(con, str(folder))
         yield con, of_lake(con, patients=patients)
 
 
@@ -195,7 +194,7 @@ def _copy_comments(con: duckdb.DuckDBPyConnection, mart: str) -> None:
         [mart],
     ).fetchall()
     for name, text in columns:
-        con.execute(f'COMMENT ON COLUMN out."{mart}"."{name}" IS {quoted(text)}')
+        con.execute(f'COMMENT ON COLUMN out."{mart}".{identifier(name)} IS {quoted(text)}')
 
 
 def _first_line(error: Exception) -> str:

@@ -15,6 +15,16 @@ import duckdb
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.publishing.patients import WITHHELD, source_of
 from warehouse.schema import quoted
+from warehouse.untrusted import (
+    UnfitError,
+    fields,
+    mapping,
+    moment,
+    parse_json,
+    read_bounded,
+    text,
+    whole,
+)
 
 TABLE = "build"
 FILE = "build.json"
@@ -29,6 +39,21 @@ COLUMNS = {
     "commit_set": ("VARCHAR", "Hash of the lake's commits: equal hashes, equal data."),
     "definitions": ("VARCHAR", "Hash of the SQL that defines the views and marts."),
 }
+
+
+HASH = text("a hash", r"[\x20-\x7e]{0,100}")
+STAMP = fields(
+    {
+        "built_at": moment,
+        "layerhouse_version": text("a version", r"[\x20-\x7e]{0,100}"),
+        "commit_set": HASH,
+        "definitions": HASH,
+        "marts": mapping(
+            text("a mart", r"mart_[a-z0-9_]{1,60}"), fields({"n_rows": whole(), "content": HASH})
+        ),
+    }
+)
+"""What build.json may say: files are replaced and deleted by the names in it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +91,8 @@ def of_lake(con: duckdb.DuckDBPyConnection, *, patients: bool) -> Stamp:
     """What the catalogue attached as `lake` would publish now, with or without patients."""
     names = con.execute(
         "SELECT table_name FROM duckdb_tables() "
-        "WHERE database_name = 'lake' AND starts_with(table_name, 'mart_') ORDER BY table_name"
+        "WHERE database_name = 'lake' AND regexp_full_match(table_name, 'mart_[a-z0-9_]+') "
+        "ORDER BY table_name"
     ).fetchall()
     commits = con.execute("SELECT commit_id, hash FROM lake.commit_record ORDER BY ALL").fetchall()
     definitions = con.execute("SELECT sql_hash FROM lake.catalogue_build").fetchone()
@@ -107,11 +133,12 @@ def _digest(value: object) -> str:
 def in_folder(folder: Path) -> Stamp | None:
     """What a published folder's stamp says; None where there is no legible one."""
     try:
-        held = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        marts = {name: Mart(**mart) for name, mart in held.pop("marts").items()}
-        return Stamp(**held, marts=marts)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        held = parse_json(read_bounded(folder / FILE))
+        STAMP(held, "")
+    except (OSError, UnfitError):
         return None
+    marts = {name: Mart(**mart) for name, mart in held.pop("marts").items()}
+    return Stamp(**held, marts=marts)
 
 
 def in_file(con: duckdb.DuckDBPyConnection, path: Path) -> Stamp | None:
@@ -142,7 +169,7 @@ def in_file(con: duckdb.DuckDBPyConnection, path: Path) -> Stamp | None:
         return None
     _, _, _, built_at, wrote, commit_set, definitions = found[0]
     marts = {name: Mart(n_rows, content) for name, n_rows, content, *_ in found}
-    return Stamp(built_at.isoformat(), wrote, commit_set, definitions, marts)
+    return Stamp(str(built_at), wrote, commit_set, definitions, marts)
 
 
 def _foreign(path: Path) -> str:

@@ -103,7 +103,9 @@ class Bucket(Store):
     def scanned_by(self, con: duckdb.DuckDBPyConnection) -> str:
         from warehouse.storage.byte_ranges import ByteRanges
 
-        con.register_filesystem(ByteRanges(self.objects))
+        files = ByteRanges(self.objects)
+        if not con.filesystem_is_registered(files.protocol):
+            con.register_filesystem(files)
         return f"{self.url}/"
 
     def files(self) -> Iterator[tuple[str, int]]:

@@ -7,11 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.files import checksum, make_folder, put_in_place, sync, write_text, write_whole
+from warehouse.files import (
+    checksum,
+    inside,
+    make_folder,
+    put_in_place,
+    sync,
+    write_text,
+    write_whole,
+)
 from warehouse.storage.store import CATALOGUE, QUARANTINE, Draft, Shard, Store, Turn, no_lake
 
 if TYPE_CHECKING:
@@ -29,7 +37,7 @@ class Folder(Store):
     def require(self) -> None:
         if not self.root.is_dir():
             raise no_lake(self.root)
-        known = (self.root / "commits").is_dir() or (self.root / CATALOGUE).exists()
+        known = inside(self.root, "commits").is_dir() or (self.root / CATALOGUE).exists()
         if not known and any(self.root.iterdir()):
             raise UsageError(
                 f"{self.root} is not a lake: it holds other files and no commits folder; "
@@ -56,7 +64,7 @@ class Folder(Store):
 
     def enter(self, turn: Turn, commit_id: str, record: str, drafts: Sequence[Draft]) -> bool:
         del turn
-        placed = [self.root / self.path(draft, commit_id) for draft in drafts]
+        placed = [inside(self.root, self.path(draft, commit_id)) for draft in drafts]
         name = self.root / "commits" / f"{commit_id}.json"
         try:
             for draft, path in zip(drafts, placed, strict=True):
@@ -69,10 +77,10 @@ class Folder(Store):
         return True
 
     def open(self, path: str) -> Path:
-        return self.root / path
+        return inside(self.root, path)
 
     def size(self, path: str) -> int:
-        return (self.root / path).stat().st_size
+        return inside(self.root, path).stat().st_size
 
     def fetch(self, shards: Mapping[str, Sequence[Shard]]) -> None:
         for commit_id, those in shards.items():
@@ -105,16 +113,18 @@ class Folder(Store):
         return {path: problem for path, problem in found.items() if problem}
 
     def _problem(self, shard: Shard, *, verify: bool) -> str | None:
-        path = self.root / shard.path
         try:
+            path = inside(self.root, shard.path)
             return shard.problem(path.stat().st_size, (lambda: checksum(path)) if verify else None)
         except FileNotFoundError:
             return "is missing"
         except OSError as error:
             return f"cannot be read: {error.strerror}"
+        except LayerhouseError:
+            return "leads out of the lake"
 
     def delete_dead(self, path: str, age: timedelta) -> bool:
-        file = self.root / path
+        file = inside(self.root, path)
         try:
             touched = datetime.fromtimestamp(file.stat().st_mtime, UTC)
         except FileNotFoundError:
@@ -126,7 +136,7 @@ class Folder(Store):
 
     def delete(self, paths: Sequence[str]) -> None:
         for path in paths:
-            (self.root / path).unlink(missing_ok=True)
+            inside(self.root, path).unlink(missing_ok=True)
 
     def set_aside(
         self, commit_id: str, shards: Sequence[Shard] | None, folder: str
@@ -138,8 +148,9 @@ class Folder(Store):
             paths = [shard.path for shard in shards]
         moved = []
         for path in (f"commits/{commit_id}.json", *paths):
-            source, target = self.root / path, self.root / folder / path
-            if source.exists() and not path.startswith(QUARANTINE):
+            source, target = self.root / path, inside(self.root, folder) / path
+            inside(self.root, str(PurePosixPath(path).parent))
+            if os.path.lexists(source) and not path.startswith(QUARANTINE):
                 make_folder(target.parent)
                 source.replace(target)
                 sync(target.parent)

@@ -14,8 +14,28 @@ from typing import Any
 
 from warehouse.files import file_lock, make_folder, write_text, write_whole
 from warehouse.storage.objects import Entry, Objects
+from warehouse.untrusted import (
+    MOST_BYTES,
+    UnfitError,
+    anything,
+    fields,
+    moment,
+    parse_json,
+    text,
+    whole,
+)
 
 INDEX = "mirror.json"
+NAMED = fields(
+    {
+        "run_id": text("a run", r"[a-z][a-z0-9-]{0,63}-[0-9a-f]{12}"),
+        "n": whole(0, 2**31 - 1),
+        "committed_at": moment,
+    },
+    others=anything,
+)
+"""What of a record its name here and the order of commits are taken from."""
+
 TAKEN = ".taken"
 """Ends the name of what is left where a record was taken out: its number is never given again."""
 
@@ -47,10 +67,11 @@ def follow(root: Path, objects: Objects, *, anew: bool = False) -> Position:
     make_folder(root / "commits")
     with file_lock(root / "mirror.lock"):
         present = objects.entries("commits")
-        records = {key: entry for key, entry in present.items() if key.endswith(".json")}
+        records = {key: entry for key, entry in present.items() if _is_record(key, entry)}
         before = {} if anew else _read_index(root)
         held = {key: one for key, one in before.items() if _is_current(root, one, records.get(key))}
-        held |= _copy(root, objects, {key: records[key] for key in records.keys() - held.keys()})
+        new = {key: records[key] for key in records.keys() - held.keys()}
+        held |= _copy(root, objects, new, {one.name for one in held.values()})
         if held != before:
             _drop(root, {one.name for one in held.values()})
             _write_index(root, held)
@@ -73,6 +94,11 @@ def retire(objects: Objects, record: str) -> None:
     objects.create(record.removesuffix(".json") + TAKEN, b"")
 
 
+def _is_record(key: str, entry: Entry) -> bool:
+    """One that is larger than any record is no record, and is left where it lies."""
+    return key.endswith(".json") and key.count("/") == 1 and entry.size <= MOST_BYTES
+
+
 def _stem(key: str) -> str:
     return key.removeprefix("commits/").removesuffix(".json").removesuffix(TAKEN)
 
@@ -85,24 +111,29 @@ def _path(root: Path, name: str) -> Path:
     return root / "commits" / f"{name}.json"
 
 
-def _copy(root: Path, objects: Objects, wanted: dict[str, Entry]) -> dict[str, _Held]:
-    copied = {}
-    for key, text in objects.read_all(sorted(wanted)):
-        name, committed_at = _read_record(text) or (_stem(key), "")
+def _copy(
+    root: Path, objects: Objects, wanted: dict[str, Entry], taken: set[str]
+) -> dict[str, _Held]:
+    copied: dict[str, _Held] = {}
+    for key, content in objects.read_all(sorted(wanted)):
+        name, committed_at = _read_record(content) or (_stem(key), "")
+        if name in taken:  # two records of one name: at most one of them is what a writer wrote
+            name, committed_at = _stem(key), ""
+        taken.add(name)
         path = _path(root, name)
-        write_whole(path, lambda draft, text=text: draft.write_bytes(text))  # type: ignore[misc]
+        write_whole(path, lambda draft, held=content: draft.write_bytes(held))  # type: ignore[misc]
         copied[key] = _Held(wanted[key].tag, name, committed_at)
     return copied
 
 
-def _read_record(text: bytes) -> tuple[str, str] | None:
+def _read_record(content: bytes) -> tuple[str, str] | None:
     """A record's name in any lake and its time; None for one that is damaged."""
     try:
-        record = json.loads(text)
-        name = f"{record['run_id']}-{record['n']}"
-        return (name, record["committed_at"]) if Path(name).name == name else None
-    except (ValueError, TypeError, KeyError):
+        record = parse_json(content)
+        NAMED(record, "")
+    except UnfitError:
         return None
+    return f"{record['run_id']}-{record['n']}", record["committed_at"]
 
 
 def _drop(root: Path, names: set[str]) -> None:
@@ -122,5 +153,5 @@ def _read_index(root: Path) -> dict[str, _Held]:
 
 
 def _write_index(root: Path, held: dict[str, _Held]) -> None:
-    text = json.dumps({key: [one.tag, one.name, one.committed_at] for key, one in held.items()})
-    write_whole(root / INDEX, lambda draft: write_text(draft, text))
+    index = json.dumps({key: [one.tag, one.name, one.committed_at] for key, one in held.items()})
+    write_whole(root / INDEX, lambda draft: write_text(draft, index))

@@ -25,6 +25,7 @@ from tests.warehouse.small_lakes import (
     contents,
     extract_spec,
     files,
+    rewrite,
     rows,
     small_lake,
 )
@@ -122,7 +123,7 @@ def test_commits_that_arrive_out_of_order_do_not_win(lake: Lake) -> None:
     row = {"dataset_id": "digits", "title": "Old", "n_samples": 4, "n_classes": 2, **UNSAID}
     commit = RunWriter(lake, spec).commit({"dataset": [row]})
     record = lake.commits_dir / f"{commit.commit_id}.json"
-    record.write_text(record.read_text().replace(commit.committed_at, "2001-01-01T00:00:00.000000"))
+    rewrite(record, committed_at="2001-01-01T00:00:00.000000")
     assert ask(lake, "SELECT title FROM dataset") == [("Digits",)]
 
 
@@ -280,7 +281,7 @@ def test_a_lake_with_newer_shards_is_refused(lake: Lake) -> None:
         {"answer": [answer_row("s0", model_id="other")]}
     )
     record = lake.commits_dir / f"{commit.commit_id}.json"
-    record.write_text(record.read_text().replace(commit.schema, "0999_later"))
+    rewrite(record, schema="0999_later")
     with pytest.raises(LayerhouseError, match=r"was written by a newer Layerhouse .*0999_later"):
         refresh(lake)
     assert "other" not in str(_raw(lake, "FROM answer"))

@@ -22,7 +22,7 @@ from tests.warehouse.small_lakes import (
     extract_spec,
     small_lake,
 )
-from warehouse.catalogue.reading import Warehouse, open_catalogue
+from warehouse.catalogue.reading import Warehouse, attach
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
@@ -117,7 +117,7 @@ def test_the_bytes_read_are_those_of_the_locus_and_the_footers(tmp_path: Path) -
 
 
 def _bytes_read(lake: Lake, query: str) -> int:
-    with open_catalogue(lake) as con:
+    with attach(lake) as con:
         con.execute("SET enable_profiling = 'no_output'")
         con.execute(query).fetchall()
         return int(

@@ -22,6 +22,7 @@ from tests.warehouse.small_lakes import (
     dataset_rows,
     extract_spec,
     files,
+    resealed,
     rows,
     rows_of,
     small_lake,
@@ -507,10 +508,12 @@ def test_free_deletes_shards_alone_and_none_that_readers_see(lake: Lake) -> None
     others = ["commits/lock", f"commits/{path.name}", "mine.parquet"]
     (lake.root / "mine.parquet").write_bytes(b"mine")
     named = [vars(kept), *(vars(kept) | {"path": each} for each in others)]
-    path.write_text(json.dumps(record | {"shards": record["shards"] + named}))
-    freed = {each.path for each in free(lake)}
-    assert freed
-    assert freed.isdisjoint([kept.path, *others])
+    for name in named:
+        path.write_text(resealed(record | {"shards": [*record["shards"], name]}))
+        with pytest.raises(LayerhouseError, match="cannot be read"):
+            free(lake)
+    path.write_text(resealed(record))
+    assert free(lake)
     assert all((lake.root / each).exists() for each in (kept.path, *others))
 
 
@@ -572,7 +575,7 @@ def test_runs_of_records_that_say_little_are_removed_as_well(lake: Lake) -> None
     for name in commit_names(lake):
         path = lake.commits_dir / f"{name}.json"
         record = json.loads(path.read_text())
-        path.write_text(json.dumps({key: record[key] for key in record if key != "run"}))
+        path.write_text(resealed({key: record[key] for key in record if key != "run"}))
     remove(lake, "dataset", DATASET, with_dependents=True)
     assert _runs(lake) == _about(lake, dataset_id="other")
 

@@ -38,7 +38,7 @@ def drafted(store: Store, name: str) -> Draft:
     return draft
 
 
-def committed(store: Store, commit_id: str = "extract-1-0") -> list[Shard]:
+def committed(store: Store, commit_id: str = "extract-00000000000a-0") -> list[Shard]:
     drafts = [drafted(store, f"{commit_id}-draft")]
     run_id, _, n = commit_id.rpartition("-")
     record = f'{{"run_id": "{run_id}", "n": {n}, "committed_at": "2026-01-01T00:00:00"}}'
@@ -66,15 +66,15 @@ def damage(store: Store, path: str, content: bytes | None) -> None:
 def test_a_commit_is_there_with_its_shard(store: Store) -> None:
     assert store.commit_names() == []
     (shard,) = committed(store)
-    assert store.commit_names() == ["extract-1-0"]
+    assert store.commit_names() == ["extract-00000000000a-0"]
     assert store.size(shard.path) == shard.bytes
-    assert (store.root / "commits" / "extract-1-0.json").exists()
-    store.fetch({"extract-1-0": [shard]})
+    assert (store.root / "commits" / "extract-00000000000a-0.json").exists()
+    store.fetch({"extract-00000000000a-0": [shard]})
     assert (store.root / shard.path).read_bytes() == CONTENT
 
 
 def test_what_is_withdrawn_is_no_shard(store: Store) -> None:
-    draft = drafted(store, "extract-1-x")
+    draft = drafted(store, "extract-00000000000a-x")
     store.withdraw([draft])
     assert shards_of(store) == []
 
@@ -98,8 +98,8 @@ def test_damage_is_called_the_same(store: Store, content: bytes | None, said: st
 @pytest.mark.parametrize("known", [True, False], ids=["record read", "record damaged"])
 def test_a_commit_that_is_set_aside_is_gone(store: Store, *, known: bool) -> None:
     shards = committed(store)
-    assert store.commit_names() == ["extract-1-0"]
-    moved = store.set_aside("extract-1-0", shards if known else None, "quarantine/then")
+    assert store.commit_names() == ["extract-00000000000a-0"]
+    moved = store.set_aside("extract-00000000000a-0", shards if known else None, "quarantine/then")
     assert store.commit_names() == []
     assert moved[0].startswith("commits/"), "readers must not see a part of a commit"
     assert (shards[0].path in moved) == (shards[0].path not in shards_of(store))

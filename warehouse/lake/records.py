@@ -1,0 +1,267 @@
+"""What a commit record may say: the exact names of its fields and what each of them may be.
+
+A lake may have been copied from anywhere, so a record is held against this before anything is done
+with it; what a writer writes is held against the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from hashlib import blake2b
+from typing import Any
+
+from warehouse.lake.facts import REMOVABLE, REMOVE
+from warehouse.schema import PARTITIONS, migrations, tables
+from warehouse.untrusted import (
+    UnfitError,
+    amount,
+    anything,
+    fields,
+    listing,
+    mapping,
+    maybe,
+    moment,
+    one_of,
+    parse_json,
+    refuse,
+    row,
+    text,
+    truth,
+    whole,
+)
+from warehouse.vocabulary import MODULES
+
+CHECK = "check"
+"""A record's checksum of itself stands among its notes, where earlier readers let it pass."""
+
+COMMAND = text("a command", r"[a-z][a-z0-9-]{0,63}")
+RUN_ID = text("a run", r"[a-z][a-z0-9-]{0,63}-[0-9a-f]{12}")
+NAME = text("a name", r"[^\0]+", 4096)
+WORDS = text()
+COUNT = whole(0, 2**31 - 1)
+PLACES = listing(COUNT)
+
+SHARD = fields(
+    {
+        "table": text("a table", r"[a-z][a-z0-9_]{0,63}"),
+        "path": text("a path", r"[\x20-\x7e]+", 2048),
+        "rows": whole(),
+        "bytes": whole(),
+        "checksum": text("a checksum", r"[0-9a-f]{64}"),
+    }
+)
+
+LOCUS = fields(
+    {
+        "module": one_of(*MODULES),
+        "layer": COUNT,
+        "kind": WORDS,
+        "path": WORDS,
+        "depth": COUNT,
+        "width": COUNT,
+    },
+    {"reads": WORDS, "on_path": truth, "calls": COUNT},
+)
+ANATOMY = fields(
+    {
+        "model_type": WORDS,
+        "tower": WORDS,
+        "decoder": WORDS,
+        "head": WORDS,
+        "image_token_id": maybe(COUNT),
+        "loci": listing(LOCUS),
+    }
+)
+
+COVERS = fields(
+    {},
+    {
+        "start": COUNT,
+        "stop": COUNT,
+        "cells": listing(row(WORDS, COUNT, listing(WORDS))),
+        "answers": listing(WORDS),
+        "replies": fields({"max_new_tokens": COUNT, "cut": PLACES}),
+        "rejected": PLACES,
+        "reasons": listing(WORDS),
+        "replaces": listing(WORDS),
+        "reopens": COUNT,
+        "probes": listing(WORDS),
+        "anatomy": ANATOMY,
+        "readouts": mapping(WORDS, listing(WORDS)),
+    },
+    anything,
+)
+"""What is read of it again; beside these a command notes there what it likes."""
+
+REGISTRATION = fields(
+    {
+        "fingerprint": WORDS,
+        "location": WORDS,
+        "title": WORDS,
+        "licence": maybe(WORDS),
+        "attributes": WORDS,
+        "revision": COUNT,
+    },
+    {"reading": COUNT, "as_added": maybe(WORDS)},
+)
+
+TOGETHER = (
+    ("cells", "start", "stop", "answers"),
+    ("replies", "start", "stop"),
+    ("rejected", "reasons"),
+)
+"""Where the first is covered, the others must be said."""
+
+NOTES = fields(
+    {},
+    {
+        "seconds": mapping(WORDS, amount),
+        "n_images": whole(),
+        "fitted": fields({"device": WORDS, "batch": COUNT}),
+        CHECK: text("a checksum", r"[0-9a-f]{32}"),
+    },
+    anything,
+)
+
+RUN = fields(
+    {
+        "run_id": RUN_ID,
+        "command": COMMAND,
+        "model_id": maybe(NAME),
+        "dataset_id": maybe(NAME),
+        "started_at": moment,
+        "finished_at": maybe(moment),
+        "status": one_of("running", "finished"),
+        "device": maybe(WORDS),
+        "config": fields({}, {"base": maybe(NAME)}, anything),
+        "versions": mapping(WORDS, WORDS),
+    },
+    {
+        "seconds": maybe(mapping(WORDS, amount)),
+        "n_images": maybe(whole()),
+        "n_bytes": maybe(whole()),
+    },
+)
+
+COMMIT = fields(
+    {
+        "run_id": RUN_ID,
+        "n": COUNT,
+        "command": COMMAND,
+        "model_id": maybe(NAME),
+        "dataset_id": maybe(NAME),
+        "committed_at": moment,
+        "covers": COVERS,
+        "shards": listing(SHARD),
+    },
+    {
+        "run": fields({}, others=anything),
+        "schema": text("a migration", r"|[0-9]{4}_[a-z0-9_]{1,60}"),
+        "notes": NOTES,
+    },
+)
+
+REMOVAL = fields(
+    {
+        "what": one_of(*REMOVABLE),
+        "name": NAME,
+        "removes": listing(
+            fields(
+                {
+                    "run": fields(
+                        {
+                            "run_id": RUN_ID,
+                            "command": COMMAND,
+                            "model_id": maybe(NAME),
+                            "dataset_id": maybe(NAME),
+                        },
+                        {"base": maybe(NAME), "registers": truth},
+                    ),
+                    "last": COUNT,
+                }
+            )
+        ),
+    }
+)
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """A commit record's fields. Raises UnfitError for anything that is not one, wholly."""
+    found: dict[str, Any] = parse_json(content)
+    check(found)
+    said = found.get("notes", {}).pop(CHECK, None)
+    if said not in (None, checksum(found)):  # the oldest have none
+        raise UnfitError("it is not as it was written")
+    return found
+
+
+def checksum(record: dict[str, Any]) -> str:
+    """Of a record without its checksum; how its text is laid out does not matter."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def sealed(record: dict[str, Any]) -> str:
+    """The text of a record with its checksum. Raises UnfitError for what no reader would take."""
+    plain = json.loads(json.dumps(record))
+    text = json.dumps(
+        plain | {"notes": {**plain["notes"], CHECK: checksum(plain)}}, indent=1, ensure_ascii=False
+    )
+    try:
+        parsed(text.encode())
+    except UnicodeError as error:
+        raise UnfitError("it holds half a character") from error
+    return text
+
+
+def check(record: Any) -> None:
+    """Raise UnfitError unless all of a record is as a writer writes it."""
+    COMMIT(record, "")
+    run_id, command = record["run_id"], record["command"]
+    if run_id[: -len("-0123456789ab")] != command:
+        refuse("run_id", run_id, "a run of its command")
+    if record.get("run"):  # the oldest records say nothing of their run
+        RUN(record["run"], "run")
+        for name in ("run_id", "command", "model_id", "dataset_id"):
+            if record["run"][name] != record[name]:
+                refuse(f"run.{name}", record["run"][name], "the record's own")
+    if command == REMOVE:
+        REMOVAL(record.get("run", {}).get("config"), "run.config")
+    covers = record["covers"]
+    if "fingerprint" in covers:
+        REGISTRATION(covers, "covers")
+    for first, *others in TOGETHER:
+        for name in others:
+            if first in covers and name not in covers:
+                raise UnfitError(f"covers.{name} is missing")
+    _check_shards(record)
+
+
+def _check_shards(record: dict[str, Any]) -> None:
+    """Each is a file of its table and commit, and none is named twice."""
+    is_newer = record.get("schema", "") not in {"", *_migrations()}
+    seen: set[str] = set()
+    for number, shard in enumerate(record["shards"]):
+        table, path, where = shard["table"], shard["path"], f"shards[{number}]"
+        if not is_newer and table not in _tables():
+            refuse(f"{where}.table", table, "a table of a lake")
+        folders = "".join(rf"/{name}=[A-Za-z0-9_.~%-]+" for name in PARTITIONS.get(table, ()))
+        own = rf"{table}{folders}/part-{record['run_id']}-(?:{record['n']}|[0-9a-f]{{32}})\.parquet"
+        if path in seen or not re.fullmatch(own, path):
+            refuse(f"{where}.path", path, f"the place of a shard of {table} in this commit")
+        seen.add(path)
+    for table in record["covers"].get("replaces", ()):
+        if table not in _tables():
+            refuse("covers.replaces", table, "a table of a lake")
+
+
+@cache
+def _migrations() -> frozenset[str]:
+    return frozenset(migration.name for migration in migrations())
+
+
+@cache
+def _tables() -> frozenset[str]:
+    return frozenset(tables())
