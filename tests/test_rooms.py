@@ -16,7 +16,8 @@ LONGEST_FUNCTION = 50
 MOST_PARAMETERS = 7
 LOOSE = {
     "extract": "plugins",
-    "warehouse": "devices errors extensions files progress schema spark status untrusted vocabulary",
+    "warehouse": "devices errors extensions files progress schema spark status untrusted "
+    "vocabulary",
 }
 """Modules that stand beside the rooms: the ground floor, and the page for who extends."""
 

@@ -66,7 +66,7 @@ def _is_current(lake: Lake) -> bool:
                 and not _rewritten(con, lake)
             )
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
+        if "could not set lock" in str(error).lower():  # a damaged "block" is no lock
             raise LayerhouseError(
                 f"{lake.catalogue} is open for writing elsewhere; close that program: "
                 "the catalogue is only ever read, and rebuilt from the shards"

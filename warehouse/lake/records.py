@@ -87,7 +87,7 @@ COVERS = fields(
         "reasons": listing(WORDS),
         "replaces": listing(WORDS),
         "reopens": COUNT,
-        "probes": listing(WORDS),
+        "probes": listing(anything),
         "anatomy": ANATOMY,
         "readouts": mapping(WORDS, listing(WORDS)),
     },
