@@ -75,6 +75,7 @@ ANATOMY = fields(
     }
 )
 
+REPLIES = fields({"max_new_tokens": COUNT, "cut": PLACES})
 COVERS = fields(
     {},
     {
@@ -82,7 +83,8 @@ COVERS = fields(
         "stop": COUNT,
         "cells": listing(row(WORDS, COUNT, listing(WORDS))),
         "answers": listing(WORDS),
-        "replies": fields({"max_new_tokens": COUNT, "cut": PLACES}),
+        "replies": REPLIES,
+        "swept_replies": mapping(WORDS, REPLIES),
         "rejected": PLACES,
         "reasons": listing(WORDS),
         "replaces": listing(WORDS),
@@ -110,6 +112,7 @@ REGISTRATION = fields(
 TOGETHER = (
     ("cells", "start", "stop", "answers"),
     ("replies", "start", "stop"),
+    ("swept_replies", "start", "stop"),
     ("rejected", "reasons"),
 )
 """Where the first is covered, the others must be said."""
