@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tests.lakes import Signals, synthetic_lake
+from tests.warehouse.small_lakes import answer_row
 from warehouse.catalogue.reading import open_catalogue
 from warehouse.catalogue.refreshing import refresh
 from warehouse.lake.lake import Lake
@@ -61,9 +62,12 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
         writer.commit({"removed_run": [removed]})
         asked = {"template": "Which is it? {options}", "system": None, "reply_prefix": None}
         asked |= {"option_style": "letters", "option_order": "given", "language": "en"}
-        writer.commit(
-            {"prompt": [{"prompt_id": "which", "synonyms": None, "max_new_tokens": None} | asked]}
-        )
+        asked |= {"prompt_id": "which", "synonyms": None, "max_new_tokens": None}
+        which = [
+            answer_row(sample, model_id=MODEL, dataset_id=DATASET) | {"prompt_id": "which"}
+            for sample in samples
+        ]
+        writer.commit({"prompt": [asked], "answer": which})
         writer.finish()
 
 

@@ -97,6 +97,27 @@ COVERS = fields(
 )
 """What is read of it again; beside these a command notes there what it likes."""
 
+SAID = fields(
+    {},
+    {
+        "fractions": listing(amount),
+        "seed": whole(),
+        "reading": fields(
+            {},
+            dict.fromkeys(
+                (
+                    *("columns", "encoding", "delimiter", "separator", "missing", "uncertain"),
+                    *("images", "unlabelled", "skip_bad", "plain_patient_ids"),
+                ),
+                anything,
+            ),
+        ),
+        "pixels": fields({}, dict.fromkeys(("frame", "shown", "of_train", "background"), anything)),
+        "per_label": anything,
+    },
+)
+"""What a person said of a dataset's source when it was added."""
+
 REGISTRATION = fields(
     {
         "fingerprint": WORDS,
@@ -106,7 +127,7 @@ REGISTRATION = fields(
         "attributes": WORDS,
         "revision": COUNT,
     },
-    {"reading": COUNT, "as_added": maybe(WORDS)},
+    {"reading": COUNT, "as_added": maybe(WORDS), "options": maybe(SAID)},
 )
 
 TOGETHER = (

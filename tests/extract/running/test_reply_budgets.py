@@ -25,6 +25,11 @@ from warehouse.validation import validate
 from warehouse.vocabulary import DIRECT_TOKENS, REASONING_TOKENS
 
 N = 6
+LATER = (
+    *("finish_reason", "n_tokens", "raw_text", "prompt_id", "option_order", "image_control"),
+    "options",
+    *("label_logprobs_per_token", "label_pmi", "end_token"),
+)
 ENDS = "SELECT finish_reason, n_tokens, count(*) FROM answer WHERE method = 'generate' GROUP BY ALL"
 
 
@@ -49,13 +54,17 @@ def _as_before_ends_were_stored(lake: Lake) -> None:
     """The lake as an earlier version wrote it."""
     for record in (lake.root / "commits").glob("*.json"):
         commit = json.loads(record.read_text())
+        commit["notes"].pop("check", None)
         commit["covers"].pop("replies", None)
+        commit["covers"].pop("ends_counted", None)
         commit["schema"] = "0011_removed_run"
         for shard in commit["shards"]:
             path = lake.root / shard["path"]
             if shard["table"] == "answer":
                 rows = pq.ParquetFile(path).read()
-                pq.write_table(rows.drop(["finish_reason", "n_tokens", "raw_text"]), path)
+                pq.write_table(
+                    rows.drop([name for name in LATER if name in rows.column_names]), path
+                )
                 shard |= {"bytes": path.stat().st_size, "checksum": checksum(path)}
         record.write_text(json.dumps(commit))
     lake.catalogue.unlink(missing_ok=True)
