@@ -47,7 +47,9 @@ def test_an_answer_stands_where_its_class_was_listed(catalogue):
         reversed_prompts=("back",),
     )
     blank = {"image_control": "blank"}
-    rows["answer"] += [row | blank for row in asked("default", "given", [0])]
+    brought = {"method": "imported:elsewhere"}
+    for other in (blank, brought):
+        rows["answer"] += [row | other for row in asked("default", "given", [0])]
     found = catalogue(rows).sql(
         "SELECT prompt_id, option_order, is_right, answered_position, true_position "
         "FROM asked_answer ORDER BY ALL"

@@ -2,8 +2,8 @@
 -- the sample's own image: where the class that was named stood in the list, and where the true one
 -- did, from 0.
 --
--- A prompt lists the classes as the dataset has them, or the last one first; rotated:k puts the
--- first k of that to the end.
+-- Nobody knows the prompts of imported answers, so they are none of these. A prompt lists the classes
+-- as the dataset has them, or the last one first; rotated:k puts the first k of that to the end.
 WITH asked AS (
     SELECT
         *,
@@ -12,7 +12,7 @@ WITH asked AS (
             ELSE cast(split_part(option_order, ':', 2) AS INTEGER)
         END AS rotation
     FROM answer
-    WHERE image_control = 'own'
+    WHERE image_control = 'own' AND NOT starts_with(method, 'imported:')
 ),
 
 placed AS (
