@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from extract.answers.asked import Asked
+from extract.answers.stored import StoredReplies
 from warehouse.catalogue import ClassRow, connect, dataset
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.files import write_at_once
@@ -44,8 +44,8 @@ def export_answers(
         if method is not None and method not in methods:
             raise UsageError(f"{model_id} has no answers {method!r}{nearest(method, methods)}")
         found = wh.sql(_ANSWERS, [model_id, dataset_id, method]).pl().to_dicts()
-        asked = Asked.of(wh, model_id, dataset_id, classes)
-    rows = [_row(one, asked, classes) for one in found]
+        replies = StoredReplies.of(wh, model_id, dataset_id, classes)
+    rows = [_row(one, replies, classes) for one in found]
 
     def produce(path: Path) -> None:
         with path.open("w", encoding="utf-8", newline="") as stream:
@@ -58,7 +58,9 @@ def export_answers(
     return len(rows)
 
 
-def _row(one: Mapping[str, Any], asked: Asked, classes: Sequence[ClassRow]) -> dict[str, Any]:
+def _row(
+    one: Mapping[str, Any], replies: StoredReplies, classes: Sequence[ClassRow]
+) -> dict[str, Any]:
     scores, predicted = one["label_logprobs"], one["predicted_class_index"]
     said = one["text"] is not None
     return {
@@ -66,9 +68,9 @@ def _row(one: Mapping[str, Any], asked: Asked, classes: Sequence[ClassRow]) -> d
         "split": one["split"],
         "label": one["label"],
         "method": one["method"],
-        "reply": asked.whole(one) if said else None,
+        "reply": replies.whole(one) if said else None,
         "predicted": None if predicted is None else classes[predicted].label,
-        "options": asked.options(one) if said else None,
+        "options": replies.options(one) if said else None,
         "finish_reason": one["finish_reason"],
         "n_tokens": one["n_tokens"],
         "scores": scores and dict(zip((row.label for row in classes), scores, strict=True)),

@@ -16,7 +16,7 @@ from typing import Any
 from extract.answers.files import harness_of, read_rows
 from extract.answers.matching import SampleNames
 from extract.answers.models import model_row
-from extract.answers.reading import Reader, ReadRecord, as_logprobs
+from extract.answers.reading import ReadRecord, RecordReader, as_logprobs
 from extract.answers.records import Record, find_columns, records
 from extract.answers.rows import imported_row
 from extract.datasets import ReadOptions
@@ -81,7 +81,7 @@ def import_answers(
         info = labelled(dataset(wh, dataset_id), "an answer")
         row = model_row(wh, model_id, options.title)
     found, notes = _matched(list(records(table, columns)), info, options, path)
-    read = Reader(info.classes, options.letters).read_all(found)
+    read = RecordReader(info.classes, options.letters).read_all(found)
     _refuse_other_labels(read, info, path)
     notes = [f"{path.name}: {columns.said()}", *notes, *_about(read, info, path)]
     config = {
@@ -219,6 +219,13 @@ def _about(read: Sequence[ReadRecord], info: DatasetInfo, path: Path) -> list[st
         notes.append(
             f"the file's own labels could be compared with the dataset's for {compared:,} of "
             f"{n:,} samples"
+        )
+    unnamed = sum(isinstance(one.record.scores, tuple) and not one.record.options for one in read)
+    if unnamed:
+        notes.append(
+            f"the scores of {unnamed:,} rows say of no class that they are its; they are taken in "
+            f"the dataset's order, {', '.join(row.label for row in info.classes)}: where the file "
+            "has another, give each class a column, as in score:NAME"
         )
     bare = sum(one.is_bare_letter for one in read)
     if bare:

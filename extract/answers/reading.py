@@ -67,7 +67,7 @@ def class_called(name: str, classes: Sequence[ClassRow]) -> int | None:
 
 
 @dataclass(frozen=True)
-class Reader:
+class RecordReader:
     """Reads records about a dataset's classes; `letters`: A, B, … stand for them in order."""
 
     classes: Sequence[ClassRow]

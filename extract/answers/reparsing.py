@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from extract.answers.asked import Asked
+from extract.answers.stored import StoredReplies
 from warehouse.catalogue import ClassRow, connect, dataset
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake, RunSpec, RunWriter, exclusive
@@ -70,8 +70,8 @@ def _reparse_one(lake: Lake, model_id: str, dataset_id: str, dry_run: bool) -> R
         with connect(lake) as wh:
             classes = dataset(wh, dataset_id).classes
             rows = wh.sql(_REPLIES, [model_id, dataset_id]).pl().to_dicts()
-            asked = Asked.of(wh, model_id, dataset_id, classes)
-        read = [(row, asked.named(row)) for row in rows]
+            replies = StoredReplies.of(wh, model_id, dataset_id, classes)
+        read = [(row, replies.named(row)) for row in rows]
         changed = [(row, new) for row, new in read if new != row["predicted_class_index"]]
         changes = tuple(_change(row, new, classes) for row, new in changed)
         if not changed or dry_run:

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from extract.answering import left_open, lists_letters, read_reply
+from extract.answering import left_open, read_reply
 from extract.answers.reading import named_class
 from extract.models import PromptEntry, shipped_prompts
-from extract.sharing import lake_prompts, listed_names
+from extract.sharing import Listing, lake_prompts, listing
 from warehouse.catalogue import Catalogue, ClassRow
-from warehouse.vocabulary import GENERATE, LETTERED
+from warehouse.vocabulary import GENERATE
 
 
 @dataclass(frozen=True)
-class Asked:
+class StoredReplies:
     """What our own runs asked a model about a dataset, and how replies to it are read.
 
     `opening` is the reasoning mark that the model's template leaves open; `question` that of a run
@@ -31,7 +31,7 @@ class Asked:
     @classmethod
     def of(
         cls, wh: Catalogue, model_id: str, dataset_id: str, classes: Sequence[ClassRow]
-    ) -> Asked:
+    ) -> StoredReplies:
         """As the newest run noted it; runs from before prompts were stored left nothing open."""
         found = wh.sql(_ASKED, [model_id, dataset_id]).fetchall()
         identity: dict[str, Any] = json.loads(found[0][0] or "{}") if found else {}
@@ -43,12 +43,9 @@ class Asked:
         """The class that a stored reply names by the rules of today, from its row of `answer`."""
         if answer["method"] != GENERATE:
             return named_class(answer["text"], self.classes, answer["options"])
-        entry = self.prompts[answer["prompt_id"]]
-        shown = entry.order(len(self.classes), answer["option_order"])
-        names = listed_names(entry, self.classes, shown)
-        letters = self.options(answer) is not None
-        found = read_reply(self.whole(answer), names, letters=letters).index
-        return None if found is None else shown[found]
+        listed = self._listing(answer)
+        found = read_reply(self.whole(answer), listed.names, letters=listed.letters).index
+        return None if found is None else listed.shown[found]
 
     def whole(self, answer: Mapping[str, Any]) -> str:
         """All of a stored reply that counts for its reading."""
@@ -60,14 +57,14 @@ class Asked:
     def options(self, answer: Mapping[str, Any]) -> Sequence[str] | None:
         """What letters stood for when a reply was given; None where they stood for nothing."""
         if answer["method"] != GENERATE:
-            listed: Sequence[str] | None = answer["options"]
-            return listed
+            held: Sequence[str] | None = answer["options"]
+            return held
+        listed = self._listing(answer)
+        return [self.classes[index].phrase for index in listed.shown] if listed.letters else None
+
+    def _listing(self, answer: Mapping[str, Any]) -> Listing:
         entry = self.prompts[answer["prompt_id"]]
-        shown = entry.order(len(self.classes), answer["option_order"])
-        phrases = [self.classes[index].phrase for index in shown]
-        question = self.question or entry.question(phrases)
-        letters = entry.option_style == LETTERED or lists_letters(question, phrases)
-        return phrases if letters else None
+        return listing(entry, self.classes, answer["option_order"], self.question)
 
 
 _ASKED = """

@@ -1,11 +1,12 @@
 from .asking import (
     ORDERS as ORDERS,
     Asked as Asked,
+    Listing as Listing,
     Way as Way,
     asked_by as asked_by,
     by_way as by_way,
     lake_prompts as lake_prompts,
-    listed_names as listed_names,
+    listing as listing,
     method_of as method_of,
     way_of as way_of,
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from extract.answering import ClassNames
+from extract.answering import ClassNames, lists_letters
 from extract.models import (
     EVERY,
     GivenModel,
@@ -23,7 +23,7 @@ from extract.models import (
 )
 from warehouse.catalogue import Catalogue, ClassRow, DatasetInfo
 from warehouse.errors import UsageError
-from warehouse.vocabulary import DEFAULT_PROMPT, GIVEN, NUMBERED, OWN_IMAGE
+from warehouse.vocabulary import DEFAULT_PROMPT, GIVEN, LETTERED, NUMBERED, OWN_IMAGE
 
 GIVEN_ONLY, ROTATE = ORDERS = ("given", "rotate")
 """Which orders of the classes are asked with: the prompt's own, or every rotation of it too."""
@@ -53,7 +53,7 @@ class Asked:
     prompt: Prompt
 
 
-def listed_names(
+def _listed_names(
     entry: PromptEntry, classes: Sequence[ClassRow], shown: Sequence[int]
 ) -> list[ClassNames]:
     """How a reply may call the classes, in the order in which the prompt lists them.
@@ -69,6 +69,32 @@ def listed_names(
             also.append(str(place))
         found.append(ClassNames(label, row.phrase, tuple(also)))
     return found
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How a question lists a dataset's classes: `shown` has their indexes in its order, `names` how
+    a reply may call each of these, and `letters` tells whether they stand under letters.
+    """
+
+    shown: Sequence[int]
+    names: Sequence[ClassNames]
+    letters: bool
+
+
+def listing(
+    entry: PromptEntry, classes: Sequence[ClassRow], option_order: str, question: str = ""
+) -> Listing:
+    """The listing of a prompt in an order; of a `question`, if one is given, in the prompt's place.
+
+    A question may write letters itself, in whatever style its prompt lists the classes.
+    """
+    shown = entry.order(len(classes), option_order)
+    phrases = [classes[index].phrase for index in shown]
+    letters = entry.option_style == LETTERED or lists_letters(
+        question or entry.question(phrases), phrases
+    )
+    return Listing(shown, _listed_names(entry, classes, shown), letters)
 
 
 def asked_by(method: str, way: Way | None = None) -> str:

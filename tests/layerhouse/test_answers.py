@@ -96,7 +96,7 @@ def test_readings_that_change_are_shown(
     file = str(lines(tmp_path / "gpt.jsonl", plain_rows()))
     about = ("--model", MODEL, "--dataset", DATASET, "--lake", lake)
     assert ran(capsys, "import", file, *about, "--title", "GPT-X")[0] == 0
-    monkeypatch.setattr("extract.answers.asked.Asked.named", lambda *_: None)
+    monkeypatch.setattr("extract.answers.stored.StoredReplies.named", lambda *_: None)
     _, out, _ = ran(capsys, "reparse", "--lake", lake, "--dry-run")
     assert out.splitlines()[:4] == [
         "gpt-x on breast: 6 of 6",

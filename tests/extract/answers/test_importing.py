@@ -342,6 +342,23 @@ def test_scores_are_kept_as_log_probabilities(
     assert {row[1:] for row in found} == {(0, None)}
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"scores": [0.75, 0.25]}, True),
+        ({"scores": {"malignant": 0.25, "benign": 0.75}}, False),
+        ({"scores": [0.25, 0.75], "options": ["malignant", "benign"]}, False),
+    ],
+)
+def test_the_order_of_scores_without_names_is_said(
+    row: dict[str, Any], said: bool, lake: Lake, tmp_path: Path
+) -> None:
+    rows = [{"sample_id": name} | row for name in SAMPLES]
+    notes = imported(lake, lines(tmp_path / "r.jsonl", rows))
+    assert any("in the dataset's order, benign, malignant" in note for note in notes) is said
+    assert set(answered(lake).values()) == {"benign"}
+
+
 def test_scores_stand_in_columns_too_and_the_reply_is_what_counts(
     lake: Lake, tmp_path: Path
 ) -> None:

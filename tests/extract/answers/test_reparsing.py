@@ -122,7 +122,7 @@ def test_readings_that_went_back_and_forth_are_runs_of_their_own(
     extracted(lake, [generated(NAMES[0], "Benign.", 0)], "Which?", "Which?")
     seen = []
     for index in (1, 0, 1):
-        monkeypatch.setattr("extract.answers.asked.Asked.named", lambda *_, i=index: i)
+        monkeypatch.setattr("extract.answers.stored.StoredReplies.named", lambda *_, i=index: i)
         (read,) = reparse(lake)
         seen.append(read.run_id)
         assert answered(lake) == {NAMES[0]: ["benign", "malignant"][index]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from layerhouse.cli.baseline import command as baseline_command
 from warehouse.catalogue import connect, refuse_changed
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, list_commits
+from warehouse.lake.records import SAID
+from warehouse.untrusted import UnfitError
 
 
 @pytest.fixture
@@ -116,6 +119,14 @@ def test_options_are_kept_whole(options: AddOptions) -> None:
 
 def test_titles_and_phrases_are_no_options_of_reading() -> None:
     assert said(AddOptions(title="T", licence="CC0", phrases={"a": "b"})) is None
+
+
+def test_a_record_has_a_place_for_every_option_and_none_for_others() -> None:
+    usual = AddOptions()
+    parts = {"reading": asdict(usual.reading), "pixels": asdict(usual.pixels)}
+    SAID({"fractions": list(usual.fractions), "seed": 1, "per_label": True, **parts}, "options")
+    with pytest.raises(UnfitError, match="'elsewhere' and not one that is known"):
+        SAID({"reading": {"elsewhere": "/etc"}}, "options")
 
 
 # -- lakes of earlier versions ------------------------------------------------------------------
