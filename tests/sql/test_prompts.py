@@ -95,6 +95,16 @@ def test_what_is_not_understood_is_named_and_averaged_into_nothing(catalogue):
     ]
 
 
+def test_prompts_asked_about_other_numbers_of_samples_are_not_compared(catalogue):
+    """A sweep with a limit: half of the samples, all of them answered rightly."""
+    con = catalogue(lake(asked("default", "given", NEARLY), asked("plain", "given", TRUTH[:10])))
+    found = con.sql(
+        "SELECT n_prompts, n_understood, mean_accuracy, worst_prompt, best_prompt, spread, "
+        "flip_share FROM prompt_sensitivity"
+    ).fetchall()
+    assert found == [(2, 2, None, None, None, None, pytest.approx(0.2))]
+
+
 def test_a_preference_for_the_first_option_is_told_from_rotations(catalogue):
     """Whatever is listed first is named half the time; what is right otherwise."""
     first = [0] * 10 + TRUTH[10:]

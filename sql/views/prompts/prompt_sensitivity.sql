@@ -2,9 +2,10 @@
 -- the way of asking decides.
 --
 -- Prompts are compared in the order that each lists the classes in, over those that are understood
--- (`prompt_accuracy`); where none is, there is no best or worst. flip_share is the share of samples
--- whose answers under understood prompts are not all the same class; turned_share the same under the
--- rotations of one prompt, mean over prompts: a model without a preference for places has none.
+-- (`prompt_accuracy`); where none is, or they were asked about different numbers of samples, there
+-- is no mean, best or worst. flip_share is the share of samples whose answers under understood
+-- prompts are not all the same class; turned_share the same under the rotations of one prompt, mean
+-- over prompts: a model without a preference for places has none.
 -- position_bias is how much more often than it was right the first option was named, over all
 -- rotations of all prompts that were rotated through every place.
 WITH ways AS (
@@ -14,7 +15,12 @@ WITH ways AS (
 ),
 
 given AS (
-    SELECT *
+    SELECT
+        *,
+        is_understood
+        AND min(n) FILTER (WHERE is_understood) OVER (PARTITION BY model_id, dataset_id, method)
+        = max(n) FILTER (WHERE is_understood) OVER (PARTITION BY model_id, dataset_id, method)
+            AS is_compared
     FROM ways
     WHERE option_order = 'given'
 ),
@@ -28,11 +34,11 @@ prompts AS (
         count(*) FILTER (WHERE is_understood) AS n_understood,
         string_agg(prompt_id, ', ' ORDER BY prompt_id) FILTER (WHERE NOT is_understood)
             AS not_understood,
-        avg(accuracy) FILTER (WHERE is_understood) AS mean_accuracy,
-        min(accuracy) FILTER (WHERE is_understood) AS worst_accuracy,
-        max(accuracy) FILTER (WHERE is_understood) AS best_accuracy,
-        min_by(prompt_id, (accuracy, prompt_id)) FILTER (WHERE is_understood) AS worst_prompt,
-        max_by(prompt_id, (accuracy, prompt_id)) FILTER (WHERE is_understood) AS best_prompt
+        avg(accuracy) FILTER (WHERE is_compared) AS mean_accuracy,
+        min(accuracy) FILTER (WHERE is_compared) AS worst_accuracy,
+        max(accuracy) FILTER (WHERE is_compared) AS best_accuracy,
+        min_by(prompt_id, (accuracy, prompt_id)) FILTER (WHERE is_compared) AS worst_prompt,
+        max_by(prompt_id, (accuracy, prompt_id)) FILTER (WHERE is_compared) AS best_prompt
     FROM given
     GROUP BY ALL
 ),
