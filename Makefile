@@ -90,7 +90,7 @@ types: $(VENV)/.developing
 
 bench: $(VENV)/.developing
 	$(BIN)/python -m bench.bench_extract $(ARGS)
-	$(BIN)/python bench/bench_probes.py --full
+	$(BIN)/python -m bench.bench_probes --full
 	$(BIN)/python -m bench.bench_replies
 
 # The data dictionary from the catalogue. The cookbook's results need a demo's lake as well:
@@ -99,7 +99,7 @@ docs: $(VENV)/.installed
 	$(BIN)/python -m tests.docs.dictionary
 
 bench-sql: $(VENV)/.developing
-	$(BIN)/python bench/bench_sql.py $(ARGS)
+	$(BIN)/python -m bench.bench_sql $(ARGS)
 
 bench-extract: $(VENV)/.developing
 	$(BIN)/python -m bench.bench_extract $(ARGS)

@@ -60,6 +60,8 @@ from warehouse.vocabulary import Cell
 PHRASES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SHAPES = {"tiny": (64, 4, 4), "deep": (128, 24, 32)}
 """Width, vision layers and decoder layers."""
+Held = dict[str, torch.Tensor]
+"""What one image leaves at each locus, by its name."""
 LOOPED = 32
 """Images that the SQLite loop is measured on."""
 
@@ -88,7 +90,7 @@ class Bench:
         watch = Stopwatch()
         classes = [ClassNames(phrase, phrase) for phrase in PHRASES]
         question = Question(classes, self.phrases, letters=False, max_new_tokens=12)
-        runner = Runner(self.session, None, question, watch)
+        runner = Runner(self.session, None, {None: question}, watch)
         writer = RunWriter(
             Lake.at(folder), RunSpec("extract", "bench", "bench", {"at": uuid4().hex})
         )
@@ -112,12 +114,14 @@ class Bench:
         database.execute("CREATE TABLE tensors (name TEXT, layer TEXT, tensor BLOB)")
         loci = [locus for locus, _ in self.wanted]
         for name, inputs in self.singles[:LOOPED]:
-            held: dict[str, torch.Tensor] = {}
-            with watching(
-                self.session.model,
-                loci,
-                lambda index, states, held=held: held.setdefault(loci[index].name, states),
-            ):
+            held: Held = {}
+
+            def hold(
+                index: int, states: torch.Tensor, held: dict[str, torch.Tensor] = held
+            ) -> None:
+                held.setdefault(loci[index].name, states)
+
+            with watching(self.session.model, loci, hold):
                 self.session.forward(self.session.on_device(inputs))
             for layer, states in held.items():
                 blob = io.BytesIO()

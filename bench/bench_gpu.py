@@ -18,12 +18,13 @@ import transformers as hf
 
 from bench.bench_extract import PHRASES, Bench, rates
 from extract.models import (
+    GivenModel,
     LoadedModel,
-    ModelSource,
     architecture_sizes,
     build_prompt,
     choose_device,
     choose_dtype,
+    load,
     open_session,
     phrase_tokens,
 )
@@ -51,8 +52,7 @@ def build(device: str, *, tiny: bool) -> LoadedModel:
     torch.manual_seed(0)
     with torch.device(device):
         model = hf.AutoModelForImageTextToText.from_config(config, dtype=kind)
-    source = ModelSource("qwen2.5-vl", Path())
-    return LoadedModel(source, model.eval(), processor, torch.device(device), kind)
+    return load(GivenModel("qwen2.5-vl", model.eval(), processor))
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Linear probes against a loop of scikit-learn's LogisticRegression, side by side in one run.
 
-    python bench/bench_probes.py             # small: seconds
-    python bench/bench_probes.py --full      # 64 loci × 2 readouts × 1,000 × 3,584 × 10 penalties
+    python -m bench.bench_probes             # small: seconds
+    python -m bench.bench_probes --full      # 64 loci × 2 readouts × 1,000 × 3,584 × 10 penalties
 
 Both sides fit the same penalties on the same drawn activations: `steep` has the falling spectrum of
 real activations, `flat` has none. scikit-learn (lbfgs, its default stopping rule, float32 as well)

@@ -1,8 +1,8 @@
 """Questions to a warehouse of the paper's size, in DuckDB's catalogue and in SQLite.
 
-    python bench/bench_sql.py              # a small one: under a minute
-    python bench/bench_sql.py --full       # 14 models × 3 datasets × 60 loci × 5,000 samples
-    python bench/bench_sql.py --lake LAKE  # one that bench/paper_scale.py wrote
+    python -m bench.bench_sql              # a small one: under a minute
+    python -m bench.bench_sql --full       # 14 models × 3 datasets × 60 loci × 5,000 samples
+    python -m bench.bench_sql --lake LAKE  # one that bench.paper_scale wrote
 
 Each question is asked on an open connection, five times; the median counts. SQLite gets the same
 small tables, with an index on every key, and the same marts and `signal_flow` as tables; the one
@@ -18,13 +18,15 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from paper_scale import Samples, Scale, build, described, write_dataset, write_vectors
 
+from bench.paper_scale import Samples, Scale, build, described, write_dataset, write_vectors
 from warehouse.catalogue import Warehouse, connect, refresh
 from warehouse.catalogue.reading import attach
 from warehouse.lake import Lake, RunSpec, RunWriter
@@ -107,13 +109,17 @@ def _plain(column: str) -> str:
     return f"{column}::VARCHAR" if column == "built_on" else column
 
 
+def _asked(ask: Callable[[str], Any], query: str) -> None:
+    ask(query).fetchall()
+
+
 def compare(wh: Warehouse, folder: Path) -> None:
     """One line per question: milliseconds here, there, and their ratio."""
     sqlite = to_sqlite(wh, folder / "same.sqlite")
     print(f"{'question':<42}{'DuckDB':>10}{'SQLite':>10}{'ratio':>8}")
     for name, query in QUESTIONS.items():
-        here = seconds(lambda query=query: wh.sql(query).fetchall())
-        there = seconds(lambda query=query: sqlite.execute(query).fetchall(), 3)
+        here = seconds(partial(_asked, wh.sql, query))
+        there = seconds(partial(_asked, sqlite.execute, query), 3)
         print(f"{name:<42}{here * 1e3:>7.1f} ms{there * 1e3:>7.1f} ms{there / here:>8.1f}")
     sqlite.close()
 

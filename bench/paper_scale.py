@@ -1,6 +1,6 @@
 """A made-up warehouse as large as the paper's study.
 
-    python bench/paper_scale.py LAKE [--models 14] [--datasets 3] [--samples 5000] [--width 0]
+    python -m bench.paper_scale LAKE [--models 14] [--datasets 3] [--samples 5000] [--width 0]
 
 14 models × 3 datasets × 60 loci × 5,000 samples are some eight million probe logits. The lake's own
 writer writes everything, whole columns at a time. Signals rise through the vision tower and fall a
@@ -198,7 +198,7 @@ def _write_answers(lake: Lake, model_id: str, samples: Samples, number: int) -> 
 
 def described(model_id: str, width: int = 16) -> dict[str, list[dict[str, object]]]:
     """The rows of model, module and layer; every layer is `width` wide."""
-    model = {
+    model: dict[str, object] = {
         "model_id": model_id,
         "name": model_id,
         "variant": "base",
