@@ -16,6 +16,7 @@ from extract.models.given import GivenModel
 from extract.models.plugins import ModelPlugin, plugin_for
 from extract.models.prompts import Prompt, prompt_of
 from extract.models.published import layout_of
+from extract.models.quantized import count_weights
 from extract.models.sources import ModelSource, locate
 from extract.models.templates import Template, carried_template
 from extract.models.weights import load_weights, untrained
@@ -49,7 +50,7 @@ class LoadedModel:
 
     @property
     def n_parameters(self) -> int:
-        return int(self.model.num_parameters())  # packed 4-bit weights count as what they stand for
+        return count_weights(self.model)
 
 
 def load(

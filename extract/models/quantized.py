@@ -42,6 +42,25 @@ def _method(told: Mapping[str, Any]) -> str:
     return str(getattr(method, "value", method)).lower()  # in memory it is an enumeration
 
 
+def decompress(model: Any) -> None:
+    """Unpack compressed tensors now; their library would at the first forward pass, after they
+    have been counted.
+    """
+    compressor = getattr(getattr(model, "hf_quantizer", None), "compressor", None)
+    if compressor is not None and hasattr(model, "ct_decompress_hook"):
+        compressor.decompress_model(model)
+
+
+def count_weights(model: Any) -> int:
+    """The model's weights: packed ones as what they stand for, and no scales beside them."""
+    beside = sum(
+        values.numel()
+        for name, values in model.named_parameters()
+        if name.endswith(("weight_scale", "weight_zero_point", "weight_shape"))
+    )
+    return int(model.num_parameters()) - beside
+
+
 def refuse_unmarked(folder: Path, config: Mapping[str, Any]) -> None:
     """LayerhouseError where the weights are not quantised as config.json says."""
     method = quantization_of(config)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from extract.models.files import said, weight_sizes
 from extract.models.placement import avoid_misfit_kernels, offload_folder, quantization_config
 from extract.models.published import converted_config, layout_of
-from extract.models.quantized import refuse_unmarked
+from extract.models.quantized import decompress, refuse_unmarked
 from extract.models.sources import ModelSource
 from warehouse.errors import LayerhouseError
 
@@ -52,6 +52,7 @@ def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.devic
         transformers.logging.set_verbosity(quiet)
     refuse_unmarked(source.folder, source.config)
     _refuse_unmatched(source, info)
+    decompress(model)
     avoid_misfit_kernels(model)
     return model
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from extract.models.given import GivenModel
 from extract.models.loading import load
@@ -105,3 +107,97 @@ def test_nothing_is_merged_into_packed_weights(packed: Path, tmp_path: Path) -> 
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")
     with pytest.raises(UsageError, match="give the adapter's base in full precision"):
         locate(str(packed), tmp_path)
+
+
+Pack = Callable[[torch.Tensor], dict[str, torch.Tensor]]
+
+
+def _in_blocks_of_fp8(weight: torch.Tensor) -> dict[str, torch.Tensor]:
+    rows, columns = weight.shape
+    blocks = weight.reshape(rows // 32, 32, columns // 32, 32)
+    scale = blocks.abs().amax(dim=(1, 3)) / 448
+    packed = (blocks / scale[:, None, :, None]).reshape(rows, columns)
+    return {"weight": packed.to(torch.float8_e4m3fn), "weight_scale_inv": scale}
+
+
+def _in_int8(weight: torch.Tensor) -> dict[str, torch.Tensor]:
+    scale = weight.abs().amax(dim=1, keepdim=True) / 127
+    return {"weight": (weight / scale).round().to(torch.int8), "weight_scale": scale}
+
+
+def _in_int4(weight: torch.Tensor) -> dict[str, torch.Tensor]:
+    rows, columns = weight.shape
+    groups = weight.reshape(rows, columns // 32, 32)
+    scale = groups.abs().amax(dim=2, keepdim=True) / 7
+    values = (groups / scale).round().reshape(rows, columns).long() + 8
+    shifts = 4 * torch.arange(8)  # eight values lie in 32 bits, the first in the lowest
+    words = (values.reshape(rows, columns // 8, 8) << shifts).sum(-1)
+    words = torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
+    shape = torch.tensor([rows, columns])
+    return {"weight_packed": words, "weight_scale": scale[..., 0], "weight_shape": shape}
+
+
+INTEGERS = {"type": "int", "symmetric": True}
+PER_TOKEN = INTEGERS | {"num_bits": 8, "strategy": "token", "dynamic": True}
+
+
+def _compressed(format: str, activations: dict[str, Any] | None, **weights: Any) -> dict[str, Any]:
+    """As llm-compressor writes it: the vision tower and the head are left whole."""
+    group = {"targets": ["Linear"], "weights": INTEGERS | weights, "input_activations": activations}
+    return {
+        "quant_method": "compressed-tensors",
+        "format": format,
+        "quantization_status": "compressed",
+        "config_groups": {"group_0": group},
+        "ignore": ["re:.*lm_head", "re:.*vision_tower.*", "re:.*multi_modal_projector.*"],
+    }
+
+
+PUBLISHED: dict[str, tuple[Pack, dict[str, Any], float]] = {
+    "fp8": (
+        _in_blocks_of_fp8,
+        {
+            "quant_method": "fp8",
+            "activation_scheme": "dynamic",
+            "weight_block_size": [32, 32],
+            "modules_to_not_convert": ["vision_tower", "multi_modal_projector", "lm_head"],
+        },
+        1 / 16,
+    ),
+    "w8a8": (
+        _in_int8,
+        _compressed("int-quantized", PER_TOKEN, num_bits=8, strategy="channel"),
+        1 / 127,
+    ),
+    "w4a16": (
+        _in_int4,
+        _compressed("pack-quantized", None, num_bits=4, strategy="group", group_size=32),
+        1 / 7,
+    ),
+}
+"""How a weight is packed, what config.json says, the largest error over the largest weight."""
+
+
+@pytest.mark.parametrize("kind", list(PUBLISHED))
+def test_published_weights_of_few_bits_are_read_as_their_numbers(kind: str, copied: Path) -> None:
+    pack, settings, error = PUBLISHED[kind]
+    weights = load_file(copied / "model.safetensors")
+    few = [name for name in weights if "language_model" in name and "proj.weight" in name]
+    assert len(few) == 28
+    packed = {name: weight for name, weight in weights.items() if name not in few}
+    for name in few:
+        stem = name.removesuffix("weight")
+        packed |= {stem + part: values for part, values in pack(weights[name].float()).items()}
+    save_file(packed, copied / "model.safetensors", {"format": "pt"})
+    loaded = load(str(_said(copied, settings)), dtype="float32")
+    assert loaded.source.variant == f"quantization:{settings['quant_method']}"
+    assert loaded.dtype is torch.float32
+    unpacked = load("tiny-digits")
+    assert loaded.n_parameters == unpacked.n_parameters
+    whole = unpacked.model.state_dict()
+    read = loaded.model.state_dict()
+    for name, weight in whole.items():
+        limit = error * weight.abs().max() if "language_model" in name and "proj" in name else 0
+        off = (read[name].float() - weight).abs().max()
+        assert off <= limit, name
+        assert limit == 0 or off > 0, f"{name} was never packed"
