@@ -26,7 +26,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.paper_scale import Samples, Scale, build, described, write_dataset, write_vectors
+from bench.paper_scale import (
+    Samples,
+    Scale,
+    build,
+    described,
+    likelihoods,
+    write_dataset,
+    write_vectors,
+)
 from warehouse.catalogue import Warehouse, connect, refresh
 from warehouse.catalogue.reading import attach
 from warehouse.lake import Lake, RunSpec, RunWriter
@@ -186,22 +194,8 @@ def many_shards(lake: Lake, first: int, last: int) -> None:
 
 
 def _answers(ids: list[str]) -> pa.Table:
-    n = len(ids)
-    return pa.table(
-        {
-            "model_id": ["model-00"] * n,
-            "dataset_id": ["set-0"] * n,
-            "sample_id": ids,
-            "method": ["likelihood"] * n,
-            "predicted_class_index": pa.array([0] * n, pa.int32()),
-            "label_logprobs": pa.array([[-0.7, -0.7]] * n, pa.list_(pa.float32())),
-            "text": pa.nulls(n, pa.string()),
-            "parsed": [True] * n,
-            "finish_reason": pa.nulls(n, pa.string()),
-            "n_tokens": pa.nulls(n, pa.int32()),
-            "raw_text": pa.nulls(n, pa.string()),
-        }
-    )
+    logprobs = pa.array([[-0.7, -0.7]] * len(ids), pa.list_(pa.float32()))
+    return likelihoods("model-00", "set-0", ids, np.zeros(len(ids), np.int32), logprobs)
 
 
 def _vectors(ids: list[str]) -> pa.Table:

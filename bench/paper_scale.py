@@ -10,7 +10,7 @@ model on the first dataset, at every locus and readout.
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from warehouse.lake import Lake, RunSpec, RunWriter
+from warehouse.schema import table_defaults, table_schema
 
 MODULES = {"vision": 27, "connector": 1, "llm": 32}
 CLASSES = (8, 4, 2)
@@ -178,22 +179,43 @@ def _write_answers(lake: Lake, model_id: str, samples: Samples, number: int) -> 
     n = len(samples.sample_id)
     logits = samples.logits(rng, np.arange(n), _signal(number, 60) - 0.05)
     logprobs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    answers = {
-        "model_id": [model_id] * n,
-        "dataset_id": [samples.dataset_id] * n,
-        "sample_id": samples.sample_id,
-        "method": ["likelihood"] * n,
-        "predicted_class_index": logits.argmax(axis=1).astype(np.int32),
-        "label_logprobs": _lists(logprobs),
-        "text": pa.nulls(n, pa.string()),
-        "parsed": [True] * n,
-        "finish_reason": pa.nulls(n, pa.string()),
-        "n_tokens": pa.nulls(n, pa.int32()),
-        "raw_text": pa.nulls(n, pa.string()),
-    }
+    answers = likelihoods(
+        model_id,
+        samples.dataset_id,
+        samples.sample_id,
+        logits.argmax(axis=1).astype(np.int32),
+        _lists(logprobs),
+    )
     with RunWriter(lake, RunSpec("extract", model_id, samples.dataset_id, {"n": n})) as writer:
-        writer.commit({**described(model_id), "answer": pa.table(answers)})
+        writer.commit({**described(model_id), "answer": answers})
         writer.finish()
+
+
+def likelihoods(
+    model_id: str,
+    dataset_id: str,
+    ids: Sequence[str] | np.ndarray,
+    predicted: np.ndarray,
+    logprobs: pa.Array,
+) -> pa.Table:
+    """Rows of answers by likelihood, which have no reply."""
+    n = len(ids)
+    given = {
+        "model_id": [model_id] * n,
+        "dataset_id": [dataset_id] * n,
+        "sample_id": ids,
+        "method": ["likelihood"] * n,
+        "predicted_class_index": predicted,
+        "label_logprobs": logprobs,
+        "parsed": [True] * n,
+    }
+    left = {*table_defaults("answer"), "run_id"}  # the lake fills them in
+    nulls = {
+        column.name: pa.nulls(n, column.type)
+        for column in table_schema("answer")
+        if column.name not in given.keys() | left
+    }
+    return pa.table(given | nulls)
 
 
 def described(model_id: str, width: int = 16) -> dict[str, list[dict[str, object]]]:
@@ -201,6 +223,7 @@ def described(model_id: str, width: int = 16) -> dict[str, list[dict[str, object
     model: dict[str, object] = {
         "model_id": model_id,
         "name": model_id,
+        "title": None,
         "variant": "base",
         "hf_id": None,
         "revision": None,
