@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import duckdb
 
-from warehouse.catalogue.comments import comment_all, parse_comments
+from warehouse.catalogue.comments import comment_all, comment_on, parse_comments
 from warehouse.catalogue.definitions import Definitions, dependencies, references
 from warehouse.errors import LayerhouseError
 from warehouse.schema import identifier
@@ -28,6 +29,11 @@ def create_all(
     the schema `stored` (but those of `UNCHANGED`), and the view of that name only shows them: the
     answer is the same, and a warehouse of thousands of probes gives it at once.
     """
+
+    def create(name: str, query: str) -> bool:
+        _create(con, f'TABLE "{name}"', query, name)
+        return True
+
     con.begin()
     views, marts = dict(definitions.views), definitions.marts
     activation = views.pop("activation", None)
@@ -45,8 +51,16 @@ def create_all(
         elif name in views:
             _create(con, f'VIEW "{name}"', views[name], name)
     graph = {name: read for name, read in graph.items() if name not in kept}
-    _fill(con, definitions, graph, lambda name: _create(con, f'TABLE "{name}"', marts[name], name))
+    _fill(con, definitions, graph, create)
     comment_all(con, parse_comments(definitions.comments))
+    con.commit()
+
+
+def show_activations(con: duckdb.DuckDBPyConnection, definitions: Definitions) -> None:
+    """Put the view of the shards in the place of the empty one; all else stays as it was built."""
+    con.begin()
+    _create(con, 'VIEW "activation"', definitions.views["activation"], "activation")
+    comment_on(con, parse_comments(definitions.comments), "activation")
     con.commit()
 
 
@@ -61,68 +75,60 @@ def refill_marts(
     them, directly or through others, is left as it is.
     """
 
-    def refill(name: str) -> None:
-        _run(con, f'DELETE FROM "{name}"', name)
-        _run(con, f'INSERT INTO "{name}"\n{definitions.marts[name]}', f"{name}.sql")
-
     con.begin()
     views = {name: query for name, query in definitions.views.items() if name != "activation"}
     graph = dependencies(con, views | definitions.marts)
-    if changed is not None and _stores(con):
-        graph = _stale(definitions, graph, changed)
-    _fill(con, definitions, graph, refill)
+    known = changed if changed is not None and _stores(con) else None
+    _fill(con, definitions, graph, partial(_replace, con), known)
     con.commit()
-
-
-def _stale(
-    definitions: Definitions, graph: Mapping[str, frozenset[str]], changed: frozenset[str]
-) -> dict[str, frozenset[str]]:
-    """The part of the graph that changed tables reach, in the same order."""
-    queries = definitions.views | definitions.marts
-    reached = set(changed)
-    for name in graph:
-        if not reached.isdisjoint(references(queries[name], name)):
-            reached.add(name)
-    return {name: read for name, read in graph.items() if name in reached}
 
 
 def _fill(
     con: duckdb.DuckDBPyConnection,
     definitions: Definitions,
     graph: Mapping[str, frozenset[str]],
-    fill: Callable[[str], None],
+    fill: Callable[[str, str], bool],
+    changed: frozenset[str] | None = None,
 ) -> None:
     """Fill the marts and the stored views in order; a view that several read is computed once.
 
     Where views are not stored, a temporary table hides such a view meanwhile: views nested in views
-    would otherwise be planned and run again for each of their readers.
+    would otherwise be planned and run again for each of their readers. Of the tables that `changed`
+    names only what they reach is filled, and what was and stays empty passes nothing on.
     """
+    queries = definitions.views | definitions.marts
     readers = Counter(name for read in graph.values() for name in read)
     stored = _storable(definitions, graph) if _stores(con) else frozenset()
-    held = []
+    reached, held = set(changed or ()), []
     for name in graph:
+        if changed is not None and reached.isdisjoint(references(queries[name], name)):
+            continue
+        moved = True
         if name in definitions.marts:
-            fill(name)
+            moved = fill(name, queries[name])
         elif name in stored:
-            _store(con, name, definitions.views[name])
+            moved = _replace(con, name, queries[name], schema="stored")
         elif readers[name] > 1:
-            _create(con, f'TEMPORARY TABLE "{name}"', definitions.views[name], name)
+            _create(con, f'TEMPORARY TABLE "{name}"', queries[name], name)
             held.append(name)
+        if moved:
+            reached.add(name)
     for name in held:
         con.execute(f'DROP TABLE temp."{name}"')
 
 
 def _store(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
-    """Keep a view's rows; those kept before give way, their table and its comments stay."""
-    held = con.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'stored' AND table_name = ?", [name]
-    ).fetchall()
-    if held:
-        con.execute(f'DELETE FROM stored."{name}"')
-        _run(con, f'INSERT INTO stored."{name}"\n{query}', f"{name}.sql")
-        return
+    """Keep a view's rows, and let the view of its name show them."""
     _create(con, f'TABLE stored."{name}"', query, name)
     _create(con, f'VIEW "{name}"', f'SELECT * FROM stored."{name}"', name)
+
+
+def _replace(con: duckdb.DuckDBPyConnection, name: str, query: str, schema: str = "main") -> bool:
+    """Give a table the rows of a query; False where it had none and has none."""
+    table = f'{schema}."{name}"'
+    gone = _run(con, f"DELETE FROM {table}", f"{name}.sql")
+    come = _run(con, f"INSERT INTO {table}\n{query}", f"{name}.sql")
+    return gone + come > 0
 
 
 def _stores(con: duckdb.DuckDBPyConnection) -> bool:
@@ -164,8 +170,10 @@ def _create(con: duckdb.DuckDBPyConnection, what: str, query: str, name: str) ->
     _run(con, f"CREATE OR REPLACE {what} AS\n{query}", f"{name}.sql")
 
 
-def _run(con: duckdb.DuckDBPyConnection, statement: str, name: str) -> None:
+def _run(con: duckdb.DuckDBPyConnection, statement: str, name: str) -> int:
+    """Run the statement of a file; how many rows it deleted or added."""
     try:
-        con.execute(statement)
+        (count,) = con.execute(statement).fetchone() or (0,)
     except duckdb.Error as error:
         raise LayerhouseError(f"{name} does not build: {error}") from error
+    return int(count)

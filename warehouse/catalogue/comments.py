@@ -15,6 +15,9 @@ import duckdb
 from warehouse.errors import LayerhouseError
 from warehouse.schema import identifier, quoted
 
+Columns = list[tuple[str, str, str, str]]
+"""(schema, relation, TABLE or VIEW, column) of each."""
+
 
 @dataclass(frozen=True)
 class Comments:
@@ -60,11 +63,17 @@ def parse_comments(files: Mapping[str, str]) -> Comments:
 
 def comment_all(con: duckdb.DuckDBPyConnection, comments: Comments) -> None:
     """Attach every comment whose table, view, column or macro exists."""
-    con.execute(";\n".join(_comment_statements(con, comments)) or "SELECT 1")
+    statements = [*_of_relations(comments, _columns(con)), *_of_macros(con, comments)]
+    con.execute(";\n".join(statements) or "SELECT 1")
 
 
-def _comment_statements(con: duckdb.DuckDBPyConnection, comments: Comments) -> Iterator[str]:
-    columns = _columns(con)
+def comment_on(con: duckdb.DuckDBPyConnection, comments: Comments, relation: str) -> None:
+    """Attach the comments of one table or view and its columns."""
+    columns = [row for row in _columns(con) if row[1] == relation]
+    con.execute(";\n".join(_of_relations(comments, columns)) or "SELECT 1")
+
+
+def _of_relations(comments: Comments, columns: Columns) -> Iterator[str]:
     for schema, name, _, column in columns:
         own = comments.columns.get(name, {})
         text = own.get(column, comments.shared.get(column))
@@ -76,6 +85,9 @@ def _comment_statements(con: duckdb.DuckDBPyConnection, comments: Comments) -> I
             text = comments.relations[name]
             place = f"{identifier(schema)}.{identifier(name)}"
             yield f"COMMENT ON {kind} {place} IS {quoted(text)}"
+
+
+def _of_macros(con: duckdb.DuckDBPyConnection, comments: Comments) -> Iterator[str]:
     macros = con.execute(
         "SELECT DISTINCT function_name, function_type FROM duckdb_functions() WHERE NOT internal"
     )
@@ -85,8 +97,8 @@ def _comment_statements(con: duckdb.DuckDBPyConnection, comments: Comments) -> I
             yield f"COMMENT ON {what} {identifier(name)} IS {quoted(comments.macros[name])}"
 
 
-def _columns(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
-    """(schema, relation, TABLE or VIEW, column) of everything that is not DuckDB's own."""
+def _columns(con: duckdb.DuckDBPyConnection) -> Columns:
+    """All that are not DuckDB's own."""
     return con.execute(
         "SELECT c.schema_name, table_name, if(v.view_name IS NULL, 'TABLE', 'VIEW'), column_name "
         "FROM duckdb_columns() AS c LEFT JOIN duckdb_views() AS v ON c.table_name = v.view_name "

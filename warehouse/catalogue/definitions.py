@@ -47,7 +47,7 @@ class Definitions:
             for path in sorted([self.root / "columns.toml", *paths])
         }
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Changes when any file here does; a catalogue built from other files is stale."""
         everything = [self.views, self.marts, self.macros, self.comments]
@@ -60,6 +60,10 @@ class Definitions:
                 raise LayerhouseError(f"two files below sql/{folder} are named {path.name}")
             found[path.stem] = path.read_text(encoding="utf-8")
         return found
+
+
+SHIPPED = Definitions()
+"""Those of this Layerhouse, whose files a process reads once."""
 
 
 @cache

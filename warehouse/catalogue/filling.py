@@ -12,6 +12,7 @@ from warehouse.schema import (
     quoted,
     refuse_newer,
     table_defaults,
+    table_key,
 )
 
 SOURCE = (
@@ -118,8 +119,8 @@ def _insert(
     files = {"files": [f"{lake.root}/{path}" for path in shards]}
     stored = _stored(con, table, files)
     chosen = ", ".join(f"{where} AS {identifier(name)}" for name, where in stored.items())
-    key, target = _primary_key(con, table), identifier(table)
-    names = key or (FACT_KEYS[table] if replaced else ())
+    facts, target = table in FACT_KEYS, identifier(table)
+    names = () if facts and not replaced else table_key(table)
     missing = [name for name in names if name not in stored]
     if missing or not chosen:
         raise LackingError(f"it has no column {', '.join(missing) or 'of its table'}")
@@ -135,7 +136,7 @@ def _insert(
         "ORDER BY c.committed_at DESC, c.run_id DESC, c.n DESC, r.file_row_number DESC) = 1"
     )
     given = {**files, "root": f"{lake.root}/"}
-    if key:
+    if not facts:
         con.execute(f"INSERT OR REPLACE INTO {target} BY NAME {newest}", given)
         return
     same = " AND ".join(f"older.{identifier(n)} = newer.{identifier(n)}" for n in names)
@@ -151,27 +152,10 @@ def _stored(
     """Where a table's columns are found in its shards, as SQL; those that are nowhere are NULL."""
     described = con.execute(f"DESCRIBE FROM {SOURCE}", files).fetchall()
     inside = {PARTITIONS.get(table, {}).get(name, name): name for name, *_ in described}
-    columns = _columns(con, table)
+    columns = [name for name, *_ in con.execute(f"FROM {identifier(table)} LIMIT 0").description]
     stored = {name: f"r.{identifier(inside[name])}" for name in columns if name in inside}
     # What a later migration added is not in older shards: NULL, or its default.
     for name, text in table_defaults(table).items():
         if name in columns:
             stored[name] = f"coalesce({stored.get(name, 'NULL')}, {quoted(text)})"
     return stored
-
-
-def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    rows = con.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = $1 ORDER BY column_index",
-        [table],
-    ).fetchall()
-    return [name for (name,) in rows]
-
-
-def _primary_key(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    rows = con.execute(
-        "SELECT constraint_column_names FROM duckdb_constraints() "
-        "WHERE table_name = $1 AND constraint_type = 'PRIMARY KEY'",
-        [table],
-    ).fetchall()
-    return rows[0][0] if rows else []

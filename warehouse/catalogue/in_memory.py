@@ -9,7 +9,7 @@ from functools import cache
 
 import duckdb
 
-from warehouse.catalogue.definitions import Definitions, dependencies
+from warehouse.catalogue.definitions import SHIPPED, dependencies
 from warehouse.catalogue.reading import Catalogue
 from warehouse.lake import Rows, checked_table
 from warehouse.schema import apply, migrations
@@ -27,8 +27,7 @@ class Scratch(Catalogue):
     def __init__(self) -> None:
         super().__init__(duckdb.connect())
         apply(self._con, migrations())
-        definitions = Definitions()
-        for statement in definitions.macros.values():
+        for statement in SHIPPED.macros.values():
             self._con.execute(statement)
         for name, query in _queries().items():
             self._con.execute(f'CREATE VIEW "{name}" AS\n{query}')
@@ -60,16 +59,14 @@ _HELD = "SELECT table_name FROM duckdb_tables() WHERE temporary"
 
 @cache
 def _graph() -> dict[str, frozenset[str]]:
-    definitions = Definitions()
-    views = {name: query for name, query in definitions.views.items() if name != "activation"}
+    views = {name: query for name, query in SHIPPED.views.items() if name != "activation"}
     with duckdb.connect() as con:
         apply(con, migrations())
-        return dependencies(con, views | definitions.marts)
+        return dependencies(con, views | SHIPPED.marts)
 
 
 def _queries() -> dict[str, str]:
-    definitions = Definitions()
-    known = definitions.views | definitions.marts
+    known = SHIPPED.views | SHIPPED.marts
     return {name: known[name] for name in _graph()}
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.catalogue.building import create_all, drop_all, refill_marts
-from warehouse.catalogue.definitions import Definitions
+from warehouse.catalogue.building import create_all, drop_all, refill_marts, show_activations
+from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import (
     NO_EXTENSIONS,
@@ -44,13 +44,23 @@ def refresh(lake: Lake, force: bool = False) -> bool:
     time; readers keep the old file until the new one takes its name.
     """
     lake.require()
+    looked_at = _written(lake)
     if not force and _is_current(lake):
         return False
     with _builder_lock(lake):
-        if not force and _is_current(lake):
-            return False
+        if not force and _written(lake) != looked_at and _is_current(lake):
+            return False  # another process built it while this one waited
         _build(lake, force)
     return True
+
+
+def _written(lake: Lake) -> tuple[int, int] | None:
+    """What tells one built catalogue from the next; None without any."""
+    try:
+        found = lake.catalogue.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _is_current(lake: Lake) -> bool:
@@ -61,7 +71,7 @@ def _is_current(lake: Lake) -> bool:
         with open_catalogue(lake) as con:
             return (
                 not pending(con, migrations(), lake.catalogue)
-                and _sql_hash(con) == Definitions().hash
+                and _sql_hash(con) == SHIPPED.hash
                 and _held(con) == set(commit_names(lake))
                 and not _rewritten(con, lake)
             )
@@ -161,7 +171,7 @@ def _build_anew(lake: Lake, target: Path) -> None:
         apply(con, migrations())
         fill(con, lake, commits)
         set_activation_shards(con, lake)
-        create_all(con, Definitions(), with_activations=_has_activations(con), stored=True)
+        create_all(con, SHIPPED, with_activations=_has_activations(con), stored=True)
         _stamp(con)
 
 
@@ -177,7 +187,7 @@ def _extend(lake: Lake, target: Path) -> bool:
         new = [read_commit(lake, name) for name in sorted(present - held)]
         if held - present or _rewritten(con, lake) or not _all_later(con, new):
             return False
-        _add(con, lake, new, as_before=not wanted and _sql_hash(con) == Definitions().hash)
+        _add(con, lake, new, as_before=not wanted and _sql_hash(con) == SHIPPED.hash)
         return True
     return False
 
@@ -190,11 +200,12 @@ def _add(con: duckdb.DuckDBPyConnection, lake: Lake, new: list[Commit], *, as_be
         apply(con, pending(con, migrations(), lake.catalogue))
     fill(con, lake, new)
     set_activation_shards(con, lake)
-    if as_before and had_activations == _has_activations(con):
-        refill_marts(con, Definitions(), _changed(new))
+    if as_before:
+        if not had_activations and _has_activations(con):
+            show_activations(con, SHIPPED)
+        refill_marts(con, SHIPPED, _changed(new))
     else:
-        drop_all(con)
-        create_all(con, Definitions(), with_activations=_has_activations(con), stored=True)
+        create_all(con, SHIPPED, with_activations=_has_activations(con), stored=True)
     _stamp(con)
 
 
@@ -220,6 +231,6 @@ def _stamp(con: duckdb.DuckDBPyConnection) -> None:
     """Note what the catalogue was built from, and leave everything in its one file."""
     con.execute("DELETE FROM catalogue_build")
     con.execute(
-        "INSERT INTO catalogue_build VALUES (?, version(), now()::TIMESTAMP)", [Definitions().hash]
+        "INSERT INTO catalogue_build VALUES (?, version(), now()::TIMESTAMP)", [SHIPPED.hash]
     )
     con.execute("CHECKPOINT")

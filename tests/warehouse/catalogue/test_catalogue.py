@@ -170,6 +170,10 @@ def test_a_lake_without_activations_has_an_empty_view_of_them(tmp_path: Path) ->
     add_extraction(lake)
     assert ask(lake, "SELECT count(*) FROM activation") == [(24,)]
     assert [row[:2] for row in ask(lake, "DESCRIBE activation")] == [row[:2] for row in empty]
+    comments = "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'activation'"
+    added = contents(lake), ask(lake, comments)
+    assert refresh(lake, force=True)
+    assert (contents(lake), ask(lake, comments)) == added
 
 
 def test_an_empty_folder_becomes_a_lake_of_empty_tables(tmp_path: Path) -> None:

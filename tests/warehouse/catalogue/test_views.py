@@ -157,6 +157,28 @@ def test_only_what_reads_a_changed_table_is_computed_again(
     assert con.execute("FROM mart_classes").fetchall() == [(1,)]
 
 
+def test_what_is_empty_and_stays_empty_passes_no_change_on(
+    con: duckdb.DuckDBPyConnection, definitions: Definitions
+) -> None:
+    write(
+        definitions,
+        wanted="SELECT name FROM model WHERE name = 'wanted'",
+        mart_wanted="SELECT count(*) AS n FROM wanted",
+    )
+    create_all(con, definitions, with_activations=False, stored=True)
+    con.execute("UPDATE mart_wanted SET n = 7")
+    counted = []
+    for change in (
+        "INSERT INTO model (model_id, name, variant, run_id) VALUES ('m', 'other', 'base', 'r')",
+        "INSERT INTO model (model_id, name, variant, run_id) VALUES ('n', 'wanted', 'base', 'r')",
+        "DELETE FROM model",
+    ):
+        con.execute(change)
+        refill_marts(con, definitions, frozenset({"model"}))
+        counted += con.execute("FROM mart_wanted").fetchall()
+    assert counted == [(7,), (1,), (0,)]
+
+
 def test_comments_reach_tables_columns_and_macros(
     con: duckdb.DuckDBPyConnection, definitions: Definitions
 ) -> None:
