@@ -207,6 +207,9 @@ def likelihoods(
         "method": ["likelihood"] * n,
         "predicted_class_index": predicted,
         "label_logprobs": logprobs,
+        "label_logprobs_per_token": logprobs,
+        "label_pmi": logprobs,
+        "end_token": [""] * n,
         "parsed": [True] * n,
     }
     left = {*table_defaults("answer"), "run_id"}  # the lake fills them in

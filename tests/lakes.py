@@ -359,7 +359,20 @@ def _answers(
             "text": f"class {predicted[i]}" if parsed else "I cannot say",
             "parsed": parsed,
             **dict.fromkeys(("finish_reason", "n_tokens", "raw_text", "options")),
+            **_corrected(logprobs[i] if method == "likelihood" else None),
         }
+
+
+def _corrected(logprobs: np.ndarray | None) -> dict[str, Any]:
+    """Likelihoods of phrases of two tokens, the later classes' being the commoner words."""
+    if logprobs is None:
+        return dict.fromkeys(("label_logprobs_per_token", "label_pmi", "end_token"))
+    prior = np.arange(len(logprobs)) / 10 - 3
+    return {
+        "label_logprobs_per_token": (logprobs / 2).tolist(),
+        "label_pmi": (logprobs - prior).tolist(),
+        "end_token": "</s>",
+    }
 
 
 def _fit_columns(data: MadeUpDataset) -> dict[str, Any]:

@@ -1,13 +1,21 @@
-from .continuing import Prompted as Prompted, cache_of as cache_of
+from .continuing import (
+    UNSUPPORTED as UNSUPPORTED,
+    Prompted as Prompted,
+    cache_of as cache_of,
+)
 from .generating import overridden_settings as overridden_settings
 from .marks import left_open as left_open
 from .methods import ANSWER_METHODS as ANSWER_METHODS, Question as Question
 from .names import ClassNames as ClassNames, alike as alike
-from .phrases import telling_tokens as telling_tokens
+from .phrases import (
+    ended as ended,
+    telling_tokens as telling_tokens,
+    told_apart as told_apart,
+)
 from .replies import (
     Reading as Reading,
     listed_order as listed_order,
     lists_letters as lists_letters,
     read_reply as read_reply,
 )
-from .scoring import score_phrases as score_phrases
+from .scoring import prior_of as prior_of, score_phrases as score_phrases

@@ -7,7 +7,8 @@ that way (the self-check compares both ways), every continuation is a full forwa
 
 import copy
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from extract.models import Inputs, Session
 
 # Inputs that speak about single prompt positions; continuing needs them for the new tokens too.
 PER_POSITION = ("token_type_ids", "mm_token_type_ids")
+UNSUPPORTED = (RuntimeError, ValueError, TypeError, AttributeError, LookupError)
+"""What families raise for a way of running them that they do not support."""
 
 
 @dataclass
@@ -26,17 +29,26 @@ class Prompted:
 
     `inputs` are on the device; `logits` fp32 (n, vocabulary) after the last prompt token; `cache`
     is None where continuations must be run in full. `facts`, the batch's layout, are told which of
-    its samples run.
+    its samples run. `foreseen` are the tokens [n] that the model would say behind some beginnings
+    of a reply, as scoring found them.
     """
 
     inputs: Inputs
     logits: Tensor
     cache: Any
     facts: BatchFacts | None = None
+    foreseen: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
         return int(self.logits.shape[0])
+
+    @cached_property
+    def is_padded(self) -> bool:
+        """Whether prompts of the batch differ in length."""
+        if self.facts is not None:
+            return not self.facts.prompt_mask.all()
+        return not self.inputs["attention_mask"].all()
 
 
 def cache_of(output: Any) -> Any:
@@ -70,15 +82,18 @@ def full_logits(session: Session, inputs: Inputs, tokens: Tensor) -> Tensor:
     return output.logits[:, -tokens.shape[1] :]
 
 
-def selected(cache: Any, rows: Tensor) -> Any:
-    """A new cache holding the given samples, one row each; the original stays as it was."""
+def selected(cache: Any, rows: Tensor | None = None) -> Any:
+    """A new cache holding the given samples, one row each, by default all; the original stays as
+    it was.
+    """
     chosen = copy.copy(cache)
     chosen.layers = [copy.copy(layer) for layer in cache.layers]
     for layer in chosen.layers:
         for name, value in vars(layer).items():
             if isinstance(value, dict):  # states of linear attention, replaced entry by entry
                 setattr(layer, name, dict(value))
-    chosen.reorder_cache(rows)
+    if rows is not None:
+        chosen.reorder_cache(rows)
     return chosen
 
 
@@ -119,6 +134,18 @@ def _rotary_positions(
     delta = keeper.rope_deltas.to(mask.device)[rows]
     positions = (mask.long().cumsum(dim=-1) - 1)[:, -length:] + delta
     return {"position_ids": positions.expand(3, -1, -1)}
+
+
+def positions_behind(session: Session, mask: Tensor, depths: Tensor) -> Tensor:
+    """Positions of new tokens that are the first, second, … (`depths` [m]) behind their prompts,
+    as the model takes them: (n, m), or one of these for each of three axes.
+    """
+    keeper = session.position_keeper
+    if keeper is None:
+        return (mask.shape[1] - 1 + depths).expand(len(mask), -1)
+    delta = keeper.rope_deltas.to(mask.device)
+    positions = mask.long().sum(dim=-1, keepdim=True) - 1 + depths + delta
+    return positions.expand(3, -1, -1)
 
 
 def _extended(values: Tensor, n_new: int, fill: int) -> Tensor:

@@ -4,6 +4,7 @@ Greedy: the most likely token each time. A reply that has ended leaves the batch
 do not pay for long ones; where few are left, they may be given up, to be generated with their like.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,16 +77,19 @@ def generate(
     """Greedy replies as token ids (n, tokens), each until the model stops or the budget is spent;
     what follows a stop token is one. Uses up the prompt's cache.
 
-    Where it is `hurried`, long replies that at most a quarter of the batch has are given up.
+    Where it is `hurried`, long replies that at most a quarter of the batch has are given up. What
+    scoring foresaw to its end is not run again.
     """
     stops = torch.tensor(session.stop_tokens or [-1], device=prompted.logits.device)
     first = prompted.logits.argmax(dim=-1)
     if prompted.cache is None:
         return _in_full(session, prompted, first, stops, max_new_tokens)
     tokens = stops[0].expand(prompted.n, max_new_tokens).clone()
-    rows = torch.arange(prompted.n, device=tokens.device)
-    waiting = [_Going(rows, prompted.cache, first)]
-    prompted.cache, longest = None, 0
+    known = _foreseen(prompted, first, session.stop_tokens, max_new_tokens)
+    for row, reply in known.items():
+        tokens[row, : len(reply)] = torch.tensor(reply, device=tokens.device)
+    waiting = _the_others(known, prompted, first)
+    prompted.cache, longest = None, max(map(len, known.values()), default=0)
     while waiting:
         going: _Going | None = waiting.pop()
         while going is not None:
@@ -100,6 +104,34 @@ def generate(
             if going is not None:
                 going = _advanced(session, prompted, going)
     return tokens[:, :longest]
+
+
+def _foreseen(
+    prompted: Prompted, first: Tensor, stops: Sequence[int], max_new_tokens: int
+) -> dict[int, tuple[int, ...]]:
+    """The replies by row that scoring has seen from beginning to end: those that name a class."""
+    beginnings = ((), *prompted.foreseen)
+    following = torch.stack([first, *prompted.foreseen.values()]).tolist()
+    said = dict(zip(beginnings, following, strict=True))
+    whole = {}
+    for row in range(prompted.n):
+        reply: tuple[int, ...] = ()
+        while reply in said:
+            reply = (*reply, said[reply][row])
+            if reply[-1] in stops or len(reply) == max_new_tokens:
+                whole[row] = reply
+                break
+    return whole
+
+
+def _the_others(known: Collection[int], prompted: Prompted, first: Tensor) -> list[_Going]:
+    """All rows but the known ones, together."""
+    rows = torch.tensor([row for row in range(prompted.n) if row not in known], dtype=torch.long)
+    rows = rows.to(first.device)
+    going = _Going(torch.arange(prompted.n, device=first.device), prompted.cache, first)
+    if not known:
+        return [going]
+    return [going.kept(rows)] if len(rows) else []
 
 
 def _those_that_go_on(going: _Going, stops: Tensor, max_new_tokens: int) -> _Going | None:

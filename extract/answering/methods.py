@@ -15,6 +15,7 @@ from torch import Tensor
 from extract.answering.continuing import Prompted
 from extract.answering.generating import Reply, generate, replies_of
 from extract.answering.names import ClassNames
+from extract.answering.phrases import ended
 from extract.answering.replies import parse_reply
 from extract.answering.scoring import score_phrases
 from extract.models import Session
@@ -31,6 +32,10 @@ class Question:
     lists them under letters; `opening` is what the prompt itself begins the reply with, such as a
     reasoning mark that it leaves open; a reply is cut after `max_new_tokens`; a batch that is
     `hurried` leaves its longest replies to a batch of such.
+
+    Likelihoods end with `end_token`, `end` as text; that is empty where the model has none and None
+    where scores go on without one (`counts_ends`). `unseeing` are the tokens of the prompt without
+    an image, `prior` the log-likelihoods behind it once they are known.
     """
 
     classes: Sequence[ClassNames]
@@ -40,6 +45,15 @@ class Question:
     opening: str = ""
     hurried: bool = False
     shown: Sequence[int] | None = None
+    end_token: int | None = None
+    end: str | None = None
+    unseeing: Sequence[int] = ()
+    prior: Sequence[float] | None = None
+
+    @property
+    def scored(self) -> list[list[int]]:
+        """The phrases as likelihoods take them."""
+        return ended(self.phrases, self.end_token)
 
 
 class AnswerMethod(ABC):
@@ -71,7 +85,7 @@ class Likelihood(AnswerMethod):
 
     def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
         """Log-likelihoods fp32 (n, classes)."""
-        return score_phrases(session, prompted, question.phrases)
+        return score_phrases(session, prompted, question.scored)
 
     def read(
         self,
@@ -90,7 +104,7 @@ class Likelihood(AnswerMethod):
                 f"the label likelihoods of sample {sample_ids[int(np.argmin(fine))]} are not "
                 "finite; try --dtype float32"
             )
-        return [{"predicted": int(row.argmax()), "logprobs": row.tolist()} for row in said]
+        return [_scored(row, question) for row in said]
 
 
 class Generation(AnswerMethod):
@@ -112,6 +126,18 @@ class Generation(AnswerMethod):
         """From token ids (n, tokens)."""
         replies = replies_of(session, said)
         return [None if reply is None else _read(reply, question) for reply in replies]
+
+
+def _scored(logprobs: NDArray[np.float32], question: Question) -> dict[str, Any]:
+    """Of equal scores the first class; views count how often that decides."""
+    answer = {"predicted": int(logprobs.argmax()), "logprobs": logprobs.tolist()}
+    if question.end is None:
+        return answer
+    lengths = np.array([len(phrase) for phrase in question.scored], dtype=np.float32)
+    answer |= {"end": question.end, "per_token": (logprobs / lengths).tolist()}
+    if question.prior is not None:
+        answer["pmi"] = (logprobs - np.array(question.prior, dtype=np.float32)).tolist()
+    return answer
 
 
 def _read(reply: Reply, question: Question) -> dict[str, Any]:

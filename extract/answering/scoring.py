@@ -1,12 +1,26 @@
-"""Scoring: how likely each class phrase is as the model's reply."""
+"""Scoring: how likely each class phrase is as the model's reply.
+
+What phrases begin with alike is computed once: all of them hang on the prompt's cache as one tree,
+run in one pass. Where a family cannot take such a tree, every phrase is a row on a copy of the
+cache; where its cache cannot be continued, a full forward pass.
+"""
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from extract.answering.continuing import Prompted, bytes_of, full_logits, selected, step
-from extract.models import Session
+from extract.answering.branching import takes_a_tree, tree_logits
+from extract.answering.continuing import (
+    PER_POSITION,
+    UNSUPPORTED,
+    Prompted,
+    bytes_of,
+    cache_of,
+)
+from extract.answering.phrases import PhraseTree
+from extract.models import Inputs, Session
 
 SCORING_BYTES = 2**30
 """Memory one scoring pass may take for its copies of the cache and its logits."""
@@ -16,54 +30,77 @@ SCORING_BYTES = 2**30
 def score_phrases(session: Session, prompted: Prompted, phrases: Sequence[Sequence[int]]) -> Tensor:
     """Log-likelihood of every phrase as the reply: fp32 (n, phrases), on the device.
 
-    The sum over all of a phrase's tokens of log p(token | image, prompt, tokens before it); nothing
-    is normalised by length, and no end-of-text token is counted.
+    The sum over all of a phrase's tokens of log p(token | image, prompt, tokens before it). What
+    the model itself would say behind every beginning of a phrase is noted in `prompted.foreseen`.
     """
+    prompted.foreseen = {}
     first = torch.log_softmax(prompted.logits, dim=-1)
     scores = first[:, [tokens[0] for tokens in phrases]].clone()
     longer = [index for index, tokens in enumerate(phrases) if len(tokens) > 1]
-    at_once = _phrases_at_once(prompted, max(map(len, phrases)))
+    longer.sort(key=lambda index: tuple(phrases[index]))  # so that what is shared lies together
+    at_once = _phrases_at_once(session, prompted, max(map(len, phrases)))
     for start in range(0, len(longer), at_once):
         chosen = longer[start : start + at_once]
-        scores[:, chosen] += _rest_of(session, prompted, [phrases[index] for index in chosen])
+        tree = tree_of(tuple(tuple(phrases[index]) for index in chosen))
+        scores[:, chosen] += _rest_of(session, prompted, tree)
     return scores
 
 
-def _phrases_at_once(prompted: Prompted, length: int) -> int:
+tree_of = cache(PhraseTree)
+
+
+@torch.inference_mode()
+def prior_of(
+    session: Session,
+    unseeing: Sequence[int],
+    seeing: Inputs,
+    phrases: Sequence[Sequence[int]],
+) -> list[float] | None:
+    """How likely every phrase is as the reply to the same question without an image, in log; None
+    where the family takes no prompt without one. `unseeing` are that prompt's tokens, `seeing` the
+    inputs of any image.
+
+    Faults that strike samples leave it as it is, those of label tokens show in it.
+    """
+    asked = [token for token in unseeing if token != session.anatomy.image_token_id]
+    tokens = torch.tensor([asked], device=session.loaded.device)
+    inputs = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    for name in PER_POSITION:  # where they mark no image, they mark the prompt as a whole
+        if name in seeing and not seeing[name].any():
+            inputs[name] = torch.zeros_like(tokens)
+    if session.position_keeper is not None:  # it keeps what it found of the last image
+        deltas = session.position_keeper.rope_deltas
+        session.position_keeper.rope_deltas = torch.zeros_like(deltas[:1])
+    try:
+        output = session.continuing(**inputs, use_cache=session.continues)
+        kept = cache_of(output) if session.continues else None
+        prompted = Prompted(inputs, output.logits[:, -1].float(), kept)
+        prior = score_phrases(session, prompted, phrases)[0]
+    except UNSUPPORTED:
+        return None
+    return prior.tolist() if prior.isfinite().all() else None
+
+
+def _phrases_at_once(session: Session, prompted: Prompted, length: int) -> int:
     """How many phrases of this length may be scored together within the memory bound."""
     per_row = 12 * length * prompted.logits.shape[-1]  # logits, their fp32 copy, their softmax
-    per_row += bytes_of(prompted.cache) // prompted.n
+    if not takes_a_tree(session, prompted):
+        per_row += bytes_of(prompted.cache) // prompted.n
     return max(SCORING_BYTES // (per_row * prompted.n), 1)
 
 
-def _rest_of(session: Session, prompted: Prompted, phrases: list[Sequence[int]]) -> Tensor:
+def _rest_of(session: Session, prompted: Prompted, tree: PhraseTree) -> Tensor:
     """Log-likelihood of all tokens after the first, (n, phrases)."""
-    length = max(map(len, phrases)) - 1
-    device = prompted.logits.device
-    given = torch.zeros(len(phrases), length, dtype=torch.long, device=device)
-    wanted = torch.zeros_like(given)
-    counted = torch.zeros_like(given, dtype=torch.bool)
-    for row, tokens in enumerate(phrases):
+    logits = tree_logits(session, prompted, tree).float()
+    prompted.foreseen |= dict(zip(tree.nodes, logits.argmax(dim=-1).unbind(1), strict=True))
+    length = max(map(len, tree.phrases)) - 1
+    nodes = torch.zeros(len(tree.phrases), length, dtype=torch.long)
+    wanted, counted = torch.zeros_like(nodes), torch.zeros_like(nodes, dtype=torch.bool)
+    for row, tokens in enumerate(tree.phrases):
         n = len(tokens) - 1
-        given[row, :n] = torch.tensor(tokens[:-1], device=device)
-        wanted[row, :n] = torch.tensor(tokens[1:], device=device)
+        nodes[row, :n] = torch.tensor(tree.way(tokens[:-1]))
+        wanted[row, :n] = torch.tensor(tokens[1:])
         counted[row, :n] = True
-    logits = torch.log_softmax(_continuations(session, prompted, given).float(), dim=-1)
-    picked = logits.gather(-1, wanted.expand(prompted.n, -1, -1)[..., None])[..., 0]
+    nodes, wanted, counted = (part.to(logits.device) for part in (nodes, wanted, counted))
+    picked = logits[:, nodes, wanted] - logits.logsumexp(dim=-1)[:, nodes]
     return (picked * counted).sum(dim=-1)
-
-
-def _continuations(session: Session, prompted: Prompted, tokens: Tensor) -> Tensor:
-    """Logits after each of `tokens` (k, length) on every sample's prompt: (n, k, length, vocab).
-
-    With a cache, all k continuations of all samples are one batch on copies of it; without, each is
-    a full forward pass of the batch. The prompt's own cache stays as it was.
-    """
-    n, (k, length) = prompted.n, tokens.shape
-    if prompted.cache is None:
-        passes = [full_logits(session, prompted.inputs, row.expand(n, -1)) for row in tokens]
-        return torch.stack(passes, dim=1)
-    rows = torch.arange(n, device=tokens.device).repeat_interleave(k)
-    cache = selected(prompted.cache, rows)
-    logits = step(session, prompted, cache, rows, tokens.repeat(n, 1), 0)
-    return logits.view(n, k, length, -1)

@@ -21,5 +21,8 @@ def imported_row(model_id: str, dataset_id: str, method: str, one: ReadRecord) -
         "finish_reason": one.record.finish,
         "n_tokens": one.record.n_tokens,
         "raw_text": None,
+        "label_logprobs_per_token": None,
+        "label_pmi": None,
+        "end_token": None,
         "options": None if one.options is None else list(one.options),
     }

@@ -57,7 +57,7 @@ def editing(
 
     def before(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
         facts = current()
-        if facts is None:
+        if facts is None or facts.rows is not None:
             return None
         changed = dict(kwargs)
         for number, part in enumerate(decoder_inputs(kwargs, site, facts)):
@@ -129,7 +129,7 @@ def _packed(counts: Any) -> TokenMap:
 def _is_aside(site: Locus, states: Tensor, facts: BatchFacts) -> bool:
     """Whether a module runs on something else than the prompt's image: new tokens, pooled CLS."""
     if site.module == LLM:
-        return states.shape[1] < facts.image_mask.shape[1]
+        return facts.rows is not None or states.shape[1] < facts.image_mask.shape[1]
     return site.calls > 1 and states.dim() == 2
 
 

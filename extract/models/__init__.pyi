@@ -26,6 +26,7 @@ from .prompts import (
     build_prompt as build_prompt,
     phrase_tokens as phrase_tokens,
     render as render,
+    unseeing_tokens as unseeing_tokens,
 )
 from .registry import entry_named as entry_named, matching_entries as matching_entries
 from .session import Inputs as Inputs, Session as Session, open_session as open_session

@@ -52,26 +52,45 @@ def prompt_of(
     return Prompt(text, tuple(int(token) for token in found), template)
 
 
+def unseeing_tokens(
+    processor: Any, question: str, system: str | None = None, reply_prefix: str | None = None
+) -> list[int]:
+    """The token ids of the same prompt without an image."""
+    text = render(processor, question, system, reply_prefix, image=False)
+    return [
+        int(t) for t in processor.tokenizer(text, **special_tokens(processor, text))["input_ids"]
+    ]
+
+
 def special_tokens(processor: Any, prompt: str) -> dict[str, bool]:
     """How the tokenizer is called: a prompt that starts with its first token gets no second one."""
     bos = getattr(processor.tokenizer, "bos_token", None)
     return {"add_special_tokens": False} if bos and prompt.startswith(bos) else {}
 
 
-def conversation(question: str, system: str | None = None) -> list[dict[str, Any]]:
+def conversation(
+    question: str, system: str | None = None, *, image: bool = True
+) -> list[dict[str, Any]]:
     """One user turn in the form chat templates expect, the image, then the question; before it what
     the system says, if anything.
     """
-    asked = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
+    shown = [{"type": "image"}] if image else []
+    asked = {"role": "user", "content": [*shown, {"type": "text", "text": question}]}
     if system is None:
         return [asked]
     return [{"role": "system", "content": [{"type": "text", "text": system}]}, asked]
 
 
 def render(
-    processor: Any, question: str, system: str | None = None, reply_prefix: str | None = None
+    processor: Any,
+    question: str,
+    system: str | None = None,
+    reply_prefix: str | None = None,
+    *,
+    image: bool = True,
 ) -> str:
-    """The prompt text up to the point where the model starts to answer, with one image in it.
+    """The prompt text up to the point where the model starts to answer, with one image in it or
+    without.
 
     Uses the chat template the processor (or its tokenizer) carries. A processor without one, as
     BLIP-2 and PaliGemma have, gets its image token (unless the processor places it itself)
@@ -84,7 +103,9 @@ def render(
     with _placing(system):
         text = str(
             processor.apply_chat_template(
-                conversation(question, system), tokenize=False, add_generation_prompt=True
+                conversation(question, system, image=image),
+                tokenize=False,
+                add_generation_prompt=True,
             )
         )
         if system is not None and system.strip() not in text:

@@ -24,8 +24,9 @@ class Session:
     """Everything needed to run one model on one dataset's question.
 
     The self-check fills in what it finds: `readouts`, which readouts each locus (by name) has, and
-    `continues`, whether phrases may be scored on the prompt's cache. `vision_exit` is where faults
-    strike at the end of the tower, if that is not its last locus.
+    `continues`, whether phrases may be scored on the prompt's cache, and `branches`, whether all of
+    them in one pass. `vision_exit` is where faults strike at the end of the tower, if that is not
+    its last locus.
     """
 
     loaded: LoadedModel
@@ -33,6 +34,7 @@ class Session:
     encoder: Encoder
     readouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     continues: bool = True
+    branches: bool = True
     vision_exit: Locus | None = None
 
     @property
@@ -78,6 +80,15 @@ class Session:
             )
         found += [processor.tokenizer.eos_token_id, turn_end(processor)]
         return tuple(dict.fromkeys(token for token in found if token is not None))
+
+    @cached_property
+    def end_token(self) -> int | None:
+        """The token that ends a reply: the one that the chat template writes behind it, else the
+        tokenizer's, else the first of the generation settings.
+        """
+        processor = self.loaded.processor
+        written = turn_end(processor), processor.tokenizer.eos_token_id
+        return next((t for t in (*written, *self.stop_tokens) if t is not None), None)
 
     @cached_property
     def continuing(self) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.answering import ANSWER_METHODS, Prompted, Question, cache_of
+from extract.answering import ANSWER_METHODS, Prompted, Question, cache_of, prior_of
 from extract.faults import Injector, StruckBatch
 from extract.models import Session
 from extract.reading import Arrays, CellVectors, Offload, Reader, Wanted
@@ -19,11 +19,16 @@ from extract.running.preparing import Prepared
 from extract.running.results import Answer, BatchResult
 from extract.running.seeing import SeenOnce
 from extract.sharing import Way, by_way, method_of, way_of
-from warehouse.vocabulary import Cell
+from warehouse.vocabulary import LIKELIHOOD, Cell
+
+NO_PRIOR = "no prior-corrected likelihoods: the model takes no prompt without an image"
 
 
 class Runner:
-    """Runs batches of one model; a context manager that keeps its hooks registered."""
+    """Runs batches of one model; a context manager that keeps its hooks registered.
+
+    `notes` are worth showing.
+    """
 
     def __init__(
         self,
@@ -38,6 +43,8 @@ class Runner:
         self.questions = questions
         self.sees_once = sees_once
         self.stopwatch = stopwatch
+        self.notes: list[str] = []
+        self._priors: set[Way | None] = set()
         self._hooks = ExitStack()
         self._reader: Reader | None = None
         self._reading = ExitStack()
@@ -71,6 +78,7 @@ class Runner:
         clocks: list[Callable[[], float]] = []
         blocks: Callable[[], Arrays[int]] | None = None
         asked = by_way(answers)
+        self._learn_priors(prepared, asked)
         for way in dict.fromkeys((prepared.way, *prepared.others)):
             inputs, donors = prepared.of(way)
             facts = self.session.facts(inputs)
@@ -97,6 +105,19 @@ class Runner:
             fetch = self._answers_arrive.begin(said)
         begun = _Begun(prepared.sample_ids, reader.places, blocks, fetch, clocks)
         return partial(self._arrived, begun)
+
+    def _learn_priors(self, prepared: Prepared, asked: Mapping[Way | None, Sequence[str]]) -> None:
+        """How likely phrases are without an image, of every question once, between batches."""
+        for way, each in asked.items():
+            question = self.questions[way]
+            scores = LIKELIHOOD in map(method_of, each) and question.end is not None
+            if scores and way not in self._priors:
+                inputs = prepared.of(way)[0]
+                prior = prior_of(self.session, question.unseeing, inputs, question.scored)
+                self._priors.add(way)
+                self.questions = {**self.questions, way: replace(question, prior=prior)}
+                if prior is None and NO_PRIOR not in self.notes:
+                    self.notes.append(NO_PRIOR)
 
     @property
     def _device(self) -> torch.device:

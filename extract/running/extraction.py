@@ -106,7 +106,7 @@ def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSumm
         wanted,
         added=True,
         seconds=dict(stopwatch.seconds),
-        notes=(*runner.notes, *size.notes),
+        notes=(*runner.notes, *runner.runner.notes, *size.notes),
         n_bytes=writer.n_bytes,
     )
 

@@ -1,11 +1,11 @@
 """Opening: a job's model loaded and checked, on images of its dataset."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from extract.answering import Question, overridden_settings
+from extract.answering import Question, overridden_settings, told_apart
 from extract.faults import complete_exits, stages_to_end
 from extract.models import Session, failing_as, load, open_session
 from extract.running.questions import questions_of
@@ -15,7 +15,7 @@ from extract.sharing import Job, Way
 from warehouse.catalogue import connect, refuse_changed
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
-from warehouse.vocabulary import GENERATE
+from warehouse.vocabulary import GENERATE, LIKELIHOOD
 
 CHECKED_IMAGES = 3
 
@@ -59,10 +59,11 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
         _refuse_other_prompt(job, session)
         checked: Checked = check(session, images, _all_phrases(questions))
         session = complete_exits(checked.session, images[0], [*stages_to_end(job.faults), *ends])
-    lines = (*loaded.notes, *checked.lines)
     sees_once = () if job.faults else find_sees_once(session, images, _texts(job))
-    if GENERATE in job.request.answers and (line := overridden_settings(session)):
-        lines = (*lines, line)
+    token = session.end_token if job.counts_ends else None
+    end = _as_text(session, token) if job.counts_ends else None
+    questions = {way: replace(q, end_token=token, end=end) for way, q in questions.items()}
+    lines = (*loaded.notes, *checked.lines, *_about_answers(job, session, questions[None]))
     return OpenedModel(session, questions, sees_once, checked.batching, lines, images[0])
 
 
@@ -74,6 +75,29 @@ def _all_phrases(questions: Mapping[Way | None, Question]) -> list[Sequence[int]
 
 def _texts(job: Job) -> list[str]:
     return list(dict.fromkeys(each.prompt.text for each in job.asked.values()))
+
+
+def _about_answers(job: Job, session: Session, own: Question) -> list[str]:
+    """What is worth knowing of the answers that a job asks for."""
+    asked, lines = job.request.answers, []
+    if asked:
+        tokenizer = session.loaded.processor.tokenizer
+        ends = own.end_token is not None
+        lines += told_apart(tokenizer, job.phrases, own.phrases, ends=ends)
+    if LIKELIHOOD in asked and not job.counts_ends:
+        lines.append(
+            "likelihoods go on as they were begun, without the end of a reply, so that one lake "
+            f"holds one kind; `layerhouse models remove {job.model_id}` lets all be scored anew"
+        )
+    if GENERATE in asked and (line := overridden_settings(session)):
+        lines.append(line)
+    return lines
+
+
+def _as_text(session: Session, token: int | None) -> str:
+    if token is None:
+        return ""
+    return str(session.loaded.processor.tokenizer.convert_ids_to_tokens(token))
 
 
 def _refuse_other_prompt(job: Job, session: Session) -> None:

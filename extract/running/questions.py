@@ -3,7 +3,7 @@
 from typing import Any
 
 from extract.answering import Question, left_open
-from extract.models import phrase_tokens
+from extract.models import phrase_tokens, unseeing_tokens
 from extract.sharing import Asked, Job, Way, listing
 
 
@@ -22,5 +22,13 @@ def _question(job: Job, way: Way | None, asked: Asked, processor: Any) -> Questi
         for i in range(len(said))
     ]
     opening = left_open(asked.prompt.text) + (entry.reply_prefix or "")
-    budget = job.budget.of(way)
-    return Question(listed.names, phrases, listed.letters, budget, opening, shown=listed.shown)
+    unseeing = unseeing_tokens(processor, asked.question, entry.system, entry.reply_prefix)
+    return Question(
+        listed.names,
+        phrases,
+        listed.letters,
+        job.budget.of(way),
+        opening,
+        shown=listed.shown,
+        unseeing=unseeing,
+    )

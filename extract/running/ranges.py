@@ -178,11 +178,11 @@ def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterato
     lens, missing = None, None
     if job.info.classes:
         lens, missing = open_lens(session, session.encode([opened.image]), phrases, permuted)
-    notes = opened.lines if missing is None else (*opened.lines, missing)
     size = batch_size_for(job, batching=opened.batching)
     uris = dict(samples.select("sample_id", "uri").iter_rows())
     prompts = {asked.way: asked.prompt.text for asked in job.swept}
     preparer = Preparer(session, uris, inputs_under(faults, samples), most, prompts)
     learned = learn_faults(faults, session, samples, uris, size.now, most)
     with runner_of(opened, faults, learned, stopwatch) as runner:
+        notes = opened.lines if missing is None else (*opened.lines, missing)
         yield RangeRunner(job, preparer, runner, size, stopwatch, lens, notes)

@@ -15,12 +15,18 @@ class Answer:
     with its text, raw and as a person reads it, how many tokens it took and why it ended.
     `predicted` is the index of a class, None for a reply that names none; `way` is how it was asked
     for, None for the run's own.
+
+    Log-likelihoods also per token and as `pmi`, less those without an image; `end` is the token
+    that they end with. Scores that count no end have none of these.
     """
 
     sample_id: str
     method: str
     predicted: int | None
     logprobs: Sequence[float] | None = None
+    per_token: Sequence[float] | None = None
+    pmi: Sequence[float] | None = None
+    end: str | None = None
     text: str | None = None
     raw: str | None = None
     n_tokens: int | None = None

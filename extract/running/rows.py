@@ -64,6 +64,9 @@ def answer_rows(
             "finish_reason": answer.finish,
             "n_tokens": answer.n_tokens,
             "raw_text": answer.raw,
+            "label_logprobs_per_token": answer.per_token,
+            "label_pmi": answer.pmi,
+            "end_token": answer.end,
             **asdict(answer.way or own),
             "options": None,
         }

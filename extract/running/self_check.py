@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from extract.anatomy import Anatomy, Locus, hidden, watching, with_hidden
-from extract.answering import Prompted, cache_of, score_phrases
+from extract.answering import UNSUPPORTED, Prompted, cache_of, ended, score_phrases
 from extract.models import Inputs, Session
 from extract.reading import Reader, readouts_at
 from warehouse.errors import LayerhouseError
@@ -51,7 +51,7 @@ def check(
     session = _survey(session, inputs)
     _image_reaches_the_answer(session, first)
     session = _mark_off_path(session, inputs)
-    session = replace(session, continues=_cache_continues(session, inputs, phrases))
+    session = _continuing(session, inputs, ended(phrases, session.end_token))
     batching = True
     if len(images) > 1:
         batching = _batches_equal_singles(session, images)
@@ -220,18 +220,23 @@ def perturbed(model: nn.Module, locus: Locus) -> Iterator[None]:
         handle.remove()
 
 
-def _cache_continues(session: Session, inputs: Inputs, phrases: Sequence[Sequence[int]]) -> bool:
-    """Whether scoring on the prompt's cache equals scoring by full forward passes."""
+def _continuing(session: Session, inputs: Inputs, phrases: Sequence[Sequence[int]]) -> Session:
+    """The session with the quickest way of scoring that equals scoring by full forward passes."""
     on_device = session.on_device(inputs)
-    output = session.forward(on_device, keep_cache=True)
-    logits = session.last_logits(output)
+    logits = session.last_logits(session.forward(on_device))
     in_full = score_phrases(session, Prompted(on_device, logits, None), phrases)
-    try:
-        shared = score_phrases(session, Prompted(on_device, logits, cache_of(output)), phrases)
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
-        return False  # whatever a family's cache does not support
     tolerance = TOLERANCE[session.loaded.dtype]
-    return torch.allclose(shared, in_full, rtol=tolerance, atol=tolerance)
+    for branches in (True, False):
+        tried = replace(session, branches=branches)
+        # One pass each: what a cache does not support may have spoiled it.
+        cache = cache_of(session.forward(on_device, keep_cache=True))
+        try:
+            shared = score_phrases(tried, Prompted(on_device, logits, cache), phrases)
+        except UNSUPPORTED:
+            continue
+        if torch.allclose(shared, in_full, rtol=tolerance, atol=tolerance):
+            return tried
+    return replace(session, continues=False, branches=False)
 
 
 def _batches_equal_singles(session: Session, images: Sequence[Image.Image]) -> bool:

@@ -12,7 +12,7 @@ from extract.running.results import RangeResult
 from extract.running.rows import activation_table, answer_rows
 from extract.sharing import Job, method_of, way_of
 from warehouse.lake import OvertakenError, RunWriter
-from warehouse.vocabulary import GENERATE, LENGTH
+from warehouse.vocabulary import GENERATE, LENGTH, LIKELIHOOD
 
 
 @dataclass
@@ -75,6 +75,8 @@ class RangeWriter:
         """What the commit completes; cut replies and rejected samples by place in the order."""
         order, mine = self.job.order, result.range
         covers, here = mine.covers(), range(mine.start, mine.stop)
+        if any(method_of(each) == LIKELIHOOD for each in mine.answers):
+            covers["ends_counted"] = self.job.counts_ends
         swept = {}
         for asked in (each for each in mine.answers if method_of(each) == GENERATE):
             way = way_of(asked)

@@ -16,7 +16,7 @@ import numpy as np
 from extract.reading import Wanted, known_readouts
 from extract.sharing.asking import Way, method_of, way_of
 from warehouse.lake import Commit
-from warehouse.vocabulary import ANSWER, GENERATE, Cell
+from warehouse.vocabulary import ANSWER, GENERATE, LIKELIHOOD, Cell
 
 MOST_SAMPLES = 256
 """Samples of one range, which are those of one shard and one commit, at most."""
@@ -57,6 +57,15 @@ def replies_in(covers: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_reply(cell: Cell) -> bool:
     return cell.module == ANSWER and method_of(cell.readout) == GENERATE
+
+
+def count_ends(commits: Iterable[Commit]) -> bool:
+    """Whether likelihoods count the end of a reply: not where some of before they did are there,
+    so that those of one model on one dataset are all of one kind.
+    """
+    found = (commit.covers for commit in commits)
+    scored = (c for c in found if LIKELIHOOD in map(method_of, c.get("answers", ())))
+    return all(covers.get("ends_counted", False) for covers in scored)
 
 
 @dataclass(frozen=True)

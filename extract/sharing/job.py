@@ -28,7 +28,7 @@ from extract.sharing.asking import (
     lake_prompts,
     read_ways,
 )
-from extract.sharing.coverage import ReplyBudget, plan, sample_order
+from extract.sharing.coverage import ReplyBudget, count_ends, plan, sample_order
 from extract.sharing.request import ExtractRequest, refuse_unmeant
 from warehouse.catalogue import (
     DatasetInfo,
@@ -127,6 +127,10 @@ class Job:
         tokens = default_budget(self.source, self.prompt.template)
         least = {way: each.entry.max_new_tokens or 0 for way, each in self.asked.items()}
         return ReplyBudget(max(tokens, least.pop(None)), least=least)
+
+    @cached_property
+    def counts_ends(self) -> bool:
+        return count_ends(self.commits())
 
     @cached_property
     def order(self) -> list[str]:

@@ -100,6 +100,7 @@ def answer_row(sample: str, *, model_id: str = MODEL, dataset_id: str = DATASET)
         "n_tokens": 2,
         "raw_text": "one",
         "options": None,
+        **dict.fromkeys(("label_logprobs_per_token", "label_pmi", "end_token")),
     }
 
 

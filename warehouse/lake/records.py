@@ -85,6 +85,7 @@ COVERS = fields(
         "answers": listing(WORDS),
         "replies": REPLIES,
         "swept_replies": mapping(WORDS, REPLIES),
+        "ends_counted": truth,
         "rejected": PLACES,
         "reasons": listing(WORDS),
         "replaces": listing(WORDS),
@@ -134,6 +135,7 @@ TOGETHER = (
     ("cells", "start", "stop", "answers"),
     ("replies", "start", "stop"),
     ("swept_replies", "start", "stop"),
+    ("ends_counted", "answers"),
     ("rejected", "reasons"),
 )
 """Where the first is covered, the others must be said."""

@@ -23,7 +23,10 @@ SELECT
     own.finish_reason,
     own.n_tokens,
     own.raw_text,
-    own.prompt_id
+    own.prompt_id,
+    own.label_logprobs_per_token,
+    own.label_pmi,
+    own.end_token
 FROM own
 LEFT JOIN diagnosed_prompt
     ON own.model_id = diagnosed_prompt.model_id AND own.dataset_id = diagnosed_prompt.dataset_id

@@ -140,6 +140,7 @@ def shown_of(frame: pl.DataFrame, vectors: dict[str, np.ndarray], said: np.ndarr
             "n_tokens": 2,
             "raw_text": str(index),
             "options": None,
+            **dict.fromkeys(("label_logprobs_per_token", "label_pmi", "end_token")),
         }
         for name, index in zip(frame["sample_id"], said, strict=True)
     ]

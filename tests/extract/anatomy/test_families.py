@@ -103,7 +103,8 @@ def extracted(
         vectors = wh.sql("SELECT module, layer, readout, sample_id, vector FROM activation")
         found = {tuple(row[:4]): np.array(row[4]) for row in vectors.fetchall()}
         answers = wh.sql(
-            "SELECT sample_id, method, predicted_class_index, label_logprobs, text FROM answer"
+            "SELECT sample_id, method, predicted_class_index, label_logprobs, text, label_pmi, "
+            "end_token FROM answer"
         )
         said = {(name, method): tuple(rest) for name, method, *rest in answers.fetchall()}
     assert len(found) == summary.n_vectors
@@ -189,14 +190,55 @@ def test_stored_answers_equal_slow_ones(extracted: Extracted) -> None:
     assert len(extracted.answers) == 2 * LIMIT
     session = extracted.session
     question = build_prompt(PHRASES)
-    phrases = [phrase_tokens(session.loaded.processor, question, phrase) for phrase in PHRASES]
+    processor = session.loaded.processor
+    phrases = [phrase_tokens(processor, question, phrase) for phrase in PHRASES]
+    ends = _written_end(processor)
+    phrases = [[*phrase, processor.tokenizer.convert_tokens_to_ids(ends)] for phrase in phrases]
+    prior = _unseeing_scores(session, question, phrases)
     for name in extracted.samples:
         image = open_image(extracted.uris[name])
         expected = slow_scores(session, image, phrases)
-        predicted, logprobs, _ = extracted.answers[name, "likelihood"]
+        predicted, logprobs, _, pmi, end = extracted.answers[name, "likelihood"]
         np.testing.assert_allclose(logprobs, expected, rtol=1e-3, atol=1e-2)
+        np.testing.assert_allclose(pmi, expected - prior, rtol=1e-3, atol=2e-2)
         assert predicted == expected.argmax()
+        assert end == ends
         assert extracted.answers[name, "generate"][2] == _generated(session, image)
+
+
+def _written_end(processor: Any) -> str:
+    """What the chat template writes behind a reply if that is one token, else the tokenizer's."""
+    behind = ""
+    if processor.chat_template:
+        turns = [("user", "question"), ("assistant", "reply")]
+        said = [{"role": r, "content": [{"type": "text", "text": t}]} for r, t in turns]
+        behind = processor.apply_chat_template(said, tokenize=False).partition("reply")[2].lstrip()
+    added = map(str, processor.tokenizer.added_tokens_decoder.values())
+    ends = [token for token in added if behind.startswith(token)]
+    return str(max(ends, key=len, default=processor.tokenizer.eos_token))
+
+
+def _unseeing_scores(session: Session, question: str, phrases: list[list[int]]) -> Any:
+    """Log-likelihood of every phrase after the question alone, by a full forward pass for each."""
+    processor, model = session.loaded.processor, session.model
+    asked = f"{question}\n"
+    if processor.chat_template:
+        turn = [{"role": "user", "content": [{"type": "text", "text": question}]}]
+        asked = processor.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+    bos = processor.tokenizer.bos_token
+    special = {"add_special_tokens": False} if bos and asked.startswith(bos) else {}
+    ids = processor.tokenizer(asked, **special)["input_ids"]
+    if session.anatomy.model_type in ("blip-2", "instructblip"):
+        model = model.language_model
+    scores = []
+    for phrase in phrases:
+        given = {"input_ids": torch.tensor([[*ids, *phrase]])}
+        if session.anatomy.model_type == "paligemma":
+            given["token_type_ids"] = torch.tensor([[0] * len(ids) + [1] * len(phrase)])
+        with torch.inference_mode():
+            logits = model(**given).logits[0, -len(phrase) - 1 : -1].float()
+        scores.append(float(logits.log_softmax(dim=-1)[range(len(phrase)), phrase].sum()))
+    return np.array(scores)
 
 
 def _generated(session: Session, image: Any) -> str:

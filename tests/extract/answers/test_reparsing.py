@@ -30,6 +30,7 @@ def generated(sample: str, raw: str, predicted: int | None) -> dict[str, Any]:
         "n_tokens": 3,
         "raw_text": raw,
         "options": None,
+        **dict.fromkeys(("label_logprobs_per_token", "label_pmi", "end_token")),
     }
 
 

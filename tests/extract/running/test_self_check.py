@@ -95,7 +95,7 @@ def test_a_cache_that_cannot_be_continued_costs_full_passes(
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no such cache")
 
-    monkeypatch.setattr("extract.answering.scoring.selected", broken)
+    monkeypatch.setattr("extract.answering.branching.selected", broken)
     checked = _check(session)
     assert not checked.session.continues
     assert any("full forward pass each" in line for line in checked.lines)

@@ -81,6 +81,15 @@ PLANTED = {
         "DELETE FROM answer WHERE sample_id LIKE '%7'",
         "UPDATE answer SET option_order = 'rotated:1' WHERE sample_id LIKE '%7'",
     ],
+    "answer.corrections_fit": [
+        "UPDATE answer SET end_token = NULL WHERE sample_id LIKE '%7'",
+        "UPDATE answer SET end_token = '' WHERE method = 'generate'",
+        "UPDATE answer SET label_logprobs_per_token = label_logprobs_per_token[:2]",
+        "UPDATE answer SET label_logprobs_per_token = [-1e-3, -1e-3, -1.37e-3]",
+        "UPDATE answer SET label_pmi = label_pmi[:2] WHERE sample_id LIKE '%7'",
+        "UPDATE answer SET label_pmi = label_logprobs WHERE sample_id LIKE '%7'",
+        "UPDATE answer SET label_pmi = ['nan'::FLOAT, -1, -1] WHERE sample_id LIKE '%7'",
+    ],
     "answer.asked_as_known": [
         "UPDATE answer SET prompt_id = 'nobody'",
         "UPDATE answer SET option_order = 'rotated'",
