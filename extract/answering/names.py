@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from extract.answering.language import MARK, MENTION, WORD, language
@@ -119,20 +120,33 @@ def _replaced(
 
 def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Spans of all names in a text, and whether each is not spelled as the class is."""
-    for index, names in enumerate(classes):
-        for name in dict.fromkeys((names.phrase, names.label, *names.also)):
-            kind = TERSE if is_terse(name) else WORDED
-            found = (pattern(name), *_denials(name, classes))
-            spans = (match for known in found for match in known.finditer(text))
-            for match in (*spans, *_shortened(name, text, classes)):
-                if kind == TERSE and not _speaks(text, match.start(), match.end()):
-                    continue
-                said = match[0].strip(" '\"")
-                if said:
-                    other = said.casefold() != folded(name).casefold()
-                    yield match.start(), match.end(), Mention(index, said, kind), other
+    for index, name, kind, known in _finding(tuple(classes)):
+        for match in (match for way in known for match in way.finditer(text)):
+            if kind == TERSE and not _speaks(text, match.start(), match.end()):
+                continue
+            said = match[0].strip(" '\"")
+            if said:
+                other = said.casefold() != folded(name).casefold()
+                yield match.start(), match.end(), Mention(index, said, kind), other
     yield from _heads(text, classes)
     yield from _initials(text, classes)
+
+
+@lru_cache(maxsize=8)
+def _finding(
+    classes: tuple[ClassNames, ...],
+) -> list[tuple[int, str, str, tuple[re.Pattern[str], ...]]]:
+    """What finds each name of each class, worked out once for all replies of a dataset."""
+    return [
+        (
+            index,
+            name,
+            TERSE if is_terse(name) else WORDED,
+            (pattern(name), *_denials(name, classes), *_shortened(name, classes)),
+        )
+        for index, names in enumerate(classes)
+        for name in dict.fromkeys((names.phrase, names.label, *names.also))
+    ]
 
 
 def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
@@ -157,8 +171,8 @@ def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, i
                 yield *match.span(), Mention(index, letters, WORDED), True
 
 
-def _shortened(name: str, text: str, classes: Sequence[ClassNames]) -> Iterator[re.Match[str]]:
-    """Where a name has words from another's: "viral" in "viral or bacterial pneumonia".
+def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
+    """What finds a name that has words from another's: "viral" in "viral or bacterial pneumonia".
 
     Where names begin alike ("hepatitis B or C") both have one span, that of both.
     """
@@ -172,7 +186,7 @@ def _shortened(name: str, text: str, classes: Sequence[ClassNames]) -> Iterator[
             if not is_terse(kept):
                 tail = rf"\s*(?:{joint})\s*{' '.join(map(re.escape, second[begin:]))}(?!\w)"
                 found = pattern(kept).pattern + (tail if begin else f"(?={tail})")
-                yield from re.finditer(found, text, re.IGNORECASE)
+                yield re.compile(found, re.IGNORECASE)
 
 
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
