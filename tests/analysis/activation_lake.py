@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from tests.lakes import empty_lake
 from warehouse.images import image_sha256
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
@@ -49,7 +50,7 @@ def dataset_lake(
     side: int = 8,
 ) -> Lake:
     """A lake with a registered dataset; sample i is called image-i."""
-    lake = Lake.at(path)
+    lake = empty_lake(path)
     count = n_classes or int(max(classes)) + 1
     n = len(classes)
     rows = {

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.lakes import empty_lake
 from warehouse.catalogue import connect
 from warehouse.lake import Lake, RunSpec, RunWriter
 
@@ -26,7 +27,7 @@ def answers_lake(
     samples: dict[str, tuple[str, int]] = SAMPLES,
     phrases: tuple[str, ...] = ("benign", "malignant"),
 ) -> Lake:
-    lake = Lake.at(path)
+    lake = empty_lake(path)
     classes = [
         {"dataset_id": DATASET, "class_index": n, "label": label, "phrase": label}
         for n, label in enumerate(phrases)

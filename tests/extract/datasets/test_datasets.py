@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from extract.datasets import AddOptions, add, registered, resolve
+from tests.lakes import empty_lake
 from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError
@@ -24,7 +25,7 @@ from warehouse.lake.lake import Lake
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake.at(tmp_path / "lake")
+    return empty_lake(tmp_path / "lake")
 
 
 def stored(lake: Lake, name: str) -> DatasetInfo:

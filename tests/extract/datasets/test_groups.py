@@ -14,6 +14,7 @@ from PIL import Image
 
 from extract.datasets import AddOptions, AddResult, ReadOptions, add, add_per_label
 from extract.datasets.splits import make_splits
+from tests.lakes import empty_lake
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
@@ -25,7 +26,7 @@ OWN_GROUPS = "so every image is a group of its own: splits may cut patients, and
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake.at(tmp_path / "lake")
+    return empty_lake(tmp_path / "lake")
 
 
 @pytest.fixture

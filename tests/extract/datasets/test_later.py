@@ -21,6 +21,7 @@ from extract.datasets import AddOptions, ReadOptions, add
 from extract.engines import extract_with_workers
 from extract.running import extract
 from extract.sharing import ExtractRequest, prompt_for
+from tests.lakes import empty_lake
 from warehouse.catalogue import changed_samples, connect, dataset
 from warehouse.errors import LayerhouseError
 from warehouse.images import RegisteredImage, changed_images, image_sha256
@@ -51,7 +52,7 @@ def archive(path: Path, seed: int) -> Path:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake.at(tmp_path / "lake")
+    return empty_lake(tmp_path / "lake")
 
 
 def changed(lake: Lake) -> list[str]:

@@ -24,6 +24,7 @@ from extract.datasets import (
     registered,
     resolve,
 )
+from tests.lakes import empty_lake
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError, UsageError
@@ -36,7 +37,7 @@ N = 6
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake.at(tmp_path / "lake")
+    return empty_lake(tmp_path / "lake")
 
 
 def folder(root: Path, write_one: Callable[[Path, int], object]) -> Path:

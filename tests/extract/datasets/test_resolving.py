@@ -24,6 +24,7 @@ from extract.datasets import (
 from extract.datasets.remembering import options_of, said
 from extract.training.tiny import train_tiny_model
 from layerhouse.cli.baseline import command as baseline_command
+from tests.lakes import empty_lake
 from warehouse.catalogue import connect, refuse_changed
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, list_commits
@@ -33,7 +34,7 @@ from warehouse.untrusted import UnfitError
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake.at(tmp_path / "lake")
+    return empty_lake(tmp_path / "lake")
 
 
 @pytest.fixture
