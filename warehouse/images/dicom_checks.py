@@ -65,6 +65,12 @@ def _check_encoding(item: Any, name: str) -> None:
             f"{name} says the colour space {photometric}, which only JPEG 2000 has, and is stored "
             f"as {syntax.name}; correct (0028,0004) in the file"
         )
+    shown_as = str(item.get("PixelPresentation", "")).strip()
+    if photometric.startswith("MONOCHROME") and shown_as in ("COLOR", "MIXED"):
+        raise LayerhouseError(
+            f"{name} lays colours of a supplemental palette over its grey values ((0008,9205) says "
+            f"{shown_as}), which is not read here; export it in RGB"
+        )
 
 
 def check_length(item: Any, name: str) -> None:

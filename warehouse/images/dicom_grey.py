@@ -44,17 +44,21 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
     """The frame `index` from 0, of one value a pixel, whose stored pixels [h, w] are given."""
     from pydicom.pixels import apply_modality_lut
 
+    presentation = _presentation(item, name)
     item = _of_frame(item, index)
     padding = _padding(pixels, item)
     values = apply_modality_lut(pixels, item)
     bits = int(item.get("BitsStored", 8 * pixels.itemsize))
     usual, said, reading = _transform(item, values, bits, padding, name)
-    is_inverse = str(item.get("PresentationLUTShape", "")).strip().upper() == "INVERSE"
+    if presentation is not None:
+        usual = partial(_presented, shades=usual, table=presentation)
+    is_inverse = _shape(item) == "INVERSE"
     inverted = item.PhotometricInterpretation == "MONOCHROME1" or is_inverse
     changes = [
         reading,
         "inverse" if is_inverse and item.PhotometricInterpretation == "MONOCHROME2" else "",
         "functional groups" if hasattr(item, "is_of_frame") else "",
+        "presentation table" if presentation is not None else "",
     ]
     return DeepPicture(
         name,
@@ -75,7 +79,7 @@ def _transform(
     if item.get("VOILUTSequence"):
         n_entries, _, entry_bits = item.VOILUTSequence[0].LUTDescriptor
         reading = "lookup table" if entry_bits == 8 and n_entries > 256 else ""
-        return partial(_through_table, item=item), Scale.OWN, reading
+        return partial(_through_table, item=item, name=name), Scale.OWN, reading
     if item.get("WindowWidth") is not None and item.get("WindowCenter") is not None:
         return partial(_windowed, item=item, name=name), Scale.OWN, ""
     if bits <= 8 and values.dtype == np.uint8:  # no transform at all, and no more than a screen has
@@ -103,24 +107,67 @@ def _padding(pixels: np.ndarray, item: Any) -> np.ndarray | None:
     return found
 
 
-def _through_table(values: np.ndarray, item: Any) -> np.ndarray:
+def _through_table(values: np.ndarray, item: Any, name: str) -> np.ndarray:
     from pydicom.dataset import Dataset
     from pydicom.pixels import apply_voi
 
     # pydicom counts places in the type of the entries, so bytes would end at place 255
-    said = item.VOILUTSequence[0]
-    n_entries, first, bits = said.LUTDescriptor
-    entries = said.LUTData
-    if isinstance(entries, bytes):
-        is_bytes = len(entries) < 2 * (n_entries or 2**16)
-        order = "<" if item.original_encoding[1] else ">"
-        entries = np.frombuffer(entries, "u1" if is_bytes else f"{order}u2").tolist()
+    entries, first, bits = _entries(item.VOILUTSequence[0], item, name)
     table, plain = Dataset(), Dataset()
-    table.LUTDescriptor = [n_entries, first, 16]
+    table.LUTDescriptor = [len(entries) % 2**16, first, 16]
     table.add_new("LUTData", "US", entries)
     plain.VOILUTSequence = [table]
     shades: np.ndarray = apply_voi(values.astype(np.int64), plain) / (2**bits - 1)
     return shades
+
+
+def _entries(table: Any, item: Any, name: str) -> tuple[list[int], int, int]:
+    """The entries of a lookup table, the value that the first is for, and their bits."""
+    n_entries, first, bits = table.LUTDescriptor
+    entries, n_entries = table.LUTData, n_entries or 2**16
+    if isinstance(entries, bytes):
+        order = "<" if item.original_encoding[1] else ">"
+        kind = "u1" if len(entries) < 2 * n_entries else f"{order}u2"
+        entries = np.frombuffer(entries, kind).tolist()
+    entries = list(entries)
+    if len(entries) < n_entries:
+        raise LayerhouseError(
+            f"{name} says a lookup table of {n_entries:,} entries (0028,3002) and holds "
+            f"{len(entries):,}; it is damaged, so copy or export it again"
+        )
+    return entries[:n_entries], first, bits
+
+
+def _presentation(item: Any, name: str) -> np.ndarray | None:
+    """The shades 0…1 that the last table gives, from black to white, PS3.3 C.11.6; None without.
+
+    LayerhouseError for what says twice, or in densities of film, what is black.
+    """
+    shape = _shape(item)
+    if shape not in ("", "IDENTITY", "INVERSE"):
+        raise LayerhouseError(
+            f"{name} says the Presentation LUT Shape {shape} (2050,0020), which is not read here; "
+            "IDENTITY and INVERSE are, so export it anew"
+        )
+    if not item.get("PresentationLUTSequence"):
+        return None
+    if item.PhotometricInterpretation == "MONOCHROME1" or shape == "INVERSE":
+        raise LayerhouseError(
+            f"{name} has a Presentation LUT Sequence (2050,0010) and says beside it that its values"
+            " are inverted, so that it is not known what is black; export it as MONOCHROME2"
+        )
+    entries, _, bits = _entries(item.PresentationLUTSequence[0], item, name)
+    return np.array(entries) / (2**bits - 1)
+
+
+def _presented(values: np.ndarray, shades: Any, table: np.ndarray) -> np.ndarray:
+    places = np.nan_to_num(shades(values)) * (len(table) - 1)
+    found: np.ndarray = table[places.round().astype(int)]
+    return found
+
+
+def _shape(item: Any) -> str:
+    return str(item.get("PresentationLUTShape") or "").strip().upper()
 
 
 def _windowed(values: np.ndarray, item: Any, name: str) -> np.ndarray:

@@ -250,6 +250,8 @@ def test_colour_of_more_than_eight_bits_is_scaled(tmp_path: Path) -> None:
 STEPS = np.array([[0, 1000, 4000]], "<u2")
 TABLE_OF_TWO = {"LUTDescriptor": [4001, 0, 8], "LUTData": [0] * 1000 + [128] * 3000 + [255]}
 
+ROOT = {"LUTDescriptor": [4096, 0, 12], "LUTData": [round((n * 4095) ** 0.5) for n in range(4096)]}
+
 
 def lookup(**elements: Any) -> Any:
     item = pydicom.Dataset()
@@ -294,6 +296,26 @@ def lookup(**elements: Any) -> Any:
             [0, 128, 255],
         ),
         ({"ModalityLUTSequence": lookup(**TABLE_OF_TWO)}, [0, 128, 255]),
+        ({"PresentationLUTSequence": lookup(**ROOT)}, [0, 128, 255]),
+        (
+            {
+                "PresentationLUTSequence": lookup(**ROOT),
+                "PresentationLUTShape": "IDENTITY",
+                "VOILUTSequence": lookup(**TABLE_OF_TWO),
+            },
+            [0, 181, 255],
+        ),
+        (
+            {
+                "PresentationLUTSequence": lookup(
+                    LUTDescriptor=[2, 0, 10],
+                    LUTData=[1023, 0],  # white to black
+                ),
+                "WindowCenter": 2000.5,
+                "WindowWidth": 4001,
+            },
+            [255, 255, 0],
+        ),
         ({"RescaleSlope": -1, "RescaleIntercept": 0}, [255, 191, 0]),
     ],
 )
@@ -302,6 +324,22 @@ def test_grey_goes_through_the_transforms_of_its_file(
 ) -> None:
     item = dicom(STEPS, BitsStored=12, **elements)
     assert grey(tmp_path, item)[0].tolist() == shown
+
+
+def test_tables_written_as_words_are_read_like_lists(tmp_path: Path) -> None:
+    """A table longer than 65,534 bytes has no other form."""
+    table = lookup(LUTDescriptor=[0, 0, 16], LUTData=[0])
+    table[0]["LUTData"].VR = "OW"
+    table[0].LUTData = (65535 - np.arange(65536)).astype("<u2").tobytes()
+    for sequence in ("VOILUTSequence", "PresentationLUTSequence"):
+        item = dicom(np.array([[0, 16384, 65535]], "<u2"), **{sequence: table})
+        assert grey(tmp_path, item)[0].tolist() == [255, 191, 0]
+
+
+def test_a_range_that_was_asked_for_goes_before_the_tables_of_the_file(tmp_path: Path) -> None:
+    item = dicom(STEPS, PresentationLUTSequence=lookup(**ROOT))
+    path = write(tmp_path / "a.dcm", item)
+    assert np.asarray(open_image(f"{path}#range=0,4000"))[0, :, 0].tolist() == [0, 64, 255]
 
 
 def test_signed_values_and_their_padding(tmp_path: Path) -> None:
@@ -482,6 +520,23 @@ def of_syntax(syntax: str, **elements: Any) -> Any:
         (changed(SamplesPerPixel=3, PhotometricInterpretation="HSV"), "colour space HSV"),
         (changed(SamplesPerPixel=3, PhotometricInterpretation="YBR_RCT"), "only JPEG 2000 has"),
         (changed(PhotometricInterpretation="RGB"), "do not go together"),
+        (changed(PixelPresentation="COLOR"), "supplemental palette .*says COLOR.*in RGB"),
+        (changed(PixelPresentation="MIXED"), "supplemental palette .*says MIXED.*in RGB"),
+        (changed(PresentationLUTShape="LIN OD"), "Presentation LUT Shape LIN OD"),
+        (
+            changed(
+                PresentationLUTSequence=lookup(**ROOT), PhotometricInterpretation="MONOCHROME1"
+            ),
+            "not known what is black; export it as MONOCHROME2",
+        ),
+        (
+            changed(PresentationLUTSequence=lookup(**ROOT), PresentationLUTShape="INVERSE"),
+            "not known what is black",
+        ),
+        (
+            changed(VOILUTSequence=lookup(LUTDescriptor=[256, 0, 8], LUTData=[0, 255])),
+            "a lookup table of 256 entries .*holds 2; it is damaged",
+        ),
         (changed(PhotometricInterpretation="PALETTE COLOR"), "No suitable Palette"),
         (of_syntax("1.2.840.10008.1.2.4.102"), "holds a video .MPEG-4"),
         (of_syntax("1.2.840.10008.1.2.4.95"), "JPIP.*, which no decoder"),
