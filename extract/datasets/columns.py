@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from extract.datasets.splits import is_split_name
-from extract.datasets.tables import is_missing, text
+from extract.datasets.splits import flagged_split, is_split_name
+from extract.datasets.tables import present
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
 ROLES = ("image_path", "label", "split", "group_id")
@@ -79,6 +79,8 @@ def find_roles(
     missing = [role for role in needed if role not in named and not found.get(role)]
     if missing or {"split", "group_id"} & proposed.keys():
         raise LayerhouseError(_proposal(where, columns, missing, proposed))
+    if "split" not in named and "split" not in given:
+        _refuse_flags(where, [column for column in columns if column not in taken], cells)
 
     def one(role: str) -> str | None:
         return named.get(role) or next(iter(found.get(role, ())), None)
@@ -122,13 +124,33 @@ def names_patients(column: str) -> bool:
     return bool(re.fullmatch(_SPELLINGS["group_id"][0], _plain(column)))
 
 
+def _refuse_flags(where: str, columns: Sequence[str], cells: Cells) -> None:
+    """LayerhouseError where columns say yes or no of a split, as `is_valid` does."""
+    said = {column: flagged_split(column, present(cells(column))) for column in columns}
+    flags = {column: split for column, split in said.items() if split is not None}
+    if not flags:
+        return
+    column, split = next(iter(flags.items()))
+    anew = "--column split=none has splits made anew"
+    if len(flags) > 1:
+        way_out = "write one column split of train, val and test, or"
+    elif split == "val":
+        way_out = "nothing says which images are test, so write a column split that does, or"
+    else:
+        way_out = f"add --column split={shlex.quote(column)} if it tells train from test;"
+    raise LayerhouseError(
+        f"{where} has {'columns' if len(flags) > 1 else 'a column'} {' and '.join(flags)} of yes "
+        f"and no, but none called split; {way_out} {anew}"
+    )
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^\w]|_", "", name.casefold())
 
 
 def _fits(role: str, plain: str, values: Sequence[Any]) -> bool:
     """Whether a column's values could be what its name promises."""
-    held = [text(value) for value in values if not is_missing(value)]
+    held = present(values)
     if role == "split":
         return bool(held) and (plain == "split" or all(map(is_split_name, set(held))))
     if role == "group_id":  # one group for all, or one for each, is no group

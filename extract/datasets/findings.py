@@ -12,7 +12,8 @@ from typing import Any
 from extract.datasets.columns import Roles, find_roles
 from extract.datasets.labels import class_order
 from extract.datasets.source import ReadOptions
-from extract.datasets.tables import LabelTable, is_missing, text
+from extract.datasets.splits import flagged_split
+from extract.datasets.tables import LabelTable, is_missing, present, text
 from warehouse.errors import LayerhouseError, UsageError
 
 NOTHING = frozenset(
@@ -191,8 +192,10 @@ def indicator_columns(table: LabelTable, used: Set[str]) -> tuple[str, ...]:
     """
     found = []
     for column in table.columns:
-        held = {text(cell).casefold() for cell in table.cells(column) if not is_missing(cell)}
-        if column not in used and held and held <= _NUMBERS:
+        said = present(table.cells(column))
+        held = {cell.casefold() for cell in said}
+        is_split = flagged_split(column, said) is not None
+        if column not in used and held and held <= _NUMBERS and not is_split:
             found.append(column)
     return tuple(found) if len(found) > 1 else ()
 

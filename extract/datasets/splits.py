@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from extract.datasets.source import Item
+from extract.datasets.tables import LabelTable, is_missing, present, text
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.vocabulary import MIN_GROUPS, SPLITS
 
@@ -26,6 +27,12 @@ _SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+
+
+_FLAG = re.compile(
+    r"(is|in)?(train|training|val|valid|validation|dev|test|testing)(set|data|split)?"
+)
+_YES, _NO = frozenset(("1", "true", "yes", "t", "y")), frozenset(("0", "false", "no", "f", "n"))
 
 
 class SplitError(LayerhouseError):
@@ -50,6 +57,36 @@ def split_name(name: str, where: str) -> str:
             f"{where} names the split {name!r}; splits are train, val and test, in these words "
             "(--column split=none has splits made, and a number of a fold is none)"
         ) from None
+
+
+def flagged_split(column: str, values: Iterable[str]) -> str | None:
+    """The split that a column says yes or no of, as `is_valid` does; None for any other column."""
+    named = _FLAG.fullmatch(re.sub(r"[\W_]", "", column.casefold()))
+    held = {value.casefold() for value in values}
+    says_both = bool(held & _YES and held & _NO) and held <= _YES | _NO
+    return _SPLIT_NAMES[named[2]] if named and says_both else None
+
+
+def split_reader(table: LabelTable, column: str | None) -> Callable[[int], str | None]:
+    """What gives the split of a row by its index: None where the column holds nothing at all.
+
+    Cells name a split, or say yes or no of the one that the column is called: what is not of train
+    is of that one; what is no train, where that is asked, is test. LayerhouseError for other cells.
+    """
+    said = present(table.cells(column)) if column else []
+    flagged = flagged_split(column or "", said)
+
+    def split(index: int) -> str | None:
+        if not said:
+            return None
+        cell, where = text(table.rows[index].get(column or "")), table.place(index)
+        if is_missing(cell):
+            raise LayerhouseError(f"{where} has no {column}")
+        if flagged is None:
+            return split_name(cell, where)
+        return flagged if cell.casefold() in _YES else "test" if flagged == "train" else "train"
+
+    return split
 
 
 def check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
@@ -134,7 +171,10 @@ def complete_splits(
     present = [split or "" for split in given]
     for needed in ("train", "test"):
         if needed not in present:
-            raise LayerhouseError(f"no sample is in the split {needed}; give all splits or none")
+            raise LayerhouseError(
+                f"no sample is in the split {needed}; give all splits or none (where val is what "
+                "results are to be told of, call it test: val is then made from train)"
+            )
     if "val" in present:
         return present, []
     train = [index for index, split in enumerate(present) if split == "train"]

@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -80,6 +80,11 @@ def text(value: Any) -> str:
 def is_missing(value: Any) -> bool:
     """Whether a cell holds no value, however that is written."""
     return not isinstance(value, list | tuple | dict) and text(value).casefold() in MISSING
+
+
+def present(cells: Iterable[Any]) -> list[str]:
+    """What the cells say that hold a value, as text."""
+    return [text(cell) for cell in cells if not is_missing(cell)]
 
 
 def read_table(path: Path, reading: ReadOptions) -> LabelTable:

@@ -14,9 +14,9 @@ from typing import Any
 from extract.datasets.findings import understood
 from extract.datasets.groups import patients_not_told
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
-from extract.datasets.splits import split_name
+from extract.datasets.splits import split_name, split_reader
 from extract.datasets.tables import LabelTable, is_missing, text
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 
 HUB_SCHEME = "hf:"
 _LABEL_COLUMNS = ("label", "labels", "class")
@@ -94,7 +94,11 @@ def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> C
     parts = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
     first = next(iter(parts.values()))
     table = _table(parts, location)
-    roles, labelled = understood(table, _meant(reading, first.features))
+    if len(parts) > 1 and reading.columns.get("split", "none") != "none":
+        raise UsageError(f"the splits of {location} are its parts, {', '.join(parts)}, no column")
+    is_one = len(parts) == 1
+    roles, labelled = understood(table, _meant(reading, first.features, is_one))
+    split_of = split_reader(table, roles.split)
     kept = [key for key, kind in first.features.items() if kind.__class__.__name__ == "Value"]
     attributes = [key for key in kept if key not in roles.used]
     items = []
@@ -108,7 +112,7 @@ def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> C
                 sample_id=name,
                 uri=uri,
                 label=said[0],
-                split=split,
+                split=split_of(index) if is_one else split,
                 group_id=None if is_missing(group) else text(group),
                 attributes={key: held for key in attributes if (held := text(row[key]))},
                 findings=said[1],
@@ -175,9 +179,10 @@ def _named(value: Any, names: list[str] | None) -> Any:
     return names[value] if value >= 0 else None
 
 
-def _meant(reading: ReadOptions, features: Any) -> ReadOptions:
+def _meant(reading: ReadOptions, features: Any, is_one: bool) -> ReadOptions:
     """The columns as a person names them, else by their types; parts are the splits."""
-    columns = {"image_path": "none", "split": "none", **reading.columns}
+    by_parts = {} if is_one else {"split": "none"}
+    columns = {"image_path": "none", **by_parts, **reading.columns}
     label = _label_column(features)
     if label is not None and not reading.unlabelled:
         columns.setdefault("label", label)

@@ -16,7 +16,7 @@ from extract.datasets.columns import Roles
 from extract.datasets.findings import Labelled, understood
 from extract.datasets.groups import grouped_by_patient, patients_not_told
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
-from extract.datasets.splits import split_name
+from extract.datasets.splits import split_reader
 from extract.datasets.tables import SUFFIXES, LabelTable, is_missing, read_table, text
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -95,18 +95,15 @@ def _images(path: Path, reading: ReadOptions) -> Path:
 
 def _items(table: LabelTable, roles: Roles, labelled: Labelled, folder: Path) -> list[Item]:
     own = roles.used | set(labelled.names)
-    has_splits = roles.split is not None and any(
-        not is_missing(cell) for cell in table.cells(roles.split)
-    )
+    split_of = split_reader(table, roles.split)
     items = []
     for index, row in enumerate(table.rows):
         where = table.place(index)
         said = labelled.row(index)
         if said is None:
             continue  # its notes say so
-        for name in (roles.image_path, *([roles.split] if has_splits else [])):
-            if is_missing(row.get(name or "")):
-                raise LayerhouseError(f"{where} has no {name}")
+        if is_missing(row.get(roles.image_path or "")):
+            raise LayerhouseError(f"{where} has no {roles.image_path}")
         _refuse_broken_quotes(row, own, where)
         image, file = _place(text(row[roles.image_path or ""]), folder, where)
         group = row.get(roles.group_id or "")
@@ -115,7 +112,7 @@ def _items(table: LabelTable, roles: Roles, labelled: Labelled, folder: Path) ->
                 sample_id=image,
                 uri=str(file),
                 label=said[0],
-                split=split_name(text(row[roles.split or ""]), where) if has_splits else None,
+                split=split_of(index),
                 group_id=None if is_missing(group) else text(group),
                 attributes=_attributes(row, own),
                 findings=said[1],

@@ -318,6 +318,82 @@ def test_a_split_column_of_another_name_is_proposed(
     assert read(place, columns={"split": column}).items[0].split == "train"
 
 
+def flagged(column: str, *values: str) -> str:
+    rows = [f"{n}.png,{'ab'[n % 2]},{values[n % len(values)]}" for n in range(6)]
+    return "\n".join([f"image_path,label,{column}", *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "way_out", "splits"),
+    [
+        ("is_test", ("False", "True"), "add --column split=is_test", ["train", "test"]),
+        ("isTest", ("0", "1"), "add --column split=isTest", ["train", "test"]),
+        ("Test set", ("no", "yes"), "add --column split='Test set'", ["train", "test"]),
+        ("train", ("0", "1"), "add --column split=train", ["test", "train"]),
+        ("is_training", ("false", "true"), "--column split=is_training", ["test", "train"]),
+        ("is_valid", ("False", "True"), "nothing says which images are test", ["train", "val"]),
+        ("valid", ("0", "1"), "nothing says which images are test", ["train", "val"]),
+        ("is_valid,is_test", ("0,0", "0,1", "1,0"), "write one column split of train, val", None),
+        ("train,val,test", ("1,0,0", "0,1,0", "0,0,1"), "columns train and val and test of", None),
+    ],
+)
+def test_yes_and_no_of_a_split_is_asked_about(
+    tmp_path: Path, column: str, values: tuple[str, ...], way_out: str, splits: list[str] | None
+) -> None:
+    """As fastai and Kaggle write it; as an attribute the published splits were lost unseen."""
+    place = table(tmp_path, flagged(column, *values))
+    with pytest.raises(LayerhouseError, match=f"{way_out}.*--column split=none has splits made"):
+        read(place)
+    anew = read(place, columns={"split": "none"})
+    assert {item.split for item in anew.items} == {None}
+    if splits is not None:
+        found = [item.split for item in read(place, columns={"split": column}).items]
+        assert found == splits * 3
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("is_valid", ("1", "1")),  # the same everywhere: it parts nothing
+        ("test", ("PCR", "antigen")),
+        ("train", ("0", "2")),
+        ("tested", ("0", "1")),
+        ("valid_until", ("0", "1")),
+        ("biopsy_test", ("yes", "no")),
+    ],
+)
+def test_what_only_sounds_like_a_split_is_an_attribute(
+    tmp_path: Path, column: str, values: tuple[str, ...]
+) -> None:
+    assert read(table(tmp_path, flagged(column, *values))).items[0].attributes[column] == values[0]
+
+
+def test_a_split_beside_findings_is_no_finding(tmp_path: Path) -> None:
+    content = "image_path,mass,edema,is_test\n1.png,1,0,0\n2.png,1,1,1\n3.png,0,0,0\n"
+    with pytest.raises(LayerhouseError, match="add --column split=is_test if"):
+        read(table(tmp_path, content))
+    contents = read(table(tmp_path, content), columns={"split": "is_test"})
+    assert contents.findings == ("mass", "edema")
+    assert [item.split for item in contents.items] == ["train", "test", "train"]
+
+
+def test_a_split_of_a_hugging_face_dataset_of_one_part_is_its_column(tmp_path: Path) -> None:
+    hf = pytest.importorskip("datasets")
+    pictures = [Image.new("L", (8, 8), shade) for shade in range(6)]
+    rows = {"image": pictures, "label": list("ababab"), "split": ["train", "dev", "test"] * 2}
+    features = hf.Features(
+        {"image": hf.Image(), "label": hf.Value("string"), "split": hf.Value("string")}
+    )
+    whole = hf.Dataset.from_dict(rows, features=features)
+    whole.save_to_disk(tmp_path / "one")
+    found = [item.split for item in read(tmp_path / "one").items]
+    assert found == ["train", "val", "test"] * 2
+    hf.DatasetDict({"train": whole, "test": whole}).save_to_disk(tmp_path / "two")
+    assert {item.split for item in read(tmp_path / "two").items} == {"train", "test"}
+    with pytest.raises(UsageError, match="are its parts, train, test, no column"):
+        read(tmp_path / "two", columns={"split": "split"})
+
+
 @pytest.mark.parametrize(
     ("header", "options"),
     [
