@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse.catalogue.building import create_all, refill_marts
-from warehouse.catalogue.definitions import Definitions, references
+from warehouse.catalogue.definitions import SHIPPED, dependencies, references
 from warehouse.schema import apply, migrations, table_defaults, table_schema
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -46,7 +47,7 @@ class Relation:
 
     def __init__(self, relation: Any, query: str, noted: set[str]) -> None:
         self.relation, self.noted = relation, noted
-        read = references(query, "the query") & set(Definitions().views)
+        read = references(query, "the query") & set(SHIPPED.views)
         self.views = set(read) if len(read) == 1 else set()  # of a join the rows are nobody's
 
     def __getattr__(self, name: str) -> Any:
@@ -91,7 +92,7 @@ def empty_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sql") / "empty.duckdb"
     with duckdb.connect(path) as con:
         apply(con, migrations())
-        create_all(con, Definitions(), with_activations=False)
+        create_all(con, SHIPPED, with_activations=False)
     return path
 
 
@@ -101,11 +102,13 @@ def catalogue(
 ) -> Iterator[Callable[..., Reader]]:
     """Call it with {table: rows}; a column left out is NULL, or empty where NULL is forbidden.
 
-    Marts stay empty without `marts=True`, because filling them takes longer than most tests.
+    Marts stay empty without `marts=True`, because filling them takes longer than most tests. With
+    `hold`, this view and all it reads are computed once, as in a lake's catalogue: views nested as
+    deep as the verdict take seconds to plan at every query.
     """
     opened = []
 
-    def build(rows: Rows, *, marts: bool = False) -> Reader:
+    def build(rows: Rows, *, marts: bool = False, hold: str | None = None) -> Reader:
         path = tmp_path / f"catalogue-{len(opened)}.duckdb"
         shutil.copy(empty_catalogue, path)
         con = duckdb.connect(path)
@@ -117,12 +120,28 @@ def catalogue(
         for table, given in rows.items():
             insert(con, table, given)
         if marts:
-            refill_marts(con, Definitions())
+            refill_marts(con, SHIPPED)
+        for name in read_by(hold) if hold else ():
+            con.execute(f'CREATE TEMPORARY TABLE "{name}" AS FROM main."{name}"')
         return Reader(con, compared_views)
 
     yield build
     for con in opened:
         con.close()
+
+
+@cache
+def read_by(view: str) -> list[str]:
+    """The view and those that it reads, each after what it reads."""
+    wanted: set[str] = set()
+    new = {view}
+    while new:
+        wanted |= new
+        reading = (references(SHIPPED.views[name], name) for name in new)
+        new = {name for read in reading for name in read if name in SHIPPED.views} - wanted
+    with duckdb.connect() as con:
+        apply(con, migrations())
+        return [name for name in dependencies(con, SHIPPED.views) if name in wanted]
 
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:

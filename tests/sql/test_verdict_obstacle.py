@@ -24,7 +24,8 @@ MORE_GROUPS = (
 def obstacles(catalogue, groups=20, baselines=BASELINE, points=POINTS, **more):
     rows = world(PROBES, {"likelihood": (6, 13)}, baselines, n_groups=groups)
     rows["stage_interval"] = [interval(stage, at, at, at, **more) for stage, at in points.items()]
-    return catalogue(rows).sql("SELECT * FROM verdict_obstacle").fetchall()
+    con = catalogue(rows, hold="verdict_obstacle")
+    return con.sql("SELECT * FROM verdict_obstacle").fetchall()
 
 
 def test_nothing_stands_in_the_way_of_what_is_complete(catalogue):

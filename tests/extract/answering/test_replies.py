@@ -117,17 +117,17 @@ def test_accents_and_width_do_not_matter() -> None:
 
 
 EXAMPLES = [example for name in SETS for example in corpus(name)]
-READ = [(example, example.named(example.read())) for example in EXAMPLES]
 
 
 def test_the_corpus_is_read_right() -> None:
     """98% right, no denial read as what it denies, and hardly an answer where there is none."""
-    assert len(READ) >= 300
-    wrong = [(example.reply, got) for example, got in READ if got != example.right]
-    assert len(wrong) <= 0.02 * len(READ), wrong
-    invented = [row for row in READ if row[0].right == NO_ANSWER != row[1]]
-    assert len(invented) <= 0.005 * len(READ), invented
-    denials = [row for row in READ if row[0].kind == "negation"]
+    read = [(example, example.named(example.read())) for example in EXAMPLES]
+    assert len(read) >= 300
+    wrong = [(example.reply, got) for example, got in read if got != example.right]
+    assert len(wrong) <= 0.02 * len(read), wrong
+    invented = [row for row in read if row[0].right == NO_ANSWER != row[1]]
+    assert len(invented) <= 0.005 * len(read), invented
+    denials = [row for row in read if row[0].kind == "negation"]
     assert [row for row in denials if row[1] not in (row[0].right, NO_ANSWER)] == []
 
 
