@@ -252,7 +252,7 @@ def wide_vectors(lake: Lake, n: int, width: int) -> None:
                     "vector": vectors.slice(0, rows),
                 }
             )
-            writer.commit({"activation": table}, covers={"first": first})
+            writer.commit({"activation": table}, covers={"loci": [str(first)]})
         writer.finish()
 
 

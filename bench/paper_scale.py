@@ -341,7 +341,7 @@ def write_vectors(lake: Lake, model_id: str, samples: Samples, width: int) -> No
                 )
                 for module, layer, _, readout in tracks()
             ]
-            writer.commit({"activation": pa.concat_tables(parts)}, covers={"first": first})
+            writer.commit({"activation": pa.concat_tables(parts)}, covers={"loci": [str(first)]})
         writer.finish()
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import duckdb
+
 from warehouse.catalogue import Warehouse, connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import (
@@ -130,8 +132,9 @@ class StatusReport:
 def status(lake: Lake, verify: bool = False) -> StatusReport:
     """Look a lake over; with `verify` every committed shard is read and its checksum compared.
 
-    Raises UsageError where there is no lake. A lake whose catalogue cannot be built is reported,
-    not raised: this is the command to find out why.
+    Raises UsageError where there is no lake. A lake whose catalogue cannot be built, or is one from
+    a stranger with whatever rows in it, is reported, not raised: this is the command to find out
+    why.
     """
     lake.require()
     stock = take_stock(lake)
@@ -148,6 +151,12 @@ def status(lake: Lake, verify: bool = False) -> StatusReport:
         raise
     except LayerhouseError as error:
         problem = str(error)
+    except (duckdb.Error, LookupError, TypeError, ValueError, AttributeError) as error:
+        said = str(error).strip().partition("\n")[0]
+        problem = (
+            f"{lake.catalogue} does not hold what a catalogue holds ({type(error).__name__}: "
+            f"{said}); delete it, and it is rebuilt from the shards"
+        )
     return StatusReport(
         lake=lake,
         n_commits=len(stock.commits),

@@ -110,10 +110,10 @@ def _write(
         if writer.is_finished:
             return False
         for run in find_runs(lake, COMMAND, spec.model_id, spec.dataset_id):
-            if run["config"]["method"] == spec.config["method"]:
+            if run["config"].get("method") == spec.config["method"]:
                 raise LayerhouseError(
                     f"the lake holds answers {spec.config['method']} of {spec.model_id} on "
-                    f"{spec.dataset_id} already, from {run['config']['file']}; give these another "
+                    f"{spec.dataset_id} already, from {run['config'].get('file')}; give these another "
                     f"--name, or take those out with `layerhouse runs remove {run['run_id']}`"
                 )
         writer.commit(tables, finished=True)

@@ -199,7 +199,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     runs = find_runs(lake, COMMAND, _model_id(source, faults), dataset_id)
     if request.answers_only:
         labelled(info, "a sweep of prompts")
-    before = [run["config"]["identity"] for run in runs] if request.answers_only else None
+    before = [identity_in(run) for run in runs] if request.answers_only else None
     own, swept, told = prompts.asked(source, info, stored, before)
     identity |= {"question": own.question, "prompt": own.prompt.identity()}
     if own.entry.name != DEFAULT_PROMPT:
@@ -227,7 +227,7 @@ def _as_before_prompts(job: Job) -> Job:
     """
     bare = {name: value for name, value in job.identity.items() if name != "prompt"}
     runs = find_runs(job.lake, COMMAND, job.model_id, job.dataset_id)
-    if job.prompt.template.is_new or bare not in [run["config"]["identity"] for run in runs]:
+    if job.prompt.template.is_new or bare not in [identity_in(run) for run in runs]:
         return job
     return replace(job, identity=bare)
 
@@ -270,7 +270,7 @@ def refuse_other_readouts(wh: Warehouse) -> None:
 def refuse_other_identity(job: Job) -> None:
     """One (model, dataset) of a lake is one set of numbers; anything else needs another name."""
     for run in find_runs(job.lake, COMMAND, job.model_id, job.dataset_id):
-        difference = config_difference(run["config"]["identity"], job.identity)
+        difference = config_difference(identity_in(run), job.identity)
         if difference:
             raise LayerhouseError(
                 f"the lake holds {job.model_id} on {job.dataset_id} under another configuration "
@@ -279,9 +279,14 @@ def refuse_other_identity(job: Job) -> None:
             )
 
 
+def identity_in(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What decided a run's numbers, by its row; nothing where the row does not say."""
+    return dict(run["config"].get("identity", {}))
+
+
 def is_other_identity(job: Job, commit: Commit) -> bool:
     """Whether a commit about the same model and dataset was made under another configuration."""
-    return bool(commit.run["config"]["identity"] != job.identity)
+    return identity_in(commit.row) != job.identity
 
 
 def known_structure(job: Job) -> tuple[Anatomy, Readouts] | None:

@@ -37,7 +37,7 @@ SELECT
     cells.dataset_id,
     cells.module,
     count(DISTINCT cells.layer) AS n_loci_extracted,
-    any_value(layers.n_loci) AS n_loci,
+    coalesce(any_value(layers.n_loci), count(DISTINCT cells.layer)) AS n_loci,
     list_sort(list(DISTINCT cells.readout)) AS readouts,
     min(cells.n_samples) AS n_samples,
     count(*) AS n_cells,

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -32,6 +34,7 @@ from tests.warehouse.small_lakes import (
 )
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
+from warehouse.files import checksum
 from warehouse.lake import records
 from warehouse.lake.commits import Commit, list_commits
 from warehouse.lake.history import find_runs
@@ -410,3 +413,82 @@ def test_a_name_that_no_reader_takes_is_not_written(tmp_path: Path, name: str) -
     with pytest.raises(LayerhouseError, match=r"cannot be recorded|surrogates"):
         RunWriter(lake, RunSpec("datasets", None, DATASET, {"title": 1}, device=name)).finish()
     assert list(lake.commits_dir.glob("*.json")) == []
+
+
+@pytest.mark.parametrize("covers", [{"samples": [1]}, {"loci": "all"}, {"start": 0, "more": {}}])
+def test_what_a_record_covers_is_named_exactly(lake: Lake, covers: dict[str, Any]) -> None:
+    _change(_record(lake, "extract"), lambda record: record.update(covers=covers))
+    with pytest.raises(LayerhouseError, match="covers"):
+        connect(lake)
+
+
+@pytest.mark.parametrize("config", [{"identity": 7}, {"selection": []}, {"identity": ["model"]}])
+def test_a_configuration_of_another_shape_is_refused(lake: Lake, config: dict[str, Any]) -> None:
+    _change(_record(lake, "extract"), lambda record: record["run"].update(config=config))
+    with pytest.raises(LayerhouseError, match=r"run\.config"):
+        find_runs(lake)
+
+
+def _make_newer(lake: Lake) -> Path:
+    path = _record(lake, "extract")
+
+    def change(record: dict[str, Any]) -> None:
+        record["schema"] = "0999_later"
+        record["covers"] = {"tokens": {"of": "tomorrow"}}
+        record["shards"][0] |= {"table": "tomorrow", "path": "tomorrow/x.parquet"}
+
+    _change(path, change)
+    return path
+
+
+def test_what_a_newer_version_wrote_is_neither_read_nor_taken_out(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its records say what this one does not know, and are sound."""
+    path = _make_newer(lake)
+    before = {file: file.read_bytes() for file in lake.root.rglob("*.parquet")}
+    for arguments in (["--repair"], ["--free"]):
+        code, said = _said(capsys, "status", *arguments, "--lake", str(lake.root))
+        assert (code, "written by a newer Layerhouse" in said) == (1, True), said
+    code, said = _said(capsys, "status", "--lake", str(lake.root))
+    assert (code, "Problem:" in said, "Damaged:" in said) == (1, True, False), said
+    with pytest.raises(LayerhouseError, match="upgrade Layerhouse"):
+        connect(lake)
+    with pytest.raises(LayerhouseError, match="upgrade Layerhouse"):
+        find_runs(lake)
+    assert path.exists()
+    assert {file: file.read_bytes() for file in lake.root.rglob("*.parquet")} == before
+
+
+def test_a_damaged_record_of_a_newer_version_is_damaged(lake: Lake) -> None:
+    path = _make_newer(lake)
+    path.write_text(path.read_text().replace("tomorrow", "Tomorrow"))
+    with pytest.raises(LayerhouseError, match="not as it was written"):
+        connect(lake)
+
+
+@pytest.mark.parametrize("row", ["[]", "7", '{"selection": 7}', '{"selection": {"limit": []}}'])
+def test_status_never_fails_on_what_a_run_says_of_itself(
+    lake: Lake, capsys: pytest.CaptureFixture[str], row: str
+) -> None:
+    """The rows of a shard are whatever a stranger wrote."""
+    path = next(lake.root.glob("run/part-extract-*.parquet"))
+    table = pq.read_table(path)
+    for name, value in {"config": row, "status": "running"}.items():
+        place = table.column_names.index(name)
+        column = pa.array([value] * len(table), table.schema.field(name).type)
+        table = table.set_column(place, table.schema.field(name), column)
+    pq.write_table(table, path)
+    for record in lake.commits_dir.glob("extract-*.json"):
+
+        def change(said: dict[str, Any]) -> None:
+            for shard in said["shards"]:
+                if shard["path"] == path.relative_to(lake.root).as_posix():
+                    shard |= {"bytes": path.stat().st_size, "checksum": checksum(path)}
+
+        _change(record, change)
+    lake.catalogue.unlink()
+    code, said = _said(capsys, "status", "--lake", str(lake.root))
+    assert code in (0, 1)
+    assert "Next:" in said
+    assert "nexpected failure" not in said

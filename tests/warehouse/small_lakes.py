@@ -124,7 +124,7 @@ def add_extraction(lake: Lake, model_id: str = MODEL, samples: int = 4) -> None:
                     "activation": activation_rows(part, model_id=model_id),
                     "answer": [answer_row(sample, model_id=model_id) for sample in part],
                 },
-                covers={"samples": part},
+                covers={"loci": part},
             )
         writer.finish()
 

@@ -11,7 +11,7 @@ from typing import Any
 from warehouse.errors import LayerhouseError
 from warehouse.lake.facts import REMOVE, RunFacts, TakenOut
 from warehouse.lake.lake import Lake
-from warehouse.lake.records import parsed, sealed
+from warehouse.lake.records import NewerError, parsed, sealed
 from warehouse.storage import Shard
 from warehouse.untrusted import UnfitError, read_bounded
 
@@ -133,8 +133,8 @@ def number_of(name: str) -> int:
 
 
 def read_commit(lake: Lake, commit_id: str) -> Commit:
-    """A commit by its record. Raises LayerhouseError for one that is missing, damaged or says what
-    no writer would."""
+    """A commit by its record. Raises RecordError for one that is missing, damaged or says what no
+    writer would, NewerRecordError for a newer Layerhouse's."""
     path = lake.commits_dir / f"{commit_id}.json"
     try:
         about = path.lstat()
@@ -152,6 +152,11 @@ def _parsed(path: Path, commit_id: str, _state: tuple[int, int, int]) -> Commit:
     try:
         text = read_bounded(path)
         record = parsed(text)
+    except NewerError as error:
+        raise NewerRecordError(
+            f"the commit record {path} was written by a newer Layerhouse (its schema has {error}); "
+            "upgrade Layerhouse to read this lake"
+        ) from error
     except (OSError, UnfitError) as error:
         raise _damaged(path, error) from error
     shards = [Shard(**shard) for shard in record.pop("shards")]
@@ -212,6 +217,10 @@ def bookkeeping(commits: Iterable[Commit]) -> dict[str, list[tuple[Any, ...]]]:
         )
         shards += [(s.path, s.table, c.commit_id, s.rows, s.bytes, s.checksum) for s in c.shards]
     return {"commit_record": records, "shard": shards}
+
+
+class NewerRecordError(LayerhouseError):
+    """A commit record of a newer Layerhouse: sound, and not to be understood."""
 
 
 class RecordError(LayerhouseError):

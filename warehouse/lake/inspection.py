@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from warehouse.lake.commits import Commit, RecordError, ends_of, is_live, read_commit
+from warehouse.lake.commits import (
+    Commit,
+    NewerRecordError,
+    RecordError,
+    ends_of,
+    is_live,
+    read_commit,
+)
 from warehouse.lake.lake import Lake
 from warehouse.schema import tables
 from warehouse.storage import Shard, is_passing
@@ -35,11 +42,17 @@ class Damaged:
 @dataclass(frozen=True)
 class Stock:
     """All commits of a lake, oldest first: those that readers see, those that removals took out,
-    and the records that cannot be read."""
+    the records that cannot be read, and what is said of those of a newer Layerhouse."""
 
     commits: list[Commit]
     removed: list[Commit]
     unreadable: list[Damaged]
+    newer: list[NewerRecordError]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether every record could be read, so that a file that none names is named nowhere."""
+        return not self.unreadable and not self.newer
 
     @property
     def shards(self) -> list[Shard]:
@@ -47,17 +60,19 @@ class Stock:
 
 
 def take_stock(lake: Lake) -> Stock:
-    commits, unreadable = [], []
+    commits, unreadable, newer = [], [], []
     for name in sorted(lake.store.commit_names()):
         try:
             commits.append(read_commit(lake, name))
         except RecordError as error:
             unreadable.append(Damaged(f"commits/{name}.json", f"cannot be read: {error.why}"))
+        except NewerRecordError as error:
+            newer.append(error)
     commits.sort(key=lambda commit: commit.order)
     ends = ends_of(commits)
     live = [commit for commit in commits if is_live(commit.commit_id, ends)]
     removed = [commit for commit in commits if not is_live(commit.commit_id, ends)]
-    return Stock(live, removed, unreadable)
+    return Stock(live, removed, unreadable, newer)
 
 
 def leftovers(lake: Lake, stock: Stock) -> list[Leftover]:
@@ -68,7 +83,7 @@ def leftovers(lake: Lake, stock: Stock) -> list[Leftover]:
     removed = (shard.path for commit in stock.removed for shard in commit.shards)
     kinds = {path: "removed" for path in removed if _is_shard(path)}
     kinds |= {shard.path: "" for shard in stock.shards}
-    unnamed = "" if stock.unreadable else "uncommitted"
+    unnamed = "uncommitted" if stock.is_known else ""
     return [
         Leftover(path, kind, size)
         for path, size in lake.store.files()

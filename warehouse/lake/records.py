@@ -42,6 +42,7 @@ NAME = text("a name", r"[^\0]+", 4096)
 WORDS = text()
 COUNT = whole(0, 2**31 - 1)
 PLACES = listing(COUNT)
+SCHEMA = text("a migration", r"|[0-9]{4}_[a-z0-9_]{1,60}")
 
 SHARD = fields(
     {
@@ -91,12 +92,15 @@ COVERS = fields(
         "replaces": listing(WORDS),
         "reopens": COUNT,
         "probes": listing(anything),
+        "prompts": listing(WORDS),
+        "loci": listing(WORDS),
+        "audit": WORDS,
+        "trial": WORDS,
         "anatomy": ANATOMY,
         "readouts": mapping(WORDS, listing(WORDS)),
+        "seconds": mapping(WORDS, amount),  # as the oldest noted them
     },
-    anything,
 )
-"""What is read of it again; beside these a command notes there what it likes."""
 
 SAID = fields(
     {},
@@ -151,6 +155,8 @@ NOTES = fields(
     anything,
 )
 
+OBJECT = fields({}, others=anything)
+
 RUN = fields(
     {
         "run_id": RUN_ID,
@@ -161,7 +167,9 @@ RUN = fields(
         "finished_at": maybe(moment),
         "status": one_of("running", "finished"),
         "device": maybe(WORDS),
-        "config": fields({}, {"base": maybe(NAME)}, anything),
+        "config": fields(
+            {}, {"base": maybe(NAME), "identity": OBJECT, "selection": OBJECT}, anything
+        ),
         "versions": mapping(WORDS, WORDS),
     },
     {
@@ -179,12 +187,12 @@ COMMIT = fields(
         "model_id": maybe(NAME),
         "dataset_id": maybe(NAME),
         "committed_at": moment,
-        "covers": COVERS,
+        "covers": OBJECT,
         "shards": listing(SHARD),
     },
     {
-        "run": fields({}, others=anything),
-        "schema": text("a migration", r"|[0-9]{4}_[a-z0-9_]{1,60}"),
+        "run": OBJECT,
+        "schema": SCHEMA,
         "notes": NOTES,
     },
 )
@@ -213,13 +221,27 @@ REMOVAL = fields(
 )
 
 
+class NewerError(Exception):
+    """A record names a migration that came after this Layerhouse: it may say what none knows."""
+
+
 def parsed(content: bytes) -> dict[str, Any]:
-    """A commit record's fields. Raises UnfitError for anything that is not one, wholly."""
+    """A commit record's fields.
+
+    Raises UnfitError for anything that is not one, wholly, and NewerError for that of a newer
+    Layerhouse, of which no more is known than that it is whole.
+    """
     found: dict[str, Any] = parse_json(content)
-    check(found)
-    said = found.get("notes", {}).pop(CHECK, None)
+    SCHEMA(found.get("schema", "") if isinstance(found, dict) else None, "schema")
+    newer = found.get("schema", "") not in {"", *_migrations()}
+    if not newer:
+        check(found)
+    notes = found.get("notes", {})
+    said = notes.pop(CHECK, None) if isinstance(notes, dict) else ""
     if said not in (None, checksum(found)):  # the oldest have none
         raise UnfitError("it is not as it was written")
+    if newer:
+        raise NewerError(found["schema"])
     return found
 
 
@@ -256,8 +278,7 @@ def check(record: Any) -> None:
     if command == REMOVE:
         REMOVAL(record.get("run", {}).get("config"), "run.config")
     covers = record["covers"]
-    if "fingerprint" in covers:
-        REGISTRATION(covers, "covers")
+    (REGISTRATION if "fingerprint" in covers else COVERS)(covers, "covers")
     for first, *others in TOGETHER:
         for name in others:
             if first in covers and name not in covers:
@@ -267,11 +288,10 @@ def check(record: Any) -> None:
 
 def _check_shards(record: dict[str, Any]) -> None:
     """Each is a file of its table and commit, and none is named twice."""
-    is_newer = record.get("schema", "") not in {"", *_migrations()}
     seen: set[str] = set()
     for number, shard in enumerate(record["shards"]):
         table, path, where = shard["table"], shard["path"], f"shards[{number}]"
-        if not is_newer and table not in _tables():
+        if table not in _tables():
             refuse(f"{where}.table", table, "a table of a lake")
         folders = "".join(rf"/{name}=[A-Za-z0-9_.~%-]+" for name in PARTITIONS.get(table, ()))
         own = rf"{table}{folders}/part-{record['run_id']}-(?:{record['n']}|[0-9a-f]{{32}})\.parquet"

@@ -90,6 +90,8 @@ def free(lake: Lake, *, dry_run: bool = False) -> list[Leftover]:
     try:
         with lake.committing():
             stock = take_stock(lake)
+            for newer in stock.newer:
+                raise newer
             if stock.unreadable:
                 raise LayerhouseError(
                     f"{stock.unreadable[0].path} cannot be read; run `layerhouse status --repair` "

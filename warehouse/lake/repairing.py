@@ -52,6 +52,8 @@ def repair(lake: Lake) -> list[Repaired]:
     try:
         with lake.committing():
             stock = take_stock(lake)
+            for newer in stock.newer:  # whose commits this Layerhouse could not do again
+                raise newer
             taken = _repair(lake, stock)
         taken = [_renewed(lake, stock, each) for each in taken]
         names = {each.commit_id.rpartition("-")[0] for each in taken if not _removes(each)}

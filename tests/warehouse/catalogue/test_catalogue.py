@@ -342,7 +342,7 @@ def _extract_many(root: Path, model_id: str) -> None:
                     "activation": activation_rows([sample], model_id=model_id),
                     "answer": [answer_row(sample, model_id=model_id)],
                 },
-                covers={"sample": i},
+                covers={"loci": [str(i)]},
             )
         writer.finish()
 

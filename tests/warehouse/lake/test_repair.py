@@ -27,7 +27,7 @@ def _row(name: str) -> dict[str, object]:
 def _write(lake: Lake) -> None:
     with RunWriter(lake, SPEC) as writer:
         for name in ("one", "two"):
-            writer.commit({"dataset": [_row(name)]}, covers={"name": name})
+            writer.commit({"dataset": [_row(name)]}, covers={"audit": name})
         writer.finish()
 
 
@@ -61,7 +61,7 @@ def test_a_sound_lake_is_left_alone(lake: Lake) -> None:
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "removed", "record"])
 def test_damage_is_taken_out_and_the_next_run_makes_the_lake_whole(lake: Lake, how: str) -> None:
-    first = next(c for c in list_commits(lake) if c.covers.get("name") == "one")
+    first = next(c for c in list_commits(lake) if c.covers.get("audit") == "one")
     path = lake.root / next(s.path for s in first.shards if s.table == "dataset")
     record = lake.commits_dir / f"{first.commit_id}.json"
     sound = path.read_bytes()

@@ -121,10 +121,10 @@ def test_vectors_come_back_bit_for_bit(lake: Lake, dtype: Any) -> None:
 
 def test_the_commit_record_states_what_lies_on_the_disk(lake: Lake) -> None:
     with RunWriter(lake, extract_spec(dtype="float32")) as writer:
-        written = writer.commit({"answer": [answer_row("s0")]}, covers={"samples": [0, 1]})
+        written = writer.commit({"answer": [answer_row("s0")]}, covers={"rejected": [0, 1], "reasons": []})
     (commit,) = list_commits(lake)
     assert commit.commit_id == written.commit_id == f"{writer.run_id}-0"
-    assert commit.covers == {"samples": [0, 1]}
+    assert commit.covers == {"rejected": [0, 1], "reasons": []}
     assert commit.run["config"] == {"dtype": "float32"}
     assert [shard.table for shard in commit.shards] == ["answer", "run"]
     for shard in commit.shards:
@@ -160,8 +160,8 @@ def test_a_finished_run_takes_no_more_rows(lake: Lake) -> None:
 
 def test_work_that_is_already_covered_is_not_written_again(lake: Lake) -> None:
     with RunWriter(lake, extract_spec()) as one, RunWriter(lake, extract_spec()) as other:
-        first = one.commit({"answer": [answer_row("s0")]}, covers={"samples": (0, 1)})
-        second = other.commit({"answer": [answer_row("s0")]}, covers={"samples": (0, 1)})
+        first = one.commit({"answer": [answer_row("s0")]}, covers={"rejected": (0, 1), "reasons": []})
+        second = other.commit({"answer": [answer_row("s0")]}, covers={"rejected": (0, 1), "reasons": []})
     assert second.commit_id == first.commit_id
     assert len(rows(lake, "answer")) == 1
     assert not files(lake, "*.tmp")
@@ -170,15 +170,15 @@ def test_work_that_is_already_covered_is_not_written_again(lake: Lake) -> None:
 def test_an_interrupted_run_keeps_what_it_committed_and_goes_on(lake: Lake) -> None:
     def interrupted() -> None:
         with RunWriter(lake, extract_spec()) as writer:
-            writer.commit({"answer": [answer_row("s0")]}, covers={"sample": 0})
+            writer.commit({"answer": [answer_row("s0")]}, covers={"loci": [str(0)]})
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert rows(lake, "run")[0][6] == "running"
     with RunWriter(lake, extract_spec()) as writer:
-        assert [commit.covers for commit in writer.committed] == [{"sample": 0}]
-        writer.commit({"answer": [answer_row("s1")]}, covers={"sample": 1})
+        assert [commit.covers for commit in writer.committed] == [{"loci": ["0"]}]
+        writer.commit({"answer": [answer_row("s1")]}, covers={"loci": [str(1)]})
         writer.finish()
     assert [row[2] for row in rows(lake, "answer")] == ["s0", "s1"]
     assert rows(lake, "run")[0][6] == "finished"
@@ -269,7 +269,7 @@ def _write_forever(root: Path, model_id: str) -> None:
     with RunWriter(Lake.at(root), extract_spec(model_id)) as writer:
         for n in range(len(writer.committed), 10_000):
             writer.commit(
-                {"activation": activation_rows(add, model_id=model_id)}, covers={"part": n}
+                {"activation": activation_rows(add, model_id=model_id)}, covers={"loci": [str(n)]}
             )
 
 
@@ -286,7 +286,7 @@ def test_a_killed_writer_leaves_whole_commits_only(lake: Lake, seconds: float) -
     commits = [commit for commit in list_commits(lake) if commit.model_id]
     assert len(rows(lake, "activation")) == 120 * len(commits)
     with RunWriter(lake, extract_spec()) as writer:
-        writer.commit({"answer": [answer_row("s0")]}, covers={"part": -1})
+        writer.commit({"answer": [answer_row("s0")]}, covers={"loci": [str(-1)]})
     assert [commit.n for commit in writer.committed] == list(range(len(commits) + 1))
     assert len(rows(lake, "answer")) == 1
 
@@ -295,7 +295,7 @@ def test_writers_of_one_run_may_work_at_the_same_time(lake: Lake) -> None:
     def work(part: range) -> None:
         with RunWriter(lake, extract_spec()) as writer:
             for i in part:
-                writer.commit({"answer": [answer_row(f"s{i}")]}, covers={"sample": i})
+                writer.commit({"answer": [answer_row(f"s{i}")]}, covers={"loci": [str(i)]})
 
     # Two of the four do the same work.
     parts = [range(0, 6), range(6, 12), range(12, 18), range(0, 6)]
