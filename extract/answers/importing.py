@@ -113,8 +113,9 @@ def _write(
             if run["config"].get("method") == spec.config["method"]:
                 raise LayerhouseError(
                     f"the lake holds answers {spec.config['method']} of {spec.model_id} on "
-                    f"{spec.dataset_id} already, from {run['config'].get('file')}; give these another "
-                    f"--name, or take those out with `layerhouse runs remove {run['run_id']}`"
+                    f"{spec.dataset_id} already, from {run['config'].get('file')}; give these "
+                    f"another --name, or take those out with `layerhouse runs remove "
+                    f"{run['run_id']}`"
                 )
         writer.commit(tables, finished=True)
     return True

@@ -78,7 +78,7 @@ def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSumm
     wanted = wanted_by(job, opened.session.anatomy, opened.session.readouts)
     due = ledger.lacking(wanted)
     if not due:
-        refuse_other_identity(job)
+        describe(job, opened.session).write(job, run, claims)  # which alone may have been lost
         ledger.close()
         return ledger.summary(wanted, added=False, notes=opened.lines)
     total, done = sum(one.n for one in due), 0

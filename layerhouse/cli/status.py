@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.option(
     "--repair", is_flag=True, help="Move damaged commits to quarantine/, to be done again."
 )
-@click.option("--free", is_flag=True, help="Delete the files of what was removed.")
+@click.option(
+    "--free", is_flag=True, help="Delete the files of what was removed, or never committed."
+)
 @click.option("--dry-run", is_flag=True, help="With --free: say what would be deleted.")
 @lake_option
 def command(verify: bool, repair: bool, free: bool, dry_run: bool, lake: Lake) -> None:
@@ -48,8 +50,10 @@ def command(verify: bool, repair: bool, free: bool, dry_run: bool, lake: Lake) -
 
 
 def _repair(lake: Lake) -> None:
-    from warehouse.lake import repair, sweep
+    from warehouse.lake import repair, restore, sweep
 
+    for path in restore(lake):
+        click.echo(f"Brought back from quarantine: {path}")
     taken = repair(lake)
     for each in taken:
         click.echo(f"Quarantined: {each.commit_id} ({len(each.files)} files), {each.reason}")
@@ -58,9 +62,15 @@ def _repair(lake: Lake) -> None:
     else:
         click.echo("Nothing to repair: every commit record and every shard is sound.")
     swept = sweep(lake)
-    if swept:
-        size = sum(each.bytes for each in swept)
-        click.echo(f"Deleted what killed writers left: {len(swept)} files, {size:,} bytes")
+    if swept.deleted:
+        size = sum(each.bytes for each in swept.deleted)
+        click.echo(f"Deleted what killed writers left: {len(swept.deleted)} files, {size:,} bytes")
+    if swept.set_aside:
+        size = sum(each.bytes for each in swept.set_aside)
+        click.echo(
+            f"Quarantined: {len(swept.set_aside)} shards that no commit names, {size:,} bytes, in "
+            f"{lake}/{swept.folder}"
+        )
 
 
 def _free(lake: Lake, *, dry_run: bool) -> None:

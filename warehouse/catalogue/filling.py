@@ -3,7 +3,7 @@
 import duckdb
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Commit, Lake, bookkeeping
+from warehouse.lake import Commit, Lake, bookkeeping, done_twice
 from warehouse.schema import (
     FACT_KEYS,
     PARTITIONS,
@@ -40,7 +40,8 @@ def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> N
 
 
 def _refuse_doubled(lake: Lake, commits: list[Commit]) -> None:
-    """One shard is of one commit; a bucket's are named after their run alone."""
+    """One shard is of one commit, as a bucket's are named after their run alone, and one piece of
+    work was done by one."""
     owner: dict[str, str] = {}
     for commit in commits:
         for shard in commit.shards:
@@ -49,6 +50,11 @@ def _refuse_doubled(lake: Lake, commits: list[Commit]) -> None:
                     f"the commits {owner[shard.path]} and {commit.commit_id} of {lake} both name "
                     f"{shard.path}; take the commit record out that does not belong there"
                 )
+    for early, late in done_twice(commits):
+        raise LayerhouseError(
+            f"the commit {early.commit_id} of {lake} is back after its work was done again by "
+            f"{late.commit_id}; run `layerhouse status --repair` to set it aside"
+        )
 
 
 def _record(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> None:

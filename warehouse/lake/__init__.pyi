@@ -3,6 +3,7 @@ from .commits import (
     bookkeeping as bookkeeping,
     commit_hash as commit_hash,
     commit_names as commit_names,
+    done_twice as done_twice,
     list_commits as list_commits,
     read_commit as read_commit,
 )
@@ -22,7 +23,7 @@ from .removing import (
     free as free,
     remove as remove,
 )
-from .repairing import repair as repair, sweep as sweep
+from .repairing import repair as repair, restore as restore, sweep as sweep
 from .runs import OvertakenError as OvertakenError, RunSpec as RunSpec, RunWriter as RunWriter
 from .shards import (
     Piece as Piece,

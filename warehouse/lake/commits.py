@@ -1,5 +1,6 @@
 """Commit records: the only thing that makes a shard exist for readers."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -205,6 +206,22 @@ def list_commits(
         and dataset_id in (None, commit.dataset_id)
     ]
     return sorted(kept, key=lambda commit: commit.order)
+
+
+def done_twice(commits: Iterable[Commit]) -> list[tuple[Commit, Commit]]:
+    """Commits, oldest first, of one run that cover the same, each with the one that did it again.
+
+    No writer does that: a record was lost, its work done again, and the record put back.
+    """
+    latest: dict[tuple[str, str], Commit] = {}
+    found = []
+    for commit in sorted(commits, key=lambda one: one.n):
+        if commit.covers and commit.shards:
+            key = commit.run_id, json.dumps(commit.covers, sort_keys=True)
+            if key in latest:
+                found.append((latest[key], commit))
+            latest[key] = commit
+    return found
 
 
 def bookkeeping(commits: Iterable[Commit]) -> dict[str, list[tuple[Any, ...]]]:

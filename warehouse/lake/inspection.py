@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from warehouse.lake.commits import (
     Commit,
@@ -11,11 +13,12 @@ from warehouse.lake.commits import (
     RecordError,
     ends_of,
     is_live,
+    number_of,
     read_commit,
 )
 from warehouse.lake.lake import Lake
 from warehouse.schema import tables
-from warehouse.storage import Shard, is_passing
+from warehouse.storage import QUARANTINE, Shard, is_passing
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,32 @@ def _is_shard(path: str) -> bool:
 
 def _unnamed(path: str, kind: str) -> str:
     return kind if path.endswith(".parquet") else ""
+
+
+def dead_in_quarantine(lake: Lake, stock: Stock) -> list[Leftover]:
+    """Shards set aside because no commit named them, which none can name any more.
+
+    That is known of one whose commit's number another file's record has, in a run whose records
+    have every number: else its record may have been lost, or not yet be copied.
+    """
+    held: dict[str, set[int]] = defaultdict(set)
+    for commit in (*stock.commits, *stock.removed):
+        held[commit.run_id].add(commit.n)
+    named = {shard.path for commit in (*stock.commits, *stock.removed) for shard in commit.shards}
+    found = dict(lake.store.quarantined())
+    dead = []
+    for path, size in found.items():
+        _, folder, shard = path.split("/", 2)
+        commit_id = PurePosixPath(shard).stem.removeprefix("part-")
+        numbers = held.get(commit_id.rpartition("-")[0], set())
+        damaged = f"{QUARANTINE}/{folder}/commits/{commit_id}.json" in found
+        if _is_shard(shard) and shard not in named and not damaged and _holds(numbers, commit_id):
+            dead.append(Leftover(path, "removed", size))
+    return dead
+
+
+def _holds(numbers: set[int], commit_id: str) -> bool:
+    return number_of(commit_id) in numbers and max(numbers) == len(numbers) - 1
 
 
 def damaged_shards(lake: Lake, shards: Iterable[Shard], *, verify: bool) -> list[Damaged]:

@@ -13,7 +13,7 @@ from typing import Any
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake.commits import Commit
 from warehouse.lake.facts import REMOVE, RunFacts, TakenOut
-from warehouse.lake.inspection import Leftover, Stock, leftovers, take_stock
+from warehouse.lake.inspection import Leftover, Stock, dead_in_quarantine, leftovers, take_stock
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import OvertakenError, RunSpec, RunWriter
 
@@ -80,7 +80,8 @@ def remove(
 
 
 def free(lake: Lake, *, dry_run: bool = False) -> list[Leftover]:
-    """Delete the shards that removals took out; returns which. With `dry_run` none is deleted.
+    """Delete the shards that removals took out, and those in quarantine that no commit can name
+    any more; returns which. With `dry_run` none is deleted.
 
     Commit records stay, so that no number is given twice. Whoever opened the lake before the
     removal loses the vectors that it still saw. Raises LayerhouseError where a commit record cannot
@@ -98,6 +99,7 @@ def free(lake: Lake, *, dry_run: bool = False) -> list[Leftover]:
                     "first, then free what was removed"
                 )
             found = [each for each in leftovers(lake, stock) if each.kind == "removed"]
+            found += dead_in_quarantine(lake, stock)
             if not dry_run:
                 lake.store.delete([each.path for each in found])
     except OSError as error:

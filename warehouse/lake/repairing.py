@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -14,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import is_removal, number_of
+from warehouse.lake.commits import done_twice, is_removal, number_of
 from warehouse.lake.facts import REMOVE
-from warehouse.lake.history import find_runs
+from warehouse.lake.history import History, find_runs
 from warehouse.lake.inspection import Leftover, Stock, damaged_shards, leftovers, take_stock
 from warehouse.lake.lake import Lake
 from warehouse.lake.removing import renew
@@ -26,6 +27,11 @@ from warehouse.storage import QUARANTINE
 
 DEAD_AFTER = timedelta(days=1)
 """No live writer leaves a file it began so long without a commit."""
+
+UNNAMED = (
+    "No commit names these shards: their writer was killed, or their records were lost or are not "
+    "yet copied. Put the records back and run `layerhouse status --repair`, and they are back too."
+)
 
 
 @dataclass(frozen=True)
@@ -38,58 +44,92 @@ class Repaired:
     files: tuple[str, ...]
 
 
-def repair(lake: Lake) -> list[Repaired]:
-    """Move every commit with a damaged record or shard to `quarantine/`, with all its shards.
+def restore(lake: Lake) -> list[str]:
+    """Bring back from quarantine what commits lack: their record was lost once, and put back.
 
-    Each shard is read and its checksum compared. A commit goes as a whole, record first, so that no
-    reader sees a part of it. What is left of its run is marked unfinished, so that the command that
-    made it does again exactly what is missing; a removal is written again at once. Nothing is
-    deleted. Raises LayerhouseError where a
-    file cannot be moved.
+    Returns the shards' paths. Raises LayerhouseError where a file cannot be moved.
     """
     lake.require()
-    lake.store.look_again()
+    with _writing(lake), lake.committing():
+        return _restore(lake, take_stock(lake))
+
+
+def _restore(lake: Lake, stock: Stock) -> list[str]:
+    lacking = {each.path for each in damaged_shards(lake, stock.shards, verify=False)}
+    return [
+        shard.path for shard in stock.shards if shard.path in lacking and lake.store.recall(shard)
+    ]
+
+
+@contextmanager
+def _writing(lake: Lake) -> Iterator[None]:
     try:
-        with lake.committing():
-            stock = take_stock(lake)
-            for newer in stock.newer:  # whose commits this Layerhouse could not do again
-                raise newer
-            taken = _repair(lake, stock)
-        taken = [_renewed(lake, stock, each) for each in taken]
-        names = {each.commit_id.rpartition("-")[0] for each in taken if not _removes(each)}
-        # In a bucket the name of a record that cannot be read does not tell its run.
-        _reopen(lake, names | _with_gaps(lake) if "" in names else names)
+        yield
     except OSError as error:
         raise LayerhouseError(
             f"cannot repair the lake {lake}: {error.strerror or error}; "
             "run `layerhouse status --repair` again once its files may be moved"
         ) from error
+
+
+def repair(lake: Lake) -> list[Repaired]:
+    """Move every commit with a damaged record or shard to `quarantine/`, with all its shards.
+
+    Each shard is read and its checksum compared. A commit goes as a whole, record first, so that no
+    reader sees a part of it. What is left of its run is marked unfinished, so that the command that
+    made it does again exactly what is missing; a removal is written again at once. So is a run
+    marked one of whose records is gone. Nothing is deleted. Raises LayerhouseError where a file
+    cannot be moved.
+    """
+    lake.require()
+    lake.store.look_again()
+    with _writing(lake):
+        with lake.committing():
+            stock = take_stock(lake)
+            for newer in stock.newer:  # whose commits this Layerhouse could not do again
+                raise newer
+            _restore(lake, stock)
+            taken = _repair(lake, stock)
+        taken = [_renewed(lake, stock, each) for each in taken]
+        names = {each.commit_id.rpartition("-")[0] for each in taken if not _removes(each)}
+        # In a bucket the name of a record that cannot be read does not tell its run.
+        _reopen(lake, names | _with_gaps(lake))
     return taken
 
 
-def sweep(lake: Lake) -> list[Leftover]:
-    """Delete what killed writers left in a lake's folder; returns what was deleted.
+@dataclass(frozen=True)
+class Swept:
+    """What killed writers left: the files that were deleted, and those that `folder` holds now."""
 
-    That is every *.tmp of a table or of a commit record, and every shard that no commit names,
-    untouched for a day. It happens under the commit lock, where no writer is between naming its
-    shards and committing them; one that drafts a shard commits it next. Should one have been frozen
-    for that day, its commit fails and nothing of it is seen. Where a commit record cannot be read,
-    shards are spared; so are other files, and all of a bucket. Raises LayerhouseError where a file
-    cannot be deleted.
+    deleted: list[Leftover]
+    set_aside: list[Leftover]
+    folder: str
+
+
+def sweep(lake: Lake) -> Swept:
+    """Clear away what killed writers left in a lake's folder.
+
+    Every *.tmp of a table or of a commit record, untouched for a day, is deleted: should its writer
+    only have been frozen for that day, its commit fails and nothing of it is seen. A shard that no
+    commit names may be data whose record was lost or is not yet copied: it goes to `quarantine/`,
+    from where `restore` brings it back. That happens under the commit lock, where no writer is
+    between naming its shards and committing them. Where a commit record cannot be read, shards are
+    spared; so are other files, and all of a bucket. Raises LayerhouseError where a file cannot be
+    moved or deleted.
     """
     lake.require()
-    swept = []
-    try:
-        with lake.committing():
-            for found in leftovers(lake, take_stock(lake)):
-                if _is_ours(found) and lake.store.delete_dead(found.path, DEAD_AFTER):
-                    swept.append(found)
-    except OSError as error:
-        raise LayerhouseError(
-            f"cannot delete what killed writers left in {lake}: {error.strerror or error}; "
-            "run `layerhouse status --repair` again once its files may be deleted"
-        ) from error
-    return swept
+    folder = _folder()
+    with _writing(lake), lake.committing():
+        ours = [each for each in leftovers(lake, take_stock(lake)) if _is_ours(each)]
+        passing = [each for each in ours if each.kind == "temporary"]
+        deleted = [each for each in passing if lake.store.delete_dead(each.path, DEAD_AFTER)]
+        unnamed = [each.path for each in ours if each.kind == "uncommitted"]
+        moved = lake.store.put_aside(unnamed, folder, UNNAMED) if unnamed else ()
+    return Swept(deleted, [each for each in ours if each.path in moved], folder)
+
+
+def _folder() -> str:
+    return f"{QUARANTINE}/{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
 
 
 def _is_ours(found: Leftover) -> bool:
@@ -103,12 +143,18 @@ def _is_ours(found: Leftover) -> bool:
 
 
 def _with_gaps(lake: Lake) -> set[str]:
-    """The runs that lack one of their commits: each counts its own from 0."""
-    names = lake.store.commit_names()
-    counts = Counter(name.rpartition("-")[0] for name in names)
-    return {
-        run_id for name in names if number_of(name) >= counts[run_id := name.rpartition("-")[0]]
-    }
+    """The runs that lack one of their commits, each counting its own from 0, and were not marked
+    unfinished since."""
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for name in lake.store.commit_names():
+        numbers[name.rpartition("-")[0]].add(number_of(name))
+    gaps = {run: set(range(max(held))) - held for run, held in numbers.items()}
+    marked = {run: max(_reopened(lake, run), default=-1) for run, lost in gaps.items() if lost}
+    return {run for run, last in marked.items() if max(gaps[run]) > last}
+
+
+def _reopened(lake: Lake, run_id: str) -> list[int]:
+    return [one.covers.get("reopens", -1) for one in History.of(lake, run_id).commits]
 
 
 def _reopen(lake: Lake, run_ids: set[str]) -> None:
@@ -158,9 +204,12 @@ def _repair(lake: Lake, stock: Stock) -> list[Repaired]:
         found = [f"{s.path} {problems[s.path]}" for s in commit.shards if s.path in problems]
         if found:
             reasons[commit.commit_id] = "; ".join(found)
+    # A removal whose record cannot be read may have taken out what stands twice without it.
+    for early, late in [] if stock.unreadable else done_twice(stock.commits):
+        reasons.setdefault(early.commit_id, f"its work was done again by {late.commit_id}")
     records = {Path(each.path).stem: f"{each.path} {each.problem}" for each in stock.unreadable}
     known = {commit.commit_id: commit.shards for commit in stock.commits}
-    folder = f"{QUARANTINE}/{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    folder = _folder()
     return [
         Repaired(name, reason, folder, lake.store.set_aside(name, known.get(name), folder))
         for name, reason in sorted({**records, **reasons}.items())

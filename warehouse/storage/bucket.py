@@ -160,6 +160,20 @@ class Bucket(Store):
             moved.append(path)
         return tuple(moved)
 
+    def put_aside(self, paths: Sequence[str], folder: str, why: str) -> tuple[str, ...]:
+        """As in `delete_dead`."""
+        del paths, folder, why
+        return ()
+
+    def recall(self, shard: Shard) -> bool:
+        """A record that was taken out has lost its number for good: none comes back for a shard."""
+        del shard
+        return False
+
+    def quarantined(self) -> Iterator[tuple[str, int]]:
+        for key, entry in sorted(self.objects.entries(QUARANTINE).items()):
+            yield key, entry.size
+
 
 def _key(draft: Draft) -> str:
     return f"{draft.folder}/part-{draft.file.stem}.parquet"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -99,8 +99,14 @@ class Folder(Store):
         return f"{self.root}/"
 
     def files(self) -> Iterator[tuple[str, int]]:
-        for folder, inner, names in os.walk(self.root):
-            inner[:] = sorted(name for name in inner if name != QUARANTINE)
+        return self._files(self.root, QUARANTINE)
+
+    def quarantined(self) -> Iterator[tuple[str, int]]:
+        return self._files(inside(self.root, QUARANTINE), "")
+
+    def _files(self, top: Path, spared: str) -> Iterator[tuple[str, int]]:
+        for folder, inner, names in os.walk(top):
+            inner[:] = sorted(name for name in inner if name != spared)
             for name in sorted(names):
                 path = Path(folder, name)
                 try:
@@ -146,17 +152,40 @@ class Folder(Store):
             paths = [path.relative_to(self.root).as_posix() for path in found]
         else:
             paths = [shard.path for shard in shards]
-        moved = []
-        for path in (f"commits/{commit_id}.json", *paths):
-            source, target = self.root / path, inside(self.root, folder) / path
-            inside(self.root, str(PurePosixPath(path).parent))
-            if os.path.lexists(source) and not path.startswith(QUARANTINE):
-                make_folder(target.parent)
-                source.replace(target)
-                sync(target.parent)
-                sync(source.parent)
-                moved.append(path)
-        return tuple(moved)
+        return self._moved([f"commits/{commit_id}.json", *paths], folder)
+
+    def put_aside(self, paths: Sequence[str], folder: str, why: str) -> tuple[str, ...]:
+        moved = self._moved(paths, folder)
+        note = inside(self.root, folder) / "why.txt"
+        write_whole(note, lambda temporary: write_text(temporary, f"{why}\n"))
+        return moved
+
+    def recall(self, shard: Shard) -> bool:
+        for folder in sorted(inside(self.root, QUARANTINE).glob("*"), reverse=True):
+            kept = f"{QUARANTINE}/{folder.name}/{shard.path}"
+            if self._problem(replace(shard, path=kept), verify=True) is None:
+                self._move(kept, shard.path)
+                return True
+        return False
+
+    def _moved(self, paths: Iterable[str], folder: str) -> tuple[str, ...]:
+        """Of the lake's files those that were there, and lie in the folder now."""
+        found = [
+            path
+            for path in paths
+            if os.path.lexists(self.root / path) and not path.startswith(QUARANTINE)
+        ]
+        for path in found:
+            self._move(path, f"{folder}/{path}")
+        return tuple(found)
+
+    def _move(self, path: str, target: str) -> None:
+        inside(self.root, str(PurePosixPath(path).parent))
+        source, aim = self.root / path, inside(self.root, target)
+        make_folder(aim.parent)
+        source.replace(aim)
+        sync(aim.parent)
+        sync(source.parent)
 
 
 def record_names(root: Path) -> list[str]:

@@ -174,6 +174,20 @@ class Store(ABC):
         `commit_names` has told of the commit; None for shards says that its record cannot be read.
         """
 
+    @abstractmethod
+    def put_aside(self, paths: Sequence[str], folder: str, why: str) -> tuple[str, ...]:
+        """Move files that no commit names into a folder, with a note of the reason, under the
+        lake's lock; returns which. Nothing is moved where a writer might still commit it."""
+
+    @abstractmethod
+    def recall(self, shard: Shard) -> bool:
+        """Bring a missing shard back from quarantine, byte for byte as it was committed; returns
+        whether it lay there."""
+
+    @abstractmethod
+    def quarantined(self) -> Iterator[tuple[str, int]]:
+        """(path, bytes) of every file in quarantine."""
+
 
 def is_passing(path: str) -> bool:
     """Whether a file is one that a writer or builder is at, or was killed at."""

@@ -20,10 +20,13 @@ from extract.sharing import ledger
 from extract.sharing.claims import Claims
 from extract.sharing.coverage import Range
 from tests.extract.running.test_agent import _answers, _assert_same, _request, _vectors
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, list_commits
 from warehouse.lake.history import find_runs
 from warehouse.lake.lake import Lake
+from warehouse.lake.repairing import repair
+from warehouse.status import status
 
 
 def _covered(lake: Lake) -> list[tuple[int, int]]:
@@ -170,3 +173,35 @@ def test_a_finished_extraction_that_lost_commits_is_made_whole_again(
     assert np.all(
         [commit.run_id == newest.run_id for commit in list_commits(lake, command="extract")]
     )
+
+
+@pytest.mark.parametrize("which", ["first", "range", "last"])
+def test_any_commit_that_was_damaged_is_done_again_by_the_same_command(
+    lake: Lake, llava_folder: Path, alone: Lake, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """The first says which model and layers the run is of."""
+    monkeypatch.setattr(ledger, "range_size", lambda *_: 4)
+    extract(lake, _request(llava_folder))
+    commits = list_commits(lake, command="extract")
+    chosen = {
+        "first": next(c for c in commits if "anatomy" in c.covers),
+        "range": next(c for c in commits if c.covers.get("start") == 4),
+        "last": commits[-1],
+    }
+    record = lake.commits_dir / f"{chosen[which].commit_id}.json"
+    record.write_bytes(record.read_bytes()[:-9])
+    assert status(lake).damaged
+    repair(lake)
+    before = status(lake)
+    assert (before.damaged, before.problem) == ([], None)
+    assert [run.run_id for run in before.unfinished] == [chosen[which].run_id]
+    extract(lake, _request(llava_folder))
+    assert _covered(lake) == [(0, 4), (4, 8), (8, 12)]
+    _assert_same(_vectors(lake), _vectors(alone))
+    assert status(lake).unfinished == []
+    assert _n_layers(lake) == _n_layers(alone)
+
+
+def _n_layers(lake: Lake) -> int:
+    with connect(lake) as wh:
+        return int(wh.sql("SELECT count(*) FROM layer").fetchall()[0][0])

@@ -13,7 +13,7 @@ from tests.warehouse.small_lakes import UNSAID
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
-from warehouse.lake.repairing import repair, sweep
+from warehouse.lake.repairing import Swept, repair, sweep
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.status import status
 
@@ -97,24 +97,33 @@ def _left(lake: Lake, path: str, hours: float) -> None:
     os.utime(target, (then, then))
 
 
-def test_what_killed_writers_left_is_deleted_a_day_later(lake: Lake) -> None:
+def test_what_killed_writers_left_is_cleared_away(lake: Lake) -> None:
     for path in [*_files(lake), "commits/lock"]:  # age alone is no reason
         os.utime(lake.root / path, (0, 0))
     before = _files(lake)
-    dead = ["commits/a-0.json.tmp", "dataset/a-0.tmp", "dataset/part-a-0.parquet"]
-    spared = ["dataset/a-1.tmp", "dataset/part-a-1.parquet"]
+    dead = ["commits/a-0.json.tmp", "dataset/a-0.tmp"]
+    unnamed = ["dataset/part-a-0.parquet", "dataset/part-a-1.parquet"]
+    spared = ["dataset/a-1.tmp"]
     others = ["mine.parquet", "dataset/mine.parquet", "notes/a.tmp", "quarantine/t/a.tmp"]
-    for path in dead + others:
+    for path in dead + unnamed[:1] + others:
         _left(lake, path, hours=25)
-    for path in spared:
-        _left(lake, path, hours=23)
-    assert sorted(each.path for each in sweep(lake)) == dead
-    assert not any((lake.root / path).exists() for path in dead)
+    for path in spared + unnamed[1:]:
+        _left(lake, path, hours=0)
+    swept = sweep(lake)
+    assert sorted(each.path for each in swept.deleted) == dead
+    assert sorted(each.path for each in swept.set_aside) == unnamed
+    assert not any((lake.root / path).exists() for path in dead + unnamed)
+    assert all((lake.root / swept.folder / path).exists() for path in [*unnamed, "why.txt"])
     assert all((lake.root / path).exists() for path in spared + others)
     assert {path: before[path] for path in before} == {
         path: content for path, content in _files(lake).items() if path in before
     }
-    assert sweep(lake) == []
+    assert _left_by(sweep(lake)) == ([], [])
+
+
+def _left_by(swept: Swept) -> tuple[list[str], list[str]]:
+    deleted, set_aside = swept.deleted, swept.set_aside
+    return [each.path for each in deleted], [each.path for each in set_aside]
 
 
 def test_shards_are_spared_where_a_record_cannot_be_read(lake: Lake) -> None:
@@ -122,4 +131,4 @@ def test_shards_are_spared_where_a_record_cannot_be_read(lake: Lake) -> None:
     record.write_text("{")
     _left(lake, "dataset/part-a-0.parquet", hours=25)
     _left(lake, "dataset/a-0.tmp", hours=25)
-    assert [each.path for each in sweep(lake)] == ["dataset/a-0.tmp"]
+    assert _left_by(sweep(lake)) == (["dataset/a-0.tmp"], [])
