@@ -33,7 +33,7 @@ import transformers
 
 from extract.anatomy import watching
 from extract.answering import ClassNames, Question
-from extract.models import Session, build_prompt, load, open_session, phrase_tokens
+from extract.models import Session, build_prompt, load, open_session, phrase_tokens, unseeing_tokens
 from extract.reading import CellVectors, Wanted, select
 from extract.running import (
     BackgroundWriter,
@@ -71,7 +71,7 @@ class Bench:
     """One model with its preprocessed batches."""
 
     session: Session
-    phrases: list[list[int]]
+    question: Question
     batches: list[Prepared]
     wanted: Wanted
     singles: list[tuple[str, dict[str, Any]]]
@@ -88,9 +88,7 @@ class Bench:
     def extraction(self, folder: Path, answers: Sequence[str]) -> Stopwatch:
         """What the agent does with prepared batches: read, answer, write shards to a lake."""
         watch = Stopwatch()
-        classes = [ClassNames(phrase, phrase) for phrase in PHRASES]
-        question = Question(classes, self.phrases, letters=False, max_new_tokens=12)
-        runner = Runner(self.session, None, {None: question}, watch)
+        runner = Runner(self.session, None, {None: self.question}, watch)
         writer = RunWriter(
             Lake.at(folder), RunSpec("extract", "bench", "bench", {"at": uuid4().hex})
         )
@@ -165,6 +163,19 @@ def build(shape: str, folder: Path) -> str:
     return str(folder / shape)
 
 
+def asking(session: Session, question: str, phrases: list[list[int]]) -> Question:
+    """The question as a run asks it: class names end, and count less where there is no image."""
+    return Question(
+        [ClassNames(phrase, phrase) for phrase in PHRASES],
+        phrases,
+        letters=False,
+        max_new_tokens=12,
+        end_token=session.end_token,
+        end="",
+        unseeing=unseeing_tokens(session.loaded.processor, question),
+    )
+
+
 def prepare(model: str, n_images: int, batch_size: int) -> Bench:
     loaded = load(model)
     question = build_prompt(PHRASES)
@@ -180,7 +191,8 @@ def prepare(model: str, n_images: int, batch_size: int) -> Bench:
         for locus, names in select(session.anatomy, session.readouts)
         if (kept := tuple(name for name in names if name in ("mean", "last")))
     ]
-    return Bench(session, phrases, batches, wanted, singles)
+    asked = asking(session, question, phrases)
+    return Bench(session, asked, batches, wanted, singles)
 
 
 @dataclass

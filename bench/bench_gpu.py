@@ -16,7 +16,7 @@ from time import perf_counter
 import torch
 import transformers as hf
 
-from bench.bench_extract import PHRASES, Bench, rates
+from bench.bench_extract import PHRASES, Bench, asking, rates
 from extract.models import (
     GivenModel,
     LoadedModel,
@@ -76,7 +76,7 @@ def main() -> None:
         names, size, preparer = list(uris), asked.batch_size, Preparer(session, uris)
         batches = [preparer(names[start : start + size]) for start in range(0, len(names), size)]
         wanted = select(session.anatomy, session.readouts)
-        bench = Bench(session, phrases, batches, wanted, [])
+        bench = Bench(session, asking(session, question, phrases), batches, wanted, [])
         bench.bare()
         found = rates(
             {

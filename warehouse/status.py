@@ -66,7 +66,8 @@ class Probes:
 class PairStatus:
     """One model on one dataset of `n_samples`.
 
-    `answers` maps a method to the samples it answered; `diagnosis` is none, fresh or stale (older
+    `answers` maps a method to the samples it answered, `n_tied` of them by likelihood with several
+    classes at its highest; `diagnosis` is none, fresh or stale (older
     than the probes, answers or baselines); `next_command` is None where nothing is left to do.
     """
 
@@ -75,6 +76,7 @@ class PairStatus:
     n_samples: int
     extents: tuple[Extent, ...]
     answers: dict[str, int]
+    n_tied: int
     probes: tuple[Probes, ...]
     baselines: tuple[str, ...]
     diagnosis: str
@@ -237,6 +239,7 @@ def _pair(
             Extent(**{**row, "readouts": tuple(row["readouts"])}) for row in parts["extent"]
         ),
         answers={row["method"]: row["n_samples"] for row in parts["answer_count"]},
+        n_tied=sum(row["n_tied"] for row in parts["answer_count"]),
         probes=tuple(Probes(**row) for row in parts["probe_count"]),
         baselines=dataset.baselines if dataset else (),
         diagnosis=verdict.get("diagnosis", "none"),

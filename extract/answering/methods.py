@@ -6,6 +6,7 @@ One of ours has its name in `warehouse.vocabulary.METHODS` and its object in `AN
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Question:
     unseeing: Sequence[int] = ()
     prior: Sequence[float] | None = None
 
-    @property
+    @cached_property
     def scored(self) -> list[list[int]]:
         """The phrases as likelihoods take them."""
         return ended(self.phrases, self.end_token)

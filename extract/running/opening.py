@@ -80,7 +80,7 @@ def _texts(job: Job) -> list[str]:
 def _about_answers(job: Job, session: Session, own: Question) -> list[str]:
     """What is worth knowing of the answers that a job asks for."""
     asked, lines = job.request.answers, []
-    if asked:
+    if asked and not job.asked[None].entry.marks(len(job.phrases)):  # else marks are answered
         tokenizer = session.loaded.processor.tokenizer
         ends = own.end_token is not None
         lines += told_apart(tokenizer, job.phrases, own.phrases, ends=ends)

@@ -7,6 +7,7 @@ import click
 from layerhouse.cli.shared import lake_option
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
+from warehouse.vocabulary import LIKELIHOOD
 
 if TYPE_CHECKING:
     from warehouse.status import PairStatus, StatusReport
@@ -104,7 +105,8 @@ def _print_contents(report: StatusReport) -> None:
 def _pair(pair: PairStatus) -> list[str]:
     loci = sum(extent.n_loci_extracted for extent in pair.extents)
     known = sum(extent.n_loci for extent in pair.extents)
-    answers = ", ".join(f"{method} {n:,}" for method, n in pair.answers.items())
+    tied = {LIKELIHOOD: f" ({pair.n_tied:,} tied)"} if pair.n_tied else {}
+    answers = ", ".join(f"{name} {n:,}{tied.get(name, '')}" for name, n in pair.answers.items())
     probes = ", ".join(f"{each.n_probes} {each.kind}" for each in pair.probes)
     verdict = f"{pair.verdict} ({pair.diagnosis})" if pair.verdict else pair.diagnosis
     return [pair.model_id, pair.dataset_id, f"{loci} of {known}", answers, probes, verdict]

@@ -26,6 +26,7 @@ NOT_PORTABLE = {
     "calibrated_answer",
     "fault_detection",
     "fault_outcome",
+    "likelihood_answer",
     "mart_model_pairs",
     "pointwise_information",
     "probability_score",

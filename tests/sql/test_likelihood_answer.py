@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sql.worlds import NAMES, world
+from tests.sql.worlds import NAMES, class_of, world
 
 COUNTED = {
     "label_logprobs": [-4.0, -3.0],
@@ -39,9 +39,9 @@ def test_accuracies_and_ties_are_counted_by_score(catalogue):
     con = catalogue(world() | {"answer": answers(COUNTED)})
     n = len(answers(COUNTED))
     assert con.sql("SELECT * FROM likelihood_accuracy ORDER BY score").fetchall() == [
-        ("m", "d", "per_token", "test", True, n, 0, 0.5, 0.0),
-        ("m", "d", "pmi", "test", True, n, n, 0.5, 1.0),
-        ("m", "d", "sum", "test", True, n, 0, 0.5, 0.0),
+        ("m", "d", "per_token", "test", True, n, 0, 0.5, 0.0, n // 2, n // 2),
+        ("m", "d", "pmi", "test", True, n, n, 0.5, 1.0, n // 2, n // 2),
+        ("m", "d", "sum", "test", True, n, 0, 0.5, 0.0, 0, 0),
     ]
 
 
@@ -59,3 +59,70 @@ def test_the_sum_is_what_answers_are_scored_by(catalogue):
         "WHERE score = 'sum' AND method = 'likelihood'"
     )
     assert con.sql(query).fetchall() == [(0.0,)]
+
+
+def scored(**right):
+    """Answers of which each score names the first so many right, the others wrong; of all of them
+    `tied` have both classes at the highest sum."""
+    tied, rows = right.pop("tied", 0), []
+    columns = {"total": "label_logprobs", "per_token": "label_logprobs_per_token"}
+    for i, row in enumerate(answers(COUNTED)):
+        for name, n_right in right.items():
+            said = class_of(i) if i < n_right else 1 - class_of(i)
+            row[columns.get(name, "label_pmi")] = [-2.0 + (1 - said), -2.0 + said]
+        row["predicted_class_index"] = class_of(i) if i < right["total"] else 1 - class_of(i)
+        if i >= 20 - tied:  # of the wrong ones: as many of each class
+            row |= {"label_logprobs": [-1.0, -1.0], "predicted_class_index": 0}
+        rows.append(row)
+    return rows
+
+
+EFFECTS = {
+    "none": (scored(total=10, per_token=10, pmi=10), (0.5, 0.0, None, None, None)),
+    "lengths": (
+        scored(total=10, per_token=16, pmi=14),
+        (
+            *(0.5, 0.0, "per_token", 0.8),
+            "the answer by likelihood rests on how long the class names are: per token, 80% of the "
+            "test images are named right instead of 50%",
+        ),
+    ),
+    "common names": (
+        scored(total=10, per_token=10, pmi=20),
+        (
+            *(0.5, 0.0, "pmi", 1.0),
+            "the answer by likelihood rests on how common the class names are: less what each is "
+            "worth without the image, 100% of the test images are named right instead of 50%",
+        ),
+    ),
+    "as chance would": (scored(total=10, per_token=13, pmi=7), (0.5, 0.0, None, None, None)),
+    "ties": (
+        scored(total=10, per_token=10, pmi=10, tied=2),
+        (
+            *(0.55, 0.1, None, None),
+            "10% of the answers by likelihood are ties, which go to the first of their classes",
+        ),
+    ),
+}
+
+
+@pytest.mark.exact_rows("likelihood_effect")
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_what_decides_beside_the_image_is_said(catalogue, effect):
+    rows, expected = EFFECTS[effect]
+    con = catalogue(world() | {"answer": rows})
+    assert con.sql("SELECT * FROM likelihood_effect").fetchall() == [("m", "d", *expected)]
+
+
+def test_of_generated_answers_nothing_is_said_of_likelihoods(catalogue):
+    said = [row | {"method": "generate"} for row in scored(total=12, per_token=20, pmi=20)]
+    con = catalogue(world() | {"answer": scored(total=10, per_token=20, pmi=20) + said})
+    assert con.sql("SELECT * FROM likelihood_effect").fetchall() == []
+
+
+def test_a_verdict_on_likelihoods_says_what_they_rest_on(catalogue):
+    con = catalogue(world() | {"answer": EFFECTS["lengths"][0]})
+    ((note,),) = con.sql("SELECT note FROM verdict_obstacle").fetchall()
+    baseline, effect = note.split("; ")
+    assert baseline.startswith("no baseline")
+    assert effect == EFFECTS["lengths"][1][-1]

@@ -165,7 +165,7 @@ missing AS (
                     coverage.dataset_id,
                     ' --architecture texture-svm` adds one'
                 )
-        END AS note
+        END AS baseline
     FROM coverage
     LEFT JOIN extract_command
         ON
@@ -189,9 +189,25 @@ missing AS (
 
 -- Missing intervals are named only when nothing they are made of is missing too.
 SELECT
-    model_id,
-    dataset_id,
-    coalesce(nullif(concat_ws('; ', answers, probes, samples, replies, test_set), ''), intervals)
-        AS obstacle,
-    note
+    missing.model_id,
+    missing.dataset_id,
+    coalesce(
+        nullif(
+            concat_ws(
+                '; ',
+                missing.answers,
+                missing.probes,
+                missing.samples,
+                missing.replies,
+                missing.test_set
+            ),
+            ''
+        ),
+        missing.intervals
+    ) AS obstacle,
+    nullif(concat_ws('; ', missing.baseline, likelihood_effect.note), '') AS note
 FROM missing
+LEFT JOIN likelihood_effect
+    ON
+        missing.model_id = likelihood_effect.model_id
+        AND missing.dataset_id = likelihood_effect.dataset_id
