@@ -247,7 +247,7 @@ def test_a_finished_lake_asks_for_the_report(lake: Lake) -> None:
     report = status(lake)
     assert report.next_command == "layerhouse report --out report.html"
     assert not any([report.unfinished, report.leftovers, report.damaged, report.problem])
-    assert all(pair.next_command is None for pair in report.pairs)
+    assert [(pair.model_id, pair.next_command) for pair in report.pairs] == [(MODEL, None)]
 
 
 def test_no_lake_is_wrong_usage(tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ class Warehouse(Catalogue):
     Open one with `connect`, which brings the catalogue up to date first.
     """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
         self.lake = lake
-        super().__init__(open_catalogue(lake))
+        super().__init__(con)
 
     def activations(
         self, model: str, dataset: str, module: str, layer: int, readout: str

@@ -32,8 +32,12 @@ def connect(lake: "Lake | str | os.PathLike[str] | None" = None) -> Warehouse:
     newer Layerhouse or cannot be built.
     """
     place = Lake.at(lake)
-    refresh(place)
-    return Warehouse(place)
+    place.require()
+    looked_at, con = _written(place), _opened_if_current(place)
+    if con is None:
+        _build_alone(place, looked_at)
+        con = open_catalogue(place)
+    return Warehouse(place, con)
 
 
 def refresh(lake: Lake, force: bool = False) -> bool:
@@ -47,9 +51,14 @@ def refresh(lake: Lake, force: bool = False) -> bool:
     looked_at = _written(lake)
     if not force and _is_current(lake):
         return False
+    return _build_alone(lake, looked_at, force)
+
+
+def _build_alone(lake: Lake, looked_at: tuple[int, int] | None, force: bool = False) -> bool:
+    """Build unless another process did so since the catalogue was `looked_at`."""
     with _builder_lock(lake):
         if not force and _written(lake) != looked_at and _is_current(lake):
-            return False  # another process built it while this one waited
+            return False
         _build(lake, force)
     return True
 
@@ -64,24 +73,34 @@ def _written(lake: Lake) -> tuple[int, int] | None:
 
 
 def _is_current(lake: Lake) -> bool:
-    """Whether the catalogue holds exactly the lake's commits and this Layerhouse's SQL."""
+    con = _opened_if_current(lake)
+    if con is not None:
+        con.close()
+    return con is not None
+
+
+def _opened_if_current(lake: Lake) -> duckdb.DuckDBPyConnection | None:
+    """The catalogue, if it holds exactly the lake's commits and this Layerhouse's SQL."""
     if not lake.catalogue.exists():
-        return False
-    try:
-        with open_catalogue(lake) as con:
-            return (
+        return None
+    with ExitStack() as opened:
+        try:
+            con = opened.enter_context(open_catalogue(lake))
+            if (
                 not pending(con, migrations(), lake.catalogue)
                 and _sql_hash(con) == SHIPPED.hash
                 and _held(con) == set(commit_names(lake))
                 and not _rewritten(con, lake)
-            )
-    except duckdb.Error as error:
-        if "could not set lock" in str(error).lower():  # a damaged "block" is no lock
-            raise LayerhouseError(
-                f"{lake.catalogue} is open for writing elsewhere; close that program: "
-                "the catalogue is only ever read, and rebuilt from the shards"
-            ) from error
-        return False
+            ):
+                opened.pop_all()
+                return con
+        except duckdb.Error as error:
+            if "could not set lock" in str(error).lower():  # a damaged "block" is no lock
+                raise LayerhouseError(
+                    f"{lake.catalogue} is open for writing elsewhere; close that program: "
+                    "the catalogue is only ever read, and rebuilt from the shards"
+                ) from error
+    return None
 
 
 def _held(con: duckdb.DuckDBPyConnection) -> set[str]:

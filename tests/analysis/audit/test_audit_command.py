@@ -14,6 +14,7 @@ import layerhouse
 from layerhouse import LayerhouseError, UsageError
 from layerhouse.cli import layerhouse as commands
 from tests.analysis.audit.pictures import COPIES, alike
+from tests.lakes import empty_lake
 from warehouse.lake import Lake, RunSpec, RunWriter
 
 SIZES = {"train": 70, "val": 64, "test": 64}
@@ -45,7 +46,7 @@ def _add(root: Path, rows: Sequence[Row], name: str = "set") -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LAYERHOUSE_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("LAYERHOUSE_LAKE", str(empty_lake(tmp_path / "lake").root))
     return tmp_path
 
 

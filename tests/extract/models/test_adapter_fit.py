@@ -92,6 +92,7 @@ def test_what_fits_is_merged_as_peft_merges_it(
     plain = load(str(base)).model.state_dict()
     assert ours.keys() == plain.keys()
     assert any(not torch.equal(ours[name], weight) for name, weight in plain.items())
+    assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
 
 

@@ -90,7 +90,9 @@ def test_a_run_from_before_prompts_were_stored_goes_on_as_itself(
     again = extract(lake, _request(folder))
     assert (again.run_id, again.added) == (old.run_id, False)
     extract(lake, _request(folder, 8))
-    assert all("prompt" not in identity for identity in _identities(lake))
+    identities = _identities(lake)
+    assert identities
+    assert all("prompt" not in identity for identity in identities)
 
 
 def test_a_dated_run_from_before_is_not_gone_on_with(

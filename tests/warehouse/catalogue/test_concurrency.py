@@ -93,7 +93,7 @@ def test_a_new_connection_sees_new_commits_and_an_open_one_does_not(lake: Lake) 
 
 
 @pytest.mark.parametrize(
-    ("n_readers", "n_commits"), [(3, 3), pytest.param(10, 8, marks=pytest.mark.slow)]
+    ("n_readers", "n_commits"), [(2, 2), pytest.param(10, 8, marks=pytest.mark.slow)]
 )
 def test_readers_see_whole_states_while_others_write_and_publish(
     lake: Lake, tmp_path: Path, n_readers: int, n_commits: int
