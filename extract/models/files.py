@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.errors import LayerhouseError
+from warehouse.untrusted import read_bounded
+
+MOST_HEADER = 100 * 10**6
+"""The longest header that safetensors itself reads."""
 
 CLEAR = (ImportError, OSError, RuntimeError, ValueError)
 """Errors whose own words say what is wrong; of others the kind must be told too."""
@@ -16,7 +20,7 @@ CLEAR = (ImportError, OSError, RuntimeError, ValueError)
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; LayerhouseError where it holds none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_bounded(path.resolve()))  # a hub's cache is made of links
     except (OSError, ValueError, RecursionError) as error:  # no file, no text, no JSON
         raise LayerhouseError(f"{path} cannot be read: {said(error)}") from error
     if not isinstance(found, dict):
@@ -31,10 +35,10 @@ def weight_sizes(folder: Path) -> dict[str, int]:
         try:
             with path.open("rb") as file:
                 size = int.from_bytes(file.read(8), "little")
-                header = json.loads(file.read(min(size, path.stat().st_size)))
+                header = json.loads(file.read(min(size, MOST_HEADER)))
             header.pop("__metadata__", None)
             found |= {name: prod(facts["shape"]) for name, facts in header.items()}
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise LayerhouseError(f"{path} is damaged: it has no header of weights") from error
     return found
 

@@ -17,6 +17,7 @@ from extract.models.plugins import plugin_for, runs_by_plugin
 from extract.models.published import find_published, layout_of
 from extract.models.quantized import quantization_of
 from extract.models.registry import RegistryEntry, find, named_checkpoint, registry
+from extract.models.safety import refuse_unsafe_adapter, refuse_unsafe_model
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -157,6 +158,7 @@ def _adapted(source: ModelSource, path: Path) -> ModelSource:
             "an adapter is merged into the model's weights, which quantised weights "
             f"({source.quantization}) do not allow; {way_out}"
         )
+    refuse_unsafe_adapter(path / ADAPTER_CONFIG)
     recorded = read_object(path / ADAPTER_CONFIG).get("base_model_name_or_path")
     known = [source.name, source.folder.name, str(source.config.get("_name_or_path", ""))]
     if source.entry is not None:
@@ -221,6 +223,7 @@ def _checked(source: ModelSource, *, weights: bool = True) -> ModelSource:
             "has one next to its safetensors weights)"
             + (f"; its folders {', '.join(inside)} have: give one of them" if inside else "")
         )
+    refuse_unsafe_model(folder)
     if weights and not list(folder.glob("*.safetensors")):
         raise LayerhouseError(
             f"{folder} holds no *.safetensors weights; pickled weights are not read, save the "

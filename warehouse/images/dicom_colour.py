@@ -63,7 +63,7 @@ def _of_jpeg(encoded: bytes, photometric: str) -> np.ndarray:
     """
     import PIL.Image
 
-    image: Any = PIL.Image.open(io.BytesIO(encoded))
+    image: Any = PIL.Image.open(io.BytesIO(encoded), formats=("JPEG",))
     silent = not {"adobe_transform", "jfif"} & set(image.info)
     ids, sampling = _components(encoded)
     is_rgb = photometric == "RGB" and len(set(sampling)) == 1 and ids != b"RGB"

@@ -34,6 +34,11 @@ _WORDS = {
     "I": "32-bit integer grey",
     "F": "32-bit float grey",
 }
+# What Pillow may take a file for: its other readers run programs (EPS) or serve nobody here.
+_FORMATS = (
+    *("PNG", "JPEG", "JPEG2000", "GIF", "TIFF", "WEBP", "AVIF", "BMP", "DIB", "PPM"),
+    *("TGA", "PCX", "SGI", "ICO", "ICNS", "PSD"),
+)
 # Several pictures in one file that are one to look at: a photograph with its preview, layers.
 _ONE_PICTURE = {"MPO", "PSD", "ICO", "ICNS"}
 # Formats whose deep pictures say their range: Pillow has brought them to 0…65535.
@@ -72,7 +77,7 @@ def _opened(source: str | io.BytesIO, page: int = 0) -> Any:
 
     if isinstance(source, io.BytesIO):
         source.seek(0)
-    image = PIL.Image.open(source)
+    image = PIL.Image.open(source, formats=_FORMATS)
     if page:
         image.seek(page)
     return image

@@ -51,7 +51,9 @@ _BRANDS_OF_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1"
 
 
 def head_of(path: str | Path) -> bytes:
-    """The first bytes of a file."""
+    """The first bytes of a file; OSError where it is none, as a pipe, on which one would wait."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise OSError("it is no file")
     with Path(path).open("rb") as file:
         return file.read(HEAD)
 

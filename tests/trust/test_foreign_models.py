@@ -1,0 +1,134 @@
+"""A model's folder or an adapter from a stranger runs no code and reaches nothing outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import save_file
+
+from extract.models.files import read_object, weight_sizes
+from extract.models.safety import refuse_unsafe_adapter
+from extract.models.sources import locate
+from warehouse.errors import LayerhouseError
+
+
+class Trap:
+    """A pickle that, once read, makes a file."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    import numpy as np
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "llava"}))
+    save_file({"w": np.zeros(2, dtype=np.float32)}, folder / "model-1.safetensors")
+    return folder
+
+
+def _index(folder: Path, *names: object) -> None:
+    said = {"metadata": {}, "weight_map": {f"w{n}": name for n, name in enumerate(names)}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(said))
+
+
+def test_a_plain_folder_is_taken(folder: Path) -> None:
+    _index(folder, "model-1.safetensors")
+    assert locate(str(folder)).folder == folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pytorch_model.bin", "model.pt", "model.ckpt", "model.pkl", "model.safetensors.bin",
+        "../outside.safetensors", "/etc/outside.safetensors", "sub/model.safetensors",
+        "..\\outside.safetensors", "", 7, None, ["model-1.safetensors"],
+    ],
+)  # fmt: skip
+def test_an_index_names_files_of_its_folder_that_are_no_pickles(
+    folder: Path, tmp_path: Path, name: object
+) -> None:
+    trace = tmp_path / "trace"
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(trace)))
+    _index(folder, "model-1.safetensors", name)
+    with pytest.raises(LayerhouseError, match=r"index\.json names"):
+        locate(str(folder))
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("said", [[], {}, {"weight_map": []}, {"weight_map": None}])
+def test_an_index_of_another_shape_is_refused(folder: Path, said: object) -> None:
+    (folder / "model.safetensors.index.json").write_text(json.dumps(said))
+    with pytest.raises(LayerhouseError, match=r"index\.json"):
+        locate(str(folder))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"attn_implementation": "somebody/kernel"},
+        {"text_config": {"_attn_implementation": "somebody/kernel:attention"}},
+        {"vision_config": {"_attn_implementation_internal": "a/b", "attn_implementation": "a/b"}},
+        {"attn_implementation": {"": "somebody/kernel"}},
+        {"_experts_implementation": "somebody/kernel"},
+    ],
+)
+def test_a_configuration_brings_no_code_of_the_hub(folder: Path, said: dict[str, Any]) -> None:
+    (folder / "config.json").write_text(json.dumps({"model_type": "llava", **said}))
+    with pytest.raises(LayerhouseError, match="which is not run"):
+        locate(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"megatron_core": "antigravity"}, "antigravity, which is not run"),
+        ({"megatron_config": {"a": 1}, "megatron_core": "megatron.core"}, "which is not run"),
+        ({"peft_type": "XLORA", "adapters": {"0": "/etc"}}, "not read"),
+        ({"peft_type": "xlora"}, "not read"),
+    ],
+)
+def test_an_adapter_imports_nothing(tmp_path: Path, said: dict[str, Any], why: str) -> None:
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({"peft_type": "LORA", **said}))
+    with pytest.raises(LayerhouseError, match=why):
+        refuse_unsafe_adapter(path)
+
+
+def test_a_plain_adapter_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({"peft_type": "LORA", "megatron_core": "megatron.core"}))
+    refuse_unsafe_adapter(path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model-1.safetensors"])
+def test_a_pipe_in_a_model_folder_does_not_hang(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(LayerhouseError):
+        locate(str(folder))
+
+
+def test_a_configuration_without_bounds_is_refused(folder: Path) -> None:
+    (folder / "config.json").write_text('{"a":' * 100_000)
+    with pytest.raises(LayerhouseError, match="cannot be read"):
+        read_object(folder / "config.json")
+
+
+@pytest.mark.parametrize("header", [b"[" * 100_000, b'{"w": 7}', b"\xff" * 9, b"{"])
+def test_a_header_of_weights_without_bounds_is_refused(folder: Path, header: bytes) -> None:
+    path = folder / "model-1.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(LayerhouseError, match="no header of weights"):
+        weight_sizes(folder)
