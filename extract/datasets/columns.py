@@ -20,7 +20,7 @@ _NUMBERED = r"s?(id|no|nr|num|number|uid|key|code|name|hash|index)?s?"
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "image_path": (
         r"(image|img|file|picture|photo|slice|dicom|scan|isic)?(relative)?"
-        r"(path|file|filename|name|index|id|url|uri)s?",
+        r"(path|file|filename|name|index|id|idcode|url|uri)s?",
         r"image|img|file|picture|photo|slice|scan",
     ),
     "label": (
@@ -167,7 +167,11 @@ def _proposal(
             f"{where} has no column {' and no column '.join(missing)}; it has "
             f"{', '.join(columns) or 'none'}"
         )
-        return f"{told}; if these are what is meant, add {options}" if proposed else told
+        if not proposed:
+            return (
+                f"{told}; its first line has to name the columns, or --column says which are meant"
+            )
+        return f"{told}; if these are what is meant, add {options}"
     asked = {role: name for role, name in proposed.items() if role in ("split", "group_id")}
     names = " and ".join(f"a column {name}, but none called {role}" for role, name in asked.items())
     without = " ".join(f"--column {role}=none" for role in asked)

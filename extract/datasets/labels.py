@@ -11,6 +11,8 @@ from typing import Any
 from extract.answering import alike
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
+_CODE = re.compile(r"[-+]?\d+([.,]\d+)?|true|false|n\d{8}\b.*|\d{2,}[._].*", re.IGNORECASE)
+"""What no model knows a class by: numbers, yes and no of what, entries of WordNet, list numbers."""
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
 
@@ -42,7 +44,7 @@ def spelled(label: str) -> str:
 def label_warnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a model should not be asked for although it can be."""
     warnings = _beginnings(classes)
-    numbers = [row for row in classes if re.fullmatch(r"[-+]?\d+([.,]\d+)?", row["phrase"])]
+    numbers = [row for row in classes if _CODE.fullmatch(row["phrase"])]
     if numbers:
         asked = ", ".join(row["phrase"] for row in classes)
         named = f"--phrase {numbers[0]['label']}="

@@ -72,8 +72,10 @@ def read_source(typed: str, reading: ReadOptions | None = None) -> Contents:
     if not Path(typed).expanduser().exists():
         raise UsageError(f"{typed} does not exist (a hub dataset is written hf:owner/name)")
     what = what_instead(Path(typed).expanduser())
+    if what:
+        raise UsageError(f"{typed} is {what}, for layerhouse reads folders and tables of images")
     raise UsageError(
-        f"{typed} is {what or 'no dataset'}; give a folder of classes, a table of images (CSV, "
+        f"{typed} is no dataset; give a folder of classes, a table of images (CSV, "
         "Parquet or JSON lines), a MedMNIST .npz or a Hugging Face dataset"
     )
 

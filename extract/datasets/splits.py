@@ -214,6 +214,13 @@ def check_classes(labels: Sequence[str], splits: Sequence[str]) -> None:
     """SplitError for one class only, or a class that train cannot teach."""
     if len(set(labels)) < 2:
         raise SplitError(f"all samples have the class {labels[0]}; at least two are needed")
+    n_classes = len(set(labels))
+    if 2 * n_classes > len(labels) > 4:
+        raise SplitError(
+            f"the labels of {len(labels):,} images are {n_classes:,} different ones ({labels[0]}, "
+            f"{labels[1]}, …); classes are names that many images share, so measurements have to "
+            "be put into ranges, and reports into findings, first"
+        )
     in_train = Counter(
         label for label, split in zip(labels, splits, strict=True) if split == "train"
     )
@@ -224,7 +231,10 @@ def check_classes(labels: Sequence[str], splits: Sequence[str]) -> None:
                 f"class {label} is only in {' and '.join(sorted(where))}; train must hold it too"
             )
         if in_train[label] < 2:
-            raise SplitError(f"class {label} has one train sample; at least two are needed")
+            raise SplitError(
+                f"class {label} has one train sample; at least two are needed, so add images of it "
+                "or leave the class out"
+            )
     for name in SPLITS:
         if name not in splits:
             raise SplitError(
@@ -268,6 +278,15 @@ def group_warnings(items: Sequence[Item], groups: Sequence[str], where_from: str
             f"first {alone[0]}{source}: splits may cut patients there, and intervals come out "
             "too narrow; name the group of each, or leave these images out"
         )
+    spelled: dict[str, str] = {}
+    for group in dict.fromkeys(item.group_id for item in items if item.group_id):
+        other = spelled.setdefault(" ".join(group.casefold().split()), group)
+        if other != group:
+            warnings.append(
+                f"the groups {other} and {group} differ in case or spaces alone{source}; if they "
+                "are one patient, write them in one way, since splits may part them now"
+            )
+            break
     largest, times = Counter(groups).most_common(1)[0]
     if 2 * times > len(groups) > 1:
         warnings.append(

@@ -21,6 +21,7 @@ from typing import Any
 
 from extract.datasets.source import ReadOptions
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.images import what_instead
 
 _TEXT = {".csv": ",", ".tsv": "\t"}
 _LINES = {".jsonl", ".ndjson"}
@@ -68,13 +69,17 @@ class LabelTable:
         return f"{self.places[index]} of {self.path}"
 
 
+_UNSEEN = " \t\r\n\v\f\xa0\u2028\u2029\u3000\u200b\u200e\u200f\u2060\ufeff"
+"""Spaces, and signs that have no width, around what a cell says."""
+
+
 def text(value: Any) -> str:
     """A cell as text: nothing for None and NaN, whole numbers without the `.0` that gaps bring."""
     if value is None or value != value:
         return ""
     if isinstance(value, float | Decimal) and value % 1 == 0:
         return str(int(value))
-    return str(value).strip()
+    return str(value).strip(_UNSEEN)
 
 
 def is_missing(value: Any) -> bool:
@@ -93,6 +98,8 @@ def read_table(path: Path, reading: ReadOptions) -> LabelTable:
     for option in ("encoding", "delimiter"):
         if getattr(reading, option) and suffix not in _TEXT:
             raise UsageError(f"--{option} is for CSV files; {path} is none")
+    if (what := what_instead(path)) is not None:
+        raise LayerhouseError(f"{path} is {what}")
     if suffix == ".parquet":
         return _parquet(path)
     if suffix in _LINES:
@@ -124,6 +131,11 @@ def _delimited(path: Path, reading: ReadOptions) -> LabelTable:
     if uneven:
         line, n = uneven[0]
         more = f", as have {len(uneven) - 1:,} more lines" if len(uneven) > 1 else ""
+        if len(columns) == 1 and len(uneven) > len(rows):
+            raise LayerhouseError(
+                f"line 1 of {path} names one column, {columns[0]!r}, and line {line} has {n} "
+                "cells; take out what stands before the line that names the columns"
+            )
         raise LayerhouseError(
             f"line {line} of {path} has {n} cells where the header has {len(columns)}{more}; put "
             f"quotes around cells that hold a {_DELIMITERS.get(delimiter, delimiter)}, or name "

@@ -6,6 +6,7 @@ from .changes import (
 )
 from .items import DIGITS_SCHEME as DIGITS_SCHEME, digit_arrays as digit_arrays
 from .kinds import (
+    is_archive as is_archive,
     is_dicom as is_dicom,
     is_image_file as is_image_file,
     what_instead as what_instead,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from warehouse.errors import LayerhouseError
+from warehouse.images.kinds import HEAD
 from warehouse.images.pictures import (
     DeepPicture,
     FlatPicture,
@@ -41,8 +42,6 @@ _FORMATS = (
 )
 # Several pictures in one file that are one to look at: a photograph with its preview, layers.
 _ONE_PICTURE = {"MPO", "PSD", "ICO", "ICNS"}
-# Formats whose deep pictures say their range: Pillow has brought them to 0…65535.
-_FULL_RANGE = {"PPM", "JPEG2000"}
 _PHOTOMETRIC, _SAMPLE_FORMAT, _BITS, _SUBFILE, _PLANAR = 262, 339, 258, 254, 284  # tags of TIFF
 _WHITE_IS_ZERO = 0
 
@@ -151,19 +150,36 @@ def _hides_colours(image: Any) -> bool:
 
 
 def _deep_grey(image: Any, name: str) -> Picture:
-    key = image.info.get("transparency")
+    key, says_its_range = image.info.get("transparency"), _says_its_range(image)
     values = np.asarray(_upright(image))
     alpha = None if key is None else np.where(values == key, 0, 255).astype(np.uint8)
     return DeepPicture(
         name,
         _WORDS.get(image.mode, "16-bit grey"),
         "transparency" if alpha is not None and alpha.min() == 0 else "",
-        Scale.FIXED if image.format in _FULL_RANGE else Scale.OPEN,
+        Scale.FIXED if says_its_range else Scale.OPEN,
         stored=values,
         usual=None if image.mode == "F" else _of_sixteen_bits,
         inverted=_tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO,
         alpha=alpha,
     )
+
+
+def _says_its_range(image: Any) -> bool:
+    """Whether the file says how bright white is: Pillow has brought its values to 0…65535.
+
+    One that says sixteen bits may hold twelve, as other files do.
+    """
+    if image.format == "PPM":  # the decoder is told the maximum, or has nothing to scale
+        said = image.tile[0].args
+        return not isinstance(said, str) and int(said[1]) < 65535
+    if image.format != "JPEG2000":
+        return False
+    place, _ = image.fp.tell(), image.fp.seek(0)
+    head = image.fp.read(HEAD)
+    image.fp.seek(place)
+    start = head.find(b"\xff\x4f\xff\x51")  # sizes; the depth of the first component ends them
+    return start < 0 or head[start + 42] & 0x7F < 15
 
 
 def _of_sixteen_bits(values: np.ndarray) -> np.ndarray | None:

@@ -19,6 +19,9 @@ _DRAWING = "a drawing (SVG), not an image; export it as PNG"
 _HEIC = "a HEIC picture, which is not read here; convert it to PNG or JPEG"
 _ITK = "a volume of ITK, which is not read here; convert it to NIfTI or DICOM"
 _JPEG_XL = "a JPEG XL picture, which is not read here; convert it to PNG or JPEG"
+_OFFICE = "a document of Excel or another Office program; save its sheet as CSV"
+_PARTS_OF_OFFICE = (b"[Content_Types].xml", b"docProps/", b"_rels/", b"xl/", b"mimetypeapplication")
+_PACKED = {".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".xz", ".bz2", ".txz", ".tbz2"}
 _VIDEO = "a video; export its frames as images"
 _ARRAYS = "not an image; save each picture in it as PNG or TIFF"
 _UNREAD = (_DRAWING, _HEIC, _ITK, _JPEG_XL)
@@ -41,8 +44,9 @@ _OTHERS = {
     b"\x89hdf\r": f"an HDF5 file, {_ARRAYS}",
     b"matlab 5": f"a MATLAB file, {_ARRAYS}",
     b"nrrd0": _ITK,
-    b"objecttype": _ITK,
-    b"ndims": _ITK,
+    b"objecttype =": _ITK,
+    b"ndims =": _ITK,
+    b"\xd0\xcf\x11\xe0": _OFFICE,
     b"\xff\x0a": _JPEG_XL,
     b"\0\0\0\x0cjxl ": _JPEG_XL,
     b"\x1a\x65\xdf\xa3": _VIDEO,
@@ -110,6 +114,11 @@ def is_image_file(path: str | Path) -> bool:
     return other_kind(head) in _UNREAD
 
 
+def is_archive(path: str | Path) -> bool:
+    """Whether a file packs others, by its name: such a one among images holds more of them."""
+    return Path(path).suffix.lower() in _PACKED
+
+
 def what_instead(path: str | Path) -> str | None:
     """What a file is that is no picture, in words with the way out; None where that is unknown."""
     try:
@@ -124,6 +133,8 @@ def other_kind(head: bytes) -> str | None:
         return "empty (0 bytes); copy or download it again"
     if head[4:8] == b"ftyp":  # the box that films and pictures of one family begin with
         return _HEIC if head[8:12] in _BRANDS_OF_HEIC else _VIDEO
+    if head.startswith(b"PK\x03\x04") and head[30:].startswith(_PARTS_OF_OFFICE):
+        return _OFFICE
     if head[257:262] == b"ustar":
         return "a TAR archive; unpack it first"
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":

@@ -101,9 +101,13 @@ def faults_named(uri: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     except LayerhouseError:
         raise
     except PIL.Image.DecompressionBombError as error:
-        raise LayerhouseError(f"{place} has far more than {max_pixels:,} pixels") from error
+        raise LayerhouseError(
+            f"{place} has far more than {max_pixels:,} pixels; scale it down"
+        ) from error
     except FileNotFoundError as error:
         raise LayerhouseError(f"{place} does not exist") from error
+    except PermissionError as error:
+        raise LayerhouseError(f"{place} may not be read by you; change its permissions") from error
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise LayerhouseError(_undecodable(place, error)) from error
 

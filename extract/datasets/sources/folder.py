@@ -19,12 +19,14 @@ from extract.datasets.splits import is_split_name, split_name
 from extract.datasets.tables import SUFFIXES
 from extract.datasets.walking import files_below, subfolders
 from warehouse.errors import LayerhouseError
-from warehouse.images import is_dicom, is_image_file, what_instead
+from warehouse.images import is_archive, is_dicom, is_image_file, what_instead
 
 IMAGE_SUFFIXES = {
     *(".dcm", ".dicom"),
     *(".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 }
+
+_SHEETS = {".xlsx", ".xls", ".ods", ".json"}
 
 _NO_CLASSES = re.compile(
     r"(patient|pat|subject|subj|sub|case|study|series|images?|imgs|part|batch|chunk|shard|folder)"
@@ -110,12 +112,22 @@ class ClassFolders(DatasetSource):
 def _there_instead(root: Path) -> str:
     """What a folder without images holds that a person may have meant, and what to do with it."""
     there = files_below(root, set())
-    tables = [path for path in there if path.suffix.lower() in SUFFIXES]
-    if tables:
-        return f"; if {tables[0].name} says the labels, give {tables[0]}"
+    if hint := _table_hint(there):
+        return hint
     for path in there:
         if (what := what_instead(path)) is not None:
             return f"; {path.relative_to(root)} is {what}"
+    return ""
+
+
+def _table_hint(there: Sequence[Path]) -> str:
+    """The table among files that may say the labels, and how to give it."""
+    for path in there:
+        if path.suffix.lower() in SUFFIXES:
+            return f"; if {path.name} says the labels, give {path}"
+    for path in there:
+        if path.suffix.lower() in _SHEETS:
+            return f"; if {path.name} says the labels, save it as CSV and give that"
     return ""
 
 
@@ -141,6 +153,7 @@ def _class_folders(root: Path) -> tuple[list[_Folder], list[str]]:
             if folder not in splits
         ]
         where = str(root)
+        _refuse_flat(splits)
         return [
             (split_name(split.name, where), folder.name, folder)
             for split in splits
@@ -156,6 +169,22 @@ def _class_folders(root: Path) -> tuple[list[_Folder], list[str]]:
     return [(None, folder.name, folder) for folder in top], []
 
 
+def _refuse_flat(splits: Sequence[Path]) -> None:
+    """LayerhouseError for a split of loose images beside one of class folders, as Kaggle has it."""
+    sorted_ones = [folder for folder in splits if subfolders(folder)]
+    for folder in splits:
+        if (
+            folder not in sorted_ones
+            and sorted_ones
+            and any(map(_is_image, files_below(folder, set())))
+        ):
+            raise LayerhouseError(
+                f"{folder} holds images without class folders, so without labels; give "
+                f"{sorted_ones[0]} alone to have splits made of it, or a table with "
+                "image_path,label,split"
+            )
+
+
 def _refuse_no_classes(root: Path, found: Sequence[_Found]) -> None:
     """Where folders cannot be classes, as in archives of patients, a table must say the labels."""
     labels = class_order(file.label for file in found if file.label)
@@ -167,14 +196,12 @@ def _refuse_no_classes(root: Path, found: Sequence[_Found]) -> None:
         )
     if len(labels) > 1:
         return
-    tables = sorted(path.name for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
     inner = subfolders(root / labels[0]) if (root / labels[0]).is_dir() else []
-    hint = ""
-    if tables:
-        hint = f"; if {tables[0]} says the labels, give {root / tables[0]}"
-    elif len(inner) > 1:
+    hint = _table_hint(sorted(path for path in root.iterdir() if path.is_file()))
+    if not hint and len(inner) > 1:
         shown = ", ".join(folder.name for folder in inner[:3])
         hint = f"; if {shown} are the classes, give {root / labels[0]}"
+    hint = hint or "; where folders are no classes, give a table with image_path,label"
     raise LayerhouseError(
         f"all samples of {root} have the class {labels[0]}; at least two are needed{hint}"
     )
@@ -230,8 +257,11 @@ def _left_out(files: Sequence[_Found], masks: set[Path], loops: set[Path]) -> li
 
 
 def _is_image(path: Path) -> bool:
-    """By its name, or by its content: archives write DICOM files without any suffix."""
-    return path.suffix.lower() in IMAGE_SUFFIXES or is_image_file(path)
+    """By its name, or by its content: archives write DICOM files without any suffix.
+
+    Images that are packed count too: to pass them over would leave a part of a class out.
+    """
+    return path.suffix.lower() in IMAGE_SUFFIXES or is_archive(path) or is_image_file(path)
 
 
 def _masks(found: Sequence[_Found]) -> set[Path]:

@@ -16,6 +16,7 @@ from extract.datasets.columns import Roles
 from extract.datasets.findings import Labelled, understood
 from extract.datasets.groups import grouped_by_patient, patients_not_told
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
+from extract.datasets.sources.folder import IMAGE_SUFFIXES
 from extract.datasets.splits import split_reader
 from extract.datasets.tables import SUFFIXES, LabelTable, is_missing, read_table, text
 from warehouse.errors import LayerhouseError, UsageError
@@ -47,11 +48,17 @@ class Manifest(DatasetSource):
         if not table.rows and table.columns:
             raise LayerhouseError(f"{path} lists no images")
         roles, labelled = understood(table, reading, needed=("image_path",))
-        items = _items(table, roles, labelled, _images(path, reading))
+        files = _Files(_images(path, reading))
+        items = _items(table, roles, labelled, files)
         _refuse_doubled(items, path)
         items, told = grouped_by_patient(items, reading)
         title = path.parent.name if path.name in NAMES else f"{path.parent.name} ({path.stem})"
-        found = (*labelled.notes, *told, *patients_not_told(table, roles, reading, items))
+        found = (
+            *labelled.notes,
+            *files.notes,
+            *told,
+            *patients_not_told(table, roles, reading, items),
+        )
         grouping = f"groups are the column {roles.group_id}" if roles.group_id else "; ".join(told)
         return Contents(
             str(path),
@@ -93,7 +100,76 @@ def _images(path: Path, reading: ReadOptions) -> Path:
     return folder
 
 
-def _items(table: LabelTable, roles: Roles, labelled: Labelled, folder: Path) -> list[Item]:
+class _Files:
+    """The files that a table names from `folder` on, some of them without their suffix."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stems: dict[Path, dict[str, list[Path]]] = {}
+        self._completed: list[str] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        n = len(self._completed)
+        if not n:
+            return ()
+        return (f"{n:,} paths leave the suffix of their file out, first {self._completed[0]}",)
+
+    def place(self, written: str, where: str) -> tuple[str, Path]:
+        """The sample's id and its file; paths of Windows are read where nothing else is there.
+
+        LayerhouseError for addresses, for drives of a Windows machine that this one is not, and for
+        what several images are called beside their suffix.
+        """
+        image = PurePosixPath(written)
+        file = Path(self._folder, image)
+        if re.match(r"[A-Za-z][\w+.-]+://", written):
+            raise LayerhouseError(
+                f"{where} names {written}, which is an address; images are read from files, so "
+                "download them and write their paths (--images FOLDER says where these start)"
+            )
+        is_there = self._is_there(file, where)
+        if re.match(r"[A-Za-z]:[\\/]|\\\\", written) and os.name != "nt" and not is_there:
+            raise LayerhouseError(
+                f"{where} names {written}, a path of a Windows machine; write what follows the "
+                "folder of the images alone, and name that folder here with --images FOLDER"
+            )
+        if "\\" in written and not is_there:
+            image = PurePosixPath(written.replace("\\", "/"))
+            file = Path(self._folder, image)
+            is_there = self._is_there(file, where)
+        return str(image), file if is_there else self._completed_by_suffix(file, where)
+
+    def _is_there(self, file: Path, where: str) -> bool:
+        try:
+            return file.exists()
+        except OSError as error:  # what is longer than any path
+            raise LayerhouseError(
+                f"{where} names {file.name[:40]}…, which is no path of a file; --column "
+                "image_path=… says which column holds paths"
+            ) from error
+
+    def _completed_by_suffix(self, file: Path, where: str) -> Path:
+        """The one image that has a name beside its suffix, as `ISIC_0024306` has; else the path."""
+        if file.parent not in self._stems:
+            stems = self._stems.setdefault(file.parent, {})
+            there = file.parent.iterdir() if file.parent.is_dir() else ()
+            for path in there:
+                if path.suffix.lower() in IMAGE_SUFFIXES:
+                    stems.setdefault(path.stem, []).append(path)
+        found = sorted(self._stems[file.parent].get(file.name, ()))
+        if len(found) > 1:
+            raise LayerhouseError(
+                f"{where} names {file.name}, which may be {' or '.join(p.name for p in found)}; "
+                "write the suffix in the table"
+            )
+        if not found:
+            return file
+        self._completed.append(f"{file.name} for {found[0].name}")
+        return found[0]
+
+
+def _items(table: LabelTable, roles: Roles, labelled: Labelled, files: _Files) -> list[Item]:
     own = roles.used | set(labelled.names)
     split_of = split_reader(table, roles.split)
     items = []
@@ -105,7 +181,7 @@ def _items(table: LabelTable, roles: Roles, labelled: Labelled, folder: Path) ->
         if is_missing(row.get(roles.image_path or "")):
             raise LayerhouseError(f"{where} has no {roles.image_path}")
         _refuse_broken_quotes(row, own, where)
-        image, file = _place(text(row[roles.image_path or ""]), folder, where)
+        image, file = files.place(text(row[roles.image_path or ""]), where)
         group = row.get(roles.group_id or "")
         items.append(
             Item(
@@ -137,32 +213,13 @@ def _refuse_broken_quotes(row: dict[str, object], own: set[str], where: str) -> 
             )
 
 
-def _place(written: str, folder: Path, where: str) -> tuple[str, Path]:
-    """The sample's id and its file; paths of Windows are read where nothing else is there.
-
-    LayerhouseError for addresses, and for drives of a Windows machine that this one is not.
-    """
-    image = PurePosixPath(written)
-    file = Path(folder, image)
-    if re.match(r"[A-Za-z][\w+.-]+://", written):
-        raise LayerhouseError(
-            f"{where} names {written}, which is an address; images are read from files, so "
-            "download them and write their paths (--images FOLDER says where these start)"
-        )
-    if re.match(r"[A-Za-z]:[\\/]|\\\\", written) and os.name != "nt" and not file.exists():
-        raise LayerhouseError(
-            f"{where} names {written}, a path of a Windows machine; write what follows the folder "
-            "of the images alone, and name that folder here with --images FOLDER"
-        )
-    if "\\" in written and not file.exists():
-        image = PurePosixPath(written.replace("\\", "/"))
-        file = Path(folder, image)
-    return str(image), file
-
-
 def _refuse_doubled(items: list[Item], path: Path) -> None:
     if not items:
         raise LayerhouseError(f"{path} lists no images with a label")
-    name, times = Counter(item.sample_id for item in items).most_common(1)[0]
+    file, times = Counter(os.path.normpath(item.uri) for item in items).most_common(1)[0]
     if times > 1:
-        raise LayerhouseError(f"{path} lists {name} {times} times; every image belongs there once")
+        name = next(item.sample_id for item in items if os.path.normpath(item.uri) == file)
+        raise LayerhouseError(
+            f"{path} lists {name} {times} times; every image belongs there once, so where rows are "
+            "boxes or opinions about an image, keep one row with its label"
+        )

@@ -10,6 +10,7 @@ from typing import Any
 from extract.datasets.source import Contents, DatasetSource, Item
 from extract.datasets.sources.medmnist_names import PHRASES, published_names
 from warehouse.errors import LayerhouseError
+from warehouse.images import what_instead
 from warehouse.vocabulary import SPLITS
 
 
@@ -32,14 +33,18 @@ class MedMnist(DatasetSource):
         try:
             archive = np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise LayerhouseError(f"{path} is not a readable NumPy archive: {error}") from error
+            what = what_instead(path)
+            if what is None or "ZIP" in what:
+                what = f"not a readable NumPy archive: {error}"
+            raise LayerhouseError(f"{path} is {what}") from error
         items: list[Item] = []
         with archive:
             splits = [split for split in SPLITS if f"{split}_images" in archive]
             if not splits:
                 raise LayerhouseError(
                     f"{path} has no array train_images, val_images or test_images; "
-                    f"it has {', '.join(archive.files) or 'none'}"
+                    f"it has {', '.join(archive.files) or 'none'}; save it anew with numpy.savez, "
+                    "arrays called train_images, train_labels and so on"
                 )
             for split in splits:
                 items += _items(archive, split, path)
@@ -123,6 +128,8 @@ def _check_images(images: object, n_labels: int, where: str) -> None:
             "volumes [n, d, h, w] are needed"
         )
     if values.dtype not in (np.uint8, np.uint16):
-        raise LayerhouseError(f"{where} holds {values.dtype} pixels; uint8 or uint16 is needed")
+        raise LayerhouseError(
+            f"{where} holds {values.dtype} pixels; scale them and save uint8 or uint16"
+        )
     if len(values) != n_labels:
         raise LayerhouseError(f"{where} holds {len(values)} images for {n_labels} labels")

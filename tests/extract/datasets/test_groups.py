@@ -74,6 +74,17 @@ def test_a_patient_that_all_images_share_is_said(images: Path, lake: Lake, other
     assert OWN_GROUPS not in told(add(lake, "accepted", path, declined()))
 
 
+@pytest.mark.parametrize("spelled", ["P0", "p0 ", "p  0"])
+def test_patients_that_only_case_or_spaces_tell_apart_are_named(
+    images: Path, lake: Lake, spelled: str
+) -> None:
+    path = table(
+        images, "group_id", lambda n: spelled if n == 5 else f"p{' ' * ('  ' in spelled)}{n // 3}"
+    )
+    said = told(add(lake, "set", path))
+    assert ("differ in case or spaces alone (groups are the column" in said) == (spelled != "p0 ")
+
+
 def test_a_column_that_is_no_patient_s_is_not_spoken_of(images: Path, lake: Lake) -> None:
     path = table(images, "site", lambda _: "one")
     assert "group" not in told(add(lake, "set", path)).replace("test has only 4 groups", "")

@@ -78,7 +78,17 @@ TWO = "image_path,label\n1.png,a\n2.png,b\n"
         (TWO.replace("2.png", "\\\\ward\\x\\2.png"), "line 3, row 2 of .* a Windows machine"),
         ("image_path,label,split\n1.png,a,0\n", "names the split '0'; .*--column split=none"),
         ("image_path,label,split\n1.png,a,2.0\n", "names the split '2'; .*--column split=none"),
-        (b"", "has no column image_path and no column label; it has none"),
+        (b"", "manifest.csv is empty"),
+        ("\n", "has no column image_path and no column label; it has none; its first line has to"),
+        ("a.png,a\nb.png,b\n", "it has a.png, a; its first line has to name the columns, or --col"),
+        (
+            "# ours\nimage_path,label\n1.png,a\n",
+            "names one column, '# ours', .*take out what stands",
+        ),
+        (b"PK\3\4" + b"\0" * 26 + b"xl/workbook.xml", "is a document of Excel .*as CSV"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        ("image_path,label\n1.png,a\n./1.png,b\n", "lists 1.png 2 times; .*keep one row"),
+        ("image_path,label\na/1.png,a\na/../a/1.png,b\n", "lists a/1.png 2 times"),
     ],
 )
 def test_what_cannot_be_read_for_certain_is_refused_with_its_line(

@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openjpeg
 import pytest
 from PIL import Image
 
 from tests.warehouse.images.files import png16
 from warehouse.errors import LayerhouseError
-from warehouse.images import Preparation, image_sha256, open_image, parted, with_preparation
+from warehouse.images import (
+    Preparation,
+    Scale,
+    image_sha256,
+    open_image,
+    parted,
+    picture_at,
+    with_preparation,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -104,6 +113,22 @@ def test_formats_that_say_their_range_are_scaled_by_it(tmp_path: Path) -> None:
     values = np.array([[0, 2048, 4095]], ">u2")
     (tmp_path / "a.pgm").write_bytes(b"P5 3 1 4095\n" + values.tobytes())
     assert opened(tmp_path / "a.pgm")[0, :, 0].tolist() == [0, 127, 255]
+    assert picture_at(str(tmp_path / "a.pgm")).range is Scale.FIXED
+
+
+def test_sixteen_bits_that_hold_fewer_leave_the_range_to_the_dataset(tmp_path: Path) -> None:
+    """PGM and JPEG 2000 of sixteen bits, as TIFF and PNG do; one that says twelve is shown so."""
+    values = np.arange(0, 4096, 4).reshape(32, 32)
+    (tmp_path / "a.pgm").write_bytes(b"P5 32 32 65535\n" + values.astype(">u2").tobytes())
+    Image.fromarray(values.astype("<u2")).save(tmp_path / "a.jp2")
+    said = openjpeg.encode(values.astype("<u2"), bits_stored=12, codec_format=1)
+    (tmp_path / "said.jp2").write_bytes(said)
+    ranges = {name: picture_at(str(tmp_path / name)).range for name in ("a.pgm", "a.jp2")}
+    assert set(ranges.values()) == {Scale.OPEN}
+    assert np.array_equal(opened(f"{tmp_path}/a.jp2#range=0,4095")[..., 0], scaled(values, 4095))
+    assert np.array_equal(opened(f"{tmp_path}/a.pgm#range=0,4095")[..., 0], scaled(values, 4095))
+    assert picture_at(str(tmp_path / "said.jp2")).range is Scale.FIXED
+    assert abs(opened(tmp_path / "said.jp2")[..., 0] - scaled(values, 4095)).max() <= 1
 
 
 KINDS = {
