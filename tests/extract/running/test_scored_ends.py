@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from extract.datasets import add
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
 from tests.extract.running.test_reply_budgets import _as_before_ends_were_stored
 from warehouse.catalogue.refreshing import connect
@@ -59,3 +61,16 @@ def test_a_lake_from_before_keeps_its_numbers_and_goes_on_as_it_was_begun(
     assert len(rows) == 6
     assert [row for row in rows if row in before] == before
     assert {row[2:] for row in rows} == {(None, None, None)}
+
+
+@pytest.mark.parametrize(("prompt", "n_lines"), [("default", 1), ("letters", 0)])
+def test_names_that_begin_alike_are_told_of_where_they_are_what_is_answered(
+    lake: Lake, pictures: Path, tmp_path: Path, prompt: str, n_lines: int
+) -> None:
+    for label, named in (("4", "benign"), ("4a", "malignant")):
+        shutil.copytree(pictures / named, tmp_path / "set" / label)
+    add(lake, "grades", tmp_path / "set")
+    asked: dict[str, Any] = {"modules": ("connector",), "answers": ("likelihood",)}
+    request = ExtractRequest("tiny-digits", "grades", prompts=(prompt,), preparers=0, **asked)
+    said = [note for note in extract(lake, request).notes if "begin alike" in note]
+    assert len(said) == n_lines
