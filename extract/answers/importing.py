@@ -221,13 +221,6 @@ def _about(read: Sequence[ReadRecord], info: DatasetInfo, path: Path) -> list[st
             f"the file's own labels could be compared with the dataset's for {compared:,} of "
             f"{n:,} samples"
         )
-    unnamed = sum(isinstance(one.record.scores, tuple) and not one.record.options for one in read)
-    if unnamed:
-        notes.append(
-            f"the scores of {unnamed:,} rows say of no class that they are its; they are taken in "
-            f"the dataset's order, {', '.join(row.label for row in info.classes)}: where the file "
-            "has another, give each class a column, as in score:NAME"
-        )
     bare = sum(one.is_bare_letter for one in read)
     if bare:
         notes.append(

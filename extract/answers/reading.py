@@ -124,16 +124,23 @@ class RecordReader:
         given, n = record.scores, len(self.classes)
         if given is None:
             return None
-        names = record.options or tuple(row.label for row in self.classes)
+        labels = [row.label for row in self.classes]
+        names = record.options or ()
         if not isinstance(given, tuple):
             names, given = tuple(given), tuple(given.values())
+        elif not names and len(given) == n:
+            raise LayerhouseError(
+                f"the scores in {record.place} are a list and nothing says which class each is of; "
+                f'write them as {{"{labels[0]}": {given[0]:g}, …}}, as columns score:{labels[0]}, …'
+                " or with a column of options, or leave them out with --column scores=none"
+            )
         pairs = list(zip(names, given, strict=False))
         found = {class_called(name, self.classes): score for name, score in pairs}
         if not len(given) == len(names) == len(found) == n or None in found:
             shown = f" ({', '.join(names)})" if len(names) == len(given) else ""
             raise LayerhouseError(
                 f"{record.place} has {len(given)} scores{shown} where the dataset has {n} classes "
-                f"({', '.join(row.label for row in self.classes)}); give one for each, or leave "
+                f"({', '.join(labels)}); give one for each, or leave "
                 "them out with --column scores=none"
             )
         return tuple(found[index] for index in range(n))

@@ -196,7 +196,7 @@ def changed(**more: Any) -> Callable[[Rows], Rows]:
         (changed(scores=[0.4, 0.3, 0.3]), {}, "has 3 scores where the dataset has 2"),
         (lambda rows: [{"sample_id": row["sample_id"]} for row in rows], {}, "has no replies"),
         (lambda rows: [{"reply": row["reply"]} for row in rows], {}, "names no samples"),
-        (lambda _: [], {}, "holds no replies"),
+        (lambda _: [], {}, "is empty"),
         (lambda rows: rows, {"title": None}, "neither the lake nor the registry knows a model"),
         (lambda rows: rows, {"columns": {"reply": "replies"}}, "no column 'replies'; did you mean"),
         (lambda rows: rows, {"columns": {"answer": "reply"}}, "names nothing that is read"),
@@ -326,9 +326,9 @@ def test_an_option_that_is_no_class_is_no_answer(lake: Lake, tmp_path: Path) -> 
     ("scores", "logs"),
     [
         ({"malignant": -2.5, "benign": -0.5}, [-0.5, -2.5]),
-        ([0.75, 0.25], [-0.287682, -1.386294]),
-        ([1.0, 0.0], [0.0, -100.0]),
-        ([3.0, 3.0], [-0.693147, -0.693147]),
+        ({"benign": 0.75, "malignant": 0.25}, [-0.287682, -1.386294]),
+        ({"benign": 1.0, "malignant": 0.0}, [0.0, -100.0]),
+        ({"malignant": 3.0, "benign": 3.0}, [-0.693147, -0.693147]),
     ],
 )
 def test_scores_are_kept_as_log_probabilities(
@@ -343,19 +343,26 @@ def test_scores_are_kept_as_log_probabilities(
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "named"),
     [
-        ({"scores": [0.75, 0.25]}, True),
-        ({"scores": {"malignant": 0.25, "benign": 0.75}}, False),
-        ({"scores": [0.25, 0.75], "options": ["malignant", "benign"]}, False),
+        ({"scores": [0.75, 0.25]}, False),
+        ({"scores": [0.75, 0.25], "reply": "benign"}, False),
+        ({"scores": {"malignant": 0.25, "benign": 0.75}}, True),
+        ({"scores": [0.25, 0.75], "options": ["malignant", "benign"]}, True),
     ],
 )
-def test_the_order_of_scores_without_names_is_said(
-    row: dict[str, Any], said: bool, lake: Lake, tmp_path: Path
+def test_scores_that_name_no_class_are_refused(
+    row: dict[str, Any], named: bool, lake: Lake, tmp_path: Path
 ) -> None:
-    rows = [{"sample_id": name} | row for name in SAMPLES]
-    notes = imported(lake, lines(tmp_path / "r.jsonl", rows))
-    assert any("in the dataset's order, benign, malignant" in note for note in notes) is said
+    path = lines(tmp_path / "r.jsonl", [{"sample_id": name} | row for name in SAMPLES])
+    if not named:
+        with pytest.raises(LayerhouseError, match=r"nothing says which class .*score:benign"):
+            imported(lake, path)
+        if "reply" not in row:
+            return
+        imported(lake, path, columns={"scores": "none"})
+    else:
+        imported(lake, path)
     assert set(answered(lake).values()) == {"benign"}
 
 
