@@ -15,7 +15,7 @@ import pytest
 from extract.engines import local as workers
 from extract.engines.local import extract_with_workers
 from extract.running import extraction
-from extract.running.extraction import ExtractRequest, ExtractSummary, extract
+from extract.running.extraction import ExtractSummary, extract
 from extract.sharing import ledger
 from extract.sharing.claims import Claims
 from extract.sharing.coverage import Range
@@ -165,7 +165,7 @@ def test_a_finished_extraction_that_lost_commits_is_made_whole_again(
     (lake.commits_dir / f"{lost.commit_id}.json").unlink()
     for shard in lost.shards:
         (lake.root / shard.path).unlink()
-    assert extract(lake, ExtractRequest(str(llava_folder), "pictures")).added
+    assert extract(lake, _request(llava_folder)).added
     assert _covered(lake) == [(0, 4), (4, 8), (8, 12)]
     _assert_same(_vectors(lake), _vectors(alone))
     newest: Commit = list_commits(lake, command="extract")[-1]

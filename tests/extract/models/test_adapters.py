@@ -27,8 +27,11 @@ def test_a_trained_lora_is_stored_next_to_its_base(
         optimizer.step()
         optimizer.zero_grad()
     model.save_pretrained(tmp_path / "tuned")
-    base = extract(lake, ExtractRequest(str(llava_folder), "pictures"))
-    tuned = extract(lake, ExtractRequest(str(llava_folder), "pictures", adapter=tmp_path / "tuned"))
+    base = extract(lake, ExtractRequest(str(llava_folder), "pictures", max_new_tokens=4))
+    tuned = extract(
+        lake,
+        ExtractRequest(str(llava_folder), "pictures", max_new_tokens=4, adapter=tmp_path / "tuned"),
+    )
     assert tuned.model_id == "llava+adapter:tuned"
     assert tuned.n_vectors == base.n_vectors
     with connect(lake) as wh:

@@ -36,9 +36,14 @@ def test_quantised_weights_are_a_variant_of_the_model(
     bits: str, kind: str, lake: Lake, llava_folder: Path
 ) -> None:
     pytest.importorskip("bitsandbytes", reason="quantised weights need the quantization extra")
-    whole = extract(lake, ExtractRequest(str(llava_folder), "pictures", limit=LIMIT))
+    whole = extract(
+        lake, ExtractRequest(str(llava_folder), "pictures", max_new_tokens=4, limit=LIMIT)
+    )
     packed = extract(
-        lake, ExtractRequest(str(llava_folder), "pictures", limit=LIMIT, quantization=bits)
+        lake,
+        ExtractRequest(
+            str(llava_folder), "pictures", max_new_tokens=4, limit=LIMIT, quantization=bits
+        ),
     )
     assert packed.model_id == f"llava+quantization:{bits}"
     assert packed.n_vectors == whole.n_vectors
@@ -66,7 +71,9 @@ def test_weights_on_cpu_and_disk_give_the_same_numbers(
     places[f"{decoder}.layers.1"] = places["model.multi_modal_projector"] = "disk"
     path = tmp_path / "places.json"
     path.write_text(json.dumps(places))
-    request = ExtractRequest(str(llava_folder), "pictures", limit=LIMIT, device_map=path)
+    request = ExtractRequest(
+        str(llava_folder), "pictures", max_new_tokens=4, limit=LIMIT, device_map=path
+    )
     spread = load(locate(str(llava_folder), placement=parse_placement(None, path)))
     layers = spread.model.model.language_model.layers
     assert layers[1].mlp.up_proj.weight.is_meta
@@ -76,7 +83,7 @@ def test_weights_on_cpu_and_disk_give_the_same_numbers(
     found = _vectors(lake, "llava")
     other = Lake.at(tmp_path / "other")
     add(other, "pictures", pictures)
-    extract(other, ExtractRequest(str(llava_folder), "pictures", limit=LIMIT))
+    extract(other, ExtractRequest(str(llava_folder), "pictures", max_new_tokens=4, limit=LIMIT))
     expected = _vectors(other, "llava")
     assert found.keys() == expected.keys()
     for key, vector in expected.items():

@@ -67,8 +67,8 @@ def test_a_registered_class_runs_and_is_part_of_the_identity(
     with pytest.raises(LayerhouseError, match="needs code from its own repository"):
         load(str(folder))
     register(DimPlugin())
-    summary = extract(lake, ExtractRequest(str(folder), "pictures", limit=2))
-    extract(lake, ExtractRequest(str(llava_folder), "pictures", limit=2))
+    summary = extract(lake, ExtractRequest(str(folder), "pictures", max_new_tokens=4, limit=2))
+    extract(lake, ExtractRequest(str(llava_folder), "pictures", max_new_tokens=4, limit=2))
     assert summary.added
     with connect(lake) as wh:
         differing = wh.sql(

@@ -191,7 +191,9 @@ def _diagnose_and_show(lake: Lake, page: Path) -> None:
 def test_a_readout_installed_later_is_added_to_what_a_lake_holds(
     lake: Lake, llava_folder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ExtractRequest(str(llava_folder), "pictures", modules=["vision"], limit=3)
+    asked = ExtractRequest(
+        str(llava_folder), "pictures", max_new_tokens=4, modules=["vision"], limit=3
+    )
     monkeypatch.setattr(readouts, "_registered", {})
     assert extract(lake, asked).added
     assert not extract(lake, asked).added
@@ -210,7 +212,9 @@ def test_a_readout_installed_later_is_added_to_what_a_lake_holds(
 def test_another_readout_of_a_stored_name_is_refused(
     lake: Lake, llava_folder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ExtractRequest(str(llava_folder), "pictures", readouts=["centre"], limit=3)
+    asked = ExtractRequest(
+        str(llava_folder), "pictures", max_new_tokens=4, readouts=["centre"], limit=3
+    )
     monkeypatch.setattr(readouts, "_registered", {})
     first = register_readout(page_readout())
     extract(lake, asked)

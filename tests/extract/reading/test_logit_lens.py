@@ -46,7 +46,7 @@ def test_the_last_lens_is_the_models_own_answer(
 ) -> None:
     """Against a plain forward pass without hooks: logits of the classes' first tokens."""
     folder = family_folder(family)
-    extract(lake, ExtractRequest(str(folder), "pictures", limit=LIMIT))
+    extract(lake, ExtractRequest(str(folder), "pictures", max_new_tokens=4, limit=LIMIT))
     found = _lens_rows(lake)
     session = open_session(load(str(folder)), build_prompt(PHRASES))
     tokens = telling_tokens(
@@ -76,10 +76,12 @@ def test_the_last_lens_is_the_models_own_answer(
 def test_a_lens_comes_with_the_last_readouts_and_only_with_them(
     llava_folder: Path, lake: Lake
 ) -> None:
-    asked = ExtractRequest(str(llava_folder), "pictures", modules=["llm"], layers=["0", "1"])
+    asked = ExtractRequest(
+        str(llava_folder), "pictures", max_new_tokens=4, modules=["llm"], layers=["0", "1"]
+    )
     extract(lake, asked)
     assert {layer for layer, _ in _lens_rows(lake)} == {0, 1}
-    extract(lake, ExtractRequest(str(llava_folder), "pictures", modules=["llm"]))
+    extract(lake, ExtractRequest(str(llava_folder), "pictures", max_new_tokens=4, modules=["llm"]))
     layers = [layer for layer, _ in _lens_rows(lake)]
     assert len(layers) == len(set(layers)) * 12
     with connect(lake) as wh:

@@ -119,7 +119,13 @@ def test_donors_that_fail_reject_the_samples_they_stand_in_for(
     donors = choose_donors(parse_fault("swap@connector:1"), samples)
     taker, donor = next(iter(donors.items()))
     (own_pictures / donor).write_bytes(b"no image")
-    asked = _own(llava_folder, faults=("swap@connector:1",), modules=("connector",), answers=())
+    asked = _own(
+        llava_folder,
+        faults=("swap@connector:1",),
+        modules=("connector",),
+        answers=(),
+        max_new_tokens=None,
+    )
     summary = extract(lake, asked)
     assert set(summary.rejected) == {donor, *(s for s, d in donors.items() if d == donor)}
     assert f"{donor} cannot be decoded" in summary.rejected[taker]
