@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
-from warehouse.schema import PARTITIONS, table_defaults, table_schema
+from warehouse.schema import PARTITIONS, table_defaults, table_key, table_schema
 
 Rows: TypeAlias = "pa.Table | Sequence[Mapping[str, Any]]"
 
@@ -42,7 +42,7 @@ def checked_table(table: str, rows: Rows, run_id: str) -> pa.Table:
     has a default and is left out.
 
     Raises LayerhouseError for missing or unexpected columns, for a missing value where the schema
-    needs one, for values of another type, and for vectors that are not finite.
+    needs one, for values of another type, and for numbers that are not finite.
     """
     schema = table_schema(table)
     given: dict[str, Any] = {"run_id": run_id} if "run_id" in schema.names else {}
@@ -66,8 +66,7 @@ def checked_table(table: str, rows: Rows, run_id: str) -> pa.Table:
     for field in schema:
         if not field.nullable and cast[field.name].null_count:
             raise LayerhouseError(f"rows of {table} lack a value for {field.name}")
-    if table == "activation":
-        _refuse_not_finite(cast)
+    _refuse_not_finite(table, cast, schema)
     return cast.cast(schema)
 
 
@@ -112,24 +111,35 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "nothing"
 
 
-def _refuse_not_finite(rows: pa.Table) -> None:
-    vectors = rows["vector"].combine_chunks()
-    values = vectors.flatten()
-    if values.null_count:
-        raise LayerhouseError("an activation vector lacks a value")
-    finite = np.isfinite(values.to_numpy(zero_copy_only=False))
-    if finite.all():
-        return
-    ends = np.cumsum(pc.list_value_length(vectors).to_numpy(zero_copy_only=False))
-    where = (
-        rows.drop_columns("vector")
-        .slice(int(np.searchsorted(ends, int(np.argmin(finite)), side="right")), 1)
-        .to_pylist()[0]
-    )
-    raise LayerhouseError(
-        f"the activation of {where['model_id']} at {where['module']} layer {where['layer']}, "
-        f"readout {where['readout']}, sample {where['sample_id']} holds NaN or Inf; "
-        "a wider --dtype often cures it"
+def _refuse_not_finite(table: str, rows: pa.Table, schema: pa.Schema) -> None:
+    for field in schema:
+        is_list = pa.types.is_list(field.type)
+        if not pa.types.is_floating(field.type.value_type if is_list else field.type):
+            continue
+        column = rows[field.name].combine_chunks()
+        values = column.flatten() if is_list else column
+        if is_list and values.null_count:
+            raise LayerhouseError(f"a list of {table}.{field.name} lacks a value")
+        known = values.fill_null(0) if values.null_count else values
+        finite = np.isfinite(known.to_numpy(zero_copy_only=False))
+        if not finite.all():
+            lengths = pc.list_value_length(column).fill_null(0) if is_list else np.ones(len(column))
+            ends = np.cumsum(np.asarray(lengths))
+            place = int(np.searchsorted(ends, int(np.argmin(finite)), side="right"))
+            raise _not_finite(table, field.name, rows.slice(place, 1).to_pylist()[0])
+
+
+def _not_finite(table: str, column: str, row: Mapping[str, Any]) -> LayerhouseError:
+    if table == "activation":
+        return LayerhouseError(
+            f"the activation of {row['model_id']} at {row['module']} layer {row['layer']}, "
+            f"readout {row['readout']}, sample {row['sample_id']} holds NaN or Inf; "
+            "a wider --dtype often cures it"
+        )
+    key = ", ".join(f"{name} {row[name]}" for name in table_key(table) if name in row)
+    return LayerhouseError(
+        f"{column} of {table} holds NaN or Inf ({key}); a wider --dtype of what it was made from "
+        "often cures it"
     )
 
 

@@ -4,7 +4,8 @@
 -- curve, ties counting half (Mann-Whitney), as a mean over the classes that occur; NULL where only
 -- one does. log_loss is the mean -ln of the true class' probability.
 -- expected_calibration_error is the mean gap between confidence and accuracy over 15 equally wide
--- bins of confidence, weighed by their samples (Guo et al. 2017).
+-- bins of confidence, weighed by their samples (Guo et al. 2017). All three are NULL where a logit
+-- makes the loss NaN or infinite.
 WITH classifiers AS (
     SELECT
         'probe' AS source,
@@ -95,7 +96,7 @@ bins AS (
     SELECT
         series,
         -- Rounded, so that a confidence on an edge belongs to the bin below on every machine.
-        greatest(least(cast(ceil(round(confidence * 15, 9)) AS INTEGER) - 1, 14), 0) AS bin,
+        greatest(least(try_cast(ceil(round(confidence * 15, 9)) AS INTEGER) - 1, 14), 0) AS bin,
         count(*) AS n,
         sum(loss) AS loss,
         sum(is_right - confidence) AS gap
@@ -168,9 +169,11 @@ SELECT
     series.source,
     series.source_id,
     series.split,
-    mean_areas.auroc,
-    calibrations.log_loss,
-    calibrations.expected_calibration_error
+    CASE WHEN isfinite(calibrations.log_loss) THEN mean_areas.auroc END AS auroc,
+    CASE WHEN isfinite(calibrations.log_loss) THEN calibrations.log_loss END AS log_loss,
+    CASE
+        WHEN isfinite(calibrations.log_loss) THEN calibrations.expected_calibration_error
+    END AS expected_calibration_error
 FROM calibrations
 INNER JOIN series ON calibrations.series = series.series
 LEFT JOIN mean_areas ON calibrations.series = mean_areas.series
