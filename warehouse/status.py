@@ -253,8 +253,11 @@ def _pair(
 def _missing(pair: PairStatus, model: Mapping[str, Any], is_labelled: bool) -> str | None:
     """The command for the first thing, in the order of the work, that a pair lacks.
 
-    Without labels there is nothing to do but the extraction.
+    Without labels there is nothing to do but the extraction, and nothing at all where only answers
+    are known, which were brought from elsewhere.
     """
+    if not model.get("is_described", True):
+        return None
     if not is_labelled:
         return None if pair.extents else _extract_command(model, pair.dataset_id)
     names = f"--model {shlex.quote(pair.model_id)} --dataset {shlex.quote(pair.dataset_id)}"

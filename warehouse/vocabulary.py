@@ -157,6 +157,7 @@ MADE_FROM = {
     "probe-geometry": ("extract",),
     "probe-folds": ("extract",),
     "diagnose": EVIDENCE,
+    "diagnose-choice": (),
     "compare": EVIDENCE,
 }
 """By command, those whose rows of the same model and dataset its own are made from: without them

@@ -16,9 +16,11 @@ import numpy as np
 
 from analysis.bootstrap import bootstrap_weights
 from analysis.diagnosis import (
+    DiagnosedAnswer,
     Evidence,
     bounds,
     inputs_fingerprint,
+    read_answer,
     read_evidence,
     renewed,
     require_known,
@@ -66,12 +68,28 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A stored comparison; `added` is False if the lake held it already."""
+    """A stored comparison; `added` is False if the lake held it already.
+
+    `answers` are the model's and the base's that are compared, None where a model gave none.
+    """
 
     pair: Pair
     run_id: str
     added: bool
     rows: tuple[Difference, ...]
+    answers: tuple[DiagnosedAnswer | None, DiagnosedAnswer | None]
+
+    @property
+    def note(self) -> str | None:
+        """One sentence where the two were not asked in the same way."""
+        asked = [answer and (answer.method, answer.prompt_id) for answer in self.answers]
+        if None in asked or asked[0] == asked[1]:
+            return None
+        return (
+            f"The answers compared are not of one kind: {self.pair.model_id} by {self.answers[0]}, "
+            f"{self.pair.base_model_id} by {self.answers[1]}; `layerhouse diagnose --method` and "
+            "`--prompt` choose"
+        )
 
     @property
     def answer(self) -> Difference | None:
@@ -172,11 +190,19 @@ def _compare(
                 left_out.append(LeftOut(pair, str(error)))
     query = read_query(QUERIES, "differences")
     with connect(lake) as wh:
-        rows = {pair: wh.sql(query, pair.names).pl().to_dicts() for pair in stored}
-    return [
-        Comparison(pair, run_id, added, tuple(Difference(**row) for row in rows[pair]))
-        for pair, (run_id, added) in stored.items()
-    ]
+        return [
+            Comparison(
+                pair,
+                run_id,
+                added,
+                tuple(Difference(**row) for row in wh.sql(query, pair.names).pl().to_dicts()),
+                (
+                    read_answer(wh, pair.model_id, pair.dataset_id),
+                    read_answer(wh, pair.base_model_id, pair.dataset_id),
+                ),
+            )
+            for pair, (run_id, added) in stored.items()
+        ]
 
 
 def _check(lake: Lake, pair: Pair) -> None:

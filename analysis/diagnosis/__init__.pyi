@@ -1,11 +1,17 @@
+from .choosing import RULE as RULE, Choice as Choice
 from .diagnosing import (
     Diagnosis as Diagnosis,
     diagnose as diagnose,
+    read_answer as read_answer,
     read_finding as read_finding,
     require_known as require_known,
 )
 from .evidence import Evidence as Evidence, Predictor as Predictor, read_evidence as read_evidence
-from .findings import Finding as Finding, ModeLoss as ModeLoss
+from .findings import (
+    DiagnosedAnswer as DiagnosedAnswer,
+    Finding as Finding,
+    ModeLoss as ModeLoss,
+)
 from .intervals import (
     LEVELS as LEVELS,
     Resampling as Resampling,

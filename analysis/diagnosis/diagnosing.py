@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.diagnosis.choosing import AS_BEFORE, Choice, choose_answer
 from analysis.diagnosis.evidence import QUERIES, read_evidence
-from analysis.diagnosis.findings import Finding, ModeLoss, finding_of
+from analysis.diagnosis.findings import DiagnosedAnswer, Finding, ModeLoss, finding_of
 from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.staleness import Tables, inputs_fingerprint, renewed, store_intervals
 from analysis.diagnosis.wording import sentence
@@ -27,8 +28,8 @@ class Diagnosis:
 
     `verdict` is a failure mode, `healthy` or `undetermined`; `sentence` says it for a reader;
     `reason` names what is missing or worth knowing; `answered` is the share of test samples the
-    model itself answers right; `rows` are the four failure modes in pipeline
-    order. `run_id` is None where there was nothing to compute intervals from.
+    model itself answers right, `answer` which of its answers that is; `rows` are the four failure
+    modes in pipeline order. `run_id` is None where there was nothing to compute intervals from.
     """
 
     model_id: str
@@ -39,6 +40,7 @@ class Diagnosis:
     sentence: str
     reason: str | None
     answered: float | None
+    answer: DiagnosedAnswer | None
     rows: tuple[ModeLoss, ...]
 
 
@@ -50,13 +52,15 @@ def diagnose(
     n_resamples: int = N_RESAMPLES,
     margin: float = MARGIN,
     seed: int = 0,
+    choice: Choice = AS_BEFORE,
 ) -> Diagnosis:
     """Bootstrap the stage losses and health scores of a model on a dataset; read the verdict.
 
     `margin` is the loss, as a share of the test samples, that a failure mode's lower bound must
-    exceed. Missing probes, answers or intervals make the verdict `undetermined` with a reason.
-    Raises UsageError for an unknown model or dataset and impossible options, LayerhouseError when
-    the lake holds neither probes nor answers of that model on that dataset.
+    exceed; `choice` says which of the model's answers is meant. Missing probes, answers or
+    intervals make the verdict `undetermined` with a reason. Raises UsageError for an unknown model
+    or dataset, answers that are not there and impossible options, LayerhouseError when the lake
+    holds neither probes nor answers of that model on that dataset.
     """
     _check_options(n_resamples, margin)
     with connect(lake) as wh:
@@ -65,9 +69,12 @@ def diagnose(
         labelled(dataset(wh, dataset_id), "a diagnosis")
     options = Resampling(n_resamples, margin, seed)
     with exclusive(lake, COMMAND, model_id, dataset_id) as looked:
+        if choice != AS_BEFORE:
+            choose_answer(lake, model_id, dataset_id, choice, looked)
         run_id, added = _add_intervals(lake, model_id, dataset_id, options, looked)
     with connect(lake) as wh:
         finding = read_finding(wh, model_id, dataset_id)
+        answer = read_answer(wh, model_id, dataset_id)
     return Diagnosis(
         model_id=model_id,
         dataset_id=dataset_id,
@@ -77,6 +84,7 @@ def diagnose(
         sentence=sentence(finding),
         reason=finding.reason,
         answered=finding.answered,
+        answer=answer,
         rows=finding.modes,
     )
 
@@ -108,6 +116,16 @@ def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:
         [model_id, dataset_id],
     ).fetchall()
     return finding_of(rows, total[0] if total else None)
+
+
+def read_answer(wh: Catalogue, model_id: str, dataset_id: str) -> DiagnosedAnswer | None:
+    """Which of a model's answers on a dataset is diagnosed, None without any."""
+    rows = wh.sql(
+        "SELECT method, prompt_id, n_test, n_samples FROM diagnosed_method "
+        "WHERE model_id = $1 AND dataset_id = $2",
+        [model_id, dataset_id],
+    ).fetchall()
+    return DiagnosedAnswer(*rows[0]) if rows else None
 
 
 def require_known(wh: Warehouse, table: str, name: str) -> None:

@@ -32,6 +32,22 @@ class PresentLoss(ModeLoss):
 
 
 @dataclass(frozen=True)
+class DiagnosedAnswer:
+    """Which of the model's answers is meant; `prompt_id` is None where nobody knows the prompt."""
+
+    method: str
+    prompt_id: str | None
+    n_test: int
+    n_samples: int
+
+    def __str__(self) -> str:
+        """'generate to the prompt default, 357 test samples', '… 200 of 357 test samples'."""
+        prompt = f" to the prompt {self.prompt_id}" if self.prompt_id is not None else ""
+        whole = "" if self.n_test == self.n_samples else f" of {self.n_samples:,}"
+        return f"{self.method}{prompt}, {self.n_test:,}{whole} test samples"
+
+
+@dataclass(frozen=True)
 class Finding:
     """What all outcomes have; accuracies are fractions of test, `reason` a doubt or a note."""
 

@@ -56,3 +56,5 @@ def _show(comparison: Comparison) -> None:
         for row in comparison.rows
     ]
     print_table(["stage", "quantity", "model", "base", "difference [95% interval]"], rows)
+    if comparison.note is not None:
+        click.echo(f"Note: {comparison.note}.")

@@ -11,6 +11,7 @@ from layerhouse.cli.self_test import (
 )
 from layerhouse.cli.shared import dataset_option, lake_option, model_option
 from layerhouse.functions import diagnose
+from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.vocabulary import MARGIN, N_RESAMPLES, UNDETERMINED
 
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
     help="A failure mode is present when its lower bound exceeds this.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--method",
+    metavar="METHOD",
+    help="The answer that is diagnosed: generate, likelihood, imported:NAME; auto leaves it to the "
+    "rule again. It counts until another is chosen.",
+)
+@click.option("--prompt", metavar="NAME", help="The prompt whose answer is diagnosed, likewise.")
 @self_test_options
 @lake_option
 def command(
@@ -38,6 +46,8 @@ def command(
     resamples: int,
     margin: float,
     seed: int,
+    method: str | None,
+    prompt: str | None,
     lake: Lake,
     self_test: bool,
     **given: Any,
@@ -52,10 +62,23 @@ def command(
     layerhouse diagnose --model tiny-digits --dataset digits --self-test --quick
     """
     if self_test:
+        if method or prompt:
+            raise UsageError(
+                "--method and --prompt choose a stored answer; leave them out of --self-test"
+            )
         run_self_test(lake, model, dataset, given, n_resamples=resamples, margin=margin, seed=seed)
         return
     refuse_without_self_test(given)
-    diagnosis = diagnose(model, dataset, resamples=resamples, margin=margin, seed=seed, lake=lake)
+    diagnosis = diagnose(
+        model,
+        dataset,
+        resamples=resamples,
+        margin=margin,
+        seed=seed,
+        method=method,
+        prompt=prompt,
+        lake=lake,
+    )
     if not diagnosis.added and diagnosis.run_id:
         click.echo(f"Nothing to do: this diagnosis is in the lake already ({diagnosis.run_id}).")
     show(diagnosis)
@@ -74,6 +97,8 @@ def show(diagnosis: Diagnosis) -> None:
         for row in diagnosis.rows
     ]
     print_table(["failure mode", "loss [95% interval]", ""], rows)
+    if diagnosis.answer is not None:
+        click.echo(f"Answer: {diagnosis.answer}")
     click.echo(f"Verdict: {diagnosis.verdict}")
     click.echo(diagnosis.sentence)
     if diagnosis.reason and diagnosis.verdict != UNDETERMINED:

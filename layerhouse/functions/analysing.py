@@ -49,6 +49,16 @@ class ProbeOptions(TypedDict, total=False):
     folds: int | None
 
 
+class DiagnosisOptions(TypedDict, total=False):
+    """What `layerhouse diagnose --help` explains; every one may be left out."""
+
+    resamples: int
+    margin: float
+    seed: int
+    method: str | None
+    prompt: str | None
+
+
 class BaselineOptions(TypedDict, total=False):
     """What `layerhouse baseline --help` explains; every one may be left out."""
 
@@ -174,20 +184,27 @@ def diagnose(
     model: str,
     dataset: str | PathLike[str],
     *,
-    resamples: int = N_RESAMPLES,
-    margin: float = MARGIN,
-    seed: int = 0,
     lake: Place = None,
+    **options: Unpack[DiagnosisOptions],
 ) -> Diagnosis:
     """Attribute the lost accuracy to the stages of the pipeline and store the verdict.
 
     A failure mode is present when the lower bound of its loss exceeds `margin`, a share of the test
-    samples. The self-test of the diagnosis is the command `layerhouse diagnose --self-test`.
+    samples. `method` and `prompt` choose which of the model's answers is diagnosed, until another
+    is chosen. The self-test of the diagnosis is the command `layerhouse diagnose --self-test`.
     """
-    from analysis.diagnosis import diagnose as attribute
+    from analysis.diagnosis import Choice, diagnose as attribute
 
-    options: dict[str, Any] = {"n_resamples": resamples, "margin": margin, "seed": seed}
-    return attribute(lake_at(lake), model, dataset_id(dataset), **options)
+    asked = known_options("diagnose", options, DiagnosisOptions)
+    return attribute(
+        lake_at(lake),
+        model,
+        dataset_id(dataset),
+        n_resamples=asked.get("resamples", N_RESAMPLES),
+        margin=asked.get("margin", MARGIN),
+        seed=asked.get("seed", 0),
+        choice=Choice(asked.get("method"), asked.get("prompt")),
+    )
 
 
 def compare(

@@ -1,9 +1,8 @@
 -- Grain: one row per model and dataset, ranked within a dataset by what it answers, by how much of
--- the signal it retains, and by its health; a model that lacks a number has no rank by it.
+-- the signal it retains, and by its health; a model that lacks a number, or has it of fewer test
+-- samples than others, has no rank by it.
 --
--- retained_signal is the share of what the task is known to allow that still reaches the last
--- prompt token: (accuracy after the llm - chance) / (reference - chance). overall_health is the
--- mean of the four health scores of the paper's profile.
+-- overall_health is the mean of the four health scores of the paper's profile.
 WITH answers AS (
     SELECT *
     FROM answer_accuracy
@@ -21,18 +20,6 @@ stage_columns AS (
         max(readout) FILTER (WHERE stage = 'answer') AS answer_method,
         max(chance) AS chance
     FROM stage_signal
-    GROUP BY model_id, dataset_id
-),
-
-loss_columns AS (
-    SELECT
-        model_id,
-        dataset_id,
-        -- A sum skips what is missing, and three losses are not the whole.
-        CASE WHEN count(loss) = count(*) THEN sum(loss) END AS total_loss,
-        max(reference_source) AS reference_source,
-        max(before) FILTER (WHERE failure_mode = 'vision_quality') AS reference_accuracy
-    FROM stage_loss
     GROUP BY model_id, dataset_id
 ),
 
@@ -60,45 +47,35 @@ health_columns AS (
     GROUP BY model_id, dataset_id
 ),
 
--- The answer alone stands for every stage where there is no probe, and would retain everything.
-probed AS (
-    SELECT DISTINCT
-        model_id,
-        dataset_id
-    FROM stage_candidate
-    WHERE stage = 'llm' AND module = 'llm'
-),
-
 scores AS (
     SELECT
         stage_columns.model_id,
         stage_columns.dataset_id,
-        CASE
-            WHEN
-                probed.model_id IS NOT NULL
-                AND loss_columns.reference_accuracy > stage_columns.chance
-                THEN
-                    (stage_columns.llm_accuracy - stage_columns.chance)
-                    / (loss_columns.reference_accuracy - stage_columns.chance)
-        END AS retained_signal,
+        retained_signal.retained_signal,
+        retained_signal.random_floor,
+        retained_signal.reference_accuracy,
+        retained_signal.reference_source,
+        retained_signal.total_loss,
+        health_columns.vision_health,
+        health_columns.connector_health,
+        health_columns.llm_comprehension_health,
+        health_columns.llm_utilisation_health,
         (
             health_columns.vision_health + health_columns.connector_health
             + health_columns.llm_comprehension_health + health_columns.llm_utilisation_health
-        ) / 4 AS overall_health
+        ) / 4 AS overall_health,
+        -- Probes that were tested on fewer samples than another model's have no rank.
+        retained_signal.n_test
+        = max(retained_signal.n_test) OVER (PARTITION BY stage_columns.dataset_id) AS is_ranked
     FROM stage_columns
-    LEFT JOIN
-        loss_columns
+    INNER JOIN retained_signal
         ON
-            stage_columns.model_id = loss_columns.model_id
-            AND stage_columns.dataset_id = loss_columns.dataset_id
-    LEFT JOIN
-        health_columns
+            stage_columns.model_id = retained_signal.model_id
+            AND stage_columns.dataset_id = retained_signal.dataset_id
+    LEFT JOIN health_columns
         ON
             stage_columns.model_id = health_columns.model_id
             AND stage_columns.dataset_id = health_columns.dataset_id
-    LEFT JOIN
-        probed
-        ON stage_columns.model_id = probed.model_id AND stage_columns.dataset_id = probed.dataset_id
 )
 
 SELECT
@@ -107,25 +84,24 @@ SELECT
     examination.variant,
     stage_columns.dataset_id,
     examination.dataset_title,
-    rank() OVER (
-        PARTITION BY stage_columns.dataset_id
-        ORDER BY stage_columns.answer_accuracy DESC NULLS LAST
-    ) AS leaderboard_rank,
+    answer_ranking.answer_rank AS leaderboard_rank,
+    answer_ranking.rank_note,
     CASE
-        WHEN scores.retained_signal IS NOT NULL
+        WHEN scores.is_ranked AND scores.retained_signal IS NOT NULL
             THEN rank() OVER (
-                PARTITION BY stage_columns.dataset_id
+                PARTITION BY stage_columns.dataset_id, scores.is_ranked
                 ORDER BY scores.retained_signal DESC NULLS LAST
             )
     END AS signal_rank,
     CASE
-        WHEN scores.overall_health IS NOT NULL
+        WHEN scores.is_ranked AND scores.overall_health IS NOT NULL
             THEN rank() OVER (
-                PARTITION BY stage_columns.dataset_id
+                PARTITION BY stage_columns.dataset_id, scores.is_ranked
                 ORDER BY scores.overall_health DESC NULLS LAST
             )
     END AS health_rank,
     stage_columns.answer_method,
+    answer_ranking.prompt_id,
     stage_columns.answer_accuracy,
     answers.wilson_lower AS answer_lower,
     answers.wilson_upper AS answer_upper,
@@ -136,19 +112,21 @@ SELECT
     answers.unparsed_share,
     answers.truncated_share,
     answers.n AS n_test,
-    loss_columns.reference_accuracy,
-    loss_columns.reference_source,
+    answer_ranking.n_samples,
+    scores.reference_accuracy,
+    scores.reference_source,
     stage_columns.vision_accuracy,
     stage_columns.connector_accuracy,
     stage_columns.llm_accuracy,
-    loss_columns.total_loss,
+    scores.total_loss,
     scores.retained_signal,
+    scores.random_floor,
     verdicts.verdict,
     verdicts.reason,
-    health_columns.vision_health,
-    health_columns.connector_health,
-    health_columns.llm_comprehension_health,
-    health_columns.llm_utilisation_health,
+    scores.vision_health,
+    scores.connector_health,
+    scores.llm_comprehension_health,
+    scores.llm_utilisation_health,
     scores.overall_health,
     examination.n_parameters,
     examination.built_on
@@ -158,21 +136,13 @@ LEFT JOIN answers
         stage_columns.model_id = answers.model_id
         AND stage_columns.dataset_id = answers.dataset_id
         AND stage_columns.answer_method = answers.method
-LEFT JOIN
-    loss_columns
+LEFT JOIN answer_ranking
     ON
-        stage_columns.model_id = loss_columns.model_id
-        AND stage_columns.dataset_id = loss_columns.dataset_id
-LEFT JOIN
-    verdicts
+        stage_columns.model_id = answer_ranking.model_id
+        AND stage_columns.dataset_id = answer_ranking.dataset_id
+LEFT JOIN verdicts
     ON stage_columns.model_id = verdicts.model_id AND stage_columns.dataset_id = verdicts.dataset_id
-LEFT JOIN
-    health_columns
-    ON
-        stage_columns.model_id = health_columns.model_id
-        AND stage_columns.dataset_id = health_columns.dataset_id
-LEFT JOIN
-    scores
+LEFT JOIN scores
     ON stage_columns.model_id = scores.model_id AND stage_columns.dataset_id = scores.dataset_id
 LEFT JOIN examination
     ON

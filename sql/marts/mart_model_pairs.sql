@@ -1,6 +1,6 @@
 -- Grain: one row per pair of models, dataset, stage and quantity that both have.
 --
--- The differences are today's; an interval that was made for other numbers is left away.
+-- The differences are today's, between accuracies on as many test samples; an interval that was made for other numbers is left away.
 WITH wanted AS (
     SELECT
         model_id,
@@ -25,7 +25,8 @@ numbers AS (
         stage_signal.dataset_id,
         stage_signal.stage,
         named.quantity,
-        stage_signal.available_accuracy AS value
+        stage_signal.available_accuracy AS value,
+        stage_signal.n_test
     FROM stage_signal
     -- `signal` is the name that accuracies had, kept for one version.
     CROSS JOIN (VALUES ('accuracy'), ('signal')) AS named (quantity)
@@ -35,7 +36,8 @@ numbers AS (
         dataset_id,
         stage,
         'loss' AS quantity,
-        loss AS value
+        loss AS value,
+        NULL AS n_test
     FROM stage_loss
     WHERE loss IS NOT NULL
     UNION ALL
@@ -44,7 +46,8 @@ numbers AS (
         dataset_id,
         module AS stage,
         concat('health_', track) AS quantity,
-        health_score AS value
+        health_score AS value,
+        NULL AS n_test
     FROM feature_health
     WHERE health_score IS NOT NULL
 ),
@@ -87,6 +90,7 @@ compared AS (
             AND a.dataset_id = b.dataset_id
             AND a.stage = b.stage
             AND a.quantity = b.quantity
+            AND a.n_test IS NOT DISTINCT FROM b.n_test
 )
 
 SELECT
@@ -104,6 +108,10 @@ SELECT
     compared.value,
     compared.base_value,
     compared.difference,
+    asked.method AS answer_method,
+    base_asked.method AS base_answer_method,
+    asked.prompt_id,
+    base_asked.prompt_id AS base_prompt_id,
     intervals.lower AS difference_lower,
     intervals.upper AS difference_upper,
     intervals.lower > 0 OR intervals.upper < 0 AS is_different,
@@ -119,6 +127,12 @@ LEFT JOIN intervals
         AND if(compared.quantity = 'signal', 'accuracy', compared.quantity)
         = intervals.quantity
         AND abs(compared.difference - intervals.point) <= 1e-9
+LEFT JOIN diagnosed_method AS asked
+    ON compared.model_id = asked.model_id AND compared.dataset_id = asked.dataset_id
+LEFT JOIN diagnosed_method AS base_asked
+    ON
+        compared.base_model_id = base_asked.model_id
+        AND compared.dataset_id = base_asked.dataset_id
 LEFT JOIN model AS base ON compared.base_model_id = base.model_id
 LEFT JOIN stage ON compared.stage = stage.stage
 LEFT JOIN examination

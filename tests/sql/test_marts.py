@@ -158,7 +158,7 @@ def test_the_leaderboard_ranks_by_answer_accuracy(con):
         "ORDER BY leaderboard_rank"
     )
     assert con.sql(query).fetchall() == [
-        (1, "b", "generate", 1.0, 0.0, 1.0, 1.0, 0.0, "undetermined"),
+        (1, "b", "generate", 1.0, 0.0, None, None, None, "undetermined"),
         (2, "m", "generate", 0.65, 0.1, 0.9, 0.7, 0.25, "undetermined"),
     ]
 

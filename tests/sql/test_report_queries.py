@@ -68,7 +68,7 @@ def test_beside_the_lens_stands_the_preferred_kind_alone(catalogue, kinds, prefe
     ],
 )
 def test_a_stages_accuracy_has_its_interval_under_either_name(catalogue, stored, bounds):
-    rows = world(answers={"likelihood": (5, 10)})
+    rows = world({("vision", 1, "mean"): (5, 10)}, {"likelihood": (5, 10)})
     wide = {"signal": 0.05, "accuracy": 0.1}
     rows["stage_interval"] = [
         interval(stage, point, 0.5 - wide[name], 0.5 + wide[name], quantity=name)

@@ -23,4 +23,15 @@ SELECT
     n_test AS n
 FROM baseline
 WHERE dataset_id = $dataset
+UNION ALL
+SELECT
+    'choice' AS source,
+    concat_ws(' to ', coalesce(method, 'any'), prompt_id) AS name,
+    '' AS run_id,
+    0 AS n
+FROM diagnosis_choice
+WHERE
+    model_id = $model
+    AND dataset_id = $dataset
+    AND (method IS NOT NULL OR prompt_id IS NOT NULL)
 ORDER BY source, name

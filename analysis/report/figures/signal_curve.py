@@ -47,8 +47,12 @@ Label = tuple[float, str, str]
 """(height, text, role of its colour)"""
 
 
-def signal_curve(page: ModelPage) -> Markup:
-    """Test accuracy per locus and readout with Wilson 95% bands, the answer, baseline, chance."""
+def signal_curve(page: ModelPage) -> Markup | None:
+    """Test accuracy per locus and readout with Wilson 95% bands, the answer, baseline, chance; None
+    for a model of which no layer is known.
+    """
+    if not page.loci.rows:
+        return None
 
     def draw(figure: Figure, is_narrow: bool) -> None:
         _Curve(page, figure, is_narrow).draw()

@@ -7,6 +7,7 @@ SELECT
     answer_lower,
     answer_upper,
     answer_method,
+    random_floor,
     reference_accuracy,
     reference_source,
     vision_accuracy,
@@ -20,7 +21,21 @@ SELECT
     llm_comprehension_health,
     llm_utilisation_health,
     overall_health,
-    verdict
+    verdict,
+    CASE
+        WHEN answer_method IS NOT NULL
+            THEN concat(
+                'by ',
+                answer_method,
+                CASE WHEN prompt_id IS NOT NULL THEN concat(' to the prompt ', prompt_id) END,
+                ' on ',
+                n_test,
+                ' of ',
+                n_samples,
+                ' test samples',
+                CASE WHEN rank_note IS NOT NULL THEN concat(' (', rank_note, ')') END
+            )
+    END AS asked
 FROM mart_leaderboard
 WHERE dataset_id = $dataset AND list_contains($models, model_id)
 ORDER BY leaderboard_rank, model_id

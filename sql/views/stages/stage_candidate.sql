@@ -3,7 +3,7 @@
 -- What may stand for a stage: information cannot grow along the pipeline, so the
 -- class is at least as available after a stage as any later locus, or the answer itself, still
 -- shows. Candidates are therefore all probes on the path at or after the stage's end, plus the
--- answer. The llm stage ends at the last prompt token of the last locus: nothing but its probe
+-- answer, which stands for nothing but itself where no locus was probed. The llm stage ends at the last prompt token of the last locus: nothing but its probe
 -- and the answer may stand for it. Every choice is made on val; test_accuracy is only reported.
 WITH flow AS (
     SELECT
@@ -60,15 +60,31 @@ answer_methods AS (
     GROUP BY answers.model_id, answers.dataset_id, answers.method
 ),
 
--- The model speaks for itself only if it did so for every test sample.
+-- The model speaks for itself only if it did so for every test sample, or if that was chosen.
 the_answer AS (
-    SELECT *
+    SELECT answer_methods.*
     FROM answer_methods
-    WHERE test_accuracy IS NOT NULL
+    LEFT JOIN diagnosis_choice
+        ON
+            answer_methods.model_id = diagnosis_choice.model_id
+            AND answer_methods.dataset_id = diagnosis_choice.dataset_id
+    WHERE answer_methods.test_accuracy IS NOT NULL
     QUALIFY row_number() OVER (
-        PARTITION BY model_id, dataset_id
-        ORDER BY method = 'generate' AND n_test = n_samples DESC, method = 'likelihood' DESC, method
+        PARTITION BY answer_methods.model_id, answer_methods.dataset_id
+        ORDER BY
+            coalesce(answer_methods.method = diagnosis_choice.method, FALSE) DESC,
+            answer_methods.method = 'generate'
+            AND answer_methods.n_test = answer_methods.n_samples DESC,
+            answer_methods.method = 'likelihood' DESC,
+            answer_methods.method
     ) = 1
+),
+
+probed AS (
+    SELECT DISTINCT
+        model_id,
+        dataset_id
+    FROM flow
 ),
 
 candidates AS (
@@ -113,6 +129,11 @@ candidates AS (
         the_answer.n_test
     FROM the_answer
     CROSS JOIN stage
+    LEFT JOIN probed
+        ON
+            the_answer.model_id = probed.model_id
+            AND the_answer.dataset_id = probed.dataset_id
+    WHERE stage.stage = 'answer' OR probed.model_id IS NOT NULL
 )
 
 SELECT

@@ -6,11 +6,6 @@ WITH stage_counts AS (
     FROM stage
 ),
 
-baselines AS (
-    SELECT DISTINCT dataset_id
-    FROM baseline
-),
-
 test_groups AS (
     SELECT
         dataset_id,
@@ -74,7 +69,10 @@ endings AS (
             AND answer_accuracy.dataset_id = reply_ending.dataset_id
             AND answer_accuracy.method = reply_ending.method
             AND answer_accuracy.split = reply_ending.split
-    WHERE stage_signal.stage = 'answer' AND answer_accuracy.split = 'test'
+    WHERE
+        stage_signal.stage = 'answer'
+        AND answer_accuracy.split = 'test'
+        AND NOT starts_with(stage_signal.readout, 'imported:')
 ),
 
 missing AS (
@@ -86,6 +84,12 @@ missing AS (
                 THEN concat('no answers stored: run `', extract_command.command, '`')
         END AS answers,
         CASE
+            WHEN
+                NOT coverage.has_probes
+                AND coverage.model_id NOT IN (SELECT layer.model_id FROM layer)
+                THEN
+                    'only answers are known of this model, which were brought from elsewhere: they '
+                    || 'rank beside others, but of its stages nothing can be told'
             WHEN NOT coverage.has_probes
                 THEN
                     concat(
@@ -158,7 +162,7 @@ missing AS (
             )
         END AS intervals,
         CASE
-            WHEN baselines.dataset_id IS NULL
+            WHEN coverage.dataset_id NOT IN (SELECT baseline.dataset_id FROM baseline)
                 THEN concat(
                     'no baseline, so the reference is the accuracy after vision: ',
                     '`layerhouse baseline --dataset ',
@@ -182,7 +186,6 @@ missing AS (
             AND coverage.dataset_id = interval_counts.dataset_id
     LEFT JOIN endings
         ON coverage.model_id = endings.model_id AND coverage.dataset_id = endings.dataset_id
-    LEFT JOIN baselines ON coverage.dataset_id = baselines.dataset_id
     CROSS JOIN threshold
     CROSS JOIN stage_counts
 )

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.diagnosis import diagnose
+from analysis.comparison import compare
+from analysis.diagnosis import Choice, diagnose
 from tests.lakes import MadeUpDataset, Signals, synthetic_lake, write_baseline
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.commits import list_commits
-from warehouse.lake.runs import RunWriter
+from warehouse.lake.runs import RunSpec, RunWriter
 
 LOSING = Signals.losing
 MODELS = {
@@ -200,3 +201,62 @@ def test_a_model_that_never_saw_the_dataset_is_sent_to_extract(small):
 def test_impossible_options_are_refused(small, options, words):
     with pytest.raises(UsageError, match=words):
         diagnose(small, "tiny", "shapes", **options)
+
+
+@pytest.fixture
+def spoken(tmp_path):
+    """Two models with replies and likelihoods; the first's likelihoods are all wrong."""
+    signals = Signals(methods=("likelihood", "generate"))
+    lake = synthetic_lake(tmp_path / "lake", {"m": signals, "n": signals}, n_samples=200)
+    with connect(lake) as wh:
+        wrong = wh.sql(
+            "SELECT * EXCLUDE run_id REPLACE ('letters' AS prompt_id, (predicted_class_index + 1) "
+            "% 4 AS predicted_class_index) FROM answer WHERE model_id = 'm'"
+        ).to_arrow_table()
+    with RunWriter(lake, RunSpec("extract", "m", "shapes", {"sweep": True})) as writer:
+        writer.commit({"answer": wrong})
+        writer.finish()
+    return lake
+
+
+def test_the_answer_that_is_diagnosed_is_chosen_and_stays_so(spoken):
+    whole = diagnose(spoken, "m", "shapes", n_resamples=100)
+    assert str(whole.answer) == "generate to the prompt default, 50 test samples"
+    for choice, named, prompt in (
+        (Choice("likelihood"), "likelihood", "default"),
+        (Choice(prompt_id="letters"), "likelihood", "letters"),
+        (Choice(), "likelihood", "letters"),
+        (Choice("auto"), "generate", "letters"),
+        (Choice(prompt_id="auto"), "generate", "default"),
+    ):
+        found = diagnose(spoken, "m", "shapes", n_resamples=100, choice=choice)
+        assert (found.answer.method, found.answer.prompt_id) == (named, prompt)
+        is_wrong = prompt == "letters"
+        assert (found.answered < 0.2) == is_wrong
+        assert (found.verdict == "semantic_mapping") == is_wrong
+        assert all(row.lower is not None for row in found.rows), "the intervals are its own"
+    again = diagnose(spoken, "m", "shapes", n_resamples=100, choice=Choice("generate"))
+    assert again.rows == whole.rows
+
+
+def test_an_answer_that_is_not_there_is_no_choice(spoken):
+    before = len(list_commits(spoken))
+    for choice, words in (
+        (Choice("imported:api"), "by imported:api to the prompt default"),
+        (Choice("calibrated"), "by calibrated to the prompt default"),
+        (Choice("generate", "clinical"), "by generate to the prompt clinical"),
+    ):
+        with pytest.raises(UsageError, match=words) as raised:
+            diagnose(spoken, "m", "shapes", choice=choice)
+        assert "holds: generate to default, generate to letters, like" in str(raised.value)
+    assert len(list_commits(spoken)) == before
+
+
+def test_answers_of_two_kinds_are_compared_with_a_word(spoken):
+    assert compare(spoken, "m", "n", "shapes", n_resamples=100).note is None
+    diagnose(spoken, "n", "shapes", n_resamples=100, choice=Choice("likelihood"))
+    note = compare(spoken, "m", "n", "shapes", n_resamples=100).note
+    assert "m by generate to the prompt default, 50 test samples, n by likelihood" in note
+    with connect(spoken) as wh:
+        asked = "SELECT DISTINCT answer_method, base_answer_method, prompt_id FROM mart_model_pairs"
+        assert wh.sql(asked).fetchall() == [("generate", "likelihood", "default")]

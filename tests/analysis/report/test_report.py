@@ -17,6 +17,7 @@ from analysis.report.reading import Table, read_pages
 from tests.lakes import Signals, synthetic_lake
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import RunSpec, RunWriter
 from warehouse.lake.lake import Lake
 
 LOSING = Signals.losing
@@ -218,6 +219,25 @@ def test_an_unfinished_model_gets_a_page_that_says_what_is_missing(model_id, tmp
     assert "The verdict is open: no " in text
     outline = Outline(text)
     assert (outline.open, outline.wrong) == ([], [])
+
+
+def test_a_model_of_which_only_answers_are_known_has_a_page(tmp_path):
+    lake = synthetic_lake(tmp_path / "lake", {"tiny": Signals()}, n_samples=120)
+    with connect(lake) as wh:
+        answers = wh.sql(
+            "SELECT * EXCLUDE run_id REPLACE ('api' AS model_id, 'imported:x' AS method) "
+            "FROM answer WHERE method = 'likelihood'"
+        ).to_arrow_table()
+        model = wh.sql("SELECT * REPLACE ('api' AS model_id, 'api' AS name) FROM model")
+        rows = {"answer": answers, "model": model.to_arrow_table()}
+    with RunWriter(lake, RunSpec("answers-import", "api", "shapes")) as writer:
+        writer.commit(rows)
+        writer.finish()
+    text = report(lake, tmp_path / "report.html").read_text("utf-8")
+    assert "of its stages nothing can be told" in text
+    assert "No layer of this model is known" in text
+    kinds = "ranked with answers by generate, imported"
+    assert f"by imported:x on 30 of 30 test samples ({kinds}): api" in text
 
 
 def test_several_datasets_are_linked_from_the_top(tmp_path):

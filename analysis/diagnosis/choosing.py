@@ -1,0 +1,79 @@
+"""Which of a model's answers is diagnosed: a choice in the lake that counts until the next one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.diagnosis.evidence import QUERIES
+from analysis.diagnosis.staleness import renewed
+from analysis.queries import read_query
+from warehouse.catalogue import connect
+from warehouse.errors import UsageError
+from warehouse.lake import Lake, RunSpec, RunWriter
+
+COMMAND = "diagnose-choice"
+RULE = "auto"
+"""Leaves method or prompt to the rule again."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method and a prompt; None keeps what was chosen before, `auto` leaves it to the rule."""
+
+    method: str | None = None
+    prompt_id: str | None = None
+
+
+AS_BEFORE = Choice()
+
+
+def choose_answer(
+    lake: Lake, model_id: str, dataset_id: str, choice: Choice, looked: frozenset[str]
+) -> None:
+    """Store that the answers of this method, to this prompt, are what is diagnosed from now on.
+
+    Raises UsageError for answers that the lake does not hold of a test sample.
+    """
+    names = {"model": model_id, "dataset": dataset_id}
+    with connect(lake) as wh:
+        stored = wh.sql(read_query(QUERIES, "choices"), names).fetchall()
+        held = wh.sql(read_query(QUERIES, "answers"), names).fetchall()
+        under = wh.sql(
+            "SELECT prompt_id FROM diagnosed_prompt WHERE model_id = $model "
+            "AND dataset_id = $dataset",
+            names,
+        ).fetchall()
+    before: dict[str, Any] = json.loads(stored[0][1]) if stored else {}
+    wanted = {
+        "method": _chosen(choice.method, before.get("method")),
+        "prompt_id": _chosen(choice.prompt_id, before.get("prompt_id")),
+    }
+    own = under[0][0] if under else "default"
+    _require_held(names, wanted, own, [(row[0], row[1]) for row in held])
+    if wanted == {name: before.get(name) for name in wanted}:
+        return
+    spec = RunSpec(COMMAND, model_id, dataset_id, renewed(wanted, stored[:1]))
+    with RunWriter(lake, spec, looked) as writer:
+        writer.finish()
+
+
+def _chosen(asked: str | None, before: str | None) -> str | None:
+    return before if asked is None else None if asked == RULE else asked
+
+
+def _require_held(
+    names: dict[str, str], wanted: dict[str, str | None], own: str, held: list[tuple[str, str]]
+) -> None:
+    method, prompt = wanted["method"], wanted["prompt_id"] or own
+    if any(
+        (method is None or has == method) and (to == prompt or has.startswith("imported:"))
+        for has, to in held
+    ):
+        return
+    there = ", ".join(f"{has} to {to}" for has, to in held) or "none"
+    raise UsageError(
+        f"the lake holds no answers of {names['model']} on {names['dataset']} by "
+        f"{method or 'any method'} to the prompt {prompt}; of its test images it holds: {there}"
+    )

@@ -1,0 +1,73 @@
+-- Grain: one row per (model, dataset) of which a stage was looked at: what reaches the last prompt
+-- token of what the task is known to allow.
+--
+-- retained_signal is (accuracy after the llm - chance) / (reference - chance), NULL without a probe
+-- there: the answer alone stands for every stage, and would retain everything. The floor is what
+-- the same model retains with random weights, the best of its seeds: a share that any network of
+-- that shape passes on.
+WITH stages AS (
+    SELECT
+        model_id,
+        dataset_id,
+        max(available_accuracy) FILTER (WHERE stage = 'llm') AS llm_accuracy,
+        max(chance) AS chance,
+        min(n_test) AS n_test
+    FROM stage_signal
+    GROUP BY model_id, dataset_id
+),
+
+losses AS (
+    SELECT
+        model_id,
+        dataset_id,
+        -- A sum skips what is missing, and three losses are not the whole.
+        CASE WHEN count(loss) = count(*) THEN sum(loss) END AS total_loss,
+        max(reference_source) AS reference_source,
+        max(before) FILTER (WHERE failure_mode = 'vision_quality') AS reference_accuracy
+    FROM stage_loss
+    GROUP BY model_id, dataset_id
+),
+
+probed AS (
+    SELECT DISTINCT
+        model_id,
+        dataset_id
+    FROM stage_candidate
+    WHERE stage = 'llm' AND module = 'llm'
+),
+
+retained AS (
+    SELECT
+        stages.model_id,
+        stages.dataset_id,
+        model.name,
+        starts_with(model.variant, 'random:') AS is_random,
+        stages.n_test,
+        losses.reference_accuracy,
+        losses.reference_source,
+        losses.total_loss,
+        CASE
+            WHEN probed.model_id IS NOT NULL AND losses.reference_accuracy > stages.chance
+                THEN
+                    (stages.llm_accuracy - stages.chance)
+                    / (losses.reference_accuracy - stages.chance)
+        END AS retained_signal
+    FROM stages
+    INNER JOIN losses
+        ON stages.model_id = losses.model_id AND stages.dataset_id = losses.dataset_id
+    LEFT JOIN probed
+        ON stages.model_id = probed.model_id AND stages.dataset_id = probed.dataset_id
+    LEFT JOIN model ON stages.model_id = model.model_id
+)
+
+SELECT
+    model_id,
+    dataset_id,
+    n_test,
+    reference_accuracy,
+    reference_source,
+    total_loss,
+    retained_signal,
+    max(retained_signal) FILTER (WHERE is_random) OVER (PARTITION BY name, dataset_id)
+        AS random_floor
+FROM retained
