@@ -99,6 +99,7 @@ COVERS = fields(
         "anatomy": ANATOMY,
         "readouts": mapping(WORDS, listing(WORDS)),
         "seconds": mapping(WORDS, amount),  # as the oldest noted them
+        "samples": anything,  # likewise
     },
 )
 
