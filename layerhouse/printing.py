@@ -32,10 +32,26 @@ def write_relation(
         if out is None:
             raise UsageError("--format parquet needs a file to write: add --out FILE.parquet")
         _replace(out, lambda path: _parquet(relation, path))
-    elif out is None:
-        _WRITERS[form](relation, stream)
+        return
+    written = _zones_as_text(relation)
+    if out is None:
+        _WRITERS[form](written, stream)
     else:
-        _replace(out, lambda path: _text(relation, form, path))
+        _replace(out, lambda path: _text(written, form, path))
+
+
+def _zones_as_text(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Times with a zone as DuckDB writes them: as Python's they would need a package, pytz."""
+    zoned = ["TIME ZONE" in str(kind) for kind in relation.types]
+    if not any(zoned):
+        return relation
+    quoted = ['"{}"'.format(name.replace('"', '""')) for name in relation.columns]
+    return relation.project(
+        ", ".join(
+            f"CAST({name} AS VARCHAR) AS {name}" if is_zoned else name
+            for name, is_zoned in zip(quoted, zoned, strict=True)
+        )
+    )
 
 
 def _replace(out: Path, produce: Callable[[Path], None]) -> None:

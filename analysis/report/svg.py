@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -83,7 +84,10 @@ def _draw(key: str, draw: Draw, width: int, height: int, is_narrow: bool) -> str
         draw(figure, is_narrow)
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=nothing)
+        with warnings.catch_warnings():
+            # text stays text, for the reader's own fonts: a glyph is missed for its width alone
+            warnings.filterwarnings("ignore", r"Glyph .* missing from")
+            figure.savefig(buffer, format="svg", metadata=nothing)
     return _cleaned(buffer.getvalue(), key)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import duckdb
 import pytest
 from PIL import Image
 
 from layerhouse.cli import COMMANDS, layerhouse, main
 from layerhouse.cli.shared.words import Word
+from layerhouse.printing import write_relation
 from tests.conftest import Demo, layerhouse as run_layerhouse
 from tests.packages import Install
 from warehouse.errors import UsageError
@@ -210,6 +214,17 @@ def test_a_folder_of_classes_is_registered_listed_and_shown(
     assert "digits: built in" in listed
     assert run("datasets", "show", "shades", *lake) == 0
     assert "light" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "table", "markdown"])
+def test_times_with_a_zone_need_no_package(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytz", None)
+    stream = io.StringIO()
+    query = """SELECT TIMESTAMPTZ '2026-01-02 03:04:05+00' AS "it""s", [now()] AS t, 1 AS n"""
+    with duckdb.connect() as connection:
+        write_relation(connection.sql(query), form, stream, None)
+    assert "2026-01-02 03:04:05+00" in stream.getvalue()
+    assert 'it"s' in stream.getvalue().replace('""', '"').replace('\\"', '"')
 
 
 def test_formats_of_sql_hold_the_same_rows(demo: Demo, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from analysis.report.figures.canvas import spread
 from analysis.report.palette import ROLES, colour, with_variables
+from analysis.report.svg import responsive
 from analysis.report.words import bounds, coded, loss
 
 
@@ -16,6 +17,19 @@ def test_labels_keep_their_distance_and_their_order(positions):
     ordered = [place for _, place in sorted(zip(positions, placed, strict=True))]
     assert all(b - a >= 5 - 1e-9 for a, b in pairwise(ordered))
     assert all(-1e-9 <= place <= 100 + 1e-9 for place in placed)
+
+
+def test_words_of_any_script_are_drawn_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    drawn = responsive(
+        "key",
+        lambda figure, _: figure.text(0.1, 0.5, "肺炎"),
+        "title",
+        "description",
+        wide=100,
+        narrow=100,
+    )
+    assert "肺炎" in drawn
+    assert not recwarn.list
 
 
 def test_labels_that_do_not_overlap_stay_where_they_are():
