@@ -180,6 +180,12 @@ def _items(table: LabelTable, roles: Roles, labelled: Labelled, files: _Files) -
             continue  # its notes say so
         if is_missing(row.get(roles.image_path or "")):
             raise LayerhouseError(f"{where} has no {roles.image_path}")
+        if isinstance(row[roles.image_path or ""], dict | bytes):
+            raise LayerhouseError(
+                f"{where} holds an image itself in its {roles.image_path}, as files of Hugging Face"
+                " do; datasets.load_dataset('parquet', data_files=[…]).save_to_disk(FOLDER) makes "
+                "a FOLDER of it to give"
+            )
         _refuse_broken_quotes(row, own, where)
         image, file = files.place(text(row[roles.image_path or ""]), where)
         group = row.get(roles.group_id or "")

@@ -387,6 +387,17 @@ def test_a_split_beside_findings_is_no_finding(tmp_path: Path) -> None:
     assert [item.split for item in contents.items] == ["train", "test", "train"]
 
 
+@pytest.mark.parametrize(
+    "cells", [[{"bytes": b"\x89PNG", "path": "1.png"}] * 2, [b"\x89PNG\xff", b"\x89PNG\xfe"]]
+)
+def test_images_in_a_table_itself_are_named(tmp_path: Path, cells: list[Any]) -> None:
+    path = tmp_path / "train-00000-of-00001.parquet"
+    pq.write_table(pa.table({"image": cells, "label": ["a", "b"]}), path)
+    named = {"image_path": "image"}
+    with pytest.raises(LayerhouseError, match=r"row 1 of .*an image itself.*save_to_disk"):
+        read(path, columns=named)
+
+
 def test_a_split_of_a_hugging_face_dataset_of_one_part_is_its_column(tmp_path: Path) -> None:
     hf = pytest.importorskip("datasets")
     pictures = [Image.new("L", (8, 8), shade) for shade in range(6)]
