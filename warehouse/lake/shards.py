@@ -189,7 +189,9 @@ def write_parquet(path: Path, piece: Piece) -> None:
     if piece.table == "activation":
         _write_vectors(path, piece.rows)
     else:
-        pq.write_table(piece.rows, path, compression="zstd", compression_level=1)
+        pq.write_table(
+            piece.rows, path, compression="zstd", compression_level=1, write_page_checksum=True
+        )
 
 
 def _write_vectors(path: Path, rows: pa.Table) -> None:
@@ -209,6 +211,7 @@ def _write_vectors(path: Path, rows: pa.Table) -> None:
         use_dictionary=plain,
         write_statistics=plain,
         column_encoding={"vector.list.element": "BYTE_STREAM_SPLIT"},
+        write_page_checksum=True,
     )
     with writer:
         for start, stop in _row_groups(ordered):

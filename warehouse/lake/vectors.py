@@ -62,17 +62,22 @@ def read_locus(
             rows = np.split(places, ends[:-1])
             for _ in pool.map(lambda part, to: _fill(lake, part, matrix, to, name), parts, rows):
                 pass
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, LookupError, ValueError, TypeError) as error:
+        said = ascii(str(error))[1:-1]  # which may hold bytes of a damaged shard
         raise LayerhouseError(
-            f"cannot read {name}: {error}; `layerhouse status --verify` finds damaged shards"
+            f"cannot read {name}: {said}; `layerhouse status --verify` finds damaged shards"
         ) from error
     return [names[index] for index in order], matrix
+
+
+def _parquet(lake: Lake, path: str) -> pq.ParquetFile:
+    return pq.ParquetFile(lake.store.open(path), page_checksum_verification=True)
 
 
 def _find(lake: Lake, path: str, layer: int, readout: str) -> _Found:
     """What the shard holds of the locus; decodes none of its vectors."""
     asked: dict[str, int | str] = {"layer": layer, "readout": readout}
-    with pq.ParquetFile(lake.store.open(path)) as file:
+    with _parquet(lake, path) as file:
         about = file.metadata
         columns = {about.schema.column(i).path: i for i in range(about.num_columns)}
         groups = [
@@ -110,7 +115,7 @@ def _uneven(name: str) -> str:
 
 def _fill(lake: Lake, part: _Found, matrix: Matrix, rows: npt.NDArray[np.int64], name: str) -> None:
     """Decode the shard's vectors into these rows of the matrix."""
-    with pq.ParquetFile(lake.store.open(part.path)) as file:
+    with _parquet(lake, part.path) as file:
         vectors = file.read_row_groups(part.groups, columns=["vector"], use_threads=False)["vector"]
     wanted = vectors if part.wanted.all() else vectors.filter(pa.array(part.wanted))
     start = 0
