@@ -53,26 +53,17 @@ test_counts AS (
 -- How the replies ended that the answer's accuracy rests on.
 endings AS (
     SELECT
-        stage_signal.model_id,
-        stage_signal.dataset_id,
+        diagnosed_method.model_id,
+        diagnosed_method.dataset_id,
         reply_ending.cut_after,
-        answer_accuracy.truncated_share
-    FROM stage_signal
-    INNER JOIN answer_accuracy
-        ON
-            stage_signal.model_id = answer_accuracy.model_id
-            AND stage_signal.dataset_id = answer_accuracy.dataset_id
-            AND stage_signal.readout = answer_accuracy.method
+        reply_ending.n_truncated / diagnosed_method.n_test AS truncated_share
+    FROM diagnosed_method
     INNER JOIN reply_ending
         ON
-            answer_accuracy.model_id = reply_ending.model_id
-            AND answer_accuracy.dataset_id = reply_ending.dataset_id
-            AND answer_accuracy.method = reply_ending.method
-            AND answer_accuracy.split = reply_ending.split
-    WHERE
-        stage_signal.stage = 'answer'
-        AND answer_accuracy.split = 'test'
-        AND NOT starts_with(stage_signal.readout, 'imported:')
+            diagnosed_method.model_id = reply_ending.model_id
+            AND diagnosed_method.dataset_id = reply_ending.dataset_id
+            AND diagnosed_method.method = reply_ending.method
+    WHERE reply_ending.split = 'test' AND NOT starts_with(diagnosed_method.method, 'imported:')
 ),
 
 missing AS (
@@ -192,25 +183,15 @@ missing AS (
 
 -- Missing intervals are named only when nothing they are made of is missing too.
 SELECT
-    missing.model_id,
-    missing.dataset_id,
+    m.model_id,
+    m.dataset_id,
     coalesce(
-        nullif(
-            concat_ws(
-                '; ',
-                missing.answers,
-                missing.probes,
-                missing.samples,
-                missing.replies,
-                missing.test_set
-            ),
-            ''
-        ),
-        missing.intervals
+        nullif(concat_ws('; ', m.answers, m.probes, m.samples, m.replies, m.test_set), ''),
+        m.intervals
     ) AS obstacle,
-    nullif(concat_ws('; ', missing.baseline, likelihood_effect.note), '') AS note
-FROM missing
+    nullif(concat_ws('; ', m.baseline, likelihood_effect.note), '') AS note
+FROM missing AS m
 LEFT JOIN likelihood_effect
     ON
-        missing.model_id = likelihood_effect.model_id
-        AND missing.dataset_id = likelihood_effect.dataset_id
+        m.model_id = likelihood_effect.model_id
+        AND m.dataset_id = likelihood_effect.dataset_id
