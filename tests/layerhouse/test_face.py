@@ -16,7 +16,7 @@ import layerhouse
 from layerhouse.answers import AnswerOptions
 from layerhouse.cli import layerhouse as commands, main
 from layerhouse.datasets import DatasetOptions
-from layerhouse.functions.analysing import BaselineOptions, ProbeOptions
+from layerhouse.functions.analysing import BaselineOptions, DiagnosisOptions, ProbeOptions
 from layerhouse.functions.extracting import ExtractOptions
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -29,7 +29,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "extract": (layerhouse.extract, ExtractOptions),
     "probe": (layerhouse.probe, ProbeOptions),
     "baseline": (layerhouse.baseline, BaselineOptions),
-    "diagnose": (layerhouse.diagnose, None),
+    "diagnose": (layerhouse.diagnose, DiagnosisOptions),
     "compare": (layerhouse.compare, None),
     "report": (layerhouse.report, None),
     "publish": (layerhouse.publish, None),

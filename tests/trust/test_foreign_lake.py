@@ -415,7 +415,7 @@ def test_a_name_that_no_reader_takes_is_not_written(tmp_path: Path, name: str) -
     assert list(lake.commits_dir.glob("*.json")) == []
 
 
-@pytest.mark.parametrize("covers", [{"samples": [1]}, {"loci": "all"}, {"start": 0, "more": {}}])
+@pytest.mark.parametrize("covers", [{"sample": 1}, {"loci": "all"}, {"start": 0, "more": {}}])
 def test_what_a_record_covers_is_named_exactly(lake: Lake, covers: dict[str, Any]) -> None:
     _change(_record(lake, "extract"), lambda record: record.update(covers=covers))
     with pytest.raises(LayerhouseError, match="covers"):

@@ -282,7 +282,7 @@ def test_a_locus_with_nan_or_inf_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: float
 ) -> None:
     """Our own writer refuses such rows; a shard of another's may hold them."""
-    monkeypatch.setattr("warehouse.lake.shards._refuse_not_finite", lambda _: None)
+    monkeypatch.setattr("warehouse.lake.shards._refuse_not_finite", lambda *_: None)
     lake = dataset_lake(tmp_path / "lake", CLASSES, SPLITS)
     spoilt = VECTORS["llm", 0, "last"].copy()
     spoilt[9, 3] = bad

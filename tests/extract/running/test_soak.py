@@ -45,7 +45,7 @@ def range_in_some_loci(writer: RunWriter) -> None:
 
 def range_twice(writer: RunWriter) -> None:
     for name in ("one", "other"):
-        writer.commit({"activation": activation_rows(SAMPLES)}, covers={"start": 0, "by": name})
+        writer.commit({"activation": activation_rows(SAMPLES)}, covers={"prompts": [name]})
 
 
 @pytest.mark.parametrize("plant", [half_a_range, range_in_some_loci, range_twice])
