@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once
+from warehouse.schema import identifier
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,13 +46,11 @@ def _zones_as_text(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation
     zoned = ["TIME ZONE" in str(kind) for kind in relation.types]
     if not any(zoned):
         return relation
-    quoted = ['"{}"'.format(name.replace('"', '""')) for name in relation.columns]
-    return relation.project(
-        ", ".join(
-            f"CAST({name} AS VARCHAR) AS {name}" if is_zoned else name
-            for name, is_zoned in zip(quoted, zoned, strict=True)
-        )
-    )
+    shown = [
+        f"{f'CAST(#{place} AS VARCHAR)' if is_zoned else f'#{place}'} AS {identifier(name)}"
+        for place, (name, is_zoned) in enumerate(zip(relation.columns, zoned, strict=True), 1)
+    ]
+    return relation.project(", ".join(shown))  # by place: two columns may have one name
 
 
 def _replace(out: Path, produce: Callable[[Path], None]) -> None:

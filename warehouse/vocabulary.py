@@ -157,7 +157,7 @@ MADE_FROM = {
     "probe-geometry": ("extract",),
     "probe-folds": ("extract",),
     "diagnose": EVIDENCE,
-    "diagnose-choice": (),
+    "diagnose-choice": ("extract", "answers-import"),
     "compare": EVIDENCE,
 }
 """By command, those whose rows of the same model and dataset its own are made from: without them

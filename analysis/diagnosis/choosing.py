@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from analysis.diagnosis.evidence import QUERIES
-from analysis.diagnosis.staleness import renewed
 from analysis.queries import read_query
 from warehouse.catalogue import connect
 from warehouse.errors import UsageError
@@ -38,23 +35,25 @@ def choose_answer(
     """
     names = {"model": model_id, "dataset": dataset_id}
     with connect(lake) as wh:
-        stored = wh.sql(read_query(QUERIES, "choices"), names).fetchall()
+        stored = wh.sql(
+            "SELECT run_id, method, prompt_id FROM diagnosis_choice WHERE model_id = $model "
+            "AND dataset_id = $dataset",
+            names,
+        ).fetchall()
         held = wh.sql(read_query(QUERIES, "answers"), names).fetchall()
         under = wh.sql(
             "SELECT prompt_id FROM diagnosed_prompt WHERE model_id = $model "
             "AND dataset_id = $dataset",
             names,
         ).fetchall()
-    before: dict[str, Any] = json.loads(stored[0][1]) if stored else {}
-    wanted = {
-        "method": _chosen(choice.method, before.get("method")),
-        "prompt_id": _chosen(choice.prompt_id, before.get("prompt_id")),
-    }
+    replaced, method, prompt_id = stored[0] if stored else (None, None, None)
+    before = Choice(method, prompt_id)
+    wanted = Choice(_chosen(choice.method, method), _chosen(choice.prompt_id, prompt_id))
     own = under[0][0] if under else "default"
     _require_held(names, wanted, own, [(row[0], row[1]) for row in held])
-    if wanted == {name: before.get(name) for name in wanted}:
+    if wanted == before:
         return
-    spec = RunSpec(COMMAND, model_id, dataset_id, renewed(wanted, stored[:1]))
+    spec = RunSpec(COMMAND, model_id, dataset_id, {**asdict(wanted), "replaces": replaced})
     with RunWriter(lake, spec, looked) as writer:
         writer.finish()
 
@@ -64,16 +63,19 @@ def _chosen(asked: str | None, before: str | None) -> str | None:
 
 
 def _require_held(
-    names: dict[str, str], wanted: dict[str, str | None], own: str, held: list[tuple[str, str]]
+    names: dict[str, str], wanted: Choice, own: str, held: list[tuple[str, str]]
 ) -> None:
-    method, prompt = wanted["method"], wanted["prompt_id"] or own
+    """Answers from elsewhere are none to a prompt that is named, since nobody knows theirs."""
+    method, prompt = wanted.method, wanted.prompt_id or own
     if any(
-        (method is None or has == method) and (to == prompt or has.startswith("imported:"))
+        (method is None or has == method)
+        and (to == prompt if not has.startswith("imported:") else wanted.prompt_id is None)
         for has, to in held
     ):
         return
-    there = ", ".join(f"{has} to {to}" for has, to in held) or "none"
+    kinds = [has if has.startswith("imported:") else f"{has} to {to}" for has, to in held]
     raise UsageError(
         f"the lake holds no answers of {names['model']} on {names['dataset']} by "
-        f"{method or 'any method'} to the prompt {prompt}; of its test images it holds: {there}"
+        f"{method or 'any method'} to the prompt {prompt}; of its test images it holds: "
+        f"{', '.join(kinds) or 'none'}; `--method auto` and `--prompt auto` take a choice back"
     )

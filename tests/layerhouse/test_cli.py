@@ -227,6 +227,16 @@ def test_times_with_a_zone_need_no_package(form: str, monkeypatch: pytest.Monkey
     assert 'it"s' in stream.getvalue().replace('""', '"').replace('\\"', '"')
 
 
+def test_columns_of_one_name_keep_their_values_beside_a_time_with_a_zone() -> None:
+    stream = io.StringIO()
+    with duckdb.connect() as connection:
+        relation = connection.sql(
+            "SELECT 5 AS a, TIMESTAMPTZ '2026-01-02 00:00:00+00' AS a, 7 AS a"
+        )
+        write_relation(relation, "csv", stream, None)
+    assert stream.getvalue().splitlines()[1] == "5,2026-01-02 00:00:00+00,7"
+
+
 def test_formats_of_sql_hold_the_same_rows(demo: Demo, tmp_path: Path) -> None:
     query = "SELECT label, class_index FROM class ORDER BY class_index LIMIT 2"
     lake = ("--lake", str(demo.lake.root))

@@ -39,15 +39,22 @@ def said(model, samples, n_right, method="generate", prompt="default") -> list[d
     ]
 
 
-def choice(number: int, method: str | None, prompt: str | None) -> dict[str, Any]:
+def choice(number: int, method: str | None, prompt: str | None, day: int = 1) -> dict[str, Any]:
+    """A choice that replaces the one before it by number."""
     return {
         "run_id": f"r{number}",
         "command": "diagnose-choice",
         "model_id": "a",
         "dataset_id": "d",
-        "started_at": datetime(2026, 1, number),
+        "started_at": datetime(2026, 1, day),
         "status": "finished",
-        "config": json.dumps({"method": method, "prompt_id": prompt, "replaces": None}),
+        "config": json.dumps(
+            {
+                "method": method,
+                "prompt_id": prompt,
+                "replaces": f"r{number - 1}" if number > 1 else None,
+            }
+        ),
     }
 
 
@@ -100,7 +107,7 @@ def test_the_newest_choice_counts_and_what_it_leaves_open_follows_the_rule(catal
         ([], ("generate", "default", 20, 20, False), 0.6),
         ([choice(1, "likelihood", None)], ("likelihood", "default", 20, 20, True), 0.4),
         (
-            [choice(1, "likelihood", None), choice(2, None, "letters")],
+            [choice(1, "likelihood", None, day=9), choice(2, None, "letters")],  # a clock went back
             ("generate", "letters", 20, 20, True),
             0.15,
         ),
@@ -115,9 +122,11 @@ def test_the_newest_choice_counts_and_what_it_leaves_open_follows_the_rule(catal
         accuracies = "SELECT test_accuracy FROM stage_signal WHERE model_id = 'a'"
         assert con.sql(accuracies).fetchall() == [(pytest.approx(accuracy),)]
         last = choices[-1:] and json.loads(choices[-1]["config"])
-        found = con.sql("SELECT model_id, dataset_id, method, prompt_id FROM diagnosis_choice")
+        found = con.sql(
+            "SELECT model_id, dataset_id, run_id, method, prompt_id FROM diagnosis_choice"
+        )
         assert found.fetchall() == [
-            ("a", "d", last["method"], last["prompt_id"]) for _ in choices[-1:]
+            ("a", "d", each["run_id"], last["method"], last["prompt_id"]) for each in choices[-1:]
         ]
 
 

@@ -252,6 +252,22 @@ def test_an_answer_that_is_not_there_is_no_choice(spoken):
     assert len(list_commits(spoken)) == before
 
 
+def test_answers_from_elsewhere_are_none_to_a_prompt(spoken):
+    with connect(spoken) as wh:
+        brought = wh.sql(
+            "SELECT * EXCLUDE run_id REPLACE ('imported:api' AS method) FROM answer "
+            "WHERE model_id = 'm' AND method = 'likelihood' AND prompt_id = 'default'"
+        ).to_arrow_table()
+    with RunWriter(spoken, RunSpec("answers-import", "m", "shapes")) as writer:
+        writer.commit({"answer": brought})
+        writer.finish()
+    for choice in (Choice(prompt_id="nonsense"), Choice("imported:api", "letters")):
+        with pytest.raises(UsageError, match="imported:api, likelihood to default"):
+            diagnose(spoken, "m", "shapes", choice=choice)
+    found = diagnose(spoken, "m", "shapes", n_resamples=100, choice=Choice("imported:api"))
+    assert str(found.answer) == "imported:api, 50 test samples"
+
+
 def test_answers_of_two_kinds_are_compared_with_a_word(spoken):
     assert compare(spoken, "m", "n", "shapes", n_resamples=100).note is None
     diagnose(spoken, "n", "shapes", n_resamples=100, choice=Choice("likelihood"))
