@@ -79,8 +79,8 @@ def find_roles(
     missing = [role for role in needed if role not in named and not found.get(role)]
     if missing or {"split", "group_id"} & proposed.keys():
         raise LayerhouseError(_proposal(where, columns, missing, proposed))
-    if "split" not in named and "split" not in given:
-        _refuse_flags(where, [column for column in columns if column not in taken], cells)
+    if "split" not in named and (chosen := found.get("split")) != ():
+        _refuse_flags(where, [column for column in columns if column not in taken], cells, chosen)
 
     def one(role: str) -> str | None:
         return named.get(role) or next(iter(found.get(role, ())), None)
@@ -124,12 +124,21 @@ def names_patients(column: str) -> bool:
     return bool(re.fullmatch(_SPELLINGS["group_id"][0], _plain(column)))
 
 
-def _refuse_flags(where: str, columns: Sequence[str], cells: Cells) -> None:
-    """LayerhouseError where columns say yes or no of a split, as `is_valid` does."""
-    said = {column: flagged_split(column, present(cells(column))) for column in columns}
-    flags = {column: split for column, split in said.items() if split is not None}
-    if not flags:
+def _refuse_flags(
+    where: str, columns: Sequence[str], cells: Cells, chosen: Sequence[str] | None
+) -> None:
+    """LayerhouseError where columns say yes or no of a split, as `is_valid` does, and none was
+    chosen for it, or one of them alone: what the others say would be lost.
+    """
+
+    def flagged(asked: Sequence[str]) -> dict[str, str]:
+        said = {column: flagged_split(column, present(cells(column))) for column in asked}
+        return {column: split for column, split in said.items() if split is not None}
+
+    own, others = flagged(chosen or ()), flagged(columns)
+    if not others or (chosen and not own):
         return
+    flags = own | others
     column, split = next(iter(flags.items()))
     anew = "--column split=none has splits made anew"
     if len(flags) > 1:

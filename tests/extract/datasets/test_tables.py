@@ -378,6 +378,12 @@ def test_what_only_sounds_like_a_split_is_an_attribute(
     assert read(table(tmp_path, flagged(column, *values))).items[0].attributes[column] == values[0]
 
 
+def test_of_two_columns_of_one_split_neither_counts_alone(tmp_path: Path) -> None:
+    content = "image_path,label,is_valid,is_test\n1.png,a,0,0\n2.png,b,0,1\n3.png,b,1,0\n"
+    with pytest.raises(LayerhouseError, match=r"is_test and is_valid of yes and no.*write one"):
+        read(table(tmp_path, content), columns={"split": "is_test"})
+
+
 def test_a_split_beside_findings_is_no_finding(tmp_path: Path) -> None:
     content = "image_path,mass,edema,is_test\n1.png,1,0,0\n2.png,1,1,1\n3.png,0,0,0\n"
     with pytest.raises(LayerhouseError, match="add --column split=is_test if"):
