@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 
-BOOKKEEPING = frozenset({"schema_migration", "catalogue_build", "commit_record", "shard"})
+BOOKKEEPING = frozenset(
+    {
+        *("schema_migration", "catalogue_build", "commit_record", "shard"),
+        *("unbuilt_view", "record_file"),
+    }
+)
 
 FACT_KEYS = {
     "activation": ("model_id", "dataset_id", "module", "layer", "readout", "sample_id"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse.catalogue import Warehouse, connect
+from warehouse.catalogue import Warehouse, connect, unbuilt_said
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import (
     Damaged,
@@ -147,12 +147,13 @@ def status(lake: Lake, verify: bool = False) -> StatusReport:
     problem = None
     try:
         with connect(lake) as wh:
+            problem = "; ".join(unbuilt_said(*each) for each in wh.unbuilt()) or None
             datasets, unfinished = _datasets(wh), _unfinished(wh)
             pairs = _pairs(wh, datasets, unfinished)
     except UsageError:
         raise
     except LayerhouseError as error:
-        problem = str(error)
+        problem = problem or str(error)
     except (duckdb.Error, LookupError, TypeError, ValueError, AttributeError) as error:
         said = str(error).strip().partition("\n")[0]
         problem = (

@@ -6,6 +6,7 @@ from .reading import (
     Warehouse as Warehouse,
     lock_down as lock_down,
     open_catalogue as open_catalogue,
+    unbuilt_said as unbuilt_said,
 )
 from .readouts import package_readouts as package_readouts
 from .recording import Recording as Recording

@@ -1,7 +1,7 @@
 """Build macros, views and marts from their definitions, and describe everything with comments."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 import duckdb
@@ -13,6 +13,14 @@ from warehouse.schema import identifier
 
 UNCHANGED = frozenset({"diagnosed_answer"})
 """Views that show rows of a table as they are: stored, they would be in the catalogue twice."""
+
+
+class UnbuiltError(LayerhouseError):
+    """The rows of a lake, and not the SQL, keep a view or mart from being built."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}.sql does not build: {reason}")
+        self.name, self.reason = name, reason
 
 
 def create_all(
@@ -28,14 +36,56 @@ def create_all(
     of the migrations stays. With `stored`, the rows of every view that reads no vectors are kept in
     the schema `stored` (but those of `UNCHANGED`), and the view of that name only shows them: the
     answer is the same, and a warehouse of thousands of probes gives it at once.
-    """
 
+    A view that the rows keep from being built is left out, and what reads it too; the table
+    `unbuilt_view` then names them.
+    """
+    left_out: dict[str, str] = {}
+    ways = {"with_activations": with_activations, "stored": stored}
+    while True:
+        con.begin()
+        try:
+            _create_all(con, definitions, left_out, **ways)
+        except UnbuiltError as error:
+            con.rollback()
+            left_out |= _unbuilt(con, definitions, error)
+        else:
+            con.execute("DELETE FROM unbuilt_view")
+            for row in left_out.items():
+                con.execute("INSERT INTO unbuilt_view VALUES (?, ?)", row)
+            con.commit()
+            return
+
+
+def _unbuilt(
+    con: duckdb.DuckDBPyConnection, definitions: Definitions, error: UnbuiltError
+) -> dict[str, str]:
+    """The view and all that read it, directly or through others, with why each is left out."""
+    found = {error.name: error.reason}
+    queries = {name: text for name, text in definitions.views.items() if name != "activation"}
+    for name, read in dependencies(con, queries | definitions.marts).items():
+        lacking = sorted(read & found.keys())
+        if lacking:
+            found[name] = f"it reads {lacking[0]}, which does not build"
+    return found
+
+
+def _create_all(
+    con: duckdb.DuckDBPyConnection,
+    definitions: Definitions,
+    left_out: Collection[str],
+    *,
+    with_activations: bool,
+    stored: bool,
+) -> None:
     def create(name: str, query: str) -> bool:
         _create(con, f'TABLE "{name}"', query, name)
         return True
 
-    con.begin()
-    views, marts = dict(definitions.views), definitions.marts
+    views, marts = (
+        {name: query for name, query in each.items() if name not in left_out}
+        for each in (definitions.views, definitions.marts)
+    )
     activation = views.pop("activation", None)
     if activation and with_activations:
         _create(con, 'VIEW "activation"', activation, "activation")
@@ -53,7 +103,6 @@ def create_all(
     graph = {name: read for name, read in graph.items() if name not in kept}
     _fill(con, definitions, graph, create)
     comment_all(con, parse_comments(definitions.comments))
-    con.commit()
 
 
 def show_activations(con: duckdb.DuckDBPyConnection, definitions: Definitions) -> None:
@@ -72,14 +121,17 @@ def refill_marts(
     """Bring marts and stored views up to date in a catalogue built from these definitions.
 
     `changed` names the tables that have other rows than before, None for any: what reads none of
-    them, directly or through others, is left as it is.
+    them, directly or through others, is left as it is. Raises UnbuiltError, with nothing done.
     """
-
     con.begin()
     views = {name: query for name, query in definitions.views.items() if name != "activation"}
     graph = dependencies(con, views | definitions.marts)
     known = changed if changed is not None and _stores(con) else None
-    _fill(con, definitions, graph, partial(_replace, con), known)
+    try:
+        _fill(con, definitions, graph, partial(_replace, con), known)
+    except UnbuiltError:
+        con.rollback()
+        raise
     con.commit()
 
 
@@ -174,6 +226,9 @@ def _run(con: duckdb.DuckDBPyConnection, statement: str, name: str) -> int:
     """Run the statement of a file; how many rows it deleted or added."""
     try:
         (count,) = con.execute(statement).fetchone() or (0,)
+    except (duckdb.DataError, duckdb.InvalidInputException) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise UnbuiltError(name.removesuffix(".sql"), said) from error
     except duckdb.Error as error:
         raise LayerhouseError(f"{name} does not build: {error}") from error
     return int(count)

@@ -1,5 +1,6 @@
 """The read-only door to a lake's catalogue."""
 
+import re
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -41,7 +42,19 @@ class Catalogue:
                 self._con.execute(query, params)
             except duckdb.Error as same:
                 error = same
+            for name, reason in self.unbuilt():
+                if re.search(rf"\b{re.escape(name)}\b", query):
+                    return unbuilt_said(name, reason)
         return str(error).strip()
+
+    def unbuilt(self) -> list[tuple[str, str]]:
+        """The views and marts that were left out of the catalogue, each with the reason."""
+        try:
+            return self._con.execute(
+                "SELECT name, reason FROM unbuilt_view ORDER BY ALL"
+            ).fetchall()
+        except duckdb.Error:  # a catalogue from a stranger
+            return []
 
     def close(self) -> None:
         self._con.close()
@@ -125,6 +138,14 @@ WHERE dataset_id = $1
 _SHARDS = """
 SELECT path FROM shard WHERE table_name = 'activation' AND starts_with(path, $1) ORDER BY path
 """
+
+
+def unbuilt_said(name: str, reason: str) -> str:
+    return (
+        f"{name} is left out of the catalogue, as it does not build from this lake's rows "
+        f"({reason}); `layerhouse validate` names what is wrong with them, and `layerhouse runs "
+        "remove` takes out the run that wrote it"
+    )
 
 
 def open_catalogue(lake: Lake) -> duckdb.DuckDBPyConnection:

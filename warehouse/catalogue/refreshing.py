@@ -2,13 +2,19 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
-from warehouse.catalogue.building import create_all, drop_all, refill_marts, show_activations
+from warehouse.catalogue.building import (
+    UnbuiltError,
+    create_all,
+    drop_all,
+    refill_marts,
+    show_activations,
+)
 from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import (
@@ -90,7 +96,7 @@ def _opened_if_current(lake: Lake) -> duckdb.DuckDBPyConnection | None:
                 not pending(con, migrations(), lake.catalogue)
                 and _sql_hash(con) == SHIPPED.hash
                 and _held(con) == set(commit_names(lake))
-                and not _rewritten(con, lake)
+                and not _rewritten(con, lake, _dates(lake))
             ):
                 opened.pop_all()
                 return con
@@ -107,26 +113,30 @@ def _held(con: duckdb.DuckDBPyConnection) -> set[str]:
     return {row[0] for row in con.execute("SELECT commit_id FROM commit_record").fetchall()}
 
 
-def _rewritten(con: duckdb.DuckDBPyConnection, lake: Lake) -> bool:
+def _rewritten(con: duckdb.DuckDBPyConnection, lake: Lake, dates: Mapping[str, int]) -> bool:
     """Whether a commit record has other contents than when the catalogue took it in.
 
-    That happens when one was deleted and its run done again. Only records with a date later than
-    the catalogue's are read; in a copied lake these may be all.
+    That happens when one was deleted and its run done again. Only records with another date than
+    they had then are read; in a copied lake these may be all.
     """
-    if not lake.commits_dir.is_dir():
-        return False
-    built = lake.catalogue.stat().st_mtime_ns
-    with os.scandir(lake.commits_dir) as entries:
-        late = {
-            entry.name.removesuffix(".json")
-            for entry in entries
-            if entry.name.endswith(".json")
-            and entry.stat(follow_symlinks=False).st_mtime_ns >= built
-        }
-    if not late:
+    held = dict(con.execute("SELECT commit_id, modified_ns FROM record_file").fetchall())
+    changed = {name for name, date in dates.items() if held.get(name) != date}
+    if not changed:
         return False
     known = con.execute("SELECT commit_id, hash FROM commit_record").fetchall()
-    return any(commit_hash(lake, name) != hash_ for name, hash_ in known if name in late)
+    return any(commit_hash(lake, name) != hash_ for name, hash_ in known if name in changed)
+
+
+def _dates(lake: Lake) -> dict[str, int]:
+    """When the file of each commit record was last written, in ns."""
+    if not lake.commits_dir.is_dir():
+        return {}
+    with os.scandir(lake.commits_dir) as entries:
+        return {
+            entry.name.removesuffix(".json"): entry.stat(follow_symlinks=False).st_mtime_ns
+            for entry in entries
+            if entry.name.endswith(".json")
+        }
 
 
 def _sql_hash(con: duckdb.DuckDBPyConnection) -> str | None:
@@ -153,9 +163,10 @@ def _build(lake: Lake, force: bool) -> None:
     target = lake.root / BUILDING
     try:
         _clear(lake)
-        if force or not _extend(lake, target):
+        names, dates = commit_names(lake), _dates(lake)
+        if force or not _extend(lake, target, set(names), dates):
             _clear(lake)
-            _build_anew(lake, target)
+            _build_anew(lake, target, names, dates)
         sync(target)
         put_in_place(target, lake.catalogue)
     except (OSError, duckdb.Error) as error:
@@ -184,39 +195,44 @@ def _builder(lake: Lake, target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def _build_anew(lake: Lake, target: Path) -> None:
-    commits = [read_commit(lake, name) for name in commit_names(lake)]
+def _build_anew(lake: Lake, target: Path, names: Iterable[str], dates: Mapping[str, int]) -> None:
+    commits = [read_commit(lake, name) for name in names]
     with _builder(lake, target) as con:
         apply(con, migrations())
         fill(con, lake, commits)
         set_activation_shards(con, lake)
         create_all(con, SHIPPED, with_activations=_has_activations(con), stored=True)
-        _stamp(con)
+        _stamp(con, dates)
 
 
-def _extend(lake: Lake, target: Path) -> bool:
+def _extend(lake: Lake, target: Path, present: set[str], dates: Mapping[str, int]) -> bool:
     """Copy the catalogue and add only the new commits; False where that would not do."""
     if not lake.catalogue.exists():
         return False
     shutil.copyfile(lake.catalogue, target)
     # What DuckDB cannot read is damaged or of an unknown shape, and the shards hold everything.
-    with suppress(duckdb.Error), _builder(lake, target) as con:
-        wanted = pending(con, migrations(), lake.catalogue)
-        held, present = _held(con), set(commit_names(lake))
+    with suppress(duckdb.Error, UnbuiltError), _builder(lake, target) as con:
+        wanted, held = pending(con, migrations(), lake.catalogue), _held(con)
         new = [read_commit(lake, name) for name in sorted(present - held)]
-        if held - present or _rewritten(con, lake) or not _all_later(con, new):
+        if held - present or not _all_later(con, new):
             return False
-        _add(con, lake, new, as_before=not wanted and _sql_hash(con) == SHIPPED.hash)
+        as_before = not wanted and _sql_hash(con) == SHIPPED.hash
+        if not as_before:
+            drop_all(con)
+            apply(con, wanted)
+        elif con.execute("FROM unbuilt_view").fetchall():
+            return False
+        if _rewritten(con, lake, dates):
+            return False
+        _add(con, lake, new, as_before=as_before)
+        _stamp(con, dates)
         return True
     return False
 
 
 def _add(con: duckdb.DuckDBPyConnection, lake: Lake, new: list[Commit], *, as_before: bool) -> None:
-    """Load new commits; `as_before` says that schema and views are those it was built with."""
+    """Load new commits; `as_before` says that the views are those of today."""
     had_activations = _has_activations(con)
-    if not as_before:
-        drop_all(con)
-        apply(con, pending(con, migrations(), lake.catalogue))
     fill(con, lake, new)
     set_activation_shards(con, lake)
     if as_before:
@@ -225,7 +241,6 @@ def _add(con: duckdb.DuckDBPyConnection, lake: Lake, new: list[Commit], *, as_be
         refill_marts(con, SHIPPED, _changed(new))
     else:
         create_all(con, SHIPPED, with_activations=_has_activations(con), stored=True)
-    _stamp(con)
 
 
 def _changed(new: list[Commit]) -> frozenset[str]:
@@ -246,8 +261,16 @@ def _has_activations(con: duckdb.DuckDBPyConnection) -> bool:
     return bool(rows)
 
 
-def _stamp(con: duckdb.DuckDBPyConnection) -> None:
-    """Note what the catalogue was built from, and leave everything in its one file."""
+def _stamp(con: duckdb.DuckDBPyConnection, dates: Mapping[str, int]) -> None:
+    """Note what the catalogue was built from, and leave everything in its one file.
+
+    `dates` are those that the records had before they were read.
+    """
+    con.execute("DELETE FROM record_file")
+    con.execute(
+        "INSERT INTO record_file SELECT unnest($1::TEXT[]), unnest($2::BIGINT[])",
+        [list(dates), list(dates.values())],
+    )
     con.execute("DELETE FROM catalogue_build")
     con.execute(
         "INSERT INTO catalogue_build VALUES (?, version(), now()::TIMESTAMP)", [SHIPPED.hash]

@@ -1,7 +1,7 @@
 """What runs did so far, read from their commit records alone: no catalogue is needed."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,8 +31,9 @@ class History:
     next: int
 
     @classmethod
-    def of(cls, lake: Lake, run_id: str) -> "History":
-        names = lake.store.commit_names()
+    def of(cls, lake: Lake, run_id: str, names: Iterable[str] | None = None) -> "History":
+        """Among the commits of these ids, by default all that the lake has now."""
+        names = lake.store.commit_names() if names is None else names
         ends = ends_of(removals(lake, names))
         own = [name for name in names if name.rpartition("-")[0] == run_id]
         found = [read_commit(lake, name) for name in own if is_live(name, ends)]

@@ -3,8 +3,8 @@
 import json
 import sys
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -15,7 +15,7 @@ from typing import Any
 
 from warehouse.errors import LayerhouseError
 from warehouse.files import TEMPORARY, checksum, inside, make_folder, write_durably
-from warehouse.lake.commits import Commit, is_removal, read_commit
+from warehouse.lake.commits import Commit, RecordError, is_removal, read_commit
 from warehouse.lake.facts import REMOVE, RunFacts
 from warehouse.lake.history import History
 from warehouse.lake.lake import Lake
@@ -92,6 +92,8 @@ class RunWriter:
         self.run_id = spec.run_id
         self._store = lake.store
         self._known = set(self._store.commit_names() if looked is None else looked)
+        self._dated: frozenset[str] = frozenset()
+        self._latest = datetime.min
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -172,13 +174,13 @@ class RunWriter:
                     commit = None
                     while commit is None:
                         turn = self._store.turn()
-                        before = self.history
+                        before = History.of(self.lake, self.run_id, turn.names)
                         done = before.already(note.covers, finished=note.finished)
                         if done:
                             self._store.withdraw(drafts)
                             return done
                         try:
-                            self._refuse_stale(clashes if tables else _never)
+                            self._refuse_stale(turn.names, clashes if tables else _never)
                         except LayerhouseError:
                             self._store.withdraw(drafts)
                             raise
@@ -207,12 +209,12 @@ class RunWriter:
 
     def require_ground(self) -> None:
         """Raise LayerhouseError where what the run rests on was taken out since it was planned."""
-        self._refuse_stale(_never)
+        self._refuse_stale(self._store.commit_names(), _never)
 
-    def _refuse_stale(self, clashes: Clashes | None) -> None:
+    def _refuse_stale(self, names: Iterable[str], clashes: Clashes | None) -> None:
         """Raise where a commit came since this one looked that its own must not follow."""
         mine = self.spec.facts
-        for name in set(self._store.commit_names()) - self._known:
+        for name in set(names) - self._known:
             if is_removal(name):
                 self._refuse_removed(read_commit(self.lake, name))
             elif self._may_clash(name):
@@ -245,7 +247,8 @@ class RunWriter:
         self, turn: Turn, before: History, note: _Note, drafts: list[Draft]
     ) -> Commit | None:
         """Add the commit; runs under the lake's commit lock. None where another took the turn."""
-        row = self._run_row(before, note)
+        now = self._next_moment(turn.names)
+        row = self._run_row(before, note, now)
         row["n_bytes"] = before.n_bytes + sum(draft.bytes for draft in drafts)
         with ExitStack() as written:
             told: list[Draft] = []
@@ -259,7 +262,7 @@ class RunWriter:
                 command=self.spec.command,
                 model_id=self.spec.model_id,
                 dataset_id=self.spec.dataset_id,
-                committed_at=_later_than(turn.after),
+                committed_at=_plain(now),
                 covers=note.covers,
                 shards=[draft.shard(self._store.path(draft, commit_id)) for draft in entering],
                 run={key: _plain(value) for key, value in row.items()},
@@ -272,8 +275,19 @@ class RunWriter:
         self._known.add(commit_id)
         return commit
 
-    def _run_row(self, before: History, note: _Note) -> dict[str, Any]:
-        now = _now()
+    def _next_moment(self, names: frozenset[str]) -> datetime:
+        """A time after those of all commits of the lake, whatever this machine's clock says.
+
+        It is what commits and runs are ordered by, so that of rows with one key the newest counts,
+        and lakes whose commits went by clocks alone keep their order.
+        """
+        for name in names - self._dated:
+            with suppress(RecordError):  # it counts for nobody until it is put back or set aside
+                self._latest = max(self._latest, read_commit(self.lake, name).order[0])
+        self._dated = names
+        return max(_now(), self._latest + timedelta(microseconds=1))
+
+    def _run_row(self, before: History, note: _Note, now: datetime) -> dict[str, Any]:
         return {
             "run_id": self.run_id,
             "command": self.spec.command,
@@ -299,17 +313,6 @@ def _is_alike(commit: Commit, spec: RunSpec) -> bool:
 
 def _never(_: Commit) -> bool:
     return False
-
-
-def _later_than(last: str) -> str:
-    """The time of a commit, after all that are in the bucket, whatever other machines' clocks say:
-
-    of rows with one key the newest counts.
-    """
-    now = _now()
-    if last:
-        now = max(now, datetime.fromisoformat(last) + timedelta(microseconds=1))
-    return now.isoformat(timespec="microseconds")
 
 
 def _now() -> datetime:

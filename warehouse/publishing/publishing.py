@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse import files
-from warehouse.catalogue import NO_EXTENSIONS, lock_down, refresh
+from warehouse.catalogue import NO_EXTENSIONS, lock_down, refresh, unbuilt_said
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 from warehouse.publishing.patients import source_of
@@ -52,6 +52,7 @@ def publish(lake: Lake, out: Path, *, patients: bool = False) -> list[Path]:
         folder = (out.parent if single else out).absolute()
         with _marts(lake, patients, folder) as (con, stamp):
             if not _pending(con, stamp, out, patients):
+                _refuse_unbuilt(con, out)
                 return []
         folder.mkdir(parents=True, exist_ok=True)
         # One publication at a time writes to a target, each the lake as it is at its turn.
@@ -64,10 +65,20 @@ def publish(lake: Lake, out: Path, *, patients: bool = False) -> list[Path]:
                 _withdraw(stamp, out)
             for path, write in writers.items():
                 _replace(path, write)
+            _refuse_unbuilt(con, out)
             return list(writers)
     except (OSError, duckdb.Error) as error:
         reason = getattr(error, "strerror", None) or _first_line(error)
         raise LayerhouseError(f"cannot publish to {out}: {reason}") from error
+
+
+def _refuse_unbuilt(con: duckdb.DuckDBPyConnection, out: Path) -> None:
+    """Raise LayerhouseError for a mart that could not be built; the others are published then."""
+    lacking = con.execute(
+        "SELECT name, reason FROM lake.unbuilt_view WHERE starts_with(name, 'mart_') ORDER BY ALL"
+    ).fetchall()
+    for name, reason in lacking:
+        raise LayerhouseError(f"{unbuilt_said(name, reason)}; {out} holds the other marts")
 
 
 def _is_file(out: Path) -> bool:

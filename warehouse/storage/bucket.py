@@ -64,7 +64,7 @@ class Bucket(Store):
 
     def turn(self) -> Turn:
         position = self.follow()
-        return Turn(position.next, position.latest)
+        return Turn(frozenset(record_names(self.root)), position.next)
 
     def path(self, draft: Draft, commit_id: str) -> str:
         """One that it has before its commit: nobody else can take it."""

@@ -56,7 +56,7 @@ class Folder(Store):
         """Nothing to do: their writer removes its files."""
 
     def turn(self) -> Turn:
-        return Turn()
+        return Turn(frozenset(self.commit_names()))
 
     def path(self, draft: Draft, commit_id: str) -> str:
         return f"{draft.folder}/part-{commit_id}.parquet"

@@ -19,7 +19,6 @@ from warehouse.untrusted import (
     UnfitError,
     anything,
     fields,
-    moment,
     parse_json,
     text,
     whole,
@@ -30,11 +29,10 @@ NAMED = fields(
     {
         "run_id": text("a run", r"[a-z][a-z0-9-]{0,63}-[0-9a-f]{12}"),
         "n": whole(0, 2**31 - 1),
-        "committed_at": moment,
     },
     others=anything,
 )
-"""What of a record its name here and the order of commits are taken from."""
+"""What of a record its name here is taken from."""
 
 TAKEN = ".taken"
 """Ends the name of what is left where a record was taken out: its number is never given again."""
@@ -42,11 +40,9 @@ TAKEN = ".taken"
 
 @dataclass(frozen=True)
 class Position:
-    """How far the lake's commits have come: the number of the next, when the last was made, and
-    whether there is none."""
+    """How far the lake's commits have come: the number of the next, and whether there is none."""
 
     next: int
-    latest: str
     is_empty: bool
 
 
@@ -56,7 +52,6 @@ class _Held:
 
     tag: str
     name: str
-    committed_at: str
 
 
 def follow(root: Path, objects: Objects, *, anew: bool = False) -> Position:
@@ -76,8 +71,7 @@ def follow(root: Path, objects: Objects, *, anew: bool = False) -> Position:
             _drop(root, {one.name for one in held.values()})
             _write_index(root, held)
     numbers = [int(stem) for key in present if (stem := _stem(key)).isdigit()]
-    latest = max((one.committed_at for one in held.values()), default="")
-    return Position(max(numbers, default=-1) + 1, latest, is_empty=not held)
+    return Position(max(numbers, default=-1) + 1, is_empty=not held)
 
 
 def record_key(number: int) -> str:
@@ -116,24 +110,24 @@ def _copy(
 ) -> dict[str, _Held]:
     copied: dict[str, _Held] = {}
     for key, content in objects.read_all(sorted(wanted)):
-        name, committed_at = _read_record(content) or (_stem(key), "")
+        name = _read_name(content) or _stem(key)
         if name in taken:  # two records of one name: at most one of them is what a writer wrote
-            name, committed_at = _stem(key), ""
+            name = _stem(key)
         taken.add(name)
         path = _path(root, name)
         write_whole(path, lambda draft, held=content: draft.write_bytes(held))  # type: ignore[misc]
-        copied[key] = _Held(wanted[key].tag, name, committed_at)
+        copied[key] = _Held(wanted[key].tag, name)
     return copied
 
 
-def _read_record(content: bytes) -> tuple[str, str] | None:
-    """A record's name in any lake and its time; None for one that is damaged."""
+def _read_name(content: bytes) -> str | None:
+    """A record's name in any lake; None for one that is damaged."""
     try:
         record = parse_json(content)
         NAMED(record, "")
     except UnfitError:
         return None
-    return f"{record['run_id']}-{record['n']}", record["committed_at"]
+    return f"{record['run_id']}-{record['n']}"
 
 
 def _drop(root: Path, names: set[str]) -> None:
@@ -153,5 +147,5 @@ def _read_index(root: Path) -> dict[str, _Held]:
 
 
 def _write_index(root: Path, held: dict[str, _Held]) -> None:
-    index = json.dumps({key: [one.tag, one.name, one.committed_at] for key, one in held.items()})
+    index = json.dumps({key: [one.tag, one.name] for key, one in held.items()})
     write_whole(root / INDEX, lambda draft: write_text(draft, index))

@@ -72,11 +72,11 @@ class Draft:
 
 @dataclass(frozen=True)
 class Turn:
-    """A writer's chance to add a commit: the number it would get among all of the lake, and the
-    time that it must come after. In a folder commits have no such numbers, and one clock ("")."""
+    """A writer's chance to add a commit: the ids of all that there are, and the number it would
+    get among them. In a folder, where one writer at a time has a turn, it needs none."""
 
+    names: frozenset[str]
     number: int = 0
-    after: str = ""
 
 
 class Store(ABC):

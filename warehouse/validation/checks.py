@@ -42,7 +42,7 @@ def all_checks() -> list[Check]:
     named = {(check.table, check.name) for check in written}
     drawn = (*_keys(), *_references(), *_shares(), *_flat())
     implied = [check for check in drawn if (check.table, check.name) not in named]
-    order = [*tables(), "shard", *_relations()["keys"]]
+    order = [*tables(), "shard", "unbuilt_view", *_relations()["keys"]]
     return sorted([*written, *implied], key=lambda check: order.index(check.table))
 
 
