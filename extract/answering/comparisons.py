@@ -6,8 +6,27 @@ import re
 from itertools import pairwise
 
 from extract.answering.cues import CLASS, ENDS, Token, only
-from extract.answering.language import MENTION, language
+from extract.answering.language import MARK, MENTION, language
+from extract.answering.names import Mention
 from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, OPEN, PLAIN, SURE
+
+
+def resolved(text: str, mentions: list[Mention]) -> str:
+    """A text in which "the former", "the latter", "the first" and "the second" are the classes that
+    they mean: of the last two that were named.
+    """
+    words = language()["clause"]["ordinals"]
+
+    def meant(found: re.Match[str]) -> str:
+        named: dict[int, str] = {}
+        for sign in re.findall(MENTION, text[: found.start()]):
+            named.pop(mentions[ord(sign) - MARK].index, None)
+            named[mentions[ord(sign) - MARK].index] = sign
+        if len(named) < 2:
+            return found[0]
+        return list(named.values())[-2 if re.search(words["first"], found[0].lower()) else -1]
+
+    return re.sub(rf"(?i)\b{words['pattern']}", meant, text)
 
 
 def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
@@ -76,7 +95,7 @@ def suppose(tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
             condition = token
         elif token.kind == "contrasts":
             condition = None
-        elif token.kind == CLASS and condition and said[at][0] in CLAIMS:
+        elif token.kind == CLASS and condition and said[at][0] in (*CLAIMS, DENIED):
             said[at] = (OPEN, condition.text)
 
 

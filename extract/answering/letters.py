@@ -48,7 +48,7 @@ def _pattern(allowed: str) -> re.Pattern[str]:
         rf"(?<=[\s,;(]){one}[):](?!\w)",
         rf"\b[Oo]ption {one}\b",
         rf"(?<![{WORD}'-]){one} (?:option|choice)\b",
-        rf"(?<=[A-Z][/&])(?<!\bN/){whole}",
+        rf"(?<=[A-Z][/&])(?<!\bN/)(?<!\bH&){whole}",
         rf"(?:(?<=\b[A-Z] and )|(?<=\b[A-Z] or )){whole}",
         rf"(?<=[A-Z], ){one}(?=\s*(?:$|[.,\n]))",
         rf"(?<![{WORD}'-]){one}{judged}",

@@ -142,11 +142,20 @@ def _finding(
             index,
             name,
             TERSE if is_terse(name) else WORDED,
-            (pattern(name), *_denials(name, classes), *_shortened(name, classes)),
+            (pattern(name), *_counted(name), *_denials(name, classes), *_shortened(name, classes)),
         )
         for index, names in enumerate(classes)
         for name in dict.fromkeys((names.phrase, names.label, *names.also))
     ]
+
+
+def _counted(name: str) -> Iterator[re.Pattern[str]]:
+    """What finds a number that is a name where it is written as a word, and the other way round."""
+    words, said = language()["terse"]["words"], folded(name).strip().lower()
+    if said in words:
+        yield pattern(str(words.index(said)))
+    elif said.isdigit() and said == str(int(said)) and int(said) < len(words):
+        yield pattern(words[int(said)])
 
 
 def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
@@ -172,7 +181,8 @@ def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, i
 
 
 def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
-    """What finds a name that has words from another's: "viral" in "viral or bacterial pneumonia".
+    """What finds a name that has words from another's: "viral" in "viral or bacterial pneumonia",
+    and "pneumonia, most likely viral".
 
     Where names begin alike ("hepatitis B or C") both have one span, that of both.
     """
@@ -187,6 +197,10 @@ def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[
                 tail = rf"\s*(?:{joint})\s*{' '.join(map(re.escape, second[begin:]))}(?!\w)"
                 found = pattern(kept).pattern + (tail if begin else f"(?={tail})")
                 yield re.compile(found, re.IGNORECASE)
+                if end and not begin:
+                    shared = pattern(" ".join(first[-end:])).pattern
+                    turned, others = (language()["names"][key] for key in ("turned", "others"))
+                    yield re.compile(f"{shared}{turned}{re.escape(kept)}{others}", re.IGNORECASE)
 
 
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
@@ -223,11 +237,14 @@ def _speaks(text: str, start: int, end: int) -> bool:
     if not before.strip(" \n.,:;\"'([{$#") and not after.strip(" \n.,:;!\"')]}$"):
         return True
     other = rf"(?i)\b(?:{terse['others']})\s*(?:number|no\.|#)?\s*$"
+    cues = rf"(?:(?:{terse['scales']})s?|{terse['cues']})['\"]*"
+    scale = rf"{cues}(?:\s*(?:is|of|:|=|#|to be))*\s*['\"(]*(?:\d+\s*(?:or|to|-)\s*)?$"
+    cued = re.search(rf"(?i)(?<![{WORD}])(?:{scale})", before)
+    if cued and re.match(r"\s?/\s?\d+(?![\d/.])", after):  # of so many
+        return True
     if re.match(terse["units"], after, re.IGNORECASE) or re.search(other, before):
         return False
-    cues = rf"(?:(?:{terse['scales']})s?|{terse['cues']})['\"]*"
-    scale = rf"{cues}(?:\s*(?:is|of|:|=|#|to be))*\s*['\"(]*$"
-    if re.search(rf"(?i)(?<![{WORD}])(?:{scale})", before):
+    if cued:
         return True
     if not before.strip() and re.match(terse["gloss"], after) and not re.search(r"\n\s*\d", after):
         return True

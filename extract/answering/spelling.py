@@ -92,7 +92,8 @@ def _gap(last: str, piece: str, between: str, sign: str | None) -> str:
     if sign is not None and piece in "+-":
         return r"(?:\s+status)?(?:\s+is|\s*:)?[\s()]*(?:-(?=[a-z]))?"
     if last[-1].isdigit() and piece.isdigit():
-        return r"\s*(?:-|to|and|[\s/])\s*" if "-" in between else r"[\s/.,]+"
+        scored = r"(?:\s+(?:score|status|is|of))*[\s/.,(:=]+"
+        return r"\s*(?:-|to|and|[\s/])\s*" if "-" in between else scored
     spaced = re.search(r"\s", between) and last.isdigit() == piece.isdigit() and last != "and"
     joined = sign is not None or not last.isascii() or not spaced
     if piece.isdigit():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from extract.answering.comparisons import compare, generalise, set_aside, suppose
+from extract.answering.comparisons import compare, generalise, resolved, set_aside, suppose
 from extract.answering.cues import CLASS, ENDS, Token, only, split_sentences, tokenised
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.names import Mention
@@ -62,7 +62,7 @@ def statements(text: str, mentions: list[Mention]) -> list[list[Statement]]:
     text = re.sub(
         rf"(?i), (?:such as|including|like|for example)[^,;.\n{MENTION[1:-1]}]*,", "", text
     )
-    sentences = [s for s in split_sentences(text) if s.strip()]
+    sentences = [s for s in split_sentences(resolved(text, mentions)) if s.strip()]
     read = [_sentence(s, mentions) for s in sentences]
     contrast = rf"[\s\"'(]*(?:{'|'.join(language()['clause']['contrasts'])})(?![{WORD}])"
     for at, sentence in enumerate(sentences):
@@ -79,6 +79,8 @@ def _questioned(sentence: str, read: list[Statement], following: str) -> list[St
     for replies, said in (("no", DENIED), ("yes", PLAIN)):
         words = language()["questions"][replies]
         reply = re.match(rf"[\s\"'(]*({words})(?![{WORD}])", following, re.IGNORECASE)
+        ends = rf"(?:{language()['questions']['says']})[\s:,\"']+({replies})[\"'\s.!]*$"
+        reply = reply or re.search(rf"(?i)(?<![{WORD}]){ends}", following)
         if reply:
             return [Statement(s.mention, said, reply[1]) for s in read]
     if not re.search(rf"(?i)[{WORD}]{{2,}}|[^\W{WORD}\U000f0000-\U000ffffd]{{2,}}", sentence):
@@ -173,6 +175,8 @@ def _reached(reach: Reach) -> tuple[str, str]:
 
 def _enter(sentence: str, token: Token, reach: Reach) -> None:
     """A cue begins to reach; of two denials close to each other one takes back the other."""
+    if token.text.lower() == "either" and {"deny", "deny_that"} & set(reach.cues):
+        return  # "no evidence of either" denies both
     if token.kind in ("deny", "deny_that"):
         whole, near = reach.cues.get("deny_that"), reach.cues.get("deny")
         reach.drop("deny", "deny_that")
@@ -204,6 +208,8 @@ def _pass_verb(sentence: str, tokens: list[Token], at: int, reach: Reach) -> Non
     begun = spoken is not None and re.search(r"(?i)\band\b", sentence[spoken : token.start])
     if token.text.startswith(",") or begun:
         reach.cues.clear()
+    elif spoken is not None and token.text.lower().startswith("i "):
+        reach.drop("aside")
     elif deny is not None:
         subject = re.match(r"(?i)(?:no|none of|nothing|neither|nor)\b", deny.text)
         if not subject or re.search(r"[,，]|\band\b", sentence[deny.end : token.start]):
