@@ -78,7 +78,7 @@ QUANTIZATIONS = ("8bit", "4bit")
 NO_CONTROL, SHUFFLED_LABELS = CONTROLS = ("none", "shuffled_labels")
 """What a probe is trained on: the labels, or the same ones shuffled as its control."""
 
-IMAGE_TOKENS, CLASS_TOKEN, FINAL_TOKEN = "image", "class", "final"
+IMAGE_TOKENS, CLASS_TOKEN, FINAL_TOKEN, REPLY_TOKEN = "image", "class", "final", "reply"
 """Whose states a readout holds."""
 
 
@@ -86,10 +86,11 @@ IMAGE_TOKENS, CLASS_TOKEN, FINAL_TOKEN = "image", "class", "final"
 class ReadoutFacts:
     """What is known of a readout without a model.
 
-    `reads` says whose states it holds: those of the `image` tokens, the `final` input token or the
-    tower's `class` token, which usually does not go through the connector and so proves nothing of
-    what comes later. `slots` vectors of the locus' width lie behind one another. `everywhere` tells
-    whether it is taken at every locus that has it, or at the end of each module only.
+    `reads` says whose states it holds: those of the `image` tokens, the `final` input token, a
+    token of the model's own `reply`, or the tower's `class` token, which usually does not go
+    through the connector and so proves nothing of what comes later. `slots` vectors of the locus'
+    width lie behind one another. `everywhere` tells whether it is taken at every locus that has it,
+    or at the end of each module only.
     """
 
     name: str
@@ -102,6 +103,11 @@ class ReadoutFacts:
         """Whether what it shows of a locus is there for the answer: it may stand for a stage."""
         return self.reads != CLASS_TOKEN
 
+    @property
+    def follows_a_reply(self) -> bool:
+        """Whether it is taken of the language model behind a reply, and only where it is named."""
+        return self.reads == REPLY_TOKEN
+
 
 READOUTS = {
     facts.name: facts
@@ -110,6 +116,7 @@ READOUTS = {
         ReadoutFacts("cls", CLASS_TOKEN),
         ReadoutFacts("last", FINAL_TOKEN),
         ReadoutFacts("grid", IMAGE_TOKENS, slots=4, everywhere=False),
+        ReadoutFacts("reply", REPLY_TOKEN, everywhere=False),
     )
 }
 

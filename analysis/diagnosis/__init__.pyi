@@ -11,6 +11,7 @@ from .findings import (
     DiagnosedAnswer as DiagnosedAnswer,
     Finding as Finding,
     ModeLoss as ModeLoss,
+    ReadAt as ReadAt,
 )
 from .intervals import (
     LEVELS as LEVELS,

@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.diagnosis.choosing import AS_BEFORE, Choice, choose_answer
 from analysis.diagnosis.evidence import QUERIES, read_evidence
-from analysis.diagnosis.findings import DiagnosedAnswer, Finding, ModeLoss, finding_of
+from analysis.diagnosis.findings import DiagnosedAnswer, Finding, ModeLoss, ReadAt, finding_of
 from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.diagnosis.staleness import Tables, inputs_fingerprint, renewed, store_intervals
 from analysis.diagnosis.wording import sentence
@@ -29,7 +29,8 @@ class Diagnosis:
     `verdict` is a failure mode, `healthy` or `undetermined`; `sentence` says it for a reader;
     `reason` names what is missing or worth knowing; `answered` is the share of test samples the
     model itself answers right, `answer` which of its answers that is; `rows` are the four failure
-    modes in pipeline order. `run_id` is None where there was nothing to compute intervals from.
+    modes in pipeline order, `places` say where each stage was read. `run_id` is None where there
+    was nothing to compute intervals from.
     """
 
     model_id: str
@@ -42,6 +43,7 @@ class Diagnosis:
     answered: float | None
     answer: DiagnosedAnswer | None
     rows: tuple[ModeLoss, ...]
+    places: tuple[ReadAt, ...]
 
 
 def diagnose(
@@ -75,6 +77,7 @@ def diagnose(
     with connect(lake) as wh:
         finding = read_finding(wh, model_id, dataset_id)
         answer = read_answer(wh, model_id, dataset_id)
+        places = read_places(wh, model_id, dataset_id)
     return Diagnosis(
         model_id=model_id,
         dataset_id=dataset_id,
@@ -86,6 +89,7 @@ def diagnose(
         answered=finding.answered,
         answer=answer,
         rows=finding.modes,
+        places=places,
     )
 
 
@@ -126,6 +130,12 @@ def read_answer(wh: Catalogue, model_id: str, dataset_id: str) -> DiagnosedAnswe
         [model_id, dataset_id],
     ).fetchall()
     return DiagnosedAnswer(*rows[0]) if rows else None
+
+
+def read_places(wh: Catalogue, model_id: str, dataset_id: str) -> tuple[ReadAt, ...]:
+    """Where each stage before the answer was read, in pipeline order."""
+    names = {"model": model_id, "dataset": dataset_id}
+    return tuple(ReadAt(*row) for row in wh.sql(read_query(QUERIES, "read_at"), names).fetchall())
 
 
 def require_known(wh: Warehouse, table: str, name: str) -> None:

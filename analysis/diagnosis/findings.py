@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from warehouse.vocabulary import HEALTHY, UNDETERMINED
+from warehouse.vocabulary import HEALTHY, REPLY_TOKEN, UNDETERMINED
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,37 @@ class DiagnosedAnswer:
         prompt = f" to the prompt {self.prompt_id}" if self.prompt_id is not None else ""
         whole = "" if self.n_test == self.n_samples else f" of {self.n_samples:,}"
         return f"{self.method}{prompt}, {self.n_test:,}{whole} test samples"
+
+
+@dataclass(frozen=True)
+class ReadAt:
+    """Where a stage's signal was read, or the answer that stands for it.
+
+    Of a readout of replies `n_nameless` of `n_replies` test replies name no class, and were read at
+    their last token.
+    """
+
+    stage: str
+    module: str
+    layer: int | None
+    readout: str
+    reads: str | None
+    n_replies: int | None
+    n_nameless: int | None
+
+    def __str__(self) -> str:
+        """'llm 4 (last)', 'llm 4 (reply, the last token before the class is named)'."""
+        if self.layer is None:
+            return f"{self.stage} by the {self.readout} answer"
+        said = self.readout
+        if self.reads == REPLY_TOKEN:
+            said += ", the last token before the class is named"
+            if self.n_nameless:
+                said += (
+                    f"; {self.n_nameless:,} of {self.n_replies:,} test replies name none and are "
+                    "read at their end"
+                )
+        return f"{self.stage} at {self.module} {self.layer} ({said})"
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ class SampleRows:
 
     `image` holds the rows of its image tokens in reading order; `cells` tells for each of them its
     (row, column) in a grid of `shape` (height, width), or is None where tokens have no place in the
-    image. `every` holds all rows that carry something of the sample; `cls` and `last` are single
-    rows.
+    image. `every` holds all rows that carry something of the sample; `cls`, `last` and, where the
+    model runs its own reply, `reply` are single rows.
     """
 
     image: Array
@@ -24,6 +24,7 @@ class SampleRows:
     shape: tuple[int, int] = (0, 0)
     cls: int | None = None
     last: int | None = None
+    reply: int | None = None
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,12 @@ class BatchFacts(BatchInputs):
     """A batch's inputs, and the token maps that follow from them for activations of any shape.
 
     `rows` says which sample each row of the model's input is, while replies go on: finished ones
-    are gone, and a sample may be there several times. None: every sample once.
+    are gone, and a sample may be there several times. None: every sample once. `replied` says,
+    where the model runs its own replies behind the prompts, how many tokens of each are read.
     """
 
     rows: Sequence[int] | None = None
+    replied: tuple[int, ...] | None = None
     _maps: dict[tuple[str, tuple[int, ...]], TokenMap] = field(default_factory=dict)
 
     @contextmanager
@@ -35,6 +37,15 @@ class BatchFacts(BatchInputs):
             yield
         finally:
             self.rows = before
+
+    def behind(self, replied: Sequence[int]) -> "BatchFacts":
+        """The layout of the same prompts with these many tokens of their replies."""
+        return BatchFacts(self.inputs, self.anatomy, self.config, replied=tuple(replied))
+
+    @property
+    def layout(self) -> tuple[bytes, tuple[int, ...] | None]:
+        """Equal for two batches with equal token maps."""
+        return self.signature, self.replied
 
     def token_map(self, locus: Locus, shape: tuple[int, ...]) -> TokenMap:
         """The rows of every sample in an activation of this shape, read at `locus`."""
@@ -72,9 +83,19 @@ def _prompt_map(facts: BatchFacts, shape: tuple[int, ...]) -> TokenMap:
                 cells=None if grid is None else raster(grid),
                 shape=grid or (0, 0),
                 last=int(start + every[-1]),
+                reply=_reply_row(facts, index, int(start + every[-1]), start + positions),
             )
         )
     return TokenMap(shape[0] * shape[1], tuple(samples))
+
+
+def _reply_row(facts: BatchFacts, index: int, last: int, first: int) -> int | None:
+    """The row of the last token that is read of a reply, whose `first` stands behind the prompt's
+    `last`; that one where nothing of the reply is read.
+    """
+    if facts.replied is None:
+        return None
+    return first + facts.replied[index] - 1 if facts.replied[index] else last
 
 
 def _prompt_grid(facts: BatchFacts, index: int, n_tokens: int) -> tuple[int, int] | None:

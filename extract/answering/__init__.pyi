@@ -1,6 +1,7 @@
 from .continuing import (
     UNSUPPORTED as UNSUPPORTED,
     Prompted as Prompted,
+    appended as appended,
     cache_of as cache_of,
 )
 from .generating import overridden_settings as overridden_settings
@@ -12,6 +13,7 @@ from .phrases import (
     telling_tokens as telling_tokens,
     told_apart as told_apart,
 )
+from .places import ReplyPlace as ReplyPlace, places_of as places_of
 from .replies import (
     Reading as Reading,
     listed_order as listed_order,

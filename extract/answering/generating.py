@@ -1,6 +1,7 @@
 """Generating: the reply that the model itself gives, token by token, until it stops.
 
-Greedy: the most likely token each time. A reply that has ended leaves the batch, so that short ones
+Greedy: the most likely token each time, after the penalty that the model's authors put on what was
+said, if any. A reply that has ended leaves the batch, so that short ones
 do not pay for long ones; where few are left, they may be given up, to be generated with their like.
 """
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.answering.continuing import Prompted, bytes_of, full_logits, selected, step
+from extract.answering.repeating import greedy, in_prompt
 from extract.models import Session
 from warehouse.vocabulary import DIRECT_TOKENS, LENGTH, STOP
 
@@ -56,18 +58,22 @@ class Reply:
 
 @dataclass(frozen=True)
 class _Going:
-    """Replies under way: the sample of each row, its newest token, and how many it has."""
+    """Replies under way: the sample of each row, its newest token, and how many it has; `said` are
+    the tokens that a penalty is on, if any.
+    """
 
     rows: Tensor
     cache: Any
     newest: Tensor
+    said: Tensor | None = None
     written: int = 0
 
     def kept(self, which: Tensor) -> "_Going":
         """Those rows that are marked (bool) or numbered."""
         chosen = which.nonzero()[:, 0] if which.dtype == torch.bool else which
         cache = selected(self.cache, chosen)
-        return _Going(self.rows[chosen], cache, self.newest[chosen], self.written)
+        said = None if self.said is None else self.said[chosen]
+        return _Going(self.rows[chosen], cache, self.newest[chosen], said, self.written)
 
 
 @torch.inference_mode()
@@ -78,17 +84,22 @@ def generate(
     what follows a stop token is one. Uses up the prompt's cache.
 
     Where it is `hurried`, long replies that at most a quarter of the batch has are given up. What
-    scoring foresaw to its end is not run again.
+    scoring foresaw to its end is not run again, unless a penalty is on what was said.
     """
     stops = torch.tensor(session.stop_tokens or [-1], device=prompted.logits.device)
-    first = prompted.logits.argmax(dim=-1)
+    penalty = session.repetition_penalty
+    said = None if penalty is None else in_prompt(prompted)
+    first = greedy(prompted.logits, said, penalty)
     if prompted.cache is None:
-        return _in_full(session, prompted, first, stops, max_new_tokens)
+        begun = _Going(torch.arange(prompted.n), None, first, said)
+        return _in_full(session, prompted, begun, stops, max_new_tokens)
     tokens = stops[0].expand(prompted.n, max_new_tokens).clone()
-    known = _foreseen(prompted, first, session.stop_tokens, max_new_tokens)
+    known: dict[int, tuple[int, ...]] = {}
+    if penalty is None:
+        known = _foreseen(prompted, first, session.stop_tokens, max_new_tokens)
     for row, reply in known.items():
         tokens[row, : len(reply)] = torch.tensor(reply, device=tokens.device)
-    waiting = _the_others(known, prompted, first)
+    waiting = _the_others(known, prompted, first, said)
     prompted.cache, longest = None, max(map(len, known.values()), default=0)
     while waiting:
         going: _Going | None = waiting.pop()
@@ -124,11 +135,13 @@ def _foreseen(
     return whole
 
 
-def _the_others(known: Collection[int], prompted: Prompted, first: Tensor) -> list[_Going]:
+def _the_others(
+    known: Collection[int], prompted: Prompted, first: Tensor, said: Tensor | None
+) -> list[_Going]:
     """All rows but the known ones, together."""
     rows = torch.tensor([row for row in range(prompted.n) if row not in known], dtype=torch.long)
     rows = rows.to(first.device)
-    going = _Going(torch.arange(prompted.n, device=first.device), prompted.cache, first)
+    going = _Going(torch.arange(prompted.n, device=first.device), prompted.cache, first, said)
     if not known:
         return [going]
     return [going.kept(rows)] if len(rows) else []
@@ -159,18 +172,18 @@ def _advanced(session: Session, prompted: Prompted, going: _Going) -> _Going:
     """One more token of each."""
     new = going.newest[:, None]
     logits = step(session, prompted, going.cache, going.rows, new, going.written)
-    newest = logits[:, -1].float().argmax(dim=-1)
-    return _Going(going.rows, going.cache, newest, going.written + 1)
+    newest = greedy(logits[:, -1].float(), going.said, session.repetition_penalty)
+    return _Going(going.rows, going.cache, newest, going.said, going.written + 1)
 
 
 def _in_full(
-    session: Session, prompted: Prompted, first: Tensor, stops: Tensor, max_new_tokens: int
+    session: Session, prompted: Prompted, begun: _Going, stops: Tensor, max_new_tokens: int
 ) -> Tensor:
     """The same without a cache: what is packed for a batch's images cannot be cut, so all stay."""
-    chosen, done = [first], torch.isin(first, stops)
+    chosen, done = [begun.newest], torch.isin(begun.newest, stops)
     while len(chosen) < max_new_tokens and not bool(done.all()):
         logits = full_logits(session, prompted.inputs, torch.stack(chosen, dim=1))
-        following = logits[:, -1].float().argmax(dim=-1)
+        following = greedy(logits[:, -1].float(), begun.said, session.repetition_penalty)
         chosen.append(torch.where(done, stops[0], following))
         done |= torch.isin(chosen[-1], stops)
     return torch.stack(chosen, dim=1)
@@ -180,7 +193,10 @@ def overridden_settings(session: Session) -> str | None:
     """A line on what the model's generation settings ask for beyond greedy replies, if anything."""
     settings = getattr(session.model, "generation_config", None)
     asked = {name: getattr(settings, name, None) for name in NEUTRAL}
-    other = {n: value for n, value in asked.items() if value not in (None, *NEUTRAL[n])}
+    followed = {"repetition_penalty": session.repetition_penalty}
+    other = {
+        n: value for n, value in asked.items() if value not in (None, *NEUTRAL[n], followed.get(n))
+    }
     if "do_sample" not in other:
         other = {n: value for n, value in other.items() if n not in SAMPLING}
     if not other:

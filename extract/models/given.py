@@ -113,4 +113,6 @@ class GivenModel:
         }
         if (plugin := plugin_for(self.config)) is not None:
             found["plugin"] = plugin.identity
+        if self.entry is not None and self.entry.repetition_penalty is not None:
+            found["repetition_penalty"] = self.entry.repetition_penalty
         return found

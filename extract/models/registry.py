@@ -48,6 +48,7 @@ class RegistryEntry:
     published_as: str | None = None
     chat_template: str | None = None
     max_new_tokens: int | None = None
+    repetition_penalty: float | None = None
     general_base: str | None = None
     key_mapping: Mapping[str, str] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)

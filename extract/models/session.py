@@ -41,6 +41,12 @@ class Session:
     def model(self) -> Any:
         return self.loaded.model
 
+    @property
+    def repetition_penalty(self) -> float | None:
+        """What the model's authors put on tokens that a reply repeats, if anything."""
+        entry = self.loaded.source.entry
+        return None if entry is None else entry.repetition_penalty
+
     def encode(self, images: Sequence[Image.Image]) -> dict[str, Any]:
         """A batch's inputs on the CPU: `input_ids` and `attention_mask` [n, tokens], and images."""
         return self.encoder(images)

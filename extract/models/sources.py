@@ -84,6 +84,8 @@ class ModelSource:
             found["adapter"] = fingerprint_weights(self.adapter, "adapter_config.json")
         if self.random_seed is not None:
             found["random_seed"] = self.random_seed
+        if self.entry is not None and self.entry.repetition_penalty is not None:
+            found["repetition_penalty"] = self.entry.repetition_penalty
         return found
 
 

@@ -5,6 +5,7 @@ from .readouts import (
     RowReadout as RowReadout,
     brought_readouts as brought_readouts,
     known_readouts as known_readouts,
+    readout_named as readout_named,
     readouts_at as readouts_at,
     register_readout as register_readout,
 )
@@ -12,7 +13,9 @@ from .selection import (
     Layers as Layers,
     Wanted as Wanted,
     check_names as check_names,
+    of_prompts as of_prompts,
+    of_replies as of_replies,
     select as select,
 )
 from .to_host import Arrays as Arrays, Offload as Offload
-from .vectors import CellVectors as CellVectors, joined as joined
+from .vectors import CellVectors as CellVectors, beside as beside, joined as joined

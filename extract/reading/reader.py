@@ -88,7 +88,7 @@ class Reader:
 
     def _pooler(self, facts: BatchFacts, index: int, states: Tensor) -> Pooler:
         """The pooler for a locus in this batch's layout; mostly that of the batch before."""
-        key = (facts.signature, states.shape)
+        key = (facts.layout, states.shape)
         if index in self._latest and self._latest[index][0] == key:
             return self._latest[index][1]
         locus, readouts = self.wanted[index]

@@ -88,6 +88,15 @@ class FinalToken(RowReadout):
         return None if sample.last is None else (sample.last,)
 
 
+class ReplyToken(RowReadout):
+    """The last token before the model's own reply names a class (`answering.places` says which)."""
+
+    facts = READOUTS["reply"]
+
+    def rows(self, sample: "SampleRows") -> Sequence[int] | None:
+        return None if sample.reply is None else (sample.reply,)
+
+
 class QuarterMeans(AverageReadout):
     """Image tokens averaged in the four quarters of the image, so that position survives."""
 
@@ -99,7 +108,8 @@ class QuarterMeans(AverageReadout):
 
 
 OWN = {
-    readout.facts.name: readout for readout in (Mean(), ClassToken(), FinalToken(), QuarterMeans())
+    readout.facts.name: readout
+    for readout in (Mean(), ClassToken(), FinalToken(), QuarterMeans(), ReplyToken())
 }
 _registered: dict[str, Readout] = {}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from extract.anatomy import Anatomy, Locus
 from extract.reading.readouts import known_readouts, readout_named
 from warehouse.errors import UsageError, nearest
-from warehouse.vocabulary import MODULES
+from warehouse.vocabulary import LLM, MODULES
 
 Layers = int | Sequence[int | str]
 Wanted = Sequence[tuple[Locus, tuple[str, ...]]]
@@ -28,23 +28,45 @@ def select(
     """The loci to read with their readouts, in pipeline order.
 
     Without readouts: each wherever it exists, or where it is meant for the ends of modules, at each
-    module's last locus on the path. `available` tells which readouts a locus (by name) has.
+    module's last locus on the path; none of replies. `available` tells which readouts of the prompt
+    a locus (by name) has; those of replies are at every locus of the language model.
     """
     check_names(modules, readouts)
     chosen = _chosen_loci(anatomy, modules, layers)
     ends = {anatomy.end(module).name for module in MODULES}
     known = {name: readout.facts for name, readout in known_readouts().items()}
+    replied = {name for name, facts in known.items() if facts.follows_a_reply}
     wanted = []
     for locus in chosen:
+        has = {*available[locus.name], *(replied if locus.module == LLM else ())}
         usual = {name for name, facts in known.items() if facts.everywhere or locus.name in ends}
-        asked = set(readouts) or usual
-        found = tuple(name for name in known if name in asked & set(available[locus.name]))
+        asked = set(readouts) or usual - replied
+        found = tuple(name for name in known if name in asked & has)
         if found:
             wanted.append((locus, found))
     for name in readouts:
         if not any(name in found for _, found in wanted):
             raise UsageError(f"none of the chosen loci has the readout {name!r}")
     return wanted
+
+
+def of_replies(wanted: Wanted) -> Wanted:
+    """What is wanted of the tokens of replies."""
+    return _only(wanted, replied=True)
+
+
+def of_prompts(wanted: Wanted) -> Wanted:
+    """What is wanted of the prompts, before the model replies."""
+    return _only(wanted, replied=False)
+
+
+def _only(wanted: Wanted, *, replied: bool) -> Wanted:
+    known = known_readouts()
+    found = (
+        (locus, tuple(n for n in names if known[n].facts.follows_a_reply == replied))
+        for locus, names in wanted
+    )
+    return [(locus, names) for locus, names in found if names]
 
 
 def check_names(modules: Sequence[str], readouts: Sequence[str]) -> None:

@@ -47,6 +47,18 @@ class CellVectors(Mapping[Cell, NDArray[np.float32]]):
                 )
 
 
+def beside(first: CellVectors, second: CellVectors) -> CellVectors:
+    """The cells of both, which are of the same samples in the same order."""
+    places, blocks = dict(first.places), dict(first.blocks)
+    for width, block in second.blocks.items():
+        before = blocks.get(width)
+        blocks[width] = block if before is None else np.concatenate([before, block], axis=1)
+    for cell, (width, slots) in second.places.items():
+        start = first.blocks[width].shape[1] if width in first.blocks else 0
+        places[cell] = width, slice(start + slots.start, start + slots.stop)
+    return CellVectors(places, blocks)
+
+
 def joined(parts: Sequence[CellVectors], order: NDArray[np.intp]) -> CellVectors:
     """The same cells of the parts' samples one after the other, then put into this order.
 

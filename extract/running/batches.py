@@ -10,16 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.answering import ANSWER_METHODS, Prompted, Question, cache_of, prior_of
+from extract.answering import (
+    ANSWER_METHODS,
+    Prompted,
+    Question,
+    ReplyPlace,
+    cache_of,
+    prior_of,
+)
 from extract.faults import Injector, StruckBatch
 from extract.models import Session
-from extract.reading import Arrays, CellVectors, Offload, Reader, Wanted
+from extract.reading import Arrays, Offload, Reader, Wanted, beside, of_prompts, of_replies
 from extract.running.clock import Stopwatch
+from extract.running.following import Taken, Watch, follow
 from extract.running.preparing import Prepared
 from extract.running.results import Answer, BatchResult
 from extract.running.seeing import SeenOnce
 from extract.sharing import Way, by_way, method_of, way_of
-from warehouse.vocabulary import LIKELIHOOD, Cell
+from warehouse.vocabulary import GENERATE, LIKELIHOOD
 
 NO_PRIOR = "no prior-corrected likelihoods: the model takes no prompt without an image"
 
@@ -46,9 +54,7 @@ class Runner:
         self.notes: list[str] = []
         self._priors: set[Way | None] = set()
         self._hooks = ExitStack()
-        self._reader: Reader | None = None
-        self._reading = ExitStack()
-        self._vectors_arrive: Offload[int] = Offload(session.loaded.device)
+        self._prompts, self._replies = Watch(session), Watch(session)
         self._answers_arrive: Offload[str] = Offload(session.loaded.device)
 
     def __enter__(self) -> "Runner":
@@ -57,7 +63,8 @@ class Runner:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._reading.close()
+        self._prompts.close()
+        self._replies.close()
         self._hooks.close()
 
     def run(
@@ -73,10 +80,12 @@ class Runner:
         On a GPU work goes on after this returns, so beginning the next batch before waiting keeps
         the device busy; on the CPU everything but the checks is done by then.
         """
-        reader, seen = self._watch(wanted), SeenOnce(self.session.model, self.sees_once)
+        reader = self._prompts.reader(of_prompts(wanted))
+        seen = SeenOnce(self.session.model, self.sees_once)
         said: dict[str, Tensor] = {}
         clocks: list[Callable[[], float]] = []
-        blocks: Callable[[], Arrays[int]] | None = None
+        taken: Taken | None = None
+        followed: _Followed | None = None
         asked = by_way(answers)
         self._learn_priors(prepared, asked)
         for way in dict.fromkeys((prepared.way, *prepared.others)):
@@ -88,22 +97,25 @@ class Runner:
                 keep = bool(answers) and self.session.continues
                 # Layers are read in the first way; of one way there is nothing to be told later.
                 told = seen.passing() if prepared.others else nullcontext()
-                reads = nullcontext() if blocks else reader.recording(facts, self._device)
+                reads = nullcontext() if taken else reader.recording(facts, self._device)
                 with told, reads:
                     output, clock = self._forward(reader, inputs, keep)
                 clocks.append(clock)
                 cache = cache_of(output) if keep else None
                 prompted = Prompted(inputs, self.session.last_logits(output), cache, facts)
                 del output, cache
-                if blocks is None:
+                if taken is None:
                     with self.stopwatch.timing("copy"):
-                        blocks = self._vectors_arrive.begin(reader.take())
+                        taken = self._prompts.taken()
                 question = replace(self.questions[way], hurried=hurried)
                 said |= self._answered(prompted, question, asked.get(way, ()))
-        assert blocks is not None  # there is a way
+                if way is None and (behind := of_replies(wanted)):
+                    names = prepared.sample_ids
+                    followed = self._followed(names, behind, prompted, said[GENERATE])
+        assert taken is not None  # there is a way
         with self.stopwatch.timing("copy"):
             fetch = self._answers_arrive.begin(said)
-        begun = _Begun(prepared.sample_ids, reader.places, blocks, fetch, clocks)
+        begun = _Begun(prepared.sample_ids, taken, fetch, clocks, followed)
         return partial(self._arrived, begun)
 
     def _learn_priors(self, prepared: Prepared, asked: Mapping[Way | None, Sequence[str]]) -> None:
@@ -135,21 +147,23 @@ class Runner:
                 said[by_method[name]] = method.run(self.session, prompted, question)
         return said
 
-    def _watch(self, wanted: Wanted) -> Reader:
-        """The reader that takes these readouts of every batch; mostly that of the batch before."""
-        if self._reader is None or list(self._reader.wanted) != list(wanted):
-            self._reading.close()
-            self._reader = Reader(self.session.model, self.session.anatomy, wanted)
-            self._reading.enter_context(self._reader.attached())
-        return self._reader
+    def _followed(
+        self, names: Sequence[str], wanted: Wanted, prompted: Prompted, said: Tensor
+    ) -> "_Followed":
+        """What is read behind the replies of a batch of these samples."""
+        with self.stopwatch.timing("reply"):
+            reader = self._replies.reader(wanted)
+            places = follow(self.session, reader, prompted, self.questions[None], said)
+            return _Followed(self._replies.taken(), dict(zip(names, places, strict=True)))
 
     def _arrived(self, begun: "_Begun") -> BatchResult:
         names = begun.sample_ids
         with self.stopwatch.timing("wait"):
-            blocks, said = begun.blocks(), begun.said()
+            vectors, said = begun.taken.vectors(), begun.said()
+            if begun.followed is not None:
+                vectors = beside(vectors, begun.followed.taken.vectors())
         self.stopwatch.add("forward", sum(clock() for clock in begun.clocks))
         with self.stopwatch.timing("copy"):
-            vectors = CellVectors(begun.places, blocks)
             vectors.refuse_not_finite(names)
         answers: list[Answer] = []
         unfinished: list[tuple[str, str]] = []
@@ -161,7 +175,8 @@ class Runner:
                     unfinished.append((asked, name))
                 else:
                     answers.append(Answer(name, method, **given, way=way))
-        return BatchResult(names, vectors, answers, unfinished)
+        places = {} if begun.followed is None else begun.followed.places
+        return BatchResult(names, vectors, answers, unfinished, places)
 
     def _striking(self, batch: StruckBatch) -> Any:
         return nullcontext() if self.injector is None else self.injector.striking(batch)
@@ -195,11 +210,19 @@ class Runner:
 
 
 @dataclass(frozen=True)
+class _Followed:
+    """What was read behind a batch's replies, and where in each, by sample."""
+
+    taken: Taken
+    places: Mapping[str, ReplyPlace]
+
+
+@dataclass(frozen=True)
 class _Begun:
-    """A batch on its way to the host: its blocks by width, and what was said, by what was asked."""
+    """A batch on its way to the host: its vectors, and what was said, by what was asked."""
 
     sample_ids: Sequence[str]
-    places: Mapping[Cell, tuple[int, slice]]
-    blocks: Callable[[], Arrays[int]]
+    taken: Taken
     said: Callable[[], Arrays[str]]
     clocks: Sequence[Callable[[], float]]
+    followed: _Followed | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from extract.faults import label_permutation
-from extract.reading import Lens, open_lens
+from extract.reading import Lens, of_replies, open_lens
 from extract.running.background import ahead, preparers
 from extract.running.batch_size import BatchSize, batch_size_for
 from extract.running.batches import Runner
@@ -96,7 +96,8 @@ class RangeRunner:
         if size <= self.batch_size.now:
             try:
                 mine = result.range
-                arrival = self.runner.run(prepared, mine.wanted, mine.answers, hurried=True)
+                hurried = not of_replies(mine.wanted)  # what is read of a batch comes whole
+                arrival = self.runner.run(prepared, mine.wanted, mine.answers, hurried)
             except torch.OutOfMemoryError as error:
                 self.batch_size.halve(size, error)
             else:

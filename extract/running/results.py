@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from extract.answering import ReplyPlace
 from extract.reading import CellVectors, joined
 from extract.sharing import Range, Way
 
@@ -38,13 +39,15 @@ class Answer:
 class BatchResult:
     """What the model showed of a batch; the vectors are in the order of `sample_ids`.
 
-    `unfinished` are replies that are left to another batch: what was asked, of which sample.
+    `unfinished` are replies that are left to another batch: what was asked, of which sample;
+    `places` say where replies were read, by sample, if they were.
     """
 
     sample_ids: Sequence[str]
     vectors: CellVectors
     answers: Sequence[Answer]
     unfinished: Sequence[tuple[str, str]] = ()
+    places: Mapping[str, ReplyPlace] = field(default_factory=dict)
 
 
 @dataclass
@@ -72,6 +75,11 @@ class RangeResult:
     @property
     def answers(self) -> list[Answer]:
         return [answer for batch in self.batches for answer in batch.answers] + self.late
+
+    @property
+    def places(self) -> dict[str, ReplyPlace]:
+        """Where replies were read, by sample."""
+        return {name: place for batch in self.batches for name, place in batch.places.items()}
 
     @property
     def is_whole(self) -> bool:

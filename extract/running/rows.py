@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from extract.anatomy import Anatomy
+from extract.answering import ReplyPlace
 from extract.models import LoadedModel
 from extract.reading import CellVectors, brought_readouts
 from extract.running.results import Answer
@@ -72,6 +73,14 @@ def answer_rows(
         }
         for answer in answers
     ]
+
+
+def place_rows(
+    model_id: str, dataset_id: str, places: Mapping[str, ReplyPlace]
+) -> list[dict[str, Any]]:
+    """The rows of the `reply_place` table."""
+    of = {"model_id": model_id, "dataset_id": dataset_id}
+    return [{**of, "sample_id": name, **asdict(place)} for name, place in sorted(places.items())]
 
 
 def readout_rows(readouts: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:

@@ -9,7 +9,7 @@ from extract.reading import Lens, lens_table
 from extract.running.batch_size import BatchSize, device_name
 from extract.running.clock import Stopwatch
 from extract.running.results import RangeResult
-from extract.running.rows import activation_table, answer_rows
+from extract.running.rows import activation_table, answer_rows, place_rows
 from extract.sharing import Job, method_of, way_of
 from warehouse.lake import OvertakenError, RunWriter
 from warehouse.vocabulary import GENERATE, LENGTH, LIKELIHOOD
@@ -64,6 +64,8 @@ class RangeWriter:
                 tables["logit_lens"] = lens_table(self.lens, tables["activation"])
         if result.answers:
             tables["answer"] = answer_rows(*of, result.answers, self.job.own.way)
+        if result.places:
+            tables["reply_place"] = place_rows(*of, result.places)
         if result.rejected:
             tables["rejected_sample"] = [
                 {"dataset_id": self.job.dataset_id, "sample_id": name, "reason": reason}

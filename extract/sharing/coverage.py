@@ -15,8 +15,12 @@ import numpy as np
 
 from extract.reading import Wanted, known_readouts
 from extract.sharing.asking import Way, method_of, way_of
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Commit
 from warehouse.vocabulary import ANSWER, GENERATE, LIKELIHOOD, Cell
+
+Done = np.ndarray[Any, np.dtype[np.bool_]]
+"""Of samples in their order, [n], whether something holds."""
 
 MOST_SAMPLES = 256
 """Samples of one range, which are those of one shard and one commit, at most."""
@@ -57,6 +61,41 @@ def replies_in(covers: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_reply(cell: Cell) -> bool:
     return cell.module == ANSWER and method_of(cell.readout) == GENERATE
+
+
+def follows_a_reply(cell: Cell) -> bool:
+    """Whether it is read behind the reply of the run's own way of asking."""
+    readout = known_readouts().get(cell.readout) if cell.module != ANSWER else None
+    return readout is not None and readout.facts.follows_a_reply
+
+
+def _refuse_other_replies(
+    commits: Iterable[Commit],
+    held: Mapping[Cell, Done],
+    anew: Done,
+    behind: Done,
+    budget: ReplyBudget,
+) -> None:
+    """Raise where replies would no longer be those that vectors of the lake were read behind.
+
+    Each [n] tells of samples: which are replied to `anew`, and which because something is to be
+    read `behind` the reply.
+    """
+    read = [here for cell, here in held.items() if follows_a_reply(cell)]
+    if any(bool((here & anew).any()) for here in read):
+        raise LayerhouseError(
+            "the lake holds what was read behind replies that were cut, which longer ones would "
+            "not fit; take that run out with `layerhouse runs remove`, then all is read anew"
+        )
+    for commit in commits:
+        said = replies_in(commit.covers).get(GENERATE)
+        if said is None or said["max_new_tokens"] <= budget.of(None):
+            continue
+        if behind[commit.covers["start"] : commit.covers["stop"]].any():
+            raise UsageError(
+                f"the replies in the lake could have {said['max_new_tokens']:,} tokens; what is "
+                f"read behind them needs --max-new-tokens {said['max_new_tokens']}"
+            )
 
 
 def count_ends(commits: Iterable[Commit]) -> bool:
@@ -129,13 +168,13 @@ def covered(
     n: int,
     run_id: str | None = None,
     budget: ReplyBudget | None = None,
-) -> dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]]:
+) -> dict[Cell, Done]:
     """For every cell, which of the first n samples of the order are done: [n].
 
     A sample that a run had to reject is done for that run, `run_id`; any other tries it again.
     Without a `budget` every reply will do.
     """
-    done: dict[Cell, np.ndarray[Any, np.dtype[np.bool_]]] = {}
+    done: dict[Cell, Done] = {}
     for commit in commits:
         if "start" not in commit.covers:
             continue
@@ -163,12 +202,22 @@ def plan(
     run_id: str | None = None,
     budget: ReplyBudget | None = None,
 ) -> list[Range]:
-    """What is left for the run to do: ranges of at most `size` samples that lack the same cells."""
+    """What is left for the run to do: ranges of at most `size` samples that lack the same cells.
+
+    What is read behind a reply is read while it is generated, so where it is lacking, the reply is.
+    """
     cells, commits = cells_of(wanted, answers), list(commits)
-    done = covered(commits, n, run_id, budget)
+    done, held = covered(commits, n, run_id, budget), covered(commits, n)
     nothing = np.zeros(n, dtype=bool)
-    replied = {cell: here for cell, here in covered(commits, n).items() if is_reply(cell)}
+    replied = {cell: here for cell, here in held.items() if is_reply(cell)}
     lacking = ~np.array([done.get(cell, nothing) for cell in cells]).reshape(len(cells), n)
+    own = Cell(ANSWER, 0, GENERATE)
+    if own in cells:
+        behind = [place for place, cell in enumerate(cells) if follows_a_reply(cell)]
+        due = np.asarray(lacking[behind].any(axis=0))
+        if budget is not None:
+            _refuse_other_replies(commits, held, np.asarray(lacking[cells.index(own)]), due, budget)
+        lacking[cells.index(own)] |= due
     return [
         Range(start, stop, *missing, budget, _again(missing[1], replied, slice(start, stop)))
         for start, stop, column in _stretches(lacking, size)
@@ -178,7 +227,7 @@ def plan(
 
 def _again(
     answers: Sequence[str],
-    replied: Mapping[Cell, np.ndarray[Any, np.dtype[np.bool_]]],
+    replied: Mapping[Cell, Done],
     here: slice,
 ) -> bool:
     cells = [Cell(ANSWER, 0, asked) for asked in answers]

@@ -19,7 +19,7 @@ from extract.models import (
     locate_processor,
     parse_placement,
 )
-from extract.reading import Wanted, brought_readouts, select
+from extract.reading import Wanted, brought_readouts, readout_named, select
 from extract.sharing.asking import (
     Asked,
     Prompts,
@@ -236,6 +236,8 @@ def _without_answers(request: ExtractRequest, info: DatasetInfo) -> ExtractReque
     """The request for images without labels: nothing that rests on classes can be had of them."""
     if request.faults:
         labelled(info, "a fault")
+    if any(readout_named(name).facts.follows_a_reply for name in request.readouts):
+        labelled(info, "a readout behind replies")
     return replace(request, answers=())
 
 

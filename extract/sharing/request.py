@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from extract.models import GivenModel
-from extract.reading import Layers, check_names
+from extract.reading import Layers, check_names, readout_named
 from extract.sharing.asking import ORDERS
 from warehouse.errors import UsageError, nearest
 from warehouse.images import MAX_PIXELS
@@ -66,6 +66,11 @@ def refuse_unmeant(request: ExtractRequest) -> None:
         raise UsageError("a reply must be allowed at least 1 token")
     if request.max_new_tokens is not None and GENERATE not in request.answers:
         raise UsageError("only generated replies have a length; add the answer generate")
+    followed = [name for name in request.readouts if readout_named(name).facts.follows_a_reply]
+    if followed and GENERATE not in request.answers:
+        raise UsageError(
+            f"the readout {followed[0]} is taken behind replies; add the answer {GENERATE}"
+        )
     if request.orders not in ORDERS:
         raise UsageError(f"unknown orders {request.orders!r}{nearest(request.orders, ORDERS)}")
     narrowed = request.modules or request.layers or request.readouts

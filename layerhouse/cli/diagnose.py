@@ -97,6 +97,8 @@ def show(diagnosis: Diagnosis) -> None:
         for row in diagnosis.rows
     ]
     print_table(["failure mode", "loss [95% interval]", ""], rows)
+    if diagnosis.places:
+        click.echo(f"Read: {', '.join(map(str, diagnosis.places))}")
     if diagnosis.answer is not None:
         click.echo(f"Answer: {diagnosis.answer}")
     click.echo(f"Verdict: {diagnosis.verdict}")

@@ -38,6 +38,7 @@ LOOKS = {
     "grid": Look("image tokens, 2×2 grid", "grid", "grid", "s", ":"),
     "last": Look("last prompt token", "last", "last", "^", "-"),
     "cls": Look("class token", "cls", "cls", "D", "--"),
+    "reply": Look("reply, before the class is named", "reply", "last", "d", "--"),
 }
 
 MARKERS = "vP*X<>"

@@ -11,7 +11,8 @@ WITH known AS (
         ('mean', 'image', 1, TRUE),
         ('cls', 'class', 1, TRUE),
         ('last', 'final', 1, TRUE),
-        ('grid', 'image', 4, FALSE)
+        ('grid', 'image', 4, FALSE),
+        ('reply', 'reply', 1, FALSE)
     ) AS listed (name, reads, slots, everywhere)
     UNION ALL
     SELECT

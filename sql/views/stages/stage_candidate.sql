@@ -3,8 +3,9 @@
 -- What may stand for a stage: information cannot grow along the pipeline, so the
 -- class is at least as available after a stage as any later locus, or the answer itself, still
 -- shows. Candidates are therefore all probes on the path at or after the stage's end, plus the
--- answer, which stands for nothing but itself where no locus was probed. The llm stage ends at the last prompt token of the last locus: nothing but its probe
--- and the answer may stand for it. Every choice is made on val; test_accuracy is only reported.
+-- answer, which stands for nothing but itself where no locus was probed. The llm stage ends at the
+-- last prompt token of the last locus, or where it was read, at the last token of the reply before
+-- it names a class: nothing but their probes and the answer may stand for it. Every choice is made on val; test_accuracy is only reported.
 WITH flow AS (
     SELECT
         signal_flow.*,
@@ -109,7 +110,7 @@ candidates AS (
         stage_ends.stage <> 'llm'
         OR (
             flow.module = 'llm'
-            AND flow.reads = 'final'
+            AND flow.reads IN ('final', 'reply')
             AND flow.depth = stage_ends.end_depth
         )
     UNION ALL

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.diagnosis.findings import Failure, Healthy, LossParts, PresentLoss, Undetermined
+from analysis.diagnosis.findings import (
+    Failure,
+    Healthy,
+    LossParts,
+    PresentLoss,
+    ReadAt,
+    Undetermined,
+)
 from analysis.diagnosis.wording import points, sentence
 from warehouse.vocabulary import FAILURE_MODES, MARGIN
 
@@ -124,3 +131,23 @@ def test_an_interval_is_whole_from_where_its_upper_bound_rounds_to_ten(upper, sa
 def test_an_open_verdict_says_why():
     found = Undetermined((), MARGIN, "no answers stored", answered=None, lost=None)
     assert sentence(found) == "The verdict is open: no answers stored."
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (("vision", 3, "grid", "image", None, None), "llm at vision 3 (grid)"),
+        (("answer", None, "generate", None, None, None), "llm by the generate answer"),
+        (
+            ("llm", 4, "reply", "reply", 357, 0),
+            "llm at llm 4 (reply, the last token before the class is named)",
+        ),
+        (
+            ("llm", 4, "reply", "reply", 357, 12),
+            "llm at llm 4 (reply, the last token before the class is named; 12 of 357 test replies "
+            "name none and are read at their end)",
+        ),
+    ],
+)
+def test_where_a_stage_was_read_is_said(place, said):
+    assert str(ReadAt("llm", *place)) == said

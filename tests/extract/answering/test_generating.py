@@ -14,9 +14,12 @@ import torch
 from extract.answering import generating
 from extract.answering.continuing import Prompted, cache_of, selected, step
 from extract.answering.generating import generate, overridden_settings, replies_of
+from extract.answering.repeating import in_prompt
+from extract.answering.scoring import score_phrases
 from extract.faults.effects import StruckBatch
 from extract.faults.injector import Injector
 from extract.faults.spec import parse_fault
+from extract.models.registry import registry
 from extract.models.session import Session
 from tests.extract.sessions import Opened, opened
 from tests.extract.tiny_families import picture
@@ -56,6 +59,13 @@ def _unequal(session: Session, pictures: list[Any], monkeypatch: pytest.MonkeyPa
     return replace(session)
 
 
+def _penalised(session: Session, penalty: float) -> Session:
+    """The session of a model whose authors put a penalty on repeated tokens."""
+    entry = replace(registry()["huatuogpt-vision-7b"], repetition_penalty=penalty)
+    loaded = session.loaded
+    return replace(session, loaded=replace(loaded, source=replace(loaded.source, entry=entry)))
+
+
 def _of_transformers(session: Session, image: Any) -> list[int]:
     inputs = session.on_device(session.encode([image]))
     with torch.inference_mode():
@@ -63,6 +73,7 @@ def _of_transformers(session: Session, image: Any) -> list[int]:
             **inputs,
             max_new_tokens=BUDGET,
             do_sample=False,
+            repetition_penalty=session.repetition_penalty,
             eos_token_id=list(session.stop_tokens),
             pad_token_id=session.stop_tokens[0],
         )[0]
@@ -90,6 +101,39 @@ def test_a_batch_says_what_transformers_says_one_by_one(
     assert said == expected
     if len(shown) > 1 and family not in MONOTONOUS:
         assert len({len(reply) for reply in said}) > 1
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_penalty_on_repetition_is_that_of_transformers(
+    cached: bool, llava: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [picture(100, 80, seed=seed) for seed in range(4)]
+    plain = _unequal(llava.session, shown, monkeypatch)
+    session = _penalised(plain, 2.0)
+    said = _whole(session, generate(session, _prompted(session, shown, cached=cached), BUDGET))
+    assert said == [_of_transformers(session, image) for image in shown]
+    assert said != _whole(plain, generate(plain, _prompted(plain, shown), BUDGET))
+
+
+def test_what_scoring_foresaw_is_not_said_where_repetition_is_penalised(llava: Opened) -> None:
+    session, shown = _penalised(llava.session, 2.0), [picture(100, 80, seed=0)]
+    expected = _whole(session, generate(session, _prompted(session, shown), BUDGET))
+    prompted = _prompted(session, shown)
+    score_phrases(
+        session,
+        prompted,
+        [llava.phrases[0], generate(llava.session, _prompted(session, shown), BUDGET)[0].tolist()],
+    )
+    assert _whole(session, generate(session, prompted, BUDGET)) == expected
+
+
+def test_padding_is_no_repetition() -> None:
+    inputs = {
+        "input_ids": torch.tensor([[3, 3, 5, 900], [4, 5, 6, 7]]),
+        "attention_mask": torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]]),
+    }
+    said = in_prompt(Prompted(inputs, torch.zeros(2, 10), None))
+    assert [row.nonzero()[:, 0].tolist() for row in said] == [[5], [4, 5, 6, 7]]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -15,9 +15,12 @@ from torch import Tensor
 
 from extract.anatomy.hooks import flatten, watching
 from extract.anatomy.sample_rows import SampleRows, TokenMap
+from extract.answering.continuing import appended
+from extract.models.session import Session
 from extract.plugins import ReadoutFacts, RowReadout
 from extract.reading import readouts
 from extract.reading.pooling import build_pooler
+from extract.reading.reader import Reader
 from extract.reading.readouts import (
     OWN,
     AverageReadout,
@@ -38,7 +41,7 @@ from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.validation.running import open_catalogue, prepare
-from warehouse.vocabulary import READOUTS
+from warehouse.vocabulary import READOUTS, Cell
 
 EXAMPLE = examples("extending.md", "A readout")["python"]
 LAYOUTS = (
@@ -127,7 +130,33 @@ def test_every_readout_equals_its_definition(family: str, family_folder: FamilyF
                 )
                 np.testing.assert_allclose(vector, expected, rtol=1e-3, atol=1e-4)
         seen |= set(names)
-    assert seen >= set(known_readouts()) - {"cls"}
+    behind = {name for name, readout in known_readouts().items() if readout.facts.follows_a_reply}
+    assert seen >= set(known_readouts()) - {"cls"} - behind
+    for name in behind:
+        _equals_its_definition_behind_replies(session, name, inputs)
+
+
+def _equals_its_definition_behind_replies(
+    session: Session, name: str, inputs: dict[str, Any]
+) -> None:
+    """Of two replies of which one and three tokens are read."""
+    n = len(inputs["input_ids"])
+    facts = session.facts(inputs).behind((1, 3)[:n])
+    whole = appended(session.on_device(inputs), torch.full((n, 3), 65))
+    loci = session.anatomy.of("llm")
+    states: dict[int, Tensor] = {}
+    with watching(session.model, loci, states.setdefault):
+        session.forward(whole)
+    reader = Reader(session.model, session.anatomy, [(locus, (name,)) for locus in loci])
+    with reader.attached(), reader.recording(facts, session.loaded.device):
+        session.forward(whole)
+    vectors = reader.collect()
+    for index, locus in enumerate(loci):
+        tokens = facts.token_map(locus, tuple(states[index].shape))
+        found = vectors[Cell("llm", locus.layer, name)]
+        for sample, vector in zip(tokens.samples, found, strict=True):
+            expected = by_definition(known_readouts()[name], sample, flatten(states[index]))
+            np.testing.assert_allclose(vector, expected, rtol=1e-3, atol=1e-4)
 
 
 def _run(lake: Lake, *arguments: str) -> Result:

@@ -107,3 +107,28 @@ def test_cut_inside_its_reasoning_nothing_is_read_and_the_verdict_is_open(
     verdict = _run(lake, "diagnose", *of).output
     assert "100% of its replies were truncated after 20 tokens" in verdict
     assert "--max-new-tokens 160" in verdict
+
+
+@pytest.mark.slow
+def test_a_model_that_reasons_is_read_where_it_answers(reasoning: Path, tmp_path: Path) -> None:
+    lake, of = tmp_path / "lake", ("--model", "model", "--dataset", "digits")
+    words = ["--dataset", "digits", "--limit", str(N), "--answer", "generate", "--layer", "-1"]
+    words += ["--module", "llm", "--readout", "last", "--readout", "reply"]
+    _run(lake, "extract", "--model", str(reasoning), *words)
+    _run(lake, "probe", *of, "--seeds", "1")
+    told = _run(lake, "diagnose", *of, "--resamples", "100").output
+    with connect(Lake.at(lake)) as wh:
+        read = wh.sql("SELECT DISTINCT n, n_named FROM reply_reading WHERE split = 'test'")
+        ((n, n_named),) = read.fetchall()
+        places = wh.sql("SELECT min(n_before) FROM reply_place").fetchall()
+        query = "SELECT readout, test_accuracy FROM stage_candidate WHERE stage = 'llm'"
+        found = dict(wh.sql(query).fetchall())
+        chosen = wh.sql("SELECT readout FROM stage_signal WHERE stage = 'llm'").fetchall()
+    assert n == n_named
+    assert places[0][0] >= 30
+    assert found["reply"] >= found["generate"] - 0.03
+    ((readout,),) = chosen  # of equals on val the answer comes first
+    assert (
+        f"llm {'by the generate answer' if readout == 'generate' else f'at llm 4 ({readout}'}"
+        in told
+    )

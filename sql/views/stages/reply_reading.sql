@@ -1,0 +1,15 @@
+-- Grain: one row per model, dataset and split with replies that were read (readout `reply`): before
+-- the name of a class, or, where the reply names none, at its last token.
+SELECT
+    reply_place.model_id,
+    reply_place.dataset_id,
+    sample.split,
+    count(*) AS n,
+    count(*) FILTER (WHERE reply_place.names_class) AS n_named,
+    avg(reply_place.n_before) AS mean_before
+FROM reply_place
+INNER JOIN sample
+    ON
+        reply_place.dataset_id = sample.dataset_id
+        AND reply_place.sample_id = sample.sample_id
+GROUP BY reply_place.model_id, reply_place.dataset_id, sample.split
