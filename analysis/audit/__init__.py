@@ -1,8 +1,9 @@
 """What is wrong with a set of images before a model sees it: `layerhouse datasets audit`.
 
-`pictures` reads every image once and keeps a small grey one and a few facts; `hashing` and
-`duplicates` find images that are nearly the same without comparing all with all; `shortcuts` asks
-how well each fact alone reads the class; `auditing` stores it, `findings` says it in sentences.
+`pictures` reads every image once and keeps a small grey one and a few facts; `spectra` says what
+of it is compared, `alignment` lays one over another, `duplicates` finds those that are nearly the
+same; `shortcuts` asks how well each fact alone reads the class; `auditing` stores it, `findings`
+says it in sentences.
 """
 
 import lazy_loader

@@ -25,7 +25,7 @@ from warehouse.progress import Progress
 
 COMMAND = "datasets-audit"
 QUERIES = Path(__file__).parent / "queries"
-RULES = 1
+RULES = 2
 """Raised when the same images would be judged otherwise."""
 
 BLANK = 2.0

@@ -1,7 +1,11 @@
-"""Near-duplicates: pairs from shared buckets, confirmed by correlation, joined into clusters.
+"""Near-duplicates: likely pairs, confirmed by correlation, joined into clusters.
+
+What each image has of its own is held against that of all others at once, a product of matrices,
+block by block. Pairs that are much alike there are compared as they are; then each image, whole and
+without its rim, is laid over the few others that it is most like, since a copy may have been cut.
 
 Only pairs that join two clusters are kept, so n images give fewer than n pairs whatever the images:
-a thousand equal frames of a film, too. A bucket's images are held against the next `WINDOW` of it.
+a thousand equal frames of a film, too.
 """
 
 from __future__ import annotations
@@ -12,28 +16,36 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.audit.hashing import bucket_codes, mirrored, spectrum, standardised
+from analysis.audit.alignment import inner, laid_over
+from analysis.audit.spectra import Common, Floats, mirrored, spectrum, standardised
 
 ALIKE = 0.95
 """Correlation of two small images from which they may be the same."""
-OWN = 0.85
+OWN = 0.88
 """Correlation from which they are: of what each has of its own, without what images of the dataset
 have in common: chest X-rays show one anatomy and fundus photographs one black frame, which alone
 would make them copies. docs/results.md has how many copies and how many others pass.
 """
-SHARED = 8
-"""Principal components that count as common to the dataset, fewer where it is small."""
-WINDOW = 32
-_AT_ONCE = 8192
+FITTED = 0.96
+"""The same of two images that were laid over each other, which makes others more alike, too."""
+LIKELY, CLOSE = 0.75, 0.6
+"""Likeness of coarse patterns from which a pair is compared, and laid over each other."""
+CUT = 0.04
+"""The share of each side that is left out to find what was cut from an image."""
+NEAREST = 2
+"""With how many others each image is laid over each other."""
+_ROWS, _AT_ONCE = 256, 512
 
 Indexes = NDArray[np.int64]
+Pairs = tuple[Indexes, Indexes]
 
 
 class Link(NamedTuple):
     """Two images of a cluster, by index, and what they share.
 
     `kind` is `copy` (the same bytes), `near` or `mirrored` (the second turned left to right);
-    correlations are None for copies, which are not compared.
+    correlations are None for copies, which are not compared; of images that had to be laid over
+    each other they are those that they have then.
     """
 
     first: int
@@ -65,91 +77,113 @@ def find_duplicates(
             links.append(Link(first, index, "copy"))
     compared = np.setdiff1d(np.fromiter(first_of.values(), dtype=np.int64), too_small)
     if len(compared) > 1:
-        links += _near(small, compared, clusters)
+        links += _Search(small, compared, clusters).found()
     return links, clusters.of
 
 
-def _near(small: NDArray[np.uint8], compared: Indexes, clusters: _Clusters) -> list[Link]:
-    coefficients = spectrum(small[compared])
-    turned = mirrored(coefficients)
-    shared = _shared(coefficients)
-    own, own_turned = _own(coefficients, shared), _own(turned, shared)
-    links = []
-    for first, second, flipped in _candidates(
-        (coefficients, turned), np.concatenate([own, own_turned]), clusters, compared
-    ):
-        other = np.where(flipped[:, None], own_turned[second], own[second])
-        same = np.einsum("nk,nk->n", own[first], other)
-        at = np.flatnonzero(same >= OWN)
-        pairs = compared[first[at]], compared[second[at]]
-        whole = _correlations(small, *pairs, flipped[at])
-        for i, j, flip, r, s in zip(*pairs, flipped[at], whole, same[at], strict=True):
-            if r >= ALIKE and clusters.join(int(i), int(j)):
-                kind = "mirrored" if flip else "near"
-                links.append(Link(int(min(i, j)), int(max(i, j)), kind, float(r), float(s)))
-    return links
+class _Search:
+    """Near-duplicates among the images `compared`, told by index, of `small` [n, SIDE, SIDE]."""
+
+    def __init__(self, small: NDArray[np.uint8], compared: Indexes, clusters: _Clusters) -> None:
+        self._small, self._compared, self._clusters = small[compared], compared, clusters
+        spectra = spectrum(self._small)
+        self._common = Common.of(spectra)
+        self._own = self._common.own(spectra)
+        self._own_turned = self._common.own(mirrored(spectra))
+        self._coarse = self._common.coarse(spectra)
+
+    def found(self) -> list[Link]:
+        """Links that join clusters, in the order in which they were found."""
+        links: list[Link] = []
+        for look in (self._as_they_are, self._laid_over):
+            for is_turned in (False, True):
+                links += look(is_turned)
+        return links
+
+    def _as_they_are(self, is_turned: bool) -> Iterator[Link]:
+        own = self._own_turned if is_turned else self._own
+        for pairs in self._likely(is_turned):
+            first, second = pairs
+            same = np.einsum("nk,nk->n", own[first], self._own[second])
+            at = np.flatnonzero(same >= OWN)
+            first, second = first[at], second[at]
+            whole = _correlations(self._shown(first, is_turned), self._small[second])
+            yield from self._joined((first, second), is_turned, whole, same[at])
+
+    def _laid_over(self, is_turned: bool) -> Iterator[Link]:
+        first, second = self._closest(is_turned)
+        for at in range(0, len(first), _AT_ONCE):
+            part = self._apart((first[at : at + _AT_ONCE], second[at : at + _AT_ONCE]))
+            still = self._small[part[1]]
+            laid = laid_over(self._shown(part[0], is_turned), still)
+            own = self._common.own(spectrum(laid))
+            same = np.einsum("nk,nk->n", own, self._own[part[1]])
+            same[same < FITTED] = -1
+            yield from self._joined(part, is_turned, _correlations(laid, still), same)
+
+    def _joined(self, pairs: Pairs, is_turned: bool, whole: Floats, own: Floats) -> Iterator[Link]:
+        """Links of the pairs that are alike and in different clusters."""
+        for i, j, r, s in zip(*(self._compared[side] for side in pairs), whole, own, strict=True):
+            if r >= ALIKE and s >= OWN and self._clusters.join(int(i), int(j)):
+                kind = "mirrored" if is_turned else "near"
+                yield Link(int(min(i, j)), int(max(i, j)), kind, float(r), float(s))
+
+    def _likely(self, is_turned: bool) -> Iterator[Pairs]:
+        """Pairs of images in different clusters whose coarse patterns are much alike."""
+        for start, likeness in self._likenesses(self._patterns(is_turned, 0)):
+            first, second = np.nonzero(likeness >= LIKELY)
+            first += start
+            ordered = first < second  # one turned and the other not are the same pair twice
+            first, second = first[ordered], second[ordered]
+            for at in range(0, len(first), _AT_ONCE):
+                yield self._apart((first[at : at + _AT_ONCE], second[at : at + _AT_ONCE]))
+
+    def _closest(self, is_turned: bool) -> Pairs:
+        """For each image, whole or cut, the others in other clusters whose patterns are nearest.
+
+        The second of a pair is what a cut first one may be; of whole ones it may be either.
+        """
+        n, found = len(self._small), []
+        for cut in (0, CUT):
+            for start, likeness in self._likenesses(self._patterns(is_turned, cut)):
+                near = min(NEAREST, n - 1)
+                second = np.argpartition(-likeness, near - 1, axis=1)[:, :near]
+                first = np.repeat(np.arange(start, start + len(likeness)), near)
+                second = second.ravel()
+                close = likeness[first - start, second] >= CLOSE
+                found.append(first[close] * n + second[close])
+                if not cut:
+                    found.append(second[close] * n + first[close])
+        return np.divmod(np.unique(np.concatenate(found)), n)
+
+    def _patterns(self, is_turned: bool, cut: float) -> Floats:
+        if not (is_turned or cut):
+            return self._coarse
+        spectra = spectrum(inner(self._small, cut) if cut else self._small)
+        return self._common.coarse(mirrored(spectra) if is_turned else spectra)
+
+    def _likenesses(self, patterns: Floats) -> Iterator[tuple[int, Floats]]:
+        """By rows of `patterns` the likeness of all images [rows, n], -1 within a cluster."""
+        group = self._clusters.of
+        for start in range(0, len(patterns), _ROWS):
+            likeness = patterns[start : start + _ROWS] @ self._coarse.T
+            own = group[self._compared[start : start + _ROWS]]
+            likeness[own[:, None] == group[self._compared]] = -1
+            yield start, likeness
+
+    def _apart(self, pairs: Pairs) -> Pairs:
+        group = self._clusters.of[self._compared]
+        apart = group[pairs[0]] != group[pairs[1]]
+        return pairs[0][apart], pairs[1][apart]
+
+    def _shown(self, images: Indexes, is_turned: bool) -> NDArray[np.uint8]:
+        shown = self._small[images]
+        return shown[:, :, ::-1] if is_turned else shown
 
 
-def _shared(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What spectra [n, k] have in common: their mean [k], and directions [k, SHARED or fewer]."""
-    mean = coefficients.mean(axis=0)
-    apart = coefficients - mean
-    n_directions = min(SHARED, len(coefficients) // 8)
-    _, directions = np.linalg.eigh(apart.T @ apart)  # weakest first
-    return mean, directions[:, directions.shape[1] - n_directions :]
-
-
-def _own(
-    coefficients: NDArray[np.float32], shared: tuple[NDArray[np.float32], NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """Spectra [n, k] without what is shared, each of length 1."""
-    mean, directions = shared
-    apart = coefficients - mean
-    apart -= (apart @ directions) @ directions.T
-    return np.asarray(apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-6))
-
-
-def _candidates(
-    spectra: tuple[NDArray[np.float32], NDArray[np.float32]],
-    own: NDArray[np.float32],
-    clusters: _Clusters,
-    compared: Indexes,
-) -> Iterator[tuple[Indexes, Indexes, NDArray[np.bool_]]]:
-    """Pairs that share a bucket and are in different clusters, a bounded number at a time.
-
-    `spectra` are those of the images and of the images turned left to right, `own` what each of
-    both has of its own, one below the other. Pairs are rows of the first; where `flipped` the
-    second is meant turned. A large bucket is sorted by one number of `own`, another in each band,
-    so that copies stand close to each other.
-    """
-    n = len(spectra[0])
-    bands = zip(*(bucket_codes(spectrum, spectra[0]) for spectrum in spectra), strict=True)
-    for band, (plain, mirror) in enumerate(bands):
-        codes = np.concatenate([plain, mirror]).ravel()
-        owner = np.repeat(np.arange(2 * n), plain.shape[1])  # n and above are turned
-        order = np.lexsort((own[owner, band], codes))
-        codes, owner = codes[order], owner[order]
-        for step in range(1, WINDOW + 1):
-            at = np.flatnonzero(codes[step:] == codes[:-step])
-            if not len(at):
-                break
-            a, b = owner[at], owner[at + step]
-            a, b = np.minimum(a, b), np.maximum(a, b)
-            pair = np.unique((a * 2 * n + b)[a < n])  # two turned ones are two plain ones
-            a, b = np.divmod(pair, 2 * n)
-            for part in range(0, len(a), _AT_ONCE):
-                first, second = a[part : part + _AT_ONCE], b[part : part + _AT_ONCE]
-                group = clusters.of[compared]
-                apart = group[first] != group[second % n]
-                yield first[apart], second[apart] % n, second[apart] >= n
-
-
-def _correlations(
-    small: NDArray[np.uint8], first: Indexes, second: Indexes, flipped: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Of pairs of images [n], the second turned left to right where `flipped`."""
-    other = np.where(flipped[:, None, None], small[second][:, :, ::-1], small[second])
-    return np.asarray((standardised(small[first]) * standardised(other)).sum((1, 2)))
+def _correlations(first: NDArray[np.uint8] | Floats, second: NDArray[np.uint8]) -> Floats:
+    """Of images [n, h, w] with those of the same index."""
+    return np.asarray((standardised(first) * standardised(second)).sum((1, 2)))
 
 
 class _Clusters:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warehouse.catalogue.reading import Catalogue, Warehouse
+from warehouse.catalogue.reading import Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import FileState, RegisteredImage, changed_images
 
@@ -68,12 +68,17 @@ def labelled(info: DatasetInfo, what: str) -> DatasetInfo:
     return info
 
 
+MEMORY = "images.seen"
+"""Beside the catalogue: which files of another size or time were read and hold what they should."""
+
+
 def changed_samples(
-    wh: Catalogue, dataset_id: str | None = None, sample_ids: Collection[str] | None = None
+    wh: Warehouse, dataset_id: str | None = None, sample_ids: Collection[str] | None = None
 ) -> list[tuple[str, RegisteredImage]]:
     """(dataset, image) of samples whose files hold other images than those registered.
 
-    Of one dataset or all, and of it all samples or some. Reads what has another size or time.
+    Of one dataset or all, and of it all samples or some. Reads what has another size or time than
+    when it was registered, and than when it was last read here.
     """
     rows = wh.sql(
         "SELECT s.dataset_id, s.sample_id, s.uri, s.sha256, f.n_bytes, f.modified_ns "
@@ -87,11 +92,11 @@ def changed_samples(
         for owner, name, uri, sha256, size, time in rows
         if wanted is None or name in wanted
     ]
-    changed = set(changed_images([image for _, image in found]))
+    changed = set(changed_images([image for _, image in found], wh.lake.root / MEMORY))
     return [(owner, image) for owner, image in found if image in changed]
 
 
-def refuse_changed(wh: Catalogue, dataset_id: str, sample_ids: Collection[str]) -> None:
+def refuse_changed(wh: Warehouse, dataset_id: str, sample_ids: Collection[str]) -> None:
     """LayerhouseError where some of these images of a dataset are others than those registered.
 
     What is known of a dataset, from labels to probes, was said of those.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.catalogue import Catalogue, changed_samples, open_catalogue, refresh
+from warehouse.catalogue import Warehouse, changed_samples, open_catalogue, refresh
 from warehouse.lake import Lake, list_commits
 from warehouse.schema import FACT_KEYS, tables
 from warehouse.validation.checks import Check, all_checks, prepared
@@ -49,7 +49,7 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
     They are temporary, so that they live on this connection and touch no file.
     """
     _find_shards(con, lake)
-    _find_changed_images(con)
+    _find_changed_images(con, lake)
     problems = {}
     for name, query in prepared().items():
         try:
@@ -92,9 +92,9 @@ def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     )
 
 
-def _find_changed_images(con: duckdb.DuckDBPyConnection) -> None:
+def _find_changed_images(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """Samples whose files hold other images than those that were registered."""
-    changed = changed_samples(Catalogue(con))
+    changed = changed_samples(Warehouse(lake, con))
     con.execute(
         "CREATE TEMP TABLE changed_image AS SELECT unnest($1::TEXT[]) AS dataset_id, "
         "unnest($2::TEXT[]) AS sample_id, unnest($3::TEXT[]) AS uri",

@@ -48,7 +48,10 @@ class SavedDataset(DatasetSource):
 
 
 class HubDataset(DatasetSource):
-    """`hf:owner/name` or `hf:owner/name/config`, downloaded to the library's cache."""
+    """`hf:owner/name` or `hf:owner/name/config`, downloaded to the library's cache.
+
+    `hf:FOLDER` is a folder as the hub has it: Parquet files that hold the images themselves.
+    """
 
     def recognises(self, typed: str) -> bool:
         return typed.startswith(HUB_SCHEME)
@@ -60,24 +63,43 @@ class HubDataset(DatasetSource):
 
     def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         library = _library()
+        folder = _folder(typed)
         repository = typed.removeprefix(HUB_SCHEME)
         owner, _, rest = repository.partition("/")
         title, _, config = rest.partition("/")
-        if not owner or not title:
-            raise LayerhouseError(f"{typed} is not a hub dataset; write hf:owner/name")
-        try:
-            loaded = library.load_dataset(f"{owner}/{title}", config or None)
-        except Exception as error:  # network, authorisation and builder faults share no base class
+        if folder is None and not (owner and title):
             raise LayerhouseError(
-                f"{typed} could not be loaded from the hub: {str(error).splitlines()[0]}"
+                f"{typed} is not a hub dataset; write hf:owner/name, or hf:FOLDER for one that is "
+                "here"
+            )
+        try:
+            if folder is None:
+                loaded = library.load_dataset(f"{owner}/{title}", config or None)
+            else:
+                loaded = library.load_dataset(str(folder))
+        except Exception as error:  # network, authorisation and builder faults share no base class
+            where = "the hub" if folder is None else "its files"
+            raise LayerhouseError(
+                f"{typed} could not be loaded from {where}: {str(error).splitlines()[0]}"
             ) from error
-        return _contents(loaded, typed, repository, reading)
+        title = repository if folder is None else folder.name
+        return _contents(loaded, self.location(typed), title, reading)
 
     def location(self, typed: str) -> str:
-        return typed
+        folder = _folder(typed)
+        return typed if folder is None else f"{HUB_SCHEME}{folder}"
 
     def default_name(self, typed: str) -> str:
-        return slug(typed.removeprefix(HUB_SCHEME).partition("/")[2])
+        folder = _folder(typed)
+        return slug(
+            typed.removeprefix(HUB_SCHEME).partition("/")[2] if folder is None else folder.name
+        )
+
+
+def _folder(typed: str) -> Path | None:
+    """The folder of this machine that an address means, if there is one."""
+    place = Path(typed.removeprefix(HUB_SCHEME)).expanduser().absolute()
+    return place if place.is_dir() else None
 
 
 def _library() -> Any:

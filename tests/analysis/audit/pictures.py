@@ -36,9 +36,15 @@ def _as_jpeg(image: Image.Image) -> Image.Image:
     return Image.open(stored).convert("RGB")
 
 
-def _cut(image: Image.Image) -> Image.Image:
-    """Two pixels less on the left and above."""
-    return image.crop((2, 2, image.width, image.height))
+def _cut(image: Image.Image, *shares: float) -> Image.Image:
+    """Without these shares of its width and height: left, above, right, below."""
+    left, above, right, below = (round(image.width * share) for share in shares)
+    return image.crop((left, above, image.width - right, image.height - below))
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """By two degrees, and cut to where there is no black."""
+    return _cut(image.rotate(2, Image.Resampling.BICUBIC), *[0.035] * 4)
 
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -47,7 +53,15 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "JPEG of quality 50": _as_jpeg,
     "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
     "flatter": lambda image: ImageEnhance.Contrast(image).enhance(0.6),
-    "cut by two pixels": _cut,
+    "cut by 1% left and above": lambda image: _cut(image, 0.01, 0.01, 0, 0),
+    "cut by 3%": lambda image: _cut(image, *[0.03] * 4),
+    "cut by 5%": lambda image: _cut(image, *[0.05] * 4),
+    "cut by 5% left and above": lambda image: _cut(image, 0.05, 0.05, 0, 0),
+    "cut by 3%, then JPEG": lambda image: _as_jpeg(_cut(image, *[0.03] * 4)),
+    "turned by 2 degrees": _turned,
+    "cut by 3% and mirrored": lambda image: _cut(image, *[0.03] * 4).transpose(
+        Image.Transpose.FLIP_LEFT_RIGHT
+    ),
     "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
 }
 """What becomes of an image on its way through other people's hands, each still the same image."""

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analysis.audit import duplicates
-from analysis.audit.duplicates import find_duplicates
-from analysis.audit.hashing import bucket_codes, mirrored, spectrum
+from analysis.audit.alignment import inner, laid_over
+from analysis.audit.duplicates import NEAREST, find_duplicates
+from analysis.audit.spectra import mirrored, spectrum
 from tests.analysis.audit.pictures import COPIES, alike
 
 NONE = np.array([], dtype=np.int64)
@@ -84,14 +85,14 @@ def test_what_is_left_out_is_in_no_pair() -> None:
 def test_frames_of_films_are_clusters_and_few_are_held_against_each_other(
     images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worst case for buckets is many in the same: 40 films of 25 frames."""
+    """The worst case is many in the same cluster: 40 films of 25 frames."""
     compared = 0
     truly = duplicates._correlations
 
-    def counted(small, first, second, flipped):  # type: ignore[no-untyped-def]
+    def counted(first, second):  # type: ignore[no-untyped-def]
         nonlocal compared
         compared += len(first)
-        return truly(small, first, second, flipped)
+        return truly(first, second)
 
     monkeypatch.setattr(duplicates, "_correlations", counted)
     films, length = 40, 25
@@ -109,12 +110,12 @@ def test_frames_of_films_are_clusters_and_few_are_held_against_each_other(
 
 
 def test_copies_far_apart_in_a_large_dataset_are_found() -> None:
-    """The second half of 2,000 images are copies of the first, in the same order."""
-    first = np.stack([np.asarray(image.convert("L")) for image in alike(1000, side=32)])
+    """The second half of 1,000 images are copies of the first, in the same order."""
+    first = np.stack([np.asarray(image.convert("L")) for image in alike(500, side=32)])
     noise = np.random.default_rng(0).normal(0, 3, first.shape)
     clusters = _clusters(np.concatenate([first, (first + noise).clip(0, 255).astype(np.uint8)]))
-    assert (clusters[:1000] == clusters[1000:]).mean() >= 0.99
-    assert len(np.unique(clusters)) >= 1000
+    assert (clusters[:500] == clusters[500:]).mean() >= 0.99
+    assert len(np.unique(clusters)) >= 500
 
 
 FRAME = np.ones((32, 32), dtype=bool)
@@ -138,15 +139,33 @@ def test_what_frames_have_in_common_makes_no_copies(
     assert len(np.unique(clusters)) >= 298
 
 
-def test_buckets_stay_small_as_the_dataset_grows() -> None:
-    """Of pictures that are all alike, so that bits by the image's own median would be the same."""
-    rng = np.random.default_rng(0)
-    shape = _small(alike(1))[0].astype(float)
-    for n in (500, 4000):
-        own = rng.normal(0, 40, (n, 8, 8)).repeat(4, axis=1).repeat(4, axis=2)
-        coefficients = spectrum((shape + own).clip(0, 255).astype(np.uint8))
-        largest = max(
-            np.unique(band, return_counts=True)[1].max()
-            for band in bucket_codes(coefficients, coefficients)
-        )
-        assert largest < 32
+def test_each_picture_is_laid_over_few_others(
+    images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if all were so alike that each might be held against all."""
+    laid = 0
+
+    def counted(moved, still):  # type: ignore[no-untyped-def]
+        nonlocal laid
+        laid += len(moved)
+        return laid_over(moved, still)
+
+    monkeypatch.setattr(duplicates, "laid_over", counted)
+    monkeypatch.setattr(duplicates, "CLOSE", -1.0)
+    small = _small(images[:150])
+    assert len(np.unique(_clusters(small))) == len(small)
+    assert 0 < laid <= 2 * 3 * NEAREST * len(small)
+
+
+def test_a_cut_picture_fits_over_its_whole_one(images: list[Image.Image]) -> None:
+    """And one that fits from the start stays where it is."""
+    whole = _small(images[:40])
+    cut = _small([COPIES["cut by 5%"](image) for image in images[:40]])
+
+    def alike_now(first, second) -> float:  # type: ignore[no-untyped-def]
+        return float(duplicates._correlations(first, second).min())
+
+    assert alike_now(whole, cut) < 0.985
+    assert alike_now(inner(whole, 0.05), cut) > 0.995
+    assert alike_now(laid_over(whole, cut), cut) > 0.995
+    np.testing.assert_allclose(laid_over(whole, whole), whole, atol=0.5)

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from extract.sharing import ExtractRequest, prompt_for
 from tests.lakes import empty_lake
 from warehouse.catalogue import changed_samples, connect, dataset
 from warehouse.errors import LayerhouseError
-from warehouse.images import RegisteredImage, changed_images, image_sha256
+from warehouse.images import RegisteredImage, changed_images, changes, image_sha256
 from warehouse.lake.lake import Lake
 from warehouse.status import status
 from warehouse.validation import validate
@@ -119,6 +120,109 @@ def test_an_image_whose_file_was_not_noted_is_compared_by_hash(tmp_path: Path) -
     assert changed_images(registered) == []
     Image.new("L", (8, 8), 3).save(files[2])
     assert [image.uri for image in changed_images(registered)] == [files[2]]
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The images that are read to be hashed; files count as settled at once."""
+    read: list[str] = []
+
+    def counted(uri: str) -> str:
+        read.append(uri)
+        return image_sha256(uri)
+
+    monkeypatch.setattr(changes, "image_sha256", counted)
+    monkeypatch.setattr(changes, "SETTLED_NS", -1)
+    return read
+
+
+@pytest.fixture
+def registered(tmp_path: Path) -> list[RegisteredImage]:
+    """Four images whose files were not noted, as lakes of earlier versions have them."""
+    files = [str(path) for path in sorted(images(tmp_path / "set", n=2).rglob("*.png"))]
+    return [RegisteredImage(uri, uri, image_sha256(uri), None) for uri in files]
+
+
+def test_what_was_read_once_is_not_read_again(
+    tmp_path: Path, registered: list[RegisteredImage], hashed: list[str]
+) -> None:
+    memory = tmp_path / "images.seen"
+    for n_read in (4, 4):
+        assert changed_images(registered, memory) == []
+        assert len(hashed) == n_read
+    os.utime(registered[0].uri, ns=(1, 1))
+    changed_images(registered, memory)
+    assert hashed[4:] == [registered[0].uri]
+    changed_images(registered)  # without a memory all are
+    assert len(hashed) == 9
+
+
+def _written_over(path: Path, other: bytes) -> None:
+    path.write_bytes(other)
+
+
+def _put_in_its_place(path: Path, other: bytes) -> None:
+    path.with_suffix(".new").write_bytes(other)
+    path.with_suffix(".new").replace(path)
+
+
+@pytest.mark.parametrize("change", [_written_over, _put_in_its_place])
+def test_size_and_time_that_were_set_back_hide_nothing(
+    tmp_path: Path, registered: list[RegisteredImage], hashed: list[str], change: Any
+) -> None:
+    memory, image = tmp_path / "images.seen", registered[1]
+    path = Path(image.uri)
+    assert changed_images(registered, memory) == []
+    known, before = path.stat(), path.read_bytes()
+    other = Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    other.save(tmp_path / "other.bmp")
+    change(path, (tmp_path / "other.bmp").read_bytes()[: known.st_size].ljust(known.st_size, b"x"))
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert path.stat().st_size == known.st_size
+    changed_images(registered, memory)
+    assert hashed[4:] == [image.uri]
+    other.save(path)
+    assert changed_images(registered, memory) == [image]
+    path.write_bytes(before)
+    assert changed_images(registered, memory) == []
+
+
+@pytest.mark.parametrize("held", [b"", b"no mark", b"x" * 4096, None])
+def test_a_memory_that_cannot_be_used_costs_time_alone(
+    tmp_path: Path, registered: list[RegisteredImage], hashed: list[str], held: bytes | None
+) -> None:
+    memory = tmp_path / "images.seen"
+    if held is None:
+        memory.mkdir()
+    else:
+        memory.write_bytes(held)
+    assert changed_images(registered, memory) == []
+    assert len(hashed) == 4
+
+
+def test_a_file_that_has_just_changed_is_not_trusted(
+    tmp_path: Path,
+    registered: list[RegisteredImage],
+    hashed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Within one tick of the clock of files it may change again and look the same."""
+    monkeypatch.setattr(changes, "SETTLED_NS", 10**15)
+    for n_read in (4, 8):
+        assert changed_images(registered, tmp_path / "images.seen") == []
+        assert len(hashed) == n_read
+
+
+def test_images_whose_files_have_other_times_are_read_once_for_a_lake(
+    tmp_path: Path, lake: Lake, hashed: list[str]
+) -> None:
+    root = images(tmp_path / "set")
+    add(lake, "set", root)
+    for path in root.rglob("*.png"):  # copied from elsewhere: other times than those noted
+        os.utime(path, ns=(1, 1))
+    for _ in range(2):
+        assert changed(lake) == []
+        assert len(hashed) == 20
 
 
 # -- without labels -----------------------------------------------------------------------------
