@@ -35,6 +35,10 @@ COMMANDS = {
 """Every command with the extra that installs what it needs; None needs nothing more."""
 
 
+DAMAGED = "Corrupt database file"
+"""What DuckDB says of a block that is not as it was written; it looks when it reads the block."""
+
+
 class LazyGroup(click.Group):
     """Imports a command's module when it is asked for, so that `--help` starts at once."""
 
@@ -55,6 +59,18 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise UsageError(f"there is no command {args[0]!r}{nearest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Exception as fault:
+            if DAMAGED not in str(fault) or ctx.obj is None:
+                raise
+            ctx.obj.catalogue.unlink(missing_ok=True)
+            raise LayerhouseError(
+                f"the catalogue {ctx.obj.catalogue} was damaged and was deleted; give the command "
+                "again, and it is rebuilt from the shards"
+            ) from fault
 
 
 def _bind_environment(command: click.Command, prefix: str) -> None:

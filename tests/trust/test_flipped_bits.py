@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections import Counter
@@ -13,7 +14,9 @@ import pytest
 from tests.warehouse.small_lakes import DATASET, MODEL, rows_of, small_lake
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
+from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.verified import unsound
 
 FLIPS = int(os.environ.get("LAYERHOUSE_TRUST_FLIPS", "25"))
 LOCI = [("vision", 0), ("vision", 1), ("llm", 0)]
@@ -36,19 +39,18 @@ def _vectors(lake: Lake) -> Any:
     return [(ids, np.asarray(matrix).tobytes()) for ids, matrix in found]
 
 
+def _by_sql(lake: Lake) -> Any:
+    with connect(lake) as wh:
+        return wh.sql("FROM activation ORDER BY ALL").fetchall()
+
+
 KINDS = {
     "record": ("commits/*.json", _small),
     "small table": ("[!a]*/part-*.parquet", _small),
     "answers": ("answer/**/*.parquet", _small),
     "vectors": ("activation/**/*.parquet", _vectors),
+    "vectors by SQL": ("activation/**/*.parquet", _by_sql),
 }
-
-
-def _extent(content: bytes, kind: str) -> int:
-    """Where flips go: of vectors into their pages, which have checksums as no footer has; that is
-    for `status --verify`, which compares all bytes."""
-    footer = int.from_bytes(content[-8:-4], "little") + 8 if kind == "vectors" else 0
-    return len(content) - footer
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,7 +62,7 @@ def test_a_flipped_bit_is_never_served(lake: Lake, kind: str) -> None:
     for _ in range(FLIPS):
         path = chance.choice(files)
         sound = path.read_bytes()
-        damaged, place = bytearray(sound), chance.randrange(_extent(sound, kind))
+        damaged, place = bytearray(sound), chance.randrange(len(sound))
         damaged[place] ^= 1 << chance.randrange(8)
         path.write_bytes(damaged)
         try:
@@ -73,3 +75,88 @@ def test_a_flipped_bit_is_never_served(lake: Lake, kind: str) -> None:
     assert set(outcomes) <= {"refused", "served right"}, outcomes
     assert outcomes["refused"], outcomes
     print(f"flips of {kind}: {dict(outcomes)}")  # noqa: T201 - figures for the note
+
+
+def _footer(content: bytes) -> int:
+    return int.from_bytes(content[-8:-4], "little") + 8
+
+
+@pytest.mark.parametrize("part", ["pages", "footer"])
+def test_a_disk_that_errs_leaves_no_date_and_pages_are_seen_through(lake: Lake, part: str) -> None:
+    """Shards that were verified before are not read again as a whole."""
+    files = sorted(lake.root.glob("activation/**/*.parquet"))
+    right, outcomes, chance = _vectors(lake), Counter[str](), random.Random(0)
+    for _ in range(FLIPS):
+        path = chance.choice(files)
+        sound, about = path.read_bytes(), path.stat()
+        start = len(sound) - _footer(sound)
+        place = chance.randrange(start) if part == "pages" else chance.randrange(start, len(sound))
+        damaged = bytearray(sound)
+        damaged[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+        try:
+            outcomes["served right" if _vectors(lake) == right else f"wrong at {place}"] += 1
+        except LayerhouseError:
+            outcomes["refused"] += 1
+        finally:
+            path.write_bytes(sound)
+            os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    print(f"flips of the {part} without a date: {dict(outcomes)}")  # noqa: T201
+    assert set(outcomes) <= {"refused", "served right"}, outcomes
+
+
+def test_what_was_verified_and_has_not_changed_is_not_read_again(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = [shard for commit in list_commits(lake) for shard in commit.shards]
+    assert unsound(lake, shards) == {}
+    with monkeypatch.context() as patched:
+        patched.setattr("warehouse.storage.folder.checksum", None)
+        assert unsound(lake, shards) == {}
+    path = lake.root / shards[0].path
+    sound = path.read_bytes()
+    path.write_bytes(sound[::-1])
+    assert unsound(lake, shards) == {
+        shards[0].path: "has another checksum than its commit recorded"
+    }
+    path.unlink()
+    assert unsound(lake, shards) == {shards[0].path: "is missing"}
+    path.write_bytes(sound)
+    assert unsound(lake, shards) == {}
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b'{"a": 7}', b"not"])
+def test_a_memory_that_says_nothing_makes_everything_be_read(lake: Lake, said: bytes) -> None:
+    (lake.root / "verified.json").write_bytes(said)
+    assert unsound(lake, [s for commit in list_commits(lake) for s in commit.shards]) == {}
+    assert b".parquet" in (lake.root / "verified.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("query", "modules"),
+    [
+        ("SELECT count(*) FROM activation WHERE module = 'llm'", {"llm"}),
+        ("FROM activation WHERE module <> 'llm'", {"vision"}),
+        ("SELECT count(vector) FROM activation", {"llm", "vision"}),
+        ("FROM activation JOIN layer USING (model_id, module, layer)", {"llm", "vision"}),
+        (f"FROM activations('{MODEL}', '{DATASET}', 'vision', 0, 'mean')", {"vision"}),
+        (
+            "SELECT (SELECT count(*) FROM activation WHERE module = 'llm'), count(*) "
+            "FROM activation WHERE module = 'vision'",
+            {"llm", "vision"},
+        ),
+        ("DESCRIBE activation", set()),
+        ("SELECT 'activation' FROM sample", set()),
+    ],
+)
+def test_a_query_has_the_shards_verified_that_it_may_read(
+    lake: Lake, query: str, modules: set[str]
+) -> None:
+    (lake.root / "verified.json").unlink(missing_ok=True)
+    with connect(lake) as wh:
+        wh.sql(query)
+    held = lake.root / "verified.json"
+    found = json.loads(held.read_text()) if held.exists() else {}
+    assert {path.split("module=")[1].split("/")[0] for path in found} == modules
+    assert all(path.startswith("activation/") for path in found)

@@ -31,6 +31,7 @@ from tests.warehouse.small_lakes import (
     resealed,
     rows_of,
     small_lake,
+    tampered,
 )
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
@@ -189,7 +190,7 @@ def test_a_catalogue_from_elsewhere_reaches_nothing(
     """Its views are whatever a stranger made them."""
     secret, out = tmp_path / "secret.txt", tmp_path / "traces"
     secret.write_text("the secret")
-    with duckdb.connect(str(lake.catalogue)) as con:
+    with tampered(lake) as con:
         con.execute(f"CREATE VIEW mine AS FROM read_text('{secret}')")
         con.execute('CREATE VIEW "x""; DROP TABLE sample; --" AS SELECT 1')
         con.execute(f"CREATE VIEW spy AS FROM enable_profiling(save_location := '{out}')")

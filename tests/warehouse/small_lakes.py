@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import open_catalogue, set_activation_shards
 from warehouse.catalogue.refreshing import refresh
+from warehouse.catalogue.soundness import NOTE
 from warehouse.lake import records
 from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
@@ -165,6 +167,14 @@ def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
             name: sorted(con.execute(f'FROM "{name}"').fetchall(), key=repr)
             for name in sorted(names - {"catalogue_build", "schema_migration", "record_file"})
         }
+
+
+@contextmanager
+def tampered(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Its catalogue open for writing, of which nothing then says that it was built otherwise."""
+    with duckdb.connect(str(lake.catalogue)) as con:
+        yield con
+    (lake.root / NOTE).unlink(missing_ok=True)
 
 
 def rows(lake: Lake, table: str) -> list[tuple[Any, ...]]:

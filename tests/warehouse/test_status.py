@@ -6,11 +6,11 @@ import shlex
 import shutil
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.full_lake import DATASET, FAULTED, MODEL, full_lake
+from tests.warehouse.small_lakes import tampered
 from warehouse.catalogue.refreshing import refresh
 from warehouse.errors import UsageError
 from warehouse.lake.lake import Lake
@@ -82,7 +82,7 @@ def test_a_fault_is_named_in_the_command_that_extracts_it(whole: Lake) -> None:
 
 
 def _edited(lake: Lake, statement: str) -> StatusReport:
-    with duckdb.connect(str(lake.catalogue)) as con:
+    with tampered(lake) as con:
         con.execute(statement)
     return status(lake)
 
@@ -239,7 +239,7 @@ def test_a_dataset_without_models_asks_for_an_extraction(tmp_path: Path) -> None
 
 
 def test_a_finished_lake_asks_for_the_report(lake: Lake) -> None:
-    with duckdb.connect(str(lake.catalogue)) as con:
+    with tampered(lake) as con:
         con.execute("UPDATE mart_failure_modes SET loss_lower = 0")
         con.execute(f"DELETE FROM answer WHERE model_id <> '{MODEL}'")
         con.execute(f"DELETE FROM probe WHERE model_id <> '{MODEL}'")

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
+from warehouse.catalogue.touched import refuse_unsound_for
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
 from warehouse.schema import quoted
+from warehouse.storage import Shard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +83,13 @@ class Warehouse(Catalogue):
         self.lake = lake
         super().__init__(con)
 
+    def sql(self, query: str, params: Any = None) -> duckdb.DuckDBPyRelation:
+        """As any catalogue; of a query of vectors, which DuckDB reads without looking at their
+        checksums, the shards that it may read are verified first, each once on a machine."""
+        relation = super().sql(query, params)
+        refuse_unsound_for(self.lake, self._con, query, params)
+        return relation
+
     def activations(
         self, model: str, dataset: str, module: str, layer: int, readout: str
     ) -> "tuple[np.ndarray, pl.DataFrame]":
@@ -109,12 +118,14 @@ class Warehouse(Catalogue):
         Both are empty where the lake holds none. Raises LayerhouseError for vectors of different
         widths and for a damaged shard.
         """
-        from warehouse.lake import hive_folder, read_locus
+        from warehouse.lake import hive_folder, read_locus, refuse_unsound
 
         values = {"model": model, "dataset": dataset, "module": module}
         folder = hive_folder("activation", values)
-        rows = self.sql(_SHARDS, [f"{folder}/"]).fetchall()
-        paths = [path for (path,) in rows]
+        found = self._con.execute(_SHARDS, [f"{folder}/"]).fetchall()
+        shards = [Shard("activation", *row) for row in found]
+        refuse_unsound(self.lake, shards)
+        paths = [shard.path for shard in shards]
         name = (
             f"the activations of {model} on {dataset} at {module} layer {layer}, readout {readout}"
         )
@@ -136,7 +147,8 @@ FROM sample LEFT JOIN class USING (dataset_id, class_index)
 WHERE dataset_id = $1
 """
 _SHARDS = """
-SELECT path FROM shard WHERE table_name = 'activation' AND starts_with(path, $1) ORDER BY path
+SELECT path, n_rows, n_bytes, checksum FROM shard
+WHERE table_name = 'activation' AND starts_with(path, $1) ORDER BY path
 """
 
 

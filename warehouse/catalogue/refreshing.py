@@ -24,6 +24,7 @@ from warehouse.catalogue.reading import (
     open_catalogue,
     set_activation_shards,
 )
+from warehouse.catalogue.soundness import is_sound, note_built
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, put_in_place, sync
 from warehouse.lake import Commit, Lake, commit_hash, commit_names, read_commit
@@ -87,10 +88,10 @@ def _is_current(lake: Lake) -> bool:
 
 def _opened_if_current(lake: Lake) -> duckdb.DuckDBPyConnection | None:
     """The catalogue, if it holds exactly the lake's commits and this Layerhouse's SQL."""
-    if not lake.catalogue.exists():
-        return None
     with ExitStack() as opened:
         try:
+            if not lake.catalogue.exists() or not is_sound(lake):
+                return None
             con = opened.enter_context(open_catalogue(lake))
             if (
                 not pending(con, migrations(), lake.catalogue)
@@ -100,6 +101,8 @@ def _opened_if_current(lake: Lake) -> duckdb.DuckDBPyConnection | None:
             ):
                 opened.pop_all()
                 return con
+        except OSError:  # a file that cannot be read is as good as none
+            return None
         except duckdb.Error as error:
             if "could not set lock" in str(error).lower():  # a damaged "block" is no lock
                 raise LayerhouseError(
@@ -168,6 +171,7 @@ def _build(lake: Lake, force: bool) -> None:
             _clear(lake)
             _build_anew(lake, target, names, dates)
         sync(target)
+        note_built(lake, target)
         put_in_place(target, lake.catalogue)
     except (OSError, duckdb.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -207,7 +211,7 @@ def _build_anew(lake: Lake, target: Path, names: Iterable[str], dates: Mapping[s
 
 def _extend(lake: Lake, target: Path, present: set[str], dates: Mapping[str, int]) -> bool:
     """Copy the catalogue and add only the new commits; False where that would not do."""
-    if not lake.catalogue.exists():
+    if not lake.catalogue.exists() or not is_sound(lake):
         return False
     shutil.copyfile(lake.catalogue, target)
     # What DuckDB cannot read is damaged or of an unknown shape, and the shards hold everything.

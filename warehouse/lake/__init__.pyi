@@ -34,3 +34,4 @@ from .shards import (
     write_parquet as write_parquet,
 )
 from .vectors import read_locus as read_locus
+from .verified import refuse_unsound as refuse_unsound, unsound as unsound

@@ -157,6 +157,11 @@ class Store(ABC):
         """By path, what is wrong with shards; with `verify` every byte is read."""
 
     @abstractmethod
+    def marks(self, shards: Sequence[Shard]) -> dict[str, str]:
+        """By path, what is another whenever a shard's file was written; "" for a missing one. None
+        at all where the store keeps checksums of its own."""
+
+    @abstractmethod
     def delete_dead(self, path: str, age: timedelta) -> bool:
         """Delete a file that nobody has touched for so long, under the lake's lock; returns whether
         that was done. Nothing is where a writer might still commit it."""

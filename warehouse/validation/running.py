@@ -9,8 +9,9 @@ from pathlib import Path
 import duckdb
 
 from warehouse.catalogue import Warehouse, changed_samples, open_catalogue, refresh
-from warehouse.lake import Lake, list_commits
+from warehouse.lake import Lake, list_commits, unsound
 from warehouse.schema import FACT_KEYS, tables
+from warehouse.storage import Shard
 from warehouse.validation.checks import Check, all_checks, prepared
 from warehouse.validation.data_docs import finish, staged
 from warehouse.validation.report import CheckResult, ValidationReport
@@ -48,6 +49,7 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
 
     They are temporary, so that they live on this connection and touch no file.
     """
+    _find_unsound(con, lake)
     _find_shards(con, lake)
     _find_changed_images(con, lake)
     problems = {}
@@ -70,13 +72,15 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
 
 
 def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """The committed shards as they lie on the disk: size, and rows by their own footer."""
+    """The sound ones of the committed shards as they lie on the disk: size, and rows by their own
+    footer."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     store = lake.store
     paths, sizes, rows = [], [], []
-    for (path,) in con.execute("SELECT path FROM shard").fetchall():
+    sound = "SELECT path FROM shard ANTI JOIN unsound_shard USING (path)"
+    for (path,) in con.execute(sound).fetchall():
         try:
             size, n_rows = store.size(path), pq.read_metadata(store.open(path)).num_rows
         except (OSError, pa.ArrowException):
@@ -89,6 +93,18 @@ def _find_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         "SELECT unnest($1::TEXT[]) AS path, unnest($2::BIGINT[]) AS n_bytes, "
         "unnest($3::BIGINT[]) AS n_rows",
         [paths, sizes, rows],
+    )
+
+
+def _find_unsound(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Shards of other bytes than their commits recorded; what was verified before and has not
+    changed is not read again."""
+    committed = con.execute("SELECT table_name, path, n_rows, n_bytes, checksum FROM shard")
+    found = unsound(lake, [Shard(*row) for row in committed.fetchall()])
+    con.execute(
+        "CREATE TEMP TABLE unsound_shard AS SELECT unnest($1::TEXT[]) AS path, "
+        "unnest($2::TEXT[]) AS problem",
+        [list(found), list(found.values())],
     )
 
 

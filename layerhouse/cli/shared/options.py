@@ -12,11 +12,17 @@ from warehouse.lake import Lake
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def _lake(context: click.Context, _option: click.Parameter, value: str | None) -> Lake:
+    lake = Lake.at(value)
+    context.find_root().obj = lake
+    return lake
+
+
 lake_option = click.option(
     "--lake",
     envvar="LAYERHOUSE_LAKE",
     metavar="PATH|URL",
-    callback=lambda _context, _option, value: Lake.at(value),
+    callback=_lake,
     help="The lake's folder, or s3://bucket/prefix, gs://….  [default: ./lakehouse]",
 )
 

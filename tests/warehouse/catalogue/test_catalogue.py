@@ -465,7 +465,7 @@ def test_refreshing_at_any_moment_ends_in_the_same_catalogue(
 def test_the_file_carries_nothing_beside_it(lake: Lake) -> None:
     refresh(lake, force=True)
     beside = {path.name for path in lake.root.glob("catalog*")}
-    assert beside == {"catalog.duckdb", "catalog.lock"}
+    assert beside == {"catalog.duckdb", "catalog.check", "catalog.lock"}
 
 
 def test_readers_keep_what_they_opened(lake: Lake) -> None:

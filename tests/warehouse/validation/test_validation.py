@@ -39,6 +39,8 @@ PLANTED = {
         "UPDATE shard SET n_rows = n_rows + 1 WHERE table_name = 'model'",
         "UPDATE shard SET path = 'answer/gone.parquet' WHERE table_name = 'answer'",
     ],
+    "shard.bytes_as_committed": "UPDATE shard SET checksum = repeat('0', 64)",
+    "unbuilt_view.none": "INSERT INTO unbuilt_view VALUES ('mart_leaderboard', 'rows')",
     "shard.rows_all_loaded": [
         "DELETE FROM answer WHERE sample_id LIKE '%7'",
         "DELETE FROM probe_logit WHERE sample_id LIKE '%7'",

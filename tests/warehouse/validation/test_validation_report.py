@@ -11,13 +11,13 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tests.warehouse.full_lake import full_lake
+from tests.warehouse.small_lakes import tampered
 from warehouse.errors import UsageError
 from warehouse.lake.lake import Lake
 from warehouse.validation import ValidationReport, validate
@@ -47,7 +47,7 @@ def test_a_sound_lake_passes_every_check(sound: Lake) -> None:
 
 
 def test_findings_name_rows_and_keep_five_examples(lake: Lake) -> None:
-    with duckdb.connect(str(lake.catalogue)) as con:
+    with tampered(lake) as con:
         con.execute("UPDATE answer SET parsed = FALSE WHERE method = 'likelihood'")
         con.execute("UPDATE run SET status = 'running', finished_at = NULL WHERE command = 'probe'")
     report = validate(lake)
@@ -60,7 +60,7 @@ def test_findings_name_rows_and_keep_five_examples(lake: Lake) -> None:
 
 
 def test_warnings_alone_do_not_fail(lake: Lake) -> None:
-    with duckdb.connect(str(lake.catalogue)) as con:
+    with tampered(lake) as con:
         con.execute("UPDATE run SET status = 'running', finished_at = NULL WHERE command = 'probe'")
     report = validate(lake)
     assert report.passed
@@ -119,7 +119,7 @@ class _Links(HTMLParser):
 
 
 def test_data_docs_open_offline(lake: Lake, tmp_path: Path) -> None:
-    with duckdb.connect(str(lake.catalogue)) as con:
+    with tampered(lake) as con:
         con.execute("UPDATE sample SET split = '<dev>' WHERE split = 'val'")
     folder = tmp_path / "docs"
     assert validate(lake, folder).data_docs == folder
