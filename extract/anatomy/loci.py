@@ -148,9 +148,12 @@ def _stacks(root: nn.Module) -> list[Any]:
 
 
 def _is_block(module: nn.Module) -> bool:
-    return not isinstance(module, nn.Linear) and any(
-        isinstance(part, nn.Linear) for part in module.modules()
-    )
+    return not _is_linear(module) and any(_is_linear(part) for part in module.modules())
+
+
+def _is_linear(module: nn.Module) -> bool:
+    """Whether a module is one matrix, be it packed by a library whose layers are no nn.Linear."""
+    return isinstance(module, nn.Linear) or hasattr(module, "qweight")
 
 
 def _items(model: Any, stack: nn.Module) -> list[str]:

@@ -11,29 +11,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.models.files import failing_as, read_object
-from extract.models.sources import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelSource
+from extract.models.files import failing_as, read_object, refuse_empty, weight_facts
+from extract.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from extract.models.sources import ModelSource
 from warehouse.errors import LayerhouseError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PREFIX = "base_model.model."
+TUNER, PREFIX = "base_model.", "base_model.model."
 OWNED = ("weight", "bias", "token_adapter", "base_layer")
 """What follows a module's name in keys that no tuner made: parts that were trained whole."""
+
+
+ELSEWHERE = "merge it into its base with the tool that trained it, and give the result as --model"
 
 
 @dataclass(frozen=True)
 class _Adapter:
     """An adapter's files, its keys as this release of transformers names their modules.
 
-    `owners` are the modules that the tuner's keys belong to; `n_renamed` keys had older names.
+    `owners` are the modules that the tuner's keys belong to, `named` these and those that the
+    adapter brings whole; `n_renamed` keys had older names.
     """
 
     folder: Path
     config: Any
     weights: "dict[str, Tensor]"
     owners: tuple[str, ...]
+    named: tuple[str, ...]
     n_renamed: int
 
     def refuse(self, why: str) -> LayerhouseError:
@@ -56,11 +62,19 @@ def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]
         if adapter.n_renamed:
             _name_targets(adapter, model)
         _untie(adapter, model)
+        before = _sums(model, adapter.named)
         tuned = peft.PeftModel(model, adapter.config)
         _refuse_unmatched(peft, adapter, tuned)
         peft.set_peft_model_state_dict(tuned, adapter.weights)
         merged = tuned.merge_and_unload()
-    return merged, tuple(_notes(adapter, source))
+        after = _sums(merged, adapter.named)
+    same = [name for name in adapter.named if after[name] == before[name]]
+    if len(same) == len(adapter.named):
+        raise adapter.refuse(
+            f"it changes nothing, its {len(same)} modules have the weights that they had: it was "
+            f"saved untrained, or its changes are too small for {merged.dtype}"
+        )
+    return merged, tuple(_notes(adapter, source, [name for name in same if name in adapter.owners]))
 
 
 def _peft() -> Any:
@@ -84,6 +98,7 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
             f"the adapter {folder} ({config.peft_type.value}) cannot be merged into weights; only "
             "adapters that can, such as a LoRA, keep the model's structure"
         )
+    refuse_empty(folder, weight_facts(folder))
     found = load_file(folder / ADAPTER_WEIGHTS)
     bad = [key for key, weight in found.items() if not torch.isfinite(weight).all()]
     if bad:
@@ -92,18 +107,30 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
             f"{bad[0]}"
         )
     tuner = peft.mapping.PEFT_TYPE_TO_PREFIX_MAPPING[config.peft_type]
+    if found and not any(tuner in key for key in found):
+        raise LayerhouseError(
+            f"the file {folder / ADAPTER_WEIGHTS} holds {len(found)} whole weights and nothing of "
+            f"a {config.peft_type.value}; where these are a model's, give it as --model"
+        )
     names = _Names(model, tuner, mapping)
     renamed = {key: names.of_today(key) for key in found}
     if len(set(renamed.values())) < len(renamed):
         raise LayerhouseError(f"the adapter {folder} holds keys twice, under old and new names")
     owners = {owner for name in renamed.values() if (owner := names.owner(name, tuner))}
+    named = {owner for name in renamed.values() if (owner := names.owner(name, *names.starts))}
     return _Adapter(
         folder,
         config,
-        {PREFIX + name: found[key] for key, name in renamed.items()},
+        {_full(key, name): found[key] for key, name in renamed.items()},
         tuple(sorted(owners)),
+        tuple(sorted(named)),
         sum(key.removeprefix(PREFIX) != name for key, name in renamed.items()),
     )
+
+
+def _full(key: str, name: str) -> str:
+    """A key by its name in peft, where what modules share (matrices of VeRA) is the tuner's own."""
+    return key if key.startswith(TUNER) and not key.startswith(PREFIX) else PREFIX + name
 
 
 class _Names:
@@ -212,17 +239,32 @@ def _refuse_unmatched(peft: Any, adapter: _Adapter, tuned: Any) -> None:
         f"{len(keys)} {what} keys, first {_first(keys)}" for what, keys in wrong.items() if keys
     ]
     if told:
-        raise adapter.refuse("; ".join(told))
-    deltas = [weight for key, weight in found.items() if "lora_B" in key or "embedding_B" in key]
-    if len(deltas) * 2 == len(found) and not any(delta.any() for delta in deltas):
-        raise adapter.refuse("it changes nothing, every lora_B is zero: it was saved untrained")
+        raise adapter.refuse(f"{'; '.join(told)}; {ELSEWHERE}")
+
+
+def _sums(model: Any, modules: Iterable[str]) -> dict[str, list[float]]:
+    """What tells whether modules have changed: the sums of their weights, in double precision."""
+    import torch
+
+    return {
+        name: [
+            float(weight.detach().sum(dtype=torch.float64))
+            for weight in model.get_submodule(name).parameters(recurse=False)
+        ]
+        for name in modules
+    }
 
 
 def _first(names: Sequence[str]) -> str:
     return ", ".join(name.removeprefix(PREFIX) for name in names[:3])
 
 
-def _notes(adapter: _Adapter, source: ModelSource) -> Iterable[str]:
+def _notes(adapter: _Adapter, source: ModelSource, same: Sequence[str]) -> Iterable[str]:
+    if same:
+        yield (
+            f"the adapter {adapter.folder.name} leaves {len(same)} of its {len(adapter.owners)} "
+            f"modules as they were, first {_first(same)}"
+        )
     if adapter.n_renamed:
         yield (
             f"{adapter.n_renamed} keys of the adapter {adapter.folder.name} have names of an older "

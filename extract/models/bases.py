@@ -6,6 +6,7 @@ from pathlib import Path
 
 from extract.models.files import read_object
 from extract.models.fingerprints import fingerprint_weights
+from extract.models.folders import ADAPTER_CONFIG
 from extract.models.quantized import quantization_of
 from warehouse.errors import UsageError
 
@@ -22,6 +23,11 @@ def base_note(adapter: Path, recorded: str, folder: Path, known: Iterable[str]) 
     if not recorded:
         return f"the adapter {adapter.name} does not record its base"
     there = Path(recorded).expanduser()
+    if (there / ADAPTER_CONFIG).is_file():
+        raise UsageError(
+            f"the adapter {adapter} was made on top of another, {recorded}; merge that one into "
+            "its base with peft, and give the result as --model"
+        )
     if (there / "config.json").is_file() and not _is_quantized(there):
         if there.resolve() == folder.resolve() or _weights(there) == _weights(folder):
             return None

@@ -17,8 +17,9 @@ from extract.models.plugins import ModelPlugin, plugin_for
 from extract.models.prompts import Prompt, prompt_of
 from extract.models.published import layout_of
 from extract.models.quantized import count_weights
+from extract.models.quiet import quiet
 from extract.models.sources import ModelSource, locate
-from extract.models.templates import Template, carried_template
+from extract.models.templates import Template, carried_template, unused_template
 from extract.models.weights import load_weights, untrained
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -70,6 +71,13 @@ def load(
     source = locate(model) if isinstance(model, str) else model
     where = torch.device(choose_device(device))
     kind: torch.dtype = getattr(torch, choose_dtype(dtype, str(where)))
+    with quiet():
+        return _loaded(source, where, kind)
+
+
+def _loaded(source: ModelSource, where: "torch.device", kind: "torch.dtype") -> LoadedModel:
+    import torch
+
     ready, plugin = _processor_of(source), plugin_for(source.config)
     if plugin is not None:
         with failing_as(f"{source.name} cannot be loaded by its plug-in"):
@@ -83,7 +91,7 @@ def load(
     notes = ready.notes
     if source.adapter is not None:
         loaded, told = merge_adapter(source, loaded)
-        notes += told
+        notes += told + unused_template(source.adapter, source.folder)
     if source.placement.device_map is not None:
         where = loaded.get_input_embeddings().weight.device
         where = where if where.type != "meta" else torch.device("cpu")
@@ -101,7 +109,8 @@ def read_prompts(
 
     Raises LayerhouseError for a processor that is incomplete or has a template that fails.
     """
-    ready = source.ready if isinstance(source, GivenModel) else _processor_of(source)
+    with quiet():
+        ready = source.ready if isinstance(source, GivenModel) else _processor_of(source)
     prompts = [
         prompt_of(ready.processor, question, ready.template, system, prefix)
         for question, system, prefix in said
@@ -119,7 +128,7 @@ def _processor_of(source: ModelSource) -> "ReadyProcessor":
 
     plugin = plugin_for(source.config)
     if plugin is None:
-        _refuse_foreign_code(source)
+        _refuse_other_kinds(source)
         return ready_processor(source.folder, source.entry)
     _refuse_placement(source)
     with failing_as(f"the processor of {source.name} cannot be loaded by its plug-in"):
@@ -145,15 +154,33 @@ def _refuse_placement(source: ModelSource) -> None:
         )
 
 
-def _refuse_foreign_code(source: ModelSource) -> None:
-    """A model that no class here can hold, and whose repository brings one of its own."""
-    from transformers import CONFIG_MAPPING
+def _refuse_other_kinds(source: ModelSource) -> None:
+    """A model that no class here can hold, or that takes no images."""
+    import transformers
+    from transformers.models.auto import modeling_auto
 
-    kind = source.config.get("model_type", "unknown")
-    if "auto_map" not in source.config or kind in CONFIG_MAPPING:
+    kind = source.config.get("model_type")
+    if layout_of(source.folder, source.entry) is not None:
         return
-    if layout_of(source.folder, source.entry) is None:
+    if kind is None:
+        raise LayerhouseError(
+            f"{source.folder}/config.json says no model_type, so that its class is not known; take "
+            "the config.json of the model that it was made from"
+        )
+    if kind in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        return
+    if kind in transformers.CONFIG_MAPPING:
+        raise LayerhouseError(
+            f"{source.name} is a {kind} model, which takes no images together with text; give an "
+            "image-text-to-text model"
+        )
+    if "auto_map" in source.config:
         raise LayerhouseError(
             f"{source.name} ({kind}) needs code from its own repository, which is not run; convert "
             "it to a class of transformers, or write a plug-in (docs/adding-a-model.md)"
         )
+    raise LayerhouseError(
+        f"{source.name} is a {kind} model, for which this transformers "
+        f"({transformers.__version__}) has no class; a newer release may, else convert it, or "
+        "write a plug-in (docs/adding-a-model.md)"
+    )

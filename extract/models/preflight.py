@@ -15,6 +15,12 @@ from warehouse.errors import LayerhouseError
 CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0, "pixtral": 0}
 """How many tokens a tower puts out beside those of the patches."""
 
+FROM_ITS_BASE = (
+    "copy the files of tokenizer and processor from the model that it was made from (a trainer's "
+    "checkpoints often lack them)"
+)
+RENAMED = {"Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor"}
+"""Image processors by names that releases of transformers had for weeks only."""
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json", "tiktoken.model")
 
 
@@ -28,13 +34,29 @@ def refuse_without_tokenizer(folder: Path) -> None:
     if not (folder / "tokenizer.model").is_file():
         raise LayerhouseError(
             f"{folder} has no complete processor: it lacks a tokenizer, none of "
-            f"{', '.join(TOKENIZERS)} and tokenizer.model is there"
+            f"{', '.join(TOKENIZERS)} and tokenizer.model is there; {FROM_ITS_BASE}"
         )
     if find_spec("sentencepiece") is None:
         raise LayerhouseError(
             f"{folder} has a tokenizer.model and no tokenizer.json, which needs sentencepiece; "
             "install it with: pip install sentencepiece protobuf"
         )
+
+
+def read_tokenizer(folder: Path, **options: Any) -> Any:
+    """A folder's tokenizer. One that is a file of SentencePiece alone is read by the class that its
+    settings name: transformers' own choice for a few families forgets that a word begins with a
+    space.
+    """
+    import transformers
+
+    path = folder / "tokenizer_config.json"
+    named = str(read_object(path).get("tokenizer_class")) if path.is_file() else ""
+    kind: Any = getattr(transformers, named.removesuffix("Fast"), None)
+    is_kind = isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)
+    if not is_kind or (folder / "tokenizer.json").is_file():
+        kind = transformers.AutoTokenizer
+    return kind.from_pretrained(folder, **options)
 
 
 def repair_tokenizer(folder: Path, tokenizer: Any) -> Iterator[str]:

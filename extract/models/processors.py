@@ -22,6 +22,9 @@ from transformers.utils import PushToHubMixin
 from extract.models.files import failing_as, read_object
 from extract.models.fingerprints import QFORMER
 from extract.models.preflight import (
+    FROM_ITS_BASE,
+    RENAMED,
+    read_tokenizer,
     refuse_without_tokenizer,
     repair_settings,
     repair_tokenizer,
@@ -168,9 +171,23 @@ def _own_parts(folder: Path) -> dict[str, Any]:
     settings = _settings(folder)
     if settings.get("processor_class") is None:
         settings["processor_class"] = _class_of_family(folder)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
-    images = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", **LOCAL)
+    tokenizer = read_tokenizer(folder, **LOCAL)
+    images = _image_processor(folder, settings)
     return {**settings, "tokenizer": tokenizer, "image_processor": images}
+
+
+def _image_processor(folder: Path, settings: Mapping[str, Any]) -> Any:
+    if not any((folder / name).is_file() for name in PROCESSOR_FILES[:2]):
+        raise LayerhouseError(
+            f"{folder} has no complete processor: neither {PROCESSOR_FILES[0]} nor "
+            f"{PROCESSOR_FILES[1]} says how images are prepared; {FROM_ITS_BASE}"
+        )
+    inner = settings.get("image_processor")
+    named = inner if isinstance(inner, dict) else settings
+    renamed = RENAMED.get(str(named.get("image_processor_type")).removesuffix("Fast"))
+    if renamed is not None:
+        return getattr(transformers, f"{renamed}Pil").from_pretrained(folder, **LOCAL)
+    return transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", **LOCAL)
 
 
 def _class_of_family(folder: Path) -> str:

@@ -5,10 +5,11 @@ the model in full precision. transformers reads them, with the package of each m
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from extract.models.files import weight_sizes
+from extract.models.files import weight_facts
 from warehouse.errors import LayerhouseError
 
 MARKS: dict[str, tuple[str, ...]] = {
@@ -20,6 +21,9 @@ MARKS: dict[str, tuple[str, ...]] = {
     "fbgemm_fp8": ("weight_scale",),
 }
 """Endings or parts of the names of weights that a method packs; none is known for the others."""
+PACKAGES = {"awq": ("gptqmodel",), "gptq": ("gptqmodel", "optimum")}
+"""What reads a method, where transformers does not say it in one sentence."""
+LEFT_WHOLE = ("modules_to_not_convert", "llm_int8_skip_modules")
 LEGACY_FILES = {"quant_config.json": "awq", "quantize_config.json": "gptq"}
 """Where tools wrote it before it had a place in config.json; transformers does not look there."""
 
@@ -42,6 +46,57 @@ def _method(told: Mapping[str, Any]) -> str:
     return str(getattr(method, "value", method)).lower()  # in memory it is an enumeration
 
 
+def refuse_unreadable(name: str, config: Mapping[str, Any]) -> None:
+    """LayerhouseError where nobody here reads the method of a model's weights."""
+    import transformers
+    from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
+
+    method = quantization_of(config)
+    if isinstance(config.get("quantization"), Mapping) and method is None:
+        method = "mlx"
+    if method is None:
+        return
+    if not any(known.startswith(method) for known in AUTO_QUANTIZATION_CONFIG_MAPPING):
+        raise LayerhouseError(
+            f"the weights of {name} are quantised ({method}), which this transformers "
+            f"({transformers.__version__}) does not read; give the model in full precision"
+        )
+    lacking = [package for package in PACKAGES.get(method, ()) if find_spec(package) is None]
+    if lacking:
+        raise LayerhouseError(
+            f"the weights of {name} are quantised ({method}), for which {' and '.join(lacking)} "
+            f"{'is' if len(lacking) == 1 else 'are'} missing; install with: pip install "
+            f"{' '.join(PACKAGES[method])}"
+        )
+
+
+def everywhere(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a quantisation, its names of modules that are left whole made to hold
+    wherever these are in the model: `visual` is `model.visual` today, and was not when it was
+    written.
+    """
+    settings = dict(told)
+    for name in LEFT_WHOLE:
+        if isinstance(settings.get(name), list):
+            settings[name] = [rf"(?:.*\.)?{module}" for module in settings[name]]
+    return settings
+
+
+def refuse_other_layers(model: Any, folder: Path) -> None:
+    """LayerhouseError unless as many layers are packed as the files hold: bitsandbytes would pack
+    whole weights, too, where config.json does not name them as they are called today.
+    """
+    kinds = [type(module).__name__ for module in model.modules()]
+    names = weight_facts(folder)
+    for kind, mark in (("Linear4bit", ".quant_state."), ("Linear8bitLt", ".SCB")):
+        packed, due = sum(mark in name for name in names), kinds.count(kind)
+        if due and packed != due:
+            raise LayerhouseError(
+                f"{folder} holds {packed} packed weights, but config.json has {due} layers packed; "
+                "name the others in llm_int8_skip_modules as the model calls them"
+            )
+
+
 def decompress(model: Any) -> None:
     """Unpack compressed tensors now; their library would at the first forward pass, after they
     have been counted.
@@ -58,7 +113,12 @@ def count_weights(model: Any) -> int:
         for name, values in model.named_parameters()
         if name.endswith(("weight_scale", "weight_zero_point", "weight_shape"))
     )
-    return int(model.num_parameters()) - beside
+    packed = sum(
+        module.in_features * module.out_features
+        for module in model.modules()
+        if hasattr(module, "qweight")  # of awq and gptq, where no parameter is
+    )
+    return int(model.num_parameters()) - beside + packed
 
 
 def refuse_unmarked(folder: Path, config: Mapping[str, Any]) -> None:
@@ -72,7 +132,7 @@ def refuse_unmarked(folder: Path, config: Mapping[str, Any]) -> None:
             f'"quant_method": "{LEGACY_FILES[legacy[0]]}"'
         )
     marks = MARKS.get(method or "")
-    if marks and not any(mark in name for name in weight_sizes(folder) for mark in marks):
+    if marks and not any(mark in name for name in weight_facts(folder) for mark in marks):
         raise LayerhouseError(
             f"{folder}/config.json says that its weights are quantised ({method}), but none in its "
             "files is; take quantization_config out of it, or give the files it was written for"

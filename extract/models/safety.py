@@ -24,6 +24,11 @@ def refuse_unsafe_model(folder: Path) -> None:
     for path in folder.glob(f"*{WEIGHTS}.index.json"):
         _refuse_names(path, read_object(path).get("weight_map"))
     path = folder / "config.json"
+    named = read_object(path).get("transformers_weights")
+    if named is not None and not str(named).endswith((WEIGHTS, f"{WEIGHTS}.index.json")):
+        raise LayerhouseError(
+            f"{path} names {named} as its weights; pickled weights are not read, take that line out"
+        )
     for name, value in _entries(read_object(path)):
         if name.endswith(IMPLEMENTATIONS) and "/" in str(value):
             raise LayerhouseError(

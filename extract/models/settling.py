@@ -43,7 +43,7 @@ def settle(
         if not _shows_image(processor, str(chosen.text)):
             raise LayerhouseError(
                 f"the chat template in {found.place} cannot lay out a question with an image: "
-                f"{_fault(processor, found.text)}"
+                f"{_fault(processor, found.text)}; mend it, or take it out"
             )
     if chosen.text is not None and _is_dated(processor, chosen.text):
         chosen = with_one_day(chosen)

@@ -4,6 +4,7 @@
 is used unless a hub model was asked for that is not in the local cache.
 """
 
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ from typing import Any
 from extract.models.bases import base_note
 from extract.models.files import read_object
 from extract.models.fingerprints import fingerprint_processor, fingerprint_weights
+from extract.models.folders import ADAPTER_CONFIG, refuse_no_adapter, refuse_no_model
 from extract.models.hub import download
 from extract.models.placement import Placement
 from extract.models.plugins import plugin_for, runs_by_plugin
 from extract.models.published import find_published, layout_of
 from extract.models.quantized import quantization_of
-from extract.models.registry import RegistryEntry, find, named_checkpoint, registry
+from extract.models.registry import RegistryEntry, find, find_alike, named_checkpoint, registry
 from extract.models.safety import refuse_unsafe_adapter, refuse_unsafe_model
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+SNAPSHOT = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})((?:/[^/]+)*)$")
+"""Where the hub's cache keeps one revision of a repository."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,7 @@ def known_facts(name: str) -> dict[str, Any]:
 
 
 def _adapted(source: ModelSource, path: Path) -> ModelSource:
-    if not all((path / name).is_file() for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)):
-        raise UsageError(f"{path} is no adapter: it needs {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}")
+    refuse_no_adapter(path)
     if source.quantization is not None:
         way_out = (
             "leave out --adapter or --quantization"
@@ -161,7 +163,8 @@ def _adapted(source: ModelSource, path: Path) -> ModelSource:
             f"({source.quantization}) do not allow; {way_out}"
         )
     refuse_unsafe_adapter(path / ADAPTER_CONFIG)
-    recorded = read_object(path / ADAPTER_CONFIG).get("base_model_name_or_path")
+    told = read_object(path / ADAPTER_CONFIG)
+    recorded = told.get("base_model_name_or_path")
     known = [source.name, source.folder.name, str(source.config.get("_name_or_path", ""))]
     if source.entry is not None:
         known += [source.entry.name, source.entry.hub or ""]
@@ -173,7 +176,7 @@ def _locate(name: str, *, weights: bool) -> ModelSource:
     path = Path(name)
     if path.is_dir() or name.startswith((".", "/", "~")):
         folder = path.expanduser().resolve()
-        return _checked(ModelSource(name=folder.name, folder=folder), weights=weights)
+        return _checked(_cached(folder) or ModelSource(folder.name, folder), weights=weights)
     entry = named_checkpoint(name)
     if entry is None and "/" not in name:
         raise UsageError(
@@ -199,6 +202,17 @@ def _locate(name: str, *, weights: bool) -> ModelSource:
     return _checked(ModelSource(label, folder, entry, revision=root.name), weights=weights)
 
 
+def _cached(folder: Path) -> ModelSource | None:
+    """A folder of the hub's cache as the model that it is; None for every other folder."""
+    snapshot = SNAPSHOT.search(folder.as_posix())
+    if snapshot is None:
+        return None
+    owner, repository, revision, inner = snapshot.groups()
+    hub = f"{owner}/{repository}{inner}"
+    entry = find(hub)
+    return ModelSource(entry.name if entry else hub, folder, entry, revision=revision)
+
+
 def _split(name: str) -> tuple[str, str | None]:
     """`owner/name/sub/folder` as the repository and the folder of it that is meant."""
     owner, repository, *subfolder = name.strip("/").split("/")
@@ -207,31 +221,11 @@ def _split(name: str) -> tuple[str, str | None]:
 
 def _checked(source: ModelSource, *, weights: bool = True) -> ModelSource:
     folder = source.folder
-    if not folder.is_dir():
-        raise LayerhouseError(f"{folder} does not exist")
-    whole = (folder / "config.json").is_file()
-    if (folder / ADAPTER_CONFIG).is_file():
-        base = read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "its base"
-        raise LayerhouseError(
-            f"{folder} holds a model and an adapter, of which transformers would take both; move "
-            f"{ADAPTER_CONFIG} and its weights into a folder of their own"
-            if whole
-            else f"{folder} holds an adapter: give {base} as --model and this folder as --adapter"
-        )
-    if not whole:
-        inside = sorted(path.parent.name for path in folder.glob("*/config.json"))
-        raise LayerhouseError(
-            f"{folder} is no model folder: it has no config.json (a model saved by transformers "
-            "has one next to its safetensors weights)"
-            + (f"; its folders {', '.join(inside)} have: give one of them" if inside else "")
-        )
+    refuse_no_model(folder, weights=weights)
     refuse_unsafe_model(folder)
-    if weights and not list(folder.glob("*.safetensors")):
-        raise LayerhouseError(
-            f"{folder} holds no *.safetensors weights; pickled weights are not read, save the "
-            "model again with save_pretrained"
-        )
-    if source.entry is None and (alike := find_published(source.config)) is not None:
+    config = source.config
+    alike = find_published(config) or find_alike(config, folder.name)
+    if source.entry is None and alike is not None:
         # A copy of a known model, or a fine-tuned one: where it comes from is not known.
         return replace(source, entry=replace(alike, hub=None, licence="unknown"))
     return source

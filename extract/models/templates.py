@@ -72,6 +72,17 @@ def template_in(folder: Path, known: Mapping[str, Any] | None = None) -> Templat
     return Template(told + text, place, notes if others else (), is_new)
 
 
+def unused_template(adapter: Path, folder: Path) -> tuple[str, ...]:
+    """A note where an adapter's trainer saved a chat template that is not the model's."""
+    own, models = template_in(adapter), template_in(folder)
+    if own is None or (models is not None and own.text == models.text):
+        return ()
+    return (
+        f"the adapter {adapter.name} lies beside a chat template ({own.place}) that is not the "
+        "model's and is not used; to ask as it was trained, put that file into the model's folder",
+    )
+
+
 def carried_template(processor: Any, place: str) -> Template:
     """The template that a processor in memory carries, or its tokenizer does."""
     tokenizer = getattr(processor, "tokenizer", None)

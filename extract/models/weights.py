@@ -6,15 +6,27 @@ the work. No code from a model's repository is run and no pickled weights are re
 
 from typing import TYPE_CHECKING, Any
 
-from extract.models.files import said, weight_sizes
+from extract.models.files import refuse_empty, said, weight_facts
+from extract.models.folders import refuse_unclear_weights
 from extract.models.placement import avoid_misfit_kernels, offload_folder, quantization_config
 from extract.models.published import converted_config, layout_of
-from extract.models.quantized import decompress, refuse_unmarked
+from extract.models.quantized import (
+    decompress,
+    everywhere,
+    refuse_other_layers,
+    refuse_unmarked,
+    refuse_unreadable,
+)
 from extract.models.sources import ModelSource
 from warehouse.errors import LayerhouseError
 
 if TYPE_CHECKING:
     import torch
+
+
+HEAD = "lm_head.weight"
+WHOLE, ENDS = ("I8", "U8", "I16", "U16", "I32", "U32"), (".weight", ".bias")
+"""Dtypes of packed weights, and the names of weights that may not be packed without a word."""
 
 
 def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.device") -> Any:
@@ -25,9 +37,8 @@ def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.devic
     """
     import transformers
 
-    quiet = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    refuse_unclear_weights(source.folder)
+    refuse_unreadable(source.name, source.config)
     try:
         config = _quantized_config(source, _model_config(source), dtype)
         _refuse_other_sizes(source, config)
@@ -48,10 +59,10 @@ def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.devic
         if not isinstance(error, ImportError):
             refuse_unmarked(source.folder, source.config)
         raise _explained(source, error) from error
-    finally:
-        transformers.logging.set_verbosity(quiet)
     refuse_unmarked(source.folder, source.config)
     _refuse_unmatched(source, info)
+    if source.published_quantization is not None:
+        refuse_other_layers(model, source.folder)
     decompress(model)
     avoid_misfit_kernels(model)
     return model
@@ -102,15 +113,28 @@ def _model_config(source: ModelSource) -> Any:
 
 
 def _refuse_other_sizes(source: ModelSource, config: Any) -> None:
-    """What config.json leaves out is a family's usual size: gigabytes of random weights."""
+    """What config.json leaves out is a family's usual size, gigabytes of random weights; and what
+    the files hold must be numbers that weights can be.
+    """
+    facts = weight_facts(source.folder)
+    if source.published_quantization is not None:
+        return
+    refuse_empty(source.folder, facts)
+    whole = [name for name, (dtype, _) in facts.items() if dtype in WHOLE and name.endswith(ENDS)]
+    if whole:
+        raise LayerhouseError(
+            f"{len(whole)} weights in {source.folder} are whole numbers, first {whole[0]}, but "
+            "config.json says nothing of a quantisation; put the quantization_config of the tool "
+            "that packed them into it, or give the model in full precision"
+        )
     text = config.get_text_config()
     names = ("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size")
     sizes: list[Any] = [getattr(text, name, None) for name in names]
-    if source.published_quantization is not None or not all(type(n) is int for n in sizes):
+    if not all(type(n) is int for n in sizes):
         return
     vocabulary, width, layers, inner = sizes
     due = width * (vocabulary + 2 * layers * (width + inner))
-    held = sum(weight_sizes(source.folder).values())
+    held = sum(size for _, size in facts.values())
     if due > 4 * held:
         raise LayerhouseError(
             f"{source.folder}/config.json describes a decoder of {due:,} weights or more, but the "
@@ -121,11 +145,11 @@ def _refuse_other_sizes(source: ModelSource, config: Any) -> None:
 def _quantized_config(source: ModelSource, config: Any, dtype: "torch.dtype") -> Any:
     """A published quantisation with its products in the dtype that is asked for, as it is told."""
     told = getattr(config, "quantization_config", None)
-    if isinstance(told, dict) and source.published_quantization == "bitsandbytes":
-        config.quantization_config = {
-            **told,
-            "bnb_4bit_compute_dtype": str(dtype).removeprefix("torch."),
-        }
+    if isinstance(told, dict):
+        config.quantization_config = everywhere(told)
+        if source.published_quantization == "bitsandbytes":
+            computes = {"bnb_4bit_compute_dtype": str(dtype).removeprefix("torch.")}
+            config.quantization_config |= computes
     return config
 
 
@@ -147,11 +171,6 @@ def _placed(source: ModelSource, dtype: "torch.dtype", device: "torch.device") -
 def _explained(source: ModelSource, error: Exception) -> LayerhouseError:
     config = source.config
     kind = config.get("model_type", "unknown")
-    if "Unrecognized configuration class" in str(error):
-        return LayerhouseError(
-            f"{source.name} is a {kind} model, which takes no images; give an image-text-to-text "
-            "model"
-        )
     if isinstance(error, LayerhouseError):
         return error
     if isinstance(error, ImportError) and source.published_quantization is not None:
@@ -163,11 +182,17 @@ def _explained(source: ModelSource, error: Exception) -> LayerhouseError:
 
 
 def _refuse_unmatched(source: ModelSource, info: Any) -> None:
+    told, way_out = [], "fetch its files again, or save it anew with the release that wrote it"
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         # A misshapen weight is reported as (name, shape in the file, shape in the model).
         keys = sorted(k if isinstance(k, str) else str(k[0]) for k in info.get(what) or [])
         if keys:
-            raise LayerhouseError(
-                f"{source.name} does not fit its class: {len(keys)} {what.partition('_')[0]} "
-                f"weights, first {', '.join(keys[:3])}; a model with random parts would be measured"
-            )
+            kind = what.partition("_")[0]
+            told.append(f"{len(keys)} {kind} weights, first {', '.join(keys[:3])}")
+        if keys == [HEAD]:
+            way_out = "where it shares its embeddings, set tie_word_embeddings in config.json"
+    if told:
+        raise LayerhouseError(
+            f"{source.name} does not fit its class: {'; '.join(told)}; a model with random parts "
+            f"would be measured: {way_out}"
+        )

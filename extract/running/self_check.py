@@ -48,6 +48,7 @@ def check(
     first = images[0]
     inputs = session.encode([first])
     _tokens_have_embeddings(session, inputs, phrases)
+    _image_token_is_the_models(session, inputs)
     session = _survey(session, inputs)
     _image_reaches_the_answer(session, first)
     session = _mark_off_path(session, inputs)
@@ -95,6 +96,24 @@ def _tokens_have_embeddings(
         )
 
 
+def _image_token_is_the_models(session: Session, inputs: Inputs) -> None:
+    """The model puts the image where config.json's token stands; the processor writes its own."""
+    processor = session.loaded.processor
+    due = session.anatomy.image_token_id
+    written = getattr(processor, "image_token", None)
+    if due is None or written is None or session.anatomy.crosses:
+        return
+    ids = inputs["input_ids"]
+    found = processor.tokenizer.convert_tokens_to_ids(str(written))
+    if found != due and not (ids == due).any() and (ids == found).any():
+        raise _fail(
+            session,
+            "image tokens",
+            f"the processor writes {str(written)!r} ({found}) for an image, but config.json has "
+            f"the model look for the token {due}; correct that number in config.json",
+        )
+
+
 def _survey(session: Session, inputs: Inputs) -> Session:
     """Confirm that every locus fires once per forward pass; learn its width and readouts."""
     shapes = observed_shapes(session, inputs)
@@ -139,6 +158,8 @@ def _image_reaches_the_answer(session: Session, image: Image.Image) -> None:
     """
     pair = [session.encode([picture]) for picture in (image, ImageOps.invert(image))]
     runs = [_states(session, inputs) for inputs in pair]
+    if not torch.isfinite(runs[0][1]).all():
+        _refuse_broken_weights(session)
     if torch.equal(runs[0][1], runs[1][1]):
         raise _fail(session, "two images", "an image and its negative get the same answer")
     for locus in _must_differ(session.anatomy):
@@ -159,6 +180,18 @@ def _image_reaches_the_answer(session: Session, image: Image.Image) -> None:
             f"the image enters at {int(changed.sum())} prompt tokens, but only "
             f"{int(session.facts(pair[0]).image_mask.sum())} are marked as image tokens",
         )
+
+
+def _refuse_broken_weights(session: Session) -> None:
+    """Numbers that overflow are of the dtype, those that were never finite of the files."""
+    for name, weight in session.model.named_parameters():
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise _fail(
+                session,
+                "weights",
+                f"{name} holds values that are not finite: its training diverged, or the file is "
+                "damaged",
+            )
 
 
 def _must_differ(anatomy: Anatomy) -> tuple[Locus, ...]:

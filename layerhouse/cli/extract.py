@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from layerhouse.cli.shared import (
     shown_prompt,
 )
 from layerhouse.functions import ENGINES, ORDERS, extract, rejected
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import MAX_PIXELS
 from warehouse.vocabulary import DTYPES, METHODS, MODULES, QUANTIZATIONS, READOUTS
 
@@ -43,7 +44,13 @@ if TYPE_CHECKING:
     multiple=True,
     help="An index (negatives count from the end), post_norm or final_norm; repeatable.",
 )
-@click.option("--adapter", type=click.Path(path_type=Path), help="The folder of a LoRA.")
+@click.option(
+    "--adapter",
+    type=click.Path(path_type=Path),
+    multiple=True,  # click would take the last of several without a word
+    callback=lambda _context, _option, value: _only(value),
+    help="The folder of a LoRA.",
+)
 @click.option(
     "--random-weights",
     type=click.IntRange(min=0),
@@ -166,6 +173,15 @@ def command(skip_bad: bool, dry_run: bool, **options: Any) -> None:
         )
     if summary.rejected:
         click.echo(rejected(summary))
+
+
+def _only(adapters: Sequence[Path]) -> Path | None:
+    if len(adapters) > 1:
+        raise UsageError(
+            "one adapter is merged at a time; merge the first into the model with peft, save that "
+            "and give it as --model"
+        )
+    return adapters[0] if adapters else None
 
 
 def _print_outlook(plan: Outlook) -> None:

@@ -282,3 +282,11 @@ def test_an_option_can_come_from_the_environment(
     monkeypatch.setenv("LAYERHOUSE_SQL_FORMAT", "json")
     assert run("sql", "SELECT 1 AS one") == 0
     assert json.loads(capsys.readouterr().out) == [{"one": 1}]
+
+
+def test_of_two_adapters_none_is_left_out_without_a_word(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ("extract", "--model", "tiny-digits", "--dataset", "digits", "--lake", str(tmp_path))
+    assert run(*words, "--adapter", "one", "--adapter", "two") == 2
+    assert "one adapter is merged at a time; merge the first into" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import save_file
 
-from extract.models.files import read_object, weight_sizes
+from extract.models.files import read_object, weight_facts
 from extract.models.safety import refuse_unsafe_adapter
 from extract.models.sources import locate
 from warehouse.errors import LayerhouseError
@@ -131,4 +131,4 @@ def test_a_header_of_weights_without_bounds_is_refused(folder: Path, header: byt
     path = folder / "model-1.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(LayerhouseError, match="no header of weights"):
-        weight_sizes(folder)
+        weight_facts(folder)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from extract.models.loading import load
 from extract.models.placement import parse_placement
 from extract.models.sources import locate
+from extract.models.templates import unused_template
 from tests.extract.conftest import FamilyFolders
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -24,11 +27,21 @@ DECODER = r".*language_model.*\.(q_proj|v_proj|o_proj)"
 Keys = dict[str, torch.Tensor]
 
 
+@cache
+def _loaded(base: Path) -> Any:
+    return load(str(base)).model
+
+
+def _fresh(base: Path) -> Any:
+    """The model of a folder, to be changed: a copy takes a tenth of the time of loading."""
+    return copy.deepcopy(_loaded(base))
+
+
 def _tuned(base: Path, to: Path, **settings: Any) -> Path:
     """An adapter with random weights, written by peft as a training would."""
     torch.manual_seed(0)
     options = {"r": 4, "lora_alpha": 64, "target_modules": DECODER} | settings
-    model = peft.get_peft_model(load(str(base)).model, peft.LoraConfig(**options))
+    model = peft.get_peft_model(_fresh(base), peft.LoraConfig(**options))
     for name, weight in model.named_parameters():
         if "lora_" in name or "modules_to_save" in name:
             torch.nn.init.normal_(weight.data, 0.5 if "magnitude" in name else 0.0, 0.3)
@@ -63,12 +76,44 @@ def _renamed(old: str, new: str) -> Callable[[Keys], Keys]:
     return lambda keys: {key.replace(old, new): weight for key, weight in keys.items()}
 
 
+KINDS: dict[str, dict[str, Any]] = {
+    "LoHaConfig": {"r": 4, "alpha": 8},
+    "LoKrConfig": {"r": 4, "alpha": 8},
+    "AdaLoraConfig": {"init_r": 4, "target_r": 2, "total_step": 10},
+    "VeraConfig": {"r": 4},
+    "OFTConfig": {"r": 4, "oft_block_size": 0},
+    "IA3Config": {"feedforward_modules": []},
+}
+
+
+def _of_kind(kind: str, base: Path, to: Path, *, trained: bool) -> Path:
+    torch.manual_seed(0)
+    config = getattr(peft, kind)(target_modules=["q_proj"], **KINDS[kind])
+    model = peft.get_peft_model(_fresh(base), config)
+    for weight in model.parameters():
+        if trained and weight.requires_grad:
+            torch.nn.init.normal_(weight.data, 0.0, 0.02)
+    model.save_pretrained(to)
+    return to
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_adapters_of_other_kinds_are_merged_or_told_to_be_untrained(
+    kind: str, base: Path, tmp_path: Path
+) -> None:
+    trained = _of_kind(kind, base, tmp_path / "trained", trained=True)
+    ours, theirs = _state(base, trained), _merged_by_peft(base, trained)
+    assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
+    with pytest.raises(LayerhouseError, match=r"it changes nothing, its \d+ modules"):
+        load(locate(str(base), _of_kind(kind, base, tmp_path / "fresh", trained=False)))
+
+
 def _state(base: Path, adapter: Path) -> Keys:
     return dict(load(locate(str(base), adapter=adapter)).model.state_dict())
 
 
 def _merged_by_peft(base: Path, adapter: Path) -> Keys:
-    tuned = peft.PeftModel.from_pretrained(load(str(base)).model, adapter)
+    tuned = peft.PeftModel.from_pretrained(_fresh(base), adapter)
     return dict(tuned.merge_and_unload().state_dict())
 
 
@@ -81,15 +126,23 @@ def _merged_by_peft(base: Path, adapter: Path) -> Keys:
         {"modules_to_save": ["lm_head"]},
         {"modules_to_save": ["multi_modal_projector"], "rank_pattern": {"q_proj": 2}},
         {"target_modules": ["embed_tokens", "q_proj", "fc1"]},
+        {"target_modules": r".*vision_tower.*\.(q_proj|fc1)", "alpha_pattern": {"fc1": 8}},
+        {"target_modules": r".*multi_modal_projector\.linear_\d"},
+        {"bias": "all", "init_lora_weights": "pissa"},
+        {"trainable_token_indices": {"embed_tokens": [4, 5]}},
+        {"target_modules": ["q_proj"], "layers_to_transform": [0], "layers_pattern": "layers"},
     ],
-    ids=["lora", "dora", "rslora", "head", "projector", "embeddings"],
-)
+    ids=[
+        "lora", "dora", "rslora", "head", "projector", "embeddings", "vision", "connector", "pissa",
+        "tokens", "layers",
+    ],
+)  # fmt: skip
 def test_what_fits_is_merged_as_peft_merges_it(
     settings: dict[str, Any], base: Path, tmp_path: Path
 ) -> None:
     adapter = _tuned(base, tmp_path / "tuned", **settings)
     ours, theirs = _state(base, adapter), _merged_by_peft(base, adapter)
-    plain = load(str(base)).model.state_dict()
+    plain = _fresh(base).state_dict()
     assert ours.keys() == plain.keys()
     assert any(not torch.equal(ours[name], weight) for name, weight in plain.items())
     assert ours.keys() == theirs.keys()
@@ -131,6 +184,18 @@ def _untrained(keys: Keys) -> Keys:
     return {key: w * 0 if "lora_B" in key else w for key, w in keys.items()}
 
 
+def _of_a_model(_: Keys) -> Keys:
+    return {"model.language_model.layers.0.self_attn.q_proj.weight": torch.ones(64, 64)}
+
+
+def _in_parts(keys: Keys) -> Keys:
+    return {key: torch.zeros(0) for key in keys}
+
+
+def _resized(keys: Keys) -> Keys:
+    return keys | {f"{PREFIX}model.language_model.embed_tokens.weight": torch.ones(300, 64)}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -143,8 +208,11 @@ def _untrained(keys: Keys) -> Keys:
         (_without_layer, r"6 missing keys, first model\.language_model\.layers\.3\.self_attn"),
         (_narrow, r"12 misshapen keys, first .*lora_A\.weight \(4, 63\), not \(4, 64\)"),
         (_not_finite, "not finite in 24 keys"),
-        (_untrained, "it changes nothing, every lora_B is zero"),
+        (_untrained, "it changes nothing, its 12 modules have the weights that they had"),
         (lambda _: {}, "24 missing keys"),
+        (_of_a_model, r"holds 1 whole weights and nothing of a LORA; where these are a model's"),
+        (_in_parts, r"24 weights in .* are empty, first .*: .*DeepSpeed's zero_to_fp32\.py"),
+        (_resized, r"1 misshapen keys, first .*embed_tokens\.weight \(300, 64\), not .*; merge it"),
     ],
 )
 def test_an_adapter_that_does_not_fit_is_refused_with_counts_and_names(
@@ -154,6 +222,59 @@ def test_an_adapter_that_does_not_fit_is_refused_with_counts_and_names(
     with pytest.raises(LayerhouseError, match=message) as raised:
         load(locate(str(base), adapter=other))
     assert "\n" not in str(raised.value)
+
+
+def test_modules_that_are_left_as_they_were_are_told(
+    adapter: Path, base: Path, tmp_path: Path
+) -> None:
+    def change(keys: Keys) -> Keys:
+        return {k: w * 0 if "lora_B" in k and "q_proj" in k else w for k, w in keys.items()}
+
+    source = locate(str(base), adapter=_changed(adapter, tmp_path / "half", change))
+    (note,) = load(source).notes
+    assert note.startswith("the adapter half leaves 4 of its 12 modules as they were, first model.")
+
+
+def test_a_chat_template_beside_an_adapter_is_told(
+    adapter: Path, base: Path, tmp_path: Path
+) -> None:
+    other = _changed(adapter, tmp_path / "other")
+    name = "chat_template.jinja"
+    shutil.copy(base / name, other / name)
+    assert unused_template(other, base) == ()
+    (other / name).write_text((base / name).read_text().replace("USER", "HUMAN"))
+    (note,) = load(locate(str(base), adapter=other)).notes
+    assert note.startswith("the adapter other lies beside a chat template (chat_template.jinja)")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alora_invocation_tokens": [5]}, "cannot be merged: aLoRA does not support merging"),
+        ({"layer_replication": [[0, 4], [2, 4]]}, "cannot be merged: "),
+        (
+            {"target_modules": ["c_attn"]},
+            "cannot be merged: Target modules .*c_attn",
+        ),
+        ({"lora_alpha": 0}, "it changes nothing"),
+        ({"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 4}, r"\(PREFIX_TUNING\) cannot be"),
+    ],
+)
+def test_settings_that_cannot_be_followed_are_one_sentence(
+    settings: dict[str, Any],
+    message: str,
+    adapter: Path,
+    base: Path,
+    tmp_path: Path,
+    recwarn: pytest.WarningsRecorder,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = _changed(adapter, tmp_path / "other", **settings)
+    with pytest.raises(LayerhouseError, match=message) as raised:
+        load(locate(str(base), adapter=other))
+    assert "\n" not in str(raised.value)
+    assert not recwarn.list
+    assert capsys.readouterr() == ("", "")
 
 
 def test_nothing_is_merged_into_weights_that_a_device_map_leaves_on_disk(

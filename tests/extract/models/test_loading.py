@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,8 +15,10 @@ import transformers
 from extract.anatomy.loci import discover
 from extract.models import registry
 from extract.models.fingerprints import fingerprint_processor, fingerprint_weights
-from extract.models.loading import load
+from extract.models.loading import load, read_prompt
+from extract.models.processors import ready_processor
 from extract.models.sources import locate
+from tests.extract.conftest import FamilyFolders
 from tests.extract.model_folders import edit_weights, weight_name
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -98,6 +101,101 @@ def test_code_from_a_repository_is_not_run(copied: Path) -> None:
         load(str(copied))
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (
+            {"model_type": "my_vlm"},
+            r"is a my_vlm model, .* has no class; a newer",
+        ),
+        ({"model_type": "llava_llama"}, "is a llava_llama model, for which this transformers"),
+        ({"model_type": None}, "says no model_type, so that its class is not known"),
+        ({"model_type": "llama"}, "is a llama model, which takes no images together with text"),
+        ({"model_type": "clip"}, "is a clip model, which takes no images together with text"),
+        ({"model_type": "qwen2_5_vl_text"}, "is a qwen2_5_vl_text model, which takes no images"),
+    ],
+)
+def test_a_model_that_no_class_holds_is_told_by_its_kind(
+    said: dict[str, Any], message: str, copied: Path
+) -> None:
+    config = json.loads((copied / "config.json").read_text()) | said
+    (copied / "config.json").write_text(json.dumps({k: v for k, v in config.items() if v}))
+    with pytest.raises(LayerhouseError, match=message):
+        read_prompt(locate(str(copied)), "?")
+
+
+def test_whole_numbers_are_no_weights_unless_config_json_says_of_what(copied: Path) -> None:
+    def pack(weights: dict[str, torch.Tensor]) -> None:
+        name = weight_name(weights, PROJECTOR)
+        weights[name] = (weights[name] * 100).to(torch.int8)
+
+    edit_weights(copied, pack)
+    with pytest.raises(LayerhouseError, match=r"1 weights in .* are whole numbers, first"):
+        load(str(copied))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_precision_are_read_into_the_one_that_is_asked_for(
+    dtype: torch.dtype, copied: Path
+) -> None:
+    edit_weights(copied, lambda w: w.update({n: v.to(dtype) for n, v in w.items()}))
+    config = json.loads((copied / "config.json").read_text()) | {"dtype": "float32"}
+    (copied / "config.json").write_text(json.dumps(config))
+    loaded = load(str(copied), dtype="float32")
+    assert {weight.dtype for weight in loaded.model.parameters()} == {torch.float32}
+
+
+def test_a_head_of_its_own_counts_though_config_json_ties_it(family_folder: FamilyFolders) -> None:
+    """Gemma's configuration ties head and embeddings, a training may have parted them."""
+    folder = family_folder("gemma3")
+    tied = load(str(folder)).model
+    assert tied.get_output_embeddings().weight is tied.get_input_embeddings().weight
+    parted = Path(shutil.copytree(folder, folder.parent / "parted"))
+    embeddings = tied.get_input_embeddings().weight.detach()
+    edit_weights(parted, lambda w: w.update({"lm_head.weight": embeddings * 0.5}))
+    model = load(str(parted)).model
+    assert torch.equal(model.get_input_embeddings().weight, embeddings)
+    assert torch.equal(model.get_output_embeddings().weight, embeddings * 0.5)
+
+
+def _snapshot(root: Path, hub: str, revision: str, model: Path) -> Path:
+    """A model as the hub's cache keeps it: links to blobs."""
+    repository = root / f"models--{hub.replace('/', '--')}"
+    snapshot = repository / "snapshots" / revision
+    snapshot.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for path in model.iterdir():
+        shutil.copy(path, repository / "blobs" / path.name)
+        (snapshot / path.name).symlink_to(f"../../blobs/{path.name}")
+    return snapshot
+
+
+def test_a_folder_of_the_hubs_cache_is_the_model_that_it_is(
+    llava_folder: Path, tmp_path: Path
+) -> None:
+    revision = "0123456789" * 4
+    source = locate(str(_snapshot(tmp_path, "someone/tiny", revision, llava_folder)))
+    assert (source.name, source.revision) == ("someone/tiny", revision)
+    known = locate(
+        str(_snapshot(tmp_path, "chaoyinshe/llava-med-v1.5-mistral-7b-hf", revision, llava_folder))
+    )
+    assert known.name == "llava-med-v1.5"
+    assert known.identity()["preprocessing"] == {"pad_to_square": "#7a7468"}
+
+
+def test_a_copy_of_a_known_model_is_prepared_as_the_model_is(copied: Path) -> None:
+    """By its folder's name, its family and its sizes: without the padding it sees other images."""
+    config = json.loads((copied / "config.json").read_text())
+    config["text_config"] |= {"num_hidden_layers": 60, "hidden_size": 7168}
+    (copied / "config.json").write_text(json.dumps(config))
+    assert locate(str(copied)).entry is None
+    source = locate(str(copied.rename(copied.parent / "HuatuoGPT-Vision-34B-hf")))
+    assert source.name == "HuatuoGPT-Vision-34B-hf"
+    assert source.entry is not None
+    assert (source.entry.hub, source.entry.licence) == (None, "unknown")
+    assert source.identity()["preprocessing"] == {"pad_to_square": "#7a7468"}
+
+
 def _unnamed(folder: Path) -> None:
     for name in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
         path = folder / name
@@ -113,7 +211,7 @@ def test_a_processor_without_a_name_is_that_of_the_family(copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps({**config, "model_type": "glmga"}))
     with pytest.raises(LayerhouseError, match="names no processor class"):
-        load(str(copied))
+        ready_processor(copied)
 
 
 def test_a_key_mapping_brings_renamed_weights_home(copied: Path) -> None:

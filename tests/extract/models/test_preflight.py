@@ -13,8 +13,10 @@ import torch
 
 from extract.models import preflight
 from extract.models.loading import load, read_prompt
-from extract.models.processors import Encoder
+from extract.models.preflight import read_tokenizer
+from extract.models.processors import Encoder, ready_processor
 from extract.models.sources import locate
+from tests.extract.conftest import FamilyFolders
 from tests.extract.tiny_families import picture
 from warehouse.errors import LayerhouseError
 
@@ -115,6 +117,35 @@ def test_what_is_damaged_or_missing_is_one_sentence_that_names_it(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("also", [(), ("tokenizer.json", "tokenizer_config.json")])
+def test_a_checkpoint_without_its_processor_says_where_to_take_it_from(
+    also: tuple[str, ...], folder: Path
+) -> None:
+    for name in ("processor_config.json", *also):
+        (folder / name).unlink()
+    lacks = "lacks a tokenizer" if also else "neither processor_config.json nor preprocessor_conf"
+    with pytest.raises(LayerhouseError, match=rf"{lacks}.*; copy the files of tokenizer and proc"):
+        read_prompt(locate(str(folder)), ASKED)
+
+
+def test_an_image_processor_that_was_renamed_is_the_one_it_became(
+    family_folder: FamilyFolders, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(family_folder("qwen2_5_vl"), tmp_path / "qwen"))
+    expected = ready_processor(copied).processor
+    settings = json.loads((copied / "processor_config.json").read_text())
+    (copied / "processor_config.json").unlink()
+    inner = settings.pop("image_processor")
+    inner |= settings | {"image_processor_type": "Qwen2_5_VLImageProcessor"}
+    size = inner.pop("size")
+    inner |= {"min_pixels": size["shortest_edge"], "max_pixels": size["longest_edge"]}
+    (copied / "preprocessor_config.json").write_text(json.dumps(inner))
+    found = ready_processor(copied).processor
+    assert type(found.image_processor) is type(expected.image_processor)
+    seen = [Encoder(each, "<|image_pad|>")([picture(90, 70)]) for each in (found, expected)]
+    assert torch.equal(seen[0]["pixel_values"], seen[1]["pixel_values"])
+
+
 def test_a_tokenizer_that_needs_a_package_names_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +153,27 @@ def test_a_tokenizer_that_needs_a_package_names_it(
     monkeypatch.setattr(preflight, "find_spec", lambda _: None)
     with pytest.raises(LayerhouseError, match="install it with: pip install sentencepiece"):
         load(str(folder))
+
+
+def test_a_file_of_sentencepiece_is_read_as_sentencepiece_reads_it(folder: Path) -> None:
+    spm = pytest.importorskip("sentencepiece", reason="the tokenizer.model needs sentencepiece")
+    words = folder.parent / "words.txt"
+    words.write_text(f"USER: {ASKED} ASSISTANT: zero, one, two\n" * 50)
+    spm.SentencePieceTrainer.train(
+        input=str(words),
+        model_prefix=str(folder / "tokenizer"),
+        vocab_size=60,
+        model_type="bpe",
+        hard_vocab_limit=False,
+        user_defined_symbols=["<image>"],
+        minloglevel=2,
+    )
+    (folder / "tokenizer.json").unlink()
+    told = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(told | {"legacy": False}))
+    own = spm.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    found = read_tokenizer(folder, local_files_only=True)
+    assert found.tokenize(f"USER: {ASKED}") == own.encode(f"USER: {ASKED}", out_type=str)
 
 
 def test_a_decoder_that_config_json_does_not_describe_is_not_made_up(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -13,9 +14,12 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from extract.anatomy import discover
+from extract.models import quantized
 from extract.models.given import GivenModel
 from extract.models.loading import load
 from extract.models.placement import Placement
+from extract.models.quantized import count_weights, everywhere, refuse_unreadable
 from extract.models.sources import locate
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -48,8 +52,8 @@ def test_a_method_is_the_variant_and_a_missing_package_is_named(method: str, cop
         load(source)
     said = str(raised.value)
     assert "\n" not in said
-    ways = ("a package is missing", "none in its files is", "cannot be loaded")
-    assert any(way in said for way in ways), said
+    ways = ("a package is missing", "missing; install with: pip", "none in its files is")
+    assert any(way in said for way in (*ways, "cannot be loaded")), said
     assert method in said
 
 
@@ -201,3 +205,180 @@ def test_published_weights_of_few_bits_are_read_as_their_numbers(kind: str, copi
         off = (read[name].float() - weight).abs().max()
         assert off <= limit, name
         assert limit == 0 or off > 0, f"{name} was never packed"
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (
+            {"quantization_config": {"quant_method": "exl2", "bits": 4}},
+            r"quantised \(exl2\), which",
+        ),
+        ({"quantization_config": {"bits": 4}}, r"quantised \(unknown\), which this transformers"),
+        ({"quantization": {"group_size": 64, "bits": 4}}, r"quantised \(mlx\), which this"),
+    ],
+)
+def test_a_method_that_nobody_reads_is_not_run_as_whole_weights(
+    said: dict[str, Any], message: str, copied: Path
+) -> None:
+    config = json.loads((copied / "config.json").read_text()) | said
+    with pytest.raises(LayerhouseError, match=message):
+        refuse_unreadable("m", config)
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.raises(LayerhouseError, match=message):
+        load(str(copied))
+
+
+@pytest.mark.parametrize(
+    ("method", "there", "message"),
+    [
+        ("awq", (), "for which gptqmodel is missing; install with: pip install gptqmodel"),
+        ("gptq", (), "for which gptqmodel and optimum are missing; install with: pip install gpt"),
+        ("gptq", ("optimum",), "for which gptqmodel is missing; install with: pip install gptqmod"),
+    ],
+)
+def test_the_packages_of_a_method_are_named_all_at_once(
+    method: str, there: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantized, "find_spec", lambda name: name in there or None)
+    with pytest.raises(LayerhouseError, match=message):
+        refuse_unreadable("m", {"quantization_config": {"quant_method": method}})
+
+
+@pytest.mark.parametrize("settings", ["modules_to_not_convert", "llm_int8_skip_modules"])
+@pytest.mark.parametrize(
+    ("module", "whole"),
+    [
+        ("model.visual.blocks.0.attn.qkv", True),
+        ("visual.blocks.0.attn.qkv", True),
+        ("model.language_model.layers.1.mlp.gate_proj", False),
+        ("model.language_model.layers.1.mlp.gate", True),
+        ("lm_head", True),
+        ("model.visuals.blocks.0", False),
+    ],
+)
+def test_modules_left_whole_are_found_under_the_names_of_today(
+    settings: str, module: str, whole: bool
+) -> None:
+    from transformers.quantizers.quantizers_utils import should_convert_module
+
+    told = everywhere({settings: ["visual", "mlp.gate", "lm_head"], "bits": 4})
+    assert told["bits"] == 4
+    assert should_convert_module(module, told[settings]) is not whole
+
+
+def test_layers_that_the_files_hold_whole_are_not_packed_on_the_way(
+    packed: Path, tmp_path: Path
+) -> None:
+    """As with a folder whose settings name what is left whole by names of an older release."""
+    folder = Path(shutil.copytree(packed, tmp_path / "model"))
+    weights = load_file(folder / "model.safetensors")
+    stem = next(n for n in weights if n.endswith("layers.0.self_attn.q_proj.weight"))
+    whole = load("tiny-digits").model.state_dict()
+    name = next(n for n in whole if n.endswith("language_model.layers.0.self_attn.q_proj.weight"))
+    kept = {n: w for n, w in weights.items() if not n.startswith(stem)} | {stem: whole[name]}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(LayerhouseError, match=r"packed weights, but config\.json has \d+ layers"):
+        load(str(folder))
+
+
+class Packed(torch.nn.Module):
+    """A layer as gptqmodel has them: no parameter, its weight in words of 32 bits."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.in_features, self.out_features = inputs, outputs
+        self.register_buffer("qweight", torch.zeros(inputs, outputs // 8, dtype=torch.int32))
+
+
+def test_packed_layers_of_other_libraries_are_found_and_counted() -> None:
+    whole = load("tiny-digits")
+    packed, expected = copy.deepcopy(whole.model), discover(whole.model)
+    for name, module in whole.model.named_modules():
+        if "language_model" in name and isinstance(module, torch.nn.Linear):
+            packed.set_submodule(name, Packed(module.in_features, module.out_features))
+    assert packed.num_parameters() < whole.n_parameters
+    assert count_weights(packed) == whole.n_parameters
+    assert discover(packed).loci == expected.loci
+
+
+def _in_words(values: torch.Tensor, order: tuple[int, ...]) -> torch.Tensor:
+    """Numbers of four bits [rows, columns] as words of 32 [rows, columns / 8]."""
+    rows = values.reshape(values.shape[0], -1, 8)[:, :, order]
+    words = (rows << (4 * torch.arange(8))).sum(-1)
+    return torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
+
+
+def _by_groups(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What four bits make of a weight [outputs, inputs], scales [outputs, groups], numbers read."""
+    groups = weight.reshape(weight.shape[0], -1, 32)
+    scale = (groups.abs().amax(-1, keepdim=True) / 7).half().float()
+    values = ((groups / scale).round() + 8).clamp(0, 15)
+    return (
+        values.reshape(weight.shape).long(),
+        scale[..., 0],
+        ((values - 8) * scale).reshape(weight.shape),
+    )
+
+
+def _awq(weight: torch.Tensor) -> dict[str, torch.Tensor]:
+    values, scale, _ = _by_groups(weight)
+    zeros, order = torch.full_like(scale, 8).long(), (0, 2, 4, 6, 1, 3, 5, 7)
+    return {
+        "qweight": _in_words(values.t(), order),
+        "qzeros": _in_words(zeros.t(), order),
+        "scales": scale.t().half().contiguous(),
+    }
+
+
+def _gptq(weight: torch.Tensor) -> dict[str, torch.Tensor]:
+    values, scale, _ = _by_groups(weight)
+    zeros = torch.full_like(scale, 7).long()  # this format stores one less
+    return {
+        "qweight": _in_words(values, tuple(range(8))).t().contiguous(),
+        "qzeros": _in_words(zeros.t(), tuple(range(8))),
+        "scales": scale.t().half().contiguous(),
+        "g_idx": torch.arange(weight.shape[1], dtype=torch.int32) // 32,
+    }
+
+
+FOUR_BITS: dict[str, tuple[Pack, dict[str, Any]]] = {
+    "awq": (
+        _awq,
+        {
+            "zero_point": True,
+            "version": "gemm",
+            "modules_to_not_convert": ["vision_tower", "multi_modal_projector"],
+        },
+    ),
+    "gptq": (_gptq, {"desc_act": False, "sym": True, "checkpoint_format": "gptq"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", list(FOUR_BITS))
+def test_awq_and_gptq_are_read_as_their_numbers(method: str, copied: Path) -> None:
+    pytest.importorskip("gptqmodel", reason="awq and gptq need gptqmodel")
+    pack, settings = FOUR_BITS[method]
+    weights = load_file(copied / "model.safetensors")
+    few = [name for name in weights if "language_model" in name and "proj.weight" in name]
+    held = {name: weight for name, weight in weights.items() if name not in few}
+    for name in few:
+        stem = name.removesuffix("weight")
+        held |= {stem + part: values for part, values in pack(weights[name].float()).items()}
+    save_file(held, copied / "model.safetensors", {"format": "pt"})
+    said = {"quant_method": method, "bits": 4, "group_size": 32, **settings}
+    loaded = load(str(_said(copied, said)), dtype="float32")
+    whole = load("tiny-digits")
+    assert loaded.n_parameters == whole.n_parameters
+    read = 0
+    for name, weight in whole.model.state_dict().items():
+        if "language_model" not in name or not name.endswith("proj.weight"):
+            continue
+        expected = _by_groups(weight.float())[2]
+        layer = loaded.model.get_submodule(name.removesuffix(".weight"))
+        with torch.inference_mode():
+            found = layer(torch.eye(weight.shape[1])[None])[0].t()
+        torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-3)  # in half precision
+        read += 1
+    assert read == len(few)

@@ -82,6 +82,23 @@ def test_wrong_image_tokens_are_refused(session: Session) -> None:
         _check(replace(session, anatomy=wrong))
 
 
+@pytest.mark.parametrize("named", [99_999, 7])
+def test_an_image_token_that_the_processor_does_not_write_is_named(
+    named: int, session: Session
+) -> None:
+    session.model.config.image_token_id = named
+    anatomy = replace(session.anatomy, image_token_id=named)
+    with pytest.raises(LayerhouseError, match=rf"'<image>' .* look for the token {named}; correct"):
+        _check(replace(session, anatomy=anatomy))
+
+
+def test_weights_that_are_not_finite_are_named(session: Session) -> None:
+    with torch.no_grad():
+        session.model.model.language_model.layers[1].mlp.up_proj.weight[0, 0] = torch.nan
+    with pytest.raises(LayerhouseError, match=r"weights: .*layers\.1\.mlp\.up_proj\.weight holds"):
+        _check(session)
+
+
 def test_a_family_whose_batches_differ_runs_one_by_one(family_folder: FamilyFolders) -> None:
     """Idefics2 pads images of one batch to a common size, which its tower notices."""
     checked = opened(family_folder("idefics2")).checked
