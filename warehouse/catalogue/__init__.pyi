@@ -10,7 +10,7 @@ from .reading import (
 )
 from .readouts import package_readouts as package_readouts
 from .recording import Recording as Recording
-from .refreshing import connect as connect, refresh as refresh
+from .refreshing import connect as connect, current as current, refresh as refresh
 from .samples import (
     ClassRow as ClassRow,
     DatasetInfo as DatasetInfo,

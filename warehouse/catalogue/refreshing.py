@@ -1,5 +1,6 @@
 """The catalogue: one DuckDB file that holds every small table, rebuilt from the shards."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,11 +41,27 @@ def connect(lake: "Lake | str | os.PathLike[str] | None" = None) -> Warehouse:
     """
     place = Lake.at(lake)
     place.require()
-    looked_at, con = _written(place), _opened_if_current(place)
+    con = _opened_if_current(place)
     if con is None:
-        _build_alone(place, looked_at)
+        place = current(place)
         con = open_catalogue(place)
     return Warehouse(place, con)
+
+
+def current(lake: Lake) -> Lake:
+    """The lake with a catalogue that is up to date: its own, or, where this user may not bring that
+    up to date, one in the user's cache folder. Raises as `connect`."""
+    try:
+        refresh(lake)
+    except ReadOnlyError as error:
+        mine = lake.at_desk()
+        try:
+            mine.own.mkdir(parents=True, exist_ok=True)
+            refresh(mine)
+        except (OSError, ReadOnlyError):
+            raise error from None
+        return mine
+    return lake
 
 
 def refresh(lake: Lake, force: bool = False) -> bool:
@@ -147,23 +164,30 @@ def _sql_hash(con: duckdb.DuckDBPyConnection) -> str | None:
     return rows[0][0] if rows else None
 
 
+class ReadOnlyError(LayerhouseError):
+    """A catalogue is out of date where this user may not bring it up to date."""
+
+
 @contextmanager
 def _builder_lock(lake: Lake) -> Iterator[None]:
     """One builder per lake."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(file_lock(lake.root / "catalog.lock"))
+            stack.enter_context(file_lock(lake.own / "catalog.lock"))
+            if not os.access(lake.own, os.W_OK, effective_ids=True):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            raise LayerhouseError(
+            raise ReadOnlyError(
                 f"the catalogue of {lake} is out of date and cannot be rebuilt there: "
-                f"{error.strerror}; copy the lake to a folder you may write to"
+                f"{error.strerror}; copy the lake to a folder you may write to, or let "
+                "LAYERHOUSE_CACHE name one for a catalogue of your own"
             ) from error
         yield
 
 
 def _build(lake: Lake, force: bool) -> None:
     """Build under a temporary name and put it in place; runs under the builder's lock."""
-    target = lake.root / BUILDING
+    target = lake.own / BUILDING
     try:
         _clear(lake)
         names, dates = commit_names(lake), _dates(lake)
@@ -182,7 +206,7 @@ def _build(lake: Lake, force: bool) -> None:
 
 def _clear(lake: Lake) -> None:
     """Remove what a killed builder left, or an attempt that came to nothing."""
-    for leftover in lake.root.glob(f"{BUILDING}*"):
+    for leftover in lake.own.glob(f"{BUILDING}*"):
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover)
         else:

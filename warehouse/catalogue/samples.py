@@ -92,7 +92,7 @@ def changed_samples(
         for owner, name, uri, sha256, size, time in rows
         if wanted is None or name in wanted
     ]
-    changed = set(changed_images([image for _, image in found], wh.lake.root / MEMORY))
+    changed = set(changed_images([image for _, image in found], wh.lake.own / MEMORY))
     return [(owner, image) for owner, image in found if image in changed]
 
 

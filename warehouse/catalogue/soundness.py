@@ -22,7 +22,7 @@ def note_built(lake: Lake, target: Path) -> None:
     """Note a file that is about to become the catalogue, beside the one that it replaces."""
     kept = [entry for entry in _noted(lake) or [] if entry[:2] == _state(lake.catalogue)]
     entries = [*kept[-1:], [*_state(target), checksum(target)]]
-    write_at_once(lake.root / NOTE, lambda path: write_text(path, json.dumps(entries)))
+    write_at_once(lake.own / NOTE, lambda path: write_text(path, json.dumps(entries)))
     log_of(lake).unlink(missing_ok=True)
 
 
@@ -55,7 +55,7 @@ def _state(path: Path) -> list[int]:
 def _noted(lake: Lake) -> list[list[Any]] | None:
     """What was noted, newest last; None where nothing ever was."""
     try:
-        found: list[list[Any]] = parse_json(read_bounded(lake.root / NOTE))
+        found: list[list[Any]] = parse_json(read_bounded(lake.own / NOTE))
         NOTED(found, "")
     except FileNotFoundError:
         return None

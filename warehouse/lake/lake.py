@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, inside
-from warehouse.storage import CATALOGUE, Store, located, store_at
+from warehouse.storage import CATALOGUE, Store, located, mirror_folder, store_at
 
 DEFAULT_LAKE = "lakehouse"
 
@@ -24,6 +24,8 @@ class Lake:
 
     root: Path
     url: str | None = None
+    desk: Path | None = None
+    """Where this reader keeps a catalogue of its own, of a lake that it may not write to."""
 
     @classmethod
     def at(cls, path: "str | os.PathLike[str] | Lake | None" = None) -> "Lake":
@@ -53,21 +55,36 @@ class Lake:
         return store_at(self.root, self.url)
 
     @property
+    def own(self) -> Path:
+        """The folder of the catalogue, and of what else can be made anew at any time."""
+        return self.desk or self.root
+
+    @property
     def catalogue(self) -> Path:
-        return self.root / CATALOGUE
+        return self.own / CATALOGUE
+
+    def at_desk(self) -> "Lake":
+        """The same lake with its catalogue in this user's cache folder."""
+        return replace(self, desk=mirror_folder(str(self.root)))
 
     @property
     def commits_dir(self) -> Path:
         return self.root / "commits"
 
     def create(self) -> "Lake":
-        """Make the folders if needed. Raises LayerhouseError where that cannot be done."""
+        """Make the folders if needed. Raises LayerhouseError where that cannot be done, and where
+        this user may only read them."""
         try:
             inside(self.root, "commits").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LayerhouseError(
                 f"cannot create the lake {self.root}: {error.strerror}"
             ) from error
+        if not os.access(self.commits_dir, os.W_OK, effective_ids=True):
+            raise LayerhouseError(
+                f"the lake {self.root} may only be read by you; give a copy of it in a folder that "
+                "you may write to"
+            )
         return self
 
     def require(self) -> None:

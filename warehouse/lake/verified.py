@@ -75,7 +75,7 @@ def refuse_unsound(lake: Lake, shards: Sequence[Shard]) -> None:
 
 
 def _remembered(lake: Lake) -> Mapping[str, list[str]]:
-    path = lake.root / MEMORY
+    path = lake.own / MEMORY
     try:
         about = path.stat()
         return _read(path, (about.st_ino, about.st_mtime_ns, about.st_size))
@@ -94,4 +94,4 @@ def _remember(lake: Lake, sound: Mapping[str, list[str]]) -> None:
     """Of two that note something at once one may be forgotten, and is read again."""
     content = json.dumps({**_remembered(lake), **sound})
     with suppress(OSError):
-        write_at_once(lake.root / MEMORY, lambda path: write_text(path, content))
+        write_at_once(lake.own / MEMORY, lambda path: write_text(path, content))

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse import files
-from warehouse.catalogue import NO_EXTENSIONS, lock_down, refresh, unbuilt_said
+from warehouse.catalogue import NO_EXTENSIONS, current, lock_down, unbuilt_said
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 from warehouse.publishing.patients import source_of
@@ -140,7 +140,7 @@ def _marts(
     It reaches nothing but the folder that is published to: a file that lies there already, and a
     catalogue, may be anybody's.
     """
-    refresh(lake)
+    lake = current(lake)
     with duckdb.connect(config=NO_EXTENSIONS) as con:
         try:
             con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS lake (READ_ONLY)")

@@ -1,4 +1,8 @@
-from .location import located as located, store_at as store_at
+from .location import (
+    located as located,
+    mirror_folder as mirror_folder,
+    store_at as store_at,
+)
 from .store import (
     BUILDING as BUILDING,
     CATALOGUE as CATALOGUE,

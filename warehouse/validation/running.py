@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.catalogue import Warehouse, changed_samples, open_catalogue, refresh
+from warehouse.catalogue import Warehouse, changed_samples, current, open_catalogue
 from warehouse.lake import Lake, list_commits, unsound
 from warehouse.schema import FACT_KEYS, tables
 from warehouse.storage import Shard
@@ -25,7 +25,7 @@ def validate(lake: Lake, data_docs: Path | None = None) -> ValidationReport:
     is in the report instead.
     """
     started = time.monotonic()
-    refresh(lake)
+    lake = current(lake)
     if data_docs is None:
         return ValidationReport(_results(lake, None), time.monotonic() - started)
     with staged(data_docs) as folder:

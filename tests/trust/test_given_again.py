@@ -1,0 +1,156 @@
+"""Every commit of every command: lost or damaged, the same command does exactly what is missing."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from layerhouse.cli import main
+from tests.warehouse.small_lakes import rows_of
+from warehouse.lake.commits import Commit, list_commits, read_commit
+from warehouse.lake.lake import Lake
+from warehouse.schema import tables
+from warehouse.status import status
+
+N_IMAGES = 40
+MODEL, FAULTED = "tiny-digits", "tiny-digits+fault:swap@llm.2:0.5"
+
+
+def _pictures(folder: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (N_IMAGES, 8, 8, 3), dtype=np.uint8)
+    for index, image in enumerate(pixels):
+        path = folder / ("left", "right")[index % 2] / f"{index:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).resize((64, 64)).save(path)
+
+
+def _replies(path: Path, lake: Lake) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sample_id", "reply"])
+        for _, sample_id, *_ in rows_of(lake, "sample")["sample"]:
+            writer.writerow([sample_id, sample_id.partition("/")[0]])
+
+
+def _commands(folder: Path) -> dict[str, list[list[str]]]:
+    """Every command that adds to a lake, by the first word of its runs, in the order of work."""
+    here = ["--dataset", "pictures"]
+    models = [["--model", MODEL], ["--model", FAULTED]]
+    fault = [[], ["--fault", "swap@llm.2:0.5"]]
+    asked = ["--layer", "-1", "--answer", "likelihood"]
+    return {
+        "datasets-add": [["datasets", "add", "pictures", str(folder / "pictures")]],
+        "datasets-audit": [["datasets", "audit", "pictures"]],
+        "extract": [["extract", *here, "--model", MODEL, *asked, *each] for each in fault],
+        "answers-import": [
+            ["answers", "import", str(folder / "replies.csv"), *here, "--model", MODEL]
+        ],
+        "probe": [["probe", *here, *each, "--seeds", "1", "--geometry"] for each in models],
+        "baseline": [["baseline", *here, "--architecture", "texture-svm"]],
+        "diagnose": [
+            ["diagnose", *here, *each, "--resamples", "100", "--method", "likelihood"]
+            for each in models
+        ],
+        "compare": [["compare", *here, "--model", FAULTED, "--base", MODEL, "--resamples", "100"]],
+    }
+
+
+def _run(lake: Path, *arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--lake", str(lake)])
+    assert ended.value.code in (0, None), arguments
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("again")
+    _pictures(folder / "pictures")
+    for name, commands in _commands(folder).items():
+        if name == "answers-import":
+            _replies(folder / "replies.csv", Lake.at(folder / "lake"))
+        for command in commands:
+            _run(folder / "lake", *command)
+    return folder
+
+
+def _measured(lake: Lake) -> dict[str, list[Any]]:
+    """Every row but what says when and how long: that is another once it was done again."""
+    timed = {"run", "baseline", "probe", "image_file"}
+    found = rows_of(
+        lake, *(name for name in tables() if name not in timed and name != "removed_run")
+    )
+    return {name: _rounded(rows) for name, rows in found.items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 5)
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return value
+
+
+HARMS: dict[str, Callable[[Lake, Commit], None]] = {
+    "its record lost": lambda lake, commit: _record(lake, commit).unlink(),
+    "its record damaged": lambda lake, commit: _flip(_record(lake, commit)),
+    "a shard damaged": lambda lake, commit: _flip(lake.root / commit.shards[0].path),
+    "a shard lost": lambda lake, commit: (lake.root / commit.shards[-1].path).unlink(),
+}
+
+
+def _record(lake: Lake, commit: Commit) -> Path:
+    return lake.commits_dir / f"{commit.commit_id}.json"
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", HARMS)
+def test_given_again_every_command_does_exactly_what_is_missing(
+    folder: Path, tmp_path: Path, harm: str
+) -> None:
+    kept = Lake.at(folder / "lake")
+    right, faults = _measured(kept), []
+    commits = [c for c in list_commits(kept) if c.shards or harm.startswith("its record")]
+    assert {c.command for c in commits} >= {"extract", "probe", "baseline", "diagnose", "compare"}
+    for number, commit in enumerate(commits):
+        lake = Lake.at(tmp_path / str(number))
+        shutil.copytree(kept.root, lake.root)
+        HARMS[harm](lake, commit)
+        try:
+            _mend(lake, commit, folder)
+            assert _measured(lake) == right
+            for other in commits:
+                if other is not commit:
+                    assert read_commit(lake, other.commit_id).shards == other.shards
+            report = status(lake, verify=True)
+            assert not report.damaged
+            assert not report.unfinished
+            assert report.problem is None
+        except AssertionError as error:
+            faults.append((commit.commit_id, sorted(s.table for s in commit.shards), str(error)))
+        shutil.rmtree(lake.root)
+    assert faults == []
+    print(f"{harm}: {len(commits)} commits done again")  # noqa: T201 - figures for the note
+
+
+def _mend(lake: Lake, commit: Commit, folder: Path) -> None:
+    status(lake)
+    with pytest.raises(SystemExit):
+        main(["status", "--repair", "--lake", str(lake.root)])
+    prefix = commit.command.partition("-")[0]
+    for name, commands in _commands(folder).items():
+        if name.partition("-")[0] == prefix or name == commit.command:
+            for command in commands:
+                _run(lake.root, *command)
