@@ -26,7 +26,7 @@ from extract.running.following import Taken, Watch, follow
 from extract.running.preparing import Prepared
 from extract.running.results import Answer, BatchResult
 from extract.running.seeing import SeenOnce
-from extract.sharing import Way, by_way, method_of, way_of
+from extract.sharing import Way, by_way, method_of, shown_in, way_of
 from warehouse.vocabulary import GENERATE, LIKELIHOOD
 
 NO_PRIOR = "no prior-corrected likelihoods: the model takes no prompt without an image"
@@ -81,7 +81,7 @@ class Runner:
         the device busy; on the CPU everything but the checks is done by then.
         """
         reader = self._prompts.reader(of_prompts(wanted))
-        seen = SeenOnce(self.session.model, self.sees_once)
+        seen = self._seen(prepared)
         said: dict[str, Tensor] = {}
         clocks: list[Callable[[], float]] = []
         taken: Taken | None = None
@@ -96,7 +96,7 @@ class Runner:
             with self._striking(StruckBatch(facts, prepared.sample_ids, donors)):
                 keep = bool(answers) and self.session.continues
                 # Layers are read in the first way; of one way there is nothing to be told later.
-                told = seen.passing() if prepared.others else nullcontext()
+                told = seen[shown_in(way)].passing() if prepared.others else nullcontext()
                 reads = nullcontext() if taken else reader.recording(facts, self._device)
                 with told, reads:
                     output, clock = self._forward(reader, inputs, keep)
@@ -130,6 +130,11 @@ class Runner:
                 self.questions = {**self.questions, way: replace(question, prior=prior)}
                 if prior is None and NO_PRIOR not in self.notes:
                     self.notes.append(NO_PRIOR)
+
+    def _seen(self, prepared: Prepared) -> dict[str, SeenOnce]:
+        """What the model made of a batch's images, by which images go with the question."""
+        shown = dict.fromkeys(map(shown_in, (prepared.way, *prepared.others)))
+        return {images: SeenOnce(self.session.model, self.sees_once) for images in shown}
 
     @property
     def _device(self) -> torch.device:

@@ -11,13 +11,17 @@ from PIL import Image
 from extract.faults import DonorBatch, FaultyInputs
 from extract.models import Encoder, Session
 from extract.running.clock import Stopwatch
-from extract.sharing import Way
+from extract.sharing import Way, shown_in
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS, open_image
+from warehouse.vocabulary import OWN_IMAGE
 
 AskedInputs: TypeAlias = tuple[dict[str, Any], Mapping[str, DonorBatch]]
 _Opened = dict[str, tuple[Image.Image, dict[str, Image.Image]]]
-"""Images by sample, each with its donors by fault."""
+"""Images by sample, each with its donors by fault and what stands in its place by image control."""
+
+GREY = (127, 127, 127)
+"""The blank image: what preprocessing makes about zero of."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,20 @@ class Prepared:
         return len(self.sample_ids) + len(self.rejected)
 
 
+def _shown(opened: _Opened, way: Way | None) -> list[Image.Image]:
+    """The images that go with the question where it is asked in a way."""
+    shown = shown_in(way)
+    return [image if shown == OWN_IMAGE else instead[shown] for image, instead in opened.values()]
+
+
 @dataclass
 class Preparer:
     """Turns sample ids into model inputs: decoding, what faults change of them, preprocessing.
 
     An image that cannot be decoded, has more than `max_pixels` pixels or that the model's
     preprocessing refuses is rejected; the batch goes on without it. `prompts` are the texts of the
-    ways of asking besides the run's own.
+    ways of asking besides the run's own; `image_donors` say by image control whose image is shown
+    in the place of a sample's.
     """
 
     session: Session
@@ -60,6 +71,7 @@ class Preparer:
     faulty: FaultyInputs = field(default_factory=FaultyInputs)
     max_pixels: int = MAX_PIXELS
     prompts: Mapping[Way, str] = field(default_factory=dict)
+    image_donors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _own: local = field(init=False, default_factory=local)
 
     def batch(self, asked: tuple[Sequence[str], Sequence[Way | None]]) -> Prepared:
@@ -81,8 +93,7 @@ class Preparer:
         return Prepared(list(opened), inputs, donors, rejected, seconds, first, more)
 
     def _asked(self, opened: _Opened, way: Way | None) -> AskedInputs:
-        inputs = self._encode([image for image, _ in opened.values()], way)
-        return inputs, self._donors(opened, way)
+        return self._encode(_shown(opened, way), way), self._donors(opened, way)
 
     def _donors(self, opened: _Opened, way: Way | None) -> dict[str, DonorBatch]:
         names = list(opened)
@@ -102,10 +113,20 @@ class Preparer:
             try:
                 image = self._image(name)
                 donors = self.faulty.donors_of(name).items()
-                opened[name] = image, {fault: self._donor(of, image) for fault, of in donors}
+                stand_in = {fault: self._donor(of, image) for fault, of in donors}
+                opened[name] = image, stand_in | self._controls(name, image)
             except LayerhouseError as error:
                 rejected[name] = str(error)
         return opened
+
+    def _controls(self, name: str, image: Image.Image) -> dict[str, Image.Image]:
+        """What is shown in the place of an image, by image control."""
+        return {
+            control: self._donor(donors[name], image)
+            if donors
+            else Image.new("RGB", image.size, GREY)
+            for control, donors in self.image_donors.items()
+        }
 
     def _image(self, name: str) -> Image.Image:
         return self.faulty.image(open_image(self.uris[name], max_pixels=self.max_pixels))
@@ -122,7 +143,7 @@ class Preparer:
         if not opened:
             return {}
         try:
-            return self._encode([image for image, _ in opened.values()], way)
+            return self._encode(_shown(opened, way), way)
         except Exception:  # processors raise anything on an image they cannot fit
             refused = {name: why for name in opened if (why := self._refusal(opened[name][0]))}
             if not refused:

@@ -182,7 +182,9 @@ def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterato
     size = batch_size_for(job, batching=opened.batching)
     uris = dict(samples.select("sample_id", "uri").iter_rows())
     prompts = {asked.way: asked.prompt.text for asked in job.swept}
-    preparer = Preparer(session, uris, inputs_under(faults, samples), most, prompts)
+    preparer = Preparer(
+        session, uris, inputs_under(faults, samples), most, prompts, job.image_donors
+    )
     learned = learn_faults(faults, session, samples, uris, size.now, most)
     with runner_of(opened, faults, learned, stopwatch) as runner:
         notes = opened.lines if missing is None else (*opened.lines, missing)

@@ -83,6 +83,23 @@ def place_rows(
     return [{**of, "sample_id": name, **asdict(place)} for name, place in sorted(places.items())]
 
 
+def donor_rows(
+    dataset_id: str, sample_ids: Sequence[str], donors: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """The rows of the `image_donor` table: whose image was shown, by image control."""
+    return [
+        {
+            "dataset_id": dataset_id,
+            "sample_id": name,
+            "image_control": control,
+            "donor_id": chosen[name],
+        }
+        for control, chosen in donors.items()
+        if chosen
+        for name in sorted(sample_ids)
+    ]
+
+
 def readout_rows(readouts: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
     """The rows that keep the facts of the readouts that packages brought, by table; mostly none."""
     met = {name for names in readouts.values() for name in names}

@@ -9,8 +9,8 @@ from extract.reading import Lens, lens_table
 from extract.running.batch_size import BatchSize, device_name
 from extract.running.clock import Stopwatch
 from extract.running.results import RangeResult
-from extract.running.rows import activation_table, answer_rows, place_rows
-from extract.sharing import Job, method_of, way_of
+from extract.running.rows import activation_table, answer_rows, donor_rows, place_rows
+from extract.sharing import Job, method_of, shown_in, way_of
 from warehouse.lake import OvertakenError, RunWriter
 from warehouse.vocabulary import GENERATE, LENGTH, LIKELIHOOD
 
@@ -66,6 +66,10 @@ class RangeWriter:
             tables["answer"] = answer_rows(*of, result.answers, self.job.own.way)
         if result.places:
             tables["reply_place"] = place_rows(*of, result.places)
+        shown = {shown_in(way_of(each)) for each in result.range.answers}
+        donors = {c: d for c, d in self.job.image_donors.items() if c in shown}
+        if rows := donor_rows(self.job.dataset_id, result.sample_ids, donors):
+            tables["image_donor"] = rows
         if result.rejected:
             tables["rejected_sample"] = [
                 {"dataset_id": self.job.dataset_id, "sample_id": name, "reason": reason}

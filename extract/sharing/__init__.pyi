@@ -8,9 +8,11 @@ from .asking import (
     lake_prompts as lake_prompts,
     listing as listing,
     method_of as method_of,
+    shown_in as shown_in,
     way_of as way_of,
 )
 from .claims import Claims as Claims
+from .controls import CONTROLS as CONTROLS
 from .coverage import (
     MOST_SAMPLES as MOST_SAMPLES,
     Range as Range,

@@ -111,6 +111,11 @@ def way_of(asked: str) -> Way | None:
     return Way(*way.split("/")) if way else None
 
 
+def shown_in(way: Way | None) -> str:
+    """Which images go with the question of a way, None for the run's own."""
+    return OWN_IMAGE if way is None else way.image_control
+
+
 def by_way(answers: Iterable[str]) -> dict[Way | None, list[str]]:
     """What is asked, by the way of asking."""
     found: dict[Way | None, list[str]] = {}
@@ -128,11 +133,14 @@ def lake_prompts(wh: Catalogue) -> dict[str, PromptEntry]:
 
 @dataclass(frozen=True)
 class Prompts:
-    """What a request says of prompts: names or files, another system text, which orders."""
+    """What a request says of prompts: names or files, another system text, which orders, and which
+    images besides the sample's own, with which controls are compared.
+    """
 
     named: Sequence[str] = ()
     system: str | None = None
     orders: str = GIVEN_ONLY
+    image_controls: Sequence[str] = ()
 
     def asked(
         self,
@@ -186,7 +194,8 @@ class Prompts:
             _refuse_misfit(entry, info)
             orders = rotations(len(info.classes)) if self.orders == ROTATE else [GIVEN]
             orders = orders if entry.option_style != "none" else [GIVEN]
-            ways += [(Way(entry.name, order), entry) for order in orders]
+            images = (OWN_IMAGE, *self.image_controls)
+            ways += [(Way(entry.name, order, i), entry) for order in orders for i in images]
         return ways, notes
 
 

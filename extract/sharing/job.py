@@ -28,6 +28,7 @@ from extract.sharing.asking import (
     lake_prompts,
     read_ways,
 )
+from extract.sharing.controls import choose_image_donors
 from extract.sharing.coverage import ReplyBudget, count_ends, plan, sample_order
 from extract.sharing.request import ExtractRequest, refuse_unmeant
 from warehouse.catalogue import (
@@ -49,7 +50,7 @@ from warehouse.lake import (
     find_runs,
     list_commits,
 )
-from warehouse.vocabulary import DEFAULT_PROMPT
+from warehouse.vocabulary import DEFAULT_PROMPT, OWN_IMAGE
 
 COMMAND = "extract"
 READOUT_VERSION = 1
@@ -96,6 +97,13 @@ class Job:
     def phrases(self) -> list[str]:
         """What the model could say: the classes' phrases; of images without labels, anything."""
         return [row.phrase for row in self.info.classes] or ["image"]
+
+    @cached_property
+    def image_donors(self) -> dict[str, dict[str, str]]:
+        """Whose image is shown in the place of every sample's, by image control."""
+        rows = self.info.samples.select("sample_id", "class_index", "group_id")
+        controls = dict.fromkeys(each.way.image_control for each in self.swept)
+        return {c: choose_image_donors(rows.iter_rows(), c) for c in controls if c != OWN_IMAGE}
 
     @property
     def question(self) -> str:
@@ -195,7 +203,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         "dataset": fingerprint_of(lake, dataset_id),
         "readout_version": READOUT_VERSION,
     }
-    prompts = Prompts(request.prompts, request.system, request.orders)
+    prompts = Prompts(request.prompts, request.system, request.orders, request.image_controls)
     runs = find_runs(lake, COMMAND, _model_id(source, faults), dataset_id)
     if request.answers_only:
         labelled(info, "a sweep of prompts")

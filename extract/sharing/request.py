@@ -7,6 +7,7 @@ from pathlib import Path
 from extract.models import GivenModel
 from extract.reading import Layers, check_names, readout_named
 from extract.sharing.asking import ORDERS
+from extract.sharing.controls import CONTROLS
 from warehouse.errors import UsageError, nearest
 from warehouse.images import MAX_PIXELS
 from warehouse.vocabulary import GENERATE, METHODS
@@ -24,7 +25,8 @@ class ExtractRequest:
     untrained model of the same architecture, to be run in its place; `quantization` and
     `device_map` are as `extract.models.placement.parse_placement` takes them. `prompts` are names
     or files of prompts, `system` a text in the place of theirs; with `answers_only` no activation
-    is taken and the prompts are swept, in each of the `orders` of the classes.
+    is taken and the prompts are swept, in each of the `orders` of the classes and besides with the
+    images of the `image_controls`.
     """
 
     model: str | GivenModel
@@ -49,6 +51,7 @@ class ExtractRequest:
     system: str | None = None
     orders: str = ORDERS[0]
     answers_only: bool = False
+    image_controls: Sequence[str] = ()
 
 
 def refuse_unmeant(request: ExtractRequest) -> None:
@@ -73,6 +76,11 @@ def refuse_unmeant(request: ExtractRequest) -> None:
         )
     if request.orders not in ORDERS:
         raise UsageError(f"unknown orders {request.orders!r}{nearest(request.orders, ORDERS)}")
+    for control in request.image_controls:
+        if control not in CONTROLS:
+            raise UsageError(f"unknown image control {control!r}{nearest(control, CONTROLS)}")
+    if request.image_controls and not request.answers_only:
+        raise UsageError("activations are those of the samples' own images; add --answers-only")
     narrowed = request.modules or request.layers or request.readouts
     if request.answers_only and narrowed:
         raise UsageError("with answers only no layer is read; leave out module, layer and readout")

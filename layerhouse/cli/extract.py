@@ -14,7 +14,7 @@ from layerhouse.cli.shared import (
     progress,
     shown_prompt,
 )
-from layerhouse.functions import ENGINES, ORDERS, extract, rejected
+from layerhouse.functions import ENGINES, IMAGE_CONTROLS, ORDERS, extract, rejected
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import MAX_PIXELS
 from warehouse.vocabulary import DTYPES, METHODS, MODULES, QUANTIZATIONS, READOUTS
@@ -92,6 +92,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="With --answers-only: list the classes as given, or rotate them through all places too.",
 )
+@click.option(
+    "--image-control",
+    multiple=True,
+    type=Word("image control", IMAGE_CONTROLS),
+    help="With --answers-only: also ask about a grey image, that of a sample of another class, or "
+    "another one of the same class; repeatable.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option(
     "--dtype",
@@ -160,6 +167,7 @@ def command(skip_bad: bool, dry_run: bool, **options: Any) -> None:
     layerhouse extract --model tiny-digits --dataset digits --random-weights
     layerhouse extract --model tiny-digits --dataset digits --engine ray --workers 2
     layerhouse extract --model tiny-digits --dataset digits --answers-only --prompt all
+    layerhouse extract --model tiny-digits --dataset digits --answers-only --image-control other
     """
     if dry_run:
         _print_outlook(extract(**options, dry_run=True))

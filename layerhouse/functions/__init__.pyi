@@ -16,6 +16,7 @@ from .arguments import (
 )
 from .extracting import (
     ENGINES as ENGINES,
+    IMAGE_CONTROLS as IMAGE_CONTROLS,
     ORDERS as ORDERS,
     extract as extract,
     rejected as rejected,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("local", "ray")
 ORDERS = ("given", "rotate")
+IMAGE_CONTROLS = ("blank", "other", "same-class")
 OF_THE_RUN = ("engine", "workers", "ray_address", "skip_bad")
 """Options that say how an extraction is run; the others say what is extracted."""
 
@@ -53,6 +54,7 @@ class ExtractOptions(TypedDict, total=False):
     system: str | None
     orders: str
     answers_only: bool
+    image_control: Several
 
 
 @overload
@@ -99,8 +101,9 @@ def extract(
 
     `model` is a registry name, a local Hugging Face folder or a hub id; `dataset` a registered
     dataset, a folder of classes or a manifest. Options that take several words (`readout`,
-    `module`, `layer`, `fault`, `answer`, `prompt`) take one or a list; `layerhouse extract --help`
-    explains all. With `dry_run` nothing is written and what would be done is returned instead.
+    `module`, `layer`, `fault`, `answer`, `prompt`, `image_control`) take one or a list;
+    `layerhouse extract --help` explains all. With `dry_run` nothing is written and what would be
+    done is returned instead.
 
     Rejected images are a LayerhouseError at the end unless `skip_bad` is given; all others are in
     the lake by then, and the table rejected_sample has the reasons.
@@ -159,9 +162,13 @@ def _request(
     asked = {name: given for name, given in options.items() if name not in OF_THE_RUN}
     named: dict[str, Any] = {
         f"{name}s": several(asked.pop(name))
-        for name in ("readout", "module", "layer", "fault", "answer", "prompt")
+        for name in ("readout", "module", "layer", "fault", "answer", "prompt", "image_control")
         if name in asked
     }
+    if "image_controls" in named:
+        named["image_controls"] = tuple(
+            control.replace("-", "_") for control in named["image_controls"]
+        )
     return ExtractRequest(model, str(dataset), **named, **asked)
 
 

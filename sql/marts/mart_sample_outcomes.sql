@@ -42,6 +42,14 @@ SELECT
         WHEN stage_outcome.vision_knows THEN 'connector'
         ELSE 'vision'
     END AS lost_at,
+    image_answer.changes AS changes_with_image,
+    CASE
+        WHEN image_answer.changes IS NULL THEN NULL
+        WHEN image_answer.is_right AND image_answer.changes THEN 'right, looks'
+        WHEN image_answer.is_right THEN 'right, does not look'
+        WHEN image_answer.changes THEN 'wrong, looks'
+        ELSE 'wrong, does not look'
+    END AS image_quadrant,
     examination.built_on
 FROM stage_outcome
 LEFT JOIN
@@ -55,6 +63,13 @@ LEFT JOIN diagnosed_answer AS answer
         AND stage_outcome.dataset_id = answer.dataset_id
         AND stage_outcome.sample_id = answer.sample_id
         AND answer_methods.readout = answer.method
+LEFT JOIN image_answer
+    ON
+        answer.model_id = image_answer.model_id
+        AND answer.dataset_id = image_answer.dataset_id
+        AND answer.sample_id = image_answer.sample_id
+        AND answer.method = image_answer.method
+        AND answer.prompt_id = image_answer.prompt_id
 LEFT JOIN
     sample
     ON stage_outcome.dataset_id = sample.dataset_id AND stage_outcome.sample_id = sample.sample_id
