@@ -14,14 +14,12 @@ These names are the whole public face; docs/python.md shows each at work. Import
 heavy packages are imported by the function that needs them.
 """
 
-from importlib.metadata import version
-
 from layerhouse.shadows import refuse_shadows
 
 refuse_shadows()  # before anything is imported from a package that may be another's
 
 from layerhouse import answers, datasets, models, runs  # noqa: E402
-from layerhouse.functions import (  # noqa: E402  # noqa: E402
+from layerhouse.functions import (  # noqa: E402
     baseline,
     compare,
     connect,
@@ -33,6 +31,7 @@ from layerhouse.functions import (  # noqa: E402  # noqa: E402
     validate,
 )
 from warehouse.errors import LayerhouseError, UsageError  # noqa: E402
+from warehouse.extensions import layerhouse_version  # noqa: E402
 
 __all__ = [
     "LayerhouseError",
@@ -53,4 +52,4 @@ __all__ = [
     "validate",
 ]
 
-__version__ = version("layerhouse")
+__version__ = layerhouse_version()

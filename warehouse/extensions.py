@@ -1,16 +1,24 @@
-"""Extensions: what installed packages bring, named in their entry points.
+"""What is installed: this package, and the extensions that others bring in their entry points.
 
-A package names a class, or an object of it, as an entry point of one of our groups
+An extension's package names a class, or an object of it, as an entry point of one of our groups
 (`layerhouse.models`, `layerhouse.faults`, …), and is found as soon as it is installed.
 """
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any, TypeVar, cast
 
 from warehouse.errors import LayerhouseError
 
 T = TypeVar("T")
+
+
+def layerhouse_version() -> str:
+    """The version that is installed; "unknown" in a checkout that is not installed."""
+    try:
+        return version("layerhouse")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def installed(group: str, of_type: type[T]) -> dict[str, T]:

@@ -11,6 +11,7 @@ import click
 
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.extensions import layerhouse_version
 
 __all__ = ["main"]
 
@@ -85,7 +86,7 @@ def _bind_environment(command: click.Command, prefix: str) -> None:
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="layerhouse", message="%(version)s")
+@click.version_option(layerhouse_version(), message="%(version)s")
 def layerhouse() -> None:
     """Shows where on the way from pixel to answer a multimodal LLM loses the class of an image.
 

@@ -51,3 +51,15 @@ def test_a_folder_of_queries_called_sql_is_in_nobodys_way(tmp_path: Path) -> Non
     done = _python("-m", "layerhouse", "sql", "SELECT count(*) AS n FROM signal_flow", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "n\n0\n"
+
+
+def test_a_checkout_that_is_not_installed_starts(tmp_path: Path) -> None:
+    script = (
+        "import importlib.metadata as installed\n"
+        "def version(name): raise installed.PackageNotFoundError(name)\n"
+        "installed.version = version\n"
+        "from layerhouse.cli import main\n"
+        "main(['--version'])\n"
+    )
+    done = _python("-c", script, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "unknown\n"), done.stderr

@@ -6,13 +6,13 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.extensions import layerhouse_version
 from warehouse.publishing.patients import WITHHELD, source_of
 from warehouse.schema import quoted
 from warehouse.untrusted import (
@@ -99,18 +99,11 @@ def of_lake(con: duckdb.DuckDBPyConnection, *, patients: bool) -> Stamp:
     defined = definitions[0] if definitions else ""
     return Stamp(
         built_at=datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
-        layerhouse_version=_version(),
+        layerhouse_version=layerhouse_version(),
         commit_set=_digest(commits),
         definitions=defined if patients else _digest([defined, WITHHELD]),
         marts={name: _mart(con, name, patients) for (name,) in names},
     )
-
-
-def _version() -> str:
-    try:
-        return version("layerhouse")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _mart(con: duckdb.DuckDBPyConnection, name: str, patients: bool) -> Mart:
