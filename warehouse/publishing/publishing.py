@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -176,6 +176,7 @@ def _write_database(
 ) -> None:
     con.execute(f"ATTACH {quoted(str(path))} AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
+        con.begin()  # one transaction: each by itself would sync the file hundreds of times
         for mart, source in sources.items():
             con.execute(f'CREATE TABLE out."{mart}" AS FROM {source} ORDER BY ALL')
             _copy_comments(con, mart)
@@ -187,6 +188,11 @@ def _write_database(
         con.execute(f"COMMENT ON TABLE out.{TABLE} IS {quoted(COMMENT)}")
         for name, (_, comment) in COLUMNS.items():
             con.execute(f"COMMENT ON COLUMN out.{TABLE}.{name} IS {quoted(comment)}")
+        con.commit()
+    except BaseException:
+        with suppress(duckdb.Error):  # a commit that failed is rolled back already
+            con.rollback()
+        raise
     finally:
         con.execute("DETACH out")
 
