@@ -64,6 +64,9 @@ Held = dict[str, torch.Tensor]
 """What one image leaves at each locus, by its name."""
 LOOPED = 32
 """Images that the SQLite loop is measured on."""
+SLACK = 8
+"""Tokens of a reply beyond the longest class name: where replies ended before they had budgets, so
+that the ratios of before and after compare."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ def asking(session: Session, question: str, phrases: list[list[int]]) -> Questio
         [ClassNames(phrase, phrase) for phrase in PHRASES],
         phrases,
         letters=False,
-        max_new_tokens=12,
+        max_new_tokens=max(map(len, phrases)) + SLACK,
         end_token=session.end_token,
         end="",
         unseeing=unseeing_tokens(session.loaded.processor, question),
