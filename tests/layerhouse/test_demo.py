@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from layerhouse.cli import main
 from layerhouse.demo import FAULTS, MODEL
 from tests.conftest import Demo, layerhouse
 from warehouse.catalogue import refreshing as catalogue
@@ -73,12 +74,18 @@ def test_the_report_is_one_file_without_links_to_a_network(demo: Demo) -> None:
     ids=lambda arguments: arguments[0],
 )
 def test_a_command_run_again_changes_nothing_and_says_so(
-    demo: Demo, arguments: tuple[str, ...]
+    demo: Demo,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
 ) -> None:
     before = _files(demo)
-    done = layerhouse(*arguments, "--lake", str(demo.lake.root), cwd=demo.lake.root.parent)
-    assert done.code == 0, done.err
-    assert "Nothing to do" in done.out
+    monkeypatch.chdir(demo.lake.root.parent)
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--lake", str(demo.lake.root)])
+    said = capsys.readouterr()
+    assert ended.value.code == 0, said.err
+    assert "Nothing to do" in said.out
     assert _files(demo) == before
 
 

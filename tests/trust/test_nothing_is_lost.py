@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from contextlib import redirect_stderr, redirect_stdout
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,16 @@ def test_a_lake_that_is_half_copied_is_whole_once_all_of_it_is_there(
     assert rows_of(lake, *TABLES) == rows_of(kept, *TABLES)
 
 
-@pytest.mark.parametrize("harm", ["lost", "damaged", "a shard damaged"])
-@pytest.mark.parametrize("n", [0, 1, 2])
+HARMS = ("lost", "damaged", "a shard damaged")
+
+
+@pytest.mark.parametrize(
+    ("n", "harm"),
+    [  # each number and each harm once; all of them together are slow
+        pytest.param(n, harm, marks=() if HARMS[n] == harm else pytest.mark.slow)
+        for n, harm in product((0, 1, 2), HARMS)
+    ],
+)
 def test_given_again_a_command_does_exactly_what_is_missing(lake: Lake, n: int, harm: str) -> None:
     before, record = rows_of(lake, *TABLES), _record(lake, n)
     shard = lake.root / _commit(lake, n).shards[0].path

@@ -407,7 +407,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(steps=STEPS)
 def test_any_interleaving_of_runs_yields_exactly_the_committed_rows(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.warehouse.old_catalogues import kept, unpack
 from tests.warehouse.small_lakes import contents
@@ -14,7 +15,18 @@ from warehouse.catalogue.reading import open_catalogue
 from warehouse.schema import migrations
 
 
-@pytest.mark.parametrize("version", kept())
+def _versions() -> list[ParameterSet]:
+    """The oldest goes through every migration; of the others the newest two, unless time is no
+    matter."""
+    oldest, *middle = kept()
+    quick = {oldest, *middle[-2:]}
+    return [
+        pytest.param(version, marks=() if version in quick else pytest.mark.slow)
+        for version in kept()
+    ]
+
+
+@pytest.mark.parametrize("version", _versions())
 def test_a_catalogue_of_an_earlier_version_comes_forward_in_place(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
