@@ -16,22 +16,28 @@ ROLES = ("image_path", "label", "split", "group_id")
 _NOBODY = ("", "none")
 """What a person writes for a column that a table does not have."""
 
-_NUMBERED = r"s?(id|no|nr|num|number|uid|key|code|name|hash|index)?s?"
+_NUMBERED = r"s?(id|no|nr|num|number|uid|key|code|name|hash|index|identifier|barcode|anon)?s?"
+_WHO = r"(patient|subject|participant|proband|paciente)"
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "image_path": (
-        r"(image|img|file|picture|photo|slice|dicom|scan|isic)?(relative)?"
-        r"(path|file|filename|name|index|id|idcode|url|uri)s?",
-        r"image|img|file|picture|photo|slice|scan",
+        r"(image|img|file|picture|photo|slice|dicom|scan|isic)?(relative|rel)?"
+        r"(path|file|filename|fname|name|index|id|idcode|url|uri)s?",
+        r"image|img|file|picture|photo|slice|scan|sopinstanceuid",
     ),
     "label": (
         r"(class|categor|diagnos|dx|finding|target|patholog|disease|condition|annotation"
         r"|groundtruth|gt|y|label)(e|es|s|y|ies|is)?(name|label|text|code|id|idx)?s?",
+        r"\w*(type|level|grade|severity|stage|species|outcome|malignan(t|cy)|result|score|birads)",
     ),
     "split": (r"(data)?(split|subset|set|partition|phase|usage|fold|mode)(name|s)?",),
     "group_id": (
         rf"(patient|subject|participant|person|individual|mrn|medicalrecord){_NUMBERED}",
-        rf"(patienten|paciente|proband|volunteer|donor|animal|mouse|case|pat|p|group){_NUMBERED}",
-        rf"(studyinstance|study|accession|series|slide|specimen|lesion){_NUMBERED}",
+        rf"(patienten|paciente|proband|volunteer|donor|animal|mouse|case|pat|p|pt|group){_NUMBERED}",
+        rf"\w*{_WHO}(id|no|nr|num|number|uid|key|code|hash|identifier|barcode)(s|anon\w*)?"
+        rf"|(id|no|nr|num|cohort){_WHO}|(empi|mrn)\w*|usubjid|(case)?submitterid",
+        rf"(studyinstance|study|accession|series|slide|specimen|lesion|video|clip|film){_NUMBERED}",
+        r"(acc|anon|exam|visit|encounter|admission|hadm|stay|eye|tissue|wsi|biopsy|client|fov|plate)"
+        r"(id|uid|key|code|hash|anon)",
         r"id|患者(id)?",
     ),
 }
@@ -70,12 +76,8 @@ def find_roles(
     found = _given(columns, where, given)
     named: dict[str, str] = {role: role for role in ROLES if role not in given and role in columns}
     taken = {*named.values(), *(name for names in found.values() for name in names)}
-    proposed = {
-        role: name
-        for role in ROLES
-        if role not in given and role not in named
-        if (name := _candidate(role, [c for c in columns if c not in taken], cells)) is not None
-    }
+    asked = [role for role in ROLES if role not in given and role not in named]
+    proposed = _proposed(asked, [column for column in columns if column not in taken], cells)
     missing = [role for role in needed if role not in named and not found.get(role)]
     if missing or {"split", "group_id"} & proposed.keys():
         raise LayerhouseError(_proposal(where, columns, missing, proposed))
@@ -87,6 +89,27 @@ def find_roles(
 
     labels = found.get("label", (named["label"],) if "label" in named else ())
     return Roles(one("image_path"), labels, one("split"), one("group_id"))
+
+
+def _proposed(asked: Sequence[str], columns: Sequence[str], cells: Cells) -> dict[str, str]:
+    """Some of the columns by what they most probably mean of what is asked for."""
+    found: dict[str, str] = {}
+    for role in asked:
+        others = [column for column in columns if column not in found.values()]
+        if (name := _candidate(role, others, cells)) is not None:
+            found[role] = name
+    return found
+
+
+def proposals(columns: Sequence[str], cells: Cells) -> str:
+    """The options that say what the columns of a table most probably mean."""
+    asked = [role for role in ROLES if role not in columns]
+    others = [column for column in columns if column not in ROLES]
+    return _options(_proposed(asked, others, cells))
+
+
+def _options(proposed: Mapping[str, str]) -> str:
+    return " ".join(f"--column {role}={shlex.quote(name)}" for role, name in proposed.items())
 
 
 def _given(
@@ -116,7 +139,15 @@ def _candidate(role: str, columns: Sequence[str], cells: Cells) -> str | None:
             plain = _plain(name)
             if re.fullmatch(spelling, plain) and _fits(role, plain, cells(name)):
                 return name
+    if role == "split":  # whatever it is called, what says train and test is one
+        return next((name for name in columns if _parts(present(cells(name)))), None)
     return None
+
+
+def _parts(values: Sequence[str]) -> bool:
+    """Whether values name train and another split, and nothing else."""
+    held = {value.casefold().strip() for value in values}
+    return len(held) > 1 and all(map(is_split_name, held)) and bool(held & {"train", "training"})
 
 
 def names_patients(column: str) -> bool:
@@ -170,7 +201,7 @@ def _fits(role: str, plain: str, values: Sequence[Any]) -> bool:
 def _proposal(
     where: str, columns: Sequence[str], missing: Sequence[str], proposed: Mapping[str, str]
 ) -> str:
-    options = " ".join(f"--column {role}={shlex.quote(name)}" for role, name in proposed.items())
+    options = _options(proposed)
     if missing:
         told = (
             f"{where} has no column {' and no column '.join(missing)}; it has "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from extract.datasets.columns import Roles, find_roles
+from extract.datasets.columns import Roles, find_roles, proposals
 from extract.datasets.labels import class_order
 from extract.datasets.source import ReadOptions
 from extract.datasets.splits import flagged_split
@@ -74,6 +76,8 @@ def understood(
     labels = () if is_named else indicator_columns(table, set(reading.columns.values()))
     if not labels and not reading.unlabelled:
         needed = (*needed, "label")
+        if not is_named:
+            _refuse_words(table, set(reading.columns.values()))
     roles = find_roles(table.columns, table.cells, str(table.path), reading.columns, needed)
     roles = replace(roles, labels=roles.labels or labels)
     _refuse_bytes(table, roles)
@@ -82,6 +86,17 @@ def understood(
     if len(roles.labels) > 1:
         return roles, by_columns(table, roles.labels, reading)
     return roles, by_cells(table, roles.labels[0], reading)
+
+
+def _refuse_words(table: LabelTable, used: Set[str]) -> None:
+    """LayerhouseError where no column is a label by its name, and several hold yes and no."""
+    found = indicator_columns(table, used, _PRESENT | _ABSENT | _UNCERTAIN)
+    if found and "label=" not in proposals(table.columns, table.cells):
+        named = shlex.quote(",".join(found))
+        raise LayerhouseError(
+            f"{table.path} has no column label; {', '.join(found)} hold yes and no: if each is a "
+            f"finding, add --column label={named}"
+        )
 
 
 def _refuse_bytes(table: LabelTable, roles: Roles) -> None:
@@ -105,6 +120,7 @@ def by_cells(table: LabelTable, column: str, reading: ReadOptions) -> Labelled:
             f"{table.place(absent[0])} has no {column}{more}; --missing skip leaves such images "
             "out (a class that is called so needs another name)"
         )
+    _refuse_vectors(table, column, cells)
     rows = _parts(cells, reading.separator)
     if all(held is None or len(held) == 1 for held in rows):
         if absent and reading.missing == "no":
@@ -115,6 +131,25 @@ def by_cells(table: LabelTable, column: str, reading: ReadOptions) -> Labelled:
     names, nothing = _told_apart(class_order(name for held in rows for name in held or ()))
     findings = [None if held is None else {name: name in held for name in names} for held in rows]
     return Labelled(findings=findings, names=names, notes=(*nothing, *_left_out(absent)))
+
+
+def _refuse_vectors(table: LabelTable, column: str, cells: Sequence[Any]) -> None:
+    """LayerhouseError for lists of zeros and ones, which say of no name whether it is there."""
+    for cell in cells:
+        said = text(cell) if isinstance(cell, str) else ""
+        listed = cell if isinstance(cell, list | tuple) else re.findall(r"[^\[\]\s,]+", said)
+        is_list = isinstance(cell, list | tuple) or re.fullmatch(r"\[.*\]", said)
+        if (
+            not is_list
+            or len(listed) < 2
+            or not {text(one) for one in listed} <= {"0", "1", "0.", "1."}
+        ):
+            return
+    if cells:
+        raise LayerhouseError(
+            f"{table.place(0)} and all others hold lists of 0 and 1 in the column {column}, "
+            "which name no finding; write a column for each, called as it is"
+        )
 
 
 def _left_out(absent: Sequence[int]) -> tuple[str, ...]:
@@ -161,9 +196,12 @@ def _separator(labels: Set[str]) -> str | None:
         if any(sign in label for label in labels):
             return sign
     for sign in _MAYBE:
-        split = (_once(label.split(sign)) for label in labels if sign in label)
+        split = [_once(label.split(sign)) for label in labels if sign in label]
         if any(len(parts) > 1 and labels >= set(parts) for parts in split):
             return sign
+        times = Counter(part for parts in split for part in parts)
+        if len(split) > 2 and all(len(p) > 1 and min(map(times.__getitem__, p)) > 1 for p in split):
+            return sign  # each part comes with several others, so none belongs to one of them
     return None
 
 
@@ -172,20 +210,23 @@ def _listed(cell: Any) -> tuple[str, ...] | None:
     if isinstance(cell, list | tuple):
         return _once(cell)
     written = text(cell)
-    if not (written.startswith("[") and written.endswith("]")):
+    if written[:1] + written[-1:] not in ("[]", "()", "{}") or len(written) < 2:
         return None
     if re.fullmatch(r"\[\s*(('[^']*'|\"[^\"]*\")\s*)*\]", written):  # NumPy sets no commas
         return _once(a or b for a, b in re.findall(r"'([^']*)'|\"([^\"]*)\"", written))
     for parse in (json.loads, ast.literal_eval):
         try:
             value = parse(written)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError):
             continue
-        return _once(value) if isinstance(value, list) else None
+        held = sorted(value) if isinstance(value, set) else value
+        return _once(held) if isinstance(held, list | tuple) else None
     return None
 
 
-def indicator_columns(table: LabelTable, used: Set[str]) -> tuple[str, ...]:
+def indicator_columns(
+    table: LabelTable, used: Set[str], words: Set[str] = _NUMBERS
+) -> tuple[str, ...]:
     """The columns, two or more, that say of a finding each whether it is there: 1, 0, -1 or blank.
 
     None where there are fewer, since one such column may be anything.
@@ -195,7 +236,7 @@ def indicator_columns(table: LabelTable, used: Set[str]) -> tuple[str, ...]:
         said = present(table.cells(column))
         held = {cell.casefold() for cell in said}
         is_split = flagged_split(column, said) is not None
-        if column not in used and held and held <= _NUMBERS and not is_split:
+        if column not in used and held and held <= words and not is_split:
             found.append(column)
     return tuple(found) if len(found) > 1 else ()
 

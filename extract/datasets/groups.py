@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from extract.datasets.columns import Roles, names_patients
 from extract.datasets.source import Contents, Item, ReadOptions
@@ -79,6 +81,30 @@ def patients_not_told(
                 "column that tells patients apart, --column group_id=none says that there is none",
             )
     return ()
+
+
+_IN_PATHS = re.compile(r"(patient|pat|subject|subj|sub|p)[-_ ]?\d{2,}", re.IGNORECASE)
+
+
+def grouped_by_path(items: list[Item], reading: ReadOptions) -> tuple[list[Item], tuple[str, ...]]:
+    """Items of a table with the patient that their paths name as the group, as CheXpert's do.
+
+    Only where no group is known, every path names one and some come back.
+    """
+    if "group_id" in reading.columns or any(item.group_id for item in items):
+        return items, ()
+    named = [
+        next(filter(_IN_PATHS.fullmatch, reversed(PurePosixPath(item.sample_id).parts[:-1])), None)
+        for item in items
+    ]
+    known = {name for name in named if name}
+    if None in named or not 1 < len(known) < len(items):
+        return items, ()
+    grouped = [replace(item, group_id=name) for item, name in zip(items, named, strict=True)]
+    return grouped, (
+        f"groups are the {len(known):,} patients that paths name ({named[0]}, …); --column "
+        "group_id=none makes every image a group of its own",
+    )
 
 
 def grouped_by_patient(

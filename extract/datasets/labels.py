@@ -13,6 +13,8 @@ from warehouse.errors import LayerhouseError, UsageError, nearest
 
 _CODE = re.compile(r"[-+]?\d+([.,]\d+)?|true|false|n\d{8}\b.*|\d{2,}[._].*", re.IGNORECASE)
 """What no model knows a class by: numbers, yes and no of what, entries of WordNet, list numbers."""
+_LISTED = re.compile(r"\d+[ ._:)-]+[^\W\d].*")
+"""Names of a list, each with its number: what a model is asked for should not hold that."""
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
 
@@ -45,6 +47,8 @@ def label_warnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a model should not be asked for although it can be."""
     warnings = _beginnings(classes)
     numbers = [row for row in classes if _CODE.fullmatch(row["phrase"])]
+    if all(_LISTED.fullmatch(row["phrase"]) for row in classes):
+        numbers = list(classes)
     if numbers:
         asked = ", ".join(row["phrase"] for row in classes)
         named = f"--phrase {numbers[0]['label']}="

@@ -37,7 +37,7 @@ _MARKS = (
 )
 
 MISSING = frozenset(
-    ("", "nan", "-nan", "null", "none", "na", "n/a", "<na>", "#n/a", "#na", "nat", "nil")
+    ("", "nan", "-nan", "null", "none", "na", "n/a", "<na>", "#n/a", "#na", "nat", "nil", "?")
 )
 """How programs write that there is no value, in lower case."""
 
@@ -260,6 +260,36 @@ def _parquet(path: Path) -> LabelTable:
     held = {name: _decoded_cells(table.column(name).to_pylist()) for name in table.column_names}
     rows = [dict(zip(held, cells, strict=True)) for cells in zip(*held.values(), strict=True)]
     return LabelTable(path, table.column_names, rows, [f"row {n + 1}" for n in range(len(rows))])
+
+
+def image_column(path: Path) -> str | None:
+    """The column in which a Parquet file holds the images themselves, as those of the hub do.
+
+    None where another one is called `image_path`.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.suffix.lower() != ".parquet":
+        return None
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError):
+        return None
+    for field in schema:
+        if "image_path" in schema.names and field.name != "image_path":
+            continue
+        if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0:
+            return str(field.name)
+        is_bytes = pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)
+        if is_bytes and names_images(field.name):
+            return str(field.name)
+    return None
+
+
+def names_images(column: str) -> bool:
+    """Whether a column's name promises images where it holds bytes."""
+    return bool(re.fullmatch(r"(image|img|picture|photo|jpe?g|png)s?", column.lower()))
 
 
 def _decoded_cells(cells: list[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from threading import local
 from typing import Any
 
 from warehouse.errors import LayerhouseError
-from warehouse.images.dicom_checks import check_dicom, check_length
+from warehouse.images.dicom_checks import check_dicom, check_length, photometric_of
 from warehouse.images.dicom_colour import colour_picture, palette_picture
 from warehouse.images.dicom_grey import grey_picture
 from warehouse.images.dicom_pixels import read_dicom, stored_pixels
@@ -25,7 +25,7 @@ def dicom_picture(name: str, source: str | io.BytesIO, frame: int | None, limit:
     check_size(name, int(item.Columns), int(item.Rows), limit)
     check_length(item, name)
     index = frame_index(name, frame, int(item.get("NumberOfFrames") or 1))
-    photometric = str(item.PhotometricInterpretation).strip()
+    item.PhotometricInterpretation = photometric = photometric_of(item)
     if item.SamplesPerPixel != 1:
         return colour_picture(item, index, name)
     if photometric not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"):

@@ -27,6 +27,8 @@ def _check_holds_image(item: Any, name: str) -> None:
         raise LayerhouseError(f"{name} is encrypted ({what}); decrypt it first")
     if "Rows" not in item or "Columns" not in item:
         raise LayerhouseError(f"{name} is DICOM without an image: {what}; leave it out")
+    if getattr(kind, "name", "") == "Segmentation Storage":
+        raise LayerhouseError(f"{name} is a segmentation, not a picture; leave it out")
     found = [key for key in ("PixelData", "FloatPixelData", "DoubleFloatPixelData") if key in item]
     if not found:
         raise LayerhouseError(
@@ -38,7 +40,8 @@ def _check_holds_image(item: Any, name: str) -> None:
 def _check_description(item: Any, name: str) -> None:
     from pydicom.datadict import dictionary_description, tag_for_keyword
 
-    needed = (*_NEEDED, *(_OF_WHOLE_NUMBERS if "PixelData" in item else ()))
+    of_colour = ("PlanarConfiguration",) if int(item.get("SamplesPerPixel") or 1) > 1 else ()
+    needed = (*_NEEDED, *(_OF_WHOLE_NUMBERS if "PixelData" in item else ()), *of_colour)
     for keyword in needed:
         if item.get(keyword) in (None, ""):
             tag = tag_for_keyword(keyword) or 0
@@ -57,7 +60,7 @@ def _check_description(item: Any, name: str) -> None:
 def _check_encoding(item: Any, name: str) -> None:
     """What no reader here turns into an image, by name."""
     syntax = item.file_meta.TransferSyntaxUID
-    photometric = str(item.PhotometricInterpretation).strip()
+    photometric = photometric_of(item)
     if any(word in syntax.name for word in _VIDEO):
         raise LayerhouseError(f"{name} holds a video ({syntax.name}); export its frames as images")
     if photometric in ("YBR_ICT", "YBR_RCT") and "JPEG 2000" not in syntax.name:
@@ -71,6 +74,35 @@ def _check_encoding(item: Any, name: str) -> None:
             f"{name} lays colours of a supplemental palette over its grey values ((0008,9205) says "
             f"{shown_as}), which is not read here; export it in RGB"
         )
+
+
+def photometric_of(item: Any) -> str:
+    """The colour space that an object says, however it is written."""
+    return str(item.PhotometricInterpretation).strip().upper()
+
+
+def check_samples(item: Any, name: str, codestream: bytes) -> None:
+    """LayerhouseError for JPEG of another number of samples than its data set says."""
+    held = _components_of(codestream)
+    if held not in (0, 1, int(item.SamplesPerPixel)):
+        raise LayerhouseError(
+            f"{name} says {item.SamplesPerPixel} samples a pixel (0028,0002) and {held} are "
+            f"stored; {_CORRECT}"
+        )
+
+
+def _components_of(codestream: bytes) -> int:
+    """How many samples a pixel JPEG, JPEG-LS or JPEG 2000 holds; 0 for what is none of these."""
+    sizes = codestream.find(b"\xff\x4f\xff\x51")
+    if sizes >= 0:
+        return int.from_bytes(codestream[sizes + 40 : sizes + 42], "big")
+    place = 2 if codestream.startswith(b"\xff\xd8") else len(codestream)
+    while place + 10 <= len(codestream) and codestream[place] == 0xFF:
+        marker = codestream[place + 1]
+        if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
+            return codestream[place + 9]
+        place += 2 + int.from_bytes(codestream[place + 2 : place + 4], "big")
+    return 0
 
 
 def check_length(item: Any, name: str) -> None:

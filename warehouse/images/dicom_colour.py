@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from warehouse.errors import LayerhouseError
-from warehouse.images.dicom_pixels import stored_pixels
+from warehouse.images.dicom_checks import photometric_of
+from warehouse.images.dicom_pixels import encoded_frame, stored_pixels
 from warehouse.images.pictures import DeepPicture, FlatPicture, Picture
 
 _SPACES = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -16,7 +17,7 @@ _SPACES = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 def colour_picture(item: Any, index: int, name: str) -> Picture:
     """A frame of three samples a pixel."""
-    photometric = str(item.PhotometricInterpretation).strip()
+    photometric = photometric_of(item)
     if photometric not in _SPACES or item.SamplesPerPixel != 3:
         raise LayerhouseError(
             f"{name} is in the colour space {photometric} with {item.SamplesPerPixel} samples a "
@@ -35,23 +36,16 @@ def colour_picture(item: Any, index: int, name: str) -> Picture:
 
 def _rgb(item: Any, index: int, name: str) -> tuple[np.ndarray, str]:
     """Pixels [h, w, 3] as RGB, and what was done that earlier versions did otherwise."""
-    photometric = str(item.PhotometricInterpretation).strip()
+    photometric = photometric_of(item)
     syntax = item.file_meta.TransferSyntaxUID
     if syntax.name.startswith("JPEG Baseline") or (
         syntax.name.startswith("JPEG Extended") and item.BitsStored == 8
     ):
-        return _of_jpeg(_encoded(item, index), photometric), "colour"
+        return _of_jpeg(encoded_frame(item, index), photometric), "colour"
     # what decoding gives is RGB already where the codestream itself had it transformed
-    is_rgb = "JPEG 2000" in syntax.name and _is_decorrelated(_encoded(item, index))
+    is_rgb = "JPEG 2000" in syntax.name and _is_decorrelated(encoded_frame(item, index))
     reading = "" if photometric == "RGB" else "colour"
     return stored_pixels(item, index, name, raw=is_rgb), reading
-
-
-def _encoded(item: Any, index: int) -> bytes:
-    from pydicom.encaps import get_frame
-
-    frames = int(item.get("NumberOfFrames") or 1)
-    return get_frame(item.PixelData, index, number_of_frames=frames)
 
 
 def _of_jpeg(encoded: bytes, photometric: str) -> np.ndarray:

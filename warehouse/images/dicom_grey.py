@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from warehouse.errors import LayerhouseError
+from warehouse.images.dicom_checks import photometric_of
 from warehouse.images.pictures import DeepPicture, Picture, Scale, between, meant
 
 
@@ -47,22 +48,22 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
     presentation = _presentation(item, name)
     item = _of_frame(item, index)
     padding = _padding(pixels, item)
-    values = apply_modality_lut(pixels, item)
+    values = apply_modality_lut(pixels, _rescaled(item, name))
     bits = int(item.get("BitsStored", 8 * pixels.itemsize))
     usual, said, reading = _transform(item, values, bits, padding, name)
     if presentation is not None:
         usual = partial(_presented, shades=usual, table=presentation)
-    is_inverse = _shape(item) == "INVERSE"
-    inverted = item.PhotometricInterpretation == "MONOCHROME1" or is_inverse
+    is_inverse, photometric = _shape(item) == "INVERSE", photometric_of(item)
+    inverted = photometric == "MONOCHROME1" or is_inverse
     changes = [
         reading,
-        "inverse" if is_inverse and item.PhotometricInterpretation == "MONOCHROME2" else "",
+        "inverse" if is_inverse and photometric == "MONOCHROME2" else "",
         "functional groups" if hasattr(item, "is_of_frame") else "",
         "presentation table" if presentation is not None else "",
     ]
     return DeepPicture(
         name,
-        f"DICOM {item.PhotometricInterpretation}, {bits} bits",
+        f"DICOM {photometric}, {bits} bits",
         ", ".join(filter(None, changes)),
         said,
         stored=values,
@@ -72,11 +73,34 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
     )
 
 
+def _rescaled(item: Any, name: str) -> Any:
+    """The modality transform that an object says; what is written empty says none.
+
+    LayerhouseError for a slope of 0, which makes one value of all.
+    """
+    said = {key: item.get(key) for key in ("RescaleSlope", "RescaleIntercept")}
+    if item.get("ModalityLUTSequence"):
+        return item
+    if said["RescaleSlope"] == 0:
+        raise LayerhouseError(
+            f"{name} says a Rescale Slope of 0 (0028,1053), which makes one value of all pixels; "
+            "correct it in the file, or leave it out"
+        )
+    if None not in said.values():
+        return item
+    from pydicom.dataset import Dataset
+
+    plain = Dataset()
+    plain.RescaleSlope = 1 if said["RescaleSlope"] is None else said["RescaleSlope"]
+    plain.RescaleIntercept = 0 if said["RescaleIntercept"] is None else said["RescaleIntercept"]
+    return Dataset() if set(said.values()) == {None} else plain
+
+
 def _transform(
     item: Any, values: np.ndarray, bits: int, padding: np.ndarray | None, name: str
 ) -> Any:
     """How values become shades, who says so, and what of it is newer than earlier versions."""
-    if item.get("VOILUTSequence"):
+    if item.get("VOILUTSequence") and item.VOILUTSequence[0].get("LUTDescriptor"):
         n_entries, _, entry_bits = item.VOILUTSequence[0].LUTDescriptor
         reading = "lookup table" if entry_bits == 8 and n_entries > 256 else ""
         return partial(_through_table, item=item, name=name), Scale.OWN, reading
@@ -151,7 +175,7 @@ def _presentation(item: Any, name: str) -> np.ndarray | None:
         )
     if not item.get("PresentationLUTSequence"):
         return None
-    if item.PhotometricInterpretation == "MONOCHROME1" or shape == "INVERSE":
+    if photometric_of(item) == "MONOCHROME1" or shape == "INVERSE":
         raise LayerhouseError(
             f"{name} has a Presentation LUT Sequence (2050,0010) and says beside it that its values"
             " are inverted, so that it is not known what is black; export it as MONOCHROME2"
@@ -178,9 +202,15 @@ def _windowed(values: np.ndarray, item: Any, name: str) -> np.ndarray:
     from pydicom.dataset import Dataset
     from pydicom.pixels import apply_windowing
 
+    function = str(item.get("VOILUTFunction") or "LINEAR").strip().upper()
+    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        raise LayerhouseError(
+            f"{name} says the VOI LUT Function {function} (0028,1056), which is none of the "
+            "standard; `datasets add … --window CENTER,WIDTH` says what is shown"
+        )
     width = item["WindowWidth"].value
     width = float(width if item["WindowWidth"].VM == 1 else width[0])
-    least = 1 if item.get("VOILUTFunction", "LINEAR") in ("LINEAR", "") else 0
+    least = 1 if function == "LINEAR" else 0
     if not width > 0 or width < least:
         raise LayerhouseError(
             f"{name} says a window of width {width:g} (0028,1051), in which nothing is seen; "
@@ -190,7 +220,7 @@ def _windowed(values: np.ndarray, item: Any, name: str) -> np.ndarray:
     plain = Dataset()
     plain.PhotometricInterpretation = "MONOCHROME2"
     plain.BitsStored, plain.PixelRepresentation = 8, 0
-    for key in ("WindowCenter", "WindowWidth", "VOILUTFunction"):
-        if key in item:
-            plain[key] = item[key]
+    plain.VOILUTFunction = function
+    for key in ("WindowCenter", "WindowWidth"):
+        plain[key] = item[key]
     return apply_windowing(values, plain) / 255

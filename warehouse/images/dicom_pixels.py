@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from warehouse.errors import LayerhouseError
-from warehouse.images.dicom_checks import check_unused_bits
+from warehouse.images.dicom_checks import check_samples, check_unused_bits
 
 EXTRA = "pip install 'layerhouse[dicom]'"
 
@@ -33,6 +33,14 @@ def read_dicom(name: str, source: Any, **options: Any) -> Any:
     return item
 
 
+def encoded_frame(item: Any, index: int) -> bytes:
+    """The codestream of a frame that is stored compressed."""
+    from pydicom.encaps import get_frame
+
+    frames = int(item.get("NumberOfFrames") or 1)
+    return get_frame(item.PixelData, index, number_of_frames=frames)
+
+
 def stored_pixels(item: Any, index: int, name: str, raw: bool = False) -> np.ndarray:
     """One frame as it is stored: [h, w] or [h, w, samples]; YBR becomes RGB unless `raw`."""
     from pydicom.pixels import get_decoder, pixel_array
@@ -43,6 +51,8 @@ def stored_pixels(item: Any, index: int, name: str, raw: bool = False) -> np.nda
             raise LayerhouseError(
                 f"{name} is compressed as {syntax.name}, for which no decoder is installed: {EXTRA}"
             )
+        if syntax.is_encapsulated and "JPEG" in syntax.name:
+            check_samples(item, name, encoded_frame(item, index))
         pixels = pixel_array(item, index=index, raw=raw)
     except NotImplementedError as error:
         raise _unreadable(name, syntax) from error

@@ -51,6 +51,7 @@ def file_picture(name: str, source: str | io.BytesIO, frame: int | None, limit: 
     import PIL.Image
 
     warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", module="PIL.TiffImagePlugin")  # what matters is an error
     image = _opened(source)
     check_size(name, image.width, image.height, limit)
     pages = _pages(image) if frame is None else _pages_of(source)
@@ -152,6 +153,10 @@ def _hides_colours(image: Any) -> bool:
 def _deep_grey(image: Any, name: str) -> Picture:
     key, says_its_range = image.info.get("transparency"), _says_its_range(image)
     values = np.asarray(_upright(image))
+    tags = _tags(image)
+    is_unsigned = tags.get(_BITS) == (32,) and tags.get(_SAMPLE_FORMAT, (1,))[0] == 1
+    if values.dtype == np.int32 and is_unsigned:
+        values = values.view(np.uint32)  # Pillow knows no unsigned ones
     alpha = None if key is None else np.where(values == key, 0, 255).astype(np.uint8)
     return DeepPicture(
         name,
@@ -160,7 +165,7 @@ def _deep_grey(image: Any, name: str) -> Picture:
         Scale.FIXED if says_its_range else Scale.OPEN,
         stored=values,
         usual=None if image.mode == "F" else _of_sixteen_bits,
-        inverted=_tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO,
+        inverted=tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO,
         alpha=alpha,
     )
 

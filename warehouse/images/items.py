@@ -89,5 +89,8 @@ def _arrow_column(path: str, column: str, _modified: float) -> Any:
 def _arrow_item(path: str, item: str) -> bytes:
     column, _, index = item.rpartition("/")
     cells = _arrow_column(path, column, Path(path).stat().st_mtime)
-    found: bytes = _pick(cells, index, f"{path}#{item}")["bytes"].as_py()
+    held = _pick(cells, index, f"{path}#{item}").as_py()
+    found: bytes | None = held.get("bytes") if isinstance(held, dict) else held
+    if not found:
+        raise LayerhouseError(f"{path}#{item} holds no image")
     return found

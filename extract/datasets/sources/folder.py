@@ -8,54 +8,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from extract.datasets.groups import grouped_by_patient
-from extract.datasets.labels import class_order
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions
+from extract.datasets.sources.folder_checks import (
+    Found,
+    grouped_by_folder,
+    refuse_no_classes,
+)
+from extract.datasets.sources.hints import table_hint
 from extract.datasets.splits import is_split_name, split_name
 from extract.datasets.tables import SUFFIXES
-from extract.datasets.walking import files_below, subfolders
+from extract.datasets.walking import files_below, is_system, subfolders
 from warehouse.errors import LayerhouseError
-from warehouse.images import is_archive, is_dicom, is_image_file, what_instead
+from warehouse.images import is_archive, is_image_file, what_instead
 
 IMAGE_SUFFIXES = {
     *(".dcm", ".dicom"),
     *(".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 }
 
-_SHEETS = {".xlsx", ".xls", ".ods", ".json"}
-
-_NO_CLASSES = re.compile(
-    r"(patient|pat|subject|subj|sub|case|study|series|images?|imgs|part|batch|chunk|shard|folder)"
-    r"[-_ ]*\d+|(p|s|st|se|im)[-_ ]?\d{3,}|\d{5,}|\d+(\.\d+){3,}",
-    re.IGNORECASE,
-)
-"""Folders that number patients, studies or parts of an archive."""
-
-_NO_PATIENTS = re.compile(
-    r"(images?|imgs?|masks?|labels?|annotations?|data|originals?|raw|jpe?g|png|tiff?|dicom)"
-    r"|\d+x|x\d+",
-    re.IGNORECASE,
-)
-"""Folders below a class that sort its files in another way than by patient."""
-
 _MASKS = re.compile(
     r"masks?|labels?|annotations?|segmentations?|segs?|gts?|ground[-_ ]?truths?", re.IGNORECASE
 )
 """Folders below a class that hold segmentations."""
-
-
-@dataclass(frozen=True)
-class _Found:
-    """An image and what its folders say of it; `below` is its path within the class folder."""
-
-    path: Path
-    label: str | None
-    split: str | None
-    below: Path
 
 
 class ClassFolders(DatasetSource):
@@ -74,7 +52,7 @@ class ClassFolders(DatasetSource):
         folders, notes = ([(None, None, root)], []) if reading.unlabelled else _class_folders(root)
         loops: set[Path] = set()
         files = [
-            _Found(path, label, split, path.relative_to(folder))
+            Found(path, label, split, path.relative_to(folder))
             for split, label, folder in folders
             for path in files_below(folder, loops)
         ]
@@ -86,10 +64,11 @@ class ClassFolders(DatasetSource):
                 f"images without labels){_there_instead(root)}"
             )
         if not reading.unlabelled:
-            _refuse_no_classes(root, found)
+            refuse_no_classes(root, found)
         masks = _masks(found)
         found = [file for file in found if file.path not in masks]
         notes += _left_out(files, masks, loops)
+        notes += _beside_classes(root, folders, files)
         others = Counter(_kind(file.path) for file in files if not _is_image(file.path))
         items = [
             Item(file.path.relative_to(root).as_posix(), str(file.path), file.label, file.split)
@@ -97,7 +76,7 @@ class ClassFolders(DatasetSource):
         ]
         items, told = grouped_by_patient(items, reading)
         if not any(item.group_id for item in items) and not reading.unlabelled:
-            items, by_folder = _grouped_by_folder(items, found)
+            items, by_folder = grouped_by_folder(items, found)
             told = by_folder or told
         return Contents(
             str(root),
@@ -112,22 +91,11 @@ class ClassFolders(DatasetSource):
 def _there_instead(root: Path) -> str:
     """What a folder without images holds that a person may have meant, and what to do with it."""
     there = files_below(root, set())
-    if hint := _table_hint(there):
+    if hint := table_hint(there):
         return hint
     for path in there:
         if (what := what_instead(path)) is not None:
             return f"; {path.relative_to(root)} is {what}"
-    return ""
-
-
-def _table_hint(there: Sequence[Path]) -> str:
-    """The table among files that may say the labels, and how to give it."""
-    for path in there:
-        if path.suffix.lower() in SUFFIXES:
-            return f"; if {path.name} says the labels, give {path}"
-    for path in there:
-        if path.suffix.lower() in _SHEETS:
-            return f"; if {path.name} says the labels, save it as CSV and give that"
     return ""
 
 
@@ -185,66 +153,7 @@ def _refuse_flat(splits: Sequence[Path]) -> None:
             )
 
 
-def _refuse_no_classes(root: Path, found: Sequence[_Found]) -> None:
-    """Where folders cannot be classes, as in archives of patients, a table must say the labels."""
-    labels = class_order(file.label for file in found if file.label)
-    archive = next(_signs_of_an_archive(root, labels, found), None)
-    if archive:
-        raise LayerhouseError(
-            f"{root} {archive}, so its folders are no classes; give a table with "
-            "image_path,label,group_id, or --unlabelled"
-        )
-    if len(labels) > 1:
-        return
-    inner = subfolders(root / labels[0]) if (root / labels[0]).is_dir() else []
-    hint = _table_hint(sorted(path for path in root.iterdir() if path.is_file()))
-    if not hint and len(inner) > 1:
-        shown = ", ".join(folder.name for folder in inner[:3])
-        hint = f"; if {shown} are the classes, give {root / labels[0]}"
-    hint = hint or "; where folders are no classes, give a table with image_path,label"
-    raise LayerhouseError(
-        f"all samples of {root} have the class {labels[0]}; at least two are needed{hint}"
-    )
-
-
-def _signs_of_an_archive(
-    root: Path, labels: Sequence[str], found: Sequence[_Found]
-) -> Iterator[str]:
-    if any(root.glob("DICOMDIR*")):
-        yield "holds a DICOMDIR, as what comes from a PACS does"
-    if len(labels) > 1 and all(_NO_CLASSES.fullmatch(label) for label in labels):
-        yield f"numbers its folders ({', '.join(labels[:3])}{', …' if labels[3:] else ''})"
-    for file in found:
-        parts = file.below.parent.parts
-        if any(re.fullmatch(r"\d+(\.\d+){3,}", part) for part in parts):
-            yield f"has folders of studies or series ({file.path.parent.name})"
-        if len(parts) > 1 and is_dicom(file.path):
-            yield f"lies as patient/study/series ({file.path.relative_to(root).parent})"
-
-
-def _grouped_by_folder(
-    items: list[Item], found: Sequence[_Found]
-) -> tuple[list[Item], tuple[str, ...]]:
-    """Items with the folder right below their class as the group, where that can be a patient.
-
-    A name that comes back below another class is taken for the same patient: at worst two are kept
-    together that need not be.
-    """
-    if any(len(file.below.parts) < 2 for file in found):
-        return items, ()
-    names = [file.below.parts[0] for file in found]
-    per_class: dict[str | None, set[str]] = {}
-    for file, name in zip(found, names, strict=True):
-        per_class.setdefault(file.label, set()).add(name)
-    few = min(map(len, per_class.values())) < 2
-    if few or any(_NO_PATIENTS.fullmatch(name) for name in names):
-        return items, ()
-    n = len(set(names))
-    grouped = [replace(item, group_id=name) for item, name in zip(items, names, strict=True)]
-    return grouped, (f"groups are the {n:,} folders below the classes",)
-
-
-def _left_out(files: Sequence[_Found], masks: set[Path], loops: set[Path]) -> list[str]:
+def _left_out(files: Sequence[Found], masks: set[Path], loops: set[Path]) -> list[str]:
     """What in the folders is no sample, for the person to read."""
     notes = []
     if masks:
@@ -256,6 +165,31 @@ def _left_out(files: Sequence[_Found], masks: set[Path], loops: set[Path]) -> li
     return notes
 
 
+def _beside_classes(root: Path, folders: Sequence[_Folder], files: Sequence[Found]) -> list[str]:
+    """What lies where only folders of classes should, and classes that hold nothing."""
+    above = sorted({root, *(folder.parent for _, label, folder in folders if label)})
+    loose = [path for place in above for path in place.iterdir() if not is_system(path.name)]
+    loose = sorted(path for path in loose if path.is_file() or not path.exists())
+    notes = [f"the link {path} leads nowhere" for path in loose if not path.exists()]
+    images = [path for path in loose if path.exists() and _is_image(path)]
+    if any(label for _, label, _ in folders) and images:
+        notes.append(
+            f"{len(images):,} images beside the folders of classes were left out, first {images[0]}"
+        )
+    notes += [
+        f"{path} was not read, since folders say the labels; give it alone if it does"
+        for path in loose
+        if path.suffix.lower() in SUFFIXES and not any(file.path == path for file in files)
+    ]
+    held = {(file.split, file.label) for file in files if _is_image(file.path)}
+    notes += [
+        f"the folder {folder} holds no images"
+        for split, label, folder in folders
+        if label and (split, label) not in held
+    ]
+    return notes
+
+
 def _is_image(path: Path) -> bool:
     """By its name, or by its content: archives write DICOM files without any suffix.
 
@@ -264,7 +198,7 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES or is_archive(path) or is_image_file(path)
 
 
-def _masks(found: Sequence[_Found]) -> set[Path]:
+def _masks(found: Sequence[Found]) -> set[Path]:
     """Segmentations of images that are there too.
 
     They are named `<other file>_mask` or `<other file>_mask_<n>`, as BUSI ships them, or lie in a

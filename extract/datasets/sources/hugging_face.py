@@ -15,7 +15,7 @@ from extract.datasets.findings import understood
 from extract.datasets.groups import patients_not_told
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
 from extract.datasets.splits import split_name, split_reader
-from extract.datasets.tables import LabelTable, is_missing, text
+from extract.datasets.tables import LabelTable, is_missing, names_images, text
 from warehouse.errors import LayerhouseError, UsageError
 
 HUB_SCHEME = "hf:"
@@ -115,16 +115,17 @@ def _library() -> Any:
 def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> Contents:
     parts = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
     first = next(iter(parts.values()))
+    image = _image_column(first.features, location, reading.columns.get("image_path"))
     table = _table(parts, location)
     if len(parts) > 1 and reading.columns.get("split", "none") != "none":
         raise UsageError(f"the splits of {location} are its parts, {', '.join(parts)}, no column")
     is_one = len(parts) == 1
-    roles, labelled = understood(table, _meant(reading, first.features, is_one))
+    roles, labelled = understood(table, _meant(reading, first.features, is_one, location))
     split_of = split_reader(table, roles.split)
     kept = [key for key, kind in first.features.items() if kind.__class__.__name__ == "Value"]
-    attributes = [key for key in kept if key not in roles.used]
+    attributes = [key for key in kept if key in table.columns and key not in roles.used]
     items = []
-    for index, (split, name, uri) in enumerate(_places(parts, location)):
+    for index, (split, name, uri) in enumerate(_places(parts, image, location, reading)):
         said, row = labelled.row(index), table.rows[index]
         if said is None:
             continue  # its notes say so
@@ -157,11 +158,14 @@ def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> C
     )
 
 
-def _places(parts: Mapping[str, Any], location: str) -> Iterator[tuple[str | None, str, str]]:
-    """(split, sample id, uri) of every row."""
+def _places(
+    parts: Mapping[str, Any], image: str, location: str, reading: ReadOptions
+) -> Iterator[tuple[str | None, str, str]]:
+    """(split, sample id, uri) of every row; parts are no splits where somebody says so."""
+    is_unsplit = len(parts) == 1 or reading.columns.get("split") == "none"
     for name, part in parts.items():
-        split = None if len(parts) == 1 else split_name(name, location)
-        uris = _uris(part, _image_column(part.features, location), location)
+        split = None if is_unsplit else split_name(name, location)
+        uris = _uris(part, image, location)
         for index, uri in enumerate(uris):
             yield split, f"{name}/{index:05d}", uri
 
@@ -172,11 +176,11 @@ def _table(parts: Mapping[str, Any], location: str) -> LabelTable:
     places = []
     columns: dict[str, None] = {}
     for name, part in parts.items():
-        image = _image_column(part.features, location)
+        images = _image_columns(part.features)
         cells = {
             key: [_named(value, _class_names(kind)) for value in part.data.column(key).to_pylist()]
             for key, kind in part.features.items()
-            if key != image
+            if key not in images
         }
         columns |= dict.fromkeys(cells)
         rows += [{key: held[index] for key, held in cells.items()} for index in range(len(part))]
@@ -201,28 +205,55 @@ def _named(value: Any, names: list[str] | None) -> Any:
     return names[value] if value >= 0 else None
 
 
-def _meant(reading: ReadOptions, features: Any, is_one: bool) -> ReadOptions:
+def _meant(reading: ReadOptions, features: Any, is_one: bool, location: str) -> ReadOptions:
     """The columns as a person names them, else by their types; parts are the splits."""
     by_parts = {} if is_one else {"split": "none"}
-    columns = {"image_path": "none", **by_parts, **reading.columns}
-    label = _label_column(features)
-    if label is not None and not reading.unlabelled:
-        columns.setdefault("label", label)
+    columns = {**by_parts, **reading.columns, "image_path": "none"}
+    if "label" not in columns and not reading.unlabelled:
+        label = _label_column(features, location)
+        columns |= {"label": label} if label is not None else {}
     return replace(reading, columns=columns)
 
 
-def _image_column(features: Any, location: str) -> str:
-    found = [key for key, kind in features.items() if kind.__class__.__name__ == "Image"]
-    if not found:
-        raise LayerhouseError(f"{location} has no image column; it has {', '.join(features)}")
-    return str("image" if "image" in found else found[0])
+def _image_columns(features: Any) -> list[str]:
+    """The columns that hold images: by their type, or as the bytes of files."""
+    found = []
+    for key, kind in features.items():
+        is_file = isinstance(kind, dict) and "bytes" in kind
+        is_bytes = "binary" in str(getattr(kind, "dtype", "")) and names_images(key)
+        if kind.__class__.__name__ == "Image" or is_file or is_bytes:
+            found.append(str(key))
+    return found
 
 
-def _label_column(features: Any) -> str | None:
-    classes = [key for key, kind in features.items() if _class_names(kind)]
+def _image_column(features: Any, location: str, named: str | None) -> str:
+    found = _image_columns(features)
+    if named in found:
+        return str(named)
+    if not found or named is not None:
+        raise LayerhouseError(
+            f"{location} has no image column{f' {named}' if named else ''}; it has "
+            f"{', '.join(features)}, of which none holds one image a row; "
+            "cast_column(NAME, datasets.Image()) and save_to_disk make one"
+        )
+    if len(found) > 1 and "image" not in found:
+        raise LayerhouseError(
+            f"{location} has the images {' and '.join(found)}; --column image_path={found[0]} says "
+            "which are meant"
+        )
+    return "image" if "image" in found else found[0]
+
+
+def _label_column(features: Any, location: str) -> str | None:
+    classes = [str(key) for key, kind in features.items() if _class_names(kind)]
     named = [key for key in _LABEL_COLUMNS if key in features]
     found = [key for key in named if key in classes] or classes or named
-    return str(found[0]) if found else None
+    if len(found) > 1 and not named:
+        raise LayerhouseError(
+            f"{location} has the classes of {' and of '.join(found)}; --column label={found[0]} "
+            "says which are meant"
+        )
+    return found[0] if found else None
 
 
 def _uris(part: Any, column: str, location: str) -> Iterator[str]:
@@ -236,8 +267,9 @@ def _uris(part: Any, column: str, location: str) -> Iterator[str]:
             cells = pa.ipc.open_stream(stream).read_all().column(column)
         counts.append(len(cells))
         for index, cell in enumerate(cells):
-            path = cell["path"].as_py()
-            yield str(path) if not cell["bytes"].is_valid else f"{file}#{column}/{index}"
+            inside = f"{file}#{column}/{index}"
+            held = cell.as_py() if pa.types.is_struct(cell.type) and cell.is_valid else {}
+            yield inside if held.get("bytes") or not held.get("path") else str(held["path"])
     if sum(counts) != len(part):
         raise LayerhouseError(
             f"{location} is a selection of a larger dataset; save it with save_to_disk first"

@@ -14,11 +14,19 @@ from pathlib import Path, PurePosixPath
 
 from extract.datasets.columns import Roles
 from extract.datasets.findings import Labelled, understood
-from extract.datasets.groups import grouped_by_patient, patients_not_told
+from extract.datasets.groups import grouped_by_path, grouped_by_patient, patients_not_told
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
 from extract.datasets.sources.folder import IMAGE_SUFFIXES
+from extract.datasets.sources.hints import embedded
 from extract.datasets.splits import split_reader
-from extract.datasets.tables import SUFFIXES, LabelTable, is_missing, read_table, text
+from extract.datasets.tables import (
+    SUFFIXES,
+    LabelTable,
+    image_column,
+    is_missing,
+    read_table,
+    text,
+)
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = ("manifest.csv", "manifest.tsv", "manifest.parquet", "manifest.jsonl")
@@ -44,6 +52,9 @@ class Manifest(DatasetSource):
     def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         path = _file(typed)
         assert path is not None, "only what is recognised is read"
+        held = image_column(path)
+        if held is not None and reading.columns.get("image_path", held) == held:
+            raise LayerhouseError(f"{path} lists no files: {embedded(path)}")
         table = read_table(path, reading)
         if not table.rows and table.columns:
             raise LayerhouseError(f"{path} lists no images")
@@ -52,6 +63,8 @@ class Manifest(DatasetSource):
         items = _items(table, roles, labelled, files)
         _refuse_doubled(items, path)
         items, told = grouped_by_patient(items, reading)
+        items, by_path = grouped_by_path(items, reading)
+        told = (*told, *by_path)
         title = path.parent.name if path.name in NAMES else f"{path.parent.name} ({path.stem})"
         found = (
             *labelled.notes,
@@ -182,9 +195,8 @@ def _items(table: LabelTable, roles: Roles, labelled: Labelled, files: _Files) -
             raise LayerhouseError(f"{where} has no {roles.image_path}")
         if isinstance(row[roles.image_path or ""], dict | bytes):
             raise LayerhouseError(
-                f"{where} holds an image itself in its {roles.image_path}, as files of Hugging Face"
-                " do; datasets.load_dataset('parquet', data_files=[…]).save_to_disk(FOLDER) makes "
-                "a FOLDER of it to give"
+                f"{where} holds an image itself in its {roles.image_path} where the path of a file "
+                "is needed; save the images as files and write their paths"
             )
         _refuse_broken_quotes(row, own, where)
         image, file = files.place(text(row[roles.image_path or ""]), where)

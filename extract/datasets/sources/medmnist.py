@@ -47,7 +47,13 @@ class MedMnist(DatasetSource):
                     "arrays called train_images, train_labels and so on"
                 )
             for split in splits:
-                items += _items(archive, split, path)
+                try:
+                    items += _items(archive, split, path)
+                except ValueError as error:  # objects, which only a pickle holds
+                    raise LayerhouseError(
+                        f"{path} holds {split}_images or {split}_labels that cannot be read: "
+                        f"{error}; save it anew with numpy.savez, pixels as uint8 or uint16"
+                    ) from error
         if splits == ["train"]:
             items = [replace(item, split=None) for item in items]
         return _named(Contents(str(path), items, path.stem), published_names(path.stem))
@@ -126,6 +132,16 @@ def _check_images(images: object, n_labels: int, where: str) -> None:
         raise LayerhouseError(
             f"{where} has shape {values.shape}; grey [n, h, w] or colour [n, h, w, 3] images or "
             "volumes [n, d, h, w] are needed"
+        )
+    if values.ndim == 4 and 3 in values.shape[1:2] and values.shape[3] != 3:
+        raise LayerhouseError(
+            f"{where} has shape {values.shape}: where 3 are colours they come last, [n, h, w, 3]; "
+            "turn the array with numpy.moveaxis"
+        )
+    if values.ndim == 4 and values.shape[3] in (1, 2, 4) and values.shape[1] > 4:
+        raise LayerhouseError(
+            f"{where} has shape {values.shape}; grey is [n, h, w] and colour [n, h, w, 3], so drop "
+            "the last axis, or its transparency"
         )
     if values.dtype not in (np.uint8, np.uint16):
         raise LayerhouseError(

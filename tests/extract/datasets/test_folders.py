@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,7 +141,7 @@ def test_one_class_only_comes_with_a_guess_at_what_is_meant(tmp_path: Path) -> N
         read(inner)
     beside = images(tmp_path / "b", "images")
     (beside / "labels.csv").write_text("file,dx\n")
-    with pytest.raises(LayerhouseError, match=r"if labels\.csv says the labels, give .*csv"):
+    with pytest.raises(LayerhouseError, match=r"if labels\.csv says the labels: .* add NAME .*csv"):
         read(beside)
 
 
@@ -242,7 +243,7 @@ def test_pictures_of_kinds_that_are_not_read_are_named_and_not_passed_over(tmp_p
         ("images.zip", b"PK\x03\x04", r"; images\.zip is a ZIP archive, .*unpack it first"),
         ("a/1.npy", b"\x93NUMPY", r"; a/1\.npy is a NumPy array"),
         ("a/1.txt", b"-", r"--unlabelled takes images without labels\)$"),
-        ("labels.csv", b"file,label\n", r"; if labels\.csv says the labels, give .*labels\.csv"),
+        ("labels.csv", b"file,label\n", r"; if labels\.csv says the labels: .*/labels\.csv$"),
     ],
 )
 def test_a_folder_without_images_says_what_it_holds_instead(
@@ -340,6 +341,137 @@ def test_a_sheet_beside_one_folder_of_images_is_to_be_saved_as_csv(
         read(root)
 
 
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("images", "masks"), r"sorts its files by their kind \(images, masks\)"),
+        (
+            ("train/image", "train/mask", "test/image", "test/mask"),
+            r"by their kind \(image, mask\)",
+        ),
+        (("imgs", "gt"), "by their kind"),
+        (("Original", "Segmented"), "by their kind"),
+        (("color", "grayscale", "segmented"), "by their kind"),
+        (("jpg", "png"), "by their kind"),
+        (("raw/a", "raw/b", "augmented/a", "augmented/b"), "by their kind"),
+        (("fold1/a", "fold1/b", "fold2/a", "fold2/b"), r"numbers its folders \(fold1, fold2\)"),
+        (("site_1", "site_2"), "numbers its folders"),
+        (
+            ("siemens/benign", "siemens/malignant", "philips/benign", "philips/malignant"),
+            r"holds the same folders \(benign, malignant\) in each of philips, siemens",
+        ),
+        (
+            ("seg_train/seg_train/sea", "seg_train/seg_train/ice", "seg_test/seg_test/sea"),
+            r"has splits for classes \(seg_test, seg_train\), which have to be called train, val",
+        ),
+        (("my_train", "my_validation"), "has splits for classes"),
+    ],
+)
+def test_folders_that_are_no_classes_are_refused(
+    tmp_path: Path, folders: Sequence[str], message: str
+) -> None:
+    root = images(tmp_path / "set", *folders, n=2)
+    with pytest.raises(LayerhouseError, match=f"{message}.*give a table .* or --unlabelled"):
+        read(root)
+    assert read(root, unlabelled=True).items  # without the masks of other images
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("normal/left", "normal/right", "sick/left", "sick/right"),
+        ("normal/images", "normal/raw", "sick/images", "sick/raw"),
+        ("normal/p1", "normal/p2", "sick/p1", "sick/p2"),
+        ("normal/40X", "normal/100X", "sick/40X", "sick/100X"),
+        ("normal/a", "normal/b", "sick/a", "sick/c"),
+        ("train station", "test tube", "sea"),
+        ("mask", "no mask"),
+        ("images", "drawings"),
+    ],
+)
+def test_folders_that_can_be_classes_are(tmp_path: Path, folders: Sequence[str]) -> None:
+    found = read(images(tmp_path / "set", *folders, n=2))
+    assert {item.label for item in found.items} == {name.split("/")[0] for name in folders}
+
+
+@pytest.mark.parametrize(
+    ("beside", "note"),
+    [
+        ("loose.png", "1 images beside the folders of classes were left out, first .*/loose.png"),
+        ("train/loose.png", "1 images beside the folders of classes .*/train/loose.png"),
+        ("labels.csv", "labels.csv was not read, since folders say the labels; give it alone if"),
+        ("train/c/", "the folder .*/train/c holds no images"),
+        ("link ->", "the link .*/link leads nowhere"),
+    ],
+)
+def test_what_lies_beside_the_classes_is_said(tmp_path: Path, beside: str, note: str) -> None:
+    root = images(tmp_path / "set", "train/a", "train/b", "test/a", "test/b", n=2)
+    assert read(root).notes == ()
+    if beside.endswith("->"):
+        (root / beside[:-3]).symlink_to(tmp_path / "nowhere")
+    elif beside.endswith("/"):
+        (root / beside).mkdir()
+    elif beside.endswith(".csv"):
+        (root / beside).write_text("image_path,label\n")
+    else:
+        Image.new("L", (4, 4)).save(root / beside)
+    found = read(root)
+    assert len(found.items) == 8
+    assert [bool(re.search(note, said)) for said in found.notes] == [True]
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("archive/train/a", "archive/test/a"), "splits are in a folder .* give .*/set/archive$"),
+        (("archive/a", "archive/b"), "if a, b are the classes, give .*/set/archive$"),
+        (("train/images/a", "train/images/b"), "if a, b are the classes, move them out of the"),
+        (("train/images", "test/images"), "give a table with image_path,label"),
+    ],
+)
+def test_a_folder_in_between_is_told(tmp_path: Path, folders: Sequence[str], message: str) -> None:
+    with pytest.raises(LayerhouseError, match=f"all samples .*{message}"):
+        read(images(tmp_path / "set", *folders, n=2))
+
+
+@pytest.mark.parametrize(
+    ("tables", "command"),
+    [
+        (
+            {"metadata.csv": "file_name,label\n1.png,a\n"},
+            "/metadata.csv --column image_path=file_n",
+        ),
+        (
+            {
+                "sheet 1.csv": "Image Index,Finding Labels,Patient ID\n"
+                "1.png,a,1\n2.png,b,1\n3.png,a,2\n"
+            },
+            "sheet 1.csv' --column image_path='Image Index' --column label='Finding Labels' "
+            "--column group_id='Patient ID'",
+        ),
+        ({"labels.csv": "image_path,label\n1.png,a\n"}, "/labels.csv"),
+        (
+            {"labels.jsonl": '{"img": "1.png", "y": "a"}\n'},
+            "--column image_path=img --column label=y",
+        ),
+        ({"labels.xlsx": "PK"}, "save it as CSV: .*/labels.csv --column image_path=COLUMN --col"),
+        ({"train.csv": "path,label\n1,a\n", "test.csv": "path,label\n"}, "put them into one"),
+        ({"train/m.csv": "path,y\n1,a\n", "test/m.csv": "path,y\n"}, "test/m.csv, train/m.csv"),
+    ],
+)
+def test_the_table_that_is_meant_comes_with_the_whole_command(
+    tmp_path: Path, tables: dict[str, str], command: str
+) -> None:
+    root = images(tmp_path / "set", ".", n=2)
+    for name, content in tables.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(content)
+    with pytest.raises(LayerhouseError, match=f"layerhouse datasets add NAME|{command}") as caught:
+        read(root)
+    assert re.search(command, str(caught.value))
+    assert "layerhouse datasets add NAME" in str(caught.value)
+
+
 def test_splits_without_test_say_what_to_do(tmp_path: Path) -> None:
     root = images(tmp_path / "set", "train/a", "train/b", "val/a", "val/b", n=3)
     with pytest.raises(LayerhouseError, match=r"no sample is in the split test; .*call it test"):
@@ -419,7 +551,11 @@ def test_labels_that_differ_in_signs_are_told_apart_in_replies(labels: Sequence[
         (("zero", "one"), False),
         (("T1", "T2"), False),
         (("true bug", "false scorpion"), False),
-        (("2 vessel disease", "3 vessel disease"), False),
+        (("2 vessel disease", "no vessel disease"), False),
+        (("0 normal", "1 pneumonia"), True),
+        (("01 TUMOR", "02 STROMA"), True),
+        (("1-benign", "2-malignant"), True),
+        (("3D scan", "2D scan"), False),
     ],
 )
 def test_numbers_for_classes_are_warned_of(phrases: Sequence[str], warned: bool) -> None:

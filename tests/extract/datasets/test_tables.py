@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -15,10 +16,11 @@ from PIL import Image
 
 from extract.datasets.findings import understood
 from extract.datasets.labels import class_rows
-from extract.datasets.reading import read_source
+from extract.datasets.reading import default_name, read_source
 from extract.datasets.source import Contents, ReadOptions
 from extract.datasets.tables import read_table
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.images import open_image
 
 NAN = float("nan")
 
@@ -177,7 +179,9 @@ def test_json_lines_say_the_same_as_csv(tmp_path: Path) -> None:
 # -- labels that are not there --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("written", ["", "nan", "NaN", "NULL", "None", "NA", "n/a", "<NA>", "  "])
+@pytest.mark.parametrize(
+    "written", ["", "nan", "NaN", "NULL", "None", "NA", "n/a", "<NA>", "  ", "?"]
+)
 def test_a_missing_label_is_refused_or_skipped_and_never_a_class(
     tmp_path: Path, written: str
 ) -> None:
@@ -282,6 +286,9 @@ def grouped(column: str) -> str:
         *("Group_ID", "GROUP_ID", "group id", "group", "patient", "patient_id", "PatientID"),
         *("Patient ID", "subject", "Subject_ID", "case", "case_no", "study_id", "StudyInstanceUID"),
         *("MRN", "mrn", "participant_id", "lesion_id", "patients", "pid", "Patienten-Nr"),
+        *("pt_id", "PTID", "anonymized_patient_id", "dicom_patient_id", "Subject Identifier"),
+        *("empi_anon", "bcr_patient_barcode", "case_submitter_id", "USUBJID", "hadm_id", "eye_id"),
+        *("video_id", "film", "acc_anon", "id_paciente", "patient_code_anonymous", "MRN_deid"),
     ],
 )
 def test_a_patient_column_of_another_name_is_proposed(tmp_path: Path, column: str) -> None:
@@ -295,7 +302,10 @@ def test_a_patient_column_of_another_name_is_proposed(tmp_path: Path, column: st
     assert alone[0].attributes == {column: "P0"}
 
 
-@pytest.mark.parametrize("column", ["age", "view", "patient_age", "patientsex", "caseload", "site"])
+@pytest.mark.parametrize(
+    "column",
+    ["age", "view", "patient_age", "patientsex", "caseload", "site", "visit", "Patient Gender"],
+)
 def test_other_columns_are_attributes(tmp_path: Path, column: str) -> None:
     assert read(table(tmp_path, grouped(column))).items[0].attributes == {column: "P0"}
 
@@ -311,6 +321,12 @@ def test_a_patient_column_that_groups_nothing_is_an_attribute(tmp_path: Path) ->
         ("Split", ("train", "val", "test"), True),
         ("subset", ("Training", "Validation", "Testing"), True),
         ("set", ("train", "test", "test"), True),
+        ("dataset_split", ("train", "test", "test"), True),
+        ("type", ("train", "val", "test"), True),
+        ("stage", ("training", "testing", "dev"), True),
+        ("group", ("train", "test", "val"), True),
+        ("train_test", ("TRAIN", "TEST", "TEST"), True),
+        ("checked", ("valid", "test", "valid"), False),
         ("fold", ("0", "1", "2"), False),
         ("mode", ("CT", "MR", "US"), False),
     ],
@@ -396,12 +412,23 @@ def test_a_split_beside_findings_is_no_finding(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "cells", [[{"bytes": b"\x89PNG", "path": "1.png"}] * 2, [b"\x89PNG\xff", b"\x89PNG\xfe"]]
 )
-def test_images_in_a_table_itself_are_named(tmp_path: Path, cells: list[Any]) -> None:
+@pytest.mark.parametrize("said", [{}, {"image_path": "image"}])
+def test_images_in_a_table_itself_are_named_with_the_whole_command(
+    tmp_path: Path, cells: list[Any], said: dict[str, str]
+) -> None:
     path = tmp_path / "train-00000-of-00001.parquet"
     pq.write_table(pa.table({"image": cells, "label": ["a", "b"]}), path)
-    named = {"image_path": "image"}
-    with pytest.raises(LayerhouseError, match=r"row 1 of .*an image itself.*save_to_disk"):
-        read(path, columns=named)
+    command = f"its column image: layerhouse datasets add NAME hf:{tmp_path} reads it"
+    for place in (path, tmp_path):
+        with pytest.raises(LayerhouseError, match=command):
+            read(place, columns=said) if place is path else read(place)
+
+
+def test_files_beside_a_thumbnail_are_files(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    cells = {"image_path": ["1.png", "2.png"], "label": ["a", "b"], "image": [b"\xff", b"\xfe"]}
+    pq.write_table(pa.table(cells), path)
+    assert labels(read(path)) == ["a", "b"]
 
 
 def test_a_split_of_a_hugging_face_dataset_of_one_part_is_its_column(tmp_path: Path) -> None:
@@ -489,6 +516,11 @@ def test_several_labels_of_a_cell_are_findings(tmp_path: Path, cells: tuple[Any,
         (["a|b", "c", "c"], "none", False),
         (["a+b", "c", "c"], "+", True),
         (["['a']", "['b']", "['b']"], None, False),
+        (["('a', 'b')", "('a',)", "('b',)"], None, True),
+        (["{'a', 'b'}", "{'a'}", "{'b'}"], None, True),
+        (["a, b", "b, c", "a, c"], None, True),
+        (["left, upper", "left, lower", "right"], None, False),
+        (["(a)", "{b}", "[c]"], None, False),
     ],
 )
 def test_a_sign_separates_labels_where_it_must(
@@ -549,6 +581,46 @@ def test_named_columns_are_findings_also_in_words(tmp_path: Path) -> None:
             table(tmp_path, content.replace("yes,no", "maybe,no")),
             columns={"label": "mass,edema"},
         )
+
+
+@pytest.mark.parametrize("words", ["yes no", "Positive Negative", "present absent", "Y N"])
+def test_columns_of_yes_and_no_are_asked_about(tmp_path: Path, words: str) -> None:
+    yes, no = words.split()
+    content = f"image_path,mass,edema,age\n1.png,{yes},{no},5\n2.png,{yes},{yes},6\n"
+    with pytest.raises(LayerhouseError, match=r"mass, edema hold yes.* --column label=mass,edema"):
+        read(table(tmp_path, content))
+    contents = read(table(tmp_path, content), columns={"label": "mass,edema"})
+    assert contents.items[0].findings == {"mass": True, "edema": False}
+
+
+@pytest.mark.parametrize("cells", ["[0 1]|[1 0]", "[0, 1]|[1, 1]", "[0. 1.]|[1. 0.]"])
+def test_lists_of_zeros_and_ones_name_no_class(tmp_path: Path, cells: str) -> None:
+    one, other = cells.split("|")
+    content = f'image_path,label\n1.png,"{one}"\n2.png,"{other}"\n'
+    with pytest.raises(LayerhouseError, match=r"hold lists of 0 and 1 .* a column for each"):
+        read(table(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    ("path", "groups"),
+    [
+        ("CheXpert-v1.0/train/patient{:05d}/study1/view{}.jpg", {"patient00000", "patient00001"}),
+        ("files/p10/p1{:07d}/s5/{}.jpg", {"p10000000", "p10000001"}),
+        ("data/sub-{:02d}/anat/{}.png", {"sub-00", "sub-01"}),
+        ("images/patient_{:03d}/{}.png", {"patient_000", "patient_001"}),
+        ("images/site{:02d}/{}.png", {None}),
+        ("patient{:02d}_{}.png", {None}),
+    ],
+)
+def test_patients_that_paths_name_are_groups(
+    tmp_path: Path, path: str, groups: set[str | None]
+) -> None:
+    rows = "".join(f"{path.format(n // 3, n)},{'ab'[n % 2]}\n" for n in range(6))
+    place = table(tmp_path, f"image_path,label\n{rows}")
+    contents = read(place)
+    assert {item.group_id for item in contents.items} == groups
+    assert bool(contents.notes) is (groups != {None})
+    assert {i.group_id for i in read(place, columns={"group_id": "none"}).items} == {None}
 
 
 def test_one_column_of_zeros_and_ones_is_no_finding(tmp_path: Path) -> None:
@@ -662,6 +734,93 @@ def test_columns_of_hugging_face_are_asked_about_like_those_of_a_table(tmp_path:
     ]
     assert contents.labels == ("sick", "well")
     assert len(read(place, unlabelled=True, columns=named).items) == 4
+
+
+def test_of_several_classes_or_images_one_has_to_be_named(tmp_path: Path) -> None:
+    hf = pytest.importorskip("datasets")
+    pictures = [Image.new("L", (6, 5), shade) for shade in range(4)]
+    names = hf.ClassLabel(names=["a", "b"])
+    kinds = {"before": hf.Image(), "after": hf.Image(), "fine": names, "coarse": names}
+    rows = {"before": pictures, "after": pictures, "fine": [0, 1, 0, 1], "coarse": [0, 0, 1, 1]}
+    hf.Dataset.from_dict(rows, features=hf.Features(kinds)).save_to_disk(tmp_path / "s")
+    with pytest.raises(LayerhouseError, match=r"images before and after; --column image_path=bef"):
+        read(tmp_path / "s")
+    image = {"image_path": "after"}
+    with pytest.raises(LayerhouseError, match="classes of fine and of coarse; --column label=fine"):
+        read(tmp_path / "s", columns=image)
+    contents = read(tmp_path / "s", columns={**image, "label": "coarse"})
+    assert labels(contents) == ["a", "a", "b", "b"]
+    assert "#after/0" in contents.items[0].uri
+
+
+def test_parts_that_are_no_splits_can_be_taken_together(tmp_path: Path) -> None:
+    hf = pytest.importorskip("datasets")
+    rows = {"image": [Image.new("L", (6, 5))] * 2, "label": ["a", "b"]}
+    features = hf.Features({"image": hf.Image(), "label": hf.Value("string")})
+    part = hf.Dataset.from_dict(rows, features=features)
+    hf.DatasetDict({"train": part, "extra": part}).save_to_disk(tmp_path / "s")
+    with pytest.raises(LayerhouseError, match=r"names the split 'extra'; .*--column split=none"):
+        read(tmp_path / "s")
+    items = read(tmp_path / "s", columns={"split": "none"}).items
+    assert [(item.sample_id, item.split) for item in items[1:3]] == [
+        ("train/00001", None),
+        ("extra/00000", None),
+    ]
+
+
+@pytest.mark.parametrize("form", ["struct", "bytes", "hub"])
+def test_a_folder_of_parquet_as_the_hub_has_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    hf = pytest.importorskip("datasets")
+    hf.disable_progress_bars()
+    monkeypatch.setattr(hf.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    stored = io.BytesIO()
+    Image.new("L", (6, 5), 77).save(stored, "PNG")
+    cells: list[Any] = [stored.getvalue()] * 2
+    cells = [{"bytes": one, "path": None} for one in cells] if form == "struct" else cells
+    for name in ("train", "test"):
+        path = tmp_path / "clone" / f"{name}-00000-of-00001.parquet"
+        path.parent.mkdir(exist_ok=True)
+        if form == "hub":
+            features = hf.Features({"image": hf.Image(), "label": hf.ClassLabel(names=["a", "b"])})
+            rows = {"image": [Image.new("L", (6, 5), 77)] * 2, "label": [0, 1]}
+            hf.Dataset.from_dict(rows, features=features).to_parquet(path)
+        else:
+            pq.write_table(pa.table({"image": cells, "label": ["a", "b"]}), path)
+    contents = read_source(f"hf:{tmp_path / 'clone'}", ReadOptions())
+    assert [(item.split, item.label) for item in contents.items] == [
+        *(("train", "a"), ("train", "b")),
+        *(("test", "a"), ("test", "b")),
+    ]
+    assert np.asarray(open_image(contents.items[2].uri)).max() == 77
+    assert default_name(f"hf:{tmp_path / 'clone'}") == "clone"
+
+
+def test_a_row_without_an_image_is_named(tmp_path: Path) -> None:
+    hf = pytest.importorskip("datasets")
+    rows = {"image": [None, Image.new("L", (6, 5))], "label": ["a", "b"]}
+    features = hf.Features({"image": hf.Image(), "label": hf.Value("string")})
+    hf.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "s")
+    first, _ = read(tmp_path / "s").items
+    with pytest.raises(LayerhouseError, match=r"arrow#image/0 holds no image"):
+        open_image(first.uri)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((4, 3, 8, 8), np.uint8), r"they come last, \[n, h, w, 3\]; .*numpy.moveaxis"),
+        (np.zeros((4, 8, 8, 4), np.uint8), "drop the last axis, or its transparency"),
+        (np.zeros((4, 8, 8, 1), np.uint8), "drop the last axis"),
+        (np.array([1, "a"], dtype=object), "that cannot be read: Object arrays.*numpy.savez"),
+        (np.zeros((4, 8, 8), np.float32), "holds float32 pixels; scale them"),
+    ],
+)
+def test_arrays_of_another_form_are_named(tmp_path: Path, images: np.ndarray, message: str) -> None:
+    np.savez(tmp_path / "set.npz", train_images=images, train_labels=np.arange(4) % 2)
+    with pytest.raises(LayerhouseError, match=message):
+        read(tmp_path / "set.npz")
 
 
 @pytest.mark.parametrize("label", [NAN, -1, 0.5])

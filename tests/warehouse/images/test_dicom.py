@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom import uid
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
@@ -317,6 +319,30 @@ def lookup(**elements: Any) -> Any:
             [255, 255, 0],
         ),
         ({"RescaleSlope": -1, "RescaleIntercept": 0}, [255, 191, 0]),
+        ({"RescaleSlope": None, "RescaleIntercept": None}, [0, 64, 255]),
+        ({"RescaleSlope": None, "RescaleIntercept": -1000}, [0, 64, 255]),
+        ({"RescaleSlope": 2, "RescaleIntercept": None}, [0, 64, 255]),
+        ({"RescaleSlope": 1}, [0, 64, 255]),
+        ({"WindowCenter": 2000.5, "WindowWidth": 4001, "VOILUTFunction": ""}, [0, 64, 255]),
+        ({"WindowCenter": 2000.5, "WindowWidth": 4001, "VOILUTFunction": "linear"}, [0, 64, 255]),
+        ({"WindowCenter": None, "WindowWidth": None}, [0, 64, 255]),
+        ({"WindowWidth": 2001}, [0, 64, 255]),
+        ({"WindowCenter": [1000.5, 3], "WindowWidth": 2001}, [0, 128, 255]),
+        ({"WindowCenter": 1000.5, "WindowWidth": [2001, 9]}, [0, 128, 255]),
+        (
+            {"WindowCenter": 1000.5, "WindowWidth": 2001, "VOILUTSequence": pydicom.Sequence()},
+            [0, 128, 255],
+        ),
+        (
+            {
+                "WindowCenter": 1000.5,
+                "WindowWidth": 2001,
+                "VOILUTSequence": lookup(LUTDescriptor=None, LUTData=None),
+            },
+            [0, 128, 255],
+        ),
+        ({"ModalityLUTSequence": pydicom.Sequence()}, [0, 64, 255]),
+        ({"PhotometricInterpretation": "monochrome1 "}, [255, 191, 0]),
     ],
 )
 def test_grey_goes_through_the_transforms_of_its_file(
@@ -483,6 +509,13 @@ def of_syntax(syntax: str, **elements: Any) -> Any:
     return encapsulated(changed(**elements), b"\xff\xd8\xff\xd9", uid.UID(syntax))
 
 
+def codestream(pixels: np.ndarray) -> bytes:
+    """JPEG 2000 without its box, nothing lost."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG2000", no_jp2=True)
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("item", "message"),
     [
@@ -520,6 +553,22 @@ def of_syntax(syntax: str, **elements: Any) -> Any:
         (changed(SamplesPerPixel=3, PhotometricInterpretation="HSV"), "colour space HSV"),
         (changed(SamplesPerPixel=3, PhotometricInterpretation="YBR_RCT"), "only JPEG 2000 has"),
         (changed(PhotometricInterpretation="RGB"), "do not go together"),
+        (changed(PhotometricInterpretation="MONOCHROME"), "do not go together"),
+        (changed(RescaleSlope=0, RescaleIntercept=5), "a Rescale Slope of 0 .*one value of all"),
+        (
+            changed(WindowCenter=9, WindowWidth=9, VOILUTFunction="CURVE"),
+            "VOI LUT Function CURVE .*--window CENTER,WIDTH",
+        ),
+        (changed(SOPClassUID=uid.SegmentationStorage), "is a segmentation, not a picture; leave"),
+        (
+            changed(SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=None),
+            r"does not say its Planar Configuration \(0028,0006\)",
+        ),
+        (encapsulated(dicom(RAMP), jpeg(RGB)), "says 1 samples a pixel .*and 3 are stored"),
+        (
+            encapsulated(dicom(RAMP), codestream(RGB), uid.JPEG2000Lossless),
+            "says 1 samples a pixel .*and 3 are stored",
+        ),
         (changed(PixelPresentation="COLOR"), "supplemental palette .*says COLOR.*in RGB"),
         (changed(PixelPresentation="MIXED"), "supplemental palette .*says MIXED.*in RGB"),
         (changed(PresentationLUTShape="LIN OD"), "Presentation LUT Shape LIN OD"),

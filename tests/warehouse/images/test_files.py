@@ -101,6 +101,12 @@ def test_integers_outside_of_sixteen_bits_are_not_clipped(tmp_path: Path, values
     assert opened(f"{path}#range={low},{high}").max() == 255
 
 
+def test_unsigned_integers_of_32_bits_do_not_wrap(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.array([[0, 2**31, 2**32 - 1]], np.uint32))
+    assert opened(f"{path}#range=0,4294967295")[0, :, 0].tolist() == [0, 128, 255]
+
+
 def test_signed_bytes_and_white_as_zero(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "s.tif", np.array([[-128, 0, 127]], np.int8))
     assert opened(f"{tmp_path}/s.tif#range=-128,127")[0, :, 0].tolist() == [0, 128, 255]

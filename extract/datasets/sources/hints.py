@@ -1,0 +1,56 @@
+"""Tables that lie where no labels were found: what they may be, and the command that reads them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from extract.datasets.columns import proposals
+from extract.datasets.source import ReadOptions
+from extract.datasets.tables import SUFFIXES, image_column, read_table
+from warehouse.errors import LayerhouseError
+
+_SHEETS = {".xlsx", ".xls", ".ods", ".json"}
+ADD = "layerhouse datasets add NAME"
+
+
+def table_hint(there: Sequence[Path]) -> str:
+    """The table among files that may say the labels, and how to give it; empty without one."""
+    tables = [path for path in there if path.suffix.lower() in SUFFIXES]
+    for path in tables:
+        if image_column(path) is not None:
+            return f"; {embedded(path)}"
+    if len(tables) > 1:
+        names = ", ".join(f"{path.parent.name}/{path.name}" for path in tables[:3])
+        return (
+            f"; of its tables ({names}{', …' if tables[3:] else ''}) one is read: put them into "
+            f"one, with a column split, and give that: {ADD} {_shown(tables[0])}"
+        )
+    for path in tables:
+        return f"; if {path.name} says the labels: {ADD} {_shown(path)}"
+    for path in there:
+        if path.suffix.lower() in _SHEETS:
+            saved = shlex.quote(str(path.with_suffix(".csv")))
+            return (
+                f"; if {path.name} says the labels, save it as CSV: {ADD} {saved} --column "
+                "image_path=COLUMN --column label=COLUMN"
+            )
+    return ""
+
+
+def embedded(path: Path) -> str:
+    """What to do with a Parquet file that holds the images themselves."""
+    return (
+        f"{path.name} holds the images themselves, in its column {image_column(path)}: "
+        f"{ADD} {shlex.quote(f'hf:{path.parent}')} reads it and what lies beside it"
+    )
+
+
+def _shown(path: Path) -> str:
+    """A table as it is given, with the columns that are probably meant."""
+    try:
+        table = read_table(path, ReadOptions())
+    except LayerhouseError:
+        return shlex.quote(str(path))
+    return f"{shlex.quote(str(path))} {proposals(table.columns, table.cells)}".strip()
