@@ -76,6 +76,8 @@ class ModelPage:
     classes: Table
     confusion: Table
     lens: Table
+    prompts: Table
+    reliance: Table
     lost: Table
     trials: Trials
     runs: Table
@@ -218,6 +220,8 @@ def _read_model(
         **shared,
         confusion=read_table(wh, "confusion", **names),
         lens=read_table(wh, "lens", **names),
+        prompts=read_table(wh, "prompts", **names),
+        reliance=read_table(wh, "reliance", **names),
         lost=read_table(wh, "lost_samples", **names, shown=shown),
         trials=Trials(*(read_table(wh, f"trial_{part.name}", **names) for part in fields(Trials))),
         runs=runs,

@@ -33,6 +33,7 @@ def report_lake(path: Path) -> Lake:
     lake = synthetic_lake(path, MODELS, n_samples=400)
     _write_lens(lake)
     _write_trials(lake)
+    _write_ways(lake)
     _write_audit(lake)
     for model_id in MODELS:
         diagnose(lake, model_id, DATASET, n_resamples=200)
@@ -76,6 +77,31 @@ def _write_lens(lake: Lake) -> None:
         writer.finish()
 
 
+def _write_ways(lake: Lake) -> None:
+    """Three prompts, one of them in another order and one that is not understood, and controls."""
+    data = MadeUpDataset.draw(DATASET, 400)
+    ways: list[tuple[float, dict[str, str]]] = [
+        (0.9, {"prompt_id": "plain"}),
+        (0.8, {"prompt_id": "plain", "option_order": "rotated:1"}),
+        (0.2, {"prompt_id": "clinical"}),
+        (0.25, {"image_control": "blank"}),
+        (0.1, {"image_control": "other"}),
+    ]
+    rows = [
+        {
+            **dict.fromkeys(_columns("answer")),
+            **{"model_id": HEALTHY, "dataset_id": DATASET, "method": "generate", "parsed": True},
+            **{"sample_id": str(name), "predicted_class_index": int(said)},
+            **{"prompt_id": "default", "option_order": "given", "image_control": "own", **way},
+        }
+        for accuracy, way in ways
+        for name, said in zip(data.sample_ids, data.predict(accuracy, *way.values()), strict=True)
+    ]
+    with RunWriter(lake, RunSpec("extract", HEALTHY, DATASET, {"ways": True})) as writer:
+        writer.commit({"answer": rows})
+        writer.finish()
+
+
 def _write_trials(lake: Lake) -> None:
     """Swaps at every stage, one of them misread by the mean-pooled curves, and healthy runs."""
     trials = [
@@ -116,11 +142,11 @@ def _trial(fault: str | None, stage: str | None, severity: float | None, seed: i
         "verdict": MODES.get(stage or "", "healthy"),
         "mean_pooled_verdict": misread,
     }
-    return {**dict.fromkeys(_optional()), **row}
+    return {**dict.fromkeys(_columns("fault_trial")), **row}
 
 
-def _optional() -> list[str]:
-    """Columns that later migrations gave the table."""
+def _columns(table: str) -> list[str]:
+    """All columns of a table, those that later migrations gave it among them."""
     from warehouse.schema import table_schema
 
-    return [name for name in table_schema("fault_trial").names if name != "run_id"]
+    return [name for name in table_schema(table).names if name != "run_id"]

@@ -5,6 +5,7 @@ from analysis.report.figures.health_profile import health_profile
 from analysis.report.figures.lens import lens
 from analysis.report.figures.overview import overview
 from analysis.report.figures.pairs import pairs
+from analysis.report.figures.prompts import prompts
 from analysis.report.figures.self_test import self_test
 from analysis.report.figures.signal_curve import signal_curve
 from analysis.report.figures.waterfall import waterfall
@@ -15,6 +16,7 @@ __all__ = [
     "lens",
     "overview",
     "pairs",
+    "prompts",
     "self_test",
     "signal_curve",
     "waterfall",

@@ -75,6 +75,11 @@ def _bars(page: ModelPage) -> list[Bar]:
     if known[-1]["stage"] not in MODULES:
         answer = known[-1]["accuracy_after"]
         bars.append(Bar("answer", 0, 100 * answer, percent(answer, 1), "kept", None, True))
+        reliance = page.reliance.first
+        if reliance is not None and reliance["blank_accuracy"] is not None:
+            text_alone = reliance["blank_accuracy"]
+            said = percent(text_alone, 1)
+            bars.append(Bar("without the image", 0, 100 * text_alone, said, "available"))
     return bars
 
 

@@ -153,3 +153,23 @@ def test_the_self_test_counts_costly_trials_and_healthy_ones_for_both_readings(f
     assert counts["diagnosis", "none", "healthy"] == 3
     assert sum(n for (reading, *_), n in counts.items() if reading == "diagnosis") == 4 * 4 + 3
     assert {name.rsplit(":", 1)[0] for name in drawn} >= {"diagnosis:1:1", "mean_pooled:1:0"}
+
+
+def test_prompts_stand_at_their_accuracies(figures):
+    drawn, rows = figures[f"Prompts of {HEALTHY} on shapes"]
+    given = [row for row in rows if row["option_order"] == "given"]
+    assert [row["prompt_id"] for row in given] == ["clinical", "default", "plain"]
+    assert [row["is_understood"] for row in given] == [False, True, True]
+    turned = next(row for row in rows if row["option_order"] != "given")
+    assert_in_scale(
+        [drawn[row["prompt_id"]][0][0] for row in given] + [drawn["orders:plain"][0][0]],
+        [row["accuracy"] for row in (*given, turned)],
+    )
+
+
+def test_what_the_answer_is_without_the_image_stands_below_it(figures):
+    drawn, _ = figures[f"Loss waterfall of {HEALTHY} on shapes"]
+    alone, answer = ([x for x, _ in drawn[name]] for name in ("without the image", "answer"))
+    assert max(alone) - min(alone) == pytest.approx(
+        0.25 / 0.92 * (max(answer) - min(answer)), rel=0.2
+    )
