@@ -86,25 +86,23 @@ def patients_not_told(
 _IN_PATHS = re.compile(r"(patient|pat|subject|subj|sub|p)[-_ ]?\d{2,}", re.IGNORECASE)
 
 
-def grouped_by_path(items: list[Item], reading: ReadOptions) -> tuple[list[Item], tuple[str, ...]]:
+def grouped_by_path(items: list[Item], reading: ReadOptions) -> tuple[list[Item], str]:
     """Items of a table with the patient that their paths name as the group, as CheXpert's do.
 
-    Only where no group is known, every path names one and some come back.
+    Beside them what the groups are, empty where nothing was done: where a group is known already,
+    a path names none, or none comes back.
     """
     if "group_id" in reading.columns or any(item.group_id for item in items):
-        return items, ()
+        return items, ""
     named = [
         next(filter(_IN_PATHS.fullmatch, reversed(PurePosixPath(item.sample_id).parts[:-1])), None)
         for item in items
     ]
     known = {name for name in named if name}
     if None in named or not 1 < len(known) < len(items):
-        return items, ()
+        return items, ""
     grouped = [replace(item, group_id=name) for item, name in zip(items, named, strict=True)]
-    return grouped, (
-        f"groups are the {len(known):,} patients that paths name ({named[0]}, …); --column "
-        "group_id=none makes every image a group of its own",
-    )
+    return grouped, f"groups are the {len(known):,} patients that paths name ({named[0]}, …)"
 
 
 def grouped_by_patient(

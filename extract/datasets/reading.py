@@ -14,7 +14,7 @@ from extract.datasets.sources.manifest import Manifest
 from extract.datasets.sources.medmnist import MedMnist
 from warehouse.errors import UsageError
 from warehouse.extensions import installed
-from warehouse.images import what_instead
+from warehouse.images import is_image_file, what_instead
 
 GROUP = "layerhouse.datasets"
 OWN = (Digits(), HubDataset(), Manifest(), SavedDataset(), MedMnist(), ClassFolders())
@@ -75,9 +75,28 @@ def read_source(typed: str, reading: ReadOptions | None = None) -> Contents:
     if what:
         raise UsageError(f"{typed} is {what}, for layerhouse reads folders and tables of images")
     raise UsageError(
-        f"{typed} is no dataset; give a folder of classes, a table of images (CSV, "
-        "Parquet or JSON lines), a MedMNIST .npz or a Hugging Face dataset"
+        f"{typed} is no dataset; {_instead(Path(typed).expanduser())}give a folder of classes, a "
+        "table of images (CSV, Parquet or JSON lines), a MedMNIST .npz or a Hugging Face dataset"
     )
+
+
+_BY_ENDING = {
+    "if it is a table of text, call it .csv, or .tsv where tabs separate its cells; else ": (
+        *(".txt", ".dat", ".data", ".psv", ".tab", ".list"),
+    ),
+    "if it lists images, write it as CSV, or as .jsonl with one object a line; else ": (".json",),
+    "if it is a table, save it as CSV or Parquet; else ": (
+        *(".pkl", ".pickle", ".feather", ".arrow", ".db", ".sqlite", ".sqlite3", ".orc", ".sav"),
+    ),
+}
+"""The way out for files that may be tables, by their endings."""
+
+
+def _instead(path: Path) -> str:
+    """What to do with a file that no source knows, where its ending or content tells."""
+    if is_image_file(path):
+        return "it is one image, and a dataset is many; "
+    return next((way for way, all_of in _BY_ENDING.items() if path.suffix.lower() in all_of), "")
 
 
 def _without_labels(contents: Contents) -> Contents:

@@ -75,6 +75,47 @@ def make_tables(root: Path) -> None:
     (root / "skin" / "lesions.csv").write_text("\n".join(lesions) + "\n")
 
 
+def make_archives(root: Path) -> None:
+    """pneumoniamnist.npz, cats-and-dogs/ as the datasets library saves it, clone/ as the hub has
+    it, brains/ of volumes, chexpert/ with blanks, doubts and patients in its paths.
+    """
+    import datasets
+    import nibabel
+
+    datasets.disable_progress_bars()
+    rng = np.random.default_rng(0)
+    numbers, pictures = np.arange(48) % 2, rng.integers(0, 256, (48, 28, 28), dtype=np.uint8)
+    arrays = {"images": pictures, "labels": numbers[:, None]}
+    parts = {"train": slice(0, 24), "val": slice(24, 36), "test": slice(36, 48)}
+    np.savez(
+        root / "pneumoniamnist.npz",
+        **{
+            f"{part}_{name}": held[rows]
+            for part, rows in parts.items()
+            for name, held in arrays.items()
+        },
+    )
+    classes = datasets.ClassLabel(names=["cat", "dog"])
+    features = datasets.Features({"image": datasets.Image(), "label": classes})
+    rows = {"image": [Image.fromarray(one) for one in pictures], "label": numbers.tolist()}
+    whole = datasets.Dataset.from_dict(rows, features=features)
+    whole.save_to_disk(root / "cats-and-dogs")
+    for part, some in {"train": range(36), "test": range(36, 48)}.items():
+        place = _place(root, "clone", f"{part}-00000-of-00001.parquet")
+        whole.select(some).to_parquet(place)
+    rows = ["Path,Sex,No Finding,Edema,Fracture"]
+    for number, picture in enumerate(pictures):
+        name = f"train/patient{number // 2:05d}/study1/view{number % 2 + 1}_frontal.jpg"
+        Image.fromarray(picture).save(_place(root, "chexpert", name))
+        edema, fracture = ("1.0", "0.0", "-1.0")[number % 3], ("", "1.0")[number % 2]
+        rows.append(f"{name},{'FM'[number // 2 % 2]},,{edema},{fracture}")
+        if number < 24:
+            volume = rng.integers(0, 2000, (12, 12, 5)).astype(np.int16)
+            place = _place(root, "brains", ("tumour", "healthy")[number % 2], f"{number}.nii.gz")
+            nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), place)
+    (root / "chexpert" / "train.csv").write_text("\n".join(rows) + "\n")
+
+
 def make_ward(root: Path) -> None:
     """ward/, whose class b is larger, and of which test holds a copy of a train image."""
     rows = ["image_path,label,split"]
@@ -115,6 +156,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         make_images(Path(folder))
         make_tables(Path(folder))
+        make_archives(Path(folder))
         make_ward(Path(folder))
         done = {match["command"]: printed(match["command"]) for match in SHOWN.finditer(page)}
     page = SHOWN.sub(lambda m: f"```console\n$ {m['command']}\n{done[m['command']]}```", page)

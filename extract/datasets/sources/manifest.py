@@ -64,15 +64,20 @@ class Manifest(DatasetSource):
         _refuse_doubled(items, path)
         items, told = grouped_by_patient(items, reading)
         items, by_path = grouped_by_path(items, reading)
-        told = (*told, *by_path)
+        asked = f"{by_path}; --column group_id=none makes every image a group of its own"
         title = path.parent.name if path.name in NAMES else f"{path.parent.name} ({path.stem})"
         found = (
             *labelled.notes,
             *files.notes,
             *told,
+            *((asked,) if by_path else ()),
             *patients_not_told(table, roles, reading, items),
         )
-        grouping = f"groups are the column {roles.group_id}" if roles.group_id else "; ".join(told)
+        grouping = (
+            f"groups are the column {roles.group_id}"
+            if roles.group_id
+            else by_path or "; ".join(told)
+        )
         return Contents(
             str(path),
             items,

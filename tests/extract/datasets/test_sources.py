@@ -82,10 +82,26 @@ def test_an_address_of_the_hub_is_one_without_being_asked_for() -> None:
     assert default_name(typed) == "some-set-config"
 
 
-def test_what_no_source_knows_is_named(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(UsageError, match=r"notes\.txt is no dataset; give a folder of classes"):
-        read_source(str(tmp_path / "notes.txt"))
+@pytest.mark.parametrize(
+    ("name", "content", "way_out"),
+    [
+        ("notes.md", b"x", "give a folder of classes"),
+        ("labels.txt", b"image_path,label\n", "table of text, call it .csv, or .tsv"),
+        ("labels.dat", b"1 2\n", "call it .csv, or .tsv where tabs"),
+        ("coco.json", b"{}", "write it as CSV, or as .jsonl with one object a line"),
+        ("labels.pkl", b"\x80\x04", "save it as CSV or Parquet"),
+        ("labels.feather", b"ARROW1", "save it as CSV or Parquet"),
+        ("one.jpg", b"\xff\xd8\xff\xe0", "it is one image, and a dataset is many"),
+        ("one", b"\0" * 128 + b"DICM" + b"\0" * 9, "it is one image, and a dataset is many"),
+    ],
+)
+def test_what_no_source_knows_is_named(
+    tmp_path: Path, name: str, content: bytes, way_out: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=f"{name} is no dataset; .*{way_out}") as caught:
+        read_source(str(tmp_path / name))
+    assert "give a folder of classes" in str(caught.value)
 
 
 RINGS = """
