@@ -46,10 +46,11 @@ from extract.running import (
     activation_table,
     answer_rows,
     check,
+    find_sees_once,
     leaving_a_core,
     model_rows,
 )
-from extract.sharing import MOST_SAMPLES, Range
+from extract.sharing import MOST_SAMPLES, Range, Way, asked_by
 from extract.training import Recipe, build_model, build_processor
 from tests.extract.tiny_families import save_family
 from warehouse.catalogue import connect
@@ -64,6 +65,7 @@ Held = dict[str, torch.Tensor]
 """What one image leaves at each locus, by its name."""
 LOOPED = 32
 """Images that the SQLite loop is measured on."""
+N_PROMPTS = 8
 SLACK = 8
 """Tokens of a reply beyond the longest class name: where replies ended before they had budgets, so
 that the ratios of before and after compare."""
@@ -247,6 +249,41 @@ def compare(shape: str, asked: argparse.Namespace, lake: Path) -> None:
     print(f"  readouts over the SQLite loop: {times:.1f} times")
 
 
+def prompts(shape: str, asked: argparse.Namespace, lake: Path) -> None:
+    """A sweep over eight prompts against as many forward passes of the model, image and all."""
+    bench = prepare(build(shape, lake / "prompts"), asked.images // 4, asked.batch_size)
+    session, ways = bench.session, [Way(f"p{number}") for number in range(N_PROMPTS)]
+    texts = {way: f"{session.encoder.prompt} {way.prompt_id}" for way in ways}
+    uris = {f"{index:04}": f"sklearn-digits:{index % 1797}" for index in range(bench.n_images)}
+    preparer = Preparer(session, uris, prompts=texts)
+    swept = [preparer(batch.sample_ids, ways) for batch in bench.batches]
+    seen = find_sees_once(session, [open_image(uri) for uri in uris.values()], [*texts.values()])
+    questions: dict[Way | None, Question] = dict.fromkeys(ways, bench.question)
+
+    def plain() -> None:
+        for batch in swept:
+            for way in ways:
+                session.forward(session.on_device(batch.of(way)[0]))
+
+    def sweep(method: str) -> None:
+        answers = [asked_by(method, way) for way in ways] if method else []
+        with Runner(session, None, questions, Stopwatch(), seen) as runner:
+            for batch in swept:
+                runner.run(batch, (), answers)()
+
+    n = bench.n_images * N_PROMPTS
+    sides: dict[str, tuple[Callable[[], object], int]] = {
+        "forward passes": (plain, n),
+        "prompts alone": (lambda: sweep(""), n),
+        "prompts, likelihood": (lambda: sweep("likelihood"), n),
+    }
+    found = rates(sides, asked.rounds)
+    print(f"{Path(shape).name}: {N_PROMPTS} prompts, {', '.join(seen)} run once an image")
+    for side, rate in found.items():
+        taken = found["forward passes"].thread / rate.thread
+        print(f"  {side:24} {N_PROMPTS * taken:5.2f} forward passes by CPU")
+
+
 def scaling(asked: argparse.Namespace, lake: Path) -> None:
     """Seconds per image and resident memory of whole extractions over 1, 4 and 16 parts."""
     print("scaling (tiny, readouts; resident memory after each)")
@@ -339,6 +376,7 @@ def main() -> None:
     with leaving_a_core("cpu"), tempfile.TemporaryDirectory() as folder:
         for shape in asked.shape or ("tiny", "deep", "packed"):
             compare(shape, asked, Path(folder))
+            prompts(shape, asked, Path(folder))
         if not asked.shape:
             scaling(asked, Path(folder))
             storage(Path(folder))

@@ -19,6 +19,7 @@ from .rows import (
     answer_rows as answer_rows,
     model_rows as model_rows,
 )
+from .seeing import find_sees_once as find_sees_once
 from .self_check import check as check
 from .variants import Bench as Bench, open_bench as open_bench
 from .writing import RangeWriter as RangeWriter
