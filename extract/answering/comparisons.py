@@ -59,9 +59,10 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
             rf"(?i)\W*(?:{language()['clause']['or']})\W*(?:an?|the|{language()['terse']['scales']})?\W*",
             between,
         ):
+            general = ASIDE in (said[first][0], said[second][0])  # "A or B would show …"
             for at in (first, second):
                 if said[at][0] in CLAIMS:
-                    said[at] = (MAYBE, between.strip())
+                    said[at] = (ASIDE if general else MAYBE, between.strip())
         elif not {said[first][0], said[second][0]} <= set(CLAIMS):
             continue
         elif re.fullmatch(r"\s*[,，、/|]\s*", between):

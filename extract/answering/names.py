@@ -146,7 +146,27 @@ def _finding(
         )
         for index, names in enumerate(classes)
         for name in dict.fromkeys((names.phrase, names.label, *names.also))
-    ]
+    ] + _graded(classes)
+
+
+def _graded(
+    classes: tuple[ClassNames, ...],
+) -> list[tuple[int, str, str, tuple[re.Pattern[str], ...]]]:
+    """What finds the number of "grade 2" under another scale or alone, and N1 in pT2N1M0."""
+    scaled = rf"(?:{language()['terse']['scales']})[ -]*(\d)"
+    found = []
+    for index, names in enumerate(classes):
+        name = folded(names.phrase)
+        if number := re.fullmatch(scaled, name, re.IGNORECASE):
+            ways = (pattern(number[1]), *_counted(number[1]))
+            found.append((index, number[1], TERSE, ways))
+        if re.fullmatch(r"[TNM]\d[a-d]?", name):
+            others = r"(?:[TNM](?:\d[a-d]?|is|x))*"
+            alone = rf"(?!{name}(?![{WORD}]))"
+            way = rf"(?<![{WORD}]){alone}[cpry]{{0,2}}{others}{name}{others}(?![{WORD}])"
+            found.append((index, names.phrase, WORDED, (re.compile(way, re.IGNORECASE),)))
+    shared = [number for _, number, kind, _ in found if kind == TERSE]
+    return [one for one in found if one[2] != TERSE or shared.count(one[1]) == 1]
 
 
 def _counted(name: str) -> Iterator[re.Pattern[str]]:
