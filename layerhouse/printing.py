@@ -14,7 +14,7 @@ from warehouse.files import write_at_once
 from warehouse.schema import identifier
 
 if TYPE_CHECKING:
-    import duckdb
+    from warehouse.catalogue import Rows
 
 FORMATS = ("table", "csv", "json", "parquet", "markdown")
 TABLE_ROWS = 200
@@ -25,9 +25,7 @@ GAP = 3
 """Characters between two columns."""
 
 
-def write_relation(
-    relation: duckdb.DuckDBPyRelation, form: str, stream: IO[str], out: Path | None
-) -> None:
+def write_relation(relation: Rows, form: str, stream: IO[str], out: Path | None) -> None:
     """Write `relation` as `form` to the file `out`, or to `stream` where there is none."""
     if form == "parquet":
         if out is None:
@@ -41,7 +39,7 @@ def write_relation(
         _replace(out, lambda path: _text(written, form, path))
 
 
-def _zones_as_text(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+def _zones_as_text(relation: Rows) -> Rows:
     """Times with a zone as DuckDB writes them: as Python's they would need a package, pytz."""
     zoned = ["TIME ZONE" in str(kind) for kind in relation.types]
     if not any(zoned):
@@ -60,24 +58,24 @@ def _replace(out: Path, produce: Callable[[Path], None]) -> None:
         raise LayerhouseError(f"cannot write {out}: {fault.strerror}") from fault
 
 
-def _parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
+def _parquet(relation: Rows, path: Path) -> None:
     import pyarrow.parquet
 
     pyarrow.parquet.write_table(relation.to_arrow_table(), path)
 
 
-def _text(relation: duckdb.DuckDBPyRelation, form: str, path: Path) -> None:
+def _text(relation: Rows, form: str, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         _WRITERS[form](relation, stream)
 
 
-def _csv(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
+def _csv(relation: Rows, stream: IO[str]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(relation.columns)
     writer.writerows(relation.iter_rows())
 
 
-def _json(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
+def _json(relation: Rows, stream: IO[str]) -> None:
     names = relation.columns
     before = "["
     for row in relation.iter_rows():
@@ -103,7 +101,7 @@ def _cells(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[str]]:
     return ([cell(value) for value in row] for row in rows)
 
 
-def _markdown(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
+def _markdown(relation: Rows, stream: IO[str]) -> None:
     stream.write(f"| {' | '.join(relation.columns)} |\n")
     stream.write(f"|{'|'.join(' --- ' for _ in relation.columns)}|\n")
     for row in _cells(relation.iter_rows()):
@@ -129,7 +127,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console.print(table)
 
 
-def _table(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
+def _table(relation: Rows, stream: IO[str]) -> None:
     """The rows and columns that a terminal can show, and a line on what was left out."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -181,7 +179,7 @@ def _fitting(names: Sequence[str], cells: Sequence[Sequence[str]], width: int) -
 
 
 _NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "FLOAT", "DOUBLE"}
-_WRITERS: dict[str, Callable[[duckdb.DuckDBPyRelation, IO[str]], None]] = {
+_WRITERS: dict[str, Callable[[Rows, IO[str]], None]] = {
     "table": _table,
     "csv": _csv,
     "json": _json,

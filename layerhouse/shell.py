@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType, TracebackType
+from typing import Any
 
 import click
 import duckdb
@@ -53,10 +54,12 @@ ORDER BY column_index
 class Shell:
     """A prompt on one lake; a context manager, so that its connection is closed."""
 
-    def __init__(self, lake: Lake, *, timing: bool = False) -> None:
+    def __init__(self, lake: Lake, *, timing: bool = False, **limits: Any) -> None:
+        """`limits` are what `connect` takes: timeout and memory of a query."""
         self.lake = lake
         self.timing = timing
-        self.warehouse: Warehouse = connect(lake)
+        self._limits = limits
+        self.warehouse: Warehouse = connect(lake, **limits)
 
     def __enter__(self) -> Shell:
         return self
@@ -157,7 +160,7 @@ class Shell:
             self.timing = rest == ["on"]
         elif verb == ".refresh":
             self.warehouse.close()
-            self.warehouse = connect(self.lake)
+            self.warehouse = connect(self.lake, **self._limits)
         else:
             verbs = [line.split()[0] for line in HELP.splitlines() if line.startswith(".")]
             _said(f"{' '.join(words)} is not understood{nearest(verb, verbs)}; .help lists all")

@@ -3,10 +3,11 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
-from layerhouse.cli.shared import Word, lake_option
+from layerhouse.cli.shared import Word, lake_option, limit_options
 from layerhouse.printing import FORMATS, write_relation
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
@@ -27,10 +28,10 @@ from warehouse.lake import Lake
     is_flag=True,
     help="Show DuckDB's plan instead; with --timing, run the query and show where time went.",
 )
+@click.option("--limit-rows", type=click.IntRange(min=0), help="Give at most so many rows.")
+@limit_options
 @lake_option
-def command(
-    query: str, form: str | None, out: Path | None, timing: bool, explain: bool, lake: Lake
-) -> None:
+def command(query: str, form: str | None, out: Path | None, lake: Lake, **options: Any) -> None:
     """Ask the warehouse one read-only QUERY; - reads it from standard input.
 
     \b
@@ -44,15 +45,17 @@ def command(
 
     text = sys.stdin.read() if query == "-" else query
     chosen = form or ("table" if out is None and sys.stdout.isatty() else "csv")
-    with connect(lake) as warehouse:
+    timing, most = options["timing"], options["limit_rows"]
+    with connect(lake, timeout=options["timeout"], memory=options["memory"]) as warehouse:
         started = time.monotonic()
         try:
-            if explain:
+            if options["explain"]:
                 plan = warehouse.sql(f"EXPLAIN {'ANALYZE ' if timing else ''}{text}")
                 for _, lines in plan.fetchall():
                     click.echo(lines.rstrip())
             else:
-                write_relation(warehouse.sql(text), chosen, sys.stdout, out)
+                rows = warehouse.sql(text)
+                write_relation(rows if most is None else rows.limit(most), chosen, sys.stdout, out)
         except duckdb.Error as fault:
             # A relation runs when it is read: a failed cast or a forbidden file shows only then.
             raise LayerhouseError(str(fault).strip()) from fault

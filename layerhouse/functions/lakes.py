@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from warehouse.validation import ValidationReport
 
 
-def connect(lake: Place = None) -> Warehouse:
-    """Open a lake read-only, its catalogue brought up to date first."""
+def connect(
+    lake: Place = None, *, timeout: float | None = None, memory: str | None = None
+) -> Warehouse:
+    """Open a lake read-only, its catalogue brought up to date first.
+
+    A query may take `timeout` seconds and that much `memory`, such as "4GB"; by default there is no
+    limit.
+    """
     from warehouse.catalogue import connect as open_lake
 
-    return open_lake(lake_at(lake))
+    return open_lake(lake_at(lake), timeout=timeout, memory=memory)
 
 
 def publish(out: str | PathLike[str], *, patients: bool = False, lake: Place = None) -> list[Path]:

@@ -11,6 +11,7 @@ from .reading import (
 from .readouts import package_readouts as package_readouts
 from .recording import Recording as Recording
 from .refreshing import connect as connect, current as current, refresh as refresh
+from .rows import Rows as Rows
 from .samples import (
     ClassRow as ClassRow,
     DatasetInfo as DatasetInfo,

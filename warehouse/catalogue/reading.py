@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
+from warehouse.catalogue.rows import Rows, stoppable
 from warehouse.catalogue.touched import refuse_unsound_for
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
@@ -21,21 +22,22 @@ if TYPE_CHECKING:
 class Catalogue:
     """Tables and views that are only read, through a connection that this closes."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        self._con = con
+    def __init__(self, con: duckdb.DuckDBPyConnection, timeout: float | None = None) -> None:
+        self._con, self._timeout = con, timeout
 
-    def sql(self, query: str, params: Any = None) -> duckdb.DuckDBPyRelation:
-        """The query's rows as a DuckDB relation (`.pl()`, `.df()`, `.fetchall()`).
+    def sql(self, query: str, params: Any = None) -> Rows:
+        """The query's rows (`.pl()`, `.df()`, `.fetchall()`, and what else of a DuckDB relation
+        reads). Ctrl-C stops it, and so does the time that a query may take.
 
         Raises LayerhouseError, with DuckDB's own pointer into the query, for SQL that does not
         parse or bind, and for everything but one single reading statement.
         """
         try:
             refuse_writes(query)
-            relation = self._con.sql(query, params=params)
+            relation = stoppable(self._con, lambda: self._con.sql(query, params=params))
         except duckdb.Error as error:
             raise LayerhouseError(self._explained(error, query, params)) from error
-        return relation
+        return Rows(relation, self._con, self._timeout)
 
     def _explained(self, error: duckdb.Error, query: str, params: Any) -> str:
         """DuckDB's message with its pointer into the query, which relations leave out."""
@@ -79,11 +81,13 @@ class Warehouse(Catalogue):
     Open one with `connect`, which brings the catalogue up to date first.
     """
 
-    def __init__(self, lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, lake: Lake, con: duckdb.DuckDBPyConnection, timeout: float | None = None
+    ) -> None:
         self.lake = lake
-        super().__init__(con)
+        super().__init__(con, timeout)
 
-    def sql(self, query: str, params: Any = None) -> duckdb.DuckDBPyRelation:
+    def sql(self, query: str, params: Any = None) -> Rows:
         """As any catalogue; of a query of vectors, which DuckDB reads without looking at their
         checksums, the shards that it may read are verified first, each once on a machine."""
         relation = super().sql(query, params)
@@ -160,9 +164,18 @@ def unbuilt_said(name: str, reason: str) -> str:
     )
 
 
-def open_catalogue(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """A read-only connection, locked down. Raises duckdb.Error if that fails."""
+def open_catalogue(lake: Lake, memory: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A read-only connection, locked down, that takes at most that much memory ("4GB").
+
+    Raises duckdb.Error if that fails, UsageError for an amount that is none.
+    """
     con = attach(lake)
+    try:
+        if memory is not None:
+            con.execute("SET memory_limit = $memory", {"memory": memory})
+    except duckdb.Error as error:
+        con.close()
+        raise UsageError(f"{memory} is no amount of memory; write it as 500MB or 4GB") from error
     lock_down(con, f"{lake}/activation")
     return con
 

@@ -33,19 +33,25 @@ from warehouse.schema import BOOKKEEPING, apply, migrations, pending, tables
 from warehouse.storage import BUILDING
 
 
-def connect(lake: "Lake | str | os.PathLike[str] | None" = None) -> Warehouse:
+def connect(
+    lake: "Lake | str | os.PathLike[str] | None" = None,
+    *,
+    timeout: float | None = None,
+    memory: str | None = None,
+) -> Warehouse:
     """Open a lake for reading, after bringing its catalogue up to date.
 
+    A query may take `timeout` seconds and that much `memory` ("4GB"), without limits by default.
     Raises UsageError where there is no lake, LayerhouseError where the catalogue was built by a
     newer Layerhouse or cannot be built.
     """
     place = Lake.at(lake)
     place.require()
-    con = _opened_if_current(place)
+    con = _opened_if_current(place, memory)
     if con is None:
         place = current(place)
-        con = open_catalogue(place)
-    return Warehouse(place, con)
+        con = open_catalogue(place, memory)
+    return Warehouse(place, con, timeout)
 
 
 def current(lake: Lake) -> Lake:
@@ -103,13 +109,13 @@ def _is_current(lake: Lake) -> bool:
     return con is not None
 
 
-def _opened_if_current(lake: Lake) -> duckdb.DuckDBPyConnection | None:
+def _opened_if_current(lake: Lake, memory: str | None = None) -> duckdb.DuckDBPyConnection | None:
     """The catalogue, if it holds exactly the lake's commits and this Layerhouse's SQL."""
     with ExitStack() as opened:
         try:
             if not lake.catalogue.exists() or not is_sound(lake):
                 return None
-            con = opened.enter_context(open_catalogue(lake))
+            con = opened.enter_context(open_catalogue(lake, memory))
             if (
                 not pending(con, migrations(), lake.catalogue)
                 and _sql_hash(con) == SHIPPED.hash

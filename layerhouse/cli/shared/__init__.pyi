@@ -1,6 +1,7 @@
 from .options import (
     dataset_option as dataset_option,
     lake_option as lake_option,
+    limit_options as limit_options,
     model_option as model_option,
 )
 from .progress_bar import progress as progress

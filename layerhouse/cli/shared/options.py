@@ -27,6 +27,13 @@ lake_option = click.option(
 )
 
 
+def limit_options(command: Command) -> Command:
+    """How long a query may take, and how much memory."""
+    timeout = click.option("--timeout", type=float, metavar="S", help="Stop after so many seconds.")
+    memory = click.option("--memory", metavar="SIZE", help="Take at most so much, such as 4GB.")
+    return timeout(memory(command))
+
+
 def model_option(help_text: str) -> Callable[[Command], Command]:
     return click.option("--model", required=True, metavar="M", help=help_text)
 
