@@ -103,6 +103,11 @@ def _refuse_bytes(table: LabelTable, roles: Roles) -> None:
     """LayerhouseError for what has a meaning for us and is no text."""
     for name in sorted(roles.used - {roles.image_path}):  # images have a sentence of their own
         for index, cell in enumerate(table.cells(name)):
+            if isinstance(cell, dict):
+                raise LayerhouseError(
+                    f"{table.place(index)} holds an object, {str(cell)[:40]}, in its {name}; write "
+                    "the text of it that is meant"
+                )
             if isinstance(cell, bytes) and "\ufffd" in cell.decode(errors="replace"):
                 raise LayerhouseError(
                     f"{table.place(index)} holds bytes in its {name} that are no text in UTF-8; "
@@ -114,15 +119,17 @@ def by_cells(table: LabelTable, column: str, reading: ReadOptions) -> Labelled:
     """One label per row, or several in a cell: a list, or `a|b` and `a;b`."""
     cells = table.cells(column)
     absent = [index for index, cell in enumerate(cells) if is_missing(cell)]
-    if absent and reading.missing is None:
-        more = f", nor have {len(absent) - 1:,} more" if len(absent) > 1 else ""
-        raise LayerhouseError(
-            f"{table.place(absent[0])} has no {column}{more}; --missing skip leaves such images "
-            "out (a class that is called so needs another name)"
-        )
     _refuse_vectors(table, column, cells)
     rows = _parts(cells, reading.separator)
-    if all(held is None or len(held) == 1 for held in rows):
+    is_single = all(held is None or len(held) == 1 for held in rows)
+    if absent and reading.missing is None:
+        more = f", nor have {len(absent) - 1:,} more" if len(absent) > 1 else ""
+        none = "" if is_single else ", --missing no says that they have none of the findings"
+        raise LayerhouseError(
+            f"{table.place(absent[0])} has no {column}{more}; --missing skip leaves such images "
+            f"out{none} (a class that is called so needs another name)"
+        )
+    if is_single:
         if absent and reading.missing == "no":
             raise UsageError("--missing no is for findings; images with one label each need skip")
         return Labelled([held[0] if held else None for held in rows], notes=_left_out(absent))

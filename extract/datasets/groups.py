@@ -114,7 +114,7 @@ def grouped_by_patient(
     name in a report. (Whoever has a list of ids can still hash it and compare.)
     """
     dicom = [item for item in items if is_dicom(item.uri)]
-    if not dicom or any(item.group_id for item in items):
+    if not dicom or "group_id" in reading.columns or any(item.group_id for item in items):
         return items, ()
     patients = {item.sample_id: _patient(item.uri) for item in dicom}
     known = {patient for patient in patients.values() if patient}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from extract.datasets.columns import Roles
@@ -27,6 +28,7 @@ from extract.datasets.tables import (
     read_table,
     text,
 )
+from extract.datasets.walking import files_below
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = ("manifest.csv", "manifest.tsv", "manifest.parquet", "manifest.jsonl")
@@ -119,19 +121,22 @@ def _images(path: Path, reading: ReadOptions) -> Path:
 
 
 class _Files:
-    """The files that a table names from `folder` on, some of them without their suffix."""
+    """The files that a table names from `folder` on, some without their suffix or folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._stems: dict[Path, dict[str, list[Path]]] = {}
+        self._held: dict[Path, dict[str, list[Path]]] = {}
+        self._below: dict[str, list[Path]] | None = None
         self._completed: list[str] = []
+        self._deeper: list[str] = []
 
     @property
     def notes(self) -> tuple[str, ...]:
-        n = len(self._completed)
-        if not n:
-            return ()
-        return (f"{n:,} paths leave the suffix of their file out, first {self._completed[0]}",)
+        return tuple(
+            f"{len(named):,} paths leave the {what} of their file out, first {named[0]}"
+            for what, named in (("suffix", self._completed), ("folder", self._deeper))
+            if named
+        )
 
     def place(self, written: str, where: str) -> tuple[str, Path]:
         """The sample's id and its file; paths of Windows are read where nothing else is there.
@@ -156,7 +161,7 @@ class _Files:
             image = PurePosixPath(written.replace("\\", "/"))
             file = Path(self._folder, image)
             is_there = self._is_there(file, where)
-        return str(image), file if is_there else self._completed_by_suffix(file, where)
+        return str(image), file if is_there else self._found(file, where)
 
     def _is_there(self, file: Path, where: str) -> bool:
         try:
@@ -167,24 +172,41 @@ class _Files:
                 "image_path=… says which column holds paths"
             ) from error
 
-    def _completed_by_suffix(self, file: Path, where: str) -> Path:
-        """The one image that has a name beside its suffix, as `ISIC_0024306` has; else the path."""
-        if file.parent not in self._stems:
-            stems = self._stems.setdefault(file.parent, {})
+    def _found(self, file: Path, where: str) -> Path:
+        """The one image that is called so; else the path as it is, for whoever opens it to name.
+
+        Beside its suffix, as `ISIC_0024306` has it, or anywhere below the folder where the table
+        gives a name alone, as NIH's does, whose images lie in twelve folders.
+        """
+        if file.parent not in self._held:
             there = file.parent.iterdir() if file.parent.is_dir() else ()
-            for path in there:
-                if path.suffix.lower() in IMAGE_SUFFIXES:
-                    stems.setdefault(path.stem, []).append(path)
-        found = sorted(self._stems[file.parent].get(file.name, ()))
+            self._held[file.parent] = _by_name(there)
+        found = self._held[file.parent].get(file.name, ())
+        if not found and file.parent == self._folder:
+            if self._below is None:
+                self._below = _by_name(files_below(self._folder, set()))
+            found = self._below.get(file.name, ())
+            self._deeper += [file.name] if len(found) == 1 else []
         if len(found) > 1:
+            shown = " or ".join(str(path.relative_to(self._folder)) for path in sorted(found)[:3])
             raise LayerhouseError(
-                f"{where} names {file.name}, which may be {' or '.join(p.name for p in found)}; "
-                "write the suffix in the table"
+                f"{where} names {file.name}, which may be {shown}; write in the table which"
             )
         if not found:
             return file
-        self._completed.append(f"{file.name} for {found[0].name}")
+        if found[0].name != file.name:
+            self._completed.append(f"{file.name} for {found[0].name}")
         return found[0]
+
+
+def _by_name(files: Iterable[Path]) -> dict[str, list[Path]]:
+    """Images by their name, and by their name without its suffix."""
+    held: dict[str, list[Path]] = {}
+    for path in files:
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            for name in {path.name, path.stem}:
+                held.setdefault(name, []).append(path)
+    return held
 
 
 def _items(table: LabelTable, roles: Roles, labelled: Labelled, files: _Files) -> list[Item]:

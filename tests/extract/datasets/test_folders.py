@@ -296,8 +296,40 @@ def test_names_without_their_suffix_are_those_of_the_one_image_that_is_called_so
     assert [item.sample_id for item in contents.items] == ["a/0", "a/1", "a/2.JPG"]
     assert "2 paths leave the suffix of their file out, first 0 for 0.JPG" in contents.notes
     images(root, "a", n=1)
-    with pytest.raises(LayerhouseError, match=r"names 0, which may be 0\.JPG or 0\.png; write the"):
+    with pytest.raises(LayerhouseError, match=r"names 0, which may be a/0\.JPG or a/0\.png; write"):
         read(root)
+
+
+@pytest.mark.parametrize(
+    ("written", "found", "notes"),
+    [
+        (("0.png", "b.png"), ("images_001/images/0.png", "images_002/images/b.png"), ["folder"]),
+        (("0", "b"), ("images_001/images/0.png", "images_002/images/b.png"), ["suffix", "folder"]),
+        (("images_001/images/0.png", "b"), None, ["suffix", "folder"]),
+        (("0.png", "c.png"), ("images_001/images/0.png", "c.png"), ["folder"]),
+        (("images/0.png", "b.png"), ("images/0.png", "images_002/images/b.png"), ["folder"]),
+    ],
+)
+def test_names_without_their_folder_are_those_of_the_one_image_that_is_called_so(
+    tmp_path: Path, written: tuple[str, str], found: tuple[str, str] | None, notes: list[str]
+) -> None:
+    """As NIH's table of twelve folders and HAM10000's of two; what is nowhere stays as it is."""
+    root = images(tmp_path / "set", "images_001/images", "images_002/images", n=1)
+    (root / "images_002" / "images" / "0.png").rename(root / "images_002" / "images" / "b.png")
+    (root / "table.csv").write_text("image_path,label\n{},x\n{},y\n".format(*written))
+    contents = read(root / "table.csv")
+    expected = found or ("images_001/images/0.png", "images_002/images/b.png")
+    assert [str(Path(item.uri).relative_to(root)) for item in contents.items] == list(expected)
+    assert [item.sample_id for item in contents.items] == list(written)
+    said = [re.findall(r"leave the (\w+) of", note)[0] for note in contents.notes]
+    assert said == notes
+
+
+def test_a_name_that_several_folders_hold_is_asked_about(tmp_path: Path) -> None:
+    root = images(tmp_path / "set", "one", "two", n=2)
+    (root / "table.csv").write_text("image_path,label\n0.png,x\n1.png,y\n")
+    with pytest.raises(LayerhouseError, match=r"names 0\.png, which may be one/0\.png or two/0\."):
+        read(root / "table.csv")
 
 
 @pytest.mark.parametrize("path", ["x" * 300, "y" * 300 + "/1.png", "a" * 5000])
@@ -641,6 +673,7 @@ def test_patients_of_dicom_files_are_groups_of_folders_and_tables(tmp_path: Path
     table = tmp_path / "ct" / "manifest.csv"
     table.write_text("\n".join(rows) + "\n")
     assert {item.group_id for item in read(table).items} == groups
+    assert {item.group_id for item in read(table, columns={"group_id": "none"}).items} == {None}
     with_groups = [f"{row},{'group_id' if row == rows[0] else 'own'}" for row in rows]
     table.write_text("\n".join(with_groups) + "\n")
     assert {item.group_id for item in read(table).items} == {"own"}

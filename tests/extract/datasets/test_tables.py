@@ -583,6 +583,19 @@ def test_named_columns_are_findings_also_in_words(tmp_path: Path) -> None:
         )
 
 
+def test_a_gap_among_findings_may_mean_that_there_is_none(tmp_path: Path) -> None:
+    place = table(tmp_path, "image_path,label\n1.png,a|b\n2.png,\n3.png,a\n")
+    with pytest.raises(LayerhouseError, match=r"--missing skip leaves .*--missing no says that"):
+        read(place)
+    assert read(place, missing="no").items[1].findings == {"a": False, "b": False}
+
+
+def test_an_object_is_no_label(tmp_path: Path) -> None:
+    place = table(tmp_path, '{"image_path": "1.png", "label": {"name": "a"}}', "manifest.jsonl")
+    with pytest.raises(LayerhouseError, match=r"line 1, row 1 .* holds an object, .* in its label"):
+        read(place)
+
+
 @pytest.mark.parametrize("words", ["yes no", "Positive Negative", "present absent", "Y N"])
 def test_columns_of_yes_and_no_are_asked_about(tmp_path: Path, words: str) -> None:
     yes, no = words.split()
