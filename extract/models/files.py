@@ -20,7 +20,7 @@ CLEAR = (ImportError, OSError, RuntimeError, ValueError)
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; LayerhouseError where it holds none."""
     try:
-        found = json.loads(read_bounded(path.resolve()))  # a hub's cache is made of links
+        found = json.loads(read_bounded(path.resolve()).decode())  # a hub's cache is made of links
     except (OSError, ValueError, RecursionError) as error:  # no file, no text, no JSON
         raise LayerhouseError(f"{path} cannot be read: {said(error)}") from error
     if not isinstance(found, dict):

@@ -19,6 +19,9 @@ FROM_ITS_BASE = (
     "copy the files of tokenizer and processor from the model that it was made from (a trainer's "
     "checkpoints often lack them)"
 )
+BOUNDS = ("max_length", "truncation", "truncation_strategy", "stride", "pad_to_multiple_of")
+UNBOUND = 10**30
+"""The length of a tokenizer that has none, in transformers' own words."""
 RENAMED = {"Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor"}
 """Image processors by names that releases of transformers had for weeks only."""
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json", "tiktoken.model")
@@ -61,7 +64,8 @@ def read_tokenizer(folder: Path, **options: Any) -> Any:
 
 def repair_tokenizer(folder: Path, tokenizer: Any) -> Iterator[str]:
     """Give a tokenizer what pads; a batch's attention mask hides it, so that any token serves."""
-    if tokenizer.pad_token is not None:
+    image = getattr(tokenizer, "image_token", None)
+    if tokenizer.pad_token is not None and tokenizer.pad_token != image:
         return
     config = read_object(folder / "config.json")
     text = config.get("text_config")
@@ -77,6 +81,18 @@ def repair_tokenizer(folder: Path, tokenizer: Any) -> Iterator[str]:
     yield f"the tokenizer has no padding token: {tokenizer.pad_token} pads, behind the mask"
 
 
+def unbind_tokenizer(tokenizer: Any) -> None:
+    """Have a tokenizer read whole prompts, whatever length its files were made with, and be quiet
+    about it: what a prompt is too long for is the model.
+    """
+    if (backend := getattr(tokenizer, "backend_tokenizer", None)) is not None:
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.model_max_length = UNBOUND
+    for name in BOUNDS:  # processors take these for options of every call
+        tokenizer.init_kwargs.pop(name, None)
+
+
 def repair_settings(folder: Path, given: dict[str, Any], slots: Collection[str]) -> Iterator[str]:
     """Fill in settings of a LLaVA-like processor that are missing, from the model's own numbers."""
     config = read_object(folder / "config.json")
@@ -90,6 +106,13 @@ def repair_settings(folder: Path, given: dict[str, Any], slots: Collection[str])
     }
     if "num_additional_image_tokens" not in slots:
         return
+    for name in ("patch_size", "vision_feature_select_strategy"):
+        if given.get(name) not in (None, known[name] or given[name]):
+            raise LayerhouseError(
+                f"{folder}: the processor's {name} is {given[name]}, that of config.json "
+                f"{known[name]}, so that the image has another number of tokens than features; "
+                "correct one of them"
+            )
     lacking = {
         name: value
         for name, value in known.items()

@@ -28,6 +28,7 @@ from extract.models.preflight import (
     refuse_without_tokenizer,
     repair_settings,
     repair_tokenizer,
+    unbind_tokenizer,
 )
 from extract.models.prompts import special_tokens
 from extract.models.published import layout_of, published_processor_parts, published_template
@@ -156,6 +157,7 @@ def ready_processor(folder: Path, entry: RegistryEntry | None = None) -> ReadyPr
         notes = [*repair_tokenizer(folder, given["tokenizer"])]
         notes += repair_settings(folder, given, slots)
         given["tokenizer"].padding_side = "left"
+        unbind_tokenizer(given["tokenizer"])
         given["video_processor"] = NoVideo()
         given |= _further_parts(folder, slots)
         given.pop("chat_template", None)

@@ -24,6 +24,7 @@ from warehouse.errors import LayerhouseError, UsageError, nearest
 
 SNAPSHOT = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})((?:/[^/]+)*)$")
 """Where the hub's cache keeps one revision of a repository."""
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,11 @@ def _locate(name: str, *, weights: bool) -> ModelSource:
         owner_and_name, subfolder = entry.hub, entry.subfolder
     else:
         owner_and_name, subfolder = _split(name)
+    if not HUB_ID.fullmatch(owner_and_name):
+        raise UsageError(
+            f"{name} is no folder that is there and no hub id: these are owner/name, without an "
+            "address before or a revision behind"
+        )
     revision = entry.revision if entry is not None else "main"
     gated = entry is not None and entry.gated
     root = download(owner_and_name, revision, subfolder, gated=gated, weights=weights)

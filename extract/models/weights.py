@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 HEAD = "lm_head.weight"
-WHOLE, ENDS = ("I8", "U8", "I16", "U16", "I32", "U32"), (".weight", ".bias")
+PACKED = ("I8", "U8", "I16", "U16", "I32", "U32", "F8_E4M3", "F8_E5M2")
+ENDS = (".weight", ".bias")
 """Dtypes of packed weights, and the names of weights that may not be packed without a word."""
 
 
@@ -109,7 +110,10 @@ def _model_config(source: ModelSource) -> Any:
 
     if source.entry is not None and layout_of(source.folder, source.entry) is not None:
         return converted_config(source.folder, source.entry)
-    return AutoConfig.from_pretrained(source.folder, local_files_only=True, trust_remote_code=False)
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(source.folder, **local)
+    config._attn_implementation = None  # what it was trained with may not be there, or is a kernel
+    return config
 
 
 def _refuse_other_sizes(source: ModelSource, config: Any) -> None:
@@ -120,10 +124,10 @@ def _refuse_other_sizes(source: ModelSource, config: Any) -> None:
     if source.published_quantization is not None:
         return
     refuse_empty(source.folder, facts)
-    whole = [name for name, (dtype, _) in facts.items() if dtype in WHOLE and name.endswith(ENDS)]
-    if whole:
+    packed = {n: dtype for n, (dtype, _) in facts.items() if dtype in PACKED and n.endswith(ENDS)}
+    for name, dtype in packed.items():
         raise LayerhouseError(
-            f"{len(whole)} weights in {source.folder} are whole numbers, first {whole[0]}, but "
+            f"{len(packed)} weights in {source.folder} are packed, first {name} ({dtype}), but "
             "config.json says nothing of a quantisation; put the quantization_config of the tool "
             "that packed them into it, or give the model in full precision"
         )

@@ -58,6 +58,7 @@ def check(
         batching = _batches_equal_singles(session, images)
     off = [locus.name for locus in session.anatomy.loci if not locus.on_path]
     lines = [f"off the path to the answer: {', '.join(off)}"] if off else []
+    lines += _too_long(session, inputs)
     if not batching:
         lines.append(
             f"{session.anatomy.model_type} gives other results in batches than one by one: "
@@ -103,15 +104,35 @@ def _image_token_is_the_models(session: Session, inputs: Inputs) -> None:
     written = getattr(processor, "image_token", None)
     if due is None or written is None or session.anatomy.crosses:
         return
-    ids = inputs["input_ids"]
-    found = processor.tokenizer.convert_tokens_to_ids(str(written))
-    if found != due and not (ids == due).any() and (ids == found).any():
+    ids, tokenizer = inputs["input_ids"], processor.tokenizer
+    found = tokenizer.convert_tokens_to_ids(str(written))
+    if (ids == due).any():
+        return
+    if found is None or found == tokenizer.unk_token_id:
+        raise _fail(
+            session,
+            "image tokens",
+            f"the processor writes {str(written)!r} for an image, which is no token of its "
+            "tokenizer; give it the tokenizer that it was trained with",
+        )
+    if found != due and (ids == found).any():
         raise _fail(
             session,
             "image tokens",
             f"the processor writes {str(written)!r} ({found}) for an image, but config.json has "
             f"the model look for the token {due}; correct that number in config.json",
         )
+
+
+def _too_long(session: Session, inputs: Inputs) -> list[str]:
+    text = session.model.config.get_text_config()
+    room, length = getattr(text, "max_position_embeddings", None), inputs["input_ids"].shape[1]
+    if not room or length <= room:
+        return []
+    return [
+        f"a prompt of {length:,} tokens is longer than the {room:,} that the model was made for: "
+        "what it answers is not what it can"
+    ]
 
 
 def _survey(session: Session, inputs: Inputs) -> Session:

@@ -49,6 +49,12 @@ def test_a_folder_loads_under_its_own_name_on_the_cpu_in_full_precision(copied: 
         ("./nowhere", LayerhouseError, "does not exist"),
         ("lingshu-7b", LayerhouseError, "hub cannot be reached"),
         ("someone/some-model", LayerhouseError, "someone/some-model is not in the local cache"),
+        (
+            "https://huggingface.co/someone/model",
+            UsageError,
+            "no folder that is there and no hub",
+        ),
+        ("someone/model@main", UsageError, "owner/name, without an address before or a revision"),
         ("radfm", LayerhouseError, "RadFM cannot be loaded: needs its own repository"),
     ],
 )
@@ -124,14 +130,38 @@ def test_a_model_that_no_class_holds_is_told_by_its_kind(
         read_prompt(locate(str(copied)), "?")
 
 
-def test_whole_numbers_are_no_weights_unless_config_json_says_of_what(copied: Path) -> None:
+@pytest.mark.parametrize(("dtype", "name"), [(torch.int8, "I8"), (torch.float8_e4m3fn, "F8_E4M3")])
+def test_packed_numbers_are_no_weights_unless_config_json_says_of_what(
+    dtype: torch.dtype, name: str, copied: Path
+) -> None:
     def pack(weights: dict[str, torch.Tensor]) -> None:
-        name = weight_name(weights, PROJECTOR)
-        weights[name] = (weights[name] * 100).to(torch.int8)
+        key = weight_name(weights, PROJECTOR)
+        weights[key] = (weights[key] * 100).to(dtype)
 
     edit_weights(copied, pack)
-    with pytest.raises(LayerhouseError, match=r"1 weights in .* are whole numbers, first"):
+    with pytest.raises(
+        LayerhouseError, match=rf"1 weights in .* packed, first .*1\.weight \({name}"
+    ):
         load(str(copied))
+
+
+def test_attention_that_is_not_installed_is_not_asked_for(copied: Path, llava_folder: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    asked = {
+        "_attn_implementation": "flash_attention_2",
+        "attn_implementation": "flash_attention_2",
+    }
+    (copied / "config.json").write_text(json.dumps(config | asked))
+    found, expected = load(str(copied)).model.config, load(str(llava_folder)).model.config
+    assert found._attn_implementation == expected._attn_implementation
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_json_in_another_encoding_is_named(encoding: str, copied: Path) -> None:
+    path = copied / "config.json"
+    path.write_text(path.read_text(), encoding=encoding)
+    with pytest.raises(LayerhouseError, match=r"config\.json cannot be read: .*(BOM|utf-8)"):
+        locate(str(copied))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

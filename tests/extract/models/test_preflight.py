@@ -83,6 +83,32 @@ def test_settings_of_the_processor_are_taken_from_the_model(
     assert all(name in note for name in lacking)
 
 
+def test_padding_does_not_look_like_an_image(folder: Path) -> None:
+    _without_padding(folder)
+    _edit(folder / "tokenizer_config.json", pad_token="<image>")
+    assert load(str(folder)).processor.tokenizer.pad_token == "<pad>"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("patch_size", 4), ("vision_feature_select_strategy", "full")]
+)
+def test_settings_that_contradict_the_models_are_named(name: str, value: Any, folder: Path) -> None:
+    _edit(folder / "processor_config.json", **{name: value})
+    with pytest.raises(LayerhouseError, match=rf"the processor's {name} is {value}, that of"):
+        read_prompt(locate(str(folder)), ASKED)
+
+
+def test_a_prompt_is_read_whole_whatever_the_tokenizer_was_made_with(
+    folder: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    expected = _inputs(folder)["input_ids"]
+    _edit(folder / "tokenizer_config.json", model_max_length=8, max_length=8, truncation=True)
+    limits = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+    _edit(folder / "tokenizer.json", truncation=limits)
+    assert torch.equal(_inputs(folder)["input_ids"], expected)
+    assert not recwarn.list
+
+
 def _damaged(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"\xff\xfe{")
 

@@ -92,6 +92,21 @@ def test_an_image_token_that_the_processor_does_not_write_is_named(
         _check(replace(session, anatomy=anatomy))
 
 
+def test_an_image_token_that_the_tokenizer_has_not_is_named(session: Session) -> None:
+    processor = copy.deepcopy(session.loaded.processor)
+    processor.image_token = "<picture>"
+    loaded = replace(session.loaded, processor=processor)
+    anatomy = replace(session.anatomy, image_token_id=99_999)
+    with pytest.raises(LayerhouseError, match="'<picture>' for an image, which is no token of its"):
+        _check(replace(session, loaded=loaded, anatomy=anatomy))
+
+
+def test_a_prompt_beyond_the_models_room_is_told(session: Session) -> None:
+    session.model.config.get_text_config().max_position_embeddings = 8
+    (line,) = [line for line in _check(session).lines if "tokens" in line]
+    assert "is longer than the 8 that the model was made for" in line
+
+
 def test_weights_that_are_not_finite_are_named(session: Session) -> None:
     with torch.no_grad():
         session.model.model.language_model.layers[1].mlp.up_proj.weight[0, 0] = torch.nan
