@@ -28,6 +28,8 @@ from warehouse.images import is_archive, is_image_file, what_instead
 IMAGE_SUFFIXES = {
     *(".dcm", ".dicom"),
     *(".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    *(".apng", ".avif", ".dib", ".icns", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".pbm", ".pcx"),
+    *(".pfm", ".psd", ".sgi", ".tga"),
 }
 
 _MASKS = re.compile(

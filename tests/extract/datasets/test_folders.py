@@ -23,6 +23,7 @@ from extract.datasets.source import Contents, ReadOptions
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.images import open_image
 from warehouse.lake.lake import Lake
 
 
@@ -424,6 +425,19 @@ def test_folders_that_are_no_classes_are_refused(
 def test_folders_that_can_be_classes_are(tmp_path: Path, folders: Sequence[str]) -> None:
     found = read(images(tmp_path / "set", *folders, n=2))
     assert {item.label for item in found.items} == {name.split("/")[0] for name in folders}
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["tga", "ico", "jp2", "jfif", "jpe", "pcx", "sgi", "avif", "dib", "apng", "TIFF", "Jpg", "pbm"],
+)
+def test_every_kind_of_picture_that_is_read_counts_as_one(tmp_path: Path, ending: str) -> None:
+    root = images(tmp_path / "set", "a", "b", n=3, ending=ending)
+    contents = read(root)
+    assert len(contents.items) == 6
+    assert contents.notes == ()
+    for item in contents.items:
+        open_image(item.uri)
 
 
 @pytest.mark.parametrize(
