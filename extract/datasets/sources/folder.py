@@ -15,6 +15,7 @@ from extract.datasets.groups import grouped_by_patient
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions
 from extract.datasets.sources.folder_checks import (
     Found,
+    deeper_folders,
     grouped_by_folder,
     refuse_no_classes,
 )
@@ -33,7 +34,8 @@ IMAGE_SUFFIXES = {
 }
 
 _MASKS = re.compile(
-    r"masks?|labels?|annotations?|segmentations?|segs?|gts?|ground[-_ ]?truths?", re.IGNORECASE
+    r"(.*[-_ ])?masks?|labels?|annotations?|segmentations?|segs?|gts?|ground[-_ ]?truths?",
+    re.IGNORECASE,
 )
 """Folders below a class that hold segmentations."""
 
@@ -80,6 +82,7 @@ class ClassFolders(DatasetSource):
         if not any(item.group_id for item in items) and not reading.unlabelled:
             items, by_folder = grouped_by_folder(items, found)
             told = by_folder or told
+            notes += () if by_folder else deeper_folders(found)
         return Contents(
             str(root),
             items,

@@ -17,15 +17,16 @@ from warehouse.images import is_dicom
 
 _NO_CLASSES = re.compile(
     r"(patient|pat|subject|subj|sub|case|study|series|images?|imgs|part|batch|chunk|shard|folder"
-    r"|fold|site)[-_ ]*\d+|(p|s|st|se|im)[-_ ]?\d{3,}|\d{5,}|\d+(\.\d+){3,}",
+    r"|fold|site)[-_ ]*\d+|(p|s|st|se|im)[-_ ]?\d{3,}|\d{5,}|\d+(\.\d+){3,}"
+    r"|\d{4}([-_. ]?\d\d){2}|tcga-\w\w-\w{4}.*|(?=.*\d)[0-9a-f]{8,}",
     re.IGNORECASE,
 )
-"""Folders that number patients, studies or parts of an archive."""
+"""Folders that number patients, studies, days or parts of an archive."""
 
 _KINDS = (
-    r"images?|imgs?|masks?|labels?|annotations?|data|originals?|raw|processed|augment(ed|ations?)"
-    r"|jpe?g|png|tiff?|dicoms?|segment(ed|ations?)|segs?|gts?|ground[-_ ]?truths?|gr[ae]y(scale)?"
-    r"|rgb|colou?r|bbox(es)?"
+    r"images?|imgs?|mask|(.*[-_ ])?masks|labels?|annotations?|data|originals?|raw|processed"
+    r"|augment(ed|ations?)|jpe?g|png|tiff?|dicoms?|segment(ed|ations?)|segs?|gts?"
+    r"|ground[-_ ]?truths?|gr[ae]y(scale)?|rgb|colou?r|bbox(es)?"
 )
 _VIEWS = (
     r"l|r|od|os|left|right|frontal|lateral|pa|ap|cc|mlo|axial|coronal|sagittal|anterior|posterior"
@@ -111,10 +112,21 @@ def _classes_below(labels: Sequence[str], found: Sequence[Found]) -> Iterator[st
     first = next(iter(below.values()), set())
     if len(labels) < 2 or len(first) < 2 or any(names != first for names in below.values()):
         return
-    known = re.compile(f"{_KINDS}|{_VIEWS}|.*\\d.*|masks?", re.IGNORECASE)
+    known = re.compile(f"{_KINDS}|{_VIEWS}|.*\\d.*", re.IGNORECASE)
     if not any(known.fullmatch(name) for name in first):
         names = class_order(first)
         yield f"holds the same folders ({', '.join(names[:3])}) in each of {', '.join(labels[:3])}"
+
+
+def deeper_folders(found: Sequence[Found]) -> tuple[str, ...]:
+    """What to say of folders deep below the classes, none of which was taken for a patient."""
+    deep = next((file for file in found if len(file.below.parts) > 2), None)
+    if deep is None:
+        return ()
+    return (
+        f"the folders {deep.below.parent} below the class {deep.label}, and those of others, are "
+        "no groups; if one of them is a patient, a table with image_path,label,group_id says so",
+    )
 
 
 def grouped_by_folder(

@@ -389,6 +389,10 @@ def test_a_sheet_beside_one_folder_of_images_is_to_be_saved_as_csv(
         (("raw/a", "raw/b", "augmented/a", "augmented/b"), "by their kind"),
         (("fold1/a", "fold1/b", "fold2/a", "fold2/b"), r"numbers its folders \(fold1, fold2\)"),
         (("site_1", "site_2"), "numbers its folders"),
+        (("2019-01-31", "20190201"), "numbers its folders"),
+        (("TCGA-02-0001", "TCGA-A1-A0SB-01Z"), "numbers its folders"),
+        (("a3f5c9d2e1", "b4c6d8e0f2"), "numbers its folders"),
+        (("images", "lung masks", "infection masks"), "by their kind"),
         (
             ("siemens/benign", "siemens/malignant", "philips/benign", "philips/malignant"),
             r"holds the same folders \(benign, malignant\) in each of philips, siemens",
@@ -419,7 +423,10 @@ def test_folders_that_are_no_classes_are_refused(
         ("normal/a", "normal/b", "sick/a", "sick/c"),
         ("train station", "test tube", "sea"),
         ("mask", "no mask"),
+        ("with_mask", "without_mask"),
         ("images", "drawings"),
+        ("defaced", "facade"),
+        ("2019", "2020"),
     ],
 )
 def test_folders_that_can_be_classes_are(tmp_path: Path, folders: Sequence[str]) -> None:
@@ -464,6 +471,15 @@ def test_what_lies_beside_the_classes_is_said(tmp_path: Path, beside: str, note:
     found = read(root)
     assert len(found.items) == 8
     assert [bool(re.search(note, said)) for said in found.notes] == [True]
+
+
+def test_deep_folders_that_are_no_groups_are_said(tmp_path: Path) -> None:
+    """As BreakHis has its patients, three folders below the class."""
+    deep = images(tmp_path / "a", "benign/SOB/adenosis/P1/40X", "malignant/SOB/ductal/P2/40X", n=2)
+    (note,) = read(deep).notes
+    assert "the folders SOB/adenosis/P1/40X below the class benign" in note
+    assert "a table with image_path,label,group_id says so" in note
+    assert read(images(tmp_path / "b", "benign/SOB", "malignant/SOB", n=2)).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -698,7 +714,7 @@ def test_a_patient_id_is_hashed_alike_everywhere() -> None:
     assert "DOE" not in hashed("DOE^JOHN")
 
 
-@pytest.mark.parametrize("folder", ["masks", "GT", "ground_truth", "Segmentation"])
+@pytest.mark.parametrize("folder", ["masks", "GT", "ground_truth", "Segmentation", "lung masks"])
 @pytest.mark.parametrize("ending", ["", "_mask", "_seg"])
 def test_masks_in_a_folder_beside_the_images_are_no_samples(
     tmp_path: Path, folder: str, ending: str
