@@ -61,7 +61,9 @@ def export(
     """Write a model's answers to a `.jsonl`, `.csv` or `.tsv` file; returns how many there were."""
     from extract.answers import export_answers
 
-    return export_answers(lake_at(lake), Path(out), model, dataset, method)
+    place = lake_at(lake)
+    place.refuse_own(Path(out))
+    return export_answers(place, Path(out), model, dataset, method)
 
 
 @part("extract")

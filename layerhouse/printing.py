@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from layerhouse.terminal import plain, raw
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once
 from warehouse.schema import identifier
@@ -119,9 +121,9 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for name in header:
         table.add_column(Text(name))
     for row in rows:
-        table.add_row(*(Text(entry) for entry in row))
+        table.add_row(*(Text(plain(entry)) for entry in row))
     # A pipe has no width of its own: there a line is as long as its content.
-    console = Console()
+    console = Console(file=raw(sys.stdout))
     if not console.is_terminal:
         console.width = 240
     console.print(table)
@@ -134,10 +136,10 @@ def _table(relation: Rows, stream: IO[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=stream)
+    console = Console(file=raw(stream))
     rows = relation.limit(TABLE_ROWS + 1).fetchall()
-    cells = list(_cells(rows[:TABLE_ROWS]))
-    names = relation.columns
+    cells = [[plain(entry) for entry in row] for row in _cells(rows[:TABLE_ROWS])]
+    names = [plain(name) for name in relation.columns]
     shown = len(names)
     if console.is_terminal:
         cells = [[_cut(entry) for entry in row] for row in cells]
@@ -155,7 +157,8 @@ def _table(relation: Rows, stream: IO[str]) -> None:
     if not rows:
         console.print("no rows", style="dim")
     if shown < len(names):
-        console.print(f"… not shown for want of width: {', '.join(names[shown:])}", style="dim")
+        left = ", ".join(names[shown:])
+        console.print(Text(f"… not shown for want of width: {left}", style="dim"))
     if len(rows) > TABLE_ROWS:
         console.print(
             f"… the first {TABLE_ROWS} rows; --format csv, json or parquet writes all of them",

@@ -3,12 +3,12 @@
 import fcntl
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 
 # Never a suffix that a glob for shards or commit records matches: DuckDB's globs see dotfiles too.
 TEMPORARY = ".tmp"
@@ -100,6 +100,17 @@ def inside(root: Path, path: str) -> Path:
                 "file or folder itself in the link's place"
             )
     return found
+
+
+def refuse_own_files(root: Path, own: Collection[str], out: Path) -> None:
+    """Raise UsageError where `out` lies among the files of a lake at `root`: in a folder of these
+    names, or beside the catalogue under such a name."""
+    try:
+        first = out.resolve().relative_to(root.resolve()).parts[:1]
+    except ValueError:
+        return
+    if not first or first[0] in own or first[0].startswith("catalog."):
+        raise UsageError(f"{out} is one of the lake's own files; name another")
 
 
 def open_lock(path: Path) -> int:

@@ -301,7 +301,7 @@ def _again(row: Mapping[str, Any]) -> str:
     if row["command"] == "baseline":
         return _baseline_command(row["dataset_id"], config.get("architecture", "texture-svm"))
     if row["command"] == "datasets-add":
-        path = shlex.quote(str(config.get("path", "PATH")))
+        path = shlex.quote(str(config.get("location", "PATH")))
         return f"layerhouse datasets add {dataset} {path}"
     names = f"--model {shlex.quote(row['model_id'] or '')} --dataset {dataset}"
     kind = config.get("kind", DEFAULT_PROBE_KIND) if row["command"] == "probe" else None

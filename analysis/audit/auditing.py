@@ -64,7 +64,7 @@ def audit(lake: Lake, dataset_id: str, progress: Progress | None = None) -> Audi
         attributes = wh.sql(read_query(QUERIES, "attributes"), {"dataset": dataset_id}).pl()
     spec = RunSpec(COMMAND, None, dataset_id, _identity(info, attributes))
     with RunWriter(lake, spec) as writer:
-        added = not writer.committed
+        added = not writer.is_done
         if added:
             with connect(lake) as wh:
                 refuse_changed(wh, dataset_id, info.samples["sample_id"].to_list())

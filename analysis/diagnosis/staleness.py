@@ -57,7 +57,7 @@ def store_intervals(
     finished without any.
     """
     with RunWriter(lake, spec, looked) as writer:
-        if writer.committed:
+        if writer.is_done:
             writer.finish()
             return spec.run_id, False
         tables = compute()

@@ -110,7 +110,8 @@ def _write(
         if writer.is_finished:
             return False
         for run in find_runs(lake, COMMAND, spec.model_id, spec.dataset_id):
-            if run["config"].get("method") == spec.config["method"]:
+            is_other = run["run_id"] != spec.run_id
+            if is_other and run["config"].get("method") == spec.config["method"]:
                 raise LayerhouseError(
                     f"the lake holds answers {spec.config['method']} of {spec.model_id} on "
                     f"{spec.dataset_id} already, from {run['config'].get('file')}; give these "

@@ -228,7 +228,7 @@ def _write(lake: Lake, name: str, entry: Registration, checked: CheckedDataset) 
     with RunWriter(lake, spec) as writer:
         if writer.is_finished:
             return False
-        if not writer.committed:  # else it was stopped just before it finished
+        if not writer.is_done:  # else it was stopped just before it finished
             tables: dict[str, Any] = {
                 "dataset": [row],
                 "class": checked.classes,

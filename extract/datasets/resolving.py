@@ -112,7 +112,7 @@ def _look_again(lake: Lake, name: str, entry: Registration) -> None:
     ]
     noted = replace(entry, reading=READING, revision=entry.revision + 1).covers()
     with RunWriter(lake, RunSpec(COMMAND, None, name, noted)) as writer:
-        if not writer.is_finished and not writer.committed:
+        if not writer.is_done:
             rows["image_file"] = files
             writer.commit({table: own for table, own in rows.items() if own}, covers=noted)
         writer.finish()

@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from layerhouse.parts import part
+from layerhouse.terminal import guarded, plain
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.extensions import layerhouse_version
 
@@ -103,7 +104,7 @@ def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments or bool(os.environ.get("LAYERHOUSE_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        with part(COMMANDS.get(next(iter(arguments), "")) or "all"):
+        with guarded(), part(COMMANDS.get(next(iter(arguments), "")) or "all"):
             code = layerhouse.main(arguments, prog_name="layerhouse", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as help_wanted:
@@ -129,5 +130,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _fail(sentence: str, code: int) -> int:
-    click.echo(f"Error: {sentence}", err=True)
+    click.echo(f"Error: {plain(sentence)}", err=True)
     return code

@@ -45,6 +45,8 @@ def command(query: str, form: str | None, out: Path | None, lake: Lake, **option
 
     text = sys.stdin.read() if query == "-" else query
     chosen = form or ("table" if out is None and sys.stdout.isatty() else "csv")
+    if out is not None:
+        lake.refuse_own(out)
     timing, most = options["timing"], options["limit_rows"]
     with connect(lake, timeout=options["timeout"], memory=options["memory"]) as warehouse:
         started = time.monotonic()

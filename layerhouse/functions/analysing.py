@@ -250,4 +250,6 @@ def report(
     from analysis.report import report as write
 
     names = [dataset_id(name) for name in several(dataset)]
-    return write(lake_at(lake), Path(out), several(model), names, images=images)
+    place = lake_at(lake)
+    place.refuse_own(Path(out))
+    return write(place, Path(out), several(model), names, images=images)

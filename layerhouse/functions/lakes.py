@@ -47,4 +47,7 @@ def validate(
     """
     from warehouse.validation import validate as check
 
-    return check(lake_at(lake), None if data_docs is None else Path(data_docs))
+    place, folder = lake_at(lake), None if data_docs is None else Path(data_docs)
+    if folder is not None:
+        place.refuse_own(folder)
+    return check(place, folder)

@@ -57,6 +57,11 @@ class History:
         return any(shard.table == "run" for commit in self.commits for shard in commit.shards)
 
     @property
+    def holds_rows(self) -> bool:
+        """Whether a shard holds more than what the run says of itself."""
+        return any(shard.table != "run" for commit in self.commits for shard in commit.shards)
+
+    @property
     def n_bytes(self) -> int:
         return sum(shard.bytes for commit in self.commits for shard in commit.shards)
 

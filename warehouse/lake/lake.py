@@ -8,8 +8,9 @@ from hashlib import blake2b
 from pathlib import Path
 
 from warehouse.errors import LayerhouseError
-from warehouse.files import file_lock, inside
-from warehouse.storage import CATALOGUE, Store, located, mirror_folder, store_at
+from warehouse.files import file_lock, inside, refuse_own_files
+from warehouse.schema import tables
+from warehouse.storage import CATALOGUE, QUARANTINE, Store, located, mirror_folder, store_at
 
 DEFAULT_LAKE = "lakehouse"
 
@@ -93,6 +94,11 @@ class Lake:
         Raises LayerhouseError where a bucket cannot be reached or does not exist.
         """
         self.store.require()
+
+    def refuse_own(self, out: Path) -> None:
+        """Raise UsageError where a result would be written over a file of the lake itself."""
+        own = {"commits", QUARANTINE, "verified.json", "images.seen", *tables()}
+        refuse_own_files(self.root, own, out)
 
     @contextmanager
     def committing(self) -> Iterator[None]:

@@ -119,6 +119,15 @@ class RunWriter:
     def is_finished(self) -> bool:
         return self.history.closing is not None
 
+    @property
+    def is_done(self) -> bool:
+        """Whether a run that adds its rows at once did: it was finished, or stopped just before.
+
+        Not so where a repair took the rows out: the run then has other commits, and is unfinished.
+        """
+        history = self.history
+        return history.closing is not None or history.holds_rows
+
     def commit(
         self,
         tables: Mapping[str, Rows],

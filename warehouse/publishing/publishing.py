@@ -47,6 +47,7 @@ def publish(lake: Lake, out: Path, *, patients: bool = False) -> list[Path]:
     written or is open for writing elsewhere.
     """
     single = _is_file(out)
+    lake.refuse_own(out)
     _refuse_other_kinds(out, single=single)
     try:
         folder = (out.parent if single else out).absolute()
@@ -111,11 +112,23 @@ def _pending(
         for kind, options in FORMS.items():
             path = out / f"{name}.{kind}"
             if not (is_same and path.is_file()):
-                writers[path] = _copying(con, sources[name], options)
+                source = sources[name] if kind != "csv" else _for_sheets(con, sources[name])
+                writers[path] = _copying(con, source, options)
     if writers or held is None or held.state != stamp.state:
         # The stamp comes last: it says that the rest is there.
         writers[out / FILE] = lambda path: files.write_text(path, stamp.json())
     return writers
+
+
+def _for_sheets(con: duckdb.DuckDBPyConnection, source: str) -> str:
+    """Texts that a spreadsheet would take for formulas begin with an apostrophe there."""
+    described = con.execute(f"DESCRIBE FROM {source}").fetchall()
+    texts = [identifier(name) for name, kind, *_ in described if kind == "VARCHAR"]
+    formula = "^[=+@\t\r-]"
+    safe = ", ".join(
+        f"if(regexp_matches({c}, {quoted(formula)}), chr(39) || {c}, {c}) AS {c}" for c in texts
+    )
+    return f"(SELECT * REPLACE ({safe}) FROM {source})" if safe else source
 
 
 def _withdraw(stamp: Stamp, out: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import click
 
+from layerhouse.terminal import plain, raw
 from warehouse.progress import Progress
 
 LINE_EVERY_SECONDS = 10.0
@@ -36,17 +37,17 @@ def _bar(title: str) -> Iterator[Progress]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, note="")
+    with Bar(*columns, console=Console(file=raw(sys.stderr)), transient=True) as bar:
+        task = bar.add_task(plain(title), total=None, note="")
 
         def report(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, note=note)
+            bar.update(task, completed=done, total=total, note=plain(note))
 
         yield report
 
