@@ -14,6 +14,7 @@ from extract.models.devices import choose_device, choose_dtype
 from extract.models.files import failing_as
 from extract.models.given import GivenModel
 from extract.models.plugins import ModelPlugin, plugin_for
+from extract.models.preflight import unused_settings
 from extract.models.prompts import Prompt, prompt_of
 from extract.models.published import layout_of
 from extract.models.quantized import count_weights
@@ -92,6 +93,7 @@ def _loaded(source: ModelSource, where: "torch.device", kind: "torch.dtype") -> 
     if source.adapter is not None:
         loaded, told = merge_adapter(source, loaded)
         notes += told + unused_template(source.adapter, source.folder)
+        notes += unused_settings(source.adapter, source.folder)
     if source.placement.device_map is not None:
         where = loaded.get_input_embeddings().weight.device
         where = where if where.type != "meta" else torch.device("cpu")

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,9 +112,7 @@ def _device_map(given: str) -> str | dict[str, str | int]:
 
 
 def _need(package: str, option: str, extra: str) -> None:
-    try:
-        import_module(package)
-    except ImportError as error:
+    if find_spec(package) is None:
         raise LayerhouseError(
             f"{option} needs {package}; install it with: pip install 'layerhouse[{extra}]'"
-        ) from error
+        )

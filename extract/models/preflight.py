@@ -19,6 +19,8 @@ FROM_ITS_BASE = (
     "copy the files of tokenizer and processor from the model that it was made from (a trainer's "
     "checkpoints often lack them)"
 )
+IMAGE_FILES = ("processor_config.json", "preprocessor_config.json")
+OF_PIXELS = ("size", "crop_size", "min_pixels", "max_pixels", "image_mean", "image_std")
 BOUNDS = ("max_length", "truncation", "truncation_strategy", "stride", "pad_to_multiple_of")
 UNBOUND = 10**30
 """The length of a tokenizer that has none, in transformers' own words."""
@@ -60,6 +62,30 @@ def read_tokenizer(folder: Path, **options: Any) -> Any:
     if not is_kind or (folder / "tokenizer.json").is_file():
         kind = transformers.AutoTokenizer
     return kind.from_pretrained(folder, **options)
+
+
+def unused_settings(adapter: Path, folder: Path) -> tuple[str, ...]:
+    """A note where an adapter's trainer saved a processor that sees images otherwise."""
+    trained, used = _of_images(adapter), _of_images(folder)
+    other = sorted(name for name in trained.keys() & used.keys() if trained[name] != used[name])
+    if not other:
+        return ()
+    return (
+        f"the adapter {adapter.name} lies beside a processor of another {', '.join(other)} than "
+        "the model's, which is not used; to prepare images as it was trained, put its files into "
+        "the model's folder",
+    )
+
+
+def _of_images(folder: Path) -> dict[str, Any]:
+    """What a folder's files say of how images become pixels."""
+    found: dict[str, Any] = {}
+    for name in IMAGE_FILES:
+        if (folder / name).is_file():
+            told = read_object(folder / name)
+            inner = told.get("image_processor")
+            found = {**told, **(inner if isinstance(inner, dict) else {}), **found}
+    return {name: found[name] for name in OF_PIXELS if found.get(name) is not None}
 
 
 def repair_tokenizer(folder: Path, tokenizer: Any) -> Iterator[str]:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from extract.models.loading import load
 from extract.models.placement import parse_placement
+from extract.models.preflight import unused_settings
 from extract.models.sources import locate
 from extract.models.templates import unused_template
 from tests.extract.conftest import FamilyFolders
@@ -245,6 +246,18 @@ def test_a_chat_template_beside_an_adapter_is_told(
     (other / name).write_text((base / name).read_text().replace("USER", "HUMAN"))
     (note,) = load(locate(str(base), adapter=other)).notes
     assert note.startswith("the adapter other lies beside a chat template (chat_template.jinja)")
+
+
+def test_a_processor_beside_an_adapter_that_sees_other_pixels_is_told(
+    base: Path, tmp_path: Path
+) -> None:
+    settings = json.loads((base / "processor_config.json").read_text())["image_processor"]
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps(settings | {"do_pad": None}))
+    assert unused_settings(tmp_path, base) == ()
+    path.write_text(json.dumps(settings | {"size": {"height": 64, "width": 64}}))
+    (note,) = unused_settings(tmp_path, base)
+    assert "lies beside a processor of another size than the model's, which is not used" in note
 
 
 @pytest.mark.parametrize(
