@@ -23,7 +23,7 @@ from warehouse.lake import (
     take_stock,
 )
 from warehouse.schema import SQL_ROOT
-from warehouse.vocabulary import DEFAULT_PROBE_KIND
+from warehouse.vocabulary import CONTROLS, DEFAULT_PROBE_KIND, METHODS, OWN_IMAGE
 
 START = "layerhouse demo"
 
@@ -304,9 +304,20 @@ def _again(row: Mapping[str, Any]) -> str:
         path = shlex.quote(str(config.get("location", "PATH")))
         return f"layerhouse datasets add {dataset} {path}"
     names = f"--model {shlex.quote(row['model_id'] or '')} --dataset {dataset}"
-    kind = config.get("kind", DEFAULT_PROBE_KIND) if row["command"] == "probe" else None
-    asked = "" if kind in (None, DEFAULT_PROBE_KIND) else f" --kind {kind}"
+    asked = _probe_options(config) if row["command"] == "probe" else ""
     return f"layerhouse {row['command']} {names}{asked}"
+
+
+def _probe_options(config: Mapping[str, Any]) -> str:
+    """What `layerhouse probe` is asked for beyond its default, as a run's configuration says."""
+    kind, targets = config.get("kind", DEFAULT_PROBE_KIND), config.get("targets", [])
+    words = [] if kind == DEFAULT_PROBE_KIND else ["--kind", kind]
+    controls = {control for control, _ in targets}
+    if targets and not controls.issuperset(CONTROLS):
+        words += [word for control in sorted(controls) for word in ("--control", control)]
+    if targets:
+        words += ["--seeds", str(1 + max(seed for _, seed in targets))]
+    return "".join(f" {word}" for word in map(shlex.quote, words))
 
 
 def _baseline_command(dataset_id: str, architecture: str = "texture-svm") -> str:
@@ -333,6 +344,14 @@ def _extract_command(
         values = asked.get(plural) or []
         if isinstance(values, list):
             words += [word for value in values for word in (f"--{plural[:-1]}", str(value))]
-    if asked.get("limit") is not None:
-        words += ["--limit", str(asked["limit"])]
+    answers = asked.get("answers", METHODS)
+    methods = dict.fromkeys(answer.partition("@")[0] for answer in answers)
+    if not methods.keys() >= set(METHODS):
+        words += [word for method in methods for word in ("--answer", method)]
+    images = dict.fromkeys(answer.rpartition("/")[2] for answer in answers if "@" in answer)
+    for control in (name for name in images if name != OWN_IMAGE):
+        words += ["--image-control", control.replace("_", "-")]
+    for name in ("limit", "max_pixels", "max_new_tokens"):
+        if asked.get(name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(asked[name])]
     return shlex.join(words)

@@ -58,6 +58,12 @@ OWN_IMAGE, BLANK, OTHER, SAME_CLASS = IMAGE_CONTROLS = ("own", "blank", "other",
 """Which image goes with a question: the sample's own, or as a control a grey one, that of a sample
 of another class, or another one of the same class."""
 
+ASKED_CONTROLS = tuple(name.replace("_", "-") for name in IMAGE_CONTROLS if name != OWN_IMAGE)
+"""The controls as a command takes them."""
+
+GIVEN_ONLY, ROTATE = SWEPT_ORDERS = ("given", "rotate")
+"""Which orders of the classes a sweep asks with: the prompt's own, or every rotation of it too."""
+
 IMPORTED = "imported:"
 """How the method of answers from elsewhere begins; their source's name follows."""
 

@@ -14,7 +14,7 @@ from extract.running.clock import Stopwatch
 from extract.sharing import Way, shown_in
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS, open_image
-from warehouse.vocabulary import OWN_IMAGE
+from warehouse.vocabulary import BLANK, OWN_IMAGE
 
 AskedInputs: TypeAlias = tuple[dict[str, Any], Mapping[str, DonorBatch]]
 _Opened = dict[str, tuple[Image.Image, dict[str, Image.Image]]]
@@ -122,9 +122,9 @@ class Preparer:
     def _controls(self, name: str, image: Image.Image) -> dict[str, Image.Image]:
         """What is shown in the place of an image, by image control."""
         return {
-            control: self._donor(donors[name], image)
-            if donors
-            else Image.new("RGB", image.size, GREY)
+            control: Image.new("RGB", image.size, GREY)
+            if control == BLANK
+            else self._donor(donors[name], image)
             for control, donors in self.image_donors.items()
         }
 

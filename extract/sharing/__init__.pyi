@@ -1,5 +1,4 @@
 from .asking import (
-    ORDERS as ORDERS,
     Asked as Asked,
     Listing as Listing,
     Way as Way,

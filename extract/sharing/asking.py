@@ -23,10 +23,16 @@ from extract.models import (
 )
 from warehouse.catalogue import Catalogue, ClassRow, DatasetInfo
 from warehouse.errors import UsageError
-from warehouse.vocabulary import DEFAULT_PROMPT, GIVEN, LETTERED, NUMBERED, OWN_IMAGE
+from warehouse.vocabulary import (
+    DEFAULT_PROMPT,
+    GIVEN,
+    GIVEN_ONLY,
+    LETTERED,
+    NUMBERED,
+    OWN_IMAGE,
+    ROTATE,
+)
 
-GIVEN_ONLY, ROTATE = ORDERS = ("given", "rotate")
-"""Which orders of the classes are asked with: the prompt's own, or every rotation of it too."""
 UNLABELLED = PromptEntry(DEFAULT_PROMPT, "What does this image show?", option_style="none")
 """What goes with images without labels: there are no classes to name."""
 

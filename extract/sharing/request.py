@@ -6,11 +6,10 @@ from pathlib import Path
 
 from extract.models import GivenModel
 from extract.reading import Layers, check_names, readout_named
-from extract.sharing.asking import ORDERS
 from extract.sharing.controls import CONTROLS
 from warehouse.errors import UsageError, nearest
 from warehouse.images import MAX_PIXELS
-from warehouse.vocabulary import GENERATE, METHODS
+from warehouse.vocabulary import GENERATE, GIVEN_ONLY, METHODS, SWEPT_ORDERS
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class ExtractRequest:
     max_new_tokens: int | None = None
     prompts: Sequence[str] = ()
     system: str | None = None
-    orders: str = ORDERS[0]
+    orders: str = GIVEN_ONLY
     answers_only: bool = False
     image_controls: Sequence[str] = ()
 
@@ -74,8 +73,10 @@ def refuse_unmeant(request: ExtractRequest) -> None:
         raise UsageError(
             f"the readout {followed[0]} is taken behind replies; add the answer {GENERATE}"
         )
-    if request.orders not in ORDERS:
-        raise UsageError(f"unknown orders {request.orders!r}{nearest(request.orders, ORDERS)}")
+    if request.orders not in SWEPT_ORDERS:
+        raise UsageError(
+            f"unknown orders {request.orders!r}{nearest(request.orders, SWEPT_ORDERS)}"
+        )
     for control in request.image_controls:
         if control not in CONTROLS:
             raise UsageError(f"unknown image control {control!r}{nearest(control, CONTROLS)}")

@@ -14,10 +14,19 @@ from layerhouse.cli.shared import (
     progress,
     shown_prompt,
 )
-from layerhouse.functions import ENGINES, IMAGE_CONTROLS, ORDERS, extract, rejected
+from layerhouse.functions import ENGINES, extract, rejected
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import MAX_PIXELS
-from warehouse.vocabulary import DTYPES, METHODS, MODULES, QUANTIZATIONS, READOUTS
+from warehouse.vocabulary import (
+    ASKED_CONTROLS,
+    DTYPES,
+    GIVEN_ONLY,
+    METHODS,
+    MODULES,
+    QUANTIZATIONS,
+    READOUTS,
+    SWEPT_ORDERS,
+)
 
 if TYPE_CHECKING:
     from extract.running import Outlook
@@ -87,15 +96,15 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--orders",
-    type=Word("orders", ORDERS),
-    default=ORDERS[0],
+    type=Word("orders", SWEPT_ORDERS),
+    default=GIVEN_ONLY,
     show_default=True,
     help="With --answers-only: list the classes as given, or rotate them through all places too.",
 )
 @click.option(
     "--image-control",
     multiple=True,
-    type=Word("image control", IMAGE_CONTROLS),
+    type=Word("image control", ASKED_CONTROLS),
     help="With --answers-only: also ask about a grey image, that of a sample of another class, or "
     "another one of the same class; repeatable.",
 )

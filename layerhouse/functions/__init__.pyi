@@ -16,8 +16,6 @@ from .arguments import (
 )
 from .extracting import (
     ENGINES as ENGINES,
-    IMAGE_CONTROLS as IMAGE_CONTROLS,
-    ORDERS as ORDERS,
     extract as extract,
     rejected as rejected,
 )

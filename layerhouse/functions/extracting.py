@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from extract.sharing import ExtractRequest, ExtractSummary
 
 ENGINES = ("local", "ray")
-ORDERS = ("given", "rotate")
-IMAGE_CONTROLS = ("blank", "other", "same-class")
 OF_THE_RUN = ("engine", "workers", "ray_address", "skip_bad")
 """Options that say how an extraction is run; the others say what is extracted."""
 

@@ -33,6 +33,7 @@ from tests.warehouse.small_lakes import (
     small_lake,
     tampered,
 )
+from warehouse.catalogue import refreshing
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
@@ -134,16 +135,33 @@ def test_nor_does_it_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not out.exists()
 
 
-def test_a_connection_that_builds_reaches_the_lake_alone(
+def test_a_table_s_name_never_reaches_sql_as_text(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Should a record ever get past its shape: the lock is another one."""
+    """Should a record ever get past its shape."""
     secret, out = tmp_path / "secret.txt", tmp_path / "stolen.csv"
     secret.write_text("the secret")
     monkeypatch.setattr(records, "check", lambda _: None)
     _change(_record(lake), lambda record: record["shards"][0].update(table=_steal(secret, out)))
-    with pytest.raises(LayerhouseError):
+    with pytest.raises(LayerhouseError, match=r"Table with name .* does not exist"):
         connect(lake)
+    assert not out.exists()
+
+
+def test_a_connection_that_builds_reaches_the_lake_alone(lake: Lake, tmp_path: Path) -> None:
+    """Should text ever reach SQL."""
+    secret, out = tmp_path / "secret.txt", tmp_path / "stolen.csv"
+    secret.write_text("the secret")
+    with refreshing._builder(lake, lake.root / "under.duckdb") as con:
+        for statement in (
+            f"SELECT * FROM read_text('{secret}')",
+            f"COPY (SELECT 1) TO '{out}'",
+            f"ATTACH '{out}'",
+            "SET enable_external_access = true",
+            "INSTALL httpfs",
+        ):
+            with pytest.raises(duckdb.Error, match=r"disabled|locked"):
+                con.execute(statement)
     assert not out.exists()
 
 

@@ -132,10 +132,22 @@ def test_an_unfinished_run_comes_first_with_its_selection(lake: Lake) -> None:
         "-1",
         "--layer",
         "final_norm",
+        "--answer",
+        "generate",
         "--limit",
         "5",
     ]
     assert report.next_command == run.next_command == _pair(report, FAULTED).next_command
+
+
+def test_an_unfinished_probing_is_gone_on_with_as_it_was_asked_for(lake: Lake) -> None:
+    config = {"kind": "mlp", "targets": [["none", 0], ["none", 1]]}
+    with RunWriter(lake, RunSpec("probe", MODEL, DATASET, config)) as writer:
+        writer.commit({})
+    (run,) = status(lake).unfinished
+    assert run.next_command == (
+        f"layerhouse probe --model {MODEL} --dataset {DATASET} --kind mlp --control none --seeds 2"
+    )
 
 
 def test_of_several_unfinished_runs_the_newest_is_gone_on_with(lake: Lake) -> None:

@@ -19,7 +19,7 @@ from extract.running.extraction import ExtractSummary, extract
 from extract.sharing import ledger
 from extract.sharing.claims import Claims
 from extract.sharing.coverage import Range
-from tests.extract.running.test_agent import _answers, _assert_same, _request, _vectors
+from tests.extract.running.test_agent import _assert_same, _assert_same_answers, _request, _vectors
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, list_commits
@@ -91,7 +91,7 @@ def test_agents_at_the_same_time_share_the_work(
     assert len(summaries) == 2
     assert _covered(lake) == [(start, start + 2) for start in range(0, 12, 2)]
     _assert_same(_vectors(lake), _vectors(alone))
-    assert _answers(lake).keys() == _answers(alone).keys()
+    _assert_same_answers(lake, alone)
 
 
 def test_two_that_disagree_about_a_configuration_cannot_both_begin(
@@ -137,7 +137,7 @@ def test_a_killed_worker_is_started_again_and_the_lake_is_that_of_one(
     assert summary.added
     assert all(done <= total for done, total in seen)
     _assert_same(_vectors(lake), _vectors(alone))
-    assert _answers(lake).keys() == _answers(alone).keys()
+    _assert_same_answers(lake, alone)
     assert not extract_with_workers(lake, request, 2).added
 
 

@@ -29,7 +29,7 @@ from tests.packages import Install
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
-from warehouse.vocabulary import Cell
+from warehouse.vocabulary import MODULES, Cell
 
 EXAMPLE = examples("extending.md", "A kind of fault")["python"]
 MODEL, DATASET, LIMIT = "tiny-digits", "digits", 12
@@ -141,13 +141,18 @@ def test_a_fault_changes_what_it_acts_on_in_an_extraction_and_in_the_self_test(
     check_effect(bench, fault, recorded(bench), recorded(bench, spec))
 
 
-@pytest.mark.parametrize("name", [*(kind.name for kind in OWN_KINDS), *BROUGHT])
-def test_the_self_tests_loop_shows_a_fault_at_every_stage_it_can_strike(
-    name: str, bench: Bench
+OTHER_STAGES = [
+    *((kind.name, stage) for kind in OWN_KINDS for stage in kind.stages[:-1]),
+    *(("shuffle", stage) for stage in MODULES[:-1]),
+]
+
+
+@pytest.mark.parametrize(("name", "stage"), OTHER_STAGES)
+def test_the_self_tests_loop_shows_a_fault_at_every_other_stage_it_can_strike(
+    name: str, stage: str, bench: Bench
 ) -> None:
-    for stage in kind_named(name).stages[:-1]:
-        spec = strongest(name, stage)
-        check_effect(bench, parse_fault(spec), recorded(bench), recorded(bench, spec))
+    spec = strongest(name, stage)
+    check_effect(bench, parse_fault(spec), recorded(bench), recorded(bench, spec))
 
 
 def test_a_fault_of_the_image_shows_beside_one_that_leaves_it_alone(bench: Bench) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,8 @@ from tests.extract.sessions import Opened
 from warehouse.catalogue import connect
 from warehouse.errors import UsageError
 from warehouse.images import open_image
-from warehouse.lake import Lake
+from warehouse.lake import Lake, RunWriter
+from warehouse.status import status
 from warehouse.validation import validate
 
 ROWS = [(f"s{i:02d}", i % 3, f"g{i // 2}") for i in range(24)]
@@ -81,8 +85,6 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def _with(request: ExtractRequest) -> ExtractRequest:
-    from dataclasses import replace
-
     return replace(request, prompts=("default", "paper"), image_controls=ASKED)
 
 
@@ -114,6 +116,22 @@ def test_a_control_that_is_done_adds_nothing(lake: Lake) -> None:
         "tiny-digits", "digits", image_control=["same-class", "blank"], lake=lake, **words
     )
     assert not again.added
+
+
+def test_the_command_that_status_gives_goes_on_with_the_run_that_was_cut_off(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Lake.at(shutil.copytree(lake.root, tmp_path / "lake"))
+    words: dict[str, Any] = {"answers": ("generate",), "answers_only": True, "limit": 3}
+    request = ExtractRequest("tiny-digits", "digits", max_new_tokens=5, device="cpu", **words)
+    with monkeypatch.context() as cut:
+        cut.setattr(RunWriter, "finish", lambda *_: (_ for _ in ()).throw(OSError("cut off")))
+        with pytest.raises(OSError, match="cut off"):
+            extract(other, replace(request, image_controls=("blank", "same_class"), preparers=0))
+    (run,) = status(other).unfinished
+    again = [*shlex.split(run.next_command)[1:], "--lake", str(other.root), "--device", "cpu"]
+    assert CliRunner().invoke(cli, again).exit_code == 0
+    assert not status(other).unfinished
 
 
 def test_controls_are_asked_about_without_activations_alone(tmp_path: Path) -> None:

@@ -17,7 +17,15 @@ from extract.faults.spec import parse_fault
 from extract.running.dry_run import outlook
 from extract.running.extraction import ExtractRequest, extract
 from layerhouse.cli.extract import command
-from tests.extract.running.test_agent import N, _answers, _assert_same, _files, _request, _vectors
+from tests.extract.running.test_agent import (
+    N,
+    _answers,
+    _assert_same,
+    _assert_same_answers,
+    _files,
+    _request,
+    _vectors,
+)
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
@@ -95,7 +103,7 @@ def test_a_higher_bound_tries_again_what_a_lower_one_rejected(
     add(other, "pictures", _folder_of(lake))
     extract(other, _request(llava_folder))
     _assert_same(everything, _vectors(other))
-    assert _answers(lake).keys() == _answers(other).keys()
+    _assert_same_answers(lake, other)
 
 
 def _folder_of(lake: Lake) -> Path:

@@ -78,8 +78,24 @@ def test_a_block_that_runs_twice_is_refused(session: Session) -> None:
 
 def test_wrong_image_tokens_are_refused(session: Session) -> None:
     wrong = replace(session.anatomy, image_token_id=session.anatomy.image_token_id + 1)
-    with pytest.raises(LayerhouseError, match=r"llava.*"):
+    with pytest.raises(LayerhouseError, match=r"image tokens: "):
         _check(replace(session, anatomy=wrong))
+
+
+def test_an_image_that_enters_beside_its_tokens_is_refused(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = Session.facts
+
+    def one_less(self: Session, inputs: Any) -> Any:
+        found = facts(self, inputs)
+        first = found.image_mask.argmax(axis=1)
+        found.image_mask[range(len(first)), first] = False
+        return found
+
+    monkeypatch.setattr(Session, "facts", one_less)
+    with pytest.raises(LayerhouseError, match=r"the image enters at 16 prompt tokens, but only 15"):
+        _check(session)
 
 
 @pytest.mark.parametrize("named", [99_999, 7])
