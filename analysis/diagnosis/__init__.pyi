@@ -1,4 +1,4 @@
-from .choosing import RULE as RULE, Choice as Choice
+from .choosing import Choice as Choice
 from .diagnosing import (
     Diagnosis as Diagnosis,
     diagnose as diagnose,

@@ -2,7 +2,6 @@ from .asking import (
     Asked as Asked,
     Listing as Listing,
     Way as Way,
-    asked_by as asked_by,
     by_way as by_way,
     lake_prompts as lake_prompts,
     listing as listing,
@@ -11,7 +10,6 @@ from .asking import (
     way_of as way_of,
 )
 from .claims import Claims as Claims
-from .controls import CONTROLS as CONTROLS
 from .coverage import (
     MOST_SAMPLES as MOST_SAMPLES,
     Range as Range,
