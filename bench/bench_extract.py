@@ -50,7 +50,8 @@ from extract.running import (
     leaving_a_core,
     model_rows,
 )
-from extract.sharing import MOST_SAMPLES, Range, Way, asked_by
+from extract.sharing import MOST_SAMPLES, Range, Way
+from extract.sharing.asking import asked_by
 from extract.training import Recipe, build_model, build_processor
 from tests.extract.tiny_families import save_family
 from warehouse.catalogue import connect

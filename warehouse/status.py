@@ -48,18 +48,7 @@ class Extent:
     n_loci: int
     readouts: tuple[str, ...]
     n_samples: int
-    n_cells: int
     n_unprobed: int
-
-
-@dataclass(frozen=True)
-class Probes:
-    """Probes of one kind: on true labels, the cells they stand at, and controls."""
-
-    kind: str
-    n_probes: int
-    n_cells: int
-    n_controls: int
 
 
 @dataclass(frozen=True)
@@ -67,8 +56,9 @@ class PairStatus:
     """One model on one dataset of `n_samples`.
 
     `answers` maps a method to the samples it answered, `n_tied` of them by likelihood with several
-    classes at its highest; `diagnosis` is none, fresh or stale (older
-    than the probes, answers or baselines); `next_command` is None where nothing is left to do.
+    classes at its highest; `probes` a kind to its probes on true labels; `diagnosis` is none, fresh
+    or stale (older than the probes, answers or baselines); `next_command` is None where nothing is
+    left to do.
     """
 
     model_id: str
@@ -77,7 +67,7 @@ class PairStatus:
     extents: tuple[Extent, ...]
     answers: dict[str, int]
     n_tied: int
-    probes: tuple[Probes, ...]
+    probes: dict[str, int]
     baselines: tuple[str, ...]
     diagnosis: str
     verdict: str | None
@@ -242,7 +232,7 @@ def _pair(
         ),
         answers={row["method"]: row["n_samples"] for row in parts["answer_count"]},
         n_tied=sum(row["n_tied"] for row in parts["answer_count"]),
-        probes=tuple(Probes(**row) for row in parts["probe_count"]),
+        probes={row["kind"]: row["n_probes"] for row in parts["probe_count"]},
         baselines=dataset.baselines if dataset else (),
         diagnosis=verdict.get("diagnosis", "none"),
         verdict=verdict.get("verdict"),
@@ -349,8 +339,8 @@ def _extract_command(
     if not methods.keys() >= set(METHODS):
         words += [word for method in methods for word in ("--answer", method)]
     images = dict.fromkeys(answer.rpartition("/")[2] for answer in answers if "@" in answer)
-    for control in (name for name in images if name != OWN_IMAGE):
-        words += ["--image-control", control.replace("_", "-")]
+    for image in sorted(images.keys() - {OWN_IMAGE}):
+        words += ["--image-control", image.replace("_", "-")]
     for name in ("limit", "max_pixels", "max_new_tokens"):
         if asked.get(name) is not None:
             words += [f"--{name.replace('_', '-')}", str(asked[name])]

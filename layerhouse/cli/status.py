@@ -107,7 +107,7 @@ def _pair(pair: PairStatus) -> list[str]:
     known = sum(extent.n_loci for extent in pair.extents)
     tied = {LIKELIHOOD: f" ({pair.n_tied:,} tied)"} if pair.n_tied else {}
     answers = ", ".join(f"{name} {n:,}{tied.get(name, '')}" for name, n in pair.answers.items())
-    probes = ", ".join(f"{each.n_probes} {each.kind}" for each in pair.probes)
+    probes = ", ".join(f"{n} {kind}" for kind, n in pair.probes.items())
     verdict = f"{pair.verdict} ({pair.diagnosis})" if pair.verdict else pair.diagnosis
     return [pair.model_id, pair.dataset_id, f"{loci} of {known}", answers, probes, verdict]
 

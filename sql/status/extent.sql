@@ -1,5 +1,5 @@
 -- Grain: one row per (model, dataset, module) with activations: how much of the module they cover,
--- in loci, samples and cells (one readout of one locus), and how many cells no probe has read.
+-- in loci and samples, and how many cells (one readout of one locus) no probe has read.
 WITH probed AS (
     SELECT DISTINCT
         model_id,
@@ -40,7 +40,6 @@ SELECT
     coalesce(any_value(layers.n_loci), count(DISTINCT cells.layer)) AS n_loci,
     list_sort(list(DISTINCT cells.readout)) AS readouts,
     min(cells.n_samples) AS n_samples,
-    count(*) AS n_cells,
     count(*) FILTER (WHERE probed.model_id IS NULL) AS n_unprobed
 FROM cells
 LEFT JOIN module ON cells.model_id = module.model_id AND cells.module = module.module
