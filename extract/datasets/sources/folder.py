@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 from extract.datasets.groups import grouped_by_patient
@@ -127,6 +128,12 @@ def _class_folders(root: Path) -> tuple[list[_Folder], list[str]]:
         ]
         where = str(root)
         _refuse_flat(splits)
+        named = {folder.name: split_name(folder.name, where) for folder in splits}
+        notes += [
+            f"the folders {one} and {other} are both the split {named[one]}"
+            for one, other in combinations(named, 2)
+            if named[one] == named[other]
+        ]
         return [
             (split_name(split.name, where), folder.name, folder)
             for split in splits

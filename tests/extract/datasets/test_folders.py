@@ -473,6 +473,13 @@ def test_what_lies_beside_the_classes_is_said(tmp_path: Path, beside: str, note:
     assert [bool(re.search(note, said)) for said in found.notes] == [True]
 
 
+def test_two_folders_of_one_split_are_said(tmp_path: Path) -> None:
+    folders = [f"{split}/{label}" for split in ("train", "val", "validation") for label in "ab"]
+    contents = read(images(tmp_path / "set", *folders, n=2))
+    assert contents.notes == ("the folders val and validation are both the split val",)
+    assert {item.split for item in contents.items} == {"train", "val"}
+
+
 def test_deep_folders_that_are_no_groups_are_said(tmp_path: Path) -> None:
     """As BreakHis has its patients, three folders below the class."""
     deep = images(tmp_path / "a", "benign/SOB/adenosis/P1/40X", "malignant/SOB/ductal/P2/40X", n=2)
