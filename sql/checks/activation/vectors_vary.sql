@@ -1,17 +1,44 @@
--- Vectors of one locus differ between samples (in norm or value); injected faults are excused.
+-- Vectors of one locus differ between samples (in norm or value). Injected faults are excused, and
+-- the first layers of an llm at the last token: before one where it differs, it may not have seen
+-- the image yet (mllama's cross-attention comes later, gemma3's first layer looks back a window).
+WITH loci AS (
+    SELECT
+        model_id,
+        dataset_id,
+        module,
+        layer,
+        readout,
+        n_samples,
+        max_norm AS norm,
+        has_constant_values AND max_norm - min_norm <= 1e-6 * max_norm AS is_constant
+    FROM checked_locus
+    WHERE n_samples > 1 AND n_not_finite = 0
+),
+
+seen AS (
+    SELECT
+        *,
+        min(layer) FILTER (WHERE NOT is_constant)
+            OVER (PARTITION BY model_id, dataset_id, module, readout)
+            AS first_layer_that_varies
+    FROM loci
+)
+
 SELECT
-    checked_locus.model_id,
-    checked_locus.dataset_id,
-    checked_locus.module,
-    checked_locus.layer,
-    checked_locus.readout,
-    checked_locus.n_samples,
-    checked_locus.max_norm AS norm
-FROM checked_locus
-LEFT JOIN model ON checked_locus.model_id = model.model_id
+    seen.model_id,
+    seen.dataset_id,
+    seen.module,
+    seen.layer,
+    seen.readout,
+    seen.n_samples,
+    seen.norm
+FROM seen
+LEFT JOIN model ON seen.model_id = model.model_id
 WHERE
-    checked_locus.n_samples > 1
-    AND checked_locus.n_not_finite = 0
-    AND checked_locus.has_constant_values
-    AND checked_locus.max_norm - checked_locus.min_norm <= 1e-6 * checked_locus.max_norm
+    seen.is_constant
     AND coalesce(model.variant, 'base') NOT LIKE '%fault:%'
+    AND NOT (
+        seen.module = 'llm'
+        AND seen.readout = 'last'
+        AND coalesce(seen.layer < seen.first_layer_that_varies, FALSE)
+    )

@@ -376,6 +376,27 @@ def test_a_sample_its_run_rejected_is_not_missing(
     assert _unexpected(planted, table, "samples_complete") == 0
 
 
+@pytest.mark.parametrize(
+    ("constant", "accused"),
+    [
+        ("layer = 0", 0),  # as in gemma3, whose first layer looks back a window
+        ("layer <= 2", 0),  # as in mllama, before its first cross-attention
+        ("layer = 1", 1),
+        ("layer IN (0, 2)", 1),
+        ("TRUE", 6),
+    ],
+)
+def test_the_last_token_may_see_the_image_later(
+    planted: duckdb.DuckDBPyConnection, lake: Lake, constant: str, accused: int
+) -> None:
+    planted.execute(
+        "UPDATE activation SET vector = list_resize([1.0], 32, 0) "
+        f"WHERE module = 'llm' AND readout = 'last' AND ({constant})"
+    )
+    prepare(planted, lake)
+    assert _unexpected(planted, "activation", "vectors_vary") == accused
+
+
 def test_a_fault_may_leave_vectors_constant(planted: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     planted.execute(PLANTED["activation.vectors_vary"])
     planted.execute("UPDATE model SET variant = 'fault:block@llm' WHERE model_id = 'alpha'")
