@@ -96,8 +96,10 @@ class RangeRunner:
         if size <= self.batch_size.now:
             try:
                 mine = result.range
-                hurried = not of_replies(mine.wanted)  # what is read of a batch comes whole
-                arrival = self.runner.run(prepared, mine.wanted, mine.answers, hurried)
+                # What is read behind the replies of a batch comes whole.
+                hurried = not of_replies(mine.wanted)
+                asked = mine.wanted, mine.answers
+                arrival = self.runner.run(prepared, *asked, hurried=hurried)
             except torch.OutOfMemoryError as error:
                 self.batch_size.halve(size, error)
             else:
