@@ -72,12 +72,9 @@ class Rows:
         )
 
     def iter_rows(self) -> Iterator[tuple[Any, ...]]:
-        rows, started = self._relation.iter_rows(), time.monotonic()
-        left = self._timeout
-        while batch := stoppable(self._con, lambda: list(islice(rows, BATCH)), left):
+        rows = self._relation.iter_rows()
+        while batch := stoppable(self._con, lambda: list(islice(rows, BATCH)), self._timeout):
             yield from batch
-            if self._timeout is not None:
-                left = max(0.0, started + self._timeout - time.monotonic())
 
     def __len__(self) -> int:
         return int(self._run("__len__"))
