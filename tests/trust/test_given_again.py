@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from warehouse.lake.commits import Commit, list_commits, read_commit
 from warehouse.lake.history import find_runs
 from warehouse.lake.lake import Lake
 from warehouse.lake.repairing import repair
-from warehouse.schema import tables
+from warehouse.schema import table_schema, tables
 from warehouse.status import status
 
 N_IMAGES = 40
@@ -84,12 +85,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _measured(lake: Lake) -> dict[str, list[Any]]:
-    """Every row but what says when and how long: that is another once it was done again."""
-    timed = {"run", "baseline", "probe", "image_file"}
-    found = rows_of(
-        lake, *(name for name in tables() if name not in timed and name != "removed_run")
-    )
-    return {name: _rounded(rows) for name, rows in found.items()}
+    """Every row but what says when, how long and by which run: of rows that several runs bring the
+    newest counts, and that is another once one was done again."""
+    timed = {"run", "baseline", "probe", "image_file", "removed_run"}
+    wanted = [name for name in tables() if name not in timed]
+    found = rows_of(lake, *wanted)
+    kept = {name: [c != "run_id" for c in table_schema(name).names] for name in wanted}
+    return {
+        name: sorted(_rounded([list(compress(row, kept[name])) for row in rows]), key=repr)
+        for name, rows in found.items()
+    }
 
 
 def _rounded(value: Any) -> Any:
