@@ -78,13 +78,24 @@ def everything(lake: Lake) -> dict[str, list[Any]]:
         }
 
 
-def test_sweeps_and_controls_change_no_view_and_no_mart(tmp_path: Path) -> None:
+def _outcomes(lake: Lake) -> list[tuple[Any, ...]]:
+    """What stands in the mart whether or not controls were asked about."""
+    with connect(lake) as wh:
+        return wh.sql(
+            "SELECT * EXCLUDE (changes_with_image, image_quadrant) FROM mart_sample_outcomes "
+            "ORDER BY ALL"
+        ).fetchall()
+
+
+def test_sweeps_and_controls_change_no_view_and_no_mart_but_what_says_of_them(
+    tmp_path: Path,
+) -> None:
     """Planted are answers that are all wrong, under every other prompt, order and image."""
     signals = Signals(methods=("likelihood", "generate"))
     lake = synthetic_lake(tmp_path / "lake", {MODEL: signals}, n_samples=48, n_classes=3)
     with connect(lake) as wh:
         own = wh.sql("SELECT * EXCLUDE run_id FROM answer").pl().to_dicts()
-    before = everything(lake)
+    before, outcomes = everything(lake), _outcomes(lake)
     others = [("letters", GIVEN, OWN_IMAGE), ("default", "rotated:1", OWN_IMAGE)]
     others += [("default", GIVEN, image) for image in IMAGE_CONTROLS if image != OWN_IMAGE]
     planted = [
@@ -104,5 +115,7 @@ def test_sweeps_and_controls_change_no_view_and_no_mart(tmp_path: Path) -> None:
     after = everything(lake)
     with connect(lake) as wh:
         assert len(wh.sql("FROM answer")) == len(own) * (1 + len(others))
-    assert {name for name in before if before[name] != after[name]} == set()
+    of_controls = {"asking_effect", "mart_sample_outcomes"}
+    assert {name for name in before if before[name] != after[name]} == of_controls
+    assert _outcomes(lake) == outcomes
     assert sum(map(bool, before.values())) > 15

@@ -68,6 +68,15 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
             for sample in samples
         ]
         writer.commit({"prompt": [asked], "answer": which})
+        one, other = samples[:2]
+        donor = {"dataset_id": DATASET, "sample_id": one, "donor_id": other}
+        place = {"model_id": MODEL, "dataset_id": DATASET, "sample_id": one}
+        writer.commit(
+            {
+                "image_donor": [donor | {"image_control": "other"}],
+                "reply_place": [place | {"n_before": 3, "names_class": True}],
+            }
+        )
         writer.finish()
 
 

@@ -14,6 +14,8 @@ from warehouse.storage import Shard
 
 READERS = re.compile(r"\b(activations?|centroids|nearest)\b", re.IGNORECASE)
 """The view of all vectors, and the macros that read it."""
+SIDE_BY_SIDE = re.compile(r"('(?:[^']|'')*')|\)\(")
+"""A text in quotes, or where one condition ends and the next begins."""
 
 SHARDS = """
 SELECT path, n_rows, n_bytes, checksum FROM (
@@ -55,7 +57,12 @@ def _filters(con: duckdb.DuckDBPyConnection, query: str, params: Any) -> list[st
         return []
     about = [node.get("extra_info", {}) for node in nodes if "PARQUET" in node.get("name", "")]
     filters = [each.get("File Filters", "true") for each in about]
-    return [f"({each})" if isinstance(each, str) else "true" for each in filters]
+    return [f"({_as_sql(each)})" if isinstance(each, str) else "true" for each in filters]
+
+
+def _as_sql(conditions: str) -> str:
+    """Conditions that must hold together, which DuckDB writes side by side, as one."""
+    return SIDE_BY_SIDE.sub(lambda found: found[1] or ") AND (", conditions)
 
 
 def _nodes(plan: Any) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, inside, refuse_own_files
-from warehouse.schema import tables
 from warehouse.storage import CATALOGUE, QUARANTINE, Store, located, mirror_folder, store_at
 
 DEFAULT_LAKE = "lakehouse"
@@ -97,6 +96,8 @@ class Lake:
 
     def refuse_own(self, out: Path) -> None:
         """Raise UsageError where a result would be written over a file of the lake itself."""
+        from warehouse.schema import tables  # which needs DuckDB; to name a lake needs none
+
         own = {"commits", QUARANTINE, "verified.json", "images.seen", *tables()}
         refuse_own_files(self.root, own, out)
 

@@ -460,7 +460,7 @@ def test_who_opened_the_lake_before_still_sees_it_until_the_space_is_freed(lake:
         assert older.sql("SELECT count(*) FROM answer WHERE model_id = 'alpha'").fetchall() == [
             (4,)
         ]
-        with pytest.raises(LayerhouseError, match="cannot read the activations of alpha"):
+        with pytest.raises(LayerhouseError, match=r"the shard activation/model=alpha.* is missing"):
             vectors(older)
 
 
