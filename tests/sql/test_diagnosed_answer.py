@@ -87,6 +87,42 @@ def _outcomes(lake: Lake) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
+def test_the_mart_says_of_each_sample_whether_its_answer_changes_with_the_image(
+    tmp_path: Path,
+) -> None:
+    """Half of the answers stay where another class is shown, and one sample is not asked about."""
+    signals = {MODEL: Signals.losing(llm=0.3)}
+    lake = synthetic_lake(tmp_path / "lake", signals, n_samples=48, n_classes=3)
+    with connect(lake) as wh:
+        own = wh.sql("SELECT * EXCLUDE run_id FROM answer ORDER BY sample_id").pl().to_dicts()
+        quadrants = "SELECT answer_knows, changes_with_image, image_quadrant, count(*) "
+        quadrants += "FROM mart_sample_outcomes GROUP BY ALL ORDER BY ALL"
+        assert {row[1:3] for row in wh.sql(quadrants).fetchall()} == {(None, None)}
+    names = sorted({row["sample_id"] for row in own})
+    asked = {name: number for number, name in enumerate(names[1:])}
+    rows = [
+        row | {"image_control": "other", "predicted_class_index": shown, "parsed": True}
+        for row in own
+        if (number := asked.get(row["sample_id"])) is not None
+        for shown in [(row["predicted_class_index"] + (number % 7 < 3)) % 3]
+    ]
+    spec = RunSpec("extract", MODEL, DATASET, {"identity": {}, "selection": {"sweep": True}})
+    with RunWriter(lake, spec) as writer:
+        writer.commit({"answer": rows})
+        writer.finish()
+    with connect(lake) as wh:
+        found = wh.sql(quadrants).fetchall()
+    words = {
+        (True, True): "right, looks",
+        (True, False): "right, does not look",
+        (False, True): "wrong, looks",
+        (False, False): "wrong, does not look",
+    }
+    asked_about = [row for row in found if row[1] is not None]
+    assert {row[:2]: row[2] for row in asked_about} == words
+    assert all(row[2] is None for row in found if row[1] is None)
+
+
 def test_sweeps_and_controls_change_no_view_and_no_mart_but_what_says_of_them(
     tmp_path: Path,
 ) -> None:
