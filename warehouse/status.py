@@ -23,17 +23,16 @@ from warehouse.lake import (
     take_stock,
 )
 from warehouse.schema import SQL_ROOT
-from warehouse.vocabulary import CONTROLS, DEFAULT_PROBE_KIND, METHODS, OWN_IMAGE
+from warehouse.vocabulary import (
+    ASKED_WITH,
+    CONTROLS,
+    DEFAULT_PROBE_KIND,
+    METHODS,
+    OWN_IMAGE,
+    VARIANT_OPTIONS,
+)
 
 START = "layerhouse demo"
-
-# How each kind of variant is asked for.
-VARIANT_OPTIONS = {
-    "quantization": "--quantization",
-    "adapter": "--adapter",
-    "fault": "--fault",
-    "random": "--random-weights",
-}
 
 
 @dataclass(frozen=True)
@@ -174,10 +173,8 @@ def _rows(wh: Warehouse, name: str) -> list[dict[str, Any]]:
 
 
 def _datasets(wh: Warehouse) -> list[DatasetStatus]:
-    return [
-        DatasetStatus(**{**row, "baselines": tuple(row["baselines"])})
-        for row in _rows(wh, "dataset")
-    ]
+    rows = _rows(wh, "dataset")
+    return [DatasetStatus(**row | {"baselines": tuple(row["baselines"])}) for row in rows]
 
 
 def _unfinished(wh: Warehouse) -> list[UnfinishedRun]:
@@ -291,11 +288,16 @@ def _again(row: Mapping[str, Any]) -> str:
     if row["command"] == "baseline":
         return _baseline_command(row["dataset_id"], config.get("architecture", "texture-svm"))
     if row["command"] == "datasets-add":
-        path = shlex.quote(str(config.get("location", "PATH")))
-        return f"layerhouse datasets add {dataset} {path}"
+        return f"layerhouse datasets add {dataset} {shlex.quote(config.get('location', 'PATH'))}"
+    if row["command"] == "datasets-audit":
+        return f"layerhouse datasets audit {dataset}"
     names = f"--model {shlex.quote(row['model_id'] or '')} --dataset {dataset}"
-    asked = _probe_options(config) if row["command"] == "probe" else ""
-    return f"layerhouse {row['command']} {names}{asked}"
+    if row["command"] == "answers-import":
+        return f"layerhouse answers import {shlex.quote(config.get('file', 'FILE'))} {names}"
+    command, more = ASKED_WITH.get(row["command"], (row["command"], ""))
+    if row["command"] == "probe-folds":
+        more += f" {config['settings']['n_folds']}"
+    return f"layerhouse {command} {names}{more or _probe_options(config)}"
 
 
 def _probe_options(config: Mapping[str, Any]) -> str:

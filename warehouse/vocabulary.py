@@ -177,6 +177,26 @@ MADE_FROM = {
 they would stand for nothing, or for what was extracted anew since."""
 
 
+VARIANT_OPTIONS = {
+    "quantization": "--quantization",
+    "adapter": "--adapter",
+    "fault": "--fault",
+    "random": "--random-weights",
+}
+"""The option that each kind of variant is asked for with."""
+
+ASKED_WITH = {
+    "answers-reparse": ("answers reparse", ""),
+    "diagnose-choice": ("diagnose", ""),
+    "self-test": ("diagnose", " --self-test"),
+    "probe-coefficients": ("probe", " --coefficients"),
+    "probe-code-length": ("probe", " --code-length"),
+    "probe-geometry": ("probe", " --geometry"),
+    "probe-folds": ("probe", " --folds"),
+}
+"""The command and the option that begin runs of another name."""
+
+
 class Cell(NamedTuple):
     """One series of vectors: what one readout takes at one locus."""
 

@@ -69,9 +69,7 @@ def add_measure(
         settings = {**measure.settings, "samples": samples.fingerprint}
         done = _stored(wh, measure, model_id, dataset_id, settings)
         missing = [cell for cell in widths if cell not in done]
-        if not missing:
-            return 0
-        if measure.compares_neighbours:
+        if missing and measure.compares_neighbours:
             missing = list(widths)
         groups = _groups(wh, dataset_id, samples)
         config = {"settings": settings, "loci": [str(cell) for cell in widths]}
@@ -85,7 +83,8 @@ def add_measure(
                 n_done += len(chunk)
                 if progress is not None:
                     progress(n_done, len(missing))
-            writer.finish()
+            if writer.committed:  # also where it was stopped just before
+                writer.finish()
     return len(missing)
 
 

@@ -150,6 +150,27 @@ def test_an_unfinished_probing_is_gone_on_with_as_it_was_asked_for(lake: Lake) -
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "config", "again"),
+    [
+        ("probe-geometry", {}, "probe {} --geometry"),
+        ("probe-folds", {"settings": {"n_folds": 5}}, "probe {} --folds 5"),
+        ("diagnose-choice", {}, "diagnose {}"),
+        ("self-test", {}, "diagnose {} --self-test"),
+        ("answers-import", {"file": "replies.csv"}, "answers import replies.csv {}"),
+        ("datasets-audit", {}, f"datasets audit {DATASET}"),
+    ],
+)
+def test_a_run_is_gone_on_with_by_the_command_that_began_it(
+    command: str, config: dict[str, object], again: str, lake: Lake
+) -> None:
+    with RunWriter(lake, RunSpec(command, MODEL, DATASET, config)) as writer:
+        writer.commit({})
+    (run,) = status(lake).unfinished
+    names = f"--model {MODEL} --dataset {DATASET}"
+    assert run.next_command == f"layerhouse {again.format(names)}"
+
+
 def test_of_several_unfinished_runs_the_newest_is_gone_on_with(lake: Lake) -> None:
     for model, module in ((MODEL, "llm"), (MODEL, "vision"), (FAULTED, "connector")):
         config = {"identity": {}, "selection": {"modules": [module]}}
