@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from layerhouse.parts import part
-from layerhouse.terminal import guarded, plain
+from layerhouse.printing import guarded, plain
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.extensions import layerhouse_version
 

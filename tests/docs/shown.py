@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 
-from layerhouse import printing
+from layerhouse.printing import tables as printing
 from warehouse.catalogue.reading import Warehouse
 
 # Another processor adds floats in another order: a few samples may fall on the other side.

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from layerhouse import printing
 from layerhouse.cli import main
+from layerhouse.printing import tables as printing
 from tests.warehouse.small_lakes import files, small_lake
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect

@@ -11,7 +11,7 @@ import pytest
 
 from layerhouse.cli import main
 from layerhouse.printing import print_table
-from layerhouse.terminal import guarded, plain
+from layerhouse.printing.terminal import guarded, plain
 from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.small_lakes import answer_row, small_lake
 from warehouse.catalogue.refreshing import connect, refresh

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import click
 
-from layerhouse.terminal import plain, raw
+from layerhouse.printing import plain, raw
 from warehouse.progress import Progress
 
 LINE_EVERY_SECONDS = 10.0

@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from layerhouse.terminal import plain, raw
+from layerhouse.printing.terminal import plain, raw
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once
 from warehouse.schema import identifier

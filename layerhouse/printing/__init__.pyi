@@ -1,0 +1,2 @@
+from .tables import FORMATS as FORMATS, print_table as print_table, write_relation as write_relation
+from .terminal import guarded as guarded, plain as plain, raw as raw
