@@ -58,6 +58,8 @@ def command(query: str, form: str | None, out: Path | None, lake: Lake, **option
             else:
                 rows = warehouse.sql(text)
                 write_relation(rows if most is None else rows.limit(most), chosen, sys.stdout, out)
+                if most is not None and len(rows.limit(most + 1)) > most:
+                    click.echo(f"the first {most:,} rows; the query gives more", err=True)
         except duckdb.Error as fault:
             # A relation runs when it is read: a failed cast or a forbidden file shows only then.
             raise LayerhouseError(str(fault).strip()) from fault

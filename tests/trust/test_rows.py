@@ -156,6 +156,16 @@ def test_the_commands_have_limits(
     assert (found or 0, part in said) == (code, True), said
 
 
+@pytest.mark.parametrize(("most", "told"), [(2, True), (8, True), (9, False), (10, False)])
+def test_rows_that_are_left_out_are_told(
+    lake: Lake, capsys: pytest.CaptureFixture[str], most: int, told: bool
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["sql", "FROM range(9)", "--limit-rows", str(most), "--lake", str(lake.root)])
+    said = capsys.readouterr().err
+    assert said == (f"the first {most} rows; the query gives more\n" if told else "")
+
+
 def test_a_shell_goes_on_after_a_query_that_took_too_long(
     lake: Lake, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

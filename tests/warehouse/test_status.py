@@ -171,6 +171,23 @@ def test_a_run_is_gone_on_with_by_the_command_that_began_it(
     assert run.next_command == f"layerhouse {again.format(names)}"
 
 
+@pytest.mark.parametrize(
+    ("command", "config"),
+    [("probe-folds", {}), ("probe", {"targets": [1]}), ("datasets-add", {"location": 5})],
+)
+def test_a_strangers_run_says_anything_and_hides_nothing(
+    command: str, config: dict[str, object], lake: Lake
+) -> None:
+    before = status(lake)
+    with RunWriter(lake, RunSpec(command, MODEL, DATASET, config)) as writer:
+        writer.commit({})
+    report = status(lake)
+    (run,) = report.unfinished
+    assert run.next_command.endswith(" --help")
+    assert report.problem is None
+    assert len(report.pairs) == len(before.pairs) > 0
+
+
 def test_of_several_unfinished_runs_the_newest_is_gone_on_with(lake: Lake) -> None:
     for model, module in ((MODEL, "llm"), (MODEL, "vision"), (FAULTED, "connector")):
         config = {"identity": {}, "selection": {"modules": [module]}}

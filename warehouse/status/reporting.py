@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping
@@ -23,14 +22,7 @@ from warehouse.lake import (
     take_stock,
 )
 from warehouse.schema import SQL_ROOT
-from warehouse.vocabulary import (
-    ASKED_WITH,
-    CONTROLS,
-    DEFAULT_PROBE_KIND,
-    METHODS,
-    OWN_IMAGE,
-    VARIANT_OPTIONS,
-)
+from warehouse.status.commands import again, baseline_command, extract_command
 
 START = "layerhouse demo"
 
@@ -187,7 +179,7 @@ def _unfinished(wh: Warehouse) -> list[UnfinishedRun]:
             started_at=row["started_at"],
             n_commits=row["n_commits"] or 0,
             last_commit_at=row["last_commit_at"],
-            next_command=_again(row),
+            next_command=again(row),
         )
         for row in _rows(wh, "unfinished_run")
     ]
@@ -248,14 +240,14 @@ def _missing(pair: PairStatus, model: Mapping[str, Any], is_labelled: bool) -> s
     if not model.get("is_described", True):
         return None
     if not is_labelled:
-        return None if pair.extents else _extract_command(model, pair.dataset_id)
+        return None if pair.extents else extract_command(model, pair.dataset_id)
     names = f"--model {shlex.quote(pair.model_id)} --dataset {shlex.quote(pair.dataset_id)}"
     if not pair.extents or not pair.answers:
-        return _extract_command(model, pair.dataset_id)
+        return extract_command(model, pair.dataset_id)
     if any(extent.n_unprobed for extent in pair.extents):
         return f"layerhouse probe {names}"
     if not pair.baselines:
-        return _baseline_command(pair.dataset_id)
+        return baseline_command(pair.dataset_id)
     if pair.diagnosis != "fresh":
         return f"layerhouse diagnose {names}"
     return None
@@ -274,76 +266,3 @@ def _next(
     if datasets:
         return f"layerhouse extract --model tiny-digits --dataset {datasets[0].dataset_id}"
     return START
-
-
-def _again(row: Mapping[str, Any]) -> str:
-    """The command line that goes on with an unfinished run."""
-    config = json.loads(row["config"])
-    dataset = shlex.quote(row["dataset_id"] or "")
-    if row["command"] == "extract":
-        chosen = dict(config.get("selection", {}))
-        if "prompt_id" in config.get("identity", {}) and "prompts" not in chosen:
-            chosen["prompts"] = [config["identity"]["prompt_id"]]
-        return _extract_command(row, row["dataset_id"], chosen)
-    if row["command"] == "baseline":
-        return _baseline_command(row["dataset_id"], config.get("architecture", "texture-svm"))
-    if row["command"] == "datasets-add":
-        return f"layerhouse datasets add {dataset} {shlex.quote(config.get('location', 'PATH'))}"
-    if row["command"] == "datasets-audit":
-        return f"layerhouse datasets audit {dataset}"
-    names = f"--model {shlex.quote(row['model_id'] or '')} --dataset {dataset}"
-    if row["command"] == "answers-import":
-        return f"layerhouse answers import {shlex.quote(config.get('file', 'FILE'))} {names}"
-    command, more = ASKED_WITH.get(row["command"], (row["command"], ""))
-    if row["command"] == "probe-folds":
-        more += f" {config['settings']['n_folds']}"
-    return f"layerhouse {command} {names}{more or _probe_options(config)}"
-
-
-def _probe_options(config: Mapping[str, Any]) -> str:
-    """What `layerhouse probe` is asked for beyond its default, as a run's configuration says."""
-    kind, targets = config.get("kind", DEFAULT_PROBE_KIND), config.get("targets", [])
-    words = [] if kind == DEFAULT_PROBE_KIND else ["--kind", kind]
-    controls = {control for control, _ in targets}
-    if targets and not controls.issuperset(CONTROLS):
-        words += [word for control in sorted(controls) for word in ("--control", control)]
-    if targets:
-        words += ["--seeds", str(1 + max(seed for _, seed in targets))]
-    return "".join(f" {word}" for word in map(shlex.quote, words))
-
-
-def _baseline_command(dataset_id: str, architecture: str = "texture-svm") -> str:
-    return (
-        f"layerhouse baseline --dataset {shlex.quote(dataset_id)} "
-        f"--architecture {shlex.quote(architecture)}"
-    )
-
-
-def _extract_command(
-    model: Mapping[str, Any], dataset_id: str, selection: Mapping[str, Any] | None = None
-) -> str:
-    """`layerhouse extract` for a model's name and variant, narrowed as the run was."""
-    name = model.get("model_name") or model.get("model_id") or "MODEL"
-    words = ["layerhouse", "extract", "--model", name, "--dataset", dataset_id]
-    for part in (model.get("variant") or "base").split("+"):
-        kind, _, value = part.partition(":")
-        if kind in VARIANT_OPTIONS:
-            words += [VARIANT_OPTIONS[kind], value]
-    asked = selection or {}
-    if asked.get("answers_only"):
-        words += ["--answers-only", "--orders", asked["orders"]]
-    for plural in ("modules", "layers", "readouts", "prompts"):
-        values = asked.get(plural) or []
-        if isinstance(values, list):
-            words += [word for value in values for word in (f"--{plural[:-1]}", str(value))]
-    answers = asked.get("answers", METHODS)
-    methods = dict.fromkeys(answer.partition("@")[0] for answer in answers)
-    if not methods.keys() >= set(METHODS):
-        words += [word for method in methods for word in ("--answer", method)]
-    images = dict.fromkeys(answer.rpartition("/")[2] for answer in answers if "@" in answer)
-    for image in sorted(images.keys() - {OWN_IMAGE}):
-        words += ["--image-control", image.replace("_", "-")]
-    for name in ("limit", "max_pixels", "max_new_tokens"):
-        if asked.get(name) is not None:
-            words += [f"--{name.replace('_', '-')}", str(asked[name])]
-    return shlex.join(words)

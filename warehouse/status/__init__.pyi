@@ -1,0 +1,1 @@
+from .reporting import PairStatus as PairStatus, StatusReport as StatusReport, status as status
