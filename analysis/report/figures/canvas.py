@@ -37,6 +37,20 @@ def axes_in_pixels(figure: Figure, *, left: float, right: float, top: float, bot
     )
 
 
+def share_axes(
+    figure: Figure, n_rows: int, label: str, *, left: float, right: float, top: float
+) -> Axes:
+    """Axes of rows, the first above, over shares of 0 to 100%; margins in pixels."""
+    axes = axes_in_pixels(figure, left=left, right=right, top=top, bottom=40)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(n_rows - 0.5, -0.5)
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_xlabel(label)
+    grid_lines(axes, "x")
+    quiet_axis(axes, "y")
+    return axes
+
+
 def mark(artist: Artist, name: str) -> None:
     """Name what stands for data, so that the finished drawing can be measured against its SQL.
 

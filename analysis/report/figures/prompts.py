@@ -10,11 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
-    axes_in_pixels,
-    grid_lines,
     mark,
     percent,
-    quiet_axis,
+    share_axes,
     shortened,
 )
 from analysis.report.palette import colour
@@ -55,13 +53,8 @@ def _own(rows: list[Row]) -> Row:
 
 def _draw(by_prompt: list[list[Row]], figure: Figure, is_narrow: bool) -> None:
     left, right = (12, 14) if is_narrow else (176, 66)
-    axes = axes_in_pixels(figure, left=left, right=right, top=8, bottom=40)
-    axes.set_xlim(0, 100)
-    axes.set_ylim(len(by_prompt) - 0.5, -0.5)
-    axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel("test images answered right (%)")
-    grid_lines(axes, "x")
-    quiet_axis(axes, "y")
+    label = "test images answered right (%)"
+    axes = share_axes(figure, len(by_prompt), label, left=left, right=right, top=8)
     chance = 100 * by_prompt[0][0]["chance"]
     axes.axvline(chance, color=colour("muted"), linewidth=1, linestyle=(0, (1, 2)))
     for place, rows in enumerate(by_prompt):

@@ -11,11 +11,9 @@ from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
     LOSS_NAMES,
-    axes_in_pixels,
-    grid_lines,
     mark,
     percent,
-    quiet_axis,
+    share_axes,
 )
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
@@ -85,13 +83,8 @@ def _bars(page: ModelPage) -> list[Bar]:
 
 def _draw(bars: list[Bar], figure: Figure, is_narrow: bool) -> None:
     left, right = (12, 14) if is_narrow else (176, 148)
-    axes = axes_in_pixels(figure, left=left, right=right, top=6, bottom=40)
-    axes.set_xlim(0, 100)
-    axes.set_ylim(len(bars) - 0.5, -0.5)
-    axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel("test images classified right (%)")
-    grid_lines(axes, "x")
-    quiet_axis(axes, "y")
+    label = "test images classified right (%)"
+    axes = share_axes(figure, len(bars), label, left=left, right=right, top=6)
     shift = 0.16 if is_narrow else 0.0
     for row, bar in enumerate(bars):
         _draw_bar(axes, bar, row + shift, is_narrow)
