@@ -17,6 +17,7 @@ from layerhouse.cli import main
 from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.small_lakes import (
     UNSAID,
+    add_extraction,
     answer_row,
     extract_spec,
     rewrite,
@@ -24,10 +25,12 @@ from tests.warehouse.small_lakes import (
     small_lake,
 )
 from warehouse.catalogue.refreshing import connect, refresh
+from warehouse.errors import LayerhouseError
 from warehouse.lake import runs
 from warehouse.lake.commits import list_commits
 from warehouse.lake.history import find_runs
 from warehouse.lake.lake import Lake
+from warehouse.lake.repairing import repair
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.publishing.publishing import publish
 
@@ -169,6 +172,39 @@ def test_a_record_that_was_done_again_by_a_late_clock_is_seen(tmp_path: Path) ->
     assert again.commit_id == last.commit_id
     os.utime(record, ns=(1, 1))
     assert _read(lake, "SELECT count(*) FROM answer WHERE sample_id = 's9'") == [(1,)]
+
+
+@pytest.mark.parametrize("at", ["9000-12-31T23:59:59.999999", "9000-12-31T00:00:00"])
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_record_after_which_no_time_is_left_is_named_and_set_aside(
+    tmp_path: Path, at: str, which: int
+) -> None:
+    lake = small_lake(tmp_path / "lake")
+    before = rows(lake, "answer")
+    record = list_commits(lake, command="extract")[which]
+    rewrite(lake.commits_dir / f"{record.commit_id}.json", committed_at=at)
+    with pytest.raises(LayerhouseError, match=rf"{record.commit_id}\.json says .*9000.* --repair"):
+        _title(lake, "Now")
+    (taken,) = repair(lake)
+    assert taken.commit_id == record.commit_id
+    add_extraction(lake)
+    _title(lake, "Now")
+    assert _shown(lake) == "Now"
+    assert rows(lake, "answer") == before
+
+
+def test_what_honest_writers_added_behind_such_a_record_is_done_again(tmp_path: Path) -> None:
+    lake = small_lake(tmp_path / "lake")
+    first = list_commits(lake)[0]
+    late = {"committed_at": "9000-12-30T23:59:59.999998"}
+    rewrite(lake.commits_dir / f"{first.commit_id}.json", **late)
+    _title(lake, "Title 0")
+    with pytest.raises(LayerhouseError, match="--repair"):
+        _title(lake, "Title 1")
+    assert len(repair(lake)) > 1
+    for number in range(3):
+        _title(lake, f"Title {number}")
+    assert _shown(lake) == "Title 2"
 
 
 def test_a_copied_lake_is_not_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from warehouse.errors import LayerhouseError
 from warehouse.lake.facts import REMOVE, RunFacts, TakenOut
 from warehouse.lake.lake import Lake
-from warehouse.lake.records import NewerError, parsed, sealed
+from warehouse.lake.records import LAST_MOMENT, NewerError, parsed, sealed
 from warehouse.storage import Shard
 from warehouse.untrusted import UnfitError, read_bounded
 
@@ -165,6 +165,18 @@ def _parsed(path: Path, commit_id: str, _state: tuple[int, int, int]) -> Commit:
     if commit.commit_id != commit_id:
         raise _damaged(path, f"it is that of {commit.commit_id}")
     return commit
+
+
+def moment_of(lake: Lake, commit_id: str) -> datetime:
+    """When a commit was made. Raises LayerhouseError where it leaves no time for another."""
+    moment = read_commit(lake, commit_id).order[0]
+    if moment >= LAST_MOMENT:
+        raise LayerhouseError(
+            f"the commit record {lake.commits_dir / commit_id}.json says that it was made on "
+            f"{moment:%Y-%m-%d}, after which nothing can come; run `layerhouse status --repair` "
+            "to set aside what says so"
+        )
+    return moment
 
 
 def commit_hash(lake: Lake, commit_id: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from functools import cache
 from hashlib import blake2b
 from typing import Any
@@ -32,6 +33,13 @@ from warehouse.untrusted import (
     whole,
 )
 from warehouse.vocabulary import MODULES
+
+LAST_YEAR = 9000
+LAST_MOMENT = datetime(LAST_YEAR, 12, 31)
+"""No commit follows one of this day, so that no honest one has a time that no record may have.
+
+Only a record that was made by hand comes near. A repair sets aside all of that year.
+"""
 
 CHECK = "check"
 """A record's checksum of itself stands among its notes, where earlier readers let it pass."""

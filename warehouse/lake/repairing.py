@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import done_twice, is_removal, number_of
+from warehouse.lake.commits import Commit, done_twice, is_removal, number_of
 from warehouse.lake.facts import REMOVE
 from warehouse.lake.history import History, find_runs
 from warehouse.lake.inspection import Leftover, Stock, damaged_shards, leftovers, take_stock
 from warehouse.lake.lake import Lake
+from warehouse.lake.records import LAST_MOMENT, LAST_YEAR
 from warehouse.lake.removing import renew
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.schema import tables
@@ -207,10 +208,20 @@ def _repair(lake: Lake, stock: Stock) -> list[Repaired]:
     # A removal whose record cannot be read may have taken out what stands twice without it.
     for early, late in [] if stock.unreadable else done_twice(stock.commits):
         reasons.setdefault(early.commit_id, f"its work was done again by {late.commit_id}")
+    for commit in _without_end(stock):
+        reasons.setdefault(commit.commit_id, f"it says it was made in {LAST_YEAR}")
     records = {Path(each.path).stem: f"{each.path} {each.problem}" for each in stock.unreadable}
-    known = {commit.commit_id: commit.shards for commit in stock.commits}
+    known = {one.commit_id: one.shards for one in (*stock.commits, *stock.removed)}
     folder = _folder()
     return [
         Repaired(name, reason, folder, lake.store.set_aside(name, known.get(name), folder))
         for name, reason in sorted({**records, **reasons}.items())
     ]
+
+
+def _without_end(stock: Stock) -> list[Commit]:
+    """Where a commit says a time after which none can come, those of that year."""
+    commits = [*stock.commits, *stock.removed]
+    if all(one.order[0] < LAST_MOMENT for one in commits):
+        return []
+    return [one for one in commits if one.order[0].year >= LAST_YEAR]

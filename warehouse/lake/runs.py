@@ -15,7 +15,7 @@ from typing import Any
 
 from warehouse.errors import LayerhouseError
 from warehouse.files import TEMPORARY, checksum, inside, make_folder, write_durably
-from warehouse.lake.commits import Commit, RecordError, is_removal, read_commit
+from warehouse.lake.commits import Commit, RecordError, is_removal, moment_of, read_commit
 from warehouse.lake.facts import REMOVE, RunFacts
 from warehouse.lake.history import History
 from warehouse.lake.lake import Lake
@@ -292,7 +292,7 @@ class RunWriter:
         """
         for name in names - self._dated:
             with suppress(RecordError):  # it counts for nobody until it is put back or set aside
-                self._latest = max(self._latest, read_commit(self.lake, name).order[0])
+                self._latest = max(self._latest, moment_of(self.lake, name))
         self._dated = names
         return max(_now(), self._latest + timedelta(microseconds=1))
 
