@@ -54,11 +54,14 @@ GIVEN, REVERSED = OPTION_ORDERS = ("given", "reversed")
 ROTATED = "rotated"
 """Begins the order of an answer, as in `rotated:2`, whose prompt's first options came last."""
 
-OWN_IMAGE, BLANK, OTHER, SAME_CLASS = IMAGE_CONTROLS = ("own", "blank", "other", "same_class")
-"""Which image goes with a question: the sample's own, or as a control a grey one, that of a sample
-of another class, or another one of the same class."""
+OWN_IMAGE = "own"
+"""With a question goes the sample's own image, but for a control."""
 
-ASKED_CONTROLS = tuple(name.replace("_", "-") for name in IMAGE_CONTROLS if name != OWN_IMAGE)
+BLANK, OTHER, SAME_CLASS = IMAGE_CONTROLS = ("blank", "other", "same_class")
+"""Which image goes with it as a control: a grey one, that of a sample of another class, or another
+one of the same class."""
+
+ASKED_CONTROLS = tuple(name.replace("_", "-") for name in IMAGE_CONTROLS)
 """The controls as a command takes them."""
 
 GIVEN_ONLY, ROTATE = SWEPT_ORDERS = ("given", "rotate")
@@ -81,7 +84,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 QUANTIZATIONS = ("8bit", "4bit")
 """The numbers a model's weights may be: of one type, or quantised as a variant of the model."""
 
-NO_CONTROL, SHUFFLED_LABELS = CONTROLS = ("none", "shuffled_labels")
+NO_CONTROL, SHUFFLED_LABELS = PROBE_CONTROLS = ("none", "shuffled_labels")
 """What a probe is trained on: the labels, or the same ones shuffled as its control."""
 
 IMAGE_TOKENS, CLASS_TOKEN, FINAL_TOKEN, REPLY_TOKEN = "image", "class", "final", "reply"

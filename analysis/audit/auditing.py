@@ -28,7 +28,7 @@ QUERIES = Path(__file__).parent / "queries"
 RULES = 2
 """Raised when the same images would be judged otherwise."""
 
-BLANK = 2.0
+BLANK_CONTRAST = 2.0
 """Grey levels of contrast below which an image is blank."""
 SMALLEST = 24
 """Pixels of the shorter side below which two different images cannot be told apart."""
@@ -92,7 +92,7 @@ def _identity(info: DatasetInfo, attributes: pl.DataFrame) -> dict[str, Any]:
 def _tables(info: DatasetInfo, attributes: pl.DataFrame, pictures: Pictures) -> dict[str, Any]:
     place = {"dataset_id": info.dataset_id}
     names = info.samples["sample_id"].to_list()
-    blank = pictures.facts["contrast"] < BLANK
+    blank = pictures.facts["contrast"] < BLANK_CONTRAST
     sides = info.samples.select(pl.min_horizontal("width", "height")).to_series().to_numpy()
     hashes = info.samples["sha256"].to_list()
     links = find_duplicates(pictures.small, hashes, blank, np.flatnonzero(sides < SMALLEST))

@@ -21,7 +21,7 @@ from analysis.audit.spectra import Common, Floats, mirrored, spectrum, standardi
 
 ALIKE = 0.95
 """Correlation of two small images from which they may be the same."""
-OWN = 0.88
+ALIKE_ALONE = 0.88
 """Correlation from which they are: of what each has of its own, without what images of the dataset
 have in common: chest X-rays show one anatomy and fundus photographs one black frame, which alone
 would make them copies. docs/results.md has how many copies and how many others pass.
@@ -105,7 +105,7 @@ class _Search:
         for pairs in self._likely(is_turned):
             first, second = pairs
             same = np.einsum("nk,nk->n", own[first], self._own[second])
-            at = np.flatnonzero(same >= OWN)
+            at = np.flatnonzero(same >= ALIKE_ALONE)
             first, second = first[at], second[at]
             whole = _correlations(self._shown(first, is_turned), self._small[second])
             yield from self._joined((first, second), is_turned, whole, same[at])
@@ -124,7 +124,7 @@ class _Search:
     def _joined(self, pairs: Pairs, is_turned: bool, whole: Floats, own: Floats) -> Iterator[Link]:
         """Links of the pairs that are alike and in different clusters."""
         for i, j, r, s in zip(*(self._compared[side] for side in pairs), whole, own, strict=True):
-            if r >= ALIKE and s >= OWN and self._clusters.join(int(i), int(j)):
+            if r >= ALIKE and s >= ALIKE_ALONE and self._clusters.join(int(i), int(j)):
                 kind = "mirrored" if is_turned else "near"
                 yield Link(int(min(i, j)), int(max(i, j)), kind, float(r), float(s))
 

@@ -15,7 +15,7 @@ from analysis.probes.targets import Target, wanted_targets
 from warehouse.catalogue import connect
 from warehouse.lake import Commit, Lake, RunSpec, RunWriter, exclusive
 from warehouse.progress import Progress
-from warehouse.vocabulary import CONTROLS, DEFAULT_PROBE_KIND, Cell
+from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, Cell
 
 COMMAND = "probe"
 DEFAULT_SEEDS = 5
@@ -46,7 +46,7 @@ def probe(
     *,
     kind: str | ProbeKind = DEFAULT_PROBE_KIND,
     seeds: int | None = None,
-    controls: Sequence[str] = CONTROLS,
+    controls: Sequence[str] = PROBE_CONTROLS,
     progress: Progress | None = None,
 ) -> ProbeSummary:
     """Fit the probes of a model on a dataset that the lake lacks: every locus, every readout.

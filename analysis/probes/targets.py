@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analysis.probes.activations import Samples
 from analysis.probes.probe_kind import ProbeKind
 from warehouse.errors import UsageError, nearest
-from warehouse.vocabulary import CONTROLS, NO_CONTROL, SHUFFLED_LABELS
+from warehouse.vocabulary import NO_CONTROL, PROBE_CONTROLS, SHUFFLED_LABELS
 
 
 @dataclass(frozen=True, order=True)
@@ -31,8 +31,8 @@ def wanted_targets(kind: ProbeKind, seeds: int, controls: Sequence[str]) -> tupl
     control and for less than one seed.
     """
     for control in controls:
-        if control not in CONTROLS:
-            raise UsageError(f"there is no control {control!r}{nearest(control, CONTROLS)}")
+        if control not in PROBE_CONTROLS:
+            raise UsageError(f"there is no control {control!r}{nearest(control, PROBE_CONTROLS)}")
     if seeds < 1:
         raise UsageError(f"probes need at least one seed, not {seeds}")
     counts = {NO_CONTROL: seeds if kind.is_random else 1}

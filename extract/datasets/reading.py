@@ -17,7 +17,7 @@ from warehouse.extensions import installed
 from warehouse.images import is_image_file, what_instead
 
 GROUP = "layerhouse.datasets"
-OWN = (Digits(), HubDataset(), Manifest(), SavedDataset(), MedMnist(), ClassFolders())
+SHIPPED = (Digits(), HubDataset(), Manifest(), SavedDataset(), MedMnist(), ClassFolders())
 """The sources that come with Layerhouse; the first that recognises a thing reads it."""
 
 OPTIONS = {
@@ -37,10 +37,10 @@ def sources() -> Iterator[DatasetSource]:
 
     Packages come before our own readers of files, since a folder of classes is any folder.
     """
-    named = [source for source in OWN if source.offers]
+    named = [source for source in SHIPPED if source.offers]
     yield from named
     yield from installed(GROUP, DatasetSource).values()
-    yield from (source for source in OWN if source not in named)
+    yield from (source for source in SHIPPED if source not in named)
 
 
 def offered() -> tuple[str, ...]:

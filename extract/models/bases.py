@@ -14,7 +14,7 @@ QUANTIZED_COPY = re.compile(r"(-?(unsloth|bnb|4bit|8bit|int4|int8|awq|gptq|fp8))
 """What names of quantised copies end in, on which adapters for the full weights are trained."""
 
 
-def base_note(adapter: Path, recorded: str, folder: Path, known: Iterable[str]) -> str | None:
+def check_base(adapter: Path, recorded: str, folder: Path, known: Iterable[str]) -> str | None:
     """Refuse a model that is not the base an adapter records; a note where that is not certain.
 
     `known` are the names that the given model, in `folder`, has. Where the recorded base lies on

@@ -45,7 +45,7 @@ def refuse_no_model(folder: Path, *, weights: bool) -> None:
         raise LayerhouseError(f"{folder} holds no *.safetensors weights; {_other_weights(folder)}")
 
 
-def refuse_no_adapter(folder: Path) -> None:
+def refuse_unfit_adapter(folder: Path) -> None:
     """Raise UsageError unless a folder holds an adapter that can be read, and nothing that was
     trained beside it.
     """

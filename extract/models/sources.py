@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from extract.models.bases import base_note
+from extract.models.bases import check_base
 from extract.models.files import read_object
 from extract.models.fingerprints import fingerprint_processor, fingerprint_weights
-from extract.models.folders import ADAPTER_CONFIG, refuse_no_adapter, refuse_no_model
+from extract.models.folders import ADAPTER_CONFIG, refuse_no_model, refuse_unfit_adapter
 from extract.models.hub import download
 from extract.models.placement import Placement
 from extract.models.plugins import plugin_for, runs_by_plugin
@@ -152,7 +152,7 @@ def known_facts(name: str) -> dict[str, Any]:
 
 
 def _adapted(source: ModelSource, path: Path) -> ModelSource:
-    refuse_no_adapter(path)
+    refuse_unfit_adapter(path)
     if source.quantization is not None:
         way_out = (
             "leave out --adapter or --quantization"
@@ -169,7 +169,7 @@ def _adapted(source: ModelSource, path: Path) -> ModelSource:
     known = [source.name, source.folder.name, str(source.config.get("_name_or_path", ""))]
     if source.entry is not None:
         known += [source.entry.name, source.entry.hub or ""]
-    note = base_note(path, str(recorded or ""), source.folder, known)
+    note = check_base(path, str(recorded or ""), source.folder, known)
     return replace(source, adapter=path.resolve(), adapter_note=note)
 
 

@@ -2,7 +2,7 @@
 
 A readout is either single rows of a sample, copied as they are, or weighted averages of its image
 tokens; all averages of a locus are one matrix product. One of ours has its facts in
-`warehouse.vocabulary` and its object in `OWN`. A package names its own as an entry point of the
+`warehouse.vocabulary` and its object in `SHIPPED`. A package names its own as an entry point of the
 group `layerhouse.readouts`; Python code may call `register_readout` instead.
 """
 
@@ -107,7 +107,7 @@ class QuarterMeans(AverageReadout):
         return (member / member.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-OWN = {
+SHIPPED = {
     readout.facts.name: readout
     for readout in (Mean(), ClassToken(), FinalToken(), QuarterMeans(), ReplyToken())
 }
@@ -122,7 +122,7 @@ def register_readout(readout: Readout) -> Readout:
 
 def known_readouts() -> dict[str, Readout]:
     """Every known readout by name: ours in their order, then others' by name."""
-    return OWN | brought_readouts()
+    return SHIPPED | brought_readouts()
 
 
 def brought_readouts() -> dict[str, Readout]:
@@ -189,7 +189,7 @@ def _part(places: NDArray[np.int64], size: int, parts: int, index: int) -> NDArr
 
 
 def _checked(readout: Readout) -> Readout:
-    if readout.facts.name in OWN:
+    if readout.facts.name in SHIPPED:
         raise LayerhouseError(
             f"the readout {readout.facts.name!r} of {readout.identity} has the name of one of "
             "Layerhouse's own; give it another"

@@ -115,7 +115,7 @@ class Runner:
         assert taken is not None  # there is a way
         with self.stopwatch.timing("copy"):
             fetch = self._answers_arrive.begin(said)
-        begun = _Begun(prepared.sample_ids, taken, fetch, clocks, followed)
+        begun = _BegunBatch(prepared.sample_ids, taken, fetch, clocks, followed)
         return partial(self._arrived, begun)
 
     def _learn_priors(self, prepared: Prepared, asked: Mapping[Way | None, Sequence[str]]) -> None:
@@ -161,7 +161,7 @@ class Runner:
             places = follow(self.session, reader, prompted, self.questions[None], said)
             return _Followed(self._replies.taken(), dict(zip(names, places, strict=True)))
 
-    def _arrived(self, begun: "_Begun") -> BatchResult:
+    def _arrived(self, begun: "_BegunBatch") -> BatchResult:
         names = begun.sample_ids
         with self.stopwatch.timing("wait"):
             vectors, said = begun.taken.vectors(), begun.said()
@@ -223,7 +223,7 @@ class _Followed:
 
 
 @dataclass(frozen=True)
-class _Begun:
+class _BegunBatch:
     """A batch on its way to the host: its vectors, and what was said, by what was asked."""
 
     sample_ids: Sequence[str]

@@ -50,7 +50,7 @@ class RangeRunner:
         asked = self.job.request.preparers
         processes = preparers(self.job.device, n_samples) if asked is None else asked
         results: deque[RangeResult] = deque()
-        begun = _Begun(put)
+        begun = _BegunRange(put)
         batches = self._batches(ranges, results)
         with closing(ahead(self.preparer.batch, batches, processes)) as coming:
             for prepared in self._timed(coming):
@@ -86,7 +86,7 @@ class RangeRunner:
                 self.stopwatch.add(work, spent)
             yield prepared
 
-    def _begin(self, prepared: Prepared, result: RangeResult, begun: "_Begun") -> None:
+    def _begin(self, prepared: Prepared, result: RangeResult, begun: "_BegunRange") -> None:
         """Run a batch, in parts if the GPU's memory does not hold it or did not hold one before."""
         result.reject(prepared.rejected)
         size = len(prepared.sample_ids)
@@ -111,7 +111,7 @@ class RangeRunner:
         for names in list(self.batch_size.cut(prepared.sample_ids)):
             self._begin(self.preparer(names, ways_of(result.range)), result, begun)
 
-    def _finish_left(self, begun: "_Begun") -> None:
+    def _finish_left(self, begun: "_BegunRange") -> None:
         """Generate long replies that batches left, as many as one batch holds, to their ends: those
         that are asked for as the first is.
         """
@@ -138,7 +138,7 @@ class RangeRunner:
 
 
 @dataclass(frozen=True)
-class _Begun:
+class _BegunRange:
     """Batches on their way, oldest first, each with the range that it is a part of; `left` are
     the long replies that these left: to what was asked, of which sample.
     """

@@ -15,7 +15,7 @@ from extract.running.results import Answer
 from extract.sharing import Way
 from warehouse.vocabulary import CONNECTOR, DEFAULT_PROMPT, LLM, MODULES, VISION
 
-OWN = Way(DEFAULT_PROMPT)
+DEFAULT_WAY = Way(DEFAULT_PROMPT)
 
 
 def activation_table(
@@ -49,7 +49,7 @@ def activation_table(
 
 
 def answer_rows(
-    model_id: str, dataset_id: str, answers: Sequence[Answer], own: Way = OWN
+    model_id: str, dataset_id: str, answers: Sequence[Answer], own: Way = DEFAULT_WAY
 ) -> list[dict[str, Any]]:
     """The rows of the `answer` table; `own` is how the run asks by itself."""
     return [

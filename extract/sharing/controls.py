@@ -9,10 +9,8 @@ from collections.abc import Iterable
 from random import Random
 
 from warehouse.errors import UsageError
-from warehouse.vocabulary import IMAGE_CONTROLS, OTHER, OWN_IMAGE, SAME_CLASS
+from warehouse.vocabulary import OTHER, SAME_CLASS
 
-CONTROLS = tuple(control for control in IMAGE_CONTROLS if control != OWN_IMAGE)
-"""What may be shown in the place of a sample's own image."""
 SEED = 0
 SampleRow = tuple[str, int, str]
 """(sample_id, class_index, group_id)"""

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from extract.models import GivenModel
 from extract.reading import Layers, check_names, readout_named
-from extract.sharing.controls import CONTROLS
 from warehouse.errors import UsageError, nearest
 from warehouse.images import MAX_PIXELS
-from warehouse.vocabulary import GENERATE, GIVEN_ONLY, METHODS, SWEPT_ORDERS
+from warehouse.vocabulary import GENERATE, GIVEN_ONLY, IMAGE_CONTROLS, METHODS, SWEPT_ORDERS
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,8 @@ def refuse_unmeant(request: ExtractRequest) -> None:
             f"unknown orders {request.orders!r}{nearest(request.orders, SWEPT_ORDERS)}"
         )
     for control in request.image_controls:
-        if control not in CONTROLS:
-            raise UsageError(f"unknown image control {control!r}{nearest(control, CONTROLS)}")
+        if control not in IMAGE_CONTROLS:
+            raise UsageError(f"unknown image control {control!r}{nearest(control, IMAGE_CONTROLS)}")
     if request.image_controls and not request.answers_only:
         raise UsageError("activations are those of the samples' own images; add --answers-only")
     narrowed = request.modules or request.layers or request.readouts

@@ -7,7 +7,7 @@ import click
 from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option, progress
 from layerhouse.functions import dataset_id, fit_probes, measures
 from warehouse.lake import Lake
-from warehouse.vocabulary import CONTROLS, DEFAULT_PROBE_KIND, PROBE_KINDS
+from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, PROBE_KINDS
 
 
 @click.command("probe", short_help="Train probes on every stored locus.")
@@ -27,9 +27,9 @@ from warehouse.vocabulary import CONTROLS, DEFAULT_PROBE_KIND, PROBE_KINDS
 )
 @click.option(
     "--control",
-    type=Word("control", CONTROLS),
+    type=Word("control", PROBE_CONTROLS),
     multiple=True,
-    default=CONTROLS,
+    default=PROBE_CONTROLS,
     help="True labels, or shuffled ones as the floor; repeatable.  [default: both]",
 )
 @click.option(

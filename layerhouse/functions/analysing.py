@@ -21,10 +21,10 @@ from layerhouse.parts import part
 from warehouse.errors import UsageError
 from warehouse.progress import Progress
 from warehouse.vocabulary import (
-    CONTROLS,
     DEFAULT_PROBE_KIND,
     MARGIN,
     N_RESAMPLES,
+    PROBE_CONTROLS,
     PROBE_KINDS,
     ProbeFacts,
 )
@@ -112,7 +112,7 @@ def fit_probes(
         dataset_id(dataset),
         kind=find_kind(kind, **({"hidden": hidden} if hidden else {})),
         seeds=chosen.get("seeds"),
-        controls=several(chosen.get("control", CONTROLS)),
+        controls=several(chosen.get("control", PROBE_CONTROLS)),
         progress=progress,
     )
 

@@ -133,7 +133,7 @@ def test_sweeps_and_controls_change_no_view_and_no_mart_but_what_says_of_them(
         own = wh.sql("SELECT * EXCLUDE run_id FROM answer").pl().to_dicts()
     before, outcomes = everything(lake), _outcomes(lake)
     others = [("letters", GIVEN, OWN_IMAGE), ("default", "rotated:1", OWN_IMAGE)]
-    others += [("default", GIVEN, image) for image in IMAGE_CONTROLS if image != OWN_IMAGE]
+    others += [("default", GIVEN, image) for image in IMAGE_CONTROLS]
     planted = [
         {**row, "prompt_id": prompt, "option_order": order, "image_control": image}
         | {"predicted_class_index": None, "parsed": False, "n_tokens": 9, "raw_text": ""}

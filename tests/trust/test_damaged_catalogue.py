@@ -18,7 +18,7 @@ from tests.warehouse.small_lakes import add_extraction, small_lake
 from warehouse.catalogue import refreshing
 from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.refreshing import connect, refresh
-from warehouse.catalogue.soundness import is_sound, log_of, note_built
+from warehouse.catalogue.soundness import catalogue_is_sound, log_of, note_built
 from warehouse.lake.lake import Lake
 
 FLIPS = int(os.environ.get("LAYERHOUSE_TRUST_FLIPS", "25"))
@@ -170,11 +170,11 @@ def test_what_somebody_else_wrote_into_it_is_gone(lake: Lake) -> None:
     right = _everything(lake)
     with duckdb.connect(str(lake.catalogue)) as con:
         con.execute("UPDATE answer SET predicted_class_index = 0")
-    assert not is_sound(lake)
+    assert not catalogue_is_sound(lake)
     assert _everything(lake) == right
     add_extraction(lake, "another")
     assert refresh(lake)
-    assert is_sound(lake)
+    assert catalogue_is_sound(lake)
 
 
 @pytest.mark.parametrize("note", [b"", b"{}", b'[["a"]]', b"[[1, 2, 3]]", None])

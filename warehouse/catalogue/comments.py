@@ -98,9 +98,10 @@ def _of_macros(con: duckdb.DuckDBPyConnection, comments: Comments) -> Iterator[s
 
 
 def _columns(con: duckdb.DuckDBPyConnection) -> Columns:
-    """All that are not DuckDB's own."""
+    """All that a reader looks at: neither DuckDB's own nor the rows kept behind views."""
     return con.execute(
         "SELECT c.schema_name, table_name, if(v.view_name IS NULL, 'TABLE', 'VIEW'), column_name "
         "FROM duckdb_columns() AS c LEFT JOIN duckdb_views() AS v ON c.table_name = v.view_name "
-        "AND c.schema_name = v.schema_name AND NOT v.internal WHERE NOT c.internal ORDER BY ALL"
+        "AND c.schema_name = v.schema_name AND NOT v.internal WHERE NOT c.internal "
+        "AND c.schema_name <> 'stored' ORDER BY ALL"
     ).fetchall()

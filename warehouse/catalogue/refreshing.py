@@ -25,7 +25,7 @@ from warehouse.catalogue.reading import (
     open_catalogue,
     set_activation_shards,
 )
-from warehouse.catalogue.soundness import is_sound, note_built
+from warehouse.catalogue.soundness import catalogue_is_sound, note_built
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, put_in_place, sync
 from warehouse.lake import Commit, Lake, commit_hash, commit_names, read_commit
@@ -113,7 +113,7 @@ def _opened_if_current(lake: Lake, memory: str | None = None) -> duckdb.DuckDBPy
     """The catalogue, if it holds exactly the lake's commits and this Layerhouse's SQL."""
     with ExitStack() as opened:
         try:
-            if not lake.catalogue.exists() or not is_sound(lake):
+            if not lake.catalogue.exists() or not catalogue_is_sound(lake):
                 return None
             con = opened.enter_context(open_catalogue(lake, memory))
             if (
@@ -241,7 +241,7 @@ def _build_anew(lake: Lake, target: Path, names: Iterable[str], dates: Mapping[s
 
 def _extend(lake: Lake, target: Path, present: set[str], dates: Mapping[str, int]) -> bool:
     """Copy the catalogue and add only the new commits; False where that would not do."""
-    if not lake.catalogue.exists() or not is_sound(lake):
+    if not lake.catalogue.exists() or not catalogue_is_sound(lake):
         return False
     shutil.copyfile(lake.catalogue, target)
     # What DuckDB cannot read is damaged or of an unknown shape, and the shards hold everything.

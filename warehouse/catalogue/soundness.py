@@ -26,7 +26,7 @@ def note_built(lake: Lake, target: Path) -> None:
     log_of(lake).unlink(missing_ok=True)
 
 
-def is_sound(lake: Lake) -> bool:
+def catalogue_is_sound(lake: Lake) -> bool:
     """Whether the catalogue is one that was noted; those of earlier versions never were."""
     if log_of(lake).exists():  # none is left by a builder: somebody else wrote to the file
         return False

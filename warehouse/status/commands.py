@@ -9,10 +9,10 @@ from typing import Any
 
 from warehouse.vocabulary import (
     ASKED_WITH,
-    CONTROLS,
     DEFAULT_PROBE_KIND,
     METHODS,
     OWN_IMAGE,
+    PROBE_CONTROLS,
     VARIANT_OPTIONS,
 )
 
@@ -54,7 +54,7 @@ def _probe_options(config: Mapping[str, Any]) -> str:
     kind, targets = config.get("kind", DEFAULT_PROBE_KIND), config.get("targets", [])
     words = [] if kind == DEFAULT_PROBE_KIND else ["--kind", kind]
     controls = {control for control, _ in targets}
-    if targets and not controls.issuperset(CONTROLS):
+    if targets and not controls.issuperset(PROBE_CONTROLS):
         words += [word for control in sorted(controls) for word in ("--control", control)]
     if targets:
         words += ["--seeds", str(1 + max(seed for _, seed in targets))]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from extract.datasets import add, offered, resolve
-from extract.datasets.reading import GROUP, OWN, default_name, read_source, source_of, sources
+from extract.datasets.reading import GROUP, SHIPPED, default_name, read_source, source_of, sources
 from extract.plugins import Contents, DatasetSource, Item
 from tests.packages import Install
 from warehouse.catalogue.refreshing import connect
@@ -60,7 +60,7 @@ OF_THE_HUB = {"HubDataset": "hf:someone/Some-Set/config"}
 
 
 def test_every_kind_of_source_is_tried_here() -> None:
-    assert {type(source).__name__ for source in OWN} == {*MADE, *OF_THE_HUB}
+    assert {type(source).__name__ for source in SHIPPED} == {*MADE, *OF_THE_HUB}
 
 
 @pytest.mark.parametrize("kind", list(MADE))

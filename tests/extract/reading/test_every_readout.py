@@ -22,7 +22,7 @@ from extract.reading import readouts
 from extract.reading.pooling import build_pooler
 from extract.reading.reader import Reader
 from extract.reading.readouts import (
-    OWN,
+    SHIPPED,
     AverageReadout,
     Readout,
     brought_readouts,
@@ -101,7 +101,7 @@ def by_definition(readout: Readout, sample: SampleRows, rows: Tensor) -> np.ndar
 
 
 def test_each_readout_of_the_vocabulary_has_its_object() -> None:
-    assert {name: readout.facts for name, readout in OWN.items()} == READOUTS
+    assert {name: readout.facts for name, readout in SHIPPED.items()} == READOUTS
 
 
 @pytest.mark.parametrize("family", LAYOUTS)
