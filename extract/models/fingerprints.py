@@ -1,35 +1,61 @@
 """Fingerprints: short hashes that tell whether a folder or a model is the same as before."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from extract.models.digests import remembered, tree_digest
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-WHOLE_FILE = 256 * 2**20
+LARGE_FILE = 256 * 2**20
 WINDOWS = 64
 WINDOW = 64 * 2**10
+WHOLE = "whole:"
+"""Begins the identity of weights in large files that were read whole; earlier versions read windows
+of these, and what they wrote is known by windows still."""
+
 WEIGHTS = ".safetensors"
 QFORMER = "qformer_tokenizer"
 IGNORED = {"README.md", ".gitattributes", ".gitignore", "LICENSE"}
 
 
 def fingerprint_weights(folder: Path, config: str | None = "config.json") -> str:
-    """Identity of a folder's weights, without loading them: 16 hex digits.
+    """Identity of a folder's weights, without loading them: 16 hex digits, of folders with files
+    above 256 MiB after `whole:`.
 
-    Covers the configuration, if one is named, and every safetensors file: its name, its size and
-    its bytes. Files above 256 MiB are read in part, their header (names, types, shapes and places
-    of all tensors) and 64 windows of 64 KiB spread evenly over the data, so that 60 GB take
-    seconds; two checkpoints of one architecture differ in practically every window.
+    Covers the configuration, if one is named, and every byte of every safetensors file, with its
+    name and size. Large files are read by all cores and once: what they are is remembered for as
+    long as they are the same files, of the same dates. Raises LayerhouseError where a file changes
+    meanwhile.
     """
+    files = _files(folder, config)
+    if sum(path.stat().st_size for path in files) <= LARGE_FILE:
+        return _digest_of(files, _blocks)
+    if not any(map(_is_large, files)):
+        return remembered(files, "", lambda: _digest_of(files, _blocks))
+    windows = _digest_of(files, _windows)
+    return remembered(files, windows, lambda: WHOLE + _digest_of(files, _root))
+
+
+def fingerprint_by_windows(folder: Path, config: str | None = "config.json") -> str:
+    """The identity as earlier versions took it: of files above 256 MiB the header (names, types,
+    shapes and places of all tensors) and 64 windows of 64 KiB spread evenly over the data."""
+    return _digest_of(_files(folder, config), _windows)
+
+
+def _files(folder: Path, config: str | None) -> list[Path]:
+    return sorted([*([folder / config] if config else []), *folder.glob(f"*{WEIGHTS}")])
+
+
+def _digest_of(files: Iterable[Path], parts: Callable[[Path], Iterable[bytes]]) -> str:
     digest = blake2b(digest_size=8)
-    files = [folder / config] if config else []
-    for path in sorted([*files, *folder.glob(f"*{WEIGHTS}")]):
+    for path in files:
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-        for part in _parts(path):
+        for part in parts(path):
             digest.update(part)
     return digest.hexdigest()
 
@@ -67,15 +93,28 @@ def fingerprint_state(state: Mapping[str, "Tensor"], config: Mapping[str, Any]) 
     return digest.hexdigest()
 
 
-def _parts(path: Path) -> Iterable[bytes]:
+def _is_large(path: Path) -> bool:
+    return path.suffix == WEIGHTS and path.stat().st_size > LARGE_FILE
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            yield block
+
+
+def _root(path: Path) -> Iterator[bytes]:
+    yield tree_digest(path)
+
+
+def _windows(path: Path) -> Iterator[bytes]:
+    if not _is_large(path):
+        yield from _blocks(path)
+        return
     size = path.stat().st_size
     with path.open("rb") as file:
-        if size <= WHOLE_FILE or path.suffix != WEIGHTS:
-            while block := file.read(2**20):
-                yield block
-            return
         header = int.from_bytes(file.read(8), "little")
-        yield file.read(min(header, WHOLE_FILE))
+        yield file.read(min(header, LARGE_FILE))
         for index in range(WINDOWS):
             file.seek(8 + header + (size - 8 - header - WINDOW) * index // (WINDOWS - 1))
             yield file.read(WINDOW)

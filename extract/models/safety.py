@@ -29,6 +29,11 @@ def refuse_unsafe_model(folder: Path) -> None:
         raise LayerhouseError(
             f"{path} names {named} as its weights; pickled weights are not read, take that line out"
         )
+    if named is not None and len(PurePosixPath(str(named).replace("\\", "/")).parts) != 1:
+        raise LayerhouseError(
+            f"{path} names {named} as its weights, which is no file of its folder; put the file "
+            "there and take that line out"
+        )
     for name, value in _entries(read_object(path)):
         if name.endswith(IMPLEMENTATIONS) and "/" in str(value):
             raise LayerhouseError(

@@ -11,7 +11,12 @@ from typing import Any
 
 from extract.models.bases import check_base
 from extract.models.files import read_object
-from extract.models.fingerprints import fingerprint_processor, fingerprint_weights
+from extract.models.fingerprints import (
+    WHOLE,
+    fingerprint_by_windows,
+    fingerprint_processor,
+    fingerprint_weights,
+)
 from extract.models.folders import ADAPTER_CONFIG, refuse_no_model, refuse_unfit_adapter
 from extract.models.hub import download
 from extract.models.placement import Placement
@@ -85,11 +90,20 @@ class ModelSource:
         if self.placement.quantization is not None:
             found["quantization"] = self.placement.quantization
         if self.adapter is not None:
-            found["adapter"] = fingerprint_weights(self.adapter, "adapter_config.json")
+            found["adapter"] = fingerprint_weights(self.adapter, ADAPTER_CONFIG)
         if self.random_seed is not None:
             found["random_seed"] = self.random_seed
         if self.entry is not None and self.entry.repetition_penalty is not None:
             found["repetition_penalty"] = self.entry.repetition_penalty
+        return found
+
+    def identity_by_windows(self, identity: dict[str, Any]) -> dict[str, Any]:
+        """An identity as versions stated it that read large files of weights by windows."""
+        found = dict(identity)
+        if identity["weights"].startswith(WHOLE):
+            found["weights"] = fingerprint_by_windows(self.folder)
+        if self.adapter is not None and identity["adapter"].startswith(WHOLE):
+            found["adapter"] = fingerprint_by_windows(self.adapter, ADAPTER_CONFIG)
         return found
 
 

@@ -30,6 +30,7 @@ from extract.sharing.asking import (
 )
 from extract.sharing.controls import choose_image_donors
 from extract.sharing.coverage import ReplyBudget, count_ends, plan, sample_order
+from extract.sharing.identities import as_held, identity_in
 from extract.sharing.request import ExtractRequest, refuse_unmeant
 from warehouse.catalogue import (
     DatasetInfo,
@@ -207,13 +208,15 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     runs = find_runs(lake, COMMAND, _model_id(source, faults), dataset_id)
     if request.answers_only:
         labelled(info, "a sweep of prompts")
-    before = [identity_in(run) for run in runs] if request.answers_only else None
-    own, swept, told = prompts.asked(source, info, stored, before)
+    held = [identity_in(run) for run in runs]
+    own, swept, told = prompts.asked(source, info, stored, held if request.answers_only else None)
     identity |= {"question": own.question, "prompt": own.prompt.identity()}
     if own.entry.name != DEFAULT_PROMPT:
         identity["prompt_id"] = own.entry.name
+    identity, of_before = as_held(identity, held, source, new_prompt=own.prompt.template.is_new)
+    told += of_before
     known = (request, lake, source, dtype, device, faults, info, own, identity, looked, swept)
-    return _as_before_prompts(Job(*known, notes=tuple(dict.fromkeys([*notes, *told]))))
+    return Job(*known, notes=tuple(dict.fromkeys([*notes, *told])))
 
 
 def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
@@ -225,19 +228,6 @@ def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
     entry = Prompts().one({}, info)
     phrases = [row.phrase for row in info.classes]
     return read_ways(source, [(Way(entry.name), entry)], phrases)[0].prompt
-
-
-def _as_before_prompts(job: Job) -> Job:
-    """A job under the identity of a run from before prompts were stored, where there is one.
-
-    Such a run is gone on with, its prompt being what processor and question make of it. Where
-    today's prompt is another than it was (`Template.is_new`) the two are told apart by it.
-    """
-    bare = {name: value for name, value in job.identity.items() if name != "prompt"}
-    runs = find_runs(job.lake, COMMAND, job.model_id, job.dataset_id)
-    if job.prompt.template.is_new or bare not in [identity_in(run) for run in runs]:
-        return job
-    return replace(job, identity=bare)
 
 
 def _without_answers(request: ExtractRequest, info: DatasetInfo) -> ExtractRequest:
@@ -287,11 +277,6 @@ def refuse_other_identity(job: Job) -> None:
                 f"({difference}); use a model folder of another name, another lake, or take it "
                 f"out with `layerhouse models remove {job.model_id}`"
             )
-
-
-def identity_in(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What decided a run's numbers, by its row; nothing where the row does not say."""
-    return dict(run["config"].get("identity", {}))
 
 
 def is_other_identity(job: Job, commit: Commit) -> bool:

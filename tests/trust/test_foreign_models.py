@@ -67,6 +67,16 @@ def test_an_index_names_files_of_its_folder_that_are_no_pickles(
     assert not trace.exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "../out.safetensors", "sub/a.safetensors", "sub\\a.safetensors"]
+)
+def test_a_configuration_names_weights_of_its_folder(folder: Path, name: str) -> None:
+    said = {"model_type": "llava", "transformers_weights": name}
+    (folder / "config.json").write_text(json.dumps(said))
+    with pytest.raises(LayerhouseError, match="as its weights"):
+        locate(str(folder))
+
+
 @pytest.mark.parametrize("said", [[], {}, {"weight_map": []}, {"weight_map": None}])
 def test_an_index_of_another_shape_is_refused(folder: Path, said: object) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(said))

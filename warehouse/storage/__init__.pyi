@@ -1,4 +1,5 @@
 from .location import (
+    cache_folder as cache_folder,
     located as located,
     mirror_folder as mirror_folder,
     store_at as store_at,

@@ -46,14 +46,17 @@ def store_at(root: Path, url: str | None) -> Store:
 
 
 def mirror_folder(url: str) -> Path:
-    """Where this machine keeps the catalogue and copies of a bucket's small files.
+    """Where this machine keeps the catalogue and copies of a bucket's small files."""
+    return cache_folder() / "lakes" / blake2b(url.encode(), digest_size=12).hexdigest()
 
-    In $LAYERHOUSE_CACHE, else $XDG_CACHE_HOME/layerhouse, else ~/.cache/layerhouse. Everything in
-    it can be deleted while nothing runs.
+
+def cache_folder() -> Path:
+    """$LAYERHOUSE_CACHE, else $XDG_CACHE_HOME/layerhouse, else ~/.cache/layerhouse.
+
+    Everything in it can be deleted while nothing runs.
     """
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    cache = Path(os.environ.get(CACHE) or Path(base, "layerhouse")).expanduser().resolve()
-    return cache / "lakes" / blake2b(url.encode(), digest_size=12).hexdigest()
+    return Path(os.environ.get(CACHE) or Path(base, "layerhouse")).expanduser().resolve()
 
 
 def _absolute(path: str) -> Path:

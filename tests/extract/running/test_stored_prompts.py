@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from extract.models import fingerprints
 from extract.models.sources import locate
 from extract.running.dry_run import outlook
 from extract.running.extraction import ExtractRequest, extract
 from extract.sharing import job as jobs
 from layerhouse.cli import layerhouse
-from tests.extract.model_folders import edit_weights
+from tests.extract.model_folders import edit_weights, weight_name
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
@@ -76,16 +76,16 @@ def test_a_dated_template_is_one_prompt_and_is_told(lake: Lake, folder: Path) ->
     assert identity["prompt"]["text"] == f"2025 {PROMPT}"
 
 
-def _as_before(job: jobs.Job) -> jobs.Job:
+def _as_before(identity: dict[str, Any], *_: Any, **__: Any) -> tuple[dict[str, Any], list[str]]:
     """What versions did that stored no prompt."""
-    return replace(job, identity={k: v for k, v in job.identity.items() if k != "prompt"})
+    return {k: v for k, v in identity.items() if k != "prompt"}, []
 
 
 def test_a_run_from_before_prompts_were_stored_goes_on_as_itself(
     lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as then:
-        then.setattr(jobs, "_as_before_prompts", _as_before)
+        then.setattr(jobs, "as_held", _as_before)
         old = extract(lake, _request(folder))
     again = extract(lake, _request(folder))
     assert (again.run_id, again.added) == (old.run_id, False)
@@ -100,10 +100,58 @@ def test_a_dated_run_from_before_is_not_gone_on_with(
 ) -> None:
     _dated(folder)
     with monkeypatch.context() as then:
-        then.setattr(jobs, "_as_before_prompts", _as_before)
+        then.setattr(jobs, "as_held", _as_before)
         extract(lake, _request(folder))
     with pytest.raises(LayerhouseError, match=r"prompt\.text: not set → .*2025"):
         extract(lake, _request(folder, 8))
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file of weights is a large one."""
+    monkeypatch.setattr(fingerprints, "LARGE_FILE", 1000)
+
+
+def _by_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What versions did that read windows of large files."""
+    before = fingerprints.fingerprint_by_windows
+    monkeypatch.setattr("extract.models.sources.fingerprint_weights", before)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_run_of_a_version_that_read_windows_goes_on_as_itself(
+    lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as then:
+        _by_windows(then)
+        old = extract(lake, _request(folder))
+    again = extract(lake, _request(folder))
+    assert (again.run_id, again.added) == (old.run_id, False)
+    assert any("by windows of their large files" in note for note in again.notes)
+    extract(lake, _request(folder, 8))
+    edit_weights(folder, lambda w: w[weight_name(w, "lm_head.weight")].add_(1e-3))
+    with pytest.raises(LayerhouseError, match=r"model\.weights: \"[0-9a-f]{16}\" → \"whole:"):
+        extract(lake, _request(folder, 8))
+
+
+@pytest.mark.usefixtures("large")
+def test_a_new_run_is_known_by_every_byte(
+    lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by one that lies between all windows."""
+    monkeypatch.setattr(fingerprints, "WINDOW", 16)
+    extract(lake, _request(folder))
+    (identity,) = _identities(lake)
+    assert identity["model"]["weights"].startswith("whole:")
+    assert extract(lake, _request(folder)).notes == ()
+    path = folder / "model.safetensors"
+    windows = fingerprints.fingerprint_by_windows(folder)
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    assert fingerprints.fingerprint_by_windows(folder) == windows
+    with pytest.raises(LayerhouseError, match=r"model\.weights: "):
+        extract(lake, _request(folder))
 
 
 def _command(lake: Lake, *arguments: str) -> str:

@@ -1,0 +1,48 @@
+"""What decides a run's numbers, as the lake holds it: runs of earlier versions are gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from extract.models import GivenModel, ModelSource
+
+BY_WINDOWS = (
+    "the lake knows the weights of {name} by windows of their large files, as earlier versions "
+    "read them, and these are the same; runs on other datasets are known by every byte"
+)
+
+
+def identity_in(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What decided a run's numbers, by its row; nothing where the row does not say."""
+    return dict(run["config"].get("identity", {}))
+
+
+def as_held(
+    identity: dict[str, Any],
+    held: Sequence[dict[str, Any]],
+    source: ModelSource | GivenModel,
+    *,
+    new_prompt: bool,
+) -> tuple[dict[str, Any], list[str]]:
+    """An identity as a run that the lake holds states it, where an earlier version stated the same
+    otherwise, and what is to be told of that; else as it is.
+
+    Runs from before prompts were stored have a prompt that is what processor and question make of
+    it. Where today's is another than it was (`new_prompt`) the two are told apart by it.
+    """
+    for model, notes in _stated(identity["model"], source) if held else ():
+        found = identity | {"model": model}
+        bare = {name: value for name, value in found.items() if name != "prompt"}
+        for stated in (found,) if new_prompt else (found, bare):
+            if stated in held:
+                return stated, notes
+    return identity, []
+
+
+def _stated(
+    model: dict[str, Any], source: ModelSource | GivenModel
+) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    yield model, []
+    if isinstance(source, ModelSource) and (before := source.identity_by_windows(model)) != model:
+        yield before, [BY_WINDOWS.format(name=source.name)]
