@@ -97,8 +97,17 @@ def _write_ways(lake: Lake) -> None:
         for accuracy, way in ways
         for name, said in zip(data.sample_ids, data.predict(accuracy, *way.values()), strict=True)
     ]
+    donors = [
+        {
+            "dataset_id": DATASET,
+            "sample_id": str(name),
+            "image_control": "other",
+            "donor_id": str(data.sample_ids[data.class_index != own][0]),
+        }
+        for name, own in zip(data.sample_ids, data.class_index, strict=True)
+    ]
     with RunWriter(lake, RunSpec("extract", HEALTHY, DATASET, {"ways": True})) as writer:
-        writer.commit({"answer": rows})
+        writer.commit({"answer": rows, "image_donor": donors})
         writer.finish()
 
 

@@ -104,6 +104,7 @@ def test_a_disk_that_errs_leaves_no_date_and_pages_are_seen_through(lake: Lake, 
             os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
     print(f"flips of the {part} without a date: {dict(outcomes)}")  # noqa: T201
     assert set(outcomes) <= {"refused", "served right"}, outcomes
+    assert outcomes["refused"], outcomes
 
 
 def test_what_was_verified_and_has_not_changed_is_not_read_again(

@@ -84,13 +84,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+OF_THE_MOMENT = {"run_id", "fit_seconds", "modified_ns"}
+"""What says when, how long and by which run: of rows that several runs bring the newest counts, and
+that is another once one was done again."""
+
+
 def _measured(lake: Lake) -> dict[str, list[Any]]:
-    """Every row but what says when, how long and by which run: of rows that several runs bring the
-    newest counts, and that is another once one was done again."""
-    timed = {"run", "baseline", "probe", "image_file", "removed_run"}
-    wanted = [name for name in tables() if name not in timed]
+    """Every row of every table but of those that tell the runs, whose number grows."""
+    wanted = [name for name in tables() if name not in {"run", "removed_run"}]
     found = rows_of(lake, *wanted)
-    kept = {name: [c != "run_id" for c in table_schema(name).names] for name in wanted}
+    kept = {name: [c not in OF_THE_MOMENT for c in table_schema(name).names] for name in wanted}
     return {
         name: sorted(_rounded([list(compress(row, kept[name])) for row in rows]), key=repr)
         for name, rows in found.items()

@@ -167,9 +167,42 @@ def test_prompts_stand_at_their_accuracies(figures):
     )
 
 
-def test_what_the_answer_is_without_the_image_stands_below_it(figures):
+def test_what_the_answer_is_without_the_image_stands_below_it(figures, answered):
     drawn, _ = figures[f"Loss waterfall of {HEALTHY} on shapes"]
     alone, answer = ([x for x, _ in drawn[name]] for name in ("without the image", "answer"))
-    assert max(alone) - min(alone) == pytest.approx(
-        0.25 / 0.92 * (max(answer) - min(answer)), rel=0.2
+    expected = (answered["blank"] == answered["label"]).mean()
+    expected /= (answered["own"] == answered["label"]).mean()
+    assert np.ptp(alone) == pytest.approx(expected * np.ptp(answer), abs=WIDTH_OF_A_PIXEL)
+
+
+def test_whether_the_model_looked_is_said_in_the_numbers_of_its_answers(figure_report, answered):
+    label, own, blank, other, donor = (
+        answered[name].to_numpy() for name in ("label", "own", "blank", "other", "donor")
     )
+    page = re.sub(r"\s+", " ", re.sub("<.*?>", "", figure_report.read_text("utf-8")))
+    gain = (own == label).mean() - (blank == label).mean()
+    assert (
+        f"Did it look? With a grey image {(blank == label).mean():.1%} of the answers are right, "
+        f"so {gain:.1%} are owed to the image. When an image of another class is shown, "
+        f"{(other == own).mean():.1%} of the answers stay and {(other == donor).mean():.1%} are "
+        "its class."
+    ) in page
+
+
+@pytest.fixture(scope="module")
+def answered(figure_lake):
+    """What the healthy model answered about each test image and its controls, of the tables."""
+    with connect(figure_lake) as wh:
+        rows = wh.sql(
+            "SELECT sample_id, image_control, predicted_class_index AS said FROM answer "
+            f"WHERE model_id = '{HEALTHY}' AND dataset_id = 'shapes' AND prompt_id = 'default' "
+            "AND method = 'generate' AND option_order = 'given' AND parsed"
+        ).pl()
+        samples = wh.sql("SELECT sample_id, class_index AS label, split FROM sample").pl()
+        donors = wh.sql("SELECT sample_id, donor_id FROM image_donor").pl()
+    shown = donors.join(samples, left_on="donor_id", right_on="sample_id")
+    shown = shown.select("sample_id", donor="label")
+    said = rows.pivot("image_control", index="sample_id", values="said")
+    wide = samples.filter(split="test").join(said, on="sample_id").join(shown, on="sample_id")
+    assert len(wide) == 100
+    return wide

@@ -111,12 +111,22 @@ def test_all_controls_are_answered_beside_the_own_image(lake: Lake) -> None:
     assert validate(lake).passed
 
 
-def test_a_control_that_is_done_adds_nothing(lake: Lake) -> None:
+def test_a_control_that_is_done_adds_nothing_and_images_without_it_do(
+    lake: Lake, tmp_path: Path
+) -> None:
     words: dict[str, Any] = {"answer": "likelihood", "answers_only": True, "limit": 30}
+    words |= {"lake": Lake.at(shutil.copytree(lake.root, tmp_path / "lake"))}
     again = layerhouse.extract(
-        "tiny-digits", "digits", image_control=["same-class", "blank"], lake=lake, **words
+        "tiny-digits", "digits", image_control=["same-class", "blank"], **words
     )
     assert not again.added
+    words["limit"] = 32
+    assert layerhouse.extract("tiny-digits", "digits", image_control=["blank"], **words).added
+    with connect(words["lake"]) as wh:
+        counts = wh.sql(
+            "SELECT image_control, count(*) FROM answer WHERE prompt_id = 'default' GROUP BY ALL"
+        ).fetchall()
+    assert dict(counts) == {"own": 32, "blank": 32, "other": 30, "same_class": 30}
 
 
 def test_the_command_that_status_gives_goes_on_with_the_run_that_was_cut_off(
