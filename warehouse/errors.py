@@ -16,6 +16,10 @@ class UsageError(LayerhouseError):
     exit_code = 2
 
 
+CLEAR = (ImportError, OSError, RuntimeError, ValueError)
+"""Errors whose own words say what is wrong; of others the kind must be told too."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A trailing clause for an error about an unknown name: the nearest known ones, or all."""
     options = sorted(set(known))
@@ -25,3 +29,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {' or '.join(close)}?"
     return f"; known are {', '.join(options[:12])}{', …' if len(options) > 12 else ''}"
+
+
+def said(error: BaseException) -> str:
+    """What an error says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = " ".join(lines[:2]) if lines and lines[0].endswith(":") else "".join(lines[:1])
+    if isinstance(error, CLEAR) and first:
+        return first
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

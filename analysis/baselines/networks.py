@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub import snapshot_download
 from PIL.Image import Image, Resampling
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
@@ -18,7 +19,8 @@ from analysis.baselines.descent import FROM_SCRATCH, FROM_WEIGHTS, Schedule, fit
 from analysis.baselines.images import LabelledImages, Trained
 from analysis.devices import choose_device
 from analysis.logits import widen
-from warehouse.errors import LayerhouseError, UsageError
+from warehouse.errors import LayerhouseError, UsageError, said
+from warehouse.pretrained import refuse_unsafe_weights
 from warehouse.vocabulary import SPLITS
 
 SIDES = (64, 128)  # the smaller one where no image is larger
@@ -79,13 +81,7 @@ def _sized(architecture: Architecture, side: int) -> dict[str, Any]:
 
 
 def _from_weights(architecture: Architecture, weights: str) -> Origin:
-    try:
-        config = AutoConfig.from_pretrained(weights)
-    except (OSError, ValueError) as error:
-        raise LayerhouseError(
-            f"no weights at {weights} ({str(error).splitlines()[0]}); give a local folder with "
-            f"config.json and model.safetensors, or a hub id such as {architecture.hub}"
-        ) from error
+    folder, config = _opened(architecture, weights)
     if config.model_type != architecture.model_type:
         raise UsageError(
             f"{weights} is a {config.model_type} and not a {architecture.model_type}; name the "
@@ -94,29 +90,55 @@ def _from_weights(architecture: Architecture, weights: str) -> Origin:
 
     def build(n_classes: int, side: int) -> nn.Module:
         del side  # towers with positions of their own keep the side they were trained with
-        return _load(weights, n_classes)
+        return _load(folder, n_classes)
 
     size = getattr(config, "image_size", None)
-    settings = {"weights": Path(weights).name, "fingerprint": _fingerprint(weights, config)}
+    is_local = Path(weights).is_dir()
+    fingerprint = _fingerprint(folder) if is_local else folder.name  # the hub's revision
+    settings = {"weights": Path(weights).name, "fingerprint": fingerprint}
     side = size if isinstance(size, int) else SIDE_OF_WEIGHTS
-    return Origin(build, settings, FROM_WEIGHTS, side, _standard(weights))
+    return Origin(build, settings, FROM_WEIGHTS, side, _standard(folder))
 
 
-def _load(weights: str, n_classes: int) -> nn.Module:
+def _opened(architecture: Architecture, weights: str) -> tuple[Path, Any]:
+    """A folder, or what is fetched of a hub id, neither pickles nor code; its configuration."""
+    try:
+        folder = Path(weights)
+        if not folder.is_dir():
+            folder = Path(snapshot_download(weights, allow_patterns=["*.json", "*.safetensors"]))
+        if not (folder / "config.json").exists():
+            raise OSError("there is no config.json")
+        if not any(folder.glob("*.safetensors")):
+            raise OSError("there are no safetensors files, and pickled weights are not read")
+        refuse_unsafe_weights(folder)
+        return folder, AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise LayerhouseError(
+            f"no weights at {weights} ({said(error)}); give a local folder with config.json and "
+            f"model.safetensors, or a hub id such as {architecture.hub}"
+        ) from error
+
+
+def _load(folder: Path, n_classes: int) -> nn.Module:
     """The network with its trained weights and a fresh head for `n_classes`.
 
     Raises LayerhouseError if any weight but the head's is missing or left over: transformers
     would fill it with random numbers and go on.
     """
     model, found = AutoModelForImageClassification.from_pretrained(
-        weights, num_labels=n_classes, ignore_mismatched_sizes=True, output_loading_info=True
+        folder,
+        num_labels=n_classes,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        use_safetensors=True,
+        trust_remote_code=False,
     )
     head = _head(model.config)
     odd = set(found["missing_keys"]) | {name for name, *_ in found["mismatched_keys"]}
     odd = (odd - head) | set(found["unexpected_keys"])
     if odd:
         raise LayerhouseError(
-            f"the weights {weights} do not fit {type(model).__name__}: {min(odd)} and "
+            f"the weights {folder} do not fit {type(model).__name__}: {min(odd)} and "
             f"{len(odd) - 1} others are missing, left over or of another shape"
         )
     return model
@@ -133,23 +155,22 @@ def _head(config: Any) -> set[str]:
     return {name for name, shape in shapes[0].items() if shape != shapes[1][name]}
 
 
-def _fingerprint(weights: str, config: Any) -> str | None:
-    """The content of a local folder's weights, or the hub's revision."""
-    files = sorted(Path(weights).glob("*.safetensors")) if Path(weights).is_dir() else []
-    if not files:
-        return getattr(config, "_commit_hash", None)
+def _fingerprint(folder: Path) -> str:
+    """The content of a local folder's weights."""
     digest = blake2b(digest_size=8)
-    for file in files:
+    for file in sorted(folder.glob("*.safetensors")):
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
 
 
-def _standard(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _standard(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel that the weights were trained with."""
     try:
-        processor = AutoImageProcessor.from_pretrained(weights, backend="pil")
+        processor = AutoImageProcessor.from_pretrained(
+            folder, backend="pil", trust_remote_code=False
+        )
     except (OSError, ValueError):
         return IMAGENET
     return tuple(processor.image_mean), tuple(processor.image_std)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.models.files import failing_as, read_object, refuse_empty, weight_facts
+from extract.models.files import failing_as, refuse_empty, weight_facts
 from extract.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from extract.models.sources import ModelSource
 from warehouse.errors import LayerhouseError
+from warehouse.pretrained import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ runtime. Each is named for what it is.
 from collections.abc import Iterable
 from pathlib import Path
 
-from extract.models.files import read_object
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.pretrained import read_object
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from extract.models.files import read_object
 from warehouse.errors import LayerhouseError
+from warehouse.pretrained import read_object
 
 CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0, "pixtral": 0}
 """How many tokens a tower puts out beside those of the patches."""

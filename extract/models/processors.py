@@ -19,7 +19,7 @@ from PIL import Image, ImageColor
 from torch import Tensor
 from transformers.utils import PushToHubMixin
 
-from extract.models.files import failing_as, read_object
+from extract.models.files import failing_as
 from extract.models.fingerprints import QFORMER
 from extract.models.preflight import (
     FROM_ITS_BASE,
@@ -36,6 +36,7 @@ from extract.models.registry import RegistryEntry, find_alike
 from extract.models.settling import settle
 from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
+from warehouse.pretrained import read_object
 
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 READ_FILES = (*PROCESSOR_FILES, "config.json", "generation_config.json", "tokenizer.json")

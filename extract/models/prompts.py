@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from extract.models.files import failing_as, said
+from extract.models.files import failing_as
 from extract.models.prompt_entries import default_prompt
 from extract.models.templates import Template
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, said
 
 UNSPACED = 0x2E80
 """From here on characters are those of scripts that are written without spaces, or wide."""

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from extract.models.architectures import architecture_sizes
-from extract.models.files import read_object
 from extract.models.registry import RegistryEntry, registry
 from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
+from warehouse.pretrained import read_object
 
 HERE = Path(__file__).resolve().parent
 IMAGE_SETTINGS = ("image_mean", "image_std", "patch_size", "resample", "size", "crop_size")

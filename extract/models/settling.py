@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from extract.models.files import said
 from extract.models.prompts import conversation
 from extract.models.registry import RegistryEntry
 from extract.models.templates import (
@@ -16,7 +15,7 @@ from extract.models.templates import (
     with_image,
     with_one_day,
 )
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, said
 
 OTHER_DAY = datetime(2031, 11, 23, 12, 34, 56)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from extract.models.bases import check_base
-from extract.models.files import read_object
 from extract.models.fingerprints import (
     WHOLE,
     fingerprint_by_windows,
@@ -24,8 +23,9 @@ from extract.models.plugins import plugin_for, runs_by_plugin
 from extract.models.published import find_published, layout_of
 from extract.models.quantized import quantization_of
 from extract.models.registry import RegistryEntry, find, find_alike, named_checkpoint, registry
-from extract.models.safety import refuse_unsafe_adapter, refuse_unsafe_model
+from extract.models.safety import refuse_unsafe_adapter
 from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.pretrained import read_object, refuse_unsafe_weights
 
 SNAPSHOT = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})((?:/[^/]+)*)$")
 """Where the hub's cache keeps one revision of a repository."""
@@ -242,7 +242,7 @@ def _split(name: str) -> tuple[str, str | None]:
 def _checked(source: ModelSource, *, weights: bool = True) -> ModelSource:
     folder = source.folder
     refuse_no_model(folder, weights=weights)
-    refuse_unsafe_model(folder)
+    refuse_unsafe_weights(folder)
     config = source.config
     alike = find_published(config) or find_alike(config, folder.name)
     if source.entry is None and alike is not None:

@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from extract.models.files import read_object
 from extract.models.registry import RegistryEntry
 from warehouse.errors import LayerhouseError
+from warehouse.pretrained import read_object
 
 FILE = Path(__file__).resolve().with_suffix(".toml")
 DAY = datetime(2025, 1, 1)

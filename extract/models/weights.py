@@ -6,7 +6,7 @@ the work. No code from a model's repository is run and no pickled weights are re
 
 from typing import TYPE_CHECKING, Any
 
-from extract.models.files import refuse_empty, said, weight_facts
+from extract.models.files import refuse_empty, weight_facts
 from extract.models.folders import refuse_unclear_weights
 from extract.models.placement import avoid_misfit_kernels, offload_folder, quantization_config
 from extract.models.published import converted_config, layout_of
@@ -18,7 +18,7 @@ from extract.models.quantized import (
     refuse_unreadable,
 )
 from extract.models.sources import ModelSource
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, said
 
 if TYPE_CHECKING:
     import torch

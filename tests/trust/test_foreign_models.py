@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from safetensors.numpy import save_file
 
-from extract.models.files import read_object, weight_facts
+from extract.models.files import weight_facts
 from extract.models.safety import refuse_unsafe_adapter
 from extract.models.sources import locate
 from warehouse.errors import LayerhouseError
+from warehouse.pretrained import read_object
 
 
 class Trap:
@@ -92,11 +93,14 @@ def test_an_index_of_another_shape_is_refused(folder: Path, said: object) -> Non
         {"vision_config": {"_attn_implementation_internal": "a/b", "attn_implementation": "a/b"}},
         {"attn_implementation": {"": "somebody/kernel"}},
         {"_experts_implementation": "somebody/kernel"},
+        {"vision_config": {"model_args": {"checkpoint_path": "/tmp/model.bin"}}},
+        {"vision_config": {"architecture": "hf-hub:somebody/model"}},
     ],
 )
 def test_a_configuration_brings_no_code_of_the_hub(folder: Path, said: dict[str, Any]) -> None:
+    """And timm no checkpoint of elsewhere."""
     (folder / "config.json").write_text(json.dumps({"model_type": "llava", **said}))
-    with pytest.raises(LayerhouseError, match="which is not run"):
+    with pytest.raises(LayerhouseError, match=r"which is not run|elsewhere"):
         locate(str(folder))
 
 

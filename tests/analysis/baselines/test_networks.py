@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,6 +187,42 @@ def test_weights_that_lack_a_layer_are_refused(digits: Lake, weights: Path) -> N
 def test_weights_of_another_architecture_are_refused(digits: Lake, weights: Path) -> None:
     with pytest.raises(UsageError, match="is a vit and not a resnet"):
         baseline(digits, "shapes", "resnet", options=Options(weights=str(weights)))
+
+
+class Trap:
+    """A pickle that, once read, makes a file."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.mark.parametrize("said", ["pickle", "index", "outside", "kernel", "timm", "damaged"])
+def test_weights_of_a_stranger_run_nothing(
+    digits: Lake, weights: Path, tmp_path: Path, said: str
+) -> None:
+    file, config = weights / "model.safetensors", weights / "config.json"
+    (weights / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(tmp_path / "trace")))
+    if said == "pickle":
+        file.unlink()
+    elif said in ("index", "outside"):
+        name = "pytorch_model.bin" if said == "index" else "../other.safetensors"
+        file.rename(weights / "model-1.safetensors")
+        named = {"weight_map": {"w": name}}
+        (weights / "model.safetensors.index.json").write_text(json.dumps(named))
+    elif said == "damaged":
+        config.write_text("{")
+    else:
+        asked: dict[str, Any] = {"attn_implementation": "somebody/kernel"}
+        if said == "timm":
+            asked = {"model_args": {"checkpoint_path": str(weights / "pytorch_model.bin")}}
+        config.write_text(json.dumps(json.loads(config.read_text()) | asked))
+    match = "pickled|no file of its folder|not run|elsewhere|cannot be read"
+    with pytest.raises(LayerhouseError, match=match):
+        baseline(digits, "shapes", "vit", options=Options(weights=str(weights)))
+    assert not (tmp_path / "trace").exists()
 
 
 def test_weights_that_are_not_there_are_refused(digits: Lake, tmp_path: Path) -> None:
