@@ -6,7 +6,6 @@ from .given import GivenModel as GivenModel
 from .loading import (
     LoadedModel as LoadedModel,
     load as load,
-    read_prompt as read_prompt,
     read_prompts as read_prompts,
 )
 from .placement import parse_placement as parse_placement

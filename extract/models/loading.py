@@ -120,11 +120,6 @@ def read_prompts(
     return [replace(prompt, notes=ready.notes) for prompt in prompts]
 
 
-def read_prompt(source: ModelSource | GivenModel, question: str) -> Prompt:
-    """The prompt that a model gets of a question alone."""
-    return read_prompts(source, [(question, None, None)])[0]
-
-
 def _processor_of(source: ModelSource) -> "ReadyProcessor":
     from extract.models.processors import ReadyProcessor, ready_processor
 

@@ -15,11 +15,12 @@ import transformers
 from extract.anatomy.loci import discover
 from extract.models import registry
 from extract.models.fingerprints import fingerprint_processor, fingerprint_weights
-from extract.models.loading import load, read_prompt
+from extract.models.loading import load
 from extract.models.processors import ready_processor
 from extract.models.sources import locate
 from tests.extract.conftest import FamilyFolders
 from tests.extract.model_folders import edit_weights, weight_name
+from tests.extract.models.asked import read_prompt
 from warehouse.errors import LayerhouseError, UsageError
 
 

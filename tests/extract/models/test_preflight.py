@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from extract.models import preflight
-from extract.models.loading import load, read_prompt
+from extract.models.loading import load
 from extract.models.preflight import read_tokenizer
 from extract.models.processors import Encoder, ready_processor
 from extract.models.sources import locate
 from tests.extract.conftest import FamilyFolders
+from tests.extract.models.asked import read_prompt
 from tests.extract.tiny_families import picture
 from warehouse.errors import LayerhouseError
 

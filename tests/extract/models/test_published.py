@@ -18,13 +18,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from extract.models import published, registry
-from extract.models.loading import load, read_prompt
+from extract.models.loading import load
 from extract.models.processors import ready_processor
 from extract.models.prompts import build_prompt
 from extract.models.session import Session, open_session
 from extract.models.sources import ModelSource, locate
 from tests.extract import tiny_families
 from tests.extract.conftest import FamilyFolders
+from tests.extract.models.asked import read_prompt
 from tests.extract.tiny_families import (
     LAYERS,
     SIDE,

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import transformers.utils.chat_template_utils as chat_template_utils
 
-from extract.models.loading import load, read_prompt
+from extract.models.loading import load
 from extract.models.prompts import Prompt
 from extract.models.registry import entry_named, find_alike
 from extract.models.sources import locate
 from tests.extract.conftest import FamilyFolders
+from tests.extract.models.asked import read_prompt
 from warehouse.errors import LayerhouseError
 
 ASKED = "Is it benign?"

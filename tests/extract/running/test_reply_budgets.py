@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from extract.answering import generating
-from extract.models import default_budget, locate, read_prompt
+from extract.models import default_budget, locate
 from extract.models.registry import registry
 from extract.models.session import Session
 from extract.running import opening
 from extract.running.batches import Runner
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
+from tests.extract.models.asked import read_prompt
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
 from warehouse.files import checksum

@@ -1,0 +1,7 @@
+"""The prompt that a model gets of a question alone."""
+
+from extract.models import GivenModel, ModelSource, Prompt, read_prompts
+
+
+def read_prompt(source: ModelSource | GivenModel, question: str) -> Prompt:
+    return read_prompts(source, [(question, None, None)])[0]
