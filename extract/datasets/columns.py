@@ -195,6 +195,8 @@ def _fits(role: str, plain: str, values: Sequence[Any]) -> bool:
         return bool(held) and (plain == "split" or all(map(is_split_name, set(held))))
     if role == "group_id":  # one group for all, or one for each, is no group
         return 1 < len(set(held)) < len(held)
+    if role == "label" and any(re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*", value) for value in held):
+        return False  # measured, or a probability
     return bool(held)
 
 

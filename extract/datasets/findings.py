@@ -27,8 +27,10 @@ WHOLE = "none"
 """The separator that says that a cell is one label, whatever it holds."""
 
 _SIGNS = ("|", ";")
-_MAYBE = (",", "/", "+", "&")
-"""Signs that separate labels, and those that do only where every part is a label of its own."""
+_MAYBE = (",", "/", "+", "&", "\\", " and ")
+_BETWEEN_WORDS = (" ", "-", "_")
+"""Signs that separate labels; those that do where the other cells show it; and those that mostly
+stand within a label."""
 
 _PRESENT = frozenset(("1", "1.0", "true", "yes", "y", "t", "positive", "present"))
 _ABSENT = frozenset(("0", "0.0", "false", "no", "n", "f", "negative", "absent"))
@@ -209,7 +211,21 @@ def _separator(labels: Set[str]) -> str | None:
         times = Counter(part for parts in split for part in parts)
         if len(split) > 2 and all(len(p) > 1 and min(map(times.__getitem__, p)) > 1 for p in split):
             return sign  # each part comes with several others, so none belongs to one of them
-    return None
+    return next((sign for sign in _BETWEEN_WORDS if _separates_words(sign, labels)), None)
+
+
+def _separates_words(sign: str, labels: Set[str]) -> bool:
+    """Whether a sign that mostly stands within a label stands between several of them.
+
+    So it is where each part of some label is one of its own. Words that come in other numbers and
+    in more ways than there are words are tags: `clear primary`, `haze primary water`, …
+    """
+    split = [_once(label.split(sign)) for label in labels]
+    if any(len(parts) > 1 and labels >= set(parts) for parts in split):
+        return True
+    times = Counter(part for parts in split for part in parts)
+    is_in_numbers = len({len(parts) for parts in split}) > 1
+    return sign == " " and is_in_numbers and min(times.values()) > 1 and len(labels) > len(times)
 
 
 def _listed(cell: Any) -> tuple[str, ...] | None:

@@ -21,6 +21,7 @@ from extract.datasets.measuring import Measured
 from extract.datasets.pixels import PixelOptions
 from warehouse.errors import UsageError
 from warehouse.images import (
+    PIXEL_SHAPE,
     DeepPicture,
     Scale,
     between,
@@ -34,6 +35,8 @@ DEPTHS = (8, 10, 12, 14, 15, 16)
 PERCENTILES = (0.5, 99.5)
 DARK = 64
 """Where no pixel of a dataset is brighter than this of 255, something is wrong with the range."""
+FEW = 0.05
+"""The share of images that may be dark without a word: slices at the ends of a volume are."""
 FULL = (0.0, 65535.0)
 """What 16-bit pictures are opened with where their uri says nothing."""
 _BINS = 2**16
@@ -64,7 +67,14 @@ class Rule:
         """The darkest and brightest of 0…255 that the image shows."""
         if image.shown is not None and not (self.shown and self.holds_for(image)):
             return image.shown
-        low, high = (between(np.array(image.stored), *(self.shown or FULL)) * 255).round()
+        return self._shades(image, image.stored)
+
+    def is_dark(self, image: Measured) -> bool:
+        """Whether the dataset's range leaves the image dark but for a hundredth of its pixels."""
+        return self.holds_for(image) and self._shades(image, image.mostly)[1] < DARK
+
+    def _shades(self, image: Measured, values: tuple[float, float]) -> tuple[int, int]:
+        low, high = (between(np.array(values), *(self.shown or FULL)) * 255).round()
         return (255 - int(high), 255 - int(low)) if image.is_inverted else (int(low), int(high))
 
     def holds_for(self, image: Measured) -> bool:
@@ -100,12 +110,19 @@ def choose(
             )
     elif rule.asked:
         raise UsageError("--range and --window are for images of more than 8 bits; there are none")
+    dark = sum(map(rule.is_dark, images))
     deep_levels = [rule.levels(image)[1] for image in images if image.range is not Scale.FIXED]
     brightest = max(deep_levels, default=255)
     if brightest < DARK:
         notes.append(
             f"no pixel is brighter than {brightest} of 255; where that is not meant to be, "
             "--range LOW,HIGH says which stored values are black and white"
+        )
+    elif dark > FEW * len(concerned):
+        notes.append(
+            f"{dark:,} of {len(concerned):,} images of more than 8 bits are darker than {DARK} of "
+            "255 but for a hundredth of their pixels; where that is not meant to be, --range "
+            "0.5%,99.5% shows what lies between these percentiles of train, LOW,HIGH any other"
         )
     return replace(rule, said="; ".join(said) or None, notes=tuple(notes))
 
@@ -135,6 +152,13 @@ def _beside_the_range(
     several = sum(image.n_frames > 1 for image in images)
     if several:
         said.append(f"frame {pixels.frame} of files that hold several ({several:,} images)")
+    oblong = sum(PIXEL_SHAPE in image.reading for image in images)
+    if oblong:
+        said.append("pixels that are not square are stretched until they are")
+        notes.append(
+            f"{oblong:,} images have pixels that are not square, as their files say; they are "
+            "stretched along one side"
+        )
     holes = sum(image.has_holes for image in images)
     if holes:
         notes.append(f"{holes:,} images have pixels that are no number, which are shown black")

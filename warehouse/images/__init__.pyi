@@ -19,6 +19,7 @@ from .opening import (
 )
 from .pictures import (
     MAX_PIXELS as MAX_PIXELS,
+    PIXEL_SHAPE as PIXEL_SHAPE,
     DeepPicture as DeepPicture,
     Picture as Picture,
     Scale as Scale,

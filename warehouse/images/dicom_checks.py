@@ -15,9 +15,35 @@ _CORRECT = "correct it (dcmodify of dcmtk does), or leave the file out"
 
 def check_dicom(item: Any, name: str) -> None:
     """LayerhouseError for an object without pixels, or without what pixels need to be read."""
+    _check_syntax(item.file_meta.TransferSyntaxUID, name)
     _check_holds_image(item, name)
     _check_description(item, name)
     _check_encoding(item, name)
+
+
+_UNREAD = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL, lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL, of JPEG",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
+    "1.2.840.113619.5.2": "GE's private big-endian syntax",
+}
+"""Transfer syntaxes that pydicom does not know, by name."""
+
+
+def _check_syntax(syntax: Any, name: str) -> None:
+    """LayerhouseError for a transfer syntax that nobody here knows: with it nothing is certain."""
+    if not syntax.is_transfer_syntax:
+        named = f"{_UNREAD[syntax]} ({syntax})" if syntax in _UNREAD else str(syntax)
+        raise unreadable(name, named)
+
+
+def unreadable(name: str, syntax: str) -> LayerhouseError:
+    """The error for pixels in a transfer syntax that no decoder here reads."""
+    return LayerhouseError(
+        f"{name} is stored as {syntax}, which no decoder of layerhouse[dicom] reads; convert it, "
+        "e.g. to JPEG 2000 or uncompressed, with dcmtk, gdcm or what exported it"
+    )
 
 
 def _check_holds_image(item: Any, name: str) -> None:

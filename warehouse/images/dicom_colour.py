@@ -92,6 +92,12 @@ def palette_picture(pixels: np.ndarray, item: Any, name: str) -> Picture:
     import PIL.Image
     from pydicom.pixels import apply_color_lut
 
+    lacking = not any(f"{kind}RedPaletteColorLookupTableData" in item for kind in ("", "Segmented"))
+    if lacking and "PaletteColorLookupTableUID" not in item:
+        raise LayerhouseError(
+            f"{name} is PALETTE COLOR and holds no table of colours (0028,1201), without which its "
+            "values are none; export it in RGB, or with its table"
+        )
     colours = apply_color_lut(pixels, _with_wide_tables(item))[..., :3]
     if colours.dtype == np.uint16:
         colours = (colours / 257).round()

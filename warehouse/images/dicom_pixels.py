@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from warehouse.errors import LayerhouseError
-from warehouse.images.dicom_checks import check_samples, check_unused_bits
+from warehouse.images.dicom_checks import check_samples, check_unused_bits, unreadable
 
 EXTRA = "pip install 'layerhouse[dicom]'"
 
@@ -55,20 +55,13 @@ def stored_pixels(item: Any, index: int, name: str, raw: bool = False) -> np.nda
             check_samples(item, name, encoded_frame(item, index))
         pixels = pixel_array(item, index=index, raw=raw)
     except NotImplementedError as error:
-        raise _unreadable(name, syntax) from error
+        raise unreadable(name, syntax.name) from error
     except RuntimeError as error:
         if "12-bit" in str(error):  # the one decoder of these is of a licence we do not bring
-            raise _unreadable(name, syntax) from error
+            raise unreadable(name, syntax.name) from error
         raise
     if not syntax.is_encapsulated and item.get("BitsStored", 0) not in (0, item.BitsAllocated):
         stored = pixel_array(item, index=index, raw=True, correct_unused_bits=False)
         if stored.shape == pixels.shape:
             check_unused_bits(item, name, stored, pixels)
     return pixels
-
-
-def _unreadable(name: str, syntax: Any) -> LayerhouseError:
-    return LayerhouseError(
-        f"{name} is compressed as {syntax.name}, which no decoder of layerhouse[dicom] reads; "
-        "convert it, e.g. to JPEG 2000 or uncompressed, with dcmtk or gdcm"
-    )

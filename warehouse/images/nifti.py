@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from threading import local
 from typing import Any
@@ -10,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from warehouse.errors import LayerhouseError
-from warehouse.images.pictures import DeepPicture, Picture, Scale, check_size, frame_index
+from warehouse.images.pictures import (
+    DeepPicture,
+    Picture,
+    Scale,
+    check_size,
+    frame_index,
+    stretched,
+)
 
 _last = local()
 """The last volume of each thread: slices of one volume are asked for one after another."""
@@ -21,7 +29,7 @@ def nifti_picture(name: str, source: str | io.BytesIO, frame: int | None, limit:
 
     Values are those that the file's own slope and intercept give.
     """
-    volume = _volume(name, source)
+    volume, (width, height) = _volume(name, source)
     if volume.ndim != 3:
         raise LayerhouseError(
             f"{name} has the shape {' × '.join(map(str, volume.shape))}; save one volume of three "
@@ -31,13 +39,15 @@ def nifti_picture(name: str, source: str | io.BytesIO, frame: int | None, limit:
     index = frame_index(name, frame, volume.shape[2], "slices")
     # canonical axes go to the right, to the front and up
     values = np.ascontiguousarray(volume[::-1, ::-1, index].T)
-    return DeepPicture(name, f"NIfTI {values.dtype}", "", Scale.OPEN, stored=values)
+    picture = DeepPicture(name, f"NIfTI {values.dtype}", "", Scale.OPEN, stored=values)
+    return stretched(picture, height or 1, width or 1, limit)
 
 
-def _volume(name: str, source: str | io.BytesIO) -> np.ndarray:
+def _volume(name: str, source: str | io.BytesIO) -> tuple[np.ndarray, Sequence[float]]:
+    """The volume in canonical axes, and the sides of a voxel along the first two of them."""
     key = (source, Path(source).stat().st_mtime_ns) if isinstance(source, str) else None
     if key is not None and getattr(_last, "key", None) == key:
-        return _last.volume
+        return _last.volume, _last.sides
     try:
         import nibabel
     except ImportError as error:
@@ -48,7 +58,8 @@ def _volume(name: str, source: str | io.BytesIO) -> np.ndarray:
         image: Any = nibabel.Nifti1Image.from_bytes(source.getvalue())
     else:
         image = nibabel.load(source)
-    found = np.asanyarray(nibabel.as_closest_canonical(image).dataobj)
+    image = nibabel.as_closest_canonical(image)
+    found = np.asanyarray(image.dataobj)
     while found.ndim > 3 and found.shape[-1] == 1:
         found = found[..., 0]
     found = found[..., None] if found.ndim == 2 else found
@@ -56,5 +67,5 @@ def _volume(name: str, source: str | io.BytesIO) -> np.ndarray:
         raise LayerhouseError(
             f"{name} holds colours, which are not read from NIfTI; save them as PNG"
         )
-    _last.key, _last.volume = key, found
-    return found
+    _last.key, _last.volume, _last.sides = key, found, image.header.get_zooms()[:2]
+    return found, _last.sides

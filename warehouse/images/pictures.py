@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs: 256 MiB of RGB
+
+ALMOST_SQUARE = 0.01
+"""By how much height and width of a pixel may differ before a picture is stretched."""
+LONGEST = 20
+"""How many times as long as wide a pixel may be."""
 
 
 class Scale(StrEnum):
@@ -66,26 +71,38 @@ class Picture(ABC):
 
     `mode` says in words what it is. `reading` names what is done to it that earlier versions did
     not do: it is part of a dataset's identity, so that a picture which is read otherwise than it
-    once was counts as another. `range` tells who says what is black and white.
+    once was counts as another. `range` tells who says what is black and white. `squared` is the
+    size at which its pixels are square, None where they are.
     """
 
     name: str
     mode: str
     reading: str = ""
     range: Scale = Scale.FIXED
+    squared: tuple[int, int] | None = None
 
     @property
-    @abstractmethod
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
+        """Width and height in pixels, as it is shown."""
+        return self.squared or self._stored_size
+
+    def rgb(self, how: Preparation) -> Image:
+        """The picture as 8-bit RGB."""
+        from PIL.Image import Resampling
+
+        image = self._rgb(how)
+        return image if self.squared is None else image.resize(self.squared, Resampling.BILINEAR)
 
     @abstractmethod
     def extremes(self) -> tuple[float, float]:
         """The lowest and highest of the stored values that mean something."""
 
+    @property
     @abstractmethod
-    def rgb(self, how: Preparation) -> Image:
-        """The picture as 8-bit RGB."""
+    def _stored_size(self) -> tuple[int, int]: ...
+
+    @abstractmethod
+    def _rgb(self, how: Preparation) -> Image: ...
 
     @property
     @abstractmethod
@@ -100,7 +117,7 @@ class FlatPicture(Picture):
     image: Any = None
 
     @property
-    def size(self) -> tuple[int, int]:
+    def _stored_size(self) -> tuple[int, int]:
         return self.image.width, self.image.height
 
     def extremes(self) -> tuple[float, float]:
@@ -123,7 +140,7 @@ class FlatPicture(Picture):
         found = self.image.convert("RGBA")
         return found if found.getextrema()[3][0] < 255 else None
 
-    def rgb(self, how: Preparation) -> Image:
+    def _rgb(self, how: Preparation) -> Image:
         with_alpha = self._with_alpha
         plain: Image = self.image.convert("RGB")
         return plain if with_alpha is None else laid(with_alpha, how)
@@ -146,7 +163,7 @@ class DeepPicture(Picture):
     padding: Any = None
 
     @property
-    def size(self) -> tuple[int, int]:
+    def _stored_size(self) -> tuple[int, int]:
         return self.stored.shape[1], self.stored.shape[0]
 
     def values(self) -> np.ndarray:
@@ -170,7 +187,7 @@ class DeepPicture(Picture):
     def has_transparency(self) -> bool:
         return self.alpha is not None and int(self.alpha.min()) < 255
 
-    def rgb(self, how: Preparation) -> Image:
+    def _rgb(self, how: Preparation) -> Image:
         import numpy as np
         import PIL.Image
 
@@ -194,6 +211,31 @@ class DeepPicture(Picture):
                 "black and white: `datasets add … --range LOW,HIGH`"
             )
         return shades
+
+
+PIXEL_SHAPE = "pixel shape"
+"""How `reading` says that a picture was stretched."""
+
+
+def stretched(picture: Picture, height: float, width: float, max_pixels: int) -> Picture:
+    """The picture with square pixels, of which each is `height` by `width`, in any unit.
+
+    It is stretched along one side, so nothing of it is lost. LayerhouseError for pixels of a form
+    that nobody takes pictures with.
+    """
+    ratio = height / width
+    if abs(ratio - 1) < ALMOST_SQUARE:
+        return picture
+    if not 1 / LONGEST <= ratio <= LONGEST:
+        raise LayerhouseError(
+            f"{picture.name} says that its pixels are {height:g} high and {width:g} wide; correct "
+            "that in the file, or leave it out"
+        )
+    columns, rows = picture.size
+    squared = (columns, round(rows * ratio)) if ratio > 1 else (round(columns / ratio), rows)
+    check_size(picture.name, *squared, max_pixels)
+    reading = ", ".join(filter(None, (picture.reading, PIXEL_SHAPE)))
+    return replace(picture, squared=squared, reading=reading)
 
 
 def meant(values: np.ndarray, padding: np.ndarray | None) -> np.ndarray:

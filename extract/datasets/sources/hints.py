@@ -33,8 +33,8 @@ def table_hint(there: Sequence[Path]) -> str:
         if path.suffix.lower() in _SHEETS:
             saved = shlex.quote(str(path.with_suffix(".csv")))
             return (
-                f"; if {path.name} says the labels, save it as CSV: {ADD} {saved} --column "
-                "image_path=COLUMN --column label=COLUMN"
+                f"; if {path.name} says the labels, save it as CSV and give that, which then says "
+                f"which of its columns to name: {ADD} {saved}"
             )
     return ""
 

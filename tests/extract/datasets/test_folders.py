@@ -523,7 +523,10 @@ def test_a_folder_in_between_is_told(tmp_path: Path, folders: Sequence[str], mes
             {"labels.jsonl": '{"img": "1.png", "y": "a"}\n'},
             "--column image_path=img --column label=y",
         ),
-        ({"labels.xlsx": "PK"}, "save it as CSV: .*/labels.csv --column image_path=COLUMN --col"),
+        (
+            {"labels.xlsx": "PK"},
+            "save it as CSV and give that.*: layerhouse datasets add NAME .*/labels.csv$",
+        ),
         ({"train.csv": "path,label\n1,a\n", "test.csv": "path,label\n"}, "put them into one"),
         ({"train/m.csv": "path,y\n1,a\n", "test/m.csv": "path,y\n"}, "test/m.csv, train/m.csv"),
     ],

@@ -215,6 +215,21 @@ def test_dark_images_and_holes_are_told(tmp_path: Path, lake: Lake) -> None:
     dark = folder(tmp_path / "dark", arrays("uint16", 0, 20))
     assert "no pixel is brighter than 20 of 255" in told(add(lake, "dark", dark))
 
+    def outlier(path: Path, number: int) -> None:
+        values = np.full((16, 16), 100 + number, np.uint16)
+        values[0, 0] = 65535
+        Image.fromarray(values).save(path.with_suffix(".png"))
+
+    said = told(add(lake, "outlier", folder(tmp_path / "outlier", outlier)))
+    assert "12 of 12 images of more than 8 bits are darker than 64 of 255 but for a hundr" in said
+
+    def of_two_scanners(path: Path, number: int) -> None:
+        values = np.full((8, 8), number * (300 if number % 2 else 5000), np.uint16)
+        Image.fromarray(values).save(path.with_suffix(".png"))
+
+    said = told(add(lake, "two", folder(tmp_path / "two", of_two_scanners)))
+    assert "images of more than 8 bits are darker than 64" in said
+
     def with_hole(path: Path, number: int) -> None:
         values = np.full((8, 8), number / 20, np.float32)
         values[0, 0] = np.nan
@@ -242,6 +257,12 @@ def test_dicom_keeps_its_windows_unless_others_are_asked_for(tmp_path: Path, lak
     assert all(uri.endswith("#range=-1350,150") for uri in uris(lake, "lung"))
     bare = add(lake, "bare", folder(tmp_path / "bare", scans()))
     assert "12 DICOM images have no window" in told(bare)
+
+
+def test_pixels_that_are_not_square_are_told_and_stored(tmp_path: Path, lake: Lake) -> None:
+    result = add(lake, "ct", folder(tmp_path / "ct", scans(PixelSpacing=[1, 2])))
+    assert "12 images have pixels that are not square, as their files say" in told(result)
+    assert "pixels that are not square are stretched until they are" in str(rule(lake, "ct"))
 
 
 # -- frames -----------------------------------------------------------------------------------

@@ -521,6 +521,19 @@ def test_several_labels_of_a_cell_are_findings(tmp_path: Path, cells: tuple[Any,
         (["a, b", "b, c", "a, c"], None, True),
         (["left, upper", "left, lower", "right"], None, False),
         (["(a)", "{b}", "[c]"], None, False),
+        (["Mass\\Effusion", "Mass", "Effusion"], None, True),  # as DICOM writes several values
+        (["mass and effusion", "mass", "effusion"], None, True),
+        (["hand and foot", "chest", "chest"], None, False),
+        (["16 0", "16", "0"], None, True),  # Human Protein Atlas
+        (["scab rust", "scab", "rust"], None, True),  # Plant Pathology
+        (["scab_rust", "scab", "rust"], None, True),
+        (["scab-rust", "scab", "rust"], None, True),
+        (["clear water", "haze water", "clear road water", "haze road", "clear road"], None, True),
+        (["left lung", "right lung", "left heart", "right heart"], None, False),
+        (["basal cell carcinoma", "squamous cell carcinoma", "nevus"], None, False),
+        (["COVID-19", "non-COVID", "normal"], None, False),
+        (["-1", "1", "0"], None, False),
+        (["grade 1", "grade 2", "grade 3"], None, False),
     ],
 )
 def test_a_sign_separates_labels_where_it_must(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,27 @@ def with_palette(item: Any, table: np.ndarray, first: int = 0, bits: int = 16) -
         setattr(item, f"{name}PaletteColorLookupTableDescriptor", descriptor)
         setattr(item, f"{name}PaletteColorLookupTableData", entries.tobytes())
     return item
+
+
+# Nothing we install writes High-Throughput JPEG 2000; OpenJPH 0.26 wrote these, nothing lost.
+HT_COLOURS = np.array([[[200, 40, 40], [40, 60, 200]], [[10, 220, 30], [128, 128, 128]]], np.uint8)
+HT_COLOURS = HT_COLOURS.repeat(4, axis=0).repeat(4, axis=1)
+HT_STRIPES = np.tile(np.arange(0, 256, 32, dtype=np.uint16), (8, 1))
+HT_STRIPES[4:] = 255 - HT_STRIPES[4:]
+HT_STRIPES *= 16
+HT_OF_COLOURS = base64.b64decode(
+    "/0//UQAvQAAAAAAIAAAACAAAAAAAAAAAAAAACAAAAAgAAAAAAAAAAAADBwEBBwEBBwEB/1AACAACAAAAA/9SAAwA"
+    "AgABAQUEBEAB/1wAEyBQWFhYWFhYWFhYWFhYUFBQ/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAQwA"
+    "Af+TwBKAxQCHdADAEgAAR3QAwBKA5ACHdAAAAAAAAADACWAEsAIw8gDHdADQAId0ACdzAMAJYASwAlA8AYd0AHMB"
+    "h3QA7ACHdADACWAE0AJQsQEHdABB/gIHdABSAgd0AMAJYATgO/AjMwALJfQAALQAwAqIAVEAJY1Jj+oAQZQA5Biq"
+    "9ACAtABeBWMzAMAKiAFTACoARIVJHADDNAAa6kCJ8AEDNAD22k3xAIM0AMATQBUAyQAqAnUA5ynlACSnVQDAFVAF"
+    "VAEoi8Kt9wETiAJ2ALxCiOIAAACnVgD4AMPUAMAVUAVMASgycSj6AROIAnYAcEV5/gAwp1UAwgED1AD/2Q=="
+)
+"""`HT_COLOURS` [8, 8, 3], with the codestream's own colour transform."""
+HT_OF_STRIPES = base64.b64decode(
+    "/0//UQApQAAAAAAIAAAACAAAAAAAAAAAAAAACAAAAAgAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUE"
+    "BEAB/1wAEyCIkJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAHsAAf+TwAAm"
+    "kfMFB3QAAADAABNAABNAABMAZvkDB3QAQv4DB3QANeYEB3QAwAATwAAVUAAE4A4+5gDBVADtoT+YMgkBwzQAHvrR"
+    "AMFUAMAAKmAAFZAACUD++/PvoBSiVQDvf78DHPIAhAMedgD+oIPUAP/Z"
+)
+"""`HT_STRIPES` [8, 8], of twelve bits in sixteen."""

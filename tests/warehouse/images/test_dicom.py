@@ -17,6 +17,10 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import convert_color_space
 
 from tests.warehouse.images.dicom_files import (
+    HT_COLOURS,
+    HT_OF_COLOURS,
+    HT_OF_STRIPES,
+    HT_STRIPES,
     dicom,
     encapsulated,
     jpeg,
@@ -185,6 +189,65 @@ def test_jpeg_2000_with_a_transform_that_the_data_set_does_not_know(tmp_path: Pa
     item.compress(uid.JPEG2000Lossless, generate_instance_uid=False)
     item.PhotometricInterpretation = "YBR_FULL"
     assert np.array_equal(opened(tmp_path, item), RGB)
+
+
+HIGH_THROUGHPUT = [uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K]
+
+
+@pytest.mark.parametrize("syntax", HIGH_THROUGHPUT, ids=lambda s: s.keyword)
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_RCT", "YBR_ICT"])
+def test_high_throughput_jpeg_2000_is_exact(
+    tmp_path: Path, syntax: uid.UID, photometric: str
+) -> None:
+    coloured = encapsulated(dicom(HT_COLOURS, photometric), HT_OF_COLOURS, syntax)
+    assert np.array_equal(opened(tmp_path, coloured), HT_COLOURS)
+    deep = encapsulated(dicom(HT_STRIPES, BitsStored=12), HT_OF_STRIPES, syntax)
+    deep.WindowCenter, deep.WindowWidth, deep.VOILUTFunction = 2047.5, 4095, "LINEAR_EXACT"
+    assert np.array_equal(grey(tmp_path, deep), (HT_STRIPES / 4095 * 255).round())
+
+
+def _of_frame(height: float, width: float) -> Any:
+    measured, group = pydicom.Dataset(), pydicom.Dataset()
+    measured.PixelSpacing = [height, width]
+    group.PixelMeasuresSequence = [measured]
+    return [group]
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),  # of a picture 64 wide and 32 high
+    [
+        ({"PixelAspectRatio": [2, 1]}, (64, 64)),  # first the height of a pixel
+        ({"PixelAspectRatio": [1, 2]}, (128, 32)),
+        ({"PixelSpacing": [0.6, 0.4]}, (64, 48)),
+        ({"ImagerPixelSpacing": [0.4, 0.6]}, (96, 32)),
+        ({"NominalScannedPixelSpacing": [2, 1]}, (64, 64)),
+        ({"PixelSpacing": [0.5, 0.5], "PixelAspectRatio": [2, 1]}, (64, 32)),  # a size goes before
+        ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [2, 1]}, (64, 64)),  # says nothing
+        ({"PixelSpacing": [0.488281, 0.488282]}, (64, 32)),
+        ({"PixelSpacing": []}, (64, 32)),
+        ({"SharedFunctionalGroupsSequence": _of_frame(2, 1), "PixelSpacing": [1, 1]}, (64, 64)),
+        ({"PerFrameFunctionalGroupsSequence": _of_frame(1, 1.5)}, (96, 32)),
+    ],
+)
+def test_pixels_that_are_not_square_become_so(
+    tmp_path: Path, said: dict[str, Any], size: tuple[int, int]
+) -> None:
+    stripes = np.zeros((32, 64), np.uint8)
+    stripes[:16, :32] = 200
+    path = write(tmp_path / "a.dcm", dicom(stripes, **said))
+    shown = open_image(path)
+    assert shown.size == picture_at(path).size == size
+    assert ("pixel shape" in picture_at(path).reading) == (size != (64, 32))
+    halves = np.asarray(shown)[..., 0]
+    width, height = size
+    assert halves[: height // 2 - 1, : width // 2 - 1].min() == 200
+    assert halves[height // 2 + 1 :].max() == halves[:, width // 2 + 1 :].max() == 0
+
+
+def test_colour_of_oblong_pixels_is_stretched(tmp_path: Path) -> None:
+    found = opened(tmp_path, dicom(RGB, "RGB", PixelSpacing=[1, 2]))
+    assert found.shape == (RGB.shape[0], 2 * RGB.shape[1], 3)
+    assert np.array_equal(found[:, 4], RGB[:, 2])  # within a bar
 
 
 @pytest.mark.parametrize("syntax", ["JPEGLosslessProcess14_1", "JPEGLosslessProcess14"])
@@ -586,7 +649,8 @@ def codestream(pixels: np.ndarray) -> bytes:
             changed(VOILUTSequence=lookup(LUTDescriptor=[256, 0, 8], LUTData=[0, 255])),
             "a lookup table of 256 entries .*holds 2; it is damaged",
         ),
-        (changed(PhotometricInterpretation="PALETTE COLOR"), "No suitable Palette"),
+        (changed(PhotometricInterpretation="PALETTE COLOR"), "no table of colours .*in RGB"),
+        (changed(PixelSpacing=[1, 50]), "its pixels are 1 high and 50 wide; correct"),
         (of_syntax("1.2.840.10008.1.2.4.102"), "holds a video .MPEG-4"),
         (of_syntax("1.2.840.10008.1.2.4.95"), "JPIP.*, which no decoder"),
         (
@@ -605,6 +669,26 @@ def test_what_is_no_readable_image_is_told_in_a_sentence(
         open_image(path)
     assert "a.dcm" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "named"),
+    [
+        ("1.2.840.10008.1.2.4.110", r"JPEG XL, lossless \(1.2.840.10008.1.2.4.110\)"),
+        ("1.2.840.10008.1.2.4.112", r"JPEG XL \(1.2.840.10008.1.2.4.112\)"),
+        ("1.2.840.10008.1.2.8.1", "Deflated Image Frame Compression"),
+        ("1.2.840.113619.5.2", "GE's private big-endian syntax"),
+        ("1.2.3.4.5", "1.2.3.4.5"),
+    ],
+)
+def test_a_syntax_that_nobody_here_knows_is_named(tmp_path: Path, syntax: str, named: str) -> None:
+    item, other = dicom(RAMP), f"2{syntax[1:]}"  # of the same length; pydicom writes it
+    item.file_meta.TransferSyntaxUID = uid.UID(other)
+    path = tmp_path / "a.dcm"
+    item.save_as(path, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    path.write_bytes(path.read_bytes().replace(other.encode(), syntax.encode()))
+    with pytest.raises(LayerhouseError, match=rf"a\.dcm is stored as {named}.*, which no decoder"):
+        open_image(str(path))
 
 
 def test_an_index_of_a_medium_is_no_image(tmp_path: Path) -> None:

@@ -37,6 +37,14 @@ def test_a_slice_has_the_front_up_and_the_right_on_the_left(
     assert np.asarray(open_image(f"{path}#frame=1&range=0,400")).max() == 0
 
 
+def test_voxels_that_are_not_square_are_stretched(tmp_path: Path) -> None:
+    """Slices of a volume that was taken from the side are thin bands otherwise."""
+    path = volume(tmp_path / "a.nii", np.ones((4, 6, 3), np.int16), (-5, 1, 1))
+    assert open_image(f"{path}#frame=1&range=0,1").size == (20, 6)
+    path = volume(tmp_path / "b.nii", np.ones((4, 6, 3), np.int16), (1, 2, 9))
+    assert open_image(f"{path}#frame=1&range=0,1").size == (4, 12)
+
+
 def test_values_are_those_after_the_slope_of_the_file(tmp_path: Path) -> None:
     image = nibabel.Nifti1Image(np.array([[[0.0]], [[0.2]], [[1.0]]]), np.diag([-1, 1, 1, 1]))
     image.set_data_dtype(np.uint8)
