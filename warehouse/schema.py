@@ -72,6 +72,7 @@ def migrations(folder: Path | None = None) -> list[Migration]:
     return [Migration(path.stem, path.read_text(encoding="utf-8")) for path in paths]
 
 
+@cache
 def newest_migration() -> str:
     return migrations()[-1].name
 

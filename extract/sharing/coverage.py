@@ -195,22 +195,24 @@ def covered(
 
 def plan(
     commits: Iterable[Commit],
-    n: int,
+    samples: range,
     wanted: Wanted,
     answers: Sequence[str],
     size: int = MOST_SAMPLES,
     run_id: str | None = None,
     budget: ReplyBudget | None = None,
 ) -> list[Range]:
-    """What is left for the run to do: ranges of at most `size` samples that lack the same cells.
+    """What is left for the run to do of these samples of the order: ranges of at most `size` of
+    them that lack the same cells.
 
     What is read behind a reply is read while it is generated, so where it is lacking, the reply is.
     """
-    cells, commits = cells_of(wanted, answers), list(commits)
+    cells, commits, n = cells_of(wanted, answers), list(commits), samples.stop
     done, held = covered(commits, n, run_id, budget), covered(commits, n)
     nothing = np.zeros(n, dtype=bool)
     replied = {cell: here for cell, here in held.items() if is_reply(cell)}
     lacking = ~np.array([done.get(cell, nothing) for cell in cells]).reshape(len(cells), n)
+    lacking[:, : samples.start] = False
     own = Cell(ANSWER, 0, GENERATE)
     if own in cells:
         behind = [place for place, cell in enumerate(cells) if follows_a_reply(cell)]
@@ -237,14 +239,13 @@ def _again(
 def _stretches(
     lacking: np.ndarray[Any, np.dtype[np.bool_]], size: int
 ) -> Iterator[tuple[int, int, np.ndarray[Any, np.dtype[np.bool_]]]]:
-    """Stretches of the order with equal columns (start, stop, column), cut at multiples of `size`.
+    """Stretches of the order that lack the same (start, stop, column), cut at multiples of `size`.
 
     lacking: (cells, samples).
     """
-    n = lacking.shape[1]
-    keys = ((index // size, lacking[:, index].tobytes()) for index in range(n))
-    for _, group in groupby(enumerate(keys), key=lambda pair: pair[1]):
-        indices = [index for index, _ in group]
+    some = np.flatnonzero(lacking.any(axis=0)).tolist()
+    for _, group in groupby(some, key=lambda index: (index // size, lacking[:, index].tobytes())):
+        indices = list(group)
         yield indices[0], indices[-1] + 1, lacking[:, indices[0]]
 
 

@@ -314,7 +314,7 @@ def job_is_done(job: Job) -> bool:
     wanted, commits = wanted_by(job, *known), job.commits()
     return not plan(
         commits,
-        len(job.order),
+        range(len(job.order)),
         wanted,
         job.answers,
         run_id=job.spec.run_id,

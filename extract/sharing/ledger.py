@@ -1,6 +1,6 @@
 """The ledger: what of a job is done and what is left, as the commits of the lake say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,17 +44,11 @@ class Ledger:
     def lacking(self, wanted: Wanted, start: int = 0, stop: int | None = None) -> list[Range]:
         """What no commit covers of samples start … stop-1 of the order; by default of all."""
         job = self.job
-        end = len(job.order) if stop is None else stop
-        everything = plan(
-            job.commits(),
-            len(job.order),
-            wanted,
-            job.answers,
-            range_size(wanted),
-            job.spec.run_id,
-            job.budget,
-        )
-        return [one for one in everything if start <= one.start and one.stop <= end]
+        here = range(start, len(job.order) if stop is None else stop)
+        # Of a long run very many are about other samples.
+        commits = [commit for commit in job.commits() if _reaches(commit.covers, here)]
+        size = range_size(wanted)
+        return plan(commits, here, wanted, job.answers, size, job.spec.run_id, job.budget)
 
     def close(self) -> None:
         """Finish a run that was cut off between its last range and its end."""
@@ -144,6 +138,13 @@ class Ledger:
                 f"{job.model_id} on {job.dataset_id} has {found} rows in its shards "
                 f"where {expected} are due"
             )
+
+
+def _reaches(covers: Mapping[str, Any], samples: range) -> bool:
+    """Whether a commit that covers this did some of these samples of the order."""
+    return "start" in covers and max(covers["start"], samples.start) < min(
+        covers["stop"], samples.stop
+    )
 
 
 def _rows_due(covers: dict[str, Any]) -> int:

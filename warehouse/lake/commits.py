@@ -1,10 +1,11 @@
 """Commit records: the only thing that makes a shard exist for readers."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class Commit:
     def commit_id(self) -> str:
         return f"{self.run_id}-{self.n}"
 
-    @property
+    @cached_property
     def order(self) -> tuple[datetime, str, int]:
         """Later commits replace rows of earlier ones; ties are broken the same way everywhere."""
         return datetime.fromisoformat(self.committed_at), self.run_id, self.n
@@ -127,6 +128,11 @@ def is_live(name: str, ends: Mapping[str, int]) -> bool:
     return run_id not in ends or number_of(name) > ends[run_id]
 
 
+def run_of(name: str) -> str:
+    """The run of a commit, by its id."""
+    return name.rpartition("-")[0]
+
+
 def number_of(name: str) -> int:
     """A commit's number among those of its run, by its id; -1 where that is no commit's."""
     digits = name.rpartition("-")[2]
@@ -136,20 +142,21 @@ def number_of(name: str) -> int:
 def read_commit(lake: Lake, commit_id: str) -> Commit:
     """A commit by its record. Raises RecordError for one that is missing, damaged or says what no
     writer would, NewerRecordError for a newer Layerhouse's."""
-    path = lake.commits_dir / f"{commit_id}.json"
+    path = f"{lake.root}/commits/{commit_id}.json"
     try:
-        about = path.lstat()
+        about = os.lstat(path)
     except OSError as error:
-        raise _damaged(path, error) from error
+        raise _damaged(Path(path), error) from error
     return _parsed(path, commit_id, (about.st_ino, about.st_mtime_ns, about.st_size))
 
 
 @lru_cache(maxsize=2**16)
-def _parsed(path: Path, commit_id: str, _state: tuple[int, int, int]) -> Commit:
+def _parsed(place: str, commit_id: str, _state: tuple[int, int, int]) -> Commit:
     """Records do not change, and an agent looks at all of them before every range it takes.
 
     Only a repair can make room for another record of the same name; `_state` tells the two apart.
     """
+    path = Path(place)
     try:
         text = read_bounded(path)
         record = parsed(text)

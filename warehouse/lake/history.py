@@ -1,8 +1,8 @@
 """What runs did so far, read from their commit records alone: no catalogue is needed."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,34 +11,56 @@ from warehouse.lake.commits import (
     Commit,
     ends_of,
     is_live,
+    is_removal,
     list_commits,
     number_of,
     read_commit,
     removals,
+    run_of,
 )
 from warehouse.lake.lake import Lake
 
 
-@dataclass(frozen=True)
 class History:
-    """The commits of one run so far, whoever wrote them, oldest first.
+    """The commits of one run so far, whoever wrote them, by number, and what they add up to.
 
     Those that a removal took out are not among them, but have had their numbers: `next`, that of
     the run's next commit, comes after all that there ever were.
     """
 
-    commits: list[Commit]
-    next: int
+    def __init__(self, commits: Iterable[Commit] = (), after: int = -1) -> None:
+        self.commits: list[Commit] = []
+        self.next = after + 1
+        self.n_bytes = 0
+        self.is_told = False
+        """Whether a shard holds the run's own row."""
+        self.holds_rows = False
+        """Whether a shard holds more than what the run says of itself."""
+        self._seconds: dict[str, float] = {}
+        self._images: int | None = None
+        self._alike: dict[Any, list[Commit]] = defaultdict(list)
+        for commit in sorted(commits, key=lambda one: one.n):
+            self.add(commit)
 
     @classmethod
     def of(cls, lake: Lake, run_id: str, names: Iterable[str] | None = None) -> "History":
         """Among the commits of these ids, by default all that the lake has now."""
         names = lake.store.commit_names() if names is None else names
         ends = ends_of(removals(lake, names))
-        own = [name for name in names if name.rpartition("-")[0] == run_id]
+        own = [name for name in names if name.startswith(run_id) and run_of(name) == run_id]
         found = [read_commit(lake, name) for name in own if is_live(name, ends)]
-        last = max([ends.get(run_id, -1), *map(number_of, own)])
-        return cls(sorted(found, key=lambda commit: commit.n), last + 1)
+        return cls(found, max([ends.get(run_id, -1), *map(number_of, own)]))
+
+    def add(self, commit: Commit) -> None:
+        """Take in a commit of a higher number than those before."""
+        self.commits.append(commit)
+        self.next = max(self.next, commit.n + 1)
+        self.n_bytes += sum(shard.bytes for shard in commit.shards)
+        held = {shard.table for shard in commit.shards}
+        self.is_told |= "run" in held
+        self.holds_rows |= bool(held - {"run"})
+        self._seconds, self._images = self._with(commit.notes)
+        self._alike[_gist(commit.covers)].append(commit)
 
     @property
     def started_at(self) -> datetime | None:
@@ -51,33 +73,23 @@ class History:
         """The commit that finished the run, unless it was reopened later."""
         return self.commits[-1] if self.commits and self.commits[-1].is_finish else None
 
-    @property
-    def is_told(self) -> bool:
-        """Whether a shard holds the run's own row."""
-        return any(shard.table == "run" for commit in self.commits for shard in commit.shards)
-
-    @property
-    def holds_rows(self) -> bool:
-        """Whether a shard holds more than what the run says of itself."""
-        return any(shard.table != "run" for commit in self.commits for shard in commit.shards)
-
-    @property
-    def n_bytes(self) -> int:
-        return sum(shard.bytes for commit in self.commits for shard in commit.shards)
-
     def took(self, notes: Mapping[str, Any]) -> dict[str, Any]:
         """What the run took with these notes of one more commit; None for what is not counted."""
-        parts = [*(commit.notes for commit in self.commits), notes]
-        seconds: dict[str, float] = {}
-        for part in parts:
-            for work, taken in part.get("seconds", {}).items():
-                seconds[work] = round(seconds.get(work, 0.0) + taken, 3)
-        images = [part["n_images"] for part in parts if "n_images" in part]
-        return {"seconds": seconds or None, "n_images": sum(images) if images else None}
+        seconds, images = self._with(notes)
+        return {"seconds": seconds or None, "n_images": images}
+
+    def _with(self, notes: Mapping[str, Any]) -> tuple[dict[str, float], int | None]:
+        seconds, images = dict(self._seconds), self._images
+        for work, taken in notes.get("seconds", {}).items():
+            seconds[work] = round(seconds.get(work, 0.0) + taken, 3)
+        if "n_images" in notes:
+            images = (images or 0) + notes["n_images"]
+        return seconds, images
 
     def already(self, covers: Mapping[str, Any], *, finished: bool) -> Commit | None:
         """The commit that did the same work before, if any; refuses to add to a finished run."""
-        same = [commit for commit in self.commits if covers and commit.covers == covers]
+        alike = self._alike.get(_gist(covers), []) if covers else []
+        same = [commit for commit in alike if commit.covers == covers]
         finish = self.closing
         if finish and not finished and not same and "reopens" not in covers:
             raise LayerhouseError(
@@ -85,6 +97,47 @@ class History:
                 "to see what is left to do"
             )
         return finish if finished else next(iter(same), None)
+
+
+def _gist(covers: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Of what a commit covers the words and numbers, by which most can be told apart at once."""
+    return tuple(
+        (name, covers[name]) for name in sorted(covers) if isinstance(covers[name], int | str)
+    )
+
+
+class Following:
+    """The history of one run, kept up with: of each commit only the first look reads its record."""
+
+    def __init__(self, lake: Lake, run_id: str) -> None:
+        self.lake, self.run_id = lake, run_id
+        self._seen: frozenset[str] = frozenset()
+        self._history: History | None = None
+
+    def at(self, names: frozenset[str]) -> History:
+        """The history among the commits of these ids, which are all that the lake has now."""
+        new = names - self._seen
+        if self._history is None or not self._goes_on(self._history, names, new):
+            self._history = History.of(self.lake, self.run_id, names)
+        else:
+            own = sorted((name for name in new if run_of(name) == self.run_id), key=number_of)
+            for name in own:
+                self._history.add(read_commit(self.lake, name))
+        self._seen = names
+        return self._history
+
+    def _goes_on(self, before: History, names: frozenset[str], new: frozenset[str]) -> bool:
+        """Whether the lake has what it had, and beside that only later commits.
+
+        A number is given again only after a repair took out the last commits of a run, so that
+        the last one being the same file says that all are.
+        """
+        if len(names) != len(self._seen) + len(new) or any(map(is_removal, new)):
+            return False
+        if any(run_of(name) == self.run_id and number_of(name) < before.next for name in new):
+            return False
+        last = before.commits[-1:]
+        return all(read_commit(self.lake, commit.commit_id) is commit for commit in last)
 
 
 def find_runs(

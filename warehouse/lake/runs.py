@@ -17,7 +17,7 @@ from warehouse.errors import LayerhouseError
 from warehouse.files import TEMPORARY, checksum, inside, make_folder, write_durably
 from warehouse.lake.commits import Commit, RecordError, is_removal, moment_of, read_commit
 from warehouse.lake.facts import REMOVE, RunFacts
-from warehouse.lake.history import History
+from warehouse.lake.history import Following, History
 from warehouse.lake.lake import Lake
 from warehouse.lake.shards import Piece, Rows, checked_table, pieces, write_parquet
 from warehouse.schema import newest_migration
@@ -94,6 +94,7 @@ class RunWriter:
         self._known = set(self._store.commit_names() if looked is None else looked)
         self._dated: frozenset[str] = frozenset()
         self._latest = datetime.min
+        self._following = Following(lake, self.run_id)
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -183,7 +184,7 @@ class RunWriter:
                     commit = None
                     while commit is None:
                         turn = self._store.turn()
-                        before = History.of(self.lake, self.run_id, turn.names)
+                        before = self._following.at(turn.names)
                         done = before.already(note.covers, finished=note.finished)
                         if done:
                             self._store.withdraw(drafts)

@@ -204,4 +204,4 @@ def record_names(root: Path) -> list[str]:
     if not folder.is_dir():
         return []
     files = os.listdir(folder)  # noqa: PTH208 - a lake may hold very many commits
-    return [name.removesuffix(".json") for name in files if name.endswith(".json")]
+    return [name[:-5] for name in files if name.endswith(".json")]

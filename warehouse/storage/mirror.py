@@ -64,7 +64,12 @@ def follow(root: Path, objects: Objects, *, anew: bool = False) -> Position:
         present = objects.entries("commits")
         records = {key: entry for key, entry in present.items() if _is_record(key, entry)}
         before = {} if anew else _read_index(root)
-        held = {key: one for key, one in before.items() if _is_current(root, one, records.get(key))}
+        here = {path.stem for path in _records(root)}
+        held = {
+            key: one
+            for key, one in before.items()
+            if key in records and records[key].tag == one.tag and one.name in here
+        }
         new = {key: records[key] for key in records.keys() - held.keys()}
         held |= _copy(root, objects, new, {one.name for one in held.values()})
         if held != before:
@@ -97,8 +102,8 @@ def _stem(key: str) -> str:
     return key.removeprefix("commits/").removesuffix(".json").removesuffix(TAKEN)
 
 
-def _is_current(root: Path, held: _Held, entry: Entry | None) -> bool:
-    return entry is not None and held.tag == entry.tag and _path(root, held.name).exists()
+def _records(root: Path) -> list[Path]:
+    return list((root / "commits").glob("*.json"))
 
 
 def _path(root: Path, name: str) -> Path:
@@ -132,7 +137,7 @@ def _read_name(content: bytes) -> str | None:
 
 def _drop(root: Path, names: set[str]) -> None:
     """Remove the records that are in the bucket no more."""
-    for path in (root / "commits").glob("*.json"):
+    for path in _records(root):
         if path.stem not in names:
             path.unlink(missing_ok=True)
 

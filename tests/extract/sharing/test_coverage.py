@@ -18,20 +18,20 @@ def _commit(one: Range) -> Commit:
 
 
 def test_nothing_done_means_whole_ranges_of_everything() -> None:
-    ranges = plan([], 600, WANTED, ("likelihood",))
+    ranges = plan([], range(600), WANTED, ("likelihood",))
     assert [(one.start, one.stop) for one in ranges] == [(0, 256), (256, 512), (512, 600)]
     assert all(one.wanted == tuple(WANTED) for one in ranges)
     assert sum(one.n_vectors for one in ranges) == 600 * 4
 
 
 def test_a_finished_plan_leaves_nothing() -> None:
-    done = [_commit(one) for one in plan([], 300, WANTED, ("generate",))]
-    assert plan(done, 300, WANTED, ("generate",)) == []
+    done = [_commit(one) for one in plan([], range(300), WANTED, ("generate",))]
+    assert plan(done, range(300), WANTED, ("generate",)) == []
 
 
 def test_a_wider_selection_computes_only_what_is_new() -> None:
-    done = [_commit(one) for one in plan([], 300, WANTED[:1], ("likelihood",))]
-    ranges = plan(done, 400, WANTED, ("likelihood", "generate"))
+    done = [_commit(one) for one in plan([], range(300), WANTED[:1], ("likelihood",))]
+    ranges = plan(done, range(400), WANTED, ("likelihood", "generate"))
     assert [(t.start, t.stop, t.answers) for t in ranges] == [
         (0, 256, ("generate",)),
         (256, 300, ("generate",)),
@@ -53,7 +53,7 @@ def test_any_interrupted_history_ends_with_every_cell_covered_once(
     counts = {cell: np.zeros(n, dtype=int) for cell in cells_of(WANTED, answers)}
 
     def work(limit: int, wanted: list[tuple[Locus, tuple[str, ...]]], everything: bool) -> None:
-        for one in plan(done, limit, wanted, answers):
+        for one in plan(done, range(limit), wanted, answers):
             if everything or next(kept_iter, True):
                 done.append(_commit(one))
                 for cell in cells_of(list(one.wanted), one.answers):
@@ -64,6 +64,14 @@ def test_any_interrupted_history_ends_with_every_cell_covered_once(
     work(n, WANTED, everything=True)
     assert all((count == 1).all() for count in counts.values())
     assert all(done_cell.all() for done_cell in covered(done, n).values())
+
+
+def test_a_part_of_the_order_is_planned_as_the_whole_is() -> None:
+    done = [_commit(one) for one in plan([], range(300), WANTED[:1], ("likelihood",))]
+    whole = plan(done, range(600), WANTED, ("likelihood", "generate"))
+    part = plan(done, range(256, 512), WANTED, ("likelihood", "generate"))
+    assert part == [one for one in whole if one.start >= 256 and one.stop <= 512]
+    assert [(one.start, one.stop) for one in part] == [(256, 300), (300, 512)]
 
 
 def test_samples_are_taken_in_a_mixed_order_that_never_changes() -> None:

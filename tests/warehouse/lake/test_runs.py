@@ -32,6 +32,7 @@ from tests.warehouse.small_lakes import (
 )
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
+from warehouse.lake import commits, history, runs
 from warehouse.lake.commits import Commit, list_commits
 from warehouse.lake.history import config_difference, find_runs
 from warehouse.lake.lake import Lake
@@ -369,3 +370,51 @@ def test_a_commit_record_cannot_point_out_of_the_lake(lake: Lake) -> None:
     path.write_text(path.read_text().replace('"sample/', '"../sample/'))
     with pytest.raises(LayerhouseError, match="is damaged"):
         list_commits(lake)
+
+
+def test_a_writer_follows_its_run_whoever_adds_to_it(lake: Lake) -> None:
+    """What it remembers of its run is what reading all of it anew says."""
+    one, other = RunWriter(lake, extract_spec()), RunWriter(lake, extract_spec())
+    for index in range(6):
+        writer = (one, other)[index % 3 == 1]
+        notes = {"seconds": {"model": 0.1}, "n_images": 1}
+        made = writer.commit(
+            {"answer": [answer_row(f"s{index}")]}, covers={"start": index}, notes=notes
+        )
+        assert made.n == index
+    assert one.commit({"answer": [answer_row("s1")]}, covers={"start": 1}).n == 1
+    one.finish()
+    *before, last = list_commits(lake)
+    assert (last.row["n_images"], last.row["seconds"]) == (6, {"model": 0.6})
+    assert last.row["n_bytes"] == sum(shard.bytes for c in before for shard in c.shards)
+
+
+def test_a_writer_sees_that_its_last_commit_was_replaced(lake: Lake) -> None:
+    """A repair took it out, and another writer's got its number."""
+    writer, other = RunWriter(lake, extract_spec()), RunWriter(lake, extract_spec())
+    writer.commit({"answer": [answer_row("s0")]}, covers={"start": 0})
+    made = writer.commit({"answer": [answer_row("s1")]}, covers={"start": 1})
+    (lake.commits_dir / f"{made.commit_id}.json").unlink()
+    assert other.commit({"answer": [answer_row("s2")]}, covers={"start": 2}).n == 1
+    assert writer.commit({"answer": [answer_row("s1")]}, covers={"start": 1}).n == 2
+    assert sorted(row[2] for row in rows(lake, "answer")) == ["s0", "s1", "s2"]
+
+
+def test_a_commit_reads_no_record_that_it_read_before(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a long run's commits cost what a short one's do."""
+    writer = RunWriter(lake, extract_spec())
+    for index in range(20):
+        writer.commit({"answer": [answer_row(f"s{index}")]}, covers={"start": index})
+    looked: list[str] = []
+    read = commits.read_commit
+
+    def counted(lake: Lake, name: str) -> Commit:
+        looked.append(name)
+        return read(lake, name)
+
+    for module in (commits, history, runs):
+        monkeypatch.setattr(module, "read_commit", counted)
+    writer.commit({"answer": [answer_row("s20")]}, covers={"start": 20})
+    assert 1 <= len(looked) <= 4
