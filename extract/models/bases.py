@@ -1,8 +1,9 @@
 """Which model an adapter was made for: what it records of its base, held against the one given."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from extract.models.fingerprints import fingerprint_weights
 from extract.models.folders import ADAPTER_CONFIG
@@ -47,6 +48,22 @@ def check_base(adapter: Path, recorded: str, folder: Path, known: Iterable[str])
         "--model, or, where this is that base under another name, write the name into "
         "base_model_name_or_path of its adapter_config.json"
     )
+
+
+def revision_note(adapter: Path, told: Mapping[str, Any], revision: str | None) -> str | None:
+    """A note where an adapter records another revision of its base than the one that is given.
+
+    `told` is its adapter_config.json, `revision` the commit of the given model's files, None where
+    that is not known. Two commits may have the same weights, so this is no reason to refuse.
+    """
+    cached = re.search(r"/snapshots/([0-9a-f]{7,40})", str(told.get("base_model_name_or_path")))
+    recorded = str(told.get("revision") or (cached.group(1) if cached else "main"))
+    if recorded == "main" or (revision or "").startswith(recorded):
+        return None
+    given = (
+        f"its files here are those of {revision}" if revision else "which these are is not known"
+    )
+    return f"the adapter {adapter.name} was made for revision {recorded} of its base; {given}"
 
 
 def _is_quantized(folder: Path) -> bool:

@@ -249,7 +249,8 @@ class Encoder:
     """Turns images into model inputs under one fixed prompt.
 
     `preprocessing` holds what a registry entry asks for before the image processor sees an image:
-    `pad_to_square` (a colour such as "#7a7468", or true for black).
+    `pad_to_square` (a colour such as "#7a7468", or true for black), `resize` (the side in pixels of
+    the square that the image is squeezed into).
     """
 
     processor: Any
@@ -295,6 +296,8 @@ class Encoder:
             del worker.preprocess
 
     def _prepare(self, image: Image.Image) -> Image.Image:
+        if side := self.preprocessing.get("resize"):
+            return image.resize((side, side), Image.Resampling.BICUBIC)
         colour = self.preprocessing.get("pad_to_square")
         if not colour or image.width == image.height:
             return image

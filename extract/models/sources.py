@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from extract.models.bases import check_base
+from extract.models.bases import check_base, revision_note
 from extract.models.fingerprints import (
     WHOLE,
     fingerprint_by_windows,
@@ -184,6 +184,7 @@ def _adapted(source: ModelSource, path: Path) -> ModelSource:
     if source.entry is not None:
         known += [source.entry.name, source.entry.hub or ""]
     note = check_base(path, str(recorded or ""), source.folder, known)
+    note = note or revision_note(path, told, source.revision)
     return replace(source, adapter=path.resolve(), adapter_note=note)
 
 

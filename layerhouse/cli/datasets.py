@@ -188,9 +188,17 @@ def audit_dataset(name: str, **options: Any) -> None:
         f"{result.n_compared:,} of {result.n_samples:,} images of {result.dataset_id} were compared"
         " with each other (not blank, no second copy, at least 24 pixels each way)"
     )
+    if result.n_compared:
+        click.echo(MAY_BE_MISSED)
     _show_findings(result.findings)
     if result.not_judged:
         click.echo(f"Not held against the class: {result.not_judged}")
+
+
+MAY_BE_MISSED = (
+    "Copies that were scaled, compressed, brightened, mirrored or cut by up to 5% are found; those "
+    "turned or shifted with black coming in at the rim, or cut by more, may be missed"
+)
 
 
 def _show_findings(findings: Sequence[AuditFinding]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from extract.models.bases import revision_note
 from extract.models.loading import load
 from extract.models.placement import parse_placement
 from extract.models.preflight import unused_settings
@@ -337,6 +339,41 @@ def test_the_recorded_base_must_be_the_model(
         return
     with pytest.raises(UsageError, match=error):
         locate(str(base), adapter=other)
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("told", "revision", "note"),
+    [
+        ({}, COMMIT, None),
+        ({"revision": None}, COMMIT, None),
+        ({"revision": "main"}, COMMIT, None),
+        ({"revision": COMMIT}, COMMIT, None),
+        ({"revision": COMMIT[:7]}, COMMIT, None),
+        ({"revision": "fedcba9"}, COMMIT, f"revision fedcba9 of its base; .*those of {COMMIT}"),
+        ({"revision": "v1.1"}, COMMIT, "revision v1.1 of its base"),
+        ({"revision": "v1.1"}, None, "revision v1.1 of its base; which these are is not known"),
+        ({"base_model_name_or_path": f"/c/snapshots/{COMMIT}"}, COMMIT, None),
+        ({"base_model_name_or_path": f"/c/snapshots/{COMMIT[::-1]}"}, COMMIT, "revision 76543210"),
+    ],
+)
+def test_another_revision_of_the_base_is_said(
+    told: dict[str, Any], revision: str | None, note: str | None
+) -> None:
+    found = revision_note(Path("tuned"), told, revision)
+    assert (found is None) if note is None else re.search(f"the adapter tuned .*{note}", str(found))
+
+
+def test_a_recorded_revision_reaches_whoever_runs_the_model(
+    adapter: Path, base: Path, tmp_path: Path
+) -> None:
+    other = _changed(
+        adapter, tmp_path / "other", base_model_name_or_path="someone/base", revision="v2"
+    )
+    source = locate(str(base), adapter=other)
+    assert "was made for revision v2 of its base" in str(source.adapter_note)
 
 
 def test_a_base_on_this_machine_is_told_by_its_weights(

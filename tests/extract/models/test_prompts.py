@@ -8,6 +8,7 @@ from PIL import Image
 from extract.models.loading import load
 from extract.models.processors import Encoder
 from extract.models.prompts import build_prompt, continuation, phrase_tokens, render
+from extract.models.registry import registry
 from tests.extract.conftest import FamilyFolders
 from tests.extract.tiny_families import picture
 
@@ -65,6 +66,19 @@ def test_an_image_is_padded_to_a_square_where_the_registry_says_so(
     plain = Encoder(processor, prompt)([wide])["pixel_values"]
     assert float(plain.std()) < float(padded.std())
     assert float(padded[0, :, 0].max()) < float(padded[0, :, 28].min())
+
+
+def test_an_image_is_squeezed_into_a_square_where_the_registry_says_so(
+    family_folder: FamilyFolders,
+) -> None:
+    processor = load(str(family_folder("qwen2_vl"))).processor
+    prompt = render(processor, QUESTION)
+    wide = picture(112, 56)
+    found = Encoder(processor, prompt, {"resize": 84})([wide])
+    same = Encoder(processor, prompt)([wide.resize((84, 84), Image.Resampling.BICUBIC)])
+    assert (found["pixel_values"] == same["pixel_values"]).all()
+    assert found["image_grid_thw"].tolist() == same["image_grid_thw"].tolist()
+    assert registry()["med-r1"].preprocessing == {"resize": 384}
 
 
 def test_training_targets_of_a_processor_are_dropped(family_folder: FamilyFolders) -> None:
