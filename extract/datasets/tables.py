@@ -21,7 +21,7 @@ from typing import Any
 
 from extract.datasets.source import ReadOptions
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.images import what_instead
+from warehouse.images import check_unpacked, what_instead
 
 _TEXT = {".csv": ",", ".tsv": "\t"}
 _LINES = {".jsonl", ".ndjson"}
@@ -41,6 +41,8 @@ MISSING = frozenset(
 )
 """How programs write that there is no value, in lower case."""
 
+ROWS_AT_ONCE = 1024
+BYTES_OF_CELL = 64  # as Python holds it, at least
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 
 
@@ -253,13 +255,34 @@ def _parquet(path: Path) -> LabelTable:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path).read()
+        table = _bounded(pq.ParquetFile(path), path)
     except (pa.ArrowInvalid, OSError) as error:
         raise LayerhouseError(f"{path} is not a readable Parquet file: {error}") from error
     _refuse_doubled(path, table.column_names)
     held = {name: _decoded_cells(table.column(name).to_pylist()) for name in table.column_names}
     rows = [dict(zip(held, cells, strict=True)) for cells in zip(*held.values(), strict=True)]
     return LabelTable(path, table.column_names, rows, [f"row {n + 1}" for n in range(len(rows))])
+
+
+def _bounded(file: Any, path: Path) -> Any:
+    """All rows, as far as they fit into memory: a few bytes may stand for very many."""
+    import pyarrow as pa
+
+    parts, held = [file.schema_arrow.empty_table()], 0
+    for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+        table = pa.Table.from_batches([batch])
+        parts.append(table)
+        lengths = (_spelt_out(column).nbytes for column in table.columns)
+        held += sum(lengths) + table.num_rows * table.num_columns * BYTES_OF_CELL
+        check_unpacked(str(path), held)
+    return pa.concat_tables(parts)
+
+
+def _spelt_out(column: Any) -> Any:
+    import pyarrow as pa
+
+    is_short = pa.types.is_dictionary(column.type)
+    return column.cast(column.type.value_type) if is_short else column
 
 
 def image_column(path: Path) -> str | None:

@@ -1,10 +1,15 @@
+from .bounds import check_unpacked as check_unpacked
 from .changes import (
     FileState as FileState,
     RegisteredImage as RegisteredImage,
     changed_images as changed_images,
     file_state as file_state,
 )
-from .items import DIGITS_SCHEME as DIGITS_SCHEME, digit_arrays as digit_arrays
+from .items import (
+    DIGITS_SCHEME as DIGITS_SCHEME,
+    array_facts as array_facts,
+    digit_arrays as digit_arrays,
+)
 from .kinds import (
     is_archive as is_archive,
     is_dicom as is_dicom,

@@ -10,6 +10,8 @@ from warehouse.images.pictures import SeveralFramesError
 _VIDEO = ("MPEG", "HEVC")
 _NEEDED = ("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
 _OF_WHOLE_NUMBERS = ("BitsStored", "PixelRepresentation")
+LEAST_BYTES_OF_FRAME = 8
+"""Those of the item that a compressed frame is wrapped in."""
 _CORRECT = "correct it (dcmodify of dcmtk does), or leave the file out"
 
 
@@ -107,42 +109,64 @@ def photometric_of(item: Any) -> str:
     return str(item.PhotometricInterpretation).strip().upper()
 
 
-def check_samples(item: Any, name: str, codestream: bytes) -> None:
-    """LayerhouseError for JPEG of another number of samples than its data set says."""
-    held = _components_of(codestream)
-    if held not in (0, 1, int(item.SamplesPerPixel)):
+def check_codestream(item: Any, name: str, codestream: bytes) -> None:
+    """LayerhouseError for JPEG of another size or number of samples than its data set says."""
+    columns, rows, samples = _shape_of(codestream)
+    if columns and rows and (columns, rows) != (item.Columns, item.Rows):
         raise LayerhouseError(
-            f"{name} says {item.SamplesPerPixel} samples a pixel (0028,0002) and {held} are "
+            f"{name} says {item.Columns} × {item.Rows} pixels (0028,0011 and 0028,0010) and "
+            f"{columns} × {rows} are stored; {_CORRECT}"
+        )
+    if samples not in (0, 1, int(item.SamplesPerPixel)):
+        raise LayerhouseError(
+            f"{name} says {item.SamplesPerPixel} samples a pixel (0028,0002) and {samples} are "
             f"stored; {_CORRECT}"
         )
 
 
-def _components_of(codestream: bytes) -> int:
-    """How many samples a pixel JPEG, JPEG-LS or JPEG 2000 holds; 0 for what is none of these."""
+def _shape_of(codestream: bytes) -> tuple[int, int, int]:
+    """Width, height and samples a pixel of JPEG, JPEG-LS or JPEG 2000; 0 for what it does not say.
+
+    Nothing is said by what is none of these.
+    """
     sizes = codestream.find(b"\xff\x4f\xff\x51")
     if sizes >= 0:
-        return int.from_bytes(codestream[sizes + 40 : sizes + 42], "big")
+        right, bottom, left, top = (_number(codestream, sizes + at, 4) for at in (8, 12, 16, 20))
+        return right - left, bottom - top, _number(codestream, sizes + 40, 2)
     place = 2 if codestream.startswith(b"\xff\xd8") else len(codestream)
     while place + 10 <= len(codestream) and codestream[place] == 0xFF:
         marker = codestream[place + 1]
         if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
-            return codestream[place + 9]
-        place += 2 + int.from_bytes(codestream[place + 2 : place + 4], "big")
-    return 0
+            height, width = (_number(codestream, place + at, 2) for at in (5, 7))
+            return width, height, codestream[place + 9]
+        place += 2 + _number(codestream, place + 2, 2)
+    return 0, 0, 0
+
+
+def _number(codestream: bytes, place: int, length: int) -> int:
+    return int.from_bytes(codestream[place : place + length], "big")
 
 
 def check_length(item: Any, name: str) -> None:
-    """LayerhouseError for uncompressed pixels of another length than rows, columns and bits say.
+    """LayerhouseError for pixels of another length than rows, columns, bits and frames say.
 
-    SeveralFramesError where it is that of more frames.
+    SeveralFramesError where it is that of more frames. Of compressed pixels no more is known than
+    that a frame takes a few bytes.
     """
-    if item.file_meta.TransferSyntaxUID.is_encapsulated or "PixelData" not in item:
+    if "PixelData" not in item:
         return
-    frames = int(item.get("NumberOfFrames") or 1)
+    frames, held = int(item.get("NumberOfFrames") or 1), len(item.PixelData or b"")
+    if item.file_meta.TransferSyntaxUID.is_encapsulated:
+        if frames > 1 and held < frames * LEAST_BYTES_OF_FRAME:
+            raise LayerhouseError(
+                f"{name} says {frames:,} frames and holds {held:,} bytes of them: the file is cut "
+                "off, or that number is wrong; copy or export it again"
+            )
+        return
     bits = item.Rows * item.Columns * item.SamplesPerPixel * item.BitsAllocated
     if item.PhotometricInterpretation == "YBR_FULL_422":
         bits = bits * 2 // 3
-    needed, held = (frames * bits + 7) // 8, len(item.PixelData or b"")
+    needed = (frames * bits + 7) // 8
     if held < needed:
         raise LayerhouseError(
             f"{name} holds {held:,} bytes of pixels where {needed:,} are needed: the file is cut "

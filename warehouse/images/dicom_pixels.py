@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from typing import Any
 
 import numpy as np
 
 from warehouse.errors import LayerhouseError
-from warehouse.images.dicom_checks import check_samples, check_unused_bits, unreadable
+from warehouse.images.bounds import Watched
+from warehouse.images.dicom_checks import check_codestream, check_unused_bits, unreadable
 
 EXTRA = "pip install 'layerhouse[dicom]'"
 
 
-def read_dicom(name: str, source: Any, **options: Any) -> Any:
-    """The data set of a file, with or without preamble; `options` are those of pydicom's dcmread.
+def read_dicom(name: str, source: str | io.BytesIO) -> Any:
+    """The data set of a file, with or without preamble.
 
     Raises LayerhouseError where pydicom is not installed, and whatever pydicom raises.
     """
@@ -24,7 +26,9 @@ def read_dicom(name: str, source: Any, **options: Any) -> Any:
         raise LayerhouseError(f"{name} is a DICOM file, which needs pydicom: {EXTRA}") from error
     # what it warns of is either told by this room in a sentence, or no fault of the pixels
     warnings.filterwarnings("ignore", module="pydicom")
-    item = pydicom.dcmread(source, force=True, **options)
+    raw = source if isinstance(source, io.BytesIO) else io.FileIO(source)
+    with Watched(raw, name) as file:
+        item = pydicom.dcmread(file, force=True)
     if "TransferSyntaxUID" not in item.file_meta:  # files without preamble: what they were read as
         implicit, little = item.original_encoding
         uid = pydicom.uid
@@ -52,7 +56,7 @@ def stored_pixels(item: Any, index: int, name: str, raw: bool = False) -> np.nda
                 f"{name} is compressed as {syntax.name}, for which no decoder is installed: {EXTRA}"
             )
         if syntax.is_encapsulated and "JPEG" in syntax.name:
-            check_samples(item, name, encoded_frame(item, index))
+            check_codestream(item, name, encoded_frame(item, index))
         pixels = pixel_array(item, index=index, raw=raw)
     except NotImplementedError as error:
         raise unreadable(name, syntax.name) from error

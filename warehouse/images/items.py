@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import LayerhouseError
+from warehouse.images.bounds import check_unpacked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,13 +62,42 @@ def _pick(items: Any, index: str, place: str) -> Any:
     return items[int(index)]
 
 
+def array_facts(archive: Any, key: str, path: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and type of an array of an open NumPy archive, before any of it is unpacked.
+
+    Raises LayerhouseError where it is not there, is of another length than it says, or would not
+    fit into memory, ValueError where it is no array without a pickle.
+    """
+    import numpy as np
+
+    if key not in archive:
+        raise LayerhouseError(f"{path} has no array {key}; it has {', '.join(archive.files)}")
+    names = archive.zip.namelist()
+    member = archive.zip.getinfo(f"{key}.npy" if f"{key}.npy" in names else key)
+    with archive.zip.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"it is of the unknown version {version}")
+        first = version == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if dtype.hasobject:
+            raise ValueError("it holds objects, which only a pickle holds")
+        needed, held = math.prod(shape) * dtype.itemsize, member.file_size - file.tell()
+    if needed != held:
+        raise LayerhouseError(
+            f"{path} is damaged: its {key} says {needed:,} bytes and holds {held:,}; fetch it again"
+        )
+    check_unpacked(f"{key} of {path}", needed, part=1)
+    return tuple(shape), dtype
+
+
 @lru_cache(maxsize=6)
 def _npz_array(path: str, key: str, _modified: float) -> np.ndarray:
     import numpy as np
 
     with np.load(path, allow_pickle=False) as archive:
-        if key not in archive:
-            raise LayerhouseError(f"{path} has no array {key}; it has {', '.join(archive.files)}")
+        array_facts(archive, key, path)
         return archive[key]
 
 

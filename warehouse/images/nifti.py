@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from threading import local
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from warehouse.errors import LayerhouseError
+from warehouse.images.bounds import check_unpacked
 from warehouse.images.pictures import (
     DeepPicture,
     Picture,
@@ -20,6 +23,7 @@ from warehouse.images.pictures import (
     stretched,
 )
 
+MOST_HEADER = 64 * 2**20
 _last = local()
 """The last volume of each thread: slices of one volume are asked for one after another."""
 
@@ -57,7 +61,11 @@ def _volume(name: str, source: str | io.BytesIO) -> tuple[np.ndarray, Sequence[f
     if isinstance(source, io.BytesIO):
         image: Any = nibabel.Nifti1Image.from_bytes(source.getvalue())
     else:
+        _check_start(name, source)
         image = nibabel.load(source)
+    scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)  # and so of 8 bytes
+    one = 8 if scaled else image.get_data_dtype().itemsize
+    check_unpacked(name, math.prod(image.shape) * one)
     image = nibabel.as_closest_canonical(image)
     found = np.asanyarray(image.dataobj)
     while found.ndim > 3 and found.shape[-1] == 1:
@@ -69,3 +77,19 @@ def _volume(name: str, source: str | io.BytesIO) -> tuple[np.ndarray, Sequence[f
         )
     _last.key, _last.volume, _last.sides = key, found, image.header.get_zooms()[:2]
     return found, _last.sides
+
+
+def _check_start(name: str, path: str) -> None:
+    """LayerhouseError where the pixels begin so late that what comes before is no header."""
+    from nibabel.openers import Opener
+
+    with Opener(path) as file:
+        head = file.read(176)
+    order = "<" if head[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else ">"
+    second = head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
+    form, place = ("q", 168) if second else ("f", 108)
+    (start,) = struct.unpack_from(order + form, head.ljust(176, b"\0"), place)
+    if not start <= MOST_HEADER:
+        raise LayerhouseError(
+            f"{name} says that its pixels begin at byte {start:,.0f}; save the volume again"
+        )

@@ -23,6 +23,7 @@ from warehouse.images.pictures import (
     FlatPicture,
     Picture,
     Scale,
+    check_size,
     frame_index,
 )
 from warehouse.images.uris import parted
@@ -50,7 +51,7 @@ def picture_at(uri: str, max_pixels: int = MAX_PIXELS) -> Picture:
     place, how = parted(uri)
     item = item_at(place)
     if item is not None and not isinstance(item, bytes):
-        return _of_array(place, item, how.frame)
+        return _of_array(place, item, how.frame, max_pixels)
     head = head_of(place) if item is None else item[:HEAD]
     kind = kind_of(head, place)
     if kind is None and (what := other_kind(head)) is not None:
@@ -133,12 +134,13 @@ def _undecodable(place: str, error: Exception) -> str:
     return f"{place} cannot be decoded as an image: {reason or type(error).__name__}"
 
 
-def _of_array(place: str, pixels: np.ndarray, frame: int | None) -> Picture:
+def _of_array(place: str, pixels: np.ndarray, frame: int | None, limit: int) -> Picture:
     """A picture [h, w] or [h, w, 3], or a volume [slices, h, w], of bytes or of 16 bits."""
     import PIL.Image
 
     if pixels.ndim == 3 and pixels.shape[2] != 3:
         pixels = pixels[frame_index(place, frame, len(pixels), "slices")]
+    check_size(place, pixels.shape[1], pixels.shape[0], limit)
     if pixels.dtype == "uint16":
         mode = "16-bit grey" if pixels.ndim == 2 else "16-bit colour"
         return DeepPicture(place, mode, "", Scale.OPEN, stored=pixels, usual=_of_sixteen_bits)

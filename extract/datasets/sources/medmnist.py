@@ -10,8 +10,10 @@ from typing import Any
 from extract.datasets.source import Contents, DatasetSource, Item
 from extract.datasets.sources.medmnist_names import PHRASES, published_names
 from warehouse.errors import LayerhouseError
-from warehouse.images import what_instead
+from warehouse.images import array_facts, what_instead
 from warehouse.vocabulary import SPLITS
+
+SAVE_ANEW = "save it anew with numpy.savez, arrays called train_images, train_labels and so on"
 
 
 class MedMnist(DatasetSource):
@@ -27,29 +29,34 @@ class MedMnist(DatasetSource):
         return place.suffix.lower() == ".npz" and place.is_file()
 
     def read(self, typed: str) -> Contents:
+        import zipfile
+        import zlib
+
         import numpy as np
 
         path = Path(typed).expanduser().absolute()
+        broken = (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
         try:
             archive = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except broken as error:
             what = what_instead(path)
             if what is None or "ZIP" in what:
                 what = f"not a readable NumPy archive: {error}"
             raise LayerhouseError(f"{path} is {what}") from error
         items: list[Item] = []
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise LayerhouseError(f"{path} is one array and no archive; {SAVE_ANEW}")
         with archive:
             splits = [split for split in SPLITS if f"{split}_images" in archive]
             if not splits:
                 raise LayerhouseError(
                     f"{path} has no array train_images, val_images or test_images; "
-                    f"it has {', '.join(archive.files) or 'none'}; save it anew with numpy.savez, "
-                    "arrays called train_images, train_labels and so on"
+                    f"it has {', '.join(archive.files) or 'none'}; {SAVE_ANEW}"
                 )
             for split in splits:
                 try:
                     items += _items(archive, split, path)
-                except ValueError as error:  # objects, which only a pickle holds
+                except broken as error:  # objects, which only a pickle holds; a password
                     raise LayerhouseError(
                         f"{path} holds {split}_images or {split}_labels that cannot be read: "
                         f"{error}; save it anew with numpy.savez, pixels as uint8 or uint16"
@@ -63,8 +70,10 @@ def _items(archive: Any, split: str, path: Path) -> Iterator[Item]:
     """The images of one split, with a number or findings that are numbered."""
     if f"{split}_labels" not in archive:
         raise LayerhouseError(f"{path} has {split}_images but no {split}_labels")
+    array_facts(archive, f"{split}_labels", str(path))
     labels = _labels(archive[f"{split}_labels"], f"{split}_labels of {path}")
-    _check_images(archive[f"{split}_images"], len(labels), f"{split}_images of {path}")
+    shape, dtype = array_facts(archive, f"{split}_images", str(path))
+    _check_images(shape, dtype, len(labels), f"{split}_images of {path}")
     for index, label in enumerate(labels):
         name, uri = f"{split}/{index:05d}", f"{path}#{split}_images/{index}"
         if isinstance(label, list):
@@ -124,28 +133,23 @@ def _labels(labels: object, where: str) -> list[Any]:
     return list(values.tolist())
 
 
-def _check_images(images: object, n_labels: int, where: str) -> None:
-    import numpy as np
-
-    values = np.asarray(images)
-    if values.ndim not in (3, 4):
+def _check_images(shape: tuple[int, ...], dtype: Any, n_labels: int, where: str) -> None:
+    if len(shape) not in (3, 4):
         raise LayerhouseError(
-            f"{where} has shape {values.shape}; grey [n, h, w] or colour [n, h, w, 3] images or "
+            f"{where} has shape {shape}; grey [n, h, w] or colour [n, h, w, 3] images or "
             "volumes [n, d, h, w] are needed"
         )
-    if values.ndim == 4 and 3 in values.shape[1:2] and values.shape[3] != 3:
+    if len(shape) == 4 and 3 in shape[1:2] and shape[3] != 3:
         raise LayerhouseError(
-            f"{where} has shape {values.shape}: where 3 are colours they come last, [n, h, w, 3]; "
+            f"{where} has shape {shape}: where 3 are colours they come last, [n, h, w, 3]; "
             "turn the array with numpy.moveaxis"
         )
-    if values.ndim == 4 and values.shape[3] in (1, 2, 4) and values.shape[1] > 4:
+    if len(shape) == 4 and shape[3] in (1, 2, 4) and shape[1] > 4:
         raise LayerhouseError(
-            f"{where} has shape {values.shape}; grey is [n, h, w] and colour [n, h, w, 3], so drop "
+            f"{where} has shape {shape}; grey is [n, h, w] and colour [n, h, w, 3], so drop "
             "the last axis, or its transparency"
         )
-    if values.dtype not in (np.uint8, np.uint16):
-        raise LayerhouseError(
-            f"{where} holds {values.dtype} pixels; scale them and save uint8 or uint16"
-        )
-    if len(values) != n_labels:
-        raise LayerhouseError(f"{where} holds {len(values)} images for {n_labels} labels")
+    if dtype not in ("uint8", "uint16"):
+        raise LayerhouseError(f"{where} holds {dtype} pixels; scale them and save uint8 or uint16")
+    if shape[0] != n_labels:
+        raise LayerhouseError(f"{where} holds {shape[0]} images for {n_labels} labels")

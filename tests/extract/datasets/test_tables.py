@@ -839,7 +839,7 @@ def test_a_row_without_an_image_is_named(tmp_path: Path) -> None:
         (np.zeros((4, 3, 8, 8), np.uint8), r"they come last, \[n, h, w, 3\]; .*numpy.moveaxis"),
         (np.zeros((4, 8, 8, 4), np.uint8), "drop the last axis, or its transparency"),
         (np.zeros((4, 8, 8, 1), np.uint8), "drop the last axis"),
-        (np.array([1, "a"], dtype=object), "that cannot be read: Object arrays.*numpy.savez"),
+        (np.array([1, "a"], dtype=object), "that cannot be read: it holds objects.*numpy.savez"),
         (np.zeros((4, 8, 8), np.float32), "holds float32 pixels; scale them"),
     ],
 )

@@ -1,0 +1,256 @@
+"""Files that unpack to far more than they are: refused by name before the memory is gone."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from extract.datasets.reading import read_source
+from extract.datasets.source import ReadOptions
+from extract.datasets.tables import read_table
+from warehouse.errors import LayerhouseError
+from warehouse.images import bounds, open_image
+
+MEMORY = 2**22
+
+
+@pytest.fixture(autouse=True)
+def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "memory", lambda: MEMORY)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    head = struct.pack(">I", len(content)) + kind + content
+    return head + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _png(*chunks: bytes, width: int = 8, height: int = 8) -> bytes:
+    sizes = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = _chunk(b"IDAT", zlib.compress(bytes(8 * 25)))
+    parts = (_chunk(b"IHDR", sizes), *chunks, pixels, _chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+ZEROS = zlib.compress(bytes(2**25))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _png(width=2**31 - 1, height=2**31 - 1),
+        _png(_chunk(b"iCCP", b"x\0\0" + ZEROS)),
+        _png(_chunk(b"zTXt", b"x\0\0" + ZEROS)),
+        _png(_chunk(b"iTXt", b"x\0\1\0\0\0" + ZEROS)),
+        b"P6 2147483647 2147483647 255\n",
+    ],
+)
+def test_a_picture(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(LayerhouseError, match=r"a\.png (has far more|cannot be decoded)"):
+        open_image(str(path))
+
+
+def _header(shape: tuple[int, ...], kind: str = "|u1") -> bytes:
+    file = io.BytesIO()
+    facts = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, facts)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def _archive(path: Path, images: bytes, labels: bytes) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train_images.npy", images)
+        archive.writestr("train_labels.npy", labels)
+
+
+LABELS = _header((4,)) + bytes([0, 1, 0, 1])
+IMAGES = _header((4, 8, 8)) + bytes(256)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "why"),
+    [
+        (_header((4, 1024, 1025)) + bytes(4 * 1024 * 1025), LABELS, "once it is unpacked"),
+        (_header((4, 2**40, 2**20)) + bytes(64), LABELS, "damaged: its train_images says"),
+        (_header((4, 8, 8)) + bytes(300), LABELS, "damaged: its train_images says 256"),
+        (IMAGES, _header((2**40,)) + bytes(4), "damaged: its train_labels says"),
+        (IMAGES, _header((2**23,)) + bytes(2**23), "train_labels .* once it is unpacked"),
+        (_header((4, 8, 8), "|O") + bytes(256), LABELS, "holds objects"),
+        (b"no array", LABELS, "cannot be read"),
+    ],
+)
+def test_a_numpy_archive(tmp_path: Path, images: bytes, labels: bytes, why: str) -> None:
+    path = tmp_path / "a.npz"
+    _archive(path, images, labels)
+    with pytest.raises(LayerhouseError, match=why):
+        read_source(str(path), ReadOptions())
+
+
+def _cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _changed(content: bytes) -> bytes:
+    place = content.index(b"train_images.npy") + 40
+    return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+
+
+def _locked(content: bytes) -> bytes:
+    """Says, in both places, that its members are encrypted."""
+    found = bytearray(content)
+    for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        place = content.find(mark)
+        while place >= 0:
+            found[place + at] |= 1
+            place = content.find(mark, place + 4)
+    return bytes(found)
+
+
+@pytest.mark.parametrize("harm", [_cut, _changed, _locked])
+def test_a_harmed_archive_is_named(tmp_path: Path, harm: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "a.npz"
+    _archive(path, IMAGES, LABELS)
+    path.write_bytes(harm(path.read_bytes()))
+    with pytest.raises(LayerhouseError, match=r"a\.npz"):
+        _read_whole(path)
+
+
+def _read_whole(path: Path) -> None:
+    for item in read_source(str(path), ReadOptions()).items:
+        open_image(item.uri)
+
+
+def test_a_sound_archive_and_a_single_array(tmp_path: Path) -> None:
+    _archive(tmp_path / "a.npz", IMAGES, LABELS)
+    _read_whole(tmp_path / "a.npz")
+    (tmp_path / "b.npz").write_bytes(IMAGES)
+    with pytest.raises(LayerhouseError, match="is one array and no archive"):
+        read_source(str(tmp_path / "b.npz"), ReadOptions())
+
+
+def test_an_image_of_an_archive_has_no_more_pixels_than_others_may(tmp_path: Path) -> None:
+    _archive(tmp_path / "a.npz", IMAGES, LABELS)
+    with pytest.raises(LayerhouseError, match="8 × 8 pixels, more than the limit of 63"):
+        open_image(f"{tmp_path}/a.npz#train_images/0", max_pixels=63)
+
+
+def _volume(shape: tuple[int, ...], start: float = 352, order: str = "<") -> bytes:
+    nibabel = pytest.importorskip("nibabel")
+    header = nibabel.Nifti1Header(endianness=order)
+    header.set_data_dtype(np.int16)
+    header.set_data_shape(shape)
+    head = bytearray(header.binaryblock)
+    head[108:112] = struct.pack(f"{order}f", start)
+    head[344:348] = b"n+1\0"
+    return bytes(head) + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (_volume((32767, 32767, 32767)), "once it is unpacked"),
+        (_volume((1024, 1024, 1)) + bytes(2**21), "once it is unpacked"),
+        (_volume((8, 8, 1), start=1e20), "its pixels begin at byte 100,000,"),
+        (_volume((8, 8, 1), start=1e20, order=">"), "its pixels begin at byte 100,000,"),
+        (_volume((8, 8, 1), start=float("nan")), "its pixels begin at byte nan"),
+    ],
+)
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_volume(tmp_path: Path, content: bytes, why: str, packed: bool) -> None:
+    path = tmp_path / ("a.nii.gz" if packed else "a.nii")
+    path.write_bytes(gzip.compress(content, mtime=0) if packed else content)
+    with pytest.raises(LayerhouseError, match=why):
+        open_image(f"{path}#frame=1&range=0,1")
+
+
+def test_a_sound_volume_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(_volume((8, 6, 1)) + bytes(96)))
+    assert open_image(f"{path}#frame=1&range=0,1").size == (8, 6)
+
+
+def _dicom(path: Path, syntax: str, pixels: bytes, **facts: Any) -> str:
+    pydicom = pytest.importorskip("pydicom")
+    meta = pydicom.dataset.FileMetaDataset()
+    meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    item = pydicom.dataset.FileDataset("x", {}, file_meta=meta, preamble=bytes(128))
+    item.SOPClassUID, item.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
+    usual = {"Rows": 8, "Columns": 8, "SamplesPerPixel": 1, "BitsAllocated": 8, "BitsStored": 8}
+    usual |= {"PhotometricInterpretation": "MONOCHROME2", "HighBit": 7, "PixelRepresentation": 0}
+    for name, value in (usual | facts).items():
+        setattr(item, name, value)
+    encapsulated = meta.TransferSyntaxUID.is_encapsulated
+    item.PixelData = pydicom.encaps.encapsulate([pixels]) if encapsulated else pixels
+    item["PixelData"].VR = "OB"
+    item.save_as(path)
+    return str(path)
+
+
+def test_a_deflated_data_set(tmp_path: Path) -> None:
+    path = _dicom(tmp_path / "a.dcm", "DeflatedExplicitVRLittleEndian", bytes(2**21))
+    with pytest.raises(LayerhouseError, match=r"a\.dcm holds .* once it is unpacked"):
+        open_image(path)
+    sound = _dicom(tmp_path / "b.dcm", "DeflatedExplicitVRLittleEndian", bytes(range(64)))
+    assert open_image(sound).size == (8, 8)
+
+
+def _jpeg(kind: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, kind, **({"no_jp2": True} if kind == "JPEG2000" else {}))
+    return file.getvalue()
+
+
+def _of_other_size(kind: str) -> bytes:
+    """A codestream that says 60,000 pixels a side."""
+    found = bytearray(_jpeg(kind))
+    if kind == "JPEG":
+        place = found.index(b"\xff\xc0") + 5
+        found[place : place + 4] = struct.pack(">HH", 60000, 60000)
+    else:
+        place = found.index(b"\xff\x4f\xff\x51") + 8
+        found[place : place + 8] = struct.pack(">II", 60000, 60000)
+    return bytes(found)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "kind"), [("JPEGBaseline8Bit", "JPEG"), ("JPEG2000Lossless", "JPEG2000")]
+)
+def test_a_codestream_of_another_size_than_its_data_set_says(
+    tmp_path: Path, syntax: str, kind: str
+) -> None:
+    path = _dicom(tmp_path / "a.dcm", syntax, _of_other_size(kind))
+    with pytest.raises(LayerhouseError, match=r"says 8 × 8 pixels .* 60000 × 60000 are stored"):
+        open_image(path)
+    assert open_image(_dicom(tmp_path / "b.dcm", syntax, _jpeg(kind))).size == (8, 8)
+
+
+def test_frames_that_have_no_room(tmp_path: Path) -> None:
+    """Else `--frame all` would look for each of them."""
+    path = _dicom(tmp_path / "a.dcm", "JPEG2000Lossless", _jpeg("JPEG2000"), NumberOfFrames=10**9)
+    with pytest.raises(LayerhouseError, match="says 1,000,000,000 frames and holds"):
+        open_image(path)
+
+
+def test_a_table(tmp_path: Path) -> None:
+    """Two hundred thousand cells of a hundred letters, in a few thousand bytes."""
+    path = tmp_path / "a.parquet"
+    cells = pa.array(["x" * 100]).dictionary_encode().take(pa.array(np.zeros(200_000, np.int32)))
+    pq.write_table(pa.table({"image_path": cells}), path, compression="zstd")
+    assert path.stat().st_size < 10_000
+    with pytest.raises(LayerhouseError, match=r"a\.parquet holds .* once it is unpacked"):
+        read_table(path, ReadOptions())
