@@ -25,7 +25,7 @@ def test_a_built_catalogue_has_a_comment_everywhere_and_the_page_shows_each(tmp_
         assert _bare(con) == []
         columns = con.execute(
             "SELECT DISTINCT table_name, column_name, comment FROM duckdb_columns() "
-            "WHERE NOT internal"
+            "WHERE NOT internal AND schema_name <> 'stored'"
         ).fetchall()
     page = PAGE.read_text(encoding="utf-8")
     shown = {
@@ -37,11 +37,11 @@ def test_a_built_catalogue_has_a_comment_everywhere_and_the_page_shows_each(tmp_
 
 
 def _bare(con: duckdb.DuckDBPyConnection) -> list[tuple[str]]:
-    """What has no comment, stored rows of views included."""
+    """What has no comment; columns of the rows kept behind views need none."""
     return con.execute(
         """
         SELECT table_name || '.' || column_name FROM duckdb_columns()
-        WHERE comment IS NULL AND NOT internal
+        WHERE comment IS NULL AND NOT internal AND schema_name <> 'stored'
         UNION ALL
         SELECT table_name FROM duckdb_tables() WHERE comment IS NULL
         UNION ALL
