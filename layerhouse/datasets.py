@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from layerhouse.functions import Place, connect, known_options, lake_at
@@ -93,6 +94,8 @@ def add(
     given = known_options("datasets.add", options, DatasetOptions)
     out = given.pop("preview", None)
     place, chosen = lake_at(lake), _chosen(given)
+    if out:
+        place.refuse_own(Path(out))
     register_all = add_per_label if per_label else register
     done = register_all(place, name, str(path), chosen, progress)
     if out:

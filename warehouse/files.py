@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
@@ -40,18 +42,85 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     put_in_place(temporary, path)
 
 
-def write_at_once(path: Path, write: Callable[[Path], None]) -> None:
+def write_at_once(path: Path, write: Callable[[Path], None], *, durably: bool = False) -> None:
     """Let `write` make a file that a reader sees whole, or sees the older one of that name.
 
-    Any number of processes may write to the name; a power cut may cost the file.
+    Any number of processes may write to the name; a power cut may cost the file, unless it is
+    written durably.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
-    try:
+    with _passing(path, is_folder=False) as temporary:
         write(temporary)
+        if durably:
+            sync(temporary)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        if durably:
+            sync(path.parent)
+
+
+@contextmanager
+def folder_at_once(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, that takes `folder`'s place when the block ends well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _passing(folder, is_folder=True) as temporary:
+        yield temporary
+        if folder.exists():
+            with _passing(folder, is_folder=True) as older:
+                folder.replace(older)
+                temporary.replace(folder)
+        else:
+            temporary.replace(folder)
+
+
+@contextmanager
+def _passing(path: Path, *, is_folder: bool) -> Iterator[Path]:
+    """A new file or folder of a passing name beside `path`, gone afterwards.
+
+    It is locked while its writer lives: those that killed ones left for this `path` are removed.
+    """
+    _clear_dead(path)
+    while True:
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
+        if is_folder:
+            temporary.mkdir()
+        else:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))
+        with _held(temporary, fcntl.LOCK_EX) as descriptor:
+            # Another that cleared the dead away may have come between the two.
+            if _has_name(descriptor, temporary):
+                try:
+                    yield temporary
+                finally:
+                    _remove(temporary)
+                return
+
+
+def _clear_dead(path: Path) -> None:
+    for left in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 32}{TEMPORARY}*"):
+        with suppress(OSError), _held(left, fcntl.LOCK_EX | fcntl.LOCK_NB, needed=True):
+            _remove(left)
+
+
+@contextmanager
+def _held(path: Path, how: int, *, needed: bool = False) -> Iterator[int]:
+    """A descriptor that holds the path's lock; where files cannot be locked it only does if that
+    is not `needed`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        try:
+            fcntl.flock(descriptor, how)
+        except OSError:
+            if needed:
+                raise
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -25,8 +25,10 @@ ROWS = 60
 def preview(lake: Lake, names: Sequence[str], out: str | Path) -> None:
     """Writes a sheet of registered datasets to the PNG file `out`.
 
-    LayerhouseError where it cannot be written, or an image not be read.
+    UsageError for a file of the lake's own, LayerhouseError where it cannot be written, or an image
+    not be read.
     """
+    lake.refuse_own(Path(out))
     from PIL import Image as Images, ImageDraw, ImageFont
 
     rows = []

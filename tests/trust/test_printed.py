@@ -143,7 +143,9 @@ def _texts(lake: Lake, mart: str) -> set[str]:
 
 OWN = ("catalog.duckdb", "catalog.check", "commits/x.json", "quarantine/x", "verified.json", "")
 PLACES = [("sql", name) for name in (*OWN, *(f"{table}/x.parquet" for table in tables()))]
-PLACES += [(command, "sample/x") for command in ("publish", "report", "validate", "answers")]
+PLACES += [
+    (command, "sample/x") for command in ("publish", "report", "validate", "answers", "show", "add")
+]
 
 
 @pytest.mark.parametrize(("command", "name"), PLACES)
@@ -156,6 +158,8 @@ def test_no_result_is_written_over_the_lakes_own_files(
         "publish": ["publish", "--out", out],
         "report": ["report", "--out", out],
         "validate": ["validate", "--data-docs", out],
+        "show": ["datasets", "show", "digits", "--preview", out],
+        "add": ["datasets", "add", "more", "digits", "--preview", out],
         "answers": ["answers", "export", "--model", "m", "--dataset", "digits", "--out", out],
     }[command]
     before = {path: path.stat().st_mtime_ns for path in hostile.root.rglob("*")}

@@ -1,10 +1,10 @@
 from .definitions import Definitions as Definitions, references as references
 from .in_memory import Scratch as Scratch
 from .reading import (
-    NO_EXTENSIONS as NO_EXTENSIONS,
     Catalogue as Catalogue,
     Warehouse as Warehouse,
     lock_down as lock_down,
+    open_blank as open_blank,
     open_catalogue as open_catalogue,
     unbuilt_said as unbuilt_said,
 )

@@ -1,6 +1,8 @@
 """The read-only door to a lake's catalogue."""
 
 import re
+import tempfile
+import uuid
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -186,7 +188,7 @@ def attach(lake: Lake) -> duckdb.DuckDBPyConnection:
     The file is attached to a database in memory rather than opened: all connections of a process to
     one opened file share its settings, and go on seeing that file after another took its name.
     """
-    con = duckdb.connect(config=NO_EXTENSIONS)
+    con = open_blank()
     try:
         con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS catalog (READ_ONLY); USE catalog")
         # Reading ahead fetches row groups that statistics would have ruled out: for one locus
@@ -217,6 +219,16 @@ NO_EXTENSIONS: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+
+
+def open_blank() -> duckdb.DuckDBPyConnection:
+    """A connection to nothing yet, that loads no extension.
+
+    What does not fit into memory goes to a folder of its own among the system's temporary files;
+    by default all connections would share one in the folder that a person happens to work in.
+    """
+    spilt = f"{tempfile.gettempdir()}/layerhouse-{uuid.uuid4().hex}"
+    return duckdb.connect(config={**NO_EXTENSIONS, "temp_directory": spilt})
 
 
 def lock_down(con: duckdb.DuckDBPyConnection, *folders: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse import files
-from warehouse.catalogue import NO_EXTENSIONS, current, lock_down, unbuilt_said
+from warehouse.catalogue import current, lock_down, open_blank, unbuilt_said
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 from warehouse.publishing.patients import source_of
@@ -65,7 +65,7 @@ def publish(lake: Lake, out: Path, *, patients: bool = False) -> list[Path]:
             if writers and not single:
                 _withdraw(stamp, out)
             for path, write in writers.items():
-                _replace(path, write)
+                files.write_at_once(path, write, durably=True)
             _refuse_unbuilt(con, out)
             return list(writers)
     except (OSError, duckdb.Error) as error:
@@ -154,7 +154,7 @@ def _marts(
     catalogue, may be anybody's.
     """
     lake = current(lake)
-    with duckdb.connect(config=NO_EXTENSIONS) as con:
+    with open_blank() as con:
         try:
             con.execute(f"ATTACH {quoted(str(lake.catalogue))} AS lake (READ_ONLY)")
         except duckdb.Error as error:
@@ -163,23 +163,12 @@ def _marts(
         yield con, of_lake(con, patients=patients)
 
 
-def _replace(path: Path, write: Writer) -> None:
-    """Let `write` make the file under a passing name, of which a killed one may have left some."""
-    temporary = path.with_name(f"{path.name}{files.TEMPORARY}")
-    wal = temporary.with_name(f"{temporary.name}.wal")
-    for leftover in (temporary, wal):
-        leftover.unlink(missing_ok=True)
-    try:
-        files.write_whole(path, write)
-    finally:
-        wal.unlink(missing_ok=True)
-
-
 def _copying(con: duckdb.DuckDBPyConnection, source: str, options: str) -> Writer:
     """Ordered, so that equal marts become equal files."""
 
     def write(path: Path) -> None:
-        con.execute(f"COPY (FROM {source} ORDER BY ALL) TO {quoted(str(path))} ({options})")
+        target = f"{quoted(str(path))} ({options}, USE_TMP_FILE false)"  # path is one already
+        con.execute(f"COPY (FROM {source} ORDER BY ALL) TO {target}")
 
     return write
 
@@ -187,6 +176,7 @@ def _copying(con: duckdb.DuckDBPyConnection, source: str, options: str) -> Write
 def _write_database(
     con: duckdb.DuckDBPyConnection, stamp: Stamp, sources: Mapping[str, str], path: Path
 ) -> None:
+    path.unlink()  # DuckDB makes its files itself
     con.execute(f"ATTACH {quoted(str(path))} AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         con.begin()  # one transaction: each by itself would sync the file hundreds of times
@@ -208,6 +198,7 @@ def _write_database(
         raise
     finally:
         con.execute("DETACH out")
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
 
 
 def _copy_comments(con: duckdb.DuckDBPyConnection, mart: str) -> None:

@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.files import folder_at_once
 from warehouse.validation.report import ValidationReport
 
 HERE = Path(__file__).parent
@@ -34,17 +35,11 @@ def staged(folder: Path) -> Iterator[Path]:
     is_ours = folder.is_dir() and ((folder / MARK).exists() or not any(folder.iterdir()))
     if folder.exists() and not is_ours:
         raise UsageError(f"{folder} holds other files; give an empty or new folder for Data Docs")
-    staging = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
     try:
-        staging.mkdir(parents=True)
-        yield staging
-        if folder.exists():
-            shutil.rmtree(folder)
-        staging.replace(folder)
+        with folder_at_once(folder) as staging:
+            yield staging
     except OSError as error:
         raise LayerhouseError(f"cannot write Data Docs to {folder}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def finish(folder: Path, report: ValidationReport) -> None:

@@ -242,10 +242,12 @@ def test_a_killed_publication_is_made_good_by_the_next(whole: Lake, tmp_path: Pa
         while process.poll() is None and not list(out.glob("mart*")):
             pass
         process.kill()
-    # What a kill between the bytes and the name leaves.
-    (out / "mart_leaderboard.csv.tmp").write_text("half")
+    # What a kill between the bytes and the name leaves, and what a person calls so.
+    (out / f".mart_leaderboard.csv.{'0' * 32}.tmp").write_text("half")
+    (out / "mart_leaderboard.csv.tmp").write_text("mine")
     publish(whole, out)
     names = sorted(path.name for path in (tmp_path / "undisturbed").iterdir())
+    names = sorted([*names, "mart_leaderboard.csv.tmp"])
     assert sorted(path.name for path in out.iterdir() if path.suffix != ".lock") == names
     for path in (tmp_path / "undisturbed").glob("*.csv"):
         assert path.read_bytes() == (out / path.name).read_bytes()
