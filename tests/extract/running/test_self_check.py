@@ -171,3 +171,33 @@ def test_features_that_leave_the_tower_early_move_its_exit(family_folder: Family
     assert session.vision_exit is not None
     assert session.vision_exit.layer == 0
     assert session.anatomy.end("vision").layer == 2
+
+
+def test_of_many_phrases_some_all_over_the_tree_are_scored_in_full_and_the_longest() -> None:
+    few = [[1, 2], [3], [1, 4, 5]]
+    assert selfcheck._some_of(few) == [0, 1, 2]
+    many = [[first, second] for first in range(40) for second in range(25)]
+    many[613] = [*many[613], 7, 8]
+    chosen = selfcheck._some_of(many)
+    assert 613 in chosen
+    assert len({many[index][0] for index in chosen}) >= selfcheck.SCORED_IN_FULL
+    assert len(chosen) <= selfcheck.SCORED_IN_FULL + 1
+
+
+def test_many_phrases_are_scored_as_quickly_as_few_where_they_equal_full_passes(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selfcheck, "SCORED_IN_FULL", 1)
+    checked = _check(session).session
+    assert checked.continues
+    assert checked.branches
+    wrong = selfcheck.score_phrases
+    monkeypatch.setattr(
+        selfcheck,
+        "score_phrases",
+        lambda session, prompted, phrases: (
+            wrong(session, prompted, phrases) + (prompted.cache is not None)
+        ),
+    )
+    checked = _check(session).session
+    assert not checked.continues
