@@ -20,25 +20,27 @@ _NUMBERED = r"s?(id|no|nr|num|number|uid|key|code|name|hash|index|identifier|bar
 _WHO = r"(patient|subject|participant|proband|paciente)"
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "image_path": (
-        r"(image|img|file|picture|photo|slice|dicom|scan|isic)?(relative|rel)?"
+        r"(image|img|file|picture|photo|slice|dicom|scan|isic)?(file)?(relative|rel|full|abs|local)?"
         r"(path|file|filename|fname|name|index|id|idcode|url|uri)s?",
-        r"image|img|file|picture|photo|slice|scan|sopinstanceuid",
+        r"(pathto)?(image|img|file|picture|photo|slice|scan|jpe?g|png)s?|sopinstanceuid",
     ),
     "label": (
         r"(class|categor|diagnos|dx|finding|target|patholog|disease|condition|annotation"
         r"|groundtruth|gt|y|label)(e|es|s|y|ies|is)?(name|label|text|code|id|idx)?s?",
-        r"\w*(type|level|grade|severity|stage|species|outcome|malignan(t|cy)|result|score|birads)",
+        r"\w*(type|level|grade|severity|stage|species|outcome|malignan(t|cy)|result|score|birads)"
+        r"|(ground)?truth",
     ),
     "split": (r"(data)?(split|subset|set|partition|phase|usage|fold|mode)(name|s)?",),
     "group_id": (
         rf"(patient|subject|participant|person|individual|mrn|medicalrecord){_NUMBERED}",
         rf"(patienten|paciente|proband|volunteer|donor|animal|mouse|case|pat|p|pt|group){_NUMBERED}",
         rf"\w*{_WHO}(id|no|nr|num|number|uid|key|code|hash|identifier|barcode)(s|anon\w*)?"
-        rf"|(id|no|nr|num|cohort){_WHO}|(empi|mrn)\w*|usubjid|(case)?submitterid",
+        rf"|(id|no|nr|num|cohort){_WHO}|(empi|mrn)\w*|usubjid|(case)?submitterid"
+        rf"|(anon\w*|(de)?identified|pseudo\w*|unique|study){_WHO}|hospital(no|nr|number)",
         rf"(studyinstance|study|accession|series|slide|specimen|lesion|video|clip|film){_NUMBERED}",
         r"(acc|anon|exam|visit|encounter|admission|hadm|stay|eye|tissue|wsi|biopsy|client|fov|plate)"
         r"(id|uid|key|code|hash|anon)",
-        r"id|患者(id)?",
+        r"id|患者(id)?|sub|[er]id|recordid",  # of BIDS, the UK Biobank, ADNI, REDCap
     ),
 }
 """Usual names of our columns, the surest first; compared without case, spaces and signs."""

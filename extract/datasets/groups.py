@@ -86,6 +86,32 @@ def patients_not_told(
 _IN_PATHS = re.compile(r"(patient|pat|subject|subj|sub|p)[-_ ]?\d{2,}", re.IGNORECASE)
 
 
+_IN_NAMES = re.compile(
+    r"((patient|pat|subject|subj|sub|person)[-_ ]?\d+|(p|pt)[-_ ]?\d{2,})(?!\d)[-_ .].*",
+    re.IGNORECASE,
+)
+
+
+def patients_in_names(items: Sequence[Item]) -> tuple[str, ...]:
+    """What to say where names of files name patients (`person1_virus_6.jpeg`) and nothing groups.
+
+    They are not taken for groups, since nobody says that equal numbers are the same patient: in
+    Kermany's X-rays they are not.
+    """
+    if any(item.group_id for item in items):
+        return ()
+    found = [_IN_NAMES.fullmatch(PurePosixPath(item.sample_id).name) for item in items]
+    known = {match[1] for match in found if match}
+    n = sum(match is not None for match in found)
+    if not 1 < len(known) < n or 2 * n < len(items):
+        return ()
+    first = next(match[0] for match in found if match)
+    return (
+        f"{n:,} files are named like patients ({first}), which are not taken for groups; where "
+        "equal numbers are one patient, a table with image_path,label,group_id says so",
+    )
+
+
 def grouped_by_path(items: list[Item], reading: ReadOptions) -> tuple[list[Item], str]:
     """Items of a table with the patient that their paths name as the group, as CheXpert's do.
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-from extract.datasets.groups import grouped_by_patient
+from extract.datasets.groups import grouped_by_patient, patients_in_names
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions
 from extract.datasets.sources.folder_checks import (
     Found,
@@ -83,7 +83,7 @@ class ClassFolders(DatasetSource):
         if not any(item.group_id for item in items) and not reading.unlabelled:
             items, by_folder = grouped_by_folder(items, found)
             told = by_folder or told
-            notes += () if by_folder else deeper_folders(found)
+            notes += () if by_folder else (*deeper_folders(found), *patients_in_names(items))
         return Contents(
             str(root),
             items,

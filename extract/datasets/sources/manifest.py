@@ -15,7 +15,12 @@ from pathlib import Path, PurePosixPath
 
 from extract.datasets.columns import Roles
 from extract.datasets.findings import Labelled, understood
-from extract.datasets.groups import grouped_by_path, grouped_by_patient, patients_not_told
+from extract.datasets.groups import (
+    grouped_by_path,
+    grouped_by_patient,
+    patients_in_names,
+    patients_not_told,
+)
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
 from extract.datasets.sources.folder import IMAGE_SUFFIXES
 from extract.datasets.sources.hints import embedded
@@ -74,6 +79,7 @@ class Manifest(DatasetSource):
             *told,
             *((asked,) if by_path else ()),
             *patients_not_told(table, roles, reading, items),
+            *(() if "group_id" in reading.columns else patients_in_names(items)),
         )
         grouping = (
             f"groups are the column {roles.group_id}"

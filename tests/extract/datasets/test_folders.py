@@ -110,6 +110,29 @@ def test_folders_of_patients_are_groups(
 
 
 @pytest.mark.parametrize(
+    ("name", "is_patient"),
+    [
+        ("person{p}_virus_{n}.jpeg", True),  # Kermany
+        ("sub-{p:02d}_T1w_{n}.png", True),  # BIDS
+        ("P{p:03d}-{n}.png", True),
+        ("image{p:03d}_{n}.png", False),
+        ("p{p}_{n}.png", False),  # may be a page, a plate, a plane
+        ("patient{n:03d}_a.png", False),  # one image each
+    ],
+)
+def test_files_that_are_named_like_patients_are_said(
+    tmp_path: Path, name: str, is_patient: bool
+) -> None:
+    for n in range(12):
+        path = tmp_path / "set" / "ab"[n % 2] / name.format(p=n // 2, n=n)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (6, 5), n).save(path)
+    contents = read(tmp_path / "set")
+    assert {item.group_id for item in contents.items} == {None}
+    assert ("are named like patients" in "".join(contents.notes)) is is_patient
+
+
+@pytest.mark.parametrize(
     ("folders", "message"),
     [
         (("0000061/1.2.840.1", "0000062/1.2.840.2"), "numbers its folders"),

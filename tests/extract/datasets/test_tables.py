@@ -289,6 +289,7 @@ def grouped(column: str) -> str:
         *("pt_id", "PTID", "anonymized_patient_id", "dicom_patient_id", "Subject Identifier"),
         *("empi_anon", "bcr_patient_barcode", "case_submitter_id", "USUBJID", "hadm_id", "eye_id"),
         *("video_id", "film", "acc_anon", "id_paciente", "patient_code_anonymous", "MRN_deid"),
+        *("anon_patient", "deidentified_patient", "hospital_no", "record_id", "eid", "RID", "sub"),
     ],
 )
 def test_a_patient_column_of_another_name_is_proposed(tmp_path: Path, column: str) -> None:
@@ -304,7 +305,19 @@ def test_a_patient_column_of_another_name_is_proposed(tmp_path: Path, column: st
 
 @pytest.mark.parametrize(
     "column",
-    ["age", "view", "patient_age", "patientsex", "caseload", "site", "visit", "Patient Gender"],
+    [
+        *(
+            "age",
+            "view",
+            "patient_age",
+            "patientsex",
+            "caseload",
+            "site",
+            "visit",
+            "Patient Gender",
+        ),
+        *("inpatient", "outpatient", "hospital", "subtype_note", "record"),
+    ],
 )
 def test_other_columns_are_attributes(tmp_path: Path, column: str) -> None:
     assert read(table(tmp_path, grouped(column))).items[0].attributes == {column: "P0"}
@@ -457,6 +470,10 @@ def test_a_split_of_a_hugging_face_dataset_of_one_part_is_its_column(tmp_path: P
         ("Path,class", "--column image_path=Path --column label=class"),
         ("img,target", "--column image_path=img --column label=target"),
         ("IMAGE_PATH,Label", "--column image_path=IMAGE_PATH --column label=Label"),
+        ("path_to_image,truth", "--column image_path=path_to_image --column label=truth"),
+        ("image_file_path,y", "--column image_path=image_file_path --column label=y"),
+        ("full_path,class", "--column image_path=full_path --column label=class"),
+        ("images,category", "--column image_path=images --column label=category"),
     ],
 )
 def test_usual_headers_are_proposed_and_mapped(tmp_path: Path, header: str, options: str) -> None:
@@ -635,7 +652,7 @@ def test_lists_of_zeros_and_ones_name_no_class(tmp_path: Path, cells: str) -> No
         ("data/sub-{:02d}/anat/{}.png", {"sub-00", "sub-01"}),
         ("images/patient_{:03d}/{}.png", {"patient_000", "patient_001"}),
         ("images/site{:02d}/{}.png", {None}),
-        ("patient{:02d}_{}.png", {None}),
+        ("image{:02d}_{}.png", {None}),
     ],
 )
 def test_patients_that_paths_name_are_groups(
@@ -647,6 +664,13 @@ def test_patients_that_paths_name_are_groups(
     assert {item.group_id for item in contents.items} == groups
     assert bool(contents.notes) is (groups != {None})
     assert {i.group_id for i in read(place, columns={"group_id": "none"}).items} == {None}
+
+
+def test_files_that_are_named_like_patients_are_said(tmp_path: Path) -> None:
+    rows = "".join(f"patient{n // 3:02d}_{n}.png,{'ab'[n % 2]}\n" for n in range(6))
+    place = table(tmp_path, f"image_path,label\n{rows}")
+    assert "6 files are named like patients (patient00_0.png)" in read(place).notes[0]
+    assert read(place, columns={"group_id": "none"}).notes == ()
 
 
 def test_one_column_of_zeros_and_ones_is_no_finding(tmp_path: Path) -> None:
