@@ -70,6 +70,14 @@ GIVEN_ONLY, ROTATE = SWEPT_ORDERS = ("given", "rotate")
 IMPORTED = "imported:"
 """How the method of answers from elsewhere begins; their source's name follows."""
 
+JUDGED = "judged:"
+"""How the method of a judge's reading begins, the judge's name follows; behind the method of the
+replies and a plus sign where these are from elsewhere."""
+
+SAMPLED = "sampled:"
+"""How the method of answers by several drawn replies begins; their number and, behind an x, the
+temperature follow, as in `sampled:8x0.7`."""
+
 STOP, LENGTH = FINISHES = ("stop", "length")
 """Why a reply ended: the model stopped, or it was cut (truncated) when its tokens were spent."""
 
@@ -166,6 +174,7 @@ MADE_FROM = {
     "datasets-audit": (),
     "answers-import": (),
     "answers-reparse": ("extract", "answers-import"),
+    "answers-judge": ("extract", "answers-import"),
     "baseline": (),
     "probe": ("extract",),
     "probe-coefficients": ("extract", "probe"),
@@ -190,6 +199,7 @@ VARIANT_OPTIONS = {
 
 ASKED_WITH = {
     "answers-reparse": ("answers reparse", ""),
+    "answers-judge": ("answers reparse", " --judge FOLDER"),
     "diagnose-choice": ("diagnose", ""),
     "self-test": ("diagnose", " --self-test"),
     "probe-coefficients": ("probe", " --coefficients"),

@@ -5,8 +5,14 @@ from .continuing import (
     cache_of as cache_of,
 )
 from .generating import overridden_settings as overridden_settings
-from .marks import left_open as left_open
-from .methods import ANSWER_METHODS as ANSWER_METHODS, Question as Question
+from .marks import left_open as left_open, without_reasoning as without_reasoning
+from .methods import (
+    Draw as Draw,
+    Question as Question,
+    Sampling as Sampling,
+    method_named as method_named,
+    run_order as run_order,
+)
 from .names import ClassNames as ClassNames, alike as alike
 from .phrases import (
     ended as ended,
@@ -20,4 +26,5 @@ from .replies import (
     lists_letters as lists_letters,
     read_reply as read_reply,
 )
+from .sampling import standing as standing
 from .scoring import prior_of as prior_of, score_phrases as score_phrases

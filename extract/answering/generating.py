@@ -1,12 +1,13 @@
 """Generating: the reply that the model itself gives, token by token, until it stops.
 
 Greedy: the most likely token each time, after the penalty that the model's authors put on what was
-said, if any. A reply that has ended leaves the batch, so that short ones
-do not pay for long ones; where few are left, they may be given up, to be generated with their like.
+said, if any; or drawn, several replies to one prompt. A reply that has ended leaves the batch, so
+that short ones do not pay for long ones; where few are left, they may be given up, to be generated
+with their like.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.answering.continuing import Prompted, bytes_of, full_logits, selected, step
-from extract.answering.repeating import greedy, in_prompt
+from extract.answering.repeating import in_prompt, note, penalised
+from extract.answering.sampling import Chances
 from extract.models import Session
 from warehouse.vocabulary import DIRECT_TOKENS, LENGTH, STOP
 
@@ -58,22 +60,35 @@ class Reply:
 
 @dataclass(frozen=True)
 class _Going:
-    """Replies under way: the sample of each row, its newest token, and how many it has; `said` are
-    the tokens that a penalty is on, if any.
+    """Replies under way, `per_sample` of each sample, by their `places` among all: the newest token
+    of each, and how many it has; `said` are the tokens that a penalty is on, if any, `chances` what
+    decides which token follows where that is not the likeliest.
     """
 
-    rows: Tensor
+    places: Tensor
     cache: Any
     newest: Tensor
     said: Tensor | None = None
     written: int = 0
+    chances: Chances | None = None
+    per_sample: int = 1
+
+    @property
+    def rows(self) -> Tensor:
+        """The sample of each."""
+        return self.places // self.per_sample
 
     def kept(self, which: Tensor) -> "_Going":
-        """Those rows that are marked (bool) or numbered."""
+        """Those that are marked (bool) or numbered."""
         chosen = which.nonzero()[:, 0] if which.dtype == torch.bool else which
-        cache = selected(self.cache, chosen)
-        said = None if self.said is None else self.said[chosen]
-        return _Going(self.rows[chosen], cache, self.newest[chosen], said, self.written)
+        return replace(
+            self,
+            places=self.places[chosen],
+            cache=selected(self.cache, chosen),
+            newest=self.newest[chosen],
+            said=None if self.said is None else self.said[chosen],
+            chances=None if self.chances is None else self.chances.kept(chosen),
+        )
 
 
 @torch.inference_mode()
@@ -86,35 +101,104 @@ def generate(
     Where it is `hurried`, long replies that at most a quarter of the batch has are given up. What
     scoring foresaw to its end is not run again, unless a penalty is on what was said.
     """
-    stops = torch.tensor(session.stop_tokens or [-1], device=prompted.logits.device)
-    penalty = session.repetition_penalty
-    said = None if penalty is None else in_prompt(prompted)
-    first = greedy(prompted.logits, said, penalty)
+    stops, going = _stops(session, prompted), _begun(session, prompted)
     if prompted.cache is None:
-        begun = _Going(torch.arange(prompted.n), None, first, said)
-        return _in_full(session, prompted, begun, stops, max_new_tokens)
+        return _in_full(session, prompted, going, stops, max_new_tokens)
     tokens = stops[0].expand(prompted.n, max_new_tokens).clone()
     known: dict[int, tuple[int, ...]] = {}
-    if penalty is None:
-        known = _foreseen(prompted, first, session.stop_tokens, max_new_tokens)
+    if going.said is None:
+        known = _foreseen(prompted, going.newest, session.stop_tokens, max_new_tokens)
     for row, reply in known.items():
         tokens[row, : len(reply)] = torch.tensor(reply, device=tokens.device)
-    waiting = _the_others(known, prompted, first, said)
+    waiting = _the_others(known, going)
+    del going
     prompted.cache, longest = None, max(map(len, known.values()), default=0)
+    found = _to_their_ends(session, prompted, waiting, tokens, hurried=hurried)
+    return tokens[:, : max(longest, found)]
+
+
+@torch.inference_mode()
+def sample(
+    session: Session,
+    prompted: Prompted,
+    max_new_tokens: int,
+    seeds: Tensor,
+    temperature: float,
+) -> Tensor:
+    """Replies drawn at a temperature, one by each of a sample's `seeds` (int64 [n, draws]).
+
+    Token ids (n, draws, tokens): what follows a stop token is one. The prompt's cache stays as it
+    is.
+    """
+    stops, (n, n_draws) = _stops(session, prompted), seeds.shape
+    held = bytes_of(prompted.cache)
+    at_once = min(max(GENERATION_BYTES // held, 1), n_draws) if held else 1
+    found = stops[0].expand(n, n_draws, max_new_tokens).clone()
+    longest = 0
+    for first in range(0, n_draws, at_once):
+        part = seeds[:, first : first + at_once]
+        going = _begun(session, prompted, Chances(part.flatten(), temperature))
+        if prompted.cache is None:
+            tokens = _in_full(session, prompted, going, stops, max_new_tokens)
+        else:
+            tokens = stops[0].expand(part.numel(), max_new_tokens).clone()
+            tokens = tokens[:, : _to_their_ends(session, prompted, [going], tokens)]
+        found[:, first : first + at_once, : tokens.shape[1]] = tokens.view(n, part.shape[1], -1)
+        longest = max(longest, tokens.shape[1])
+    return found[:, :, :longest]
+
+
+def _stops(session: Session, prompted: Prompted) -> Tensor:
+    return torch.tensor(session.stop_tokens or [-1], device=prompted.logits.device)
+
+
+def _begun(session: Session, prompted: Prompted, chances: Chances | None = None) -> _Going:
+    """Replies with their first token: one of each sample, or as many as there are chances."""
+    per_sample = 1 if chances is None else len(chances.seeds) // prompted.n
+    places = torch.arange(prompted.n * per_sample, device=prompted.logits.device)
+    rows, cache = places // per_sample, prompted.cache
+    if chances is not None and cache is not None:
+        cache = selected(cache, rows)
+    said = None if session.repetition_penalty is None else in_prompt(prompted)[rows]
+    going = _Going(places, cache, places, said, 0, chances, per_sample)
+    return replace(going, newest=_following(session, going, prompted.logits[rows], 0))
+
+
+def _following(session: Session, going: _Going, logits: Tensor, place: int) -> Tensor:
+    """The token [n] at this place of each reply, by the logits fp32 (n, vocabulary) before it."""
+    penalty = session.repetition_penalty
+    if going.said is not None and penalty is not None:
+        logits = penalised(logits, going.said, penalty)
+    chances = going.chances
+    token = logits.argmax(dim=-1) if chances is None else chances.drawn(logits, place)
+    if going.said is not None:
+        note(token, going.said)
+    return token
+
+
+def _to_their_ends(
+    session: Session,
+    prompted: Prompted,
+    waiting: list[_Going],
+    tokens: Tensor,
+    hurried: bool = False,
+) -> int:
+    """Let replies go on and write them into `tokens` (all, budget); the length of the longest."""
+    stops, longest = _stops(session, prompted), 0
     while waiting:
         going: _Going | None = waiting.pop()
         while going is not None:
-            tokens[going.rows, going.written] = going.newest
+            tokens[going.places, going.written] = going.newest
             longest = max(longest, going.written + 1)
-            going = _those_that_go_on(going, stops, max_new_tokens)
+            going = _those_that_go_on(going, stops, tokens.shape[1])
             if going is not None and hurried and _is_to_be_given_up(going, prompted.n):
-                tokens[going.rows, going.written + 1 :] = GIVEN_UP
+                tokens[going.places, going.written + 1 :] = GIVEN_UP
                 longest, going = max(longest, going.written + 2), None
-            if going is not None and len(going.rows) > 1:
+            if going is not None and len(going.places) > 1:
                 going = _those_that_fit(going, waiting)
             if going is not None:
                 going = _advanced(session, prompted, going)
-    return tokens[:, :longest]
+    return longest
 
 
 def _foreseen(
@@ -135,16 +219,12 @@ def _foreseen(
     return whole
 
 
-def _the_others(
-    known: Collection[int], prompted: Prompted, first: Tensor, said: Tensor | None
-) -> list[_Going]:
-    """All rows but the known ones, together."""
-    rows = torch.tensor([row for row in range(prompted.n) if row not in known], dtype=torch.long)
-    rows = rows.to(first.device)
-    going = _Going(torch.arange(prompted.n, device=first.device), prompted.cache, first, said)
+def _the_others(known: Collection[int], going: _Going) -> list[_Going]:
+    """All but the known ones, together."""
     if not known:
         return [going]
-    return [going.kept(rows)] if len(rows) else []
+    rows = [row for row in range(len(going.places)) if row not in known]
+    return [going.kept(torch.tensor(rows, device=going.places.device))] if rows else []
 
 
 def _those_that_go_on(going: _Going, stops: Tensor, max_new_tokens: int) -> _Going | None:
@@ -156,24 +236,24 @@ def _those_that_go_on(going: _Going, stops: Tensor, max_new_tokens: int) -> _Goi
 
 
 def _is_to_be_given_up(going: _Going, n: int) -> bool:
-    return going.written + 1 >= PATIENCE and 4 * len(going.rows) <= n
+    return going.written + 1 >= PATIENCE and 4 * len(going.places) <= n
 
 
 def _those_that_fit(going: _Going, waiting: list[_Going]) -> _Going:
     """All rows, or half of them while the other half waits."""
     if bytes_of(going.cache) <= GENERATION_BYTES:
         return going
-    halves = torch.arange(len(going.rows), device=going.rows.device).chunk(2)
+    halves = torch.arange(len(going.places), device=going.places.device).chunk(2)
     waiting.append(going.kept(halves[1]))
     return going.kept(halves[0])
 
 
 def _advanced(session: Session, prompted: Prompted, going: _Going) -> _Going:
     """One more token of each."""
-    new = going.newest[:, None]
+    new, written = going.newest[:, None], going.written + 1
     logits = step(session, prompted, going.cache, going.rows, new, going.written)
-    newest = greedy(logits[:, -1].float(), going.said, session.repetition_penalty)
-    return _Going(going.rows, going.cache, newest, going.said, going.written + 1)
+    newest = _following(session, going, logits[:, -1].float(), written)
+    return replace(going, newest=newest, written=written)
 
 
 def _in_full(
@@ -183,7 +263,7 @@ def _in_full(
     chosen, done = [begun.newest], torch.isin(begun.newest, stops)
     while len(chosen) < max_new_tokens and not bool(done.all()):
         logits = full_logits(session, prompted.inputs, torch.stack(chosen, dim=1))
-        following = greedy(logits[:, -1].float(), begun.said, session.repetition_penalty)
+        following = _following(session, begun, logits[:, -1].float(), len(chosen))
         chosen.append(torch.where(done, stops[0], following))
         done |= torch.isin(chosen[-1], stops)
     return torch.stack(chosen, dim=1)

@@ -1,27 +1,30 @@
 """Ways of answering, one object for each: what runs on the device, and what is read of it after.
 
-One of ours has its name in `warehouse.vocabulary.METHODS` and its object in `ANSWER_METHODS`.
+One of ours has its name in `warehouse.vocabulary.METHODS` and its object in `ANSWER_METHODS`; that
+of sampled replies says how many are drawn, and how.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.answering.continuing import Prompted
-from extract.answering.generating import Reply, generate, replies_of
+from extract.answering.generating import Reply, generate, replies_of, sample
 from extract.answering.names import ClassNames
 from extract.answering.phrases import ended
 from extract.answering.replies import parse_reply
+from extract.answering.sampling import seed_of, standing
 from extract.answering.scoring import score_phrases
 from extract.models import Session
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import GENERATE, LIKELIHOOD
+from warehouse.vocabulary import GENERATE, LIKELIHOOD, SAMPLED
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,13 @@ class AnswerMethod(ABC):
     name: str
 
     @abstractmethod
-    def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
+    def run(
+        self,
+        session: Session,
+        prompted: Prompted,
+        question: Question,
+        sample_ids: Sequence[str],
+    ) -> Tensor:
         """What the model says of each sample, (n, …) on the device."""
 
     @abstractmethod
@@ -84,7 +93,13 @@ class Likelihood(AnswerMethod):
 
     name = LIKELIHOOD
 
-    def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
+    def run(
+        self,
+        session: Session,
+        prompted: Prompted,
+        question: Question,
+        sample_ids: Sequence[str],
+    ) -> Tensor:
         """Log-likelihoods fp32 (n, classes)."""
         return score_phrases(session, prompted, question.scored)
 
@@ -113,7 +128,13 @@ class Generation(AnswerMethod):
 
     name = GENERATE
 
-    def run(self, session: Session, prompted: Prompted, question: Question) -> Tensor:
+    def run(
+        self,
+        session: Session,
+        prompted: Prompted,
+        question: Question,
+        sample_ids: Sequence[str],
+    ) -> Tensor:
         """Token ids (n, tokens). Uses up the prompt's cache."""
         return generate(session, prompted, question.max_new_tokens, question.hurried)
 
@@ -127,6 +148,74 @@ class Generation(AnswerMethod):
         """From token ids (n, tokens)."""
         replies = replies_of(session, said)
         return [None if reply is None else _read(reply, question) for reply in replies]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One of several replies to the same question, with the seed that it was drawn by."""
+
+    seed: int
+    predicted: int | None
+    text: str
+    raw: str
+    n_tokens: int
+    finish: str
+
+
+@dataclass(frozen=True)
+class Sampling(AnswerMethod):
+    """The class that most of several replies name, drawn at a temperature; of classes that equally
+    many name, the one that was drawn first. None where more replies were cut than name any class.
+    """
+
+    n_draws: int
+    temperature: float
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"{SAMPLED}{self.n_draws}x{self.temperature}"
+
+    @classmethod
+    def named(cls, name: str) -> "Sampling":
+        n_draws, _, temperature = name.removeprefix(SAMPLED).partition("x")
+        return cls(int(n_draws), float(temperature))
+
+    def run(
+        self,
+        session: Session,
+        prompted: Prompted,
+        question: Question,
+        sample_ids: Sequence[str],
+    ) -> Tensor:
+        """Token ids (n, draws, tokens)."""
+        seeds = torch.tensor([self._seeds(name) for name in sample_ids])
+        seeds = seeds.to(prompted.logits.device)
+        return sample(session, prompted, question.max_new_tokens, seeds, self.temperature)
+
+    def read(
+        self,
+        session: Session,
+        question: Question,
+        said: NDArray[Any],
+        sample_ids: Sequence[str],
+    ) -> list[dict[str, Any] | None]:
+        """From token ids (n, draws, tokens)."""
+        found: list[dict[str, Any] | None] = []
+        for name, tokens in zip(sample_ids, said, strict=True):
+            replies = (reply for reply in replies_of(session, tokens) if reply is not None)
+            drawn = zip(self._seeds(name), replies, strict=True)
+            found.append(_voted([Draw(seed, **_read(reply, question)) for seed, reply in drawn]))
+        return found
+
+    def _seeds(self, sample_id: str) -> list[int]:
+        return [seed_of(sample_id, draw) for draw in range(self.n_draws)]
+
+
+def _voted(draws: Sequence[Draw]) -> dict[str, Any]:
+    """The answer of several draws: the reply that stands for them."""
+    shown = asdict(draws[standing([(draw.predicted, draw.finish) for draw in draws])])
+    del shown["seed"]
+    return shown | {"draws": tuple(draws)}
 
 
 def _scored(logprobs: NDArray[np.float32], question: Question) -> dict[str, Any]:
@@ -150,4 +239,13 @@ def _read(reply: Reply, question: Question) -> dict[str, Any]:
 
 
 ANSWER_METHODS = {method.name: method for method in (Likelihood(), Generation())}
-"""In the order in which they are run: generation uses up the prompt's cache."""
+
+
+def method_named(name: str) -> AnswerMethod:
+    """The object of one of our ways of answering."""
+    return Sampling.named(name) if name.startswith(SAMPLED) else ANSWER_METHODS[name]
+
+
+def run_order(names: Iterable[str]) -> list[str]:
+    """Ways of answering in the order in which they run: generation uses up the prompt's cache."""
+    return sorted(names, key=lambda name: name == GENERATE)

@@ -21,13 +21,12 @@ def in_prompt(prompted: Prompted) -> Tensor:
     return said.scatter_(1, noted, True)[:, :width].contiguous()
 
 
-def greedy(logits: Tensor, said: Tensor | None, penalty: float | None) -> Tensor:
-    """The token of the highest logit [n] of logits (n, vocabulary), after the penalty on those that
-    were `said` (bool, the same shape), among which it is noted.
-    """
-    if said is None or penalty is None:
-        return logits.argmax(dim=-1)
+def penalised(logits: Tensor, said: Tensor, penalty: float) -> Tensor:
+    """Logits (n, vocabulary) after the penalty on those that were `said` (bool, the same shape)."""
     lowered = torch.where(logits < 0, logits * penalty, logits / penalty)
-    token = torch.where(said, lowered, logits).argmax(dim=-1)
-    said[torch.arange(len(token), device=token.device), token] = True
-    return token
+    return torch.where(said, lowered, logits)
+
+
+def note(tokens: Tensor, said: Tensor) -> None:
+    """Count a token of each row [n] among those that were said (bool (n, vocabulary))."""
+    said[torch.arange(len(tokens), device=tokens.device), tokens] = True

@@ -6,7 +6,6 @@ answers they are, of which samples, and whether these are the images that the fi
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,10 +17,10 @@ from extract.answers.matching import SampleNames
 from extract.answers.models import model_row
 from extract.answers.reading import ReadRecord, RecordReader, as_logprobs
 from extract.answers.records import Record, find_columns, records
-from extract.answers.rows import imported_row
+from extract.answers.rows import imported_row, method_name
 from extract.datasets import ReadOptions
 from warehouse.catalogue import DatasetInfo, connect, dataset, labelled
-from warehouse.errors import LayerhouseError, UsageError
+from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
 from warehouse.lake import Lake, RunSpec, RunWriter, exclusive, find_runs
 from warehouse.vocabulary import IMPORTED
@@ -75,7 +74,7 @@ def import_answers(
     """
     reading = ReadOptions(encoding=options.encoding, delimiter=options.delimiter)
     table = read_rows(path, reading)
-    method = IMPORTED + _method_name(options.name or harness_of(table) or path.stem)
+    method = IMPORTED + method_name(options.name or harness_of(table) or path.stem)
     columns = find_columns(table, options.columns)
     with connect(lake) as wh:
         info = labelled(dataset(wh, dataset_id), "an answer")
@@ -120,14 +119,6 @@ def _write(
                 )
         writer.commit(tables, finished=True)
     return True
-
-
-def _method_name(name: str) -> str:
-    """A name as a method may have it, without the date that harnesses put into file names."""
-    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
-    if not plain:
-        raise UsageError(f"no method can be called {name!r}; give a --name of letters and numbers")
-    return plain
 
 
 def _matched(

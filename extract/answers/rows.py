@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from extract.answers.reading import ReadRecord
+from warehouse.errors import UsageError
+
+
+def method_name(name: str) -> str:
+    """A name as a method may have it, without the date that harnesses put into file names."""
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    if not plain:
+        raise UsageError(f"no method can be called {name!r}; give a --name of letters and numbers")
+    return plain
 
 
 def imported_row(model_id: str, dataset_id: str, method: str, one: ReadRecord) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import Any
 from extract.answering import left_open, read_reply
 from extract.answers.reading import named_class
 from extract.models import PromptEntry, shipped_prompts
-from extract.sharing import Listing, lake_prompts, listing
-from warehouse.catalogue import Catalogue, ClassRow
-from warehouse.vocabulary import GENERATE
+from extract.sharing import Listing, is_replied, lake_prompts, listing
+from warehouse.catalogue import Catalogue, ClassRow, connect
+from warehouse.errors import UsageError, nearest
+from warehouse.lake import Lake
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class StoredReplies:
 
     def named(self, answer: Mapping[str, Any]) -> int | None:
         """The class that a stored reply names by the rules of today, from its row of `answer`."""
-        if answer["method"] != GENERATE:
+        if not is_replied(answer["method"]):
             return named_class(answer["text"], self.classes, answer["options"])
         listed = self._listing(answer)
         found = read_reply(self.whole(answer), listed.names, letters=listed.letters).index
@@ -49,24 +50,61 @@ class StoredReplies:
 
     def whole(self, answer: Mapping[str, Any]) -> str:
         """All of a stored reply that counts for its reading."""
-        if answer["method"] != GENERATE or answer["raw_text"] is None:
+        if not is_replied(answer["method"]) or answer["raw_text"] is None:
             return str(answer["text"])
         prefix = self.prompts[answer["prompt_id"]].reply_prefix or ""
         return self.opening + prefix + str(answer["raw_text"])
 
     def options(self, answer: Mapping[str, Any]) -> Sequence[str] | None:
         """What letters stood for when a reply was given; None where they stood for nothing."""
-        if answer["method"] != GENERATE:
+        if not is_replied(answer["method"]):
             held: Sequence[str] | None = answer["options"]
             return held
         listed = self._listing(answer)
         return [self.classes[index].phrase for index in listed.shown] if listed.letters else None
+
+    def asked(self, answer: Mapping[str, Any]) -> str:
+        """The question that a stored reply answers; of one from elsewhere what its letters stood
+        for, as far as that is known.
+        """
+        if not is_replied(answer["method"]):
+            return "\n".join(
+                f"{chr(ord('A') + n)}. {option}" for n, option in enumerate(answer["options"] or ())
+            )
+        entry = self.prompts[answer["prompt_id"]]
+        shown = entry.order(len(self.classes), answer["option_order"])
+        return self.question or entry.question([self.classes[index].phrase for index in shown])
 
     def _listing(self, answer: Mapping[str, Any]) -> Listing:
         entry = self.prompts[answer["prompt_id"]]
         return listing(entry, self.classes, answer["option_order"], self.question)
 
 
+def replied_pairs(
+    lake: Lake, model_id: str | None = None, dataset_id: str | None = None
+) -> list[tuple[str, str]]:
+    """The models and datasets of stored replies, of one model or dataset or all.
+
+    Raises UsageError for a model or dataset without replies.
+    """
+    with connect(lake) as wh:
+        pairs = wh.sql(_REPLIED).fetchall()
+    for what, name, place in (("model", model_id, 0), ("dataset", dataset_id, 1)):
+        known = [pair[place] for pair in pairs]
+        if name is not None and name not in known:
+            raise UsageError(
+                f"the lake holds no replies of the {what} {name!r}{nearest(name, known)}"
+            )
+    return [
+        (model, about)
+        for model, about in pairs
+        if model_id in (None, model) and dataset_id in (None, about)
+    ]
+
+
+_REPLIED = """
+SELECT DISTINCT model_id, dataset_id FROM answer WHERE text IS NOT NULL ORDER BY ALL
+"""
 _ASKED = """
 SELECT json_extract(config, '$.identity') FROM run
 WHERE command = 'extract' AND model_id = $1 AND dataset_id = $2

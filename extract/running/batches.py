@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from extract.answering import (
-    ANSWER_METHODS,
     Prompted,
     Question,
     ReplyPlace,
     cache_of,
+    method_named,
     prior_of,
+    run_order,
 )
 from extract.faults import Injector, StruckBatch
 from extract.models import Session
@@ -108,9 +109,9 @@ class Runner:
                     with self.stopwatch.timing("copy"):
                         taken = self._prompts.taken()
                 question = replace(self.questions[way], hurried=hurried)
-                said |= self._answered(prompted, question, asked.get(way, ()))
+                names = prepared.sample_ids
+                said |= self._answered(prompted, question, names, asked.get(way, ()))
                 if way is None and (behind := of_replies(wanted)):
-                    names = prepared.sample_ids
                     followed = self._followed(names, behind, prompted, said[GENERATE])
         assert taken is not None  # there is a way
         with self.stopwatch.timing("copy"):
@@ -141,15 +142,15 @@ class Runner:
         return self.session.loaded.device
 
     def _answered(
-        self, prompted: Prompted, question: Question, asked: Sequence[str]
+        self, prompted: Prompted, question: Question, names: Sequence[str], asked: Sequence[str]
     ) -> dict[str, Tensor]:
-        """What the model says to each of what is asked in one way."""
+        """What the model says of these samples to each of what is asked in one way."""
         by_method = {method_of(each): each for each in asked}
         said: dict[str, Tensor] = {}
-        for name in (name for name in ANSWER_METHODS if name in by_method):
+        for name in run_order(by_method):
             with self.stopwatch.timing(name):
-                method = ANSWER_METHODS[name]
-                said[by_method[name]] = method.run(self.session, prompted, question)
+                method = method_named(name)
+                said[by_method[name]] = method.run(self.session, prompted, question, names)
         return said
 
     def _followed(
@@ -174,7 +175,7 @@ class Runner:
         unfinished: list[tuple[str, str]] = []
         for asked, values in said.items():
             method, way = method_of(asked), way_of(asked)
-            read = ANSWER_METHODS[method].read(self.session, self.questions[way], values, names)
+            read = method_named(method).read(self.session, self.questions[way], values, names)
             for name, given in zip(names, read, strict=True):
                 if given is None:
                     unfinished.append((asked, name))

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from extract.answering import ReplyPlace
+from extract.answering import Draw, ReplyPlace
 from extract.reading import CellVectors, joined
 from extract.sharing import Range, Way
+from warehouse.vocabulary import LENGTH
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Answer:
 
     Log-likelihoods also per token and as `pmi`, less those without an image; `end` is the token
     that they end with. Scores that count no end have none of these.
+
+    Where several replies were drawn, `draws`, it is that of the one that stands for them.
     """
 
     sample_id: str
@@ -33,6 +36,12 @@ class Answer:
     n_tokens: int | None = None
     finish: str | None = None
     way: Way | None = None
+    draws: Sequence[Draw] = ()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it rests on a reply that was cut, or on several of which one was."""
+        return LENGTH in (self.finish, *(draw.finish for draw in self.draws))
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,30 @@ def answer_rows(
     ]
 
 
+def draw_rows(
+    model_id: str, dataset_id: str, answers: Sequence[Answer], own: Way = DEFAULT_WAY
+) -> list[dict[str, Any]]:
+    """The rows of the `reply_draw` table, of answers by several replies; `own` as above."""
+    of = {"model_id": model_id, "dataset_id": dataset_id}
+    return [
+        {
+            **of,
+            "sample_id": answer.sample_id,
+            "method": answer.method,
+            **asdict(answer.way or own),
+            "draw": number,
+            "seed": draw.seed,
+            "predicted_class_index": draw.predicted,
+            "text": draw.text,
+            "raw_text": draw.raw,
+            "finish_reason": draw.finish,
+            "n_tokens": draw.n_tokens,
+        }
+        for answer in answers
+        for number, draw in enumerate(answer.draws)
+    ]
+
+
 def place_rows(
     model_id: str, dataset_id: str, places: Mapping[str, ReplyPlace]
 ) -> list[dict[str, Any]]:

@@ -9,10 +9,16 @@ from extract.reading import Lens, lens_table
 from extract.running.batch_size import BatchSize, device_name
 from extract.running.clock import Stopwatch
 from extract.running.results import RangeResult
-from extract.running.rows import activation_table, answer_rows, donor_rows, place_rows
-from extract.sharing import Job, method_of, shown_in, way_of
+from extract.running.rows import (
+    activation_table,
+    answer_rows,
+    donor_rows,
+    draw_rows,
+    place_rows,
+)
+from extract.sharing import Job, is_replied, method_of, shown_in, way_of
 from warehouse.lake import OvertakenError, RunWriter
-from warehouse.vocabulary import GENERATE, LENGTH, LIKELIHOOD
+from warehouse.vocabulary import GENERATE, LIKELIHOOD
 
 
 @dataclass
@@ -64,6 +70,8 @@ class RangeWriter:
                 tables["logit_lens"] = lens_table(self.lens, tables["activation"])
         if result.answers:
             tables["answer"] = answer_rows(*of, result.answers, self.job.own.way)
+        if rows := draw_rows(*of, result.answers, self.job.own.way):
+            tables["reply_draw"] = rows
         if result.places:
             tables["reply_place"] = place_rows(*of, result.places)
         shown = {shown_in(way_of(each)) for each in result.range.answers}
@@ -84,9 +92,10 @@ class RangeWriter:
         if any(method_of(each) == LIKELIHOOD for each in mine.answers):
             covers["ends_counted"] = self.job.counts_ends
         swept = {}
-        for asked in (each for each in mine.answers if method_of(each) == GENERATE):
+        for asked in filter(is_replied, mine.answers):
             way = way_of(asked)
-            cut = {a.sample_id for a in result.answers if a.finish == LENGTH and a.way == way}
+            said = (a for a in result.answers if (a.method, a.way) == (method_of(asked), way))
+            cut = {answer.sample_id for answer in said if answer.is_cut}
             places = [n for n in here if order[n] in cut]
             swept[asked] = {"max_new_tokens": self.job.budget.of(way), "cut": places}
         if GENERATE in swept:

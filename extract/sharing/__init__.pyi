@@ -3,6 +3,7 @@ from .asking import (
     Listing as Listing,
     Way as Way,
     by_way as by_way,
+    is_replied as is_replied,
     lake_prompts as lake_prompts,
     listing as listing,
     method_of as method_of,

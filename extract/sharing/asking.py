@@ -25,12 +25,14 @@ from warehouse.catalogue import Catalogue, ClassRow, DatasetInfo
 from warehouse.errors import UsageError
 from warehouse.vocabulary import (
     DEFAULT_PROMPT,
+    GENERATE,
     GIVEN,
     GIVEN_ONLY,
     LETTERED,
     NUMBERED,
     OWN_IMAGE,
     ROTATE,
+    SAMPLED,
 )
 
 UNLABELLED = PromptEntry(DEFAULT_PROMPT, "What does this image show?", option_style="none")
@@ -110,6 +112,11 @@ def asked_by(method: str, way: Way | None = None) -> str:
 
 def method_of(asked: str) -> str:
     return asked.partition("@")[0]
+
+
+def is_replied(asked: str) -> bool:
+    """Whether it is answered in words, which a budget can cut."""
+    return method_of(asked).startswith((GENERATE, SAMPLED))
 
 
 def way_of(asked: str) -> Way | None:

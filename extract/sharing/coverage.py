@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from extract.reading import Wanted, known_readouts
-from extract.sharing.asking import Way, method_of, way_of
+from extract.sharing.asking import Way, is_replied, method_of, way_of
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Commit
 from warehouse.vocabulary import ANSWER, GENERATE, LIKELIHOOD, Cell
@@ -60,7 +60,7 @@ def replies_in(covers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_reply(cell: Cell) -> bool:
-    return cell.module == ANSWER and method_of(cell.readout) == GENERATE
+    return cell.module == ANSWER and is_replied(cell.readout)
 
 
 def follows_a_reply(cell: Cell) -> bool:

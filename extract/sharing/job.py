@@ -124,9 +124,9 @@ class Job:
         """What is to be answered, each by a method in a way of asking, as commits name it."""
         asked = self.request
         if not asked.answers_only:
-            return tuple(asked.answers)
+            return asked.methods
         ways = [None if each.way == self.own.way else each.way for each in self.swept]
-        return tuple(asked_by(method, way) for way in ways for method in asked.answers)
+        return tuple(asked_by(method, way) for way in ways for method in asked.methods)
 
     @cached_property
     def budget(self) -> ReplyBudget:
@@ -161,6 +161,8 @@ class Job:
             selection["max_pixels"] = asked.max_pixels
         if asked.max_new_tokens is not None:  # left out, a run of an older lake stays the same run
             selection["max_new_tokens"] = asked.max_new_tokens
+        if asked.samples is not None:
+            selection |= {"samples": asked.samples, "temperature": asked.temperature}
         if asked.answers_only:
             names = dict.fromkeys(each.way.prompt_id for each in self.swept)
             selection |= {"answers": list(self.answers), "answers_only": True}
@@ -236,6 +238,8 @@ def _without_answers(request: ExtractRequest, info: DatasetInfo) -> ExtractReque
         labelled(info, "a fault")
     if any(readout_named(name).facts.follows_a_reply for name in request.readouts):
         labelled(info, "a readout behind replies")
+    if request.samples is not None:
+        labelled(info, "a majority of samples")
     return replace(request, answers=())
 
 

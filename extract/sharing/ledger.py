@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from extract.reading import Wanted
-from extract.sharing.asking import method_of
+from extract.sharing.asking import is_replied, method_of
 from extract.sharing.coverage import Range, cells_of, covered, plan, range_size, replies_in
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
@@ -68,13 +68,11 @@ class Ledger:
             )
         }
 
-    def cut(self) -> tuple[int, int]:
-        """How many replies of the request were cut, and the largest budget that did."""
-        found = {
-            asked: np.zeros(len(self.job.order), dtype=int)
-            for asked in self.job.answers
-            if method_of(asked) == GENERATE
-        }
+    def cut(self, answers: Sequence[str]) -> tuple[int, int]:
+        """How many of these answers rest on replies that were cut, and the largest budget that did
+        that.
+        """
+        found = {asked: np.zeros(len(self.job.order), dtype=int) for asked in answers}
         for commit in self.job.commits():
             for asked, said in replies_in(commit.covers).items():
                 if asked in found:
@@ -110,14 +108,22 @@ class Ledger:
         )
 
     def _about_cut_replies(self) -> list[str]:
-        n, budget = self.cut()
-        asked = sum(method_of(each) == GENERATE for each in self.job.answers)
-        if not n:
-            return []
-        return [
-            f"{n:,} of {asked * len(self.job.order):,} replies were cut after {budget:,} tokens: "
-            f"run again with --max-new-tokens {LONGER_BUDGET * budget} for whole ones"
-        ]
+        replied = list(filter(is_replied, self.job.answers))
+        greedy = [asked for asked in replied if method_of(asked) == GENERATE]
+        drawn = [asked for asked in replied if asked not in greedy]
+        lines = []
+        for answers, what in (
+            (greedy, "replies were cut"),
+            (drawn, "answers rest on draws of which some were cut"),
+        ):
+            n, budget = self.cut(answers)
+            if n:
+                lines.append(
+                    f"{n:,} of {len(answers) * len(self.job.order):,} {what} after {budget:,} "
+                    f"tokens: run again with --max-new-tokens {LONGER_BUDGET * budget} for whole "
+                    "ones"
+                )
+        return lines
 
     def check_complete(self, wanted: Wanted) -> None:
         """Rows must equal samples × loci × readouts, and answers samples × methods."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from extract.answering import Sampling
 from extract.models import GivenModel
 from extract.reading import Layers, check_names, readout_named
 from warehouse.errors import UsageError, nearest
@@ -24,7 +25,8 @@ class ExtractRequest:
     `device_map` are as `extract.models.placement.parse_placement` takes them. `prompts` are names
     or files of prompts, `system` a text in the place of theirs; with `answers_only` no activation
     is taken and the prompts are swept, in each of the `orders` of the classes and besides with the
-    images of the `image_controls`.
+    images of the `image_controls`. Besides the greedy reply, `samples` more are drawn at a
+    `temperature`.
     """
 
     model: str | GivenModel
@@ -50,6 +52,19 @@ class ExtractRequest:
     orders: str = GIVEN_ONLY
     answers_only: bool = False
     image_controls: Sequence[str] = ()
+    samples: int | None = None
+    temperature: float | None = None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Every way in which it is answered, by the names of the lake's methods."""
+        if self.samples is None or self.temperature is None:
+            return tuple(self.answers)
+        return (*self.answers, Sampling(self.samples, self.temperature).name)
+
+
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100.0
+"""Below, draws are the greedy reply; above, any token is as likely as any other."""
 
 
 def refuse_unmeant(request: ExtractRequest) -> None:
@@ -67,6 +82,7 @@ def refuse_unmeant(request: ExtractRequest) -> None:
         raise UsageError("a reply must be allowed at least 1 token")
     if request.max_new_tokens is not None and GENERATE not in request.answers:
         raise UsageError("only generated replies have a length; add the answer generate")
+    _refuse_unmeant_samples(request)
     followed = [name for name in request.readouts if readout_named(name).facts.follows_a_reply]
     if followed and GENERATE not in request.answers:
         raise UsageError(
@@ -86,6 +102,27 @@ def refuse_unmeant(request: ExtractRequest) -> None:
         raise UsageError("with answers only no layer is read; leave out module, layer and readout")
     if request.answers_only and not request.answers:
         raise UsageError("with answers only there is something to answer; name generate")
+
+
+def _refuse_unmeant_samples(request: ExtractRequest) -> None:
+    n, temperature = request.samples, request.temperature
+    if n is None and temperature is None:
+        return
+    if n is None:
+        raise UsageError("greedy replies have no temperature; say how many to draw with --samples")
+    if temperature is None:
+        raise UsageError(
+            "drawn replies need a --temperature: 1 is the model's own, less is closer to greedy"
+        )
+    if n < 2:
+        raise UsageError(f"a majority needs at least 2 samples, not {n}")
+    if not LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE:
+        raise UsageError(
+            f"the temperature must lie between {LEAST_TEMPERATURE} and {MOST_TEMPERATURE:g}, not "
+            f"at {temperature:g}; a greedy reply is given without --samples"
+        )
+    if GENERATE not in request.answers:
+        raise UsageError("samples are drawn of generated replies; add the answer generate")
 
 
 def fixed_batch_size(request: ExtractRequest) -> int | None:

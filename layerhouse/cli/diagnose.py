@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 @click.option(
     "--method",
     metavar="METHOD",
-    help="The answer that is diagnosed: generate, likelihood, imported:NAME; auto leaves it to the "
-    "rule again. It counts until another is chosen.",
+    help="The answer that is diagnosed: generate, likelihood, sampled:KxT, imported:NAME; auto "
+    "leaves it to the rule again. It counts until another is chosen.",
 )
 @click.option("--prompt", metavar="NAME", help="The prompt whose answer is diagnosed, likewise.")
 @self_test_options

@@ -108,6 +108,18 @@ if TYPE_CHECKING:
     help="With --answers-only: also ask about a grey image, that of a sample of another class, or "
     "another one of the same class; repeatable.",
 )
+@click.option(
+    "--samples",
+    type=click.IntRange(min=2),
+    metavar="K",
+    help="Also draw K replies; the class that most of them name is a further answer.",
+)
+@click.option(
+    "--temperature",
+    type=float,
+    metavar="T",
+    help="How freely samples are drawn: 1 as the model's own probabilities have it.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option(
     "--dtype",
@@ -177,6 +189,7 @@ def command(skip_bad: bool, dry_run: bool, **options: Any) -> None:
     layerhouse extract --model tiny-digits --dataset digits --engine ray --workers 2
     layerhouse extract --model tiny-digits --dataset digits --answers-only --prompt all
     layerhouse extract --model tiny-digits --dataset digits --answers-only --image-control other
+    layerhouse extract --model tiny-digits --dataset digits --samples 8 --temperature 0.7
     """
     if dry_run:
         _print_outlook(extract(**options, dry_run=True))

@@ -53,6 +53,8 @@ class ExtractOptions(TypedDict, total=False):
     orders: str
     answers_only: bool
     image_control: Several
+    samples: int | None
+    temperature: float | None
 
 
 @overload

@@ -155,3 +155,22 @@ def test_the_mart_shows_every_way_with_the_best_and_the_worst(catalogue):
         ("odd", "given", 0.5, False, False, False),
         ("plain", "given", 0.9, True, False, True),
     ]
+
+
+@pytest.mark.exact_rows("reply_agreement")
+def test_agreement_is_the_share_of_draws_that_name_the_answer(catalogue):
+    method = "sampled:4x0.7"
+    rows = lake(asked("default", "given", [1, None], method))
+    drawn = [(1, "stop"), (0, "stop"), (1, "length"), (None, "stop")], [(None, "length")] * 4
+    rows["reply_draw"] = [
+        {**NAMES, "sample_id": f"s{sample:02d}", "method": method, "draw": draw, "seed": draw}
+        | {"prompt_id": "default", "option_order": "given", "image_control": "own"}
+        | {"predicted_class_index": named, "finish_reason": finish}
+        for sample, draws in enumerate(drawn)
+        for draw, (named, finish) in enumerate(draws)
+    ]
+    found = catalogue(rows).sql(
+        "SELECT sample_id, predicted_class_index, n_draws, n_unnamed, n_truncated, agreement "
+        "FROM reply_agreement ORDER BY sample_id"
+    )
+    assert found.fetchall() == [("s00", 1, 4, 1, 1, 0.5), ("s01", None, 4, 4, 4, 0.0)]

@@ -76,7 +76,7 @@ def test_an_examination_names_the_model_and_the_dataset_where_they_are_known(cat
     ("check", "known"),
     [
         ("answer/asked_as_known", (words.DEFAULT_PROMPT, words.OWN_IMAGE, *words.IMAGE_CONTROLS)),
-        ("answer/finish_known", (*words.FINISHES, words.GENERATE)),
+        ("answer/finish_known", (*words.FINISHES, words.LIKELIHOOD)),
         ("answer/method_known", words.METHODS),
         ("fault_trial/stage_known", (words.HEALTHY, words.UNDETERMINED)),
         ("probe/control_known", words.PROBE_CONTROLS),

@@ -19,6 +19,11 @@ MODEL = "alpha"
 FAULTED = "alpha+fault:swap@vision:0.5"
 DATASET = "shapes"
 WIDTH = 32
+DRAWN = (
+    *("model_id", "dataset_id", "sample_id", "method"),
+    *("predicted_class_index", "text", "raw_text", "finish_reason", "n_tokens"),
+)
+"""What a draw has of the answer that it is behind."""
 
 
 def full_lake(path: Path, n_samples: int = 48) -> Lake:
@@ -70,6 +75,7 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
         writer.commit({"prompt": [asked], "answer": which})
         one, other = samples[:2]
         donor = {"dataset_id": DATASET, "sample_id": one, "donor_id": other}
+        writer.commit(_drawn(samples))
         place = {"model_id": MODEL, "dataset_id": DATASET, "sample_id": one}
         writer.commit(
             {
@@ -78,6 +84,21 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
             }
         )
         writer.finish()
+
+
+def _drawn(samples: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Answers by two drawn replies each."""
+    asked = {"prompt_id": "default", "option_order": "given", "image_control": "own"}
+    rows = [
+        answer_row(sample, model_id=MODEL, dataset_id=DATASET) | {"method": "sampled:2x0.7"} | asked
+        for sample in samples
+    ]
+    draws = [
+        {name: row[name] for name in DRAWN} | asked | {"draw": number, "seed": 7 + number}
+        for row in rows
+        for number in range(2)
+    ]
+    return {"answer": rows, "reply_draw": draws}
 
 
 def _vectors(

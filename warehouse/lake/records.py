@@ -98,6 +98,7 @@ COVERS = fields(
         "rejected": PLACES,
         "reasons": listing(WORDS),
         "replaces": listing(WORDS),
+        "judged": COUNT,
         "reopens": COUNT,
         "probes": listing(anything),
         "prompts": listing(WORDS),

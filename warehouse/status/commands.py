@@ -13,6 +13,7 @@ from warehouse.vocabulary import (
     METHODS,
     OWN_IMAGE,
     PROBE_CONTROLS,
+    SAMPLED,
     VARIANT_OPTIONS,
 )
 
@@ -87,12 +88,13 @@ def extract_command(
             words += [word for value in values for word in (f"--{plural[:-1]}", str(value))]
     answers = asked.get("answers", METHODS)
     methods = dict.fromkeys(answer.partition("@")[0] for answer in answers)
+    methods = {name: None for name in methods if not name.startswith(SAMPLED)}
     if not methods.keys() >= set(METHODS):
         words += [word for method in methods for word in ("--answer", method)]
     images = dict.fromkeys(answer.rpartition("/")[2] for answer in answers if "@" in answer)
     for image in sorted(images.keys() - {OWN_IMAGE}):
         words += ["--image-control", image.replace("_", "-")]
-    for name in ("limit", "max_pixels", "max_new_tokens"):
+    for name in ("limit", "max_pixels", "max_new_tokens", "samples", "temperature"):
         if asked.get(name) is not None:
             words += [f"--{name.replace('_', '-')}", str(asked[name])]
     return shlex.join(words)

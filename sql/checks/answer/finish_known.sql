@@ -12,5 +12,5 @@ WHERE
     OR (
         finish_reason IS NOT NULL
         AND NOT starts_with(method, 'imported:')
-        AND NOT coalesce(method = 'generate' AND n_tokens > 0 AND raw_text IS NOT NULL, FALSE)
+        AND NOT coalesce(method <> 'likelihood' AND n_tokens > 0 AND raw_text IS NOT NULL, FALSE)
     )

@@ -5,4 +5,4 @@ SELECT
     sample_id,
     method
 FROM answer
-WHERE method = 'generate' AND text IS NULL
+WHERE (method = 'generate' OR starts_with(method, 'sampled:')) AND text IS NULL

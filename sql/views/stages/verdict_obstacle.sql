@@ -56,7 +56,15 @@ endings AS (
         diagnosed_method.model_id,
         diagnosed_method.dataset_id,
         reply_ending.cut_after,
-        reply_ending.n_truncated / diagnosed_method.n_test AS truncated_share
+        reply_ending.n_truncated / diagnosed_method.n_test AS truncated_share,
+        CASE
+            WHEN starts_with(diagnosed_method.method, 'sampled:')
+                THEN regexp_replace(
+                    diagnosed_method.method,
+                    'sampled:([0-9]+)x(.*)',
+                    ' --samples \1 --temperature \2'
+                )
+        END AS drawn_by
     FROM diagnosed_method
     INNER JOIN reply_ending
         ON
@@ -125,6 +133,7 @@ missing AS (
                     endings.cut_after,
                     ' tokens: run `',
                     extract_command.command,
+                    endings.drawn_by,
                     ' --max-new-tokens ',
                     threshold.longer_budget * endings.cut_after,
                     '`'

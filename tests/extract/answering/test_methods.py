@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from extract.answering.continuing import Prompted, cache_of
-from extract.answering.methods import ANSWER_METHODS, Question
+from extract.answering.methods import ANSWER_METHODS, Question, method_named
 from extract.answering.replies import ClassNames, parse_reply
 from tests.extract.sessions import PHRASES, Opened
 from warehouse.errors import LayerhouseError
@@ -22,13 +22,13 @@ def test_each_method_of_the_vocabulary_has_its_object() -> None:
     assert tuple(ANSWER_METHODS) == METHODS
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, "sampled:3x0.7"])
 def test_every_method_names_a_class_or_none_for_every_sample(name: str, llava: Opened) -> None:
-    session, method = llava.session, ANSWER_METHODS[name]
+    session, method = llava.session, method_named(name)
     inputs = session.on_device(session.encode(llava.pictures))
     output = session.forward(inputs, keep_cache=True)
     prompted = Prompted(inputs, session.last_logits(output), cache_of(output))
-    said = method.run(session, prompted, _question(llava))
+    said = method.run(session, prompted, _question(llava), ["a", "b"])
     assert len(said) == len(llava.pictures)
     answers = method.read(session, _question(llava), said.numpy(), ["a", "b"])
     if name == "likelihood":

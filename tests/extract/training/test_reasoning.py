@@ -132,3 +132,27 @@ def test_a_model_that_reasons_is_read_where_it_answers(reasoning: Path, tmp_path
         f"llm {'by the generate answer' if readout == 'generate' else f'at llm 4 ({readout}'}"
         in told
     )
+
+
+@pytest.mark.slow
+def test_most_of_several_reasoned_replies_answer_as_well_and_can_be_diagnosed(
+    reasoning: Path, tmp_path: Path
+) -> None:
+    lake, of = tmp_path / "lake", ("--model", "model", "--dataset", "digits")
+    words = ["--dataset", "digits", "--limit", str(N), "--answer", "generate", "--layer", "-1"]
+    words += ["--samples", "5", "--temperature", "0.7"]
+    _run(lake, "extract", "--model", str(reasoning), *words)
+    with connect(Lake.at(lake)) as wh:
+        query = "SELECT method, accuracy FROM answer_accuracy WHERE split = 'test'"
+        accuracy = dict(wh.sql(query).fetchall())
+        query = "SELECT avg(agreement), count(DISTINCT agreement) FROM reply_agreement"
+        ((agreement, n_kinds),) = wh.sql(query).fetchall()
+    assert accuracy["sampled:5x0.7"] >= accuracy["generate"] - 0.05
+    assert 0.5 < agreement < 1
+    assert n_kinds > 1
+    _run(lake, "probe", *of, "--seeds", "1")
+    told = _run(lake, "diagnose", *of, "--resamples", "100", "--method", "sampled:5x0.7").output
+    assert "sampled:5x0.7" in told
+    with connect(Lake.at(lake)) as wh:
+        rows = wh.sql("SELECT answer_method, answer_accuracy FROM mart_leaderboard").fetchall()
+    assert rows == [("sampled:5x0.7", pytest.approx(accuracy["sampled:5x0.7"]))]

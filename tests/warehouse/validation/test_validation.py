@@ -57,6 +57,12 @@ PLANTED = {
         "UPDATE answer SET finish_reason = 'stop', n_tokens = 3, raw_text = 'a'"
         " WHERE method = 'likelihood'",
     ],
+    "answer.draws_kept": [
+        "DELETE FROM reply_draw WHERE draw = 1",
+        "DELETE FROM reply_draw",
+        "UPDATE reply_draw SET predicted_class_index = NULL",
+        "UPDATE reply_draw SET predicted_class_index = 0 WHERE draw = 0",
+    ],
     "answer.logprobs_as_long_as_classes": [
         "UPDATE answer SET label_logprobs = label_logprobs[:2]",
         "UPDATE answer SET label_logprobs = NULL",
