@@ -1,17 +1,19 @@
-"""Answers: brought from other harnesses, written out, read anew."""
+"""Answers: brought from other harnesses, written out, read anew, judged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from layerhouse.functions import Place, known_options, lake_at
 from layerhouse.parts import part
+from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
-    from extract.answers import ImportSummary, Reparsed
+    from extract.answers import ImportSummary, Judged, Reparsed
+    from warehouse.progress import Progress
 
 __all__ = ["export", "import_", "reparse"]
 
@@ -66,18 +68,61 @@ def export(
     return export_answers(place, Path(out), model, dataset, method)
 
 
+@overload
+def reparse(
+    model: str | None = None,
+    dataset: str | None = None,
+    *,
+    judge: None = None,
+    device: str | None = None,
+    dry_run: bool = False,
+    lake: Place = None,
+    progress: Progress | None = None,
+) -> list[Reparsed]: ...
+
+
+@overload
+def reparse(
+    model: str | None = None,
+    dataset: str | None = None,
+    *,
+    judge: str | PathLike[str],
+    device: str | None = None,
+    dry_run: bool = False,
+    lake: Place = None,
+    progress: Progress | None = None,
+) -> list[Judged]: ...
+
+
 @part("extract")
 def reparse(
     model: str | None = None,
     dataset: str | None = None,
     *,
+    judge: str | PathLike[str] | None = None,
+    device: str | None = None,
     dry_run: bool = False,
     lake: Place = None,
-) -> list[Reparsed]:
+    progress: Progress | None = None,
+) -> list[Reparsed] | list[Judged]:
     """Read every stored reply anew, of one model or dataset or all, and store what reads otherwise.
 
-    No model is run and no reply is changed. With `dry_run` nothing is stored.
+    No model is run and no reply is changed. With a `judge`, a folder or what else
+    `layerhouse.extract` takes as a model, that model says which class each reply names that it has
+    not judged, as the method `judged:<name>`. With `dry_run` nothing is stored.
     """
-    from extract.answers import reparse as read_anew
+    from extract.answers import judge_replies, reparse as read_anew
 
-    return read_anew(lake_at(lake), model, dataset, dry_run=dry_run)
+    if judge is None:
+        if device is not None:
+            raise UsageError("reading by rules needs no device; give it with a judge")
+        return read_anew(lake_at(lake), model, dataset, dry_run=dry_run)
+    return judge_replies(
+        lake_at(lake),
+        str(judge),
+        model,
+        dataset,
+        device=device or "auto",
+        dry_run=dry_run,
+        progress=progress,
+    )

@@ -1,5 +1,5 @@
 """Answers of a lake beyond those of its own runs: brought from other harnesses, written out, and
-read anew as the rules of reading improve."""
+read anew as the rules of reading improve, or by a model that judges."""
 
 import lazy_loader
 

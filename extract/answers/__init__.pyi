@@ -4,4 +4,5 @@ from .importing import (
     ImportSummary as ImportSummary,
     import_answers as import_answers,
 )
+from .judging import Judged as Judged, judge_replies as judge_replies
 from .reparsing import Reparsed as Reparsed, reparse as reparse

@@ -35,4 +35,5 @@ from .sources import (
     locate as locate,
     locate_processor as locate_processor,
 )
+from .text_models import TextModel as TextModel, load_text_model as load_text_model
 from .verification import verifiable as verifiable, verify as verify

@@ -98,10 +98,8 @@ class Session:
 
     @cached_property
     def continuing(self) -> Any:
-        """What takes new tokens on an existing cache: BLIP-2 as a whole insists on pixels."""
-        pixels = inspect.signature(self.model.forward).parameters.get("pixel_values")
-        insists = pixels is not None and pixels.default is pixels.empty
-        return self.model.language_model if insists else self.model
+        """What takes new tokens on an existing cache."""
+        return without_pixels(self.model)
 
     @cached_property
     def position_keeper(self) -> Any:
@@ -115,6 +113,13 @@ class Session:
     def _last_logits(self) -> dict[str, int]:
         known = inspect.signature(self.model.forward).parameters
         return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+
+
+def without_pixels(model: Any) -> Any:
+    """What of a model takes tokens alone: BLIP-2 as a whole insists on pixels."""
+    pixels = inspect.signature(model.forward).parameters.get("pixel_values")
+    insists = pixels is not None and pixels.default is pixels.empty
+    return model.language_model if insists else model
 
 
 def open_session(

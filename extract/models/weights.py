@@ -30,8 +30,13 @@ ENDS = (".weight", ".bias")
 """Dtypes of packed weights, and the names of weights that may not be packed without a word."""
 
 
-def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.device") -> Any:
-    """The model with every weight in its place.
+def load_weights(
+    source: ModelSource,
+    dtype: "torch.dtype",
+    device: "torch.device",
+    kind: str = "AutoModelForImageTextToText",
+) -> Any:
+    """The model with every weight in its place, by the class of transformers that chooses it.
 
     Raises LayerhouseError with counts and first names for missing, unexpected or misshapen weights,
     for a model that takes no images, and for quantised weights whose package is missing.
@@ -43,7 +48,7 @@ def load_weights(source: ModelSource, dtype: "torch.dtype", device: "torch.devic
     try:
         config = _quantized_config(source, _model_config(source), dtype)
         _refuse_other_sizes(source, config)
-        loader: Any = transformers.AutoModelForImageTextToText
+        loader: Any = getattr(transformers, kind)
         model, info = loader.from_pretrained(
             source.folder,
             config=config,

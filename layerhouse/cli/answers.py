@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse import answers
-from layerhouse.cli.shared import dataset_option, lake_option, model_option
+from layerhouse.cli.shared import dataset_option, lake_option, model_option, progress
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
     from extract.answering import ClassNames
-    from extract.answers import Reparsed
+    from extract.answers import Judged, Reparsed
 
 EXAMPLES = 5
 """Changed readings that are shown of each model and dataset."""
@@ -101,23 +101,53 @@ def export_file(model: str, dataset: str, method: str | None, out: Path, lake: L
 @command.command("reparse")
 @click.option("--model", metavar="M", help="Only this model's replies.  [default: all]")
 @click.option("--dataset", metavar="D", help="Only replies about this dataset.  [default: all]")
+@click.option(
+    "--judge",
+    metavar="FOLDER",
+    help="Have a model that reads text say what replies name, as the method judged:NAME.",
+)
+@click.option("--device", help="The judge's: cpu, cuda, cuda:1, …  [default: auto]")
 @click.option("--dry-run", is_flag=True, help="Say what would read otherwise and store nothing.")
 @lake_option
-def reparse(**options: Any) -> None:
+def reparse(judge: str | None, **options: Any) -> None:
     """Read every stored reply anew, since the rules of reading improve; no model is run.
 
-    What reads otherwise takes the place of the old reading; the replies stay as they are.
+    What reads otherwise takes the place of the old reading; the replies stay as they are. With
+    --judge the readings by rules stay too: beside them stands what a model makes of the replies,
+    weighing every class and that there is no answer. It judges what it has not judged yet.
 
     \b
     layerhouse answers reparse --dry-run
     layerhouse answers reparse --model tiny-digits --dataset digits
+    layerhouse answers reparse --judge ./qwen2.5-1.5b-instruct
     """
+    if judge is not None:
+        with progress(f"judge {Path(judge).name}") as told:
+            for made in answers.reparse(judge=judge, progress=told, **options):
+                _show_judged(made)
+        return
     read = answers.reparse(**options)
     for one in read:
         _show(one)
     stored = "would read" if options["dry_run"] else "read"
     n, changed = sum(one.n for one in read), sum(len(one.changes) for one in read)
     click.echo(f"{changed:,} of {n:,} replies {stored} otherwise")
+
+
+def _show_judged(one: Judged) -> None:
+    run = f" ({one.run_id})" if one.run_id else ""
+    what = f"{one.model_id} on {one.dataset_id}"
+    if not one.n:
+        click.echo(f"Nothing to do: {one.judge} has judged the replies of {what}.")
+        return
+    click.echo(
+        f"{what}: {one.judge} judged {one.n - one.n_cut:,} replies, {one.n_named:,} of which name "
+        f"a class; {one.n_other:,} read otherwise than by the rules{run}"
+    )
+    if one.n_cut:
+        click.echo(f"  {one.n_cut:,} were cut, which are not judged and stay truncated")
+    if one.n_shortened:
+        click.echo(f"  {one.n_shortened:,} were longer than {one.judge} reads: their ends counted")
 
 
 def _show(one: Reparsed) -> None:
