@@ -126,3 +126,44 @@ def test_a_verdict_on_likelihoods_says_what_they_rest_on(catalogue):
     baseline, effect = note.split("; ")
     assert baseline.startswith("no baseline")
     assert effect == EFFECTS["lengths"][1][-1]
+
+
+@pytest.mark.exact_rows("tie_effect")
+@pytest.mark.parametrize(
+    ("tied", "note"),
+    [(0, None), (2, "10% of the replies name a class that is no likelier than another one")],
+)
+def test_replies_whose_class_is_no_likelier_than_another_are_told(catalogue, tied, note):
+    rows = scored(total=10, per_token=10, pmi=10, tied=tied)
+    said = [row | {"method": "generate"} for row in rows]
+    said[0] |= {"predicted_class_index": None, "parsed": False}  # names none: no tie of its own
+    con = catalogue(world() | {"answer": rows + said})
+    assert con.sql("SELECT * FROM tie_effect").fetchall() == [("m", "d", tied / 20, note)]
+    ((told,),) = con.sql("SELECT note FROM verdict_obstacle").fetchall()
+    assert (note or "no baseline") in told
+
+
+def test_a_reply_of_a_class_that_is_less_likely_than_tied_ones_is_no_tie(catalogue):
+    rows = scored(total=10, per_token=10, pmi=10)
+    for row in rows:
+        row["label_logprobs"] = [-1.0, -1.0, -2.0]
+    said = [row | {"method": "generate", "predicted_class_index": 2} for row in rows]
+    con = catalogue(world() | {"answer": rows + said})
+    assert con.sql("SELECT tied_share FROM tie_effect").fetchall() == [(0.0,)]
+
+
+def test_majorities_that_are_ties_are_told(catalogue):
+    method = "sampled:2x0.7"
+    said = [row | {"method": method, "label_logprobs": None} for row in scored(total=20)]
+    draws = [
+        {name: row[name] for name in ("model_id", "dataset_id", "sample_id", "method")}
+        | {"prompt_id": "default", "option_order": "given", "image_control": "own"}
+        | {"draw": draw, "seed": draw, "finish_reason": "stop"}
+        | {"predicted_class_index": (row["predicted_class_index"] + draw * (i < 3)) % 2}
+        for i, row in enumerate(said)
+        for draw in range(2)
+    ]
+    con = catalogue(world() | {"answer": said, "reply_draw": draws})
+    ((share, told),) = con.sql("SELECT tied_share, note FROM tie_effect").fetchall()
+    assert share == 0.15
+    assert told == "15% of the majorities are ties, which go to the class that was drawn first"

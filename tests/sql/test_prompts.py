@@ -170,7 +170,10 @@ def test_agreement_is_the_share_of_draws_that_name_the_answer(catalogue):
         for draw, (named, finish) in enumerate(draws)
     ]
     found = catalogue(rows).sql(
-        "SELECT sample_id, predicted_class_index, n_draws, n_unnamed, n_truncated, agreement "
-        "FROM reply_agreement ORDER BY sample_id"
+        "SELECT sample_id, predicted_class_index, n_draws, n_unnamed, n_truncated, agreement, "
+        "is_tied FROM reply_agreement ORDER BY sample_id"
     )
-    assert found.fetchall() == [("s00", 1, 4, 1, 1, 0.5), ("s01", None, 4, 4, 4, 0.0)]
+    assert found.fetchall() == [
+        ("s00", 1, 4, 1, 1, 0.5, False),
+        ("s01", None, 4, 4, 4, 0.0, False),
+    ]

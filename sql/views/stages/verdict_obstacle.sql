@@ -198,11 +198,15 @@ SELECT
         nullif(concat_ws('; ', m.answers, m.probes, m.samples, m.replies, m.test_set), ''),
         m.intervals
     ) AS obstacle,
-    nullif(concat_ws('; ', m.baseline, likelihood_effect.note, asking_effect.note), '') AS note
+    nullif(
+        concat_ws('; ', m.baseline, likelihood_effect.note, tie_effect.note, asking_effect.note), ''
+    ) AS note
 FROM missing AS m
 LEFT JOIN likelihood_effect
     ON
         m.model_id = likelihood_effect.model_id
         AND m.dataset_id = likelihood_effect.dataset_id
+LEFT JOIN tie_effect
+    ON m.model_id = tie_effect.model_id AND m.dataset_id = tie_effect.dataset_id
 LEFT JOIN asking_effect
     ON m.model_id = asking_effect.model_id AND m.dataset_id = asking_effect.dataset_id

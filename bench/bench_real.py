@@ -1,14 +1,16 @@
-"""Extraction over the bare forward of a real-size model with random weights, on a GPU.
+"""Extraction over the bare forward of a model of real size with random weights.
 
-    python -m bench.bench_gpu [--images 64] [--batch-size 8] [--device cuda] [--tiny]
+    python -m bench.bench_real [--model qwen2-vl-2b] [--device cpu] [--dtype auto] [--side 224]
+        [--images 64] [--batch-size 8] [--rounds 3] [--tiny]
 
-Builds Qwen2.5-VL at the sizes of its 7B release in bf16 on the device, with a tokenizer and a
-processor made here, so that no weights are needed; synthetic pictures of 448 × 448. `--tiny` is the
-same at toy size, to try the command on a CPU. "Idle" is the share of the time in which no forward
-pass was running, by the device's own clock.
+Builds Qwen2-VL or Qwen2.5-VL at the sizes of a release (`extract/models/architectures.toml`) on the
+device, with a tokenizer and a processor made here, so that no weights are needed; synthetic
+pictures. `--tiny` is the same at toy size, to try the command. "Idle" is the share of the time in
+which no forward pass was running, by a GPU's own clock.
 """
 
 import argparse
+import resource
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -29,48 +31,59 @@ from extract.models import (
     phrase_tokens,
 )
 from extract.reading import select
-from extract.running import Preparer, check
+from extract.running import Preparer, check, leaving_a_core
 from tests.extract.tiny_families import FAMILIES, QWEN_NAMES, picture
 from warehouse.images import open_image
 
 
-def build(device: str, *, tiny: bool) -> LoadedModel:
+def build(asked: argparse.Namespace) -> LoadedModel:
     """The model with random weights, and the processor of its tiny twin."""
-    small, processor = FAMILIES["qwen2_5_vl"]()
+    numbers, device = architecture_sizes()[asked.model], choose_device(asked.device)
+    small, processor = FAMILIES[numbers["family"]]()
     config = small.config
-    if not tiny:
-        numbers = architecture_sizes()["qwen2.5-vl-7b"]
+    if not asked.tiny:
         marks = {
             f"{name}_id": processor.tokenizer.convert_tokens_to_ids(text)
             for name, text in QWEN_NAMES.items()
         }
         config = hf.AutoConfig.for_model(
-            "qwen2_5_vl", text_config=numbers["text"], vision_config=numbers["vision"], **marks
+            numbers["family"],
+            text_config=numbers["text"],
+            vision_config=numbers["vision"],
+            tie_word_embeddings=numbers["tie_word_embeddings"],
+            **marks,
         )
-        processor.image_processor.size = {"shortest_edge": 56 * 56, "longest_edge": 448 * 448}
-    kind = getattr(torch, choose_dtype("auto", device))
+        longest = asked.side * asked.side
+        processor.image_processor.size = {"shortest_edge": 56 * 56, "longest_edge": longest}
+    kind = getattr(torch, choose_dtype(asked.dtype, device))
     torch.manual_seed(0)
     with torch.device(device):
         model = hf.AutoModelForImageTextToText.from_config(config, dtype=kind)
-    return load(GivenModel("qwen2.5-vl", model.eval(), processor))
+    return load(GivenModel(asked.model, model.eval(), processor))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--model", choices=("qwen2.5-vl-7b", "qwen2-vl-2b"), default="qwen2.5-vl-7b"
+    )
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--side", type=int, default=448, help="of the pictures, in pixels")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--tiny", action="store_true")
     asked = parser.parse_args()
-    loaded = build(choose_device(asked.device), tiny=asked.tiny)
+    loaded = build(asked)
+    print(f"{asked.model}: {loaded.n_parameters / 1e9:.2f} billion weights, {loaded.dtype}")
     question = build_prompt(PHRASES)
     phrases = [phrase_tokens(loaded.processor, question, phrase) for phrase in PHRASES]
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, leaving_a_core(loaded.device.type):
         folder = Path(place)
         uris = {f"{index:04}": str(folder / f"{index:04}.png") for index in range(asked.images)}
         for index, uri in enumerate(uris.values()):
-            picture(448, 448, seed=index).save(uri)
+            picture(asked.side, asked.side, seed=index).save(uri)
         images = [open_image(uri) for uri in list(uris.values())[:2]]
         session = check(open_session(loaded, question), images, phrases).session
         names, size, preparer = list(uris), asked.batch_size, Preparer(session, uris)
@@ -86,16 +99,25 @@ def main() -> None:
                     lambda: bench.extraction(folder / "lake", ("likelihood",)),
                     asked.images,
                 ),
+                "readouts, both answers": (
+                    lambda: bench.extraction(folder / "lake", ("likelihood", "generate")),
+                    asked.images,
+                ),
             },
             asked.rounds,
         )
-        bare = found["bare forward"].wall
+        bare = found["bare forward"]
         for side, rate in found.items():
-            print(f"{side:24} {rate.wall:8.1f} images/s {rate.wall / bare:7.1%} of the bare")
-        started = perf_counter()
-        watch = bench.extraction(folder / "lake", ())
-        busy = watch.seconds["forward"] / (perf_counter() - started)
-        print(f"idle during readouts: {1 - busy:.1%}")
+            share, own = rate.wall / bare.wall, rate.thread / bare.thread
+            print(f"{side:24} {rate.wall:8.2f} images/s {share:7.1%} of the bare {own:7.1%} by CPU")
+        print(
+            f"resident memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB"
+        )
+        if torch.cuda.is_available():
+            started = perf_counter()
+            watch = bench.extraction(folder / "lake", ())
+            busy = watch.seconds["forward"] / (perf_counter() - started)
+            print(f"idle during readouts: {1 - busy:.1%}")
 
 
 def synchronised(bench: Bench) -> None:
