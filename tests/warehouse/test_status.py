@@ -49,7 +49,7 @@ def test_a_pair_tells_what_is_there(whole: Lake) -> None:
     ]
     assert [e.n_unprobed for e in pair.extents] == [0, 0, 0]
     assert {e.n_samples for e in pair.extents} == {pair.n_samples} == {48}
-    assert pair.answers == {"generate": 48, "likelihood": 48}
+    assert pair.answers == {"generate": 48, "likelihood": 48, "sampled:2x0.7": 48}
     assert pair.n_tied == 0
     assert pair.probes == {"linear": 56}
     assert pair.baselines == ("texture-svm",)
