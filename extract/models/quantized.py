@@ -20,7 +20,9 @@ MARKS: dict[str, tuple[str, ...]] = {
     "fp8": ("weight_scale_inv",),
     "fbgemm_fp8": ("weight_scale",),
 }
-"""Endings or parts of the names of weights that a method packs; none is known for the others."""
+"""Endings or parts of the names of weights that a method packs."""
+WHOLE = ("F64", "F32", "F16", "BF16", "I64", "BOOL")
+"""Types of weights that nobody packed, and of counters beside them, as safetensors calls them."""
 PACKAGES = {"awq": ("gptqmodel",), "gptq": ("gptqmodel", "optimum")}
 """What reads a method, where transformers does not say it in one sentence."""
 LEFT_WHOLE = ("modules_to_not_convert", "llm_int8_skip_modules")
@@ -29,13 +31,22 @@ LEGACY_FILES = {"quant_config.json": "awq", "quantize_config.json": "gptq"}
 
 
 def quantization_of(config: Mapping[str, Any]) -> str | None:
-    """The method that a config.json names: awq, gptq, bitsandbytes, …; None for plain weights."""
+    """The method that a config.json names: awq, gptq, bitsandbytes, …; None for plain weights.
+
+    LayerhouseError for what names none.
+    """
     text = config.get("text_config")
     places = [config, text if isinstance(text, Mapping) else {}]
     for place in places:
         found = place.get("quantization_config") or place.get("compression_config")
         if isinstance(found, Mapping):
             return _method(found)
+        if isinstance(found, str | list | int):
+            raise LayerhouseError(
+                f"config.json says {str(found)[:40]!r} for its quantization_config, which is no "
+                "object of settings; take it out where the weights are plain, or write it as the "
+                "tool that made them does"
+            )
     return None
 
 
@@ -131,8 +142,15 @@ def refuse_unmarked(folder: Path, config: Mapping[str, Any]) -> None:
             f"{legacy[0]} only; copy its settings into config.json as quantization_config with "
             f'"quant_method": "{LEGACY_FILES[legacy[0]]}"'
         )
-    marks = MARKS.get(method or "")
-    if marks and not any(mark in name for name in weight_facts(folder) for mark in marks):
+    if method is None:
+        return
+    weights, marks = weight_facts(folder), MARKS.get(method)
+    is_packed = (
+        any(mark in name for name in weights for mark in marks)
+        if marks
+        else any(kind not in WHOLE for kind, _ in weights.values())
+    )
+    if not is_packed:
         raise LayerhouseError(
             f"{folder}/config.json says that its weights are quantised ({method}), but none in its "
             "files is; take quantization_config out of it, or give the files it was written for"

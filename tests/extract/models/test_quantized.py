@@ -64,6 +64,23 @@ def test_a_method_is_the_variant_and_a_missing_package_is_named(method: str, cop
     assert f"quantised ({method}), {SAID[method]}" in said
 
 
+def test_plain_weights_are_no_variant_of_a_method_without_marks_of_its_own(copied: Path) -> None:
+    """transformers reads them, since mxfp4 packs nothing but experts, and this model has none."""
+    with pytest.raises(
+        LayerhouseError, match=r"quantised \(mxfp4\), but none in its files is; take"
+    ):
+        load(locate(str(_said(copied, {"quant_method": "mxfp4"}))))
+
+
+def test_a_quantisation_that_is_no_object_is_named(copied: Path) -> None:
+    path = copied / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"quantization_config": "awq"}))
+    with pytest.raises(
+        LayerhouseError, match=r"says 'awq' for its quantization_config, which is no"
+    ):
+        load(locate(str(copied)))
+
+
 def test_weights_that_are_not_as_config_json_says_are_refused(copied: Path) -> None:
     pytest.importorskip("bitsandbytes", reason="quantised weights need the quantization extra")
     source = locate(str(_said(copied, {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"})))
