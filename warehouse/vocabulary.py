@@ -13,6 +13,10 @@ VISION, CONNECTOR, LLM = MODULES = ("vision", "connector", "llm")
 BEFORE_LLM = (VISION, CONNECTOR)
 """The modules that an image goes through alone, before it meets the question."""
 
+BLIND = "last_token_blind_at"
+"""The note of a run's first commit on layers of the llm at which the last token has seen nothing of
+the image yet, as the self-check found by showing two images."""
+
 ANSWER = "answer"
 STAGES = (*MODULES, ANSWER)
 """Where the class can get lost: the modules, then the model's own reply."""

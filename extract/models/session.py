@@ -25,7 +25,8 @@ class Session:
 
     The self-check fills in what it finds: `readouts`, which readouts each locus (by name) has, and
     `continues`, whether phrases may be scored on the prompt's cache, and `branches`, whether all of
-    them in one pass. `vision_exit` is where faults strike at the end of the tower, if that is not
+    them in one pass, and `blind`, the loci of the decoder at which the last token has seen nothing
+    of the image yet. `vision_exit` is where faults strike at the end of the tower, if that is not
     its last locus.
     """
 
@@ -35,6 +36,7 @@ class Session:
     readouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     continues: bool = True
     branches: bool = True
+    blind: tuple[str, ...] = ()
     vision_exit: Locus | None = None
 
     @property

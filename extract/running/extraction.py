@@ -38,6 +38,7 @@ from extract.sharing import (
 )
 from warehouse.lake import Lake, RunWriter
 from warehouse.progress import Progress
+from warehouse.vocabulary import BLIND
 
 
 def extract(
@@ -113,10 +114,12 @@ def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSumm
 
 @dataclass(frozen=True)
 class Description:
-    """What a loaded model says of itself: rows by table, and its loci with their readouts."""
+    """What a loaded model says of itself: rows by table, its loci with their readouts, and a note
+    of those where its last token is blind."""
 
     rows: dict[str, list[dict[str, Any]]]
     covers: dict[str, Any]
+    notes: dict[str, Any]
 
     def write(self, job: Job, run: RunWriter, claims: Claims) -> None:
         """Make it a commit of a run, its first, unless the run says the same already."""
@@ -129,7 +132,7 @@ class Description:
                 if run.is_finished:
                     run.reopen()
                 clashes = partial(is_other_identity, job)
-                run.commit(self.rows, covers=self.covers, clashes=clashes)
+                run.commit(self.rows, covers=self.covers, notes=self.notes, clashes=clashes)
 
 
 def describe(job: Job, session: Session) -> Description:
@@ -141,7 +144,7 @@ def describe(job: Job, session: Session) -> Description:
     if entries:
         rows["prompt"] = [entry.words() for entry in entries.values()]
         covers["prompts"] = sorted(entries)
-    return Description(rows, covers)
+    return Description(rows, covers, {BLIND: list(session.blind)})
 
 
 def put_behind(background: BackgroundWriter, writer: RangeWriter, result: RangeResult) -> None:

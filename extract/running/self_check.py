@@ -43,8 +43,8 @@ def check(
 ) -> Checked:
     """Try every assumption on one or more images of the dataset and the class phrases' tokens.
 
-    Returns the session with confirmed widths, the readouts each locus has, `on_path` set, and
-    whether phrases may be scored on the prompt's cache.
+    Returns the session with confirmed widths, the readouts each locus has, `on_path` set, where
+    the last token is blind, and whether phrases may be scored on the prompt's cache.
     Raises LayerhouseError naming the family and the check that failed.
     """
     first = images[0]
@@ -52,7 +52,7 @@ def check(
     _tokens_have_embeddings(session, inputs, phrases)
     _image_token_is_the_models(session, inputs)
     session = _survey(session, inputs)
-    _image_reaches_the_answer(session, first)
+    session = replace(session, blind=_image_reaches_the_answer(session, first))
     session = _mark_off_path(session, inputs)
     session = _continuing(session, inputs, ended(phrases, session.end_token))
     batching = True
@@ -60,6 +60,11 @@ def check(
         batching = _batches_equal_singles(session, images)
     off = [locus.name for locus in session.anatomy.loci if not locus.on_path]
     lines = [f"off the path to the answer: {', '.join(off)}"] if off else []
+    if session.blind:
+        lines.append(
+            f"the last token has seen nothing of the image yet at {', '.join(session.blind)}: what "
+            "is read there at `last` is the same for all images"
+        )
     lines += _too_long(session, inputs)
     if not batching:
         lines.append(
@@ -173,8 +178,11 @@ def observed_shapes(session: Session, inputs: Inputs) -> dict[str, list[tuple[in
     return shapes
 
 
-def _image_reaches_the_answer(session: Session, image: Image.Image) -> None:
+def _image_reaches_the_answer(session: Session, image: Image.Image) -> tuple[str, ...]:
     """An image and its negative must differ in every activation and in the answer's logits.
+
+    Returns the loci of the decoder where they do not at the last token: it looks at what lies
+    within a window (gemma3), or across at the image from a later block on (mllama).
 
     What enters the decoder must differ at the image tokens and nowhere else: then the prompt's
     image tokens are the connector's rows, one for one.
@@ -191,8 +199,11 @@ def _image_reaches_the_answer(session: Session, image: Image.Image) -> None:
             raise _fail(
                 session, "two images", f"{locus.name} is the same for an image and its negative"
             )
+    last = [{name: found[:, -1] for name, found in states.items()} for states, _ in runs]
+    llm = [locus.name for locus in session.anatomy.of(LLM)]
+    blind = tuple(name for name in llm if torch.equal(last[0][name], last[1][name]))
     if session.anatomy.crosses:
-        return
+        return blind
     connector = session.anatomy.of(CONNECTOR)[0].name
     one, other = (states[connector] for states, _ in runs)
     changed = (one != other).any(dim=-1).cpu().numpy()
@@ -203,6 +214,7 @@ def _image_reaches_the_answer(session: Session, image: Image.Image) -> None:
             f"the image enters at {int(changed.sum())} prompt tokens, but only "
             f"{int(session.facts(pair[0]).image_mask.sum())} are marked as image tokens",
         )
+    return blind
 
 
 def _refuse_broken_weights(session: Session) -> None:

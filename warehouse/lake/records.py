@@ -32,7 +32,7 @@ from warehouse.untrusted import (
     truth,
     whole,
 )
-from warehouse.vocabulary import MODULES
+from warehouse.vocabulary import BLIND, MODULES
 
 LAST_YEAR = 9000
 LAST_MOMENT = datetime(LAST_YEAR, 12, 31)
@@ -159,6 +159,7 @@ NOTES = fields(
     {
         "seconds": mapping(WORDS, amount),
         "n_images": whole(),
+        BLIND: listing(WORDS),
         "fitted": fields({"device": WORDS, "batch": COUNT}),
         CHECK: text("a checksum", r"[0-9a-f]{32}"),
     },

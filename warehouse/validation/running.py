@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
 from warehouse.catalogue import Warehouse, changed_samples, current, open_catalogue
-from warehouse.lake import Lake, list_commits, unsound
+from warehouse.lake import Commit, Lake, list_commits, unsound
 from warehouse.schema import FACT_KEYS, tables
 from warehouse.storage import Shard
 from warehouse.validation.checks import Check, all_checks, prepared
 from warehouse.validation.data_docs import finish, staged
 from warehouse.validation.report import CheckResult, ValidationReport
+from warehouse.vocabulary import BLIND
 
 
 def validate(lake: Lake, data_docs: Path | None = None) -> ValidationReport:
@@ -52,13 +54,14 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
     _find_unsound(con, lake)
     _find_shards(con, lake)
     _find_changed_images(con, lake)
+    commits = list_commits(lake)
+    _find_blind(con, commits)
     problems = {}
     for name, query in prepared().items():
         try:
             con.execute(f'CREATE TEMP TABLE "{name}" AS\n{query}')
         except duckdb.Error as error:
             problems[name] = str(error).strip().splitlines()[0]
-    commits = list_commits(lake)
     replaced = {table for one in commits for table in one.covers.get("replaces", ())}
     con.execute("CREATE TEMP TABLE counted_table (table_name TEXT, is_fact BOOL, n_rows BIGINT)")
     for table in tables():
@@ -119,6 +122,18 @@ def _find_changed_images(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
             [image.sample_id for _, image in changed],
             [image.uri for _, image in changed],
         ],
+    )
+
+
+def _find_blind(con: duckdb.DuckDBPyConnection, commits: Sequence[Commit]) -> None:
+    """Where the self-check found that the last token has seen nothing of the image yet, one row a
+    layer, and one without a layer for each model and dataset of which that is known."""
+    told = [(one, [None, *one.notes[BLIND]]) for one in commits if BLIND in one.notes]
+    rows = [(one.model_id, one.dataset_id, locus) for one, loci in told for locus in loci]
+    con.execute(
+        "CREATE TEMP TABLE blind_locus AS SELECT unnest($1::TEXT[]) AS model_id, "
+        "unnest($2::TEXT[]) AS dataset_id, unnest($3::TEXT[]) AS locus",
+        [list(column) for column in zip(*rows, strict=True)] or [[], [], []],
     )
 
 

@@ -201,3 +201,16 @@ def test_many_phrases_are_scored_as_quickly_as_few_where_they_equal_full_passes(
     )
     checked = _check(session).session
     assert not checked.continues
+
+
+@pytest.mark.parametrize(
+    ("family", "blind"),
+    [("mllama", {"llm.0"}), ("gemma3", {"llm.0"}), ("llava", set())],
+)
+def test_where_the_last_token_is_blind_is_found_and_said(
+    family_folder: FamilyFolders, family: str, blind: set[str]
+) -> None:
+    checked = opened(family_folder(family)).checked
+    assert set(checked.session.blind) == blind
+    said = [line for line in checked.lines if "has seen nothing of the image yet at" in line]
+    assert bool(said) == bool(blind)

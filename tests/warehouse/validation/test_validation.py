@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -11,10 +12,13 @@ import pytest
 
 from tests.warehouse.full_lake import full_lake
 from warehouse.catalogue.reading import open_catalogue, set_activation_shards
+from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 from warehouse.schema import SQL_ROOT, tables
+from warehouse.validation import running
 from warehouse.validation.checks import all_checks
 from warehouse.validation.running import prepare
+from warehouse.vocabulary import BLIND
 
 PICTURE = Path(__file__).parents[3] / "docs" / "bi-superset.png"
 
@@ -399,6 +403,34 @@ def test_the_last_token_may_see_the_image_later(
         "UPDATE activation SET vector = list_resize([1.0], 32, 0) "
         f"WHERE module = 'llm' AND readout = 'last' AND ({constant})"
     )
+    prepare(planted, lake)
+    assert _unexpected(planted, "activation", "vectors_vary") == accused
+
+
+@pytest.mark.parametrize(
+    ("constant", "blind", "accused"),
+    [
+        ("layer = 0", ["llm.0"], 0),
+        ("layer <= 2", ["llm.0", "llm.1", "llm.2"], 0),
+        ("layer <= 2", ["llm.0"], 2),
+        ("layer = 0", [], 1),  # the self-check saw it differ there
+        ("TRUE", ["llm.0"], 5),
+    ],
+)
+def test_where_the_self_check_looked_nothing_else_is_excused(
+    planted: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    monkeypatch: pytest.MonkeyPatch,
+    constant: str,
+    blind: list[str],
+    accused: int,
+) -> None:
+    planted.execute(
+        "UPDATE activation SET vector = list_resize([1.0], 32, 0) "
+        f"WHERE module = 'llm' AND readout = 'last' AND ({constant})"
+    )
+    told = [replace(one, notes={**one.notes, BLIND: blind}) for one in list_commits(lake)]
+    monkeypatch.setattr(running, "list_commits", lambda _: told)
     prepare(planted, lake)
     assert _unexpected(planted, "activation", "vectors_vary") == accused
 
