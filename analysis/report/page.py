@@ -32,20 +32,21 @@ def report(
     datasets: Sequence[str] = (),
     *,
     images: int = IMAGES,
+    page: int = 1,
 ) -> Path:
     """Write one self-contained HTML file about these models on these datasets; all by default.
 
-    `images` bounds how many lost images are embedded per model and stage, 0 for none. The same
-    lake gives the same bytes. Returns the path written. Raises UsageError for an unknown
-    model or dataset and for an `out` that is a folder, LayerhouseError when there is nothing to
-    report or the file cannot be written.
+    `images` bounds how many lost images are embedded per model and stage, 0 for none. Of many
+    models it is the file of one `page`. The same lake gives the same bytes. Returns the path
+    written. Raises UsageError for an unknown model, dataset or page and for an `out` that is a
+    folder, LayerhouseError when there is nothing to report or the file cannot be written.
     """
     if images < 0:
         raise UsageError(f"the number of images to show is at least 0, not {images}")
     if out.is_dir():
         raise UsageError(f"{out} is a folder; name a file, for instance {out}/report.html")
     with connect(lake) as wh:
-        pages = read_pages(wh, _wanted(wh, models, datasets), images)
+        pages = read_pages(wh, _wanted(wh, models, datasets), images, page)
     _write(out, _render(pages, lake.name))
     return out
 

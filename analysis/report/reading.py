@@ -16,9 +16,13 @@ from analysis.diagnosis import Finding, read_finding, sentence
 from analysis.queries import read_query
 from analysis.report.thumbnails import thumbnail
 from warehouse.catalogue import Warehouse
+from warehouse.errors import UsageError
 from warehouse.schema import quoted
 
 QUERIES = Path(__file__).parent / "queries"
+
+IN_FULL = 40
+"""Models, each on a dataset, that one page of a report shows in full: some 150 kB each."""
 
 Row = dict[str, Any]
 Parameter = str | int | list[str]
@@ -109,6 +113,12 @@ class DatasetPage:
     audit: list[str] | None
     """What an audit of the images found, in words; None where there was none."""
     models: list[ModelPage]
+    """Those of the leaderboard that this page of the report shows in full."""
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """Where models are shown in full, by their id."""
+        return {model.model_id: model.key for model in self.models}
 
     @cached_property
     def class_images(self) -> list[tuple[Row, list[Row]]]:
@@ -122,30 +132,52 @@ class DatasetPage:
 
 @dataclass(frozen=True)
 class Pages:
-    """The whole report; `standing` sets all models and datasets beside each other."""
+    """One page of the report; `standing` sets all models and datasets beside each other."""
 
     standing: Table
     datasets: list[DatasetPage]
     images: int
     """The bound on lost images per model and stage; 0 leaves them out."""
+    number: int
+    n_pages: int
+
+    @property
+    def n_in_full(self) -> int:
+        return sum(len(page.models) for page in self.datasets)
 
 
-def read_pages(wh: Warehouse, pairs: list[tuple[str, str]], shown: int) -> Pages:
-    """Pages of these (model_id, dataset_id), grouped by dataset in their order.
+def read_pages(wh: Warehouse, pairs: list[tuple[str, str]], shown: int, number: int = 1) -> Pages:
+    """The page of that `number`, from 1, of a report on these (model_id, dataset_id).
 
-    `shown` bounds the images per model and stage.
+    Tables are of all of them, grouped by dataset in their order; in full it shows `IN_FULL` of
+    them, best answer first. `shown` bounds the images per model and stage. Raises UsageError for
+    a page that there is not.
     """
     datasets = list(dict.fromkeys(dataset_id for _, dataset_id in pairs))
     models = sorted({model_id for model_id, _ in pairs})
+    n_pages = -(-len(pairs) // IN_FULL)
+    if not 1 <= number <= n_pages:
+        raise UsageError(f"the report has {n_pages} pages; there is no page {number}")
+    boards = {
+        name: read_table(
+            wh,
+            "leaderboard",
+            dataset=name,
+            models=[m for m, dataset_id in pairs if dataset_id == name],
+        )
+        for name in datasets
+    }
+    in_order = [(row["model_id"], name) for name, board in boards.items() for row in board.rows]
+    in_full = in_order[(number - 1) * IN_FULL : number * IN_FULL]
     return Pages(
         standing=read_table(wh, "standing", models=models, datasets=datasets),
         datasets=[
-            _read_dataset(
-                wh, dataset_id, f"d{number}", [m for m, d in pairs if d == dataset_id], shown
-            )
-            for number, dataset_id in enumerate(datasets)
+            _read_dataset(wh, name, f"d{at}", board, [m for m, d in in_full if d == name], shown)
+            for at, (name, board) in enumerate(boards.items())
         ],
         images=shown,
+        number=number,
+        n_pages=n_pages,
     )
 
 
@@ -170,10 +202,9 @@ def _literal(value: Parameter) -> str:
 
 
 def _read_dataset(
-    wh: Warehouse, dataset_id: str, key: str, model_ids: list[str], shown: int
+    wh: Warehouse, dataset_id: str, key: str, board: Table, in_full: list[str], shown: int
 ) -> DatasetPage:
     found = read_findings(wh, dataset_id)
-    board = read_table(wh, "leaderboard", dataset=dataset_id, models=model_ids)
     (facts,) = read_table(wh, "datasets", dataset=dataset_id).rows
     shared = {name: read_table(wh, name, dataset=dataset_id) for name in ("baselines", "classes")}
     return DatasetPage(
@@ -182,12 +213,12 @@ def _read_dataset(
         facts=facts,
         baselines=shared["baselines"],
         leaderboard=board,
-        pairs=read_table(wh, "pair_differences", dataset=dataset_id, models=model_ids),
+        pairs=read_table(wh, "pair_differences", dataset=dataset_id, models=in_full),
         audit=None if found is None else [finding.sentence for finding in found],
         classes=read_table(wh, "class_images", dataset=dataset_id, shown=shown),
         models=[
-            _read_model(wh, row["model_id"], dataset_id, f"{key}m{number}", shared, shown)
-            for number, row in enumerate(board.rows)
+            _read_model(wh, model_id, dataset_id, f"{key}m{number}", shared, shown)
+            for number, model_id in enumerate(in_full)
         ],
     )
 

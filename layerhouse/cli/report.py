@@ -25,6 +25,13 @@ from layerhouse.functions import report
     show_default=True,
     help="Lost images to embed per model and stage; 0 keeps patients' images out of the file.",
 )
+@click.option(
+    "--page",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Of many models, 40 a page are shown in full, best answer first.",
+)
 @lake_option
 def command(**options: Any) -> None:
     """Write curves, losses, verdicts, comparisons and lost images as one HTML file.

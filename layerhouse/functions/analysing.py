@@ -240,16 +240,18 @@ def report(
     out: str | PathLike[str] = "report.html",
     *,
     images: int = 6,
+    page: int = 1,
     lake: Place = None,
 ) -> Path:
     """Write curves, losses, verdicts, comparisons and lost images as one HTML file.
 
     `model` and `dataset` are one or several, all by default; `images` bounds how many lost images
-    are embedded per model and stage: 0 keeps patients' images out of the file. Returns its path.
+    are embedded per model and stage: 0 keeps patients' images out of the file. A `page` shows 40
+    models in full, best answer first. Returns its path.
     """
     from analysis.report import report as write
 
     names = [dataset_id(name) for name in several(dataset)]
     place = lake_at(lake)
     place.refuse_own(Path(out))
-    return write(place, Path(out), several(model), names, images=images)
+    return write(place, Path(out), several(model), names, images=images, page=page)

@@ -31,8 +31,13 @@ OUTWARDS = STAGES[::-1]
 
 
 def overview(page: DatasetPage) -> Markup | None:
-    """One bar per model, from its answer accuracy up to the reference; None without answers."""
-    models = [row for row in page.leaderboard.rows if row["answer_accuracy"] is not None]
+    """One bar per model that is shown in full, from its answer accuracy up to the reference; None
+    without answers."""
+    models = [
+        row
+        for row in page.leaderboard.rows
+        if row["answer_accuracy"] is not None and row["model_id"] in page.keys
+    ]
     if not models:
         return None
     height = ROW * len(models) + 78

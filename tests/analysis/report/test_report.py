@@ -327,3 +327,30 @@ def test_the_report_repeats_what_the_audit_of_the_images_found(figure_report):
     page = figure_report.read_text(encoding="utf-8")
     said = "brightness alone reads the class: balanced accuracy 0.700 [0.650, 0.750], chance 0.250"
     assert f"<li>{said}</li>" in page
+
+
+def test_of_many_models_a_page_shows_some_in_full_and_all_in_its_tables(
+    lake, tmp_path, monkeypatch
+):
+    whole = report(lake, tmp_path / "whole.html").read_text("utf-8")
+    assert "Page 1 of" not in whole
+    monkeypatch.setattr("analysis.report.reading.IN_FULL", 2)
+    with connect(lake) as wh:
+        pairs = [(name, "shapes") for name in MODELS]
+        first, second = (read_pages(wh, pairs, 0, number) for number in (1, 2))
+    assert [len(page.datasets[0].models) for page in (first, second)] == [2, 1]
+    in_order = [row["model_id"] for row in first.datasets[0].leaderboard.rows]
+    assert [m.model_id for p in (first, second) for m in p.datasets[0].models] == in_order
+    for number in (1, 2):
+        out = report(lake, tmp_path / f"{number}.html", page=number).read_text("utf-8")
+        outline = Outline(out)
+        assert outline.wrong == []
+        assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
+        board = out.split('<table class="board"')[1].split("</table>")[0]
+        assert board.count('<th scope="row">') == len(MODELS)
+        assert board.count("<a href") == 3 - number
+        assert f"Page {number} of 2" in out
+        assert f"report --page {3 - number}</code>" in out
+    with pytest.raises(UsageError, match="the report has 2 pages; there is no page 3"):
+        report(lake, tmp_path / "3.html", page=3)
+    assert not (tmp_path / "3.html").exists()
