@@ -157,6 +157,30 @@ def test_what_was_read_once_is_not_read_again(
     assert len(hashed) == 9
 
 
+def test_each_machine_of_a_lake_in_a_bucket_remembers_for_itself(
+    tmp_path: Path, hashed: list[str]
+) -> None:
+    pytest.importorskip("obstore", reason="lakes in buckets need obstore")
+    root = tmp_path / "set"
+    for n in range(8):
+        path = root / "ab"[n % 2] / f"{n}.bmp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), 9 * n).save(path)
+    here, there = (Lake(tmp_path / name, "memory:///seen") for name in ("here", "there"))
+    add(here, "set", root)
+    for path in root.rglob("*.bmp"):
+        os.utime(path, ns=(1, 1))
+    for lake, n_read in ((here, 8), (here, 0), (there, 8), (there, 0)):
+        hashed.clear()
+        with connect(lake) as wh:
+            assert changed_samples(wh, "set") == []
+        assert len(hashed) == n_read
+    (root / "a" / "0.bmp").write_bytes((root / "b" / "1.bmp").read_bytes())
+    for lake in (here, there):
+        with connect(lake) as wh:
+            assert [image.sample_id for _, image in changed_samples(wh, "set")] == ["a/0.bmp"]
+
+
 def _written_over(path: Path, other: bytes) -> None:
     path.write_bytes(other)
 
