@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
@@ -11,8 +12,12 @@ from typing import Any
 from extract.answering import alike
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
-_CODE = re.compile(r"[-+]?\d+([.,]\d+)?|true|false|n\d{8}\b.*|\d{2,}[._].*", re.IGNORECASE)
-"""What no model knows a class by: numbers, yes and no of what, entries of WordNet, list numbers."""
+_CODE = re.compile(
+    r"[-+]?\d+([.,]\d+)?|true|false|n\d{8}\b.*|\d{2,}[._].*|[a-z]\d\d(\.\d+)?", re.IGNORECASE
+)
+"""What no model knows a class by: numbers, yes and no of what, entries of WordNet and of the ICD,
+list numbers.
+"""
 _LISTED = re.compile(r"\d+[ ._:)-]+[^\W\d].*")
 """Names of a list, each with its number: what a model is asked for should not hold that."""
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
@@ -51,11 +56,17 @@ def label_warnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
         numbers = list(classes)
     if numbers:
         asked = ", ".join(row["phrase"] for row in classes)
-        named = f"--phrase {numbers[0]['label']}="
+        named = _naming(numbers[0])
         warnings.append(
-            f'the model would be asked for "{asked}"; name the classes with {named}… for each'
+            f'the model would be asked for "{asked}"; name the classes with {named} for each'
         )
     return warnings
+
+
+def _naming(row: Mapping[str, Any]) -> str:
+    """The option that gives a class another phrase, as it is typed."""
+    typed = shlex.quote(f"{row['label']}=")
+    return f"--phrase {typed}…"
 
 
 def _beginnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -73,7 +84,7 @@ def _beginnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
     more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
     return [
         f"class names are close: {named}{more}; likelihoods count where a name ends, but a reply "
-        f"that breaks off names the shorter (other words: --phrase {pairs[0][0]['label']}=…)"
+        f"that breaks off names the shorter (other words: {_naming(pairs[0][0])})"
     ]
 
 

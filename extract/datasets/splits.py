@@ -81,7 +81,10 @@ def split_reader(table: LabelTable, column: str | None) -> Callable[[int], str |
             return None
         cell, where = text(table.rows[index].get(column or "")), table.place(index)
         if is_missing(cell):
-            raise LayerhouseError(f"{where} has no {column}")
+            raise LayerhouseError(
+                f"{where} has no {column}; write one for every image, or --column split=none has "
+                "splits made"
+            )
         if flagged is None:
             return split_name(cell, where)
         return flagged if cell.casefold() in _YES else "test" if flagged == "train" else "train"

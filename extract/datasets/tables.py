@@ -184,7 +184,9 @@ def _decoded(path: Path, encoding: str | None) -> str:
         )
     used = codec if codec and codec != "utf-8" else marked
     try:
-        return _without_zeros(raw.decode(used), path)
+        content = _without_zeros(raw.decode(used), path)
+        _refuse_twice_encoded(content, path, encoding)
+        return content
     except UnicodeError as error:
         start = getattr(error, "start", 0)
         line = raw[:start].count(b"\n") + 1
@@ -195,6 +197,32 @@ def _decoded(path: Path, encoding: str | None) -> str:
             else "add --encoding latin-1 (Excel in western Europe), gbk or whatever it was saved in"
         )
         raise LayerhouseError(f"line {line} of {path} is not {shown} text; {way_out}") from error
+
+
+_HIGH = re.compile("[\u0080-\u00ff]{2,}")
+
+
+def _refuse_twice_encoded(content: str, path: Path, encoding: str | None) -> None:
+    """LayerhouseError for letters that were UTF-8 and were read as Latin-1: `Ã¶` for `ö`.
+
+    One letter of another alphabet alone could be a capital before a sign, as in `«CAFÉ»`.
+    """
+    for found in _HIGH.finditer(content):
+        try:
+            meant = found[0].encode("latin-1").decode()
+        except UnicodeError:
+            continue
+        if meant.isalpha() and (len(meant) > 1 or found[0][0] == "Ã"):
+            way_out = (
+                f"leave --encoding {encoding} out"
+                if encoding
+                else "it is UTF-8 that was once read as something else, so export it anew"
+            )
+            line = content.count("\n", 0, found.start()) + 1
+            raise LayerhouseError(
+                f"line {line} of {path} says {found[0]!r}, which is meant to be {meant!r}; "
+                f"{way_out}"
+            )
 
 
 def _without_zeros(content: str, path: Path) -> str:

@@ -62,3 +62,10 @@ def test_names_that_others_begin_with_are_warned_of_by_name() -> None:
     (line,) = label_warnings(class_rows("d", many, {}))
     assert "and 2 more" in line
     assert not label_warnings(class_rows("d", ("benign", "malignant"), {}))
+
+
+def test_codes_are_no_names_and_options_are_quoted_as_they_are_typed() -> None:
+    (line,) = label_warnings(class_rows("d", ("J18.0", "J18.9"), {}))
+    assert 'would be asked for "J18.0, J18.9"; name the classes with --phrase J18.0=… for' in line
+    (line,) = label_warnings(class_rows("d", ("BI-RADS 4", "BI-RADS 4a"), {}))
+    assert "(other words: --phrase 'BI-RADS 4a='…)" in line

@@ -131,6 +131,22 @@ def test_an_encoding_keeps_its_letters(tmp_path: Path) -> None:
     assert labels(read(place, encoding="latin-1")) == ["nævus", "b"]
 
 
+@pytest.mark.parametrize("label", ["bösartig", "лёгкое", "normál"])
+def test_letters_that_were_encoded_twice_are_refused(tmp_path: Path, label: str) -> None:
+    content = f"image_path,label\n1.png,a\n2.png,{label}\n".encode()
+    with pytest.raises(
+        LayerhouseError, match=r"line 3 of .* is meant to be .*; leave --encoding la"
+    ):
+        read(table(tmp_path, content), encoding="latin-1")
+    with pytest.raises(LayerhouseError, match=r"line 3 of .* is meant to be .*; .* export it anew"):
+        read(table(tmp_path, content.decode("latin-1").encode()))
+    assert labels(read(table(tmp_path, content))) == ["a", label]
+
+
+def test_a_capital_before_a_sign_was_encoded_once(tmp_path: Path) -> None:
+    assert labels(read(table(tmp_path, "image_path,label\n1.png,«CAFÉ»\n2.png,5 Â°\n".encode())))
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [
