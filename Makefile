@@ -75,11 +75,13 @@ test-transformers: $(VENV)/.developing
 verify-models: $(VENV)/.installed
 	$(RUN) models verify --all
 
-# Thousands of flipped bits and fuzzed records, then 200 processes killed at random moments;
+# Thousands of flipped bits and fuzzed records, a kill and a full disk at every step of every command
+# that writes, then 200 processes killed at random moments;
 # `make test` and `make test-slow` run short forms.
 soak: $(VENV)/.developing
 	LAYERHOUSE_TRUST_FLIPS=2000 LAYERHOUSE_TRUST_EXAMPLES=5000 OMP_NUM_THREADS=1 \
 	    $(BIN)/pytest -s tests/trust
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/.developing

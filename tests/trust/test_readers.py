@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from ctypes import CDLL, c_uint32
 from pathlib import Path
 
@@ -15,10 +15,17 @@ import pytest
 from PIL import Image
 
 from layerhouse.cli import main
+from tests.analysis.activation_lake import (
+    add_activations,
+    dataset_lake,
+    drawn,
+    labels_and_splits,
+)
 from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.small_lakes import DATASET, MODEL, add_extraction, small_lake
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
+from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 
 OWNER = 65534
@@ -115,6 +122,10 @@ def test_without_a_place_for_one_the_way_out_is_named(
 def analysed(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     models = {name: Signals() for name in ("alpha", "beta")}
     lake = synthetic_lake(tmp_path_factory.mktemp("readers") / "lake", models, n_samples=40)
+    classes, splits = labels_and_splits(24, 2)
+    dataset_lake(lake.root, classes, splits, dataset_id="vectors")
+    vectors = {("llm", 0, "last"): drawn(classes, 4, 0)}
+    add_activations(lake, vectors, model_id="tiny", dataset_id="vectors")
     refresh(lake)
     return lake
 
@@ -129,6 +140,9 @@ WRITING = {
     "baseline": ("baseline", "--dataset", "digits", "--architecture", "texture-svm", "--seed", "7"),
     "diagnose": ("diagnose", *NAMES),
     "compare": ("compare", "--model", "alpha", "--base", "beta", "--dataset", "shapes"),
+    "probe": ("probe", "--model", "tiny", "--dataset", "vectors", "--seeds", "1"),
+    "runs remove": ("runs", "remove", "{run}", "--with-dependents"),
+    "answers reparse": ("answers", "reparse"),
     "answers import": ("answers", "import", "{folder}/answers.csv", *NAMES),
     "status --repair": ("status", "--repair"),
     "status --free": ("status", "--free"),
@@ -148,12 +162,46 @@ def test_a_command_that_writes_says_so_in_one_sentence(
         for number in range(12):
             Image.new("RGB", (8, 8), (number, 9, 9)).save(folder / side / f"{number}.png")
     before = _files(lake.root)
-    arguments = [each.format(folder=folder) for each in WRITING[command]]
+    run = next(iter(list_commits(lake, command="extract"))).run_id
+    arguments = [each.format(folder=folder, run=run) for each in WRITING[command]]
     with _another_user(), pytest.raises(SystemExit) as ended:
         main([*arguments, "--lake", str(lake.root)])
     said = capsys.readouterr()
     assert ended.value.code == 1, said
     assert "may only be read by you; give a copy of it" in said.err, said
+    assert _files(lake.root) == before
+
+
+READING = [
+    ("sql", "SELECT * FROM mart_leaderboard"),
+    ("datasets", "list"),
+    ("datasets", "show", "shapes"),
+    ("models", "show", "tiny-digits"),
+    ("runs", "list"),
+    ("publish", "--out", "{folder}/marts"),
+    ("answers", "export", *NAMES, "--out", "{folder}/answers.jsonl"),
+    ("report", "--images", "0", "--out", "{folder}/report.html"),
+]
+
+
+@pytest.mark.parametrize("command", READING, ids=lambda command: " ".join(command[:2]))
+def test_a_command_that_only_reads_does_as_for_its_owner(
+    analysed: Lake, tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = _theirs(analysed, tmp_path)
+    before = _files(lake.root)
+    said = []
+    for who in ("owner", "another"):
+        folder = tmp_path / who
+        folder.mkdir()
+        arguments = [each.format(folder=folder) for each in command]
+        user = _another_user() if who == "another" else nullcontext()
+        with user, pytest.raises(SystemExit) as ended:
+            main([*arguments, "--lake", str(lake.root)])
+        printed = capsys.readouterr()
+        assert ended.value.code == 0, printed.err
+        said.append((printed.out.replace(str(folder), ""), sorted(_files(folder))))
+    assert said[0] == said[1]
     assert _files(lake.root) == before
 
 

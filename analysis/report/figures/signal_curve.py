@@ -286,9 +286,9 @@ class _Curve:
         self.axes.errorbar(
             [self.answer_x],
             [share],
-            yerr=[
-                [share - 100 * spoken["wilson_lower"]],
-                [100 * spoken["wilson_upper"] - share],
+            yerr=[  # at 0 and at 1 the bounds are these but for rounding
+                [max(0.0, share - 100 * spoken["wilson_lower"])],
+                [max(0.0, 100 * spoken["wilson_upper"] - share)],
             ],
             color=colour("ink"),
             marker="D",

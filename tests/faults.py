@@ -1,0 +1,282 @@
+"""Kills and full disks at every step of every command that writes.
+
+`python -m tests.faults` is part of `make soak`; tests run some of the steps. A step is a file of
+the lake or of a result that is opened for writing, made durable, renamed, or a folder that is made.
+Each is tried in a copy of the process, on a copy of a lake: the process dies there as by kill −9,
+or the disk is full from there on. Besides, no file may grow beyond so many bytes, which stops also
+what DuckDB and Arrow write. Afterwards a reader must see a whole lake, a full disk must have been
+told in one sentence, and the command given again must end as it does undisturbed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerhouse.cli import main
+from tests.analysis.activation_lake import add_activations, dataset_lake, drawn, labels_and_splits
+from tests.lakes import Signals, synthetic_lake
+from warehouse.catalogue.refreshing import connect, refresh
+from warehouse.lake.lake import Lake
+from warehouse.status import status
+
+KILL, FULL = "kill", "disk full"
+SIZES = (2_000, 20_000, 200_000)
+"""The bytes that a file may not grow beyond, in turn; what a command says fits into any of them."""
+
+WRITING = os.O_WRONLY | os.O_RDWR
+OF_RUNS = ("run_id", "started_at", "finished_at", "device", "versions", "fit_seconds")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command, the lake it is given on, and the tables that say what it did.
+
+    `{out}` in its arguments is a folder for results.
+    """
+
+    arguments: tuple[str, ...]
+    lake: str
+    tables: tuple[str, ...] = ()
+
+
+ABOUT = ("--model", "alpha", "--dataset", "shapes")
+FEW = ("--resamples", "100")
+COMMANDS = {
+    "probe": Command(
+        ("probe", "--model", "tiny", "--dataset", "shapes", "--seeds", "1"),
+        "activations",
+        ("probe", "probe_logit"),
+    ),
+    "baseline": Command(
+        ("baseline", "--dataset", "shapes", "--architecture", "texture-svm"),
+        "activations",
+        ("baseline", "baseline_logit"),
+    ),
+    "diagnose": Command(
+        ("diagnose", *ABOUT, *FEW), "probed", ("stage_interval", "health_interval")
+    ),
+    "compare": Command(
+        ("compare", "--model", "alpha", "--base", "beta", "--dataset", "shapes", *FEW),
+        "probed",
+        ("pair_interval",),
+    ),
+    "remove": Command(("models", "remove", "beta", "--with-dependents"), "probed", ("model",)),
+    "publish": Command(("publish", "--out", "{out}/marts"), "probed"),
+    "validate": Command(("validate", "--data-docs", "{out}/docs"), "probed"),
+    "report": Command(("report", "--images", "0", "--out", "{out}/report.html"), "probed"),
+    "sql": Command(("sql", "FROM sample", "--format", "parquet", "--out", "{out}/a"), "probed"),
+}
+
+
+def make_lakes(folder: Path) -> dict[str, Lake]:
+    """The lakes that commands are tried on, their catalogues built."""
+    models = {"alpha": Signals.losing(llm=0.3), "beta": Signals()}
+    probed = synthetic_lake(folder / "probed", models, n_samples=60)
+    classes, splits = labels_and_splits(60, 2)
+    digits = [f"sklearn-digits:{i}" for i in range(60)]
+    activations = dataset_lake(folder / "activations", classes, splits, digits)
+    places = (("vision", 0, "mean"), ("llm", 0, "last"))
+    add_activations(activations, {place: drawn(classes, 4, 0) for place in places}, model_id="tiny")
+    for lake in (probed, activations):
+        refresh(lake)
+    return {"probed": probed, "activations": activations}
+
+
+@dataclass
+class Trial:
+    """A command on a lake of its own, disturbed at one step."""
+
+    command: Command
+    folder: Path
+
+    @classmethod
+    def of(cls, name: str, lakes: dict[str, Lake], folder: Path) -> Trial:
+        command = COMMANDS[name]
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(lakes[command.lake].root, folder / "lake")
+        (folder / "out").mkdir()
+        return cls(command, folder)
+
+    @property
+    def lake(self) -> Lake:
+        return Lake.at(self.folder / "lake")
+
+    def run(self, fault: str | None = None, step: int = 0, size: int | None = None) -> int:
+        """The command in a process of its own; its exit code, −9 where it was killed.
+
+        What it says goes to files beside the lake.
+        """
+        pid = os.fork()
+        if not pid:
+            self._become(fault, step, size)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def _become(self, fault: str | None, step: int, size: int | None) -> None:
+        code = 70
+        try:
+            for name, descriptor in (("said.txt", 1), ("errors.txt", 2)):
+                target = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                os.dup2(target, descriptor)
+            _disturb(self.folder, fault, step)
+            if size is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            arguments = [each.format(out=self.folder / "out") for each in self.command.arguments]
+            main([*arguments, "--lake", str(self.lake.root)])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            (self.folder / "steps.txt").write_text(str(_STEPS["taken"]))
+            os._exit(code)
+
+    @property
+    def steps(self) -> int:
+        """How many the last run took."""
+        return int((self.folder / "steps.txt").read_text())
+
+    @property
+    def errors(self) -> str:
+        return (self.folder / "errors.txt").read_text()
+
+    def outcome(self) -> dict[str, Any]:
+        """What the command did, without what differs between two runs of it."""
+        found: dict[str, Any] = {}
+        with connect(self.lake) as wh:
+            for table in self.command.tables:
+                kept = f"SELECT COLUMNS(lambda c: c NOT IN {OF_RUNS}) FROM {table}"
+                found[table] = [
+                    [round(cell, 6) if isinstance(cell, float) else cell for cell in row]
+                    for row in wh.sql(f"{kept} ORDER BY ALL").fetchall()
+                ]
+        out = self.folder / "out"
+        found["files"] = sorted(
+            path.relative_to(out).as_posix()
+            for path in out.rglob("*")
+            if path.is_file() and "validations" not in path.parts and path.suffix != ".lock"
+        )
+        return found
+
+
+_STEPS: Counter[str] = Counter()
+
+
+def _disturb(folder: Path, fault: str | None, at: int) -> None:
+    """Count the steps of this process and, from number `at` on, fail or die. For good."""
+    _STEPS.clear()
+    mine = os.fspath(folder)
+
+    def step(place: object) -> None:
+        if isinstance(place, (str, bytes)) and os.fsdecode(place).startswith(mine):
+            number = _STEPS["taken"]
+            _STEPS["taken"] += 1
+            if fault == KILL and number == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if fault == FULL and number >= at:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        name = os.fsdecode(arguments[0]) if event == "open" and _is_text(arguments[0]) else ""
+        if name.endswith(("steps.txt", ".lock", "/lock")):
+            return
+        if (event == "open" and arguments[2] & WRITING) or event in ("os.rename", "os.mkdir"):
+            step(os.fspath(arguments[0]) if not isinstance(arguments[0], int) else None)
+
+    sync = os.fsync
+
+    def syncing(descriptor: int) -> None:
+        step(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    os.fsync = syncing
+    sys.addaudithook(watch)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, (str, bytes))
+
+
+def check_whole(trial: Trial, fault: str, code: int) -> None:
+    """Raise AssertionError unless readers see a whole lake and a full disk was told."""
+    found = status(trial.lake, verify=True)
+    assert not found.damaged, found.damaged
+    with connect(trial.lake) as wh:
+        wh.sql("SELECT count(*) FROM run").fetchall()
+    if fault == KILL:
+        assert code in (-signal.SIGKILL, 0), (code, trial.errors)
+        return
+    assert code in (0, 1), (code, trial.errors)
+    if code:
+        assert "nexpected failure" not in trial.errors, trial.errors
+        assert "Traceback" not in trial.errors, trial.errors
+        lines = [line for line in trial.errors.splitlines() if line.startswith("Error: ")]
+        assert len(lines) == 1, trial.errors
+
+
+def check_given_again(trial: Trial, undisturbed: dict[str, Any], code: int) -> None:
+    """Raise AssertionError unless the same command ends well now, and as it does undisturbed."""
+    assert trial.run() == code, trial.errors
+    assert trial.outcome() == undisturbed
+
+
+def attempts(steps: int) -> Iterator[tuple[str, int, int | None]]:
+    """Every fault that a command of so many steps can meet: its kind, its step, the bytes left."""
+    for step in range(steps):
+        yield KILL, step, None
+        yield FULL, step, None
+    for size in SIZES:
+        yield FULL, sys.maxsize, size
+
+
+def try_command(
+    name: str, lakes: dict[str, Lake], folder: Path, every: int = 1
+) -> Counter[tuple[str, int]]:
+    """Faults at one in `every` steps of a command; how often each kind ended with which code."""
+    plain = Trial.of(name, lakes, folder / "plain")
+    usual = plain.run("none")
+    steps, undisturbed = plain.steps, plain.outcome()
+    ended: Counter[tuple[str, int]] = Counter()
+    for fault, step, size in [*attempts(steps)][::every]:
+        trial = Trial.of(name, lakes, folder / "trial")
+        code = trial.run(fault, step, size)
+        try:
+            check_whole(trial, fault, code)
+            check_given_again(trial, undisturbed, usual)
+        except Exception as error:
+            at = f"file size {size}" if size is not None else f"step {step} of {steps}"
+            raise AssertionError(f"{name}, {fault} at {at}: {error}") from error
+        ended[fault, code] += 1
+    return ended
+
+
+def soak(names: Sequence[str], folder: Path, every: int = 1) -> None:
+    np.seterr(all="ignore")
+    lakes = make_lakes(folder)
+    for name in names:
+        ended = try_command(name, lakes, folder, every)
+        told = ", ".join(f"{n} {fault} → {code}" for (fault, code), n in sorted(ended.items()))
+        print(f"{name}: {told}", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("commands", nargs="*", default=list(COMMANDS))
+    parser.add_argument("--every", type=int, default=1)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        soak(chosen.commands, Path(place), chosen.every)
