@@ -7,7 +7,6 @@ they do not belong to.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -19,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from extract.datasets.decoding import decoded_text
 from extract.datasets.source import ReadOptions
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import check_unpacked, what_instead
@@ -28,14 +28,6 @@ _LINES = {".jsonl", ".ndjson"}
 SUFFIXES = {*_TEXT, *_LINES, ".parquet"}
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
 MISSING = frozenset(
     ("", "nan", "-nan", "null", "none", "na", "n/a", "<na>", "#n/a", "#na", "nat", "nil", "?")
 )
@@ -112,7 +104,7 @@ def read_table(path: Path, reading: ReadOptions) -> LabelTable:
 def _delimited(path: Path, reading: ReadOptions) -> LabelTable:
     usual = _TEXT[path.suffix.lower()]
     delimiter = _delimiter(reading.delimiter) if reading.delimiter else usual
-    content = _decoded(path, reading.encoding)
+    content = decoded_text(path, reading.encoding)
     told = re.match(r"sep=(.)\r?\n", content)  # how Excel notes what separates the cells
     if told:
         delimiter, content = told[1], f"\n{content[told.end() :]}"
@@ -166,75 +158,6 @@ def _records(path: Path, content: str, delimiter: str) -> Iterator[tuple[int, li
             yield line, cells
 
 
-def _decoded(path: Path, encoding: str | None) -> str:
-    raw = path.read_bytes()
-    try:
-        codec = codecs.lookup(encoding).name if encoding else ""
-    except LookupError:
-        raise UsageError(
-            f"no encoding is called {encoding!r}; usual ones are utf-8, latin-1, utf-16 and gbk"
-        ) from None
-    marked = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8-sig")
-    zeros = [raw[start:4096:2].count(0) for start in (0, 1)]
-    if not codec and marked == "utf-8-sig" and 4 * max(zeros) > len(raw[:4096:2]):
-        kind = "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
-        raise LayerhouseError(
-            f"line 1 of {path} holds zero bytes, as UTF-16 text does; if it is that, add "
-            f"--encoding {kind}"
-        )
-    used = codec if codec and codec != "utf-8" else marked
-    try:
-        content = _without_zeros(raw.decode(used), path)
-        _refuse_twice_encoded(content, path, encoding)
-        return content
-    except UnicodeError as error:
-        start = getattr(error, "start", 0)
-        line = raw[:start].count(b"\n") + 1
-        shown = used.removesuffix("-sig").upper()
-        way_out = (
-            "name the right --encoding"
-            if encoding
-            else "add --encoding latin-1 (Excel in western Europe), gbk or whatever it was saved in"
-        )
-        raise LayerhouseError(f"line {line} of {path} is not {shown} text; {way_out}") from error
-
-
-_HIGH = re.compile("[\u0080-\u00ff]{2,}")
-
-
-def _refuse_twice_encoded(content: str, path: Path, encoding: str | None) -> None:
-    """LayerhouseError for letters that were UTF-8 and were read as Latin-1: `Ã¶` for `ö`.
-
-    One letter of another alphabet alone could be a capital before a sign, as in `«CAFÉ»`.
-    """
-    for found in _HIGH.finditer(content):
-        try:
-            meant = found[0].encode("latin-1").decode()
-        except UnicodeError:
-            continue
-        if meant.isalpha() and (len(meant) > 1 or found[0][0] == "Ã"):
-            way_out = (
-                f"leave --encoding {encoding} out"
-                if encoding
-                else "it is UTF-8 that was once read as something else, so export it anew"
-            )
-            line = content.count("\n", 0, found.start()) + 1
-            raise LayerhouseError(
-                f"line {line} of {path} says {found[0]!r}, which is meant to be {meant!r}; "
-                f"{way_out}"
-            )
-
-
-def _without_zeros(content: str, path: Path) -> str:
-    place = content.find("\0")
-    if place >= 0:
-        raise LayerhouseError(
-            f"line {content.count(chr(10), 0, place) + 1} of {path} holds a zero byte, which no "
-            "text has: the file is damaged; write it again, or drop them with tr -d '\\000'"
-        )
-    return content
-
-
 def _delimiter(name: str) -> str:
     words = {word: sign for sign, word in _DELIMITERS.items()} | {"\\t": "\t", "space": " "}
     sign = words.get(name.lower(), name)
@@ -263,7 +186,7 @@ def _refuse_doubled(path: Path, columns: list[str]) -> None:
 def _json_lines(path: Path) -> LabelTable:
     columns: dict[str, None] = {}
     rows, places = [], []
-    for number, line in enumerate(_decoded(path, None).split("\n"), start=1):
+    for number, line in enumerate(decoded_text(path, None).split("\n"), start=1):
         if not line.strip():
             continue
         try:
