@@ -203,7 +203,7 @@ VARIANT_OPTIONS = {
 
 ASKED_WITH = {
     "answers-reparse": ("answers reparse", ""),
-    "answers-judge": ("answers reparse", " --judge FOLDER"),
+    "answers-judge": ("answers reparse", ""),
     "diagnose-choice": ("diagnose", ""),
     "self-test": ("diagnose", " --self-test"),
     "probe-coefficients": ("probe", " --coefficients"),

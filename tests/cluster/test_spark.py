@@ -32,6 +32,7 @@ NOT_PORTABLE = {
     "pointwise_information",
     "probability_score",
     "stage_probe",
+    "tie_effect",
 }
 DEFINITIONS = Definitions()
 VIEWS = sorted(set(DEFINITIONS.views) - {"activation"})

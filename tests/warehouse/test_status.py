@@ -158,7 +158,23 @@ def test_an_unfinished_probing_is_gone_on_with_as_it_was_asked_for(lake: Lake) -
         ("diagnose-choice", {}, "diagnose {}"),
         ("self-test", {}, "diagnose {} --self-test"),
         ("answers-import", {"file": "replies.csv"}, "answers import replies.csv {}"),
+        ("answers-judge", {"judge": "qwen-judge"}, "answers reparse {} --judge qwen-judge"),
         ("datasets-audit", {}, f"datasets audit {DATASET}"),
+        (
+            "extract",
+            {
+                "selection": {
+                    "answers": ["generate@letters/given/own", "sampled:8x0.7@letters/given/own"],
+                    "answers_only": True,
+                    "prompts": ["letters"],
+                    "orders": "given",
+                    "samples": 8,
+                    "temperature": 0.7,
+                }
+            },
+            "extract {} --answers-only --orders given --prompt letters --answer generate "
+            "--samples 8 --temperature 0.7",
+        ),
     ],
 )
 def test_a_run_is_gone_on_with_by_the_command_that_began_it(

@@ -30,7 +30,7 @@ ties AS (
         'generate' AS method,
         coalesce(
             likelihood_answer.n_best > 1
-            AND scored.label_logprobs[answers.predicted_class_index + 1]
+            AND list_extract(scored.label_logprobs, answers.predicted_class_index + 1)
             = list_max(scored.label_logprobs),
             FALSE
         ) AS is_tied

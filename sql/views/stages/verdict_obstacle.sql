@@ -59,10 +59,10 @@ endings AS (
         reply_ending.n_truncated / diagnosed_method.n_test AS truncated_share,
         CASE
             WHEN starts_with(diagnosed_method.method, 'sampled:')
-                THEN regexp_replace(
-                    diagnosed_method.method,
-                    'sampled:([0-9]+)x(.*)',
-                    ' --samples \1 --temperature \2'
+                THEN replace(
+                    replace(diagnosed_method.method, 'sampled:', ' --samples '),
+                    'x',
+                    ' --temperature '
                 )
         END AS drawn_by
     FROM diagnosed_method
