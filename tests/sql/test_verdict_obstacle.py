@@ -49,6 +49,28 @@ def test_one_missing_interval_is_missing_intervals(catalogue):
     assert obstacles(catalogue, points=points) == [("m", "d", needed, None)]
 
 
+@pytest.mark.parametrize(
+    ("method", "asked", "then"),
+    [
+        ("sampled:8x0.7", " --samples 8 --temperature 0.7", ""),
+        (
+            "judged:qwen",
+            "",
+            ", then `layerhouse answers reparse --model m --dataset d --judge qwen`",
+        ),
+    ],
+)
+def test_what_was_cut_of_other_replies_has_the_command_that_brings_them(
+    catalogue, method, asked, then
+):
+    rows = ended(world(PROBES, {"generate": (6, 13)}, BASELINE), cut=range(13))
+    rows["stage_interval"] = [interval(stage, at, at, at) for stage, at in POINTS.items()]
+    rows["answer"] = [row | {"method": method} for row in rows["answer"]]
+    ((told,),) = catalogue(rows).sql("SELECT obstacle FROM verdict_obstacle").fetchall()
+    command = f"`layerhouse extract --model m --dataset d{asked} --max-new-tokens 160`"
+    assert told.endswith(f"after 20 tokens: run {command}{then}")
+
+
 @pytest.mark.parametrize(("n_cut", "is_in_the_way"), [(0, False), (1, True), (13, True)])
 def test_replies_that_were_cut_leave_the_verdict_open(catalogue, n_cut, is_in_the_way):
     rows = world(PROBES, {"generate": (6, 13)}, BASELINE)

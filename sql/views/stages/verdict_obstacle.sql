@@ -64,7 +64,11 @@ endings AS (
                     'x',
                     ' --temperature '
                 )
-        END AS drawn_by
+        END AS drawn_by,
+        CASE
+            WHEN starts_with(diagnosed_method.method, 'judged:')
+                THEN replace(diagnosed_method.method, 'judged:', ' --judge ')
+        END AS judged_by
     FROM diagnosed_method
     INNER JOIN reply_ending
         ON
@@ -136,7 +140,16 @@ missing AS (
                     endings.drawn_by,
                     ' --max-new-tokens ',
                     threshold.longer_budget * endings.cut_after,
-                    '`'
+                    '`',
+                    CASE
+                        WHEN endings.judged_by IS NOT NULL
+                            THEN concat(
+                                ', then `layerhouse answers reparse',
+                                extract_command.arguments,
+                                endings.judged_by,
+                                '`'
+                            )
+                    END
                 )
         END AS replies,
         CASE
