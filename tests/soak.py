@@ -28,8 +28,8 @@ from extract.datasets import add
 from extract.running.extraction import ExtractRequest, extract
 from extract.sharing import ledger
 from warehouse.catalogue.refreshing import connect, refresh
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 
 N_IMAGES, RANGE_SIZE = 40, 4
 KILLS_A_ROUND = 20

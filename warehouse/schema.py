@@ -19,7 +19,7 @@ SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 
 BOOKKEEPING = frozenset(
     {
-        *("schema_migration", "catalogue_build", "commit_record", "shard"),
+        *("schema_migration", "catalogue_build", "commit_record", "compaction", "shard"),
         *("unbuilt_view", "record_file"),
     }
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse.catalogue import Definitions, connect, references
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Commit, Lake, bookkeeping, list_commits
+from warehouse.lake import Commit, Lake, bookkeeping, list_records, parts
 from warehouse.schema import (
     FACT_KEYS,
     PARTITIONS,
@@ -50,9 +50,10 @@ def spark_views(spark: Any, lake: Lake, root: str | None = None) -> dict[str, st
     nothing is computed before a view is asked for. Returns the views that the catalogue computed
     instead of Spark, each with the reason. Raises LayerhouseError where sqlglot is missing.
     """
-    commits = list_commits(lake)
+    commits = list_records(lake)
     for name, rows in _commit_rows(commits).items():
         spark.createDataFrame(rows).createOrReplaceTempView(name)
+    spark.createDataFrame(_part_rows(commits)).createOrReplaceTempView("__part")
     place = root.rstrip("/") if root is not None else str(lake.root)
     for table in tables():
         paths = [s.path for c in commits for s in c.shards if s.table == table]
@@ -148,6 +149,22 @@ def _commit_rows(commits: Iterable[Commit]) -> dict[str, pa.Table]:
     }
 
 
+def _part_rows(commits: Iterable[Commit]) -> pa.Table:
+    """Which rows of a shard are of which commit. Of one table, a file's name tells its shard."""
+    import pyarrow as pa
+
+    found = [
+        (path.partition("/")[0], path.rpartition("/")[2], *rest) for path, *rest in parts(commits)
+    ]
+    types = {
+        **{"table_name": pa.string(), "file": pa.string(), "first_row": pa.int64()},
+        **{"stop_row": pa.int64(), "committed_at": pa.timestamp("us")},
+        **{"run_id": pa.string(), "n": pa.int64()},
+    }
+    rows = [dict(zip(types, row, strict=True)) for row in found]
+    return pa.Table.from_pylist(rows, schema=pa.schema(types))
+
+
 def _table(spark: Any, table: str, root: str, paths: list[str]) -> Any:
     """A table's rows out of its committed shards; of rows that share a key the newest stays."""
     fields = {field.name: _type(field.type) for field in table_schema(table)}
@@ -172,14 +189,13 @@ def _table(spark: Any, table: str, root: str, paths: list[str]) -> Any:
     rows.selectExpr(
         *chosen, "_metadata.file_name AS __file", "_metadata.row_index AS __row"
     ).createOrReplaceTempView(f"__{table}")
-    # Of one table, a file's name tells its shard.
     return spark.sql(
         f"SELECT {', '.join(f'`{name}`' for name in fields)} FROM ("
         f"SELECT t.*, row_number() OVER (PARTITION BY {_columns('t', table_key(table))} "
-        "ORDER BY c.committed_at DESC, c.run_id DESC, c.n DESC, t.__row DESC) AS __newest "
-        f"FROM `__{table}` AS t INNER JOIN shard AS s ON s.table_name = '{table}' "
-        "AND element_at(split(s.path, '/'), -1) = t.__file "
-        "INNER JOIN commit_record AS c ON s.commit_id = c.commit_id) WHERE __newest = 1"
+        "ORDER BY p.committed_at DESC, p.run_id DESC, p.n DESC, t.__row DESC) AS __newest "
+        f"FROM `__{table}` AS t INNER JOIN __part AS p ON p.table_name = '{table}' "
+        "AND p.file = t.__file AND t.__row >= p.first_row AND t.__row < p.stop_row) "
+        "WHERE __newest = 1"
     )
 
 

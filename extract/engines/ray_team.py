@@ -13,7 +13,7 @@ from extract.engines.told_worker import Step, Worked
 from extract.running import Description
 from extract.sharing import Job, Range
 from warehouse.errors import LayerhouseError
-from warehouse.lake import commit_names
+from warehouse.lake import list_commits
 
 MAX_DEATHS = 3
 """So many deaths of one worker in a row, without a batch done in between, end the extraction."""
@@ -107,7 +107,7 @@ class Team:
         import ray
 
         hire: Any = ray.remote(RayWorker)
-        seen = commit_names(self.job.lake)[-1]
+        seen = list_commits(self.job.lake)[-1].commit_id
         seat = Seat(hire.options(**self.places.options).remote(), stream=None, deaths=deaths)
         seat.ask("open", self.job, self.places.cpus, seen)
         return seat

@@ -20,7 +20,7 @@ from extract.running import (
 )
 from extract.sharing import Job, Range
 from warehouse.errors import LayerhouseError
-from warehouse.lake import commit_names
+from warehouse.lake import list_commits
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class ToldWorker:
 
 
 def _refuse_without_lake(job: Job, commit_id: str) -> None:
-    if commit_id not in commit_names(job.lake):
+    if commit_id not in {commit.commit_id for commit in list_commits(job.lake)}:
         raise LayerhouseError(
             f"the machine {platform.node()} does not see the lake {job.lake} as it is; "
             "put the lake where every machine of the cluster has it under that name"

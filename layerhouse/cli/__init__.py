@@ -33,6 +33,7 @@ COMMANDS = {
     "shell": None,
     "publish": None,
     "status": None,
+    "compact": None,
 }
 """Every command with the extra that installs what it needs; None needs nothing more."""
 

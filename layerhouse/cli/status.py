@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "--repair", is_flag=True, help="Move damaged commits to quarantine/, to be done again."
 )
 @click.option(
-    "--free", is_flag=True, help="Delete the files of what was removed, or never committed."
+    "--free", is_flag=True, help="Delete the files of what was removed, joined or never committed."
 )
 @click.option("--dry-run", is_flag=True, help="With --free: say what would be deleted.")
 @lake_option
@@ -83,7 +83,7 @@ def _free(lake: Lake, *, dry_run: bool) -> None:
             click.echo(f"Would delete: {each.path}, {each.bytes:,} bytes")
     size = sum(each.bytes for each in found)
     done = "Would be deleted" if dry_run else "Deleted"
-    click.echo(f"{done} of what was removed: {len(found)} files, {size:,} bytes")
+    click.echo(f"{done} of what was removed or joined: {len(found)} files, {size:,} bytes")
 
 
 def _print_contents(report: StatusReport) -> None:
@@ -125,6 +125,6 @@ def _print_trouble(report: StatusReport) -> None:
     if report.removed:
         size = sum(each.bytes for each in report.removed)
         click.echo(
-            f"Removed, never read: {len(report.removed)} files, {size:,} bytes; "
+            f"Removed or joined, never read: {len(report.removed)} files, {size:,} bytes; "
             "`layerhouse status --free` deletes them"
         )

@@ -28,8 +28,8 @@ from tests.conftest import layerhouse
 from tests.extract.model_folders import edit_weights
 from tests.soak import assert_same, contents
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (pip install 'layerhouse[ray]')")
 

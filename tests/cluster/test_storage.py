@@ -16,8 +16,8 @@ import pytest
 from tests.cluster.storage import BUCKET, moto_server, s3_server
 from tests.conftest import Finished, layerhouse
 from tests.soak import Found, assert_same, contents
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 from warehouse.status import status
 from warehouse.storage.objects import objects_at
 

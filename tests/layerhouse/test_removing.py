@@ -17,9 +17,9 @@ from layerhouse.cli import main
 from tests.lakes import Signals, empty_lake, synthetic_lake
 from tests.warehouse.full_lake import MODEL, full_lake
 from warehouse.catalogue import connect
-from warehouse.lake.commits import commit_names, list_commits
+from warehouse.lake.freeing import free
 from warehouse.lake.lake import Lake
-from warehouse.lake.removing import free
+from warehouse.lake.standing import commit_names, list_commits
 
 VARIANT = "alpha+fault:swap@vision:0.5"
 Run = Callable[..., tuple[int, str]]
@@ -66,13 +66,13 @@ def test_a_dataset_is_tried_refused_removed_and_freed(lake: Lake, run: Run) -> N
     assert code == 0
     assert "Removed the dataset shapes: 6 runs, " in said
     assert run("datasets", "remove", "shapes")[1].startswith("Nothing to do: the dataset shapes")
-    assert "Removed, never read: " in run("status")[1]
+    assert "Removed or joined, never read: " in run("status")[1]
     code, said = run("status", "--free", "--dry-run")
-    assert (code, "Would be deleted of what was removed: " in said) == (0, True)
+    assert (code, "Would be deleted of what was removed or joined: " in said) == (0, True)
     shards = list(lake.root.rglob("part-*.parquet"))
     code, said = run("status", "--free")
-    assert (code, "Deleted of what was removed: " in said) == (0, True)
-    assert "Removed, never read" not in said
+    assert (code, "Deleted of what was removed or joined: " in said) == (0, True)
+    assert "never read" not in said
     assert "Next: layerhouse demo" in said
     left = list(lake.root.rglob("part-*.parquet"))
     assert {path.parent.name for path in left} == {"run", "removed_run"}

@@ -17,8 +17,8 @@ from layerhouse.cli import main
 from layerhouse.self_test import SelfTest, TrialGrid, self_test, trials_of
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 from warehouse.vocabulary import FAILURE_MODES
 
 GRID = TrialGrid((0.6,), seeds=1, healthy=1, kinds=("swap", "head"), shifting=False, pairs=False)

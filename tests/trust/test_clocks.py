@@ -26,12 +26,12 @@ from tests.warehouse.small_lakes import (
 )
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
-from warehouse.lake import runs
-from warehouse.lake.commits import list_commits
+from warehouse.lake import drafting
 from warehouse.lake.history import find_runs
 from warehouse.lake.lake import Lake
 from warehouse.lake.repairing import repair
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.standing import list_commits
 from warehouse.publishing.publishing import publish
 
 NOON = datetime(2026, 3, 1, 12)
@@ -52,7 +52,7 @@ def turn(monkeypatch: pytest.MonkeyPatch) -> Turn:
             now -= step
             return now
 
-        monkeypatch.setattr(runs, "_now", tick)
+        monkeypatch.setattr(drafting, "_now", tick)
 
     return start
 
@@ -103,7 +103,7 @@ def test_machines_whose_clocks_differ_take_turns(
     titles = [f"Title {number}" for number in range(6)]
     for number, title in enumerate(titles):
         now = NOON + timedelta(days=365 * (-1) ** number)
-        monkeypatch.setattr(runs, "_now", lambda now=now: now)
+        monkeypatch.setattr(drafting, "_now", lambda now=now: now)
         _title(lake, title)
     assert [each for each in _titles(lake) if each] == titles
     assert _shown(lake) == titles[-1]

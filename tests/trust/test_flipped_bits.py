@@ -14,8 +14,8 @@ import pytest
 from tests.warehouse.small_lakes import DATASET, MODEL, rows_of, small_lake
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 from warehouse.lake.verified import unsound
 
 FLIPS = int(os.environ.get("LAYERHOUSE_TRUST_FLIPS", "25"))

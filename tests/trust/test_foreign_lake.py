@@ -37,12 +37,15 @@ from warehouse.catalogue import refreshing
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
-from warehouse.lake import records
-from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake import covering, records
+from warehouse.lake.commits import Commit
+from warehouse.lake.compacting import FEWEST, compact
+from warehouse.lake.freeing import free
 from warehouse.lake.history import find_runs
 from warehouse.lake.lake import Lake
 from warehouse.lake.removing import remove
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.standing import list_commits
 from warehouse.publishing.publishing import publish
 from warehouse.schema import tables
 from warehouse.status import status
@@ -64,8 +67,14 @@ def _steal(secret: Path, out: Path) -> str:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A dataset, an extraction and a removal."""
+    """A dataset, an extraction, one that was joined, and a removal."""
     lake = small_lake(tmp_path_factory.mktemp("trust") / "lake")
+    with RunWriter(lake, RunSpec("extract", "joined", DATASET, {})) as writer:
+        for n in range(FEWEST):
+            covers = {"start": n, "stop": n + 1, "cells": [], "answers": ["generate"]}
+            writer.commit({"answer": [answer_row(f"s{n}", model_id="joined")]}, covers=covers)
+    assert all(one.joined for one in compact(lake))
+    free(lake)
     with RunWriter(lake, RunSpec("extract", "gone", DATASET, {})) as writer:
         covers = {"start": 0, "stop": 2, "cells": [], "answers": ["generate"]}
         writer.commit({"answer": [answer_row("s0", model_id="gone")]}, covers=covers)
@@ -412,6 +421,7 @@ def test_every_field_of_every_record_is_refused_or_served_right(
 
 def test_a_shape_names_exactly_what_is_written(kept: Lake) -> None:
     """What a writer writes is read, and what it would write tomorrow must be named here first."""
+    assert list(kept.commits_dir.glob("compact-*.json"))
     for path in kept.commits_dir.glob("*.json"):
         records.check(json.loads(path.read_text()))
     names = {name for name in Commit.__dataclass_fields__ if name != "hash"}
@@ -421,9 +431,9 @@ def test_a_shape_names_exactly_what_is_written(kept: Lake) -> None:
     locus = {"module": "llm", "layer": 0, "kind": "block", "path": "x", "depth": 0, "width": 1}
     for name in Locus.__dataclass_fields__:
         locus.setdefault(name, {"reads": "output", "on_path": True, "calls": 1}.get(name))
-    records.LOCUS(locus, "")
+    covering.LOCUS(locus, "")
     parts = dict.fromkeys(Anatomy.__dataclass_fields__, "x") | {"image_token_id": 1, "loci": []}
-    records.ANATOMY(parts, "")
+    covering.ANATOMY(parts, "")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])

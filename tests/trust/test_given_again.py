@@ -16,10 +16,11 @@ from PIL import Image
 from extract.datasets import add
 from layerhouse.cli import main
 from tests.warehouse.small_lakes import rows_of
-from warehouse.lake.commits import Commit, list_commits, read_commit
+from warehouse.lake.commits import Commit, read_commit
 from warehouse.lake.history import find_runs
 from warehouse.lake.lake import Lake
 from warehouse.lake.repairing import repair
+from warehouse.lake.standing import list_commits
 from warehouse.schema import table_schema, tables
 from warehouse.status import status
 

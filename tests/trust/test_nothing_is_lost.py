@@ -18,10 +18,11 @@ from tests.warehouse.small_lakes import (
 )
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.commits import Commit
+from warehouse.lake.freeing import free
 from warehouse.lake.lake import Lake
-from warehouse.lake.removing import free
 from warehouse.lake.repairing import repair
+from warehouse.lake.standing import list_commits
 from warehouse.status import status
 
 TABLES = ("answer", "activation", "sample", "dataset")

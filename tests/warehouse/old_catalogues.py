@@ -19,8 +19,9 @@ import duckdb
 
 from tests.warehouse.small_lakes import small_lake
 from warehouse.catalogue.filling import fill
-from warehouse.lake.commits import commit_names, read_commit
+from warehouse.lake.commits import read_commit
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import commit_names
 from warehouse.schema import Migration, apply, migrations
 
 ARCHIVES = Path(__file__).parent / "catalogues"

@@ -16,9 +16,9 @@ from warehouse.catalogue.reading import open_catalogue, set_activation_shards
 from warehouse.catalogue.refreshing import refresh
 from warehouse.catalogue.soundness import NOTE
 from warehouse.lake import records
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.standing import list_records
 from warehouse.schema import apply, migrations
 
 Row = dict[str, Any]
@@ -186,7 +186,7 @@ def rows_of(lake: Lake, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
     """The same of several tables."""
     with duckdb.connect() as con:
         apply(con, migrations())
-        fill(con, lake, list_commits(lake))
+        fill(con, lake, list_records(lake))
         set_activation_shards(con, lake)
         held = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation'").fetchall()
         if "activation" in tables and held:

@@ -1,9 +1,11 @@
 """Fill the tables of a catalogue under construction with the rows of committed shards."""
 
+from typing import Any
+
 import duckdb
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Commit, Lake, bookkeeping, done_twice
+from warehouse.lake import Commit, Lake, bookkeeping, done_twice, parts
 from warehouse.schema import (
     FACT_KEYS,
     PARTITIONS,
@@ -33,6 +35,11 @@ def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> N
     lake.store.fetch({commit.commit_id: commit.shards for commit in commits})
     con.begin()
     _record(con, commits)
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE part (filename TEXT, first_row BIGINT, "
+        "stop_row BIGINT, committed_at TIMESTAMP, run_id TEXT, n INTEGER)"
+    )
+    _insert_rows(con, "part", [(f"{lake.root}/{path}", *rest) for path, *rest in parts(commits)])
     for table in sorted({shard.table for commit in commits for shard in commit.shards}):
         if table != "activation":
             _fill_one(con, lake, table, commits)
@@ -52,7 +59,7 @@ def _refuse_doubled(lake: Lake, commits: list[Commit]) -> None:
                 )
     for early, late in done_twice(commits):
         raise LayerhouseError(
-            f"the commit {early.commit_id} of {lake} is back after its work was done again by "
+            f"the commit {early.record} of {lake} is back after its work was done again by "
             f"{late.commit_id}; run `layerhouse status --repair` to set it aside"
         )
 
@@ -60,11 +67,15 @@ def _refuse_doubled(lake: Lake, commits: list[Commit]) -> None:
 def _record(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> None:
     """Note which commits and shards the catalogue holds."""
     for table, rows in bookkeeping(commits).items():
-        if rows:
-            columns = ", ".join(f"unnest(${number + 1})" for number in range(len(rows[0])))
-            con.execute(
-                f"INSERT INTO {table} SELECT {columns}", [list(c) for c in zip(*rows, strict=True)]
-            )
+        _insert_rows(con, table, rows)
+
+
+def _insert_rows(con: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        columns = ", ".join(f"unnest(${number + 1})" for number in range(len(rows[0])))
+        con.execute(
+            f"INSERT INTO {table} SELECT {columns}", [list(c) for c in zip(*rows, strict=True)]
+        )
 
 
 def _fill_one(
@@ -72,7 +83,8 @@ def _fill_one(
 ) -> None:
     """Read all of a table's shards at once; what cannot be read so is looked for one by one."""
     shards = [shard.path for commit in commits for shard in commit.shards if shard.table == table]
-    replaced = any(table in commit.covers.get("replaces", ()) for commit in commits)
+    work = [one for commit in commits for one in commit.work]
+    replaced = any(table in one.covers.get("replaces", ()) for one in work)
     try:
         _insert(con, lake, table, shards, replaced=replaced)
     except (duckdb.Error, LackingError) as error:
@@ -135,18 +147,16 @@ def _insert(
         return
     parted = ", ".join(stored[name] for name in names)
     newest = (
-        f"SELECT {chosen} FROM {SOURCE} AS r "
-        "LEFT JOIN shard ON r.filename = $root || shard.path "
-        "LEFT JOIN commit_record AS c ON shard.commit_id = c.commit_id QUALIFY row_number() "
-        f"OVER (PARTITION BY {parted} "
-        "ORDER BY c.committed_at DESC, c.run_id DESC, c.n DESC, r.file_row_number DESC) = 1"
+        f"SELECT {chosen} FROM {SOURCE} AS r ASOF LEFT JOIN part "
+        "ON r.filename = part.filename AND r.file_row_number >= part.first_row "
+        f"QUALIFY row_number() OVER (PARTITION BY {parted} ORDER BY "
+        "part.committed_at DESC, part.run_id DESC, part.n DESC, r.file_row_number DESC) = 1"
     )
-    given = {**files, "root": f"{lake.root}/"}
     if not facts:
-        con.execute(f"INSERT OR REPLACE INTO {target} BY NAME {newest}", given)
+        con.execute(f"INSERT OR REPLACE INTO {target} BY NAME {newest}", files)
         return
     same = " AND ".join(f"older.{identifier(n)} = newer.{identifier(n)}" for n in names)
-    con.execute(f"CREATE TEMP TABLE newer AS {newest}", given)
+    con.execute(f"CREATE TEMP TABLE newer AS {newest}", files)
     con.execute(f"DELETE FROM {target} AS older USING newer WHERE {same}")
     con.execute(f"INSERT INTO {target} BY NAME FROM newer")
     con.execute("DROP TABLE newer")

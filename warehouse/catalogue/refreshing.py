@@ -28,7 +28,7 @@ from warehouse.catalogue.reading import (
 from warehouse.catalogue.soundness import catalogue_is_sound, note_built
 from warehouse.errors import LayerhouseError
 from warehouse.files import file_lock, put_in_place, sync
-from warehouse.lake import Commit, Lake, commit_hash, commit_names, read_commit
+from warehouse.lake import Commit, Lake, Standing, commit_hash, read_commit
 from warehouse.schema import BOOKKEEPING, apply, migrations, pending, tables
 from warehouse.storage import BUILDING
 
@@ -119,7 +119,7 @@ def _opened_if_current(lake: Lake, memory: str | None = None) -> duckdb.DuckDBPy
             if (
                 not pending(con, migrations(), lake.catalogue)
                 and _sql_hash(con) == SHIPPED.hash
-                and _held(con) == set(commit_names(lake))
+                and _files(con) == set(lake.store.commit_names())
                 and not _rewritten(con, lake, _dates(lake))
             ):
                 opened.pop_all()
@@ -135,8 +135,18 @@ def _opened_if_current(lake: Lake, memory: str | None = None) -> duckdb.DuckDBPy
     return None
 
 
-def _held(con: duckdb.DuckDBPyConnection) -> set[str]:
-    return {row[0] for row in con.execute("SELECT commit_id FROM commit_record").fetchall()}
+def _files(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """The records that lay in the lake when it was built, of commits that count and of others."""
+    return {row[0] for row in con.execute("SELECT commit_id FROM record_file").fetchall()}
+
+
+def _held(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """By id the hashes of the records that it took in."""
+    rows = con.execute(
+        "SELECT commit_id, hash FROM commit_record WHERE joined_by IS NULL "
+        "UNION ALL SELECT commit_id, hash FROM compaction"
+    ).fetchall()
+    return dict(rows)
 
 
 def _rewritten(con: duckdb.DuckDBPyConnection, lake: Lake, dates: Mapping[str, int]) -> bool:
@@ -149,7 +159,7 @@ def _rewritten(con: duckdb.DuckDBPyConnection, lake: Lake, dates: Mapping[str, i
     changed = {name for name, date in dates.items() if held.get(name) != date}
     if not changed:
         return False
-    known = con.execute("SELECT commit_id, hash FROM commit_record").fetchall()
+    known = _held(con).items()
     return any(commit_hash(lake, name) != hash_ for name, hash_ in known if name in changed)
 
 
@@ -196,8 +206,10 @@ def _build(lake: Lake, force: bool) -> None:
     target = lake.own / BUILDING
     try:
         _clear(lake)
-        names, dates = commit_names(lake), _dates(lake)
-        if force or not _extend(lake, target, set(names), dates):
+        present = frozenset(lake.store.commit_names())
+        dates = {name: date for name, date in _dates(lake).items() if name in present}
+        names = set(filter(Standing.of(lake, present).is_live, present))
+        if force or not _extend(lake, target, names, dates):
             _clear(lake)
             _build_anew(lake, target, names, dates)
         sync(target)
@@ -246,15 +258,16 @@ def _extend(lake: Lake, target: Path, present: set[str], dates: Mapping[str, int
     shutil.copyfile(lake.catalogue, target)
     # What DuckDB cannot read is damaged or of an unknown shape, and the shards hold everything.
     with suppress(duckdb.Error, UnbuiltError), _builder(lake, target) as con:
-        wanted, held = pending(con, migrations(), lake.catalogue), _held(con)
-        new = [read_commit(lake, name) for name in sorted(present - held)]
-        if held - present or not _all_later(con, new):
-            return False
+        wanted = pending(con, migrations(), lake.catalogue)
         as_before = not wanted and _sql_hash(con) == SHIPPED.hash
         if not as_before:
             drop_all(con)
             apply(con, wanted)
         elif con.execute("FROM unbuilt_view").fetchall():
+            return False
+        held = _held(con).keys()
+        new = [read_commit(lake, name) for name in sorted(present - held)]
+        if held - present or not _all_later(con, new):
             return False
         if _rewritten(con, lake, dates):
             return False

@@ -2,14 +2,16 @@ from .commits import (
     Commit as Commit,
     bookkeeping as bookkeeping,
     commit_hash as commit_hash,
-    commit_names as commit_names,
     done_twice as done_twice,
-    list_commits as list_commits,
+    parts as parts,
     read_commit as read_commit,
 )
+from .compacting import Compaction as Compaction, compact as compact
 from .exclusion import exclusive as exclusive
+from .freeing import free as free
 from .history import config_difference as config_difference, find_runs as find_runs
 from .inspection import (
+    FREED as FREED,
     Damaged as Damaged,
     Leftover as Leftover,
     damaged_shards as damaged_shards,
@@ -20,7 +22,6 @@ from .lake import Lake as Lake
 from .removing import (
     Removal as Removal,
     RemovedRun as RemovedRun,
-    free as free,
     remove as remove,
 )
 from .repairing import repair as repair, restore as restore, sweep as sweep
@@ -32,6 +33,12 @@ from .shards import (
     hive_folder as hive_folder,
     pieces as pieces,
     write_parquet as write_parquet,
+)
+from .standing import (
+    Standing as Standing,
+    commit_names as commit_names,
+    list_commits as list_commits,
+    list_records as list_records,
 )
 from .vectors import read_locus as read_locus
 from .verified import refuse_unsound as refuse_unsound, unsound as unsound

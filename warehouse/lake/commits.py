@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake.facts import REMOVE, RunFacts, TakenOut
+from warehouse.lake.facts import COMPACT, REMOVE, RunFacts, TakenOut
+from warehouse.lake.folding import out_of_runs, unfolded
 from warehouse.lake.lake import Lake
-from warehouse.lake.records import LAST_MOMENT, NewerError, parsed, sealed
+from warehouse.lake.records import LAST_MOMENT, MOST_PARTS, NewerError, parsed, sealed
 from warehouse.storage import Shard
 from warehouse.untrusted import UnfitError, read_bounded
 
@@ -27,6 +29,10 @@ class Commit:
     the commit completed, `notes` what else it has to tell: its `seconds` per kind of work and
     `n_images` are added up in the run's row. `schema` names the newest migration the writer
     knew. `hash` is that of the record's file, filled in on reading.
+
+    A compaction says in `joins` whose place it takes. What it says of each of these is a commit
+    again (`work`), `joined_by` it, whose shards are the parts of the compaction's that hold its
+    rows.
     """
 
     run_id: str
@@ -41,6 +47,9 @@ class Commit:
     schema: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
     hash: str = ""
+    joins: dict[str, Any] | None = None
+    joined_by: str | None = None
+    joined_bytes: int | None = None
 
     @property
     def commit_id(self) -> str:
@@ -64,6 +73,69 @@ class Commit:
         registers = any(shard.table == "dataset" for shard in self.shards)
         return RunFacts(self.run_id, self.command, self.model_id, self.dataset_id, base, registers)
 
+    @cached_property
+    def work(self) -> list["Commit"]:
+        """The commits that it stands for: those whose place a compaction takes, else itself."""
+        if self.joins is None:
+            return [self]
+        joins, run = self.joins, self.joins["run"]
+        last, shards = joins["n"][-1], self._parts()
+        columns = (joins["committed_at"], joins["hash"], unfolded(joins["covers"], len(joins["n"])))
+        return [
+            Commit(
+                **{name: run[name] for name in ("run_id", "command", "model_id", "dataset_id")},
+                n=n,
+                committed_at=committed_at,
+                covers=covers,
+                shards=shards.get(n, []),
+                run=run,
+                schema=self.schema,
+                notes=self.notes if n == last else {},
+                hash=hash_,
+                joined_by=self.commit_id,
+                joined_bytes=joins["bytes"] if n == last else 0,
+            )
+            for n, committed_at, hash_, covers in zip(joins["n"], *columns, strict=True)
+        ]
+
+    def _parts(self) -> dict[int, list[Shard]]:
+        """By number of a joined commit, the parts of shards that hold its rows."""
+        found: dict[int, list[Shard]] = defaultdict(list)
+        for shard in self.shards:
+            for n, rows in self.parts_of(shard):
+                found[n].append(Shard(shard.table, shard.path, rows, 0, shard.checksum))
+        return found
+
+    def parts_of(self, shard: Shard) -> Iterator[tuple[int, int]]:
+        """(number of the commit, rows) of those whose rows a shard holds, in their order."""
+        if self.joins is None:
+            return iter([(self.n, shard.rows)])
+        return out_of_runs(self.joins["parts"][shard.path], MOST_PARTS)
+
+    @property
+    def n_bytes(self) -> int:
+        """Those of the shards that were written for it; of joined ones the last has all."""
+        if self.joined_bytes is not None:
+            return self.joined_bytes
+        return sum(shard.bytes for shard in self.shards)
+
+    @cached_property
+    def numbers(self) -> frozenset[int]:
+        """Those of the commits that it stands for."""
+        if self.joins is None:
+            return frozenset({self.n})
+        return frozenset(self.joins["n"])
+
+    @property
+    def of(self) -> str:
+        """The run whose commits it stands for."""
+        return self.run_id if self.joins is None else str(self.joins["run"]["run_id"])
+
+    @property
+    def record(self) -> str:
+        """The id of the commit by whose record it is known."""
+        return self.joined_by or self.commit_id
+
     @property
     def removes(self) -> list[TakenOut]:
         """What it took out of the lake."""
@@ -81,7 +153,9 @@ class Commit:
     def to_json(self) -> str:
         """Its record. Raises LayerhouseError for what no reader would take."""
         record = asdict(self)
-        del record["hash"]
+        read = ("hash", "joined_by", "joined_bytes")
+        for name in read if self.joins is not None else (*read, "joins"):
+            del record[name]
         try:
             return sealed(record)
         except UnfitError as error:
@@ -91,41 +165,14 @@ class Commit:
             ) from error
 
 
-def commit_names(lake: Lake, run_id: str | None = None) -> list[str]:
-    """The ids of all commits that no removal took out, or of one run's, sorted.
-
-    From the folder listing and the records of removals alone; of a lake in a bucket, other
-    machines' commits are taken in first.
-    """
-    names = lake.store.commit_names()
-    ends = ends_of(removals(lake, names))
-    return sorted(
-        name for name in names if is_live(name, ends) and run_id in (None, name.rpartition("-")[0])
-    )
-
-
 def is_removal(name: str) -> bool:
     """Whether a commit of that id takes out others."""
     return name.startswith(f"{REMOVE}-")
 
 
-def removals(lake: Lake, names: Iterable[str]) -> list[Commit]:
-    """The commits of these ids that take out others."""
-    return [read_commit(lake, name) for name in names if is_removal(name)]
-
-
-def ends_of(found: Iterable[Commit]) -> dict[str, int]:
-    """By run, the number of the last commit that these removals took out."""
-    ends: dict[str, int] = {}
-    for one in (one for commit in found for one in commit.removes):
-        ends[one.run.run_id] = max(one.last, ends.get(one.run.run_id, -1))
-    return ends
-
-
-def is_live(name: str, ends: Mapping[str, int]) -> bool:
-    """Whether readers see the commit of that id where removals took out runs up to `ends`."""
-    run_id, _, _ = name.rpartition("-")
-    return run_id not in ends or number_of(name) > ends[run_id]
+def is_compaction(name: str) -> bool:
+    """Whether a commit of that id takes the place of others."""
+    return name.startswith(f"{COMPACT}-")
 
 
 def run_of(name: str) -> str:
@@ -199,60 +246,62 @@ def _hash(text: bytes) -> str:
     return blake2b(text, digest_size=16).hexdigest()
 
 
-def list_commits(
-    lake: Lake,
-    *,
-    command: str | None = None,
-    model_id: str | None = None,
-    dataset_id: str | None = None,
-) -> list[Commit]:
-    """Commits of the lake that no removal took out, oldest first, narrowed to those whose given
-    fields are equal.
-
-    A folder without commits, or none at all, has no commits. Raises LayerhouseError for a record
-    that cannot be read.
-    """
-    commits = [
-        read_commit(lake, name)
-        for name in commit_names(lake)
-        if command is None or name.startswith(f"{command}-")
-    ]
-    kept = [
-        commit
-        for commit in commits
-        if command in (None, commit.command)
-        and model_id in (None, commit.model_id)
-        and dataset_id in (None, commit.dataset_id)
-    ]
-    return sorted(kept, key=lambda commit: commit.order)
-
-
 def done_twice(commits: Iterable[Commit]) -> list[tuple[Commit, Commit]]:
-    """Commits, oldest first, of one run that cover the same, each with the one that did it again.
+    """Commits, oldest first, that did the same work of one run, each with the one that did it
+    again, as two records say.
 
     No writer does that: a record was lost, its work done again, and the record put back.
     """
-    latest: dict[tuple[str, str], Commit] = {}
+    latest: dict[Any, Commit] = {}
     found = []
-    for commit in sorted(commits, key=lambda one: one.n):
-        if commit.covers and commit.shards:
-            key = commit.run_id, json.dumps(commit.covers, sort_keys=True)
-            if key in latest:
+    records = sorted(commits, key=lambda one: one.order)
+    work = [one for record in records for one in record.work]
+    alike = Counter((one.run_id, gist(one.covers)) for one in work)
+    for commit in sorted(work, key=lambda one: one.n):
+        keys: list[Any] = [commit.commit_id]
+        if commit.covers and commit.shards and alike[commit.run_id, gist(commit.covers)] > 1:
+            keys.append((commit.run_id, json.dumps(commit.covers, sort_keys=True)))
+        for key in keys:
+            if key in latest and latest[key].record != commit.record:
                 found.append((latest[key], commit))
             latest[key] = commit
     return found
 
 
+def gist(covers: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Of what a commit covers the words and numbers, by which most can be told apart at once."""
+    return tuple(
+        (name, covers[name]) for name in sorted(covers) if isinstance(covers[name], int | str)
+    )
+
+
 def bookkeeping(commits: Iterable[Commit]) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of the catalogue's own tables `commit_record` and `shard`, which are in no shard."""
-    records, shards = [], []
-    for c in commits:
-        at = c.order[0]
-        records.append(
-            (c.commit_id, c.run_id, c.n, c.command, c.model_id, c.dataset_id, at, c.hash)
-        )
-        shards += [(s.path, s.table, c.commit_id, s.rows, s.bytes, s.checksum) for s in c.shards]
-    return {"commit_record": records, "shard": shards}
+    """The rows of the catalogue's own tables on commits and shards, which are in no shard."""
+    found: dict[str, list[tuple[Any, ...]]] = {"commit_record": [], "compaction": [], "shard": []}
+    for record in commits:
+        for c in record.work:
+            about = (c.commit_id, c.run_id, c.n, c.command, c.model_id, c.dataset_id, c.order[0])
+            found["commit_record"].append((*about, c.hash, c.joined_by))
+        if record.joins is not None:
+            n, at = len(record.numbers), record.order[0]
+            found["compaction"].append((record.commit_id, record.of, n, at, record.hash))
+        found["shard"] += [
+            (s.path, s.table, record.commit_id, s.rows, s.bytes, s.checksum) for s in record.shards
+        ]
+    return found
+
+
+def parts(commits: Iterable[Commit]) -> Iterator[tuple[str, int, int, datetime, str, int]]:
+    """Whose the rows of shards are, but of vectors, which nobody replaces: (path, numbers of the
+    first row and of the one after the last, and time, run and number of their commit, by which the
+    newest of a key is told)."""
+    for record in commits:
+        work = {one.n: one for one in record.work}
+        for shard in record.shards:
+            first = 0
+            for n, rows in record.parts_of(shard) if shard.table != "activation" else ():
+                yield shard.path, first, first + rows, work[n].order[0], work[n].run_id, n
+                first += rows
 
 
 class NewerRecordError(LayerhouseError):

@@ -7,6 +7,9 @@ from warehouse.vocabulary import EVIDENCE, MADE_FROM
 REMOVE = "remove"
 """The command whose runs take others out: their configuration names these."""
 
+COMPACT = "compact"
+"""The command whose commits take the place of others."""
+
 REMOVABLE = ("dataset", "model", "run")
 """What can be removed by its name."""
 

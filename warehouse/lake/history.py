@@ -9,23 +9,23 @@ from typing import Any
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import (
     Commit,
-    ends_of,
-    is_live,
+    gist,
+    is_compaction,
     is_removal,
-    list_commits,
     number_of,
     read_commit,
-    removals,
     run_of,
 )
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import Standing, list_commits
 
 
 class History:
     """The commits of one run so far, whoever wrote them, by number, and what they add up to.
 
     Those that a removal took out are not among them, but have had their numbers: `next`, that of
-    the run's next commit, comes after all that there ever were.
+    the run's next commit, comes after all that there ever were. Those that were joined are there as
+    the compaction tells of them.
     """
 
     def __init__(self, commits: Iterable[Commit] = (), after: int = -1) -> None:
@@ -46,21 +46,22 @@ class History:
     def of(cls, lake: Lake, run_id: str, names: Iterable[str] | None = None) -> "History":
         """Among the commits of these ids, by default all that the lake has now."""
         names = lake.store.commit_names() if names is None else names
-        ends = ends_of(removals(lake, names))
+        standing = Standing.of(lake, names)
         own = [name for name in names if name.startswith(run_id) and run_of(name) == run_id]
-        found = [read_commit(lake, name) for name in own if is_live(name, ends)]
-        return cls(found, max([ends.get(run_id, -1), *map(number_of, own)]))
+        found = [read_commit(lake, name) for name in own if standing.is_live(name)]
+        found += [one for each in standing.compactions if each.of == run_id for one in each.work]
+        return cls(found, max([standing.last.get(run_id, -1), *map(number_of, own)]))
 
     def add(self, commit: Commit) -> None:
         """Take in a commit of a higher number than those before."""
         self.commits.append(commit)
         self.next = max(self.next, commit.n + 1)
-        self.n_bytes += sum(shard.bytes for shard in commit.shards)
+        self.n_bytes += commit.n_bytes
         held = {shard.table for shard in commit.shards}
         self.is_told |= "run" in held
         self.holds_rows |= bool(held - {"run"})
         self._seconds, self._images = self._with(commit.notes)
-        self._alike[_gist(commit.covers)].append(commit)
+        self._alike[gist(commit.covers)].append(commit)
 
     @property
     def started_at(self) -> datetime | None:
@@ -88,7 +89,7 @@ class History:
 
     def already(self, covers: Mapping[str, Any], *, finished: bool) -> Commit | None:
         """The commit that did the same work before, if any; refuses to add to a finished run."""
-        alike = self._alike.get(_gist(covers), []) if covers else []
+        alike = self._alike.get(gist(covers), []) if covers else []
         same = [commit for commit in alike if commit.covers == covers]
         finish = self.closing
         if finish and not finished and not same and "reopens" not in covers:
@@ -97,13 +98,6 @@ class History:
                 "to see what is left to do"
             )
         return finish if finished else next(iter(same), None)
-
-
-def _gist(covers: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Of what a commit covers the words and numbers, by which most can be told apart at once."""
-    return tuple(
-        (name, covers[name]) for name in sorted(covers) if isinstance(covers[name], int | str)
-    )
 
 
 class Following:
@@ -132,12 +126,14 @@ class Following:
         A number is given again only after a repair took out the last commits of a run, so that
         the last one being the same file says that all are.
         """
-        if len(names) != len(self._seen) + len(new) or any(map(is_removal, new)):
+        if len(names) != len(self._seen) + len(new):
+            return False
+        if any(is_removal(name) or is_compaction(name) for name in new):
             return False
         if any(run_of(name) == self.run_id and number_of(name) < before.next for name in new):
             return False
         last = before.commits[-1:]
-        return all(read_commit(self.lake, commit.commit_id) is commit for commit in last)
+        return last == [] or read_commit(self.lake, last[0].record).work[-1] is last[0]
 
 
 def find_runs(

@@ -11,12 +11,11 @@ from warehouse.lake.commits import (
     Commit,
     NewerRecordError,
     RecordError,
-    ends_of,
-    is_live,
     number_of,
     read_commit,
 )
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import Standing
 from warehouse.schema import tables
 from warehouse.storage import QUARANTINE, Shard, is_passing
 
@@ -26,12 +25,17 @@ class Leftover:
     """A file no reader sees: `path` is relative to the lake, `bytes` its size.
 
     `kind` is "temporary" (a write that was cut short, or is going on right now), "uncommitted" (a
-    shard whose commit never came) or "removed" (a shard that a removal took out).
+    shard whose commit never came), "removed" (a shard that a removal took out) or "joined" (a shard
+    or record whose place a compaction took).
     """
 
     path: str
     kind: str
     bytes: int
+
+
+FREED = ("removed", "joined")
+"""The kinds that `free` deletes."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,14 @@ class Damaged:
 
 @dataclass(frozen=True)
 class Stock:
-    """All commits of a lake, oldest first: those that readers see, those that removals took out,
-    the records that cannot be read, and what is said of those of a newer Layerhouse."""
+    """All commits of a lake by their records, oldest first: those that readers see, those that
+    removals took out, those whose place compactions took, the records that cannot be read, and what
+    is said of those of a newer Layerhouse."""
 
     commits: list[Commit]
     removed: list[Commit]
+    joined: list[Commit]
+    standing: Standing
     unreadable: list[Damaged]
     newer: list[NewerRecordError]
 
@@ -56,6 +63,10 @@ class Stock:
     def is_known(self) -> bool:
         """Whether every record could be read, so that a file that none names is named nowhere."""
         return not self.unreadable and not self.newer
+
+    @property
+    def every(self) -> list[Commit]:
+        return [*self.commits, *self.removed, *self.joined]
 
     @property
     def shards(self) -> list[Shard]:
@@ -72,10 +83,12 @@ def take_stock(lake: Lake) -> Stock:
         except NewerRecordError as error:
             newer.append(error)
     commits.sort(key=lambda commit: commit.order)
-    ends = ends_of(commits)
-    live = [commit for commit in commits if is_live(commit.commit_id, ends)]
-    removed = [commit for commit in commits if not is_live(commit.commit_id, ends)]
-    return Stock(live, removed, unreadable, newer)
+    standing = Standing(commits)
+    live = [commit for commit in commits if standing.is_live(commit.commit_id)]
+    removed = [commit for commit in commits if standing.is_removed(commit.commit_id)]
+    gone = {commit.commit_id for commit in (*live, *removed)}
+    joined = [commit for commit in commits if commit.commit_id not in gone]
+    return Stock(live, removed, joined, standing, unreadable, newer)
 
 
 def leftovers(lake: Lake, stock: Stock) -> list[Leftover]:
@@ -83,8 +96,13 @@ def leftovers(lake: Lake, stock: Stock) -> list[Leftover]:
 
     Where not all commits can be read, what no commit names is not told but for temporary files.
     """
-    removed = (shard.path for commit in stock.removed for shard in commit.shards)
-    kinds = {path: "removed" for path in removed if _is_shard(path)}
+    kinds = {
+        shard.path: kind
+        for kind, commits in (("joined", stock.joined), ("removed", stock.removed))
+        for commit in commits
+        for shard in commit.shards
+        if _is_shard(shard.path)
+    }
     kinds |= {shard.path: "" for shard in stock.shards}
     unnamed = "uncommitted" if stock.is_known else ""
     return [
@@ -110,9 +128,10 @@ def dead_in_quarantine(lake: Lake, stock: Stock) -> list[Leftover]:
     have every number: else its record may have been lost, or not yet be copied.
     """
     held: dict[str, set[int]] = defaultdict(set)
-    for commit in (*stock.commits, *stock.removed):
+    for commit in stock.every:
         held[commit.run_id].add(commit.n)
-    named = {shard.path for commit in (*stock.commits, *stock.removed) for shard in commit.shards}
+        held[commit.of] |= commit.numbers
+    named = {shard.path for commit in stock.every for shard in commit.shards}
     found = dict(lake.store.quarantined())
     dead = []
     for path, size in found.items():

@@ -11,9 +11,12 @@ import re
 from datetime import datetime
 from functools import cache
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
-from warehouse.lake.facts import REMOVABLE, REMOVE
+from warehouse.lake.covering import check_covers
+from warehouse.lake.facts import COMPACT, REMOVABLE, REMOVE
+from warehouse.lake.folding import check_folded, out_of_runs
 from warehouse.schema import PARTITIONS, migrations, tables
 from warehouse.untrusted import (
     UnfitError,
@@ -32,7 +35,7 @@ from warehouse.untrusted import (
     truth,
     whole,
 )
-from warehouse.vocabulary import BLIND, MODULES
+from warehouse.vocabulary import BLIND
 
 LAST_YEAR = 9000
 LAST_MOMENT = datetime(LAST_YEAR, 12, 31)
@@ -40,6 +43,9 @@ LAST_MOMENT = datetime(LAST_YEAR, 12, 31)
 
 Only a record that was made by hand comes near. A repair sets aside all of that year.
 """
+
+MOST_PARTS = 2**16
+"""More shards of one folder than that are in no compaction."""
 
 CHECK = "check"
 """A record's checksum of itself stands among its notes, where earlier readers let it pass."""
@@ -61,98 +67,6 @@ SHARD = fields(
         "checksum": text("a checksum", r"[0-9a-f]{64}"),
     }
 )
-
-LOCUS = fields(
-    {
-        "module": one_of(*MODULES),
-        "layer": COUNT,
-        "kind": WORDS,
-        "path": WORDS,
-        "depth": COUNT,
-        "width": COUNT,
-    },
-    {"reads": WORDS, "on_path": truth, "calls": COUNT},
-)
-ANATOMY = fields(
-    {
-        "model_type": WORDS,
-        "tower": WORDS,
-        "decoder": WORDS,
-        "head": WORDS,
-        "image_token_id": maybe(COUNT),
-        "loci": listing(LOCUS),
-    }
-)
-
-REPLIES = fields({"max_new_tokens": COUNT, "cut": PLACES})
-COVERS = fields(
-    {},
-    {
-        "start": COUNT,
-        "stop": COUNT,
-        "cells": listing(row(WORDS, COUNT, listing(WORDS))),
-        "answers": listing(WORDS),
-        "replies": REPLIES,
-        "swept_replies": mapping(WORDS, REPLIES),
-        "ends_counted": truth,
-        "rejected": PLACES,
-        "reasons": listing(WORDS),
-        "replaces": listing(WORDS),
-        "judged": COUNT,
-        "reopens": COUNT,
-        "probes": listing(anything),
-        "prompts": listing(WORDS),
-        "loci": listing(WORDS),
-        "audit": WORDS,
-        "trial": WORDS,
-        "anatomy": ANATOMY,
-        "readouts": mapping(WORDS, listing(WORDS)),
-        "seconds": mapping(WORDS, amount),  # as the oldest noted them
-        "samples": anything,  # likewise
-    },
-)
-
-SAID = fields(
-    {},
-    {
-        "fractions": listing(amount),
-        "seed": whole(),
-        "reading": fields(
-            {},
-            dict.fromkeys(
-                (
-                    *("columns", "encoding", "delimiter", "separator", "missing", "uncertain"),
-                    *("images", "unlabelled", "skip_bad", "plain_patient_ids"),
-                ),
-                anything,
-            ),
-        ),
-        "pixels": fields({}, dict.fromkeys(("frame", "shown", "of_train", "background"), anything)),
-        "per_label": anything,
-    },
-)
-"""What a person said of a dataset's source when it was added."""
-
-REGISTRATION = fields(
-    {
-        "fingerprint": WORDS,
-        "location": WORDS,
-        "title": WORDS,
-        "licence": maybe(WORDS),
-        "attributes": WORDS,
-        "revision": COUNT,
-    },
-    {"reading": COUNT, "as_added": maybe(WORDS), "options": maybe(SAID)},
-)
-
-TOGETHER = (
-    ("cells", "start", "stop", "answers"),
-    ("replies", "start", "stop"),
-    ("swept_replies", "start", "stop"),
-    ("ends_counted", "answers"),
-    ("rejected", "reasons"),
-)
-"""Where the first is covered, the others must be said."""
 
 NOTES = fields(
     {},
@@ -205,8 +119,25 @@ COMMIT = fields(
         "run": OBJECT,
         "schema": SCHEMA,
         "notes": NOTES,
+        "joins": OBJECT,
     },
 )
+
+
+JOINS = fields(
+    {
+        "run": RUN,
+        "n": PLACES,
+        "committed_at": listing(moment),
+        "hash": listing(text("a hash", r"[0-9a-f]{32}")),
+        "covers": mapping(WORDS, listing(listing(anything))),
+        "bytes": whole(),
+        "parts": mapping(WORDS, listing(row(COUNT, COUNT, whole()))),
+    }
+)
+"""What a compaction took the place of: the newest row of their run; of each commit its number, time
+and hash; where what they cover changes; the bytes of all their shards; and of each shard how many
+of its rows are of which commits, in their order."""
 
 REMOVAL = fields(
     {
@@ -282,19 +213,60 @@ def check(record: Any) -> None:
     if run_id[: -len("-0123456789ab")] != command:
         refuse("run_id", run_id, "a run of its command")
     if record.get("run"):  # the oldest records say nothing of their run
-        RUN(record["run"], "run")
-        for name in ("run_id", "command", "model_id", "dataset_id"):
-            if record["run"][name] != record[name]:
-                refuse(f"run.{name}", record["run"][name], "the record's own")
+        _check_run(record, record["run"], "run", ("run_id", "command", "model_id", "dataset_id"))
     if command == REMOVE:
         REMOVAL(record.get("run", {}).get("config"), "run.config")
-    covers = record["covers"]
-    (REGISTRATION if "fingerprint" in covers else COVERS)(covers, "covers")
-    for first, *others in TOGETHER:
-        for name in others:
-            if first in covers and name not in covers:
-                raise UnfitError(f"covers.{name} is missing")
+    if (command == COMPACT) != ("joins" in record):
+        refuse("joins", record.get("joins"), "what a compaction joins, and only that says so")
+    check_covers(record["covers"], "covers")
+    _check_replaced(record["covers"])
+    if "joins" in record:
+        _check_joins(record, record["joins"])
     _check_shards(record)
+
+
+def _check_run(record: dict[str, Any], run: Any, where: str, names: tuple[str, ...]) -> None:
+    RUN(run, where)
+    for name in names:
+        if run[name] != record[name]:
+            refuse(f"{where}.{name}", run[name], "the record's own")
+
+
+def _check_joins(record: dict[str, Any], joins: dict[str, Any]) -> None:
+    """What a compaction says fits together."""
+    JOINS(joins, "joins")
+    _check_run(record, joins["run"], "joins.run", ("model_id", "dataset_id"))
+    numbers, n = joins["n"], len(joins["n"])
+    if joins["run"]["command"] in (REMOVE, COMPACT) or not n:
+        refuse("joins.run.command", joins["run"]["command"], "a command whose commits are joined")
+    if not all(before < after for before, after in pairwise(numbers)):
+        refuse("joins.n", numbers[:3], "a rising list of numbers")
+    for name in ("committed_at", "hash"):
+        if len(joins[name]) != n:
+            refuse(f"joins.{name}", len(joins[name]), "one for each commit")
+    if max(map(datetime.fromisoformat, joins["committed_at"])) > datetime.fromisoformat(
+        record["committed_at"]
+    ):
+        refuse("committed_at", record["committed_at"], "a time after all that it joins")
+    check_folded(joins["covers"], n, "joins.covers")
+    for _, *said in joins["covers"].get("replaces", ()):
+        _check_replaced({"replaces": said[0]} if said else {})
+    held = {shard["path"]: shard["rows"] for shard in record["shards"]}
+    if held.keys() != joins["parts"].keys():
+        refuse("joins.parts", len(joins["parts"]), "one for each shard")
+    known = set(numbers)
+    for path, runs in joins["parts"].items():
+        parts = list(out_of_runs(runs, MOST_PARTS))
+        if sum(rows for _, rows in parts) != held[path] or not known.issuperset(
+            number for number, _ in parts
+        ):
+            refuse(f"joins.parts.{path}", len(parts), "the rows of its commits")
+
+
+def _check_replaced(covers: dict[str, Any]) -> None:
+    for table in covers.get("replaces", ()):
+        if table not in _tables():
+            refuse("covers.replaces", table, "a table of a lake")
 
 
 def _check_shards(record: dict[str, Any]) -> None:
@@ -309,9 +281,6 @@ def _check_shards(record: dict[str, Any]) -> None:
         if path in seen or not re.fullmatch(own, path):
             refuse(f"{where}.path", path, f"the place of a shard of {table} in this commit")
         seen.add(path)
-    for table in record["covers"].get("replaces", ()):
-        if table not in _tables():
-            refuse("covers.replaces", table, "a table of a lake")
 
 
 @cache

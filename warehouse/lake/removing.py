@@ -13,7 +13,7 @@ from typing import Any
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake.commits import Commit
 from warehouse.lake.facts import REMOVE, RunFacts, TakenOut
-from warehouse.lake.inspection import Leftover, Stock, dead_in_quarantine, leftovers, take_stock
+from warehouse.lake.inspection import Stock, take_stock
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import OvertakenError, RunSpec, RunWriter
 
@@ -79,37 +79,6 @@ def remove(
     )
 
 
-def free(lake: Lake, *, dry_run: bool = False) -> list[Leftover]:
-    """Delete the shards that removals took out, and those in quarantine that no commit can name
-    any more; returns which. With `dry_run` none is deleted.
-
-    Commit records stay, so that no number is given twice. Whoever opened the lake before the
-    removal loses the vectors that it still saw. Raises LayerhouseError where a commit record cannot
-    be read, which may need what would be deleted, and where a file cannot be deleted.
-    """
-    lake.require()
-    try:
-        with lake.committing():
-            stock = take_stock(lake)
-            for newer in stock.newer:
-                raise newer
-            if stock.unreadable:
-                raise LayerhouseError(
-                    f"{stock.unreadable[0].path} cannot be read; run `layerhouse status --repair` "
-                    "first, then free what was removed"
-                )
-            found = [each for each in leftovers(lake, stock) if each.kind == "removed"]
-            found += dead_in_quarantine(lake, stock)
-            if not dry_run:
-                lake.store.delete([each.path for each in found])
-    except OSError as error:
-        raise LayerhouseError(
-            f"cannot delete what was removed from {lake}: {error.strerror or error}; "
-            "run `layerhouse status --free` again once its files may be deleted"
-        ) from error
-    return found
-
-
 def _planned(stock: Stock, kind: str, name: str) -> Removal:
     runs = _runs(stock.commits)
     own = [one for one in runs if one.facts.command != REMOVE and _is_named(one.facts, kind, name)]
@@ -128,16 +97,16 @@ def _runs(commits: Iterable[Commit]) -> list[RemovedRun]:
     """All runs that these commits, oldest first, are of."""
     grouped: dict[str, list[Commit]] = {}
     for commit in commits:
-        grouped.setdefault(commit.run_id, []).append(commit)
+        grouped.setdefault(commit.of, []).append(commit)
     return [_run(each) for each in grouped.values()]
 
 
 def _run(commits: Sequence[Commit]) -> RemovedRun:
     shards = [shard for commit in commits for shard in commit.shards]
-    registers = any(commit.facts.registers for commit in commits)
+    facts = [one.facts for commit in commits for one in commit.work]
     return RemovedRun(
-        facts=replace(commits[-1].facts, registers=registers),
-        last=max(commit.n for commit in commits),
+        facts=replace(facts[-1], registers=any(one.registers for one in facts)),
+        last=max(max(commit.numbers) for commit in commits),
         n_shards=len(shards),
         n_rows=sum(shard.rows for shard in shards),
         n_bytes=sum(shard.bytes for shard in shards),
@@ -221,7 +190,7 @@ def renew(lake: Lake, stock: Stock, spec: RunSpec) -> None:
     rows = []
     for one in spec.config["removes"]:
         name, last = one["run"]["run_id"], one["last"]
-        of_run = [commit for commit in recorded if commit.run_id == name and commit.n <= last]
+        of_run = [one for one in recorded if one.of == name and max(one.numbers) <= last]
         rows += [_row(_run(of_run))] if of_run else []
     with RunWriter(lake, spec) as writer:
         writer.commit({"removed_run": rows}, finished=True)

@@ -15,7 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import Commit, done_twice, is_removal, number_of
+from warehouse.lake.commits import (
+    Commit,
+    done_twice,
+    is_compaction,
+    is_removal,
+    number_of,
+    run_of,
+)
 from warehouse.lake.facts import REMOVE
 from warehouse.lake.history import History, find_runs
 from warehouse.lake.inspection import Leftover, Stock, damaged_shards, leftovers, take_stock
@@ -23,6 +30,7 @@ from warehouse.lake.lake import Lake
 from warehouse.lake.records import LAST_MOMENT, LAST_YEAR
 from warehouse.lake.removing import renew
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.standing import told_by
 from warehouse.schema import tables
 from warehouse.storage import QUARANTINE
 
@@ -90,9 +98,14 @@ def repair(lake: Lake) -> list[Repaired]:
             for newer in stock.newer:  # whose commits this Layerhouse could not do again
                 raise newer
             _restore(lake, stock)
-            taken = _repair(lake, stock)
+            taken = more = _repair(lake, stock)
+            while any(is_compaction(each.commit_id) for each in more):
+                more = _repair(lake, take_stock(lake))  # what it had joined counts again
+                taken = [*taken, *more]
         taken = [_renewed(lake, stock, each) for each in taken]
-        names = {each.commit_id.rpartition("-")[0] for each in taken if not _removes(each)}
+        of = {one.commit_id: one.of for one in stock.every}
+        ids = [each.commit_id for each in taken if not _removes(each)]
+        names = {of.get(name, run_of(name)) for name in ids}
         # In a bucket the name of a record that cannot be read does not tell its run.
         _reopen(lake, names | _with_gaps(lake))
     return taken
@@ -147,8 +160,11 @@ def _with_gaps(lake: Lake) -> set[str]:
     """The runs that lack one of their commits, each counting its own from 0, and were not marked
     unfinished since."""
     numbers: dict[str, set[int]] = defaultdict(set)
-    for name in lake.store.commit_names():
-        numbers[name.rpartition("-")[0]].add(number_of(name))
+    names = lake.store.commit_names()
+    for name in names:
+        numbers[run_of(name)].add(number_of(name))
+    for one in told_by(lake, names):
+        numbers[one.run_id].add(one.n)
     gaps = {run: set(range(max(held))) - held for run, held in numbers.items()}
     marked = {run: max(_reopened(lake, run), default=-1) for run, lost in gaps.items() if lost}
     return {run for run, last in marked.items() if max(gaps[run]) > last}
@@ -207,11 +223,13 @@ def _repair(lake: Lake, stock: Stock) -> list[Repaired]:
             reasons[commit.commit_id] = "; ".join(found)
     # A removal whose record cannot be read may have taken out what stands twice without it.
     for early, late in [] if stock.unreadable else done_twice(stock.commits):
-        reasons.setdefault(early.commit_id, f"its work was done again by {late.commit_id}")
+        reasons.setdefault(early.record, f"its work was done again by {late.commit_id}")
+    for commit in stock.standing.torn:
+        reasons.setdefault(commit.commit_id, "it joined commits that a removal took out")
     for commit in _without_end(stock):
         reasons.setdefault(commit.commit_id, f"it says it was made in {LAST_YEAR}")
     records = {Path(each.path).stem: f"{each.path} {each.problem}" for each in stock.unreadable}
-    known = {one.commit_id: one.shards for one in (*stock.commits, *stock.removed)}
+    known = {one.commit_id: one.shards for one in stock.every}
     folder = _folder()
     return [
         Repaired(name, reason, folder, lake.store.set_aside(name, known.get(name), folder))
@@ -221,7 +239,7 @@ def _repair(lake: Lake, stock: Stock) -> list[Repaired]:
 
 def _without_end(stock: Stock) -> list[Commit]:
     """Where a commit says a time after which none can come, those of that year."""
-    commits = [*stock.commits, *stock.removed]
+    commits = stock.every
     if all(one.order[0] < LAST_MOMENT for one in commits):
         return []
     return [one for one in commits if one.order[0].year >= LAST_YEAR]

@@ -2,11 +2,10 @@
 
 import json
 import sys
-import uuid
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
@@ -14,12 +13,13 @@ from types import TracebackType
 from typing import Any
 
 from warehouse.errors import LayerhouseError
-from warehouse.files import TEMPORARY, checksum, inside, make_folder, write_durably
-from warehouse.lake.commits import Commit, RecordError, is_removal, moment_of, read_commit
+from warehouse.lake.commits import Commit, is_compaction, is_removal, read_commit
+from warehouse.lake.drafting import Moments, draft
 from warehouse.lake.facts import REMOVE, RunFacts
 from warehouse.lake.history import Following, History
 from warehouse.lake.lake import Lake
-from warehouse.lake.shards import Piece, Rows, checked_table, pieces, write_parquet
+from warehouse.lake.shards import Rows, checked_table, pieces
+from warehouse.lake.standing import told_by
 from warehouse.schema import newest_migration
 from warehouse.storage import Draft, Turn
 
@@ -92,8 +92,7 @@ class RunWriter:
         self.run_id = spec.run_id
         self._store = lake.store
         self._known = set(self._store.commit_names() if looked is None else looked)
-        self._dated: frozenset[str] = frozenset()
-        self._latest = datetime.min
+        self._moments = Moments(lake)
         self._following = Following(lake, self.run_id)
 
     def __enter__(self) -> "RunWriter":
@@ -179,7 +178,7 @@ class RunWriter:
         parts = [piece for name, rows in checked.items() for piece in pieces(name, rows, names)]
         try:
             with ExitStack() as written:
-                drafts = [self._draft(piece, written) for piece in parts]
+                drafts = [draft(self.lake, self.run_id, piece, written) for piece in parts]
                 with self.lake.committing():
                     commit = None
                     while commit is None:
@@ -202,21 +201,6 @@ class RunWriter:
                 "what was committed before is safe, and the same command goes on from there"
             ) from error
 
-    def _draft(self, piece: Piece, written: ExitStack) -> Draft:
-        """Write a shard under a name no reader looks for, one that nobody else can take.
-
-        `written` removes the file in the end, unless it has another name by then.
-        """
-        folder = inside(self.lake.root, piece.folder)
-        make_folder(folder)
-        file = folder / f"{self.run_id}-{uuid.uuid4().hex}{TEMPORARY}"
-        written.callback(file.unlink, missing_ok=True)
-        write_durably(file, lambda temporary: write_parquet(temporary, piece))
-        size, digest = file.stat().st_size, checksum(file)
-        draft = Draft(piece.table, piece.folder, file, piece.rows.num_rows, size, digest)
-        self._store.receive(draft)
-        return draft
-
     def require_ground(self) -> None:
         """Raise LayerhouseError where what the run rests on was taken out since it was planned."""
         self._refuse_stale(self._store.commit_names(), _never)
@@ -227,8 +211,7 @@ class RunWriter:
         for name in set(names) - self._known:
             if is_removal(name):
                 self._refuse_removed(read_commit(self.lake, name))
-            elif self._may_clash(name):
-                other = read_commit(self.lake, name)
+            for other in self._others(name):
                 if mine.command != REMOVE and not (_is_alike(other, self.spec) and other.shards):
                     continue
                 if clashes is None or clashes(other):
@@ -247,24 +230,34 @@ class RunWriter:
                     f"run layerhouse {mine.command} again if that is to be done anew"
                 )
 
-    def _may_clash(self, name: str) -> bool:
-        """Whether no lock kept others from a commit of that id that is some of the same work."""
-        if self.spec.command == REMOVE:
-            return True
-        return not self._store.locks_reach_everyone and name.startswith(self.spec.command)
+    def _others(self, name: str) -> list[Commit]:
+        """The commits that a new record tells of which may be some of the same work, as no lock
+        kept others from it. A compaction may tell of some whose own records are gone by now."""
+        mine = self.spec.command
+        if is_removal(name) or (mine != REMOVE and self._store.locks_reach_everyone):
+            return []
+        if is_compaction(name):
+            known = {one.commit_id for one in told_by(self.lake, self._known)} | self._known
+            return [one for one in told_by(self.lake, [name]) if one.commit_id not in known]
+        if mine == REMOVE or name.startswith(mine):
+            return [read_commit(self.lake, name)]
+        return []
 
     def _enter(
         self, turn: Turn, before: History, note: _Note, drafts: list[Draft]
     ) -> Commit | None:
         """Add the commit; runs under the lake's commit lock. None where another took the turn."""
-        now = self._next_moment(turn.names)
+        now = self._moments.next(turn.names)
         row = self._run_row(before, note, now)
         row["n_bytes"] = before.n_bytes + sum(draft.bytes for draft in drafts)
         with ExitStack() as written:
             told: list[Draft] = []
             if note.changes_status or not before.is_told:
                 rows = checked_table("run", [row], self.run_id)
-                told = [self._draft(piece, written) for piece in pieces("run", rows, {})]
+                told = [
+                    draft(self.lake, self.run_id, piece, written)
+                    for piece in pieces("run", rows, {})
+                ]
             commit_id, entering = f"{self.run_id}-{before.next}", [*drafts, *told]
             commit = Commit(
                 run_id=self.run_id,
@@ -284,18 +277,6 @@ class RunWriter:
                 return None
         self._known.add(commit_id)
         return commit
-
-    def _next_moment(self, names: frozenset[str]) -> datetime:
-        """A time after those of all commits of the lake, whatever this machine's clock says.
-
-        It is what commits and runs are ordered by, so that of rows with one key the newest counts,
-        and lakes whose commits went by clocks alone keep their order.
-        """
-        for name in names - self._dated:
-            with suppress(RecordError):  # it counts for nobody until it is put back or set aside
-                self._latest = max(self._latest, moment_of(self.lake, name))
-        self._dated = names
-        return max(_now(), self._latest + timedelta(microseconds=1))
 
     def _run_row(self, before: History, note: _Note, now: datetime) -> dict[str, Any]:
         return {
@@ -323,11 +304,6 @@ def _is_alike(commit: Commit, spec: RunSpec) -> bool:
 
 def _never(_: Commit) -> bool:
     return False
-
-
-def _now() -> datetime:
-    """UTC without a zone, as the catalogue's TIMESTAMP columns hold it."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ import duckdb
 from warehouse.catalogue import Catalogue, Warehouse, connect, unbuilt_said
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import (
+    FREED,
     Damaged,
     Lake,
     Leftover,
@@ -94,8 +95,8 @@ class UnfinishedRun:
 class StatusReport:
     """The state of a lake: commits, shards and bytes that readers see.
 
-    `removed` are the files that removals left for `free`; `problem` says why the catalogue could
-    not be read, if it could not.
+    `removed` are the files that removals and compactions left for `free`; `problem` says why the
+    catalogue could not be read, if it could not.
     """
 
     lake: Lake
@@ -149,8 +150,8 @@ def status(lake: Lake, verify: bool = False) -> StatusReport:
         datasets=datasets,
         pairs=pairs,
         unfinished=unfinished,
-        leftovers=[each for each in left if each.kind != "removed"],
-        removed=[each for each in left if each.kind == "removed"],
+        leftovers=[each for each in left if each.kind not in FREED],
+        removed=[each for each in left if each.kind in FREED],
         damaged=[*stock.unreadable, *damaged_shards(lake, shards, verify=verify)],
         problem=problem,
         next_command=_next(datasets, pairs, unfinished),

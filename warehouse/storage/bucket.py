@@ -144,6 +144,13 @@ class Bucket(Store):
         self.objects.delete(paths)
         Folder(self.root).delete(paths)
 
+    def delete_records(self, commit_ids: Sequence[str]) -> None:
+        """Their numbers stay taken: a writer that was frozen before one of them was made would
+        else get it, and not have looked at what is joined by now."""
+        keys = record_keys(self.root)
+        self.objects.spend([keys[name] for name in commit_ids if name in keys])
+        self.follow()
+
     def set_aside(
         self, commit_id: str, shards: Sequence[Shard] | None, folder: str
     ) -> tuple[str, ...]:

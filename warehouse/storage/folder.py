@@ -154,6 +154,9 @@ class Folder(Store):
         for path in paths:
             inside(self.root, path).unlink(missing_ok=True)
 
+    def delete_records(self, commit_ids: Sequence[str]) -> None:
+        self.delete([f"commits/{name}.json" for name in commit_ids])
+
     def set_aside(
         self, commit_id: str, shards: Sequence[Shard] | None, folder: str
     ) -> tuple[str, ...]:

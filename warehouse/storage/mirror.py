@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.files import file_lock, make_folder, write_text, write_whole
-from warehouse.storage.objects import Entry, Objects
+from warehouse.storage.objects import SPENT, Entry, Objects
 from warehouse.untrusted import (
     MOST_BYTES,
     UnfitError,
@@ -94,8 +94,10 @@ def retire(objects: Objects, record: str) -> None:
 
 
 def _is_record(key: str, entry: Entry) -> bool:
-    """One that is larger than any record is no record, and is left where it lies."""
-    return key.endswith(".json") and key.count("/") == 1 and entry.size <= MOST_BYTES
+    """One that is larger than any record is no record, and is left where it lies; of one that was
+    joined only the name is left."""
+    is_name = key.endswith(".json") and key.count("/") == 1
+    return is_name and entry.size <= MOST_BYTES and entry.size != len(SPENT)
 
 
 def _stem(key: str) -> str:

@@ -22,6 +22,10 @@ SCHEMES = {"s3": "s3", "gs": "gcs", "memory": "s3"}
 AT_ONCE = 16
 """Requests under way at the same time."""
 
+SPENT = b"joined by a later commit\n"
+"""What an object holds of which only the name is of use any more; a listing tells it by its size,
+which no record has."""
+
 _PIECE = 8 * 2**20
 _RETRIES = {"max_retries": 4}
 _CLIENT = {"connect_timeout": "5s", "timeout": "120s"}
@@ -152,6 +156,13 @@ class Objects:
                     obstore.delete(self._store, key)
                 except FileNotFoundError:
                     continue
+
+    def spend(self, keys: Sequence[str]) -> None:
+        """Leave of objects nothing but their names, which nobody can take any more."""
+        obstore = self._client
+        with self._spoken():
+            for key in keys:
+                obstore.put(self._store, key, SPENT)
 
     @contextmanager
     def _spoken(self) -> Iterator[None]:

@@ -171,6 +171,11 @@ class Store(ABC):
         """Delete shards that no commit names for readers; one that is gone already is no error."""
 
     @abstractmethod
+    def delete_records(self, commit_ids: Sequence[str]) -> None:
+        """Delete the records of commits that another one tells of, under the lake's lock; one that
+        is gone already is no error."""
+
+    @abstractmethod
     def set_aside(
         self, commit_id: str, shards: Sequence[Shard] | None, folder: str
     ) -> tuple[str, ...]:

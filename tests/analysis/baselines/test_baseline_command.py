@@ -16,8 +16,8 @@ from tests.analysis.activation_lake import dataset_lake
 from tests.conftest import real_dataset
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 
 DIGITS = 240
 CLASSICAL = [a.name for a in known_architectures().values() if not a.is_deep]

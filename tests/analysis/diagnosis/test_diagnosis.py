@@ -9,8 +9,8 @@ from analysis.diagnosis import Choice, diagnose
 from tests.lakes import MadeUpDataset, Signals, synthetic_lake, write_baseline
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.commits import list_commits
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.standing import list_commits
 
 LOSING = Signals.losing
 MODELS = {

@@ -25,8 +25,8 @@ from tests.analysis.activation_lake import (
 )
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 
 CLASSES, SPLITS = labels_and_splits(160, 4)
 VECTORS = {place: drawn(CLASSES, width, seed) for seed, (place, width) in enumerate(PLACES.items())}

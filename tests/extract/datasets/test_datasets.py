@@ -19,8 +19,8 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 
 
 @pytest.fixture

@@ -22,10 +22,11 @@ from extract.sharing.coverage import Range
 from tests.extract.running.test_agent import _assert_same, _assert_same_answers, _request, _vectors
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.commits import Commit
 from warehouse.lake.history import find_runs
 from warehouse.lake.lake import Lake
 from warehouse.lake.repairing import repair
+from warehouse.lake.standing import list_commits
 from warehouse.status import status
 
 

@@ -13,8 +13,8 @@ from extract.sharing.job import look_up, structure_of, wanted_by
 from extract.sharing.ledger import Ledger
 from tests.extract.running.test_agent import N, _request
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import commit_names
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import commit_names
 
 
 def test_a_told_worker_does_its_range_and_the_lake_is_complete(

@@ -21,10 +21,11 @@ from extract.sharing import ledger
 from tests.extract.model_folders import edit_weights, weight_name
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.commits import list_commits
+from warehouse.lake.freeing import free
 from warehouse.lake.lake import Lake
-from warehouse.lake.removing import Removal, free, remove
+from warehouse.lake.removing import Removal, remove
 from warehouse.lake.runs import RunWriter
+from warehouse.lake.standing import list_commits
 
 N = 12
 

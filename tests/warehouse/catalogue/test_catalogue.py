@@ -34,9 +34,9 @@ from warehouse.catalogue import refreshing as catalogue
 from warehouse.catalogue.reading import open_catalogue
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.standing import list_commits
 from warehouse.schema import SQL_ROOT, Migration, migrations
 
 

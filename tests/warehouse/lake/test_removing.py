@@ -31,13 +31,15 @@ from warehouse.catalogue import filling, refreshing
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import removing
-from warehouse.lake.commits import commit_names, list_commits, read_commit
+from warehouse.lake.commits import read_commit
 from warehouse.lake.facts import RunFacts
+from warehouse.lake.freeing import free
 from warehouse.lake.inspection import leftovers, take_stock
 from warehouse.lake.lake import Lake
-from warehouse.lake.removing import Removal, free, remove
+from warehouse.lake.removing import Removal, remove
 from warehouse.lake.repairing import repair, sweep
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.standing import commit_names, list_commits
 from warehouse.schema import migrations
 from warehouse.status import status
 from warehouse.vocabulary import MADE_FROM

@@ -11,10 +11,10 @@ import pytest
 from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.small_lakes import UNSAID
 from warehouse.catalogue.refreshing import connect
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
 from warehouse.lake.repairing import Swept, repair, sweep
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.standing import list_commits
 from warehouse.status import status
 
 SPEC = RunSpec("datasets-add", None, "more", {"path": "somewhere"})

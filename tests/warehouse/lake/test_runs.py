@@ -33,10 +33,11 @@ from tests.warehouse.small_lakes import (
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
 from warehouse.lake import commits, history, runs
-from warehouse.lake.commits import Commit, list_commits
+from warehouse.lake.commits import Commit
 from warehouse.lake.history import config_difference, find_runs
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
+from warehouse.lake.standing import list_commits
 
 
 @pytest.fixture

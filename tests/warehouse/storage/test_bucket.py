@@ -26,12 +26,15 @@ from tests.warehouse.small_lakes import (
 )
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake.commits import Commit, commit_names, list_commits
+from warehouse.lake.commits import Commit
+from warehouse.lake.compacting import FEWEST, compact
+from warehouse.lake.freeing import free
 from warehouse.lake.inspection import take_stock
 from warehouse.lake.lake import Lake
-from warehouse.lake.removing import free, remove
+from warehouse.lake.removing import remove
 from warehouse.lake.repairing import repair
 from warehouse.lake.runs import OvertakenError, RunWriter
+from warehouse.lake.standing import commit_names, list_commits
 from warehouse.status import status
 from warehouse.storage.byte_ranges import BLOCK, TAIL
 from warehouse.storage.location import mirror_folder
@@ -315,7 +318,7 @@ def test_a_machine_whose_clock_is_late_still_commits_later(
     here, there = machines(tmp_path, 2)
     unit(here, 0, 2)
     (first,) = list_commits(here)
-    monkeypatch.setattr("warehouse.lake.runs._now", lambda: first.order[0].replace(year=2001))
+    monkeypatch.setattr("warehouse.lake.drafting._now", lambda: first.order[0].replace(year=2001))
     unit(there, 2, 4)
     assert [c.covers["start"] for c in list_commits(here)] == [0, 2]
 
@@ -450,6 +453,82 @@ def test_a_removal_reaches_every_machine_and_its_space_is_freed(tmp_path: Path) 
     assert {table: rows(here, table) for table in before} == before
     report = status(here, verify=True)
     assert (report.damaged, report.removed, report.leftovers, report.problem) == ([], [], [], None)
+
+
+def _joinable(lake: Lake, start: int, stop: int) -> RunWriter:
+    writer = RunWriter(lake, extract_spec())
+    for n in range(start, stop):
+        covers = {"start": n, "stop": n + 1, "cells": [], "answers": ["generate"]}
+        tables = {"answer": [answer_row(f"s{n}")], "activation": activation_rows([f"s{n}"])}
+        writer.commit(tables, covers, clashes=lambda other, n=n: other.covers["start"] == n)  # type: ignore[misc]
+    return writer
+
+
+def test_a_compaction_reaches_every_machine_and_its_space_is_freed(tmp_path: Path) -> None:
+    here, there = machines(tmp_path, 2)
+    add_dataset(here, FEWEST + 4)
+    other = _joinable(there, 0, 1)
+    _joinable(here, 1, FEWEST)
+    before = {table: rows(there, table) for table in ("answer", "activation", "run")}
+    (done,) = compact(here)
+    assert done.joined is not None
+    assert {table: rows(there, table) for table in before} == before
+    numbers = {key: objects(here).read(key) for key in keys(here, "commits")}
+    freed = free(here)
+    assert len(freed) == done.n_shards + FEWEST
+    assert {table: rows(there, table) for table in before} == before
+    spent = [key for key in numbers if objects(here).read(key) != numbers[key]]
+    assert len(spent) == FEWEST
+    for key in spent:  # a writer that was frozen since before it was made
+        assert not objects(here).create(key, numbers[key])
+    # What is joined and gone is known to who began before: it is not done twice.
+    covers = {"start": 3, "stop": 4, "cells": [], "answers": ["generate"]}
+    assert other.commit({"answer": [answer_row("s3")]}, covers).joined_by == done.commit_id
+    _joinable(there, FEWEST, FEWEST + 2)
+    assert len(rows(here, "answer")) == FEWEST + 2
+    report = status(here, verify=True)
+    assert (report.damaged, report.removed, report.leftovers) == ([], [], [])
+    assert repair(there) == []
+
+
+def test_a_clash_is_seen_in_what_was_joined_since(tmp_path: Path) -> None:
+    """Another run did the same work, and its records are gone by now."""
+    here, there = machines(tmp_path, 2)
+    add_dataset(here, FEWEST)
+    waiting = RunWriter(there, extract_spec(more=True))
+    _joinable(here, 0, FEWEST)
+    list(compact(here))
+    free(here)
+    covers = {"start": 2, "stop": 3, "cells": [], "answers": ["generate"]}
+    with pytest.raises(OvertakenError, match="another machine did some of the same work"):
+        waiting.commit(
+            {"answer": [answer_row("s2")]}, covers, clashes=lambda one: one.covers == covers
+        )
+    late = RunWriter(there, extract_spec(more=True))  # which has seen it
+    late.commit(
+        {"answer": [answer_row("s2")]}, {"start": 99, "stop": 100, "cells": [], "answers": []}
+    )
+
+
+def test_of_two_machines_that_join_the_same_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = machines(tmp_path, 2)
+    add_dataset(here, FEWEST)
+    _joinable(here, 0, FEWEST)
+    before = {table: rows(there, table) for table in ("answer", "activation")}
+    create = Objects.create
+
+    def overtaken(self: Objects, key: str, content: bytes) -> bool:
+        monkeypatch.undo()
+        assert all(one.joined for one in compact(there))
+        return create(self, key, content)
+
+    monkeypatch.setattr(Objects, "create", overtaken)
+    (left,) = compact(here)
+    assert left.joined is None
+    assert {table: rows(here, table) for table in before} == before
+    assert status(here).leftovers == []
 
 
 def test_a_removal_counts_what_another_machine_commits_first(

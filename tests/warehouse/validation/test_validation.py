@@ -12,8 +12,8 @@ import pytest
 
 from tests.warehouse.full_lake import full_lake
 from warehouse.catalogue.reading import open_catalogue, set_activation_shards
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 from warehouse.schema import SQL_ROOT, tables
 from warehouse.validation import running
 from warehouse.validation.checks import all_checks

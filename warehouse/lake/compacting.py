@@ -1,0 +1,230 @@
+"""Joining what became small: commits of one run behind one record, their rows in fewer shards.
+
+A compaction is a commit like any other, of which each says whose place it takes: from then on
+readers see it instead of these, all at once, and nothing of them was touched. Their files go later,
+on request.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.errors import LayerhouseError
+from warehouse.lake.commits import Commit
+from warehouse.lake.drafting import Moments, draft
+from warehouse.lake.facts import COMPACT, REMOVE
+from warehouse.lake.folding import folded, in_runs
+from warehouse.lake.history import History
+from warehouse.lake.lake import Lake
+from warehouse.lake.shards import Piece
+from warehouse.lake.standing import Standing, list_records
+from warehouse.schema import newest_migration
+from warehouse.storage import Draft, Shard
+
+FEWEST = 8
+"""Records of a run that are worth joining."""
+MOST_COMMITS = 4096
+MOST_BYTES = 64 * 2**20
+"""What one compaction holds at most, so that its record stays small, and what damage to one of its
+shards costs; a commit or compaction of half of that is not small."""
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """Records of one run to be joined, by number; `joined` is what came of it, if anything did."""
+
+    run_id: str
+    records: tuple[Commit, ...]
+    joined: Commit | None = None
+
+    @property
+    def n_commits(self) -> int:
+        return sum(len(record.numbers) for record in self.records)
+
+    @property
+    def n_shards(self) -> int:
+        return sum(len(record.shards) for record in self.records)
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(map(_size, self.records))
+
+    @property
+    def n_folders(self) -> int:
+        """The shards that are left of these."""
+        return len({_place(shard) for record in self.records for shard in record.shards})
+
+    @property
+    def commit_id(self) -> str:
+        """The same for the same commits, so that two that join them make one."""
+        said = [self.run_id, sorted(n for record in self.records for n in record.numbers)]
+        return f"{COMPACT}-{blake2b(repr(said).encode(), digest_size=6).hexdigest()}-0"
+
+
+def compact(lake: Lake, *, dry_run: bool = False) -> Iterator[Compaction]:
+    """Join the small commits of each run that has many, one group at a time, each in one commit.
+
+    With `dry_run` nothing is done but to say what would be. A group of which somebody else joined
+    or removed some meanwhile is left as it is, its `joined` being None. Raises LayerhouseError for
+    a shard that is damaged, a record that cannot be read, and where the lake cannot be written to.
+    """
+    lake.require()
+    for one in _planned(list_records(lake)):
+        yield one if dry_run else _join(lake, one)
+
+
+def _planned(records: Iterable[Commit]) -> Iterator[Compaction]:
+    by_run: dict[str, list[Commit]] = defaultdict(list)
+    for record in records:
+        # The oldest records do not say how their run stood.
+        if record.command != REMOVE and record.work[-1].run:
+            by_run[record.of].append(record)
+    for run_id, those in by_run.items():
+        for group in _groups(sorted(those, key=lambda one: min(one.numbers))):
+            if len(group) >= FEWEST:
+                yield Compaction(run_id, tuple(group))
+
+
+def _groups(records: Iterable[Commit]) -> Iterator[list[Commit]]:
+    """The small records of a run in groups, none of which is too large."""
+    group: list[Commit] = []
+    for record in records:
+        if 2 * _size(record) >= MOST_BYTES or 2 * len(record.numbers) >= MOST_COMMITS:
+            continue
+        more = [*group, record]
+        n_bytes, n_commits = sum(map(_size, more)), sum(len(each.numbers) for each in more)
+        if n_bytes > MOST_BYTES or n_commits > MOST_COMMITS:
+            yield group
+            more = [record]
+        group = more
+    yield group
+
+
+def _size(record: Commit) -> int:
+    return sum(shard.bytes for shard in record.shards)
+
+
+def _place(shard: Shard) -> tuple[str, str]:
+    """The table of a shard and its folder."""
+    return shard.table, shard.path.rpartition("/")[0]
+
+
+def _join(lake: Lake, planned: Compaction) -> Compaction:
+    work = sorted((one for r in planned.records for one in r.work), key=lambda one: one.n)
+    by_place: dict[tuple[str, str], list[tuple[Commit, Shard]]] = defaultdict(list)
+    for record in planned.records:
+        for shard in record.shards:
+            by_place[_place(shard)].append((record, shard))
+    try:
+        with ExitStack() as written:
+            made = [
+                (draft(lake, planned.commit_id[:-2], _piece(lake, place, those), written), those)
+                for place, those in sorted(by_place.items())
+            ]
+            return Compaction(planned.run_id, planned.records, _entered(lake, planned, work, made))
+    except OSError as error:
+        raise LayerhouseError(
+            f"cannot write to the lake {lake}: {error.strerror or error}; nothing of it changed, "
+            "and the same command goes on from there"
+        ) from error
+
+
+def _piece(lake: Lake, place: tuple[str, str], those: Sequence[tuple[Commit, Shard]]) -> Piece:
+    """The rows of shards of one folder, in their order; each byte held against what was committed.
+
+    What was damaged would be sealed anew, and no one could tell.
+    """
+    shards = [shard for _, shard in those]
+    for path, problem in lake.store.problems(shards, verify=True).items():
+        raise LayerhouseError(
+            f"the shard {path} of {lake} {problem}; run `layerhouse status --repair` and then the "
+            "command that made it again, then compact"
+        )
+    tables = []
+    for shard in shards:
+        with pq.ParquetFile(lake.store.open(shard.path), page_checksum_verification=True) as file:
+            tables.append(file.read())
+    # A column that a later migration added is in none of the older shards.
+    return Piece(*place, pa.concat_tables(tables, promote_options="permissive"))
+
+
+def _entered(
+    lake: Lake,
+    planned: Compaction,
+    work: Sequence[Commit],
+    made: Sequence[tuple[Draft, Sequence[tuple[Commit, Shard]]]],
+) -> Commit | None:
+    """Make the compaction visible, unless one of those that it joins does not count any more."""
+    store, moments, drafts = lake.store, Moments(lake), [each for each, _ in made]
+    with lake.committing():
+        while True:
+            turn = store.turn()
+            standing = Standing.of(lake, turn.names)
+            if not all(_still_counts(standing, turn.names, one) for one in planned.records):
+                store.withdraw(drafts)
+                return None
+            paths = [store.path(each, planned.commit_id) for each in drafts]
+            commit = _commit(
+                planned.commit_id,
+                work,
+                [each.shard(path) for each, path in zip(drafts, paths, strict=True)],
+                {path: _parts(those) for path, (_, those) in zip(paths, made, strict=True)},
+                moments.next(turn.names),
+            )
+            if store.enter(turn, planned.commit_id, commit.to_json(), drafts):
+                return commit
+
+
+def _still_counts(standing: Standing, names: frozenset[str], one: Commit) -> bool:
+    return one.commit_id in names and standing.is_live(one.commit_id)
+
+
+def _parts(those: Iterable[tuple[Commit, Shard]]) -> list[list[int]]:
+    return in_runs(part for record, shard in those for part in record.parts_of(shard))
+
+
+def _commit(
+    commit_id: str,
+    work: Sequence[Commit],
+    shards: list[Shard],
+    parts: dict[str, list[list[int]]],
+    now: datetime,
+) -> Commit:
+    last = work[-1]
+    return Commit(
+        run_id=commit_id[:-2],
+        n=0,
+        command=COMPACT,
+        model_id=last.model_id,
+        dataset_id=last.dataset_id,
+        committed_at=now.isoformat(timespec="microseconds"),
+        covers={},
+        shards=shards,
+        schema=newest_migration(),
+        notes=_notes(work),
+        joins={
+            "run": last.run,
+            "n": [one.n for one in work],
+            "committed_at": [one.committed_at for one in work],
+            "hash": [one.hash for one in work],
+            "covers": folded([one.covers for one in work]),
+            "bytes": sum(one.n_bytes for one in work),
+            "parts": parts,
+        },
+    )
+
+
+def _notes(work: Sequence[Commit]) -> dict[str, Any]:
+    """What the commits took, added up; of what else they note the newest."""
+    took = {name: value for name, value in History(work).took({}).items() if value is not None}
+    said = {name: value for one in work for name, value in one.notes.items()}
+    return {**said, **took}

@@ -1,0 +1,133 @@
+"""What a commit may say that it covers: an agent's own note on the work that it completed."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+from warehouse.untrusted import (
+    UnfitError,
+    amount,
+    anything,
+    fields,
+    listing,
+    mapping,
+    maybe,
+    one_of,
+    row,
+    text,
+    truth,
+    whole,
+)
+from warehouse.vocabulary import MODULES
+
+WORDS = text()
+COUNT = whole(0, 2**31 - 1)
+PLACES = listing(COUNT)
+
+LOCUS = fields(
+    {
+        "module": one_of(*MODULES),
+        "layer": COUNT,
+        "kind": WORDS,
+        "path": WORDS,
+        "depth": COUNT,
+        "width": COUNT,
+    },
+    {"reads": WORDS, "on_path": truth, "calls": COUNT},
+)
+ANATOMY = fields(
+    {
+        "model_type": WORDS,
+        "tower": WORDS,
+        "decoder": WORDS,
+        "head": WORDS,
+        "image_token_id": maybe(COUNT),
+        "loci": listing(LOCUS),
+    }
+)
+
+REPLIES = fields({"max_new_tokens": COUNT, "cut": PLACES})
+COVERS = fields(
+    {},
+    {
+        "start": COUNT,
+        "stop": COUNT,
+        "cells": listing(row(WORDS, COUNT, listing(WORDS))),
+        "answers": listing(WORDS),
+        "replies": REPLIES,
+        "swept_replies": mapping(WORDS, REPLIES),
+        "ends_counted": truth,
+        "rejected": PLACES,
+        "reasons": listing(WORDS),
+        "replaces": listing(WORDS),
+        "judged": COUNT,
+        "reopens": COUNT,
+        "probes": listing(anything),
+        "prompts": listing(WORDS),
+        "loci": listing(WORDS),
+        "audit": WORDS,
+        "trial": WORDS,
+        "anatomy": ANATOMY,
+        "readouts": mapping(WORDS, listing(WORDS)),
+        "seconds": mapping(WORDS, amount),  # as the oldest noted them
+        "samples": anything,  # likewise
+    },
+)
+
+SAID = fields(
+    {},
+    {
+        "fractions": listing(amount),
+        "seed": whole(),
+        "reading": fields(
+            {},
+            dict.fromkeys(
+                (
+                    *("columns", "encoding", "delimiter", "separator", "missing", "uncertain"),
+                    *("images", "unlabelled", "skip_bad", "plain_patient_ids"),
+                ),
+                anything,
+            ),
+        ),
+        "pixels": fields({}, dict.fromkeys(("frame", "shown", "of_train", "background"), anything)),
+        "per_label": anything,
+    },
+)
+"""What a person said of a dataset's source when it was added."""
+
+REGISTRATION = fields(
+    {
+        "fingerprint": WORDS,
+        "location": WORDS,
+        "title": WORDS,
+        "licence": maybe(WORDS),
+        "attributes": WORDS,
+        "revision": COUNT,
+    },
+    {"reading": COUNT, "as_added": maybe(WORDS), "options": maybe(SAID)},
+)
+
+TOGETHER = (
+    ("cells", "start", "stop", "answers"),
+    ("replies", "start", "stop"),
+    ("swept_replies", "start", "stop"),
+    ("ends_counted", "answers"),
+    ("rejected", "reasons"),
+)
+"""Where the first is covered, the others must be said."""
+
+
+def check_covers(covers: dict[str, Any], where: str, *, together: bool = True) -> None:
+    """Raise UnfitError unless it is what a writer may say, or what differs between two of that."""
+    (REGISTRATION if "fingerprint" in covers else COVERS)(covers, where)
+    if together:
+        check_together(covers, where)
+
+
+def check_together(names: Container[str], where: str) -> None:
+    """Raise UnfitError where something is covered without what must be said with it."""
+    for first, *others in TOGETHER:
+        for name in others:
+            if first in names and name not in names:
+                raise UnfitError(f"{where}.{name} is missing")
