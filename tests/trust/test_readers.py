@@ -25,8 +25,8 @@ from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.small_lakes import DATASET, MODEL, add_extraction, small_lake
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
-from warehouse.lake.commits import list_commits
 from warehouse.lake.lake import Lake
+from warehouse.lake.standing import list_commits
 
 OWNER = 65534
 """Whose the lake is; the tests' own user is another."""

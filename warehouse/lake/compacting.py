@@ -224,7 +224,10 @@ def _commit(
 
 
 def _notes(work: Sequence[Commit]) -> dict[str, Any]:
-    """What the commits took, added up; of what else they note the newest."""
-    took = {name: value for name, value in History(work).took({}).items() if value is not None}
-    said = {name: value for one in work for name, value in one.notes.items()}
-    return {**said, **took}
+    """What the commits took, added up; of what else they note all of a list, else the newest."""
+    said: dict[str, Any] = {}
+    for name, value in (note for one in work for note in one.notes.items()):
+        before = said.get(name, []) if isinstance(value, list) else None
+        said[name] = value if before is None else list(dict.fromkeys([*before, *value]))
+    took = History(work).took({})
+    return said | {name: value for name, value in took.items() if value is not None}

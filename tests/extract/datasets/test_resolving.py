@@ -28,7 +28,7 @@ from tests.lakes import empty_lake
 from warehouse.catalogue import connect, refuse_changed
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, list_commits
-from warehouse.lake.records import SAID
+from warehouse.lake.covering import SAID
 from warehouse.untrusted import UnfitError
 
 

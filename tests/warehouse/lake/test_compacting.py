@@ -41,6 +41,7 @@ from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.lake.standing import commit_names, list_commits, list_records
 from warehouse.schema import migrations
 from warehouse.status import status
+from warehouse.vocabulary import BLIND
 
 N = FEWEST + 2
 RUN = extract_spec().run_id
@@ -114,6 +115,27 @@ def test_rows_and_work_stay_as_they_were_behind_one_record(lake: Lake) -> None:
         *("activation", "activation", "answer", "run")
     ]
     assert list(compact(lake)) == []
+
+
+def test_what_commits_note_is_added_up(tmp_path: Path) -> None:
+    lake = Lake.at(tmp_path / "lake")
+    writer = RunWriter(lake, extract_spec())
+    for n in range(FEWEST):
+        fitted = {"device": "cpu", "batch": n}
+        notes = {
+            "n_images": n,
+            "seconds": {"write": 0.5},
+            "fitted": fitted,
+            BLIND: ["a", f"{n % 2}"],
+        }
+        writer.commit({"answer": [answer_row(f"s{n}")]}, _covers(n), notes)
+    _joined(lake)
+    assert list_commits(lake)[-1].notes == {
+        "n_images": sum(range(FEWEST)),
+        "seconds": {"write": FEWEST / 2},
+        "fitted": {"device": "cpu", "batch": FEWEST - 1},
+        BLIND: ["a", "0", "1"],
+    }
 
 
 def test_a_dry_run_says_what_would_be_and_does_nothing(lake: Lake) -> None:
