@@ -124,11 +124,8 @@ def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:
 
 def read_answer(wh: Catalogue, model_id: str, dataset_id: str) -> DiagnosedAnswer | None:
     """Which of a model's answers on a dataset is diagnosed, None without any."""
-    rows = wh.sql(
-        "SELECT method, prompt_id, n_test, n_samples FROM diagnosed_method "
-        "WHERE model_id = $1 AND dataset_id = $2",
-        [model_id, dataset_id],
-    ).fetchall()
+    names = {"model": model_id, "dataset": dataset_id}
+    rows = wh.sql(read_query(QUERIES, "diagnosed"), names).fetchall()
     return DiagnosedAnswer(*rows[0]) if rows else None
 
 

@@ -33,18 +33,23 @@ class PresentLoss(ModeLoss):
 
 @dataclass(frozen=True)
 class DiagnosedAnswer:
-    """Which of the model's answers is meant; `prompt_id` is None where nobody knows the prompt."""
+    """Which of the model's answers is meant; `prompt_id` is None where nobody knows the prompt.
+
+    `n_truncated` of the test samples' replies were cut.
+    """
 
     method: str
     prompt_id: str | None
     n_test: int
     n_samples: int
+    n_truncated: int
 
     def __str__(self) -> str:
-        """'generate to the prompt default, 357 test samples', '… 200 of 357 test samples'."""
+        """'generate to the prompt default, 357 test samples', '… 200 of 357 …, 3 replies cut'."""
         prompt = f" to the prompt {self.prompt_id}" if self.prompt_id is not None else ""
         whole = "" if self.n_test == self.n_samples else f" of {self.n_samples:,}"
-        return f"{self.method}{prompt}, {self.n_test:,}{whole} test samples"
+        cut = f", {self.n_truncated:,} replies cut" if self.n_truncated else ""
+        return f"{self.method}{prompt}, {self.n_test:,}{whole} test samples{cut}"
 
 
 @dataclass(frozen=True)

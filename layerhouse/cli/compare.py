@@ -56,5 +56,8 @@ def _show(comparison: Comparison) -> None:
         for row in comparison.rows
     ]
     print_table(["stage", "quantity", "model", "base", "difference [95% interval]"], rows)
+    for model, answer in zip((pair.model_id, pair.base_model_id), comparison.answers, strict=True):
+        if answer is not None:
+            click.echo(f"Answer of {model}: {answer}")
     if comparison.note is not None:
         click.echo(f"Note: {comparison.note}.")

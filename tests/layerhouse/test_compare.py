@@ -9,11 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from analysis.diagnosis import DiagnosedAnswer
 from extract.models.loading import load
 from extract.models.registry import entry_named
 from layerhouse.cli import main
 from tests.conftest import layerhouse
 from tests.extract.tiny_families import save_family
+from tests.lakes import Signals, synthetic_lake
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.lake import Lake
 
@@ -40,6 +42,23 @@ def train_lora(out: Path) -> Path:
         optimizer.zero_grad()
     model.save_pretrained(out)
     return out
+
+
+def test_a_comparison_says_which_answers_of_how_many_samples_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signals = Signals(methods=("generate",))
+    lake = synthetic_lake(tmp_path / "lake", {"m": signals, "n": signals}, n_samples=80)
+    of = ("--model", "m", "--base", "n", "--dataset", "shapes", "--resamples", "100")
+    run("compare", *of, "--lake", str(lake.root))
+    printed = capsys.readouterr().out
+    for model in "mn":
+        assert f"Answer of {model}: generate to the prompt default, 20 test samples" in printed
+
+
+def test_an_answer_tells_how_many_of_its_replies_were_cut() -> None:
+    answer = DiagnosedAnswer("generate", "letters", 200, 357, n_truncated=3)
+    assert str(answer) == "generate to the prompt letters, 200 of 357 test samples, 3 replies cut"
 
 
 @pytest.mark.slow
