@@ -32,8 +32,9 @@ _BETWEEN_WORDS = (" ", "-", "_")
 """Signs that separate labels; those that do where the other cells show it; and those that mostly
 stand within a label."""
 
-_PRESENT = frozenset(("1", "1.0", "true", "yes", "y", "t", "positive", "present"))
-_ABSENT = frozenset(("0", "0.0", "false", "no", "n", "f", "negative", "absent"))
+PRESENT = frozenset(("1", "1.0", "true", "yes", "y", "t", "positive", "present"))
+ABSENT = frozenset(("0", "0.0", "false", "no", "n", "f", "negative", "absent"))
+"""How tables say yes and no."""
 _UNCERTAIN = frozenset(("-1", "-1.0", "u", "uncertain"))
 _NUMBERS = frozenset(("1", "1.0", "true", "0", "0.0", "false", "-1", "-1.0"))
 """What columns of findings hold; they are taken for such unasked where they hold only numbers."""
@@ -92,7 +93,7 @@ def understood(
 
 def _refuse_words(table: LabelTable, used: Set[str]) -> None:
     """LayerhouseError where no column is a label by its name, and several hold yes and no."""
-    found = indicator_columns(table, used, _PRESENT | _ABSENT | _UNCERTAIN)
+    found = indicator_columns(table, used, PRESENT | ABSENT | _UNCERTAIN)
     if found and "label=" not in proposals(table.columns, table.cells):
         named = shlex.quote(",".join(found))
         raise LayerhouseError(
@@ -294,7 +295,7 @@ def _presence(table: LabelTable, row: int, column: str) -> str:
     word = text(cell).casefold()
     if is_missing(cell):
         return _BLANK
-    for meaning, words in ((_YES, _PRESENT), (_NO, _ABSENT), (_UNSURE, _UNCERTAIN)):
+    for meaning, words in ((_YES, PRESENT), (_NO, ABSENT), (_UNSURE, _UNCERTAIN)):
         if word in words:
             return meaning
     raise LayerhouseError(

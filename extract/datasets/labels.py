@@ -49,18 +49,27 @@ def spelled(label: str) -> str:
 
 
 def label_warnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a model should not be asked for although it can be."""
-    warnings = _beginnings(classes)
-    numbers = [row for row in classes if _CODE.fullmatch(row["phrase"])]
-    if all(_LISTED.fullmatch(row["phrase"]) for row in classes):
-        numbers = list(classes)
-    if numbers:
-        asked = ", ".join(row["phrase"] for row in classes)
-        named = _naming(numbers[0])
-        warnings.append(
-            f'the model would be asked for "{asked}"; name the classes with {named} for each'
-        )
-    return warnings
+    """What a model should not be asked for although it can be.
+
+    That a finding is a code is said of all findings at once, by `code_warnings`.
+    """
+    phrases = {row["phrase"] for row in classes}
+    named = [row for row in classes if f"no {row['phrase']}" not in phrases]
+    return _beginnings(classes) + (code_warnings(classes) if len(named) == len(classes) else [])
+
+
+def code_warnings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What to say of classes or findings (`label`, `phrase`) that are numbers or other codes."""
+    numbers = [row for row in rows if _CODE.fullmatch(row["phrase"])]
+    if rows and all(_LISTED.fullmatch(row["phrase"]) for row in rows):
+        numbers = list(rows)
+    if not numbers:
+        return []
+    asked = ", ".join(row["phrase"] for row in rows)
+    return [
+        f'the model would be asked for "{asked}"; name the classes with {_naming(numbers[0])} for '
+        "each"
+    ]
 
 
 def _naming(row: Mapping[str, Any]) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from extract.answering import alike
 from extract.datasets.checking import AddOptions
+from extract.datasets.findings import ABSENT, PRESENT
 from extract.datasets.groups import joined_units, refuse_one_group
-from extract.datasets.labels import class_order, spelled
+from extract.datasets.labels import class_order, code_warnings, spelled
 from extract.datasets.shades import Rule, choose
 from extract.datasets.source import Contents, slug
 from extract.datasets.splits import check_fractions, check_groups, complete_splits
@@ -49,6 +50,7 @@ def per_label(name: str, contents: Contents, images: Images, options: AddOptions
     in all datasets. `options.phrases` say how a finding is spelled; its absence is "no …".
     """
     findings = contents.findings or class_order(item.label for item in contents.items if item.label)
+    _refuse_answers(contents, findings)
     if not findings:
         raise UsageError(f"{contents.location} names no findings; --per-label needs labels")
     for finding in options.phrases:
@@ -59,6 +61,11 @@ def per_label(name: str, contents: Contents, images: Images, options: AddOptions
             f"the findings {findings[one]!r} and {findings[other]!r} are one but for case, signs "
             "or gaps; write it in one way"
         )
+    asked = [
+        {"label": finding, "phrase": options.phrases.get(finding, spelled(finding))}
+        for finding in findings
+    ]
+    contents = replace(contents, notes=(*contents.notes, *code_warnings(asked)))
     contents, rule = _split(_as_findings(contents, findings), images, options)
     options = replace(options, rule=rule)
     names = _names(name, findings)
@@ -82,6 +89,18 @@ def per_label(name: str, contents: Contents, images: Images, options: AddOptions
             findings=(),
         )
         yield Part(names[finding], finding, part, replace(options, phrases={}))
+
+
+def _refuse_answers(contents: Contents, labels: Sequence[str]) -> None:
+    """LayerhouseError for classes that are yes and no: they are of one finding, not two."""
+    if contents.findings or not labels or not {x.casefold() for x in labels} <= PRESENT | ABSENT:
+        return
+    phrases = " ".join(f"--phrase {label}=…" for label in labels)
+    raise LayerhouseError(
+        f"the labels of {contents.location} are {' and '.join(labels)}, which say of one finding "
+        f"whether it is there; that is one dataset, so leave --per-label out and name its classes "
+        f"with {phrases}"
+    )
 
 
 def _as_findings(contents: Contents, findings: Sequence[str]) -> Contents:

@@ -712,6 +712,22 @@ def test_classes_are_findings_too_and_odd_names_are_numbered(tmp_path: Path) -> 
     assert names == ["s_er-plus", "s_er-minus", "s_finding-3"]
 
 
+def test_yes_and_no_of_one_finding_are_no_two_findings(tmp_path: Path) -> None:
+    root, lake = images(tmp_path / "s", "0", "1", n=8), Lake.at(tmp_path / "lake")
+    with pytest.raises(LayerhouseError, match=r"leave --per-label out .* --phrase 0=… --phrase 1="):
+        add_per_label(lake, "s", root)
+
+
+def test_findings_that_are_codes_are_said_once_with_the_option_that_names_them(
+    tmp_path: Path,
+) -> None:
+    root, lake = images(tmp_path / "s", "J18.0", "J18.9", "C34", n=8), Lake.at(tmp_path / "lake")
+    results = add_per_label(lake, "s", root)
+    said = [line for result in results for line in result.warnings if "would be asked" in line]
+    assert len(said) == 1
+    assert 'for "C34, J18.0, J18.9"; name the classes with --phrase C34=…' in said[0]
+
+
 def test_cut_patients_are_named(tmp_path: Path) -> None:
     root = images(tmp_path / "set", "i", n=12)
     rows = [f"i/{n}.png,{'ab'[n % 2]},P{n // 4},{('train', 'test')[n % 4 > 1]}" for n in range(12)]
