@@ -1,7 +1,8 @@
-"""Kill −9 at random moments, with two agents, a catalogue builder and a reader at work.
+"""Kill −9 at random moments, with two agents, a catalogue builder, one who joins their commits, and
+a reader at work.
 
 `python -m tests.soak --kills 200` is `make soak`; a test runs the short form. Every round begins
-with a fresh lake; agents and builder are killed and started again, never the reader. A round ends
+with a fresh lake; all are killed and started again but the reader. A round ends
 with the lake compared to that of an undisturbed run, vector for vector.
 """
 
@@ -28,6 +29,7 @@ from extract.datasets import add
 from extract.running.extraction import ExtractRequest, extract
 from extract.sharing import ledger
 from warehouse.catalogue.refreshing import connect, refresh
+from warehouse.lake import compacting
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import list_commits
 
@@ -89,6 +91,11 @@ def build_until(lake: Lake, stop: Path) -> None:
         refresh(lake, force=True)
 
 
+def compact_until(lake: Lake, stop: Path) -> None:
+    while not stop.exists():
+        list(compacting.compact(lake))
+
+
 def fork(work: Callable[[], object]) -> int:
     """Run `work` in a copy of this process, which has everything imported; returns its pid."""
     pid = os.fork()
@@ -124,6 +131,7 @@ class Round:
             "agent one": lambda: extract(self.lake, REQUEST),
             "agent two": lambda: extract(self.lake, REQUEST),
             "builder": lambda: build_until(self.lake, self.stop),
+            "compactor": lambda: compact_until(self.lake, self.stop),
         }
         reader = fork(lambda: read_until(self.lake, self.stop))
         while not {"agent one", "agent two"} <= self.finished:
@@ -136,7 +144,7 @@ class Round:
                 killed += self._kill(self.random.choice(sorted(self.running)))
         self.stop.touch()
         for pid in (reader, *self.running.values()):
-            assert os.waitpid(pid, 0)[1] == 0, "the reader or the builder met an error"
+            assert os.waitpid(pid, 0)[1] == 0, "a reader, builder or compactor met an error"
         return killed
 
     def _reap(self) -> None:
@@ -162,6 +170,7 @@ def soak(kills: int, seed: int, folder: Path) -> int:
     """Rounds until that many were killed; raises at the first thing lost, doubled or misread."""
     torch.set_num_threads(1)
     ledger.range_size = lambda *_: RANGE_SIZE  # type: ignore[assignment]
+    compacting.FEWEST = 2
     pictures(folder / "pictures")
     whole = Lake.at(folder / "undisturbed")
     add(whole, "pictures", folder / "pictures")
@@ -178,6 +187,8 @@ def soak(kills: int, seed: int, folder: Path) -> int:
         assert_same(contents(lake), expected)
         ranges = [c.covers["start"] for c in list_commits(lake) if "start" in c.covers]
         assert sorted(ranges) == list(range(0, N_IMAGES, RANGE_SIZE)), ranges
+        joined = any(commit.joined_by for commit in list_commits(lake))
+        assert joined, "the compactor joined nothing"
         number += 1
         print(f"{done} of {kills} kills, {number} lakes whole", flush=True)  # noqa: T201
     return done

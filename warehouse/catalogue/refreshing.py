@@ -27,7 +27,7 @@ from warehouse.catalogue.reading import (
 )
 from warehouse.catalogue.soundness import catalogue_is_sound, note_built
 from warehouse.errors import LayerhouseError
-from warehouse.files import file_lock, put_in_place, sync
+from warehouse.files import copy_file, file_lock, put_in_place, sync
 from warehouse.lake import Commit, Lake, Standing, commit_hash, read_commit
 from warehouse.schema import BOOKKEEPING, apply, migrations, pending, tables
 from warehouse.storage import BUILDING
@@ -206,12 +206,16 @@ def _build(lake: Lake, force: bool) -> None:
     target = lake.own / BUILDING
     try:
         _clear(lake)
-        present = frozenset(lake.store.commit_names())
-        dates = {name: date for name, date in _dates(lake).items() if name in present}
-        names = set(filter(Standing.of(lake, present).is_live, present))
-        if force or not _extend(lake, target, names, dates):
-            _clear(lake)
-            _build_anew(lake, target, names, dates)
+        while True:
+            present = frozenset(lake.store.commit_names())
+            try:
+                _fill_in(lake, target, present, force)
+                break
+            except LayerhouseError:
+                # What was joined meanwhile may have been freed: what joined it is to be read.
+                if frozenset(lake.store.commit_names()) == present:
+                    raise
+                _clear(lake)
         sync(target)
         note_built(lake, target)
         put_in_place(target, lake.catalogue)
@@ -220,6 +224,15 @@ def _build(lake: Lake, force: bool) -> None:
         raise LayerhouseError(f"cannot build the catalogue {lake.catalogue}: {reason}") from error
     finally:
         _clear(lake)
+
+
+def _fill_in(lake: Lake, target: Path, present: frozenset[str], force: bool) -> None:
+    """Make the catalogue of a lake that has the commits of these ids."""
+    dates = {name: date for name, date in _dates(lake).items() if name in present}
+    names = set(filter(Standing.of(lake, present).is_live, present))
+    if force or not _extend(lake, target, names, dates):
+        _clear(lake)
+        _build_anew(lake, target, names, dates)
 
 
 def _clear(lake: Lake) -> None:
@@ -255,7 +268,7 @@ def _extend(lake: Lake, target: Path, present: set[str], dates: Mapping[str, int
     """Copy the catalogue and add only the new commits; False where that would not do."""
     if not lake.catalogue.exists() or not catalogue_is_sound(lake):
         return False
-    shutil.copyfile(lake.catalogue, target)
+    copy_file(lake.catalogue, target)
     # What DuckDB cannot read is damaged or of an unknown shape, and the shards hold everything.
     with suppress(duckdb.Error, UnbuiltError), _builder(lake, target) as con:
         wanted = pending(con, migrations(), lake.catalogue)

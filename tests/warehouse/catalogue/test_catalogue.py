@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -34,6 +35,7 @@ from warehouse.catalogue import refreshing as catalogue
 from warehouse.catalogue.reading import open_catalogue
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.files import copy_file
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.lake.standing import list_commits
@@ -487,3 +489,22 @@ def test_a_plain_duckdb_client_in_the_lakes_folder_can_read_vectors(
             "(SELECT list(path) FROM shard WHERE table_name = 'activation')"
         )
         assert con.execute("SELECT count(*) FROM activation").fetchall() == [(24,)]
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_file_is_copied_whole_whatever_the_file_system_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, shares: bool
+) -> None:
+    content = bytes(range(256)) * 5000
+    (tmp_path / "one").write_bytes(content)
+    (tmp_path / "other").write_bytes(content * 2)
+    copy_range = os.copy_file_range
+
+    def refused(read: int, write: int, count: int) -> int:
+        copy_range(read, write, min(count, 1000))  # and then no more
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    if not shares:
+        monkeypatch.setattr(os, "copy_file_range", refused)
+    copy_file(tmp_path / "one", tmp_path / "other")
+    assert (tmp_path / "other").read_bytes() == content

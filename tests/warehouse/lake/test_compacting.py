@@ -296,6 +296,22 @@ def test_who_opened_the_lake_before_sees_what_it_saw(lake: Lake) -> None:
             older.activations(MODEL, DATASET, "llm", 1, "mean")
 
 
+def test_a_catalogue_is_built_although_what_it_was_to_read_is_freed(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = refreshing.fill
+
+    def late(*given: Any) -> None:
+        monkeypatch.undo()
+        _joined(lake)
+        free(lake)
+        fill(*given)
+
+    monkeypatch.setattr(refreshing, "fill", late)
+    with connect(lake) as wh:
+        assert wh.sql("SELECT count(*) FROM answer").fetchall() == [(N,)]
+
+
 def test_a_record_that_was_joined_and_comes_back_changes_nothing(lake: Lake, kept: Lake) -> None:
     before = rows_of(lake, *TABLES)
     _joined(lake)
