@@ -146,6 +146,7 @@ WRITING = {
     "answers import": ("answers", "import", "{folder}/answers.csv", *NAMES),
     "status --repair": ("status", "--repair"),
     "status --free": ("status", "--free"),
+    "compact": ("compact",),
 }
 
 

@@ -78,6 +78,8 @@ def compact(lake: Lake, *, dry_run: bool = False) -> Iterator[Compaction]:
     a shard that is damaged, a record that cannot be read, and where the lake cannot be written to.
     """
     lake.require()
+    if not dry_run:
+        lake.create()
     for one in _planned(list_records(lake)):
         yield one if dry_run else _join(lake, one)
 

@@ -17,7 +17,7 @@ from warehouse.lake.commits import (
     run_of,
 )
 from warehouse.lake.lake import Lake
-from warehouse.lake.standing import Standing, list_commits
+from warehouse.lake.standing import Standing, list_commits, settled
 
 
 class History:
@@ -45,7 +45,8 @@ class History:
     @classmethod
     def of(cls, lake: Lake, run_id: str, names: Iterable[str] | None = None) -> "History":
         """Among the commits of these ids, by default all that the lake has now."""
-        names = lake.store.commit_names() if names is None else names
+        if names is None:
+            return settled(lake, lambda now: cls.of(lake, run_id, now))
         standing = Standing.of(lake, names)
         own = [name for name in names if name.startswith(run_id) and run_of(name) == run_id]
         found = [read_commit(lake, name) for name in own if standing.is_live(name)]

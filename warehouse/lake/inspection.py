@@ -74,8 +74,17 @@ class Stock:
 
 
 def take_stock(lake: Lake) -> Stock:
+    while True:
+        names = lake.store.commit_names()
+        found = _stock(lake, names)
+        # A record that was freed meanwhile is told of by another one.
+        if not found.unreadable or set(names) <= set(lake.store.commit_names()):
+            return found
+
+
+def _stock(lake: Lake, names: Iterable[str]) -> Stock:
     commits, unreadable, newer = [], [], []
-    for name in sorted(lake.store.commit_names()):
+    for name in sorted(names):
         try:
             commits.append(read_commit(lake, name))
         except RecordError as error:

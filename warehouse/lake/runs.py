@@ -19,7 +19,7 @@ from warehouse.lake.facts import REMOVE, RunFacts
 from warehouse.lake.history import Following, History
 from warehouse.lake.lake import Lake
 from warehouse.lake.shards import Rows, checked_table, pieces
-from warehouse.lake.standing import told_by
+from warehouse.lake.standing import settled, told_by
 from warehouse.schema import newest_migration
 from warehouse.storage import Draft, Turn
 
@@ -203,7 +203,7 @@ class RunWriter:
 
     def require_ground(self) -> None:
         """Raise LayerhouseError where what the run rests on was taken out since it was planned."""
-        self._refuse_stale(self._store.commit_names(), _never)
+        settled(self.lake, lambda names: self._refuse_stale(names, _never))
 
     def _refuse_stale(self, names: Iterable[str], clashes: Clashes | None) -> None:
         """Raise where a commit came since this one looked that its own must not follow."""

@@ -7,11 +7,13 @@ say which of all the others readers see.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import (
     Commit,
+    RecordError,
     is_compaction,
     is_removal,
     number_of,
@@ -19,6 +21,8 @@ from warehouse.lake.commits import (
     run_of,
 )
 from warehouse.lake.lake import Lake
+
+Read = TypeVar("Read")
 
 
 class Standing:
@@ -91,11 +95,26 @@ def commit_names(lake: Lake, run_id: str | None = None) -> list[str]:
     From the folder listing and the records of removals and compactions alone; of a lake in a
     bucket, other machines' commits are taken in first.
     """
-    names = lake.store.commit_names()
+    return settled(lake, lambda names: _live(lake, names, run_id))
+
+
+def _live(lake: Lake, names: Iterable[str], run_id: str | None = None) -> list[str]:
     standing = Standing.of(lake, names)
     return sorted(
         name for name in names if standing.is_live(name) and run_id in (None, run_of(name))
     )
+
+
+def settled(lake: Lake, read: Callable[[list[str]], Read]) -> Read:
+    """What is read of the commits of a lake, given their ids; again where some of the records were
+    freed meanwhile, as another one tells of them by then."""
+    while True:
+        names = lake.store.commit_names()
+        try:
+            return read(names)
+        except RecordError:
+            if set(names) <= set(lake.store.commit_names()):
+                raise
 
 
 def told_by(lake: Lake, names: Iterable[str]) -> list[Commit]:
@@ -105,9 +124,11 @@ def told_by(lake: Lake, names: Iterable[str]) -> list[Commit]:
 
 def list_records(lake: Lake) -> list[Commit]:
     """The commits of a lake by the records that count, a compaction being one, oldest first."""
-    return sorted(
-        (read_commit(lake, name) for name in commit_names(lake)), key=lambda one: one.order
-    )
+
+    def read(names: list[str]) -> list[Commit]:
+        return [read_commit(lake, name) for name in _live(lake, names)]
+
+    return sorted(settled(lake, read), key=lambda one: one.order)
 
 
 def list_commits(
@@ -123,13 +144,16 @@ def list_commits(
     A folder without commits, or none at all, has no commits. Raises LayerhouseError for a record
     that cannot be read.
     """
-    kept = [
-        commit
-        for name in commit_names(lake)
-        if command is None or name.startswith(f"{command}-") or is_compaction(name)
-        for commit in read_commit(lake, name).work
-        if command in (None, commit.command)
-        and model_id in (None, commit.model_id)
-        and dataset_id in (None, commit.dataset_id)
-    ]
-    return sorted(kept, key=lambda commit: commit.order)
+
+    def read(names: list[str]) -> list[Commit]:
+        return [
+            commit
+            for name in _live(lake, names)
+            if command is None or name.startswith(f"{command}-") or is_compaction(name)
+            for commit in read_commit(lake, name).work
+            if command in (None, commit.command)
+            and model_id in (None, commit.model_id)
+            and dataset_id in (None, commit.dataset_id)
+        ]
+
+    return sorted(settled(lake, read), key=lambda commit: commit.order)

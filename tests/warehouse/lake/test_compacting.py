@@ -312,6 +312,27 @@ def test_a_catalogue_is_built_although_what_it_was_to_read_is_freed(
         assert wh.sql("SELECT count(*) FROM answer").fetchall() == [(N,)]
 
 
+@pytest.mark.parametrize("look", [_work, list_records, commit_names, find_runs, status, sweep])
+def test_a_look_at_records_that_are_freed_meanwhile_is_whole(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, look: Callable[[Lake], Any]
+) -> None:
+    names = type(lake.store).commit_names
+    work = _work(lake)
+    older = names(lake.store)
+    _joined(lake)
+    free(lake)
+    listed = iter([older])
+    monkeypatch.setattr(
+        type(lake.store), "commit_names", lambda store: next(listed, None) or names(store)
+    )
+    found = look(lake)
+    assert next(listed, None) is None
+    if look is _work:
+        assert found == work
+    if look is status:
+        assert (found.damaged, found.problem) == ([], None)
+
+
 def test_a_record_that_was_joined_and_comes_back_changes_nothing(lake: Lake, kept: Lake) -> None:
     before = rows_of(lake, *TABLES)
     _joined(lake)
