@@ -26,9 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from extract.datasets import add
 from layerhouse.cli import main
 from tests.analysis.activation_lake import add_activations, dataset_lake, drawn, labels_and_splits
 from tests.lakes import Signals, synthetic_lake
+from tests.soak import pictures
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.lake.lake import Lake
 from warehouse.status import status
@@ -45,12 +47,14 @@ OF_RUNS = ("run_id", "started_at", "finished_at", "device", "versions", "fit_sec
 class Command:
     """One command, the lake it is given on, and the tables that say what it did.
 
-    `{out}` in its arguments is a folder for results.
+    `{out}` in its arguments is a folder for results, `{pictures}` one of images; `code` is how it
+    ends undisturbed.
     """
 
     arguments: tuple[str, ...]
     lake: str
     tables: tuple[str, ...] = ()
+    code: int = 0
 
 
 ABOUT = ("--model", "alpha", "--dataset", "shapes")
@@ -62,10 +66,12 @@ COMMANDS = {
         ("probe", "probe_logit"),
     ),
     "baseline": Command(
-        ("baseline", "--dataset", "shapes", "--architecture", "texture-svm"),
-        "activations",
+        ("baseline", "--dataset", "pictures", "--architecture", "texture-svm"),
+        "pictured",
         ("baseline", "baseline_logit"),
     ),
+    "datasets": Command(("datasets", "add", "more", "{pictures}"), "pictured", ("sample",)),
+    "audit": Command(("datasets", "audit", "pictures"), "pictured", ("image_fact",)),
     "diagnose": Command(
         ("diagnose", *ABOUT, *FEW), "probed", ("stage_interval", "health_interval")
     ),
@@ -76,7 +82,7 @@ COMMANDS = {
     ),
     "remove": Command(("models", "remove", "beta", "--with-dependents"), "probed", ("model",)),
     "publish": Command(("publish", "--out", "{out}/marts"), "probed"),
-    "validate": Command(("validate", "--data-docs", "{out}/docs"), "probed"),
+    "validate": Command(("validate", "--data-docs", "{out}/docs"), "probed", code=1),  # made up
     "report": Command(("report", "--images", "0", "--out", "{out}/report.html"), "probed"),
     "sql": Command(("sql", "FROM sample", "--format", "parquet", "--out", "{out}/a"), "probed"),
 }
@@ -87,13 +93,15 @@ def make_lakes(folder: Path) -> dict[str, Lake]:
     models = {"alpha": Signals.losing(llm=0.3), "beta": Signals()}
     probed = synthetic_lake(folder / "probed", models, n_samples=60)
     classes, splits = labels_and_splits(60, 2)
-    digits = [f"sklearn-digits:{i}" for i in range(60)]
-    activations = dataset_lake(folder / "activations", classes, splits, digits)
+    activations = dataset_lake(folder / "activations", classes, splits)
     places = (("vision", 0, "mean"), ("llm", 0, "last"))
     add_activations(activations, {place: drawn(classes, 4, 0) for place in places}, model_id="tiny")
-    for lake in (probed, activations):
+    pictures(folder / "pictures")
+    pictured = Lake.at(folder / "pictured")
+    add(pictured, "pictures", folder / "pictures")
+    for lake in (probed, activations, pictured):
         refresh(lake)
-    return {"probed": probed, "activations": activations}
+    return {"probed": probed, "activations": activations, "pictured": pictured}
 
 
 @dataclass
@@ -134,7 +142,8 @@ class Trial:
             _disturb(self.folder, fault, step)
             if size is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-            arguments = [each.format(out=self.folder / "out") for each in self.command.arguments]
+            places = {"out": self.folder / "out", "pictures": self.folder.parent / "pictures"}
+            arguments = [each.format(**places) for each in self.command.arguments]
             main([*arguments, "--lake", str(self.lake.root)])
         except SystemExit as ended:
             code = int(ended.code or 0)
@@ -249,6 +258,7 @@ def try_command(
     """Faults at one in `every` steps of a command; how often each kind ended with which code."""
     plain = Trial.of(name, lakes, folder / "plain")
     usual = plain.run("none")
+    assert usual == plain.command.code, (usual, plain.errors)
     steps, undisturbed = plain.steps, plain.outcome()
     ended: Counter[tuple[str, int]] = Counter()
     for fault, step, size in [*attempts(steps)][::every]:

@@ -127,9 +127,9 @@ def sweep(lake: Lake) -> Swept:
     only have been frozen for that day, its commit fails and nothing of it is seen. A shard that no
     commit names may be data whose record was lost or is not yet copied: it goes to `quarantine/`,
     from where `restore` brings it back. That happens under the commit lock, where no writer is
-    between naming its shards and committing them. Where a commit record cannot be read, shards are
-    spared; so are other files, and all of a bucket. Raises LayerhouseError where a file cannot be
-    moved or deleted.
+    between naming its shards and committing them; in a bucket, where the lock holds on one machine,
+    those go that were written a day ago. Where a commit record cannot be read, shards are spared;
+    so are other files. Raises LayerhouseError where a file cannot be moved or deleted.
     """
     lake.require()
     folder = _folder()
@@ -138,7 +138,7 @@ def sweep(lake: Lake) -> Swept:
         passing = [each for each in ours if each.kind == "temporary"]
         deleted = [each for each in passing if lake.store.delete_dead(each.path, DEAD_AFTER)]
         unnamed = [each.path for each in ours if each.kind == "uncommitted"]
-        moved = lake.store.put_aside(unnamed, folder, UNNAMED) if unnamed else ()
+        moved = lake.store.put_aside(unnamed, folder, UNNAMED, DEAD_AFTER) if unnamed else ()
     return Swept(deleted, [each for each in ours if each.path in moved], folder)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,22 +165,42 @@ class Bucket(Store):
         moved = []
         for path in (record, *(shard.path for shard in shards or ())):
             try:
-                self.objects.copy(path, f"{folder}/{path}")
+                self._move(path, f"{folder}/{path}")
             except FileNotFoundError:
                 continue
-            self.objects.delete([path])
             moved.append(path)
         return tuple(moved)
 
-    def put_aside(self, paths: Sequence[str], folder: str, why: str) -> tuple[str, ...]:
-        """As in `delete_dead`."""
-        del paths, folder, why
-        return ()
+    def put_aside(
+        self, paths: Sequence[str], folder: str, why: str, age: timedelta
+    ) -> tuple[str, ...]:
+        """The note of the reason is written first: by its time, which the server gives as it gave
+        those of the files, their age is known whatever clocks say. A writer that comes back after
+        so long commits what then lies in quarantine, from where a repair brings it back."""
+        note = f"{folder}/why.txt"
+        self.objects.create(note, f"{why}\n".encode())
+        held = self.objects.entries("")
+        old = [
+            path for path in paths if path in held and held[note].written - held[path].written > age
+        ]
+        for path in old:
+            self._move(path, f"{folder}/{path}")
+        if not old:
+            self.objects.delete([note])
+        return tuple(old)
 
     def recall(self, shard: Shard) -> bool:
-        """A record that was taken out has lost its number for good: none comes back for a shard."""
-        del shard
+        for kept, entry in sorted(self.objects.entries(QUARANTINE).items(), reverse=True):
+            if kept.split("/", 2)[2:] == [shard.path]:
+                checksum = partial(self.objects.checksum, kept)
+                if shard.problem(entry.size, checksum) is None:
+                    self._move(kept, shard.path)
+                    return True
         return False
+
+    def _move(self, path: str, target: str) -> None:
+        self.objects.copy(path, target)
+        self.objects.delete([path])
 
     def quarantined(self) -> Iterator[tuple[str, int]]:
         for key, entry in sorted(self.objects.entries(QUARANTINE).items()):

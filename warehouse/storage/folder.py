@@ -167,7 +167,10 @@ class Folder(Store):
             paths = [shard.path for shard in shards]
         return self._moved([f"commits/{commit_id}.json", *paths], folder)
 
-    def put_aside(self, paths: Sequence[str], folder: str, why: str) -> tuple[str, ...]:
+    def put_aside(
+        self, paths: Sequence[str], folder: str, why: str, age: timedelta
+    ) -> tuple[str, ...]:
+        del age  # the lock is enough
         moved = self._moved(paths, folder)
         note = inside(self.root, folder) / "why.txt"
         write_whole(note, lambda temporary: write_text(temporary, f"{why}\n"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -33,10 +34,12 @@ _CLIENT = {"connect_timeout": "5s", "timeout": "120s"}
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of a listing; `tag` changes whenever its bytes do."""
+    """One object of a listing; `tag` changes whenever its bytes do, `written` is by the server's
+    clock."""
 
     size: int
     tag: str
+    written: datetime
 
 
 @lru_cache(maxsize=16)
@@ -76,7 +79,11 @@ class Objects:
         obstore = self._client
         with self._spoken():
             return {
-                item["path"]: Entry(item["size"], item["e_tag"] or str(item["last_modified"]))
+                item["path"]: Entry(
+                    item["size"],
+                    item["e_tag"] or str(item["last_modified"]),
+                    item["last_modified"],
+                )
                 for page in obstore.list(self._store, prefix or None)
                 for item in page
             }

@@ -185,9 +185,12 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def put_aside(self, paths: Sequence[str], folder: str, why: str) -> tuple[str, ...]:
+    def put_aside(
+        self, paths: Sequence[str], folder: str, why: str, age: timedelta
+    ) -> tuple[str, ...]:
         """Move files that no commit names into a folder, with a note of the reason, under the
-        lake's lock; returns which. Nothing is moved where a writer might still commit it."""
+        lake's lock; returns which. In a bucket, where the lock keeps out no writer of another
+        machine that might still commit them, only those that were written so long ago."""
 
     @abstractmethod
     def recall(self, shard: Shard) -> bool:

@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ from tests.warehouse.small_lakes import (
 )
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import repairing
 from warehouse.lake.commits import Commit
 from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.freeing import free
 from warehouse.lake.inspection import take_stock
 from warehouse.lake.lake import Lake
 from warehouse.lake.removing import remove
-from warehouse.lake.repairing import repair
+from warehouse.lake.repairing import repair, sweep
 from warehouse.lake.runs import OvertakenError, RunWriter
 from warehouse.lake.standing import commit_names, list_commits
 from warehouse.status import status
@@ -365,6 +367,51 @@ def test_a_record_that_cannot_be_read_is_taken_out_and_its_number_never_given_ag
     unit(here, 0, 2)
     assert len(rows(there, "answer")) == 4
     assert "commits/0000000000.json" not in keys(here)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_record_that_was_lost_and_is_put_back_brings_back_its_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    here, there = machines(tmp_path, 2)
+    unit(here, 0, 2)
+    unit(here, 2, 4)
+    before = [rows(here, name) for name in ("activation", "answer")]
+    key = f"commits/{number:010}.json"
+    record = objects(here).read(key)
+    named = sorted(shard["path"] for shard in json.loads(record)["shards"])
+    objects(here).delete([key])
+    assert sweep(there).set_aside == [], "another machine may be about to commit them"
+    assert not keys(here, "quarantine")
+    monkeypatch.setattr(repairing, "DEAD_AFTER", timedelta(days=-1))
+    swept = sweep(there)
+    assert sorted(each.path for each in swept.set_aside) == named
+    assert not set(named) & set(keys(here))
+    assert f"{swept.folder}/why.txt" in keys(here)
+    assert free(there) == []
+    assert objects(here).create(key, record)
+    assert sorted(repairing.restore(here)) == named
+    assert status(here, verify=True).damaged == []
+    assert [rows(there, name) for name in ("activation", "answer")] == before
+    assert repairing.restore(here) == []
+
+
+def test_a_damaged_shard_does_not_come_back_from_quarantine(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit(lake, 0, 2)
+    unit(lake, 2, 4)
+    record = objects(lake).read("commits/0000000000.json")
+    objects(lake).delete(["commits/0000000000.json"])
+    monkeypatch.setattr(repairing, "DEAD_AFTER", timedelta(days=-1))
+    sweep(lake)
+    kept = next(key for key in keys(lake, "quarantine") if "/answer/" in key)
+    put(lake, kept, objects(lake).read(kept)[::-1])
+    assert objects(lake).create("commits/0000000000.json", record)
+    lacking = repairing.restore(lake)
+    assert lacking
+    assert not any(path.startswith("answer/") for path in lacking)
+    assert [each.problem for each in status(lake).damaged] == ["is missing"]
 
 
 def test_a_record_that_was_replaced_is_copied_again(lake: Lake) -> None:
