@@ -490,6 +490,7 @@ def test_a_split_of_a_hugging_face_dataset_of_one_part_is_its_column(tmp_path: P
         ("image_file_path,y", "--column image_path=image_file_path --column label=y"),
         ("full_path,class", "--column image_path=full_path --column label=class"),
         ("images,category", "--column image_path=images --column label=category"),
+        ("file,y", "--column image_path=file --column label=y"),
     ],
 )
 def test_usual_headers_are_proposed_and_mapped(tmp_path: Path, header: str, options: str) -> None:
@@ -501,6 +502,13 @@ def test_usual_headers_are_proposed_and_mapped(tmp_path: Path, header: str, opti
     contents = read(place, columns={"image_path": image, "label": label})
     assert labels(contents) == ["a", "b"]
     assert contents.items[0].attributes == {}
+
+
+def test_where_a_box_lies_is_no_label(tmp_path: Path) -> None:
+    """The table of RSNA's pneumonia challenge."""
+    content = "file,x,y,width,height,Target\n1.png,2.0,3.0,4.0,5.0,1\n2.png,,,,,0\n"
+    with pytest.raises(LayerhouseError, match="add --column image_path=file --column label=Target"):
+        read(table(tmp_path, content))
 
 
 def test_a_path_of_windows_and_a_folder_of_images(tmp_path: Path) -> None:
