@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from extract.datasets.pixels import EVERY, MIDDLE, PixelOptions
 from extract.datasets.source import Item
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import (
+    PIXEL_SHAPE,
     DeepPicture,
     FileState,
     Picture,
@@ -22,6 +24,8 @@ from warehouse.images import (
     faults_named,
     file_state,
     image_sha256,
+    is_dicom,
+    parted,
     picture_at,
     with_preparation,
 )
@@ -170,15 +174,27 @@ def _mostly(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def read_otherwise(uris: Sequence[str]) -> dict[str, str]:
-    """The images that earlier versions read otherwise, each with what is new about its reading.
+def read_otherwise(uris: Sequence[str], noted: int) -> dict[str, str]:
+    """The images that an earlier version read otherwise, each with what is new about its reading.
 
-    Images that cannot be read at all are left to those who read them.
+    `noted` is the `READING` that it noted. Images that cannot be read at all are left to those who
+    read them.
     """
-    doubtful = [uri for uri in uris if not uri.lower().endswith(_ALWAYS_PLAIN)]
+    doubtful = [uri for uri in uris if _is_doubtful(uri, noted)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = dict(zip(doubtful, pool.map(_new_reading, doubtful), strict=True))
+    if noted > 1:
+        found = {uri: PIXEL_SHAPE for uri, reading in found.items() if PIXEL_SHAPE in reading}
     return {uri: reading for uri, reading in found.items() if reading}
+
+
+def _is_doubtful(uri: str, noted: int) -> bool:
+    """Whether an image may be read otherwise now; since 2, only where pixels may be oblong."""
+    place, _ = parted(uri)
+    if uri.lower().endswith(_ALWAYS_PLAIN):
+        return False
+    is_volume = place.lower().endswith((".nii", ".nii.gz"))
+    return noted < 2 or not Path(place).is_file() or is_volume or is_dicom(place)
 
 
 def _new_reading(uri: str) -> str:

@@ -28,8 +28,10 @@ from warehouse.lake import Lake, RunSpec, RunWriter, list_commits
 from warehouse.progress import Progress
 
 COMMAND = "datasets-add"
-READING = 2
-"""How images are read, as registrations note it; 1 knew no transparency nor DICOM's colours."""
+READING = 3
+"""How images are read, as registrations note it: 1 knew no transparency nor DICOM's colours, 2 none
+of pixels that are not square.
+"""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def _look_again(lake: Lake, name: str, entry: Registration) -> None:
     """
     with connect(lake) as warehouse:
         samples = dataset(warehouse, name).samples
-        changed = read_otherwise(samples["uri"].to_list())
+        changed = read_otherwise(samples["uri"].to_list(), entry.reading)
         if changed:
             uri, reading = next(iter(changed.items()))
             raise LayerhouseError(

@@ -378,6 +378,28 @@ def test_a_run_on_what_an_earlier_version_read_otherwise_is_refused(
         assert not add(lake, name, roots[name]).added
 
 
+def test_a_run_on_oblong_pixels_that_were_not_stretched_is_refused(
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = {
+        "oblong": folder(tmp_path / "oblong", scans(PixelSpacing=[1, 2])),
+        "square": folder(tmp_path / "square", scans(PixelSpacing=[1, 1])),
+        "cut-out": folder(tmp_path / "cut-out", cut_out),
+    }
+    with monkeypatch.context() as earlier:
+        earlier.setattr("warehouse.images.dicom._pixel_size", lambda *_: (1.0, 1.0))
+        earlier.setattr("extract.datasets.registration.READING", 2)
+        for name, root in roots.items():
+            add(lake, name, root)
+    with pytest.raises(LayerhouseError, match=r"read 12 of its images otherwise \(pixel shape, fi"):
+        resolve(lake, "oblong")
+    with pytest.raises(LayerhouseError, match=r"did not read its .*pixel shape"):
+        add(lake, "oblong", roots["oblong"])
+    for name in ("square", "cut-out"):
+        assert resolve(lake, name) == name
+        assert not add(lake, name, roots[name]).added
+
+
 def test_a_window_of_no_width_gives_way_to_one_that_is_asked_for(
     tmp_path: Path, lake: Lake
 ) -> None:

@@ -21,6 +21,7 @@ from extract.datasets import (
     registered,
     resolve,
 )
+from extract.datasets.registration import READING
 from extract.datasets.remembering import options_of, said
 from extract.training.tiny import train_tiny_model
 from layerhouse.cli.baseline import command as baseline_command
@@ -151,7 +152,7 @@ def test_what_an_earlier_version_registered_is_looked_at_once(
         old = wh.sql("SELECT * EXCLUDE run_id FROM sample ORDER BY ALL").fetchall()
     assert resolve(earlier, "scans") == "scans"
     after = registered(earlier)["scans"]
-    assert (after.fingerprint, after.reading) == (before.fingerprint, 2)
+    assert (after.fingerprint, after.reading) == (before.fingerprint, READING)
     with connect(earlier) as wh:
         assert wh.sql("SELECT * EXCLUDE run_id FROM sample ORDER BY ALL").fetchall() == old
         assert wh.sql("SELECT count(*) FROM image_file").fetchall() == [(24,)]
