@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from tests.warehouse.full_lake import full_lake
+from tests.warehouse.small_lakes import answer_row, extract_spec
 from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
+from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunWriter
 from warehouse.schema import tables
 from warehouse.spark import spark_views, to_spark
 
@@ -60,10 +63,21 @@ def spark() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = full_lake(tmp_path_factory.mktemp("spark") / "lake")
+    _join_rows_of_one_key(lake)
     # A shard without a commit does not exist, for Spark neither.
     shard = next((lake.root / "probe").glob("part-*.parquet"))
     shutil.copy(shard, shard.with_name("part-probe-of-a-killed-agent-7.parquet"))
     return lake
+
+
+def _join_rows_of_one_key(lake: Lake) -> None:
+    """A run brings a row again and again, another has the last word, and the first is joined."""
+    for index, run in enumerate([*["one"] * FEWEST, "other"]):
+        RunWriter(lake, extract_spec(run=run)).commit(
+            {"answer": [answer_row("s0") | {"text": f"{run} {index}"}]},
+            covers={"replaces": ["answer"], "loci": [f"{index}"]},
+        )
+    assert all(one.joined for one in compact(lake))
 
 
 @pytest.fixture(scope="module")
