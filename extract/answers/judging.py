@@ -6,6 +6,7 @@ question about the reply, so nothing has to be parsed and no reply can make it s
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -126,6 +127,11 @@ class Bench:
             return Found(row, None, False)
         prompt, is_shortened = self._fitting(row, str(reply))
         scores = self.judge.model.weigh(prompt, self.answers)
+        if not all(map(math.isfinite, scores)):
+            raise LayerhouseError(
+                f"what the judge {self.judge.name} makes of the reply about {row['sample_id']} is "
+                "not finite; give another judge, or --device cpu"
+            )
         best = max(range(len(scores)), key=scores.__getitem__)
         return Found(row, best if best < len(self.classes) else None, is_shortened)
 

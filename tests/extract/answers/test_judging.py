@@ -323,6 +323,14 @@ def test_what_cannot_judge_is_refused_in_a_sentence(
     assert judged(lake, "judged:judge") == []
 
 
+def test_weights_that_are_not_finite_name_the_sample(
+    lake: Lake, judge_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TextModel, "weigh", lambda *_: [-1.0, float("nan"), -2.0])
+    with pytest.raises(LayerhouseError, match=f"tiny-judge makes of .* {NAMES[0]} is not finite"):
+        judge_replies(lake, str(judge_folder), device="cpu")
+
+
 def test_another_model_of_the_same_name_is_refused(
     lake: Lake, judge_folder: Path, tmp_path: Path
 ) -> None:
