@@ -23,6 +23,8 @@ from tests.warehouse.images.dicom_files import dicom, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-dataset.md"
 SHOWN = re.compile(r"^```console\n\$ (?P<command>.*)\n(?P<output>(?:.*\n)*?)```$", re.MULTILINE)
+HOW_FAR = re.compile(r"[a-z]+ \S+: [\d,]+ of [\d,]+")
+"""What a slow machine prints of the way."""
 
 
 def make_images(root: Path) -> None:
@@ -148,7 +150,8 @@ def printed(command: str) -> str:
     ):
         layerhouse(words[1:])
     text = (err.getvalue() + out.getvalue()).replace(f"{Path.cwd()}/", "")
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    lines = (line.rstrip() for line in text.splitlines() if not HOW_FAR.fullmatch(line))
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:

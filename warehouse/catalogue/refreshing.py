@@ -47,9 +47,10 @@ def connect(
     """
     place = Lake.at(lake)
     place.require()
+    looked_at = _written(place)
     con = _opened_if_current(place, memory)
     if con is None:
-        place = current(place)
+        place = _brought_up_to_date(place, looked_at)
         con = open_catalogue(place, memory)
     return Warehouse(place, con, timeout)
 
@@ -57,8 +58,15 @@ def connect(
 def current(lake: Lake) -> Lake:
     """The lake with a catalogue that is up to date: its own, or, where this user may not bring that
     up to date, one in the user's cache folder. Raises as `connect`."""
+    lake.require()
+    looked_at = _written(lake)
+    return lake if _is_current(lake) else _brought_up_to_date(lake, looked_at)
+
+
+def _brought_up_to_date(lake: Lake, looked_at: tuple[int, int] | None) -> Lake:
+    """As `current`, of a lake whose catalogue was not up to date when it was `looked_at`."""
     try:
-        refresh(lake)
+        _build_alone(lake, looked_at)
     except ReadOnlyError as error:
         mine = lake.at_desk()
         try:

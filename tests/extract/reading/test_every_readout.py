@@ -36,6 +36,7 @@ from layerhouse.cli import layerhouse as cli
 from tests.docs.examples import examples
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import opened
+from tests.lakes import empty_lake
 from tests.packages import Install, installing
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError, UsageError
@@ -169,7 +170,7 @@ def _run(lake: Lake, *arguments: str) -> Result:
 def test_a_packages_readout_is_probed_and_shown_with_and_without_it(
     tmp_path: Any,
 ) -> None:
-    lake = Lake.at(tmp_path / "lake")
+    lake = empty_lake(tmp_path / "lake")
     with pytest.MonkeyPatch.context() as patch, installing(tmp_path / "site", patch) as install:
         install(GROUP, "centre", EXAMPLE, "Centre")
         install(GROUP, "edges", f"from {__name__} import Edges", "Edges")

@@ -23,6 +23,7 @@ from extract.training.fitting import evaluate
 from extract.training.images import augmented, read_images
 from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
 from extract.training.tiny import main, split_hash, train_tiny_model
+from tests.lakes import empty_lake
 from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError
@@ -37,7 +38,7 @@ QUICK = Recipe(
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, DatasetInfo]:
-    lake = Lake.at(tmp_path_factory.mktemp("digits"))
+    lake = empty_lake(tmp_path_factory.mktemp("digits"))
     return lake, read(lake, resolve(lake, "digits"))
 
 
