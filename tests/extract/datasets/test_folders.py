@@ -716,7 +716,7 @@ def test_classes_are_findings_too_and_odd_names_are_numbered(tmp_path: Path) -> 
 
 
 def test_yes_and_no_of_one_finding_are_no_two_findings(tmp_path: Path) -> None:
-    root, lake = images(tmp_path / "s", "0", "1", n=8), Lake.at(tmp_path / "lake")
+    root, lake = images(tmp_path / "s", "0", "1", n=8), empty_lake(tmp_path / "lake")
     with pytest.raises(LayerhouseError, match=r"leave --per-label out .* --phrase 0=… --phrase 1="):
         add_per_label(lake, "s", root)
 
@@ -724,7 +724,7 @@ def test_yes_and_no_of_one_finding_are_no_two_findings(tmp_path: Path) -> None:
 def test_findings_that_are_codes_are_said_once_with_the_option_that_names_them(
     tmp_path: Path,
 ) -> None:
-    root, lake = images(tmp_path / "s", "J18.0", "J18.9", "C34", n=8), Lake.at(tmp_path / "lake")
+    root, lake = images(tmp_path / "s", "J18.0", "J18.9", "C34", n=8), empty_lake(tmp_path / "lake")
     results = add_per_label(lake, "s", root)
     said = [line for result in results for line in result.warnings if "would be asked" in line]
     assert len(said) == 1
