@@ -79,9 +79,10 @@ def test_what_is_not_told_in_one_sentence_is_noticed(trial: Trial, code: int, sa
 def test_another_end_is_noticed(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trial, "run", lambda _: 0)
     usual = trial.outcome()
-    check_given_again(trial, usual, 0)
+    check_given_again(trial, usual)
     (trial.folder / "out" / "half").write_text("left")
     with pytest.raises(AssertionError):
-        check_given_again(trial, usual, 0)
+        check_given_again(trial, usual)
+    monkeypatch.setattr(Trial, "run", lambda _: 1)
     with pytest.raises(AssertionError):
-        check_given_again(trial, trial.outcome(), 1)
+        check_given_again(trial, trial.outcome())

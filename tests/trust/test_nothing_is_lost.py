@@ -7,12 +7,16 @@ import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from layerhouse.cli import main
 from tests.warehouse.small_lakes import (
+    activation_rows,
+    add_dataset,
     add_extraction,
+    extract_spec,
     rows_of,
     small_lake,
 )
@@ -21,10 +25,12 @@ from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit
 from warehouse.lake.freeing import free
 from warehouse.lake.lake import Lake
-from warehouse.lake.repairing import repair
+from warehouse.lake.repairing import repair, restore
+from warehouse.lake.runs import RunWriter
 from warehouse.lake.standing import list_commits
 from warehouse.status import status
 
+LOCI = (("vision", 0), ("vision", 1), ("llm", 0))
 TABLES = ("answer", "activation", "sample", "dataset")
 
 
@@ -169,3 +175,59 @@ def test_what_no_record_can_name_any_more_is_freed_on_request(lake: Lake) -> Non
     _status(lake, "--free")
     assert not aside.exists()
     assert list(lake.root.glob(f"quarantine/*/model/{open_end.name}")), "its record may yet come"
+
+
+CELLS = [[module, layer, ["mean", "grid"]] for module, layer in LOCI]
+
+
+def _range(lake: Lake, start: int, stop: int, *, layer: int | None = None, **config: Any) -> None:
+    """What an extraction commits of some samples, in all cells or those of one layer."""
+    cells = [cell for cell in CELLS if layer in (None, cell[1])]
+    samples = [f"s{number}" for number in range(start, stop)]
+    loci = tuple((module, at) for module, at, _ in cells)
+    covers = {"start": start, "stop": stop, "cells": cells, "answers": []}
+    with RunWriter(lake, extract_spec(**config)) as writer:
+        writer.commit({"activation": activation_rows(samples, loci=loci)}, covers=covers)
+
+
+AGAIN: dict[str, list[dict[str, Any]]] = {
+    "in smaller ranges": [{"start": 0, "stop": 1}, {"start": 1, "stop": 2}],
+    "in a larger range": [{"start": 0, "stop": 3}],
+    "shifted": [{"start": 1, "stop": 3}],
+    "by another run": [{"start": 0, "stop": 2, "batch": 7}],
+    "one layer alone, by another run": [{"start": 0, "stop": 2, "layer": 1, "batch": 7}],
+}
+
+
+@pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
+def test_a_record_that_comes_back_after_other_ranges_did_its_work_doubles_nothing(
+    tmp_path: Path, again: list[dict[str, Any]]
+) -> None:
+    lake = Lake.at(tmp_path / "lake")
+    add_dataset(lake)
+    _range(lake, 0, 2)
+    _range(lake, 3, 4)
+    record = _record(lake, 0)
+    text = record.read_bytes()
+    record.unlink()
+    _status(lake, "--repair")
+    for one in again:
+        _range(lake, **one)
+    whole = rows_of(lake, "activation")
+    record.write_bytes(text)
+    restore(lake)
+    with pytest.raises(LayerhouseError, match=rf"{record.stem} .* done again by .* --repair"):
+        connect(lake)
+    assert record.stem in [each.commit_id for each in repair(lake)]
+    assert rows_of(lake, "activation") == whole
+
+
+def test_ranges_side_by_side_and_other_cells_are_no_work_twice(tmp_path: Path) -> None:
+    lake = Lake.at(tmp_path / "lake")
+    add_dataset(lake)
+    for start in range(4):
+        _range(lake, start, start + 1, layer=0)
+    for start in (0, 2):
+        _range(lake, start, start + 2, layer=1, batch=7)
+    with connect(lake) as wh:
+        assert len(wh.sql("FROM activation").fetchall()) == 4 * len(CELLS) * 2

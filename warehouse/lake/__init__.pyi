@@ -2,7 +2,6 @@ from .commits import (
     Commit as Commit,
     bookkeeping as bookkeeping,
     commit_hash as commit_hash,
-    done_twice as done_twice,
     parts as parts,
     read_commit as read_commit,
 )
@@ -19,6 +18,7 @@ from .inspection import (
     take_stock as take_stock,
 )
 from .lake import Lake as Lake
+from .overlapping import done_twice as done_twice
 from .removing import (
     Removal as Removal,
     RemovedRun as RemovedRun,

@@ -1,8 +1,7 @@
 """Commit records: the only thing that makes a shard exist for readers."""
 
-import json
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -244,28 +243,6 @@ def commit_hash(lake: Lake, commit_id: str) -> str:
 
 def _hash(text: bytes) -> str:
     return blake2b(text, digest_size=16).hexdigest()
-
-
-def done_twice(commits: Iterable[Commit]) -> list[tuple[Commit, Commit]]:
-    """Commits, oldest first, that did the same work of one run, each with the one that did it
-    again, as two records say.
-
-    No writer does that: a record was lost, its work done again, and the record put back.
-    """
-    latest: dict[Any, Commit] = {}
-    found = []
-    records = sorted(commits, key=lambda one: one.order)
-    work = [one for record in records for one in record.work]
-    alike = Counter((one.run_id, gist(one.covers)) for one in work)
-    for commit in sorted(work, key=lambda one: one.n):
-        keys: list[Any] = [commit.commit_id]
-        if commit.covers and commit.shards and alike[commit.run_id, gist(commit.covers)] > 1:
-            keys.append((commit.run_id, json.dumps(commit.covers, sort_keys=True)))
-        for key in keys:
-            if key in latest and latest[key].record != commit.record:
-                found.append((latest[key], commit))
-            latest[key] = commit
-    return found
 
 
 def gist(covers: Mapping[str, Any]) -> tuple[Any, ...]:

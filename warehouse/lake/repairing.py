@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import (
     Commit,
-    done_twice,
     is_compaction,
     is_removal,
     number_of,
@@ -27,6 +26,7 @@ from warehouse.lake.facts import REMOVE
 from warehouse.lake.history import History, find_runs
 from warehouse.lake.inspection import Leftover, Stock, damaged_shards, leftovers, take_stock
 from warehouse.lake.lake import Lake
+from warehouse.lake.overlapping import done_twice
 from warehouse.lake.records import LAST_MOMENT, LAST_YEAR
 from warehouse.lake.removing import renew
 from warehouse.lake.runs import RunSpec, RunWriter
