@@ -32,7 +32,9 @@ def free(lake: Lake, *, dry_run: bool = False) -> list[Leftover]:
             stock = take_stock(lake)
             _refuse_unread(stock)
             records = _records(stock)
-            spared = {s.path for one in stock.joined if one not in records for s in one.shards}
+            told_of = {one.commit_id for one in records}
+            others = [one for one in stock.joined if one.commit_id not in told_of]
+            spared = {shard.path for one in others for shard in one.shards}
             found = [
                 each
                 for each in leftovers(lake, stock)
