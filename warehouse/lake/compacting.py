@@ -99,15 +99,16 @@ def _planned(records: Iterable[Commit]) -> Iterator[Compaction]:
 def _groups(records: Iterable[Commit]) -> Iterator[list[Commit]]:
     """The small records of a run in groups, none of which is too large."""
     group: list[Commit] = []
+    n_bytes = n_commits = 0
     for record in records:
-        if 2 * _size(record) >= MOST_BYTES or 2 * len(record.numbers) >= MOST_COMMITS:
+        size, count = _size(record), len(record.numbers)
+        if 2 * size >= MOST_BYTES or 2 * count >= MOST_COMMITS:
             continue
-        more = [*group, record]
-        n_bytes, n_commits = sum(map(_size, more)), sum(len(each.numbers) for each in more)
-        if n_bytes > MOST_BYTES or n_commits > MOST_COMMITS:
+        if n_bytes + size > MOST_BYTES or n_commits + count > MOST_COMMITS:
             yield group
-            more = [record]
-        group = more
+            group, n_bytes, n_commits = [], 0, 0
+        group.append(record)
+        n_bytes, n_commits = n_bytes + size, n_commits + count
     yield group
 
 
