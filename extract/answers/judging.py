@@ -69,7 +69,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Judge:
+class JudgeModel:
     """A model that is asked about replies, by its name in the lake."""
 
     name: str
@@ -86,7 +86,7 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Found:
+class JudgedReply:
     """A reply as a judge read it: its row of `answer`, the class, whether it was shortened."""
 
     row: Row
@@ -99,17 +99,17 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Judging:
     """A judge at work on the replies to one dataset."""
 
-    judge: Judge
+    judge: JudgeModel
     classes: Sequence[ClassRow]
     replies: StoredReplies
     nothing: str
     answers: Sequence[Sequence[int]]
 
     @classmethod
-    def of(cls, wh: Warehouse, judge: Judge, model_id: str, dataset_id: str) -> Bench:
+    def of(cls, wh: Warehouse, judge: JudgeModel, model_id: str, dataset_id: str) -> Judging:
         """Raises LayerhouseError for class names that the judge cannot tell apart."""
         classes = dataset(wh, dataset_id).classes
         phrases = [row.phrase for row in classes]
@@ -120,11 +120,11 @@ class Bench:
         replies = StoredReplies.of(wh, model_id, dataset_id, classes)
         return cls(judge, classes, replies, nothing, answers)
 
-    def read(self, row: Row) -> Found:
+    def read(self, row: Row) -> JudgedReply:
         """What was cut, or says nothing beside its reasoning, is not judged: it names no class."""
         reply, _ = without_reasoning(self.replies.whole(row))
         if row["finish_reason"] == LENGTH or not (reply or "").strip():
-            return Found(row, None, False)
+            return JudgedReply(row, None, False)
         prompt, is_shortened = self._fitting(row, str(reply))
         scores = self.judge.model.weigh(prompt, self.answers)
         if not all(map(math.isfinite, scores)):
@@ -133,7 +133,7 @@ class Bench:
                 "not finite; give another judge, or --device cpu"
             )
         best = max(range(len(scores)), key=scores.__getitem__)
-        return Found(row, best if best < len(self.classes) else None, is_shortened)
+        return JudgedReply(row, best if best < len(self.classes) else None, is_shortened)
 
     def _fitting(self, row: Row, reply: str) -> tuple[list[int], bool]:
         """The tokens of the question about a reply, of which only the end is shown where the judge
@@ -189,20 +189,20 @@ def judge_replies(
 
     pairs = replied_pairs(lake, model_id, dataset_id)
     model = load_text_model(judge, device)
-    held = Judge(method_name(model.source.name), model)
+    held = JudgeModel(method_name(model.source.name), model)
     return [_judge_pair(lake, held, pair, dry_run, progress) for pair in pairs]
 
 
 def _judge_pair(
-    lake: Lake, judge: Judge, pair: tuple[str, str], dry_run: bool, progress: Progress | None
+    lake: Lake, judge: JudgeModel, pair: tuple[str, str], dry_run: bool, progress: Progress | None
 ) -> Judged:
     spec = RunSpec(COMMAND, *pair, {"judge": judge.name, "identity": judge.identity})
     with exclusive(lake, COMMAND, *pair) as looked:
         _refuse_other_judge(lake, spec)
         with connect(lake) as wh:
-            bench = Bench.of(wh, judge, *pair)
+            bench = Judging.of(wh, judge, *pair)
             due = wh.sql(_DUE, [*pair, GENERATE, IMPORTED, JUDGED, judge.name]).pl().to_dicts()
-        found: list[Found] = []
+        found: list[JudgedReply] = []
         run = RunWriter(lake, spec, looked)
         if due and not dry_run and run.is_finished:
             run.reopen()
@@ -229,7 +229,7 @@ def _judge_pair(
     )
 
 
-def _row(one: Found, judge: Judge) -> dict[str, Any]:
+def _row(one: JudgedReply, judge: JudgeModel) -> dict[str, Any]:
     """The judge's answer as the lake keeps it: with the reply, so that a later one is told."""
     kept = {name: value for name, value in one.row.items() if name != "run_id"}
     scores = ("label_logprobs", "label_logprobs_per_token", "label_pmi", "end_token")

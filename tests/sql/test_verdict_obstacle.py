@@ -71,6 +71,7 @@ def test_what_was_cut_of_other_replies_has_the_command_that_brings_them(
     assert told.endswith(f"after 20 tokens: run {command}{then}")
 
 
+@pytest.mark.exact_rows("truncation_effect")
 @pytest.mark.parametrize(("n_cut", "is_in_the_way"), [(0, False), (1, True), (13, True)])
 def test_replies_that_were_cut_leave_the_verdict_open(catalogue, n_cut, is_in_the_way):
     rows = world(PROBES, {"generate": (6, 13)}, BASELINE)
@@ -81,6 +82,8 @@ def test_replies_that_were_cut_leave_the_verdict_open(catalogue, n_cut, is_in_th
         "`layerhouse extract --model m --dataset d --max-new-tokens 160`"
     )
     obstacle = needed if is_in_the_way else None
+    share = n_cut / 20
+    assert con.sql("SELECT * FROM truncation_effect").fetchall() == [("m", "d", share, obstacle)]
     assert con.sql("SELECT * FROM verdict_obstacle").fetchall() == [("m", "d", obstacle, None)]
 
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit
-from warehouse.lake.drafting import Moments, draft
+from warehouse.lake.drafting import LaterTimes, draft
 from warehouse.lake.facts import COMPACT, REMOVE
 from warehouse.lake.folding import folded, in_runs
 from warehouse.lake.history import History
@@ -167,7 +167,7 @@ def _entered(
     made: Sequence[tuple[Draft, Sequence[tuple[Commit, Shard]]]],
 ) -> Commit | None:
     """Make the compaction visible, unless one of those that it joins does not count any more."""
-    store, moments, drafts = lake.store, Moments(lake), [each for each, _ in made]
+    store, moments, drafts = lake.store, LaterTimes(lake), [each for each, _ in made]
     with lake.committing():
         while True:
             turn = store.turn()

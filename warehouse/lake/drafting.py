@@ -30,7 +30,7 @@ def draft(lake: Lake, run_id: str, piece: Piece, written: ExitStack) -> Draft:
     return made
 
 
-class Moments:
+class LaterTimes:
     """Times after those of all commits of the lake, whatever this machine's clock says.
 
     They are what commits and runs are ordered by, so that of rows with one key the newest counts,

@@ -14,7 +14,7 @@ from typing import Any
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, is_compaction, is_removal, read_commit
-from warehouse.lake.drafting import Moments, draft
+from warehouse.lake.drafting import LaterTimes, draft
 from warehouse.lake.facts import REMOVE, RunFacts
 from warehouse.lake.history import Following, History
 from warehouse.lake.lake import Lake
@@ -92,7 +92,7 @@ class RunWriter:
         self.run_id = spec.run_id
         self._store = lake.store
         self._known = set(self._store.commit_names() if looked is None else looked)
-        self._moments = Moments(lake)
+        self._moments = LaterTimes(lake)
         self._following = Following(lake, self.run_id)
 
     def __enter__(self) -> "RunWriter":

@@ -50,38 +50,14 @@ test_counts AS (
     GROUP BY model_id, dataset_id
 ),
 
--- How the replies ended that the answer's accuracy rests on.
-endings AS (
-    SELECT
-        diagnosed_method.model_id,
-        diagnosed_method.dataset_id,
-        reply_ending.cut_after,
-        reply_ending.n_truncated / diagnosed_method.n_test AS truncated_share,
-        CASE
-            WHEN starts_with(diagnosed_method.method, 'sampled:')
-                THEN replace(
-                    replace(diagnosed_method.method, 'sampled:', ' --samples '),
-                    'x',
-                    ' --temperature '
-                )
-        END AS drawn_by,
-        CASE
-            WHEN starts_with(diagnosed_method.method, 'judged:')
-                THEN replace(diagnosed_method.method, 'judged:', ' --judge ')
-        END AS judged_by
-    FROM diagnosed_method
-    INNER JOIN reply_ending
-        ON
-            diagnosed_method.model_id = reply_ending.model_id
-            AND diagnosed_method.dataset_id = reply_ending.dataset_id
-            AND diagnosed_method.method = reply_ending.method
-    WHERE reply_ending.split = 'test' AND NOT starts_with(diagnosed_method.method, 'imported:')
-),
-
 missing AS (
     SELECT
         coverage.model_id,
         coverage.dataset_id,
+        concat(
+            ': run `', extract_command.command, '`, then `layerhouse probe',
+            extract_command.arguments, '`'
+        ) AS way_out,
         CASE
             WHEN NOT coverage.has_answers
                 THEN concat('no answers stored: run `', extract_command.command, '`')
@@ -107,11 +83,7 @@ missing AS (
                         CASE WHEN NOT coverage.has_connector THEN 'connector' END,
                         CASE WHEN NOT coverage.has_llm THEN 'llm (readout last)' END
                     ),
-                    ': run `',
-                    extract_command.command,
-                    '`, then `layerhouse probe',
-                    extract_command.arguments,
-                    '`'
+                    way_out
                 )
         END AS probes,
         CASE
@@ -121,37 +93,11 @@ missing AS (
                     test_counts.smallest,
                     ' of ',
                     test_counts.largest,
-                    ' samples: run `',
-                    extract_command.command,
-                    '`, then `layerhouse probe',
-                    extract_command.arguments,
-                    '`'
+                    ' samples',
+                    way_out
                 )
         END AS samples,
-        CASE
-            WHEN endings.truncated_share > threshold.most_truncated
-                THEN concat(
-                    'the model was cut short: ',
-                    format('{:.0f}', 100 * endings.truncated_share),
-                    '% of its replies were truncated after ',
-                    endings.cut_after,
-                    ' tokens: run `',
-                    extract_command.command,
-                    endings.drawn_by,
-                    ' --max-new-tokens ',
-                    threshold.longer_budget * endings.cut_after,
-                    '`',
-                    CASE
-                        WHEN endings.judged_by IS NOT NULL
-                            THEN concat(
-                                ', then `layerhouse answers reparse',
-                                extract_command.arguments,
-                                endings.judged_by,
-                                '`'
-                            )
-                    END
-                )
-        END AS replies,
+        truncation_effect.obstacle AS replies,
         CASE
             WHEN least(test_groups.n_groups, interval_counts.n_groups) < threshold.min_groups
                 THEN concat(
@@ -164,12 +110,13 @@ missing AS (
         END AS test_set,
         CASE
             WHEN interval_counts.n_fresh = stage_counts.n_intervals THEN NULL
-            WHEN coalesce(interval_counts.n_intervals, 0) < stage_counts.n_intervals
-                THEN
-                    concat('no intervals: run `layerhouse diagnose', extract_command.arguments, '`')
             ELSE concat(
-                'the intervals are older than the probes, answers or baselines: run ',
-                '`layerhouse diagnose',
+                if(
+                    coalesce(interval_counts.n_intervals, 0) < stage_counts.n_intervals,
+                    'no intervals',
+                    'the intervals are older than the probes, answers or baselines'
+                ),
+                ': run `layerhouse diagnose',
                 extract_command.arguments,
                 '`'
             )
@@ -197,8 +144,10 @@ missing AS (
         ON
             coverage.model_id = interval_counts.model_id
             AND coverage.dataset_id = interval_counts.dataset_id
-    LEFT JOIN endings
-        ON coverage.model_id = endings.model_id AND coverage.dataset_id = endings.dataset_id
+    LEFT JOIN truncation_effect
+        ON
+            coverage.model_id = truncation_effect.model_id
+            AND coverage.dataset_id = truncation_effect.dataset_id
     CROSS JOIN threshold
     CROSS JOIN stage_counts
 )

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from extract.answers import ImportOptions, import_answers, judge_replies, reparse
-from extract.answers.judging import ASKED, NOTHING, Bench, Judge
+from extract.answers.judging import ASKED, NOTHING, JudgeModel, Judging
 from extract.models.text_models import TextModel, load_text_model
 from layerhouse.cli import layerhouse
 from tests.extract.answers.lake import DATASET, MODEL, SAMPLES, answers_lake, lines
@@ -78,9 +78,9 @@ def judged(lake: Lake, method: str = "judged:tiny-judge") -> list[tuple[Any, ...
         return wh.sql(query, [method]).fetchall()
 
 
-def bench(lake: Lake, model: TextModel) -> Bench:
+def bench(lake: Lake, model: TextModel) -> Judging:
     with connect(lake) as wh:
-        return Bench.of(wh, Judge("tiny-judge", model), MODEL, DATASET)
+        return Judging.of(wh, JudgeModel("tiny-judge", model), MODEL, DATASET)
 
 
 def slow_weights(model: TextModel, prompt: list[int], answers: list[list[int]]) -> list[float]:
