@@ -244,9 +244,14 @@ def _stretches(
     lacking: (cells, samples).
     """
     some = np.flatnonzero(lacking.any(axis=0)).tolist()
-    for _, group in groupby(some, key=lambda index: (index // size, lacking[:, index].tobytes())):
-        indices = list(group)
-        yield indices[0], indices[-1] + 1, lacking[:, indices[0]]
+
+    def alike(numbered: tuple[int, int]) -> tuple[int, int, bytes]:
+        number, at = numbered
+        return at - number, at // size, lacking[:, at].tobytes()  # the first: without a gap
+
+    for _, group in groupby(enumerate(some), key=alike):
+        places = [at for _, at in group]
+        yield places[0], places[-1] + 1, lacking[:, places[0]]
 
 
 def _missing(

@@ -59,7 +59,8 @@ def test_an_examination_names_the_model_and_the_dataset_where_they_are_known(cat
     rows["answer"].append({**rows["answer"][0], "model_id": "stranger"})
     con = catalogue(rows)
     con.execute(
-        "INSERT INTO commit_record VALUES ('c', 'r', 0, 'x', NULL, NULL, '2026-01-02 03:04', 'h')"
+        "INSERT INTO commit_record "
+        "VALUES ('c', 'r', 0, 'x', NULL, NULL, '2026-01-02 03:04', 'h', NULL)"
     )
     con.execute(
         "INSERT INTO dataset (dataset_id, title, n_samples, n_classes, run_id) "

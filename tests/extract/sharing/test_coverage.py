@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, strategies as st
 
@@ -64,6 +66,26 @@ def test_any_interrupted_history_ends_with_every_cell_covered_once(
     work(n, WANTED, everything=True)
     assert all((count == 1).all() for count in counts.values())
     assert all(done_cell.all() for done_cell in covered(done, n).values())
+
+
+@given(rejected=st.sets(st.integers(0, 299)), reach=st.integers(1, 400))
+def test_what_another_run_rejected_is_tried_again_and_nothing_between(
+    rejected: set[int], reach: int
+) -> None:
+    done = []
+    for one in plan([], range(300), WANTED, ("likelihood",), run_id="run"):
+        places = [place for place in sorted(rejected) if one.start <= place < one.stop]
+        done.append(replace(_commit(one), covers=one.covers() | {"rejected": places}))
+    again = plan(done, range(reach), WANTED, ("likelihood",), run_id="other")
+    counts = np.zeros(reach, dtype=int)
+    for one in again:
+        counts[one.start : one.stop] += 1
+    expected = [int(place >= 300 or place in rejected) for place in range(reach)]
+    assert counts.tolist() == expected
+    later = plan(done, range(reach), WANTED, ("likelihood",), run_id="run")
+    assert [(one.start, one.stop) for one in later] == [
+        (max(start, 300), min(start + 256, reach)) for start in (256,) if reach > 300
+    ]
 
 
 def test_a_part_of_the_order_is_planned_as_the_whole_is() -> None:
