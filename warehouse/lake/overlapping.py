@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -61,18 +61,27 @@ def _cells(commit: Commit) -> Cells:
 
 
 def _meeting(sides: Sequence[Sequence[Commit]]) -> Iterator[tuple[Commit, Commit]]:
-    """Pairs of the two sides, or of the one, whose ranges of samples meet."""
-    ranges = [
-        (commit.covers["start"], commit.covers["stop"], commit.order, side, commit)
+    """Pairs of the two sides, or of the one, that have samples in common."""
+    stretches = [
+        (start, stop, commit.order, side, commit)
         for side, commits in enumerate(sides)
         for commit in commits
+        for start, stop in _stretches(commit.covers)
     ]
-    furthest: dict[int, Commit] = {}
-    for start, stop, _, side, commit in sorted(ranges, key=lambda each: each[:3]):
-        before = furthest.get(len(sides) - 1 - side)
-        if before and start < min(stop, before.covers["stop"]) and before.record != commit.record:
+    furthest: dict[int, tuple[int, Commit]] = {}
+    for start, stop, _, side, commit in sorted(stretches, key=lambda each: each[:3]):
+        reach, before = furthest.get(len(sides) - 1 - side, (0, commit))
+        if start < reach and before.record != commit.record:
             early, late = sorted((before, commit), key=lambda one: one.order)
             yield early, late
-        mine = furthest.get(side)
-        if mine is None or stop > mine.covers["stop"]:
-            furthest[side] = commit
+        if stop > furthest.get(side, (0, commit))[0]:
+            furthest[side] = stop, commit
+
+
+def _stretches(covers: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """The samples that a commit did, start … stop-1 each; rejected ones another run tries again."""
+    start, stop = covers["start"], covers["stop"]
+    for place in sorted({stop, *(at for at in covers.get("rejected", ()) if start <= at < stop)}):
+        if start < place:
+            yield start, place
+        start = place + 1

@@ -26,7 +26,7 @@ from tests.extract.running.test_agent import (
     _request,
     _vectors,
 )
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 
@@ -99,6 +99,7 @@ def test_a_higher_bound_tries_again_what_a_lower_one_rejected(
     assert not high.rejected
     everything = _vectors(lake)
     assert len(everything) == 2 * len(early) == high.n_vectors
+    assert refresh(lake, force=True)
     other = Lake.at(lake.root.parent / "other")
     add(other, "pictures", _folder_of(lake))
     extract(other, _request(llava_folder))
