@@ -265,10 +265,11 @@ def test_without_creating_only_where_none_is_work_would_be_lost(
     lakes = machines(tmp_path, 2)
 
     def overwriting(self: Objects, key: str, content: bytes) -> bool:
-        self.delete([key])
-        return created(self, key, content)
+        with one_at_a_time:
+            self.delete([key])
+            return created(self, key, content)
 
-    created = Objects.create
+    created, one_at_a_time = Objects.create, threading.Lock()
     hold_both(monkeypatch, overwriting)
     done: list[str] = []
     ready = threading.Barrier(2)
