@@ -157,7 +157,8 @@ def read_pages(wh: Warehouse, pairs: list[tuple[str, str]], shown: int, number: 
     models = sorted({model_id for model_id, _ in pairs})
     n_pages = -(-len(pairs) // IN_FULL)
     if not 1 <= number <= n_pages:
-        raise UsageError(f"the report has {n_pages} pages; there is no page {number}")
+        pages = "1 page" if n_pages == 1 else f"{n_pages} pages"
+        raise UsageError(f"the report has {pages}; there is no page {number}")
     boards = {
         name: read_table(
             wh,

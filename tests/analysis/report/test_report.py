@@ -334,6 +334,8 @@ def test_of_many_models_a_page_shows_some_in_full_and_all_in_its_tables(
 ):
     whole = report(lake, tmp_path / "whole.html").read_text("utf-8")
     assert "Page 1 of" not in whole
+    with pytest.raises(UsageError, match="the report has 1 page; there is no page 2"):
+        report(lake, tmp_path / "2.html", page=2)
     monkeypatch.setattr("analysis.report.reading.IN_FULL", 2)
     with connect(lake) as wh:
         pairs = [(name, "shapes") for name in MODELS]
