@@ -43,6 +43,7 @@ class DatasetOptions(TypedDict, total=False):
     background: str | None
     preview: str | PathLike[str] | None
     skip_bad: bool
+    rejected: str | PathLike[str] | None
     plain_patient_ids: bool
 
 
@@ -85,7 +86,8 @@ def add(
     `path` is a folder of classes, a table of images (CSV, Parquet or JSON lines), a MedMNIST .npz,
     a DICOM folder or a Hugging Face dataset; `phrase` says how a class is spelled in the prompt, by
     its label, and `column` which column of a table is meant by `image_path`, `label`, `split` and
-    `group_id`. `preview` is a PNG file to write images of each class to. With `per_label` one
+    `group_id`. `preview` is a PNG file to write images of each class to, `rejected` a CSV
+    file that lists every image that cannot be used. With `per_label` one
     yes/no dataset per finding is registered and a list comes back. Raises UsageError for what
     cannot be meant and LayerhouseError for everything wrong with the data.
     """
@@ -94,8 +96,8 @@ def add(
     given = known_options("datasets.add", options, DatasetOptions)
     out = given.pop("preview", None)
     place, chosen = lake_at(lake), _chosen(given)
-    if out:
-        place.refuse_own(Path(out))
+    for file in filter(None, (out, chosen.rejected)):
+        place.refuse_own(Path(file))
     register_all = add_per_label if per_label else register
     done = register_all(place, name, str(path), chosen, progress)
     if out:
@@ -148,13 +150,14 @@ def _chosen(options: Mapping[str, Any]) -> AddOptions:
     reading: dict[str, Any] = {
         renamed.get(key, key): str(value) if key == "images" else value
         for key, value in given.items()
-        if key not in ("title", "licence", "phrase", *_OF_PIXELS)
+        if key not in ("title", "licence", "phrase", "rejected", *_OF_PIXELS)
     }
     pixels = pixel_options(*(given.get(key) for key in _OF_PIXELS))
     options_of_it = {key: given[key] for key in ("title", "licence") if key in given}
     return AddOptions(
         **options_of_it,
         phrases=given.get("phrase", {}),
+        rejected=Path(given["rejected"]) if given.get("rejected") else None,
         reading=ReadOptions(**reading),
         pixels=pixels,
     )

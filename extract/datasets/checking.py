@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from extract.datasets.groups import joined_units, refuse_one_group
@@ -25,7 +26,7 @@ from extract.datasets.splits import (
     split_warnings,
 )
 from extract.datasets.summary import Summary, summarised
-from extract.datasets.usable import Images, refuse_unwritable, usable
+from extract.datasets.usable import Images, refuse_unwritable, usable, write_rejected
 from warehouse.catalogue import DatasetInfo
 from warehouse.errors import LayerhouseError
 from warehouse.images import parted
@@ -42,7 +43,8 @@ class AddOptions:
     `phrases` says how a class is spelled in the prompt (label → phrase; without it the label as
     `labels.spelled` has it). `fractions` (train, val, test) and `seed` make the splits of a source
     that has none. `reading` says how the source is to be read, `pixels` how its images are; `rule`
-    is what was decided about them before, where a dataset shares it with others.
+    is what was decided about them before, where a dataset shares it with others. `rejected` is a
+    CSV file to list all images in that cannot be used.
     """
 
     title: str | None = None
@@ -53,6 +55,7 @@ class AddOptions:
     reading: ReadOptions = field(default_factory=ReadOptions)
     pixels: PixelOptions = field(default_factory=PixelOptions)
     rule: Rule | None = None
+    rejected: Path | None = None
 
     def __post_init__(self) -> None:
         check_fractions(self.fractions)
@@ -95,16 +98,19 @@ class CheckedDataset:
 
 
 def decoded(
-    contents: Contents, pixels: PixelOptions, progress: Progress | None = None
+    contents: Contents, options: AddOptions, progress: Progress | None = None
 ) -> tuple[Contents, Images]:
     """The source with its frames as images of their own, and what is known of every image.
 
-    Each is decoded once. UsageError where `pixels` asks for what no image has.
+    Each is decoded once. UsageError where `options.pixels` asks for what no image has.
     """
     refuse_unwritable(contents)
-    found = measure(contents.items, pixels, progress)
-    items = [item for item, _ in found]
-    return replace(contents, items=items), {item.uri: image for item, image in found}
+    found = measure(contents.items, options.pixels, progress)
+    contents = replace(contents, items=[item for item, _ in found])
+    images = {item.uri: image for item, image in found}
+    if options.rejected:
+        write_rejected(options.rejected, contents, images)
+    return contents, images
 
 
 def check(name: str, contents: Contents, images: Images, options: AddOptions) -> CheckedDataset:

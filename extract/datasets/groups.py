@@ -136,34 +136,60 @@ def grouped_by_patient(
 ) -> tuple[list[Item], tuple[str, ...]]:
     """Items with DICOM's PatientID as the group where they have none, and what to say of it.
 
-    The id is hashed unless `reading` asks for it as it is: equal ids stay equal, and nobody reads a
-    name in a report. (Whoever has a list of ids can still hash it and compare.)
+    A file without one belongs to the patient of its study (StudyInstanceUID), which is of one
+    patient, and else to its study. Ids are hashed unless `reading` asks for them as they are: equal
+    ids stay equal, and nobody reads a name in a report. (Whoever has a list of ids can still hash
+    it and compare.)
     """
     dicom = [item for item in items if is_dicom(item.uri)]
     if not dicom or "group_id" in reading.columns or any(item.group_id for item in items):
         return items, ()
-    patients = {item.sample_id: _patient(item.uri) for item in dicom}
-    known = {patient for patient in patients.values() if patient}
-    if len(known) < 2:  # anonymised to one name: says nothing about patients
-        what = "the same" + " or empty" * (None in patients.values()) if known else "empty"
-        return items, (
-            f"the PatientID (0010,0020) is {what} in all {len(dicom):,} DICOM files, {_UNGROUPED}; "
-            "a table of the files with a column group_id says which patient each is of",
+    headers = {item.sample_id: _header(item.uri) for item in dicom}
+    patients = {patient for patient, _ in headers.values() if patient}
+    studies = {study for _, study in headers.values() if study}
+    if len(patients) > 1:
+        known = {study: patient for patient, study in headers.values() if patient and study}
+        told = f"groups are the {len(patients):,} PatientIDs of the DICOM files"
+        if n_without := sum(not patient for patient, _ in headers.values()):
+            told += f"; {n_without:,} have none and are grouped by their study (StudyInstanceUID)"
+    else:  # anonymised to one name: says nothing about patients
+        n_empty = sum(not patient for patient, _ in headers.values())
+        what = "the same" + " or empty" * (n_empty > 0) if patients else "empty"
+        told = f"the PatientID (0010,0020) is {what} in all {len(dicom):,} DICOM files"
+        advice = "a table of the files with a column group_id says which patient each is of"
+        if not 1 < len(studies) < len(dicom):
+            return items, (f"{told}, {_UNGROUPED}; {advice}",)
+        headers = {name: (None, study) for name, (_, study) in headers.items()}
+        known = {}
+        told = (
+            f"{told}, so groups are their {len(studies):,} studies (StudyInstanceUID): who was "
+            f"examined twice may lie in two splits; {advice}"
         )
     groups = {
-        name: patient if reading.plain_patient_ids or patient is None else hashed(patient)
-        for name, patient in patients.items()
+        name: _group(patient or known.get(study or ""), study, reading.plain_patient_ids)
+        for name, (patient, study) in headers.items()
     }
-    grouped = [replace(item, group_id=groups.get(item.sample_id)) for item in items]
-    return grouped, (f"groups are the {len(known):,} PatientIDs of the DICOM files",)
+    return [replace(item, group_id=groups.get(item.sample_id)) for item in items], (told,)
 
 
-def hashed(patient: str) -> str:
-    """A name for a patient that is the same everywhere and tells nobody who it is."""
-    return f"patient-{hashlib.blake2b(patient.encode(), digest_size=6).hexdigest()}"
+def _group(patient: str | None, study: str | None, is_plain: bool) -> str | None:
+    if patient:
+        return patient if is_plain else hashed(patient)
+    if study:
+        return study if is_plain else hashed(study, "study")
+    return None
 
 
-def _patient(path: str) -> str | None:
+def hashed(identity: str, kind: str = "patient") -> str:
+    """A name for a patient, or a study, that is the same everywhere and tells nobody who it is."""
+    return f"{kind}-{hashlib.blake2b(identity.encode(), digest_size=6).hexdigest()}"
+
+
+_ASKED = ("PatientID", "StudyInstanceUID")
+
+
+def _header(path: str) -> tuple[str | None, str | None]:
+    """A DICOM file's PatientID and StudyInstanceUID, None where it has none."""
     try:
         import pydicom
     except ImportError as error:
@@ -171,7 +197,8 @@ def _patient(path: str) -> str | None:
             f"{path} is a DICOM file, which needs pydicom: pip install 'layerhouse[dicom]'"
         ) from error
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_ASKED))
     except Exception:  # a file that is no DICOM is reported when all images are decoded
-        return None
-    return str(header.get("PatientID", "")).strip() or None
+        return None, None
+    patient, study = (str(header.get(name) or "").strip() or None for name in _ASKED)
+    return patient, study

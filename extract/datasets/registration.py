@@ -123,7 +123,7 @@ def add(
         raise LayerhouseError(
             several_labels(name, str(path), contents.findings, as_typed(options.reading))
         )
-    contents, images = decoded(contents, options.pixels, progress)
+    contents, images = decoded(contents, options, progress)
     return _register(lake, name, contents, images, options)
 
 
@@ -143,7 +143,7 @@ def add_per_label(
     check_name(name, str(path))
     options = options or AddOptions()
     contents = read_source(str(path), options.reading)
-    contents, images = decoded(contents, options.pixels, progress)
+    contents, images = decoded(contents, options, progress)
     parts = per_label(name, contents, images, options)
     results, refused = [], []
     for part in parts:

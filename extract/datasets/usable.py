@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from extract.datasets.measuring import Measured
 from extract.datasets.source import Contents, Item
 from warehouse.errors import LayerhouseError
+from warehouse.files import write_at_once
 from warehouse.images import parted
 
 Images = Mapping[str, Measured | LayerhouseError]
@@ -18,6 +20,30 @@ Images = Mapping[str, Measured | LayerhouseError]
 
 LISTED = 200
 """Bad files that a message names; more of them are counted."""
+
+
+def write_rejected(out: Path, contents: Contents, images: Images) -> None:
+    """Writes the CSV file `out`: every image that cannot be used, and why; a header alone where all
+    can. LayerhouseError where it cannot be written."""
+
+    def write(path: Path) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(("sample_id", "reason"))
+            table.writerows(
+                (item.sample_id, f"{reason}{_hint(item)}")
+                for item, reason in _bad(contents, images)
+            )
+
+    try:
+        write_at_once(out, write)
+    except OSError as fault:
+        raise LayerhouseError(f"cannot write {out}: {fault.strerror or fault}") from fault
+
+
+def _bad(contents: Contents, images: Images) -> list[tuple[Item, LayerhouseError]]:
+    found = ((item, images[item.uri]) for item in contents.items)
+    return [(item, image) for item, image in found if not isinstance(image, Measured)]
 
 
 def refuse_unwritable(contents: Contents) -> None:
@@ -46,14 +72,13 @@ def usable(contents: Contents, images: Images, skip_bad: bool) -> tuple[Contents
 
     LayerhouseError that names every bad file unless `skip_bad`, and where nothing is left.
     """
-    good, measured, bad = [], [], []
+    good, measured = [], []
     for item in contents.items:
         image = images[item.uri]
         if isinstance(image, Measured):
             good.append(item)
             measured.append(image)
-        else:
-            bad.append((item, image))
+    bad = _bad(contents, images)
     if not bad:
         return contents, measured
     if not good:
@@ -81,7 +106,7 @@ def _reason(item: Item, error: LayerhouseError) -> str:
 def _listed(bad: Sequence[tuple[Item, LayerhouseError]]) -> str:
     lines = [f"  {reason}{_hint(item)}" for item, reason in bad[:LISTED]]
     if len(bad) > LISTED:
-        lines.append(f"  and {len(bad) - LISTED:,} more")
+        lines.append(f"  and {len(bad) - LISTED:,} more; --rejected FILE.csv lists all of them")
     return "\n".join(lines)
 
 

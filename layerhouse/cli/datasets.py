@@ -103,6 +103,9 @@ def list_datasets(lake: Lake) -> None:
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out images that are missing or damaged.")
 @click.option(
+    "--rejected", metavar="FILE.csv", help="List all images that cannot be used, and why."
+)
+@click.option(
     "--plain-patient-ids", is_flag=True, help="Keep DICOM's PatientIDs; they are hashed otherwise."
 )
 @lake_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from collections import Counter
@@ -20,6 +21,7 @@ from extract.datasets.groups import hashed
 from extract.datasets.labels import label_warnings, spelled
 from extract.datasets.reading import read_source
 from extract.datasets.source import Contents, ReadOptions
+from layerhouse.cli import main
 from tests.lakes import empty_lake
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import connect, dataset
@@ -230,6 +232,36 @@ def test_bad_files_are_listed_together_and_skipped_when_asked(tmp_path: Path) ->
         file.write_bytes(b"")
     with pytest.raises(LayerhouseError, match=r"none of the 24 images of .* can be used"):
         add(lake, "other", root, AddOptions(reading=ReadOptions(skip_bad=True)))
+
+
+def test_where_a_message_stops_a_file_lists_all_bad_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def added(*options: str, exit_code: int) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([*words, *options])
+        assert ended.value.code == exit_code
+        return capsys.readouterr().err
+
+    monkeypatch.setattr("extract.datasets.usable.LISTED", 2)
+    root, said = images(tmp_path / "set", "a", "b", n=12), tmp_path / "bad.csv"
+    bad = [f"a/{number}.png" for number in (1, 3, 4, 10)] + ["b/0.png"]
+    for name in bad:
+        (root / name).write_bytes(b"no image")
+    words = ["datasets", "add", "set", str(root), "--lake", str(tmp_path / "lake")]
+    assert "  and 3 more; --rejected FILE.csv lists all of them" in added(exit_code=1)
+    added("--per-label", "--rejected", str(said), exit_code=1)
+    rows = list(csv.DictReader(said.read_text(encoding="utf-8").splitlines()))
+    assert sorted(row["sample_id"] for row in rows) == sorted(bad)
+    assert all("cannot be decoded" in row["reason"] for row in rows)
+    added("--skip-bad", "--rejected", str(said), exit_code=0)
+    assert len(said.read_text(encoding="utf-8").splitlines()) == 6
+    for name in bad:
+        (root / name).unlink()
+    added("--rejected", str(said), exit_code=0)
+    assert said.read_text(encoding="utf-8").splitlines() == ["sample_id,reason"]
+    nowhere = str(tmp_path / "no" / "bad.csv")
+    assert f"cannot write {nowhere}" in added("--rejected", nowhere, exit_code=1)
 
 
 def test_the_summary_counts_what_was_left_out_by_its_reason(tmp_path: Path) -> None:

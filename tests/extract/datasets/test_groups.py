@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from extract.datasets import AddOptions, AddResult, ReadOptions, add, add_per_label
+from extract.datasets.groups import hashed
 from extract.datasets.splits import make_splits
 from tests.lakes import empty_lake
 from tests.warehouse.images.dicom_files import dicom, write
+from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 
@@ -160,6 +162,58 @@ def test_dicom_of_one_patient_for_all_is_said(
     assert f"the PatientID (0010,0020) {what} DICOM files, {OWN_GROUPS}" in told(result)
     assert "a table of the files with a column group_id" in told(result)
     assert "every one of the 24 images" in result.summary.facts["Groups"]
+
+
+def scans(root: Path, **elements: Callable[[int], str]) -> Path:
+    """`N` DICOM files of two classes, with elements made from their number."""
+    for n in range(N):
+        scan = dicom(np.full((8, 8), n, "<u2"), WindowCenter=9, WindowWidth=30)
+        for name, value in elements.items():
+            setattr(scan, name, value(n))
+        write(root / "ab"[n % 2] / f"{n:02d}", scan)
+    return root
+
+
+def groups_of(lake: Lake, name: str) -> list[str]:
+    with connect(lake) as warehouse:
+        samples = dataset(warehouse, name).samples
+    return [group for _, group in sorted(samples.select("sample_id", "group_id").iter_rows())]
+
+
+@pytest.mark.parametrize("patient", ["", "ANON"])
+def test_studies_are_groups_where_no_patient_id_tells_apart(
+    tmp_path: Path, lake: Lake, patient: str
+) -> None:
+    root = scans(
+        tmp_path / "ct", PatientID=lambda _: patient, StudyInstanceUID=lambda n: f"1.2.{n // 4}"
+    )
+    result = add(lake, "ct", root)
+    assert "so groups are their 6 studies (StudyInstanceUID): who was examined" in told(result)
+    expected = [hashed(f"1.2.{n // 4}", "study") for n in (*range(0, N, 2), *range(1, N, 2))]
+    assert groups_of(lake, "ct") == expected
+    plain = AddOptions(reading=ReadOptions(plain_patient_ids=True))
+    add(lake, "plain", root, plain)
+    assert set(groups_of(lake, "plain")) == {f"1.2.{n}" for n in range(6)}
+
+
+def test_a_file_without_patient_is_of_the_patient_of_its_study(tmp_path: Path, lake: Lake) -> None:
+    root = scans(
+        tmp_path / "ct",
+        PatientID=lambda n: "" if n % 4 == 3 or n >= 20 else f"p{n // 4}",
+        StudyInstanceUID=lambda n: f"1.2.{n // 4}",
+    )
+    result = add(lake, "ct", root)
+    assert "groups are the 5 PatientIDs of the DICOM files; 9 have none and are" in told(result)
+    of_patients = {hashed(f"p{n}") for n in range(5)}
+    assert set(groups_of(lake, "ct")) == {*of_patients, hashed("1.2.5", "study")}
+
+
+@pytest.mark.parametrize("study", [lambda n: f"1.2.{n}", lambda _: "1.2.3", lambda _: ""])
+def test_studies_that_tell_nothing_are_no_groups(
+    tmp_path: Path, lake: Lake, study: Callable[[int], str]
+) -> None:
+    root = scans(tmp_path / "ct", StudyInstanceUID=study)
+    assert f"is empty in all 24 DICOM files, {OWN_GROUPS}" in told(add(lake, "ct", root))
 
 
 def test_a_column_of_parquet_and_of_a_saved_dataset_is_said_too(images: Path, lake: Lake) -> None:
