@@ -13,7 +13,7 @@ with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
 .PHONY: demo extract probe baseline diagnose compare report validate publish status \
-        test test-slow test-cluster soak self-test lint types bench bench-sql bench-extract bench-gpu bench-real tiny-model docs clean \
+        test test-slow test-cluster test-cuda soak self-test lint types bench bench-sql bench-extract bench-gpu bench-real tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
@@ -97,6 +97,10 @@ bench: $(VENV)/.developing
 	$(BIN)/python -m bench.bench_extract $(ARGS)
 	$(BIN)/python -m bench.bench_probes --full
 	$(BIN)/python -m bench.bench_replies
+
+# On a machine with a CUDA device: every family there against the same on the CPU.
+test-cuda: $(VENV)/.developing
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/extract/cuda tests/extract/reading/test_to_host.py $(ARGS)
 
 # The data dictionary from the catalogue. The cookbook's results need a demo's lake as well:
 # python -m tests.docs.regenerate LAKE.

@@ -67,7 +67,7 @@ class Reader:
         self._facts = facts
         self._fired = [0] * len(self.wanted)
         self._buffers = {
-            width: torch.empty(facts.n, size, width, device=device)
+            width: torch.empty(facts.n, size, width, dtype=torch.float32, device=device)
             for width, size in self._slots.items()
         }
         try:

@@ -1,0 +1,169 @@
+"""On a CUDA device the agent stores what it stores on a CPU.
+
+Everything goes through the ordinary commands; only a machine with such a device runs these tests
+(`make test-cuda`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from extract.models.loading import load
+from extract.running.extraction import ExtractRequest, ExtractSummary, extract
+from layerhouse.cli import main
+from tests.extract.anatomy.test_families import NATIVE
+from tests.extract.conftest import FamilyFolders
+from tests.extract.model_folders import edit_weights
+from warehouse.catalogue.refreshing import connect
+from warehouse.errors import LayerhouseError
+from warehouse.lake.lake import Lake
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+ROUNDING = 6e-3
+"""How far a vector may lie from another, over its norm: fp16 storage, and sums in another order."""
+HALF = {"bfloat16": 0.1, "float16": 0.02}
+"""The same for states that are themselves of so many bits, many layers deep."""
+TEMPERATURE = 0.7
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the lake holds of one model."""
+
+    vectors: dict[tuple[Any, ...], np.ndarray[Any, Any]]
+    answers: dict[tuple[str, str], tuple[Any, ...]]
+    summary: ExtractSummary
+
+    def check_vectors(self, other: Stored, tolerance: float) -> None:
+        assert self.vectors.keys() == other.vectors.keys()
+        off = {
+            key: np.linalg.norm(vector - other.vectors[key]) / np.linalg.norm(other.vectors[key])
+            for key, vector in self.vectors.items()
+        }
+        worst = max(off, key=lambda key: off[key])
+        assert off[worst] <= tolerance, (worst, off[worst])
+
+    def alike(self, other: Stored, method: str) -> float:
+        """The share of samples whose reply is the same text, or whose class is the same."""
+        assert self.answers.keys() == other.answers.keys()
+        same = [
+            answer[:2] == other.answers[key][:2]
+            for key, answer in self.answers.items()
+            if key[1] == method
+        ]
+        assert same
+        return float(np.mean(same))
+
+
+def stored(lake: Lake, folder: Path, device: str, **asked: Any) -> Stored:
+    """One extraction on a device, into a lake of its own."""
+    copy = Lake.at(Path(mkdtemp(dir=lake.root.parent)) / "lake")
+    shutil.copytree(lake.root, copy.root)
+    given = {"max_new_tokens": 6, "dtype": "float32", "device": device, **asked}
+    summary = extract(copy, ExtractRequest(str(folder), "pictures", **given))
+    with connect(copy) as wh:
+        rows = wh.sql("SELECT module, layer, readout, sample_id, vector FROM activation").fetchall()
+        answers = wh.sql(
+            "SELECT sample_id, method, text, predicted_class_index, label_logprobs FROM answer"
+        ).fetchall()
+    vectors = {tuple(row[:4]): np.array(row[4], dtype=np.float32) for row in rows}
+    return Stored(vectors, {tuple(row[:2]): tuple(row[2:]) for row in answers}, summary)
+
+
+@pytest.mark.parametrize("family", NATIVE)
+def test_every_family_is_stored_as_on_a_cpu(
+    family: str, lake: Lake, family_folder: FamilyFolders
+) -> None:
+    asked = {"samples": 2, "temperature": TEMPERATURE}
+    here = stored(lake, family_folder(family), "cuda", **asked)
+    there = stored(lake, family_folder(family), "cpu", **asked)
+    here.check_vectors(there, ROUNDING)
+    for key, (*_, logprobs) in here.answers.items():
+        if key[1] == "likelihood":
+            np.testing.assert_allclose(logprobs, there.answers[key][2], atol=5e-3)
+    assert here.alike(there, "generate") == 1.0
+    assert here.alike(there, f"sampled:2x{TEMPERATURE}") >= 0.8
+
+
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "gemma3", "mllama"])
+def test_numbers_of_few_bits_are_near(
+    family: str, dtype: str, lake: Lake, family_folder: FamilyFolders
+) -> None:
+    here = stored(lake, family_folder(family), "cuda", dtype=dtype)
+    here.check_vectors(stored(lake, family_folder(family), "cpu"), HALF[dtype])
+
+
+def test_the_batch_size_changes_no_number(lake: Lake, llava_folder: Path) -> None:
+    one, many = (
+        stored(lake, llava_folder, "cuda", batch_size=size, preparers=workers)
+        for size, workers in ((1, 0), (5, 2))
+    )
+    many.check_vectors(one, ROUNDING)
+    assert many.alike(one, "generate") == 1.0
+
+
+@pytest.mark.parametrize(
+    "fault", ["swap@vision", "noise@llm.2:1", "erase@connector", "head@answer"]
+)
+def test_faults_strike_alike(fault: str, lake: Lake, llava_folder: Path) -> None:
+    here, there = (stored(lake, llava_folder, device, faults=[fault]) for device in ("cuda", "cpu"))
+    here.check_vectors(there, 2 * ROUNDING)
+    assert here.alike(there, "generate") == 1.0
+
+
+def test_an_adapter_is_merged(lake: Lake, llava_folder: Path, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft", reason="adapters need the peft extra")
+    torch.manual_seed(0)
+    config = peft.LoraConfig(r=2, target_modules=["q_proj", "fc1"], init_lora_weights=False)
+    peft.get_peft_model(load(str(llava_folder)).model, config).save_pretrained(tmp_path / "tuned")
+    here, there = (
+        stored(lake, llava_folder, device, adapter=tmp_path / "tuned") for device in ("cuda", "cpu")
+    )
+    here.check_vectors(there, ROUNDING)
+
+
+def test_a_token_without_an_embedding_is_named_and_the_device_lives(
+    lake: Lake, family_folder: FamilyFolders, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(family_folder("llava"), tmp_path / "short")
+
+    def shrink(weights: dict[str, Any]) -> None:
+        for name in ("embed_tokens.weight", "lm_head.weight"):
+            full = next(key for key in weights if key.endswith(name))
+            weights[full] = weights[full][:300].clone()
+
+    edit_weights(folder, shrink)
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["vocab_size"] = 300
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(LayerhouseError, match="the embedding table has 300 rows"):
+        stored(lake, folder, "cuda")
+    assert float(torch.ones(3, device="cuda").sum()) == 3
+
+
+def test_the_line_from_image_to_verdict_runs(lake: Lake, llava_folder: Path) -> None:
+    def command(*words: str) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--dataset", "pictures", "--lake", str(lake.root)])
+        assert ended.value.code == 0, words
+
+    command("extract", "--model", str(llava_folder), "--max-new-tokens", "4")
+    with connect(lake) as wh:
+        (dtypes, devices) = wh.sql(
+            "SELECT (SELECT list(dtype) FROM model), (SELECT list(DISTINCT device) FROM run "
+            "WHERE command = 'extract')"
+        ).fetchall()[0]
+    assert (dtypes, [device.split(":")[0] for device in devices]) == (["bfloat16"], ["cuda"])
+    command("probe", "--model", "llava", "--seeds", "1")
+    command("probe", "--model", "llava", "--seeds", "1", "--kind", "mlp")
+    command("diagnose", "--model", "llava")
