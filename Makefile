@@ -13,7 +13,7 @@ with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
 .PHONY: demo extract probe baseline diagnose compare report validate publish status \
-        test test-slow test-cluster test-cuda soak self-test lint types bench bench-sql bench-extract bench-gpu bench-real tiny-model docs clean \
+        test test-slow test-cluster test-cuda soak self-test lint types bench bench-sql bench-extract bench-writer bench-gpu bench-real tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
@@ -112,6 +112,10 @@ bench-sql: $(VENV)/.developing
 
 bench-extract: $(VENV)/.developing
 	$(BIN)/python -m bench.bench_extract $(ARGS)
+
+# What a 7B model holds of images, written by one thread and by two.
+bench-writer: $(VENV)/.developing
+	OMP_NUM_THREADS=1 $(BIN)/python -m bench.bench_writer $(ARGS)
 
 # Extraction over the bare forward of a 7B model with random weights, on a GPU.
 bench-gpu: $(VENV)/.developing

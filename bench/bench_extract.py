@@ -43,6 +43,7 @@ from extract.running import (
     RangeResult,
     Runner,
     Stopwatch,
+    Write,
     activation_table,
     answer_rows,
     check,
@@ -141,12 +142,13 @@ class Bench:
             yield self.batches[start : start + per_range]
 
 
-def _writing(writer: RunWriter, result: RangeResult, watch: Stopwatch) -> Callable[[], None]:
-    def write() -> None:
+def _writing(writer: RunWriter, result: RangeResult, watch: Stopwatch) -> Write:
+    def write(in_turn: Callable[[], None]) -> None:
         with watch.timing("write"):
-            rows = activation_table("bench", "bench", result.sample_ids, result.vectors())
+            rows = activation_table("bench", "bench", result.sample_ids, result.take_vectors())
             answers = answer_rows("bench", "bench", result.answers)
-            writer.commit({"activation": rows} | ({"answer": answers} if answers else {}))
+            tables = {"activation": rows} | ({"answer": answers} if answers else {})
+            writer.commit(tables, in_turn=in_turn)
 
     return write
 

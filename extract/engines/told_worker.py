@@ -17,6 +17,7 @@ from extract.running import (
     open_model,
     put_behind,
     range_runner,
+    writers,
 )
 from extract.sharing import Job, Range
 from warehouse.errors import LayerhouseError
@@ -72,7 +73,7 @@ class ToldWorker:
                 self._stopwatch,
                 release=lambda start, stop: self._committed.append((start, stop)),
             )
-            self._background = held.enter_context(BackgroundWriter())
+            self._background = held.enter_context(BackgroundWriter(writers(job.device)))
             self._held = held.pop_all()
 
     def do(self, mine: Range, total: int) -> Iterator[Step]:

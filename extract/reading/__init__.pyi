@@ -18,4 +18,8 @@ from .selection import (
     select as select,
 )
 from .to_host import Arrays as Arrays, Offload as Offload
-from .vectors import CellVectors as CellVectors, beside as beside, joined as joined
+from .vectors import (
+    CellVectors as CellVectors,
+    JoinedVectors as JoinedVectors,
+    beside as beside,
+)

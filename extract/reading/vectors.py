@@ -59,15 +59,31 @@ def beside(first: CellVectors, second: CellVectors) -> CellVectors:
     return CellVectors(places, blocks)
 
 
-def joined(parts: Sequence[CellVectors], order: NDArray[np.intp]) -> CellVectors:
+@dataclass(frozen=True)
+class JoinedVectors(Mapping[Cell, NDArray[np.float32]]):
     """The same cells of the parts' samples one after the other, then put into this order.
 
     order: [samples of all parts], the place of each in that succession.
+
+    A cell is put together when it is asked for, in one copy: all of a large range's at once would
+    take its memory over again.
     """
-    if not parts:
-        return CellVectors({}, {})
-    blocks = {
-        width: np.concatenate([part.blocks[width] for part in parts])[order]
-        for width in parts[0].blocks
-    }
-    return CellVectors(parts[0].places, blocks)
+
+    parts: Sequence[CellVectors]
+    order: NDArray[np.intp]
+
+    def __getitem__(self, cell: Cell) -> NDArray[np.float32]:
+        width, slots = self.parts[0].places[cell]
+        whole = np.empty((len(self.order), slots.stop - slots.start, width), np.float32)
+        rows = np.empty_like(self.order)
+        rows[self.order] = np.arange(len(rows))
+        ends = np.cumsum([len(part.blocks[width]) for part in self.parts])
+        for part, here in zip(self.parts, np.split(rows, ends[:-1]), strict=True):
+            whole[here] = part.blocks[width][:, slots]
+        return whole.reshape(len(whole), -1)
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self.parts[0].places if self.parts else ())
+
+    def __len__(self) -> int:
+        return len(self.parts[0].places) if self.parts else 0

@@ -1,4 +1,9 @@
-from .background import BackgroundWriter as BackgroundWriter, leaving_a_core as leaving_a_core
+from .background import (
+    BackgroundWriter as BackgroundWriter,
+    Write as Write,
+    leaving_a_core as leaving_a_core,
+    writers as writers,
+)
 from .batches import Runner as Runner
 from .clock import Stopwatch as Stopwatch
 from .dry_run import Outlook as Outlook, outlook as outlook

@@ -1,8 +1,8 @@
 """What runs beside the model: images prepared ahead of it, shards written behind it.
 
 Worker processes (or a thread, where there is little to do) decode and preprocess the coming batches
-while the model works on the current one, and a writer thread turns finished ranges into shards;
-both wait in short queues, so memory does not grow with the dataset.
+while the model works on the current one, and writer threads turn finished ranges into shards; both
+wait in short queues, so memory does not grow with the dataset.
 """
 
 import multiprocessing
@@ -10,11 +10,11 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
-from queue import Queue
-from threading import Thread
+from functools import partial
+from threading import Semaphore
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,10 +26,14 @@ from extract.running.preparing import Prepared
 from warehouse.errors import LayerhouseError
 
 AHEAD = 3
-WRITES_WAITING = 2
 FEW_IMAGES = 512
 """Up to this many, starting worker processes costs more than they save."""
 MOST_PREPARERS = 8
+MOST_WRITERS = 3
+"""Of a 7B model each writes some 200 images a second, and has a range of 300 MB in its hands."""
+
+Write = Callable[[Callable[[], None]], None]
+"""Writes something; calls what it is given before it makes that visible."""
 
 
 @contextmanager
@@ -57,6 +61,14 @@ def preparers(device: str, n_images: int) -> int:
     if n_images <= FEW_IMAGES or cores == 1:
         return 0
     return 1 if device == "cpu" else min(cores - 1, MOST_PREPARERS)
+
+
+def writers(device: str) -> int:
+    """How many threads should write ranges behind the model: on the CPU one, which shares the core
+    that `leaving_a_core` leaves, beside a GPU up to half of the cores.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    return 1 if device == "cpu" else min(max(cores // 2, 1), MOST_WRITERS)
 
 
 Item = TypeVar("Item")
@@ -171,44 +183,62 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 class BackgroundWriter:
-    """Runs writes one after the other in a thread; a context manager.
+    """Runs writes in threads behind the model, as many at once as there are; a context manager.
 
-    The first error stops further writes and is raised by the next `put` or `flush`, or at the end.
+    What they prepare they prepare beside each other, and what they commit in the order in which
+    they were put: a write calls what it is given once its shards lie ready, and goes on when those
+    before it are done. `put` waits while every thread has a write, so that memory is bounded by
+    these and the one that waits. The first error stops the writes behind it and is raised by the
+    next `put` or `flush`, or at the end.
     """
 
-    def __init__(self) -> None:
-        self._queue: Queue[Callable[[], None] | None] = Queue(maxsize=WRITES_WAITING)
+    def __init__(self, threads: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="write")
+        self._free = Semaphore(threads)
+        self._last: Future[None] | None = None
         self._error: BaseException | None = None
-        self._thread = Thread(target=self._run, name="write", daemon=True)
 
     def __enter__(self) -> "BackgroundWriter":
-        self._thread.start()
         return self
 
-    def put(self, write: Callable[[], None]) -> None:
+    def put(self, write: Write) -> None:
+        self._free.acquire()
         self._raise()
-        self._queue.put(write)
+        self._last = self._pool.submit(self._run, write, self._last)
 
     def flush(self) -> None:
         """Wait until all that was put is written."""
-        self._queue.join()
+        if self._last is not None:
+            wait([self._last])
         self._raise()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._queue.put(None)
-        self._thread.join()
+        self._pool.shutdown()
         if kind is None:
             self._raise()
 
-    def _run(self) -> None:
-        while (write := self._queue.get()) is not None:
-            if self._error is None:
-                try:
-                    write()
-                except BaseException as error:
-                    self._error = error
-            self._queue.task_done()
+    def _run(self, write: Write, before: Future[None] | None) -> None:
+        """One write; when it ends, those before it have ended."""
+        try:
+            write(partial(_follow, before))
+        except BaseException as error:
+            if not isinstance(error, _StoppedError):
+                self._error = self._error or error
+            raise
+        finally:
+            if before is not None:
+                wait([before])
+            self._free.release()
 
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+class _StoppedError(Exception):
+    """A write before this one failed."""
+
+
+def _follow(before: Future[None] | None) -> None:
+    if before is not None and before.exception() is not None:
+        raise _StoppedError

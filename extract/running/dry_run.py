@@ -94,7 +94,7 @@ def _measured(job: Job, runner: RangeRunner, ranges: Sequence[Range]) -> Outlook
 
 def _bytes_of(job: Job, result: RangeResult) -> int:
     """The size on disk of these vectors' shards."""
-    vectors = result.vectors()
+    vectors = result.take_vectors()
     if not vectors:
         return 0
     table = activation_table(job.model_id, job.dataset_id, result.sample_ids, vectors)

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from extract.models import Session
-from extract.running.background import BackgroundWriter, leaving_a_core
+from extract.running.background import BackgroundWriter, leaving_a_core, writers
 from extract.running.clock import Stopwatch
 from extract.running.opening import open_model
 from extract.running.ranges import range_runner
@@ -90,7 +90,7 @@ def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSumm
         started = perf_counter()
         while due:
             writer.overtaken = False
-            with BackgroundWriter() as background:
+            with BackgroundWriter(writers(job.device)) as background:
                 put = partial(put_behind, background, writer)
                 rounds = claims.rounds(scattered(job, due), partial(ledger.lacking, wanted))
                 work = (runner.run(reopening(run, free), total, put) for free in rounds)

@@ -1,12 +1,12 @@
 """Results: what came of a batch, and of a range of samples, collected batch by batch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from extract.answering import Draw, ReplyPlace
-from extract.reading import CellVectors, joined
+from extract.reading import CellVectors, JoinedVectors
 from extract.sharing import Range, Way
 from warehouse.vocabulary import LENGTH
 
@@ -97,7 +97,9 @@ class RangeResult:
         seen = len(self.sample_ids) + len(self.rejected)
         return seen == self.range.n and left == len(self.late)
 
-    def vectors(self) -> CellVectors:
-        """All vectors of the range, ordered by sample id."""
+    def take_vectors(self) -> JoinedVectors:
+        """All vectors of the range, ordered by sample id; the range lets go of them."""
         order = np.argsort(np.array(self.sample_ids, dtype=object))
-        return joined([batch.vectors for batch in self.batches], order)
+        parts = [batch.vectors for batch in self.batches]
+        self.batches = [replace(batch, vectors=CellVectors({}, {})) for batch in self.batches]
+        return JoinedVectors(parts, order)

@@ -6,20 +6,24 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from extract.anatomy import Anatomy
 from extract.answering import ReplyPlace
 from extract.models import LoadedModel
-from extract.reading import CellVectors, brought_readouts
+from extract.reading import brought_readouts
 from extract.running.results import Answer
 from extract.sharing import Way
-from warehouse.vocabulary import CONNECTOR, DEFAULT_PROMPT, LLM, MODULES, VISION
+from warehouse.vocabulary import CONNECTOR, DEFAULT_PROMPT, LLM, MODULES, VISION, Cell
 
 DEFAULT_WAY = Way(DEFAULT_PROMPT)
 
+Vectors = NDArray[np.float32]
+"""Of some samples, (samples, width)."""
+
 
 def activation_table(
-    model_id: str, dataset_id: str, sample_ids: Sequence[str], vectors: CellVectors
+    model_id: str, dataset_id: str, sample_ids: Sequence[str], vectors: Mapping[Cell, Vectors]
 ) -> pa.Table:
     """All vectors of a range, ordered by module, layer, readout and sample as shards hold them.
 
@@ -28,7 +32,8 @@ def activation_table(
     names = pa.array(sorted(sample_ids), pa.string())
     n = len(names)
     parts = []
-    for (module, layer, readout), values in sorted(vectors.items()):
+    for cell in sorted(vectors):
+        (module, layer, readout), values = cell, vectors[cell]
         width = values.shape[1]
         ends = pa.array(np.arange(0, (n + 1) * width, width, dtype=np.int32))
         lists = pa.ListArray.from_arrays(ends, pa.array(values.reshape(-1)))

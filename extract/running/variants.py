@@ -134,7 +134,7 @@ class Bench:
                     self.progress(len(result.sample_ids), whole.n)
         answers = sorted(result.answers, key=lambda answer: answer.sample_id)
         rows = answer_rows(self.job.model_id, self.job.dataset_id, answers)
-        return Recording(sorted(result.sample_ids), result.vectors(), rows)
+        return Recording(sorted(result.sample_ids), dict(result.take_vectors()), rows)
 
     @property
     def _batch_size(self) -> int:

@@ -1,8 +1,9 @@
 """Writing: what came of a range becomes shards of the lake, in one commit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from extract.reading import Lens, lens_table
@@ -27,6 +28,8 @@ class RangeWriter:
 
     `n_bytes` are those written so far; `overtaken` tells whether another machine did some of a
     range, which was dropped then: what is left of it is still due.
+
+    Several threads may write at once: they make shards beside each other and commit in turn.
     """
 
     job: Job
@@ -37,9 +40,12 @@ class RangeWriter:
     release: Callable[[int, int], None]
     n_bytes: int = 0
     overtaken: bool = False
+    making_tables: Lock = field(default_factory=Lock)
 
-    def write(self, result: RangeResult) -> None:
-        with self.stopwatch.timing("write"):
+    def write(self, result: RangeResult, in_turn: Callable[[], None]) -> None:
+        """Write a whole range; `in_turn` waits until its commit may follow those before it."""
+        # One at a time: meanwhile a range's vectors are in memory twice.
+        with self.making_tables, self.stopwatch.timing("write"):
             tables = self._tables(result)
         seconds = self.stopwatch.lap()
         notes: dict[str, Any] = {"seconds": seconds, "n_images": len(result.sample_ids)}
@@ -47,14 +53,21 @@ class RangeWriter:
             fitted = {"device": device_name(self.job), "batch": self.batch_size.fitted}
             notes["fitted"] = fitted
         with self.stopwatch.timing("write"):
-            self._commit(result, tables, notes)
+            self._commit(result, tables, notes, in_turn)
         self.release(result.range.start, result.range.stop)
 
-    def _commit(self, result: RangeResult, tables: dict[str, Any], notes: dict[str, Any]) -> None:
+    def _commit(
+        self,
+        result: RangeResult,
+        tables: dict[str, Any],
+        notes: dict[str, Any],
+        in_turn: Callable[[], None],
+    ) -> None:
         clashes = partial(result.range.overlaps, self.job.spec.run_id)
+        covers = self._covers(result)
         try:
             commit = self.run.commit(
-                tables, covers=self._covers(result), notes=notes, clashes=clashes
+                tables, covers=covers, notes=notes, clashes=clashes, in_turn=in_turn
             )
         except OvertakenError:
             self.overtaken = True
@@ -64,7 +77,7 @@ class RangeWriter:
     def _tables(self, result: RangeResult) -> dict[str, Any]:
         of = self.job.model_id, self.job.dataset_id
         tables: dict[str, Any] = {}
-        if vectors := result.vectors():
+        if vectors := result.take_vectors():
             tables["activation"] = activation_table(*of, result.sample_ids, vectors)
             if self.lens is not None:
                 tables["logit_lens"] = lens_table(self.lens, tables["activation"])

@@ -136,6 +136,7 @@ class RunWriter:
         clashes: Clashes | None = None,
         *,
         finished: bool = False,
+        in_turn: Callable[[], None] | None = None,
     ) -> Commit:
         """Make these rows visible together.
 
@@ -145,7 +146,8 @@ class RunWriter:
         nothing is written, so that two writers racing for one piece of work cannot double it.
         `notes` are kept beside it and compared with nothing; what the piece took, {"seconds":
         {work: seconds}, "n_images": count}, is added up in the run's row. `finished` marks the run
-        so in the same commit.
+        so in the same commit. `in_turn` is called between the two steps of it, when all shards lie
+        ready and nothing is visible: it may wait there for other commits, or raise to have none.
 
         `clashes` says of a commit of another writer, of the same command, model and dataset,
         whether it holds some of the same work; by default each does that came since this one
@@ -157,7 +159,7 @@ class RunWriter:
         taken out, and OvertakenError, in the same way, where another machine's commit clashes.
         """
         plain = json.loads(json.dumps(covers or {}))
-        return self._commit(tables, _Note(plain, notes or {}, finished), clashes)
+        return self._commit(tables, _Note(plain, notes or {}, finished), clashes, in_turn)
 
     def finish(self, notes: dict[str, Any] | None = None) -> None:
         """Mark the run finished; once it is, this does nothing."""
@@ -171,7 +173,11 @@ class RunWriter:
             self._commit({}, _Note({"reopens": before.commits[-1].n}))
 
     def _commit(
-        self, tables: Mapping[str, Rows], note: _Note, clashes: Clashes | None = None
+        self,
+        tables: Mapping[str, Rows],
+        note: _Note,
+        clashes: Clashes | None = None,
+        in_turn: Callable[[], None] | None = None,
     ) -> Commit:
         names = {"model_id": self.spec.model_id, "dataset_id": self.spec.dataset_id}
         checked = {name: checked_table(name, rows, self.run_id) for name, rows in tables.items()}
@@ -179,6 +185,11 @@ class RunWriter:
         try:
             with ExitStack() as written:
                 drafts = [draft(self.lake, self.run_id, piece, written) for piece in parts]
+                try:
+                    (in_turn or _at_once)()
+                except BaseException:
+                    self._store.withdraw(drafts)
+                    raise
                 with self.lake.committing():
                     commit = None
                     while commit is None:
@@ -304,6 +315,10 @@ def _is_alike(commit: Commit, spec: RunSpec) -> bool:
 
 def _never(_: Commit) -> bool:
     return False
+
+
+def _at_once() -> None:
+    pass
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from warehouse.errors import LayerhouseError
 from warehouse.schema import PARTITIONS, table_defaults, table_key, table_schema
 
+Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.floating[Any]]]"
 Rows: TypeAlias = "pa.Table | Sequence[Mapping[str, Any]]"
 
 MAX_VECTORS_PER_ROW_GROUP = 256
@@ -116,17 +117,30 @@ def _refuse_not_finite(table: str, rows: pa.Table, schema: pa.Schema) -> None:
         is_list = pa.types.is_list(field.type)
         if not pa.types.is_floating(field.type.value_type if is_list else field.type):
             continue
-        column = rows[field.name].combine_chunks()
-        values = column.flatten() if is_list else column
-        if is_list and values.null_count:
-            raise LayerhouseError(f"a list of {table}.{field.name} lacks a value")
-        known = values.fill_null(0) if values.null_count else values
-        finite = np.isfinite(known.to_numpy(zero_copy_only=False))
-        if not finite.all():
-            lengths = pc.list_value_length(column).fill_null(0) if is_list else np.ones(len(column))
-            ends = np.cumsum(np.asarray(lengths))
-            place = int(np.searchsorted(ends, int(np.argmin(finite)), side="right"))
-            raise _not_finite(table, field.name, rows.slice(place, 1).to_pylist()[0])
+        start = 0
+        for column in rows[field.name].chunks:
+            values = column.flatten() if is_list else column
+            if is_list and values.null_count:
+                raise LayerhouseError(f"a list of {table}.{field.name} lacks a value")
+            known = values.fill_null(0) if values.null_count else values
+            place = _not_finite_at(known.to_numpy(zero_copy_only=False))
+            if place is not None:
+                lengths = (
+                    pc.list_value_length(column).fill_null(0) if is_list else np.ones(len(column))
+                )
+                row = start + int(np.searchsorted(np.cumsum(lengths), place, side="right"))
+                raise _not_finite(table, field.name, rows.slice(row, 1).to_pylist()[0])
+            start += len(column)
+
+
+def _not_finite_at(values: Floats) -> int | None:
+    """The place of the first that is NaN or infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A sum is finite unless a value is not; that it may overflow only costs the second look.
+        if np.isfinite(values.sum()):
+            return None
+    finite = np.isfinite(values)
+    return None if finite.all() else int(np.argmin(finite))
 
 
 def _not_finite(table: str, column: str, row: Mapping[str, Any]) -> LayerhouseError:
