@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from extract.answering import marks
 from extract.answering.cues import split_sentences
@@ -41,6 +42,11 @@ def read_reply(reply: str, classes: Sequence[ClassNames], *, letters: bool = Fal
     The reply begins with the reasoning mark that its prompt left open, if any (`left_open`).
     `letters`: the question listed the classes under letters.
     """
+    return _read(reply, tuple(classes), letters)
+
+
+@lru_cache(maxsize=1024)  # a model says the same of many images
+def _read(reply: str, classes: tuple[ClassNames, ...], letters: bool) -> Reading:
     text, left_out = marks.without_reasoning(reply)
     if text is None:
         return Reading(None, left_out)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 import layerhouse
@@ -26,6 +27,7 @@ def _images(folder: Path) -> None:
             image.save(folder / label / f"{number}.png")
 
 
+@pytest.mark.slow
 def test_the_examples_run_one_after_the_other(demo: Demo, tmp_path: Path) -> None:
     shutil.copytree(demo.lake.root, tmp_path / "lakehouse")
     shutil.copytree(ROOT / "extract" / "models" / "tiny-digits", tmp_path / "my-llava")

@@ -98,6 +98,7 @@ def _files(demo: Demo) -> dict[str, tuple[int, int]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_lake_of_the_demo_passes_validation(demo: Demo) -> None:
     done = layerhouse("validate", "--lake", str(demo.lake.root), cwd=demo.lake.root.parent)
     assert done.code == 0, done.out + done.err

@@ -229,6 +229,7 @@ def test_unite_makes_one_group_and_the_source_is_still_the_same(
         layerhouse.datasets.add("set", root)
 
 
+@pytest.mark.slow
 def test_copies_in_two_splits_are_mended_by_a_new_dataset_only(
     place: Path, images: list[Image.Image]
 ) -> None:

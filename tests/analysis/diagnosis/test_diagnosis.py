@@ -219,6 +219,7 @@ def spoken(tmp_path):
     return lake
 
 
+@pytest.mark.slow
 def test_the_answer_that_is_diagnosed_is_chosen_and_stays_so(spoken):
     whole = diagnose(spoken, "m", "shapes", n_resamples=100)
     assert str(whole.answer) == "generate to the prompt default, 50 test samples"
@@ -268,6 +269,7 @@ def test_answers_from_elsewhere_are_none_to_a_prompt(spoken):
     assert str(found.answer) == "imported:api, 50 test samples"
 
 
+@pytest.mark.slow
 def test_answers_of_two_kinds_are_compared_with_a_word(spoken):
     assert compare(spoken, "m", "n", "shapes", n_resamples=100).note is None
     diagnose(spoken, "n", "shapes", n_resamples=100, choice=Choice("likelihood"))

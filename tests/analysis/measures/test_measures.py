@@ -114,6 +114,7 @@ def test_every_sample_is_scored_once_by_a_probe_that_saw_nothing_of_its_group(
     assert all(n == len(CLASSES) and k == 4 and a > c for n, k, a, c in scores)
 
 
+@pytest.mark.slow
 def test_folds_leave_the_views_of_the_dataset_s_own_split_alone(tmp_path: Path) -> None:
     lake = unprobed(tmp_path / "lake")
     probe(lake, MODEL, DATASET, controls=["none"])

@@ -101,6 +101,7 @@ def test_more_seeds_add_more_shuffles(lake: Lake) -> None:
     assert by_control == [("none", len(PLACES)), ("shuffled_labels", 3 * len(PLACES))]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(lake: Lake, tmp_path: Path) -> None:
     def stop(done: int, total: int) -> None:
         assert done < total

@@ -323,6 +323,7 @@ def test_images_of_each_class_are_shown_as_the_model_is_shown_them(lake, tmp_pat
     assert '<details class="classes">' not in none
 
 
+@pytest.mark.slow
 def test_the_report_repeats_what_the_audit_of_the_images_found(figure_report):
     page = figure_report.read_text(encoding="utf-8")
     said = "brightness alone reads the class: balanced accuracy 0.700 [0.650, 0.750], chance 0.250"

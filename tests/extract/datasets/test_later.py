@@ -61,6 +61,7 @@ def changed(lake: Lake) -> list[str]:
         return [image.sample_id for _, image in changed_samples(warehouse)]
 
 
+@pytest.mark.slow
 def test_swapped_images_are_found_by_whoever_reads_images_and_by_validate(
     tmp_path: Path, lake: Lake
 ) -> None:

@@ -116,6 +116,7 @@ def test_two_that_disagree_about_a_configuration_cannot_both_begin(
     assert [run["config"]["identity"]["dtype"] for run in runs] == ["float32"]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_started_again_and_the_lake_is_that_of_one(
     lake: Lake, llava_folder: Path, alone: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

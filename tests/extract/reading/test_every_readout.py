@@ -167,6 +167,7 @@ def _run(lake: Lake, *arguments: str) -> Result:
     return found
 
 
+@pytest.mark.slow
 def test_a_packages_readout_is_probed_and_shown_with_and_without_it(
     tmp_path: Any,
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_second_time_nothing_is_done_and_the_rejected_are_named_again(
     assert _files(lake) == before
 
 
+@pytest.mark.slow
 def test_a_higher_bound_tries_again_what_a_lower_one_rejected(
     lake: Lake, llava_folder: Path
 ) -> None:

@@ -71,6 +71,7 @@ def _as_before_ends_were_stored(lake: Lake) -> None:
     lake.catalogue.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_what_a_budget_cut_a_larger_one_runs_again(lake: Lake, llava_folder: Path) -> None:
     short = _extract(lake, llava_folder, 3)
     (note,) = (note for note in short.notes if "cut" in note)

@@ -361,6 +361,7 @@ def _read_many(root: Path, failures: Any) -> None:
                 failures.put(rows)
 
 
+@pytest.mark.slow
 def test_agents_and_readers_run_at_once(tmp_path: Path) -> None:
     lake = Lake.at(tmp_path / "lake")
     add_dataset(lake)

@@ -25,7 +25,9 @@ def given(lake):
         return {name: wh.sql(f"FROM {name}").to_arrow_table() for name in names}
 
 
-@pytest.mark.parametrize("held", [False, True], ids=["views", "held"])
+@pytest.mark.parametrize(
+    "held", [pytest.param(False, marks=pytest.mark.slow), True], ids=["views", "held"]
+)
 def test_views_of_equal_rows_are_equal(lake, given, held):
     scratch = Scratch()
     scratch.replace(given)

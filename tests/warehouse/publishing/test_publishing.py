@@ -367,6 +367,7 @@ def test_readers_keep_their_file_while_a_new_one_appears(lake: Lake, tmp_path: P
     assert said == "2\n"
 
 
+@pytest.mark.slow
 def test_readers_never_see_a_half_written_file(lake: Lake, tmp_path: Path) -> None:
     out = tmp_path / "published"
     publish(lake, out)

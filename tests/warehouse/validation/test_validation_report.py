@@ -141,6 +141,7 @@ def test_data_docs_open_offline(lake: Lake, tmp_path: Path) -> None:
     assert "<dev>" not in front
 
 
+@pytest.mark.slow
 def test_data_docs_replace_earlier_ones_and_nothing_else(lake: Lake, tmp_path: Path) -> None:
     folder = tmp_path / "docs"
     validate(lake, folder)
