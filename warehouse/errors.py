@@ -31,10 +31,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; known are {', '.join(options[:12])}{', …' if len(options) > 12 else ''}"
 
 
+LONG = 400
+"""Characters of a library's words that are told; some list all they know."""
+
+
 def said(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """What an error says, in one line: of a long one its first sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     first = " ".join(lines[:2]) if lines and lines[0].endswith(":") else "".join(lines[:1])
+    if len(first) > LONG:
+        first = first.partition(". ")[0]
+        first = first if len(first) <= LONG else f"{first[:LONG]} …"
     if isinstance(error, CLEAR) and first:
         return first
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -5,6 +5,7 @@ from .files import failing_as as failing_as
 from .given import GivenModel as GivenModel
 from .loading import (
     LoadedModel as LoadedModel,
+    foreign_processor as foreign_processor,
     load as load,
     read_prompts as read_prompts,
 )

@@ -50,8 +50,8 @@ def refuse_empty(folder: Path, facts: Mapping[str, tuple[str, int]]) -> None:
 
 
 @contextmanager
-def failing_as(sentence: str) -> Iterator[None]:
-    """Tell what fails inside as one sentence that begins so.
+def failing_as(sentence: str, hint: str = "") -> Iterator[None]:
+    """Tell what fails inside as one sentence that begins so, and ends with the hint.
 
     Libraries raise anything over files that are not as they expect them.
     """
@@ -60,4 +60,4 @@ def failing_as(sentence: str) -> Iterator[None]:
     except LayerhouseError:
         raise
     except Exception as error:
-        raise LayerhouseError(f"{sentence}: {said(error)}") from error
+        raise LayerhouseError(f"{sentence}: {said(error)}{hint}") from error

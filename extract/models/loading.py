@@ -143,6 +143,29 @@ def _as_given(source: GivenModel) -> LoadedModel:
     return LoadedModel(source, model, processor, where, kind, template, plugin, ready.notes)
 
 
+def foreign_processor(loaded: LoadedModel) -> str:
+    """A trailing clause that names a processor of another family than the model's, else nothing.
+
+    Some folders name one rightly, so it is no fault before something fails.
+    """
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+
+    images = getattr(loaded.processor, "image_processor", None)
+    due_for_images = IMAGE_PROCESSOR_MAPPING_NAMES.get(loaded.model_type)
+    if isinstance(due_for_images, dict):
+        due_for_images = due_for_images.get("pil")
+    pairs = (
+        (loaded.processor, PROCESSOR_MAPPING_NAMES.get(loaded.model_type)),
+        (images, due_for_images),
+    )
+    for part, due in pairs:
+        name = type(part).__name__
+        if part is not None and due and name != "RowwiseProcessor" and name != str(due):
+            return f"; {name} prepares its input, where a {loaded.model_type} model has a {due}"
+    return ""
+
+
 def _refuse_placement(source: ModelSource) -> None:
     if source.placement.placed or source.random_seed is not None:
         raise UsageError(
@@ -165,6 +188,10 @@ def _refuse_other_kinds(source: ModelSource) -> None:
             "the config.json of the model that it was made from"
         )
     if kind in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        with failing_as(f"{source.folder}/config.json describes no {kind} model"):
+            transformers.AutoConfig.from_pretrained(
+                source.folder, local_files_only=True, trust_remote_code=False
+            )
         return
     if kind in transformers.CONFIG_MAPPING:
         raise LayerhouseError(

@@ -130,6 +130,7 @@ def repair_settings(folder: Path, given: dict[str, Any], slots: Collection[str])
         "vision_feature_select_strategy": config.get("vision_feature_select_strategy", "default"),
         "num_additional_image_tokens": CLASS_TOKENS.get(str(vision.get("model_type"))),
     }
+    _refuse_layers_beyond(folder, config.get("vision_feature_layer"), vision)
     if "num_additional_image_tokens" not in slots:
         return
     for name in ("patch_size", "vision_feature_select_strategy"):
@@ -148,3 +149,15 @@ def repair_settings(folder: Path, given: dict[str, Any], slots: Collection[str])
     if lacking:
         told = ", ".join(f"{name} {value}" for name, value in lacking.items())
         yield f"the processor lacks {told}: taken from config.json"
+
+
+def _refuse_layers_beyond(folder: Path, chosen: Any, vision: dict[str, Any]) -> None:
+    """LayerhouseError where features are taken behind a layer that the tower has not."""
+    layers = chosen if isinstance(chosen, list) else [chosen]
+    depth = vision.get("num_hidden_layers")
+    for layer in layers:
+        if isinstance(layer, int) and isinstance(depth, int) and not -depth - 2 < layer <= depth:
+            raise LayerhouseError(
+                f"{folder}: vision_feature_layer of config.json is {layer}, and its vision tower "
+                f"has {depth} layers; correct one of them"
+            )

@@ -53,6 +53,11 @@ class RegistryEntry:
     key_mapping: Mapping[str, str] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def pinned(self) -> bool:
+        """Whether the files are those that the facts were read in: a commit of the hub, or ours."""
+        return self.folder is not None or self.revision != "main"
+
 
 @cache
 def registry() -> dict[str, RegistryEntry]:

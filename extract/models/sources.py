@@ -153,7 +153,7 @@ def known_facts(name: str) -> dict[str, Any]:
     """
     entry = find(name)
     if entry is not None:
-        return asdict(entry)
+        return asdict(entry) | {"pinned": entry.pinned}
     source = locate_processor(name)
     config = source.config
     known = {} if source.entry is None else asdict(source.entry)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from extract.answering import Question, overridden_settings, told_apart
 from extract.faults import complete_exits, stages_to_end
-from extract.models import Session, failing_as, load, open_session
+from extract.models import Session, failing_as, foreign_processor, load, open_session
 from extract.running.questions import questions_of
 from extract.running.seeing import find_sees_once
 from extract.running.self_check import Checked, check
@@ -52,7 +52,8 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
         refuse_changed(warehouse, job.dataset_id, job.order)
     loaded = load(job.source, device=job.device, dtype=job.dtype)
     images = _checked_images(job)
-    with failing_as(f"the self-check of {loaded.source.name} ({loaded.model_type}) fails"):
+    what = f"the self-check of {loaded.source.name} ({loaded.model_type}) fails"
+    with failing_as(what, foreign_processor(loaded)):
         questions = questions_of(job, loaded.processor)
         entry = job.own.entry
         session = open_session(loaded, job.question, entry.system, entry.reply_prefix)

@@ -190,7 +190,7 @@ def _image_reaches_the_answer(session: Session, image: Image.Image) -> tuple[str
     pair = [session.encode([picture]) for picture in (image, ImageOps.invert(image))]
     runs = [_states(session, inputs) for inputs in pair]
     if not torch.isfinite(runs[0][1]).all():
-        _refuse_broken_weights(session)
+        _refuse_broken(session, pair[0])
     if torch.equal(runs[0][1], runs[1][1]):
         raise _fail(session, "two images", "an image and its negative get the same answer")
     for locus in _must_differ(session.anatomy):
@@ -217,8 +217,10 @@ def _image_reaches_the_answer(session: Session, image: Image.Image) -> tuple[str
     return blind
 
 
-def _refuse_broken_weights(session: Session) -> None:
+def _refuse_broken(session: Session, inputs: Inputs) -> None:
     """Numbers that overflow are of the dtype, those that were never finite of the files."""
+    if any(value.is_floating_point() and not value.isfinite().all() for value in inputs.values()):
+        raise _fail(session, "pixels", "the processor makes values of an image that are not finite")
     for name, weight in session.model.named_parameters():
         if weight.is_floating_point() and not torch.isfinite(weight).all():
             raise _fail(
