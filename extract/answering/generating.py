@@ -19,6 +19,7 @@ from extract.answering.continuing import Prompted, bytes_of, full_logits, select
 from extract.answering.repeating import in_prompt, note, penalised
 from extract.answering.sampling import Chances
 from extract.models import Session
+from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import DIRECT_TOKENS, LENGTH, STOP
 
 GENERATION_BYTES = 2**32
@@ -42,6 +43,8 @@ PATIENCE = DIRECT_TOKENS
 """Tokens after which a batch that hurries gives up the last quarter of its replies."""
 GIVEN_UP = -2
 """Stands behind the tokens of a reply that was given up."""
+BROKEN = -3
+"""Stands where logits that are not finite choose no token."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,8 @@ def _begun(session: Session, prompted: Prompted, chances: Chances | None = None)
 
 
 def _following(session: Session, going: _Going, logits: Tensor, place: int) -> Tensor:
-    """The token [n] at this place of each reply, by the logits fp32 (n, vocabulary) before it."""
+    """The token [n] at this place of each reply, by the logits fp32 (n, vocabulary) before it;
+    `BROKEN` where these are not finite."""
     penalty = session.repetition_penalty
     if going.said is not None and penalty is not None:
         logits = penalised(logits, going.said, penalty)
@@ -173,7 +177,7 @@ def _following(session: Session, going: _Going, logits: Tensor, place: int) -> T
     token = logits.argmax(dim=-1) if chances is None else chances.drawn(logits, place)
     if going.said is not None:
         note(token, going.said)
-    return token
+    return token.masked_fill(~logits.amax(dim=-1).isfinite(), BROKEN)
 
 
 def _to_their_ends(
@@ -228,7 +232,7 @@ def _the_others(known: Collection[int], going: _Going) -> list[_Going]:
 
 
 def _those_that_go_on(going: _Going, stops: Tensor, max_new_tokens: int) -> _Going | None:
-    unfinished = ~torch.isin(going.newest, stops)
+    unfinished = ~torch.isin(going.newest, stops) & (going.newest != BROKEN)
     n = int(unfinished.sum())
     if n == 0 or going.written + 1 == max_new_tokens:
         return None
@@ -262,7 +266,8 @@ def _in_full(
     """The same without a cache: what is packed for a batch's images cannot be cut, so all stay."""
     chosen, done = [begun.newest], torch.isin(begun.newest, stops)
     while len(chosen) < max_new_tokens and not bool(done.all()):
-        logits = full_logits(session, prompted.inputs, torch.stack(chosen, dim=1))
+        said = torch.stack(chosen, dim=1).clamp(min=0)  # broken ones are done for
+        logits = full_logits(session, prompted.inputs, said)
         following = _following(session, begun, logits[:, -1].float(), len(chosen))
         chosen.append(torch.where(done, stops[0], following))
         done |= torch.isin(chosen[-1], stops)
@@ -283,6 +288,16 @@ def overridden_settings(session: Session) -> str | None:
         return None
     named = ", ".join(f"{name} {value}" for name, value in other.items())
     return f"replies are greedy, against the model's own generation settings ({named})"
+
+
+def refuse_broken(tokens: NDArray[np.int64], sample_ids: Sequence[str]) -> None:
+    """LayerhouseError naming a sample whose tokens (n, …) logits that are not finite chose."""
+    broken = (tokens == BROKEN).any(axis=tuple(range(1, tokens.ndim)))
+    if broken.any():
+        raise LayerhouseError(
+            f"the logits of the reply to sample {sample_ids[int(np.argmax(broken))]} are not "
+            "finite; try --dtype float32"
+        )
 
 
 def replies_of(session: Session, tokens: NDArray[np.int64]) -> list[Reply | None]:

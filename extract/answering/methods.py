@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.answering.continuing import Prompted
-from extract.answering.generating import Reply, generate, replies_of, sample
+from extract.answering.generating import Reply, generate, refuse_broken, replies_of, sample
 from extract.answering.names import ClassNames
 from extract.answering.phrases import ended
 from extract.answering.replies import parse_reply
@@ -145,7 +145,11 @@ class Generation(AnswerMethod):
         said: NDArray[Any],
         sample_ids: Sequence[str],
     ) -> list[dict[str, Any] | None]:
-        """From token ids (n, tokens)."""
+        """From token ids (n, tokens).
+
+        Raises LayerhouseError naming a sample whose logits are not finite.
+        """
+        refuse_broken(said, sample_ids)
         replies = replies_of(session, said)
         return [None if reply is None else _read(reply, question) for reply in replies]
 
@@ -199,7 +203,11 @@ class Sampling(AnswerMethod):
         said: NDArray[Any],
         sample_ids: Sequence[str],
     ) -> list[dict[str, Any] | None]:
-        """From token ids (n, draws, tokens)."""
+        """From token ids (n, draws, tokens).
+
+        Raises LayerhouseError naming a sample whose logits are not finite.
+        """
+        refuse_broken(said, sample_ids)
         found: list[dict[str, Any] | None] = []
         for name, tokens in zip(sample_ids, said, strict=True):
             replies = (reply for reply in replies_of(session, tokens) if reply is not None)

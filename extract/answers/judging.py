@@ -50,7 +50,8 @@ class Judged:
     """What a judge made of the `n` replies of one model to one dataset that it had not judged.
 
     `n_named` name a class, `n_other` another one, or none, than by the rules; `n_cut` were cut and
-    not judged, `n_shortened` longer than the judge reads. `run_id` is None where there was nothing
+    not judged, `n_shortened` longer than the judge reads; of `n_tied` several answers weigh the
+    same and none weighs more, so that they name no class. `run_id` is None where there was nothing
     to do.
     """
 
@@ -62,6 +63,7 @@ class Judged:
     n_other: int
     n_cut: int
     n_shortened: int
+    n_tied: int
     run_id: str | None
 
 
@@ -87,11 +89,13 @@ class JudgeModel:
 
 @dataclass(frozen=True)
 class JudgedReply:
-    """A reply as a judge read it: its row of `answer`, the class, whether it was shortened."""
+    """A reply as a judge read it: its row of `answer`, the class, whether it was shortened, and
+    whether several answers weigh the same."""
 
     row: Row
     named: int | None
     is_shortened: bool
+    is_tied: bool = False
 
     @property
     def is_cut(self) -> bool:
@@ -132,8 +136,10 @@ class Judging:
                 f"what the judge {self.judge.name} makes of the reply about {row['sample_id']} is "
                 "not finite; give another judge, or --device cpu"
             )
-        best = max(range(len(scores)), key=scores.__getitem__)
-        return JudgedReply(row, best if best < len(self.classes) else None, is_shortened)
+        best, *others = (index for index, score in enumerate(scores) if score == max(scores))
+        is_tied = bool(others)
+        named = None if is_tied or best == len(self.classes) else best
+        return JudgedReply(row, named, is_shortened, is_tied)
 
     def _fitting(self, row: Row, reply: str) -> tuple[list[int], bool]:
         """The tokens of the question about a reply, of which only the end is shown where the judge
@@ -225,6 +231,7 @@ def _judge_pair(
         n_other=sum(one.named != one.row["predicted_class_index"] for one in found),
         n_cut=sum(one.is_cut for one in found),
         n_shortened=sum(one.is_shortened for one in found),
+        n_tied=sum(one.is_tied for one in found),
         run_id=spec.run_id if due and not dry_run else None,
     )
 

@@ -152,12 +152,10 @@ def foreign_processor(loaded: LoadedModel) -> str:
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
     images = getattr(loaded.processor, "image_processor", None)
-    due_for_images = IMAGE_PROCESSOR_MAPPING_NAMES.get(loaded.model_type)
-    if isinstance(due_for_images, dict):
-        due_for_images = due_for_images.get("pil")
+    backends = IMAGE_PROCESSOR_MAPPING_NAMES.get(loaded.model_type)
     pairs = (
         (loaded.processor, PROCESSOR_MAPPING_NAMES.get(loaded.model_type)),
-        (images, due_for_images),
+        (images, backends.get("pil") if isinstance(backends, dict) else None),
     )
     for part, due in pairs:
         name = type(part).__name__

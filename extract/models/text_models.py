@@ -8,12 +8,14 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from extract.models.devices import choose_device, choose_dtype
 from extract.models.files import failing_as
+from extract.models.folders import ADAPTER_CONFIG
 from extract.models.preflight import read_tokenizer, refuse_without_tokenizer, unbind_tokenizer
 from extract.models.processors import LOCAL
 from extract.models.prompts import phrase_tokens, render, special_tokens, turn_end
@@ -23,6 +25,7 @@ from extract.models.sources import ModelSource, locate
 from extract.models.templates import template_in
 from extract.models.weights import load_weights
 from warehouse.errors import LayerhouseError
+from warehouse.pretrained import read_object
 
 TOKENS_AT_ONCE = 2**14
 """Tokens of one pass."""
@@ -135,6 +138,7 @@ def load_text_model(name: str, device: str = "auto") -> TextModel:
     Raises as `locate` and `load_weights` do, and LayerhouseError for a model that does not write
     what continues a text: an encoder, or one of encoder and decoder.
     """
+    _refuse_adapter(Path(name).expanduser())
     source = locate(name)
     where = choose_device(device)
     dtype: torch.dtype = getattr(torch, choose_dtype("auto", where))
@@ -154,6 +158,16 @@ def load_text_model(name: str, device: str = "auto") -> TextModel:
             )
             _refuse_reading_ahead(reader)
     return reader
+
+
+def _refuse_adapter(folder: Path) -> None:
+    config = folder / ADAPTER_CONFIG
+    if config.is_file() and not (folder / "config.json").is_file():
+        base = read_object(config).get("base_model_name_or_path") or "its base"
+        raise LayerhouseError(
+            f"{folder} holds an adapter, which reads nothing alone; merge it into {base} with peft "
+            "(merge_and_unload, save_pretrained) and give that folder, or give the base"
+        )
 
 
 def _class_for(source: ModelSource) -> str:

@@ -148,6 +148,8 @@ def _show_judged(one: Judged) -> None:
         click.echo(f"  {one.n_cut:,} were cut, which are not judged and stay truncated")
     if one.n_shortened:
         click.echo(f"  {one.n_shortened:,} were longer than {one.judge} reads: their ends counted")
+    if one.n_tied:
+        click.echo(f"  {one.n_tied:,} are ties between answers, which name no class")
 
 
 def _show(one: Reparsed) -> None:

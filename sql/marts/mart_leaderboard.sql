@@ -111,6 +111,7 @@ SELECT
     answers.signal AS answer_signal,
     answers.unparsed_share,
     answers.truncated_share,
+    method_agreement.agreement AS method_agreement,
     answers.n AS n_test,
     answer_ranking.n_samples,
     scores.reference_accuracy,
@@ -140,6 +141,11 @@ LEFT JOIN answer_ranking
     ON
         stage_columns.model_id = answer_ranking.model_id
         AND stage_columns.dataset_id = answer_ranking.dataset_id
+LEFT JOIN method_agreement
+    ON
+        stage_columns.model_id = method_agreement.model_id
+        AND stage_columns.dataset_id = method_agreement.dataset_id
+        AND answer_ranking.prompt_id = method_agreement.prompt_id
 LEFT JOIN verdicts
     ON stage_columns.model_id = verdicts.model_id AND stage_columns.dataset_id = verdicts.dataset_id
 LEFT JOIN scores

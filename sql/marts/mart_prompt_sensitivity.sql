@@ -2,6 +2,21 @@
 WITH newest AS (
     SELECT cast(max(committed_at) AS DATE) AS built_on
     FROM commit_record
+),
+
+draws AS (
+    SELECT
+        drawn.model_id,
+        drawn.dataset_id,
+        drawn.method,
+        drawn.prompt_id,
+        drawn.option_order,
+        avg(drawn.agreement) AS agreement
+    FROM reply_agreement AS drawn
+    INNER JOIN sample
+        ON drawn.dataset_id = sample.dataset_id AND drawn.sample_id = sample.sample_id
+    WHERE sample.split = 'test' AND drawn.image_control = 'own'
+    GROUP BY ALL
 )
 
 SELECT
@@ -28,6 +43,8 @@ SELECT
     prompt_sensitivity.flip_share,
     prompt_sensitivity.turned_share,
     prompt_sensitivity.position_bias,
+    method_agreement.agreement AS method_agreement,
+    draws.agreement AS draw_agreement,
     newest.built_on
 FROM prompt_accuracy AS ways
 INNER JOIN prompt_sensitivity
@@ -35,6 +52,20 @@ INNER JOIN prompt_sensitivity
         ways.model_id = prompt_sensitivity.model_id
         AND ways.dataset_id = prompt_sensitivity.dataset_id
         AND ways.method = prompt_sensitivity.method
+LEFT JOIN method_agreement
+    ON
+        ways.model_id = method_agreement.model_id
+        AND ways.dataset_id = method_agreement.dataset_id
+        AND ways.prompt_id = method_agreement.prompt_id
+        AND ways.method IN ('likelihood', 'generate')
+        AND ways.option_order = 'given'
+LEFT JOIN draws
+    ON
+        ways.model_id = draws.model_id
+        AND ways.dataset_id = draws.dataset_id
+        AND ways.method = draws.method
+        AND ways.prompt_id = draws.prompt_id
+        AND ways.option_order = draws.option_order
 LEFT JOIN model ON ways.model_id = model.model_id
 LEFT JOIN dataset ON ways.dataset_id = dataset.dataset_id
 CROSS JOIN newest

@@ -33,6 +33,7 @@ def lake(*ways, reversed_prompts=()):
     }
 
 
+ORDERS = ("given", "rotated:1")
 WRONG = [1 - c for c in TRUTH]
 NEARLY = [WRONG[0], None, *TRUTH[2:]]
 
@@ -154,6 +155,37 @@ def test_the_mart_shows_every_way_with_the_best_and_the_worst(catalogue):
         ("default", "rotated:1", 1.0, True, False, False),
         ("odd", "given", 0.5, False, False, False),
         ("plain", "given", 0.9, True, False, True),
+    ]
+
+
+def test_the_mart_shows_how_far_methods_and_draws_agree(catalogue):
+    """By likelihood as by reply but for two samples; of two draws of each, one names the answer."""
+    drawn = "sampled:2x0.7"
+    rows = lake(
+        *(asked("default", order, TRUTH, way) for way in ("likelihood", drawn) for order in ORDERS),
+        *(asked("default", order, NEARLY) for order in ORDERS),
+    )
+    rows["reply_draw"] = [
+        {**row, "draw": draw, "seed": draw, "finish_reason": "stop"}
+        | {"image_control": "own", "predicted_class_index": row["predicted_class_index"] - draw}
+        for row in rows["answer"]
+        if row["method"] == drawn
+        for draw in range(2)
+    ]
+    for row in rows["reply_draw"]:
+        del row["parsed"]
+        row["predicted_class_index"] = max(row["predicted_class_index"], 0)
+    found = catalogue(rows, marts=True).sql(
+        "SELECT method, option_order, method_agreement, draw_agreement "
+        "FROM mart_prompt_sensitivity ORDER BY ALL"
+    )
+    assert found.fetchall() == [
+        ("generate", "given", pytest.approx(0.9), None),
+        ("generate", "rotated:1", None, None),
+        ("likelihood", "given", pytest.approx(0.9), None),
+        ("likelihood", "rotated:1", None, None),
+        (drawn, "given", None, pytest.approx(0.75)),
+        (drawn, "rotated:1", None, pytest.approx(0.75)),
     ]
 
 

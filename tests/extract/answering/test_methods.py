@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from extract.answering.continuing import Prompted, cache_of
 from extract.answering.methods import ANSWER_METHODS, Question, method_named
@@ -43,3 +47,41 @@ def test_likelihoods_that_are_not_finite_name_their_sample(llava: Opened) -> Non
     said = np.array([[0.0, -1.0, -2.0], [0.0, np.nan, 0.0]])
     with pytest.raises(LayerhouseError, match="sample b are not finite"):
         ANSWER_METHODS["likelihood"].read(llava.session, _question(llava), said, ["a", "b"])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("name", ["generate", "sampled:3x0.7"])
+def test_replies_of_logits_that_are_not_finite_name_their_sample(
+    name: str, cached: bool, bad: float, llava: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first token on, or from a later one: never what argmax makes of them."""
+    session, method = llava.session, method_named(name)
+    monkeypatch.setattr(session.model.generation_config, "eos_token_id", None)
+    session = replace(session)
+    inputs = session.on_device(session.encode(llava.pictures))
+    output = session.forward(inputs, keep_cache=True)
+
+    def asked() -> Prompted:
+        cache = copy.deepcopy(cache_of(output)) if cached else None
+        return Prompted(inputs, session.last_logits(output).clone(), cache)
+
+    def read(prompted: Prompted) -> None:
+        said = method.run(session, prompted, _question(llava), ["a", "b"])
+        method.read(session, _question(llava), said.numpy(), ["a", "b"])
+
+    read(asked())
+    prompted = asked()
+    prompted.logits[1, 7] = bad
+    with pytest.raises(LayerhouseError, match="the reply to sample b are not finite"):
+        read(prompted)
+    head = session.model.get_output_embeddings()
+    plain, seen = head.forward, []
+
+    def failing(states: torch.Tensor) -> torch.Tensor:
+        seen.append(states)
+        return plain(states) if len(seen) < 3 else plain(states) * bad
+
+    monkeypatch.setattr(head, "forward", failing)
+    with pytest.raises(LayerhouseError, match="the reply to sample a are not finite"):
+        read(asked())

@@ -293,6 +293,13 @@ def _without(*names: str) -> Callable[[Path], Path]:
     return build
 
 
+def _adapter(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/base"}')
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+    return folder
+
+
 def _not_finite(folder: Path) -> Path:
     saved(folder)
     model = hf.Qwen2ForCausalLM.from_pretrained(folder)
@@ -312,6 +319,7 @@ def _not_finite(folder: Path) -> Path:
         (_bert, "reads ahead, as encoders do"),
         (_t5, "does not go on from a text"),
         (_not_finite, "not finite"),
+        (_adapter, "holds an adapter, which reads nothing alone; merge it into someone/base"),
     ],
 )
 def test_what_cannot_judge_is_refused_in_a_sentence(
@@ -329,6 +337,17 @@ def test_weights_that_are_not_finite_name_the_sample(
     monkeypatch.setattr(TextModel, "weigh", lambda *_: [-1.0, float("nan"), -2.0])
     with pytest.raises(LayerhouseError, match=f"tiny-judge makes of .* {NAMES[0]} is not finite"):
         judge_replies(lake, str(judge_folder), device="cpu")
+
+
+def test_what_weighs_the_same_names_no_class_and_is_told(
+    lake: Lake, judge_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither class is first: in which order classes stand would decide."""
+    monkeypatch.setattr(TextModel, "weigh", lambda *_: [-1.0, -1.0, -2.0])
+    words = ["answers", "reparse", "--judge", str(judge_folder), "--lake", str(lake.root)]
+    told = CliRunner().invoke(layerhouse, words, catch_exceptions=False)
+    assert "  3 are ties between answers, which name no class" in told.output
+    assert {row[1] for row in judged(lake)} == {None}
 
 
 def test_another_model_of_the_same_name_is_refused(
