@@ -187,7 +187,7 @@ def asking(session: Session, question: str, phrases: list[list[int]]) -> Questio
 def prepare(model: str, n_images: int, batch_size: int) -> Bench:
     loaded = load(model)
     question = build_prompt(PHRASES)
-    phrases = [phrase_tokens(loaded.processor, question, phrase) for phrase in PHRASES]
+    phrases = phrase_tokens(loaded.processor, question, PHRASES)
     uris = {f"{index:04}": f"sklearn-digits:{index % 1797}" for index in range(n_images)}
     images = [open_image(uri) for uri in list(uris.values())[:2]]
     session = check(open_session(loaded, question), images, phrases).session

@@ -78,7 +78,7 @@ def main() -> None:
     loaded = build(asked)
     print(f"{asked.model}: {loaded.n_parameters / 1e9:.2f} billion weights, {loaded.dtype}")
     question = build_prompt(PHRASES)
-    phrases = [phrase_tokens(loaded.processor, question, phrase) for phrase in PHRASES]
+    phrases = phrase_tokens(loaded.processor, question, PHRASES)
     with tempfile.TemporaryDirectory() as place, leaving_a_core(loaded.device.type):
         folder = Path(place)
         uris = {f"{index:04}": str(folder / f"{index:04}.png") for index in range(asked.images)}

@@ -1,6 +1,6 @@
 """What a model is asked: one question per dataset, put through the model's own chat template."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -177,23 +177,64 @@ def turn_end(processor: Any) -> int | None:
 def phrase_tokens(
     processor: Any,
     question: str,
-    phrase: str,
+    phrases: Sequence[str],
     system: str | None = None,
     reply_prefix: str | None = None,
-) -> list[int]:
-    """The token ids of `phrase` as it continues the prompt: never empty.
+) -> list[list[int]]:
+    """The token ids of each phrase as it continues the prompt: never empty.
 
     What the tokenizer adds for the reply when it reads prompt and reply as one text; where that
-    would change the prompt's own last token, the reply is tokenised by itself.
+    would change the prompt's own last token, the reply is tokenised by itself. Of a long prompt
+    only the end is read again for each phrase, where that is seen to make no difference.
     """
     tokenizer = getattr(processor, "tokenizer", processor)
+
+    def ids(text: str) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
     prompt = render(processor, question, system, reply_prefix)
-    reply = continuation(processor, question, phrase, system, reply_prefix)
-    before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    whole = tokenizer(prompt + reply, add_special_tokens=False)["input_ids"]
-    if whole[: len(before)] == before and len(whole) > len(before):
-        return list(whole[len(before) :])
-    alone = tokenizer(reply, add_special_tokens=False)["input_ids"]
-    if not alone:
-        raise LayerhouseError(f"the class phrase {phrase!r} has no tokens in this model")
-    return list(alone)
+    replies = [continuation(processor, question, p, system, reply_prefix) for p in phrases]
+    end = _end_read_alone(prompt, ids)
+    if any(_added(end, reply, ids) != _added(prompt, reply, ids) for reply in _tried(replies)):
+        end = prompt
+    before, found = ids(end), []
+    for phrase, reply in zip(phrases, replies, strict=True):
+        tokens = _added(end, reply, ids, before) or ids(reply)
+        if not tokens:
+            raise LayerhouseError(f"the class phrase {phrase!r} has no tokens in this model")
+        found.append(tokens)
+    return found
+
+
+Ids = Callable[[str], list[int]]
+LEAST_END = 256
+"""Characters of a prompt's end that are read again for each phrase, at least: no token or merge of
+a phrase reaches so far back."""
+PLACES = 16
+"""Places of a prompt that are tried for where its end may be read alone."""
+
+
+def _end_read_alone(prompt: str, ids: Ids) -> str:
+    """The end of a prompt that has alone the tokens which it has there; all of it if none has."""
+    blanks = [at for at, sign in enumerate(prompt[: -LEAST_END or None]) if sign.isspace()]
+    if len(prompt) <= 2 * LEAST_END or not blanks:
+        return prompt
+    whole = ids(prompt)
+    for blank in reversed(blanks[-PLACES:]):
+        for start in (blank, blank + 1):  # some tokenizers put a blank before any text
+            tokens = ids(prompt[start:])
+            if whole[-len(tokens) :] == tokens:
+                return prompt[start:]
+    return prompt
+
+
+def _tried(replies: Sequence[str]) -> Sequence[str]:
+    """The replies by which the end of a prompt is held against all of it."""
+    return [replies[0], replies[-1], min(replies, key=len), max(replies, key=len)]
+
+
+def _added(prompt: str, reply: str, ids: Ids, before: Sequence[int] | None = None) -> list[int]:
+    """The tokens that a reply adds to a prompt's (`before`); none where it changes these."""
+    before = ids(prompt) if before is None else before
+    whole = ids(prompt + reply)
+    return whole[len(before) :] if whole[: len(before)] == before else []

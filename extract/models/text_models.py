@@ -83,7 +83,7 @@ class TextModel:
         """The tokens of answers as they continue a question, with the one that ends a reply."""
         ends = turn_end(self.processor), self.processor.tokenizer.eos_token_id
         end = next((token for token in ends if token is not None), None)
-        found = [phrase_tokens(self.processor, PROBE, text) for text in texts]
+        found = phrase_tokens(self.processor, PROBE, texts)
         return [tokens if end is None else [*tokens, end] for tokens in found]
 
     def plain(self, text: str) -> str:

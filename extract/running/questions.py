@@ -17,10 +17,8 @@ def _question(job: Job, way: Way | None, asked: Asked, processor: Any) -> Questi
     listed = listing(entry, rows, asked.way.option_order, asked.question)
     marks = entry.marks(len(rows))
     said = dict(zip(listed.shown, marks, strict=True)) if marks else dict(enumerate(job.phrases))
-    phrases = [
-        phrase_tokens(processor, asked.question, said[i], entry.system, entry.reply_prefix)
-        for i in range(len(said))
-    ]
+    texts = [said[i] for i in range(len(said))]
+    phrases = phrase_tokens(processor, asked.question, texts, entry.system, entry.reply_prefix)
     opening = left_open(asked.prompt.text) + (entry.reply_prefix or "")
     unseeing = unseeing_tokens(processor, asked.question, entry.system, entry.reply_prefix)
     return Question(

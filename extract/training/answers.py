@@ -23,7 +23,7 @@ class Answers:
     def __init__(self, processor: Any, question: str, phrases: Sequence[str], image: Any) -> None:
         prompt, end = render(processor, question), processor.tokenizer.eos_token_id
         start = processor(images=[image], text=[prompt], return_tensors="pt")["input_ids"][0]
-        spoken = [[*phrase_tokens(processor, question, phrase), end] for phrase in phrases]
+        spoken = [[*tokens, end] for tokens in phrase_tokens(processor, question, phrases)]
         longest = max(map(len, spoken))
         self.prompt_length = len(start)
         self.targets = torch.full((len(phrases), longest), IGNORED)

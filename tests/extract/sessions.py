@@ -78,7 +78,7 @@ def named(vectors: Mapping[Cell, np.ndarray[Any, Any]]) -> Read:
 def opened(folder: Path, stages: Sequence[str] = ("vision", "connector", "llm")) -> Opened:
     loaded = load(str(folder))
     question = build_prompt(PHRASES)
-    phrases = [phrase_tokens(loaded.processor, question, phrase) for phrase in PHRASES]
+    phrases = phrase_tokens(loaded.processor, question, PHRASES)
     pictures = [picture(100, 80, seed=1), picture(64, 90, seed=2)]
     checked = check(open_session(loaded, question), pictures, phrases)
     if not checked.batching:

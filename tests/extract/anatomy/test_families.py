@@ -191,7 +191,7 @@ def test_stored_answers_equal_slow_ones(extracted: Extracted) -> None:
     session = extracted.session
     question = build_prompt(PHRASES)
     processor = session.loaded.processor
-    phrases = [phrase_tokens(processor, question, phrase) for phrase in PHRASES]
+    phrases = phrase_tokens(processor, question, PHRASES)
     ends = _written_end(processor)
     phrases = [[*phrase, processor.tokenizer.convert_tokens_to_ids(ends)] for phrase in phrases]
     prior = _unseeing_scores(session, question, phrases)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from PIL import Image
 
 from extract.models.loading import load
-from extract.models.processors import Encoder
+from extract.models.processors import Encoder, ready_processor
 from extract.models.prompts import build_prompt, continuation, phrase_tokens, render
 from extract.models.registry import registry
 from tests.extract.conftest import FamilyFolders
-from tests.extract.tiny_families import picture
+from tests.extract.tiny_families import FAMILIES, picture
 
 QUESTION = build_prompt(["benign", "malignant"])
 
@@ -35,8 +38,75 @@ def test_a_reply_continues_the_prompt_as_the_template_lays_it_out(
     processor = load(str(family_folder(family))).processor
     assert render(processor, QUESTION).endswith(ending)
     assert continuation(processor, QUESTION, "benign") == reply
-    tokens = phrase_tokens(processor, QUESTION, "benign")
+    (tokens,) = phrase_tokens(processor, QUESTION, ["benign"])
     assert processor.tokenizer.decode(tokens) == reply
+
+
+MANY = [
+    *(f"{place} {kind} of the {organ}" for place in ("left", "Upper") for kind in ("mass", "IDC(-)")
+      for organ in ("lung", "liver", "ärm", "脑")),
+    *("4", "4a", "4 a", "ER+", "<5 mm", "肺炎", "no finding", "x-ray", "(none)", "_", "A.", "…"),
+]  # fmt: skip
+
+
+def _slow_tokens(processor: Any, question: str, phrase: str, prefix: str | None) -> list[int]:
+    """As the prompt is read whole for every phrase."""
+    prompt = render(processor, question, reply_prefix=prefix)
+    reply = continuation(processor, question, phrase, reply_prefix=prefix)
+    read = processor.tokenizer
+    before = read(prompt, add_special_tokens=False)["input_ids"]
+    whole = read(prompt + reply, add_special_tokens=False)["input_ids"]
+    if whole[: len(before)] == before and len(whole) > len(before):
+        return list(whole[len(before) :])
+    return list(read(reply, add_special_tokens=False)["input_ids"])
+
+
+@pytest.mark.parametrize("prefix", [None, "The answer is", "答案："])
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_phrases_behind_a_long_prompt_have_the_tokens_that_they_have_in_all_of_it(
+    family: str, prefix: str | None, family_folder: FamilyFolders
+) -> None:
+    processor = ready_processor(family_folder(family)).processor
+    for question in (build_prompt(MANY), build_prompt(MANY[:2])):
+        found = phrase_tokens(processor, question, MANY, reply_prefix=prefix)
+        assert found == [_slow_tokens(processor, question, phrase, prefix) for phrase in MANY]
+
+
+def test_of_a_long_prompt_only_the_end_is_read_for_each_phrase(
+    family_folder: FamilyFolders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor = ready_processor(family_folder("qwen2_vl")).processor
+    question, kind, read = build_prompt(MANY), type(processor.tokenizer), []
+    plain = kind.__call__
+
+    def reading(self: Any, text: str, **options: Any) -> Any:
+        read.append(len(text))
+        return plain(self, text, **options)
+
+    monkeypatch.setattr(kind, "__call__", reading)
+    phrase_tokens(processor, question, MANY)
+    assert sum(length > len(question) for length in read) < 12 < len(MANY) < len(read)
+
+
+@pytest.mark.parametrize("where", ["in the prompt", "in the reply"])
+def test_an_end_that_says_otherwise_is_not_read_alone(where: str) -> None:
+    """A tokenizer whose tokens depend on how long the text is, all of them or the last."""
+    question = build_prompt(MANY)
+
+    class Counting:
+        chat_template = bos_token = None
+
+        def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
+            found = [ord(sign) for sign in text]
+            if len(text) > len(question) and where == "in the prompt":
+                found = [token + 1 for token in found]
+            elif len(text) > len(question) and text[-1] != "\n":
+                found[-1] += 1
+            return {"input_ids": found}
+
+    processor = SimpleNamespace(tokenizer=Counting())
+    expected = [_slow_tokens(processor, question, phrase, None) for phrase in MANY]
+    assert phrase_tokens(processor, question, MANY) == expected
 
 
 def test_a_prompt_that_starts_with_a_bos_token_gets_no_second_one(

@@ -49,9 +49,7 @@ def test_the_last_lens_is_the_models_own_answer(
     extract(lake, ExtractRequest(str(folder), "pictures", max_new_tokens=4, limit=LIMIT))
     found = _lens_rows(lake)
     session = open_session(load(str(folder)), build_prompt(PHRASES))
-    tokens = telling_tokens(
-        [phrase_tokens(session.loaded.processor, build_prompt(PHRASES), p) for p in PHRASES]
-    )
+    tokens = telling_tokens(phrase_tokens(session.loaded.processor, build_prompt(PHRASES), PHRASES))
     n_layers = len(session.anatomy.of("llm"))
     samples = {name for _, name in found}
     assert len(samples) == LIMIT

@@ -31,7 +31,7 @@ def session(llava_folder: Path) -> Session:
 
 def _check(session: Session) -> selfcheck.Checked:
     question = build_prompt(PHRASES)
-    phrases = [phrase_tokens(session.loaded.processor, question, phrase) for phrase in PHRASES]
+    phrases = phrase_tokens(session.loaded.processor, question, PHRASES)
     return check(session, PICTURES, phrases)
 
 

@@ -58,7 +58,7 @@ def test_either_name_is_answered_where_it_should_be(lake: Lake) -> None:
         info = dataset(wh, "grades")
     phrases = [row.phrase for row in info.classes]
     question = build_prompt(phrases)
-    shorter, longer = (phrase_tokens(processor, question, phrase) for phrase in phrases)
+    shorter, longer = phrase_tokens(processor, question, phrases)
     assert longer[: len(shorter)] == shorter
     train, val = (read_images(info, split, processor) for split in ("train", "val"))
     answers = Answers(processor, question, phrases, open_image(info.samples["uri"][0]))

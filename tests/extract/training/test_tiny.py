@@ -80,7 +80,7 @@ def test_the_shipped_model_answers_at_least_93_percent_of_the_test_split(
     _, info = digits
     phrases = [row.phrase for row in info.classes]
     question = build_prompt(phrases)
-    tokens = [phrase_tokens(processor, question, phrase) for phrase in phrases]
+    tokens = phrase_tokens(processor, question, phrases)
     assert [len(token) for token in tokens] == [1] * 10
     samples = info.samples.filter(split="test")
     images = [open_image(uri) for uri in samples["uri"]]
