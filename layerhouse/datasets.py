@@ -16,9 +16,9 @@ from warehouse.progress import Progress
 if TYPE_CHECKING:
     from analysis.audit import Audit
     from extract.datasets import AddOptions, AddResult
-    from warehouse.lake import Removal
+    from warehouse.lake import Removal, SampleRemoval
 
-__all__ = ["add", "audit", "remove"]
+__all__ = ["add", "audit", "remove", "remove_samples"]
 
 _OF_PIXELS = ("frame", "range", "window", "background")
 
@@ -175,4 +175,29 @@ def remove(
 
     return take_out(
         lake_at(lake), "dataset", name, with_dependents=with_dependents, dry_run=dry_run
+    )
+
+
+def remove_samples(
+    name: str,
+    samples: Sequence[str] = (),
+    *,
+    groups: Sequence[str] = (),
+    with_dependents: bool = False,
+    dry_run: bool = False,
+    lake: Place = None,
+) -> SampleRemoval:
+    """Take samples, and all samples of groups (patients), out of a dataset: their rows, what was
+    extracted of them and answered about them, for good.
+
+    What was made over all samples (probes, baselines, diagnoses) goes too `with_dependents`, and is
+    refused otherwise; the same commands then make it anew. With `dry_run` nothing is done and what
+    would be is returned. Raises UsageError for a sample or group that the dataset does not have.
+    """
+    from warehouse.lake import remove_samples as take_out
+
+    if not samples and not groups:
+        raise UsageError(f"no sample of {name} is named; give samples or groups")
+    return take_out(
+        lake_at(lake), name, samples, groups, with_dependents=with_dependents, dry_run=dry_run
     )

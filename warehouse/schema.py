@@ -36,6 +36,9 @@ FACT_KEYS = {
     "fold_logit": ("fold_probe_id", "sample_id"),
 }
 
+SAMPLE_COLUMNS = ("sample_id", "other_sample_id", "donor_id")
+"""The columns that name a sample, in whatever table."""
+
 REPLACED_FACTS = ("answer",)
 """Facts whose rows a later commit may replace; it says so in what it covers, under `replaces`."""
 
@@ -188,6 +191,12 @@ def table_schema(table: str) -> "pa.Schema":
     if table not in schemas:
         raise UsageError(f"there is no table {table!r}{nearest(table, schemas)}")
     return schemas[table]
+
+
+def names_samples(table: str) -> bool:
+    """Whether the rows of a table are of samples of a dataset that they or their folders name."""
+    held = {*table_schema(table).names, *PARTITIONS.get(table, {}).values()}
+    return "dataset_id" in held and not held.isdisjoint(SAMPLE_COLUMNS)
 
 
 def table_defaults(table: str) -> dict[str, str]:

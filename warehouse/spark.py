@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse.catalogue import Definitions, connect, references
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Commit, Lake, bookkeeping, list_records, parts
+from warehouse.lake import Commit, Lake, bookkeeping, latest_dataset, list_records, parts
 from warehouse.schema import (
     FACT_KEYS,
     PARTITIONS,
     REPLACED_FACTS,
+    SAMPLE_COLUMNS,
+    quoted,
     table_defaults,
     table_key,
     table_schema,
@@ -57,7 +59,8 @@ def spark_views(spark: Any, lake: Lake, root: str | None = None) -> dict[str, st
     place = root.rstrip("/") if root is not None else str(lake.root)
     for table in tables():
         paths = [s.path for c in commits for s in c.shards if s.table == table]
-        _table(spark, table, place, paths).createOrReplaceTempView(table)
+        rows = _table(spark, table, place, paths)
+        _without_removed(rows, table, commits).createOrReplaceTempView(table)
     definitions = Definitions()
     functions = _functions(spark, definitions.macros)
     queries, graph = _ordered(definitions)
@@ -197,6 +200,29 @@ def _table(spark: Any, table: str, root: str, paths: list[str]) -> Any:
         "AND p.file = t.__file AND t.__row >= p.first_row AND t.__row < p.stop_row) "
         "WHERE __newest = 1"
     )
+
+
+def _without_removed(rows: Any, table: str, commits: Iterable[Commit]) -> Any:
+    """The rows but those that name samples which were removed from their dataset."""
+    columns = [c for c in SAMPLE_COLUMNS if {c, "dataset_id"} <= set(table_schema(table).names)]
+    for one in commits:
+        name = one.run["config"]["name"] if one.removes_samples else ""
+        if name and table == "dataset" and _counted_before(one, name, commits):
+            less = f"n_samples - if(dataset_id = {quoted(name)}, {len(one.removes_samples)}, 0)"
+            rows = rows.selectExpr(
+                *(f"int({less}) AS {c}" if c == "n_samples" else f"`{c}`" for c in rows.columns)
+            )
+        for column in columns if name else ():
+            marks = ", ".join(map(quoted, sorted(one.removes_samples)))
+            named = f"dataset_id = {quoted(name)} AND sha2({column}, 256) IN ({marks})"
+            rows = rows.where(f"NOT ({named})")
+    return rows
+
+
+def _counted_before(removal: Commit, dataset_id: str, commits: Iterable[Commit]) -> bool:
+    """Whether what a dataset says of its size was said before samples of it were removed."""
+    counted = latest_dataset(one for commit in commits for one in commit.work).get(dataset_id)
+    return counted is not None and counted.order < removal.order
 
 
 def _columns(alias: str, names: Iterable[str]) -> str:

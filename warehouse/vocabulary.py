@@ -193,6 +193,13 @@ MADE_FROM = {
 they would stand for nothing, or for what was extracted anew since."""
 
 
+BY_SAMPLE = ("datasets-add", "extract", "answers-import", "answers-reparse", "answers-judge")
+"""The commands each of whose rows is of one sample, so that without that sample the others stand. A
+command that is not named counted or fitted over all of them."""
+
+GONE = ""
+"""In the order of a dataset's samples, the place of one that was removed."""
+
 VARIANT_OPTIONS = {
     "quantization": "--quantization",
     "adapter": "--adapter",

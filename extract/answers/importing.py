@@ -22,7 +22,7 @@ from extract.datasets import ReadOptions
 from warehouse.catalogue import DatasetInfo, connect, dataset, labelled
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
-from warehouse.lake import Lake, RunSpec, RunWriter, exclusive, find_runs
+from warehouse.lake import Lake, RunSpec, RunWriter, exclusive, find_runs, removed_samples
 from warehouse.vocabulary import IMPORTED
 
 COMMAND = "answers-import"
@@ -79,7 +79,15 @@ def import_answers(
     with connect(lake) as wh:
         info = labelled(dataset(wh, dataset_id), "an answer")
         row = model_row(wh, model_id, options.title)
-    found, notes = _matched(list(records(table, columns)), info, options, path)
+    named = SampleNames(
+        dict(info.samples.select("sample_id", "uri").iter_rows()),
+        removed_samples(lake).get(dataset_id, {}),
+    )
+    told = list(records(table, columns))
+    left = [one for one in told if not named.is_removed(one.sample)]
+    found, notes = _matched(left, named, info, options, path)
+    if n := len(told) - len(left):
+        notes.append(f"{n:,} rows of samples that were removed were left out")
     read = RecordReader(info.classes, options.letters).read_all(found)
     _refuse_other_labels(read, info, path)
     notes = [f"{path.name}: {columns.said()}", *notes, *_about(read, info, path)]
@@ -122,10 +130,13 @@ def _write(
 
 
 def _matched(
-    found: Sequence[Record], info: DatasetInfo, options: ImportOptions, path: Path
+    found: Sequence[Record],
+    names: SampleNames,
+    info: DatasetInfo,
+    options: ImportOptions,
+    path: Path,
 ) -> tuple[list[Record], list[str]]:
     """One record for each sample, called by its id; notes on what was left out."""
-    names = SampleNames(dict(info.samples.select("sample_id", "uri").iter_rows()))
     by_sample: dict[str, Record] = {}
     unknown: list[Record] = []
     silent = by_file = 0

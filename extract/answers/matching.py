@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import unquote
 
 from warehouse.errors import LayerhouseError
+from warehouse.lake import mark_of
 
 _OPTION = re.compile(r"[#&](?:frame|range|on)=.*$")
 
@@ -19,13 +20,20 @@ class SampleNames:
     an id, since every dataset has files called by numbers: it needs its folder.
     """
 
-    def __init__(self, uris: Mapping[str, str]) -> None:
-        self._ids = frozenset(uris)
+    def __init__(self, uris: Mapping[str, str], removed: Collection[str] = ()) -> None:
+        self._ids, self._removed = frozenset(uris), frozenset(removed)
         self._paths: dict[str, list[tuple[str, Sequence[str]]]] = {}
         for name, uri in uris.items():
             for parts in {_parts(name), _parts(_OPTION.sub("", uri))}:
                 if parts:
                     self._paths.setdefault(_stem(parts[-1]), []).append((name, parts))
+
+    def is_removed(self, said: str) -> bool:
+        """Whether a sample of that name, with fewer folders or all, was removed: what is left of it
+        is its mark, and its file's name may be that of another sample."""
+        parts = _parts(said) if self._removed else ()
+        names = (said, *("/".join(parts[at:]) for at in range(len(parts))))
+        return any(mark_of(name) in self._removed for name in names if name not in self._ids)
 
     def find(self, said: str) -> str | None:
         """The sample that is meant, or None. LayerhouseError where it may be several."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from extract.datasets.usable import Images, refuse_unwritable, usable, write_rej
 from warehouse.catalogue import DatasetInfo
 from warehouse.errors import LayerhouseError
 from warehouse.images import parted
+from warehouse.lake import mark_of
 from warehouse.progress import Progress
 from warehouse.vocabulary import SPLITS
 
@@ -224,31 +225,58 @@ def _hash(content: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def without(checked: CheckedDataset, marks: Collection[str]) -> CheckedDataset:
+    """The dataset without samples of these marks, which were removed from it."""
+
+    def left(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [row for row in rows if mark_of(row["sample_id"]) not in marks] if marks else rows
+
+    samples = left(checked.samples)
+    n = len(checked.samples) - len(samples)
+    note = (f"{n:,} samples that were removed from the dataset are left out",) if n else ()
+    return replace(
+        checked,
+        samples=samples,
+        attributes=left(checked.attributes),
+        files=left(checked.files),
+        readings={
+            name: said for name, said in checked.readings.items() if mark_of(name) not in marks
+        },
+        warnings=(*checked.warnings, *note),
+    )
+
+
 def difference(stored: DatasetInfo, checked: CheckedDataset) -> str:
     """In words, what of a registered dataset the checked one changes."""
+    found = changes(stored, checked)
+    if not found:
+        key, reading = next(iter(checked.readings.items()), ("", ""))
+        found.append(f"an earlier Layerhouse did not read its {reading}, first {key}")
+    return "; ".join(found)
+
+
+def changes(stored: DatasetInfo, checked: CheckedDataset) -> list[str]:
+    """The same one by one, as far as the lake says it."""
     old_classes = [(row.label, row.phrase) for row in stored.classes]
     new_classes = [(row["label"], row["phrase"]) for row in checked.classes]
     old = {row["sample_id"]: row for row in stored.samples.to_dicts()}
     new = {row["sample_id"]: row for row in checked.samples}
     both = sorted(old.keys() & new.keys())
-    changes = {
+    differing = {
         "samples are new": sorted(new.keys() - old.keys()),
         "samples are gone": sorted(old.keys() - new.keys()),
     }
     for column, word in _COMPARED.items():
-        changes[f"samples have another {word}"] = [
+        differing[f"samples have another {word}"] = [
             key for key in both if old[key][column] != new[key][column]
         ]
-    changes["samples are opened otherwise"] = [
+    differing["samples are opened otherwise"] = [
         key for key in both if parted(old[key]["uri"])[1] != parted(new[key]["uri"])[1]
     ]
-    found = [f"{len(keys)} {what}, first {keys[0]}" for what, keys in changes.items() if keys]
+    found = [f"{len(keys)} {what}, first {keys[0]}" for what, keys in differing.items() if keys]
     if old_classes != new_classes:
         found.append(f"classes {_spelled(old_classes)} became {_spelled(new_classes)}")
-    if not found:
-        key, reading = next(iter(checked.readings.items()), ("", ""))
-        found.append(f"an earlier Layerhouse did not read its {reading}, first {key}")
-    return "; ".join(found)
+    return found
 
 
 def _spelled(classes: Sequence[tuple[str, str]]) -> str:

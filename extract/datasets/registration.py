@@ -11,9 +11,11 @@ from typing import Any
 from extract.datasets.checking import (
     AddOptions,
     CheckedDataset,
+    changes,
     check,
     decoded,
     difference,
+    without,
 )
 from extract.datasets.per_label import per_label, several_labels
 from extract.datasets.reading import as_typed, offered, read_source
@@ -24,7 +26,7 @@ from extract.datasets.summary import Summary
 from extract.datasets.usable import Images
 from warehouse.catalogue import DatasetInfo, connect, dataset
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake import Lake, RunSpec, RunWriter, list_commits
+from warehouse.lake import Lake, RunSpec, RunWriter, list_commits, removed_samples
 from warehouse.progress import Progress
 
 COMMAND = "datasets-add"
@@ -167,10 +169,14 @@ def _register(
             stored = dataset(warehouse, name)
         spelled = {row.label: row.phrase for row in stored.classes}
         contents = replace(contents, phrases={**contents.phrases, **spelled})
-    checked = check(name, contents, images, options)
+    whole = check(name, contents, images, options)
+    marks = removed_samples(lake).get(name, {})
+    checked = without(whole, marks)
     fingerprint = checked.fingerprint
-    if known and stored and known.as_added == fingerprint:
+    if known and stored and known.as_added == whole.fingerprint:
         checked, fingerprint = _with_stored_groups(checked, stored), known.fingerprint
+    elif known and stored and marks and not changes(stored, checked):
+        fingerprint = known.fingerprint  # which was that of all samples
     entry = Registration(
         fingerprint=fingerprint,
         location=contents.location,

@@ -111,7 +111,7 @@ def _first_description(team: Team, progress: Progress | None) -> Description:
             if isinstance(said, Description):
                 return said
         if progress is not None:
-            progress(0, len(team.job.order), "waiting for a worker of the Ray cluster")
+            progress(0, len(team.job.sample_ids), "waiting for a worker of the Ray cluster")
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from extract.running.batches import Runner
 from extract.running.clock import Stopwatch
 from extract.running.opening import OpenedModel
 from extract.running.preparing import Preparer
-from extract.sharing import sample_order
 from warehouse.images import MAX_PIXELS
+from warehouse.lake import sample_order
 
 
 def inputs_under(faults: Sequence[Fault], samples: pl.DataFrame) -> FaultyInputs:

@@ -49,7 +49,7 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
     Raises LayerhouseError naming the family and the check that failed.
     """
     with connect(job.lake) as warehouse:
-        refuse_changed(warehouse, job.dataset_id, job.order)
+        refuse_changed(warehouse, job.dataset_id, job.sample_ids)
     loaded = load(job.source, device=job.device, dtype=job.dtype)
     images = _checked_images(job)
     what = f"the self-check of {loaded.source.name} ({loaded.model_type}) fails"
@@ -133,4 +133,4 @@ def _checked_samples(job: Job) -> list[str]:
     for name, width, height in job.info.samples.select("sample_id", "width", "height").iter_rows():
         sizes.setdefault((width, height), name)
     chosen = list(sizes.values())[:CHECKED_IMAGES]
-    return [*chosen, *(name for name in job.order if name not in chosen)]
+    return [*chosen, *(name for name in job.sample_ids if name not in chosen)]

@@ -53,7 +53,7 @@ class Bench:
     def samples(self) -> Any:
         """The dataset's samples that are run, a frame ordered by sample_id."""
         frame = self.job.info.samples
-        return frame.filter(frame["sample_id"].is_in(self.job.order))
+        return frame.filter(frame["sample_id"].is_in(self.job.sample_ids))
 
     @property
     def healthy(self) -> Recording:
@@ -126,7 +126,7 @@ class Bench:
         learned = learn_faults(faults, self.session, self.samples, uris, self._batch_size)
         faulty = inputs_under(faults, self.samples)
         with runner_of(self.opened, faults, learned, self.watch) as runner:
-            whole = Range(0, len(self.job.order), needed(self.session), (GENERATE,))
+            whole = Range(0, len(self.job.sample_ids), needed(self.session), (GENERATE,))
             result = RangeResult(whole)
             for prepared in self._prepared(faulty, uris):
                 result.add(runner.run(prepared, whole.wanted, whole.answers)())
@@ -151,7 +151,7 @@ class Bench:
             yield from self._kept
             return
         preparer = Preparer(self.session, uris, faulty)
-        order, size = self.job.order, self._batch_size
+        order, size = self.job.sample_ids, self._batch_size
         batches = (order[start : start + size] for start in range(0, len(order), size))
         kept: list[Prepared] = []
         for prepared in ahead(preparer, batches):

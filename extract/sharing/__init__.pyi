@@ -15,7 +15,6 @@ from .coverage import (
     MOST_SAMPLES as MOST_SAMPLES,
     Range as Range,
     cells_of as cells_of,
-    sample_order as sample_order,
 )
 from .job import (
     COMMAND as COMMAND,

@@ -8,6 +8,7 @@ drawn, then the image; of the same class it is one of another group (patient) wh
 from collections.abc import Iterable
 from random import Random
 
+from warehouse.catalogue import Catalogue
 from warehouse.errors import UsageError
 from warehouse.vocabulary import OTHER, SAME_CLASS
 
@@ -16,8 +17,21 @@ SampleRow = tuple[str, int, str]
 """(sample_id, class_index, group_id)"""
 
 
-def choose_image_donors(samples: Iterable[SampleRow], control: str) -> dict[str, str]:
+HeldDonor = tuple[str, str, str]
+"""(image control, sample_id, donor_id)"""
+
+
+def held_donors(wh: Catalogue, dataset_id: str) -> list[HeldDonor]:
+    """The images that the lake's answers on a dataset were asked with in the place of others."""
+    query = "SELECT image_control, sample_id, donor_id FROM image_donor WHERE dataset_id = $1"
+    return wh.sql(query, [dataset_id]).fetchall()
+
+
+def choose_image_donors(
+    samples: Iterable[SampleRow], control: str, held: Iterable[HeldDonor] = ()
+) -> dict[str, str]:
     """The donor of every sample for `other` or `same_class`; none for controls without donors.
+    Where one is `held` it stays, whatever was removed from the dataset since it was drawn.
 
     Raises UsageError for a class of a single sample, which has no other of its class.
     """
@@ -27,7 +41,8 @@ def choose_image_donors(samples: Iterable[SampleRow], control: str) -> dict[str,
     members: dict[int, list[tuple[str, str]]] = {}
     for sample_id, class_index, group in rows:
         members.setdefault(class_index, []).append((sample_id, group))
-    return {row[0]: _donor(row, members, control) for row in rows}
+    known = {name: donor for of, name, donor in held if of == control}
+    return {row[0]: known.get(row[0]) or _donor(row, members, control) for row in rows}
 
 
 def _donor(row: SampleRow, members: dict[int, list[tuple[str, str]]], control: str) -> str:

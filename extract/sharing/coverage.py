@@ -1,13 +1,12 @@
 """Coverage: what of a dataset is done, and what is left to do.
 
-Samples are taken in an order of their own, by a hash of their ids, so that any beginning of it is a
-fair mixture of classes and splits. A *range* of it is what becomes visible together: its commit
+Samples are taken in an order of their own (`warehouse.lake.sample_order`), in which those that were
+removed leave their places empty. A *range* of it is what becomes visible together: its commit
 says which cells it completed there. A way of answering counts as a cell, ("answer", 0, method).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from itertools import groupby
 from typing import Any
 
@@ -147,11 +146,6 @@ class Range:
         return found | {"replaces": ["answer"]} if self.again else found
 
 
-def sample_order(sample_ids: Iterable[str]) -> list[str]:
-    """All sample ids in the order they are taken in."""
-    return sorted(sample_ids, key=lambda name: (blake2b(name.encode()).digest(), name))
-
-
 def cells_of(wanted: Wanted, answers: Sequence[str]) -> list[Cell]:
     read = [Cell(locus.module, locus.layer, name) for locus, names in wanted for name in names]
     return [*read, *(Cell(ANSWER, 0, method) for method in answers)]
@@ -195,24 +189,27 @@ def covered(
 
 def plan(
     commits: Iterable[Commit],
-    samples: range,
+    places: Sequence[int],
     wanted: Wanted,
     answers: Sequence[str],
     size: int = MOST_SAMPLES,
     run_id: str | None = None,
     budget: ReplyBudget | None = None,
 ) -> list[Range]:
-    """What is left for the run to do of these samples of the order: ranges of at most `size` of
-    them that lack the same cells.
+    """What is left for the run to do at these rising places of the order: ranges of at most `size`
+    samples that lack the same cells.
 
     What is read behind a reply is read while it is generated, so where it is lacking, the reply is.
     """
-    cells, commits, n = cells_of(wanted, answers), list(commits), samples.stop
+    cells, commits = cells_of(wanted, answers), list(commits)
+    n = max(places, default=-1) + 1
     done, held = covered(commits, n, run_id, budget), covered(commits, n)
     nothing = np.zeros(n, dtype=bool)
     replied = {cell: here for cell, here in held.items() if is_reply(cell)}
     lacking = ~np.array([done.get(cell, nothing) for cell in cells]).reshape(len(cells), n)
-    lacking[:, : samples.start] = False
+    elsewhere = np.ones(n, dtype=bool)
+    elsewhere[np.array(places, dtype=int)] = False
+    lacking[:, elsewhere] = False
     own = Cell(ANSWER, 0, GENERATE)
     if own in cells:
         behind = [place for place, cell in enumerate(cells) if follows_a_reply(cell)]

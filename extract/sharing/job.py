@@ -28,8 +28,8 @@ from extract.sharing.asking import (
     lake_prompts,
     read_ways,
 )
-from extract.sharing.controls import choose_image_donors
-from extract.sharing.coverage import ReplyBudget, count_ends, plan, sample_order
+from extract.sharing.controls import HeldDonor, choose_image_donors, held_donors
+from extract.sharing.coverage import ReplyBudget, count_ends, plan
 from extract.sharing.identities import as_held, identity_in
 from extract.sharing.request import ExtractRequest, refuse_unmeant
 from warehouse.catalogue import (
@@ -50,8 +50,10 @@ from warehouse.lake import (
     config_difference,
     find_runs,
     list_commits,
+    removed_samples,
+    sample_order,
 )
-from warehouse.vocabulary import DEFAULT_PROMPT, OWN_IMAGE
+from warehouse.vocabulary import DEFAULT_PROMPT, GONE, OWN_IMAGE
 
 COMMAND = "extract"
 READOUT_VERSION = 1
@@ -66,7 +68,8 @@ class Job:
 
     `own` is how it is asked where its activations are taken, `swept` how besides. `looked` are the
     commits that the lake had before; `notes` what is to be read of a dataset that was registered on
-    the way, and of prompts.
+    the way, and of prompts. `removed` are the places of samples that were removed from the dataset,
+    `held_donors` the images that the lake's answers were asked with in the place of samples' own.
     """
 
     request: ExtractRequest
@@ -81,6 +84,8 @@ class Job:
     looked: frozenset[str]
     swept: tuple[Asked, ...] = ()
     notes: tuple[str, ...] = ()
+    removed: tuple[int, ...] = ()
+    held_donors: tuple[HeldDonor, ...] = ()
 
     @property
     def variant(self) -> str:
@@ -104,7 +109,10 @@ class Job:
         """Whose image is shown in the place of every sample's, by image control."""
         rows = self.info.samples.select("sample_id", "class_index", "group_id")
         controls = dict.fromkeys(each.way.image_control for each in self.swept)
-        return {c: choose_image_donors(rows.iter_rows(), c) for c in controls if c != OWN_IMAGE}
+        held = self.held_donors
+        return {
+            c: choose_image_donors(rows.iter_rows(), c, held) for c in controls if c != OWN_IMAGE
+        }
 
     @property
     def question(self) -> str:
@@ -143,8 +151,17 @@ class Job:
 
     @cached_property
     def order(self) -> list[str]:
-        """The ids of the samples to take, in order."""
-        return sample_order(self.info.samples["sample_id"])[: self.request.limit]
+        """The ids of the samples to take, in order; `GONE` where one was removed."""
+        return sample_order(self.info.samples["sample_id"], self.removed)[: self.request.limit]
+
+    @cached_property
+    def places(self) -> list[int]:
+        """Where in the order there is a sample."""
+        return [place for place, name in enumerate(self.order) if name != GONE]
+
+    @cached_property
+    def sample_ids(self) -> list[str]:
+        return [self.order[place] for place in self.places]
 
     @property
     def spec(self) -> RunSpec:
@@ -197,6 +214,8 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         info = dataset(wh, dataset_id)
         refuse_other_readouts(wh)
         stored = lake_prompts(wh)
+        donors = held_donors(wh, dataset_id) if request.image_controls else []
+    removed = removed_samples(lake).get(dataset_id, {}).values()
     if not info.classes:
         request = _without_answers(request, info)
     identity = {
@@ -218,7 +237,8 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     identity, of_before = as_held(identity, held, source, new_prompt=own.prompt.template.is_new)
     told += of_before
     known = (request, lake, source, dtype, device, faults, info, own, identity, looked, swept)
-    return Job(*known, notes=tuple(dict.fromkeys([*notes, *told])))
+    said = tuple(dict.fromkeys([*notes, *told]))
+    return Job(*known, notes=said, removed=tuple(removed), held_donors=tuple(donors))
 
 
 def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
@@ -316,14 +336,8 @@ def job_is_done(job: Job) -> bool:
     if known is None:
         return False
     wanted, commits = wanted_by(job, *known), job.commits()
-    return not plan(
-        commits,
-        range(len(job.order)),
-        wanted,
-        job.answers,
-        run_id=job.spec.run_id,
-        budget=job.budget,
-    )
+    asked, run_id = job.answers, job.spec.run_id
+    return not plan(commits, job.places, wanted, asked, run_id=run_id, budget=job.budget)
 
 
 def wanted_by(job: Job, anatomy: Anatomy, readouts: Readouts) -> Wanted:

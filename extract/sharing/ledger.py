@@ -1,5 +1,6 @@
 """The ledger: what of a job is done and what is left, as the commits of the lake say."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from extract.sharing.asking import is_replied, method_of
 from extract.sharing.coverage import Range, cells_of, covered, plan, range_size, replies_in
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import GENERATE, LONGER_BUDGET
+from warehouse.vocabulary import GENERATE, GONE, LONGER_BUDGET
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,19 @@ class Ledger:
         """What no commit covers of samples start … stop-1 of the order; by default of all."""
         job = self.job
         here = range(start, len(job.order) if stop is None else stop)
+        first, last = (bisect_left(job.places, end) for end in (here.start, here.stop))
         # Of a long run very many are about other samples.
         commits = [commit for commit in job.commits() if _reaches(commit.covers, here)]
         size = range_size(wanted)
-        return plan(commits, here, wanted, job.answers, size, job.spec.run_id, job.budget)
+        return plan(
+            commits,
+            job.places[first:last],
+            wanted,
+            job.answers,
+            size,
+            job.spec.run_id,
+            job.budget,
+        )
 
     def close(self) -> None:
         """Finish a run that was cut off between its last range and its end."""
@@ -66,6 +76,7 @@ class Ledger:
             for place, reason in zip(
                 commit.covers["rejected"], commit.covers["reasons"], strict=True
             )
+            if job.order[place] != GONE
         }
 
     def cut(self, answers: Sequence[str]) -> tuple[int, int]:
@@ -93,7 +104,7 @@ class Ledger:
         n_bytes: int = 0,
     ) -> ExtractSummary:
         job, rejected = self.job, self.rejected()
-        n = len(job.order) - len(rejected)
+        n = len(job.sample_ids) - len(rejected)
         return ExtractSummary(
             run_id=job.spec.run_id,
             model_id=job.model_id,
@@ -119,7 +130,7 @@ class Ledger:
             n, budget = self.cut(answers)
             if n:
                 lines.append(
-                    f"{n:,} of {len(answers) * len(self.job.order):,} {what} after {budget:,} "
+                    f"{n:,} of {len(answers) * len(self.job.sample_ids):,} {what} after {budget:,} "
                     f"tokens: run again with --max-new-tokens {LONGER_BUDGET * budget} for whole "
                     "ones"
                 )
@@ -132,7 +143,7 @@ class Ledger:
         n = len(job.order)
         done = covered(commits, n, job.spec.run_id, job.budget)
         for cell in cells_of(wanted, job.answers):
-            if cell not in done or not done[cell][:n].all():
+            if cell not in done or not done[cell][job.places].all():
                 raise LayerhouseError(f"{'.'.join(map(str, cell))} is incomplete after the run")
         expected, found = 0, 0
         for commit in commits:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse import datasets
-from layerhouse.cli.shared import Word, lake_option, progress, removal_options, show_removal
+from layerhouse.cli.shared import (
+    Word,
+    lake_option,
+    progress,
+    removal_options,
+    show_removal,
+    show_sample_removal,
+)
 from layerhouse.printing import print_table
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
@@ -250,14 +257,30 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
 
 @command.command("remove")
 @click.argument("name")
+@click.option("--sample", "samples", multiple=True, help="Only this sample of it; repeatable.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    help="Only the samples of this group, a patient; repeatable.",
+)
 @removal_options
-def remove_dataset(name: str, **options: Any) -> None:
+def remove_dataset(
+    name: str, samples: Sequence[str], groups: Sequence[str], **options: Any
+) -> None:
     """Take the dataset NAME out of the lake; it may then be added anew, with other content.
 
     What was extracted from it and found out on it goes with --with-dependents. Its files stay until
-    `layerhouse status --free` deletes them; your images are never touched.
+    `layerhouse status --free` deletes them; your images are never touched. With --sample or --group
+    only these samples go, for good, and the rest stays; what was fitted or counted over all samples
+    goes with --with-dependents.
 
     \b
     layerhouse datasets remove cells --with-dependents --dry-run
+    layerhouse datasets remove cells --group patient-0a1b2c3d4e5f --with-dependents
     """
-    show_removal(datasets.remove(name, **options), dry_run=options["dry_run"])
+    if samples or groups:
+        removed = datasets.remove_samples(name, samples, groups=groups, **options)
+        show_sample_removal(removed, dry_run=options["dry_run"])
+    else:
+        show_removal(datasets.remove(name, **options), dry_run=options["dry_run"])

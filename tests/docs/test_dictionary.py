@@ -89,4 +89,10 @@ def test_what_the_page_calls_deprecated_stands_in_the_changelog() -> None:
 
 def test_every_table_of_facts_or_things_is_in_the_diagram() -> None:
     linked = {table for table, _, _ in references()} | {parent for _, parent, _ in references()}
-    assert set(tables()) - linked <= {"run", "model_base", "package_readout", "removed_run"}
+    assert set(tables()) - linked <= {
+        "run",
+        "model_base",
+        "package_readout",
+        "removed_run",
+        "removed_sample",
+    }

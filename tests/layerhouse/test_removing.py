@@ -17,6 +17,7 @@ from layerhouse.cli import main
 from tests.lakes import Signals, empty_lake, synthetic_lake
 from tests.warehouse.full_lake import MODEL, full_lake
 from warehouse.catalogue import connect
+from warehouse.errors import UsageError
 from warehouse.lake.freeing import free
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import commit_names, list_commits
@@ -209,3 +210,36 @@ def test_a_lake_with_a_removal_passes_every_check(tmp_path: Path) -> None:
     layerhouse.models.remove(MODEL, with_dependents=True, lake=lake)
     free(lake)
     assert layerhouse.validate(lake=lake).failures == []
+
+
+def test_a_patient_is_tried_refused_removed_and_freed(lake: Lake, run: Run) -> None:
+    with connect(lake) as wh:
+        (sample, group), *_ = wh.sql(
+            "SELECT sample_id, group_id FROM sample ORDER BY ALL"
+        ).fetchall()
+        query = "SELECT count(*) FROM sample WHERE group_id = $1"
+        ((n,),) = wh.sql(query, [group]).fetchall()
+    asked = ("datasets", "remove", "shapes", "--group", group)
+    code, said = run(*asked, "--dry-run")
+    assert code == 0
+    assert f"Would remove {n} samples of shapes: {sample}" in said
+    assert "To be run again: layerhouse probe --model alpha --dataset shapes" in said
+    code, said = run(*asked)
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith("Error: 3 runs were made over all samples of shapes (")
+    code, said = run(*asked, "--with-dependents")
+    assert code == 0
+    assert f"Removed {n} samples of shapes (remove-" in said
+    assert "To be run again: layerhouse baseline --dataset shapes --architecture " in said
+    assert run(*asked)[1].startswith("Nothing to do: they were removed from shapes before (remove-")
+    code, said = run("validate")
+    assert (code, "removed_sample.nothing_left" in said) == (1, True)
+    assert run("status", "--free")[0] == 0
+    assert run("validate")[0] == 0
+    with connect(lake) as wh:
+        assert wh.sql(query, [group]).fetchall() == [(0,)]
+        assert wh.sql("SELECT count(DISTINCT model_id) FROM answer").fetchall() == [(2,)]
+    code, said = run("datasets", "remove", "shapes", "--sample", "nobody")
+    assert (code, "Error: shapes has no sample 'nobody'; known are " in said) == (2, True)
+    with pytest.raises(UsageError, match="no sample of shapes is named"):
+        layerhouse.datasets.remove_samples("shapes", lake=lake)

@@ -64,7 +64,8 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
         writer.commit(
             {"rejected_sample": [rejected], "package_readout": [brought], "image_file": [file]}
         )
-        writer.commit({"removed_run": [removed]})
+        gone = {"dataset_id": DATASET, "mark": "0" * 64, "place": len(samples)}
+        writer.commit({"removed_run": [removed], "removed_sample": [gone]})
         asked = {"template": "Which is it? {options}", "system": None, "reply_prefix": None}
         asked |= {"option_style": "letters", "option_order": "given", "language": "en"}
         asked |= {"prompt_id": "which", "synonyms": None, "max_new_tokens": None}

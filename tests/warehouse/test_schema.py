@@ -39,6 +39,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "probe_logit",
         "rejected_sample",
         "removed_run",
+        "removed_sample",
         "run",
         "sample",
         "sample_attribute",

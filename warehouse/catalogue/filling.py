@@ -5,16 +5,25 @@ from typing import Any
 import duckdb
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake import Commit, Lake, bookkeeping, done_twice, parts
+from warehouse.lake import (
+    Commit,
+    Lake,
+    bookkeeping,
+    done_twice,
+    latest_dataset,
+    parts,
+)
 from warehouse.schema import (
     FACT_KEYS,
     PARTITIONS,
+    SAMPLE_COLUMNS,
     identifier,
     migrations,
     quoted,
     refuse_newer,
     table_defaults,
     table_key,
+    table_schema,
 )
 
 SOURCE = (
@@ -43,7 +52,32 @@ def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> N
     for table in sorted({shard.table for commit in commits for shard in commit.shards}):
         if table != "activation":
             _fill_one(con, lake, table, commits)
+    _leave_out_samples(con, commits)
     con.commit()
+
+
+def _leave_out_samples(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> None:
+    """Take out again what shards still hold of samples that were removed."""
+    if not con.execute("FROM removed_sample LIMIT 1").fetchall():
+        return
+    for table in sorted({shard.table for commit in commits for shard in commit.shards}):
+        held = table_schema(table).names
+        # Logits, which name no dataset, went with what had been fitted.
+        own = [c for c in SAMPLE_COLUMNS if c in held] if "dataset_id" in held else []
+        for column in own if table != "activation" else ():
+            con.execute(
+                f"DELETE FROM {identifier(table)} AS r USING removed_sample AS gone "
+                f"WHERE r.dataset_id = gone.dataset_id AND sha256(r.{column}) = gone.mark"
+            )
+    work = [one for commit in commits for one in commit.work]
+    counted = latest_dataset(work)
+    for one in work:
+        name = one.run["config"]["name"] if one.removes_samples else None
+        if name in counted and counted[name].order < one.order:
+            con.execute(
+                "UPDATE dataset SET n_samples = n_samples - $1 WHERE dataset_id = $2",
+                [len(one.removes_samples), name],
+            )
 
 
 def _refuse_doubled(lake: Lake, commits: list[Commit]) -> None:

@@ -124,7 +124,7 @@ class Warehouse(Catalogue):
         Both are empty where the lake holds none. Raises LayerhouseError for vectors of different
         widths and for a damaged shard.
         """
-        from warehouse.lake import hive_folder, read_locus, refuse_unsound
+        from warehouse.lake import hive_folder, mark_of, read_locus, refuse_unsound
 
         values = {"model": model, "dataset": dataset, "module": module}
         folder = hive_folder("activation", values)
@@ -135,7 +135,13 @@ class Warehouse(Catalogue):
         name = (
             f"the activations of {model} on {dataset} at {module} layer {layer}, readout {readout}"
         )
-        return read_locus(self.lake, paths, layer, readout, name)
+        sample_ids, matrix = read_locus(self.lake, paths, layer, readout, name)
+        gone = self._con.execute(_REMOVED, [dataset]).fetchall()
+        if not gone:
+            return sample_ids, matrix
+        marks = {mark for (mark,) in gone}
+        kept = [at for at, one in enumerate(sample_ids) if mark_of(one) not in marks]
+        return [sample_ids[at] for at in kept], matrix[kept]
 
     def _missing_activations(
         self, model: str, dataset: str, module: str, layer: int, readout: str
@@ -152,6 +158,7 @@ SELECT sample_id, class_index, split, group_id, label
 FROM sample LEFT JOIN class USING (dataset_id, class_index)
 WHERE dataset_id = $1
 """
+_REMOVED = "SELECT mark FROM removed_sample WHERE dataset_id = $1"
 _SHARDS = """
 SELECT path, n_rows, n_bytes, checksum FROM shard
 WHERE table_name = 'activation' AND starts_with(path, $1) ORDER BY path
@@ -202,7 +209,7 @@ def attach(lake: Lake) -> duckdb.DuckDBPyConnection:
 
 
 def set_activation_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """Tell the view `activation` where the committed shards lie now.
+    """Tell the view `activation` where the committed shards lie now, and what it leaves out.
 
     The catalogue holds paths relative to the lake, so that a moved lake keeps working. Those of a
     bucket are read there, range by range.
@@ -212,6 +219,10 @@ def set_activation_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         "SET VARIABLE activation_shards = "
         "(SELECT list(? || path ORDER BY path) FROM shard WHERE table_name = 'activation')",
         [place],
+    )
+    con.execute(
+        "SET VARIABLE removed_samples = "
+        "(SELECT list(dataset_id || '/' || mark) FROM removed_sample)"
     )
 
 

@@ -290,6 +290,8 @@ def _extend(lake: Lake, target: Path, present: set[str], dates: Mapping[str, int
         new = [read_commit(lake, name) for name in sorted(present - held)]
         if held - present or not _all_later(con, new):
             return False
+        if any(one.removes_samples for one in new):  # of which no byte may stay in the file
+            return False
         if _rewritten(con, lake, dates):
             return False
         _add(con, lake, new, as_before=as_before)

@@ -9,6 +9,7 @@ from .compacting import Compaction as Compaction, compact as compact
 from .exclusion import exclusive as exclusive
 from .freeing import free as free
 from .history import config_difference as config_difference, find_runs as find_runs
+from .holding import Kept as Kept, still_held as still_held
 from .inspection import (
     FREED as FREED,
     Damaged as Damaged,
@@ -24,8 +25,15 @@ from .removing import (
     RemovedRun as RemovedRun,
     remove as remove,
 )
+from .removing_samples import SampleRemoval as SampleRemoval, remove_samples as remove_samples
 from .repairing import repair as repair, restore as restore, sweep as sweep
 from .runs import OvertakenError as OvertakenError, RunSpec as RunSpec, RunWriter as RunWriter
+from .samples import (
+    latest_dataset as latest_dataset,
+    mark_of as mark_of,
+    removed_samples as removed_samples,
+    sample_order as sample_order,
+)
 from .shards import (
     Piece as Piece,
     Rows as Rows,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.errors import LayerhouseError
-from warehouse.lake.facts import COMPACT, REMOVE, RunFacts, TakenOut
+from warehouse.lake.facts import COMPACT, REMOVE, SAMPLES, RunFacts, TakenOut
 from warehouse.lake.folding import out_of_runs, unfolded
 from warehouse.lake.lake import Lake
 from warehouse.lake.records import LAST_MOMENT, MOST_PARTS, NewerError, parsed, sealed
@@ -144,6 +144,13 @@ class Commit:
             TakenOut(RunFacts(**one["run"]), int(one["last"]))
             for one in self.run["config"]["removes"]
         ]
+
+    @property
+    def removes_samples(self) -> dict[str, int]:
+        """By mark the places of the samples that it took out of the dataset that it names."""
+        if self.command != REMOVE:
+            return {}
+        return {one["mark"]: one["place"] for one in self.run["config"].get(SAMPLES, ())}
 
     @property
     def is_finish(self) -> bool:

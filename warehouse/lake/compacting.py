@@ -10,22 +10,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit
 from warehouse.lake.drafting import LaterTimes, draft
 from warehouse.lake.facts import COMPACT, REMOVE
-from warehouse.lake.folding import folded, in_runs
+from warehouse.lake.folding import folded
 from warehouse.lake.history import History
 from warehouse.lake.lake import Lake
-from warehouse.lake.shards import Piece
+from warehouse.lake.rewriting import dropped_controls, reread
+from warehouse.lake.samples import Marks, removed_samples, without_places
 from warehouse.lake.standing import Standing, list_records
 from warehouse.schema import newest_migration
 from warehouse.storage import Draft, Shard
@@ -40,11 +37,15 @@ shards costs; a commit or compaction of half of that is not small."""
 
 @dataclass(frozen=True)
 class Compaction:
-    """Records of one run to be joined, by number; `joined` is what came of it, if anything did."""
+    """Records of one run to be joined, by number; `joined` is what came of it, if anything did.
+
+    `marks` are those of samples that were removed from their dataset, whose rows are left out.
+    """
 
     run_id: str
     records: tuple[Commit, ...]
     joined: Commit | None = None
+    marks: Marks = field(default_factory=dict)
 
     @property
     def n_commits(self) -> int:
@@ -66,7 +67,8 @@ class Compaction:
     @property
     def commit_id(self) -> str:
         """The same for the same commits, so that two that join them make one."""
-        said = [self.run_id, sorted(n for record in self.records for n in record.numbers)]
+        numbers = sorted(n for record in self.records for n in record.numbers)
+        said = [self.run_id, numbers, *([sorted(self.marks)] if self.marks else [])]
         return f"{COMPACT}-{blake2b(repr(said).encode(), digest_size=6).hexdigest()}-0"
 
 
@@ -80,15 +82,16 @@ def compact(lake: Lake, *, dry_run: bool = False) -> Iterator[Compaction]:
     lake.require()
     if not dry_run:
         lake.create()
-    for one in _planned(list_records(lake)):
-        yield one if dry_run else _join(lake, one)
+    records, marks = list_records(lake), removed_samples(lake)
+    for one in _planned(records):
+        left_out = marks.get(one.records[0].dataset_id or "", {})
+        yield one if dry_run else join(lake, replace(one, marks=left_out))
 
 
 def _planned(records: Iterable[Commit]) -> Iterator[Compaction]:
     by_run: dict[str, list[Commit]] = defaultdict(list)
     for record in records:
-        # The oldest records do not say how their run stood.
-        if record.command != REMOVE and record.work[-1].run:
+        if record.command != REMOVE:
             by_run[record.of].append(record)
     for run_id, those in by_run.items():
         for group in _groups(sorted(those, key=lambda one: min(one.numbers))):
@@ -121,19 +124,24 @@ def _place(shard: Shard) -> tuple[str, str]:
     return shard.table, shard.path.rpartition("/")[0]
 
 
-def _join(lake: Lake, planned: Compaction) -> Compaction:
+def join(lake: Lake, planned: Compaction) -> Compaction:
+    """Write the rows of these records anew and put the compaction in their place. Raises as
+    `compact`."""
     work = sorted((one for r in planned.records for one in r.work), key=lambda one: one.n)
     by_place: dict[tuple[str, str], list[tuple[Commit, Shard]]] = defaultdict(list)
     for record in planned.records:
         for shard in record.shards:
             by_place[_place(shard)].append((record, shard))
+    made: list[tuple[Draft, list[list[int]]]] = []
     try:
+        dropped = dropped_controls(lake, planned.records, planned.marks)
         with ExitStack() as written:
-            made = [
-                (draft(lake, planned.commit_id[:-2], _piece(lake, place, those), written), those)
-                for place, those in sorted(by_place.items())
-            ]
-            return Compaction(planned.run_id, planned.records, _entered(lake, planned, work, made))
+            for place, those in sorted(by_place.items()):
+                piece, parts = reread(lake, place, those, planned.marks, dropped)
+                if piece.rows.num_rows:
+                    made.append((draft(lake, planned.commit_id[:-2], piece, written), parts))
+            covers = [without_places(c.covers, planned.marks, dropped[c.n]) for c in work]
+            return replace(planned, joined=_entered(lake, planned, work, covers, made))
     except OSError as error:
         raise LayerhouseError(
             f"cannot write to the lake {lake}: {error.strerror or error}; nothing of it changed, "
@@ -141,48 +149,34 @@ def _join(lake: Lake, planned: Compaction) -> Compaction:
         ) from error
 
 
-def _piece(lake: Lake, place: tuple[str, str], those: Sequence[tuple[Commit, Shard]]) -> Piece:
-    """The rows of shards of one folder, in their order; each byte held against what was committed.
-
-    What was damaged would be sealed anew, and no one could tell.
-    """
-    shards = [shard for _, shard in those]
-    for path, problem in lake.store.problems(shards, verify=True).items():
-        raise LayerhouseError(
-            f"the shard {path} of {lake} {problem}; run `layerhouse status --repair` and then the "
-            "command that made it again, then compact"
-        )
-    tables = []
-    for shard in shards:
-        with pq.ParquetFile(lake.store.open(shard.path), page_checksum_verification=True) as file:
-            tables.append(file.read())
-    # A column that a later migration added is in none of the older shards.
-    return Piece(*place, pa.concat_tables(tables, promote_options="permissive"))
-
-
 def _entered(
     lake: Lake,
     planned: Compaction,
     work: Sequence[Commit],
-    made: Sequence[tuple[Draft, Sequence[tuple[Commit, Shard]]]],
+    covers: Sequence[dict[str, Any]],
+    made: Sequence[tuple[Draft, list[list[int]]]],
 ) -> Commit | None:
-    """Make the compaction visible, unless one of those that it joins does not count any more."""
+    """Make the compaction visible, unless one of those that it joins does not count any more, or
+    other samples were removed meanwhile."""
     store, moments, drafts = lake.store, LaterTimes(lake), [each for each, _ in made]
     with lake.committing():
         while True:
             turn = store.turn()
             standing = Standing.of(lake, turn.names)
-            if not all(_still_counts(standing, turn.names, one) for one in planned.records):
+            removed = standing.samples.get(planned.records[0].dataset_id or "", {})
+            if removed != planned.marks or not all(
+                _still_counts(standing, turn.names, one) for one in planned.records
+            ):
                 store.withdraw(drafts)
                 return None
             paths = [store.path(each, planned.commit_id) for each in drafts]
-            commit = _commit(
-                planned.commit_id,
-                work,
-                [each.shard(path) for each, path in zip(drafts, paths, strict=True)],
-                {path: _parts(those) for path, (_, those) in zip(paths, made, strict=True)},
-                moments.next(turn.names),
+            now = moments.next(turn.names).isoformat(timespec="microseconds")
+            commit = replace(
+                _commit(planned.commit_id, work, covers, now),
+                shards=[each.shard(path) for each, path in zip(drafts, paths, strict=True)],
             )
+            parts = {path: each for path, (_, each) in zip(paths, made, strict=True)}
+            commit = replace(commit, joins={**(commit.joins or {}), "parts": parts})
             if store.enter(turn, planned.commit_id, commit.to_json(), drafts):
                 return commit
 
@@ -191,37 +185,35 @@ def _still_counts(standing: Standing, names: frozenset[str], one: Commit) -> boo
     return one.commit_id in names and standing.is_live(one.commit_id)
 
 
-def _parts(those: Iterable[tuple[Commit, Shard]]) -> list[list[int]]:
-    return in_runs(part for record, shard in those for part in record.parts_of(shard))
-
-
 def _commit(
-    commit_id: str,
-    work: Sequence[Commit],
-    shards: list[Shard],
-    parts: dict[str, list[list[int]]],
-    now: datetime,
+    commit_id: str, work: Sequence[Commit], covers: Sequence[dict[str, Any]], now: str
 ) -> Commit:
+    """The compaction, but for its shards."""
     last = work[-1]
+    unsaid: dict[str, Any] = {
+        "finished_at": None,
+        "status": "running",
+        "device": None,
+        "versions": {},
+    }
     return Commit(
         run_id=commit_id[:-2],
         n=0,
         command=COMPACT,
         model_id=last.model_id,
         dataset_id=last.dataset_id,
-        committed_at=now.isoformat(timespec="microseconds"),
+        committed_at=now,
         covers={},
-        shards=shards,
+        shards=[],
         schema=newest_migration(),
         notes=_notes(work),
         joins={
-            "run": last.run,
+            "run": unsaid | last.row,  # the oldest records do not say how their run stood
             "n": [one.n for one in work],
             "committed_at": [one.committed_at for one in work],
             "hash": [one.hash for one in work],
-            "covers": folded([one.covers for one in work]),
+            "covers": folded(covers),
             "bytes": sum(one.n_bytes for one in work),
-            "parts": parts,
         },
     )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from warehouse.vocabulary import EVIDENCE, MADE_FROM
+from warehouse.vocabulary import BY_SAMPLE, EVIDENCE, MADE_FROM
 
 REMOVE = "remove"
 """The command whose runs take others out: their configuration names these."""
@@ -12,6 +12,9 @@ COMPACT = "compact"
 
 REMOVABLE = ("dataset", "model", "run")
 """What can be removed by its name."""
+
+SAMPLES = "samples"
+"""What a removal is of that takes samples out of a dataset."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,15 @@ class RunFacts:
             return True
         made_from = MADE_FROM.get(self.command, EVIDENCE)
         return other.command in made_from and other.model_id in (None, self.model_id, self.base)
+
+    def counted_over(self, dataset_id: str) -> bool:
+        """Whether the run's rows are of a dataset as a whole, and would be others without one of
+        its samples."""
+        return (
+            self.dataset_id == dataset_id
+            and not self.registers
+            and self.command not in (*BY_SAMPLE, REMOVE, COMPACT)
+        )
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit
+from warehouse.lake.erasing import erase
 from warehouse.lake.inspection import (
     FREED,
     Leftover,
@@ -27,6 +30,9 @@ def free(lake: Lake, *, dry_run: bool = False) -> list[Leftover]:
     damaged, and where a file cannot be deleted.
     """
     lake.require()
+    _refuse_unread(take_stock(lake))
+    if not dry_run:
+        deque(erase(lake), maxlen=0)  # where a removal of samples was killed before it did so
     try:
         with lake.committing():
             stock = take_stock(lake)
@@ -47,6 +53,7 @@ def free(lake: Lake, *, dry_run: bool = False) -> list[Leftover]:
             if not dry_run:
                 lake.store.delete([each.path for each in found])
                 lake.store.delete_records([one.commit_id for one in records])
+                lake.store.forget()
             return [*found, *told]
     except OSError as error:
         raise LayerhouseError(

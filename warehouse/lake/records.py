@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from warehouse.lake.covering import check_covers
-from warehouse.lake.facts import COMPACT, REMOVABLE, REMOVE
+from warehouse.lake.facts import COMPACT, REMOVABLE, REMOVE, SAMPLES
 from warehouse.lake.folding import check_folded, out_of_runs
 from warehouse.schema import PARTITIONS, migrations, tables
 from warehouse.untrusted import (
@@ -56,6 +56,7 @@ NAME = text("a name", r"[^\0]+", 4096)
 WORDS = text()
 COUNT = whole(0, 2**31 - 1)
 PLACES = listing(COUNT)
+MARK = text("a mark", r"[0-9a-f]{64}")
 SCHEMA = text("a migration", r"|[0-9]{4}_[a-z0-9_]{1,60}")
 
 SHARD = fields(
@@ -141,7 +142,7 @@ of its rows are of which commits, in their order."""
 
 REMOVAL = fields(
     {
-        "what": one_of(*REMOVABLE),
+        "what": one_of(*REMOVABLE, SAMPLES),
         "name": NAME,
         "removes": listing(
             fields(
@@ -159,7 +160,11 @@ REMOVAL = fields(
                 }
             )
         ),
-    }
+    },
+    {
+        SAMPLES: listing(fields({"mark": MARK, "place": COUNT})),
+        "groups": listing(MARK),
+    },
 )
 
 
@@ -215,7 +220,10 @@ def check(record: Any) -> None:
     if record.get("run"):  # the oldest records say nothing of their run
         _check_run(record, record["run"], "run", ("run_id", "command", "model_id", "dataset_id"))
     if command == REMOVE:
-        REMOVAL(record.get("run", {}).get("config"), "run.config")
+        config = record.get("run", {}).get("config")
+        REMOVAL(config, "run.config")
+        if (config["what"] == SAMPLES) != (SAMPLES in config):
+            refuse("run.config.what", config["what"], "what is removed, and only samples by marks")
     if (command == COMPACT) != ("joins" in record):
         refuse("joins", record.get("joins"), "what a compaction joins, and only that says so")
     check_covers(record["covers"], "covers")

@@ -6,13 +6,13 @@ reads their commits, and nothing of them was touched. Their files go later, on r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake.commits import Commit
-from warehouse.lake.facts import REMOVE, RunFacts, TakenOut
+from warehouse.lake.facts import REMOVE, SAMPLES, RunFacts, TakenOut
 from warehouse.lake.inspection import Stock, take_stock
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import OvertakenError, RunSpec, RunWriter
@@ -80,7 +80,7 @@ def remove(
 
 
 def _planned(stock: Stock, kind: str, name: str) -> Removal:
-    runs = _runs(stock.commits)
+    runs = runs_of(stock.commits)
     own = [one for one in runs if one.facts.command != REMOVE and _is_named(one.facts, kind, name)]
     if not own:
         return _done_before(stock, runs, kind, name)
@@ -93,7 +93,7 @@ def _planned(stock: Stock, kind: str, name: str) -> Removal:
     )
 
 
-def _runs(commits: Iterable[Commit]) -> list[RemovedRun]:
+def runs_of(commits: Iterable[Commit]) -> list[RemovedRun]:
     """All runs that these commits, oldest first, are of."""
     grouped: dict[str, list[Commit]] = {}
     for commit in commits:
@@ -180,7 +180,7 @@ def _commit(lake: Lake, planned: Removal, looked: frozenset[str]) -> Removal:
         return is_own or any(facts.rests_on(one.facts) for one in taken)
 
     with RunWriter(lake, RunSpec(REMOVE, config=config), looked) as writer:
-        writer.commit({"removed_run": list(map(_row, taken))}, clashes=adds, finished=True)
+        writer.commit({"removed_run": list(map(removed_row, taken))}, clashes=adds, finished=True)
         return replace(planned, run_id=writer.run_id)
 
 
@@ -191,12 +191,18 @@ def renew(lake: Lake, stock: Stock, spec: RunSpec) -> None:
     for one in spec.config["removes"]:
         name, last = one["run"]["run_id"], one["last"]
         of_run = [one for one in recorded if one.of == name and max(one.numbers) <= last]
-        rows += [_row(_run(of_run))] if of_run else []
+        rows += [removed_row(_run(of_run))] if of_run else []
+    tables = {"removed_run": rows, "removed_sample": sample_rows(spec.config)}
     with RunWriter(lake, spec) as writer:
-        writer.commit({"removed_run": rows}, finished=True)
+        writer.commit({name: each for name, each in tables.items() if each}, finished=True)
 
 
-def _row(one: RemovedRun) -> dict[str, Any]:
+def sample_rows(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of `removed_sample` that a removal of this configuration writes."""
+    return [{"dataset_id": config["name"], **one} for one in config.get(SAMPLES, ())]
+
+
+def removed_row(one: RemovedRun) -> dict[str, Any]:
     return {
         "removed_run_id": one.facts.run_id,
         "command": one.facts.command,

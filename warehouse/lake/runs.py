@@ -232,11 +232,17 @@ class RunWriter:
                     )
 
     def _refuse_removed(self, removal: Commit) -> None:
-        mine = self.spec.facts
+        mine, config = self.spec.facts, removal.run["config"]
+        if removal.removes_samples and mine.command != REMOVE and mine.dataset_id == config["name"]:
+            raise LayerhouseError(
+                f"samples of {config['name']} were removed from the lake meanwhile "
+                f"({removal.run_id}); nothing more was added, run layerhouse {mine.command} again "
+                "to go on without them"
+            )
         for one in removal.removes:
             if one.run.run_id == self.run_id or mine.rests_on(one.run):
                 raise LayerhouseError(
-                    f"the {removal.run['config']['what']} {removal.run['config']['name']} was "
+                    f"the {config['what']} {config['name']} was "
                     f"removed from the lake meanwhile ({removal.run_id}); nothing more was added, "
                     f"run layerhouse {mine.command} again if that is to be done anew"
                 )

@@ -29,8 +29,9 @@ class Standing:
     """What the removals and compactions of a lake, in any order, say of its commits.
 
     `ends` has by run the number of the last commit that was taken out, `joined` by run the numbers
-    of those whose place a compaction takes, `compactions` the ones that count, and `torn` those
-    that joined commits of which some were taken out: a removal that was lost came back.
+    of those whose place a compaction takes, `compactions` the ones that count, `torn` those that
+    joined commits of which some were taken out, as a removal that was lost came back, and
+    `samples` by dataset the places of samples that were taken out, by mark.
     """
 
     def __init__(self, commits: Iterable[Commit]) -> None:
@@ -38,6 +39,10 @@ class Standing:
         self.ends: dict[str, int] = {}
         for out in (out for commit in said for out in commit.removes):
             self.ends[out.run.run_id] = max(out.last, self.ends.get(out.run.run_id, -1))
+        self.samples: dict[str, dict[str, int]] = defaultdict(dict)
+        for commit in said:
+            if marks := commit.removes_samples:
+                self.samples[commit.run["config"]["name"]] |= marks
         self.joined: dict[str, set[int]] = defaultdict(set)
         self.compactions: list[Commit] = []
         self._removed: set[str] = set()

@@ -19,16 +19,20 @@ from warehouse.vocabulary import (
 
 
 def again(row: Mapping[str, Any]) -> str:
-    """The command line that goes on with an unfinished run; a stranger's may say anything."""
+    """The command line that goes on with an unfinished run, or does a removed one anew, by its row;
+    a stranger's may say anything."""
     try:
-        return _as_begun(row)
+        config = row["config"]
+        return _as_begun(
+            {**row, "config": json.loads(config) if isinstance(config, str) else config}
+        )
     except (AttributeError, LookupError, TypeError, ValueError):
         return f"layerhouse {ASKED_WITH.get(row['command'], (row['command'],))[0]} --help"
 
 
 def _as_begun(row: Mapping[str, Any]) -> str:
     """The command line that goes on with an unfinished run."""
-    config = json.loads(row["config"])
+    config = row["config"]
     dataset = shlex.quote(row["dataset_id"] or "")
     if row["command"] == "extract":
         chosen = dict(config.get("selection", {}))

@@ -152,6 +152,11 @@ class Bucket(Store):
         self.objects.spend([keys[name] for name in commit_ids if name in keys])
         self.follow()
 
+    def forget(self) -> None:
+        kept = [path for path, _ in Folder(self.root).files() if path.endswith(".parquet")]
+        held = self.objects.entries("")
+        Folder(self.root).delete([path for path in kept if path not in held])
+
     def set_aside(
         self, commit_id: str, shards: Sequence[Shard] | None, folder: str
     ) -> tuple[str, ...]:

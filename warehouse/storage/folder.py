@@ -157,6 +157,9 @@ class Folder(Store):
     def delete_records(self, commit_ids: Sequence[str]) -> None:
         self.delete([f"commits/{name}.json" for name in commit_ids])
 
+    def forget(self) -> None:
+        """Nothing to do: it keeps no copies."""
+
     def set_aside(
         self, commit_id: str, shards: Sequence[Shard] | None, folder: str
     ) -> tuple[str, ...]:

@@ -176,6 +176,10 @@ class Store(ABC):
         is gone already is no error."""
 
     @abstractmethod
+    def forget(self) -> None:
+        """Delete what this machine kept of shards that the store has no more."""
+
+    @abstractmethod
     def set_aside(
         self, commit_id: str, shards: Sequence[Shard] | None, folder: str
     ) -> tuple[str, ...]:

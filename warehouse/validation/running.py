@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.catalogue import Warehouse, changed_samples, current, open_catalogue
-from warehouse.lake import Commit, Lake, list_commits, unsound
+from warehouse.lake import Commit, Lake, list_commits, still_held, unsound
 from warehouse.schema import FACT_KEYS, tables
 from warehouse.storage import Shard
 from warehouse.validation.checks import Check, all_checks, prepared
@@ -54,6 +55,7 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
     _find_unsound(con, lake)
     _find_shards(con, lake)
     _find_changed_images(con, lake)
+    _find_removed_samples(con, lake)
     commits = list_commits(lake)
     _find_blind(con, commits)
     problems = {}
@@ -122,6 +124,19 @@ def _find_changed_images(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
             [image.sample_id for _, image in changed],
             [image.uri for _, image in changed],
         ],
+    )
+
+
+def _find_removed_samples(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Files that still hold rows of samples which were removed."""
+    marks: dict[str, set[str]] = defaultdict(set)
+    for dataset_id, mark in con.execute("SELECT dataset_id, mark FROM removed_sample").fetchall():
+        marks[dataset_id].add(mark)
+    found = list(still_held(lake, marks))
+    con.execute(
+        "CREATE TEMP TABLE kept_sample AS SELECT unnest($1::TEXT[]) AS dataset_id, "
+        "unnest($2::TEXT[]) AS path, unnest($3::BIGINT[]) AS n_rows",
+        [[k.dataset_id for k in found], [k.path for k in found], [k.n_rows for k in found]],
     )
 
 

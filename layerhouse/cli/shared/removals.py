@@ -10,7 +10,10 @@ import click
 from layerhouse.cli.shared.options import lake_option
 
 if TYPE_CHECKING:
-    from warehouse.lake import Removal, RemovedRun
+    from warehouse.lake import Removal, RemovedRun, SampleRemoval
+
+MOST_SHOWN = 5
+"""Samples that are named where many are removed."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,7 +36,7 @@ def show_removal(removal: Removal, *, dry_run: bool) -> None:
     if not removal.runs:
         click.echo(f"Nothing to do: {what} was removed before ({removal.run_id}).")
         return
-    _show_runs(removal)
+    _show_runs((("", removal.runs), ("rests on it", removal.dependents)))
     whole = [*removal.runs, *removal.dependents]
     if not dry_run:
         click.echo(f"Removed {what}: {_sizes(whole)} ({removal.run_id})")
@@ -47,10 +50,37 @@ def show_removal(removal: Removal, *, dry_run: bool) -> None:
         click.echo(f"Stays: {model}, a model of its own")
 
 
-def _show_runs(removal: Removal) -> None:
+def show_sample_removal(removal: SampleRemoval, *, dry_run: bool) -> None:
+    """Print which samples go, what was made over all of them, and what to run again."""
+    from warehouse.status import again
+
+    rewritten = sum(one.joined is not None for one in removal.rewritten)
+    if not removal.samples:
+        before = f"were removed from {removal.dataset_id} before ({removal.run_id})"
+        click.echo(f"Nothing to do: they {before}.")
+    else:
+        n = len(removal.samples)
+        shown = ", ".join(removal.samples[:MOST_SHOWN]) + (", …" if n > MOST_SHOWN else "")
+        verb = "Would remove" if dry_run else "Removed"
+        of = f" ({removal.run_id})" if removal.run_id else ""
+        click.echo(f"{verb} {n:,} samples of {removal.dataset_id}{of}: {shown}")
+    if removal.dependents:
+        _show_runs((("made over all samples", removal.dependents),))
+        when = "To go only with --with-dependents" if dry_run else "They went too"
+        click.echo(f"{when}: {_sizes(removal.dependents)}")
+        for line in dict.fromkeys(again(row) for row in removal.rows):
+            click.echo(f"To be run again: {line}")
+    if not dry_run:
+        click.echo(
+            f"{rewritten:,} commits were written anew without them. What they held stays in files "
+            "until `layerhouse status --free` deletes these; then `layerhouse validate` shows that "
+            "nothing is left. Publish and report again what was published."
+        )
+
+
+def _show_runs(parts: Iterable[tuple[str, Iterable[RemovedRun]]]) -> None:
     from layerhouse.printing import print_table
 
-    parts = (("", removal.runs), ("rests on it", removal.dependents))
     print_table(
         ["run", "model", "dataset", "shards", "rows", "bytes", ""],
         (

@@ -27,7 +27,7 @@ from tests.lakes import empty_lake
 from warehouse.catalogue import connect
 from warehouse.errors import UsageError
 from warehouse.images import open_image
-from warehouse.lake import Lake, RunWriter
+from warehouse.lake import Lake, RunWriter, free
 from warehouse.status import status
 from warehouse.validation import validate
 
@@ -194,3 +194,31 @@ def test_an_ignored_image_is_named(seed: int, tmp_path: Path) -> None:
             "WHERE split = 'test'"
         ).fetchall()
     assert found == [(True, pytest.approx(1, abs=0.05), pytest.approx(0, abs=0.05))]
+
+
+@pytest.mark.slow
+def test_what_a_removed_image_showed_is_asked_anew_of_other_images(
+    lake: Lake, tmp_path: Path
+) -> None:
+    other = Lake.at(shutil.copytree(lake.root, tmp_path / "lake"))
+    with connect(other) as wh:
+        donors = wh.sql("SELECT sample_id, image_control, donor_id FROM image_donor").fetchall()
+    removed = next(donor for _, control, donor in sorted(donors) if control == "other")
+    removal = layerhouse.datasets.remove_samples("digits", [removed], lake=other)
+    assert removal.dependents == ()
+    words: dict[str, Any] = {"answer": "likelihood", "answers_only": True, "limit": 30}
+    words |= {"lake": other, "image_control": ["same-class", "other", "blank"]}
+    assert layerhouse.extract("tiny-digits", "digits", prompt=["default", "paper"], **words).added
+    assert not layerhouse.extract(
+        "tiny-digits", "digits", prompt=["default", "paper"], **words
+    ).added
+    with connect(other) as wh:
+        now = wh.sql("SELECT sample_id, image_control, donor_id FROM image_donor").fetchall()
+        counts = wh.sql("SELECT image_control, count(*) FROM answer GROUP BY ALL").fetchall()
+        names = {row[0] for row in wh.sql("SELECT sample_id FROM answer").fetchall()}
+    n = 30 - (removed in {row[0] for row in donors})
+    assert dict(counts) == dict.fromkeys(("own", *ASKED), 2 * n)
+    assert removed not in names | {donor for *_, donor in now}
+    free(other)
+    report = validate(other)
+    assert report.passed, report

@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given, strategies as st
 
 from extract.anatomy.loci import Locus
-from extract.sharing.coverage import Range, cells_of, covered, plan, range_size, sample_order
+from extract.sharing.coverage import Range, cells_of, covered, plan, range_size
 from warehouse.lake.commits import Commit
+from warehouse.lake.samples import sample_order
 
 LOCI = [Locus("vision", 0, "block", "a", 0, 8), Locus("llm", 0, "block", "b", 1, 8)]
 WANTED = [(LOCI[0], ("mean", "cls")), (LOCI[1], ("mean", "last"))]
@@ -109,3 +110,12 @@ def test_ranges_shrink_for_wide_models() -> None:
     wide = [(Locus("llm", i, "block", "b", i, 4096), ("mean", "grid")) for i in range(32)]
     assert range_size(WANTED) == 256
     assert range_size(wide) == 64
+
+
+def test_a_place_that_was_left_empty_is_in_no_range() -> None:
+    places = [place for place in range(20) if place not in (0, 7, 19)]
+    planned = plan([], places, WANTED, ("likelihood",))
+    assert [(one.start, one.stop) for one in planned] == [(1, 7), (8, 19)]
+    done = [_commit(one) for one in plan([], range(20), WANTED, ("likelihood",))]
+    assert plan(done, places, WANTED, ("likelihood",)) == []
+    assert plan([], [], WANTED, ("likelihood",)) == []

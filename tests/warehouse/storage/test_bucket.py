@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -31,11 +32,14 @@ from warehouse.lake import repairing
 from warehouse.lake.commits import Commit
 from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.freeing import free
+from warehouse.lake.holding import still_held
 from warehouse.lake.inspection import take_stock
 from warehouse.lake.lake import Lake
 from warehouse.lake.removing import remove
+from warehouse.lake.removing_samples import remove_samples
 from warehouse.lake.repairing import repair, sweep
 from warehouse.lake.runs import OvertakenError, RunWriter
+from warehouse.lake.samples import removed_samples
 from warehouse.lake.standing import commit_names, list_commits
 from warehouse.status import status
 from warehouse.storage.byte_ranges import BLOCK, TAIL
@@ -598,3 +602,29 @@ def test_a_removal_counts_what_another_machine_commits_first(
     assert extract_spec(more=True).run_id in {one.facts.run_id for one in removal.runs}
     assert rows(there, "answer") == []
     assert [commit.command for commit in list_commits(there)].count("remove") == 1
+
+
+def test_a_sample_that_is_removed_is_in_no_object_once_space_is_freed(tmp_path: Path) -> None:
+    here, there = machines(tmp_path, 2)
+    add_dataset(here)
+    add_extraction(here)
+    before = rows(there, "answer")
+    writer = RunWriter(there, extract_spec("beta"))
+    removal = remove_samples(here, "digits", ["s1"])
+    assert len(removal.rewritten) == 2
+    assert rows(there, "answer") == [row for row in before if row[2] != "s1"]
+    with pytest.raises(LayerhouseError, match="samples of digits were removed"):
+        writer.commit({"answer": [answer_row("s1", model_id="beta")]})
+    assert list(still_held(there, removed_samples(there)))
+    free(here)
+    assert list(still_held(there, removed_samples(there))) == []
+    assert rows(there, "answer") == rows(here, "answer")
+    held = [path for lake in (here, there) for path in lake.root.rglob("*.parquet")]
+    connect(there).close()
+    free(there)
+    left = [path for path in held if path.exists()]
+    assert not any(
+        "s1" in pq.read_table(p).column("sample_id").to_pylist()
+        for p in left
+        if "sample_id" in pq.read_schema(p).names
+    )

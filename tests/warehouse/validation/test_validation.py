@@ -44,6 +44,8 @@ PLANTED = {
         "UPDATE shard SET path = 'answer/gone.parquet' WHERE table_name = 'answer'",
     ],
     "shard.bytes_as_committed": "UPDATE shard SET checksum = repeat('0', 64)",
+    "removed_sample.nothing_left": "INSERT INTO removed_sample "
+    "SELECT run_id, dataset_id, sha256(sample_id), 0 FROM sample LIMIT 1",
     "unbuilt_view.none": "INSERT INTO unbuilt_view VALUES ('mart_leaderboard', 'rows')",
     "shard.rows_all_loaded": [
         "DELETE FROM answer WHERE sample_id LIKE '%7'",
