@@ -1,6 +1,6 @@
 -- Grain: one row per model and dataset, ranked within a dataset by what it answers, by how much of
--- the signal it retains, and by its health; a model that lacks a number, or has it of fewer test
--- samples than others, has no rank by it.
+-- the signal it retains, and by its health; a model that lacks a number, or has it of other test
+-- samples than the largest set that models were probed on, has no rank by it.
 --
 -- overall_health is the mean of the four health scores of the paper's profile.
 WITH answers AS (
@@ -47,6 +47,39 @@ health_columns AS (
     GROUP BY model_id, dataset_id
 ),
 
+one_probe AS (
+    SELECT
+        model_id,
+        dataset_id,
+        max(probe_id) AS probe_id
+    FROM probe
+    GROUP BY model_id, dataset_id
+),
+
+probed AS (
+    SELECT
+        one_probe.model_id,
+        one_probe.dataset_id,
+        count(*) AS n_test,
+        bit_xor(hash(probe_logit.sample_id)) AS samples
+    FROM probe_logit
+    INNER JOIN one_probe ON probe_logit.probe_id = one_probe.probe_id
+    WHERE probe_logit.split = 'test'
+    GROUP BY one_probe.model_id, one_probe.dataset_id
+),
+
+compared AS (
+    SELECT
+        dataset_id,
+        samples
+    FROM probed
+    GROUP BY dataset_id, samples, n_test
+    QUALIFY row_number() OVER (
+        PARTITION BY dataset_id
+        ORDER BY n_test DESC, count(*) DESC, samples ASC
+    ) = 1
+),
+
 scores AS (
     SELECT
         stage_columns.model_id,
@@ -64,14 +97,21 @@ scores AS (
             health_columns.vision_health + health_columns.connector_health
             + health_columns.llm_comprehension_health + health_columns.llm_utilisation_health
         ) / 4 AS overall_health,
-        -- Probes that were tested on fewer samples than another model's have no rank.
-        retained_signal.n_test
-        = max(retained_signal.n_test) OVER (PARTITION BY stage_columns.dataset_id) AS is_ranked
+        -- Probes that were tested on other samples than the largest set of them have no rank, nor
+        -- has what an answer to fewer stands in.
+        coalesce(
+            probed.samples = compared.samples AND retained_signal.n_test = probed.n_test, FALSE
+        ) AS is_ranked
     FROM stage_columns
     INNER JOIN retained_signal
         ON
             stage_columns.model_id = retained_signal.model_id
             AND stage_columns.dataset_id = retained_signal.dataset_id
+    LEFT JOIN probed
+        ON
+            stage_columns.model_id = probed.model_id
+            AND stage_columns.dataset_id = probed.dataset_id
+    LEFT JOIN compared ON stage_columns.dataset_id = compared.dataset_id
     LEFT JOIN health_columns
         ON
             stage_columns.model_id = health_columns.model_id

@@ -185,6 +185,30 @@ def test_the_retained_signal_is_what_reaches_the_last_token_above_chance(catalog
     assert (loss, retained, rank) == (0.25, 0.5, 1)
 
 
+def of_model(model_id, rows, left_out):
+    """The rows of one world as another model's, which knows nothing of one sample."""
+    named = ("model", "layer", "probe", "probe_logit", "answer")
+    found = {}
+    for table in named:
+        found[table] = [dict(row) for row in rows[table] if row.get("sample_id") != left_out]
+        for row in found[table]:
+            if "model_id" in row:
+                row["model_id"] = model_id
+            if "probe_id" in row:
+                row["probe_id"] = f"{model_id}-{row['probe_id']}"
+    return found
+
+
+def test_models_that_were_probed_on_other_samples_have_no_rank_among_the_others(catalogue):
+    """As many test samples each, but not the same: each run rejected another image."""
+    whole = world(PROBES, {"generate": (6, 13)})
+    lacking = {"a": "test01", "b": "test01", "m": "test00"}
+    parts = [of_model(model_id, whole, name) for model_id, name in lacking.items()]
+    rows = whole | {table: [row for part in parts for row in part[table]] for table in parts[0]}
+    query = "SELECT model_id, signal_rank FROM mart_leaderboard ORDER BY model_id"
+    assert catalogue(rows, marts=True).sql(query).fetchall() == [("a", 1), ("b", 1), ("m", None)]
+
+
 def test_models_are_ranked_by_each_number_on_its_own(catalogue):
     """`a` answers worse than `m` but is healthier and keeps more; `c` lacks what it takes."""
     complete = {**PROBES, ("llm", 0, "mean"): (7, 14), ("llm", 1, "mean"): (7, 14)}
