@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import os
 import resource
 import shutil
@@ -31,11 +32,21 @@ from layerhouse.cli import main
 from tests.analysis.activation_lake import add_activations, dataset_lake, drawn, labels_and_splits
 from tests.lakes import Signals, synthetic_lake
 from tests.soak import pictures
+from tests.warehouse.small_lakes import (
+    MODEL,
+    activation_rows,
+    add_dataset,
+    answer_row,
+    extract_spec,
+)
 from warehouse.catalogue.refreshing import connect, refresh
+from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunWriter
 from warehouse.status import status
 
 KILL, FULL = "kill", "disk full"
+N_SMALL = FEWEST + 1
 SIZES = (2_000, 20_000, 200_000)
 """The bytes that a file may not grow beyond, in turn; what a command says fits into any of them."""
 
@@ -47,16 +58,22 @@ OF_RUNS = ("run_id", "started_at", "finished_at", "device", "versions", "fit_sec
 class Command:
     """One command, the lake it is given on, and the tables that say what it did.
 
-    `{out}` in its arguments is a folder for results, `{pictures}` one of images.
+    `{out}` in its arguments is a folder for results, `{pictures}` one of images, `{answers}` a file
+    of answers. What sees to the lake's files (`tidies`) must end with the same, and what mends a
+    lake (`mends`) begins with damage.
     """
 
     arguments: tuple[str, ...]
     lake: str
     tables: tuple[str, ...] = ()
+    tidies: bool = False
+    mends: bool = False
 
 
 ABOUT = ("--model", "alpha", "--dataset", "shapes")
 FEW = ("--resamples", "100")
+FOREIGN = ("--model", "gpt-x", "--dataset", "digits", "--title", "GPT-X")
+SHORT = ("--limit", "8", "--answer", "likelihood", "--batch-size", "4", "--device", "cpu")
 COMMANDS = {
     "probe": Command(
         ("probe", "--model", "tiny", "--dataset", "shapes", "--seeds", "1"),
@@ -79,6 +96,30 @@ COMMANDS = {
         ("pair_interval",),
     ),
     "remove": Command(("models", "remove", "beta", "--with-dependents"), "probed", ("model",)),
+    "datasets-remove": Command(
+        ("datasets", "remove", "digits", "--with-dependents"), "small", ("dataset", "answer")
+    ),
+    "runs-remove": Command(("runs", "remove", extract_spec().run_id), "small", ("answer",)),
+    "compact": Command(("compact",), "small", ("answer", "activation", "commit_record"), True),
+    "free": Command(("status", "--free"), "joined", ("answer", "activation"), True),
+    "repair": Command(
+        ("status", "--repair"), "damaged", ("answer", "activation"), tidies=True, mends=True
+    ),
+    "import": Command(
+        ("answers", "import", "{answers}", *FOREIGN),
+        "small",
+        ("answer", "model"),
+    ),
+    "reparse": Command(("answers", "reparse"), "small", ("answer",)),
+    "export": Command(
+        ("answers", "export", "--model", MODEL, "--dataset", "digits", "--out", "{out}/a.csv"),
+        "small",
+    ),
+    "extract": Command(
+        ("extract", "--model", "tiny-digits", "--dataset", "pictures", *SHORT),
+        "pictured",
+        ("answer", "activation", "logit_lens", "model", "layer"),
+    ),
     "publish": Command(("publish", "--out", "{out}/marts"), "probed"),
     "validate": Command(("validate", "--data-docs", "{out}/docs"), "probed"),
     "report": Command(("report", "--images", "0", "--out", "{out}/report.html"), "probed"),
@@ -97,9 +138,47 @@ def make_lakes(folder: Path) -> dict[str, Lake]:
     pictures(folder / "pictures")
     pictured = Lake.at(folder / "pictured")
     add(pictured, "pictures", folder / "pictures")
-    for lake in (probed, activations, pictured):
+    lakes = {"probed": probed, "activations": activations, "pictured": pictured}
+    lakes["small"] = _small(folder / "small")
+    for lake in lakes.values():
         refresh(lake)
-    return {"probed": probed, "activations": activations, "pictured": pictured}
+    for name, change in (("joined", _join), ("damaged", _damage)):
+        lakes[name] = Lake.at(shutil.copytree(lakes["small"].root, folder / name))
+        change(lakes[name])
+    with (folder / "answers.jsonl").open("w") as file:
+        for n in range(N_SMALL):
+            print(json.dumps({"sample_id": f"s{n}", "reply": "It is zero."}), file=file)
+    return lakes
+
+
+def _small(folder: Path) -> Lake:
+    """A run of many small commits, its replies read as another class than they name."""
+    lake = Lake.at(folder)
+    add_dataset(lake, N_SMALL)
+    writer = RunWriter(lake, extract_spec())
+    for n in range(N_SMALL):
+        answers = [{**answer_row(f"s{n}"), "raw_text": "It is a zero.", "text": "It is a zero."}]
+        tables = {"answer": answers, "activation": activation_rows([f"s{n}"])}
+        covers = {"start": n, "stop": n + 1, "cells": [], "answers": ["generate"]}
+        writer.commit(tables, covers)
+    writer.finish()
+    return lake
+
+
+def _join(lake: Lake) -> None:
+    assert any(one.joined for one in compact(lake))
+
+
+def _damage(lake: Lake) -> None:
+    """A shard that is cut, one that is gone, a record that is, and a shard that no commit names."""
+    run = extract_spec().run_id
+    (cut,) = lake.root.glob(f"answer/*/*/part-{run}-2.parquet")
+    os.truncate(cut, cut.stat().st_size - 9)
+    next(lake.root.glob(f"activation/*/*/*/part-{run}-4.parquet")).unlink()
+    (lake.commits_dir / f"{run}-6.json").write_bytes(b"{")
+    shutil.copy(
+        next(lake.root.glob(f"answer/*/*/part-{run}-0.parquet")), cut.with_name("part-x-0.parquet")
+    )
 
 
 @dataclass
@@ -140,7 +219,9 @@ class Trial:
             _disturb(self.folder, fault, step)
             if size is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-            places = {"out": self.folder / "out", "pictures": self.folder.parent / "pictures"}
+            shared = self.folder.parent
+            places = {"out": self.folder / "out", "pictures": shared / "pictures"}
+            places["answers"] = shared / "answers.jsonl"
             arguments = [each.format(**places) for each in self.command.arguments]
             main([*arguments, "--lake", str(self.lake.root)])
         except SystemExit as ended:
@@ -158,6 +239,11 @@ class Trial:
         return int((self.folder / "steps.txt").read_text())
 
     @property
+    def said(self) -> str:
+        """What `status` has to say of a lake it says where it says all."""
+        return (self.folder / "said.txt").read_text()
+
+    @property
     def errors(self) -> str:
         return (self.folder / "errors.txt").read_text()
 
@@ -171,6 +257,12 @@ class Trial:
                     [round(cell, 6) if isinstance(cell, float) else cell for cell in row]
                     for row in wh.sql(f"{kept} ORDER BY ALL").fetchall()
                 ]
+        if self.command.tidies:
+            found["lake"] = sorted(
+                path.name
+                for path in self.lake.root.rglob("*")
+                if path.suffix == ".parquet" or path.parent == self.lake.commits_dir
+            )
         out = self.folder / "out"
         found["files"] = sorted(
             path.relative_to(out).as_posix()
@@ -220,10 +312,11 @@ def _is_text(value: object) -> bool:
 
 def check_whole(trial: Trial, fault: str, code: int) -> None:
     """Raise AssertionError unless readers see a whole lake and a full disk was told."""
-    found = status(trial.lake, verify=True)
-    assert not found.damaged, found.damaged
-    with connect(trial.lake) as wh:
-        wh.sql("SELECT count(*) FROM run").fetchall()
+    if not trial.command.mends:
+        found = status(trial.lake, verify=True)
+        assert not found.damaged, found.damaged
+        with connect(trial.lake) as wh:
+            wh.sql("SELECT count(*) FROM run").fetchall()
     if fault == KILL:
         assert code in (-signal.SIGKILL, 0), (code, trial.errors)
         return
@@ -231,14 +324,16 @@ def check_whole(trial: Trial, fault: str, code: int) -> None:
     if code:
         assert "nexpected failure" not in trial.errors, trial.errors
         assert "Traceback" not in trial.errors, trial.errors
-        lines = [line for line in trial.errors.splitlines() if line.startswith("Error: ")]
-        assert len(lines) == 1, trial.errors
+        told = trial.errors.splitlines() + trial.said.splitlines()
+        lines = [line for line in told if line.startswith(("Error: ", "Problem: "))]
+        assert len(lines) == 1, told
 
 
 def check_given_again(trial: Trial, undisturbed: dict[str, Any]) -> None:
     """Raise AssertionError unless the same command ends well now, and as it does undisturbed."""
     assert trial.run() == 0, trial.errors
     assert trial.outcome() == undisturbed
+    assert not status(trial.lake, verify=True).damaged
 
 
 def attempts(steps: int) -> Iterator[tuple[str, int, int | None]]:

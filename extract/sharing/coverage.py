@@ -170,7 +170,7 @@ def covered(
     """
     done: dict[Cell, Done] = {}
     for commit in commits:
-        if "start" not in commit.covers:
+        if "cells" not in commit.covers:
             continue
         here = np.zeros(n, dtype=bool)
         here[commit.covers["start"] : commit.covers["stop"]] = True

@@ -147,7 +147,7 @@ class Ledger:
                 raise LayerhouseError(f"{'.'.join(map(str, cell))} is incomplete after the run")
         expected, found = 0, 0
         for commit in commits:
-            if "start" in commit.covers:
+            if "cells" in commit.covers:
                 expected += _rows_due(commit.covers)
                 found += sum(s.rows for s in commit.shards if s.table in ("activation", "answer"))
         if expected != found:
@@ -159,7 +159,7 @@ class Ledger:
 
 def _reaches(covers: Mapping[str, Any], samples: range) -> bool:
     """Whether a commit that covers this did some of these samples of the order."""
-    return "start" in covers and max(covers["start"], samples.start) < min(
+    return "cells" in covers and max(covers["start"], samples.start) < min(
         covers["stop"], samples.stop
     )
 

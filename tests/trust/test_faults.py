@@ -43,6 +43,7 @@ def trial(tmp_path: Path) -> Trial:
     small_lake(tmp_path / "lake")
     (tmp_path / "out").mkdir()
     (tmp_path / "errors.txt").write_text("Error: the disk is full\n")
+    (tmp_path / "said.txt").write_text("digits: 4 samples\n")
     return Trial(Command(("datasets", "list"), "", ("answer",)), tmp_path)
 
 

@@ -451,6 +451,50 @@ def test_what_a_record_covers_is_named_exactly(lake: Lake, covers: dict[str, Any
         connect(lake)
 
 
+RANGE = {"start": 2, "stop": 4, "cells": [], "answers": ["generate"]}
+READ = dict.fromkeys(("model_type", "tower", "decoder", "head"), "x") | {"image_token_id": 1}
+LOCI = [
+    {"module": module, "layer": 0, "kind": "block", "path": "x", "depth": 0, "width": 1}
+    for module in ("vision", "connector", "llm")
+]
+NAMES = {f"{one['module']}.0": ["mean"] for one in LOCI}
+
+
+@pytest.mark.parametrize(
+    "covers",
+    [
+        RANGE | {"stop": 1},
+        RANGE | {"rejected": [2, 3], "reasons": ["dark"]},
+        RANGE | {"rejected": [2, 2], "reasons": ["dark", "dark"]},
+        RANGE | {"rejected": [4], "reasons": ["dark"]},
+        RANGE | {"replies": {"max_new_tokens": 9, "cut": [1]}},
+        RANGE | {"swept_replies": {"generate@x": {"max_new_tokens": 9, "cut": [3, 4]}}},
+        {"anatomy": READ | {"loci": LOCI}},
+        {"anatomy": READ | {"loci": LOCI}, "readouts": {"llm.0": ["mean"]}},
+        {"anatomy": READ | {"loci": [*LOCI, LOCI[0]]}, "readouts": NAMES},
+        {"anatomy": READ | {"loci": LOCI[:2]}, "readouts": NAMES},
+        {"anatomy": READ | {"loci": [*LOCI[:2], LOCI[2] | {"on_path": False}]}, "readouts": NAMES},
+    ],
+)
+def test_what_a_record_covers_fits_together(covers: dict[str, Any]) -> None:
+    with pytest.raises(UnfitError, match="covers"):
+        covering.check_covers(covers, "covers")
+
+
+@pytest.mark.parametrize(
+    "covers",
+    [
+        RANGE | {"stop": 2},
+        RANGE | {"rejected": [3, 2], "reasons": ["dark", "dark"]},
+        RANGE | {"replies": {"max_new_tokens": 9, "cut": [2, 3]}},
+        {"anatomy": READ | {"loci": LOCI}, "readouts": NAMES | {"llm.9": ["mean"]}},
+        {"start": 7},
+    ],
+)
+def test_what_fits_is_read(covers: dict[str, Any]) -> None:
+    covering.check_covers(covers, "covers")
+
+
 @pytest.mark.parametrize("config", [{"identity": 7}, {"selection": []}, {"identity": ["model"]}])
 def test_a_configuration_of_another_shape_is_refused(lake: Lake, config: dict[str, Any]) -> None:
     _change(_record(lake, "extract"), lambda record: record["run"].update(config=config))

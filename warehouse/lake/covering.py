@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from warehouse.untrusted import (
@@ -14,6 +14,7 @@ from warehouse.untrusted import (
     mapping,
     maybe,
     one_of,
+    refuse,
     row,
     text,
     truth,
@@ -22,7 +23,8 @@ from warehouse.untrusted import (
 from warehouse.vocabulary import MODULES
 
 WORDS = text()
-COUNT = whole(0, 2**31 - 1)
+LAST = 2**31 - 1
+COUNT = whole(0, LAST)
 PLACES = listing(COUNT)
 
 LOCUS = fields(
@@ -114,6 +116,7 @@ TOGETHER = (
     ("swept_replies", "start", "stop"),
     ("ends_counted", "answers"),
     ("rejected", "reasons"),
+    ("anatomy", "readouts"),
 )
 """Where the first is covered, the others must be said."""
 
@@ -125,9 +128,37 @@ def check_covers(covers: dict[str, Any], where: str, *, together: bool = True) -
         check_together(covers, where)
 
 
-def check_together(names: Container[str], where: str) -> None:
-    """Raise UnfitError where something is covered without what must be said with it."""
+def check_together(covers: Mapping[str, Any], where: str) -> None:
+    """Raise UnfitError where something is covered without what must be said with it, or does not
+    fit to that."""
     for first, *others in TOGETHER:
         for name in others:
-            if first in names and name not in names:
+            if first in covers and name not in covers:
                 raise UnfitError(f"{where}.{name} is missing")
+    _check_places(covers, where)
+    if "anatomy" in covers:
+        _check_loci(covers["anatomy"]["loci"], covers["readouts"], where)
+
+
+def _check_loci(loci: Sequence[Mapping[str, Any]], readouts: Mapping[str, Any], where: str) -> None:
+    """Each is there once and is read, and in every module the answer depends on one."""
+    names = [f"{one['module']}.{one['layer']}" for one in loci]
+    if len(set(names)) != len(names) or not set(names) <= readouts.keys():
+        refuse(f"{where}.readouts", sorted(readouts), "what each locus is read by")
+    if {one["module"] for one in loci if one.get("on_path", True)} != set(MODULES):
+        refuse(f"{where}.anatomy.loci", names, "loci of every module on the answer's path")
+
+
+def _check_places(covers: Mapping[str, Any], where: str) -> None:
+    """Samples that are told of lie in the range, and rejected ones once and for a reason."""
+    start, stop = covers.get("start", 0), covers.get("stop", LAST)
+    if start > stop:
+        refuse(f"{where}.stop", stop, "a place after the first")
+    replies = [covers["replies"]] if "replies" in covers else []
+    replies += covers.get("swept_replies", {}).values()
+    rejected = covers.get("rejected", [])
+    for places in (rejected, *(said["cut"] for said in replies)):
+        if places and not start <= min(places) <= max(places) < stop:
+            refuse(f"{where}.stop", stop, "a place after all that are told of")
+    if len(set(rejected)) != len(rejected) or len(rejected) != len(covers.get("reasons", rejected)):
+        refuse(f"{where}.rejected", rejected, "places with a reason each")

@@ -124,11 +124,11 @@ def test_vectors_come_back_bit_for_bit(lake: Lake, dtype: Any) -> None:
 def test_the_commit_record_states_what_lies_on_the_disk(lake: Lake) -> None:
     with RunWriter(lake, extract_spec(dtype="float32")) as writer:
         written = writer.commit(
-            {"answer": [answer_row("s0")]}, covers={"rejected": [0, 1], "reasons": []}
+            {"answer": [answer_row("s0")]}, covers={"rejected": [0, 1], "reasons": ["", ""]}
         )
     (commit,) = list_commits(lake)
     assert commit.commit_id == written.commit_id == f"{writer.run_id}-0"
-    assert commit.covers == {"rejected": [0, 1], "reasons": []}
+    assert commit.covers == {"rejected": [0, 1], "reasons": ["", ""]}
     assert commit.run["config"] == {"dtype": "float32"}
     assert [shard.table for shard in commit.shards] == ["answer", "run"]
     for shard in commit.shards:
@@ -165,10 +165,10 @@ def test_a_finished_run_takes_no_more_rows(lake: Lake) -> None:
 def test_work_that_is_already_covered_is_not_written_again(lake: Lake) -> None:
     with RunWriter(lake, extract_spec()) as one, RunWriter(lake, extract_spec()) as other:
         first = one.commit(
-            {"answer": [answer_row("s0")]}, covers={"rejected": (0, 1), "reasons": []}
+            {"answer": [answer_row("s0")]}, covers={"rejected": (0, 1), "reasons": ["", ""]}
         )
         second = other.commit(
-            {"answer": [answer_row("s0")]}, covers={"rejected": (0, 1), "reasons": []}
+            {"answer": [answer_row("s0")]}, covers={"rejected": (0, 1), "reasons": ["", ""]}
         )
     assert second.commit_id == first.commit_id
     assert len(rows(lake, "answer")) == 1
