@@ -114,7 +114,24 @@ def _answered(reply: str, classes: Sequence[ClassNames], letters: bool) -> Readi
     share = largest_share(text, named)
     if share is not None:
         return share
+    if not named and (index := _nothing_wrong(text, classes)) is not None:
+        return Reading(index, "every sentence says of the image that nothing is wrong")
     return decide(_flat(statements(text, named)), classes)
+
+
+def _nothing_wrong(text: str, classes: Sequence[ClassNames]) -> int | None:
+    """The one class of nothing wrong, where a text that names no class says no more than that."""
+    names = language()["names"]
+    absent = [
+        index
+        for index, called in enumerate(classes)
+        if is_absence(called.phrase) and " " in called.phrase.strip()  # "no" is of any question
+    ]
+    ways = "|".join(names["whole"]).replace("{image}", names["image"])
+    said = [s.strip(" \n.!\"'()") for s in split_sentences(text)]
+    said = [sentence for sentence in said if sentence]
+    is_whole = said and all(re.fullmatch(ways, s, re.IGNORECASE) for s in said)
+    return absent[0] if is_whole and len(absent) == 1 else None
 
 
 def largest_share(text: str, named: list[Mention]) -> Reading | None:
@@ -191,8 +208,9 @@ def _of_this_image(said: Sequence[Statement]) -> list[Statement]:
 def _whole(statement: Statement, classes: Sequence[ClassNames]) -> Statement:
     """A class that means that nothing is wrong is only possible where a part is spoken of."""
     name = classes[statement.mention.index].phrase
-    if statement.part and statement.said in CLAIMS and is_absence(name):
-        return replace(statement, said=MAYBE, cue=statement.part)
+    part = statement.part or statement.place
+    if part and statement.said in CLAIMS and is_absence(name):
+        return replace(statement, said=MAYBE, cue=part)
     return statement
 
 
@@ -204,7 +222,7 @@ def is_absence(name: str) -> bool:
 
 def _claimed(said: list[Statement]) -> Reading | None:
     """The one class of the strongest claims, None where no class is claimed."""
-    denied = {s.mention.index for s in said if s.said == DENIED}
+    denied = [s for s in said if s.said == DENIED]
     for claim in CLAIMS:
         found = {s.mention.index: s for s in said if s.said == claim}
         if len(found) > 1:
@@ -212,11 +230,16 @@ def _claimed(said: list[Statement]) -> Reading | None:
             return Reading(None, f"{names} are both {claim}")
         if found:
             index, statement = found.popitem()
-            if index in denied:
+            if any(s.mention.index == index and _is_of(s, statement) for s in denied):
                 return Reading(None, f"{statement.mention.said!r} is both {claim} and denied")
             by = f" by {statement.cue.strip()!r}" if statement.cue.strip() else ""
             return Reading(index, f"{statement.mention.said!r} is {claim}{by}")
     return None
+
+
+def _is_of(denial: Statement, claim: Statement) -> bool:
+    """Whether a denial speaks of where a claim does: of one place, there may be it in another."""
+    return not denial.place or denial.place == claim.place
 
 
 def _left(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:

@@ -145,7 +145,7 @@ def _bounded(found_by: str, text: str, last: str) -> str:
         after += r"(?![.,]\d|\s?%)"
     closing = r"\)?" if last in "+-" else ""
     if text.casefold() == "no":  # "no fracture" denies the fracture and answers nothing
-        after += r"(?=\s*(?:$|[.,:;!?)\n\"'}]))"
+        after += r"(?=\s*(?:$|[.,:;!?()\n\"'}])|\s+-\s)"
     names = language()["names"]
     apart = "".join(f"(?<!{prefix})" for prefix in names["before"])
     return f"{apart}{before}{found_by}{closing}{after}(?!{names['after']})"

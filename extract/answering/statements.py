@@ -32,12 +32,15 @@ SAID = {
 
 @dataclass(frozen=True)
 class Statement:
-    """What is said of one mention, by which words, and of which part if not of all the image."""
+    """What is said of one mention, by which words, and of which part if not of all the image: a
+    part that its sentence speaks of, or the `place` that stands beside the mention itself.
+    """
 
     mention: Mention
     said: str
     cue: str
     part: str = ""
+    place: str = ""
 
     def weakened(self) -> Statement:
         """As what is said against later: possible where it was said."""
@@ -62,7 +65,8 @@ def statements(text: str, mentions: list[Mention]) -> list[list[Statement]]:
     text = re.sub(
         rf"(?i), (?:such as|including|like|for example)[^,;.\n{MENTION[1:-1]}]*,", "", text
     )
-    sentences = [s for s in split_sentences(resolved(text, mentions)) if s.strip()]
+    text = _answered_first(resolved(text, mentions), mentions)
+    sentences = [s for s in split_sentences(text) if s.strip()]
     read = [_sentence(s, mentions) for s in sentences]
     contrast = rf"[\s\"'(]*(?:{'|'.join(language()['clause']['contrasts'])})(?![{WORD}])"
     for at, sentence in enumerate(sentences):
@@ -72,6 +76,16 @@ def statements(text: str, mentions: list[Mention]) -> list[list[Statement]]:
             following = sentences[at + 1] if at + 1 < len(sentences) else ""
             read[at] = _questioned(sentence, read[at], following)
     return [found for found in read if found]
+
+
+def _answered_first(text: str, mentions: list[Mention]) -> str:
+    """A text in which the yes or no that a line begins with is a sentence of its own."""
+
+    def ended(found: re.Match[str]) -> str:
+        said = mentions[ord(found[1].strip()) - MARK].said.casefold()
+        return f"{found[1]}. " if said in ("yes", "no") else found[0]
+
+    return re.sub(rf"(?m)^(\s*{MENTION})\s*(?:[:：]|-\s|(?=\())", ended, text)
 
 
 def _questioned(sentence: str, read: list[Statement], following: str) -> list[Statement]:
@@ -100,10 +114,18 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     set_aside(sentence, tokens, said)
     part = next((t.text for t in tokens if t.kind == "parts"), "")
     return [
-        Statement(mentions[ord(token.text) - MARK], *said[at], part)
+        Statement(mentions[ord(token.text) - MARK], *said[at], part, _place(sentence, token))
         for at, token in enumerate(tokens)
         if token.kind == CLASS
     ]
+
+
+def _place(sentence: str, token: Token) -> str:
+    """The side before a mention, or the place behind it, that it is said of."""
+    names = language()["names"]
+    side = re.search(rf"(?i)(?<![{WORD}])(?:{names['side']})$", sentence[: token.start])
+    behind = re.match(rf"(?i)\s*(?:{names['place']})", sentence[token.end :])
+    return " ".join(found[0].strip().casefold() for found in (side, behind) if found)
 
 
 def _turned(tokens: list[Token]) -> list[Token]:
