@@ -45,6 +45,7 @@ def _pattern(allowed: str) -> re.Pattern[str]:
         rf"(?:^|(?<=\n))[ \t'\"(]*{one}(?:[.):]+(?!\w)|(?={known['alone']})|{named})",
         rf"{cue}{whole}(?:[):]+|(?={known['follows']})|(?=\.[ ]*{MENTION})|{named})",
         rf"(?i:\b(?:answer|ans|option|choice)(?: is|:)?\s+)\(?{small}(?=\s*(?:$|[.),;\n]))",
+        rf"(?i:\b(?:{known['leaning']})\s+){one}(?={known['follows']})",
         rf"(?<=[\s,;(]){one}[):](?!\w)",
         rf"\b[Oo]ption {one}\b",
         rf"(?<![{WORD}'-]){one} (?:option|choice)\b",

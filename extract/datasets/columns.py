@@ -26,7 +26,7 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "label": (
         r"(class|categor|diagnos|dx|finding|target|patholog|disease|condition|annotation"
-        r"|groundtruth|gt|label)(e|es|s|y|ies|is)?(name|label|text|code|id|idx)?s?",
+        r"|groundtruth|gt|label)(e|es|s|y|ies|is|tic)?(name|label|text|code|id|idx)?s?",
         r"\w*(type|level|grade|severity|stage|species|outcome|malignan(t|cy)|result|score|birads)"
         r"|(ground)?truth",
         r"ys?",  # last, since it may be where a box lies

@@ -485,6 +485,7 @@ def test_a_split_of_a_hugging_face_dataset_of_one_part_is_its_column(tmp_path: P
         ("filename,Diagnosis", "--column image_path=filename --column label=Diagnosis"),
         ("Path,class", "--column image_path=Path --column label=class"),
         ("img,target", "--column image_path=img --column label=target"),
+        ("img_id,diagnostic", "--column image_path=img_id --column label=diagnostic"),
         ("IMAGE_PATH,Label", "--column image_path=IMAGE_PATH --column label=Label"),
         ("path_to_image,truth", "--column image_path=path_to_image --column label=truth"),
         ("image_file_path,y", "--column image_path=image_file_path --column label=y"),
