@@ -185,8 +185,10 @@ def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[st
     named = {folded(n).casefold() for c in classes for n in (c.phrase, c.label)}
     if denial and denial[1].casefold() not in named and not is_terse(denial[1]):
         rest = pattern(denial[1]).pattern
+        others = "|".join(pattern(n).pattern for n in sorted(named - {folded(name).casefold()}))
+        apart = rf"(?!(?:(?!{rest})\w+ ){{1,5}}?(?:{others}))" if others else ""
         for words in (f"{known['denial']}{rest}", f"{rest}{known['denied']}"):
-            yield re.compile(rf"(?<![{WORD}]){words}", re.IGNORECASE)
+            yield re.compile(rf"(?<![{WORD}]){apart}{words}", re.IGNORECASE)
 
 
 def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:

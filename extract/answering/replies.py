@@ -185,7 +185,7 @@ def _flat(sentences: list[list[Statement]]) -> list[Statement]:
 def decide(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
     """The one class claimed; else, by names before numbers before letters, what denials leave."""
     said = [s for s in said if s.mention.kind != HEAD or s.said == DENIED]
-    said = [_whole(statement, classes) for statement in _of_this_image(said)]
+    said = _without_parts(_of_this_image(said), classes)
     if not said:
         return Reading(None, "it names no class")
     kinds = (WORDED, TERSE, LETTER)
@@ -205,13 +205,18 @@ def _of_this_image(said: Sequence[Statement]) -> list[Statement]:
     return [replace(s, said=meant) if s.said == GENERAL else s for s in said]
 
 
-def _whole(statement: Statement, classes: Sequence[ClassNames]) -> Statement:
-    """A class that means that nothing is wrong is only possible where a part is spoken of."""
-    name = classes[statement.mention.index].phrase
-    part = statement.part or statement.place
-    if part and statement.said in CLAIMS and is_absence(name):
-        return replace(statement, said=MAYBE, cue=part)
-    return statement
+def _without_parts(said: list[Statement], classes: Sequence[ClassNames]) -> list[Statement]:
+    """What is said of the image: that a part of it is normal is only possible of all of it, and
+    nothing beside what is claimed.
+    """
+
+    def is_of_a_part(s: Statement) -> bool:
+        is_said = bool(s.part or s.place) and s.said in CLAIMS
+        return is_said and is_absence(classes[s.mention.index].phrase)
+
+    if any(s.said in CLAIMS and not is_of_a_part(s) for s in said):
+        return [s for s in said if not is_of_a_part(s)]
+    return [replace(s, said=MAYBE, cue=s.part or s.place) if is_of_a_part(s) else s for s in said]
 
 
 def is_absence(name: str) -> bool:

@@ -142,7 +142,7 @@ def _bounded(found_by: str, text: str, last: str) -> str:
     before = rf"(?:(?<![{WORD}])|(?<=\bnon))(?<!\d[.,])" if re.match(rf"[{WORD}<>]", text) else ""
     after = rf"(?![{WORD}])" if re.match(rf"[{WORD}]", last) else ""
     if last[-1].isdigit():
-        after += r"(?![.,]\d|\s?%)"
+        after += r"(?![.,]\d|\s?%|\s?\+\s?\d)"
     closing = r"\)?" if last in "+-" else ""
     if text.casefold() == "no":  # "no fracture" denies the fracture and answers nothing
         after += r"(?=\s*(?:$|[.,:;!?()\n\"'}])|\s+-\s)"
