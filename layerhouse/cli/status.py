@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from warehouse.status import PairStatus, StatusReport
 
 
+MANY_RECORDS = 500
+"""Records that joining must spare to be worth a hint: a command reads some two a millisecond."""
+
+
 @click.command("status", short_help="What is in the lake, what is incomplete, what to run next.")
 @click.option("--verify", is_flag=True, help="Read every shard and compare its checksum.")
 @click.option(
@@ -127,4 +131,9 @@ def _print_trouble(report: StatusReport) -> None:
         click.echo(
             f"Removed or joined, never read: {len(report.removed)} files, {size:,} bytes; "
             "`layerhouse status --free` deletes them"
+        )
+    if report.joinable >= MANY_RECORDS:
+        click.echo(
+            f"Small commits: {report.joinable:,} records fewer, each of which every look at the lake "
+            "reads, is what `layerhouse compact` makes of them"
         )

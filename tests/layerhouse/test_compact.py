@@ -51,6 +51,19 @@ def test_what_can_be_joined_is_said_joined_and_freed(capsys: pytest.CaptureFixtu
     assert f"{FEWEST + 2}" in said
 
 
+@pytest.mark.usefixtures("lake")
+def test_status_says_where_joining_pays(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "compact" not in _run(capsys, "status")
+    monkeypatch.setattr("layerhouse.cli.status.MANY_RECORDS", FEWEST - 1)
+    said = _run(capsys, "status")
+    assert f"Small commits: {FEWEST - 1} records fewer" in said
+    assert "`layerhouse compact`" in said
+    _run(capsys, "compact")
+    assert "Small commits" not in _run(capsys, "status")
+
+
 def test_a_publication_stays_up_to_date(
     lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

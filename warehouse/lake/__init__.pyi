@@ -5,7 +5,7 @@ from .commits import (
     parts as parts,
     read_commit as read_commit,
 )
-from .compacting import Compaction as Compaction, compact as compact
+from .compacting import Compaction as Compaction, compact as compact, joinable as joinable
 from .exclusion import exclusive as exclusive
 from .freeing import free as free
 from .history import config_difference as config_difference, find_runs as find_runs

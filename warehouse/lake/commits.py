@@ -1,6 +1,7 @@
 """Commit records: the only thing that makes a shard exist for readers."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,7 +15,14 @@ from warehouse.errors import LayerhouseError
 from warehouse.lake.facts import COMPACT, REMOVE, SAMPLES, RunFacts, TakenOut
 from warehouse.lake.folding import out_of_runs, unfolded
 from warehouse.lake.lake import Lake
-from warehouse.lake.records import LAST_MOMENT, MOST_PARTS, NewerError, parsed, sealed
+from warehouse.lake.records import (
+    LAST_MOMENT,
+    MOST_PARTS,
+    NewerError,
+    known_migrations,
+    parsed,
+    sealed,
+)
 from warehouse.storage import Shard
 from warehouse.untrusted import UnfitError, read_bounded
 
@@ -227,9 +235,24 @@ def _parsed(place: str, commit_id: str, _state: tuple[int, int, int]) -> Commit:
     return commit
 
 
+TIME = re.compile(rb'(?<!\\)"committed_at": ?"([^"\\]{19,40})"')
+SCHEMA = re.compile(rb'(?<!\\)"schema": ?"([^"\\]*)"')
+
+
 def moment_of(lake: Lake, commit_id: str) -> datetime:
-    """When a commit was made. Raises LayerhouseError where it leaves no time for another."""
-    moment = read_commit(lake, commit_id).order[0]
+    """When a commit was made: of its text only the time is looked at, as a writer asks this of all
+    commits, and damage may at worst make it a later one. Raises LayerhouseError where it leaves no
+    time for another, NewerRecordError for a newer Layerhouse's, RecordError for no record."""
+    path = lake.commits_dir / f"{commit_id}.json"
+    try:
+        text = read_bounded(path)
+        times = [datetime.fromisoformat(found.decode()) for found in TIME.findall(text)]
+        moment = max(times)
+    except (OSError, UnfitError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from error
+    known = {name.encode() for name in (*known_migrations(), "")}
+    if moment.tzinfo is not None or not known.issuperset(SCHEMA.findall(text)):
+        moment = read_commit(lake, commit_id).order[0]
     if moment >= LAST_MOMENT:
         raise LayerhouseError(
             f"the commit record {lake.commits_dir / commit_id}.json says that it was made on "

@@ -88,6 +88,11 @@ def compact(lake: Lake, *, dry_run: bool = False) -> Iterator[Compaction]:
         yield one if dry_run else join(lake, replace(one, marks=left_out))
 
 
+def joinable(records: Iterable[Commit]) -> int:
+    """How many records fewer a lake would have that has these."""
+    return sum(len(one.records) - 1 for one in _planned(records))
+
+
 def _planned(records: Iterable[Commit]) -> Iterator[Compaction]:
     by_run: dict[str, list[Commit]] = defaultdict(list)
     for record in records:

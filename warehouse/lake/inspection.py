@@ -134,7 +134,8 @@ def dead_in_quarantine(lake: Lake, stock: Stock) -> list[Leftover]:
     """Shards set aside because no commit named them, which none can name any more.
 
     That is known of one whose commit's number another file's record has, in a run whose records
-    have every number: else its record may have been lost, or not yet be copied.
+    have every number: else its record may have been lost, or not yet be copied. In a bucket, where
+    names do not tell numbers, it is known of what others committed after since it was set aside.
     """
     held: dict[str, set[int]] = defaultdict(set)
     for commit in stock.every:
@@ -142,13 +143,17 @@ def dead_in_quarantine(lake: Lake, stock: Stock) -> list[Leftover]:
         held[commit.of] |= commit.numbers
     named = {shard.path for commit in stock.every for shard in commit.shards}
     found = dict(lake.store.quarantined())
+    folders = {path.split("/")[1] for path in found}
+    folders -= {path.split("/")[1] for path in found if path.split("/")[2] == "commits"}
+    outlived = {folder for folder in folders if lake.store.is_outlived(f"{QUARANTINE}/{folder}")}
     dead = []
     for path, size in found.items():
         _, folder, shard = path.split("/", 2)
         commit_id = PurePosixPath(shard).stem.removeprefix("part-")
         numbers = held.get(commit_id.rpartition("-")[0], set())
         damaged = f"{QUARANTINE}/{folder}/commits/{commit_id}.json" in found
-        if _is_shard(shard) and shard not in named and not damaged and _holds(numbers, commit_id):
+        is_dead = _holds(numbers, commit_id) or folder in outlived
+        if _is_shard(shard) and shard not in named and not damaged and is_dead:
             dead.append(Leftover(path, "removed", size))
     return dead
 

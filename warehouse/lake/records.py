@@ -180,7 +180,7 @@ def parsed(content: bytes) -> dict[str, Any]:
     """
     found: dict[str, Any] = parse_json(content)
     SCHEMA(found.get("schema", "") if isinstance(found, dict) else None, "schema")
-    newer = found.get("schema", "") not in {"", *_migrations()}
+    newer = found.get("schema", "") not in {"", *known_migrations()}
     if not newer:
         check(found)
     notes = found.get("notes", {})
@@ -292,7 +292,7 @@ def _check_shards(record: dict[str, Any]) -> None:
 
 
 @cache
-def _migrations() -> frozenset[str]:
+def known_migrations() -> frozenset[str]:
     return frozenset(migration.name for migration in migrations())
 
 

@@ -146,19 +146,30 @@ def list_commits(
     """Commits of the lake that no removal took out, oldest first, narrowed to those whose given
     fields are equal; those that were joined as the compaction tells of them.
 
-    A folder without commits, or none at all, has no commits. Raises LayerhouseError for a record
+    A run's id stands for all of these fields, so that of a run of others one record is read: of a
+    lake with the runs of many agents nearly none. A folder without commits, or none at all, has no commits. Raises LayerhouseError for a record
     that cannot be read.
     """
 
-    def read(names: list[str]) -> list[Commit]:
-        return [
-            commit
-            for name in _live(lake, names)
-            if command is None or name.startswith(f"{command}-") or is_compaction(name)
-            for commit in read_commit(lake, name).work
-            if command in (None, commit.command)
+    def is_asked(commit: Commit) -> bool:
+        return (
+            command in (None, commit.command)
             and model_id in (None, commit.model_id)
             and dataset_id in (None, commit.dataset_id)
-        ]
+        )
+
+    def read(names: list[str]) -> list[Commit]:
+        asked: dict[str, bool] = {}
+        found: list[Commit] = []
+        for name in _live(lake, names):
+            if is_compaction(name):
+                found += filter(is_asked, read_commit(lake, name).work)
+            elif command is None or name.startswith(f"{command}-"):
+                run_id = run_of(name)
+                if run_id not in asked:
+                    asked[run_id] = is_asked(read_commit(lake, name))
+                if asked[run_id]:
+                    found.append(read_commit(lake, name))
+        return found
 
     return sorted(settled(lake, read), key=lambda commit: commit.order)

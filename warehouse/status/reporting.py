@@ -19,6 +19,7 @@ from warehouse.lake import (
     Lake,
     Leftover,
     damaged_shards,
+    joinable,
     leftovers,
     take_stock,
 )
@@ -95,8 +96,8 @@ class UnfinishedRun:
 class StatusReport:
     """The state of a lake: commits, shards and bytes that readers see.
 
-    `removed` are the files that removals and compactions left for `free`; `problem` says why the
-    catalogue could not be read, if it could not.
+    `removed` are the files that removals and compactions left for `free`, `joinable` the records
+    that `compact` would spare; `problem` says why the catalogue could not be read, if it could not.
     """
 
     lake: Lake
@@ -108,6 +109,7 @@ class StatusReport:
     unfinished: list[UnfinishedRun]
     leftovers: list[Leftover]
     removed: list[Leftover]
+    joinable: int
     damaged: list[Damaged]
     problem: str | None
     next_command: str
@@ -152,6 +154,7 @@ def status(lake: Lake, verify: bool = False) -> StatusReport:
         unfinished=unfinished,
         leftovers=[each for each in left if each.kind not in FREED],
         removed=[each for each in left if each.kind in FREED],
+        joinable=joinable(stock.commits),
         damaged=[*stock.unreadable, *damaged_shards(lake, shards, verify=verify)],
         problem=problem,
         next_command=_next(datasets, pairs, unfinished),

@@ -7,6 +7,7 @@ record that takes the next number.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,14 @@ from typing import TYPE_CHECKING
 
 from warehouse.storage.fetching import damaged, fetch
 from warehouse.storage.folder import Folder, record_names
-from warehouse.storage.mirror import Position, follow, record_key, record_keys, retire
+from warehouse.storage.mirror import (
+    Position,
+    commit_numbers,
+    follow,
+    record_key,
+    record_keys,
+    retire,
+)
 from warehouse.storage.objects import AT_ONCE, Objects, objects_at
 from warehouse.storage.store import QUARANTINE, Draft, Shard, Store, Turn, is_passing, no_lake
 
@@ -25,6 +33,10 @@ if TYPE_CHECKING:
     import duckdb
 
     from warehouse.storage.byte_ranges import ObjectReader
+
+NOTE = "why.txt"
+NEXT = re.compile(rb"next commit was to be number (\d{1,18})\.")
+"""What the note beside files that were set aside says of the lake then."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +164,15 @@ class Bucket(Store):
         self.objects.spend([keys[name] for name in commit_ids if name in keys])
         self.follow()
 
+    def is_outlived(self, folder: str) -> bool:
+        numbers = commit_numbers(self.objects)
+        try:
+            said = NEXT.search(self.objects.read(f"{folder}/{NOTE}"))
+        except FileNotFoundError:
+            return False
+        is_whole = numbers == set(range(len(numbers)))
+        return is_whole and said is not None and int(said[1]) < len(numbers)
+
     def forget(self) -> None:
         kept = [path for path, _ in Folder(self.root).files() if path.endswith(".parquet")]
         held = self.objects.entries("")
@@ -182,8 +203,8 @@ class Bucket(Store):
         """The note of the reason is written first: by its time, which the server gives as it gave
         those of the files, their age is known whatever clocks say. A writer that comes back after
         so long commits what then lies in quarantine, from where a repair brings it back."""
-        note = f"{folder}/why.txt"
-        self.objects.create(note, f"{why}\n".encode())
+        note, number = f"{folder}/{NOTE}", self.follow().next
+        self.objects.create(note, f"{why}\nThe next commit was to be number {number}.\n".encode())
         held = self.objects.entries("")
         old = [
             path for path in paths if path in held and held[note].written - held[path].written > age

@@ -8,6 +8,7 @@ that reads a local lake reads this copy.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,16 @@ def follow(root: Path, objects: Objects, *, anew: bool = False) -> Position:
         if held != before:
             _drop(root, {one.name for one in held.values()})
             _write_index(root, held)
-    numbers = [int(stem) for key in present if (stem := _stem(key)).isdigit()]
-    return Position(max(numbers, default=-1) + 1, is_empty=not held)
+    return Position(max(_numbers(present), default=-1) + 1, is_empty=not held)
+
+
+def _numbers(keys: Iterable[str]) -> set[int]:
+    return {int(stem) for key in keys if (stem := _stem(key)).isdigit()}
+
+
+def commit_numbers(objects: Objects) -> set[int]:
+    """Those that commits have, or had that were joined or taken out."""
+    return _numbers(objects.entries("commits"))
 
 
 def record_key(number: int) -> str:

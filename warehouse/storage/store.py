@@ -176,6 +176,12 @@ class Store(ABC):
         is gone already is no error."""
 
     @abstractmethod
+    def is_outlived(self, folder: str) -> bool:
+        """Whether no commit can name any more what was put aside into a folder: none was lost, as
+        the lake's commits have every number, and others came since. Never so of a folder's lake,
+        where each run counts its own."""
+
+    @abstractmethod
     def forget(self) -> None:
         """Delete what this machine kept of shards that the store has no more."""
 

@@ -401,6 +401,30 @@ def test_a_record_that_was_lost_and_is_put_back_brings_back_its_shards(
     assert repairing.restore(here) == []
 
 
+def test_what_no_commit_can_name_any_more_is_freed(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed agent left, once others committed after it was set aside; while the record of
+    another commit is missing nothing is."""
+    unit(lake, 0, 2)
+    unit(lake, 2, 4)
+    objects(lake).delete(["commits/0000000001.json"])
+    monkeypatch.setattr(repairing, "DEAD_AFTER", timedelta(days=-1))
+    swept = sweep(lake)
+    lost = {f"{swept.folder}/{each.path}" for each in swept.set_aside}
+    assert lost
+    assert free(lake) == []  # the last record may be on its way
+    unit(lake, 4, 6)
+    unit(lake, 6, 8)
+    assert {each.path for each in free(lake, dry_run=True)} == lost
+    record = objects(lake).read("commits/0000000000.json")
+    objects(lake).delete(["commits/0000000000.json"])
+    assert free(lake) == []  # numbers are missing
+    assert objects(lake).create("commits/0000000000.json", record)
+    assert {each.path for each in free(lake)} == lost
+    assert lost.isdisjoint(keys(lake))
+
+
 def test_a_damaged_shard_does_not_come_back_from_quarantine(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
