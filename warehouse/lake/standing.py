@@ -147,8 +147,8 @@ def list_commits(
     fields are equal; those that were joined as the compaction tells of them.
 
     A run's id stands for all of these fields, so that of a run of others one record is read: of a
-    lake with the runs of many agents nearly none. A folder without commits, or none at all, has no commits. Raises LayerhouseError for a record
-    that cannot be read.
+    lake with the runs of many agents nearly none. A folder without commits, or none at all, has no
+    commits. Raises LayerhouseError for a record that cannot be read.
     """
 
     def is_asked(commit: Commit) -> bool:
