@@ -134,6 +134,6 @@ def _print_trouble(report: StatusReport) -> None:
         )
     if report.joinable >= MANY_RECORDS:
         click.echo(
-            f"Small commits: {report.joinable:,} records fewer to be read at every look at the lake "
+            f"Small commits: {report.joinable:,} records fewer to be read at each look at the lake "
             "is what `layerhouse compact` makes of them"
         )
