@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from analysis.diagnosis import diagnose
 from layerhouse.cli import main
 from tests.extract.answers.lake import DATASET, MODEL, answers_lake, lines, plain_rows
+from warehouse.status import status
 
 
 def explained(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -87,6 +89,18 @@ def test_answers_are_imported_exported_and_read_anew(
     assert (code, out) == (0, "0 of 6 replies read otherwise\n")
     code, _, err = ran(capsys, "import", *given, "--column", "reply")
     assert (code, "names no column" in err) == (2, True)
+
+
+def test_a_diagnosis_of_answers_from_elsewhere_is_not_older_than_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without layers there is no loss whose interval could be missing."""
+    lake = answers_lake(tmp_path / "lake")
+    about = ("--model", MODEL, "--dataset", DATASET, "--lake", str(lake))
+    file = str(lines(tmp_path / "gpt.jsonl", plain_rows()))
+    ran(capsys, "import", file, *about, "--title", "GPT-X")
+    diagnose(lake, MODEL, DATASET, n_resamples=100)
+    assert [pair.diagnosis for pair in status(lake).pairs] == ["fresh"]
 
 
 def test_readings_that_change_are_shown(
