@@ -13,7 +13,9 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +24,29 @@ MOST_DEPTH = 64
 
 Shape = Callable[[Any, str], None]
 """Raises UnfitError unless a value, which messages call by its place, is what the shape says."""
+
+
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@cache
+def memory() -> int:
+    """The bytes of memory that this machine has, or that a container lets its processes have."""
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for place in _LIMITS:
+        with suppress(OSError, ValueError):  # no container, or "max"
+            found.append(int(Path(place).read_text()))
+    return min(found)
+
+
+def check_shard_unpacked(n_bytes: int) -> None:
+    """UnfitError for a Parquet file of a lake that takes more than a quarter of the memory once it
+    is unpacked; by its footer, which is there before anything else is."""
+    if n_bytes > memory() // 4:
+        raise UnfitError(
+            f"it holds {n_bytes / 2**30:,.1f} GiB once it is unpacked, more than a quarter of "
+            "this machine's memory"
+        )
 
 
 class UnfitError(ValueError):

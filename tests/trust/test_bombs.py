@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import struct
 import zipfile
 import zlib
@@ -20,15 +21,32 @@ from PIL import Image
 from extract.datasets.reading import read_source
 from extract.datasets.source import ReadOptions
 from extract.datasets.tables import read_table
+from tests.warehouse.small_lakes import (
+    DATASET,
+    MODEL,
+    add_dataset,
+    answer_row,
+    extract_spec,
+    resealed,
+    small_lake,
+)
+from warehouse import untrusted
+from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
+from warehouse.files import checksum
 from warehouse.images import bounds, open_image
+from warehouse.lake import vectors
+from warehouse.lake.compacting import FEWEST, compact
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunWriter
 
 MEMORY = 2**22
 
 
 @pytest.fixture(autouse=True)
 def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "memory", lambda: MEMORY)
+    for module in (bounds, untrusted, vectors):
+        monkeypatch.setattr(module, "memory", lambda: MEMORY)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
@@ -254,3 +272,73 @@ def test_a_table(tmp_path: Path) -> None:
     assert path.stat().st_size < 10_000
     with pytest.raises(LayerhouseError, match=r"a\.parquet holds .* once it is unpacked"):
         read_table(path, ReadOptions())
+
+
+# Shards of a lake.
+
+
+def _committed(lake: Lake, path: Path, rows: pa.Table, **options: Any) -> None:
+    """Write other rows in a shard's place, and have its record say so but for their number."""
+    pq.write_table(rows, path, compression="zstd", **options)
+    own = path.relative_to(lake.root).as_posix()
+    for record in lake.commits_dir.glob("*.json"):
+        said = json.loads(record.read_text())
+        for shard in said["shards"]:
+            if shard["path"] == own:
+                shard |= {"bytes": path.stat().st_size, "checksum": checksum(path)}
+        record.write_text(resealed(said))
+
+
+def _swollen(rows: pa.Table, column: str, n: int = 2**17) -> pa.Table:
+    """Its lists hold one number over and over, which takes no space in a file."""
+    lists = pa.array([[0.5] * n] * rows.num_rows, rows.schema.field(column).type)
+    return rows.set_column(rows.column_names.index(column), rows.schema.field(column), lists)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return small_lake(tmp_path / "lake")
+
+
+def test_a_lake_of_usual_shards_is_read(lake: Lake) -> None:
+    with connect(lake) as wh:
+        assert wh.sql("SELECT count(*) FROM answer").fetchall() == [(4,)]
+        assert wh.vectors(MODEL, DATASET, "vision", 0, "mean")[1].shape == (4, 2)
+
+
+def test_a_shard_of_a_small_table(lake: Lake) -> None:
+    path = next(lake.root.glob("answer/**/*.parquet"))
+    _committed(lake, path, _swollen(pq.ParquetFile(path).read(), "label_logprobs"))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(
+        LayerhouseError, match=rf"{path.name} .*more than a quarter of this machine"
+    ):
+        connect(lake)
+
+
+def test_a_shard_of_other_rows_than_its_record_says(lake: Lake) -> None:
+    path = next(lake.root.glob("answer/**/*.parquet"))
+    rows = pq.ParquetFile(path).read()
+    _committed(lake, path, pa.concat_tables([rows, rows]))
+    with pytest.raises(LayerhouseError, match="it has 4 rows instead of 2"):
+        connect(lake)
+
+
+def test_a_shard_of_vectors(lake: Lake) -> None:
+    for path in lake.root.glob("activation/**/*.parquet"):
+        _committed(lake, path, _swollen(pq.ParquetFile(path).read(), "vector"))
+        assert path.stat().st_size < 20_000
+    with connect(lake) as wh, pytest.raises(LayerhouseError, match="more than a quarter of this"):
+        wh.vectors(MODEL, DATASET, "vision", 0, "mean")
+
+
+def test_a_shard_that_is_joined(tmp_path: Path) -> None:
+    lake = Lake.at(tmp_path / "lake")
+    add_dataset(lake, FEWEST)
+    for n in range(FEWEST):
+        covers = {"start": n, "stop": n + 1, "cells": [], "answers": ["generate"]}
+        RunWriter(lake, extract_spec()).commit({"answer": [answer_row(f"s{n}")]}, covers)
+    path = sorted(lake.root.glob("answer/**/*.parquet"))[3]
+    _committed(lake, path, _swollen(pq.ParquetFile(path).read(), "label_logprobs"))
+    with pytest.raises(LayerhouseError, match=rf"{path.name} .*more than a quarter of this"):
+        list(compact(lake))

@@ -25,11 +25,19 @@ from warehouse.schema import (
     table_key,
     table_schema,
 )
+from warehouse.storage import Shard
+from warehouse.untrusted import UnfitError, check_shard_unpacked
 
 SOURCE = (
     "read_parquet($files, union_by_name = true, filename = true, file_row_number = true, "
     "hive_partitioning = true, hive_types_autocast = false)"
 )
+FOOTERS = (
+    "SELECT file_name, coalesce(sum(row_group_num_rows) FILTER (column_id = 0), 0), "
+    "greatest(sum(abs(total_uncompressed_size)), 8 * sum(abs(num_values))) "
+    "FROM parquet_metadata($files) GROUP BY file_name"
+)
+"""Of shards, rows and what they take unpacked: a page may repeat one value any number of times."""
 
 
 def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> None:
@@ -116,31 +124,27 @@ def _fill_one(
     con: duckdb.DuckDBPyConnection, lake: Lake, table: str, commits: list[Commit]
 ) -> None:
     """Read all of a table's shards at once; what cannot be read so is looked for one by one."""
-    shards = [shard.path for commit in commits for shard in commit.shards if shard.table == table]
+    shards = [shard for commit in commits for shard in commit.shards if shard.table == table]
     work = [one for commit in commits for one in commit.work]
     replaced = any(table in one.covers.get("replaces", ()) for one in work)
     try:
         _insert(con, lake, table, shards, replaced=replaced)
-    except (duckdb.Error, LackingError) as error:
+    except (duckdb.Error, UnfitError) as error:
         con.rollback()
-        path, said = _blamed(con, lake, table, shards) or (shards[0], error)
+        path, said = _blamed(con, lake, table, shards) or (shards[0].path, error)
         raise _unreadable(lake, path, str(said).strip().splitlines()[0], commits) from error
 
 
-class LackingError(Exception):
-    """A shard has no column of the key of its table."""
-
-
 def _blamed(
-    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, shards: list[str]
+    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, shards: list[Shard]
 ) -> tuple[str, Exception] | None:
     """The first shard that cannot be read alone, and why."""
-    for path in shards:
+    for shard in shards:
         con.begin()
         try:
-            _insert(con, lake, table, [path], replaced=False)
-        except (duckdb.Error, LackingError) as error:
-            return path, error
+            _insert(con, lake, table, [shard], replaced=False)
+        except (duckdb.Error, UnfitError) as error:
+            return shard.path, error
         finally:
             con.rollback()
     return None
@@ -162,20 +166,21 @@ def _unreadable(lake: Lake, path: str, reason: str, commits: list[Commit]) -> La
 
 
 def _insert(
-    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, shards: list[str], *, replaced: bool
+    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, shards: list[Shard], *, replaced: bool
 ) -> None:
     """Of rows that share a primary key the newest stays.
 
     Of facts, which have none, only where a commit says that it replaces some.
     """
-    files = {"files": [f"{lake.root}/{path}" for path in shards]}
+    files = {"files": [f"{lake.root}/{shard.path}" for shard in shards]}
+    _refuse_swollen(con, lake, shards)
     stored = _stored(con, table, files)
     chosen = ", ".join(f"{where} AS {identifier(name)}" for name, where in stored.items())
     facts, target = table in FACT_KEYS, identifier(table)
     names = () if facts and not replaced else table_key(table)
     missing = [name for name in names if name not in stored]
     if missing or not chosen:
-        raise LackingError(f"it has no column {', '.join(missing) or 'of its table'}")
+        raise UnfitError(f"it has no column {', '.join(missing) or 'of its table'}")
     if not names:
         con.execute(f"INSERT INTO {target} BY NAME SELECT {chosen} FROM {SOURCE} AS r", files)
         return
@@ -194,6 +199,19 @@ def _insert(
     con.execute(f"DELETE FROM {target} AS older USING newer WHERE {same}")
     con.execute(f"INSERT INTO {target} BY NAME FROM newer")
     con.execute("DROP TABLE newer")
+
+
+def _refuse_swollen(con: duckdb.DuckDBPyConnection, lake: Lake, shards: list[Shard]) -> None:
+    """Raise UnfitError for a shard of other rows than its commit says, or of more than the memory
+    is for; nothing but footers is read for that."""
+    files = {f"{lake.root}/{shard.path}": shard for shard in shards}
+    told = con.execute(FOOTERS, {"files": list(files)}).fetchall()
+    found = {path: (rows, n_bytes) for path, rows, n_bytes in told}
+    for path, shard in files.items():
+        rows, n_bytes = found.get(path, (0, 0))
+        if rows != shard.rows:
+            raise UnfitError(f"it has {rows:,} rows instead of {shard.rows:,}")
+        check_shard_unpacked(n_bytes)
 
 
 def _stored(

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 import zlib
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 
 from warehouse.errors import LayerhouseError
+from warehouse.untrusted import memory
 
 OF_VOLUMES = 4
 """A volume or a data set gets this part of the memory: several are read at once."""
 
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _PIECE = 2**24
 _GIB = 2**30
-
-
-@cache
-def memory() -> int:
-    """The bytes of memory that this machine has, or that a container lets its processes have."""
-    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for place in _LIMITS:
-        with suppress(OSError, ValueError):  # no container, or "max"
-            found.append(int(Path(place).read_text()))
-    return min(found)
 
 
 def check_unpacked(name: str, n_bytes: int, part: int = OF_VOLUMES) -> None:

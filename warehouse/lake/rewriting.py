@@ -16,9 +16,10 @@ from warehouse.lake.commits import Commit
 from warehouse.lake.folding import in_runs
 from warehouse.lake.lake import Lake
 from warehouse.lake.samples import Marks, named_removed
-from warehouse.lake.shards import Piece
+from warehouse.lake.shards import Piece, unpacked
 from warehouse.schema import SAMPLE_COLUMNS, names_samples
 from warehouse.storage import Shard
+from warehouse.untrusted import UnfitError, check_shard_unpacked
 
 Dropped = Mapping[int, set[str]]
 """By number of a commit the image controls whose answers are left out: whose image one of them was
@@ -62,6 +63,10 @@ def reread(
 
 def _read(lake: Lake, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
     with pq.ParquetFile(lake.store.open(shard.path), page_checksum_verification=True) as file:
+        try:
+            check_shard_unpacked(unpacked(file.metadata))
+        except UnfitError as error:
+            raise LayerhouseError(f"the shard {shard.path} of {lake}: {error}") from error
         held = set(file.schema_arrow.names)
         return file.read(columns=None if columns is None else [c for c in columns if c in held])
 

@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
+from warehouse.lake.shards import unpacked
+from warehouse.untrusted import UnfitError, check_shard_unpacked, memory
 
 Matrix = npt.NDArray[np.float32]
 VALUES = "vector.list.element"
@@ -57,7 +59,10 @@ def read_locus(
             order = np.argsort(np.array(names, dtype=object))
             places = np.empty(len(names), dtype=np.int64)
             places[order] = np.arange(len(names))
-            matrix = np.empty((len(names), _common_width(parts, name)), dtype=np.float32)
+            width = _common_width(parts, name)
+            if 4 * width * len(names) > memory():
+                raise UnfitError(f"{len(names):,} vectors of {width:,} do not fit into the memory")
+            matrix = np.empty((len(names), width), dtype=np.float32)
             ends = np.cumsum([len(part.sample_ids) for part in parts])
             rows = np.split(places, ends[:-1])
             for _ in pool.map(lambda part, to: _fill(lake, part, matrix, to, name), parts, rows):
@@ -88,6 +93,7 @@ def _find(lake: Lake, path: str, layer: int, readout: str) -> _Found:
                 for key, value in asked.items()
             )
         ]
+        check_shard_unpacked(unpacked(about, groups))
         held = file.read_row_groups(groups, columns=[*asked, "sample_id"], use_threads=False)
     wanted = pc.and_(*(pc.equal(held[key], value) for key, value in asked.items()))
     widths = {

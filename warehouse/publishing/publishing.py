@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,7 @@ from warehouse.publishing.stamp import (
     FILE,
     TABLE,
     Stamp,
+    holds_marts,
     in_file,
     in_folder,
     of_lake,
@@ -102,7 +104,8 @@ def _pending(
     database = out if single else out / DATABASE
     in_database = in_file(con, database)
     writers: dict[Path, Writer] = {}
-    if in_database is None or in_database.state != stamp.state:
+    is_current = in_database is not None and in_database.state == stamp.state
+    if not (is_current and holds_marts(con, database, sources)):
         writers[database] = lambda path: _write_database(con, stamp, sources, path)
     if single:
         return writers
@@ -111,13 +114,24 @@ def _pending(
         is_same = held is not None and held.marts.get(name) == mart
         for kind, options in FORMS.items():
             path = out / f"{name}.{kind}"
-            if not (is_same and path.is_file()):
+            if not (is_same and _is_as_published(path, held)):
                 source = sources[name] if kind != "csv" else _for_sheets(con, sources[name])
                 writers[path] = _copying(con, source, options)
     if writers or held is None or held.state != stamp.state:
         # The stamp comes last: it says that the rest is there.
-        writers[out / FILE] = lambda path: files.write_text(path, stamp.json())
+        writers[out / FILE] = lambda path: files.write_text(path, _with_files(stamp, out).json())
     return writers
+
+
+def _is_as_published(path: Path, held: Stamp | None) -> bool:
+    """Whether nobody has changed a mart's file since its folder was stamped."""
+    said = None if held is None else held.files.get(path.name)
+    return said is not None and path.is_file() and files.checksum(path) == said
+
+
+def _with_files(stamp: Stamp, out: Path) -> Stamp:
+    names = [f"{mart}.{kind}" for mart in stamp.marts for kind in FORMS]
+    return replace(stamp, files={name: files.checksum(out / name) for name in names})
 
 
 def _for_sheets(con: duckdb.DuckDBPyConnection, source: str) -> str:

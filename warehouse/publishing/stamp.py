@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -14,7 +15,7 @@ import duckdb
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.extensions import layerhouse_version
 from warehouse.publishing.patients import WITHHELD, source_of
-from warehouse.schema import quoted
+from warehouse.schema import identifier, quoted
 from warehouse.untrusted import (
     UnfitError,
     fields,
@@ -51,7 +52,13 @@ STAMP = fields(
         "marts": mapping(
             text("a mart", r"mart_[a-z0-9_]{1,60}"), fields({"n_rows": whole(), "content": HASH})
         ),
-    }
+    },
+    {
+        "files": mapping(
+            text("a mart's file", r"mart_[a-z0-9_]{1,60}\.(?:csv|parquet)"),
+            text("a checksum", r"[0-9a-f]{64}"),
+        )
+    },
 )
 """What build.json may say: files are replaced and deleted by the names in it."""
 
@@ -66,13 +73,17 @@ class Mart:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a publication holds; two of equal state hold the same marts."""
+    """What a publication holds; two of equal state hold the same marts.
+
+    `files` are the checksums of a folder's own, by name; earlier versions noted none.
+    """
 
     built_at: str
     layerhouse_version: str
     commit_set: str
     definitions: str
     marts: dict[str, Mart]
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> tuple[str, str, str]:
@@ -112,11 +123,30 @@ def _mart(con: duckdb.DuckDBPyConnection, name: str, patients: bool) -> Mart:
         "WHERE database_name = 'lake' AND table_name = ? ORDER BY column_index",
         [name],
     ).fetchall()
-    n_rows, total = con.execute(
-        "SELECT count(*), coalesce(sum(hash(mart)), 0) "
-        f"FROM {source_of(con, name, patients=patients)} AS mart"
-    ).fetchall()[0]
+    n_rows, total = _summed(con, source_of(con, name, patients=patients))
     return Mart(n_rows, _digest([columns, n_rows, total]))
+
+
+def _summed(con: duckdb.DuckDBPyConnection, source: str) -> tuple[int, int]:
+    """How many rows there are and what tells them from others, in whatever order."""
+    n_rows, total = con.execute(
+        f"SELECT count(*), coalesce(sum(hash(mart)), 0) FROM {source} AS mart"
+    ).fetchall()[0]
+    return n_rows, total
+
+
+def holds_marts(con: duckdb.DuckDBPyConnection, path: Path, sources: Mapping[str, str]) -> bool:
+    """Whether a published file has the rows of the sources, by mart; anyone may have changed it."""
+    try:
+        con.execute(f"ATTACH {quoted(str(path))} AS held (READ_ONLY)")
+        return all(
+            _summed(con, f"held.{identifier(name)}") == _summed(con, source)
+            for name, source in sources.items()
+        )
+    except duckdb.Error:
+        return False
+    finally:
+        con.execute("DETACH DATABASE IF EXISTS held")
 
 
 def _digest(value: object) -> str:
