@@ -1,5 +1,6 @@
 -- Grain: one row per (model, dataset) with a verdict. A diagnosis is fresh while its intervals
--- belong to today's losses, which is what makes failure_mode show them.
+-- belong to today's losses, which is what makes failure_mode show them; a model without any loss, whose
+-- answers were brought, has none to be older than.
 WITH intervals AS (
     SELECT DISTINCT
         model_id,
@@ -14,7 +15,8 @@ SELECT
     any_value(mart_failure_modes.reason) AS reason,
     CASE
         WHEN count(intervals.model_id) = 0 THEN 'none'
-        WHEN bool_and(mart_failure_modes.loss_lower IS NOT NULL) THEN 'fresh'
+        WHEN bool_and(mart_failure_modes.loss IS NULL OR mart_failure_modes.loss_lower IS NOT NULL)
+            THEN 'fresh'
         ELSE 'stale'
     END AS diagnosis
 FROM mart_failure_modes
