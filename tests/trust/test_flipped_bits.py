@@ -25,7 +25,7 @@ from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.freeing import free
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
-from warehouse.lake.standing import list_commits
+from warehouse.lake.standing import list_records
 from warehouse.lake.verified import unsound
 
 FLIPS = int(os.environ.get("LAYERHOUSE_TRUST_FLIPS", "25"))
@@ -68,11 +68,6 @@ def _by_sql(lake: Lake) -> Any:
         return wh.sql("FROM activation ORDER BY ALL").fetchall()
 
 
-def _by_view(lake: Lake) -> Any:
-    with connect(lake) as wh:
-        return [sorted(wh.sql(f"FROM {name}").fetchall()) for name in ("answer_accuracy", "sample")]
-
-
 KINDS = {
     "record": ("commits/*.json", _small),
     "small table": ("[!a]*/part-*.parquet", _small),
@@ -84,9 +79,8 @@ KINDS = {
     "joined vectors": ("activation/**/part-compact-*.parquet", _vectors),
     "footer": ("[!a]*/part-*.parquet", _small),
     "what was verified": ("verified.json", _vectors),
-    "the catalogue's own note": ("catalog.check", _by_view),
 }
-NEVER_REFUSED = {"what was verified", "the catalogue's own note"}
+NEVER_REFUSED = {"what was verified"}
 """What is made anew where it cannot be trusted."""
 
 
@@ -149,7 +143,7 @@ def test_a_disk_that_errs_leaves_no_date_and_pages_are_seen_through(lake: Lake, 
 def test_what_was_verified_and_has_not_changed_is_not_read_again(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shards = [shard for commit in list_commits(lake) for shard in commit.shards]
+    shards = [shard for commit in list_records(lake) for shard in commit.shards]
     assert unsound(lake, shards) == {}
     with monkeypatch.context() as patched:
         patched.setattr("warehouse.storage.folder.checksum", None)
@@ -169,7 +163,7 @@ def test_what_was_verified_and_has_not_changed_is_not_read_again(
 @pytest.mark.parametrize("said", [b"", b"[]", b'{"a": 7}', b"not"])
 def test_a_memory_that_says_nothing_makes_everything_be_read(lake: Lake, said: bytes) -> None:
     (lake.root / "verified.json").write_bytes(said)
-    assert unsound(lake, [s for commit in list_commits(lake) for s in commit.shards]) == {}
+    assert unsound(lake, [s for commit in list_records(lake) for s in commit.shards]) == {}
     assert b".parquet" in (lake.root / "verified.json").read_bytes()
 
 
