@@ -47,6 +47,20 @@ health_columns AS (
     GROUP BY model_id, dataset_id
 ),
 
+draws AS (
+    SELECT
+        drawn.model_id,
+        drawn.dataset_id,
+        drawn.method,
+        drawn.prompt_id,
+        avg(drawn.agreement) AS agreement
+    FROM reply_agreement AS drawn
+    INNER JOIN sample
+        ON drawn.dataset_id = sample.dataset_id AND drawn.sample_id = sample.sample_id
+    WHERE sample.split = 'test' AND drawn.option_order = 'given' AND drawn.image_control = 'own'
+    GROUP BY drawn.model_id, drawn.dataset_id, drawn.method, drawn.prompt_id
+),
+
 one_probe AS (
     SELECT
         model_id,
@@ -152,6 +166,7 @@ SELECT
     answers.unparsed_share,
     answers.truncated_share,
     method_agreement.agreement AS method_agreement,
+    draws.agreement AS draw_agreement,
     answers.n AS n_test,
     answer_ranking.n_samples,
     scores.reference_accuracy,
@@ -186,6 +201,12 @@ LEFT JOIN method_agreement
         stage_columns.model_id = method_agreement.model_id
         AND stage_columns.dataset_id = method_agreement.dataset_id
         AND answer_ranking.prompt_id = method_agreement.prompt_id
+LEFT JOIN draws
+    ON
+        stage_columns.model_id = draws.model_id
+        AND stage_columns.dataset_id = draws.dataset_id
+        AND stage_columns.answer_method = draws.method
+        AND answer_ranking.prompt_id = draws.prompt_id
 LEFT JOIN verdicts
     ON stage_columns.model_id = verdicts.model_id AND stage_columns.dataset_id = verdicts.dataset_id
 LEFT JOIN scores

@@ -175,10 +175,16 @@ def test_the_mart_shows_how_far_methods_and_draws_agree(catalogue):
     for row in rows["reply_draw"]:
         del row["parsed"]
         row["predicted_class_index"] = max(row["predicted_class_index"], 0)
-    found = catalogue(rows, marts=True).sql(
+    con = catalogue(rows, marts=True)
+    found = con.sql(
         "SELECT method, option_order, method_agreement, draw_agreement "
         "FROM mart_prompt_sensitivity ORDER BY ALL"
     )
+    query = "SELECT answer_method, method_agreement, draw_agreement FROM mart_leaderboard"
+    assert con.sql(query).fetchall() == [("generate", pytest.approx(0.9), None)]
+    alone = rows | {"answer": [row for row in rows["answer"] if row["method"] == drawn]}
+    ranked = catalogue(alone, marts=True).sql(query).fetchall()
+    assert ranked == [(drawn, None, pytest.approx(0.75))]
     assert found.fetchall() == [
         ("generate", "given", pytest.approx(0.9), None),
         ("generate", "rotated:1", None, None),
