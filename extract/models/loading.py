@@ -180,7 +180,7 @@ def _refuse_other_kinds(source: ModelSource) -> None:
     kind = source.config.get("model_type")
     if layout_of(source.folder, source.entry) is not None:
         return
-    if kind is None:
+    if not isinstance(kind, str):
         raise LayerhouseError(
             f"{source.folder}/config.json says no model_type, so that its class is not known; take "
             "the config.json of the model that it was made from"

@@ -173,7 +173,7 @@ def _refuse_adapter(folder: Path) -> None:
 def _class_for(source: ModelSource) -> str:
     from transformers.models.auto import modeling_auto
 
-    kind = source.config.get("model_type")
+    kind = str(source.config.get("model_type"))
     if kind in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         return "AutoModelForImageTextToText"
     if source.config.get("is_encoder_decoder") or (

@@ -28,6 +28,9 @@ HEAD = "lm_head.weight"
 PACKED = ("I8", "U8", "I16", "U16", "I32", "U32", "F8_E4M3", "F8_E5M2")
 ENDS = (".weight", ".bias")
 """Dtypes of packed weights, and the names of weights that may not be packed without a word."""
+DEPTHS = ("num_hidden_layers", "depth")
+MOST_LAYERS = 1000
+"""Fewer are built in no time, whatever the files hold; families have parts that are not."""
 
 
 def load_weights(
@@ -136,6 +139,7 @@ def _refuse_other_sizes(source: ModelSource, config: Any) -> None:
             "config.json says nothing of a quantisation; put the quantization_config of the tool "
             "that packed them into it, or give the model in full precision"
         )
+    _refuse_endless(source, config.to_dict(), len(facts))
     text = config.get_text_config()
     names = ("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size")
     sizes: list[Any] = [getattr(text, name, None) for name in names]
@@ -149,6 +153,18 @@ def _refuse_other_sizes(source: ModelSource, config: Any) -> None:
             f"{source.folder}/config.json describes a decoder of {due:,} weights or more, but the "
             f"files hold {held:,} in all; its text_config is not that of this model"
         )
+
+
+def _refuse_endless(source: ModelSource, said: dict[str, Any], n_weights: int) -> None:
+    """Modules of more layers than there are weights, which would be built for hours."""
+    for name, value in said.items():
+        if isinstance(value, dict):
+            _refuse_endless(source, value, n_weights)
+        elif name in DEPTHS and type(value) is int and value > max(n_weights, MOST_LAYERS):
+            raise LayerhouseError(
+                f"{source.folder}/config.json says {name} {value:,}, but the files hold "
+                f"{n_weights:,} weights in all; take the config.json of this model"
+            )
 
 
 def _quantized_config(source: ModelSource, config: Any, dtype: "torch.dtype") -> Any:

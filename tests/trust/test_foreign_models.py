@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from safetensors.numpy import save_file
 
+from extract import models
 from extract.models.files import weight_facts
 from extract.models.safety import refuse_unsafe_adapter
 from extract.models.sources import locate
@@ -42,6 +44,27 @@ def folder(tmp_path: Path) -> Path:
 def _index(folder: Path, *names: object) -> None:
     said = {"metadata": {}, "weight_map": {f"w{n}": name for n, name in enumerate(names)}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        (None, "model_type", {}),
+        (None, "model_type", ["llava"]),
+        ("vision_config", "num_hidden_layers", 10**9),
+        ("text_config", "num_hidden_layers", 10**9),
+    ],
+)
+def test_a_configuration_that_nothing_can_be_built_by_is_refused(
+    tmp_path: Path, part: str | None, name: str, value: object
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(Path(models.__file__).parent / "tiny-digits", folder)
+    said = json.loads((folder / "config.json").read_text())
+    (said if part is None else said[part])[name] = value
+    (folder / "config.json").write_text(json.dumps(said))
+    with pytest.raises(LayerhouseError, match=name.replace("num_hidden", "(?s)config.*")):
+        models.load(str(folder))
 
 
 def test_a_plain_folder_is_taken(folder: Path) -> None:

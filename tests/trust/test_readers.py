@@ -147,6 +147,14 @@ WRITING = {
     "status --repair": ("status", "--repair"),
     "status --free": ("status", "--free"),
     "compact": ("compact",),
+    "demo": ("demo", "--out", "{folder}/report.html"),
+    "diagnose --self-test": (
+        *("diagnose", "--model", "tiny-digits", "--dataset", "digits"),
+        *("--self-test", "--quick", "--device", "cpu"),
+    ),
+    "datasets remove --sample": (
+        *("datasets", "remove", "shapes", "--sample", "image-00000", "--with-dependents"),
+    ),
 }
 
 
