@@ -15,7 +15,7 @@ def lettered(text: str, n: int) -> Iterator[tuple[tuple[int, int], int]]:
     "A" as an article, the B of "hepatitis B" and of "B-lines" are none.
     """
     allowed = LETTERS[:n]
-    bare = text.strip(" \n.():[]{}$'\"")
+    bare = text.strip(" \n.!():[]{}$'\"")
     if len(bare) == 1 and bare.upper() in allowed:
         at = text.index(bare)
         yield (at, at + 1), allowed.index(bare.upper())
@@ -35,7 +35,7 @@ def _pattern(allowed: str) -> re.Pattern[str]:
     whole = f"{one}(?![{WORD}'-])"
     # A letter right before a class' name; "A benign …" is no option.
     named = rf"(?<!A)(?=[ \t]*{MENTION})"
-    quoted = r"[\s:='\"(-]"
+    quoted = r"[\s:='\"(\[-]"
     begins = rf"(?:(?<![{WORD}])(?:{known['cues']})|[:=：]){quoted}*"
     cue = rf"(?i:{begins}(?:{known['adverbs']}{quoted}+)*)"
     small = f"([{allowed.lower()}])"

@@ -208,6 +208,8 @@ def _enter(sentence: str, token: Token, reach: Reach) -> None:
     if token.kind == "claim":
         reach.drop("deny", "deny_that")
     if token.kind in ("sure", "maybe"):
+        if token.text.lower().startswith("i "):  # who speaks begins a clause of their own
+            reach.drop("deny", "deny_that")
         if token.text.lower() == "or" and reach.cues:
             return
         sure = reach.cues.get("sure")
