@@ -106,10 +106,12 @@ class Bench:
                 result = RangeResult(Range(0, n, self.wanted, tuple(answers)))
                 begun: deque[Callable[[], BatchResult]] = deque()
                 for batch in batches:  # one batch is on its way while the next is computed
-                    begun.append(runner.run(batch, self.wanted, answers))
+                    begun.append(runner.run(batch, self.wanted, answers, hurried=True))
                     if len(begun) > 1:
                         result.add(begun.popleft()())
+                    result.late += (answer for _, answer in runner.replies() if answer)
                 result.add(begun.popleft()())
+                result.late += (answer for _, answer in runner.replies(rest=True) if answer)
                 background.put(_writing(writer, result, watch))
         return watch
 

@@ -1,6 +1,6 @@
 """The runner: one batch through the model, with faults, readouts and answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +15,7 @@ from extract.answering import (
     Question,
     ReplyPlace,
     cache_of,
+    hold,
     method_named,
     prior_of,
     run_order,
@@ -25,8 +26,9 @@ from extract.reading import Arrays, Offload, Reader, Wanted, beside, of_prompts,
 from extract.running.clock import Stopwatch
 from extract.running.following import Taken, Watch, follow
 from extract.running.preparing import Prepared
-from extract.running.results import Answer, BatchResult
+from extract.running.results import Answer, BatchResult, LateReply, MissingReply
 from extract.running.seeing import SeenOnce
+from extract.running.together import Together, Waiting
 from extract.sharing import Way, by_way, method_of, shown_in, way_of
 from warehouse.vocabulary import GENERATE, LIKELIHOOD
 
@@ -57,6 +59,7 @@ class Runner:
         self._hooks = ExitStack()
         self._prompts, self._replies = Watch(session), Watch(session)
         self._answers_arrive: Offload[str] = Offload(session.loaded.device)
+        self._together = Together(session, stopwatch)
 
     def __enter__(self) -> "Runner":
         if self.injector is not None:
@@ -76,7 +79,7 @@ class Runner:
         hurried: bool = False,
     ) -> Callable[[], BatchResult]:
         """Begin a batch; the call that is returned waits for it. One that is `hurried` may leave
-        long replies unfinished.
+        long replies unfinished, and let others come later, with `replies`.
 
         On a GPU work goes on after this returns, so beginning the next batch before waiting keeps
         the device busy; on the CPU everything but the checks is done by then.
@@ -84,6 +87,7 @@ class Runner:
         reader = self._prompts.reader(of_prompts(wanted))
         seen = self._seen(prepared)
         said: dict[str, Tensor] = {}
+        waiting: list[Waiting] = []
         clocks: list[Callable[[], float]] = []
         taken: Taken | None = None
         followed: _Followed | None = None
@@ -110,13 +114,15 @@ class Runner:
                         taken = self._prompts.taken()
                 question = replace(self.questions[way], hurried=hurried)
                 names = prepared.sample_ids
-                said |= self._answered(prompted, question, names, asked.get(way, ()))
+                found, later = self._answered(prompted, question, names, asked.get(way, ()))
+                said |= found
+                waiting += later
                 if way is None and (behind := of_replies(wanted)):
                     followed = self._followed(names, behind, prompted, said[GENERATE])
         assert taken is not None  # there is a way
         with self.stopwatch.timing("copy"):
             fetch = self._answers_arrive.begin(said)
-        begun = _BegunBatch(prepared.sample_ids, taken, fetch, clocks, followed)
+        begun = _BegunBatch(prepared.sample_ids, taken, fetch, clocks, waiting, followed)
         return partial(self._arrived, begun)
 
     def _learn_priors(self, prepared: Prepared, asked: Mapping[Way | None, Sequence[str]]) -> None:
@@ -143,15 +149,30 @@ class Runner:
 
     def _answered(
         self, prompted: Prompted, question: Question, names: Sequence[str], asked: Sequence[str]
-    ) -> dict[str, Tensor]:
-        """What the model says of these samples to each of what is asked in one way."""
+    ) -> tuple[dict[str, Tensor], list[Waiting]]:
+        """What the model says of these samples to each of what is asked in one way, and what of
+        that it is to say later.
+        """
         by_method = {method_of(each): each for each in asked}
+        may_wait = question.hurried and self.injector is None and self._together.is_open
         said: dict[str, Tensor] = {}
         for name in run_order(by_method):
+            each, method = by_method[name], method_named(name)
+            if name == GENERATE and may_wait and (held := hold(self.session, prompted)):
+                return said, [Waiting(each, question, names, held)]
             with self.stopwatch.timing(name):
-                method = method_named(name)
-                said[by_method[name]] = method.run(self.session, prompted, question, names)
-        return said
+                said[each] = method.run(self.session, prompted, question, names)
+        return said, []
+
+    def replies(self, *, rest: bool = False) -> Iterator[LateReply]:
+        """Replies that batches let wait, as far as it is time for them; with `rest`, all."""
+        return self._together.replies(rest=rest)
+
+    def give_up_replies(self) -> list[MissingReply]:
+        """Free what replies that wait keep in memory, and let none wait from here on; gives those
+        that are missing now.
+        """
+        return self._together.give_up()
 
     def _followed(
         self, names: Sequence[str], wanted: Wanted, prompted: Prompted, said: Tensor
@@ -172,17 +193,20 @@ class Runner:
         with self.stopwatch.timing("copy"):
             vectors.refuse_not_finite(names)
         answers: list[Answer] = []
-        unfinished: list[tuple[str, str]] = []
+        unfinished: list[MissingReply] = []
         for asked, values in said.items():
             method, way = method_of(asked), way_of(asked)
             read = method_named(method).read(self.session, self.questions[way], values, names)
             for name, given in zip(names, read, strict=True):
                 if given is None:
-                    unfinished.append((asked, name))
+                    unfinished.append(MissingReply(asked, name))
                 else:
                     answers.append(Answer(name, method, **given, way=way))
+        awaited: list[MissingReply] = []
+        for one in begun.waiting:
+            (awaited if self._together.add(one) else unfinished).extend(one.missing)
         places = {} if begun.followed is None else begun.followed.places
-        return BatchResult(names, vectors, answers, unfinished, places)
+        return BatchResult(names, vectors, answers, unfinished, awaited, places)
 
     def _striking(self, batch: StruckBatch) -> Any:
         return nullcontext() if self.injector is None else self.injector.striking(batch)
@@ -225,10 +249,13 @@ class _Followed:
 
 @dataclass(frozen=True)
 class _BegunBatch:
-    """A batch on its way to the host: its vectors, and what was said, by what was asked."""
+    """A batch on its way to the host: its vectors, and what was said, by what was asked; `waiting`
+    is what is still to be said.
+    """
 
     sample_ids: Sequence[str]
     taken: Taken
     said: Callable[[], Arrays[str]]
     clocks: Sequence[Callable[[], float]]
+    waiting: Sequence[Waiting] = ()
     followed: _Followed | None = None

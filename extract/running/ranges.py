@@ -16,12 +16,12 @@ from extract.running.clock import Stopwatch
 from extract.running.faulty import inputs_under, learn_faults, runner_of
 from extract.running.opening import OpenedModel
 from extract.running.preparing import Prepared, Preparer
-from extract.running.results import BatchResult, RangeResult
+from extract.running.results import BatchResult, LateReply, MissingReply, RangeResult
 from extract.sharing import Job, Range, Way, by_way, way_of
 from warehouse.errors import LayerhouseError
 
 MOST_WAITING = 4
-"""Ranges that are kept in memory for the sake of a few long replies."""
+"""Ranges that are kept in memory for the sake of replies that are missing."""
 
 Put = Callable[[RangeResult], None]
 """Takes a range that is whole."""
@@ -56,10 +56,12 @@ class RangeRunner:
             for prepared in self._timed(coming):
                 self._begin(prepared, results.popleft(), begun)
                 begun.take(leaving=1)
-                if begun.is_crowded(self.batch_size.now):
+                begun.receive(self.runner.replies(rest=begun.keeps_too_much))
+                if len(begun.left) >= self.batch_size.now or begun.keeps_too_much:
                     self._finish_left(begun)
                 yield prepared.n_asked
         begun.take()
+        begun.receive(self.runner.replies(rest=True))
         while begun.left:
             self._finish_left(begun)
 
@@ -101,7 +103,10 @@ class RangeRunner:
                 asked = mine.wanted, mine.answers
                 arrival = self.runner.run(prepared, *asked, hurried=hurried)
             except torch.OutOfMemoryError as error:
-                self.batch_size.halve(size, error)
+                if given_up := self.runner.give_up_replies():
+                    begun.receive((reply, None) for reply in given_up)
+                else:
+                    self.batch_size.halve(size, error)
             else:
                 begun.batches.append((result, arrival))
                 return
@@ -112,45 +117,44 @@ class RangeRunner:
             self._begin(self.preparer(names, ways_of(result.range)), result, begun)
 
     def _finish_left(self, begun: "_BegunRange") -> None:
-        """Generate long replies that batches left, as many as one batch holds, to their ends: those
-        that are asked for as the first is.
+        """Generate replies that batches left, as many as one batch holds, to their ends: those that
+        are asked for as the first is.
         """
-        asked = begun.left[0][1]
-        alike = [left for left in begun.left if left[1] == asked][: self.batch_size.now]
-        size, chosen = len(alike), {name: result for result, _, name in alike}
-        for left in alike:
-            begun.left.remove(left)
-        prepared = self.preparer(list(chosen), (way_of(asked),))
+        asked = begun.left[0].asked
+        alike = [reply for reply in begun.left if reply.asked == asked][: self.batch_size.now]
+        for reply in alike:
+            begun.left.remove(reply)
+        prepared = self.preparer([reply.sample_id for reply in alike], (way_of(asked),))
         for name, reason in prepared.rejected.items():
             raise LayerhouseError(f"{name} could be read once and not again: {reason}")
         try:
             batch = self.runner.run(prepared, (), (asked,))()
         except torch.OutOfMemoryError as error:
-            self.batch_size.halve(size, error)
+            self.batch_size.halve(len(alike), error)
         else:
-            for answer in batch.answers:
-                result = chosen[answer.sample_id]
-                result.late.append(answer)
-                begun.settle(result)
+            given = ((MissingReply(asked, each.sample_id), each) for each in batch.answers)
+            begun.receive(given)
             return
         torch.cuda.empty_cache()
-        begun.left.extendleft((result, asked, name) for name, result in chosen.items())
+        begun.left.extendleft(alike)
 
 
 @dataclass(frozen=True)
 class _BegunRange:
-    """Batches on their way, oldest first, each with the range that it is a part of; `left` are
-    the long replies that these left: to what was asked, of which sample.
+    """Batches on their way, oldest first, each with the range that it is a part of; `missing` are
+    the replies that come after their batches, with their ranges, and `left` those of them that are
+    to be generated again.
     """
 
     put: Put
     batches: deque[tuple[RangeResult, Callable[[], BatchResult]]] = field(default_factory=deque)
-    left: deque[tuple[RangeResult, str, str]] = field(default_factory=deque)
+    missing: dict[MissingReply, RangeResult] = field(default_factory=dict)
+    left: deque[MissingReply] = field(default_factory=deque)
 
-    def is_crowded(self, size: int) -> bool:
-        """Whether the long replies that were left fill a batch, or keep too many ranges waiting."""
-        waiting = {result.range.start for result, *_ in self.left}
-        return len(self.left) >= size or len(waiting) > MOST_WAITING
+    @property
+    def keeps_too_much(self) -> bool:
+        """Whether replies that are missing keep too many ranges waiting."""
+        return len({result.range.start for result in self.missing.values()}) > MOST_WAITING
 
     def take(self, leaving: int = 0) -> None:
         """Wait for all batches but the newest `leaving`."""
@@ -158,8 +162,19 @@ class _BegunRange:
             result, arrival = self.batches.popleft()
             batch = arrival()
             result.add(batch)
-            self.left.extend((result, *reply) for reply in batch.unfinished)
+            self.missing.update(dict.fromkeys((*batch.awaited, *batch.unfinished), result))
+            self.left.extend(batch.unfinished)
             self.settle(result)
+
+    def receive(self, replies: Iterable[LateReply]) -> None:
+        """Take replies that were missing; those without an answer are to be generated again."""
+        for reply, answer in replies:
+            if answer is None:
+                self.left.append(reply)
+            else:
+                result = self.missing.pop(reply)
+                result.late.append(answer)
+                self.settle(result)
 
     def settle(self, result: RangeResult) -> None:
         if result.is_whole:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,25 +45,37 @@ class Answer:
         return LENGTH in (self.finish, *(draw.finish for draw in self.draws))
 
 
+class MissingReply(NamedTuple):
+    """A reply that is still missing: to what was asked, of which sample."""
+
+    asked: str
+    sample_id: str
+
+
+LateReply = tuple[MissingReply, Answer | None]
+"""A reply that was missing; without an answer it is to be generated again."""
+
+
 @dataclass(frozen=True)
 class BatchResult:
     """What the model showed of a batch; the vectors are in the order of `sample_ids`.
 
-    `unfinished` are replies that are left to another batch: what was asked, of which sample;
-    `places` say where replies were read, by sample, if they were.
+    `unfinished` are replies that are left to another batch, `awaited` those that come later with
+    others'; `places` say where replies were read, by sample, if they were.
     """
 
     sample_ids: Sequence[str]
     vectors: CellVectors
     answers: Sequence[Answer]
-    unfinished: Sequence[tuple[str, str]] = ()
+    unfinished: Sequence[MissingReply] = ()
+    awaited: Sequence[MissingReply] = ()
     places: Mapping[str, ReplyPlace] = field(default_factory=dict)
 
 
 @dataclass
 class RangeResult:
     """What came of a range so far; `rejected` says of its samples why they could not be used,
-    `late` are the replies that its batches had left to others.
+    `late` are the replies that came after their batches.
     """
 
     range: Range
@@ -93,7 +106,7 @@ class RangeResult:
     @property
     def is_whole(self) -> bool:
         """Whether nothing of the range is still to come."""
-        left = sum(len(batch.unfinished) for batch in self.batches)
+        left = sum(len(batch.unfinished) + len(batch.awaited) for batch in self.batches)
         seen = len(self.sample_ids) + len(self.rejected)
         return seen == self.range.n and left == len(self.late)
 
