@@ -72,11 +72,7 @@ class Runner:
         self._hooks.close()
 
     def run(
-        self,
-        prepared: Prepared,
-        wanted: Wanted,
-        answers: Sequence[str],
-        hurried: bool = False,
+        self, prepared: Prepared, wanted: Wanted, answers: Sequence[str], hurried: bool = False
     ) -> Callable[[], BatchResult]:
         """Begin a batch; the call that is returned waits for it. One that is `hurried` may leave
         long replies unfinished, and let others come later, with `replies`.
@@ -89,6 +85,7 @@ class Runner:
         said: dict[str, Tensor] = {}
         waiting: list[Waiting] = []
         clocks: list[Callable[[], float]] = []
+        names, keep = prepared.sample_ids, bool(answers) and self.session.continues
         taken: Taken | None = None
         followed: _Followed | None = None
         asked = by_way(answers)
@@ -98,8 +95,7 @@ class Runner:
             facts = self.session.facts(inputs)
             with self.stopwatch.timing("copy"):
                 inputs = self.session.on_device(inputs)
-            with self._striking(StruckBatch(facts, prepared.sample_ids, donors)):
-                keep = bool(answers) and self.session.continues
+            with self._striking(StruckBatch(facts, names, donors)):
                 # Layers are read in the first way; of one way there is nothing to be told later.
                 told = seen[shown_in(way)].passing() if prepared.others else nullcontext()
                 reads = nullcontext() if taken else reader.recording(facts, self._device)
@@ -113,7 +109,6 @@ class Runner:
                     with self.stopwatch.timing("copy"):
                         taken = self._prompts.taken()
                 question = replace(self.questions[way], hurried=hurried)
-                names = prepared.sample_ids
                 found, later = self._answered(prompted, question, names, asked.get(way, ()))
                 said |= found
                 waiting += later
@@ -122,7 +117,7 @@ class Runner:
         assert taken is not None  # there is a way
         with self.stopwatch.timing("copy"):
             fetch = self._answers_arrive.begin(said)
-        begun = _BegunBatch(prepared.sample_ids, taken, fetch, clocks, waiting, followed)
+        begun = _BegunBatch(names, taken, fetch, clocks, waiting, followed)
         return partial(self._arrived, begun)
 
     def _learn_priors(self, prepared: Prepared, asked: Mapping[Way | None, Sequence[str]]) -> None:
