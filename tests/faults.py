@@ -99,6 +99,11 @@ COMMANDS = {
     "datasets-remove": Command(
         ("datasets", "remove", "digits", "--with-dependents"), "small", ("dataset", "answer")
     ),
+    "samples-remove": Command(
+        ("datasets", "remove", "digits", "--sample", "s1", "--with-dependents"),
+        "small",
+        ("dataset", "sample", "answer", "activation", "removed_sample"),
+    ),
     "runs-remove": Command(("runs", "remove", extract_spec().run_id), "small", ("answer",)),
     "compact": Command(("compact",), "small", ("answer", "activation", "commit_record"), True),
     "free": Command(("status", "--free"), "joined", ("answer", "activation"), True),

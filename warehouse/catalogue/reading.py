@@ -1,8 +1,6 @@
 """The read-only door to a lake's catalogue."""
 
 import re
-import tempfile
-import uuid
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from warehouse.catalogue.rows import Rows, stoppable
+from warehouse.catalogue.spilling import spill_folder
 from warehouse.catalogue.touched import refuse_unsound_for
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
@@ -233,13 +232,9 @@ NO_EXTENSIONS: dict[str, Any] = {
 
 
 def open_blank() -> duckdb.DuckDBPyConnection:
-    """A connection to nothing yet, that loads no extension.
-
-    What does not fit into memory goes to a folder of its own among the system's temporary files;
-    by default all connections would share one in the folder that a person happens to work in.
-    """
-    spilt = f"{tempfile.gettempdir()}/layerhouse-{uuid.uuid4().hex}"
-    return duckdb.connect(config={**NO_EXTENSIONS, "temp_directory": spilt})
+    """A connection to nothing yet, that loads no extension; what does not fit into memory goes to
+    a folder of its own among the system's temporary files."""
+    return duckdb.connect(config={**NO_EXTENSIONS, "temp_directory": spill_folder()})
 
 
 def lock_down(con: duckdb.DuckDBPyConnection, *folders: str) -> None:

@@ -151,19 +151,19 @@ def list_commits(
     commits. Raises LayerhouseError for a record that cannot be read.
     """
 
+    asked_for = {"command": command, "model_id": model_id, "dataset_id": dataset_id}
+
     def is_asked(commit: Commit) -> bool:
-        return (
-            command in (None, commit.command)
-            and model_id in (None, commit.model_id)
-            and dataset_id in (None, commit.dataset_id)
-        )
+        about = commit.row if commit.joins is None else commit.joins["run"]
+        return all(value in (None, about[name]) for name, value in asked_for.items())
 
     def read(names: list[str]) -> list[Commit]:
         asked: dict[str, bool] = {}
         found: list[Commit] = []
         for name in _live(lake, names):
             if is_compaction(name):
-                found += filter(is_asked, read_commit(lake, name).work)
+                joined = read_commit(lake, name)
+                found += joined.work if is_asked(joined) else []
             elif command is None or name.startswith(f"{command}-"):
                 run_id = run_of(name)
                 if run_id not in asked:
