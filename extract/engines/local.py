@@ -20,7 +20,7 @@ from extract.running import extract
 from extract.sharing import ExtractRequest, ExtractSummary, job_is_done, look_up
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
-from warehouse.progress import Progress
+from warehouse.progress import Progress, listening
 
 MAX_DEATHS = 3
 """So many deaths of one worker in a row, without a batch done in between, end the extraction."""
@@ -38,7 +38,8 @@ def extract_with_workers(
         raise UsageError(f"--workers must be at least 1, not {workers}")
     if workers == 1:
         return extract(lake, request, progress)
-    job = look_up(lake, request)
+    with listening(progress):
+        job = look_up(lake, request)
     if job_is_done(job):
         return extract(lake, request, progress)
     # Processes that each use every core only wait for one another.

@@ -12,6 +12,7 @@ from typing import Any
 
 from warehouse.errors import LayerhouseError
 from warehouse.files import write_at_once, write_text
+from warehouse.progress import tell
 from warehouse.storage import cache_folder
 from warehouse.untrusted import (
     UnfitError,
@@ -43,11 +44,13 @@ MEMORY = fields(
 
 
 def tree_digest(path: Path) -> bytes:
-    """The blake2b-256 of the blake2b-256 of each 64 MiB of a file."""
-    starts = range(0, path.stat().st_size, LEAF)
+    """The blake2b-256 of the blake2b-256 of each 64 MiB of a file; tells how far it is."""
+    starts, digest = range(0, path.stat().st_size, LEAF), blake2b(digest_size=32)
     with ThreadPoolExecutor(min(AT_ONCE, os.cpu_count() or 1)) as pool:
-        leaves = pool.map(lambda start: _leaf(path, start), starts)
-        return blake2b(b"".join(leaves), digest_size=32).digest()
+        for number, leaf in enumerate(pool.map(lambda start: _leaf(path, start), starts)):
+            digest.update(leaf)
+            tell(number + 1, len(starts), f"× 64 MiB of {path.name} hashed, which is done once")
+    return digest.digest()
 
 
 def _leaf(path: Path, start: int) -> bytes:

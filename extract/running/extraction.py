@@ -37,7 +37,7 @@ from extract.sharing import (
     wanted_by,
 )
 from warehouse.lake import Lake, RunWriter
-from warehouse.progress import Progress
+from warehouse.progress import Progress, listening
 from warehouse.vocabulary import BLIND
 
 
@@ -50,7 +50,8 @@ def extract(
     LayerhouseError for failed work; what was committed before an error stays, and the same call
     goes on from there.
     """
-    job = look_up(lake, request)
+    with listening(progress):
+        job = look_up(lake, request)
     done = done_before(job)
     if done is not None:
         return done

@@ -15,6 +15,7 @@ import pytest
 from extract.models import digests, fingerprints
 from extract.models.fingerprints import fingerprint_by_windows, fingerprint_weights
 from warehouse.errors import LayerhouseError
+from warehouse.progress import listening
 
 SIZE = 50_000
 
@@ -204,3 +205,15 @@ def test_small_files_have_the_identity_that_they_always_had(
     for path in sorted(folder.iterdir()):
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     assert many == digest.hexdigest()
+
+
+def test_who_waits_for_weights_to_be_read_is_told_how_far_that_is(folder: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    with listening(lambda done, total, note="": told.append((done, total, note))):
+        fingerprint_weights(folder)
+        read = len(told)
+        fingerprint_weights(folder)
+    assert len(told) == read > 2
+    assert [done for done, *_ in told[: read // 2]] == list(range(1, read // 2 + 1))
+    assert "of a.safetensors hashed, which is done once" in told[0][2]
+    fingerprint_weights(folder.parent / "model")  # with nobody listening
