@@ -118,7 +118,7 @@ def to_spark(query: str, functions: Iterable[str] = ()) -> str:
 
 
 def _adapted(node: Any) -> Any:
-    """What sqlglot leaves as it is: the match of a whole text, a hint to keep rows, and functions of
+    """What sqlglot leaves as it is: the match of a whole text, a hint to keep rows, functions of
     other names."""
     from sqlglot import exp
 

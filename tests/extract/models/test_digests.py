@@ -214,6 +214,7 @@ def test_who_waits_for_weights_to_be_read_is_told_how_far_that_is(folder: Path) 
         read = len(told)
         fingerprint_weights(folder)
     assert len(told) == read > 2
-    assert [done for done, *_ in told[: read // 2]] == list(range(1, read // 2 + 1))
-    assert "of a.safetensors hashed, which is done once" in told[0][2]
+    mine = [each for each in told if ".safetensors hashed, which is done once" in each[2]]
+    mine = mine[: len(mine) // 2]
+    assert [done for done, *_ in mine] == list(range(1, mine[0][1] + 1))
     fingerprint_weights(folder.parent / "model")  # with nobody listening
