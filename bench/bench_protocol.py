@@ -1,4 +1,4 @@
-"""What breaks first far past one machine: `python -m bench.bench_protocol [--commits 200000]`.
+"""What breaks first far past one machine: `python -m bench.bench_protocol [--commits N]`.
 
 Lakes of real commit records, as 64 agents on as many models would leave them after so many ranges,
 without a vector: what is measured is the protocol. At each size agents commit through the real
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.catalogue import refresh
-from warehouse.lake import Lake, RunSpec, RunWriter, compact, find_runs, list_commits
+from warehouse.lake import Lake, RunSpec, RunWriter, compact, free, list_commits
 from warehouse.lake.commits import _parsed
 from warehouse.lake.records import checksum
 from warehouse.status import status
@@ -27,6 +28,9 @@ from warehouse.storage.mirror import record_key
 from warehouse.storage.objects import Objects, objects_at
 
 AGENTS, RANGE, CELLS, DATASET = 64, 256, 120, "many"
+MOST_WHOLE = 20_000
+"""Commits beyond which what reads every record is not tried: it takes as much longer as there are
+more. Nor is a bucket in memory filled further."""
 PAGE = 1000
 """Keys of one listing request."""
 
@@ -93,8 +97,7 @@ def _measured(lake: Lake, n: int) -> dict[str, float]:
     found["first commit"] = _took(lambda: writer.commit({}, _covers(later)))
     again = [_took(partial(writer.commit, {}, _covers(later + at))) for at in (1, 2, 3)]
     found["a commit after it"] = min(again)
-    if lake.url is None:
-        found["all runs"] = _took(lambda: find_runs(lake))
+    if lake.url is None and n <= MOST_WHOLE:
         found["status"] = _took(lambda: status(lake))
         found["catalogue anew"] = _took(lambda: refresh(lake, force=True))
         RunWriter(lake, spec).commit({}, _covers(later + 5))
@@ -121,40 +124,47 @@ class _Counting:
         Objects.entries = self._entries  # type: ignore[method-assign]
 
 
-def _table(title: str, columns: dict[str, dict[str, float]]) -> None:
-    print(f"\n| {title} | {' | '.join(columns)} |\n| --- |{' --- |' * len(columns)}")
-    for name in next(iter(columns.values())):
-        print(f"| {name} | {' | '.join(f'{each[name]:.3g}' for each in columns.values())} |")
+def _said(where: str, size: int, found: dict[str, float]) -> None:
+    told = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
+    print(f"{where}, {size:,} commits: {told}", flush=True)
+
+
+def _folder(place: Path, sizes: list[int]) -> None:
+    lake, at = Lake.at(place), AGENTS
+    begun = _begin(lake)
+    for size in sizes:
+        _grow(lake, begun, at, size)
+        at = size
+        _said("folder", size, _measured(lake, size))
+        if size <= MOST_WHOLE:
+            copy = Lake.at(shutil.copytree(place, place.with_name(f"joined-{size}")))
+            print(f"compact: {_took(lambda lake=copy: list(compact(lake))):.1f} s")  # type: ignore[misc]
+            free(copy)
+            _said("joined", size, _measured(copy, size))
+
+
+def _bucket(place: Path, sizes: list[int]) -> None:
+    lake, at = Lake(place, "memory:///many"), AGENTS
+    begun = _begin(lake)
+    for size in sizes:
+        _grow(lake, begun, at, size)
+        found = _measured(lake, size)
+        writer = RunWriter(lake, _spec(0))
+        writer.commit({}, _covers(size))
+        with _Counting() as counting:
+            writer.commit({}, _covers(size + 1))
+        at = size + AGENTS  # what was added above has the numbers in between
+        _said("bucket", size, {**found, "list requests a commit": counting.pages})
 
 
 def main(n: int) -> None:
     sizes = [n // 100, n // 10, n]
     with tempfile.TemporaryDirectory() as folder:
-        for title, lake in (
-            ("folder, CPU s", Lake.at(Path(folder) / "lake")),
-            ("bucket, CPU s", Lake(Path(folder) / "mirror", "memory:///many")),
-        ):
-            begun, at, columns = _begin(lake), AGENTS, {}
-            for size in sizes:
-                _grow(lake, begun, at, size)
-                at = size + AGENTS * 20  # what the measured agents add lies before it
-                with _Counting() as counting:
-                    columns[f"{size:,} commits"] = found = _measured(lake, size)
-                if lake.url is not None:
-                    before = counting.pages
-                    with counting:
-                        writer = RunWriter(lake, _spec(0))
-                        writer.commit({}, _covers(size))
-                        before = counting.pages
-                        writer.commit({}, _covers(size + 1))
-                    found["list requests a commit"] = counting.pages - before
-            if lake.url is None:
-                print(f"compact: {_took(lambda lake=lake: list(compact(lake))):.1f} CPU s")  # type: ignore[misc]
-                columns["compacted"] = _measured(lake, n)
-            _table(title, columns)
+        _folder(Path(folder) / "lake", sizes)
+        _bucket(Path(folder) / "mirror", [size for size in sizes if size <= MOST_WHOLE])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--commits", type=int, default=20_000)
+    parser.add_argument("--commits", type=int, default=200_000)
     main(parser.parse_args().commits)

@@ -245,6 +245,23 @@ def moment_of(lake: Lake, commit_id: str) -> datetime:
     time for another, NewerRecordError for a newer Layerhouse's, RecordError for no record."""
     path = lake.commits_dir / f"{commit_id}.json"
     try:
+        about = os.lstat(path)
+    except OSError as error:
+        raise _damaged(path, error) from error
+    moment = _moment(lake, commit_id, (about.st_ino, about.st_mtime_ns, about.st_size))
+    if moment >= LAST_MOMENT:
+        raise LayerhouseError(
+            f"the commit record {path} says that it was made on "
+            f"{moment:%Y-%m-%d}, after which nothing can come; run `layerhouse status --repair` "
+            "to set aside what says so"
+        )
+    return moment
+
+
+@lru_cache(maxsize=2**18)
+def _moment(lake: Lake, commit_id: str, _state: tuple[int, int, int]) -> datetime:
+    path = lake.commits_dir / f"{commit_id}.json"
+    try:
         text = read_bounded(path)
         times = [datetime.fromisoformat(found.decode()) for found in TIME.findall(text)]
         moment = max(times)
@@ -253,12 +270,6 @@ def moment_of(lake: Lake, commit_id: str) -> datetime:
     known = {name.encode() for name in (*known_migrations(), "")}
     if moment.tzinfo is not None or not known.issuperset(SCHEMA.findall(text)):
         moment = read_commit(lake, commit_id).order[0]
-    if moment >= LAST_MOMENT:
-        raise LayerhouseError(
-            f"the commit record {lake.commits_dir / commit_id}.json says that it was made on "
-            f"{moment:%Y-%m-%d}, after which nothing can come; run `layerhouse status --repair` "
-            "to set aside what says so"
-        )
     return moment
 
 

@@ -164,6 +164,7 @@ def _entered(
     """Make the compaction visible, unless one of those that it joins does not count any more, or
     other samples were removed meanwhile."""
     store, moments, drafts = lake.store, LaterTimes(lake), [each for each, _ in made]
+    moments.warm(store.commit_names())
     with lake.committing():
         while True:
             turn = store.turn()

@@ -4,6 +4,7 @@ that is later than all others'."""
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -41,6 +42,11 @@ class LaterTimes:
         self._lake = lake
         self._seen: frozenset[str] = frozenset()
         self._latest = datetime.min
+
+    def warm(self, names: Iterable[str]) -> None:
+        """Look at these commits before anyone waits for it: the first look is at all of them."""
+        if not self._seen:
+            self.next(frozenset(names))
 
     def next(self, names: frozenset[str]) -> datetime:
         """One after the commits of these ids."""

@@ -182,6 +182,7 @@ class RunWriter:
         names = {"model_id": self.spec.model_id, "dataset_id": self.spec.dataset_id}
         checked = {name: checked_table(name, rows, self.run_id) for name, rows in tables.items()}
         parts = [piece for name, rows in checked.items() for piece in pieces(name, rows, names)]
+        self._moments.warm(self._known)
         try:
             with ExitStack() as written:
                 drafts = [draft(self.lake, self.run_id, piece, written) for piece in parts]
