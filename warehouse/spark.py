@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MACRO = re.compile(r"CREATE OR REPLACE MACRO (\w+)\(([^)]*)\) AS\s+(?!TABLE)(.+?);?\s*$", re.S)
-_RENAMED = {"list_position": "array_position"}
-"""DuckDB's functions that are Spark's under another name, and that sqlglot does not know."""
-
 _TYPES = {
     "string": "string",
     "int32": "int",
@@ -111,21 +108,18 @@ def to_spark(query: str, functions: Iterable[str] = ()) -> str:
     except sqlglot.errors.SqlglotError as error:
         said = " ".join(str(error).split()) or "something that sqlglot does not name"
         raise LayerhouseError(f"not in Spark's SQL: {said}") from error
-    unknown = sorted(strange - set(functions) - _RENAMED.keys())
+    unknown = sorted(strange - set(functions))
     if unknown:
         raise LayerhouseError(f"not in Spark's SQL: {', '.join(unknown)}")
     return str(text)
 
 
 def _adapted(node: Any) -> Any:
-    """What sqlglot leaves as it is: the match of a whole text, a hint to keep rows, functions of
-    other names."""
+    """What sqlglot leaves as it is: the match of a whole text, and a hint to keep rows."""
     from sqlglot import exp
 
     if isinstance(node, exp.CTE):
         node.set("materialized", None)
-    if isinstance(node, exp.Anonymous) and node.name.lower() in _RENAMED:
-        return exp.Anonymous(this=_RENAMED[node.name.lower()], expressions=node.expressions)
     if not isinstance(node, exp.RegexpFullMatch):
         return node
     pattern = exp.Literal.string(f"^(?:{node.expression.name})$")

@@ -31,6 +31,7 @@ NOT_PORTABLE = {
     "fault_detection",
     "fault_outcome",
     "likelihood_answer",
+    "mart_leaderboard",
     "mart_model_pairs",
     "pointwise_information",
     "probability_score",
