@@ -24,7 +24,7 @@ from extract.models.published import find_published, layout_of
 from extract.models.quantized import quantization_of
 from extract.models.registry import RegistryEntry, find, find_alike, named_checkpoint, registry
 from extract.models.safety import refuse_unsafe_adapter
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import LayerhouseError, UsageError, nearest, said
 from warehouse.pretrained import read_object, refuse_unsafe_weights
 
 SNAPSHOT = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})((?:/[^/]+)*)$")
@@ -189,9 +189,12 @@ def _adapted(source: ModelSource, path: Path) -> ModelSource:
 
 
 def _locate(name: str, *, weights: bool) -> ModelSource:
-    path = Path(name)
-    if path.is_dir() or name.startswith((".", "/", "~")):
-        folder = path.expanduser().resolve()
+    try:
+        is_folder = Path(name).is_dir() or name.startswith((".", "/", "~"))
+        folder = Path(name).expanduser().resolve() if is_folder else None
+    except (OSError, RuntimeError) as error:  # a name too long, or of no user
+        raise UsageError(f"{name[:99]} cannot be a folder: {said(error)[:99]}") from error
+    if folder is not None:
         return _checked(_cached(folder) or ModelSource(folder.name, folder), weights=weights)
     entry = named_checkpoint(name)
     if entry is None and "/" not in name:

@@ -101,6 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
+MOST_SHOWN = 300
+"""Letters of a path that a message holds; one may be refused for having more."""
+
+
 def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments or bool(os.environ.get("LAYERHOUSE_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -126,8 +130,21 @@ def _run(arguments: list[str]) -> int:
     except Exception as fault:
         if debug:
             raise
+        if refused := _refused_by_the_system(fault):
+            return _fail(refused, 1)
         said = f"{type(fault).__name__}: {fault}".splitlines()[0]
         return _fail(f"unexpected failure, {said} (run again with --debug for the traceback)", 1)
+
+
+def _refused_by_the_system(fault: Exception) -> str | None:
+    """A sentence about a path that no file can have or that may not be read, whoever met it."""
+    if isinstance(fault, RuntimeError) and "home directory" in str(fault):  # Path.expanduser
+        return "a path begins with ~ and the name of no user of this machine; write it out"
+    if not isinstance(fault, OSError) or not isinstance(fault.filename, str | bytes):
+        return None
+    name = os.fsdecode(fault.filename)
+    shown = name if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]}…"
+    return f"the system refuses {shown}: {fault.strerror}"
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -290,3 +291,35 @@ def test_of_two_adapters_none_is_left_out_without_a_word(
     words = ("extract", "--model", "tiny-digits", "--dataset", "digits", "--lake", str(tmp_path))
     assert run(*words, "--adapter", "one", "--adapter", "two") == 2
     assert "one adapter is merged at a time; merge the first into" in capsys.readouterr().err
+
+
+LONG = "a" * 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("sql", "SELECT 1", "--lake", "~nobody-here/lake"), "name of no user"),
+        (("datasets", "add", "x", "~nobody-here/images"), "name of no user"),
+        (("status", "--lake", LONG), "File name too long"),
+        (("datasets", "add", "x", LONG), "File name too long"),
+        (("extract", "--model", "tiny-digits", "--dataset", LONG), "File name too long"),
+        (("answers", "import", LONG, "--model", "m", "--dataset", "d"), "File name too long"),
+        (("publish", "--out", LONG), "File name too long"),
+        (("models", "show", LONG), "unknown model|cannot be a folder"),
+        (("models", "show", f"./{LONG}"), "cannot be a folder"),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_told_in_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    why: str,
+) -> None:
+    monkeypatch.setenv("LAYERHOUSE_LAKE", str(tmp_path / "lake"))
+    assert run(*arguments) in (1, 2)
+    said = capsys.readouterr().err
+    assert re.search(why, said)
+    assert "nexpected failure" not in said
+    assert len(said) < 1000

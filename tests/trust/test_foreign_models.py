@@ -13,10 +13,11 @@ import pytest
 from safetensors.numpy import save_file
 
 from extract import models
+from extract.models.bases import check_base
 from extract.models.files import weight_facts
 from extract.models.safety import refuse_unsafe_adapter
 from extract.models.sources import locate
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object
 
 
@@ -134,6 +135,8 @@ def test_a_configuration_brings_no_code_of_the_hub(folder: Path, said: dict[str,
         ({"megatron_config": {"a": 1}, "megatron_core": "megatron.core"}, "which is not run"),
         ({"peft_type": "XLORA", "adapters": {"0": "/etc"}}, "not read"),
         ({"peft_type": "xlora"}, "not read"),
+        ({"modules_to_save": "a" * 100_000}, "100,000 letters in modules_to_save"),
+        ({"base_model_name_or_path": "a" * 100_000}, "100,000 letters in base_model"),
     ],
 )
 def test_an_adapter_imports_nothing(tmp_path: Path, said: dict[str, Any], why: str) -> None:
@@ -141,6 +144,19 @@ def test_an_adapter_imports_nothing(tmp_path: Path, said: dict[str, Any], why: s
     path.write_text(json.dumps({"peft_type": "LORA", **said}))
     with pytest.raises(LayerhouseError, match=why):
         refuse_unsafe_adapter(path)
+
+
+@pytest.mark.parametrize("base", ["~nobody-here/base", "a" * 5000, "/" + "a" * 300, "a\0b"])
+def test_a_base_that_no_folder_can_be_is_only_a_name(
+    tmp_path: Path, folder: Path, base: str
+) -> None:
+    if base.startswith(("~", "/")):
+        assert "not on this machine" in str(check_base(tmp_path, base, folder, ["model"]))
+    else:
+        with pytest.raises(UsageError, match="was made for"):
+            check_base(tmp_path, base, folder, ["model"])
+    with pytest.raises(LayerhouseError):
+        locate(base)
 
 
 def test_a_plain_adapter_is_taken(tmp_path: Path) -> None:
