@@ -38,9 +38,10 @@ def _held(session: Session) -> list[HeldPrompt] | None:
 
 def _continued(session: Session, prompted: Prompted) -> Tensor:
     """Logits (n, tokens, vocabulary) of the prompt's own and after each of `TOKENS`."""
-    rows, each = torch.arange(prompted.n), [prompted.logits]
+    device = prompted.logits.device
+    rows, each = torch.arange(prompted.n, device=device), [prompted.logits]
     for already, token in enumerate(TOKENS):
-        new = torch.full((prompted.n, 1), token)
+        new = torch.full((prompted.n, 1), token, device=device)
         each.append(step(session, prompted, prompted.cache, rows, new, already)[:, -1])
     return torch.stack(each, dim=1)
 
