@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -20,6 +22,7 @@ from great_expectations.data_context.data_context.context_factory import project
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.exceptions import DataContextRequiredError
 from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.render.renderer import site_builder
 
 from warehouse.validation.checks import Check
 from warehouse.validation.dialect import lent
@@ -117,4 +120,17 @@ def _write_site(context: Any, folder: Path) -> None:
     context.add_data_docs_site(
         SITE, {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
     )
-    context.build_data_docs(site_names=[SITE])
+    log = logging.getLogger(site_builder.__name__)
+    log.addFilter(_raise)
+    try:
+        context.build_data_docs(site_names=[SITE])
+    finally:
+        log.removeFilter(_raise)
+
+
+def _raise(record: logging.LogRecord) -> bool:
+    """Pages that cannot be written Great Expectations only logs, and leaves out."""
+    error = sys.exception()
+    if record.levelno >= logging.ERROR and isinstance(error, OSError):
+        raise error
+    return True

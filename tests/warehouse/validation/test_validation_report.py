@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -15,10 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from great_expectations.data_context.store.tuple_store_backend import (
+    TupleFilesystemStoreBackend,
+)
 
 from tests.warehouse.full_lake import full_lake
 from tests.warehouse.small_lakes import tampered
-from warehouse.errors import UsageError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.validation import ValidationReport, validate
 
@@ -139,6 +143,21 @@ def test_data_docs_open_offline(lake: Lake, tmp_path: Path) -> None:
     assert "Every sample is in train, val or test." in front
     assert "&lt;dev&gt;" in front
     assert "<dev>" not in front
+
+
+def test_pages_that_cannot_be_written_are_no_data_docs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Great Expectations itself logs the error, and leaves the page out."""
+    (tmp_path / "lake").mkdir()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(TupleFilesystemStoreBackend, "_set", full)
+    with pytest.raises(LayerhouseError, match=r"cannot write Data Docs to .*: No space left"):
+        validate(Lake.at(tmp_path / "lake"), tmp_path / "docs")
+    assert not (tmp_path / "docs").exists()
 
 
 @pytest.mark.slow
