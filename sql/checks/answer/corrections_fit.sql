@@ -49,11 +49,14 @@ WHERE
     OR len(label_logprobs_per_token) <> len(label_logprobs)
     OR len(label_pmi) <> len(label_logprobs)
     OR NOT coalesce(isfinite(list_sum(label_pmi)), TRUE)
-    OR len(
-        list_filter(
-            lengths, LAMBDA n: NOT coalesce(n > 0.99 AND abs(n - round(n)) < 0.01, FALSE)
-        )
-    ) > 0
+    OR (
+        label_logprobs_per_token IS NOT NULL
+        AND len(
+            list_filter(
+                lengths, LAMBDA n: NOT coalesce(n > 0.99 AND abs(n - round(n)) < 0.01, FALSE)
+            )
+        ) > 0
+    )
     OR (
         label_pmi IS NOT NULL
         AND len(

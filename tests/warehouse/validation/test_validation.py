@@ -373,6 +373,17 @@ def test_a_limited_run_is_complete_with_its_limit(
     assert _unexpected(planted, "activation", "samples_complete") == 0
 
 
+def test_likelihoods_from_before_ends_counted_are_no_violation(
+    planted: duckdb.DuckDBPyConnection, lake: Lake
+) -> None:
+    planted.execute(
+        "UPDATE answer SET end_token = NULL, label_logprobs_per_token = NULL, label_pmi = NULL"
+    )
+    prepare(planted, lake)
+    assert _unexpected(planted, "answer", "corrections_fit") == 0
+    assert planted.sql("FROM answer WHERE label_logprobs IS NOT NULL LIMIT 1").fetchall()
+
+
 @pytest.mark.parametrize("table", ["activation", "answer"])
 def test_a_sample_its_run_rejected_is_not_missing(
     planted: duckdb.DuckDBPyConnection, lake: Lake, table: str
