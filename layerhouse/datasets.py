@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from extract.datasets import AddOptions, AddResult
     from warehouse.lake import Removal, SampleRemoval
 
-__all__ = ["add", "audit", "remove", "remove_samples"]
+__all__ = ["add", "audit", "remove"]
 
 _OF_PIXELS = ("frame", "range", "window", "background")
 
@@ -164,40 +164,28 @@ def _chosen(options: Mapping[str, Any]) -> AddOptions:
 
 
 def remove(
-    name: str, *, with_dependents: bool = False, dry_run: bool = False, lake: Place = None
-) -> Removal:
-    """Take a dataset out of the lake; it may then be added anew, with other content.
-
-    What rests on it (extractions, probes, baselines, diagnoses) goes too `with_dependents`, and is
-    refused otherwise. With `dry_run` nothing is done and what would be is returned.
-    """
-    from warehouse.lake import remove as take_out
-
-    return take_out(
-        lake_at(lake), "dataset", name, with_dependents=with_dependents, dry_run=dry_run
-    )
-
-
-def remove_samples(
     name: str,
-    samples: Sequence[str] = (),
     *,
-    groups: Sequence[str] = (),
+    sample: Sequence[str] | None = None,
+    group: Sequence[str] | None = None,
     with_dependents: bool = False,
     dry_run: bool = False,
     lake: Place = None,
-) -> SampleRemoval:
-    """Take samples, and all samples of groups (patients), out of a dataset: their rows, what was
-    extracted of them and answered about them, for good.
+) -> Removal | SampleRemoval:
+    """Take a dataset out of the lake; it may then be added anew, with other content.
 
-    What was made over all samples (probes, baselines, diagnoses) goes too `with_dependents`, and is
-    refused otherwise; the same commands then make it anew. With `dry_run` nothing is done and what
-    would be is returned. Raises UsageError for a sample or group that the dataset does not have.
+    Where samples are named by `sample`, or all those of a `group` (a patient), only these go, for
+    good: their rows, what was extracted of them and answered about them. What rests on what goes
+    (extractions of a dataset; probes, baselines and diagnoses over all samples) goes too
+    `with_dependents`, and is refused otherwise. With `dry_run` nothing is done and what would be is
+    returned. Raises UsageError for a sample or group that the dataset does not have, and where
+    none is named by what names some.
     """
-    from warehouse.lake import remove_samples as take_out
+    from warehouse.lake import remove as take_out, remove_samples
 
-    if not samples and not groups:
-        raise UsageError(f"no sample of {name} is named; give samples or groups")
-    return take_out(
-        lake_at(lake), name, samples, groups, with_dependents=with_dependents, dry_run=dry_run
-    )
+    place, ways = lake_at(lake), {"with_dependents": with_dependents, "dry_run": dry_run}
+    if sample is None and group is None:
+        return take_out(place, "dataset", name, **ways)
+    if not sample and not group:  # which must not mean all of them
+        raise UsageError(f"no sample of {name} is named; leave sample and group out to remove all")
+    return remove_samples(place, name, sample or (), group or (), **ways)

@@ -12,7 +12,6 @@ from layerhouse.cli.shared import (
     progress,
     removal_options,
     show_removal,
-    show_sample_removal,
 )
 from layerhouse.printing import print_table
 from warehouse.errors import UsageError
@@ -257,17 +256,12 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
 
 @command.command("remove")
 @click.argument("name")
-@click.option("--sample", "samples", multiple=True, help="Only this sample of it; repeatable.")
+@click.option("--sample", multiple=True, help="Only this sample of it; repeatable.")
 @click.option(
-    "--group",
-    "groups",
-    multiple=True,
-    help="Only the samples of this group, a patient; repeatable.",
+    "--group", multiple=True, help="Only the samples of this group, a patient; repeatable."
 )
 @removal_options
-def remove_dataset(
-    name: str, samples: Sequence[str], groups: Sequence[str], **options: Any
-) -> None:
+def remove_dataset(name: str, sample: Sequence[str], group: Sequence[str], **options: Any) -> None:
     """Take the dataset NAME out of the lake; it may then be added anew, with other content.
 
     What was extracted from it and found out on it goes with --with-dependents. Its files stay until
@@ -279,8 +273,5 @@ def remove_dataset(
     layerhouse datasets remove cells --with-dependents --dry-run
     layerhouse datasets remove cells --group patient-0a1b2c3d4e5f --with-dependents
     """
-    if samples or groups:
-        removed = datasets.remove_samples(name, samples, groups=groups, **options)
-        show_sample_removal(removed, dry_run=options["dry_run"])
-    else:
-        show_removal(datasets.remove(name, **options), dry_run=options["dry_run"])
+    removed = datasets.remove(name, sample=sample or None, group=group or None, **options)
+    show_removal(removed, dry_run=options["dry_run"])

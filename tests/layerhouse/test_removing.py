@@ -242,4 +242,4 @@ def test_a_patient_is_tried_refused_removed_and_freed(lake: Lake, run: Run) -> N
     code, said = run("datasets", "remove", "shapes", "--sample", "nobody")
     assert (code, "Error: shapes has no sample 'nobody'; known are " in said) == (2, True)
     with pytest.raises(UsageError, match="no sample of shapes is named"):
-        layerhouse.datasets.remove_samples("shapes", lake=lake)
+        layerhouse.datasets.remove("shapes", sample=[], lake=lake)

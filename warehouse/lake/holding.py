@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.lake.lake import Lake
-from warehouse.lake.samples import named_removed
+from warehouse.lake.rewriting import named_removed
 from warehouse.schema import PARTITIONS, SAMPLE_COLUMNS, names_samples, tables
 from warehouse.storage import QUARANTINE
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit
 from warehouse.lake.folding import in_runs
 from warehouse.lake.lake import Lake
-from warehouse.lake.samples import Marks, named_removed
+from warehouse.lake.samples import Marks, mark_of
 from warehouse.lake.shards import Piece, unpacked
 from warehouse.schema import SAMPLE_COLUMNS, names_samples
 from warehouse.storage import Shard
@@ -26,6 +27,17 @@ Dropped = Mapping[int, set[str]]
 asked with was removed, and the range is asked about anew."""
 
 DONORS = "image_donor"
+
+
+def named_removed(rows: pa.Table, marks: Collection[str]) -> npt.NDArray[np.bool_]:
+    """Which rows name a sample that was removed, in any column."""
+    found = np.zeros(rows.num_rows, dtype=bool)
+    for column in SAMPLE_COLUMNS:
+        if column in rows.column_names:
+            known = [name for name in pc.unique(rows[column]).to_pylist() if name is not None]
+            gone = pa.array([name for name in known if mark_of(name) in marks], pa.string())
+            found |= pc.is_in(rows[column], value_set=gone).to_numpy(zero_copy_only=False)
+    return found
 
 
 def reread(

@@ -11,15 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b, sha256
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from warehouse.lake.commits import Commit
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import Standing, settled
-from warehouse.schema import SAMPLE_COLUMNS
 from warehouse.vocabulary import GONE
 
 Marks = Mapping[str, int]
@@ -43,17 +37,6 @@ def sample_order(sample_ids: Iterable[str], removed: Iterable[int] = ()) -> list
 def removed_samples(lake: Lake) -> dict[str, dict[str, int]]:
     """By dataset the marks and places of the samples that were removed from it."""
     return settled(lake, lambda names: dict(Standing.of(lake, names).samples))
-
-
-def named_removed(rows: pa.Table, marks: Collection[str]) -> npt.NDArray[np.bool_]:
-    """Which rows name a sample that was removed, in any column."""
-    found = np.zeros(rows.num_rows, dtype=bool)
-    for column in SAMPLE_COLUMNS:
-        if column in rows.column_names:
-            known = [name for name in pc.unique(rows[column]).to_pylist() if name is not None]
-            gone = pa.array([name for name in known if mark_of(name) in marks], pa.string())
-            found |= pc.is_in(rows[column], value_set=gone).to_numpy(zero_copy_only=False)
-    return found
 
 
 def without_places(

@@ -9,6 +9,5 @@ from .prompts import shown_prompt as shown_prompt
 from .removals import (
     removal_options as removal_options,
     show_removal as show_removal,
-    show_sample_removal as show_sample_removal,
 )
 from .words import Word as Word

@@ -30,8 +30,13 @@ def removal_options(command: Command) -> Command:
     return command
 
 
-def show_removal(removal: Removal, *, dry_run: bool) -> None:
-    """Print what goes, what rests on it and what stays."""
+def show_removal(removal: Removal | SampleRemoval, *, dry_run: bool) -> None:
+    """Print what goes, what rests on it, what stays, and what to run again."""
+    from warehouse.lake import SampleRemoval
+
+    if isinstance(removal, SampleRemoval):
+        _show_samples(removal, dry_run=dry_run)
+        return
     what = f"the {removal.kind} {removal.name}"
     if not removal.runs:
         click.echo(f"Nothing to do: {what} was removed before ({removal.run_id}).")
@@ -50,8 +55,7 @@ def show_removal(removal: Removal, *, dry_run: bool) -> None:
         click.echo(f"Stays: {model}, a model of its own")
 
 
-def show_sample_removal(removal: SampleRemoval, *, dry_run: bool) -> None:
-    """Print which samples go, what was made over all of them, and what to run again."""
+def _show_samples(removal: SampleRemoval, *, dry_run: bool) -> None:
     from warehouse.status import again
 
     rewritten = sum(one.joined is not None for one in removal.rewritten)

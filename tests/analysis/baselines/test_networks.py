@@ -61,7 +61,7 @@ def test_every_native_architecture_learns_a_batch(architecture: object) -> None:
         classes = torch.arange(6) % 3
         optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
         losses = []
-        for _ in range(6):
+        for _ in range(12):
             loss = cross_entropy(model(images).logits, classes)
             optimiser.zero_grad()
             loss.backward()

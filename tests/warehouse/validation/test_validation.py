@@ -381,7 +381,7 @@ def test_likelihoods_from_before_ends_counted_are_no_violation(
     )
     prepare(planted, lake)
     assert _unexpected(planted, "answer", "corrections_fit") == 0
-    assert planted.sql("FROM answer WHERE label_logprobs IS NOT NULL LIMIT 1").fetchall()
+    assert planted.execute("FROM answer WHERE label_logprobs IS NOT NULL LIMIT 1").fetchall()
 
 
 @pytest.mark.parametrize("table", ["activation", "answer"])
