@@ -204,7 +204,7 @@ def test_what_a_removed_image_showed_is_asked_anew_of_other_images(
     with connect(other) as wh:
         donors = wh.sql("SELECT sample_id, image_control, donor_id FROM image_donor").fetchall()
     removed = next(donor for _, control, donor in sorted(donors) if control == "other")
-    removal = layerhouse.datasets.remove_samples("digits", [removed], lake=other)
+    removal = layerhouse.datasets.remove("digits", sample=[removed], lake=other)
     assert removal.dependents == ()
     words: dict[str, Any] = {"answer": "likelihood", "answers_only": True, "limit": 30}
     words |= {"lake": other, "image_control": ["same-class", "other", "blank"]}
