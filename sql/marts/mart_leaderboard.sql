@@ -47,53 +47,6 @@ health_columns AS (
     GROUP BY model_id, dataset_id
 ),
 
-draws AS (
-    SELECT
-        drawn.model_id,
-        drawn.dataset_id,
-        drawn.method,
-        drawn.prompt_id,
-        avg(drawn.agreement) AS agreement
-    FROM reply_agreement AS drawn
-    INNER JOIN sample
-        ON drawn.dataset_id = sample.dataset_id AND drawn.sample_id = sample.sample_id
-    WHERE sample.split = 'test' AND drawn.option_order = 'given' AND drawn.image_control = 'own'
-    GROUP BY drawn.model_id, drawn.dataset_id, drawn.method, drawn.prompt_id
-),
-
-one_probe AS (
-    SELECT
-        model_id,
-        dataset_id,
-        max(probe_id) AS probe_id
-    FROM probe
-    GROUP BY model_id, dataset_id
-),
-
-probed AS (
-    SELECT
-        one_probe.model_id,
-        one_probe.dataset_id,
-        count(*) AS n_test,
-        bit_xor(hash(probe_logit.sample_id)) AS samples
-    FROM probe_logit
-    INNER JOIN one_probe ON probe_logit.probe_id = one_probe.probe_id
-    WHERE probe_logit.split = 'test'
-    GROUP BY one_probe.model_id, one_probe.dataset_id
-),
-
-compared AS (
-    SELECT
-        dataset_id,
-        samples
-    FROM probed
-    GROUP BY dataset_id, samples, n_test
-    QUALIFY row_number() OVER (
-        PARTITION BY dataset_id
-        ORDER BY n_test DESC, count(*) DESC, samples ASC
-    ) = 1
-),
-
 scores AS (
     SELECT
         stage_columns.model_id,
@@ -114,18 +67,17 @@ scores AS (
         -- Probes that were tested on other samples than the largest set of them have no rank, nor
         -- has what an answer to fewer stands in.
         coalesce(
-            probed.samples = compared.samples AND retained_signal.n_test = probed.n_test, FALSE
+            probed_samples.is_compared AND retained_signal.n_test = probed_samples.n_test, FALSE
         ) AS is_ranked
     FROM stage_columns
     INNER JOIN retained_signal
         ON
             stage_columns.model_id = retained_signal.model_id
             AND stage_columns.dataset_id = retained_signal.dataset_id
-    LEFT JOIN probed
+    LEFT JOIN probed_samples
         ON
-            stage_columns.model_id = probed.model_id
-            AND stage_columns.dataset_id = probed.dataset_id
-    LEFT JOIN compared ON stage_columns.dataset_id = compared.dataset_id
+            stage_columns.model_id = probed_samples.model_id
+            AND stage_columns.dataset_id = probed_samples.dataset_id
     LEFT JOIN health_columns
         ON
             stage_columns.model_id = health_columns.model_id
@@ -166,7 +118,7 @@ SELECT
     answers.unparsed_share,
     answers.truncated_share,
     method_agreement.agreement AS method_agreement,
-    draws.agreement AS draw_agreement,
+    draw_agreement.agreement AS draw_agreement,
     answers.n AS n_test,
     answer_ranking.n_samples,
     scores.reference_accuracy,
@@ -201,12 +153,13 @@ LEFT JOIN method_agreement
         stage_columns.model_id = method_agreement.model_id
         AND stage_columns.dataset_id = method_agreement.dataset_id
         AND answer_ranking.prompt_id = method_agreement.prompt_id
-LEFT JOIN draws
+LEFT JOIN draw_agreement
     ON
-        stage_columns.model_id = draws.model_id
-        AND stage_columns.dataset_id = draws.dataset_id
-        AND stage_columns.answer_method = draws.method
-        AND answer_ranking.prompt_id = draws.prompt_id
+        stage_columns.model_id = draw_agreement.model_id
+        AND stage_columns.dataset_id = draw_agreement.dataset_id
+        AND stage_columns.answer_method = draw_agreement.method
+        AND answer_ranking.prompt_id = draw_agreement.prompt_id
+        AND draw_agreement.option_order = 'given'
 LEFT JOIN verdicts
     ON stage_columns.model_id = verdicts.model_id AND stage_columns.dataset_id = verdicts.dataset_id
 LEFT JOIN scores

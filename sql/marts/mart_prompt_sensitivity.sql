@@ -2,21 +2,6 @@
 WITH newest AS (
     SELECT cast(max(committed_at) AS DATE) AS built_on
     FROM commit_record
-),
-
-draws AS (
-    SELECT
-        drawn.model_id,
-        drawn.dataset_id,
-        drawn.method,
-        drawn.prompt_id,
-        drawn.option_order,
-        avg(drawn.agreement) AS agreement
-    FROM reply_agreement AS drawn
-    INNER JOIN sample
-        ON drawn.dataset_id = sample.dataset_id AND drawn.sample_id = sample.sample_id
-    WHERE sample.split = 'test' AND drawn.image_control = 'own'
-    GROUP BY ALL
 )
 
 SELECT
@@ -44,7 +29,7 @@ SELECT
     prompt_sensitivity.turned_share,
     prompt_sensitivity.position_bias,
     method_agreement.agreement AS method_agreement,
-    draws.agreement AS draw_agreement,
+    draw_agreement.agreement AS draw_agreement,
     newest.built_on
 FROM prompt_accuracy AS ways
 INNER JOIN prompt_sensitivity
@@ -59,13 +44,13 @@ LEFT JOIN method_agreement
         AND ways.prompt_id = method_agreement.prompt_id
         AND ways.method IN ('likelihood', 'generate')
         AND ways.option_order = 'given'
-LEFT JOIN draws
+LEFT JOIN draw_agreement
     ON
-        ways.model_id = draws.model_id
-        AND ways.dataset_id = draws.dataset_id
-        AND ways.method = draws.method
-        AND ways.prompt_id = draws.prompt_id
-        AND ways.option_order = draws.option_order
+        ways.model_id = draw_agreement.model_id
+        AND ways.dataset_id = draw_agreement.dataset_id
+        AND ways.method = draw_agreement.method
+        AND ways.prompt_id = draw_agreement.prompt_id
+        AND ways.option_order = draw_agreement.option_order
 LEFT JOIN model ON ways.model_id = model.model_id
 LEFT JOIN dataset ON ways.dataset_id = dataset.dataset_id
 CROSS JOIN newest

@@ -35,6 +35,7 @@ NOT_PORTABLE = {
     "mart_model_pairs",
     "pointwise_information",
     "probability_score",
+    "probed_samples",
     "stage_probe",
     "tie_effect",
 }

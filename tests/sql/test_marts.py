@@ -199,6 +199,7 @@ def of_model(model_id, rows, left_out):
     return found
 
 
+@pytest.mark.exact_rows("probed_samples")
 def test_models_that_were_probed_on_other_samples_have_no_rank_among_the_others(catalogue):
     """As many test samples each, but not the same: each run rejected another image."""
     whole = world(PROBES, {"generate": (6, 13)})
@@ -206,7 +207,16 @@ def test_models_that_were_probed_on_other_samples_have_no_rank_among_the_others(
     parts = [of_model(model_id, whole, name) for model_id, name in lacking.items()]
     rows = whole | {table: [row for part in parts for row in part[table]] for table in parts[0]}
     query = "SELECT model_id, signal_rank FROM mart_leaderboard ORDER BY model_id"
-    assert catalogue(rows, marts=True).sql(query).fetchall() == [("a", 1), ("b", 1), ("m", None)]
+    con = catalogue(rows, marts=True)
+    assert con.sql(query).fetchall() == [("a", 1), ("b", 1), ("m", None)]
+    ((n_test,),) = con.sql(
+        "SELECT count(*) - 1 FROM sample WHERE split = 'test'"  # each run rejected one
+    ).fetchall()
+    assert con.sql("FROM probed_samples ORDER BY model_id").fetchall() == [
+        ("a", "d", n_test, True),
+        ("b", "d", n_test, True),
+        ("m", "d", n_test, False),
+    ]
 
 
 def test_models_are_ranked_by_each_number_on_its_own(catalogue):

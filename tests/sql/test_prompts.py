@@ -158,6 +158,7 @@ def test_the_mart_shows_every_way_with_the_best_and_the_worst(catalogue):
     ]
 
 
+@pytest.mark.exact_rows("draw_agreement")
 def test_the_mart_shows_how_far_methods_and_draws_agree(catalogue):
     """By likelihood as by reply but for two samples; of two draws of each, one names the answer."""
     drawn = "sampled:2x0.7"
@@ -180,6 +181,10 @@ def test_the_mart_shows_how_far_methods_and_draws_agree(catalogue):
         "SELECT method, option_order, method_agreement, draw_agreement "
         "FROM mart_prompt_sensitivity ORDER BY ALL"
     )
+    assert con.sql("FROM draw_agreement ORDER BY ALL").fetchall() == [
+        ("m", "d", drawn, "default", order, 20, pytest.approx(0.75))
+        for order in ("given", "rotated:1")
+    ]
     query = "SELECT answer_method, method_agreement, draw_agreement FROM mart_leaderboard"
     assert con.sql(query).fetchall() == [("generate", pytest.approx(0.9), None)]
     alone = rows | {"answer": [row for row in rows["answer"] if row["method"] == drawn]}
