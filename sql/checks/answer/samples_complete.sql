@@ -1,9 +1,23 @@
 -- A finished extraction leaves one answer per method, prompt, order of options and image it asked with and
 -- sample it did not reject.
-WITH runs AS (
-    SELECT *
+-- A limit counts places in the dataset's order, and removed samples leave theirs empty.
+WITH limits AS (
+    SELECT
+        run_id,
+        dataset_id,
+        cast(json_extract(config, '$.selection.limit') AS BIGINT) AS n_places
     FROM run
     WHERE status = 'finished' AND command = 'extract'
+),
+
+runs AS (
+    SELECT
+        limits.run_id,
+        any_value(limits.n_places) - count(gone.mark) AS n_limit
+    FROM limits
+    LEFT JOIN removed_sample AS gone
+        ON limits.dataset_id = gone.dataset_id AND limits.n_places > gone.place
+    GROUP BY limits.run_id
 ),
 
 answers AS (
@@ -18,12 +32,7 @@ answers AS (
 wanted AS (
     SELECT
         answers.asked,
-        max(
-            coalesce(
-                cast(json_extract(runs.config, '$.selection.limit') AS BIGINT),
-                dataset.n_samples
-            )
-        ) AS n_wanted,
+        max(coalesce(runs.n_limit, dataset.n_samples)) AS n_wanted,
         max(dataset.n_samples) AS n_all
     FROM answers
     INNER JOIN runs ON answers.run_id = runs.run_id

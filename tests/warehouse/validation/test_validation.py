@@ -385,6 +385,23 @@ def test_likelihoods_from_before_ends_counted_are_no_violation(
 
 
 @pytest.mark.parametrize("table", ["activation", "answer"])
+@pytest.mark.parametrize(("place", "missing"), [(3, 0), (40, 1)], ids=["within", "beyond"])
+def test_a_limit_counts_the_places_of_removed_samples(
+    planted: duckdb.DuckDBPyConnection, lake: Lake, place: int, missing: int, table: str
+) -> None:
+    """Within the limit its own sample is not missed; beyond it, one is missing."""
+    kept = {"activation": 19, "answer": 20}[table]  # vectors have a rejected image besides
+    planted.execute(f"DELETE FROM {table} WHERE sample_id >= 'image-{kept:05}'")
+    planted.execute('UPDATE run SET config = \'{"selection": {"limit": 21}}\'')
+    planted.execute(
+        "INSERT INTO removed_sample SELECT DISTINCT 'remove-1', dataset_id, 'mark', $1 FROM sample",
+        [place],
+    )
+    prepare(planted, lake)
+    assert (_unexpected(planted, table, "samples_complete") > 0) == bool(missing)
+
+
+@pytest.mark.parametrize("table", ["activation", "answer"])
 def test_a_sample_its_run_rejected_is_not_missing(
     planted: duckdb.DuckDBPyConnection, lake: Lake, table: str
 ) -> None:
