@@ -39,12 +39,13 @@ def _pattern(allowed: str) -> re.Pattern[str]:
     begins = rf"(?:(?<![{WORD}])(?:{known['cues']})|[:=：]){quoted}*"
     cue = rf"(?i:{begins}(?:{known['adverbs']}{quoted}+)*)"
     small = f"([{allowed.lower()}])"
+    closed = r"(?=\s*(?:$|[.),;\n]|'(?![a-z])))"
     judged = f"(?= {known['judged']})"
     ways = [
         rf"\({one}\)",
         rf"(?:^|(?<=\n))[ \t'\"(]*{one}(?:[.):]+(?!\w)|(?={known['alone']})|{named})",
         rf"{cue}{whole}(?:[):]+|(?={known['follows']})|(?=\.[ ]*{MENTION})|{named})",
-        rf"(?i:\b(?:answer|ans|option|choice)(?: is|:)?\s+)\(?{small}(?=\s*(?:$|[.),;\n]))",
+        rf"(?i:\b(?:answer|ans|option|choice)(?: is|:)?\s+)['(]*{small}{closed}",
         rf"(?i:\b(?:{known['leaning']})\s+){one}(?={known['follows']})",
         rf"(?<=[\s,;(]){one}[):](?!\w)",
         rf"\b[Oo]ption {one}\b",

@@ -105,14 +105,18 @@ def json_answer(text: str, classes: Sequence[ClassNames]) -> tuple[str, str] | N
     if not isinstance(found, dict) or not found:
         return None
     values = dict(_flat(found))
-    for key in language()["answer"]["keys"]:
-        for name, value in values.items():
-            if name.casefold().replace(" ", "_").replace("-", "_") == key and isinstance(
-                value, str | int
-            ):
-                return str(value), f"the JSON key {name!r} is read"
+    names = {folded(n).casefold() for c in classes for n in (c.label, c.phrase, *c.also)}
+    keys = language()["answer"]["keys"]
+    holding = [
+        (keys.index(key), name, value)
+        for name, value in values.items()
+        if (key := name.casefold().replace(" ", "_").replace("-", "_")) in keys
+        if isinstance(value, str) or (isinstance(value, int) and str(value) in names)
+    ]
+    if holding:
+        _, name, value = min(holding, key=lambda held: held[0])
+        return str(value), f"the JSON key {name!r} is read"
     numbers = {k: n for k, v in values.items() if (n := _number(v)) is not None}
-    names = {folded(n).casefold() for c in classes for n in (c.label, c.phrase)}
     chosen = {k: v for k, v in numbers.items() if folded(k).replace("_", " ").casefold() in names}
     if len(chosen) > 1 and list(chosen.values()).count(max(chosen.values())) == 1:
         return max(chosen, key=chosen.__getitem__), "the largest of the JSON's numbers counts"
@@ -161,7 +165,7 @@ def _flat(values: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
 def headed(text: str) -> Iterator[str]:
     """What follows every heading of an answer, the last first; `text` is from `mentions`."""
     heads = "|".join(language()["answer"]["headings"])
-    ends = rf"[:：=]|[ ]-[ ]|\n|(?=\s+{MENTION}\s*(?:\n|$))"
+    ends = rf"[:：=]|[ ]-[ ]|\n|\.(?=\s)|(?=\s+{MENTION}\s*(?:\n|$))"
     pattern = (
         rf"(?:^|(?<=[\n.;:!?。，,]))[ \t\d.)(]*(?:the |my )?(?:{heads})\s*(?:is\s*)?(?:{ends})"
     )

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.letters import lettered
-from extract.answering.spelling import ROMAN, folded, pattern
+from extract.answering.spelling import ROMAN, folded, is_terse, pattern
 
 APART = "\n\0"
 """Ends a name among others; no pattern reaches beyond it."""
@@ -130,6 +130,7 @@ def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
                 yield match.start(), match.end(), Mention(index, said, kind), other
     yield from _heads(text, classes)
     yield from _initials(text, classes)
+    yield from _last_words(text, classes)
 
 
 @lru_cache(maxsize=8)
@@ -153,17 +154,23 @@ def _graded(
     classes: tuple[ClassNames, ...],
 ) -> list[tuple[int, str, str, tuple[re.Pattern[str], ...]]]:
     """What finds the number of "grade 2" under another scale or alone, and N1 in pT2N1M0."""
+    sequences = set(language()["names"]["sequences"])
     scaled = rf"(?:{language()['terse']['scales']})[ -]*(\d)"
     found = []
     for index, names in enumerate(classes):
         name = folded(names.phrase)
         if number := re.fullmatch(scaled, name, re.IGNORECASE):
-            ways = (pattern(number[1]), *_counted(number[1]))
-            found.append((index, number[1], TERSE, ways))
+            numeral = next((r for r, n in ROMAN.items() if str(n) == number[1]), number[1])
+            roman = re.compile(rf"(?<![{WORD}]){numeral.upper()}(?![{WORD}])")
+            found.append(
+                (index, number[1], TERSE, (pattern(number[1]), *_counted(number[1]), roman))
+            )
         if re.fullmatch(r"[TNM]\d[a-d]?", name):
             others = r"(?:[TNM](?:\d[a-d]?|is|x))*"
             alone = rf"(?!{name}(?![{WORD}]))"
             way = rf"(?<![{WORD}]){alone}[cpry]{{0,2}}{others}{name}{others}(?![{WORD}])"
+            if sequences & {folded(other.phrase).casefold() for other in classes}:
+                way = rf"(?<![{WORD}]){name}(?:-? ?w(?:i|eighted)?)(?![{WORD}])"
             found.append((index, names.phrase, WORDED, (re.compile(way, re.IGNORECASE),)))
     shared = [number for _, number, kind, _ in found if kind == TERSE]
     return [one for one in found if one[2] != TERSE or shared.count(one[1]) == 1]
@@ -192,13 +199,18 @@ def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[st
 
 
 def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
-    """Where a name of three words or more stands as its initials, as BCC, that no other shares."""
+    """Where a name of several words stands as its initials, as BCC, that no other shares and that
+    are no common abbreviation of something else."""
     initials = ["".join(w[0] for w in folded(names.phrase).split()).upper() for names in classes]
     if text.isupper() and len(text.split()) > 1:
         return
+    bare = text.strip(" \n.").upper()
     for index, letters in enumerate(initials):
-        if len(letters) > 2 and letters.isalpha() and initials.count(letters) == 1:
-            for match in re.finditer(rf"(?<![{WORD}]){letters}(?![{WORD}])", text):
+        if len(letters) > 1 and letters.isalpha() and initials.count(letters) == 1:
+            if letters in language()["names"]["abbreviations"]:
+                continue
+            case = re.IGNORECASE if bare == letters else 0
+            for match in re.finditer(rf"(?<![{WORD}]){letters}(?![{WORD}])", text, case):
                 yield *match.span(), Mention(index, letters, WORDED), True
 
 
@@ -223,11 +235,18 @@ def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[
                     shared = pattern(" ".join(first[-end:])).pattern
                     turned, others = (language()["names"][key] for key in ("turned", "others"))
                     yield re.compile(f"{shared}{turned}{re.escape(kept)}{others}", re.IGNORECASE)
+                    leant = "|".join(rf"(?<=\b{w} )" for w in language()["names"]["leaning"])
+                    alone = rf"(?:{leant}){re.escape(kept)}(?=\s*(?:[.,;:!)]|$))"
+                    yield re.compile(alone, re.IGNORECASE)
 
 
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Where a last word of several names that is no name itself is all that a denial names."""
-    lasts = [(folded(names.phrase).casefold().split() or [""])[-1:] for names in classes]
+    names = [folded(called.phrase).casefold() for called in classes]
+    lasts = [
+        (name.split() or [""])[-1:] if name == meant else [""]
+        for name, meant in zip(names, _undenied(names), strict=True)
+    ]
     whole = {folded(name).casefold() for c in classes for name in (c.phrase, c.label)}
     for head in {last[0] for last in lasts if lasts.count(last) > 1 and last[0] not in whole}:
         if len(head) < 4:
@@ -239,17 +258,42 @@ def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
                     yield *match.span(1), Mention(index, match[1], HEAD), True
 
 
+def _last_words(
+    text: str, classes: Sequence[ClassNames]
+) -> Iterator[tuple[int, int, Mention, bool]]:
+    """Where the last word of a name stands for it, "effusion" for "pleural effusion": after the
+    whole name, or where the only other class is that there is none; never behind a word of another
+    kind.
+    """
+    names = [folded(c.phrase).casefold() for c in classes]
+    meant = _undenied(names)
+    for index, name in enumerate(names):
+        head = name.split()[-1] if " " in name else ""
+        others = [n for at, n in enumerate(names) if at != index and meant[at] != name]
+        if len(head) < 4 or not head.isalpha() or any(head in other.split() for other in others):
+            continue
+        if meant[index] != name:
+            continue
+        whole = pattern(name).search(text)
+        begin = 0 if len(names) == 2 and not others else whole.end() if whole else len(text)
+        for found in pattern(head).finditer(text, begin):
+            if re.search(language()["names"]["article"], text[: found.start()], re.IGNORECASE):
+                yield *found.span(), Mention(index, found[0], WORDED), True
+
+
+def _undenied(names: Sequence[str]) -> list[str]:
+    """Each name, for one that denies another of them the one that it denies."""
+    denials = rf"(?:{language()['names']['negations']})[ -]+"
+    return [
+        next((n for n in names if re.fullmatch(denials + re.escape(n), name)), name)
+        for name in names
+    ]
+
+
 def _common(first: list[str], second: list[str]) -> int:
     """How many words two names begin with alike."""
     alike = [a == b for a, b in zip(first, second, strict=False)]
     return (*alike, False).index(False)
-
-
-def is_terse(name: str) -> bool:
-    """Whether a name is a number, a numeral or a letter, which may stand for something else."""
-    name = folded(name).strip().lower()
-    short = re.fullmatch(r"\d+|[a-z]", name) or name in ROMAN
-    return bool(short) or name in language()["terse"]["words"]
 
 
 def _speaks(text: str, start: int, end: int) -> bool:

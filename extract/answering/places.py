@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.answering import marks
+from extract.answering.framing import unframed
 from extract.answering.language import MARK
 from extract.answering.methods import Question
 from extract.answering.names import Mention, mentions
@@ -76,7 +77,7 @@ class _Reply:
         reply, _ = marks.without_reasoning(self.question.opening + self.text(n))
         if reply is None:
             return []
-        classes, letters = self.question.classes, self.question.letters
+        classes, letters = unframed(tuple(self.question.classes)), self.question.letters
         text, named = mentions(marks.plain(reply), classes, letters=letters)
         standing = (named[ord(sign) - MARK] for sign in text if ord(sign) >= MARK)
         return [mention for mention in standing if mention.index in meant]

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from extract.answering import marks
 from extract.answering.cues import split_sentences
+from extract.answering.framing import unframed
 from extract.answering.language import MARK, MENTION, language
 from extract.answering.letters import LETTERS
 from extract.answering.names import (
@@ -50,7 +51,7 @@ def _read(reply: str, classes: tuple[ClassNames, ...], letters: bool) -> Reading
     text, left_out = marks.without_reasoning(reply)
     if text is None:
         return Reading(None, left_out)
-    reading = _answered(marks.own_turn(text), classes, letters)
+    reading = _answered(marks.own_turn(text), unframed(classes), letters)
     return Reading(reading.index, "; ".join(filter(None, (left_out, reading.why))))
 
 
@@ -114,24 +115,35 @@ def _answered(reply: str, classes: Sequence[ClassNames], letters: bool) -> Readi
     share = largest_share(text, named)
     if share is not None:
         return share
-    if not named and (index := _nothing_wrong(text, classes)) is not None:
-        return Reading(index, "every sentence says of the image that nothing is wrong")
+    if not named and (whole := _of_the_whole(text, classes)) is not None:
+        return whole
     return decide(_flat(statements(text, named)), classes)
 
 
-def _nothing_wrong(text: str, classes: Sequence[ClassNames]) -> int | None:
-    """The one class of nothing wrong, where a text that names no class says no more than that."""
+def _of_the_whole(text: str, classes: Sequence[ClassNames]) -> Reading | None:
+    """The one class of nothing wrong, where a text that names no class says no more than that; or
+    the one around whose bare name stands all that it says, as "positive" for "positive for tumor".
+    """
     names = language()["names"]
     absent = [
         index
         for index, called in enumerate(classes)
         if is_absence(called.phrase) and " " in called.phrase.strip()  # "no" is of any question
     ]
-    ways = "|".join(names["whole"]).replace("{image}", names["image"])
-    said = [s.strip(" \n.!\"'()") for s in split_sentences(text)]
+    said = [s.strip(" \n.!\"'()").casefold() for s in split_sentences(text)]
     said = [sentence for sentence in said if sentence]
-    is_whole = said and all(re.fullmatch(ways, s, re.IGNORECASE) for s in said)
-    return absent[0] if is_whole and len(absent) == 1 else None
+    ways = "|".join(names["whole"]).replace("{image}", names["image"])
+    framed = [
+        index
+        for index, called in enumerate(classes)
+        if all(s in language()["frames"]["words"] for s in said)
+        and any(set(said) <= set(folded(name).casefold().split()) for name in called.also)
+    ]
+    if said and len(framed) == 1:
+        return Reading(framed[0], f"{said[0]!r} is of the name of one class only")
+    if said and len(absent) == 1 and all(re.fullmatch(ways, s, re.IGNORECASE) for s in said):
+        return Reading(absent[0], "every sentence says of the image that nothing is wrong")
+    return None
 
 
 def largest_share(text: str, named: list[Mention]) -> Reading | None:

@@ -76,6 +76,13 @@ def pattern(name: str) -> re.Pattern[str]:
     return re.compile(_bounded(found_by, text, last[0]), re.IGNORECASE)
 
 
+def is_terse(name: str) -> bool:
+    """Whether a name is a number, a numeral or a letter, which may stand for something else."""
+    name = folded(name).strip().lower()
+    short = re.fullmatch(r"\d+|[a-z]", name) or name in ROMAN
+    return bool(short) or name in language()["terse"]["words"]
+
+
 def _sign(piece: str, first: bool, after: str) -> str | None:
     """What a sign is found by, or None for a word and for a hyphen."""
     piece = {"<=": "≤", ">=": "≥", "&": "and"}.get(piece, piece.lower())

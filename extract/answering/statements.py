@@ -114,7 +114,12 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     set_aside(sentence, tokens, said)
     part = next((t.text for t in tokens if t.kind == "parts"), "")
     return [
-        Statement(mentions[ord(token.text) - MARK], *said[at], part, _place(sentence, token))
+        Statement(
+            mentions[ord(token.text) - MARK],
+            *said[at],
+            part,
+            _place(sentence, token) or (_sort(sentence, token) if said[at][0] == DENIED else ""),
+        )
         for at, token in enumerate(tokens)
         if token.kind == CLASS
     ]
@@ -126,6 +131,13 @@ def _place(sentence: str, token: Token) -> str:
     side = re.search(rf"(?i)(?<![{WORD}])(?:{names['side']})$", sentence[: token.start])
     behind = re.match(rf"(?i)\s*(?:{names['place']})", sentence[token.end :])
     return " ".join(found[0].strip().casefold() for found in (side, behind) if found)
+
+
+def _sort(sentence: str, token: Token) -> str:
+    """The sort that a denial is of, as in "no displaced fracture": there may be another."""
+    before = rf"(?i)\b(?:no|nor|without)\s+((?!(?:{language()['names']['unkind']})\b)[a-z-]+)\s+$"
+    found = re.search(before, sentence[: token.start])
+    return found[1].casefold() if found else ""
 
 
 def _turned(tokens: list[Token]) -> list[Token]:
