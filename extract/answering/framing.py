@@ -1,5 +1,5 @@
 """Classes whose names are phrases around a bare one, as "effusion present" and "a photo of a cat":
-replies say the bare name, or deny it.
+replies say the bare name, or deny it. Words run together, as "MildDemented", are said apart.
 """
 
 import re
@@ -29,7 +29,12 @@ def unframed(classes: tuple[ClassNames, ...]) -> tuple[ClassNames, ...]:
 
 
 def _bare(phrase: str) -> str:
-    """What a phrase says is there, or that it is not; nothing for a phrase without a frame."""
+    """What a phrase says is there, or that it is not, and words run together with spaces between
+    them; nothing for other phrases.
+    """
+    if re.fullmatch("(?:[A-Z][a-z]{2,}){2,}", phrase):
+        spaced = re.sub("(?<=[a-z])(?=[A-Z])", " ", phrase)
+        return _bare(spaced) or folded(spaced).casefold()
     name = folded(phrase).replace("_", " ").strip().casefold()
     for kind, absent in (("shown", ""), ("gone", "no "), ("there", "")):
         for frame in language()["frames"][kind]:

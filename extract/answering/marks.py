@@ -104,20 +104,20 @@ def json_answer(text: str, classes: Sequence[ClassNames]) -> tuple[str, str] | N
         found = _scored(found)
     if not isinstance(found, dict) or not found:
         return None
-    values = dict(_flat(found))
-    names = {folded(n).casefold() for c in classes for n in (c.label, c.phrase, *c.also)}
+    called = {folded(n).casefold() for c in classes for n in (c.label, c.phrase, *c.also)}
+    values = dict(_flat(found, called))
     keys = language()["answer"]["keys"]
     holding = [
         (keys.index(key), name, value)
         for name, value in values.items()
         if (key := name.casefold().replace(" ", "_").replace("-", "_")) in keys
-        if isinstance(value, str) or (isinstance(value, int) and str(value) in names)
+        if isinstance(value, str) or (isinstance(value, int) and str(value) in called)
     ]
     if holding:
         _, name, value = min(holding, key=lambda held: held[0])
         return str(value), f"the JSON key {name!r} is read"
     numbers = {k: n for k, v in values.items() if (n := _number(v)) is not None}
-    chosen = {k: v for k, v in numbers.items() if folded(k).replace("_", " ").casefold() in names}
+    chosen = {k: v for k, v in numbers.items() if folded(k).replace("_", " ").casefold() in called}
     if len(chosen) > 1 and list(chosen.values()).count(max(chosen.values())) == 1:
         return max(chosen, key=chosen.__getitem__), "the largest of the JSON's numbers counts"
     return "\n".join(f"{k}: {v}." for k, v in values.items()), "the JSON is read line by line"
@@ -152,25 +152,34 @@ def _scored(rows: list[dict[Any, Any]]) -> dict[Any, Any]:
     return found
 
 
-def _flat(values: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+def _flat(values: dict[Any, Any], called: set[str]) -> Iterator[tuple[str, Any]]:
+    """Keys and values of all depths; what is said under the name of a class is said of it."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value)
+            of = f"{key} " if folded(str(key)).replace("_", " ").casefold() in called else ""
+            yield from ((f"{of}{name}", held) for name, held in _flat(value, called))
+        elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            yield from _flat(_scored(value), called)
         elif isinstance(value, list):
             yield str(key), ", ".join(map(str, value))
         else:
             yield str(key), value
 
 
-def headed(text: str) -> Iterator[str]:
-    """What follows every heading of an answer, the last first; `text` is from `mentions`."""
+def headed(text: str) -> Iterator[tuple[str, str]]:
+    """What follows every heading of an answer, the last first, and of that the numbered findings
+    that count together, as in the impression of a report; `text` is from `mentions`.
+    """
     heads = "|".join(language()["answer"]["headings"])
     ends = rf"[:：=]|[ ]-[ ]|\n|\.(?=\s)|(?=\s+{MENTION}\s*(?:\n|$))"
     pattern = (
         rf"(?:^|(?<=[\n.;:!?。，,]))[ \t\d.)(]*(?:the |my )?(?:{heads})\s*(?:is\s*)?(?:{ends})"
     )
     for match in reversed(list(re.finditer(pattern, text, re.IGNORECASE))):
-        yield text[match.end() :][:REACH]
+        part = text[match.end() :][:REACH]
+        together = re.search(rf"(?i){language()['answer']['together']}", match[0])
+        listed = re.match(r"\s*1[.)] .*(?:\n\s*\d[.)] .*)+", part) if together else None
+        yield part, listed[0] if listed else ""
 
 
 def concluded(text: str, by: str) -> Iterator[str]:

@@ -143,7 +143,13 @@ def _finding(
             index,
             name,
             TERSE if is_terse(name) else WORDED,
-            (pattern(name), *_counted(name), *_denials(name, classes), *_shortened(name, classes)),
+            (
+                pattern(name),
+                *_counted(name),
+                *_denials(name, classes),
+                *_shortened(name, classes),
+                *_first_part(name, classes),
+            ),
         )
         for index, names in enumerate(classes)
         for name in dict.fromkeys((names.phrase, names.label, *names.also))
@@ -153,7 +159,9 @@ def _finding(
 def _graded(
     classes: tuple[ClassNames, ...],
 ) -> list[tuple[int, str, str, tuple[re.Pattern[str], ...]]]:
-    """What finds the number of "grade 2" under another scale or alone, and N1 in pT2N1M0."""
+    """What finds the number of "grade 2" under another scale or alone, "3+" of "HER2 3+", where all
+    names begin alike, and N1 in pT2N1M0.
+    """
     sequences = set(language()["names"]["sequences"])
     scaled = rf"(?:{language()['terse']['scales']})[ -]*(\d)"
     found = []
@@ -172,6 +180,13 @@ def _graded(
             if sequences & {folded(other.phrase).casefold() for other in classes}:
                 way = rf"(?<![{WORD}]){name}(?:-? ?w(?:i|eighted)?)(?![{WORD}])"
             found.append((index, names.phrase, WORDED, (re.compile(way, re.IGNORECASE),)))
+    split = [folded(names.phrase).split() for names in classes]
+    same = min((_common(split[0], words) for words in split), default=0) if split else 0
+    rests = [" ".join(words[same:]) for words in split]
+    if same and all(re.match(r"[<>≤≥]?=?\s*\d", rest) for rest in rests):
+        for index, rest in enumerate(rests):
+            if all(held != index for held, *_ in found):
+                found.append((index, rest, TERSE if is_terse(rest) else WORDED, (pattern(rest),)))
     shared = [number for _, number, kind, _ in found if kind == TERSE]
     return [one for one in found if one[2] != TERSE or shared.count(one[1]) == 1]
 
@@ -240,6 +255,20 @@ def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[
                     yield re.compile(alone, re.IGNORECASE)
 
 
+def _first_part(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
+    """What finds 恶性 of 恶性肿瘤, where another name ends alike and none has that part."""
+    others = [folded(c.phrase) for c in classes if folded(c.phrase) != folded(name)]
+    if name.isascii() or " " in name:
+        return
+    for other in others:
+        end = _common(list(name[::-1]), list(other[::-1]))
+        part = name[: len(name) - end]
+        if name[len(part) : len(part) + 1] in language()["names"]["kinds"]:
+            part = name[: len(part) + 1]
+        if end > 1 and len(part) > 1 and not any(part in each for each in others):
+            yield pattern(part)
+
+
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Where a last word of several names that is no name itself is all that a denial names."""
     names = [folded(called.phrase).casefold() for called in classes]
@@ -304,7 +333,7 @@ def _speaks(text: str, start: int, end: int) -> bool:
         return True
     other = rf"(?i)\b(?:{terse['others']})\s*(?:number|no\.|#)?\s*$"
     cues = rf"(?:(?:{terse['scales']})s?|{terse['cues']})['\"]*"
-    scale = rf"{cues}(?:\s*(?:is|of|:|=|#|to be))*\s*['\"(]*(?:\d+\s*(?:or|to|-)\s*)?$"
+    scale = rf"{cues}(?:\s*(?:is|of|:|=|#|-|to be))*\s*['\"(]*(?:\d+\s*(?:or|to|-)\s*)?$"
     cued = re.search(rf"(?i)(?<![{WORD}])(?:{scale})", before)
     if cued and re.match(r"\s?/\s?\d+(?![\d/.])", after):  # of so many
         return True

@@ -168,9 +168,11 @@ def _marked(
     reply: str, text: str, named: list[Mention], classes: Sequence[ClassNames], letters: bool
 ) -> Iterator[tuple[str, list[Statement]]]:
     """What is said where a reply marks its answer, the strongest mark first."""
-    for part in marks.headed(text):
-        said = statements(part, named)
-        if said:
+    for part, listed in marks.headed(text):
+        said = statements(listed or part, named)
+        if listed and said:
+            yield HEADING, _flat(said)
+        elif said:
             claims = (n for n, s in enumerate(said, 1) if any(one.said in CLAIMS for one in s))
             yield HEADING, _flat(said[: next(claims, len(said))])
     for mark, by in ((ANSWER, "answers"), (CONCLUSION, "conclusions")):

@@ -15,7 +15,7 @@ def folded(text: str) -> str:
 
     Case stays, since a letter that is an answer is told from an article by it.
     """
-    text = re.sub(MENTION, " ", text)
+    text = re.sub("[®™©]", "", re.sub(MENTION, " ", text))
     text = unicodedata.normalize("NFKC", text.replace("½", " 1/2"))
     text = re.sub(
         "([A-Za-z\u0370-\u04ff])[\u0300-\u036f]+", r"\1", unicodedata.normalize("NFD", text)
@@ -100,7 +100,7 @@ def _gap(last: str, piece: str, between: str, sign: str | None) -> str:
         return r"(?:\s+status)?(?:\s+is|\s*:)?[\s()]*(?:-(?=[a-z]))?"
     if last[-1].isdigit() and piece.isdigit():
         scored = r"(?:\s+(?:score|status|is|of))*[\s/.,(:=]+"
-        return r"\s*(?:-|to|and|[\s/])\s*" if "-" in between else scored
+        return r"\s?%?\s*(?:-|to|and|[\s/])\s*" if "-" in between else scored
     spaced = re.search(r"\s", between) and last.isdigit() == piece.isdigit() and last != "and"
     joined = sign is not None or not last.isascii() or not spaced
     if piece.isdigit():
@@ -117,7 +117,11 @@ def _word(piece: str) -> str:
     for group in language()["names"]["alike"]:
         if piece.lower() in group or single in group:
             forms += [word for word in group if word not in (piece.lower(), single)]
-    return "(?:" + "|".join(dict.fromkeys(map(_number, forms))) + ")(?:'s)?"
+    return (
+        "(?:"
+        + "|".join(dict.fromkeys(map(_number, forms)))
+        + rf")(?:'s|{language()['names']['compound']})?"
+    )
 
 
 def _number(word: str) -> str:
@@ -149,7 +153,8 @@ def _bounded(found_by: str, text: str, last: str) -> str:
     before = rf"(?:(?<![{WORD}])|(?<=\bnon))(?<!\d[.,])" if re.match(rf"[{WORD}<>]", text) else ""
     after = rf"(?![{WORD}])" if re.match(rf"[{WORD}]", last) else ""
     if last[-1].isdigit():
-        after += r"(?![.,]\d|\s?%|\s?\+\s?\d)"
+        share = r"\s?%?(?![.,]?\d)" if text.endswith("%") else r"(?!\s?%)"
+        after += rf"(?![.,]\d|\s?\+\s?\d){share}"
     closing = r"\)?" if last in "+-" else ""
     if text.casefold() == "no":  # "no fracture" denies the fracture and answers nothing
         after += r"(?=\s*(?:$|[.,:;!?()\n\"'}])|\s+-\s)"

@@ -98,7 +98,7 @@ def _questioned(sentence: str, read: list[Statement], following: str) -> list[St
         if reply:
             return [Statement(s.mention, said, reply[1]) for s in read]
     if not re.search(rf"(?i)[{WORD}]{{2,}}|[^\W{WORD}\U000f0000-\U000ffffd]{{2,}}", sentence):
-        return read
+        return [s.weakened() for s in read]
     return [Statement(s.mention, ASIDE, "?") for s in read]
 
 
@@ -112,6 +112,9 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     generalise(sentence, tokens, said)
     suppose(tokens, said)
     set_aside(sentence, tokens, said)
+    for at, (kind, cue) in list(said.items()):
+        if kind == DENIED and _repeats(cue, mentions[ord(tokens[at].text) - MARK]):
+            said[at] = (PLAIN, "")
     part = next((t.text for t in tokens if t.kind == "parts"), "")
     return [
         Statement(
@@ -123,6 +126,13 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
         for at, token in enumerate(tokens)
         if token.kind == CLASS
     ]
+
+
+def _repeats(denial: str, mention: Mention) -> bool:
+    """Whether a class that is a denial only says again what was denied: "no sign of DR (no DR)"."""
+    negations = language()["names"]["negations"]
+    own = re.match(rf"(?i)(?:{negations})(?![{WORD}])", mention.said)
+    return bool(own and re.fullmatch("(?i)(?:no|nor|without|kein|sin|pas)", denial.strip()))
 
 
 def _place(sentence: str, token: Token) -> str:
