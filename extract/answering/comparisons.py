@@ -93,7 +93,8 @@ def suppose(tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
     condition: Token | None = None
     for at, token in enumerate(tokens):
         if token.kind == "conditions":
-            condition = token
+            if condition or token.text.casefold() != "otherwise":  # which is so after an "if" only
+                condition = token
         elif token.kind == "contrasts":
             condition = None
         elif token.kind == CLASS and condition and said[at][0] in (*CLAIMS, DENIED):

@@ -290,13 +290,13 @@ def overridden_settings(session: Session) -> str | None:
     return f"replies are greedy, against the model's own generation settings ({named})"
 
 
-def refuse_broken(tokens: NDArray[np.int64], sample_ids: Sequence[str]) -> None:
+def refuse_broken(session: Session, tokens: NDArray[np.int64], sample_ids: Sequence[str]) -> None:
     """LayerhouseError naming a sample whose tokens (n, …) logits that are not finite chose."""
     broken = (tokens == BROKEN).any(axis=tuple(range(1, tokens.ndim)))
     if broken.any():
         raise LayerhouseError(
             f"the logits of the reply to sample {sample_ids[int(np.argmax(broken))]} are not "
-            "finite; try --dtype float32"
+            f"finite; {session.loaded.remedy}"
         )
 
 

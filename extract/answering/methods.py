@@ -118,7 +118,7 @@ class Likelihood(AnswerMethod):
         if not fine.all():
             raise LayerhouseError(
                 f"the label likelihoods of sample {sample_ids[int(np.argmin(fine))]} are not "
-                "finite; try --dtype float32"
+                f"finite; {session.loaded.remedy}"
             )
         return [_scored(row, question) for row in said]
 
@@ -149,7 +149,7 @@ class Generation(AnswerMethod):
 
         Raises LayerhouseError naming a sample whose logits are not finite.
         """
-        refuse_broken(said, sample_ids)
+        refuse_broken(session, said, sample_ids)
         replies = replies_of(session, said)
         return [None if reply is None else _read(reply, question) for reply in replies]
 
@@ -207,7 +207,7 @@ class Sampling(AnswerMethod):
 
         Raises LayerhouseError naming a sample whose logits are not finite.
         """
-        refuse_broken(said, sample_ids)
+        refuse_broken(session, said, sample_ids)
         found: list[dict[str, Any] | None] = []
         for name, tokens in zip(sample_ids, said, strict=True):
             replies = (reply for reply in replies_of(session, tokens) if reply is not None)

@@ -115,7 +115,8 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     for at, (kind, cue) in list(said.items()):
         if kind == DENIED and _repeats(cue, mentions[ord(tokens[at].text) - MARK]):
             said[at] = (PLAIN, "")
-    part = next((t.text for t in tokens if t.kind == "parts"), "")
+    parts = (t.text for t in tokens if t.kind == "parts" or t.text.casefold() == "otherwise")
+    part = next(parts, "")
     return [
         Statement(
             mentions[ord(token.text) - MARK],

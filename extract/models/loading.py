@@ -51,6 +51,21 @@ class LoadedModel:
         return str(self.model.config.model_type)
 
     @property
+    def remedy(self) -> str:
+        """What may help where it makes numbers of a sample that are not finite: more precision, as
+        far as there is more to be had, else that the sample is left out.
+        """
+        import torch
+
+        if getattr(self.source, "quantization", None) is not None:
+            return "try it with weights that are not quantised"
+        if self.dtype != torch.float32:
+            given = isinstance(self.source, GivenModel)
+            return "give the model in float32" if given else "try --dtype float32"
+        aside = "leave the sample out (layerhouse datasets remove)"
+        return aside if self.device.type == "cpu" else f"try --device cpu, or {aside}"
+
+    @property
     def n_parameters(self) -> int:
         return count_weights(self.model)
 

@@ -33,7 +33,7 @@ class CellVectors(Mapping[Cell, NDArray[np.float32]]):
     def __len__(self) -> int:
         return len(self.places)
 
-    def refuse_not_finite(self, sample_ids: Sequence[str]) -> None:
+    def refuse_not_finite(self, sample_ids: Sequence[str], remedy: str) -> None:
         """Raise LayerhouseError naming cell and sample if a vector holds NaN or infinity."""
         # A sum is finite unless a value is not; that it may overflow only costs the second look.
         if all(np.isfinite(block.sum()) for block in self.blocks.values()):
@@ -43,7 +43,7 @@ class CellVectors(Mapping[Cell, NDArray[np.float32]]):
             if not fine.all():
                 raise LayerhouseError(
                     f"the {readout} readout of {module}.{layer} is not finite for sample "
-                    f"{sample_ids[int(np.argmin(fine))]}; try --dtype float32"
+                    f"{sample_ids[int(np.argmin(fine))]}; {remedy}"
                 )
 
 

@@ -186,7 +186,7 @@ class Runner:
                 vectors = beside(vectors, begun.followed.taken.vectors())
         self.stopwatch.add("forward", sum(clock() for clock in begun.clocks))
         with self.stopwatch.timing("copy"):
-            vectors.refuse_not_finite(names)
+            vectors.refuse_not_finite(names, self.session.loaded.remedy)
         answers: list[Answer] = []
         unfinished: list[MissingReply] = []
         for asked, values in said.items():

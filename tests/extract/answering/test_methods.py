@@ -45,8 +45,16 @@ def test_every_method_names_a_class_or_none_for_every_sample(name: str, llava: O
 
 def test_likelihoods_that_are_not_finite_name_their_sample(llava: Opened) -> None:
     said = np.array([[0.0, -1.0, -2.0], [0.0, np.nan, 0.0]])
-    with pytest.raises(LayerhouseError, match="sample b are not finite"):
+    with pytest.raises(LayerhouseError, match="sample b are not finite; leave the sample out"):
         ANSWER_METHODS["likelihood"].read(llava.session, _question(llava), said, ["a", "b"])
+
+
+def test_more_precision_is_advised_where_there_is_more(llava: Opened) -> None:
+    loaded = llava.session.loaded
+    assert "float32" in replace(loaded, dtype=torch.bfloat16).remedy
+    assert "float32" not in loaded.remedy
+    on_gpu = replace(loaded, device=torch.device("cuda"))
+    assert on_gpu.remedy.startswith("try --device cpu")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
