@@ -25,7 +25,7 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
         r"(pathto)?(image|img|file|picture|photo|slice|scan|jpe?g|png)s?|sopinstanceuid",
     ),
     "label": (
-        r"(class|categor|diagnos|dx|finding|target|patholog|disease|condition|annotation"
+        r"(class|cls|categor|diagnos|dx|finding|target|patholog|disease|condition|annotation"
         r"|groundtruth|gt|label)(e|es|s|y|ies|is|tic)?(name|label|text|code|id|idx)?s?",
         r"\w*(type|level|grade|severity|stage|species|outcome|malignan(t|cy)|result|score|birads)"
         r"|(ground)?truth",
@@ -137,14 +137,20 @@ def _given(
 
 def _candidate(role: str, columns: Sequence[str], cells: Cells) -> str | None:
     """The column that is most probably meant by a role under another name."""
-    for spelling in _SPELLINGS[role]:
-        for name in columns:
-            plain = _plain(name)
-            if re.fullmatch(spelling, plain) and _fits(role, plain, cells(name)):
-                return name
+    named = [name for name in columns if role == "image_path" and _names_files(cells(name))]
+    for asked in (named, columns):  # what holds names of files goes before what numbers the rows
+        for spelling in _SPELLINGS[role]:
+            for name in asked:
+                plain = _plain(name)
+                if re.fullmatch(spelling, plain) and _fits(role, plain, cells(name)):
+                    return name
     if role == "split":  # whatever it is called, what says train and test is one
         return next((name for name in columns if _parts(present(cells(name)))), None)
     return None
+
+
+def _names_files(values: Sequence[Any]) -> bool:
+    return bool(re.search(r"\.[A-Za-z]\w{1,4}$", next(iter(present(values)), "")))
 
 
 def _parts(values: Sequence[str]) -> bool:

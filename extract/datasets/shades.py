@@ -111,12 +111,17 @@ def choose(
     elif rule.asked:
         raise UsageError("--range and --window are for images of more than 8 bits; there are none")
     dark = sum(map(rule.is_dark, images))
-    deep_levels = [rule.levels(image)[1] for image in images if image.range is not Scale.FIXED]
-    brightest = max(deep_levels, default=255)
+    brightest = max((rule.levels(image)[1] for image in images), default=255)
     if brightest < DARK:
+        is_fixed = all(image.range is Scale.FIXED for image in images)
+        way_out = (
+            "scale them, since 8 bits are shown as they are stored (numbers of classes are masks)"
+            if is_fixed
+            else "--range LOW,HIGH says which stored values are black and white"
+        )
         notes.append(
             f"no pixel is brighter than {brightest} of 255; where that is not meant to be, "
-            "--range LOW,HIGH says which stored values are black and white"
+            f"{way_out}"
         )
     elif dark > FEW * len(concerned):
         notes.append(

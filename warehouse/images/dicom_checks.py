@@ -53,6 +53,8 @@ def _check_holds_image(item: Any, name: str) -> None:
     what = getattr(kind, "name", None) or "DICOM object of an unknown kind"
     if "EncryptedAttributesSequence" in item and "Rows" not in item:
         raise LayerhouseError(f"{name} is encrypted ({what}); decrypt it first")
+    if not len(item):  # pydicom drops all of a file that ends within its pixels
+        raise LayerhouseError(f"{name} ends before its pixels do ({what}); copy or export it again")
     if "Rows" not in item or "Columns" not in item:
         raise LayerhouseError(f"{name} is DICOM without an image: {what}; leave it out")
     if getattr(kind, "name", "") == "Segmentation Storage":
@@ -102,6 +104,27 @@ def _check_encoding(item: Any, name: str) -> None:
             f"{name} lays colours of a supplemental palette over its grey values ((0008,9205) says "
             f"{shown_as}), which is not read here; export it in RGB"
         )
+
+
+_NUMBERS = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
+
+
+def check_numbers(item: Any, name: str) -> None:
+    """LayerhouseError for a transform of grey values that is said in no number, such as `40,5`."""
+    from pydicom.datadict import dictionary_description, tag_for_keyword
+    from pydicom.multival import MultiValue
+
+    for keyword in _NUMBERS:
+        try:
+            said = item.get(keyword)
+            for one in said if isinstance(said, MultiValue) else (said,):
+                float(one or 0)
+        except (TypeError, ValueError):
+            tag = tag_for_keyword(keyword) or 0
+            raise LayerhouseError(
+                f"{name} says a {dictionary_description(keyword)} ({tag >> 16:04x},"
+                f"{tag & 0xFFFF:04x}) that is no number; {_CORRECT}"
+            ) from None
 
 
 def photometric_of(item: Any) -> str:
@@ -174,6 +197,19 @@ def check_length(item: Any, name: str) -> None:
         )
     if frames == 1 and held >= 2 * needed:
         raise SeveralFramesError(name, held // needed, "frames or so, where it says one")
+
+
+def check_sign(item: Any, name: str, codestream: bytes, pixels: Any) -> None:
+    """LayerhouseError where JPEG 2000 holds negative values that its data set says cannot be."""
+    sizes = codestream.find(b"\xff\x4f\xff\x51")
+    if sizes < 0 or item.get("PixelRepresentation") != 0:
+        return
+    depth = codestream[sizes + 42]
+    if depth & 0x80 and int(pixels.max()) >= 2 ** (depth & 0x7F):
+        raise LayerhouseError(
+            f"{name} says that its values have no sign (0028,0103) and holds negative ones; "
+            f"{_CORRECT}"
+        )
 
 
 def check_unused_bits(item: Any, name: str, stored: Any, used: Any) -> None:

@@ -42,6 +42,11 @@ def _rgb(item: Any, index: int, name: str) -> tuple[np.ndarray, str]:
         syntax.name.startswith("JPEG Extended") and item.BitsStored == 8
     ):
         return _of_jpeg(encoded_frame(item, index), photometric), "colour"
+    if photometric.startswith("YBR_FULL") and item.BitsAllocated > 8:
+        raise LayerhouseError(
+            f"{name} is in the colour space {photometric} with {item.BitsAllocated} bits a sample, "
+            "of which 8 are read; export it in RGB"
+        )
     # what decoding gives is RGB already where the codestream itself had it transformed
     is_rgb = "JPEG 2000" in syntax.name and _is_decorrelated(encoded_frame(item, index))
     reading = "" if photometric == "RGB" else "colour"

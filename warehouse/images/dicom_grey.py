@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from warehouse.errors import LayerhouseError
-from warehouse.images.dicom_checks import photometric_of
+from warehouse.images.dicom_checks import check_numbers, photometric_of
 from warehouse.images.pictures import DeepPicture, Picture, Scale, between, meant
 
 
@@ -47,6 +47,7 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
 
     presentation = _presentation(item, name)
     item = _of_frame(item, index)
+    check_numbers(item, name)
     padding = _padding(pixels, item)
     values = apply_modality_lut(pixels, _rescaled(item, name))
     bits = int(item.get("BitsStored", 8 * pixels.itemsize))
@@ -101,8 +102,9 @@ def _transform(
 ) -> Any:
     """How values become shades, who says so, and what of it is newer than earlier versions."""
     if item.get("VOILUTSequence") and item.VOILUTSequence[0].get("LUTDescriptor"):
-        n_entries, _, entry_bits = item.VOILUTSequence[0].LUTDescriptor
-        reading = "lookup table" if entry_bits == 8 and n_entries > 256 else ""
+        n_entries, first, entry_bits = item.VOILUTSequence[0].LUTDescriptor
+        is_newer = (entry_bits == 8 and n_entries > 256) or first != _first(item, first)
+        reading = "lookup table" if is_newer else ""
         return partial(_through_table, item=item, name=name), Scale.OWN, reading
     if item.get("WindowWidth") is not None and item.get("WindowCenter") is not None:
         return partial(_windowed, item=item, name=name), Scale.OWN, ""
@@ -138,11 +140,24 @@ def _through_table(values: np.ndarray, item: Any, name: str) -> np.ndarray:
     # pydicom counts places in the type of the entries, so bytes would end at place 255
     entries, first, bits = _entries(item.VOILUTSequence[0], item, name)
     table, plain = Dataset(), Dataset()
-    table.LUTDescriptor = [len(entries) % 2**16, first, 16]
+    table.LUTDescriptor = [len(entries) % 2**16, _first(item, first), 16]
     table.add_new("LUTData", "US", entries)
     plain.VOILUTSequence = [table]
     shades: np.ndarray = apply_voi(values.astype(np.int64), plain) / (2**bits - 1)
     return shades
+
+
+def _first(item: Any, said: int) -> int:
+    """The value that the first entry of a VOI table is for, which is often written with or without
+    a sign regardless: it has one where the values may be negative, PS3.3 C.11.2.1.1.
+    """
+    slope, intercept = (float(item.get(key) or 0) for key in ("RescaleSlope", "RescaleIntercept"))
+    is_signed = bool(item.get("PixelRepresentation")) or slope < 0 or intercept < 0
+    if item.get("ModalityLUTSequence"):
+        is_signed = False
+    if is_signed:
+        return said - 2**16 if said >= 2**15 else said
+    return said % 2**16
 
 
 def _entries(table: Any, item: Any, name: str) -> tuple[list[int], int, int]:

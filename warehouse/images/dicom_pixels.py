@@ -10,7 +10,12 @@ import numpy as np
 
 from warehouse.errors import LayerhouseError
 from warehouse.images.bounds import Watched
-from warehouse.images.dicom_checks import check_codestream, check_unused_bits, unreadable
+from warehouse.images.dicom_checks import (
+    check_codestream,
+    check_sign,
+    check_unused_bits,
+    unreadable,
+)
 
 EXTRA = "pip install 'layerhouse[dicom]'"
 
@@ -55,16 +60,20 @@ def stored_pixels(item: Any, index: int, name: str, raw: bool = False) -> np.nda
             raise LayerhouseError(
                 f"{name} is compressed as {syntax.name}, for which no decoder is installed: {EXTRA}"
             )
+        encoded = b""
         if syntax.is_encapsulated and "JPEG" in syntax.name:
-            check_codestream(item, name, encoded_frame(item, index))
+            encoded = encoded_frame(item, index)
+            check_codestream(item, name, encoded)
         pixels = pixel_array(item, index=index, raw=raw)
+        check_sign(item, name, encoded, pixels)
     except NotImplementedError as error:
         raise unreadable(name, syntax.name) from error
     except RuntimeError as error:
         if "12-bit" in str(error):  # the one decoder of these is of a licence we do not bring
             raise unreadable(name, syntax.name) from error
         raise
-    if not syntax.is_encapsulated and item.get("BitsStored", 0) not in (0, item.BitsAllocated):
+    is_packed = syntax.is_encapsulated and syntax.name != "RLE Lossless"
+    if not is_packed and item.get("BitsStored", 0) not in (0, item.BitsAllocated):
         stored = pixel_array(item, index=index, raw=True, correct_unused_bits=False)
         if stored.shape == pixels.shape:
             check_unused_bits(item, name, stored, pixels)

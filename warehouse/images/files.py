@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
@@ -43,6 +44,7 @@ _FORMATS = (
 # Several pictures in one file that are one to look at: a photograph with its preview, layers.
 _ONE_PICTURE = {"MPO", "PSD", "ICO", "ICNS"}
 _PHOTOMETRIC, _SAMPLE_FORMAT, _BITS, _SUBFILE, _PLANAR = 262, 339, 258, 254, 284  # tags of TIFF
+_DESCRIPTION = 270
 _WHITE_IS_ZERO = 0
 
 
@@ -55,6 +57,7 @@ def file_picture(name: str, source: str | io.BytesIO, frame: int | None, limit: 
     image = _opened(source)
     check_size(name, image.width, image.height, limit)
     pages = _pages(image) if frame is None else _pages_of(source)
+    _check_listed(image, len(pages), name)
     what = "pages" if image.format == "TIFF" else "frames"
     page = pages[frame_index(name, frame, len(pages), what)]
     if page:
@@ -113,6 +116,19 @@ def _pages(image: Any) -> list[int]:
             found.append(index)
     image.seek(0)
     return found or [0]
+
+
+def _check_listed(image: Any, n_pages: int, name: str) -> None:
+    """LayerhouseError for a stack of which a TIFF lists the first page only, as ImageJ writes large
+    ones and tifffile those that it is told to truncate.
+    """
+    said = str(_tags(image).get(_DESCRIPTION, ""))
+    held = re.search(r"^images=(\d+)", said, re.MULTILINE) if said.startswith("ImageJ") else None
+    if (held and int(held[1]) > n_pages) or '"truncated": true' in said:
+        raise LayerhouseError(
+            f"{name} holds a stack of which its directory lists {n_pages} page alone, so the "
+            "others would be missed; save its pages as files, or as a TIFF that lists them"
+        )
 
 
 def _check_planes(image: Any, name: str) -> None:

@@ -69,7 +69,8 @@ def kind_of(head: bytes, name: str) -> str | None:
     """
     if head[128:132] == b"DICM" or _is_bare_dicom(head):
         return DICOM
-    if name.lower().endswith((".nii", ".nii.gz")) or head[344:348] in (b"n+1\0", b"ni1\0"):
+    is_nifti = head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0")
+    if is_nifti or name.lower().endswith((".nii", ".nii.gz")):
         return NIFTI
     if (
         head.startswith(_PICTURES)

@@ -75,6 +75,10 @@ def _volume(name: str, source: str | io.BytesIO) -> tuple[np.ndarray, Sequence[f
         raise LayerhouseError(
             f"{name} holds colours, which are not read from NIfTI; save them as PNG"
         )
+    if found.dtype.kind == "c":
+        raise LayerhouseError(
+            f"{name} holds complex numbers, of which none is a shade; save their magnitude"
+        )
     _last.key, _last.volume, _last.sides = key, found, image.header.get_zooms()[:2]
     return found, _last.sides
 
@@ -84,7 +88,12 @@ def _check_start(name: str, path: str) -> None:
     from nibabel.openers import Opener
 
     with Opener(path) as file:
-        head = file.read(176)
+        head = file.read(348)
+    if head[344:348] == b"ni1\0" or head[4:8] == b"ni2\0":
+        raise LayerhouseError(
+            f"{name} is the header of a pair (.hdr and .img), whose pixels are in another file; "
+            "save the volume as one file, .nii or .nii.gz"
+        )
     order = "<" if head[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else ">"
     second = head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
     form, place = ("q", 168) if second else ("f", 108)

@@ -210,23 +210,28 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES or is_archive(path) or is_image_file(path)
 
 
+def _stem(path: Path) -> str:
+    """A file's name without its suffix; that of packed volumes is in two parts."""
+    return Path(path.stem).stem if path.name.lower().endswith(".nii.gz") else path.stem
+
+
 def _masks(found: Sequence[Found]) -> set[Path]:
     """Segmentations of images that are there too.
 
     They are named `<other file>_mask` or `<other file>_mask_<n>`, as BUSI ships them, or lie in a
     folder of masks within the class, under the name of an image in a folder beside it.
     """
-    stems = {file.path.with_suffix("") for file in found}
+    stems = {file.path.with_name(_stem(file.path)) for file in found}
     beside = {
-        (file.path.parent.parent, file.path.stem)
+        (file.path.parent.parent, _stem(file.path))
         for file in found
         if not _MASKS.fullmatch(file.path.parent.name)
     }
     masks = set()
     for file in found:
         path = file.path
-        marked = re.fullmatch(r"(.+?)_(mask|seg|segmentation|gt)(_\d+)?", path.stem)
-        image = marked[1] if marked else path.stem
+        marked = re.fullmatch(r"(.+?)_(mask|seg|segmentation|gt)(_\d+)?", _stem(path))
+        image = marked[1] if marked else _stem(path)
         apart = len(file.below.parts) > 1 and _MASKS.fullmatch(path.parent.name)
         if (marked and path.with_name(image) in stems) or (
             apart and (path.parent.parent, image) in beside

@@ -63,7 +63,7 @@ def write_manifest(root: Path, header: str, rows: Sequence[Row], images: bool = 
     root.mkdir(parents=True, exist_ok=True)
     for grey, row in enumerate(rows):
         if images:
-            write_image(root / row[0], grey)
+            write_image(root / row[0], 255 - grey)
     with (root / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([header.split(","), *rows])
     return root

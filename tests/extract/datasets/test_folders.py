@@ -814,6 +814,16 @@ def test_masks_in_a_folder_beside_the_images_are_no_samples(
     assert "6 segmentation masks of images beside them were left out" in contents.notes
 
 
+def test_masks_of_volumes_are_no_samples(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        for name in ("1", "1_seg", "2", "2_mask"):
+            (tmp_path / label).mkdir(exist_ok=True)
+            (tmp_path / label / f"{name}.nii.gz").write_bytes(b"")
+    contents = read(tmp_path)
+    assert [Path(item.sample_id).name for item in contents.items] == ["1.nii.gz", "2.nii.gz"] * 2
+    assert contents.left_out == {"segmentation masks": 4}
+
+
 def test_a_class_called_mask_is_a_class(tmp_path: Path) -> None:
     contents = read(images(tmp_path, "mask", "none"))
     assert Counter(item.label for item in contents.items) == {"mask": 2, "none": 2}

@@ -215,6 +215,10 @@ def test_dark_images_and_holes_are_told(tmp_path: Path, lake: Lake) -> None:
     dark = folder(tmp_path / "dark", arrays("uint16", 0, 20))
     assert "no pixel is brighter than 20 of 255" in told(add(lake, "dark", dark))
 
+    masks = folder(tmp_path / "masks", arrays("uint8", 0, 2))
+    said = told(add(lake, "masks", masks))
+    assert "brighter than 2 of 255; where that is not meant to be, scale them, since 8 bits" in said
+
     def outlier(path: Path, number: int) -> None:
         values = np.full((16, 16), 100 + number, np.uint16)
         values[0, 0] = 65535

@@ -492,6 +492,7 @@ def test_a_split_of_a_hugging_face_dataset_of_one_part_is_its_column(tmp_path: P
         ("full_path,class", "--column image_path=full_path --column label=class"),
         ("images,category", "--column image_path=images --column label=category"),
         ("file,y", "--column image_path=file --column label=y"),
+        ("jpg,cls", "--column image_path=jpg --column label=cls"),
     ],
 )
 def test_usual_headers_are_proposed_and_mapped(tmp_path: Path, header: str, options: str) -> None:
@@ -503,6 +504,13 @@ def test_usual_headers_are_proposed_and_mapped(tmp_path: Path, header: str, opti
     contents = read(place, columns={"image_path": image, "label": label})
     assert labels(contents) == ["a", "b"]
     assert contents.items[0].attributes == {}
+
+
+def test_what_numbers_the_rows_is_not_proposed_for_their_images(tmp_path: Path) -> None:
+    """As tables of conversations number what they ask about an image."""
+    place = table(tmp_path, "id,image,label\n0,1.png,a\n1,2.png,b\n")
+    with pytest.raises(LayerhouseError, match=r"add --column image_path=image$"):
+        read(place)
 
 
 def test_where_a_box_lies_is_no_label(tmp_path: Path) -> None:

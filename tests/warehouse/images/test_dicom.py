@@ -415,6 +415,33 @@ def test_grey_goes_through_the_transforms_of_its_file(
     assert grey(tmp_path, item)[0].tolist() == shown
 
 
+@pytest.mark.parametrize(
+    ("first", "elements"),
+    [
+        ((64536, "US"), {"RescaleSlope": 1, "RescaleIntercept": -1000}),
+        ((-1000, "SS"), {"RescaleSlope": 1, "RescaleIntercept": -1000}),
+        ((64536, "US"), {"RescaleSlope": -1, "RescaleIntercept": 3000}),
+        ((64536, "US"), {"PixelRepresentation": 1}),
+        ((-25536, "SS"), {}),
+    ],
+)
+def test_a_table_begins_where_its_values_can_be(
+    tmp_path: Path, first: tuple[int, str], elements: dict[str, Any]
+) -> None:
+    """Cameras write the sign of a table's first value by other rules than the standard's."""
+    lowest = 40000 if not elements else -1000
+    meant = np.array([[lowest, lowest + 1000, lowest + 4000]])
+    slope, intercept = elements.get("RescaleSlope", 1), elements.get("RescaleIntercept", 0)
+    stored = ((meant - intercept) / slope).astype("<i2" if lowest < 0 < slope else "<u2")
+    if "RescaleSlope" in elements:
+        stored = stored.astype("<u2")
+    table = lookup(LUTDescriptor=[4001, 0, 12], LUTData=list(range(4001)))
+    table[0]["LUTDescriptor"].VR = first[1]
+    table[0].LUTDescriptor = [4001, first[0], 12]
+    shown = grey(tmp_path, dicom(stored, VOILUTSequence=table, **elements))[0].tolist()
+    assert shown == [0, 62, 249]
+
+
 def test_tables_written_as_words_are_read_like_lists(tmp_path: Path) -> None:
     """A table longer than 65,534 bytes has no other form."""
     table = lookup(LUTDescriptor=[0, 0, 16], LUTData=[0])
@@ -562,6 +589,21 @@ def without(keyword: str) -> Any:
     return item
 
 
+def packed(pixels: np.ndarray, syntax: uid.UID, **elements: Any) -> Any:
+    """An object that says something else of its compressed pixels than they are."""
+    item = dicom(np.tile(pixels, (32, 11)))
+    item.compress(syntax, generate_instance_uid=False)
+    for name, value in elements.items():
+        setattr(item, name, value)
+    return item
+
+
+def said_as_text(keyword: str, text: str) -> Any:
+    item = dicom(STEPS, WindowCenter=1000, RescaleSlope=1)
+    item.add_new(keyword, "LO", text)
+    return item
+
+
 def encrypted() -> Any:
     item = without_image(uid.CTImageStorage)
     item.EncryptedAttributesSequence = [pydicom.Dataset()]
@@ -601,6 +643,20 @@ def codestream(pixels: np.ndarray) -> bytes:
         (changed(BitsAllocated=12, BitsStored=12), "says that 12 bits of 12 are stored"),
         (changed(BitsStored=4), "says that 4 bits are stored, .*holds values up to 255"),
         (changed(BitsStored=6, HighBit=7), "the last of them bit 7 .*which need more; correct it"),
+        (
+            packed(STEPS * 4, uid.RLELossless, BitsStored=12),
+            "says that 12 bits are stored, .*16,000",
+        ),
+        (
+            packed((STEPS - 2000).view("<i2"), uid.JPEG2000Lossless, PixelRepresentation=0),
+            r"have no sign \(0028,0103\) and holds negative ones; correct it",
+        ),
+        (said_as_text("WindowWidth", "400,5"), r"a Window Width \(0028,1051\) that is no number"),
+        (said_as_text("RescaleIntercept", "abc"), r"a Rescale Intercept .*no number; correct it"),
+        (
+            dicom(np.zeros((4, 4, 3), "<u2"), "YBR_FULL"),
+            "colour space YBR_FULL with 16 bits a sample, .*export it in RGB",
+        ),
         (changed(Rows=0), "there is nothing to see"),
         (changed(Rows=60000, Columns=60000), "more than the limit of"),
         (
@@ -688,6 +744,16 @@ def test_a_syntax_that_nobody_here_knows_is_named(tmp_path: Path, syntax: str, n
     item.save_as(path, enforce_file_format=True, implicit_vr=False, little_endian=True)
     path.write_bytes(path.read_bytes().replace(other.encode(), syntax.encode()))
     with pytest.raises(LayerhouseError, match=rf"a\.dcm is stored as {named}.*, which no decoder"):
+        open_image(str(path))
+
+
+@pytest.mark.parametrize("syntax", [uid.RLELossless, uid.JPEGLSLossless, uid.JPEG2000Lossless])
+def test_a_file_that_ends_within_its_compressed_pixels_is_named(
+    tmp_path: Path, syntax: uid.UID
+) -> None:
+    path = Path(write(tmp_path / "a.dcm", dicom(RAMP), syntax))
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(LayerhouseError, match=r"a\.dcm ends before its pixels do .*copy or export"):
         open_image(str(path))
 
 

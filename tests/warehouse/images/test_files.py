@@ -172,6 +172,14 @@ def written(start: bytes, path: Path) -> None:
             ),
             "16-bit colour plane by plane",
         ),
+        (
+            lambda p: tifffile.imwrite(p, np.zeros((5, 4, 4), "u1"), truncate=True),
+            "a stack of which its directory lists 1 page alone",
+        ),
+        (
+            lambda p: Image.new("L", (4, 4)).save(p, tiffinfo={270: "ImageJ=1.53t\nimages=40\n"}),
+            "lists 1 page alone, .*save its pages as files",
+        ),
         (lambda p: p.write_bytes(b""), r"is empty \(0 bytes\)"),
         (
             lambda p: p.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0"),

@@ -65,6 +65,21 @@ def test_other_volumes_and_missing_ranges_are_named(
         open_image(path)
 
 
+def test_a_pair_of_files_and_complex_numbers_are_named(tmp_path: Path) -> None:
+    """The hash of a header alone would count volumes of one shape as copies of one."""
+    values = np.zeros((4, 4, 3), np.int16)
+    nibabel.save(nibabel.Nifti1Pair(values, np.eye(4)), tmp_path / "a.img")
+    nibabel.save(nibabel.Nifti2Pair(values, np.eye(4)), tmp_path / "b.img")
+    for name in ("a", "b"):
+        with pytest.raises(
+            LayerhouseError, match=rf"{name}\.hdr is the header of a pair.*\.nii\.gz"
+        ):
+            open_image(f"{tmp_path}/{name}.hdr#frame=1&range=0,1")
+    path = volume(tmp_path / "c.nii", values.astype(np.complex64))
+    with pytest.raises(LayerhouseError, match=r"complex numbers, .*; save their magnitude"):
+        open_image(f"{path}#frame=1&range=0,1")
+
+
 def test_what_is_cut_off_or_cannot_be_read_without_the_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
