@@ -4,7 +4,7 @@ from .continuing import (
     appended as appended,
     cache_of as cache_of,
 )
-from .generating import overridden_settings as overridden_settings
+from .generating import overridden_settings as overridden_settings, unending as unending
 from .joining import HeldPrompt as HeldPrompt, hold as hold, joined as joined
 from .marks import left_open as left_open, without_reasoning as without_reasoning
 from .methods import (

@@ -35,6 +35,12 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "no_repeat_ngram_size": (0,),
     "min_new_tokens": (0,),
     "min_length": (0,),
+    "suppress_tokens": (),
+    "begin_suppress_tokens": (),
+    "bad_words_ids": (),
+    "sequence_bias": (),
+    "stop_strings": (),
+    "forced_bos_token_id": (),
 }
 """Generation settings that would make other replies, with the values that change nothing."""
 SAMPLING = ("temperature", "top_p", "top_k")
@@ -288,6 +294,18 @@ def overridden_settings(session: Session) -> str | None:
         return None
     named = ", ".join(f"{name} {value}" for name, value in other.items())
     return f"replies are greedy, against the model's own generation settings ({named})"
+
+
+def unending(session: Session) -> str | None:
+    """A line where what is said to end a reply is no token of the model, or nothing is."""
+    if beyond := session.unwritable_ends:
+        return (
+            f"a reply ends with {', '.join(map(str, session.stop_tokens))}: the model has no token "
+            f"{', '.join(map(str, beyond))}, which its files name too"
+        )
+    if not session.stop_tokens:
+        return "the model's files name no token that ends a reply: each is cut at its budget"
+    return None
 
 
 def refuse_broken(session: Session, tokens: NDArray[np.int64], sample_ids: Sequence[str]) -> None:

@@ -91,20 +91,28 @@ def _of_images(folder: Path) -> dict[str, Any]:
 def repair_tokenizer(folder: Path, tokenizer: Any) -> Iterator[str]:
     """Give a tokenizer what pads; a batch's attention mask hides it, so that any token serves."""
     image = getattr(tokenizer, "image_token", None)
-    if tokenizer.pad_token is not None and tokenizer.pad_token != image:
-        return
     config = read_object(folder / "config.json")
     text = config.get("text_config")
-    for place in (config, text if isinstance(text, dict) else {}):
+    places = (config, text if isinstance(text, dict) else {})
+    rows = next((n for place in places if type(n := place.get("vocab_size")) is int), UNBOUND)
+    known = tokenizer.pad_token
+    if known is not None and known != image and tokenizer.pad_token_id < rows:
+        return
+    for place in places:
         token_id = place.get("pad_token_id")
-        if isinstance(token_id, int) and 0 <= token_id < len(tokenizer):
+        if isinstance(token_id, int) and 0 <= token_id < min(len(tokenizer), rows):
             tokenizer.pad_token = tokenizer.convert_ids_to_tokens(token_id)
             break
     else:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
     if tokenizer.pad_token is None:
         raise ValueError("its tokenizer has no token to pad with and none that could stand for one")
-    yield f"the tokenizer has no padding token: {tokenizer.pad_token} pads, behind the mask"
+    what = (
+        "the tokenizer has no padding token"
+        if known in (None, image)
+        else f"the padding token {known} has no row in the model"
+    )
+    yield f"{what}: {tokenizer.pad_token} pads, behind the mask"
 
 
 def unbind_tokenizer(tokenizer: Any) -> None:

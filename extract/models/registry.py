@@ -55,7 +55,7 @@ class RegistryEntry:
 
     @property
     def pinned(self) -> bool:
-        """Whether the files are those that the facts were read in: a commit of the hub, or ours."""
+        """Whether the files are always the same: those of one commit of the hub, or ours."""
         return self.folder is not None or self.revision != "main"
 
 

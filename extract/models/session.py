@@ -76,18 +76,44 @@ class Session:
     @cached_property
     def stop_tokens(self) -> tuple[int, ...]:
         """The ids that end a reply, by the model's generation settings, its tokenizer or the chat
-        template, which ends the model's turn with one.
+        template, which ends the model's turn with one. Those that the model cannot write are none.
+
+        Raises LayerhouseError where it cannot write any of them: no reply would end.
         """
+        said = self._said_ends
+        found = tuple(token for token in said if 0 <= token < self._n_tokens)
+        if said and not found:
+            raise LayerhouseError(
+                f"no reply could end: the model writes tokens below {self._n_tokens:,}, and what "
+                f"ends one is {', '.join(map(str, said))} by generation_config.json and tokenizer; "
+                "give it those that it was trained with"
+            )
+        return found
+
+    @property
+    def unwritable_ends(self) -> tuple[int, ...]:
+        """The ids that are said to end a reply and that the model cannot write."""
+        return tuple(token for token in self._said_ends if token not in self.stop_tokens)
+
+    @cached_property
+    def _said_ends(self) -> tuple[int, ...]:
         settings = getattr(self.model, "generation_config", None)
         ends = getattr(settings, "eos_token_id", None)
         processor = self.loaded.processor
-        found = [ends] if isinstance(ends, int) else list(ends or [])
-        if not all(isinstance(token, int) for token in found):
+        found = ends if isinstance(ends, list | tuple) else [ends]
+        if not all(token is None or type(token) is int for token in found):
             raise LayerhouseError(
-                f"the eos_token_id of the model's generation settings is {ends!r}"
+                f"the eos_token_id of the model's generation settings is {ends!r}, which is no "
+                "number of a token; correct generation_config.json"
             )
-        found += [processor.tokenizer.eos_token_id, turn_end(processor)]
-        return tuple(dict.fromkeys(token for token in found if token is not None))
+        told = (*found, processor.tokenizer.eos_token_id, turn_end(processor))
+        return tuple(dict.fromkeys(token for token in told if token is not None))
+
+    @cached_property
+    def _n_tokens(self) -> int:
+        """How many tokens the model chooses from."""
+        head = self.model.get_output_embeddings() or self.model.get_input_embeddings()
+        return int(getattr(head, "out_features", None) or head.weight.shape[0])
 
     @cached_property
     def end_token(self) -> int | None:
@@ -96,7 +122,7 @@ class Session:
         """
         processor = self.loaded.processor
         written = turn_end(processor), processor.tokenizer.eos_token_id
-        return next((t for t in (*written, *self.stop_tokens) if t is not None), None)
+        return next((t for t in (*written, *self.stop_tokens) if t in self.stop_tokens), None)
 
     @cached_property
     def continuing(self) -> Any:

@@ -1,5 +1,6 @@
 """Settling: which chat template a processor works with, tried on the processor itself."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -44,10 +45,46 @@ def settle(
                 f"the chat template in {found.place} cannot lay out a question with an image: "
                 f"{_fault(processor, found.text)}; mend it, or take it out"
             )
-    if chosen.text is not None and _is_dated(processor, chosen.text):
-        chosen = with_one_day(chosen)
+    if chosen.text is not None:
+        if _is_dated(processor, chosen.text):
+            chosen = with_one_day(chosen)
+        _refuse_unfit(processor, chosen)
+        chosen = replace(chosen, notes=(*chosen.notes, *_unbegun(processor, str(chosen.text))))
     processor.chat_template = chosen.text
     return chosen
+
+
+def _refuse_unfit(processor: Any, chosen: Template) -> None:
+    """LayerhouseError for a template under which no question is asked, or another each time."""
+    text = str(chosen.text)
+    asked = [_laid_out(processor, text, conversation(said)) for said in ("one", "two", "one")]
+    if asked[0] == asked[1]:
+        raise LayerhouseError(
+            f"the chat template in {chosen.place} leaves the question out: it renders "
+            f"{asked[0]!r}; mend it, or take it out"
+        )
+    if asked[0] != asked[2]:
+        raise LayerhouseError(
+            f"the chat template in {chosen.place} writes another prompt each time; mend it, or "
+            "take it out"
+        )
+
+
+def _unbegun(processor: Any, text: str) -> tuple[str, ...]:
+    """A note where a template begins a reply that is there, and not one that is to come."""
+    reply = {"role": "assistant", "content": [{"type": "text", "text": "reply"}]}
+    asked = _laid_out(processor, text, conversation("?"))
+    try:
+        whole = _laid_out(processor, text, [*conversation("?"), reply])
+    except Exception:  # some know no conversation that ends so
+        return ()
+    begun = whole.removeprefix(asked).partition("reply")[0].strip()
+    if not whole.startswith(asked) or not begun:
+        return ()
+    return (
+        f"the chat template writes {begun!r} before a reply that is there, and nothing where one "
+        "is to come (add_generation_prompt): the model is asked without it",
+    )
 
 
 def image_token(processor: Any) -> str | None:
@@ -64,7 +101,9 @@ def _shows_image(processor: Any, text: str) -> bool:
     turn = conversation("?")
     words = [{**turn[0], "content": turn[0]["content"][1:]}]
     try:
-        return _laid_out(processor, text, turn) != _laid_out(processor, text, words)
+        spoken = _laid_out(processor, text, words)
+        is_of_texts = str(words[0]["content"]) in spoken  # it writes the list that it was given
+        return not is_of_texts and _laid_out(processor, text, turn) != spoken
     except Exception:  # a template may raise anything, also on purpose
         return False
 

@@ -174,7 +174,7 @@ def _text_in(path: Path) -> str | None:
         return None
     if path.suffix == ".jinja":
         try:
-            return path.read_text(encoding="utf-8") or None
+            return path.read_text(encoding="utf-8-sig") or None
         except ValueError as error:
             raise LayerhouseError(f"{path} is no text in UTF-8") from error
     found = read_object(path).get("chat_template")

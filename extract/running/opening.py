@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from extract.answering import Question, overridden_settings, told_apart
+from extract.answering import Question, overridden_settings, told_apart, unending
 from extract.faults import complete_exits, stages_to_end
 from extract.models import Session, failing_as, foreign_processor, load, open_session
 from extract.running.questions import questions_of
@@ -90,8 +90,8 @@ def _about_answers(job: Job, session: Session, own: Question) -> list[str]:
             "likelihoods go on as they were begun, without the end of a reply, so that one lake "
             f"holds one kind; `layerhouse models remove {job.model_id}` lets all be scored anew"
         )
-    if GENERATE in asked and (line := overridden_settings(session)):
-        lines.append(line)
+    if GENERATE in asked:
+        lines += filter(None, (overridden_settings(session), unending(session)))
     return lines
 
 

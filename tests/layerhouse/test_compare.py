@@ -104,15 +104,14 @@ def test_a_medical_model_is_compared_with_its_general_base(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("LAYERHOUSE_LAKE", "lake")
-    for index, name in enumerate(("medgemma-4b", "gemma-3-4b")):
+    commits = {name: entry_named(name).revision for name in ("medgemma-4b", "gemma-3-4b")}
+    for index, (name, commit) in enumerate(commits.items()):
         cached = tmp_path / "hub" / f"models--{(entry_named(name).hub or '').replace('/', '--')}"
-        (cached / "refs").mkdir(parents=True)
-        (cached / "refs" / "main").write_text("a" * 40)
         made = save_family("gemma3", tmp_path / "made" / name)
-        shutil.copytree(made, cached / "snapshots" / ("a" * 40))
+        shutil.copytree(made, cached / "snapshots" / commit)
         if index:
-            disturb(cached / "snapshots" / ("a" * 40) / "model.safetensors")
-    for name in ("medgemma-4b", "gemma-3-4b"):
+            disturb(cached / "snapshots" / commit / "model.safetensors")
+    for name in commits:
         for command in (
             ["extract", "--limit", str(LIMIT), "--layer", "-1"],
             ["probe", "--seeds", "1"],
@@ -124,9 +123,11 @@ def test_a_medical_model_is_compared_with_its_general_base(
     assert done.code == 0, done.err
     assert "medgemma-4b minus gemma-3-4b on digits" in done.out
     with connect(Lake.at(tmp_path / "lake")) as wh:
+        ran = wh.sql("SELECT name, revision FROM model").fetchall()
         kinds = wh.sql("SELECT DISTINCT pair_kind, base_model_id FROM mart_model_pairs").fetchall()
         (moved,) = wh.sql("SELECT count(*) FROM pair_interval WHERE point <> 0").fetchall()[0]
         open_ends = wh.sql("SELECT count(*) FROM pair_interval WHERE lower IS NULL").fetchall()
+    assert dict(ran) == commits
     assert kinds == [("general_base", "gemma-3-4b")]
     assert open_ends == [(0,)]
     assert moved > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 
 from extract.answering import generating
 from extract.answering.continuing import Prompted, cache_of, selected, step
-from extract.answering.generating import generate, overridden_settings, replies_of
+from extract.answering.generating import generate, overridden_settings, replies_of, unending
 from extract.answering.repeating import in_prompt
 from extract.answering.scoring import score_phrases
 from extract.faults.effects import StruckBatch
@@ -23,6 +24,7 @@ from extract.models.registry import registry
 from extract.models.session import Session
 from tests.extract.sessions import Opened, opened
 from tests.extract.tiny_families import picture
+from warehouse.errors import LayerhouseError
 
 BUDGET = 10
 FAMILIES = (
@@ -227,6 +229,54 @@ def test_why_a_reply_ended_is_told(llava: Opened, monkeypatch: pytest.MonkeyPatc
     assert [len(reply.raw) > 0 for reply in replies] == [False, True, True, True]
 
 
+@pytest.mark.parametrize("said", [[9999, 2], [2, -1]])
+def test_an_end_that_the_model_cannot_write_is_left_out_and_said(
+    llava: Opened, monkeypatch: pytest.MonkeyPatch, said: list[int]
+) -> None:
+    usual = llava.session.stop_tokens
+    assert unending(llava.session) is None
+    monkeypatch.setattr(llava.session.model.generation_config, "eos_token_id", said)
+    session = replace(llava.session)
+    assert set(session.stop_tokens) == {*usual, 2}
+    line = unending(session)
+    assert line is not None
+    beyond = next(token for token in said if token != 2)
+    assert line.endswith(f"the model has no token {beyond}, which its files name too")
+
+
+def _without_ends_of_the_tokenizer(llava: Opened, monkeypatch: pytest.MonkeyPatch) -> Session:
+    monkeypatch.setattr("extract.models.session.turn_end", lambda _: None)
+    loaded = llava.session.loaded
+    silent = SimpleNamespace(tokenizer=SimpleNamespace(eos_token_id=None))
+    return replace(llava.session, loaded=replace(loaded, processor=silent))
+
+
+def test_ends_of_which_the_model_can_write_none_are_refused(
+    llava: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each reply would run on to its budget and count as cut."""
+    monkeypatch.setattr(llava.session.model.generation_config, "eos_token_id", 9999)
+    session = _without_ends_of_the_tokenizer(llava, monkeypatch)
+    with pytest.raises(LayerhouseError, match=r"no reply could end: .* is 9999 by generation"):
+        _ = session.stop_tokens
+
+
+def test_a_model_without_any_end_is_said(llava: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llava.session.model.generation_config, "eos_token_id", None)
+    session = _without_ends_of_the_tokenizer(llava, monkeypatch)
+    assert session.end_token is None
+    assert "no token that ends a reply: each is cut" in str(unending(session))
+
+
+@pytest.mark.parametrize("said", ["2", 2.0, True, [2, None, "3"]])
+def test_an_end_that_is_no_number_is_named(
+    llava: Opened, monkeypatch: pytest.MonkeyPatch, said: Any
+) -> None:
+    monkeypatch.setattr(llava.session.model.generation_config, "eos_token_id", said)
+    with pytest.raises(LayerhouseError, match=r"which is no number of a token; correct"):
+        _ = replace(llava.session).stop_tokens
+
+
 def test_the_turn_of_the_template_ends_a_reply(family_folder: Callable[[str], Path]) -> None:
     session = opened(family_folder("qwen2_vl")).session
     tokenizer = session.loaded.processor.tokenizer
@@ -242,6 +292,8 @@ def test_the_turn_of_the_template_ends_a_reply(family_folder: Callable[[str], Pa
         ({"do_sample": True, "temperature": 0.2}, "(do_sample True, temperature 0.2)"),
         ({"repetition_penalty": 1.2}, "(repetition_penalty 1.2)"),
         ({"num_beams": 4}, "(num_beams 4)"),
+        ({"suppress_tokens": [5, 6]}, "(suppress_tokens [5, 6])"),
+        ({"stop_strings": ["."]}, "(stop_strings ['.'])"),
     ],
 )
 def test_settings_that_are_not_greedy_are_named(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -321,6 +322,18 @@ def test_fingerprints_follow_content_not_place(copied: Path, llava_folder: Path)
     before = fingerprint_processor(copied)
     (copied / "README.md").write_text("other words")
     assert fingerprint_processor(copied) == before
+
+
+def test_a_pinned_entry_names_one_commit() -> None:
+    entries = registry.registry().values()
+    pinned = [entry for entry in entries if entry.pinned and entry.folder is None]
+    assert all(re.fullmatch("[0-9a-f]{40}", entry.revision) for entry in pinned)
+    assert len({entry.revision for entry in pinned}) == len(pinned) >= 18
+    assert {entry.name for entry in entries if entry.paper and not entry.pinned} == {
+        "shizhengpt-7b-vl",
+        "shizhengpt-32b-vl",
+        "hulu-med-4b",
+    }
 
 
 def test_every_native_entry_names_a_family_of_transformers() -> None:

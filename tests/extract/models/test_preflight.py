@@ -46,6 +46,17 @@ def _without_padding(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps({**tokenizer, "padding": None}))
 
 
+def _add_tokens(folder: Path, *tokens: str) -> None:
+    """Adds tokens behind the 333 that are there."""
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    tokenizer["added_tokens"] += [
+        {**plain, "id": number, "content": token, "special": True}
+        for number, token in enumerate(tokens, start=333)
+    ]
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+
 def test_a_padding_token_is_that_of_config_json(folder: Path) -> None:
     expected = _inputs(folder)
     _without_padding(folder)
@@ -82,6 +93,19 @@ def test_settings_of_the_processor_are_taken_from_the_model(
     (note,) = load(str(folder)).notes
     assert note.startswith("the processor lacks ")
     assert all(name in note for name in lacking)
+
+
+def test_padding_is_a_token_of_the_model(folder: Path) -> None:
+    """As where [PAD] was added to a tokenizer, and no row for it to the embeddings."""
+    expected = _inputs(folder)
+    _add_tokens(folder, "[A]", "[B]", "[C]", "[PAD]")  # the model has 336 rows, these go to 336
+    _edit(folder / "tokenizer_config.json", pad_token="[PAD]")
+    loaded = load(str(folder))
+    assert loaded.processor.tokenizer.pad_token == "<pad>"
+    assert loaded.notes == (
+        "the padding token [PAD] has no row in the model: <pad> pads, behind the mask",
+    )
+    assert torch.equal(_inputs(folder)["input_ids"], expected["input_ids"])
 
 
 def test_padding_does_not_look_like_an_image(folder: Path) -> None:

@@ -142,6 +142,41 @@ def test_a_template_for_texts_gets_the_image_in_front(folder: Path) -> None:
     assert "tokenizer_config.json has no place for an image" in prompt.notes[0]
 
 
+def test_a_template_that_writes_the_list_it_is_given_is_one_for_texts(folder: Path) -> None:
+    _set(folder, "chat_template.jinja", "{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
+    prompt = _prompt(folder)
+    assert prompt.text == f"[<image>\n{ASKED}]"
+    assert "chat_template.jinja has no place for an image" in prompt.notes[0]
+
+
+def test_a_mark_that_windows_sets_before_a_text_is_no_part_of_it(folder: Path, own: str) -> None:
+    lines = own.replace("%}{%", "%}\r\n{%", 1)
+    (folder / "chat_template.jinja").write_bytes(b"\xef\xbb\xbf" + lines.encode())
+    assert _prompt(folder).text == f"USER: <image>\n{ASKED} ASSISTANT:"
+
+
+def test_a_template_that_leaves_the_question_out_is_refused(folder: Path, own: str) -> None:
+    """As one does that asks a part of a turn for another key than ours."""
+    _set(folder, "chat_template.jinja", own.replace("part['text']", "part['value']"))
+    with pytest.raises(LayerhouseError, match=r"jinja leaves the question out: it renders 'USER: "):
+        _prompt(folder)
+
+
+def test_a_template_of_another_prompt_each_time_is_refused(folder: Path, own: str) -> None:
+    _set(folder, "chat_template.jinja", own + "{{ range(99999) | random }}")
+    with pytest.raises(LayerhouseError, match=r"jinja writes another prompt each time; mend it"):
+        _prompt(folder)
+
+
+def test_a_reply_that_is_not_begun_is_said(folder: Path, own: str) -> None:
+    _set(folder, "chat_template.jinja", own.partition("{% if add_generation_prompt")[0])
+    prompt = _prompt(folder)
+    assert prompt.text == f"USER: <image>\n{ASKED} "
+    (note,) = prompt.notes
+    assert note.startswith("the chat template writes 'ASSISTANT:' before a reply that is there")
+    assert not prompt.template.is_new, "it is asked as it was"
+
+
 @pytest.mark.parametrize(
     "template", ["{% if %}", "{{ raise_exception('never') }}", "{{ nothing.at_all }}", "Hello."]
 )
