@@ -7,13 +7,15 @@ LAKE ?= lakehouse
 RUN := $(BIN)/layerhouse
 SUPERSET := .venv-superset
 MOTO := .venv-moto
+FLIPS := 2000
+EXAMPLES := 5000
 
 # MODEL=X DATASET=Y OUT=F ARGS="--more options" become options of the command.
 with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
 .PHONY: demo extract probe baseline diagnose compare report validate publish status \
-        test test-slow test-cluster test-cuda soak self-test lint types bench bench-sql bench-extract bench-writer bench-gpu bench-real tiny-model docs clean \
+        test test-slow test-cluster test-cuda soak soak-trust soak-faults soak-kills self-test lint types bench bench-sql bench-extract bench-writer bench-gpu bench-real tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
@@ -77,11 +79,15 @@ verify-models: $(VENV)/.installed
 
 # Thousands of flipped bits and fuzzed records, a kill and a full disk at every step of every command
 # that writes, then 200 processes killed at random moments;
-# `make test` and `make test-slow` run short forms.
-soak: $(VENV)/.developing
-	LAYERHOUSE_TRUST_FLIPS=2000 LAYERHOUSE_TRUST_EXAMPLES=5000 OMP_NUM_THREADS=1 \
-	    $(BIN)/pytest -s tests/trust
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
+# `make test` and `make test-slow` run short forms. Each part is a target of its own, with ARGS:
+# names of commands and --every N for soak-faults, --kills and --seed for soak-kills.
+soak: soak-trust soak-faults soak-kills
+soak-trust: $(VENV)/.developing
+	LAYERHOUSE_TRUST_FLIPS=$(FLIPS) LAYERHOUSE_TRUST_EXAMPLES=$(EXAMPLES) OMP_NUM_THREADS=1 \
+	    $(BIN)/pytest -s tests/trust $(ARGS)
+soak-faults: $(VENV)/.developing
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults $(ARGS)
+soak-kills: $(VENV)/.developing
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/.developing

@@ -19,6 +19,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,10 +29,11 @@ from typing import Any
 import numpy as np
 
 from extract.datasets import add
+from extract.running.extraction import ExtractRequest, extract
 from layerhouse.cli import main
 from tests.analysis.activation_lake import add_activations, dataset_lake, drawn, labels_and_splits
 from tests.lakes import Signals, synthetic_lake
-from tests.soak import pictures
+from tests.soak import fork, pictures
 from tests.warehouse.small_lakes import (
     MODEL,
     activation_rows,
@@ -42,6 +44,7 @@ from tests.warehouse.small_lakes import (
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.lake import Lake
+from warehouse.lake.removing_samples import remove_samples
 from warehouse.lake.runs import RunWriter
 from warehouse.status import status
 
@@ -73,6 +76,7 @@ class Command:
 ABOUT = ("--model", "alpha", "--dataset", "shapes")
 FEW = ("--resamples", "100")
 FOREIGN = ("--model", "gpt-x", "--dataset", "digits", "--title", "GPT-X")
+SHORTLY: dict[str, Any] = {"answers": ("likelihood",), "batch_size": 4, "device": "cpu"}
 SHORT = ("--limit", "8", "--answer", "likelihood", "--batch-size", "4", "--device", "cpu")
 COMMANDS = {
     "probe": Command(
@@ -86,6 +90,11 @@ COMMANDS = {
         ("baseline", "baseline_logit"),
     ),
     "datasets": Command(("datasets", "add", "more", "{pictures}"), "pictured", ("sample",)),
+    "unite": Command(
+        ("datasets", "audit", "pictures", "--unite", "--into", "united"),
+        "pictured",
+        ("image_fact", "sample"),
+    ),
     "audit": Command(("datasets", "audit", "pictures"), "pictured", ("image_fact",)),
     "diagnose": Command(
         ("diagnose", *ABOUT, *FEW), "probed", ("stage_interval", "health_interval")
@@ -107,6 +116,9 @@ COMMANDS = {
     "runs-remove": Command(("runs", "remove", extract_spec().run_id), "small", ("answer",)),
     "compact": Command(("compact",), "small", ("answer", "activation", "commit_record"), True),
     "free": Command(("status", "--free"), "joined", ("answer", "activation"), True),
+    "free-samples": Command(
+        ("status", "--free"), "withdrawn", ("answer", "activation"), tidies=True
+    ),
     "repair": Command(
         ("status", "--repair"), "damaged", ("answer", "activation"), tidies=True, mends=True
     ),
@@ -125,6 +137,11 @@ COMMANDS = {
         "pictured",
         ("answer", "activation", "logit_lens", "model", "layer"),
     ),
+    "retry": Command(
+        ("extract", "--model", "tiny-digits", "--dataset", "pictures", *SHORT, "--retry-rejected"),
+        "rejected",
+        ("answer", "activation"),
+    ),
     "publish": Command(("publish", "--out", "{out}/marts"), "probed"),
     "validate": Command(("validate", "--data-docs", "{out}/docs"), "probed"),
     "report": Command(("report", "--images", "0", "--out", "{out}/report.html"), "probed"),
@@ -141,15 +158,18 @@ def make_lakes(folder: Path) -> dict[str, Lake]:
     places = (("vision", 0, "mean"), ("llm", 0, "last"))
     add_activations(activations, {place: drawn(classes, 4, 0) for place in places}, model_id="tiny")
     pictures(folder / "pictures")
+    shutil.copy(folder / "pictures/left/02.png", folder / "pictures/left/98.png")  # to be united
     pictured = Lake.at(folder / "pictured")
     add(pictured, "pictures", folder / "pictures")
     lakes = {"probed": probed, "activations": activations, "pictured": pictured}
     lakes["small"] = _small(folder / "small")
     for lake in lakes.values():
         refresh(lake)
-    for name, change in (("joined", _join), ("damaged", _damage)):
+    for name, change in (("joined", _join), ("damaged", _damage), ("withdrawn", _withdraw)):
         lakes[name] = Lake.at(shutil.copytree(lakes["small"].root, folder / name))
         change(lakes[name])
+    lakes["rejected"] = Lake.at(shutil.copytree(pictured.root, folder / "rejected"))
+    _reject(lakes["rejected"], folder / "pictures" / "left" / "00.png")
     with (folder / "answers.jsonl").open("w") as file:
         for n in range(N_SMALL):
             print(json.dumps({"sample_id": f"s{n}", "reply": "It is zero."}), file=file)
@@ -172,6 +192,20 @@ def _small(folder: Path) -> Lake:
 
 def _join(lake: Lake) -> None:
     assert any(one.joined for one in compact(lake))
+
+
+def _withdraw(lake: Lake) -> None:
+    remove_samples(lake, "digits", ["s1"])
+
+
+def _reject(lake: Lake, image: Path) -> None:
+    """An extraction that one image was not ready for."""
+    sound = image.read_bytes()
+    image.write_bytes(b"not an image yet")
+    request = ExtractRequest("tiny-digits", "pictures", limit=8, **SHORTLY)
+    # In a child: a process that ran torch must not be forked afterwards.
+    assert os.waitpid(fork(lambda: extract(lake, request)), 0)[1] == 0
+    image.write_bytes(sound)
 
 
 def _damage(lake: Lake) -> None:
@@ -376,9 +410,10 @@ def soak(names: Sequence[str], folder: Path, every: int = 1) -> None:
     np.seterr(all="ignore")
     lakes = make_lakes(folder)
     for name in names:
+        started = time.monotonic()
         ended = try_command(name, lakes, folder, every)
         told = ", ".join(f"{n} {fault} → {code}" for (fault, code), n in sorted(ended.items()))
-        print(f"{name}: {told}", flush=True)  # noqa: T201
+        print(f"{name}: {told}; {time.monotonic() - started:,.0f} s", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

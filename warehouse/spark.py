@@ -43,6 +43,15 @@ _TYPES = {
 }
 """Spark's names of Arrow's types."""
 
+_NAMES = {
+    "hash": "xxhash64",  # another number, by which the same sets of names are told apart
+    "list_extract": "try_element_at",
+    "list_position": "array_position",
+}
+"""Spark's names of DuckDB's functions that sqlglot does not know."""
+
+EVEN = "bround"
+
 
 def spark_views(spark: Any, lake: Lake, root: str | None = None) -> dict[str, str]:
     """Temporary views of all tables, views and marts of the lake in a Spark session.
@@ -52,15 +61,7 @@ def spark_views(spark: Any, lake: Lake, root: str | None = None) -> dict[str, st
     nothing is computed before a view is asked for. Returns the views that the catalogue computed
     instead of Spark, each with the reason. Raises LayerhouseError where sqlglot is missing.
     """
-    commits = list_records(lake)
-    for name, rows in _commit_rows(commits).items():
-        spark.createDataFrame(rows).createOrReplaceTempView(name)
-    spark.createDataFrame(_part_rows(commits)).createOrReplaceTempView("__part")
-    place = root.rstrip("/") if root is not None else str(lake.root)
-    for table in tables():
-        paths = [s.path for c in commits for s in c.shards if s.table == table]
-        rows = _table(spark, table, place, paths)
-        _without_removed(rows, table, commits).createOrReplaceTempView(table)
+    spark_tables(spark, lake, root)
     definitions = Definitions()
     functions = _functions(spark, definitions.macros)
     queries, graph = _ordered(definitions)
@@ -77,6 +78,19 @@ def spark_views(spark: Any, lake: Lake, root: str | None = None) -> dict[str, st
             view = view.localCheckpoint(eager=False)
         view.createOrReplaceTempView(name)
     return taken
+
+
+def spark_tables(spark: Any, lake: Lake, root: str | None = None) -> None:
+    """Temporary views of the lake's tables alone; see spark_views."""
+    commits = list_records(lake)
+    for name, rows in _commit_rows(commits).items():
+        spark.createDataFrame(rows).createOrReplaceTempView(name)
+    spark.createDataFrame(_part_rows(commits)).createOrReplaceTempView("__part")
+    place = root.rstrip("/") if root is not None else str(lake.root)
+    for table in tables():
+        paths = [s.path for c in commits for s in c.shards if s.table == table]
+        rows = _table(spark, table, place, paths)
+        _without_removed(rows, table, commits).createOrReplaceTempView(table)
 
 
 def _planned(spark: Any, query: str) -> Any:
@@ -103,27 +117,50 @@ def to_spark(query: str, functions: Iterable[str] = ()) -> str:
         ) from error
     try:
         tree = sqlglot.parse_one(query, read="duckdb")
+        tree = tree.transform(_adapted)
         strange = {call.name.lower() for call in tree.find_all(sqlglot.exp.Anonymous)}
-        text = tree.transform(_adapted).sql("spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+        text = tree.sql("spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
     except sqlglot.errors.SqlglotError as error:
         said = " ".join(str(error).split()) or "something that sqlglot does not name"
         raise LayerhouseError(f"not in Spark's SQL: {said}") from error
-    unknown = sorted(strange - set(functions))
+    unknown = sorted(strange - {*_NAMES.values(), EVEN, *functions})
     if unknown:
         raise LayerhouseError(f"not in Spark's SQL: {', '.join(unknown)}")
     return str(text)
 
 
 def _adapted(node: Any) -> Any:
-    """What sqlglot leaves as it is: the match of a whole text, and a hint to keep rows."""
+    """What sqlglot leaves as it is: the match of a whole text, a hint to keep rows, numbers in
+    texts, and what Spark has under another name. Raises SqlglotError for places in lists, which it
+    would count from one in Spark too."""
     from sqlglot import exp
+    from sqlglot.errors import UnsupportedError
 
     if isinstance(node, exp.CTE):
         node.set("materialized", None)
+    if isinstance(node, exp.Anonymous):
+        node.set("this", _NAMES.get(node.name.lower(), node.name))
+    if isinstance(node, exp.Bracket):
+        raise UnsupportedError("a place in a list; list_extract has a counterpart")
+    if isinstance(node, exp.Format):
+        _format_numbers(node)
     if not isinstance(node, exp.RegexpFullMatch):
         return node
     pattern = exp.Literal.string(f"^(?:{node.expression.name})$")
     return exp.RegexpLike(this=node.this, expression=pattern)
+
+
+def _format_numbers(node: Any) -> None:
+    """Whole numbers in a text; of halves the even one, as DuckDB rounds them."""
+    from sqlglot import exp
+    from sqlglot.errors import UnsupportedError
+
+    text = node.this.name.replace("%", "%%").replace("{:.0f}", "%d")
+    if "{" in text:
+        raise UnsupportedError(f"format({node.this.name!r}, …)")
+    numbers = [exp.cast(exp.func(EVEN, each), "BIGINT") for each in node.expressions]
+    node.set("this", exp.Literal.string(text))
+    node.set("expressions", numbers)
 
 
 def _ordered(definitions: Definitions) -> tuple[dict[str, str], dict[str, frozenset[str]]]:

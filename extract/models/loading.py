@@ -21,7 +21,7 @@ from extract.models.quantized import count_weights
 from extract.models.quiet import quiet
 from extract.models.sources import ModelSource, locate
 from extract.models.templates import Template, carried_template, unused_template
-from extract.models.weights import load_weights, untrained
+from extract.models.weights import load_weights, refuse_endless, untrained
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
@@ -192,6 +192,7 @@ def _refuse_other_kinds(source: ModelSource) -> None:
     import transformers
     from transformers.models.auto import modeling_auto
 
+    refuse_endless(source.folder, source.config)
     kind = source.config.get("model_type")
     if layout_of(source.folder, source.entry) is not None:
         return

@@ -4,6 +4,9 @@ transformers fills a weight that it does not find with random numbers and goes o
 the work. No code from a model's repository is run and no pickled weights are read.
 """
 
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.models.files import refuse_empty, weight_facts
@@ -19,6 +22,7 @@ from extract.models.quantized import (
 )
 from extract.models.sources import ModelSource
 from warehouse.errors import LayerhouseError, said
+from warehouse.untrusted import memory
 
 if TYPE_CHECKING:
     import torch
@@ -28,9 +32,9 @@ HEAD = "lm_head.weight"
 PACKED = ("I8", "U8", "I16", "U16", "I32", "U32", "F8_E4M3", "F8_E5M2")
 ENDS = (".weight", ".bias")
 """Dtypes of packed weights, and the names of weights that may not be packed without a word."""
-DEPTHS = ("num_hidden_layers", "depth")
-MOST_LAYERS = 1000
-"""Fewer are built in no time, whatever the files hold; families have parts that are not."""
+DEPTHS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer", "depth")
+MOST_LAYERS, MOST_PARTS = 1000, 250_000
+"""More than any model has, experts counted; built in seconds where no number takes memory."""
 
 
 def load_weights(
@@ -48,6 +52,7 @@ def load_weights(
 
     refuse_unclear_weights(source.folder)
     refuse_unreadable(source.name, source.config)
+    refuse_endless(source.folder, source.config)
     try:
         config = _quantized_config(source, _model_config(source), dtype)
         _refuse_other_sizes(source, config)
@@ -89,6 +94,7 @@ def untrained(source: ModelSource, dtype: "torch.dtype", seed: int) -> Any:
     loader: Any = transformers.AutoModelForImageTextToText
     try:
         config = _model_config(source)
+        _refuse_oversized(source, config, dtype)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = loader.from_config(config, dtype=dtype)
@@ -139,7 +145,6 @@ def _refuse_other_sizes(source: ModelSource, config: Any) -> None:
             "config.json says nothing of a quantisation; put the quantization_config of the tool "
             "that packed them into it, or give the model in full precision"
         )
-    _refuse_endless(source, config.to_dict(), len(facts))
     text = config.get_text_config()
     names = ("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size")
     sizes: list[Any] = [getattr(text, name, None) for name in names]
@@ -155,16 +160,48 @@ def _refuse_other_sizes(source: ModelSource, config: Any) -> None:
         )
 
 
-def _refuse_endless(source: ModelSource, said: dict[str, Any], n_weights: int) -> None:
-    """Modules of more layers than there are weights, which would be built for hours."""
-    for name, value in said.items():
+def refuse_endless(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise LayerhouseError for modules of more layers than any has, which would be built, or only
+    listed, for hours."""
+    for name, value in config.items():
         if isinstance(value, dict):
-            _refuse_endless(source, value, n_weights)
-        elif name in DEPTHS and type(value) is int and value > max(n_weights, MOST_LAYERS):
+            refuse_endless(folder, value)
+        elif name in DEPTHS and type(value) is int and value > MOST_LAYERS:
             raise LayerhouseError(
-                f"{source.folder}/config.json says {name} {value:,}, but the files hold "
-                f"{n_weights:,} weights in all; take the config.json of this model"
+                f"{folder}/config.json says {name} {value:,}, more than any model has; take the "
+                "config.json of this model"
             )
+
+
+def _refuse_oversized(source: ModelSource, config: Any, dtype: "torch.dtype") -> None:
+    """Build it where no number takes memory, and raise LayerhouseError for too many parts or too
+    many numbers: of a model that is not trained no files say how large it is."""
+    import torch
+    import transformers
+    from torch.nn.modules import module
+
+    parts = itertools.count(1)
+
+    def counted(*_: object) -> None:
+        if next(parts) > MOST_PARTS:
+            raise LayerhouseError(
+                f"{source.folder}/config.json describes more than {MOST_PARTS:,} modules; take the "
+                "config.json of this model"
+            )
+
+    loader: Any = transformers.AutoModelForImageTextToText
+    hook = module.register_module_module_registration_hook(counted)
+    try:
+        with torch.device("meta"):
+            model = loader.from_config(config, dtype=dtype)
+    finally:
+        hook.remove()
+    held = sum(one.numel() * one.element_size() for one in (*model.parameters(), *model.buffers()))
+    if held > memory():
+        raise LayerhouseError(
+            f"{source.folder}/config.json describes a model of {held / 2**30:,.1f} GiB, more than "
+            "this machine's memory"
+        )
 
 
 def _quantized_config(source: ModelSource, config: Any, dtype: "torch.dtype") -> Any:

@@ -54,10 +54,8 @@ numbers AS (
 
 intervals AS (
     SELECT
-        pair_interval.*
-        REPLACE (
-            if(pair_interval.quantity = 'signal', 'accuracy', pair_interval.quantity) AS quantity
-        )
+        pair_interval.* EXCLUDE (quantity),
+        if(pair_interval.quantity = 'signal', 'accuracy', pair_interval.quantity) AS quantity
     FROM pair_interval
     -- Lakes of older versions call an accuracy `signal` only.
     QUALIFY row_number() OVER (

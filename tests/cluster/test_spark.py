@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.warehouse.full_lake import full_lake
-from tests.warehouse.small_lakes import answer_row, extract_spec
+from tests.warehouse.small_lakes import DATASET, answer_row, extract_spec, small_lake
 from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
+from warehouse.lake import removing_samples
 from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunWriter
 from warehouse.schema import tables
-from warehouse.spark import spark_views, to_spark
+from warehouse.spark import spark_tables, spark_views, to_spark
 
 pytest.importorskip("pyspark", reason="Spark is not installed (pip install 'layerhouse[spark]')")
 pytest.importorskip("sqlglot", reason="sqlglot is not installed (pip install 'layerhouse[spark]')")
@@ -26,18 +29,11 @@ if shutil.which("java") is None:
     pytest.skip("Spark needs a Java, and there is none on this machine", allow_module_level=True)
 
 NOT_PORTABLE = {
-    "answer_ranking",
     "calibrated_answer",
     "fault_detection",
     "fault_outcome",
-    "likelihood_answer",
-    "mart_leaderboard",
-    "mart_model_pairs",
     "pointwise_information",
     "probability_score",
-    "probed_samples",
-    "stage_probe",
-    "tie_effect",
 }
 DEFINITIONS = Definitions()
 VIEWS = sorted(set(DEFINITIONS.views) - {"activation"})
@@ -108,9 +104,8 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@pytest.mark.usefixtures("taken")
-@pytest.mark.parametrize("name", [*tables(), *VIEWS, *sorted(DEFINITIONS.marts)])
-def test_spark_and_duckdb_say_the_same(spark: Any, lake: Lake, name: str) -> None:
+def _differing(spark: Any, lake: Lake, name: str) -> list[Any]:
+    """Pairs of rows, Spark's and DuckDB's, that say different things."""
     found = spark.table(name)
     with connect(lake) as wh:
         expected = wh.sql(f'SELECT * FROM "{name}"')
@@ -118,8 +113,27 @@ def test_spark_and_duckdb_say_the_same(spark: Any, lake: Lake, name: str) -> Non
         right = _rows(expected.columns, expected.fetchall())
     left = _rows(found.columns, found.collect())
     assert len(left) == len(right)
-    differing = [pair for pair in zip(left, right, strict=True) if not all(map(_same, *pair))]
-    assert differing == []
+    return [pair for pair in zip(left, right, strict=True) if not all(map(_same, *pair))]
+
+
+@pytest.mark.usefixtures("taken")
+@pytest.mark.parametrize("name", [*tables(), *VIEWS, *sorted(DEFINITIONS.marts)])
+def test_spark_and_duckdb_say_the_same(spark: Any, lake: Lake, name: str) -> None:
+    assert _differing(spark, lake, name) == []
+
+
+def test_removed_samples_are_hidden_while_shards_still_hold_them(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = small_lake(tmp_path / "lake")
+    monkeypatch.setattr(removing_samples, "erase", lambda _: iter(()))
+    removing_samples.remove_samples(lake, DATASET, ["s1"])
+    own = spark.newSession()
+    spark_tables(own, lake, root=lake.root.as_uri())
+    for name in ("dataset", "sample", "answer", "activation", "removed_sample"):
+        assert _differing(own, lake, name) == []
+    assert own.sql("SELECT count(*) AS n FROM answer").collect()[0].n == 3
+    assert own.sql("SELECT n_samples AS n FROM dataset").collect()[0].n == 3
 
 
 def test_what_has_no_counterpart_is_named(taken: dict[str, str]) -> None:
@@ -133,6 +147,17 @@ def test_an_unknown_function_is_no_counterpart() -> None:
     with pytest.raises(LayerhouseError, match="generate_subscripts"):
         to_spark("SELECT generate_subscripts(a, 1) FROM t")
     assert to_spark("SELECT wilson_lower(a, b) FROM t", ["wilson_lower"])
+
+
+def test_what_sqlglot_would_get_wrong(spark: Any) -> None:
+    """It leaves formats as they are, and counts places in lists from one where Spark does not."""
+    chosen = "list_extract([4.0, 5.0], 2), list_position([4.0, 5.0], 5.0), format('{:.0f}% of', a)"
+    query = f"SELECT a, {chosen} FROM (VALUES (0.5), (1.5), (-2.5), (99.6)) AS t (a)"
+    expected = [tuple(map(str, row)) for row in duckdb.sql(query).fetchall()]
+    assert [tuple(map(str, row)) for row in spark.sql(to_spark(query)).collect()] == expected
+    for one in ("l[a]", "format('{:.1f}', a)", "format('{}', a)"):
+        with pytest.raises(LayerhouseError, match="not in Spark's SQL"):
+            to_spark(f"SELECT {one} FROM t")
 
 
 def test_vectors_come_out_as_they_went_in(spark: Any, lake: Lake, taken: dict[str, str]) -> None:

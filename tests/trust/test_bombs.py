@@ -31,21 +31,28 @@ from tests.warehouse.small_lakes import (
     small_lake,
 )
 from warehouse import untrusted
+from warehouse.catalogue import filling
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
 from warehouse.images import bounds, open_image
 from warehouse.lake import vectors
 from warehouse.lake.compacting import FEWEST, compact
+from warehouse.lake.freeing import free
+from warehouse.lake.holding import still_held
 from warehouse.lake.lake import Lake
+from warehouse.lake.removing_samples import remove_samples
 from warehouse.lake.runs import RunWriter
+from warehouse.lake.samples import removed_samples
+from warehouse.lake.unpacking import read_shard
+from warehouse.untrusted import UnfitError
 
 MEMORY = 2**22
 
 
 @pytest.fixture(autouse=True)
 def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (bounds, untrusted, vectors):
+    for module in (bounds, filling, untrusted, vectors):
         monkeypatch.setattr(module, "memory", lambda: MEMORY)
 
 
@@ -295,6 +302,14 @@ def _swollen(rows: pa.Table, column: str, n: int = 2**17) -> pa.Table:
     return rows.set_column(rows.column_names.index(column), rows.schema.field(column), lists)
 
 
+def _repeating(rows: pa.Table, column: str, n: int = 400_000) -> pa.Table:
+    """Its texts are one, which a file holds once and every row names."""
+    field = rows.schema.field(column)
+    return rows.set_column(
+        rows.column_names.index(column), field, pa.array(["x" * n] * rows.num_rows)
+    )
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return small_lake(tmp_path / "lake")
@@ -316,6 +331,19 @@ def test_a_shard_of_a_small_table(lake: Lake) -> None:
         connect(lake)
 
 
+def test_texts_that_a_page_repeats(lake: Lake) -> None:
+    path = next(lake.root.glob("answer/**/*.parquet"))
+    _committed(lake, path, _repeating(pq.ParquetFile(path).read(), "text", 600_000))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(
+        LayerhouseError, match=rf"{path.name} .*more than a quarter of this machine"
+    ):
+        connect(lake)
+    _committed(lake, path, _repeating(pq.ParquetFile(path).read(), "text", 400_000))
+    with connect(lake) as wh:
+        assert wh.sql("SELECT count(*) FROM answer").fetchall() == [(4,)]
+
+
 def test_a_shard_of_other_rows_than_its_record_says(lake: Lake) -> None:
     path = next(lake.root.glob("answer/**/*.parquet"))
     rows = pq.ParquetFile(path).read()
@@ -330,6 +358,65 @@ def test_a_shard_of_vectors(lake: Lake) -> None:
         assert path.stat().st_size < 20_000
     with connect(lake) as wh, pytest.raises(LayerhouseError, match="more than a quarter of this"):
         wh.vectors(MODEL, DATASET, "vision", 0, "mean")
+
+
+def test_sample_names_of_a_shard_of_vectors(lake: Lake) -> None:
+    for path in lake.root.glob("activation/**/*.parquet"):
+        _committed(lake, path, _repeating(pq.ParquetFile(path).read(), "sample_id"))
+        assert path.stat().st_size < 20_000
+    with connect(lake) as wh, pytest.raises(LayerhouseError, match="more than a quarter of this"):
+        wh.vectors(MODEL, DATASET, "vision", 0, "mean")
+
+
+def test_what_is_read_to_take_samples_out(lake: Lake) -> None:
+    path = next(lake.root.glob("sample/*.parquet"))
+    _committed(lake, path, _repeating(pq.ParquetFile(path).read(), "group_id"))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(LayerhouseError, match=rf"{path.name} .*more than a quarter of this"):
+        remove_samples(lake, DATASET, ["s1"])
+    path.write_bytes(b"PAR1")
+    with pytest.raises(LayerhouseError, match=rf"{path.name} .*cannot be read"):
+        remove_samples(lake, DATASET, ["s1"])
+
+
+def test_what_is_read_to_prove_that_no_sample_is_left(lake: Lake) -> None:
+    """What cannot be read is not shown to hold none; nothing else of the lake is in the way."""
+    remove_samples(lake, DATASET, ["s1"])
+    free(lake)
+    assert list(still_held(lake, removed_samples(lake))) == []
+    path = next(lake.root.glob("answer/**/*.parquet"))
+    rows = pq.ParquetFile(path).read()
+    left = path.with_name("part-x-0.parquet")
+    quarantined = lake.root / "quarantine" / "t" / path.relative_to(lake.root)
+    quarantined.parent.mkdir(parents=True)
+    pq.write_table(_swollen(rows, "label_logprobs"), left, compression="zstd")
+    names = pa.concat_tables([rows] * 4)
+    pq.write_table(_repeating(names, "sample_id"), quarantined, compression="zstd")
+    held = {each.path for each in still_held(lake, removed_samples(lake))}
+    assert held == {each.relative_to(lake.root).as_posix() for each in (left, quarantined)}
+
+
+def test_texts_in_lists(lake: Lake) -> None:
+    path = next(lake.root.glob("answer/**/*.parquet"))
+    rows = pq.ParquetFile(path).read()
+    lists = pa.array([["x" * 400_000] * 2] * rows.num_rows)
+    _committed(lake, path, rows.set_column(rows.column_names.index("options"), "options", lists))
+    with pytest.raises(UnfitError, match="more than a quarter of this"):
+        read_shard(lake, path.relative_to(lake.root).as_posix())
+
+
+def test_a_column_of_a_kind_that_no_shard_has(lake: Lake) -> None:
+    path = next(lake.root.glob("answer/**/*.parquet"))
+    rows = pa.table({"sample_id": pa.array([b"x" * 400_000] * 9, pa.binary(400_000))})
+    _committed(lake, path, rows)
+    with pytest.raises(UnfitError, match="its column 'sample_id' is of a kind"):
+        read_shard(lake, path.relative_to(lake.root).as_posix())
+
+
+def test_rows_are_read_as_they_were_written(lake: Lake) -> None:
+    for path in lake.root.rglob("*.parquet"):
+        written = pq.ParquetFile(path).read()
+        assert read_shard(lake, path.relative_to(lake.root).as_posix()).equals(written)
 
 
 def test_a_shard_that_is_joined(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import duckdb
 import pytest
 
 from layerhouse.cli import DAMAGED, main
-from tests.warehouse.small_lakes import add_extraction, small_lake
+from tests.warehouse.old_catalogues import kept as kept_archives, unpack
+from tests.warehouse.small_lakes import add_extraction, rows_of, small_lake
 from warehouse.catalogue import refreshing
 from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.refreshing import connect, refresh
@@ -78,6 +79,29 @@ def test_any_flipped_bit_is_seen_and_the_catalogue_is_built_anew(
     assert _everything(lake) == right
     assert len(builds) == FLIPS
     print(f"flips of a catalogue: {FLIPS} built anew")  # noqa: T201 - figures for the note
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_of_a_catalogue_of_an_earlier_version_is_never_served(
+    tmp_path: Path,
+) -> None:
+    """These have no checksum of their file beside them."""
+    chance, outcomes = random.Random(0), Counter[str]()
+    for number in range(max(FLIPS // 5, 4)):
+        migration = chance.choice(kept_archives())
+        lake = unpack(migration, tmp_path / str(number))
+        expected = _tables(Lake.at(shutil.copytree(lake.root, tmp_path / f"{number}-sound")))
+        damaged = bytearray(lake.catalogue.read_bytes())
+        place = chance.randrange(12288 if number % 3 == 0 else len(damaged))
+        damaged[place] ^= 1 << chance.randrange(8)
+        lake.catalogue.write_bytes(damaged)
+        assert _tables(lake) == expected, (migration, place)
+        outcomes[migration] += 1
+    print(f"flips of earlier catalogues: {sum(outcomes.values())} of {len(outcomes)} versions")  # noqa: T201
+
+
+def _tables(lake: Lake) -> dict[str, Any]:
+    return rows_of(lake, "sample", "answer", "run", "commit_record", "activation")
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 12288, 300_000, -1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from extract import models
+from extract.models import weights
 from extract.models.bases import check_base
 from extract.models.files import weight_facts
 from extract.models.safety import refuse_unsafe_adapter
@@ -66,6 +68,48 @@ def test_a_configuration_that_nothing_can_be_built_by_is_refused(
     (folder / "config.json").write_text(json.dumps(said))
     with pytest.raises(LayerhouseError, match=name.replace("num_hidden", "(?s)config.*")):
         models.load(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("vision_config", "num_hidden_layers", 10**9),
+        ("text_config", "num_hidden_layers", 10**9),
+        ("vision_config", "hidden_size", 10**9),
+        ("vision_config", "intermediate_size", 10**12),
+        ("text_config", "hidden_size", 2**40),
+        ("text_config", "vocab_size", 2**40),
+        ("text_config", "intermediate_size", 2**62),
+        ("text_config", "num_attention_heads", 10**9),
+    ],
+)
+def test_untrained_weights_of_any_size_are_refused_before_they_take_memory(
+    tmp_path: Path, part: str, name: str, value: int
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(Path(models.__file__).parent / "tiny-digits", folder)
+    said = json.loads((folder / "config.json").read_text())
+    said[part][name] = value
+    (folder / "config.json").write_text(json.dumps(said))
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, hard))
+    try:
+        with pytest.raises(LayerhouseError) as refusal:
+            models.load(locate(str(folder), random_seed=1), device="cpu")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert "\n" not in str(refusal.value)
+
+
+def test_untrained_weights_of_very_many_modules_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(models.__file__).parent / "tiny-digits"
+    assert models.load(locate(str(folder), random_seed=1), device="cpu").n_parameters > 0
+    monkeypatch.setattr(weights, "MOST_PARTS", 20)
+    with pytest.raises(LayerhouseError, match="more than 20 modules"):
+        models.load(locate(str(folder), random_seed=1), device="cpu")
 
 
 def test_a_plain_folder_is_taken(folder: Path) -> None:

@@ -26,7 +26,7 @@ from warehouse.schema import (
     table_schema,
 )
 from warehouse.storage import Shard
-from warehouse.untrusted import UnfitError, check_shard_unpacked
+from warehouse.untrusted import UnfitError, check_shard_unpacked, memory
 
 SOURCE = (
     "read_parquet($files, union_by_name = true, filename = true, file_row_number = true, "
@@ -34,10 +34,13 @@ SOURCE = (
 )
 FOOTERS = (
     "SELECT file_name, coalesce(sum(row_group_num_rows) FILTER (column_id = 0), 0), "
-    "greatest(sum(abs(total_uncompressed_size)), 8 * sum(abs(num_values))) "
+    "greatest(sum(abs(total_uncompressed_size)), 8 * sum(abs(num_values))), "
+    "coalesce(sum(abs(num_values::DOUBLE) * abs(total_uncompressed_size)) "
+    "FILTER (type = 'BYTE_ARRAY'), 0) "
     "FROM parquet_metadata($files) GROUP BY file_name"
 )
-"""Of shards, rows and what they take unpacked: a page may repeat one value any number of times."""
+"""Of shards, rows and what they take unpacked: a page may repeat one value any number of times. Of
+texts the most that they can take, each being as long as all."""
 
 
 def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> None:
@@ -203,15 +206,28 @@ def _insert(
 
 def _refuse_swollen(con: duckdb.DuckDBPyConnection, lake: Lake, shards: list[Shard]) -> None:
     """Raise UnfitError for a shard of other rows than its commit says, or of more than the memory
-    is for; nothing but footers is read for that."""
+    is for. Nothing but footers is read for that, and texts that might be too long in all."""
     files = {f"{lake.root}/{shard.path}": shard for shard in shards}
     told = con.execute(FOOTERS, {"files": list(files)}).fetchall()
-    found = {path: (rows, n_bytes) for path, rows, n_bytes in told}
+    found = {path: sizes for path, *sizes in told}
     for path, shard in files.items():
-        rows, n_bytes = found.get(path, (0, 0))
+        rows, n_bytes, texts = found.get(path, (0, 0, 0))
         if rows != shard.rows:
             raise UnfitError(f"it has {rows:,} rows instead of {shard.rows:,}")
         check_shard_unpacked(n_bytes)
+        if texts > memory() // 4:
+            _refuse_long(lake, shard)
+
+
+def _refuse_long(lake: Lake, shard: Shard) -> None:
+    import pyarrow as pa
+
+    from warehouse.lake import read_shard
+
+    try:
+        read_shard(lake, shard.path)
+    except (OSError, pa.ArrowException) as error:
+        raise UnfitError(ascii(str(error))[1:-1]) from error
 
 
 def _stored(

@@ -48,5 +48,6 @@ from .standing import (
     list_commits as list_commits,
     list_records as list_records,
 )
+from .unpacking import read_shard as read_shard
 from .vectors import read_locus as read_locus
 from .verified import refuse_unsound as refuse_unsound, unsound as unsound

@@ -142,7 +142,8 @@ def dead_in_quarantine(lake: Lake, stock: Stock) -> list[Leftover]:
         held[commit.run_id].add(commit.n)
         held[commit.of] |= commit.numbers
     named = {shard.path for commit in stock.every for shard in commit.shards}
-    found = dict(lake.store.quarantined())
+    # What lies in it by itself no repair put there.
+    found = {path: size for path, size in lake.store.quarantined() if path.count("/") > 1}
     folders = {path.split("/")[1] for path in found}
     folders -= {path.split("/")[1] for path in found if path.split("/")[2] == "commits"}
     outlived = {folder for folder in folders if lake.store.is_outlived(f"{QUARANTINE}/{folder}")}

@@ -11,8 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake.commits import Commit
 from warehouse.lake.compacting import Compaction
@@ -21,6 +19,7 @@ from warehouse.lake.facts import REMOVE, SAMPLES, TakenOut
 from warehouse.lake.inspection import Stock, take_stock
 from warehouse.lake.lake import Lake
 from warehouse.lake.removing import ATTEMPTS, RemovedRun, removed_row, runs_of, sample_rows
+from warehouse.lake.rewriting import read_rows
 from warehouse.lake.runs import OvertakenError, RunSpec, RunWriter
 from warehouse.lake.samples import mark_of, sample_order
 
@@ -155,8 +154,7 @@ def _groups_by_sample(lake: Lake, stock: Stock, dataset_id: str) -> dict[str, st
     for commit in stock.commits:
         for shard in commit.shards if commit.dataset_id == dataset_id else ():
             if shard.table == "sample":
-                with pq.ParquetFile(lake.store.open(shard.path)) as file:
-                    rows = file.read(columns=columns).to_pylist()
+                rows = read_rows(lake, shard, columns).to_pylist()
                 of = (row for row in rows if row["dataset_id"] == dataset_id)
                 found |= {row["sample_id"]: row["group_id"] for row in of}
     marks = stock.standing.samples.get(dataset_id, {})

@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import (
@@ -31,6 +30,7 @@ from warehouse.lake.records import LAST_MOMENT, LAST_YEAR
 from warehouse.lake.removing import renew
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.lake.standing import told_by
+from warehouse.lake.unpacking import read_shard
 from warehouse.schema import tables
 from warehouse.storage import QUARANTINE
 
@@ -208,7 +208,7 @@ def _config_of(lake: Lake, stock: Stock, taken: Repaired) -> dict[str, Any]:
     for path in taken.files:
         with suppress(OSError, pa.ArrowException, ValueError):
             if path.startswith("run/"):
-                rows = pq.read_table(lake.store.open(f"{taken.folder}/{path}")).to_pylist()
+                rows = read_shard(lake, f"{taken.folder}/{path}").to_pylist()
                 return dict(json.loads(rows[0]["config"]))
     return {}
 

@@ -10,17 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit
 from warehouse.lake.folding import in_runs
 from warehouse.lake.lake import Lake
 from warehouse.lake.samples import Marks, mark_of
-from warehouse.lake.shards import Piece, unpacked
+from warehouse.lake.shards import Piece
+from warehouse.lake.unpacking import read_shard
 from warehouse.schema import SAMPLE_COLUMNS, names_samples
 from warehouse.storage import Shard
-from warehouse.untrusted import UnfitError, check_shard_unpacked
+from warehouse.untrusted import UnfitError
 
 Dropped = Mapping[int, set[str]]
 """By number of a commit the image controls whose answers are left out: whose image one of them was
@@ -60,7 +60,7 @@ def reread(
         )
     tables, parts = [], []
     for record, shard in those:
-        rows, own = _read(lake, shard), list(record.parts_of(shard))
+        rows, own = read_rows(lake, shard), list(record.parts_of(shard))
         if marks and names_samples(shard.table):
             kept = _kept(rows, own, marks, dropped)
             rows = rows.filter(pa.array(kept))
@@ -73,14 +73,14 @@ def reread(
     return Piece(*place, pa.concat_tables(tables, promote_options="permissive")), in_runs(parts)
 
 
-def _read(lake: Lake, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
-    with pq.ParquetFile(lake.store.open(shard.path), page_checksum_verification=True) as file:
-        try:
-            check_shard_unpacked(unpacked(file.metadata))
-        except UnfitError as error:
-            raise LayerhouseError(f"the shard {shard.path} of {lake}: {error}") from error
-        held = set(file.schema_arrow.names)
-        return file.read(columns=None if columns is None else [c for c in columns if c in held])
+def read_rows(lake: Lake, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
+    try:
+        return read_shard(lake, shard.path, columns)
+    except (OSError, pa.ArrowException, UnfitError) as error:
+        raise LayerhouseError(
+            f"the shard {shard.path} of {lake} cannot be read ({ascii(str(error))[1:-1]}); "
+            "`layerhouse status --verify` finds damaged shards"
+        ) from error
 
 
 def _kept(
@@ -100,7 +100,7 @@ def dropped_controls(lake: Lake, records: Iterable[Commit], marks: Marks) -> Dro
     for record in records if marks else ():
         for shard in record.shards:
             if shard.table == DONORS:
-                rows = _read(lake, shard, ["donor_id", "image_control"])
+                rows = read_rows(lake, shard, ["donor_id", "image_control"])
                 numbers = [n for n, count in record.parts_of(shard) for _ in range(count)]
                 controls: list[Any] = rows["image_control"].to_pylist()
                 for place in np.flatnonzero(named_removed(rows, marks)).tolist():
@@ -112,4 +112,4 @@ def holds_removed(lake: Lake, shard: Shard, marks: Marks) -> bool:
     """Whether a shard of a dataset has rows that name samples that were removed from it."""
     if not marks or not names_samples(shard.table):
         return False
-    return bool(named_removed(_read(lake, shard, SAMPLE_COLUMNS), marks).any())
+    return bool(named_removed(read_rows(lake, shard, SAMPLE_COLUMNS), marks).any())

@@ -232,16 +232,6 @@ def _write_vectors(path: Path, rows: pa.Table) -> None:
             writer.write_table(ordered.slice(start, stop - start), row_group_size=stop - start)
 
 
-def unpacked(about: pq.FileMetaData, groups: Sequence[int] | None = None) -> int:
-    """What row groups of a shard, by default all, take unpacked at least, in bytes, by its footer.
-
-    A page may repeat one value any number of times.
-    """
-    chosen = range(about.num_row_groups) if groups is None else groups
-    columns = [about.row_group(one).column(i) for one in chosen for i in range(about.num_columns)]
-    return sum(max(abs(each.total_uncompressed_size), 8 * abs(each.num_values)) for each in columns)
-
-
 def _row_groups(ordered: pa.Table) -> Iterator[tuple[int, int]]:
     layer = ordered["layer"].to_numpy()
     readout = ordered["readout"].to_numpy()

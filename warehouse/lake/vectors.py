@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
-from warehouse.lake.shards import unpacked
+from warehouse.lake.unpacking import open_shard, spelt_out, unpacked
 from warehouse.untrusted import UnfitError, check_shard_unpacked, memory
 
 Matrix = npt.NDArray[np.float32]
@@ -75,14 +75,10 @@ def read_locus(
     return [names[index] for index in order], matrix
 
 
-def _parquet(lake: Lake, path: str) -> pq.ParquetFile:
-    return pq.ParquetFile(lake.store.open(path), page_checksum_verification=True)
-
-
 def _find(lake: Lake, path: str, layer: int, readout: str) -> _Found:
     """What the shard holds of the locus; decodes none of its vectors."""
     asked: dict[str, int | str] = {"layer": layer, "readout": readout}
-    with _parquet(lake, path) as file:
+    with open_shard(lake, path) as file:
         about = file.metadata
         columns = {about.schema.column(i).path: i for i in range(about.num_columns)}
         groups = [
@@ -94,7 +90,8 @@ def _find(lake: Lake, path: str, layer: int, readout: str) -> _Found:
             )
         ]
         check_shard_unpacked(unpacked(about, groups))
-        held = file.read_row_groups(groups, columns=[*asked, "sample_id"], use_threads=False)
+        columns_read = [*asked, "sample_id"]
+        held = spelt_out(file.read_row_groups(groups, columns_read, use_threads=False))
     wanted = pc.and_(*(pc.equal(held[key], value) for key, value in asked.items()))
     widths = {
         about.row_group(group).column(columns[VALUES]).num_values / about.row_group(group).num_rows
@@ -121,7 +118,8 @@ def _uneven(name: str) -> str:
 
 def _fill(lake: Lake, part: _Found, matrix: Matrix, rows: npt.NDArray[np.int64], name: str) -> None:
     """Decode the shard's vectors into these rows of the matrix."""
-    with _parquet(lake, part.path) as file:
+    source = lake.store.open(part.path)
+    with pq.ParquetFile(source, page_checksum_verification=True) as file:
         vectors = file.read_row_groups(part.groups, columns=["vector"], use_threads=False)["vector"]
     wanted = vectors if part.wanted.all() else vectors.filter(pa.array(part.wanted))
     start = 0

@@ -1,8 +1,9 @@
 -- Grain: one row per (model, dataset) with answers to test samples: its rank by them.
 --
 -- Accuracies on different images do not rank. The largest set of test samples that some model
--- answered leads (of equal ones that which most models answered), and only models that answered
--- exactly it have a rank; `rank_note` says so of the others, and where methods differ.
+-- answered leads (of equal ones that which most models answered, then the first model's by name),
+-- and only models that answered exactly it have a rank; `rank_note` says so of the others, and where
+-- methods differ.
 WITH sample_sets AS (
     SELECT
         answer.model_id,
@@ -49,7 +50,7 @@ compared AS (
     GROUP BY dataset_id, samples, n_test
     QUALIFY row_number() OVER (
         PARTITION BY dataset_id
-        ORDER BY n_test DESC, count(*) DESC, samples ASC
+        ORDER BY n_test DESC, count(*) DESC, min(model_id) ASC
     ) = 1
 )
 
@@ -79,7 +80,7 @@ SELECT
             )
         WHEN answered.samples <> compared.samples
             THEN 'not ranked: answered other test samples than the models that are ranked'
-        WHEN len(compared.methods) > 1
+        WHEN array_length(compared.methods) > 1
             THEN concat('ranked with answers by ', array_to_string(compared.methods, ', '))
     END AS rank_note
 FROM answered

@@ -30,7 +30,7 @@ SELECT
     cast(list_position(label_scores, list_max(label_scores)) - 1 AS INTEGER)
         AS predicted_class_index,
     cast(
-        len(list_filter(label_scores, LAMBDA x: x = list_max(label_scores))) AS INTEGER
+        array_length(list_filter(label_scores, LAMBDA x: x = list_max(label_scores))) AS INTEGER
     ) AS n_best
 FROM scores
-WHERE len(label_scores) > 0
+WHERE array_length(label_scores) > 0

@@ -1,13 +1,15 @@
 -- Grain: one row per (model, dataset) that was probed: on how many test samples, and whether they are
 -- those that models of the dataset are compared on, the largest set (of equally large ones the one
--- that most models have).
+-- that most models have, then the first model's by name). A probe that a stage rests on tells; where
+-- none does, any.
 WITH one_probe AS (
     SELECT
-        model_id,
-        dataset_id,
-        max(probe_id) AS probe_id
+        probe.model_id,
+        probe.dataset_id,
+        coalesce(max(stage_probe.probe_id), max(probe.probe_id)) AS probe_id
     FROM probe
-    GROUP BY model_id, dataset_id
+    LEFT JOIN stage_probe ON probe.probe_id = stage_probe.probe_id AND stage_probe.rank = 1
+    GROUP BY probe.model_id, probe.dataset_id
 ),
 
 probed AS (
@@ -30,7 +32,7 @@ compared AS (
     GROUP BY dataset_id, samples, n_test
     QUALIFY row_number() OVER (
         PARTITION BY dataset_id
-        ORDER BY n_test DESC, count(*) DESC, samples ASC
+        ORDER BY n_test DESC, count(*) DESC, min(model_id) ASC
     ) = 1
 )
 

@@ -15,7 +15,7 @@ SELECT
     stage_candidate.rank,
     probes.probe_id,
     count(*) OVER candidate AS n_seeds,
-    row_number() OVER (candidate ORDER BY probes.seed ASC, probes.probe_id ASC) AS seed_rank
+    row_number() OVER seeds AS seed_rank
 FROM stage_candidate
 INNER JOIN probes
     ON
@@ -31,4 +31,12 @@ WINDOW candidate AS (
         stage_candidate.dataset_id,
         stage_candidate.stage,
         stage_candidate.rank
+),
+seeds AS (
+    PARTITION BY
+        stage_candidate.model_id,
+        stage_candidate.dataset_id,
+        stage_candidate.stage,
+        stage_candidate.rank
+    ORDER BY probes.seed ASC, probes.probe_id ASC
 )
