@@ -32,7 +32,10 @@ class Finished:
 
 def layerhouse(*arguments: str, cwd: Path, timeout: float = 300) -> Finished:
     """Run the installed command as a user would, in a process of its own."""
-    command = [sys.executable, "-m", "layerhouse", *arguments]
+    return _finished([sys.executable, "-m", "layerhouse", *arguments], cwd, timeout)
+
+
+def _finished(command: list[str], cwd: Path, timeout: float) -> Finished:
     done = subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
     )
@@ -48,19 +51,43 @@ class Demo:
     printed: str
 
 
+SHORT_FAULTS = (None, "swap@connector:0.5")
+SHORT_DEMO = f"""
+from layerhouse import demo
+from layerhouse.cli import main
+demo.FAULTS, demo.BASELINES = {SHORT_FAULTS}, ("pixels-logistic",)
+main(["demo"])
+"""
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Demo:
-    """`layerhouse demo`, run once for all tests that read a real lake. Readers only.
+    """`layerhouse demo` with two of its models, for all tests that read a real lake. Readers only.
 
-    Processes that share the tests share its folder: the first runs it, the others wait.
+    What is asked of all five models is slow: `whole_demo`.
     """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "shared-demo"
+    return _demo_at(_shared(tmp_path_factory, worker_id, "demo"), "-c", SHORT_DEMO)
+
+
+@pytest.fixture(scope="session")
+def whole_demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Demo:
+    """`layerhouse demo` as it is."""
+    return _demo_at(_shared(tmp_path_factory, worker_id, "whole-demo"), "-m", "layerhouse", "demo")
+
+
+def _shared(factory: pytest.TempPathFactory, worker_id: str, name: str) -> Path:
+    """A folder that the processes which share the tests share."""
+    base = factory.getbasetemp()
+    return (base if worker_id == "master" else base.parent) / f"shared-{name}"
+
+
+def _demo_at(folder: Path, *words: str) -> Demo:
+    """Run once: the first process that asks for it runs it, the others wait."""
     printed = folder / "printed.txt"
     with FileLock(f"{folder}.lock"):
         if not printed.exists():
             folder.mkdir(exist_ok=True)
-            done = layerhouse("demo", cwd=folder, timeout=900)
+            done = _finished([sys.executable, *words], folder, timeout=900)
             assert done.code == 0, done.err
             printed.write_text(done.out, encoding="utf-8")
     text = printed.read_text(encoding="utf-8")

@@ -60,12 +60,13 @@ def empty_lake(path: Path) -> Lake:
     """A lake without rows whose catalogue is built: filling one takes half as long as building."""
     path.mkdir(parents=True, exist_ok=True)
     lake = Lake.at(path)
-    lake.catalogue.write_bytes(_empty_catalogue())
+    lake.catalogue.write_bytes(empty_catalogue())
     return lake
 
 
 @cache
-def _empty_catalogue() -> bytes:
+def empty_catalogue() -> bytes:
+    """The file of a catalogue without rows."""
     with TemporaryDirectory() as folder:
         lake = Lake.at(folder)
         refresh(lake)

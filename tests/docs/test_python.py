@@ -28,8 +28,8 @@ def _images(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_examples_run_one_after_the_other(demo: Demo, tmp_path: Path) -> None:
-    shutil.copytree(demo.lake.root, tmp_path / "lakehouse")
+def test_the_examples_run_one_after_the_other(whole_demo: Demo, tmp_path: Path) -> None:
+    shutil.copytree(whole_demo.lake.root, tmp_path / "lakehouse")
     shutil.copytree(ROOT / "extract" / "models" / "tiny-digits", tmp_path / "my-llava")
     _images(tmp_path / "images")
     (tmp_path / "page.py").write_text("\n".join(EXAMPLES), encoding="utf-8")

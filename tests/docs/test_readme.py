@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from layerhouse.cli import COMMANDS
-from tests.conftest import Demo
+from tests.conftest import SHORT_FAULTS, Demo
 from tests.docs.shown import answered, cells, differing
 from warehouse.catalogue.reading import Warehouse
 from warehouse.catalogue.refreshing import connect
@@ -24,11 +24,20 @@ QUESTIONS = list(QUESTION.finditer(README))
 
 
 @pytest.fixture(scope="module")
-def wh(demo: Demo) -> Iterator[Warehouse]:
-    with connect(demo.lake) as wh:
+def wh(whole_demo: Demo) -> Iterator[Warehouse]:
+    with connect(whole_demo.lake) as wh:
         yield wh
 
 
+def test_every_question_of_the_page_is_answered_with_its_columns(demo: Demo) -> None:
+    with connect(demo.lake) as wh:
+        for question in QUESTIONS:
+            shown, found = cells(question["table"].strip()), cells(answered(wh, question["query"]))
+            assert found[0] == shown[0]
+            assert len(found) > 2, f"{question['title']} has no answer"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["title"])
 def test_the_page_shows_what_a_question_is_answered_with(
     question: re.Match[str], wh: Warehouse
@@ -50,8 +59,15 @@ def _table(text: str) -> list[list[str]]:
     return [re.findall(r"\d+\.\d{3}|[^\s\[\],]+", row) for row in rows]
 
 
-def test_the_demo_prints_the_table_of_the_page(demo: Demo) -> None:
+def test_the_demo_prints_the_columns_of_the_page(demo: Demo) -> None:
     shown, found = _table(README), _table(demo.printed)
+    assert found[0] == shown[0]
+    assert [row[0] for row in found[1:3]] == [fault or "none" for fault in SHORT_FAULTS]
+
+
+@pytest.mark.slow
+def test_the_demo_prints_the_table_of_the_page(whole_demo: Demo) -> None:
+    shown, found = _table(README), _table(whole_demo.printed)
     assert [row[-1] for row in shown[2:]] == shown[0][2:-1], "each fault is charged to its stage"
     assert differing(shown, found) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import pytest
 import torch
 
 import layerhouse
+from extract import datasets
 from extract.models.loading import load
+from tests.lakes import empty_lake
+from warehouse.catalogue import refresh
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import Lake
 
 OPTIONS: dict[str, Any] = {"limit": 12, "readout": "mean", "module": "llm", "answer": "likelihood"}
 
@@ -31,33 +36,35 @@ def _vectors(lake: Path, model: str) -> np.ndarray[Any, Any]:
     return found
 
 
-def test_a_loaded_model_gives_the_vectors_of_its_folder(
-    loaded: tuple[Any, Any], tmp_path: Path
-) -> None:
-    model, processor = loaded
-    layerhouse.extract("tiny-digits", "digits", lake=tmp_path, **OPTIONS)
-    done = layerhouse.extract(
-        model, "digits", processor=processor, name="mine", lake=tmp_path, **OPTIONS
-    )
-    assert (done.model_id, done.added, done.n_samples) == ("mine", True, 12)
-    assert np.array_equal(_vectors(tmp_path, "mine"), _vectors(tmp_path, "tiny-digits"))
-    again = layerhouse.extract(
-        model, "digits", processor=processor, name="mine", lake=tmp_path, **OPTIONS
-    )
-    assert not again.added
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake that knows the digits."""
+    lake = empty_lake(tmp_path_factory.mktemp("given") / "lake")
+    datasets.resolve(lake, "digits")
+    refresh(lake)
+    return lake
 
 
-def test_one_changed_weight_is_another_model_and_refused_under_the_name(
-    loaded: tuple[Any, Any], tmp_path: Path
+@pytest.fixture
+def lake(registered: Lake, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(registered.root, tmp_path / "lake"))
+
+
+def test_a_loaded_model_gives_the_vectors_of_its_folder_until_a_weight_changes(
+    loaded: tuple[Any, Any], lake: Path
 ) -> None:
     model, processor = loaded
 
     def run() -> Any:
         return layerhouse.extract(
-            model, "digits", processor=processor, name="mine", lake=tmp_path, **OPTIONS
+            model, "digits", processor=processor, name="mine", lake=lake, **OPTIONS
         )
 
-    run()
+    layerhouse.extract("tiny-digits", "digits", lake=lake, **OPTIONS)
+    done = run()
+    assert (done.model_id, done.added, done.n_samples) == ("mine", True, 12)
+    assert np.array_equal(_vectors(lake, "mine"), _vectors(lake, "tiny-digits"))
+    assert not run().added
     with torch.no_grad():
         model.get_input_embeddings().weight[-1, -1] += 1
     with pytest.raises(LayerhouseError, match="mine on digits under another configuration"):
@@ -65,7 +72,7 @@ def test_one_changed_weight_is_another_model_and_refused_under_the_name(
 
 
 def test_a_fault_is_injected_and_training_goes_on_afterwards(
-    loaded: tuple[Any, Any], tmp_path: Path
+    loaded: tuple[Any, Any], lake: Path
 ) -> None:
     model, processor = loaded
     model.train()
@@ -74,7 +81,7 @@ def test_a_fault_is_injected_and_training_goes_on_afterwards(
         "digits",
         processor=processor,
         name="mine",
-        lake=tmp_path,
+        lake=lake,
         fault="swap@vision:0.5",
         **OPTIONS,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -24,7 +25,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 PARTS = ("extract", "analysis", "validate")
 
 WITHOUT_PARTS = """
-import sys
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.abc import MetaPathFinder
 
 class Missing(MetaPathFinder):
@@ -34,15 +36,31 @@ class Missing(MetaPathFinder):
 
 sys.meta_path.insert(0, Missing())
 from layerhouse.cli import main
-main()
+done = []
+for arguments in json.loads(sys.argv[1]):
+    said = io.StringIO()
+    with redirect_stderr(said), redirect_stdout(io.StringIO()):
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            done.append((ended.code or 0, said.getvalue()))
+print(json.dumps(done))
 """
 
+Ended = tuple[int, str]
+"""How a command ended, and what it said to stderr."""
 
-def _without_parts(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """A command in a process that has none of the modules which the extras bring."""
+
+def _without_parts(commands: Collection[tuple[str, ...]], cwd: Path) -> dict[str, Ended]:
+    """Commands, by name, in one process that has none of the modules which the extras bring."""
     script = WITHOUT_PARTS.format(missing=sorted(BROUGHT | {"pandas"}))
-    command = [sys.executable, "-c", script, *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", script, json.dumps(list(commands))]
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stderr
+    ended = [(code, said) for code, said in json.loads(done.stdout)]
+    return {words[0]: one for words, one in zip(commands, ended, strict=True)}
 
 
 def _distribution(requirement: str) -> str:
@@ -62,29 +80,25 @@ def test_the_extra_all_brings_every_part() -> None:
     assert sorted(everything.removeprefix("layerhouse[").rstrip("]").split(",")) == sorted(PARTS)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("demo",),
-        ("extract", "--model", "tiny-digits", "--dataset", "digits"),
-        ("models", "verify", "tiny-digits"),
-        ("datasets", "add", "digits", "digits"),
-        ("probe", "--model", "tiny-digits", "--dataset", "digits"),
-        ("baseline", "--dataset", "digits", "--architecture", "pixels-logistic"),
-        ("report",),
-        ("validate",),
-    ],
-    ids=lambda arguments: arguments[0],
-)
-def test_a_command_whose_part_is_missing_names_its_extra(
-    arguments: tuple[str, ...], tmp_path: Path
-) -> None:
+LACKING: list[tuple[str, ...]] = [
+    ("demo",),
+    ("extract", "--model", "tiny-digits", "--dataset", "digits"),
+    ("models", "verify", "tiny-digits"),
+    ("datasets", "add", "digits", "digits"),
+    ("probe", "--model", "tiny-digits", "--dataset", "digits"),
+    ("baseline", "--dataset", "digits", "--architecture", "pixels-logistic"),
+    ("report",),
+    ("validate",),
+]
+
+
+def test_a_command_whose_part_is_missing_names_its_extra(tmp_path: Path) -> None:
     (tmp_path / "lakehouse" / "commits").mkdir(parents=True)
-    done = _without_parts(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
-    assert f"pip install 'layerhouse[{COMMANDS[arguments[0]]}]'" in done.stderr
-    assert done.stderr.startswith("Error: ")
-    assert len(done.stderr.splitlines()) == 1
+    for name, (code, said) in _without_parts(LACKING, tmp_path).items():
+        assert code == 1, name
+        assert f"pip install 'layerhouse[{COMMANDS[name]}]'" in said
+        assert said.startswith("Error: ")
+        assert len(said.splitlines()) == 1
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +110,21 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("command", [name for name, extra in COMMANDS.items() if extra is None])
-def test_a_command_that_needs_no_part_works_without_any(command: str, filled: Path) -> None:
+def test_a_command_that_needs_no_part_works_without_any(filled: Path) -> None:
     with connect(Lake.at(filled / "lakehouse")) as wh:
         ((run_id,),) = wh.sql("SELECT run_id FROM run ORDER BY run_id LIMIT 1").fetchall()
     options = {
-        "runs": ["remove", run_id, "--dry-run", "--with-dependents"],
-        "sql": ["SELECT 1 AS one"],
-        "publish": ["--out", "published"],
-        "diagnose": ["--model", "tiny", "--dataset", "shapes"],
-        "compare": ["--model", "tiny", "--base", "other", "--dataset", "shapes"],
+        "runs": ("remove", run_id, "--dry-run", "--with-dependents"),
+        "sql": ("SELECT 1 AS one",),
+        "publish": ("--out", "published"),
+        "diagnose": ("--model", "tiny", "--dataset", "shapes"),
+        "compare": ("--model", "tiny", "--base", "other", "--dataset", "shapes"),
     }
-    done = _without_parts(command, *options.get(command, []), cwd=filled)
-    assert done.returncode == 0, done.stderr
+    free = [name for name, extra in COMMANDS.items() if extra is None]
+    assert set(options) <= set(free)
+    done = _without_parts([(name, *options.get(name, ())) for name in free], filled)
+    assert {name: said for name, (code, said) in done.items() if code} == {}
+    assert set(done) == set(free)
 
 
 def test_a_missing_module_that_no_extra_brings_is_no_missing_part() -> None:

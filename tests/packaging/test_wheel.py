@@ -70,10 +70,10 @@ def installed(wheel: Path, extras: str, folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_bare_installation_reads_a_lake_and_names_the_extra_for_more(
-    wheel: Path, demo: Demo, tmp_path: Path
+    wheel: Path, whole_demo: Demo, tmp_path: Path
 ) -> None:
     layerhouse = installed(wheel, "", tmp_path / "light") / "layerhouse"
-    lake = ("--lake", demo.lake.root)
+    lake = ("--lake", whole_demo.lake.root)
     query = "SELECT count(*) AS n FROM failure_mode"
     asked = run(layerhouse, "sql", query, *lake, cwd=tmp_path)
     assert asked.stdout == "n\n20\n", asked.stderr
@@ -90,7 +90,7 @@ def test_the_bare_installation_reads_a_lake_and_names_the_extra_for_more(
     assert refused.stderr.endswith("install it with: pip install 'layerhouse[extract]'\n")
     script = (
         "import layerhouse\n"
-        f"wh = layerhouse.connect({str(demo.lake.root)!r})\n"
+        f"wh = layerhouse.connect({str(whole_demo.lake.root)!r})\n"
         "asked = dict(model='tiny-digits', dataset='digits', module='llm', layer=3)\n"
         "print(wh.activations(readout='last', **asked)[0].shape, wh.sql('FROM model').pl().height)"
     )

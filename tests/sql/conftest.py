@@ -113,14 +113,7 @@ def catalogue(
         shutil.copy(empty_catalogue, path)
         con = duckdb.connect(path)
         opened.append(con)
-        if "activation" in rows:
-            con.execute("CREATE TABLE given AS FROM activation")
-            con.execute("DROP VIEW activation")
-            con.execute("ALTER TABLE given RENAME TO activation")
-        for table, given in rows.items():
-            insert(con, table, given)
-        if marts:
-            refill_marts(con, SHIPPED)
+        fill(con, rows, marts=marts)
         for name in read_by(hold) if hold else ():
             con.execute(f'CREATE TEMPORARY TABLE "{name}" AS FROM main."{name}"')
         return Reader(con, compared_views)
@@ -128,6 +121,18 @@ def catalogue(
     yield build
     for con in opened:
         con.close()
+
+
+def fill(con: duckdb.DuckDBPyConnection, rows: Rows, *, marts: bool) -> None:
+    """Rows for the tables of an empty catalogue, and if asked for the marts of them."""
+    if "activation" in rows:
+        con.execute("CREATE TABLE given AS FROM activation")
+        con.execute("DROP VIEW activation")
+        con.execute("ALTER TABLE given RENAME TO activation")
+    for table, given in rows.items():
+        insert(con, table, given)
+    if marts:
+        refill_marts(con, SHIPPED)
 
 
 @cache

@@ -1,9 +1,12 @@
 """The wide tables for BI: one row per grain, flat, with real dates."""
 
 import datetime
+import shutil
 
+import duckdb
 import pytest
 
+from tests.sql.conftest import Reader, fill
 from tests.sql.worlds import NAMES, class_of, interval, world
 from warehouse.catalogue.definitions import Definitions
 
@@ -27,8 +30,8 @@ GRAINS = {
 }
 
 
-@pytest.fixture
-def con(catalogue):
+@pytest.fixture(scope="module")
+def filled(empty_catalogue, tmp_path_factory):
     """A model with probes, answers, a baseline and intervals; a better one with answers only."""
     rows = world(PROBES, {"generate": (6, 13)}, {("svm", 0): (9, 18)}, unparsed=(18, 19))
     rows["answer"] += [
@@ -58,7 +61,17 @@ def con(catalogue):
             {**NAMES, "module": "vision", "track": "mean", "lower": 0.1, "upper": 0.9}
         ],
     }
-    return catalogue(rows, marts=True)
+    path = tmp_path_factory.mktemp("marts") / "catalogue.duckdb"
+    shutil.copy(empty_catalogue, path)
+    with duckdb.connect(path) as con:
+        fill(con, rows, marts=True)
+        yield con
+
+
+@pytest.fixture
+def con(filled, compared_views):
+    """Only read: every test has the same one."""
+    return Reader(filled, compared_views)
 
 
 @pytest.mark.parametrize(("mart", "grain"), GRAINS.items())

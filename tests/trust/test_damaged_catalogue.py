@@ -22,7 +22,7 @@ from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.catalogue.soundness import catalogue_is_sound, log_of, note_built
 from warehouse.lake.lake import Lake
 
-FLIPS = int(os.environ.get("LAYERHOUSE_TRUST_FLIPS", "25"))
+FLIPS = int(os.environ.get("LAYERHOUSE_TRUST_FLIPS", "12"))
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ from warehouse.status import status
 from warehouse.storage.objects import objects_at
 from warehouse.untrusted import MOST_DEPTH, UnfitError, parse_json
 
-EXAMPLES = int(os.environ.get("LAYERHOUSE_TRUST_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("LAYERHOUSE_TRUST_EXAMPLES", "40"))
 SMALL = sorted(set(tables()) - {"activation"})
 
 
@@ -132,7 +132,7 @@ def test_nor_does_it_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LAYERHOUSE_CACHE", str(tmp_path / "cache"))
     secret, out = tmp_path / "secret.txt", tmp_path / "stolen.csv"
     secret.write_text("the secret")
-    lake = small_lake("memory://trust-sql")  # type: ignore[arg-type]
+    lake = small_lake("memory://trust-sql")
     objects = objects_at(str(lake))
     record = json.loads(objects.read("commits/0000000000.json"))
     record["shards"][0]["table"] = _steal(secret, out)
@@ -174,25 +174,23 @@ def test_a_connection_that_builds_reaches_the_lake_alone(lake: Lake, tmp_path: P
     assert not out.exists()
 
 
-@pytest.mark.parametrize(
-    "mart", ["../../mine", "{tmp}/mine", "mart_../../../mine", "mart_a/../../mine", "x", ""]
-)
-def test_a_published_stamp_deletes_nothing_outside(lake: Lake, tmp_path: Path, mart: str) -> None:
+def test_a_published_stamp_deletes_nothing_outside(lake: Lake, tmp_path: Path) -> None:
     out = tmp_path / "a" / "published"
     publish(lake, out)
-    mart = mart.replace("{tmp}", str(tmp_path))
-    mine = [out.joinpath(f"{mart}.{kind}") for kind in ("csv", "parquet")]
+    names = ["../../mine", f"{tmp_path}/its", "mart_../../../ours", "mart_a/../../theirs", "x", ""]
+    mine = [out.joinpath(f"{name}.{kind}") for name in names for kind in ("csv", "parquet")]
+    assert len({path.resolve() for path in mine}) == len(mine)
     for path in mine:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine")
 
     def add(stamp: dict[str, Any]) -> None:
         stamp["commit_set"] = "another"
-        stamp["marts"][mart] = {"n_rows": 1, "content": "x"}
+        stamp["marts"] |= {name: {"n_rows": 1, "content": "x"} for name in names}
 
     _change(out / "build.json", add)
     publish(lake, out)
-    assert [path.read_text() for path in mine] == ["mine", "mine"]
+    assert [path.name for path in mine if path.read_text() != "mine"] == []
 
 
 def test_a_published_file_with_hostile_views_writes_nothing(lake: Lake, tmp_path: Path) -> None:

@@ -150,56 +150,57 @@ def test_an_unfinished_probing_is_gone_on_with_as_it_was_asked_for(lake: Lake) -
     )
 
 
-@pytest.mark.parametrize(
-    ("command", "config", "again"),
-    [
-        ("probe-geometry", {}, "probe {} --geometry"),
-        ("probe-folds", {"settings": {"n_folds": 5}}, "probe {} --folds 5"),
-        ("diagnose-choice", {}, "diagnose {}"),
-        ("self-test", {}, "diagnose {} --self-test"),
-        ("answers-import", {"file": "replies.csv"}, "answers import replies.csv {}"),
-        ("answers-judge", {"judge": "qwen-judge"}, "answers reparse {} --judge qwen-judge"),
-        ("datasets-audit", {}, f"datasets audit {DATASET}"),
-        (
-            "extract",
-            {
-                "selection": {
-                    "answers": ["generate@letters/given/own", "sampled:8x0.7@letters/given/own"],
-                    "answers_only": True,
-                    "prompts": ["letters"],
-                    "orders": "given",
-                    "samples": 8,
-                    "temperature": 0.7,
-                }
-            },
-            "extract {} --answers-only --orders given --prompt letters --answer generate "
-            "--samples 8 --temperature 0.7",
-        ),
-    ],
-)
-def test_a_run_is_gone_on_with_by_the_command_that_began_it(
-    command: str, config: dict[str, object], again: str, lake: Lake
-) -> None:
-    with RunWriter(lake, RunSpec(command, MODEL, DATASET, config)) as writer:
-        writer.commit({})
-    (run,) = status(lake).unfinished
-    names = f"--model {MODEL} --dataset {DATASET}"
-    assert run.next_command == f"layerhouse {again.format(names)}"
+BEGUN: list[tuple[str, dict[str, object], str]] = [
+    ("probe-geometry", {}, "probe {} --geometry"),
+    ("probe-folds", {"settings": {"n_folds": 5}}, "probe {} --folds 5"),
+    ("diagnose-choice", {}, "diagnose {}"),
+    ("self-test", {}, "diagnose {} --self-test"),
+    ("answers-import", {"file": "replies.csv"}, "answers import replies.csv {}"),
+    ("answers-judge", {"judge": "qwen-judge"}, "answers reparse {} --judge qwen-judge"),
+    ("datasets-audit", {}, f"datasets audit {DATASET}"),
+    (
+        "extract",
+        {
+            "selection": {
+                "answers": ["generate@letters/given/own", "sampled:8x0.7@letters/given/own"],
+                "answers_only": True,
+                "prompts": ["letters"],
+                "orders": "given",
+                "samples": 8,
+                "temperature": 0.7,
+            }
+        },
+        "extract {} --answers-only --orders given --prompt letters --answer generate "
+        "--samples 8 --temperature 0.7",
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("command", "config"),
-    [("probe-folds", {}), ("probe", {"targets": [1]}), ("datasets-add", {"location": 5})],
-)
-def test_a_strangers_run_says_anything_and_hides_nothing(
-    command: str, config: dict[str, object], lake: Lake
-) -> None:
-    before = status(lake)
-    with RunWriter(lake, RunSpec(command, MODEL, DATASET, config)) as writer:
-        writer.commit({})
+def test_a_run_is_gone_on_with_by_the_command_that_began_it(lake: Lake) -> None:
+    names, wanted = f"--model {MODEL} --dataset {DATASET}", {}
+    for command, config, again in BEGUN:
+        spec = RunSpec(command, MODEL, DATASET, config)
+        with RunWriter(lake, spec) as writer:
+            writer.commit({})
+        wanted[spec.run_id] = f"layerhouse {again.format(names)}"
+    assert {run.run_id: run.next_command for run in status(lake).unfinished} == wanted
+
+
+def test_a_strangers_run_says_anything_and_hides_nothing(lake: Lake) -> None:
+    before, begun = status(lake), set()
+    strange: list[tuple[str, dict[str, object]]] = [
+        ("probe-folds", {}),
+        ("probe", {"targets": [1]}),
+        ("datasets-add", {"location": 5}),
+    ]
+    for command, config in strange:
+        spec = RunSpec(command, MODEL, DATASET, config)
+        with RunWriter(lake, spec) as writer:
+            writer.commit({})
+        begun.add(spec.run_id)
     report = status(lake)
-    (run,) = report.unfinished
-    assert run.next_command.endswith(" --help")
+    assert {run.run_id for run in report.unfinished} == begun
+    assert all(run.next_command.endswith(" --help") for run in report.unfinished)
     assert report.problem is None
     assert len(report.pairs) == len(before.pairs) > 0
 

@@ -42,6 +42,26 @@ def lake(whole: Lake, tmp_path: Path) -> Lake:
     return Lake.at(tmp_path / "lake")
 
 
+@pytest.fixture(scope="module")
+def kept(whole: Lake, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """A folder that the whole lake was published to, and what was written there."""
+    out = tmp_path_factory.mktemp("kept") / "published"
+    return out, publish(whole, out)
+
+
+@pytest.fixture
+def out(kept: tuple[Path, list[Path]], tmp_path: Path) -> Path:
+    """A copy of its own."""
+    return Path(shutil.copytree(kept[0], tmp_path / "published"))
+
+
+def _published(out: Path, name: str) -> Path:
+    """The published folder, or its database alone as if that had been published."""
+    if name == out.name:
+        return out
+    return Path(shutil.copy(out / "marts.duckdb", out.with_name(name)))
+
+
 def _grow(lake: Lake) -> None:
     """One more commit."""
     spec = RunSpec("datasets", None, "more", {})
@@ -62,9 +82,8 @@ def test_a_file_holds_every_mart_with_its_rows_and_types(whole: Lake, tmp_path: 
             assert con.sql(query).types == wh.sql(query).types
 
 
-def test_who_a_patient_is_stays_at_home_unless_asked_for(whole: Lake, tmp_path: Path) -> None:
-    out, mart = tmp_path / "published", "mart_sample_outcomes"
-    publish(whole, out)
+def test_who_a_patient_is_stays_at_home_unless_asked_for(whole: Lake, out: Path) -> None:
+    mart = "mart_sample_outcomes"
     query = f"SELECT count(*), count(group_id), count(uri), count(label) FROM {mart}"
     for source in (f"'{out}/{mart}.parquet'", f"'{out}/{mart}.csv'"):
         ((n, groups, uris, labels),) = duckdb.sql(query.replace(mart, source)).fetchall()
@@ -100,9 +119,8 @@ def test_a_sample_id_that_is_a_path_is_another_one(sample_id: str, uri: str, is_
     assert is_kept or re.fullmatch("sample-[0-9a-f]{12}", first[0][0])
 
 
-def test_every_column_is_described(whole: Lake, tmp_path: Path) -> None:
-    publish(whole, tmp_path / "marts.duckdb")
-    with duckdb.connect(str(tmp_path / "marts.duckdb"), read_only=True) as con:
+def test_every_column_is_described(out: Path) -> None:
+    with duckdb.connect(str(out / "marts.duckdb"), read_only=True) as con:
         columns = con.sql(
             "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
         ).fetchall()
@@ -110,9 +128,8 @@ def test_every_column_is_described(whole: Lake, tmp_path: Path) -> None:
     assert [row for row in [*columns, *tables] if row[-1] is None] == []
 
 
-def test_the_build_table_stamps_the_file(whole: Lake, tmp_path: Path) -> None:
-    publish(whole, tmp_path / "marts.duckdb")
-    with duckdb.connect(str(tmp_path / "marts.duckdb"), read_only=True) as con:
+def test_the_build_table_stamps_the_file(out: Path) -> None:
+    with duckdb.connect(str(out / "marts.duckdb"), read_only=True) as con:
         rows = con.sql("SELECT mart, n_rows FROM build ORDER BY mart").fetchall()
         (stamp,) = con.sql("SELECT DISTINCT commit_set, layerhouse_version FROM build").fetchall()
         assert rows == [(m, len(con.sql(f"FROM {m}").fetchall())) for m in MARTS]
@@ -120,9 +137,8 @@ def test_the_build_table_stamps_the_file(whole: Lake, tmp_path: Path) -> None:
     assert stamp[1]
 
 
-def test_a_folder_holds_all_three_forms(whole: Lake, tmp_path: Path) -> None:
-    out = tmp_path / "published"
-    written = publish(whole, out)
+def test_a_folder_holds_all_three_forms(whole: Lake, kept: tuple[Path, list[Path]]) -> None:
+    out, written = kept
     names = ["marts.duckdb", *(f"{m}.{kind}" for m in MARTS for kind in ("parquet", "csv"))]
     assert [path.name for path in written] == [*names, "build.json"]
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "build.json"])
@@ -142,9 +158,8 @@ def frame_names(lake: Lake) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["marts.duckdb", "published"])
-def test_an_unchanged_lake_is_not_written_again(lake: Lake, tmp_path: Path, name: str) -> None:
-    out = tmp_path / name
-    assert publish(lake, out)
+def test_an_unchanged_lake_is_not_written_again(lake: Lake, out: Path, name: str) -> None:
+    out = _published(out, name)
     before = {path: path.stat().st_mtime_ns for path in [out, *out.glob("*")]}
     assert publish(lake, out) == []
     assert {path: path.stat().st_mtime_ns for path in [out, *out.glob("*")]} == before
@@ -153,18 +168,14 @@ def test_an_unchanged_lake_is_not_written_again(lake: Lake, tmp_path: Path, name
     assert publish(lake, out) == []
 
 
-def test_a_file_missing_from_the_folder_is_written_again(lake: Lake, tmp_path: Path) -> None:
-    out = tmp_path / "published"
-    publish(lake, out)
+def test_a_file_missing_from_the_folder_is_written_again(lake: Lake, out: Path) -> None:
     for name in ("mart_leaderboard.csv", "marts.duckdb"):
         (out / name).unlink()
         assert publish(lake, out) == [out / name, out / "build.json"]
         assert (out / name).exists()
 
 
-def test_only_marts_that_changed_are_written_again(lake: Lake, tmp_path: Path) -> None:
-    out = tmp_path / "published"
-    publish(lake, out)
+def test_only_marts_that_changed_are_written_again(lake: Lake, out: Path) -> None:
     before = {mart: pl.read_parquet(out / f"{mart}.parquet") for mart in MARTS}
     with connect(lake) as wh:
         (model, dataset), *_ = wh.sql(
@@ -191,21 +202,19 @@ def test_only_marts_that_changed_are_written_again(lake: Lake, tmp_path: Path) -
     assert written == {mart for mart in MARTS if not after[mart].equals(before[mart])}
 
 
-def test_equal_marts_are_equal_files(whole: Lake, tmp_path: Path) -> None:
+def test_equal_marts_are_equal_files(whole: Lake, out: Path, tmp_path: Path) -> None:
     shutil.copytree(whole.root, tmp_path / "copy")
     (tmp_path / "copy" / "catalog.duckdb").unlink()
-    publish(whole, tmp_path / "one")
-    publish(Lake.at(tmp_path / "copy"), tmp_path / "two")
+    again = tmp_path / "again"
+    publish(Lake.at(tmp_path / "copy"), again)
     for kind in ("csv", "parquet"):
-        for path in (tmp_path / "one").glob(f"*.{kind}"):
-            assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
-    one, two = (json.loads((tmp_path / name / "build.json").read_text()) for name in ("one", "two"))
+        for path in out.glob(f"*.{kind}"):
+            assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+    one, two = (json.loads((folder / "build.json").read_text()) for folder in (out, again))
     assert one["marts"] == two["marts"]
 
 
-def test_a_mart_that_is_defined_no_longer_leaves_the_folder(lake: Lake, tmp_path: Path) -> None:
-    out = tmp_path / "published"
-    publish(lake, out)
+def test_a_mart_that_is_defined_no_longer_leaves_the_folder(lake: Lake, out: Path) -> None:
     stamp = json.loads((out / "build.json").read_text())
     stamp["marts"]["mart_former"] = {"n_rows": 1, "content": "x"}
     stamp["commit_set"] = "an older one"
@@ -225,9 +234,10 @@ def test_a_file_of_an_older_layout_is_written_again(whole: Lake, tmp_path: Path)
     assert publish(whole, out) == []
 
 
-def test_a_killed_publication_is_made_good_by_the_next(whole: Lake, tmp_path: Path) -> None:
-    out = tmp_path / "published"
-    publish(whole, tmp_path / "undisturbed")
+def test_a_killed_publication_is_made_good_by_the_next(
+    whole: Lake, kept: tuple[Path, list[Path]], tmp_path: Path
+) -> None:
+    out, (undisturbed, _) = tmp_path / "published", kept
     code = (
         "import sys; from pathlib import Path; from warehouse.lake.lake import Lake\n"
         "from warehouse.publishing.publishing import publish\n"
@@ -246,10 +256,10 @@ def test_a_killed_publication_is_made_good_by_the_next(whole: Lake, tmp_path: Pa
     (out / f".mart_leaderboard.csv.{'0' * 32}.tmp").write_text("half")
     (out / "mart_leaderboard.csv.tmp").write_text("mine")
     publish(whole, out)
-    names = sorted(path.name for path in (tmp_path / "undisturbed").iterdir())
+    names = sorted(path.name for path in undisturbed.iterdir())
     names = sorted([*names, "mart_leaderboard.csv.tmp"])
     assert sorted(path.name for path in out.iterdir() if path.suffix != ".lock") == names
-    for path in (tmp_path / "undisturbed").glob("*.csv"):
+    for path in undisturbed.glob("*.csv"):
         assert path.read_bytes() == (out / path.name).read_bytes()
     assert publish(whole, out) == []
 
@@ -337,11 +347,8 @@ def _holder(path: Path, mode: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("name", ["marts.duckdb", "published"])
-def test_a_file_open_for_writing_elsewhere_is_refused(
-    lake: Lake, tmp_path: Path, name: str
-) -> None:
-    out = tmp_path / name
-    publish(lake, out)
+def test_a_file_open_for_writing_elsewhere_is_refused(lake: Lake, out: Path, name: str) -> None:
+    out = _published(out, name)
     file = out if out.is_file() else out / "marts.duckdb"
     _grow(lake)
     refusal = "marts.duckdb is open for writing in another program or connection; close it there"
@@ -357,9 +364,8 @@ def test_a_file_open_for_writing_elsewhere_is_refused(
     assert publish(lake, out)
 
 
-def test_readers_keep_their_file_while_a_new_one_appears(lake: Lake, tmp_path: Path) -> None:
-    out = tmp_path / "marts.duckdb"
-    publish(lake, out)
+def test_readers_keep_their_file_while_a_new_one_appears(lake: Lake, out: Path) -> None:
+    out = _published(out, "marts.duckdb")
     _grow(lake)
     with _holder(out, "ro") as holder:
         assert publish(lake, out) == [out]
@@ -429,12 +435,13 @@ json.dump({
 """
 
 
-def test_pandas_and_sqlalchemy_read_the_file(whole: Lake, tmp_path: Path) -> None:
-    out = tmp_path / "marts.duckdb"
-    publish(whole, out)
+def test_pandas_and_sqlalchemy_read_the_file(out: Path) -> None:
     # In a process of its own, as a BI tool is.
     done = subprocess.run(
-        [sys.executable, "-c", CLIENT, str(out)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", CLIENT, str(out / "marts.duckdb")],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert json.loads(done.stdout) == {
         "unknown": [],
@@ -445,15 +452,14 @@ def test_pandas_and_sqlalchemy_read_the_file(whole: Lake, tmp_path: Path) -> Non
     }
 
 
-def test_an_adbc_client_reads_the_file(whole: Lake, tmp_path: Path) -> None:
+def test_an_adbc_client_reads_the_file(out: Path) -> None:
     dbapi = pytest.importorskip("adbc_driver_manager.dbapi", reason="adbc-driver-manager is absent")
-    publish(whole, tmp_path / "marts.duckdb")
     library = sys.modules["_duckdb"].__file__
     with (
         dbapi.connect(
             driver=library,
             entrypoint="duckdb_adbc_init",
-            db_kwargs={"path": str(tmp_path / "marts.duckdb"), "access_mode": "READ_ONLY"},
+            db_kwargs={"path": str(out / "marts.duckdb"), "access_mode": "READ_ONLY"},
         ) as con,
         con.cursor() as cursor,
     ):

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.lakes import empty_catalogue
 from tests.warehouse.small_lakes import (
     MODEL,
     activation_rows,
@@ -53,9 +54,16 @@ _numbers = itertools.count()
 
 
 def machines(folder: Path, n: int = 1) -> list[Lake]:
-    """One bucket in memory as `n` machines see it, each with a mirror of its own."""
+    """One bucket in memory as `n` machines see it, each with a mirror of its own.
+
+    A catalogue without rows lies there: filling one is quicker than building.
+    """
     url = f"memory:///lake-{next(_numbers)}"
-    return [Lake(folder / f"{url[10:]}-{index}", url) for index in range(n)]
+    lakes = [Lake(folder / f"{url[10:]}-{index}", url) for index in range(n)]
+    for lake in lakes:
+        lake.catalogue.parent.mkdir(parents=True)
+        lake.catalogue.write_bytes(empty_catalogue())
+    return lakes
 
 
 @pytest.fixture
