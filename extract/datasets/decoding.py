@@ -27,7 +27,7 @@ def decoded_text(path: Path, encoding: str | None) -> str:
         codec = codecs.lookup(encoding).name if encoding else ""
     except LookupError:
         raise UsageError(
-            f"no encoding is called {encoding!r}; usual ones are utf-8, latin-1, utf-16 and gbk"
+            f"no encoding is called {encoding!r}; usual ones are utf-8, cp1252, utf-16 and gbk"
         ) from None
     marked = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8-sig")
     zeros = [raw[start:4096:2].count(0) for start in (0, 1)]
@@ -41,6 +41,7 @@ def decoded_text(path: Path, encoding: str | None) -> str:
     try:
         content = _without_zeros(raw.decode(used), path)
         _refuse_twice_encoded(content, path, encoding)
+        _refuse_controls(content, path)
         return content
     except UnicodeError as error:
         start = getattr(error, "start", 0)
@@ -49,7 +50,7 @@ def decoded_text(path: Path, encoding: str | None) -> str:
         way_out = (
             "name the right --encoding"
             if encoding
-            else "add --encoding latin-1 (Excel in western Europe), gbk or whatever it was saved in"
+            else "add --encoding cp1252 (Excel in western Europe), gbk or whatever it was saved in"
         )
         raise LayerhouseError(f"line {line} of {path} is not {shown} text; {way_out}") from error
 
@@ -78,6 +79,16 @@ def _refuse_twice_encoded(content: str, path: Path, encoding: str | None) -> Non
                 f"line {line} of {path} says {found[0]!r}, which is meant to be {meant!r}; "
                 f"{way_out}"
             )
+
+
+def _refuse_controls(content: str, path: Path) -> None:
+    """LayerhouseError for signs that no text has; Windows has dashes where Latin-1 has these."""
+    if found := re.search("[\u0080-\u009f]", content):
+        line = content.count("\n", 0, found.start()) + 1
+        raise LayerhouseError(
+            f"line {line} of {path} holds the sign {found[0]!a}, which no text has; name the "
+            "encoding that it was saved in, which for Excel in western Europe is --encoding cp1252"
+        )
 
 
 def _without_zeros(content: str, path: Path) -> str:

@@ -35,6 +35,9 @@ _FLAG = re.compile(
 _YES, _NO = frozenset(("1", "true", "yes", "t", "y")), frozenset(("0", "false", "no", "f", "n"))
 
 
+_ROUNDED = re.compile(r"\d+(\.\d+)?[eE]\+\d+")
+
+
 class SplitError(LayerhouseError):
     """Classes that cannot be told apart with these splits."""
 
@@ -290,6 +293,12 @@ def group_warnings(items: Sequence[Item], groups: Sequence[str], where_from: str
                 "are one patient, write them in one way, since splits may part them now"
             )
             break
+    rounded = next((group for group in spelled.values() if _ROUNDED.fullmatch(group)), None)
+    if rounded:
+        warnings.append(
+            f"the group {rounded}{source} is a number that a spreadsheet or a float has rounded, "
+            "so that it may be several patients; export the column as text"
+        )
     largest, times = Counter(groups).most_common(1)[0]
     if 2 * times > len(groups) > 1:
         warnings.append(

@@ -154,7 +154,7 @@ def _records(path: Path, content: str, delimiter: str) -> Iterator[tuple[int, li
                 else f"the quotes there do not match ({error})"
             )
             raise LayerhouseError(f"line {line} of {path} cannot be read: {reason}") from error
-        if cells:
+        if any(map(str.strip, cells)):  # spreadsheets end in rows of nothing
             yield line, cells
 
 

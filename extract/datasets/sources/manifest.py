@@ -232,7 +232,7 @@ def _items(table: LabelTable, roles: Roles, labelled: Labelled, files: _Files) -
                 "is needed; save the images as files and write their paths"
             )
         _refuse_broken_quotes(row, own, where)
-        image, file = files.place(text(row[roles.image_path or ""]), where)
+        image, file = files.place(_path(row[roles.image_path or ""], where), where)
         group = row.get(roles.group_id or "")
         items.append(
             Item(
@@ -246,6 +246,15 @@ def _items(table: LabelTable, roles: Roles, labelled: Labelled, files: _Files) -
             )
         )
     return items
+
+
+def _path(cell: object, where: str) -> str:
+    """The path in a cell; of a list, as tables of conversations have it, the only one."""
+    if isinstance(cell, list) and len(cell) > 1:
+        raise LayerhouseError(
+            f"{where} names {len(cell)} images, and a sample is one; give each a row of its own"
+        )
+    return text(cell[0] if isinstance(cell, list) and cell else cell)
 
 
 def _attributes(row: dict[str, object], own: set[str]) -> dict[str, str]:

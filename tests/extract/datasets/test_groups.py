@@ -127,6 +127,13 @@ def test_a_column_of_few_patients_names_itself(images: Path, lake: Lake) -> None
     ) in told(add(lake, "set", path))
 
 
+def test_numbers_that_a_spreadsheet_rounded_are_said(images: Path, lake: Lake) -> None:
+    path = table(images, "group_id", lambda n: f"{n // 2}.23457E+11")
+    assert "the group 0.23457E+11 (groups are the column group_id) is a number that a spr" in told(
+        add(lake, "set", path)
+    )
+
+
 def test_a_name_for_many_patients_is_said(images: Path, lake: Lake) -> None:
     path = table(images, "group_id", lambda n: f"p{n // 2}" if n < 10 else "unknown")
     said = told(add(lake, "set", path))

@@ -116,6 +116,7 @@ def test_what_cannot_be_read_for_certain_is_refused_with_its_line(
         (TWO.replace("\n", "\n\n").encode(), {}),
         (b'image_path,label,report\n1.png,a,"two\nlines"\n2.png,b,one\n', {}),
         (b",image_path,label\n0,1.png,a\n1,2.png,b\n", {}),
+        (TWO.encode() + b",\n , \n,,,\n", {}),
     ],
 )
 def test_what_is_certain_or_named_is_read(
@@ -129,6 +130,18 @@ def test_what_is_certain_or_named_is_read(
 def test_an_encoding_keeps_its_letters(tmp_path: Path) -> None:
     place = table(tmp_path, "image_path,label\n1.png,nævus\n2.png,b\n".encode("latin-1"))
     assert labels(read(place, encoding="latin-1")) == ["nævus", "b"]
+
+
+@pytest.mark.parametrize("label", ["benign – clear", "T2…", "< 5 €"])
+def test_signs_of_windows_are_not_read_as_latin_1(tmp_path: Path, label: str) -> None:
+    place = table(tmp_path, f"image_path,label\n1.png,a\n2.png,{label}\n".encode("cp1252"))
+    with pytest.raises(
+        LayerhouseError, match=r"line 3 of .* not UTF-8 text; add --encoding cp1252"
+    ):
+        read(place)
+    with pytest.raises(LayerhouseError, match=r"line 3 of .* which no text has; .*cp1252"):
+        read(place, encoding="latin-1")
+    assert labels(read(place, encoding="cp1252")) == ["a", label]
 
 
 @pytest.mark.parametrize("label", ["bösartig", "лёгкое", "normál"])
@@ -511,6 +524,18 @@ def test_what_numbers_the_rows_is_not_proposed_for_their_images(tmp_path: Path) 
     place = table(tmp_path, "id,image,label\n0,1.png,a\n1,2.png,b\n")
     with pytest.raises(LayerhouseError, match=r"add --column image_path=image$"):
         read(place)
+
+
+def test_a_list_of_one_image_is_that_image(tmp_path: Path) -> None:
+    """As tables of conversations have it; several images are no sample."""
+    rows = [{"image_path": [f"{n}.png"], "label": label} for n, label in ((1, "a"), (2, "b"))]
+    lines = "\n".join(map(json.dumps, rows))
+    contents = read(table(tmp_path, lines, "t.jsonl"))
+    assert [item.sample_id for item in contents.items] == ["1.png", "2.png"]
+    with pytest.raises(
+        LayerhouseError, match=r"line 2, row 2 of .* names 2 images, and a sample is"
+    ):
+        read(table(tmp_path, lines.replace('"2.png"', '"2.png", "3.png"'), "t.jsonl"))
 
 
 def test_where_a_box_lies_is_no_label(tmp_path: Path) -> None:
