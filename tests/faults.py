@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,8 +149,9 @@ COMMANDS = {
 }
 
 
-def make_lakes(folder: Path) -> dict[str, Lake]:
-    """The lakes that commands are tried on, their catalogues built."""
+def make_lakes(folder: Path, wanted: Collection[str]) -> dict[str, Lake]:
+    """The lakes that commands are tried on, their catalogues built; one takes an extraction, and is
+    made where it is wanted."""
     models = {"alpha": Signals.losing(llm=0.3), "beta": Signals()}
     probed = synthetic_lake(folder / "probed", models, n_samples=60)
     classes, splits = labels_and_splits(60, 2)
@@ -168,8 +169,9 @@ def make_lakes(folder: Path) -> dict[str, Lake]:
     for name, change in (("joined", _join), ("damaged", _damage), ("withdrawn", _withdraw)):
         lakes[name] = Lake.at(shutil.copytree(lakes["small"].root, folder / name))
         change(lakes[name])
-    lakes["rejected"] = Lake.at(shutil.copytree(pictured.root, folder / "rejected"))
-    _reject(lakes["rejected"], folder / "pictures" / "left" / "00.png")
+    if "rejected" in wanted:
+        lakes["rejected"] = Lake.at(shutil.copytree(pictured.root, folder / "rejected"))
+        _reject(lakes["rejected"], folder / "pictures" / "left" / "00.png")
     with (folder / "answers.jsonl").open("w") as file:
         for n in range(N_SMALL):
             print(json.dumps({"sample_id": f"s{n}", "reply": "It is zero."}), file=file)
@@ -408,7 +410,7 @@ def try_command(
 
 def soak(names: Sequence[str], folder: Path, every: int = 1) -> None:
     np.seterr(all="ignore")
-    lakes = make_lakes(folder)
+    lakes = make_lakes(folder, {COMMANDS[name].lake for name in names})
     for name in names:
         started = time.monotonic()
         ended = try_command(name, lakes, folder, every)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from tests.faults import COMMANDS, FULL, KILL, Command, Trial, check_given_again, check_whole
 from tests.warehouse.small_lakes import small_lake
+from warehouse.catalogue.refreshing import refresh
+from warehouse.lake.lake import Lake
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,9 +45,16 @@ def test_every_command_survives_kills_and_full_disks(name: str) -> None:
     assert f"{name}: " in _tried(name, "--every", str(EVERY[name]))
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = small_lake(tmp_path_factory.mktemp("kept") / "lake")
+    refresh(lake)
+    return lake
+
+
 @pytest.fixture
-def trial(tmp_path: Path) -> Trial:
-    small_lake(tmp_path / "lake")
+def trial(kept: Lake, tmp_path: Path) -> Trial:
+    shutil.copytree(kept.root, tmp_path / "lake")
     (tmp_path / "out").mkdir()
     (tmp_path / "errors.txt").write_text("Error: the disk is full\n")
     (tmp_path / "said.txt").write_text("digits: 4 samples\n")

@@ -346,7 +346,9 @@ def _holder(path: Path, mode: str) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("name", ["marts.duckdb", "published"])
+@pytest.mark.parametrize(
+    "name", ["marts.duckdb", pytest.param("published", marks=pytest.mark.slow)]
+)
 def test_a_file_open_for_writing_elsewhere_is_refused(lake: Lake, out: Path, name: str) -> None:
     out = _published(out, name)
     file = out if out.is_file() else out / "marts.duckdb"
