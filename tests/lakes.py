@@ -8,7 +8,8 @@ the accuracy asked for, on val and on test.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,6 +65,27 @@ def empty_lake(path: Path) -> Lake:
     return lake
 
 
+def made_once(what: object, fill: Callable[[Lake], None], path: Path) -> Lake:
+    """A copy at `path` of a lake that `fill` fills, with its catalogue built.
+
+    `what`, by what it shows itself as, tells one lake from another; a process fills each once.
+    """
+    made, name = _made(), repr(what)
+    if name not in made:
+        folder = TemporaryDirectory()
+        lake = empty_lake(Path(folder.name) / "lake")
+        fill(lake)
+        refresh(lake)
+        made[name] = folder
+    shutil.copytree(Path(made[name].name) / "lake", path, dirs_exist_ok=True)
+    return Lake.at(path)
+
+
+@cache
+def _made() -> dict[str, TemporaryDirectory[str]]:
+    return {}
+
+
 @cache
 def empty_catalogue() -> bytes:
     """The file of a catalogue without rows."""
@@ -91,14 +113,20 @@ def synthetic_lake(
     quarter test. Call it again with another `dataset_id` to add a dataset; `write_baseline` and
     `write_model` add to one (`MadeUpDataset.draw` with the same arguments is the same dataset).
     """
-    lake = empty_lake(path) if not path.exists() else Lake.at(path)
     data = MadeUpDataset.draw(dataset_id, n_samples, n_classes, group_size, seed)
-    _write_dataset(lake, data)
-    if baseline is not None:
-        write_baseline(lake, data, baseline)
-    for model_id, signals in models.items():
-        write_model(lake, data, model_id, signals)
-    return lake
+
+    def fill(lake: Lake) -> None:
+        _write_dataset(lake, data)
+        if baseline is not None:
+            write_baseline(lake, data, baseline)
+        for model_id, signals in models.items():
+            write_model(lake, data, model_id, signals)
+
+    if path.exists() and any(path.iterdir()):
+        fill(Lake.at(path))
+        return Lake.at(path)
+    drawn = (dataset_id, n_samples, n_classes, group_size, seed)
+    return made_once((dict(models), baseline, *drawn), fill, path)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.lakes import empty_lake
+from tests.lakes import made_once
 from warehouse.catalogue import connect
 from warehouse.lake import Lake, RunSpec, RunWriter
 
@@ -27,7 +27,12 @@ def answers_lake(
     samples: dict[str, tuple[str, int]] = SAMPLES,
     phrases: tuple[str, ...] = ("benign", "malignant"),
 ) -> Lake:
-    lake = empty_lake(path)
+    return made_once(
+        ("answers", samples, phrases), lambda lake: _register(lake, samples, phrases), path
+    )
+
+
+def _register(lake: Lake, samples: dict[str, tuple[str, int]], phrases: tuple[str, ...]) -> None:
     classes = [
         {"dataset_id": DATASET, "class_index": n, "label": label, "phrase": label}
         for n, label in enumerate(phrases)
@@ -63,7 +68,6 @@ def answers_lake(
             },
             finished=True,
         )
-    return lake
 
 
 def lines(path: Path, rows: list[dict[str, Any]]) -> Path:
