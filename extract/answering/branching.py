@@ -1,6 +1,7 @@
 """Branching: many phrases behind one prompt, together, whichever way a family allows."""
 
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 import torch
@@ -39,23 +40,16 @@ def tree_logits(session: Session, prompted: Prompted, tree: PhraseTree) -> Tenso
 
 def _in_one_pass(session: Session, prompted: Prompted, tree: PhraseTree) -> Tensor:
     """Every node sees the prompt and the nodes on its way, and has the position of that length."""
-    device, n, ways = prompted.logits.device, prompted.n, tree.ways()
+    device, n = prompted.logits.device, prompted.n
+    tokens, depths, seen = (part.to(device) for part in _laid_out(tree))
     mask = prompted.inputs["attention_mask"].bool()
-    seen = torch.zeros(len(ways), len(ways), dtype=torch.bool)
-    for node, way in enumerate(ways):
-        seen[node, way] = True
     visible = torch.cat(
-        [
-            mask[:, None].expand(-1, len(ways), -1),
-            seen.to(device).expand(n, -1, -1),
-        ],
+        [mask[:, None].expand(-1, len(tokens), -1), seen.expand(n, -1, -1)],
         dim=-1,
     )
     dtype = session.loaded.dtype
     closed = torch.zeros(visible.shape, dtype=dtype, device=device)
     closed.masked_fill_(~visible, torch.finfo(dtype).min)
-    tokens = torch.tensor([beginning[-1] for beginning in tree.nodes], device=device)
-    depths = torch.tensor([len(way) for way in ways], device=device)
     given: dict[str, Any] = {
         "input_ids": tokens.expand(n, -1),
         "attention_mask": closed[:, None],
@@ -65,11 +59,22 @@ def _in_one_pass(session: Session, prompted: Prompted, tree: PhraseTree) -> Tens
     }
     if "cross_attention_mask" in prompted.inputs:
         last = prompted.inputs["cross_attention_mask"][:, -1:]
-        given["cross_attention_mask"] = last.expand(-1, len(ways), *last.shape[2:])
+        given["cross_attention_mask"] = last.expand(-1, len(tokens), *last.shape[2:])
     facts = prompted.facts
     with nullcontext() if facts is None else facts.running(range(n)):
         logits: Tensor = session.continuing(**given).logits
-    return logits[:, -len(ways) :]
+    return logits[:, -len(tokens) :]
+
+
+@cache
+def _laid_out(tree: PhraseTree) -> tuple[Tensor, Tensor, Tensor]:
+    """Of every node its token, its depth and the nodes that it sees: [m], [m] and bool (m, m)."""
+    ways = tree.ways()
+    seen = torch.zeros(len(ways), len(ways), dtype=torch.bool)
+    for node, way in enumerate(ways):
+        seen[node, way] = True
+    tokens = torch.tensor([beginning[-1] for beginning in tree.nodes])
+    return tokens, torch.tensor([len(way) for way in ways]), seen
 
 
 def _row_by_row(session: Session, prompted: Prompted, tokens: Tensor) -> Tensor:

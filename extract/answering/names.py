@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +10,7 @@ from itertools import accumulate
 
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.letters import lettered
+from extract.answering.shared_words import alike_at_an_end, common, shared_lasts, unshared_lasts
 from extract.answering.spelling import ROMAN, folded, is_terse, pattern
 
 APART = "\n\0"
@@ -181,7 +183,7 @@ def _graded(
                 way = rf"(?<![{WORD}]){name}(?:-? ?w(?:i|eighted)?)(?![{WORD}])"
             found.append((index, names.phrase, WORDED, (re.compile(way, re.IGNORECASE),)))
     split = [folded(names.phrase).split() for names in classes]
-    same = min((_common(split[0], words) for words in split), default=0) if split else 0
+    same = min((common(split[0], words) for words in split), default=0) if split else 0
     rests = [" ".join(words[same:]) for words in split]
     if same and all(re.match(r"[<>≤≥]?=?\s*\d", rest) for rest in rests):
         for index, rest in enumerate(rests):
@@ -204,8 +206,10 @@ def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[st
     """What finds "no evidence of a tumor" for "no tumor", where no class is "tumor"."""
     known = language()["names"]
     denial = re.fullmatch(rf"(?:{known['negations']})[ -]+(\S.*)", folded(name), re.IGNORECASE)
+    if denial is None:
+        return
     named = {folded(n).casefold() for c in classes for n in (c.phrase, c.label)}
-    if denial and denial[1].casefold() not in named and not is_terse(denial[1]):
+    if denial[1].casefold() not in named and not is_terse(denial[1]):
         rest = pattern(denial[1]).pattern
         others = "|".join(pattern(n).pattern for n in sorted(named - {folded(name).casefold()}))
         apart = rf"(?!(?:(?!{rest})\w+ ){{1,5}}?(?:{others}))" if others else ""
@@ -235,33 +239,44 @@ def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[
 
     Where names begin alike ("hepatitis B or C") both have one span, that of both.
     """
-    words, joint = folded(name).split(), language()["names"]["shared"]
-    for other in (folded(c.phrase).split() for c in classes):
-        begin, end = _common(words, other), _common(words[::-1], other[::-1])
+    words, known = folded(name).split(), language()["names"]
+    joint = rf"\s*(?:{known['shared']})\s*"
+    behind: dict[tuple[str, bool], set[str]] = defaultdict(set)
+    before: dict[str, set[str]] = defaultdict(set)
+    alone: dict[int, str] = {}
+    for other in map(str.split, alike_at_an_end(_phrases(classes)).get(folded(name), ())):
+        begin, end = common(words, other), common(words[::-1], other[::-1])
         if not begin + end or begin + end >= min(len(words), len(other)):
             continue
-        for first, second in [(words, other), (other, words)] if begin else [(words, other)]:
-            kept = " ".join(first[: len(first) - end])
-            if not is_terse(kept):
-                tail = rf"\s*(?:{joint})\s*{' '.join(map(re.escape, second[begin:]))}(?!\w)"
-                found = pattern(kept).pattern + (tail if begin else f"(?={tail})")
-                yield re.compile(found, re.IGNORECASE)
-                if end and not begin:
-                    shared = pattern(" ".join(first[-end:])).pattern
-                    turned, others = (language()["names"][key] for key in ("turned", "others"))
-                    yield re.compile(f"{shared}{turned}{re.escape(kept)}{others}", re.IGNORECASE)
-                    leant = "|".join(rf"(?<=\b{w} )" for w in language()["names"]["leaning"])
-                    alone = rf"(?:{leant}){re.escape(kept)}(?=\s*(?:[.,;:!)]|$))"
-                    yield re.compile(alone, re.IGNORECASE)
+        kept, others = (" ".join(each[: len(each) - end]) for each in (words, other))
+        own, theirs = (" ".join(map(re.escape, each[begin:])) for each in (words, other))
+        if not is_terse(kept):
+            behind[pattern(kept).pattern, begin > 0].add(theirs)
+            if end and not begin:
+                alone[end] = kept
+        if begin and not is_terse(others):
+            before[own].add(pattern(others).pattern)
+    for (kept, begins), tails in behind.items():
+        tail = rf"{joint}(?:{'|'.join(sorted(tails, key=len, reverse=True))})(?!\w)"
+        yield re.compile(kept + (tail if begins else f"(?={tail})"), re.IGNORECASE)
+    for own, heads in before.items():
+        yield re.compile(rf"(?:{'|'.join(sorted(heads))}){joint}{own}(?!\w)", re.IGNORECASE)
+    for end, kept in alone.items():
+        shared = pattern(" ".join(words[-end:])).pattern
+        yield re.compile(
+            f"{shared}{known['turned']}{re.escape(kept)}{known['others']}", re.IGNORECASE
+        )
+        leant = "|".join(rf"(?<=\b{word} )" for word in known["leaning"])
+        yield re.compile(rf"(?:{leant}){re.escape(kept)}(?=\s*(?:[.,;:!)]|$))", re.IGNORECASE)
 
 
 def _first_part(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
     """What finds 恶性 of 恶性肿瘤, where another name ends alike and none has that part."""
-    others = [folded(c.phrase) for c in classes if folded(c.phrase) != folded(name)]
     if name.isascii() or " " in name:
         return
+    others = [folded(c.phrase) for c in classes if folded(c.phrase) != folded(name)]
     for other in others:
-        end = _common(list(name[::-1]), list(other[::-1]))
+        end = common(list(name[::-1]), list(other[::-1]))
         part = name[: len(name) - end]
         if name[len(part) : len(part) + 1] in language()["names"]["kinds"]:
             part = name[: len(part) + 1]
@@ -271,20 +286,10 @@ def _first_part(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern
 
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Where a last word of several names that is no name itself is all that a denial names."""
-    names = [folded(called.phrase).casefold() for called in classes]
-    lasts = [
-        (name.split() or [""])[-1:] if name == meant else [""]
-        for name, meant in zip(names, _undenied(names), strict=True)
-    ]
-    whole = {folded(name).casefold() for c in classes for name in (c.phrase, c.label)}
-    for head in {last[0] for last in lasts if lasts.count(last) > 1 and last[0] not in whole}:
-        if len(head) < 4:
-            continue
-        denied = rf"(?i)\b(?:no|nor|or|any|of|without|for)\s+({pattern(head).pattern})"
-        for match in re.finditer(denied, text):
-            for index, last in enumerate(lasts):
-                if last[0].endswith(head):
-                    yield *match.span(1), Mention(index, match[1], HEAD), True
+    for denied, indices in shared_lasts(_phrases(classes), _whole(classes)):
+        for match in denied.finditer(text):
+            for index in indices:
+                yield *match.span(1), Mention(index, match[1], HEAD), True
 
 
 def _last_words(
@@ -294,35 +299,12 @@ def _last_words(
     whole name, or where the only other class is that there is none; never behind a word of another
     kind.
     """
-    names = [folded(c.phrase).casefold() for c in classes]
-    meant = _undenied(names)
-    for index, name in enumerate(names):
-        head = name.split()[-1] if " " in name else ""
-        others = [n for at, n in enumerate(names) if at != index and meant[at] != name]
-        if len(head) < 4 or not head.isalpha() or any(head in other.split() for other in others):
-            continue
-        if meant[index] != name:
-            continue
-        whole = pattern(name).search(text)
-        begin = 0 if len(names) == 2 and not others else whole.end() if whole else len(text)
-        for found in pattern(head).finditer(text, begin):
+    for index, whole, last, anywhere in unshared_lasts(_phrases(classes)):
+        named = None if anywhere else whole.search(text)
+        begin = 0 if anywhere else named.end() if named else len(text)
+        for found in last.finditer(text, begin):
             if re.search(language()["names"]["article"], text[: found.start()], re.IGNORECASE):
                 yield *found.span(), Mention(index, found[0], WORDED), True
-
-
-def _undenied(names: Sequence[str]) -> list[str]:
-    """Each name, for one that denies another of them the one that it denies."""
-    denials = rf"(?:{language()['names']['negations']})[ -]+"
-    return [
-        next((n for n in names if re.fullmatch(denials + re.escape(n), name)), name)
-        for name in names
-    ]
-
-
-def _common(first: list[str], second: list[str]) -> int:
-    """How many words two names begin with alike."""
-    alike = [a == b for a, b in zip(first, second, strict=False)]
-    return (*alike, False).index(False)
 
 
 def _speaks(text: str, start: int, end: int) -> bool:
@@ -348,3 +330,11 @@ def _speaks(text: str, start: int, end: int) -> bool:
         return not re.search(counted, text[:end])
     weak = rf"(?i)(?:^|[^{WORD}])(?:{terse['weak']})\s*['\"(]*$"
     return bool(re.search(weak, before) and re.match(terse["follows"], after, re.IGNORECASE))
+
+
+def _phrases(classes: Sequence[ClassNames]) -> tuple[str, ...]:
+    return tuple(folded(called.phrase) for called in classes)
+
+
+def _whole(classes: Sequence[ClassNames]) -> frozenset[str]:
+    return frozenset(folded(name).casefold() for c in classes for name in (c.phrase, c.label))

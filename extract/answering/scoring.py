@@ -22,6 +22,9 @@ from extract.answering.continuing import (
 from extract.answering.phrases import PhraseTree
 from extract.models import Inputs, Session
 
+MOST_NODES = 256
+"""Beginnings of phrases that hang on the prompts in one pass: each looks at all of them, which for
+many classes costs more than further passes."""
 SCORING_BYTES = 2**30
 """Memory one scoring pass may take for its copies of the cache and its logits."""
 
@@ -86,13 +89,24 @@ def _phrases_at_once(session: Session, prompted: Prompted, length: int) -> int:
     per_row = 12 * length * prompted.logits.shape[-1]  # logits, their fp32 copy, their softmax
     if not takes_a_tree(session, prompted):
         per_row += bytes_of(prompted.cache) // prompted.n
-    return max(SCORING_BYTES // (per_row * prompted.n), 1)
+    fitting = SCORING_BYTES // (per_row * prompted.n)
+    return max(min(fitting, MOST_NODES // max(length - 1, 1)), 1)
 
 
 def _rest_of(session: Session, prompted: Prompted, tree: PhraseTree) -> Tensor:
     """Log-likelihood of all tokens after the first, (n, phrases)."""
     logits = tree_logits(session, prompted, tree).float()
     prompted.foreseen |= dict(zip(tree.nodes, logits.argmax(dim=-1).unbind(1), strict=True))
+    nodes, wanted, counted = (part.to(logits.device) for part in _counted(tree))
+    picked = logits[:, nodes, wanted] - logits.logsumexp(dim=-1)[:, nodes]
+    return (picked * counted).sum(dim=-1)
+
+
+@cache
+def _counted(tree: PhraseTree) -> tuple[Tensor, Tensor, Tensor]:
+    """Of every phrase, token by token after the first: the node before it, the token, and whether
+    there is one; each (phrases, longest - 1).
+    """
     length = max(map(len, tree.phrases)) - 1
     nodes = torch.zeros(len(tree.phrases), length, dtype=torch.long)
     wanted, counted = torch.zeros_like(nodes), torch.zeros_like(nodes, dtype=torch.bool)
@@ -101,6 +115,4 @@ def _rest_of(session: Session, prompted: Prompted, tree: PhraseTree) -> Tensor:
         nodes[row, :n] = torch.tensor(tree.way(tokens[:-1]))
         wanted[row, :n] = torch.tensor(tokens[1:])
         counted[row, :n] = True
-    nodes, wanted, counted = (part.to(logits.device) for part in (nodes, wanted, counted))
-    picked = logits[:, nodes, wanted] - logits.logsumexp(dim=-1)[:, nodes]
-    return (picked * counted).sum(dim=-1)
+    return nodes, wanted, counted

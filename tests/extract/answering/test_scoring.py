@@ -53,10 +53,13 @@ def test_single_token_phrases_need_no_second_pass(
     assert scores.shape == (2, 2)
 
 
-def test_scoring_in_parts_changes_nothing(llava: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bound", ["SCORING_BYTES", "MOST_NODES"])
+def test_scoring_in_parts_changes_nothing(
+    bound: str, llava: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     phrases = [[i, i + 1, i + 2] for i in range(5, 12)]
     whole = score_phrases(llava.session, _prompted(llava), phrases)
-    monkeypatch.setattr(answers, "SCORING_BYTES", 1)
+    monkeypatch.setattr(answers, bound, 1)
     np.testing.assert_allclose(
         score_phrases(llava.session, _prompted(llava), phrases), whole, atol=1e-4
     )

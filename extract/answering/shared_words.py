@@ -1,0 +1,82 @@
+"""Words that names of classes share, worked out once for all replies of a dataset."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+
+from extract.answering.language import language
+from extract.answering.spelling import pattern
+
+
+@lru_cache(maxsize=8)
+def alike_at_an_end(phrases: tuple[str, ...]) -> dict[str, list[str]]:
+    """For every phrase of words those that begin or end with the same word, in order."""
+    having: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for phrase in phrases:
+        if words := phrase.split():
+            having[0, words[0]].append(phrase)
+            having[-1, words[-1]].append(phrase)
+    return {
+        phrase: list(dict.fromkeys(having[0, words[0]] + having[-1, words[-1]]))
+        for phrase in phrases
+        if (words := phrase.split())
+    }
+
+
+@lru_cache(maxsize=8)
+def shared_lasts(
+    phrases: tuple[str, ...], whole: frozenset[str]
+) -> list[tuple[re.Pattern[str], list[int]]]:
+    """What finds a last word of several phrases, none of the `whole` names itself, behind a denial,
+    and the phrases that end with it.
+    """
+    names = [phrase.casefold() for phrase in phrases]
+    lasts = [
+        (name.split() or [""])[-1] if name == meant else ""
+        for name, meant in zip(names, undenied(names), strict=True)
+    ]
+    shared = (last for last, n in Counter(lasts).items() if n > 1 and last not in whole)
+    return [
+        (
+            re.compile(rf"(?i)\b(?:no|nor|or|any|of|without|for)\s+({pattern(last).pattern})"),
+            [index for index, other in enumerate(lasts) if other.endswith(last)],
+        )
+        for last in shared
+        if len(last) > 3
+    ]
+
+
+@lru_cache(maxsize=8)
+def unshared_lasts(
+    phrases: tuple[str, ...],
+) -> list[tuple[int, re.Pattern[str], re.Pattern[str], bool]]:
+    """Phrases whose last word no other has: what finds the phrase, what its last word, and
+    whether that says it by itself, since the only other class is that there is none.
+    """
+    names = [phrase.casefold() for phrase in phrases]
+    meant = undenied(names)
+    having = Counter(word for name in set(meant) for word in set(name.split()))
+    found = []
+    for index, name in enumerate(names):
+        last = name.split()[-1] if " " in name else ""
+        if len(last) > 3 and last.isalpha() and having[last] == 1 and meant[index] == name:
+            anywhere = len(names) == 2 and len(set(meant)) == 1
+            found.append((index, pattern(name), pattern(last), anywhere))
+    return found
+
+
+def undenied(names: Sequence[str]) -> list[str]:
+    """Each name, for one that denies another of them the one that it denies."""
+    denial, known = rf"(?:{language()['names']['negations']})[ -]+(.+)", set(names)
+    denied = (re.fullmatch(denial, name) for name in names)
+    return [
+        found[1] if found and found[1] in known else name
+        for name, found in zip(names, denied, strict=True)
+    ]
+
+
+def common(first: list[str], second: list[str]) -> int:
+    """How many words two names begin with alike."""
+    alike = [a == b for a, b in zip(first, second, strict=False)]
+    return (*alike, False).index(False)
