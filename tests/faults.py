@@ -76,7 +76,7 @@ class Command:
 ABOUT = ("--model", "alpha", "--dataset", "shapes")
 FEW = ("--resamples", "100")
 FOREIGN = ("--model", "gpt-x", "--dataset", "digits", "--title", "GPT-X")
-SHORTLY: dict[str, Any] = {"answers": ("likelihood",), "batch_size": 4, "device": "cpu"}
+SHORTLY: dict[str, Any] = {"answers": ("generate",), "max_new_tokens": 2, "device": "cpu"}
 SHORT = ("--limit", "8", "--answer", "likelihood", "--batch-size", "4", "--device", "cpu")
 COMMANDS = {
     "probe": Command(
@@ -138,7 +138,7 @@ COMMANDS = {
         ("answer", "activation", "logit_lens", "model", "layer"),
     ),
     "retry": Command(
-        ("extract", "--model", "tiny-digits", "--dataset", "pictures", *SHORT, "--retry-rejected"),
+        ("extract", "--model", "tiny-digits", "--dataset", "pictures", *SHORT),
         "rejected",
         ("answer", "activation"),
     ),
@@ -201,7 +201,7 @@ def _withdraw(lake: Lake) -> None:
 
 
 def _reject(lake: Lake, image: Path) -> None:
-    """An extraction that one image was not ready for."""
+    """An extraction that one image was not ready for, which any other tries again."""
     sound = image.read_bytes()
     image.write_bytes(b"not an image yet")
     request = ExtractRequest("tiny-digits", "pictures", limit=8, **SHORTLY)

@@ -48,7 +48,7 @@ def unite(
     if into is None:
         _refuse_dependents(lake, name)
     else:
-        _check_new(known, into)
+        check_name(into, "")
     with connect(lake) as wh:
         samples = dataset(wh, name).samples
         rows = {table: rows_of(wh, table, name) for table in ("dataset", *COPIED)}
@@ -62,6 +62,9 @@ def unite(
         if changed:
             _write(lake, name, entry, {"sample": [new for _, new in changed]})
         return United(name, n_joined, n_moved)
+    if into in known:
+        _refuse_another(known[into], entry, into)
+        return United(into, n_joined, n_moved)
     new_of = {new["sample_id"]: new for _, new in changed}
     rows["sample"] = [new_of.get(row["sample_id"], row) for row in rows["sample"]]
     columns = ([row[name] for row in rows["sample"]] for name in ("class_index", "split"))
@@ -122,9 +125,9 @@ def _refuse_dependents(lake: Lake, name: str) -> None:
         )
 
 
-def _check_new(known: Mapping[str, Registration], into: str) -> None:
-    check_name(into, "")
-    if into in known:
+def _refuse_another(known: Registration, due: Registration, into: str) -> None:
+    """The same is there where this command was killed just after it had made it."""
+    if known.fingerprint != due.fingerprint:
         raise UsageError(f"{into} is registered already; give --into a new name")
 
 
@@ -153,5 +156,4 @@ def rows_of(wh: Warehouse, table: str, name: str) -> list[Row]:
 def _write(lake: Lake, name: str, entry: Registration, tables: dict[str, list[Row]]) -> None:
     covers = entry.covers()
     with RunWriter(lake, RunSpec(COMMAND, None, name, covers)) as writer:
-        writer.commit(tables, covers=covers)
-        writer.finish()
+        writer.commit(tables, covers=covers, finished=True)

@@ -36,7 +36,7 @@ from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
 from warehouse.images import bounds, open_image
-from warehouse.lake import vectors
+from warehouse.lake import unpacking, vectors
 from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.freeing import free
 from warehouse.lake.holding import still_held
@@ -52,7 +52,7 @@ MEMORY = 2**22
 
 @pytest.fixture(autouse=True)
 def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (bounds, filling, untrusted, vectors):
+    for module in (bounds, filling, unpacking, untrusted, vectors):
         monkeypatch.setattr(module, "memory", lambda: MEMORY)
 
 
@@ -358,6 +358,13 @@ def test_a_shard_of_vectors(lake: Lake) -> None:
         assert path.stat().st_size < 20_000
     with connect(lake) as wh, pytest.raises(LayerhouseError, match="more than a quarter of this"):
         wh.vectors(MODEL, DATASET, "vision", 0, "mean")
+
+
+def test_a_locus_of_more_than_the_memory(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect(lake) as wh:
+        monkeypatch.setattr(vectors, "memory", lambda: 4 * 2 * 4 - 1)  # of four vectors of two
+        with pytest.raises(LayerhouseError, match="do not fit into the memory"):
+            wh.vectors(MODEL, DATASET, "vision", 0, "mean")
 
 
 def test_sample_names_of_a_shard_of_vectors(lake: Lake) -> None:

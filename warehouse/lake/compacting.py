@@ -82,10 +82,10 @@ def compact(lake: Lake, *, dry_run: bool = False) -> Iterator[Compaction]:
     lake.require()
     if not dry_run:
         lake.create()
-    records, marks = list_records(lake), removed_samples(lake)
+    records, marks, moments = list_records(lake), removed_samples(lake), LaterTimes(lake)
     for one in _planned(records):
         left_out = marks.get(one.records[0].dataset_id or "", {})
-        yield one if dry_run else join(lake, replace(one, marks=left_out))
+        yield one if dry_run else join(lake, replace(one, marks=left_out), moments)
 
 
 def joinable(records: Iterable[Commit]) -> int:
@@ -129,9 +129,9 @@ def _place(shard: Shard) -> tuple[str, str]:
     return shard.table, shard.path.rpartition("/")[0]
 
 
-def join(lake: Lake, planned: Compaction) -> Compaction:
-    """Write the rows of these records anew and put the compaction in their place. Raises as
-    `compact`."""
+def join(lake: Lake, planned: Compaction, moments: LaterTimes) -> Compaction:
+    """Write the rows of these records anew and put the compaction in their place, at the next of
+    `moments`, which look at all commits of the lake once. Raises as `compact`."""
     work = sorted((one for r in planned.records for one in r.work), key=lambda one: one.n)
     by_place: dict[tuple[str, str], list[tuple[Commit, Shard]]] = defaultdict(list)
     for record in planned.records:
@@ -146,7 +146,7 @@ def join(lake: Lake, planned: Compaction) -> Compaction:
                 if piece.rows.num_rows:
                     made.append((draft(lake, planned.commit_id[:-2], piece, written), parts))
             covers = [without_places(c.covers, planned.marks, dropped[c.n]) for c in work]
-            return replace(planned, joined=_entered(lake, planned, work, covers, made))
+            return replace(planned, joined=_entered(lake, planned, work, covers, made, moments))
     except OSError as error:
         raise LayerhouseError(
             f"cannot write to the lake {lake}: {error.strerror or error}; nothing of it changed, "
@@ -160,10 +160,11 @@ def _entered(
     work: Sequence[Commit],
     covers: Sequence[dict[str, Any]],
     made: Sequence[tuple[Draft, list[list[int]]]],
+    moments: LaterTimes,
 ) -> Commit | None:
     """Make the compaction visible, unless one of those that it joins does not count any more, or
     other samples were removed meanwhile."""
-    store, moments, drafts = lake.store, LaterTimes(lake), [each for each, _ in made]
+    store, drafts = lake.store, [each for each, _ in made]
     moments.warm(store.commit_names())
     with lake.committing():
         while True:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from warehouse.lake.commits import Commit
 from warehouse.lake.compacting import Compaction, join
+from warehouse.lake.drafting import LaterTimes
 from warehouse.lake.facts import REMOVE
 from warehouse.lake.lake import Lake
 from warehouse.lake.rewriting import holds_removed
@@ -20,14 +21,14 @@ def erase(lake: Lake) -> Iterator[Compaction]:
     Killed anywhere, what is left is done by the next. Raises as `compact`.
     """
     removed = removed_samples(lake)
-    records = list_records(lake) if removed else []
+    records, moments = list_records(lake) if removed else [], LaterTimes(lake)
     # What came after the removal was made without them, or was refused.
     last = {one.run["config"]["name"]: one.order for one in records if one.removes_samples}
     for record in records:
         marks = removed.get(record.dataset_id or "", {})
         is_older = marks and record.command != REMOVE and record.order < last[record.dataset_id]
         if is_older and _holds(lake, record, marks):
-            yield join(lake, Compaction(record.of, (record,), marks=marks))
+            yield join(lake, Compaction(record.of, (record,), marks=marks), moments)
 
 
 def _holds(lake: Lake, record: Commit, marks: Marks) -> bool:

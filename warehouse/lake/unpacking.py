@@ -13,27 +13,41 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.lake.lake import Lake
-from warehouse.untrusted import UnfitError, check_shard_unpacked
+from warehouse.untrusted import UnfitError, check_shard_unpacked, memory
 
 ROWS_AT_ONCE = 2**14
 """So that the texts of a chunk stay below the 2 GiB that an Arrow array of them may have."""
 
 
 def open_shard(lake: Lake, path: str) -> pq.ParquetFile:
-    """A shard whose pages are held against their checksums; texts come as dictionaries.
+    """A shard whose pages are held against their checksums. Where it would be too much if each of
+    its texts were as long as all of a column, texts come as dictionaries.
 
     Raises UnfitError for a column of a kind that no shard has: of that one value could be repeated,
     too. Raises OSError and ArrowException.
     """
     source = lake.store.open(path)
-    about = pq.read_metadata(source)
+    file = pq.ParquetFile(source, page_checksum_verification=True)
+    about = file.metadata
     columns = [about.schema.column(i) for i in range(about.num_columns)]
     for column in columns:
         if column.physical_type == "FIXED_LEN_BYTE_ARRAY":
             raise UnfitError(f"its column {column.path!a} is of a kind that no shard has")
+    if _most_of_texts(about) <= memory() // 4:
+        return file
     texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
     return pq.ParquetFile(
         source, metadata=about, read_dictionary=texts, page_checksum_verification=True
+    )
+
+
+def _most_of_texts(about: pq.FileMetaData) -> int:
+    groups = [about.row_group(i) for i in range(about.num_row_groups)]
+    columns = [group.column(i) for group in groups for i in range(about.num_columns)]
+    return sum(
+        abs(one.num_values) * abs(one.total_uncompressed_size)
+        for one in columns
+        if one.physical_type == "BYTE_ARRAY"
     )
 
 
@@ -61,8 +75,10 @@ def unpacked(about: pq.FileMetaData, groups: Sequence[int] | None = None) -> int
 
 def spelt_out(rows: pa.Table) -> pa.Table:
     """Rows with a text of its own for each, unless these take too much: raises UnfitError."""
-    check_shard_unpacked(sum(_length(chunk) for column in rows.columns for chunk in column.chunks))
     schema = pa.schema([_plain(field) for field in rows.schema])
+    if schema.equals(rows.schema):
+        return rows
+    check_shard_unpacked(sum(_length(chunk) for column in rows.columns for chunk in column.chunks))
     return pa.Table.from_batches(rows.to_batches(ROWS_AT_ONCE), rows.schema).cast(schema)
 
 

@@ -252,8 +252,12 @@ def test_copies_in_two_splits_are_mended_by_a_new_dataset_only(
         sizes = wh.sql("SELECT dataset_id, count(*) FROM sample GROUP BY ALL ORDER BY ALL")
         assert sizes.fetchall() == [("set", 199), ("whole", 199)]
     assert layerhouse.validate().passed
-    with pytest.raises(UsageError, match="whole is registered already"):
-        layerhouse.datasets.audit("set", unite=True, into="whole")
+    again = layerhouse.datasets.audit("set", unite=True, into="whole")  # as after a kill
+    assert (again.dataset_id, again.n_joined, again.n_moved) == ("whole", 1, 1)
+    with layerhouse.connect() as wh:
+        assert wh.sql("SELECT count(*) FROM dataset").fetchall() == [(2,)]
+    with pytest.raises(UsageError, match="set is registered already"):
+        layerhouse.datasets.audit("set", unite=True, into="set")
 
 
 def test_groups_stay_where_something_was_computed_from_them(
