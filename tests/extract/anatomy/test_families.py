@@ -27,7 +27,7 @@ from extract.running.extraction import ExtractRequest, extract
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import Opened, opened, slow_scores
 from tests.extract.tiny_families import FAMILIES
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.catalogue.samples import dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
@@ -98,7 +98,7 @@ def extracted(
     summary = extract(lake, request)
     assert summary.added
     assert summary.n_samples == LIMIT
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         uris = dict(dataset(wh, "pictures").samples.select("sample_id", "uri").iter_rows())
         vectors = wh.sql("SELECT module, layer, readout, sample_id, vector FROM activation")
         found = {tuple(row[:4]): np.array(row[4]) for row in vectors.fetchall()}

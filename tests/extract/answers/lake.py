@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lakes import made_once
-from warehouse.catalogue import connect
+from tests.tables import tables
 from warehouse.lake import Lake, RunSpec, RunWriter
 
 SAMPLES = {
@@ -85,7 +85,7 @@ def plain_rows(**more: Any) -> list[dict[str, Any]]:
 
 def answered(lake: Lake) -> dict[str, str | None]:
     """The class that the lake has of every sample, by label."""
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         return dict(
             wh.sql(
                 "SELECT sample_id, label FROM answer LEFT JOIN class ON "

@@ -9,7 +9,7 @@ import pytest
 
 from extract.answers import ImportOptions, export_answers, import_answers
 from tests.extract.answers.lake import DATASET, MODEL, answers_lake, lines, plain_rows
-from warehouse.catalogue import connect
+from tests.tables import tables
 from warehouse.errors import UsageError
 
 COLUMNS = "sample_id, predicted_class_index, label_logprobs, text, finish_reason, n_tokens, options"
@@ -29,7 +29,7 @@ def test_answers_written_out_come_back_as_they_were(suffix: str, tmp_path: Path)
     out = tmp_path / f"out{suffix}"
     assert export_answers(lake, out, MODEL, DATASET, "imported:first") == 6
     import_answers(lake, out, MODEL, DATASET, ImportOptions("second"))
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         first, second = (
             wh.sql(
                 f"SELECT {COLUMNS} FROM answer WHERE method = $1 ORDER BY sample_id",

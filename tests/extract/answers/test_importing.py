@@ -21,7 +21,7 @@ from tests.extract.answers.lake import (
     lines,
     plain_rows,
 )
-from warehouse.catalogue import connect
+from tests.tables import tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, remove
 
@@ -162,7 +162,7 @@ def test_what_harnesses_write_is_read(
 ) -> None:
     imported(lake, write(tmp_path / name, rows))
     assert answered(lake) == RIGHT
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         assert wh.sql("SELECT DISTINCT method FROM answer").fetchall() == [(f"imported:{method}",)]
         assert wh.sql("SELECT title, n_parameters FROM model").fetchall() == [("GPT-X", None)]
 
@@ -307,7 +307,7 @@ def test_a_letter_stands_for_a_class_only_where_that_is_known(lake: Lake, tmp_pa
     assert set(answered(lake).values()) == {None}
     assert any("6 replies are one letter" in note and "--letters" in note for note in notes)
     imported(lake, lines(tmp_path / "r.jsonl", rows), name="lettered", letters=True)
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         found = wh.sql(
             "SELECT sample_id, label FROM answer JOIN class ON predicted_class_index = class_index "
             "WHERE method = 'imported:lettered'"
@@ -336,7 +336,7 @@ def test_scores_are_kept_as_log_probabilities(
 ) -> None:
     rows = [{"sample_id": name, "scores": scores} for name in SAMPLES]
     imported(lake, lines(tmp_path / "r.jsonl", rows))
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         found = wh.sql("SELECT label_logprobs, predicted_class_index, text FROM answer").fetchall()
     assert all(row[0] == pytest.approx(logs, abs=1e-5) for row in found)
     assert {row[1:] for row in found} == {(0, None)}
@@ -417,7 +417,7 @@ def test_a_model_of_the_registry_needs_no_title(lake: Lake, tmp_path: Path) -> N
     path = lines(tmp_path / "r.jsonl", plain_rows())
     summary = import_answers(lake, path, "lingshu-7b", DATASET, ImportOptions())
     assert summary.added
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         (row,) = wh.sql("SELECT hf_id, n_parameters > 1e9, model_type FROM model").fetchall()
     assert row == ("lingshu-medical-mllm/Lingshu-7B", True, None)
     with pytest.raises(UsageError, match="did you mean lingshu-7b"):
@@ -429,7 +429,7 @@ def test_ends_of_replies_are_kept_where_the_file_has_them(lake: Lake, tmp_path: 
         plain_rows(finish_reason="stop")
     )
     imported(lake, lines(tmp_path / "r.jsonl", rows))
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         found = wh.sql(
             "SELECT finish_reason, n_tokens, count(*) FROM answer GROUP BY ALL ORDER BY ALL"
         ).fetchall()

@@ -20,6 +20,7 @@ from layerhouse.cli import layerhouse
 from tests.extract.answers.lake import DATASET, MODEL, SAMPLES, answers_lake, lines
 from tests.extract.answers.test_reparsing import extracted, generated
 from tests.extract.tiny_families import ids_of, sharpen, tokenizer, vocabulary
+from tests.tables import tables
 from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
@@ -74,12 +75,12 @@ def judged(lake: Lake, method: str = "judged:tiny-judge") -> list[tuple[Any, ...
         "SELECT sample_id, predicted_class_index, parsed, finish_reason, text FROM answer "
         "WHERE method = $1 ORDER BY sample_id"
     )
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         return wh.sql(query, [method]).fetchall()
 
 
 def bench(lake: Lake, model: TextModel) -> Judging:
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         return Judging.of(wh, JudgeModel("tiny-judge", model), MODEL, DATASET)
 
 
@@ -131,7 +132,7 @@ def test_every_reply_is_judged_once_and_what_was_cut_stays_truncated(
     assert [row[2] for row in rows][3:] == [False] * 3  # empty, or cut
     assert [row[3] for row in rows] == ["stop"] * 4 + ["length"] * 2
     held = bench(lake, text_model)
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         replies = wh.sql("SELECT * FROM answer WHERE method = 'generate' ORDER BY ALL").pl()
     for row, told in zip(replies.to_dicts(), rows, strict=True):
         assert held.read(row).named == told[1]

@@ -9,7 +9,7 @@ import pytest
 
 from extract.answers import ImportOptions, import_answers, reparse
 from tests.extract.answers.lake import DATASET, MODEL, SAMPLES, answered, answers_lake, lines
-from warehouse.catalogue import connect
+from tests.tables import tables
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, RunSpec, RunWriter, remove
 
@@ -72,7 +72,7 @@ def test_what_reads_otherwise_is_stored_once(lake: Lake) -> None:
         (NAMES[2], None, "malignant"),
     ]
     assert list(answered(lake).values()) == ["benign", None, "malignant", "malignant"]
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql("SELECT raw_text, parsed, run_id FROM answer ORDER BY sample_id").fetchall()
     assert [row[:2] for row in rows] == [
         ("Benign.", True),

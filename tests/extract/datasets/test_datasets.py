@@ -15,7 +15,7 @@ from PIL import Image
 
 from extract.datasets import AddOptions, add, registered, resolve
 from tests.lakes import empty_lake
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
@@ -29,12 +29,12 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def stored(lake: Lake, name: str) -> DatasetInfo:
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         return dataset(warehouse, name)
 
 
 def attributes(lake: Lake) -> set[tuple[str, str, str]]:
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         found = warehouse.sql("SELECT sample_id, name, value FROM sample_attribute").fetchall()
     return set(found)
 

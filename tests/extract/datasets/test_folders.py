@@ -23,8 +23,9 @@ from extract.datasets.reading import read_source
 from extract.datasets.source import Contents, ReadOptions
 from layerhouse.cli import main
 from tests.lakes import empty_lake
+from tests.tables import tables
 from tests.warehouse.images.dicom_files import dicom, write
-from warehouse.catalogue import connect, dataset
+from warehouse.catalogue import dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
 
@@ -726,7 +727,7 @@ def test_findings_become_one_dataset_each_over_the_same_images_and_splits(tmp_pa
     assert [result.dataset_id for result in results] == ["cxr_mass", "cxr_pleural_effusion"]
     assert seen == list(range(59, -1, -1))  # every image was decoded once
     assert "Hernia was left out: class yes" in results[0].warnings[0]
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         mass, effusion = (dataset(warehouse, result.dataset_id) for result in results)
     assert [(row.label, row.phrase) for row in mass.classes] == [
         ("no", "no a mass"),

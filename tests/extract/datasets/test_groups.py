@@ -16,8 +16,9 @@ from extract.datasets import AddOptions, AddResult, ReadOptions, add, add_per_la
 from extract.datasets.groups import hashed
 from extract.datasets.splits import make_splits
 from tests.lakes import empty_lake
+from tests.tables import tables
 from tests.warehouse.images.dicom_files import dicom, write
-from warehouse.catalogue import connect, dataset
+from warehouse.catalogue import dataset
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 
@@ -182,7 +183,7 @@ def scans(root: Path, **elements: Callable[[int], str]) -> Path:
 
 
 def groups_of(lake: Lake, name: str) -> list[str]:
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         samples = dataset(warehouse, name).samples
     return [group for _, group in sorted(samples.select("sample_id", "group_id").iter_rows())]
 

@@ -23,6 +23,7 @@ from extract.engines import extract_with_workers
 from extract.running import extract
 from extract.sharing import ExtractRequest, prompt_for
 from tests.lakes import empty_lake
+from tests.tables import tables
 from warehouse.catalogue import changed_samples, connect, dataset
 from warehouse.errors import LayerhouseError
 from warehouse.images import RegisteredImage, changed_images, changes, image_sha256
@@ -57,7 +58,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def changed(lake: Lake) -> list[str]:
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         return [image.sample_id for _, image in changed_samples(warehouse)]
 
 
@@ -95,7 +96,7 @@ def test_the_same_bytes_are_the_same_image_and_what_is_gone_is_no_other(
     gone.unlink()
     damaged.write_bytes(damaged.read_bytes()[:30])
     Image.new("L", (9, 9), 7).save(other)
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         ids = set(dataset(warehouse, "set").samples["sample_id"])
         found = [image.sample_id for _, image in changed_samples(warehouse, "set")]
         assert found == ["one/4.png"]
@@ -173,12 +174,12 @@ def test_each_machine_of_a_lake_in_a_bucket_remembers_for_itself(
         os.utime(path, ns=(1, 1))
     for lake, n_read in ((here, 8), (here, 0), (there, 8), (there, 0)):
         hashed.clear()
-        with connect(lake) as wh:
+        with tables(lake) as wh:
             assert changed_samples(wh, "set") == []
         assert len(hashed) == n_read
     (root / "a" / "0.bmp").write_bytes((root / "b" / "1.bmp").read_bytes())
     for lake in (here, there):
-        with connect(lake) as wh:
+        with tables(lake) as wh:
             assert [image.sample_id for _, image in changed_samples(wh, "set")] == ["a/0.bmp"]
 
 
@@ -316,7 +317,7 @@ def test_a_table_and_a_deep_folder_need_no_labels(tmp_path: Path, lake: Lake) ->
     )
     result = add(lake, "table", root, unlabelled)
     assert (result.n_samples, result.n_classes) == (10, 0)
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         assert dataset(warehouse, "table").samples["group_id"].n_unique() == 5
 
 

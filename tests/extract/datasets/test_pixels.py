@@ -25,8 +25,9 @@ from extract.datasets import (
     resolve,
 )
 from tests.lakes import empty_lake
+from tests.tables import tables
 from tests.warehouse.images.dicom_files import dicom, write
-from warehouse.catalogue import connect, dataset
+from warehouse.catalogue import dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
 from warehouse.lake import Lake
@@ -61,12 +62,12 @@ def arrays(dtype: str, low: float, high: float) -> Callable[[Path, int], object]
 
 
 def uris(lake: Lake, name: str = "set") -> list[str]:
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         return dataset(warehouse, name).samples["uri"].to_list()
 
 
 def rule(lake: Lake, name: str = "set") -> str | None:
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         found = warehouse.sql("SELECT pixel_rule FROM dataset WHERE dataset_id = $1", [name])
         return found.fetchall()[0][0]  # type: ignore[no-any-return]
 
@@ -115,7 +116,7 @@ def test_values_without_a_depth_are_shown_between_percentiles_of_train(
     tmp_path: Path, lake: Lake, dtype: str, low: float, high: float
 ) -> None:
     result = add(lake, "set", folder(tmp_path / "set", arrays(dtype, low, high)))
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         train = dataset(warehouse, "set").samples.filter(split="train")["uri"]
     stored = np.concatenate(
         [np.asarray(Image.open(uri.split("#")[0])).ravel() for uri in train]
@@ -140,7 +141,7 @@ def test_sixteen_bits_and_eight_are_opened_as_ever(tmp_path: Path, lake: Lake) -
 
 def of_earlier_versions(lake: Lake, name: str) -> str:
     """The identity that a Layerhouse gave which knew of no preparations."""
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         info = dataset(warehouse, name)
     columns = ("sample_id", "sha256", "class_index", "split", "group_id")
     samples = sorted(info.samples.select(columns).iter_rows())
@@ -305,7 +306,7 @@ def test_all_pages_become_images_of_one_group(tmp_path: Path, lake: Lake) -> Non
     root = folder(tmp_path / "set", mixed)
     result = add(lake, "set", root, with_pixels(frame="all"))
     assert result.n_samples == 4 * (2 * N - 1) + 1
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         samples = dataset(warehouse, "set").samples
     assert samples["group_id"].n_unique() == 2 * N
     assert samples["sha256"].n_unique() == result.n_samples
@@ -470,7 +471,7 @@ def test_baselines_know_how_images_are_opened(tmp_path: Path, lake: Lake) -> Non
     found = set()
     for name, options in {"whole": {}, "narrow": {"shown": "0,100"}}.items():
         add(lake, name, root, with_pixels(**options))
-        with connect(lake) as warehouse:
+        with tables(lake) as warehouse:
             images = read_images(warehouse, name)
         found.add(images.fingerprint)
         assert images.each(lambda image: image.getextrema()[0][1]) == [255] * (2 * N)

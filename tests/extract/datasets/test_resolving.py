@@ -26,7 +26,8 @@ from extract.datasets.remembering import options_of, said
 from extract.training.tiny import train_tiny_model
 from layerhouse.cli.baseline import command as baseline_command
 from tests.lakes import empty_lake
-from warehouse.catalogue import connect, refuse_changed
+from tests.tables import tables
+from warehouse.catalogue import refuse_changed
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, list_commits
 from warehouse.lake.covering import SAID
@@ -148,12 +149,12 @@ def test_what_an_earlier_version_registered_is_looked_at_once(
     earlier: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = registered(earlier)["scans"]
-    with connect(earlier) as wh:
+    with tables(earlier) as wh:
         old = wh.sql("SELECT * EXCLUDE run_id FROM sample ORDER BY ALL").fetchall()
     assert resolve(earlier, "scans") == "scans"
     after = registered(earlier)["scans"]
     assert (after.fingerprint, after.reading) == (before.fingerprint, READING)
-    with connect(earlier) as wh:
+    with tables(earlier) as wh:
         assert wh.sql("SELECT * EXCLUDE run_id FROM sample ORDER BY ALL").fetchall() == old
         assert wh.sql("SELECT count(*) FROM image_file").fetchall() == [(24,)]
 
@@ -164,7 +165,7 @@ def test_what_an_earlier_version_registered_is_looked_at_once(
     monkeypatch.setattr("warehouse.images.changes.image_sha256", refuse)
     commits = list_commits(earlier)
     assert resolve(earlier, "scans") == "scans"
-    with connect(earlier) as wh:
+    with tables(earlier) as wh:
         refuse_changed(wh, "scans", [row[1] for row in old])
     assert list_commits(earlier) == commits
 
@@ -173,7 +174,7 @@ def test_images_that_changed_meanwhile_are_not_noted(earlier: Lake, scans: Path)
     Image.new("L", (8, 8), 7).save(scans / "a" / "0.png")
     assert resolve(earlier, "scans") == "scans"
     assert registered(earlier)["scans"].reading == 1
-    with connect(earlier) as wh, pytest.raises(LayerhouseError, match="1 of 24 images of scans"):
+    with tables(earlier) as wh, pytest.raises(LayerhouseError, match="1 of 24 images of scans"):
         refuse_changed(wh, "scans", [f"{'ab'[n % 2]}/{n}.png" for n in range(24)])
 
 
@@ -193,7 +194,7 @@ def test_the_tiny_trainer_refuses_images_that_changed(
     tmp_path: Path, lake: Lake, scans: Path
 ) -> None:
     add(lake, "scans", scans)
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         query = "SELECT uri FROM sample WHERE split = 'train' ORDER BY uri"
         ((uri,), *_) = wh.sql(query).fetchall()
     Image.new("L", (8, 8), 7).save(uri.partition("#")[0])

@@ -14,7 +14,7 @@ from extract.datasets.reading import GROUP, SHIPPED, default_name, read_source, 
 from extract.plugins import Contents, DatasetSource, Item
 from tests.lakes import empty_lake
 from tests.packages import Install
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.catalogue.samples import dataset
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -162,7 +162,7 @@ def test_a_source_of_a_package_is_checked_and_registered_as_any_other(
     code = f"from {__name__} import Squares\n"
     install(GROUP, "squares", code, "Squares")
     assert resolve(lake, str(place)) == "grey"
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         info = dataset(warehouse, "grey")
     assert [row.label for row in info.classes] == ["dark", "light"]
     assert len(info.samples) == 64

@@ -27,7 +27,7 @@ from extract.sharing.job import ExtractRequest
 from tests.docs.examples import examples
 from tests.lakes import empty_lake
 from tests.packages import Install
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.vocabulary import MODULES, Cell
@@ -73,7 +73,7 @@ def bench(lake: Lake) -> Bench:
 def extracted(lake: Lake, *faults: str) -> Shown:
     """The model as an ordinary extraction stores it."""
     model_id = extract(lake, ExtractRequest(MODEL, DATASET, faults=faults, limit=LIMIT)).model_id
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql(
             "SELECT module, layer, readout, vector FROM activation WHERE model_id = $1 "
             "ORDER BY module, layer, readout, sample_id",

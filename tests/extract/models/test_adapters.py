@@ -9,7 +9,7 @@ import torch
 
 from extract.models.loading import load
 from extract.running.extraction import ExtractRequest, extract
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.lake.lake import Lake
 
 
@@ -34,7 +34,7 @@ def test_a_trained_lora_is_stored_next_to_its_base(
     )
     assert tuned.model_id == "llava+adapter:tuned"
     assert tuned.n_vectors == base.n_vectors
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         models = wh.sql("SELECT model_id, name, variant FROM model ORDER BY model_id").fetchall()
         moved = wh.sql(
             "SELECT DISTINCT a.module FROM activation AS a JOIN activation AS b "

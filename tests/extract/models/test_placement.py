@@ -17,7 +17,7 @@ from extract.models.placement import Placement, parse_placement
 from extract.models.sources import locate
 from extract.running.extraction import ExtractRequest, extract
 from tests.lakes import empty_lake
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 
@@ -26,7 +26,7 @@ LIMIT = 2
 
 def _vectors(lake: Lake, model_id: str) -> dict[tuple[Any, ...], np.ndarray[Any, Any]]:
     query = "SELECT module, layer, readout, sample_id, vector FROM activation WHERE model_id = $1"
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql(query, [model_id]).fetchall()
     return {tuple(row[:4]): np.array(row[4]) for row in rows}
 
@@ -48,7 +48,7 @@ def test_quantised_weights_are_a_variant_of_the_model(
     )
     assert packed.model_id == f"llava+quantization:{bits}"
     assert packed.n_vectors == whole.n_vectors
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         models = wh.sql("SELECT variant, n_parameters FROM model ORDER BY variant").fetchall()
     assert [variant for variant, _ in models] == ["base", f"quantization:{bits}"]
     assert models[0][1] == models[1][1]  # two 4-bit weights in one byte are still two

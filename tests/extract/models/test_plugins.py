@@ -19,7 +19,7 @@ from extract.models.processors import ready_processor
 from extract.models.sources import locate
 from extract.running.extraction import ExtractRequest, extract
 from tests.packages import Install
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 
@@ -70,7 +70,7 @@ def test_a_registered_class_runs_and_is_part_of_the_identity(
     summary = extract(lake, ExtractRequest(str(folder), "pictures", max_new_tokens=4, limit=2))
     extract(lake, ExtractRequest(str(llava_folder), "pictures", max_new_tokens=4, limit=2))
     assert summary.added
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         differing = wh.sql(
             "SELECT count(*) FROM activation AS a JOIN activation AS b "
             "USING (module, layer, readout, sample_id) "

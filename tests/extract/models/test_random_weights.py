@@ -10,7 +10,7 @@ from extract.models.loading import load
 from extract.models.sources import locate
 from extract.running.extraction import ExtractRequest, extract
 from tests.extract.conftest import FamilyFolders
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.errors import UsageError
 from warehouse.lake.lake import Lake
 
@@ -58,7 +58,7 @@ def test_an_untrained_model_is_extracted_beside_the_trained_one(
         )
         assert extract(lake, asked).added
         assert not extract(lake, asked).added
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         models = wh.sql("SELECT model_id, name, variant FROM model ORDER BY variant").fetchall()
         vectors = wh.sql(
             "SELECT model_id, vector FROM activation WHERE readout = 'last' ORDER BY ALL"

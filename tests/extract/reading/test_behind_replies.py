@@ -25,7 +25,7 @@ from tests.extract.answering.test_generating import _prompted
 from tests.extract.conftest import FamilyFolders
 from tests.extract.reading.test_every_readout import LAYOUTS
 from tests.extract.sessions import Opened, opened
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.validation import validate
@@ -132,14 +132,14 @@ def _extract(lake: Lake, folder: Path, tokens: int | None = 4, **changes: Any) -
 
 def test_replies_are_read_only_where_it_is_asked_for(lake: Lake, llava_folder: Path) -> None:
     _extract(lake, llava_folder)
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         assert ("reply",) not in wh.sql("SELECT DISTINCT readout FROM activation").fetchall()
         before = wh.sql("SELECT sample_id, raw_text FROM answer ORDER BY sample_id").fetchall()
         assert wh.sql("SELECT count(*) FROM reply_place").fetchall() == [(0,)]
     read = _extract(lake, llava_folder, readouts=["reply"])
     assert read.added
     assert not _extract(lake, llava_folder, readouts=["reply"]).added
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         after = wh.sql("SELECT sample_id, raw_text FROM answer ORDER BY sample_id").fetchall()
         found = wh.sql(
             "SELECT count(*), count(DISTINCT sample_id) FROM activation WHERE readout = 'reply'"
@@ -173,7 +173,7 @@ def test_without_replies_there_is_nothing_behind_them(lake: Lake, llava_folder: 
 def test_faults_strike_what_is_read_behind_replies(lake: Lake, llava_folder: Path) -> None:
     for fault in ((), ("noise@vision:2",)):
         _extract(lake, llava_folder, readouts=["reply"], faults=fault)
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         found = wh.sql(
             "SELECT count(DISTINCT vector) FROM activation WHERE readout = 'reply'"
         ).fetchall()

@@ -21,7 +21,7 @@ from extract.reading.logit_lens import open_lens
 from extract.running.extraction import ExtractRequest, extract
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import Opened, opened
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.catalogue.samples import dataset
 from warehouse.images import open_image
 from warehouse.lake.lake import Lake
@@ -33,7 +33,7 @@ PHRASES = ["benign", "malignant"]
 
 def _lens_rows(lake: Lake) -> dict[tuple[int, str], tuple[list[float], int]]:
     query = "SELECT layer, sample_id, label_logprobs, predicted_class_index FROM logit_lens"
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql(query).fetchall()
     found = {(layer, name): (logprobs, predicted) for layer, name, logprobs, predicted in rows}
     assert len(found) == len(rows), "a lens was written twice"
@@ -54,7 +54,7 @@ def test_the_last_lens_is_the_models_own_answer(
     samples = {name for _, name in found}
     assert len(samples) == LIMIT
     assert set(found) == {(layer, name) for layer in range(n_layers) for name in samples}
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         uris = dict(dataset(wh, "pictures").samples.select("sample_id", "uri").iter_rows())
     decided = set()
     for name in samples:
@@ -82,7 +82,7 @@ def test_a_lens_comes_with_the_last_readouts_and_only_with_them(
     extract(lake, ExtractRequest(str(llava_folder), "pictures", max_new_tokens=4, modules=["llm"]))
     layers = [layer for layer, _ in _lens_rows(lake)]
     assert len(layers) == len(set(layers)) * 12
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         shown = wh.sql("SELECT DISTINCT layer FROM activation WHERE readout = 'last'").fetchall()
     assert set(layers) == {layer for (layer,) in shown}
 

@@ -19,7 +19,8 @@ from extract.running.batches import Runner
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
 from extract.sharing import ledger
 from tests.extract.model_folders import edit_weights, weight_name
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
+from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.freeing import free
 from warehouse.lake.lake import Lake
@@ -40,7 +41,7 @@ def _request(folder: Path, **changes: Any) -> ExtractRequest:
 
 def _vectors(lake: Lake, model_id: str = "llava") -> dict[tuple[Any, ...], np.ndarray[Any, Any]]:
     query = "SELECT module, layer, readout, sample_id, vector FROM activation WHERE model_id = $1"
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql(query, [model_id]).fetchall()
     found = {tuple(row[:4]): np.array(row[4], dtype=np.float32) for row in rows}
     assert len(found) == len(rows), "a vector was written twice"
@@ -52,7 +53,7 @@ def _answers(lake: Lake, model_id: str = "llava") -> dict[tuple[str, str], tuple
         "SELECT sample_id, method, predicted_class_index, label_logprobs, text, parsed "
         "FROM answer WHERE model_id = $1"
     )
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql(query, [model_id]).fetchall()
     found = {tuple(row[:2]): tuple(row[2:]) for row in rows}
     assert len(found) == len(rows), "an answer was written twice"
@@ -91,6 +92,14 @@ def undisturbed(
     return lake, extract(lake, _request(llava_folder))
 
 
+def test_tables_alone_hold_what_those_of_the_catalogue_hold(lake, llava_folder):
+    extract(lake, ExtractRequest(str(llava_folder), "pictures", limit=3))
+    with connect(lake) as whole, tables(lake) as alone:
+        for name in ("answer", "sample", "layer", "run", "shard", "activation"):
+            query = f"FROM {name} ORDER BY ALL"
+            assert alone.sql(query).pl().equals(whole.sql(query).pl())
+
+
 def test_an_extraction_describes_the_model_and_counts_what_it_did(
     undisturbed: tuple[Lake, ExtractSummary],
 ) -> None:
@@ -103,7 +112,7 @@ def test_an_extraction_describes_the_model_and_counts_what_it_did(
     vectors, answers = _vectors(lake), _answers(lake)
     assert len(vectors) == summary.n_vectors
     assert len(answers) == 2 * N
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         model = wh.sql("SELECT name, variant, model_type, dtype FROM model").fetchall()
         modules = wh.sql("SELECT module, n_layers FROM module ORDER BY module_order").fetchall()
         loci = wh.sql("SELECT module, layer, kind, on_path FROM layer ORDER BY depth").fetchall()
@@ -187,7 +196,7 @@ def test_after_a_failure_the_next_run_ends_with_the_undisturbed_lake(
         broken.setattr(RunWriter, "commit", dying)
         with pytest.raises(OSError, match="the power went out"):
             extract(lake, _request(llava_folder))
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         assert wh.sql("SELECT status FROM run WHERE command = 'extract'").fetchall() == [
             ("running",)
         ]
@@ -208,7 +217,7 @@ def test_a_run_cut_off_before_its_end_is_finished_without_work(
             extract(lake, _request(llava_folder))
     monkeypatch.setattr(opening, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     assert not extract(lake, _request(llava_folder)).added
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         assert wh.sql("SELECT status FROM run WHERE command = 'extract'").fetchall() == [
             ("finished",)
         ]
@@ -270,7 +279,7 @@ def test_a_fault_is_a_model_of_its_own_and_the_healthy_one_stays(
     assert len(samples) == N // 2
     again = _vectors(lake)
     assert all(np.array_equal(again[key], vector) for key, vector in healthy.items())
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         variants = wh.sql("SELECT variant FROM model ORDER BY model_id").fetchall()
     assert variants == [("base",), ("fault:swap@connector:0.5",)]
 
@@ -297,7 +306,7 @@ def test_an_erasure_is_fitted_on_train_and_equalises_its_class_means(
     add(lake, "square", folder)
     summary = extract(lake, _request(llava_folder, dataset="square", faults=("erase@connector",)))
     vectors = _vectors(lake, summary.model_id)
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql(
             "SELECT sample_id, class_index FROM sample "
             "WHERE dataset_id = 'square' AND split = 'train'"

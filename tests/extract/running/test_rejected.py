@@ -26,7 +26,8 @@ from tests.extract.running.test_agent import (
     _request,
     _vectors,
 )
-from warehouse.catalogue.refreshing import connect, refresh
+from tests.tables import tables
+from warehouse.catalogue.refreshing import refresh
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 
@@ -48,7 +49,7 @@ def _own(folder: Path, **changes: object) -> ExtractRequest:
 
 
 def _rejected(lake: Lake) -> list[tuple[str, str]]:
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         return wh.sql("SELECT sample_id, reason FROM rejected_sample ORDER BY ALL").fetchall()
 
 
@@ -67,7 +68,7 @@ def test_the_run_goes_on_without_images_that_fail(
     assert found == summary.rejected
     assert "cannot be decoded" in found["benign/02.png"]
     assert "does not exist" in found["malignant/07.png"]
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql(
             "SELECT DISTINCT sample_id FROM activation WHERE dataset_id = 'own'"
         ).fetchall()
@@ -109,7 +110,7 @@ def test_a_higher_bound_tries_again_what_a_lower_one_rejected(
 
 
 def _folder_of(lake: Lake) -> Path:
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         ((uri,),) = wh.sql("SELECT min(uri) FROM sample").fetchall()
     return Path(uri).parents[1]
 
@@ -122,7 +123,7 @@ def test_a_dataset_without_one_readable_image_is_an_error(lake: Lake, llava_fold
 def test_donors_that_fail_reject_the_samples_they_stand_in_for(
     lake: Lake, llava_folder: Path, own_pictures: Path
 ) -> None:
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         samples = wh.sql(
             "SELECT sample_id, split, class_index FROM sample WHERE dataset_id = 'own'"
         ).fetchall()
@@ -158,7 +159,7 @@ def test_worker_processes_change_no_number(
 
 def test_a_run_notes_what_it_took(lake: Lake, llava_folder: Path) -> None:
     summary = extract(lake, _request(llava_folder))
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql(
             "SELECT seconds, n_images, n_bytes FROM run WHERE command = 'extract'"
         ).fetchall()
@@ -185,7 +186,7 @@ def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(
     assert plan.n_samples == summary.n_samples == N
     assert set(plan.loci) == {"vision", "connector", "llm"}
     assert plan.loci["connector"] == ["0 (mean, grid)"]
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         ((n_bytes,),) = wh.sql(
             "SELECT sum(n_bytes) FROM shard WHERE table_name = 'activation'"
         ).fetchall()

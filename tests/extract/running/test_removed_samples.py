@@ -13,7 +13,7 @@ from extract.datasets.registration import registered
 from extract.running.extraction import extract
 from extract.sharing import look_up
 from tests.extract.running.test_agent import _request, _vectors
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.errors import LayerhouseError
 from warehouse.lake import free, remove_samples, removed_samples, still_held
 from warehouse.lake.lake import Lake
@@ -43,7 +43,7 @@ def test_extraction_goes_on_without_it(lake: Lake, llava_folder: Path) -> None:
     summary = extract(lake, _request(llava_folder, dataset="own"))
     assert summary.added
     assert summary.rejected == {}
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql("SELECT count(DISTINCT sample_id) FROM answer").fetchall()
         (held,) = wh.sql("SELECT n_samples FROM dataset WHERE dataset_id = 'own'").fetchall()
     assert rows == [held] == [(len(job.sample_ids),)]
@@ -63,7 +63,7 @@ def test_extraction_goes_on_without_it(lake: Lake, llava_folder: Path) -> None:
 def test_the_same_source_adds_nothing_back(lake: Lake, own: Path, is_gone: bool) -> None:
     """Whether the image is still among the files or not."""
     known = registered(lake)["own"]
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         (removed, uri), *_ = wh.sql(
             "SELECT sample_id, uri FROM sample WHERE dataset_id = 'own' ORDER BY ALL"
         ).fetchall()
@@ -80,7 +80,7 @@ def test_the_same_source_adds_nothing_back(lake: Lake, own: Path, is_gone: bool)
     assert (
         any("removed from the dataset are left out" in said for said in again.warnings) != is_gone
     )
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         assert removed not in {
             row[0]
             for row in wh.sql("SELECT sample_id FROM sample WHERE dataset_id = 'own'").fetchall()
@@ -90,7 +90,7 @@ def test_the_same_source_adds_nothing_back(lake: Lake, own: Path, is_gone: bool)
 def test_another_title_does_not_bring_it_back(lake: Lake, own: Path) -> None:
     from extract.datasets import AddOptions
 
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         ((removed,), *_) = wh.sql(
             "SELECT sample_id FROM sample WHERE dataset_id = 'own' ORDER BY ALL"
         ).fetchall()
@@ -98,7 +98,7 @@ def test_another_title_does_not_bring_it_back(lake: Lake, own: Path) -> None:
     assert add(lake, "own", own, AddOptions(title="Another")).added
     free(lake)
     assert list(still_held(lake, removed_samples(lake))) == []
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql("SELECT title, n_samples FROM dataset WHERE dataset_id = 'own'").fetchall()
         (count,) = wh.sql("SELECT count(*) FROM sample WHERE dataset_id = 'own'").fetchall()
     assert rows == [("Another", *count)]

@@ -18,7 +18,7 @@ from extract.running import opening
 from extract.running.batches import Runner
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
 from tests.extract.models.asked import read_prompt
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.errors import UsageError
 from warehouse.files import checksum
 from warehouse.lake.lake import Lake
@@ -44,7 +44,7 @@ def _replies(lake: Lake) -> dict[str, tuple[Any, ...]]:
         "SELECT sample_id, text, finish_reason, n_tokens FROM answer WHERE method = 'generate' "
         "ORDER BY sample_id"
     )
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql(query).fetchall()
     found = {name: tuple(rest) for name, *rest in rows}
     assert len(found) == len(rows), "a reply stands twice"
@@ -87,7 +87,7 @@ def test_what_a_budget_cut_a_larger_one_runs_again(lake: Lake, llava_folder: Pat
     after = _replies(lake)
     assert {reply[1:] for reply in after.values()} == {("length", 5)}
     assert all(after[name][0].startswith(before[name][0]) for name in before)
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         vectors = wh.sql("SELECT count(*), count(DISTINCT sample_id) FROM activation").fetchall()
     assert vectors == [(whole.n_vectors, N)]  # nothing but replies was run again
     lake.catalogue.unlink()

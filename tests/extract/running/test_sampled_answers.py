@@ -12,6 +12,7 @@ from extract.answers import reparse
 from extract.datasets import AddOptions, ReadOptions, add
 from extract.running import opening
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
+from tests.tables import tables
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import remove
@@ -32,7 +33,7 @@ def _extract(lake: Lake, folder: Path, **changes: Any) -> ExtractSummary:
 
 
 def _draws(lake: Lake, method: str = METHOD) -> list[tuple[Any, ...]]:
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         return wh.sql(DRAWS, [method]).fetchall()
 
 
@@ -75,7 +76,7 @@ def test_draws_are_the_same_in_any_batch_order_and_after_an_interruption(
     _extract(other, llava_folder, limit=None, batch_size=5)
     assert set(first) < set(_draws(other))
     assert _draws(other) == _draws(lake)
-    with connect(other) as wh:
+    with tables(other) as wh:
         runs = wh.sql("SELECT count(DISTINCT run_id) FROM reply_draw").fetchall()
     assert runs == [(2,)]  # what was there was not drawn again
 
@@ -106,11 +107,11 @@ def test_what_a_budget_cut_is_drawn_again_with_a_larger_one(lake: Lake, llava_fo
 
 def test_without_samples_a_run_is_the_one_it_was(lake: Lake, llava_folder: Path) -> None:
     plain = _extract(lake, llava_folder, samples=None, temperature=None)
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         ((config,),) = wh.sql("SELECT config FROM run WHERE command = 'extract'").fetchall()
     assert "samples" not in config
     assert _extract(lake, llava_folder).run_id != plain.run_id
-    with connect(lake) as wh:  # the greedy answers stay those of the first run
+    with tables(lake) as wh:  # the greedy answers stay those of the first run
         query = "SELECT DISTINCT run_id FROM answer WHERE method = 'generate'"
         assert wh.sql(query).fetchall() == [(plain.run_id,)]
 
@@ -124,7 +125,7 @@ def test_draws_are_swept_over_prompts_as_other_answers_are(lake: Lake, llava_fol
         prompts=("default", "letters"),
         orders="rotate",
     )
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         query = "SELECT DISTINCT prompt_id, option_order FROM reply_draw ORDER BY ALL"
         asked = wh.sql(query).fetchall()
     assert asked == [(p, o) for p in ("default", "letters") for o in ("given", "rotated:1")]
@@ -144,7 +145,7 @@ def test_draws_are_read_anew_and_so_is_what_most_of_them_name(
     after = _draws(lake)
     assert [row[:3] + row[4:] for row in after] == [row[:3] + row[4:] for row in wrong]
     assert {row[3] for row in after} == {None}  # random weights name no class
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         query = "SELECT predicted_class_index, parsed, text FROM answer WHERE method = $1"
         named = wh.sql(query, [METHOD]).fetchall()
     assert {row[:2] for row in named} == {(None, False)}

@@ -17,7 +17,7 @@ from extract.running.extraction import ExtractRequest, extract
 from extract.sharing import job as jobs
 from layerhouse.cli import layerhouse
 from tests.extract.model_folders import edit_weights, weight_name
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 
@@ -37,7 +37,7 @@ def _request(folder: Path, limit: int = 4) -> ExtractRequest:
 
 
 def _identities(lake: Lake) -> list[dict[str, Any]]:
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         rows = wh.sql("SELECT config FROM run WHERE command = 'extract' ORDER BY started_at")
         return [json.loads(config)["identity"] for (config,) in rows.fetchall()]
 

@@ -17,7 +17,7 @@ from extract.running.extraction import ExtractRequest, extract
 from extract.running.ranges import MOST_WAITING
 from extract.running.together import Together, Waiting
 from tests.extract.conftest import FamilyFolders
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.lake.lake import Lake
 
 SIZE, N = 3, 12
@@ -34,7 +34,7 @@ def _extracted(lake: Lake, folder: Path, **asked: Any) -> tuple[dict[Any, Any], 
     shutil.copytree(lake.root, copy.root)
     given = {"batch_size": SIZE, "max_new_tokens": 6, "readouts": ("last",), **asked}
     summary = extract(copy, ExtractRequest(str(folder), "pictures", **given))
-    with connect(copy) as wh:
+    with tables(copy) as wh:
         rows = wh.sql(
             "SELECT sample_id, method, prompt_id, raw_text, finish_reason, predicted_class_index "
             "FROM answer"

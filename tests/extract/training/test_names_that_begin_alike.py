@@ -19,7 +19,8 @@ from extract.training.fitting import best_epoch, fit
 from extract.training.images import read_images
 from extract.training.recipe import Recipe
 from tests.lakes import empty_lake
-from warehouse.catalogue import connect, dataset
+from tests.tables import tables
+from warehouse.catalogue import dataset
 from warehouse.images import open_image
 from warehouse.lake import Lake
 
@@ -54,7 +55,7 @@ def _written(root: Path, index: int) -> str:
 def test_either_name_is_answered_where_it_should_be(lake: Lake) -> None:
     loaded = load("tiny-digits", device="cpu", dtype="float32")
     processor, model = loaded.processor, loaded.model
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         info = dataset(wh, "grades")
     phrases = [row.phrase for row in info.classes]
     question = build_prompt(phrases)
@@ -68,7 +69,7 @@ def test_either_name_is_answered_where_it_should_be(lake: Lake) -> None:
     given = GivenModel("alike", model, processor)
     words = {"modules": ("connector",), "preparers": 0}
     extract(lake, ExtractRequest(given, "grades", **words))
-    with connect(lake) as wh:
+    with tables(lake) as wh:
         found = wh.sql(
             "SELECT method, label, avg((answer.predicted_class_index = class_index)::INT) "
             "FROM answer JOIN sample USING (dataset_id, sample_id) "

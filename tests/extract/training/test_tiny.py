@@ -24,7 +24,7 @@ from extract.training.images import augmented, read_images
 from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
 from extract.training.tiny import main, split_hash, train_tiny_model
 from tests.lakes import empty_lake
-from warehouse.catalogue.refreshing import connect
+from tests.tables import tables
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError
 from warehouse.images import digit_arrays, open_image
@@ -43,7 +43,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, DatasetInfo]
 
 
 def read(lake: Lake, name: str) -> DatasetInfo:
-    with connect(lake) as warehouse:
+    with tables(lake) as warehouse:
         return dataset(warehouse, name)
 
 
