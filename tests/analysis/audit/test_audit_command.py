@@ -154,7 +154,20 @@ def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("situations")
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
+OF_A_KIND = (
+    "one image, stored twice, under two labels",
+    "a published augmentation: mirrored",
+    "file type tells the class",
+    "a white frame tells the class",
+    "a colour cast tells the class",
+)
+"""Found in the way that another of them is."""
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [pytest.param(s, marks=pytest.mark.slow) if s in OF_A_KIND else s for s in SITUATIONS],
+)
 def test_what_is_planted_is_found_and_named(
     situation: str,
     shared_place: Path,

@@ -126,6 +126,7 @@ def small(tmp_path):
     return synthetic_lake(tmp_path, {"tiny": LOSING(connector=0.3)}, n_samples=200)
 
 
+@pytest.mark.slow
 def test_newest_options_win_even_if_they_were_used_before(small):
     def run(margin):
         return diagnose(small, "tiny", "shapes", n_resamples=200, margin=margin)
@@ -151,6 +152,7 @@ def test_new_evidence_makes_the_intervals_stale_until_diagnosed_again(small):
     assert again.verdict == "connector_fidelity"
 
 
+@pytest.mark.slow
 def test_an_interrupted_diagnosis_is_finished_by_the_next(small, monkeypatch):
     def fail(_):
         raise KeyboardInterrupt

@@ -209,7 +209,15 @@ def test_only_what_was_asked_for_is_shown(lake, tmp_path):
     assert len(drawings(text)) == 2 * 5
 
 
-@pytest.mark.parametrize("model_id", UNFINISHED)
+@pytest.mark.parametrize(
+    "model_id",
+    [
+        "mute",
+        "blindfolded",
+        pytest.param("unprobed", marks=pytest.mark.slow),
+        pytest.param("only vision", marks=pytest.mark.slow),
+    ],
+)
 def test_an_unfinished_model_gets_a_page_that_says_what_is_missing(model_id, tmp_path):
     lake = synthetic_lake(
         tmp_path / "lake", {model_id: UNFINISHED[model_id]}, n_samples=120, baseline=None
@@ -240,6 +248,7 @@ def test_a_model_of_which_only_answers_are_known_has_a_page(tmp_path):
     assert f"by imported:x on 30 of 30 test samples ({kinds}): api" in text
 
 
+@pytest.mark.slow
 def test_several_datasets_are_linked_from_the_top(tmp_path):
     lake = synthetic_lake(tmp_path / "lake", {"tiny": Signals()}, n_samples=120)
     synthetic_lake(tmp_path / "lake", {"tiny": Signals()}, dataset_id="other", n_samples=120)
@@ -330,6 +339,7 @@ def test_the_report_repeats_what_the_audit_of_the_images_found(figure_report):
     assert f"<li>{said}</li>" in page
 
 
+@pytest.mark.slow
 def test_of_many_models_a_page_shows_some_in_full_and_all_in_its_tables(
     lake, tmp_path, monkeypatch
 ):

@@ -40,6 +40,13 @@ NATIVE = [
     for name in FAMILIES
     if name != "florence2"
 ]
+# One of each way to see and to answer, for what depends on little else.
+WAYS = ("llava", "qwen2_5_vl", "gemma3", "mllama", "blip_2", "idefics2", "janus")
+EVERY_WAY = [
+    name if name in WAYS else pytest.param(name, marks=pytest.mark.slow)
+    for name in FAMILIES
+    if name != "florence2"
+]
 PHRASES = ["benign", "malignant"]
 NEW_TOKENS = 12
 OWN_LANGUAGE_MODEL = ("blip_2", "instructblip")

@@ -9,7 +9,7 @@ from torch import Tensor
 from extract.answering.continuing import Prompted, cache_of, step
 from extract.answering.joining import HeldPrompt, hold, joined
 from extract.models.session import Session
-from tests.extract.anatomy.test_families import NATIVE
+from tests.extract.anatomy.test_families import EVERY_WAY
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import opened
 from tests.extract.tiny_families import picture
@@ -52,7 +52,7 @@ def _alone(session: Session, one: HeldPrompt) -> Tensor:
     return _continued(session, one.prompted)
 
 
-@pytest.mark.parametrize("family", NATIVE)
+@pytest.mark.parametrize("family", EVERY_WAY)
 @torch.inference_mode()
 def test_joined_prompts_go_on_as_each_alone(family: str, family_folder: FamilyFolders) -> None:
     session = opened(family_folder(family)).session

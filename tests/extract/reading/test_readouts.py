@@ -71,18 +71,18 @@ def test_tokens_without_a_place_fall_into_four_consecutive_runs(n: int) -> None:
 
 SPATIAL = [
     "llava",
-    "llava_siglip_qwen2",
-    "qwen2_vl",
+    pytest.param("llava_siglip_qwen2", marks=pytest.mark.slow),
+    pytest.param("qwen2_vl", marks=pytest.mark.slow),
     "qwen2_5_vl",
-    "qwen3_vl",
-    "video_llama_3",
+    pytest.param("qwen3_vl", marks=pytest.mark.slow),
+    pytest.param("video_llama_3", marks=pytest.mark.slow),
     "gemma3",
     "gemma4",
-    "paligemma",
+    pytest.param("paligemma", marks=pytest.mark.slow),
     "pixtral_llava",
-    "mistral3",
-    "glm4v",
-    "deepseek_vl",
+    pytest.param("mistral3", marks=pytest.mark.slow),
+    pytest.param("glm4v", marks=pytest.mark.slow),
+    pytest.param("deepseek_vl", marks=pytest.mark.slow),
 ]
 
 

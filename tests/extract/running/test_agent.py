@@ -284,6 +284,7 @@ def test_a_fault_is_a_model_of_its_own_and_the_healthy_one_stays(
     assert variants == [("base",), ("fault:swap@connector:0.5",)]
 
 
+@pytest.mark.slow
 def test_faults_do_not_depend_on_the_batch_size(lake: Lake, llava_folder: Path) -> None:
     faults = ("swap@vision:0.5", "noise@llm.1:1")
     extract(lake, _request(llava_folder, faults=faults, batch_size=12))

@@ -81,6 +81,7 @@ def test_draws_are_the_same_in_any_batch_order_and_after_an_interruption(
     assert runs == [(2,)]  # what was there was not drawn again
 
 
+@pytest.mark.slow
 def test_another_temperature_and_number_are_answers_of_their_own(
     lake: Lake, llava_folder: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_another_temperature_and_number_are_answers_of_their_own(
     assert _draws(lake, "sampled:3x0.2") != before
 
 
+@pytest.mark.slow
 def test_what_a_budget_cut_is_drawn_again_with_a_larger_one(lake: Lake, llava_folder: Path) -> None:
     _extract(lake, llava_folder)
     before = _draws(lake)
@@ -105,6 +107,7 @@ def test_what_a_budget_cut_is_drawn_again_with_a_larger_one(lake: Lake, llava_fo
     assert all(new[4].startswith(old[4]) for old, new in zip(before, after, strict=True))
 
 
+@pytest.mark.slow
 def test_without_samples_a_run_is_the_one_it_was(lake: Lake, llava_folder: Path) -> None:
     plain = _extract(lake, llava_folder, samples=None, temperature=None)
     with tables(lake) as wh:

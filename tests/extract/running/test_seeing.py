@@ -7,7 +7,7 @@ import torch
 
 from extract.models import PromptEntry, load, open_session, render
 from extract.running.seeing import SeenOnce, find_sees_once
-from tests.extract.anatomy.test_families import NATIVE, PHRASES
+from tests.extract.anatomy.test_families import EVERY_WAY, PHRASES
 from tests.extract.conftest import FamilyFolders
 from tests.extract.tiny_families import picture
 
@@ -16,7 +16,7 @@ SEES_TEXT = ("instructblip",)
 ASKED = [PromptEntry("a", "What is it? {options}"), PromptEntry("b", "Answer now: {options}!")]
 
 
-@pytest.mark.parametrize("family", NATIVE)
+@pytest.mark.parametrize("family", EVERY_WAY)
 def test_a_family_that_sees_a_batch_once_answers_to_the_last_bit_as_before(
     family: str, family_folder: FamilyFolders
 ) -> None:
