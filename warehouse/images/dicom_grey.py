@@ -103,7 +103,7 @@ def _transform(
     """How values become shades, who says so, and what of it is newer than earlier versions."""
     if item.get("VOILUTSequence") and item.VOILUTSequence[0].get("LUTDescriptor"):
         n_entries, first, entry_bits = item.VOILUTSequence[0].LUTDescriptor
-        is_newer = (entry_bits == 8 and n_entries > 256) or first != _first(item, first)
+        is_newer = (entry_bits == 8 and n_entries > 256) or first != _first(item, first, n_entries)
         reading = "lookup table" if is_newer else ""
         return partial(_through_table, item=item, name=name), Scale.OWN, reading
     if item.get("WindowWidth") is not None and item.get("WindowCenter") is not None:
@@ -140,24 +140,37 @@ def _through_table(values: np.ndarray, item: Any, name: str) -> np.ndarray:
     # pydicom counts places in the type of the entries, so bytes would end at place 255
     entries, first, bits = _entries(item.VOILUTSequence[0], item, name)
     table, plain = Dataset(), Dataset()
-    table.LUTDescriptor = [len(entries) % 2**16, _first(item, first), 16]
+    table.LUTDescriptor = [len(entries) % 2**16, _first(item, first, len(entries)), 16]
     table.add_new("LUTData", "US", entries)
     plain.VOILUTSequence = [table]
     shades: np.ndarray = apply_voi(values.astype(np.int64), plain) / (2**bits - 1)
     return shades
 
 
-def _first(item: Any, said: int) -> int:
+def _first(item: Any, said: int, n_entries: int) -> int:
     """The value that the first entry of a VOI table is for, which is often written with or without
-    a sign regardless: it has one where the values may be negative, PS3.3 C.11.2.1.1.
+    a sign regardless: it has one where the values may be negative, PS3.3 C.11.2.1.1. Where that
+    would be a table for none of the values that there can be, and as it is written for some, it is
+    meant as written.
     """
-    slope, intercept = (float(item.get(key) or 0) for key in ("RescaleSlope", "RescaleIntercept"))
-    is_signed = bool(item.get("PixelRepresentation")) or slope < 0 or intercept < 0
+    low, high = _possible(item)
+    meant_first = (said + 2**15) % 2**16 - 2**15 if low < 0 else said % 2**16
+    for first in (meant_first, said):
+        if first <= high and first + (n_entries or 2**16) > low:
+            return first
+    return meant_first
+
+
+def _possible(item: Any) -> tuple[float, float]:
+    """The smallest and largest values that the modality's transform may give."""
     if item.get("ModalityLUTSequence"):
-        is_signed = False
-    if is_signed:
-        return said - 2**16 if said >= 2**15 else said
-    return said % 2**16
+        return 0, 2**16 - 1
+    bits = int(item.get("BitsStored") or item.BitsAllocated)
+    lowest = -(2 ** (bits - 1)) if item.get("PixelRepresentation") else 0
+    slope, intercept = item.get("RescaleSlope"), float(item.get("RescaleIntercept") or 0)
+    factor = 1 if slope is None else float(slope)
+    ends = sorted(stored * factor + intercept for stored in (lowest, lowest + 2**bits - 1))
+    return ends[0], ends[1]
 
 
 def _entries(table: Any, item: Any, name: str) -> tuple[list[int], int, int]:

@@ -442,6 +442,15 @@ def test_a_table_begins_where_its_values_can_be(
     assert shown == [0, 62, 249]
 
 
+def test_a_table_that_begins_below_all_values_begins_as_it_is_written(tmp_path: Path) -> None:
+    """Without its sign it would begin above the largest value of twelve bits: a black picture."""
+    table = lookup(LUTDescriptor=[4196, 0, 12], LUTData=[min(n, 4095) for n in range(4196)])
+    table[0]["LUTDescriptor"].VR = "SS"
+    table[0].LUTDescriptor = [4196, -100, 12]
+    item = dicom(np.array([[0, 1900, 4095]], "<u2"), BitsStored=12, VOILUTSequence=table)
+    assert grey(tmp_path, item)[0].tolist() == [6, 125, 255]
+
+
 def test_tables_written_as_words_are_read_like_lists(tmp_path: Path) -> None:
     """A table longer than 65,534 bytes has no other form."""
     table = lookup(LUTDescriptor=[0, 0, 16], LUTData=[0])
