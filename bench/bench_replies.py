@@ -20,6 +20,8 @@ FOLDER = Path(__file__).parent / "replies"
 SETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 """The rounds, in order."""
 NO_ANSWER = ""
+CUT = "cut"
+"""The kind of replies that their budget of new tokens ended."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Example:
 
     def read(self) -> Reading:
         names = [ClassNames(name, name) for name in self.classes]
-        return read_reply(self.reply, names, letters=True)
+        return read_reply(self.reply, names, letters=True, cut=self.kind == CUT)
 
     def named(self, reading: Reading) -> str:
         return NO_ANSWER if reading.index is None else self.classes[reading.index]

@@ -24,7 +24,7 @@ from extract.answering.sampling import seed_of, standing
 from extract.answering.scoring import score_phrases
 from extract.models import Session
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import GENERATE, LIKELIHOOD, SAMPLED
+from warehouse.vocabulary import GENERATE, LENGTH, LIKELIHOOD, SAMPLED
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,8 @@ def _scored(logprobs: NDArray[np.float32], question: Question) -> dict[str, Any]
 
 def _read(reply: Reply, question: Question) -> dict[str, Any]:
     whole = question.opening + reply.raw
-    predicted = parse_reply(whole, question.classes, letters=question.letters)
+    cut = reply.finish == LENGTH
+    predicted = parse_reply(whole, question.classes, letters=question.letters, cut=cut)
     if predicted is not None and question.shown is not None:
         predicted = question.shown[predicted]
     return {"predicted": predicted} | asdict(reply)

@@ -37,26 +37,26 @@ def places_of(session: Session, question: Question, said: NDArray[np.int64]) -> 
     """Where replies are read, from their token ids (n, tokens)."""
     stops = set(session.stop_tokens)
     tokenizer = session.loaded.processor.tokenizer
-    replies = (_until_stop(row, stops) for row in said.tolist())
-    return [_Reply(tokenizer, tokens, question).place() for tokens in replies]
-
-
-def _until_stop(tokens: list[int], stops: set[int]) -> list[int]:
-    end = next((place for place, token in enumerate(tokens) if token in stops), None)
-    return tokens[:end]
+    found = []
+    for row in said.tolist():
+        end = next((place for place, token in enumerate(row) if token in stops), None)
+        found.append(_Reply(tokenizer, row[:end], question, cut=end is None).place())
+    return found
 
 
 @dataclass(frozen=True)
 class _Reply:
-    """The tokens of a reply without the one that ends it, and what they answer."""
+    """The tokens of a reply without the one that ends it, if any does, and what they answer."""
 
     tokenizer: Any
     tokens: Sequence[int]
     question: Question
+    cut: bool
 
     def place(self) -> ReplyPlace:
         whole = self.question.opening + self.text(len(self.tokens))
-        answered = parse_reply(whole, self.question.classes, letters=self.question.letters)
+        classes, letters = self.question.classes, self.question.letters
+        answered = parse_reply(whole, classes, letters=letters, cut=self.cut)
         if answered is not None:
             # A denial answers with a class that it does not name: then any that it does.
             for meant in ((answered,), range(len(self.question.classes))):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from extract.answering import marks
+from extract.answering import cutting, marks
 from extract.answering.cues import split_sentences
 from extract.answering.framing import unframed
 from extract.answering.language import MARK, MENTION, language
@@ -26,33 +26,75 @@ from extract.answering.statements import Statement, statements
 
 @dataclass(frozen=True)
 class Reading:
-    """The class that a reply names, by its index, or None; and why."""
+    """The class that a reply names, by its index, or None; and why.
+
+    `mark` is that of the answer it was found by, if any; `firm`, that it is more than possible.
+    """
 
     index: int | None
     why: str
+    mark: str = ""
+    firm: bool = False
 
 
-def parse_reply(reply: str, classes: Sequence[ClassNames], *, letters: bool = False) -> int | None:
+def parse_reply(
+    reply: str, classes: Sequence[ClassNames], *, letters: bool = False, cut: bool = False
+) -> int | None:
     """The index of the one class a reply names, or None."""
-    return read_reply(reply, classes, letters=letters).index
+    return read_reply(reply, classes, letters=letters, cut=cut).index
 
 
-def read_reply(reply: str, classes: Sequence[ClassNames], *, letters: bool = False) -> Reading:
+def read_reply(
+    reply: str, classes: Sequence[ClassNames], *, letters: bool = False, cut: bool = False
+) -> Reading:
     """The one class a reply names.
 
     The reply begins with the reasoning mark that its prompt left open, if any (`left_open`).
-    `letters`: the question listed the classes under letters.
+    `letters`: the question listed the classes under letters. `cut`: the budget of new tokens ended
+    the reply, so only what it had decided by then counts.
     """
-    return _read(reply, tuple(classes), letters)
+    return _read(reply, tuple(classes), letters, cut)
 
 
 @lru_cache(maxsize=1024)  # a model says the same of many images
-def _read(reply: str, classes: tuple[ClassNames, ...], letters: bool) -> Reading:
+def _read(reply: str, classes: tuple[ClassNames, ...], letters: bool, cut: bool) -> Reading:
     text, left_out = marks.without_reasoning(reply)
     if text is None:
         return Reading(None, left_out)
-    reading = _answered(marks.own_turn(text), unframed(classes), letters)
-    return Reading(reading.index, "; ".join(filter(None, (left_out, reading.why))))
+    own = marks.own_turn(text)
+    read = _decided if cut and own == text else _answered
+    reading = read(own, unframed(classes), letters)
+    return replace(reading, why="; ".join(filter(None, (left_out, reading.why))))
+
+
+UNDECIDED = Reading(None, "cut before it had answered")
+
+
+def _decided(reply: str, classes: Sequence[ClassNames], letters: bool) -> Reading:
+    """The reading of a reply that was cut: by a marked answer that stands whole, else by whole
+    sentences that say more than what is possible, where nothing after them turns or takes it back.
+    """
+    inside = marks.element(reply)
+    if inside is not None and reply.endswith(inside):
+        return _decided(inside, classes, letters)
+    if inside is not None or marks.json_answer(reply, classes) is not None:
+        return _answered(reply, classes, letters)
+    if (pairs := cutting.whole_pairs(reply)) is not None:
+        held = marks.json_answer(pairs, classes)
+        return _answered(pairs, classes, letters) if held else UNDECIDED
+    reading = _answered(reply, classes, letters)
+    if reading.index is None:
+        return reading
+    text, named = mentions(marks.plain(reply), classes, letters=letters)
+    if not cutting.is_listing(reply) and cutting.ends_named(text, named, classes):
+        return reading
+    part = cutting.settled(reply)
+    before = _answered(part, classes, letters)
+    is_marked = before.mark in (HEADING, ANSWER)
+    is_open = not is_marked and cutting.goes_on(reply, marks.plain(reply[len(part) :]))
+    if not before.firm or before.index != reading.index or is_open:
+        return UNDECIDED
+    return before
 
 
 def lists_letters(question: str, phrases: Sequence[str]) -> bool:
@@ -92,24 +134,24 @@ def _answered(reply: str, classes: Sequence[ClassNames], letters: bool) -> Readi
     inside = marks.element(reply)
     if inside is not None:
         reading = _answered(inside, classes, letters)
-        return Reading(reading.index, f"only the marked {inside.strip()!r} counts; {reading.why}")
+        return replace(reading, why=f"only the marked {inside.strip()!r} counts; {reading.why}")
     held = marks.json_answer(reply, classes)
     if held is not None:
         reply, found_in = held
         text, named = mentions(marks.plain(reply), classes, letters=letters)
         reading = decide(_flat(statements(text, named)), classes)
-        return Reading(reading.index, f"{found_in}; {reading.why}")
+        return replace(reading, why=f"{found_in}; {reading.why}")
     rest = marks.corrected(reply)
     if rest != reply and mentions(marks.plain(rest), classes, letters=letters)[1]:
         reading = _answered(rest, classes, letters)
-        return Reading(reading.index, f"only what follows a correction counts; {reading.why}")
+        return replace(reading, why=f"only what follows a correction counts; {reading.why}")
     text, named = mentions(marks.plain(reply), classes, letters=letters)
     for mark, said in _marked(reply, text, named, classes, letters):
         if mark not in (HEADING, ANSWER) and marks.reasons_aloud(reply):
             return Reading(None, "it reasons aloud and marks no answer")
         reading = decide(said, classes)
         if reading.index is not None or mark == HEADING:
-            return Reading(reading.index, f"{mark} counts; {reading.why}")
+            return replace(reading, why=f"{mark} counts; {reading.why}", mark=mark)
     if marks.reasons_aloud(reply):
         return Reading(None, "it reasons aloud and marks no answer")
     share = largest_share(text, named)
@@ -252,7 +294,8 @@ def _claimed(said: list[Statement]) -> Reading | None:
             if any(s.mention.index == index and _is_of(s, statement) for s in denied):
                 return Reading(None, f"{statement.mention.said!r} is both {claim} and denied")
             by = f" by {statement.cue.strip()!r}" if statement.cue.strip() else ""
-            return Reading(index, f"{statement.mention.said!r} is {claim}{by}")
+            why = f"{statement.mention.said!r} is {claim}{by}"
+            return Reading(index, why, firm=claim != MAYBE)
     return None
 
 
@@ -269,13 +312,16 @@ def _left(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
     )
     opposite = {o for index in denials if (o := _opposite(index, classes)) is not None}
     if len(opposite - set(denials)) == 1:
-        return Reading((opposite - set(denials)).pop(), f"{why}, so its opposite is meant")
+        index = (opposite - set(denials)).pop()
+        return Reading(index, f"{why}, so its opposite is meant", firm=True)
     left = [index for index in range(len(classes)) if index not in denials]
     if len(left) == 1 and denials:
         if len(classes) == 2:
-            return Reading(left[0], f"{why}, which leaves the other of two classes")
+            why += ", which leaves the other of two classes"
+            return Reading(left[0], why, firm=True)
         if is_absence(classes[left[0]].phrase):
-            return Reading(left[0], f"{why}, which leaves the class of nothing wrong")
+            why += ", which leaves the class of nothing wrong"
+            return Reading(left[0], why, firm=True)
     return Reading(None, why)
 
 

@@ -12,6 +12,7 @@ from extract.answers.records import Record
 from extract.datasets import text as cell_text
 from warehouse.catalogue import ClassRow
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import LENGTH
 
 LEAST = -100.0
 """The log of a probability of zero, which has none."""
@@ -38,22 +39,28 @@ class ReadRecord:
 
 
 def named_class(
-    reply: str, classes: Sequence[ClassRow], options: Sequence[str] | None
+    reply: str,
+    classes: Sequence[ClassRow],
+    options: Sequence[str] | None,
+    finish: str | None = None,
 ) -> int | None:
     """The class that a reply names, where the question listed `options` under letters, if it did.
 
-    An option that is no class may be named too: then no class is.
+    An option that is no class may be named too: then no class is. `finish` is why it ended, if that
+    is known.
     """
+    cut = finish == LENGTH
     names = [ClassNames(row.label, row.phrase) for row in classes]
     if options is None:
-        return read_reply(reply, names).index
+        return read_reply(reply, names, cut=cut).index
     listed = [class_called(option, classes) for option in options]
     asked = [
         ClassNames(option, option) if index is None else names[index]
         for option, index in zip(options, listed, strict=True)
     ]
     others = [index for index in range(len(names)) if index not in listed]
-    found = read_reply(reply, [*asked, *(names[index] for index in others)], letters=True).index
+    named = [*asked, *(names[index] for index in others)]
+    found = read_reply(reply, named, letters=True, cut=cut).index
     return None if found is None else [*listed, *others][found]
 
 
@@ -87,7 +94,7 @@ class RecordReader:
         predicted, is_bare = None, False
         if record.replies:
             reply = record.replies[0]
-            predicted = named_class(reply, self.classes, options)
+            predicted = named_class(reply, self.classes, options, record.finish)
             is_bare = options is None and re.fullmatch(r"\W*[A-Za-z]\W*", reply) is not None
         elif scores is not None:
             predicted = max(range(len(scores)), key=scores.__getitem__)

@@ -14,6 +14,7 @@ from extract.sharing import Listing, is_replied, lake_prompts, listing
 from warehouse.catalogue import Catalogue, ClassRow, connect
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake
+from warehouse.vocabulary import LENGTH
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,11 @@ class StoredReplies:
     def named(self, answer: Mapping[str, Any]) -> int | None:
         """The class that a stored reply names by the rules of today, from its row of `answer`."""
         if not is_replied(answer["method"]):
-            return named_class(answer["text"], self.classes, answer["options"])
-        listed = self._listing(answer)
-        found = read_reply(self.whole(answer), listed.names, letters=listed.letters).index
+            finish = answer["finish_reason"]
+            return named_class(answer["text"], self.classes, answer["options"], finish)
+        listed, cut = self._listing(answer), answer["finish_reason"] == LENGTH
+        whole = self.whole(answer)
+        found = read_reply(whole, listed.names, letters=listed.letters, cut=cut).index
         return None if found is None else listed.shown[found]
 
     def whole(self, answer: Mapping[str, Any]) -> str:

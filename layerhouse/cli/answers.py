@@ -11,6 +11,7 @@ from layerhouse import answers
 from layerhouse.cli.shared import dataset_option, lake_option, model_option, progress
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake
+from warehouse.vocabulary import FINISHES, LENGTH, STOP
 
 if TYPE_CHECKING:
     from extract.answering import ClassNames
@@ -192,19 +193,33 @@ def _show(one: Reparsed) -> None:
     show_default=True,
     help="Whether the question listed the classes as A, B, C …",
 )
+@click.option(
+    "--finish",
+    type=click.Choice(FINISHES),
+    default=STOP,
+    show_default=True,
+    help="Why the reply ended: length where its budget of new tokens cut it.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def explain(
-    labels: tuple[str, ...], phrases: tuple[str, ...], reply: str, letters: bool, form: str
+    labels: tuple[str, ...],
+    phrases: tuple[str, ...],
+    reply: str,
+    letters: bool,
+    finish: str,
+    form: str,
 ) -> None:
     """Say which class a reply names, by the rules that every stored reply is read by, and why.
 
     \b
     layerhouse answers explain --class normal --class pneumonia --reply "No sign of pneumonia."
     layerhouse answers explain --class 0 --class 1 --phrase 0=healthy --reply "Healthy."
+    layerhouse answers explain --class cat --class dog --finish length --reply "A cat or"
     """
     from extract.answering import read_reply
 
-    reading = read_reply(reply, _classes(labels, phrases), letters=letters)
+    cut = finish == LENGTH
+    reading = read_reply(reply, _classes(labels, phrases), letters=letters, cut=cut)
     named = None if reading.index is None else labels[reading.index]
     if form == "json":
         click.echo(json.dumps({"class": named, "why": reading.why}, ensure_ascii=False))

@@ -32,6 +32,15 @@ def test_a_reply_is_explained_in_json(capsys: pytest.CaptureFixture[str]) -> Non
     assert (code, json.loads(out)["class"]) == (0, None)
 
 
+def test_a_cut_reply_is_explained_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    classes = ("--class", "normal", "--class", "pneumonia")
+    reply = ("--reply", "The differential includes pneumonia and")
+    _, out, _ = explained(capsys, *classes, *reply)
+    assert out.startswith("pneumonia: ")
+    _, out, _ = explained(capsys, *classes, *reply, "--finish", "length")
+    assert out == "no answer: cut before it had answered\n"
+
+
 def test_a_phrase_is_a_name_too_and_a_label_may_hold_an_equals_sign(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

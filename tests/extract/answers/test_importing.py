@@ -424,11 +424,14 @@ def test_a_model_of_the_registry_needs_no_title(lake: Lake, tmp_path: Path) -> N
         import_answers(lake, path, "lingshu-7", DATASET, ImportOptions())
 
 
-def test_ends_of_replies_are_kept_where_the_file_has_them(lake: Lake, tmp_path: Path) -> None:
-    rows = changed(finish_reason="max_tokens", completion_tokens=9)(
+def test_ends_of_replies_are_kept_and_one_cut_before_it_answered_names_no_class(
+    lake: Lake, tmp_path: Path
+) -> None:
+    rows = changed(finish_reason="max_tokens", completion_tokens=9, reply="It is benign or")(
         plain_rows(finish_reason="stop")
     )
     imported(lake, lines(tmp_path / "r.jsonl", rows))
+    assert list(answered(lake).values()).count(None) == 1
     with tables(lake) as wh:
         found = wh.sql(
             "SELECT finish_reason, n_tokens, count(*) FROM answer GROUP BY ALL ORDER BY ALL"

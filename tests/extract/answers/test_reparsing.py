@@ -97,6 +97,26 @@ def test_replies_go_on_from_their_prompt_and_letters_mean_what_it_listed(lake: L
     assert [(c.before, c.after) for c in read.changes] == [(None, "malignant"), ("benign", None)]
 
 
+def test_a_cut_reply_names_a_class_only_where_it_had_decided(lake: Lake) -> None:
+    said = [
+        "It is malignant and",
+        "Malignant.\n\nThe lesion has",
+        "It may be benign. The",
+        "benign",
+    ]
+    answers = [
+        generated(name, raw, 0) | {"finish_reason": "length"}
+        for name, raw in zip(NAMES, said, strict=False)
+    ]
+    extracted(lake, answers, "Which?", "Which?")
+    (read,) = reparse(lake)
+    assert [(c.reply, c.after) for c in read.changes] == [
+        (said[0], None),
+        (said[1], "malignant"),
+        (said[2], None),
+    ]
+
+
 def test_replies_from_before_raw_text_was_kept_are_read_as_text(lake: Lake) -> None:
     row = generated(NAMES[0], "Benign.", 1) | {"raw_text": None, "finish_reason": None}
     extracted(lake, [row | {"n_tokens": None}], "Which?", "<think>")

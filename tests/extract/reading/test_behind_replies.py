@@ -107,8 +107,8 @@ def test_the_place_is_before_the_name_of_what_is_answered(
 ) -> None:
     tokenizer = llava.session.loaded.processor.tokenizer
     tokens = tokenizer(reply, add_special_tokens=False)["input_ids"]
-    question = _question(**changes)
-    (place,) = places_of(llava.session, question, np.array([tokens]))
+    ended = [*tokens, llava.session.stop_tokens[0]]
+    (place,) = places_of(llava.session, _question(**changes), np.array([ended]))
     assert place.names_class
     said = tokenizer.decode(tokens[: place.n_before])
     assert said.replace(" ", "").endswith(before.replace(" ", ""))
@@ -123,6 +123,16 @@ def test_a_reply_that_names_no_class_is_read_at_its_end(llava: Opened, reply: st
     tokens = tokenizer(reply, add_special_tokens=False)["input_ids"]
     (place,) = places_of(llava.session, _question(), np.array([[*tokens, stop, stop]]))
     assert place == ReplyPlace(len(tokens), False)
+
+
+def test_a_cut_reply_that_had_not_answered_is_read_at_its_end(llava: Opened) -> None:
+    tokenizer = llava.session.loaded.processor.tokenizer
+    tokens = tokenizer("The image is normal", add_special_tokens=False)["input_ids"]
+    ended = np.array([[*tokens, llava.session.stop_tokens[0]]])
+    (cut,) = places_of(llava.session, _question(), ended[:, :-1])
+    (whole,) = places_of(llava.session, _question(), ended)
+    assert cut == ReplyPlace(len(tokens), False)
+    assert whole.names_class
 
 
 def _extract(lake: Lake, folder: Path, tokens: int | None = 4, **changes: Any) -> Any:

@@ -1,0 +1,98 @@
+"""Replies that the budget of new tokens cut: what of them stands whole, and what may go on."""
+
+import re
+from collections.abc import Sequence
+
+from extract.answering import marks
+from extract.answering.cues import split_sentences
+from extract.answering.language import MARK, MENTION, language
+from extract.answering.names import LETTER, ClassNames, Mention
+from extract.answering.spelling import folded
+
+ITEM = r"\s*(?:[-*•+–·]|\(?\d+[.)])(?:\s|$)"
+PAIR = r'"([^"\n]+)"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*(?=[,}\n])'
+ENDED = r".*[.!?。！？…][\"')*”」]*\s*"
+
+
+def whole_pairs(text: str) -> str | None:
+    """The pairs of a cut JSON object that stand whole and whose keys hold the answer, as an object;
+    None for other replies.
+    """
+    if not re.match(r"\s*(?:```\w*\s*)?\{", text):
+        return None
+    keys = language()["answer"]["keys"]
+    pairs = [
+        f'"{key}": {value}'
+        for key, value in re.findall(PAIR, text)
+        if key.casefold().replace(" ", "_").replace("-", "_") in keys
+    ]
+    return f"{{{', '.join(pairs)}}}"
+
+
+def ends_named(text: str, named: Sequence[Mention], classes: Sequence[ClassNames]) -> bool:
+    """Whether a cut text is nothing but a class, or ends with one right behind a mark of the answer
+    that no other name goes on from; a reason may follow. `text` is from `mentions`.
+    """
+    answers = (text, *(part for part, _ in marks.headed(text)), *marks.concluded(text, "answers"))
+    reason = rf"[.,;]?\s+(?:{'|'.join(language()['clause']['reasons'])})\b[^{MENTION[1:-1]}]*"
+    bare = rf"[\s\"'(]*((?:{MENTION}[\s.:)-]*)+)(?:[\s.!\"')]*|{reason})"
+    found = (re.fullmatch(bare, part) for part in answers if text.endswith(part))
+    signs = next((re.findall(MENTION, one[1]) for one in found if one), [])
+    said = [named[ord(sign) - MARK] for sign in signs]
+    return len({one.index for one in said}) == 1 and not _may_go_on(said[-1], classes)
+
+
+def _may_go_on(mention: Mention, classes: Sequence[ClassNames]) -> bool:
+    """Whether the name of another class begins with these words, as "T2a" with "T2"."""
+    begun = folded(mention.said).casefold()
+    return mention.kind != LETTER and any(
+        folded(name).casefold().startswith(begun)
+        for index, names in enumerate(classes)
+        if index != mention.index
+        for name in (names.phrase, names.label, *names.also)
+    )
+
+
+def settled(text: str) -> str:
+    """What stands before the sentence that a cut text leaves unfinished, and before a list that may
+    go on but for the answers that are marked in it.
+    """
+    lines = text.splitlines(keepends=True)
+    listed = 0
+    if is_listing(text):
+        of_list = (re.match(rf"{ITEM}|\s", line) is None for line in reversed(lines))
+        listed = next((n for n, ends in enumerate(of_list) if ends), len(lines))
+    whole = lines[: len(lines) - listed]
+    whole += [line for line in lines[len(whole) : -1] if any(marks.headed(marks.plain(line)))]
+    said = split_sentences("".join(whole))
+    while said and not _is_whole(said[-1]):
+        said.pop()
+    return "".join(said)
+
+
+def is_listing(text: str) -> bool:
+    """Whether the last line of a text is an item of a list."""
+    return re.match(ITEM, (text.strip().splitlines() or [""])[-1]) is not None
+
+
+def _is_whole(sentence: str) -> bool:
+    """Whether a sentence has ended, by a stop or with its line."""
+    if re.fullmatch(ITEM, sentence) or re.search(r"[:：,，、][\s*\"')]*$", sentence):
+        return False
+    ended = re.fullmatch(ENDED, sentence, re.DOTALL) or sentence.endswith("\n")
+    return bool(sentence.strip() and ended)
+
+
+def goes_on(reply: str, rest: str) -> bool:
+    """Whether what a cut reply says by the way may not be its answer yet: it goes step by step, or
+    its unfinished `rest` begins a contrast or marks an answer that is lacking.
+    """
+    clause, answer = language()["clause"], language()["answer"]
+    turns = "|".join((*clause["contrasts"], *clause["concessions"], *clause["hanging"]))
+    awaited = "|".join((*answer["headings"], *answer["answers"], *answer["conclusions"]))
+    steps = "|".join(language()["reasoning"]["steps"])
+    return bool(
+        re.search(rf"(?i)(?<![a-z])(?:{turns})(?![a-z])", rest)
+        or re.search(rf"(?im)(?:^|(?<=[.:!?。，,;]))\s*(?:the |my )?(?:{awaited})(?![a-z])", rest)
+        or re.search(rf"(?im){steps}", reply)
+    )
