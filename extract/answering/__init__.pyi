@@ -14,15 +14,16 @@ from .methods import (
     method_named as method_named,
     run_order as run_order,
 )
-from .names import ClassNames as ClassNames, alike as alike
+from .names import alike as alike
+from .naming import ClassNames as ClassNames
 from .phrases import (
     ended as ended,
     telling_tokens as telling_tokens,
     told_apart as told_apart,
 )
 from .places import ReplyPlace as ReplyPlace, places_of as places_of
+from .readings import Reading as Reading
 from .replies import (
-    Reading as Reading,
     listed_order as listed_order,
     lists_letters as lists_letters,
     read_reply as read_reply,

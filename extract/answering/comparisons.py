@@ -33,6 +33,8 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
     """ "X is less likely than Y" claims Y; "X or Y" and "X versus Y" claim neither for sure."""
     places = [at for at, token in enumerate(tokens) if token.kind == CLASS]
     for first, second in pairwise(places):
+        if tokens[first].text == tokens[second].text:
+            continue  # "…, the latter": it is of the same place
         between = sentence[tokens[first].end : tokens[second].start]
         lesser = r"(?i)(?<!but )(?<!and )\bless\b[^,.;]*\bthan\b|小于|低于|不如"
         less = re.search(lesser, sentence[: tokens[second].start])

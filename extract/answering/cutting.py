@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from extract.answering import marks
 from extract.answering.cues import split_sentences
 from extract.answering.language import MARK, MENTION, language
-from extract.answering.names import LETTER, ClassNames, Mention
+from extract.answering.names import Mention
+from extract.answering.naming import LETTER, ClassNames
 from extract.answering.spelling import folded
 
 ITEM = r"\s*(?:[-*•+–·]|\(?\d+[.)])(?:\s|$)"

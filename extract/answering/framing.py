@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from extract.answering.language import language
-from extract.answering.names import ClassNames
+from extract.answering.naming import ClassNames
 from extract.answering.spelling import folded, is_terse
 
 

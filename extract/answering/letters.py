@@ -1,4 +1,4 @@
-"""Letters that stand for the options of a question, and the letters of no option."""
+"""Letters and places that stand for the options of a question, and the letters of no option."""
 
 import re
 from collections.abc import Iterator
@@ -20,12 +20,26 @@ def lettered(text: str, n: int) -> Iterator[tuple[tuple[int, int], int]]:
         at = text.index(bare)
         yield (at, at + 1), allowed.index(bare.upper())
         return
+    yield from _placed(text, n)
     for match in _pattern(allowed).finditer(text):
         group = next(i for i, letter in enumerate(match.groups(), 1) if letter)
         end = match.end()
         if match[0].endswith((".", ":")) and not re.match(rf"\s*{MENTION}", text[end:]):
             end -= 1  # it ends the sentence, or the letter is judged
         yield (match.start(group), end), allowed.index(match[group].upper())
+
+
+def _placed(text: str, n: int) -> Iterator[tuple[tuple[int, int], int]]:
+    """Where "the second option" means one of the question: not among two that the text names."""
+    known = language()["ordinals"]
+    if len(re.findall(MENTION, text)) > 1:
+        return
+    words = known["words"]
+    for match in re.finditer(rf"(?i)\bthe ({'|'.join(words)}|last) (?:{known['of']})\b", text):
+        said = match[1].lower()
+        place = n - 1 if said == "last" else words.index(said)
+        if place < n:
+            yield match.span(), place
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from extract.answering.language import MENTION, language
-from extract.answering.names import ClassNames
+from extract.answering.naming import ClassNames
 from extract.answering.spelling import folded
 
 CUT = "cut inside its reasoning"

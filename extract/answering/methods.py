@@ -17,7 +17,7 @@ from torch import Tensor
 
 from extract.answering.continuing import Prompted
 from extract.answering.generating import Reply, generate, refuse_broken, replies_of, sample
-from extract.answering.names import ClassNames
+from extract.answering.naming import ClassNames
 from extract.answering.phrases import ended
 from extract.answering.replies import parse_reply
 from extract.answering.sampling import seed_of, standing

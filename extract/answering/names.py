@@ -2,28 +2,18 @@
 
 import re
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import accumulate
 
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.letters import lettered
-from extract.answering.shared_words import alike_at_an_end, common, shared_lasts, unshared_lasts
-from extract.answering.spelling import ROMAN, folded, is_terse, pattern
+from extract.answering.naming import HEAD, LETTER, TERSE, WORDED, ClassNames, finding, phrases_of
+from extract.answering.shared_words import shared_lasts, unshared_lasts
+from extract.answering.spelling import folded, pattern
 
 APART = "\n\0"
 """Ends a name among others; no pattern reaches beyond it."""
-
-
-@dataclass(frozen=True)
-class ClassNames:
-    """How a class may be called in a reply."""
-
-    label: str
-    phrase: str
-    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,10 +23,6 @@ class Mention:
     index: int
     said: str
     kind: str
-
-
-WORDED, TERSE, LETTER, HEAD = "name", "number", "letter", "last word"
-"""A last word that names share, as "pneumonia" of "viral pneumonia", can only be denied of all."""
 
 
 def alike(names: Sequence[str]) -> list[tuple[int, int]]:
@@ -122,7 +108,7 @@ def _replaced(
 
 def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Spans of all names in a text, and whether each is not spelled as the class is."""
-    for index, name, kind, known in _finding(tuple(classes)):
+    for index, name, kind, known in finding(tuple(classes)):
         for match in (match for way in known for match in way.finditer(text)):
             if kind == TERSE and not _speaks(text, match.start(), match.end()):
                 continue
@@ -133,88 +119,6 @@ def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
     yield from _heads(text, classes)
     yield from _initials(text, classes)
     yield from _last_words(text, classes)
-
-
-@lru_cache(maxsize=8)
-def _finding(
-    classes: tuple[ClassNames, ...],
-) -> list[tuple[int, str, str, tuple[re.Pattern[str], ...]]]:
-    """What finds each name of each class, worked out once for all replies of a dataset."""
-    return [
-        (
-            index,
-            name,
-            TERSE if is_terse(name) else WORDED,
-            (
-                pattern(name),
-                *_counted(name),
-                *_denials(name, classes),
-                *_shortened(name, classes),
-                *_first_part(name, classes),
-            ),
-        )
-        for index, names in enumerate(classes)
-        for name in dict.fromkeys((names.phrase, names.label, *names.also))
-    ] + _graded(classes)
-
-
-def _graded(
-    classes: tuple[ClassNames, ...],
-) -> list[tuple[int, str, str, tuple[re.Pattern[str], ...]]]:
-    """What finds the number of "grade 2" under another scale or alone, "3+" of "HER2 3+", where all
-    names begin alike, and N1 in pT2N1M0.
-    """
-    sequences = set(language()["names"]["sequences"])
-    scaled = rf"(?:{language()['terse']['scales']})[ -]*(\d)"
-    found = []
-    for index, names in enumerate(classes):
-        name = folded(names.phrase)
-        if number := re.fullmatch(scaled, name, re.IGNORECASE):
-            numeral = next((r for r, n in ROMAN.items() if str(n) == number[1]), number[1])
-            roman = re.compile(rf"(?<![{WORD}]){numeral.upper()}(?![{WORD}])")
-            found.append(
-                (index, number[1], TERSE, (pattern(number[1]), *_counted(number[1]), roman))
-            )
-        if re.fullmatch(r"[TNM]\d[a-d]?", name):
-            others = r"(?:[TNM](?:\d[a-d]?|is|x))*"
-            alone = rf"(?!{name}(?![{WORD}]))"
-            way = rf"(?<![{WORD}]){alone}[cpry]{{0,2}}{others}{name}{others}(?![{WORD}])"
-            if sequences & {folded(other.phrase).casefold() for other in classes}:
-                way = rf"(?<![{WORD}]){name}(?:-? ?w(?:i|eighted)?)(?![{WORD}])"
-            found.append((index, names.phrase, WORDED, (re.compile(way, re.IGNORECASE),)))
-    split = [folded(names.phrase).split() for names in classes]
-    same = min((common(split[0], words) for words in split), default=0) if split else 0
-    rests = [" ".join(words[same:]) for words in split]
-    if same and all(re.match(r"[<>≤≥]?=?\s*\d", rest) for rest in rests):
-        for index, rest in enumerate(rests):
-            if all(held != index for held, *_ in found):
-                found.append((index, rest, TERSE if is_terse(rest) else WORDED, (pattern(rest),)))
-    shared = [number for _, number, kind, _ in found if kind == TERSE]
-    return [one for one in found if one[2] != TERSE or shared.count(one[1]) == 1]
-
-
-def _counted(name: str) -> Iterator[re.Pattern[str]]:
-    """What finds a number that is a name where it is written as a word, and the other way round."""
-    words, said = language()["terse"]["words"], folded(name).strip().lower()
-    if said in words:
-        yield pattern(str(words.index(said)))
-    elif said.isdigit() and said == str(int(said)) and int(said) < len(words):
-        yield pattern(words[int(said)])
-
-
-def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
-    """What finds "no evidence of a tumor" for "no tumor", where no class is "tumor"."""
-    known = language()["names"]
-    denial = re.fullmatch(rf"(?:{known['negations']})[ -]+(\S.*)", folded(name), re.IGNORECASE)
-    if denial is None:
-        return
-    named = {folded(n).casefold() for c in classes for n in (c.phrase, c.label)}
-    if denial[1].casefold() not in named and not is_terse(denial[1]):
-        rest = pattern(denial[1]).pattern
-        others = "|".join(pattern(n).pattern for n in sorted(named - {folded(name).casefold()}))
-        apart = rf"(?!(?:(?!{rest})\w+ ){{1,5}}?(?:{others}))" if others else ""
-        for words in (f"{known['denial']}{rest}", f"{rest}{known['denied']}"):
-            yield re.compile(rf"(?<![{WORD}]){apart}{words}", re.IGNORECASE)
 
 
 def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
@@ -233,60 +137,9 @@ def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, i
                 yield *match.span(), Mention(index, letters, WORDED), True
 
 
-def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
-    """What finds a name that has words from another's: "viral" in "viral or bacterial pneumonia",
-    and "pneumonia, most likely viral".
-
-    Where names begin alike ("hepatitis B or C") both have one span, that of both.
-    """
-    words, known = folded(name).split(), language()["names"]
-    joint = rf"\s*(?:{known['shared']})\s*"
-    behind: dict[tuple[str, bool], set[str]] = defaultdict(set)
-    before: dict[str, set[str]] = defaultdict(set)
-    alone: dict[int, str] = {}
-    for other in map(str.split, alike_at_an_end(_phrases(classes)).get(folded(name), ())):
-        begin, end = common(words, other), common(words[::-1], other[::-1])
-        if not begin + end or begin + end >= min(len(words), len(other)):
-            continue
-        kept, others = (" ".join(each[: len(each) - end]) for each in (words, other))
-        own, theirs = (" ".join(map(re.escape, each[begin:])) for each in (words, other))
-        if not is_terse(kept):
-            behind[pattern(kept).pattern, begin > 0].add(theirs)
-            if end and not begin:
-                alone[end] = kept
-        if begin and not is_terse(others):
-            before[own].add(pattern(others).pattern)
-    for (kept, begins), tails in behind.items():
-        tail = rf"{joint}(?:{'|'.join(sorted(tails, key=len, reverse=True))})(?!\w)"
-        yield re.compile(kept + (tail if begins else f"(?={tail})"), re.IGNORECASE)
-    for own, heads in before.items():
-        yield re.compile(rf"(?:{'|'.join(sorted(heads))}){joint}{own}(?!\w)", re.IGNORECASE)
-    for end, kept in alone.items():
-        shared = pattern(" ".join(words[-end:])).pattern
-        yield re.compile(
-            f"{shared}{known['turned']}{re.escape(kept)}{known['others']}", re.IGNORECASE
-        )
-        leant = "|".join(rf"(?<=\b{word} )" for word in known["leaning"])
-        yield re.compile(rf"(?:{leant}){re.escape(kept)}(?=\s*(?:[.,;:!)]|$))", re.IGNORECASE)
-
-
-def _first_part(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
-    """What finds 恶性 of 恶性肿瘤, where another name ends alike and none has that part."""
-    if name.isascii() or " " in name:
-        return
-    others = [folded(c.phrase) for c in classes if folded(c.phrase) != folded(name)]
-    for other in others:
-        end = common(list(name[::-1]), list(other[::-1]))
-        part = name[: len(name) - end]
-        if name[len(part) : len(part) + 1] in language()["names"]["kinds"]:
-            part = name[: len(part) + 1]
-        if end > 1 and len(part) > 1 and not any(part in each for each in others):
-            yield pattern(part)
-
-
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Where a last word of several names that is no name itself is all that a denial names."""
-    for denied, indices in shared_lasts(_phrases(classes), _whole(classes)):
+    for denied, indices in shared_lasts(phrases_of(classes), _whole(classes)):
         for match in denied.finditer(text):
             for index in indices:
                 yield *match.span(1), Mention(index, match[1], HEAD), True
@@ -299,7 +152,7 @@ def _last_words(
     whole name, or where the only other class is that there is none; never behind a word of another
     kind.
     """
-    for index, whole, last, anywhere in unshared_lasts(_phrases(classes)):
+    for index, whole, last, anywhere in unshared_lasts(phrases_of(classes)):
         named = None if anywhere else whole.search(text)
         begin = 0 if anywhere else named.end() if named else len(text)
         for found in last.finditer(text, begin):
@@ -330,10 +183,6 @@ def _speaks(text: str, start: int, end: int) -> bool:
         return not re.search(counted, text[:end])
     weak = rf"(?i)(?:^|[^{WORD}])(?:{terse['weak']})\s*['\"(]*$"
     return bool(re.search(weak, before) and re.match(terse["follows"], after, re.IGNORECASE))
-
-
-def _phrases(classes: Sequence[ClassNames]) -> tuple[str, ...]:
-    return tuple(folded(called.phrase) for called in classes)
 
 
 def _whole(classes: Sequence[ClassNames]) -> frozenset[str]:

@@ -1,40 +1,27 @@
 """Reading a class out of what a model wrote; docs/method.md says by which rules."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 from functools import lru_cache
 
 from extract.answering import cutting, marks
 from extract.answering.cues import split_sentences
 from extract.answering.framing import unframed
-from extract.answering.language import MARK, MENTION, language
 from extract.answering.letters import LETTERS
-from extract.answering.names import (
+from extract.answering.names import Mention, mentions
+from extract.answering.naming import (
     HEAD,
     LETTER,
     TERSE,
     WORDED,
     ClassNames,
-    Mention,
-    mentions,
+    is_absence,
+    opposite,
 )
 from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE
-from extract.answering.spelling import folded
+from extract.answering.readings import Reading, begun, largest_share, of_the_whole
 from extract.answering.statements import Statement, statements
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The class that a reply names, by its index, or None; and why.
-
-    `mark` is that of the answer it was found by, if any; `firm`, that it is more than possible.
-    """
-
-    index: int | None
-    why: str
-    mark: str = ""
-    firm: bool = False
 
 
 def parse_reply(
@@ -157,53 +144,10 @@ def _answered(reply: str, classes: Sequence[ClassNames], letters: bool) -> Readi
     share = largest_share(text, named)
     if share is not None:
         return share
-    if not named and (whole := _of_the_whole(text, classes)) is not None:
+    whole = None if named else begun(text, classes) or of_the_whole(text, classes)
+    if whole is not None:
         return whole
     return decide(_flat(statements(text, named)), classes)
-
-
-def _of_the_whole(text: str, classes: Sequence[ClassNames]) -> Reading | None:
-    """The one class of nothing wrong, where a text that names no class says no more than that; or
-    the one around whose bare name stands all that it says, as "positive" for "positive for tumor".
-    """
-    names = language()["names"]
-    absent = [
-        index
-        for index, called in enumerate(classes)
-        if is_absence(called.phrase) and " " in called.phrase.strip()  # "no" is of any question
-    ]
-    said = [s.strip(" \n.!\"'()").casefold() for s in split_sentences(text)]
-    said = [sentence for sentence in said if sentence]
-    ways = "|".join(names["whole"]).replace("{image}", names["image"])
-    framed = [
-        index
-        for index, called in enumerate(classes)
-        if all(s in language()["frames"]["words"] for s in said)
-        and any(set(said) <= set(folded(name).casefold().split()) for name in called.also)
-    ]
-    if said and len(framed) == 1:
-        return Reading(framed[0], f"{said[0]!r} is of the name of one class only")
-    if said and len(absent) == 1 and all(re.fullmatch(ways, s, re.IGNORECASE) for s in said):
-        return Reading(absent[0], "every sentence says of the image that nothing is wrong")
-    return None
-
-
-def largest_share(text: str, named: list[Mention]) -> Reading | None:
-    """The class with the largest share where a text gives each that it names one; else None."""
-    number = r"(?:(\d+(?:\.\d+)?)\s*%|([01]?\.\d+))"
-    chance = r"(?:的?(?:概率|可能性)[为是约]?|probability|likelihood)?"
-    after = rf"(?P<class>{MENTION})\s*\)?\s*{chance}\s*(?:[:=(-]|is)?\s*{number}"
-    before = rf"{number}\s*(?:likely|probability|chance|of|for|\s)*\s*(?P<class>{MENTION})"
-    shares: dict[int, float] = {}
-    for found in [*re.finditer(after, text)] or re.finditer(before, text):
-        percent, fraction = (group for group in found.groups() if group != found["class"])
-        shares[named[ord(found["class"]) - MARK].index] = float(percent or 100 * float(fraction))
-    if len(shares) < 2 or set(shares) != {mention.index for mention in named}:
-        return None
-    if list(shares.values()).count(max(shares.values())) > 1:
-        return Reading(None, "the largest share is that of several")
-    index = max(shares, key=shares.__getitem__)
-    return Reading(index, f"of the shares named, {shares[index]:g}% is the largest")
 
 
 def _marked(
@@ -240,7 +184,8 @@ def _flat(sentences: list[list[Statement]]) -> list[Statement]:
 
 def decide(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
     """The one class claimed; else, by names before numbers before letters, what denials leave."""
-    said = [s for s in said if s.mention.kind != HEAD or s.said == DENIED]
+    claimed = {s.mention.index for s in said if s.said in CLAIMS and s.mention.kind != HEAD}
+    said = [s for s in said if s.mention.kind != HEAD or _is_all_denied(s, claimed)]
     said = _without_parts(_of_this_image(said), classes)
     if not said:
         return Reading(None, "it names no class")
@@ -252,6 +197,11 @@ def decide(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
     if None not in (first.index, last.index) and first.index != last.index:
         return Reading(None, f"{first.why}, but {last.why}")
     return first
+
+
+def _is_all_denied(head: Statement, claimed: Set[int]) -> bool:
+    """Whether a last word denies its class: not that of a class which is claimed by its name."""
+    return head.said == DENIED and head.mention.index not in claimed
 
 
 def _of_this_image(said: Sequence[Statement]) -> list[Statement]:
@@ -273,12 +223,6 @@ def _without_parts(said: list[Statement], classes: Sequence[ClassNames]) -> list
     if any(s.said in CLAIMS and not is_of_a_part(s) for s in said):
         return [s for s in said if not is_of_a_part(s)]
     return [replace(s, said=MAYBE, cue=s.part or s.place) if is_of_a_part(s) else s for s in said]
-
-
-def is_absence(name: str) -> bool:
-    """Whether a class' name says that nothing is wrong."""
-    absence = "|".join(language()["names"]["absence"])
-    return re.fullmatch(absence, folded(name).replace("_", " "), re.IGNORECASE) is not None
 
 
 def _claimed(said: list[Statement]) -> Reading | None:
@@ -310,9 +254,9 @@ def _left(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
     why = "; ".join(
         dict.fromkeys(f"{s.mention.said!r} is {s.said} by {s.cue.strip()!r}" for s in said)
     )
-    opposite = {o for index in denials if (o := _opposite(index, classes)) is not None}
-    if len(opposite - set(denials)) == 1:
-        index = (opposite - set(denials)).pop()
+    meant = {o for index in denials if (o := opposite(index, classes)) is not None}
+    if len(meant - set(denials)) == 1:
+        index = (meant - set(denials)).pop()
         return Reading(index, f"{why}, so its opposite is meant", firm=True)
     left = [index for index in range(len(classes)) if index not in denials]
     if len(left) == 1 and denials:
@@ -323,13 +267,3 @@ def _left(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
             why += ", which leaves the class of nothing wrong"
             return Reading(left[0], why, firm=True)
     return Reading(None, why)
-
-
-def _opposite(index: int, classes: Sequence[ClassNames]) -> int | None:
-    """The class named as the denial of this one, as "no pneumonia" is of "pneumonia"."""
-    name = folded(classes[index].phrase).casefold()
-    pattern = rf"(?:{language()['names']['negations']})[ -]*{re.escape(name)}"
-    return next(
-        (i for i, c in enumerate(classes) if re.fullmatch(pattern, folded(c.phrase).casefold())),
-        None,
-    )

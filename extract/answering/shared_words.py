@@ -28,7 +28,7 @@ def alike_at_an_end(phrases: tuple[str, ...]) -> dict[str, list[str]]:
 def shared_lasts(
     phrases: tuple[str, ...], whole: frozenset[str]
 ) -> list[tuple[re.Pattern[str], list[int]]]:
-    """What finds a last word of several phrases, none of the `whole` names itself, behind a denial,
+    """What finds a last word of phrases, none of the `whole` names itself, where it may be denied,
     and the phrases that end with it.
     """
     names = [phrase.casefold() for phrase in phrases]
@@ -36,10 +36,20 @@ def shared_lasts(
         (name.split() or [""])[-1] if name == meant else ""
         for name, meant in zip(names, undenied(names), strict=True)
     ]
-    shared = (last for last, n in Counter(lasts).items() if n > 1 and last not in whole)
+    known = language()["names"]
+    of_denials = re.compile(rf"(?:{known['negations']}|normal|healthy)(?![a-z])", re.IGNORECASE)
+    shared = (
+        last
+        for last, n in Counter(lasts).items()
+        if last not in whole
+        and (n > 1 or not re.fullmatch(known["generic"], last))
+        and not any(of_denials.match(name) for name in names if name.endswith(last))
+    )
     return [
         (
-            re.compile(rf"(?i)\b(?:no|nor|or|any|of|without|for)\s+({pattern(last).pattern})"),
+            re.compile(
+                rf"(?i)(?:\b(?:no|nor|or|any|of|without|for)|,)\s+({pattern(last).pattern})"
+            ),
             [index for index, other in enumerate(lasts) if other.endswith(last)],
         )
         for last in shared

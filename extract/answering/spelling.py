@@ -159,5 +159,6 @@ def _bounded(found_by: str, text: str, last: str) -> str:
     if text.casefold() == "no":  # "no fracture" denies the fracture and answers nothing
         after += r"(?=\s*(?:$|[.,:;!?()\n\"'}])|\s+-\s)"
     names = language()["names"]
+    gloss = rf"(?:\s*\((?:{names['glosses']})\))?" if last[-1] in "+0123456789" else ""
     apart = "".join(f"(?<!{prefix})" for prefix in names["before"])
-    return f"{apart}{before}{found_by}{closing}{after}(?!{names['after']})"
+    return f"{apart}{before}{found_by}{closing}{after}(?!{names['after']}){gloss}"

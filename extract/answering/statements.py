@@ -342,7 +342,8 @@ def _combined(earlier: tuple[str, str], token: Token, before: list[Token]) -> tu
     new = SAID[token.kind]
     if new == ASIDE and any(t.kind == "verbs" for t in before) and token.text.isascii():
         return earlier  # "the lesion is malignant, which usually …"
-    if earlier[0] in (OPEN, ASIDE) or (earlier[0] == DENIED and token.kind in ("maybe", "sure")):
+    kept = {DENIED: ("maybe", "sure"), OPEN: set(SAID) - {"claim"}, ASIDE: SAID}
+    if token.kind in kept.get(earlier[0], ()):
         return earlier
     if new in (DENIED, OPEN, ASIDE) or token.kind == "claim":
         return new, token.text.strip()

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from extract.answering.replies import ClassNames, parse_reply
+from extract.answering import ClassNames
+from extract.answering.replies import parse_reply
 from extract.datasets import AddOptions, add, add_per_label
 from extract.datasets.groups import hashed
 from extract.datasets.labels import label_warnings, spelled

@@ -14,7 +14,7 @@ import torch
 from extract.answering.continuing import appended
 from extract.answering.generating import generate
 from extract.answering.methods import Question
-from extract.answering.names import ClassNames
+from extract.answering.naming import ClassNames
 from extract.answering.places import ReplyPlace, places_of
 from extract.running import following
 from extract.running.batches import Runner
