@@ -61,10 +61,11 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
             rf"(?i)\W*(?:{language()['clause']['or']})\W*(?:an?|the|{language()['terse']['scales']})?\W*",
             between,
         ):
-            general = ASIDE in (said[first][0], said[second][0])  # "A or B would show …"
+            kinds = (said[first][0], said[second][0])  # "A or B would show …", "A vs. B: unclear"
+            of_both = next((kind for kind in (ASIDE, OPEN) if kind in kinds), MAYBE)
             for at in (first, second):
                 if said[at][0] in CLAIMS:
-                    said[at] = (ASIDE if general else MAYBE, between.strip())
+                    said[at] = (of_both, between.strip())
         elif not {said[first][0], said[second][0]} <= set(CLAIMS):
             continue
         elif re.fullmatch(r"\s*[,，、/|]\s*", between):

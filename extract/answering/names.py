@@ -124,7 +124,12 @@ def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
 def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Where a name of several words stands as its initials, as BCC, that no other shares and that
     are no common abbreviation of something else."""
-    initials = ["".join(w[0] for w in folded(names.phrase).split()).upper() for names in classes]
+    known = language()["names"]["short"]
+    phrases = [folded(names.phrase) for names in classes]
+    initials = [
+        known.get(phrase.casefold(), "".join(word[0] for word in phrase.split()).upper())
+        for phrase in phrases
+    ]
     if text.isupper() and len(text.split()) > 1:
         return
     bare = text.strip(" \n.").upper()

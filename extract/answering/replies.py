@@ -19,9 +19,9 @@ from extract.answering.naming import (
     is_absence,
     opposite,
 )
-from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE
+from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, Statement
 from extract.answering.readings import Reading, begun, largest_share, of_the_whole
-from extract.answering.statements import Statement, statements
+from extract.answering.statements import statements
 
 
 def parse_reply(

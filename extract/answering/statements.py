@@ -8,13 +8,13 @@ nearest class.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from extract.answering.comparisons import compare, generalise, resolved, set_aside, suppose
 from extract.answering.cues import CLASS, ENDS, Token, only, split_sentences, tokenised
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.names import Mention
-from extract.answering.polarity import ASIDE, DENIED, MAYBE, OPEN, PLAIN, SURE
+from extract.answering.polarity import ASIDE, DENIED, MAYBE, OPEN, PLAIN, SURE, Statement
 
 FINAL = "[\u3040-\u30ff\uac00-\ud7a3]"
 """Kana and Hangul: where the verb stands last, a cue of what is before it never speaks of more."""
@@ -28,25 +28,6 @@ SAID = {
     "claim": PLAIN,
     "than": ASIDE,
 }
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What is said of one mention, by which words, and of which part if not of all the image: a
-    part that its sentence speaks of, or the `place` that stands beside the mention itself.
-    """
-
-    mention: Mention
-    said: str
-    cue: str
-    part: str = ""
-    place: str = ""
-
-    def weakened(self) -> Statement:
-        """As what is said against later: possible where it was said."""
-        return (
-            replace(self, said=MAYBE, cue="what is said against it") if self.said == PLAIN else self
-        )
 
 
 @dataclass
@@ -90,14 +71,16 @@ def _answered_first(text: str, mentions: list[Mention]) -> str:
 
 def _questioned(sentence: str, read: list[Statement], following: str) -> list[Statement]:
     """A question claims nothing, but what is answered by yes or no, and one that is only a name."""
-    for replies, said in (("no", DENIED), ("yes", PLAIN)):
+    for replies, means in (("no", DENIED), ("yes", PLAIN)):
         words = language()["questions"][replies]
-        reply = re.match(rf"[\s\"'(]*({words})(?![{WORD}])", following, re.IGNORECASE)
+        intro = rf"[\s\"'(]*(?:{language()['questions']['intro']})?"
+        reply = re.match(rf"{intro}({words})(?![{WORD}])", following, re.IGNORECASE)
         ends = rf"(?:{language()['questions']['says']})[\s:,\"']+({replies})[\"'\s.!]*$"
         reply = reply or re.search(rf"(?i)(?<![{WORD}]){ends}", following)
         if reply:
-            return [Statement(s.mention, said, reply[1]) for s in read]
-    if not re.search(rf"(?i)[{WORD}]{{2,}}|[^\W{WORD}\U000f0000-\U000ffffd]{{2,}}", sentence):
+            return [Statement(s.mention, means, reply[1]) for s in read]
+    said = re.sub(r"(?i)\b(?:or|and|maybe|perhaps|possibly)\b", "", sentence)
+    if not re.search(rf"[{WORD}]{{2,}}|[^\W{WORD}\U000f0000-\U000ffffd]{{2,}}", said):
         return [s.weakened() for s in read]
     return [Statement(s.mention, ASIDE, "?") for s in read]
 
