@@ -44,13 +44,18 @@ def ends_named(text: str, named: Sequence[Mention], classes: Sequence[ClassNames
 
 
 def _may_go_on(mention: Mention, classes: Sequence[ClassNames]) -> bool:
-    """Whether the name of another class begins with these words, as "T2a" with "T2"."""
+    """Whether the name of another class begins with these words, as "T2a" with "T2", or its own."""
     begun = folded(mention.said).casefold()
+    called = [
+        {folded(name).casefold() for name in (names.phrase, names.label, *names.also)}
+        for names in classes
+    ]
+    is_whole = begun in called[mention.index]
     return mention.kind != LETTER and any(
-        folded(name).casefold().startswith(begun)
-        for index, names in enumerate(classes)
-        if index != mention.index
-        for name in (names.phrase, names.label, *names.also)
+        name.startswith(begun)
+        for index, names in enumerate(called)
+        if index != mention.index or not is_whole
+        for name in names
     )
 
 

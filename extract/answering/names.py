@@ -108,8 +108,10 @@ def _replaced(
 
 def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Spans of all names in a text, and whether each is not spelled as the class is."""
-    for index, name, kind, known in finding(tuple(classes)):
-        for match in (match for way in known for match in way.finditer(text)):
+    lowered = text.casefold()
+    for index, name, kind, known, ways in finding(tuple(classes)):
+        seldom = (way.pattern for way in ways if way.needle in lowered)
+        for match in (match for way in (*known, *seldom) for match in way.finditer(text)):
             if kind == TERSE and not _speaks(text, match.start(), match.end()):
                 continue
             said = match[0].strip(" '\"")

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from extract.answering.language import WORD, language
 from extract.answering.shared_words import alike_at_an_end, common
@@ -23,10 +23,33 @@ class ClassNames:
     also: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Spelling:
+    """A way of writing a name that few texts have; those without its `needle` are not searched."""
+
+    source: str
+    needle: str
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(self.source, re.IGNORECASE)
+
+    @classmethod
+    def of(cls, source: str, words: str) -> "Spelling":
+        """One that has these words; none is needed where others say the same."""
+        said = words.casefold().split()[0]
+        alike = any(said in group for group in language()["names"]["alike"])
+        return cls(source, "" if alike else said[:3])
+
+
+Found = tuple[int, str, str, tuple[re.Pattern[str], ...], tuple[Spelling, ...]]
+"""What finds a name: the index of its class, the name, its kind, patterns and seldom ways."""
+
+
 @lru_cache(maxsize=8)
 def finding(
     classes: tuple[ClassNames, ...],
-) -> list[tuple[int, str, str, tuple[re.Pattern[str], ...]]]:
+) -> list[Found]:
     """What finds each name of each class, worked out once for all replies of a dataset."""
     return [
         (
@@ -36,11 +59,10 @@ def finding(
             (
                 pattern(name),
                 *_counted(name),
-                *_inverted(name),
                 *_denials(name, classes),
-                *_shortened(name, classes),
                 *_first_part(name, classes),
             ),
+            (*_inverted(name), *_shortened(name, classes)),
         )
         for index, names in enumerate(classes)
         for name in dict.fromkeys((names.phrase, names.label, *names.also))
@@ -49,13 +71,13 @@ def finding(
 
 def _graded(
     classes: tuple[ClassNames, ...],
-) -> list[tuple[int, str, str, tuple[re.Pattern[str], ...]]]:
+) -> list[Found]:
     """What finds the number of "grade 2" under another scale or alone, "3+" of "HER2 3+", where all
     names begin alike, and N1 in pT2N1M0.
     """
     sequences = set(language()["names"]["sequences"])
     scaled = rf"(?:{language()['terse']['scales']})[ -]*(\d)"
-    found: list[tuple[int, str, str, tuple[re.Pattern[str], ...]]] = []
+    found: list[Found] = []
     for index, names in enumerate(classes):
         name = folded(names.phrase)
         if number := re.fullmatch(scaled, name, re.IGNORECASE):
@@ -63,29 +85,30 @@ def _graded(
             roman = re.compile(rf"(?<![{WORD}]){numeral.upper()}(?![{WORD}])")
             if name.casefold().startswith("grade"):
                 letter = re.compile(rf"(?<![{WORD}])G{number[1]}(?![{WORD}])")
-                found.append((index, names.phrase, WORDED, (letter,)))
+                found.append((index, names.phrase, WORDED, (letter,), ()))
             found.append(
-                (index, number[1], TERSE, (pattern(number[1]), *_counted(number[1]), roman))
+                (index, number[1], TERSE, (pattern(number[1]), *_counted(number[1]), roman), ())
             )
             scale, ordinals = name[: number.start(1)].strip(" -"), language()["ordinals"]
             if 0 < int(number[1]) <= len(ordinals["words"]):
                 place = ordinals["words"][int(number[1]) - 1]
-                found.append((index, names.phrase, WORDED, (pattern(f"{place} {scale}"),)))
+                found.append((index, names.phrase, WORDED, (pattern(f"{place} {scale}"),), ()))
         if re.fullmatch(r"[TNM]\d[a-d]?", name):
             others = r"(?:[TNM](?:\d[a-d]?|is|x))*"
             alone = rf"(?!{name}(?![{WORD}]))"
             way = rf"(?<![{WORD}]){alone}[cpry]{{0,2}}{others}{name}{others}(?![{WORD}])"
             if sequences & {folded(other.phrase).casefold() for other in classes}:
                 way = rf"(?<![{WORD}]){name}(?:-? ?w(?:i|eighted)?)(?![{WORD}])"
-            found.append((index, names.phrase, WORDED, (re.compile(way, re.IGNORECASE),)))
+            found.append((index, names.phrase, WORDED, (re.compile(way, re.IGNORECASE),), ()))
     split = [folded(names.phrase).split() for names in classes]
     same = min((common(split[0], words) for words in split), default=0) if split else 0
     rests = [" ".join(words[same:]) for words in split]
     if same and all(re.match(r"[<>≤≥]?=?\s*\d", rest) for rest in rests):
         for index, rest in enumerate(rests):
             if all(held != index for held, *_ in found):
-                found.append((index, rest, TERSE if is_terse(rest) else WORDED, (pattern(rest),)))
-    shared = [number for _, number, kind, _ in found if kind == TERSE]
+                kind = TERSE if is_terse(rest) else WORDED
+                found.append((index, rest, kind, (pattern(rest),), ()))
+    shared = [one[1] for one in found if one[2] == TERSE]
     return [one for one in found if one[2] != TERSE or shared.count(one[1]) == 1]
 
 
@@ -98,15 +121,20 @@ def _counted(name: str) -> Iterator[re.Pattern[str]]:
         yield pattern(words[int(said)])
 
 
-def _inverted(name: str) -> Iterator[re.Pattern[str]]:
-    """What finds "nevus (melanocytic)", "carcinoma, basal cell" and "carcinoma in situ"."""
+def _inverted(name: str) -> Iterator[Spelling]:
+    """What finds "nevus (melanocytic)", "carcinoma in situ", "the mucosa is normal", "NoFinding",
+    and "benign lung tissue" for "lung benign tissue".
+    """
     *rest, last = folded(name).replace("_", " ").split() or [""]
     are_words = rest and all(word.isalpha() for word in (*rest, last))
     if are_words and not re.fullmatch(language()["names"]["negations"], rest[0], re.IGNORECASE):
         words = pattern(" ".join(rest)).pattern
-        yield re.compile(
-            rf"{pattern(last).pattern}(?: \({words}\)|,? {words}(?! {last}))", re.IGNORECASE
-        )
+        known, noun = language()["names"], pattern(last).pattern
+        turned = rf"{noun}(?: \({words}\)|(?:,| {known['said']})? {words}(?! {last}))"
+        together = rf"(?<![{WORD}]){''.join(rest)}{last}(?![{WORD}])"
+        yield Spelling.of(f"{turned}|{together}", rest[0])
+        if len(rest) == 2:
+            yield Spelling.of(pattern(f"{rest[1]} {rest[0]} {last}").pattern, last)
 
 
 def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
@@ -125,7 +153,7 @@ def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[st
             yield re.compile(rf"(?<![{WORD}]){apart}{words}", re.IGNORECASE)
 
 
-def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
+def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[Spelling]:
     """What finds a name that has words from another's: "viral" in "viral or bacterial pneumonia",
     and "pneumonia, most likely viral".
 
@@ -133,35 +161,41 @@ def _shortened(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[
     """
     words, known = folded(name).split(), language()["names"]
     joint = rf"\s*(?:{known['shared']})\s*(?:an? |the )?"
-    behind: dict[tuple[str, bool], set[str]] = defaultdict(set)
-    before: dict[str, set[str]] = defaultdict(set)
+    behind: dict[tuple[str, str, bool], set[str]] = defaultdict(set)
+    before: dict[tuple[str, str], set[str]] = defaultdict(set)
     alone: dict[int, str] = {}
     for other in map(str.split, alike_at_an_end(phrases_of(classes)).get(folded(name), ())):
         begin, end = common(words, other), common(words[::-1], other[::-1])
         if not begin + end or begin + end >= min(len(words), len(other)):
             continue
         kept, others = (" ".join(each[: len(each) - end]) for each in (words, other))
-        own, theirs = (" ".join(map(re.escape, each[begin:])) for each in (words, other))
+        own, theirs = (" ".join(map(_spelled, each[begin:])) for each in (words, other))
         if not is_terse(kept):
-            behind[pattern(kept).pattern, begin > 0].add(theirs)
+            behind[kept, pattern(kept).pattern, begin > 0].add(theirs)
             if end and not begin:
                 alone[end] = kept
         if begin and not is_terse(others):
-            before[own].add(pattern(others).pattern)
-    for (kept, begins), tails in behind.items():
+            before[own, words[begin]].add(pattern(others).pattern)
+    for (kept, found_by, begins), tails in behind.items():
         tail = rf"{joint}(?:{'|'.join(sorted(tails, key=len, reverse=True))})(?!\w)"
-        yield re.compile(kept + (tail if begins else f"(?={tail})"), re.IGNORECASE)
-    for own, heads in before.items():
-        yield re.compile(rf"(?:{'|'.join(sorted(heads))}){joint}{own}(?!\w)", re.IGNORECASE)
+        yield Spelling.of(found_by + (tail if begins else f"(?={tail})"), kept)
+    for (own, needed), heads in before.items():
+        yield Spelling.of(rf"(?:{'|'.join(sorted(heads))}){joint}{own}(?!\w)", needed)
     for end, kept in alone.items():
         shared = pattern(" ".join(words[-end:])).pattern
         kinds = (folded(other).split()[:-end] for other in phrases_of(classes))
         shared = "".join(rf"(?<!\b{re.escape(k[-1])} )" for k in kinds if k) + shared
-        yield re.compile(
-            f"{shared}{known['turned']}{re.escape(kept)}{known['others']}", re.IGNORECASE
-        )
+        yield Spelling.of(f"{shared}{known['turned']}{re.escape(kept)}{known['others']}", kept)
         leant = "|".join(rf"(?<=\b{word} )" for word in known["leaning"])
-        yield re.compile(rf"(?:{leant}){re.escape(kept)}(?=\s*(?:[.,;:!)]|$))", re.IGNORECASE)
+        leant += r"|(?:^|(?<=[.;:!?\n] )|(?<=\n))(?=[^.;!\n]*(?:[.;!\n]|$))"
+        yield Spelling.of(rf"(?:{leant}){re.escape(kept)}(?=\s*(?:[.,;:!)]|$))", kept)
+
+
+def _spelled(word: str) -> str:
+    """What finds a word and those that say the same."""
+    alike = language()["names"]["alike"]
+    group = next((group for group in alike if word.casefold() in group), [word])
+    return f"(?:{'|'.join(map(re.escape, group))})" if len(group) > 1 else re.escape(word)
 
 
 def _first_part(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:

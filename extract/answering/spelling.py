@@ -90,13 +90,16 @@ def _sign(piece: str, first: bool, after: str) -> str | None:
         return re.escape(piece)
     if piece == "-" and re.match(r"\s?\w", after):
         return None
-    signs = language()["names"]["signs"]
+    names = language()["names"]
+    if not first and not after and piece in names["signed"]:
+        return str(names["signed"][piece])
+    signs = names["signs"]
     return str(signs[piece]) if piece in signs else None
 
 
 def _gap(last: str, piece: str, between: str, sign: str | None) -> str:
     """What may stand between two pieces of a name, given what stands there in the name."""
-    if sign is not None and piece in "+-":
+    if sign is not None and (piece in "+-" or piece.lower() in language()["names"]["signed"]):
         return r"(?:\s+status)?(?:\s+is|\s*:)?[\s()]*(?:-(?=[a-z]))?"
     if last[-1].isdigit() and piece.isdigit():
         scored = r"(?:\s+(?:score|status|is|of))*[\s/.,(:=]+"
@@ -133,7 +136,7 @@ def _number(word: str) -> str:
         ("i", "(?:i|us)"),
         ("um", "(?:um|a)"),
         ("oma", "oma(?:s|ta|tous)?"),
-        ("ig", "ig(?:e[mnrs]?)?"),
+        ("ig", "ig(?:e[mnrs]?|keit)?"),
         ("isch", "isch(?:e[mnrs]?)?"),
         ("igno", "ign[oa]s?"),
     ):
