@@ -51,6 +51,8 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
             said[second] = (ASIDE, said[second][1])  # "not X Y" need not deny Y without X
         elif re.search(r"(?i)\b(?:does|do|would) not (?:\w+ )?(?:exclude|rule out)\b", between):
             said[first] = (ASIDE, between.strip())
+        elif re.search(rf"(?i)\b(?:{language()['clause']['unlike']}) from\b", between):
+            said[first] = said[second] = (OPEN, between.strip())
         elif less and less.end() > tokens[first].end:
             said[first], said[second] = (ASIDE, between.strip()), (PLAIN, between.strip())
         elif re.search(r"(?i)\b(?:whereas|while)\b|、而|，而", between):
@@ -58,7 +60,7 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
                 kind = MAYBE if said[first][0] == PLAIN else ASIDE
                 said[first] = said[second] = (kind, between.strip())
         elif re.fullmatch(
-            rf"(?i)\W*(?:{language()['clause']['or']})\W*(?:an?|the|{language()['terse']['scales']})?\W*",
+            rf"(?i)\W*(?:{language()['clause']['or']})\W*(?:an?|the|{language()['terse']['scales']})?\W*{language()['clause']['degree']}",
             between,
         ):
             kinds = (said[first][0], said[second][0])  # "A or B would show …", "A vs. B: unclear"

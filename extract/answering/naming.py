@@ -123,18 +123,23 @@ def _counted(name: str) -> Iterator[re.Pattern[str]]:
 
 def _inverted(name: str) -> Iterator[Spelling]:
     """What finds "nevus (melanocytic)", "carcinoma in situ", "the mucosa is normal", "NoFinding",
-    and "benign lung tissue" for "lung benign tissue".
+    "Barrett's", and "benign lung tissue" for "lung benign tissue".
     """
-    *rest, last = folded(name).replace("_", " ").split() or [""]
-    are_words = rest and all(word.isalpha() for word in (*rest, last))
-    if are_words and not re.fullmatch(language()["names"]["negations"], rest[0], re.IGNORECASE):
-        words = pattern(" ".join(rest)).pattern
-        known, noun = language()["names"], pattern(last).pattern
-        turned = rf"{noun}(?: \({words}\)|(?:,| {known['said']})? {words}(?! {last}))"
-        together = rf"(?<![{WORD}]){''.join(rest)}{last}(?![{WORD}])"
-        yield Spelling.of(f"{turned}|{together}", rest[0])
-        if len(rest) == 2:
-            yield Spelling.of(pattern(f"{rest[1]} {rest[0]} {last}").pattern, last)
+    words = folded(name).replace("_", " ").split()
+    known = language()["names"]
+    if len(words) > 1 and words[0].endswith("'s"):
+        yield Spelling.of(rf"(?<![{WORD}]){words[0]}(?= *(?:[.,;:!?)]|$))", words[0])
+    are_words = all(word.replace("-", "").isalpha() for word in words)
+    if len(words) < 2 or not are_words or re.fullmatch(known["negations"], words[0].casefold()):
+        return
+    for n in {1, len(words) - 1}:
+        front, back = " ".join(words[:n]), " ".join(words[n:])
+        said, noun = pattern(front).pattern, pattern(back).pattern
+        turned = rf"{noun}(?: \({said}\)|(?:,| {known['said']})? {said}(?! {words[-1]}))"
+        yield Spelling.of(turned, front)
+    yield Spelling.of(rf"(?<![{WORD}]){''.join(words)}(?![{WORD}])", words[0])
+    if len(words) == 3:
+        yield Spelling.of(pattern(f"{words[1]} {words[0]} {words[2]}").pattern, words[2])
 
 
 def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[str]]:
