@@ -117,7 +117,11 @@ def json_answer(text: str, classes: Sequence[ClassNames]) -> tuple[str, str] | N
         _, name, value = min(holding, key=lambda held: held[0])
         return str(value), f"the JSON key {name!r} is read"
     numbers = {k: n for k, v in values.items() if (n := _number(v)) is not None}
-    chosen = {k: v for k, v in numbers.items() if folded(k).replace("_", " ").casefold() in called}
+    about = (
+        rf"^(?:{language()['answer']['amounts']}) (?:of )?| (?:{language()['answer']['amounts']})$"
+    )
+    of = {k: re.sub(about, "", folded(k).replace("_", " ").casefold()) for k in numbers}
+    chosen = {of[k]: v for k, v in numbers.items() if of[k] in called}
     if len(chosen) > 1 and list(chosen.values()).count(max(chosen.values())) == 1:
         return max(chosen, key=chosen.__getitem__), "the largest of the JSON's numbers counts"
     return "\n".join(f"{k}: {v}." for k, v in values.items()), "the JSON is read line by line"

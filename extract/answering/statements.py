@@ -98,18 +98,26 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     for at, (kind, cue) in list(said.items()):
         if kind == DENIED and _repeats(cue, mentions[ord(tokens[at].text) - MARK]):
             said[at] = (PLAIN, "")
-    parts = (t.text for t in tokens if t.kind == "parts" or t.text.casefold() == "otherwise")
-    part = next(parts, "")
     return [
         Statement(
             mentions[ord(token.text) - MARK],
             *said[at],
-            part,
+            _part(tokens, at),
             _place(sentence, token) or (_sort(sentence, token) if said[at][0] == DENIED else ""),
         )
         for at, token in enumerate(tokens)
         if token.kind == CLASS
     ]
+
+
+def _part(tokens: list[Token], at: int) -> str:
+    """The part of the image that the clause of a mention speaks of."""
+    ends = [place for place, token in enumerate(tokens) if token.kind in ENDS]
+    begin = max((place for place in ends if place < at), default=0)
+    end = min((place for place in ends if place > at), default=len(tokens))
+    clause = tokens[begin:end]
+    parts = (t.text for t in clause if t.kind == "parts" or t.text.casefold() == "otherwise")
+    return next(parts, "")
 
 
 def _repeats(denial: str, mention: Mention) -> bool:
