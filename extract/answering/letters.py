@@ -59,7 +59,7 @@ def _pattern(allowed: str) -> re.Pattern[str]:
         rf"\({one}\)",
         rf"(?:^|(?<=\n))[ \t'\"(]*{one}(?:[.):]+(?!\w)|(?={known['alone']})|{named})",
         rf"{cue}{whole}(?:[):]+|(?={known['follows']})|(?=\.[ ]*{MENTION})|{named})",
-        rf"(?i:\b(?:answer|ans|option|choice)(?: is)?:?\s+)['(]*{small}{closed}",
+        rf"(?i:\b(?:answer|ans|option|choice|pick|choose|select)(?: is)?:?\s+)['(]*{small}{closed}",
         rf"(?i:\b(?:{known['leaning']})\s+){one}(?={known['follows']})",
         rf"(?<=[\s,;(]){one}[):](?!\w)",
         rf"\b[Oo]ption {one}\b",

@@ -77,7 +77,7 @@ def largest_share(text: str, named: list[Mention]) -> Reading | None:
     """The class with the largest share where a text gives each that it names one; else None."""
     number = r"(?:(\d+(?:\.\d+)?)\s*%|([01]?\.\d+))"
     chance = r"(?:的?(?:概率|可能性)[为是约]?|probability|likelihood)?"
-    after = rf"(?P<class>{MENTION})\s*\)?\s*{chance}\s*(?:[:=(-]|is)?\s*{number}"
+    after = rf"(?P<class>{MENTION})\s*\)?\s*{chance}\s*(?:[:=(|-]|is)?\s*{number}"
     before = rf"{number}\s*(?:likely|probability|chance|of|for|\s)*\s*(?P<class>{MENTION})"
     shares: dict[int, float] = {}
     for found in [*re.finditer(after, text)] or re.finditer(before, text):

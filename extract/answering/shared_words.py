@@ -53,7 +53,7 @@ def shared_lasts(
             [index for index, other in enumerate(lasts) if other.endswith(last)],
         )
         for last in shared
-        if len(last) > 3
+        if len(last) > 2
     ]
 
 
@@ -62,7 +62,8 @@ def unshared_lasts(
     phrases: tuple[str, ...],
 ) -> list[tuple[int, re.Pattern[str], re.Pattern[str], bool]]:
     """Phrases whose last word no other has: what finds the phrase, what its last word, and
-    whether that says it by itself, since the only other class is that there is none.
+    whether that says it by itself: the only other class is that there is none, or the first word
+    only names the place.
     """
     names = [phrase.casefold() for phrase in phrases]
     meant = undenied(names)
@@ -71,7 +72,11 @@ def unshared_lasts(
     for index, name in enumerate(names):
         last = name.split()[-1] if " " in name else ""
         if len(last) > 3 and last.isalpha() and having[last] == 1 and meant[index] == name:
+            known = language()["names"]
+            is_placed = re.fullmatch(rf"(?:{known['sites']}) {re.escape(last)}", name)
+            is_generic = re.fullmatch(known["generic"], last)
             anywhere = len(names) == 2 and len(set(meant)) == 1
+            anywhere = anywhere or bool(is_placed and not is_generic)
             found.append((index, pattern(name), pattern(last), anywhere))
     return found
 

@@ -104,6 +104,8 @@ def _gap(last: str, piece: str, between: str, sign: str | None) -> str:
     if last[-1].isdigit() and piece.isdigit():
         scored = r"(?:\s+(?:score|status|is|of))*[\s/.,(:=]+"
         return r"\s?%?\s*(?:-|to|and|[\s/])\s*" if "-" in between else scored
+    if last.casefold() == "no":
+        return r"[\s_-]+"  # "no, tumor …" is an answer, and what it says
     spaced = re.search(r"\s", between) and last.isdigit() == piece.isdigit() and last != "and"
     joined = sign is not None or not last.isascii() or not spaced
     if piece.isdigit():

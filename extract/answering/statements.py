@@ -242,6 +242,9 @@ def _complete(sentence: str, colon: Token, reach: Reach) -> bool:
 def _pass_verb(sentence: str, tokens: list[Token], at: int, reach: Reach) -> None:
     """A new claim begins, unless its subject is what was denied: "no lesion is …"."""
     token, deny = tokens[at], reach.cues.get("deny")
+    is_next = deny is not None and not sentence[deny.end : token.start].strip()
+    if deny is not None and is_next and deny.text.casefold() == "not":
+        return  # "does not point to"
     spoken = max((t.end for t in tokens[:at] if t.kind == CLASS), default=None)
     begun = spoken is not None and re.search(r"(?i)\band\b", sentence[spoken : token.start])
     if token.text.startswith(",") or begun:
