@@ -16,6 +16,16 @@ ROLES = ("image_path", "label", "split", "group_id")
 _NOBODY = ("", "none")
 """What a person writes for a column that a table does not have."""
 
+_DESCRIBES = (
+    r"(is|patient|subject)?(sex|gender|(fe)?males?|(wo)?m[ae]n|adult|child|age(d|group|band|bin|range|cat"
+    r"|category|class|years|over)?\d*(plus)?|race|ethnic(ity|group)?|(ever|current|former|non)?smok(er|ing)"
+    r"(status)?)",
+    r"(is)?(contrast(agent|enhanced|used|given)?|(view|scan)?(position|projection)|view|frontal|lateral"
+    r"|portable|bedside|supine|erect|laterality|side|left|right|bilateral|(left|right)eye)",
+    r"(cv|k)?folds?|site|scanner|hospital|cohort|cent(er|re)|device|vendor|manufacturer|augmented|synthetic",
+)
+"""Names of columns that say who an image is of, how it was taken, or where it comes from."""
+
 _NUMBERED = r"s?(id|no|nr|num|number|uid|key|code|name|hash|index|identifier|barcode|anon)?s?"
 _WHO = r"(patient|subject|participant|proband|paciente)"
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
@@ -162,6 +172,11 @@ def _parts(values: Sequence[str]) -> bool:
 def names_patients(column: str) -> bool:
     """Whether a column's name promises who an image is of, whatever the column holds."""
     return bool(re.fullmatch(_SPELLINGS["group_id"][0], _plain(column)))
+
+
+def describes(column: str) -> bool:
+    """Whether a column's name is that of a fact about an image or its patient, and no finding."""
+    return any(re.fullmatch(spelling, _plain(column)) for spelling in _DESCRIBES)
 
 
 def _refuse_flags(

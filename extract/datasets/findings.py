@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from extract.datasets.columns import Roles, find_roles, proposals
+from extract.datasets.columns import Roles, describes, find_roles, proposals
 from extract.datasets.labels import class_order
 from extract.datasets.source import ReadOptions
 from extract.datasets.splits import flagged_split
@@ -87,18 +87,32 @@ def understood(
     if reading.unlabelled:
         return roles, Labelled()
     if len(roles.labels) > 1:
-        return roles, by_columns(table, roles.labels, reading)
+        found = by_columns(table, roles.labels, reading)
+        return roles, replace(found, notes=(*found.notes, *_described(table, roles, reading)))
     return roles, by_cells(table, roles.labels[0], reading)
 
 
+def _described(table: LabelTable, roles: Roles, reading: ReadOptions) -> tuple[str, ...]:
+    """A note on columns of yes and no that are no findings, where nobody named these."""
+    if "label" in reading.columns:
+        return ()
+    others = [name for name in _of_words(table, roles.used, _NUMBERS) if describes(name)]
+    named = shlex.quote(",".join((*roles.labels, *others)))
+    told = f"{', '.join(others)} is read as facts about the images; --column label={named} makes"
+    return (f"{told} findings of them, too",) if others else ()
+
+
 def _refuse_words(table: LabelTable, used: Set[str]) -> None:
-    """LayerhouseError where no column is a label by its name, and several hold yes and no."""
-    found = indicator_columns(table, used, PRESENT | ABSENT | _UNCERTAIN)
+    """LayerhouseError where no column is a label by its name, and some hold yes and no."""
+    words = PRESENT | ABSENT | _UNCERTAIN
+    found = indicator_columns(table, used, words)
+    found = found or tuple(name for name in _of_words(table, used, words) if not describes(name))
     if found and "label=" not in proposals(table.columns, table.cells):
         named = shlex.quote(",".join(found))
         raise LayerhouseError(
-            f"{table.path} has no column label; {', '.join(found)} hold yes and no: if each is a "
-            f"finding, add --column label={named}"
+            f"{table.path} has no column label; {', '.join(found)} hold{'s' * (len(found) == 1)} "
+            f"yes and no: if {'each' if len(found) > 1 else 'that'} is a finding, add --column "
+            f"label={named}"
         )
 
 
@@ -255,6 +269,15 @@ def indicator_columns(
 
     None where there are fewer, since one such column may be anything.
     """
+    found = _of_words(table, used, words)
+    findings = [column for column in found if not describes(column)]
+    if findings and not _is_one_each(table, found):
+        found = findings  # a patient's sex is none
+    return tuple(found) if len(found) > 1 else ()
+
+
+def _of_words(table: LabelTable, used: Set[str], words: Set[str]) -> list[str]:
+    """The columns that hold nothing but some of the words, and say nothing of a split."""
     found = []
     for column in table.columns:
         said = present(table.cells(column))
@@ -262,7 +285,13 @@ def indicator_columns(
         is_split = flagged_split(column, said) is not None
         if column not in used and held and held <= words and not is_split:
             found.append(column)
-    return tuple(found) if len(found) > 1 else ()
+    return found
+
+
+def _is_one_each(table: LabelTable, columns: Sequence[str]) -> bool:
+    """Whether exactly one of several columns says yes in every row."""
+    yes = [[text(row.get(name)).casefold() in PRESENT for name in columns] for row in table.rows]
+    return all(said.count(True) == 1 for said in yes)
 
 
 def by_columns(table: LabelTable, columns: Sequence[str], reading: ReadOptions) -> Labelled:

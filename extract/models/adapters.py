@@ -92,6 +92,11 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
     import torch
     from safetensors.torch import load_file
 
+    if not read_object(folder / ADAPTER_CONFIG).get("peft_type"):
+        raise LayerhouseError(
+            f"the adapter {folder} names no peft_type in its {ADAPTER_CONFIG}, as those of other "
+            f"tools such as MLX do not; {ELSEWHERE}"
+        )
     config = peft.PeftConfig.from_pretrained(str(folder))
     config.inference_mode = True
     if config.is_prompt_learning or config.is_adaption_prompt:
@@ -99,6 +104,7 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
             f"the adapter {folder} ({config.peft_type.value}) cannot be merged into weights; only "
             "adapters that can, such as a LoRA, keep the model's structure"
         )
+    _refuse_unscaled(folder, config)
     refuse_empty(folder, weight_facts(folder))
     found = load_file(folder / ADAPTER_WEIGHTS)
     bad = [key for key, weight in found.items() if not torch.isfinite(weight).all()]
@@ -127,6 +133,24 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
         tuple(sorted(named)),
         sum(key.removeprefix(PREFIX) != name for key, name in renamed.items()),
     )
+
+
+def _refuse_unscaled(folder: Path, config: Any) -> None:
+    """LayerhouseError where no number says how strongly an adapter counts.
+
+    peft would take its default, so that part of what was trained, or a multiple, would be merged.
+    """
+    raw = read_object(folder / ADAPTER_CONFIG)
+    scales = [key for key in vars(config) if key == "scaling" or key.endswith("alpha")]
+    for key in scales:
+        default, said = getattr(type(config), key, None), raw.get(key)
+        if not isinstance(default, int | float) or isinstance(said, int | float):
+            continue
+        told = f"says no {key}" if said is None else f"says {said!r}, no number, for its {key}"
+        raise LayerhouseError(
+            f"the adapter {folder} {told}, by which its weights count (peft would take {default} "
+            f"where nothing is said); write the one of its training into {ADAPTER_CONFIG}"
+        )
 
 
 def _full(key: str, name: str) -> str:

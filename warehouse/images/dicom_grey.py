@@ -43,13 +43,11 @@ def _of_frame(item: Any, index: int) -> Any:
 
 def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Picture:
     """The frame `index` from 0, of one value a pixel, whose stored pixels [h, w] are given."""
-    from pydicom.pixels import apply_modality_lut
-
     presentation = _presentation(item, name)
     item = _of_frame(item, index)
     check_numbers(item, name)
     padding = _padding(pixels, item)
-    values = apply_modality_lut(pixels, _rescaled(item, name))
+    values = _modality(pixels, item, name)
     bits = int(item.get("BitsStored", 8 * pixels.itemsize))
     usual, said, reading = _transform(item, values, bits, padding, name)
     if presentation is not None:
@@ -74,14 +72,41 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
     )
 
 
+def _modality(pixels: np.ndarray, item: Any, name: str) -> np.ndarray:
+    """The stored pixels through the modality transform of their object."""
+    from pydicom.pixels import apply_modality_lut
+
+    if item.get("ModalityLUTSequence"):
+        # pydicom subtracts and clips in the type of the pixels, which may not hold the places
+        table = _plain(item.ModalityLUTSequence[0], item, _stored(item), name)
+        shades: np.ndarray = apply_modality_lut(pixels.astype(np.int64), table)
+        return shades
+    values: np.ndarray = apply_modality_lut(pixels, _rescaled(item, name))
+    return values
+
+
+def _plain(table: Any, item: Any, possible: tuple[float, float], name: str) -> Any:
+    """A lookup table as numbers of 8 or 16 bits, however it is written, in an object of its own."""
+    from pydicom.dataset import Dataset
+
+    entries, first, bits = _entries(table, item, name)
+    plain, held = Dataset(), Dataset()
+    held.LUTDescriptor = [
+        len(entries) % 2**16,
+        _first(possible, first, len(entries)),
+        8 if bits == 8 and max(entries) < 2**8 else 16,
+    ]
+    held.add_new("LUTData", "US", entries)
+    plain.ModalityLUTSequence = [held]
+    return plain
+
+
 def _rescaled(item: Any, name: str) -> Any:
-    """The modality transform that an object says; what is written empty says none.
+    """The slope and intercept that an object says; what is written empty says none.
 
     LayerhouseError for a slope of 0, which makes one value of all.
     """
     said = {key: item.get(key) for key in ("RescaleSlope", "RescaleIntercept")}
-    if item.get("ModalityLUTSequence"):
-        return item
     if said["RescaleSlope"] == 0:
         raise LayerhouseError(
             f"{name} says a Rescale Slope of 0 (0028,1053), which makes one value of all pixels; "
@@ -103,7 +128,9 @@ def _transform(
     """How values become shades, who says so, and what of it is newer than earlier versions."""
     if item.get("VOILUTSequence") and item.VOILUTSequence[0].get("LUTDescriptor"):
         n_entries, first, entry_bits = item.VOILUTSequence[0].LUTDescriptor
-        is_newer = (entry_bits == 8 and n_entries > 256) or first != _first(item, first, n_entries)
+        is_newer = (entry_bits == 8 and n_entries > 256) or first != _first(
+            _possible(item), first, n_entries
+        )
         reading = "lookup table" if is_newer else ""
         return partial(_through_table, item=item, name=name), Scale.OWN, reading
     if item.get("WindowWidth") is not None and item.get("WindowCenter") is not None:
@@ -140,20 +167,20 @@ def _through_table(values: np.ndarray, item: Any, name: str) -> np.ndarray:
     # pydicom counts places in the type of the entries, so bytes would end at place 255
     entries, first, bits = _entries(item.VOILUTSequence[0], item, name)
     table, plain = Dataset(), Dataset()
-    table.LUTDescriptor = [len(entries) % 2**16, _first(item, first, len(entries)), 16]
+    table.LUTDescriptor = [len(entries) % 2**16, _first(_possible(item), first, len(entries)), 16]
     table.add_new("LUTData", "US", entries)
     plain.VOILUTSequence = [table]
     shades: np.ndarray = apply_voi(values.astype(np.int64), plain) / (2**bits - 1)
     return shades
 
 
-def _first(item: Any, said: int, n_entries: int) -> int:
-    """The value that the first entry of a VOI table is for, which is often written with or without
-    a sign regardless: it has one where the values may be negative, PS3.3 C.11.2.1.1. Where that
-    would be a table for none of the values that there can be, and as it is written for some, it is
-    meant as written.
+def _first(possible: tuple[float, float], said: int, n_entries: int) -> int:
+    """The value that the first entry of a table is for, which is often written with or without a
+    sign regardless: it has one where the values may be negative, PS3.3 C.11.1.1.1 and C.11.2.1.1.
+    Where that would be a table for none of the values that there can be, and as it is written for
+    some, it is meant as written.
     """
-    low, high = _possible(item)
+    low, high = possible
     meant_first = (said + 2**15) % 2**16 - 2**15 if low < 0 else said % 2**16
     for first in (meant_first, said):
         if first <= high and first + (n_entries or 2**16) > low:
@@ -165,12 +192,18 @@ def _possible(item: Any) -> tuple[float, float]:
     """The smallest and largest values that the modality's transform may give."""
     if item.get("ModalityLUTSequence"):
         return 0, 2**16 - 1
-    bits = int(item.get("BitsStored") or item.BitsAllocated)
-    lowest = -(2 ** (bits - 1)) if item.get("PixelRepresentation") else 0
+    lowest, highest = _stored(item)
     slope, intercept = item.get("RescaleSlope"), float(item.get("RescaleIntercept") or 0)
     factor = 1 if slope is None else float(slope)
-    ends = sorted(stored * factor + intercept for stored in (lowest, lowest + 2**bits - 1))
+    ends = sorted(stored * factor + intercept for stored in (lowest, highest))
     return ends[0], ends[1]
+
+
+def _stored(item: Any) -> tuple[int, int]:
+    """The smallest and largest values that can be stored."""
+    bits = int(item.get("BitsStored") or item.BitsAllocated)
+    lowest = -(2 ** (bits - 1)) if item.get("PixelRepresentation") else 0
+    return lowest, lowest + 2**bits - 1
 
 
 def _entries(table: Any, item: Any, name: str) -> tuple[list[int], int, int]:

@@ -69,8 +69,9 @@ def stored_pixels(item: Any, index: int, name: str, raw: bool = False) -> np.nda
     except NotImplementedError as error:
         raise unreadable(name, syntax.name) from error
     except RuntimeError as error:
-        if "12-bit" in str(error):  # the one decoder of these is of a licence we do not bring
-            raise unreadable(name, syntax.name) from error
+        # libjpeg's decoder has a licence that we do not bring; gdcm's ends the whole process
+        if "12-bit" in str(error):
+            raise unreadable(name, f"{syntax.name}, 12 bits") from error
         raise
     is_packed = syntax.is_encapsulated and syntax.name != "RLE Lossless"
     if not is_packed and item.get("BitsStored", 0) not in (0, item.BitsAllocated):

@@ -11,8 +11,9 @@ HEAD = 1024
 DICOM, NIFTI, PICTURE = "DICOM", "NIfTI", "picture"
 
 TIFF = (b"II*\0", b"MM\0*")
+JPEG = b"\xff\xd8\xff"
 _JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", *TIFF, *_JPEG_2000)
+_PICTURES = (b"\x89PNG\r\n\x1a\n", JPEG, b"GIF87a", b"GIF89a", *TIFF, *_JPEG_2000)
 _VRS = {b"UI", b"UL", b"OB", b"CS", b"DA", b"LO", b"SH", b"TM", b"DT"}
 _DIRECTORY = b"1.2.840.10008.1.3.10"
 _DRAWING = "a drawing (SVG), not an image; export it as PNG"

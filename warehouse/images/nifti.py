@@ -36,8 +36,9 @@ def nifti_picture(name: str, source: str | io.BytesIO, frame: int | None, limit:
     volume, (width, height) = _volume(name, source)
     if volume.ndim != 3:
         raise LayerhouseError(
-            f"{name} has the shape {' × '.join(map(str, volume.shape))}; save one volume of three "
-            "dimensions per file"
+            f"{name} holds several volumes ({' × '.join(map(str, volume.shape))}), and one is "
+            "needed; save each that is meant as a file, e.g. by nibabel.four_to_three or FSL's "
+            "fslsplit"
         )
     check_size(name, volume.shape[0], volume.shape[1], limit)
     index = frame_index(name, frame, volume.shape[2], "slices")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from warehouse.errors import LayerhouseError
 from warehouse.images.items import DIGITS_SCHEME, item_at
-from warehouse.images.kinds import DICOM, HEAD, NIFTI, TIFF, head_of, kind_of, other_kind
+from warehouse.images.kinds import DICOM, HEAD, JPEG, NIFTI, TIFF, head_of, kind_of, other_kind
 from warehouse.images.pictures import (
     MAX_PIXELS,
     DeepPicture,
@@ -122,6 +122,11 @@ def _undecodable(place: str, error: Exception) -> str:
         return (
             f"{place} is a kind of TIFF that Pillow does not read, such as 64-bit floats; save it "
             "with 8 or 16 bits, or 32-bit floats"
+        )
+    if isinstance(error, PIL.UnidentifiedImageError) and head.startswith(JPEG):
+        return (
+            f"{place} is a JPEG that Pillow does not read: one of 12 bits, a lossless one, or one "
+            "that is damaged; convert it to PNG with what wrote it, or copy it again"
         )
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, PIL.UnidentifiedImageError):

@@ -17,8 +17,10 @@ from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, 
 from extract.datasets.splits import split_name, split_reader
 from extract.datasets.tables import LabelTable, is_missing, names_images, text
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.pretrained import read_object
 
 HUB_SCHEME = "hf:"
+_PARTS, _STATE = "dataset_dict.json", "state.json"
 _LABEL_COLUMNS = ("label", "labels", "class")
 _UNDERSTOOD = frozenset(("columns", "separator", "missing", "uncertain"))
 
@@ -28,7 +30,7 @@ class SavedDataset(DatasetSource):
 
     def recognises(self, typed: str) -> bool:
         folder = Path(typed).expanduser()
-        return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
+        return any((folder / name).is_file() for name in (_PARTS, _STATE))
 
     understands = _UNDERSTOOD
 
@@ -38,13 +40,44 @@ class SavedDataset(DatasetSource):
     def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         folder = Path(typed).expanduser().absolute()
         library = _library()
+        parts = _saved_parts(folder)
+        empty = [name for name, place in parts.items() if _is_empty(place)]
+        if len(empty) == len(parts):
+            raise LayerhouseError(
+                f"{folder} holds no rows; save the dataset again, with its images"
+            )
         try:
-            loaded = library.load_from_disk(str(folder))
+            loaded = {
+                name: library.Dataset.load_from_disk(str(place))
+                for name, place in parts.items()
+                if name not in empty
+            }
         except Exception as error:  # the library raises whatever its file readers raise
             raise LayerhouseError(
                 f"{folder} is not a readable Hugging Face dataset: {str(error).splitlines()[0]}"
             ) from error
-        return _contents(loaded, str(folder), folder.name, reading)
+        contents = _contents(loaded, str(folder), folder.name, reading)
+        told = tuple(
+            f"the part {name} of {folder.name} holds no rows, so it is no split" for name in empty
+        )
+        return replace(contents, notes=(*told, *contents.notes))
+
+
+def _saved_parts(folder: Path) -> dict[str, Path]:
+    """The folders of the parts that were saved together; a dataset of one is its own."""
+    listed = folder / _PARTS
+    if not listed.is_file() or (folder / _STATE).is_file():
+        return {"train": folder}
+    names = read_object(listed).get("splits")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise LayerhouseError(f"{listed} names no splits; save the dataset again")
+    return {name: folder / name for name in names}
+
+
+def _is_empty(part: Path) -> bool:
+    """Whether a part was saved without a row, which the library writes and cannot read."""
+    state = part / _STATE
+    return state.is_file() and read_object(state).get("_data_files") == []
 
 
 class HubDataset(DatasetSource):

@@ -659,6 +659,40 @@ def test_exactly_one_of_several_columns_is_the_class(tmp_path: Path) -> None:
     assert "the classes are the columns MEL, NV" in contents.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("facts", "asked"),
+    [
+        ("sex,age_group", "MEL,NV,sex,age_group"),
+        ("is_male,Current Smoker", "'MEL,NV,is_male,Current Smoker'"),
+        ("contrast,view", "MEL,NV,contrast,view"),
+        ("left,fold", "MEL,NV,left,fold"),
+        ("laterality,site", "MEL,NV,laterality,site"),
+    ],
+)
+def test_columns_that_describe_an_image_are_no_findings(
+    tmp_path: Path, facts: str, asked: str
+) -> None:
+    rows = "1.png,1,0,1,0\n2.png,0,1,0,0\n3.png,1,0,1,1\n"
+    place = table(tmp_path, f"image_path,MEL,NV,{facts}\n{rows}")
+    contents = read(place)
+    assert labels(contents) == ["MEL", "NV", "MEL"]
+    assert list(contents.items[0].attributes) == facts.split(",")
+    assert f"facts about the images; --column label={asked} makes findings" in contents.notes[1]
+    several = read(table(tmp_path, f"image_path,MEL,NV,{facts}\n{rows}4.png,1,1,1,1\n"))
+    assert several.findings == ("MEL", "NV")
+    named = asked.strip("'")
+    assert read(place, columns={"label": named}).findings == tuple(named.split(","))
+    with pytest.raises(LayerhouseError, match=r"MEL holds yes and no: .* --column label=MEL"):
+        read(table(tmp_path, f"image_path,MEL,gender,{facts}\n{rows}"))
+
+
+def test_columns_that_describe_an_image_may_be_its_classes(tmp_path: Path) -> None:
+    of_sexes = "image_path,male,female\n1.png,1,0\n2.png,0,1\n"
+    assert labels(read(table(tmp_path, of_sexes))) == ["male", "female"]
+    of_sides = "image_path,left,right,none\n1.png,1,0,0\n2.png,0,1,0\n3.png,0,0,1\n"
+    assert labels(read(table(tmp_path, of_sides))) == ["left", "right", "none"]
+
+
 def test_named_columns_are_findings_also_in_words(tmp_path: Path) -> None:
     content = "image_path,mass,edema,smoker\n1.png,yes,no,1\n2.png,yes,yes,0\n"
     contents = read(table(tmp_path, content), columns={"label": "mass,edema"})
@@ -874,6 +908,27 @@ def test_parts_that_are_no_splits_can_be_taken_together(tmp_path: Path) -> None:
         ("train/00001", None),
         ("extra/00000", None),
     ]
+
+
+def test_a_part_that_was_saved_empty_is_no_split(tmp_path: Path) -> None:
+    """The library writes such a part, as after a filter, and cannot read it."""
+    hf = pytest.importorskip("datasets")
+    place = saved(tmp_path, {"label": lambda hf: hf.Value("string")}, {"label": list("abab")})
+    rows = hf.load_from_disk(str(place))
+    none = rows.select([])
+    hf.DatasetDict(train=rows, validation=none, test=rows).save_to_disk(tmp_path / "parts")
+    contents = read(tmp_path / "parts")
+    assert [item.split for item in contents.items] == ["train"] * 4 + ["test"] * 4
+    assert contents.notes == ("the part validation of parts holds no rows, so it is no split",)
+    none.save_to_disk(tmp_path / "nothing")
+    hf.DatasetDict(train=none, test=none).save_to_disk(tmp_path / "empty")
+    hf.DatasetDict().save_to_disk(tmp_path / "without")
+    for name in ("nothing", "empty", "without"):
+        with pytest.raises(LayerhouseError, match=rf"{name} holds no rows; save the dataset again"):
+            read(tmp_path / name)
+    (tmp_path / "without" / "dataset_dict.json").write_text('{"splits": 3}')
+    with pytest.raises(LayerhouseError, match=r"dataset_dict\.json names no splits"):
+        read(tmp_path / "without")
 
 
 @pytest.mark.parametrize("form", ["struct", "bytes", "hub"])

@@ -272,6 +272,9 @@ def test_a_processor_beside_an_adapter_that_sees_other_pixels_is_told(
             "cannot be merged: Target modules .*c_attn",
         ),
         ({"lora_alpha": 0}, "it changes nothing"),
+        ({"lora_alpha": None}, r"says no lora_alpha, .*would take 8 .*the one of its training"),
+        ({"lora_alpha": "64"}, "says '64', no number, for its lora_alpha"),
+        ({"peft_type": None}, r"names no peft_type .* MLX .*; merge it"),
         ({"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 4}, r"\(PREFIX_TUNING\) cannot be"),
     ],
 )

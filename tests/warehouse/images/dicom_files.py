@@ -127,6 +127,14 @@ def with_palette(item: Any, table: np.ndarray, first: int = 0, bits: int = 16) -
     return item
 
 
+# Nothing we install writes JPEG of twelve bits; libjpeg-turbo 3 wrote this, of `HT_STRIPES` ± 1.
+TWELVE_BITS = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
+    "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQH/wQALDAAIAAgBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAB//EACMQ"
+    "AAAEAwkAAAAAAAAAAAAAABUXGRsLFhgaHB4kRkpoaYn/2gAIAQEAAD8AP2PnD3xud73MWIvpZYP1N09/WaNJUXm6"
+    "XnLCQRfWofnf/9k="
+)
+
 # Nothing we install writes High-Throughput JPEG 2000; OpenJPH 0.26 wrote these, nothing lost.
 HT_COLOURS = np.array([[[200, 40, 40], [40, 60, 200]], [[10, 220, 30], [128, 128, 128]]], np.uint8)
 HT_COLOURS = HT_COLOURS.repeat(4, axis=0).repeat(4, axis=1)

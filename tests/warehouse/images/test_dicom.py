@@ -21,6 +21,7 @@ from tests.warehouse.images.dicom_files import (
     HT_OF_COLOURS,
     HT_OF_STRIPES,
     HT_STRIPES,
+    TWELVE_BITS,
     dicom,
     encapsulated,
     jpeg,
@@ -211,6 +212,13 @@ def _of_frame(height: float, width: float) -> Any:
     measured.PixelSpacing = [height, width]
     group.PixelMeasuresSequence = [measured]
     return [group]
+
+
+def test_jpeg_of_twelve_bits_is_named(tmp_path: Path) -> None:
+    """pydicom does not ask gdcm for it, rightly: it decodes some and ends the process at others."""
+    item = encapsulated(dicom(HT_STRIPES, BitsStored=12), TWELVE_BITS, uid.JPEGExtended12Bit)
+    with pytest.raises(LayerhouseError, match=r"stored as JPEG Extended .*, 12 bits, which no dec"):
+        open_image(write(tmp_path / "a.dcm", item))
 
 
 @pytest.mark.parametrize(
@@ -451,12 +459,39 @@ def test_a_table_that_begins_below_all_values_begins_as_it_is_written(tmp_path: 
     assert grey(tmp_path, item)[0].tolist() == [6, 125, 255]
 
 
+@pytest.mark.parametrize(
+    ("pixels", "first", "bits", "stored"),
+    [
+        (np.arange(-2, 2, dtype="<i2"), (65534, "US"), 16, [0, 100, 200, 300]),
+        (np.arange(32768, 32772).astype("<u2"), (-32768, "SS"), 16, [0, 100, 200, 300]),
+        (np.arange(4, dtype=np.uint8), (0, "US"), 12, [0, 100, 200, 300]),
+        (np.arange(4, dtype=np.uint8), (0, "US"), 8, bytes([0, 50, 100, 150])),
+        (np.arange(4, dtype=np.uint8), (0, "US"), 16, [0, 100, 200, 300] + [9] * 300),
+        (np.array([-9, -1, 0, 32767], "<i2"), (-2, "SS"), 16, [0, 100, 200, 300]),
+    ],
+    ids=["unsigned", "signed", "twelve bits", "bytes", "long", "far"],
+)
+def test_a_modality_table_is_read_however_it_is_written(
+    tmp_path: Path, pixels: np.ndarray, first: tuple[int, str], bits: int, stored: Any
+) -> None:
+    """Cameras write its sign by other rules, and its entries as words, bytes or numbers."""
+    table = lookup(LUTDescriptor=[len(stored), 0, bits], LUTData=[0])
+    table[0]["LUTDescriptor"].VR = first[1]
+    table[0].LUTDescriptor = [len(stored), first[0], bits]
+    table[0]["LUTData"].VR = "OW" if isinstance(stored, bytes) else "US"
+    table[0].LUTData = stored
+    shown = {"WindowCenter": 150.5, "WindowWidth": 301} if bits > 8 else {}
+    item = dicom(pixels[None], ModalityLUTSequence=table, **shown)
+    expected = [0, 50, 100, 150] if bits == 8 else [0, 85, 170, 255]
+    assert grey(tmp_path, item)[0].tolist() == expected
+
+
 def test_tables_written_as_words_are_read_like_lists(tmp_path: Path) -> None:
     """A table longer than 65,534 bytes has no other form."""
     table = lookup(LUTDescriptor=[0, 0, 16], LUTData=[0])
     table[0]["LUTData"].VR = "OW"
     table[0].LUTData = (65535 - np.arange(65536)).astype("<u2").tobytes()
-    for sequence in ("VOILUTSequence", "PresentationLUTSequence"):
+    for sequence in ("VOILUTSequence", "PresentationLUTSequence", "ModalityLUTSequence"):
         item = dicom(np.array([[0, 16384, 65535]], "<u2"), **{sequence: table})
         assert grey(tmp_path, item)[0].tolist() == [255, 191, 0]
 

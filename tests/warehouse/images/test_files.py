@@ -12,6 +12,7 @@ import openjpeg
 import pytest
 from PIL import Image
 
+from tests.warehouse.images.dicom_files import TWELVE_BITS
 from tests.warehouse.images.files import png16
 from warehouse.errors import LayerhouseError
 from warehouse.images import (
@@ -188,6 +189,7 @@ def written(start: bytes, path: Path) -> None:
         (lambda p: p.write_bytes(b"\n<!DOCTYPE html><html>404"), "is a web page"),
         (lambda p: p.write_bytes(b"%PDF-1.4 x"), "is a PDF document"),
         (lambda p: p.write_bytes(b"MZ text"), "cannot be decoded as an image: .*; save it as PNG"),
+        (lambda p: p.write_bytes(TWELVE_BITS), "is a JPEG .* of 12 bits, .*to PNG"),
         *((partial(written, start), message) for start, message in KINDS.items()),
     ],
 )
