@@ -1,34 +1,14 @@
 -- A finished run leaves one vector per sample it did not reject, at every locus and readout.
--- A limit counts places in the dataset's order, and removed samples leave theirs empty.
-WITH limits AS (
-    SELECT
-        run_id,
-        dataset_id,
-        cast(json_extract(config, '$.selection.limit') AS BIGINT) AS n_places
-    FROM run
-    WHERE status = 'finished'
-),
-
-runs AS (
-    SELECT
-        limits.run_id,
-        any_value(limits.n_places) - count(gone.mark) AS n_limit
-    FROM limits
-    LEFT JOIN removed_sample AS gone
-        ON limits.dataset_id = gone.dataset_id AND limits.n_places > gone.place
-    GROUP BY limits.run_id
-),
-
-wanted AS (
+WITH wanted AS (
     SELECT
         activation_part.model_id,
         activation_part.dataset_id,
         activation_part.module,
         activation_part.layer,
         activation_part.readout,
-        max(coalesce(runs.n_limit, dataset.n_samples)) AS n_wanted
+        max(coalesce(run.n_limit, dataset.n_samples)) AS n_wanted
     FROM activation_part
-    INNER JOIN runs ON activation_part.run_id = runs.run_id
+    INNER JOIN finished_run AS run ON activation_part.run_id = run.run_id
     INNER JOIN dataset ON activation_part.dataset_id = dataset.dataset_id
     GROUP BY
         activation_part.model_id,

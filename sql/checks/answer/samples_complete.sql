@@ -1,26 +1,6 @@
 -- A finished extraction leaves one answer per method, prompt, order of options and image it asked with and
 -- sample it did not reject.
--- A limit counts places in the dataset's order, and removed samples leave theirs empty.
-WITH limits AS (
-    SELECT
-        run_id,
-        dataset_id,
-        cast(json_extract(config, '$.selection.limit') AS BIGINT) AS n_places
-    FROM run
-    WHERE status = 'finished' AND command = 'extract'
-),
-
-runs AS (
-    SELECT
-        limits.run_id,
-        any_value(limits.n_places) - count(gone.mark) AS n_limit
-    FROM limits
-    LEFT JOIN removed_sample AS gone
-        ON limits.dataset_id = gone.dataset_id AND limits.n_places > gone.place
-    GROUP BY limits.run_id
-),
-
-answers AS (
+WITH answers AS (
     SELECT
         dataset_id,
         sample_id,
@@ -32,10 +12,10 @@ answers AS (
 wanted AS (
     SELECT
         answers.asked,
-        max(coalesce(runs.n_limit, dataset.n_samples)) AS n_wanted,
+        max(coalesce(run.n_limit, dataset.n_samples)) AS n_wanted,
         max(dataset.n_samples) AS n_all
     FROM answers
-    INNER JOIN runs ON answers.run_id = runs.run_id
+    INNER JOIN finished_run AS run ON answers.run_id = run.run_id AND run.command = 'extract'
     INNER JOIN dataset ON answers.dataset_id = dataset.dataset_id
     GROUP BY answers.asked
 ),
