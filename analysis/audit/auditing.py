@@ -19,7 +19,14 @@ from analysis.audit.findings import AuditFinding, read_findings
 from analysis.audit.pictures import Pictures, read_pictures
 from analysis.audit.shortcuts import Shortcut, Values, find_shortcuts, names_samples
 from analysis.queries import read_query
-from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset, refuse_changed
+from warehouse.catalogue import (
+    DatasetInfo,
+    Warehouse,
+    connect,
+    dataset,
+    open_tables,
+    refuse_changed,
+)
 from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress
 
@@ -59,14 +66,14 @@ def audit(lake: Lake, dataset_id: str, progress: Progress | None = None) -> Audi
     called after each. Raises UsageError for an unknown dataset, LayerhouseError naming an image
     that cannot be read or is another than the one registered.
     """
-    with connect(lake) as wh:
+    with open_tables(lake) as wh:
         info = dataset(wh, dataset_id)
         attributes = wh.sql(read_query(QUERIES, "attributes"), {"dataset": dataset_id}).pl()
     spec = RunSpec(COMMAND, None, dataset_id, _identity(info, attributes))
     with RunWriter(lake, spec) as writer:
         added = not writer.is_done
         if added:
-            with connect(lake) as wh:
+            with open_tables(lake) as wh:
                 refuse_changed(wh, dataset_id, info.samples["sample_id"].to_list())
             pictures = read_pictures(info.samples["uri"].to_list(), progress)
             writer.commit(_tables(info, attributes, pictures), covers={"audit": dataset_id})

@@ -12,7 +12,7 @@ import pyarrow as pa
 from analysis.baselines.architectures import Architecture, Options, Plan, find
 from analysis.baselines.images import LabelledImages, Trained, read_images
 from analysis.logits import logit_rows
-from warehouse.catalogue import Warehouse, connect, refuse_changed
+from warehouse.catalogue import Warehouse, connect, open_tables, refuse_changed
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Commit, Lake, RunSpec, RunWriter, config_difference, exclusive
 
@@ -52,7 +52,7 @@ def baseline(
     plan = chosen.plan(options or Options())
     started = time.perf_counter()
     with exclusive(lake, COMMAND, dataset_id, plan.stored_as, str(seed)) as looked:
-        with connect(lake) as wh:
+        with open_tables(lake) as wh:
             images = read_images(wh, dataset_id)
             settings = {**plan.settings, "samples": images.fingerprint}
             config = {"architecture": plan.stored_as, "seed": seed, "settings": settings}

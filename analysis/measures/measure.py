@@ -10,7 +10,7 @@ from torch import Tensor
 
 from analysis.probes import Samples, parts, read_cells, read_vectors
 from analysis.queries import read_query
-from warehouse.catalogue import Warehouse, connect
+from warehouse.catalogue import Warehouse, open_tables
 from warehouse.lake import Lake, RunSpec, RunWriter, exclusive
 from warehouse.progress import Progress
 from warehouse.vocabulary import Cell
@@ -64,7 +64,7 @@ def add_measure(
     Raises what `read_cells` and `read_vectors` raise: unknown names, nothing extracted, vectors of
     two widths, NaN or Inf.
     """
-    with exclusive(lake, measure.command, model_id, dataset_id) as looked, connect(lake) as wh:
+    with exclusive(lake, measure.command, model_id, dataset_id) as looked, open_tables(lake) as wh:
         widths, samples = read_cells(wh, model_id, dataset_id)
         settings = {**measure.settings, "samples": samples.fingerprint}
         done = _stored(wh, measure, model_id, dataset_id, settings)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.queries import read_query
-from warehouse.catalogue import DatasetInfo, Warehouse, dataset, labelled
+from warehouse.catalogue import DatasetInfo, Warehouse, dataset, labelled, package_readouts
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.vocabulary import SPLITS, Cell
+from warehouse.vocabulary import READOUTS, SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -61,6 +61,7 @@ def read_cells(wh: Warehouse, model_id: str, dataset_id: str) -> tuple[dict[Cell
         raise UsageError(f"the lake holds no model {model_id!r}{hint}")
     names = {"model": model_id, "dataset": dataset_id}
     rows = wh.sql(read_query(QUERIES, "cells"), names).fetchall()
+    readouts = {facts.name: facts for facts, _ in package_readouts(wh)} | READOUTS
     command = f"`layerhouse extract --model {model_id} --dataset {dataset_id}`"
     if not rows:
         raise LayerhouseError(
@@ -75,7 +76,7 @@ def read_cells(wh: Warehouse, model_id: str, dataset_id: str) -> tuple[dict[Cell
                 f"{model_id} on {dataset_id}: {cell} holds {held[0]} samples, others hold "
                 f"{fullest[4]} different ones; run {command} to complete the extraction"
             )
-        widths[cell] = width
+        widths[cell] = width * (readouts[readout].slots if readout in readouts else 1)
     return widths, _samples(wh, names, next(iter(widths)), info)
 
 

@@ -12,7 +12,7 @@ from analysis.probes.probe_kind import ProbeKind
 from analysis.probes.registry import find_kind
 from analysis.probes.storage import Fit, Stored, Subject, read_stored, tables_of
 from analysis.probes.targets import Target, wanted_targets
-from warehouse.catalogue import connect
+from warehouse.catalogue import open_tables
 from warehouse.lake import Commit, Lake, RunSpec, RunWriter, exclusive
 from warehouse.progress import Progress
 from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, Cell
@@ -66,7 +66,7 @@ def probe(
     started = time.perf_counter()
     kind = find_kind(kind) if isinstance(kind, str) else kind
     wanted = wanted_targets(kind, DEFAULT_SEEDS if seeds is None else seeds, controls)
-    with exclusive(lake, COMMAND, model_id, dataset_id) as looked, connect(lake) as wh:
+    with exclusive(lake, COMMAND, model_id, dataset_id) as looked, open_tables(lake) as wh:
         widths, samples = read_cells(wh, model_id, dataset_id)
         subject = Subject.of(kind, model_id, dataset_id, samples)
         stored = read_stored(wh, subject)

@@ -19,7 +19,7 @@ from extract.answers.reading import ReadRecord, RecordReader, as_logprobs
 from extract.answers.records import Record, find_columns, records
 from extract.answers.rows import imported_row, method_name
 from extract.datasets import ReadOptions
-from warehouse.catalogue import DatasetInfo, connect, dataset, labelled
+from warehouse.catalogue import DatasetInfo, dataset, labelled, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
 from warehouse.lake import Lake, RunSpec, RunWriter, exclusive, find_runs, removed_samples
@@ -76,7 +76,7 @@ def import_answers(
     table = read_rows(path, reading)
     method = IMPORTED + method_name(options.name or harness_of(table) or path.stem)
     columns = find_columns(table, options.columns)
-    with connect(lake) as wh:
+    with open_tables(lake) as wh:
         info = labelled(dataset(wh, dataset_id), "an answer")
         row = model_row(wh, model_id, options.title)
     named = SampleNames(

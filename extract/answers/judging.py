@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from extract.answering import told_apart, without_reasoning
 from extract.answers.rows import method_name
 from extract.answers.stored import StoredReplies, replied_pairs
-from warehouse.catalogue import ClassRow, Warehouse, connect, dataset
+from warehouse.catalogue import ClassRow, Warehouse, dataset, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter, config_difference, exclusive, find_runs
 from warehouse.progress import Progress
@@ -205,7 +205,7 @@ def _judge_pair(
     spec = RunSpec(COMMAND, *pair, {"judge": judge.name, "identity": judge.identity})
     with exclusive(lake, COMMAND, *pair) as looked:
         _refuse_other_judge(lake, spec)
-        with connect(lake) as wh:
+        with open_tables(lake) as wh:
             bench = Judging.of(wh, judge, *pair)
             due = wh.sql(_DUE, [*pair, GENERATE, IMPORTED, JUDGED, judge.name]).pl().to_dicts()
         found: list[JudgedReply] = []

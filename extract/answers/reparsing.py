@@ -13,7 +13,7 @@ from typing import Any
 
 from extract.answering import standing
 from extract.answers.stored import StoredReplies, replied_pairs
-from warehouse.catalogue import ClassRow, connect, dataset
+from warehouse.catalogue import ClassRow, dataset, open_tables
 from warehouse.lake import Lake, RunSpec, RunWriter, exclusive
 from warehouse.vocabulary import JUDGED, SAMPLED
 
@@ -62,7 +62,7 @@ def reparse(
 def _reparse_one(lake: Lake, model_id: str, dataset_id: str, dry_run: bool) -> Reparsed:
     of = [model_id, dataset_id]
     with exclusive(lake, COMMAND, model_id, dataset_id) as looked:
-        with connect(lake) as wh:
+        with open_tables(lake) as wh:
             classes = dataset(wh, dataset_id).classes
             rows = wh.sql(_REPLIES, [*of, SAMPLED, JUDGED]).pl().to_dicts()
             draws = wh.sql(_DRAWS, of).pl().to_dicts()

@@ -11,7 +11,7 @@ from extract.answering import left_open, read_reply
 from extract.answers.reading import named_class
 from extract.models import PromptEntry, shipped_prompts
 from extract.sharing import Listing, is_replied, lake_prompts, listing
-from warehouse.catalogue import Catalogue, ClassRow, connect
+from warehouse.catalogue import Catalogue, ClassRow, open_tables
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake
 from warehouse.vocabulary import LENGTH
@@ -90,7 +90,7 @@ def replied_pairs(
 
     Raises UsageError for a model or dataset without replies.
     """
-    with connect(lake) as wh:
+    with open_tables(lake) as wh:
         pairs = wh.sql(_REPLIED).fetchall()
     for what, name, place in (("model", model_id, 0), ("dataset", dataset_id, 1)):
         known = [pair[place] for pair in pairs]

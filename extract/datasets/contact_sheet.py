@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.catalogue import DatasetInfo, connect, dataset
+from warehouse.catalogue import DatasetInfo, dataset, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.files import write_at_once
 from warehouse.images import open_image
@@ -32,7 +32,7 @@ def preview(lake: Lake, names: Sequence[str], out: str | Path) -> None:
     from PIL import Image as Images, ImageDraw, ImageFont
 
     rows = []
-    with connect(lake) as warehouse:
+    with open_tables(lake) as warehouse:
         for name in names:
             info = dataset(warehouse, name)
             prefix = f"{name}: " if len(names) > 1 else ""

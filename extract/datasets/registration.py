@@ -24,7 +24,7 @@ from extract.datasets.source import Contents
 from extract.datasets.splits import SplitError
 from extract.datasets.summary import Summary
 from extract.datasets.usable import Images
-from warehouse.catalogue import DatasetInfo, connect, dataset
+from warehouse.catalogue import DatasetInfo, dataset, open_tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, RunWriter, list_commits, removed_samples
 from warehouse.progress import Progress
@@ -165,7 +165,7 @@ def _register(
     known = registered(lake).get(name)
     stored = None
     if known:
-        with connect(lake) as warehouse:
+        with open_tables(lake) as warehouse:
             stored = dataset(warehouse, name)
         spelled = {row.label: row.phrase for row in stored.classes}
         contents = replace(contents, phrases={**contents.phrases, **spelled})

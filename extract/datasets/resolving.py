@@ -11,7 +11,7 @@ from extract.datasets.reading import default_name, is_source, location_of, offer
 from extract.datasets.registration import COMMAND, READING, Registration, add, registered
 from extract.datasets.remembering import is_finding, options_of
 from extract.datasets.uniting import COPIED, rows_of
-from warehouse.catalogue import changed_samples, connect, dataset
+from warehouse.catalogue import changed_samples, dataset, open_tables
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import file_state
 from warehouse.lake import Lake, RunSpec, RunWriter
@@ -84,7 +84,7 @@ def _look_again(lake: Lake, name: str, entry: Registration) -> None:
     LayerhouseError where it read some of them otherwise. Where some are others now, nothing is
     noted: whoever reads images refuses them.
     """
-    with connect(lake) as warehouse:
+    with open_tables(lake) as warehouse:
         samples = dataset(warehouse, name).samples
         changed = read_otherwise(samples["uri"].to_list(), entry.reading)
         if changed:

@@ -14,7 +14,7 @@ from typing import Any
 from extract.datasets.groups import Joined
 from extract.datasets.registration import COMMAND, Registration, check_name, registered
 from extract.datasets.splits import check_classes
-from warehouse.catalogue import Warehouse, connect, dataset
+from warehouse.catalogue import Warehouse, dataset, open_tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, RunWriter, find_runs
 from warehouse.vocabulary import MADE_FROM, SPLITS
@@ -49,7 +49,7 @@ def unite(
         _refuse_dependents(lake, name)
     else:
         check_name(into, "")
-    with connect(lake) as wh:
+    with open_tables(lake) as wh:
         samples = dataset(wh, name).samples
         rows = {table: rows_of(wh, table, name) for table in ("dataset", *COPIED)}
     group_of = dict(samples.select("sample_id", "group_id").iter_rows())

@@ -12,7 +12,7 @@ from extract.running.questions import questions_of
 from extract.running.seeing import find_sees_once
 from extract.running.self_check import Checked, check
 from extract.sharing import Job, Way
-from warehouse.catalogue import connect, refuse_changed
+from warehouse.catalogue import open_tables, refuse_changed
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image
 from warehouse.vocabulary import GENERATE, LIKELIHOOD
@@ -48,7 +48,7 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
 
     Raises LayerhouseError naming the family and the check that failed.
     """
-    with connect(job.lake) as warehouse:
+    with open_tables(job.lake) as warehouse:
         refuse_changed(warehouse, job.dataset_id, job.sample_ids)
     loaded = load(job.source, device=job.device, dtype=job.dtype)
     images = _checked_images(job)

@@ -35,9 +35,9 @@ from extract.sharing.request import ExtractRequest, refuse_unmeant
 from warehouse.catalogue import (
     DatasetInfo,
     Warehouse,
-    connect,
     dataset,
     labelled,
+    open_tables,
     package_readouts,
 )
 from warehouse.errors import LayerhouseError, UsageError
@@ -210,7 +210,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     looked = frozenset(lake.store.commit_names())
     notes: list[str] = []
     dataset_id = resolve(lake, request.dataset, warn=notes.append)
-    with connect(lake) as wh:
+    with open_tables(lake) as wh:
         info = dataset(wh, dataset_id)
         refuse_other_readouts(wh)
         stored = lake_prompts(wh)
@@ -245,7 +245,7 @@ def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
     """What a model would be asked with every image of a dataset; its weights are not needed."""
     source = locate_processor(model)
     dataset_id = resolve(lake, dataset_name)
-    with connect(lake) as wh:
+    with open_tables(lake) as wh:
         info = dataset(wh, dataset_id)
     entry = Prompts().one({}, info)
     phrases = [row.phrase for row in info.classes]

@@ -29,7 +29,7 @@ from extract.training.building import build_model, build_processor
 from extract.training.fitting import Epoch, best_epoch, fit
 from extract.training.images import read_images
 from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
-from warehouse.catalogue import DatasetInfo, connect, dataset, refuse_changed
+from warehouse.catalogue import DatasetInfo, dataset, open_tables, refuse_changed
 from warehouse.errors import LayerhouseError
 from warehouse.files import write_at_once, write_text
 from warehouse.images import open_image
@@ -54,7 +54,7 @@ def train_tiny_model(
     """
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise LayerhouseError(f"{out} holds other files; give a new folder for the model")
-    with connect(lake) as warehouse:
+    with open_tables(lake) as warehouse:
         info = dataset(warehouse, dataset_id)
         used = info.samples.filter(info.samples["split"].is_in(["train", "val"]))
         refuse_changed(warehouse, dataset_id, used["sample_id"].to_list())
@@ -138,7 +138,7 @@ def main(name: str, out: Path, lake: str | None, **given: Any) -> None:
     place = Lake.at(lake)
     try:
         dataset_id = resolve(place, name, warn=_print_warning)
-        with connect(place) as warehouse:
+        with open_tables(place) as warehouse:
             info = dataset(warehouse, dataset_id)
         chosen = {key: value for key, value in given.items() if value is not None}
         recipe = suggested_recipe(info, **chosen)

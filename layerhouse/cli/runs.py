@@ -6,7 +6,7 @@ import click
 
 from layerhouse import runs
 from layerhouse.cli.shared import lake_option, removal_options, show_removal
-from warehouse.catalogue import connect
+from warehouse.catalogue import open_tables
 from warehouse.lake import Lake
 
 
@@ -25,7 +25,7 @@ def list_runs(lake: Lake) -> None:
     """
     from layerhouse.printing import print_table
 
-    with connect(lake) as warehouse:
+    with open_tables(lake) as warehouse:
         found = warehouse.sql(
             "SELECT run_id, model_id, dataset_id, status, started_at FROM run "
             "ORDER BY started_at, run_id"

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from layerhouse.self_test.trials import TRIAL_VERSIONS, Trial, TrialGrid, trials_of
-from warehouse.catalogue import connect
+from warehouse.catalogue import open_tables
 from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress
 from warehouse.vocabulary import STAGES
@@ -67,7 +67,7 @@ def self_test(
     job = bench.job
     config = {"identity": job.identity, "options": asdict(resampling), "limit": request.limit}
     ids = {trial: _trial_id(job, config, trial) for trial in trials_of(bench, grid)}
-    with connect(lake) as wh:
+    with open_tables(lake) as wh:
         known = {row[0] for row in wh.sql("SELECT trial_id FROM fault_trial").fetchall()}
     todo = {trial: name for trial, name in ids.items() if name not in known}
     whole = {**config, "versions": TRIAL_VERSIONS, "grid": asdict(grid)}
@@ -97,7 +97,7 @@ def _judge(lake: Lake, bench: Bench, resampling: Resampling) -> Judge:
 
     from analysis.self_test import Judge
 
-    with connect(lake) as wh:
+    with open_tables(lake) as wh:
         names = [bench.job.dataset_id]
         dataset = {
             table: wh.sql(f"FROM {table} WHERE dataset_id = $1", names).pl()

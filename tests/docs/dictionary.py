@@ -70,7 +70,7 @@ def dictionary() -> str:
     """The page for the migrations, views and comments of this Layerhouse, as Markdown."""
     with duckdb.connect() as con:
         apply(con, migrations())
-        create_all(con, Definitions(), with_activations=False)
+        create_all(con, Definitions())
         parts = [HEAD, _diagram(), *_sections(con), _macros(con)]
     return "\n".join(parts)
 

@@ -92,7 +92,7 @@ def empty_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sql") / "empty.duckdb"
     with duckdb.connect(path) as con:
         apply(con, migrations())
-        create_all(con, SHIPPED, with_activations=False)
+        create_all(con, SHIPPED)
     return path
 
 

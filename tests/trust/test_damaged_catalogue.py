@@ -17,6 +17,7 @@ from layerhouse.cli import DAMAGED, main
 from tests.warehouse.old_catalogues import kept as kept_archives, unpack
 from tests.warehouse.small_lakes import add_extraction, rows_of, small_lake
 from warehouse.catalogue import refreshing
+from warehouse.catalogue.currency import opened_if_current
 from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.catalogue.soundness import catalogue_is_sound, log_of, note_built
@@ -53,8 +54,7 @@ def builds(monkeypatch: pytest.MonkeyPatch, kept: Lake) -> list[Lake]:
     """Which lakes were built anew; that takes a copy of the sound catalogue here."""
     sound, found = kept.catalogue.read_bytes(), []
 
-    def build(lake: Lake, force: bool) -> None:
-        del force
+    def build(lake: Lake, *_: object) -> None:
         found.append(lake)
         target = lake.root / "catalog.building"
         target.write_bytes(sound)
@@ -124,7 +124,7 @@ def test_damage_that_left_no_date_behind_is_met_when_it_is_read(lake: Lake) -> N
         lake.catalogue.write_bytes(damaged)
         os.utime(lake.catalogue, ns=(about.st_atime_ns, about.st_mtime_ns))
         try:
-            con = refreshing._opened_if_current(lake)
+            con = opened_if_current(lake)
             if con is None:
                 outcomes["built anew"] += 1
                 continue

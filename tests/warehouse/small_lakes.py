@@ -164,7 +164,9 @@ def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
     """
     refresh(lake)
     with open_catalogue(lake) as con:
-        found = con.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
+        found = con.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE NOT temporary AND table_name <> 'ahead'"
+        ).fetchall()
         names = {"activation", *(name for (name,) in found)}
         return {
             name: sorted(con.execute(f'FROM "{name}"').fetchall(), key=repr)

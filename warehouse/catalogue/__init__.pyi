@@ -2,6 +2,7 @@ from .definitions import Definitions as Definitions, references as references
 from .in_memory import Scratch as Scratch
 from .reading import (
     Catalogue as Catalogue,
+    Tables as Tables,
     Warehouse as Warehouse,
     lock_down as lock_down,
     open_blank as open_blank,
@@ -10,7 +11,12 @@ from .reading import (
 )
 from .readouts import package_readouts as package_readouts
 from .recording import Recording as Recording
-from .refreshing import connect as connect, current as current, refresh as refresh
+from .refreshing import (
+    connect as connect,
+    current as current,
+    open_tables as open_tables,
+    refresh as refresh,
+)
 from .rows import Rows as Rows
 from .samples import (
     ClassRow as ClassRow,

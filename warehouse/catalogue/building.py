@@ -27,25 +27,23 @@ def create_all(
     con: duckdb.DuckDBPyConnection,
     definitions: Definitions,
     *,
-    with_activations: bool,
     stored: bool = False,
 ) -> None:
     """Macros, views, marts and comments in a catalogue whose tables are already filled.
 
-    `with_activations` says whether the lake holds activation shards; without any, the empty view
-    of the migrations stays. With `stored`, the rows of every view that reads no vectors are kept in
-    the schema `stored` (but those of `UNCHANGED`), and the view of that name only shows them: the
-    answer is the same, and a warehouse of thousands of probes gives it at once.
+    The view `activation` is left as it is. With `stored`, the rows of every view that reads no
+    vectors are kept in the schema `stored` (but those of `UNCHANGED`), and the view of that name
+    only shows them: the answer is the same, and a warehouse of thousands of probes gives it at
+    once.
 
     A view that the rows keep from being built is left out, and what reads it too; the table
     `unbuilt_view` then names them.
     """
     left_out: dict[str, str] = {}
-    ways = {"with_activations": with_activations, "stored": stored}
     while True:
         con.begin()
         try:
-            _create_all(con, definitions, left_out, **ways)
+            _create_all(con, definitions, left_out, stored=stored)
         except UnbuiltError as error:
             con.rollback()
             left_out |= _unbuilt(con, definitions, error)
@@ -75,7 +73,6 @@ def _create_all(
     definitions: Definitions,
     left_out: Collection[str],
     *,
-    with_activations: bool,
     stored: bool,
 ) -> None:
     def create(name: str, query: str) -> bool:
@@ -86,9 +83,7 @@ def _create_all(
         {name: query for name, query in each.items() if name not in left_out}
         for each in (definitions.views, definitions.marts)
     )
-    activation = views.pop("activation", None)
-    if activation and with_activations:
-        _create(con, 'VIEW "activation"', activation, "activation")
+    views.pop("activation", None)
     for name, statement in definitions.macros.items():
         _run(con, statement, f"macros/{name}.sql")
     graph = dependencies(con, views | marts)
@@ -103,6 +98,15 @@ def _create_all(
     graph = {name: read for name, read in graph.items() if name not in kept}
     _fill(con, definitions, graph, create)
     comment_all(con, parse_comments(definitions.comments))
+
+
+def shows_activations(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the view of the shards is there, not the empty one of the migrations."""
+    found = con.execute(
+        "SELECT 1 FROM duckdb_views() WHERE view_name = 'activation' "
+        "AND contains(sql, 'activation_shards')"
+    )
+    return bool(found.fetchall())
 
 
 def show_activations(con: duckdb.DuckDBPyConnection, definitions: Definitions) -> None:

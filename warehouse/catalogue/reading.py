@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
+from warehouse.catalogue.definitions import references
 from warehouse.catalogue.rows import Rows, stoppable
 from warehouse.catalogue.spilling import spill_folder
 from warehouse.catalogue.touched import refuse_unsound_for
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
-from warehouse.schema import quoted
+from warehouse.schema import BOOKKEEPING, quoted, tables
 from warehouse.storage import Shard
 
 if TYPE_CHECKING:
@@ -150,6 +152,23 @@ class Warehouse(Catalogue):
         held = [model_id for (model_id,) in rows.fetchall()]
         hint = nearest(model, held) if model not in held else "; `layerhouse extract` adds them"
         return f"the lake holds no activations of {wanted}{hint}"
+
+
+class Tables(Warehouse):
+    """A lake's tables and its vectors. Other views may lag behind them here, so no query reads
+    one."""
+
+    def sql(self, query: str, params: Any = None) -> Rows:
+        """As a warehouse; raises ValueError for a query of anything but tables."""
+        others = references(query, "the query") - _asked_alone()
+        if others:
+            raise ValueError(f"{min(others)} is no table: `connect` shows views")
+        return super().sql(query, params)
+
+
+@cache
+def _asked_alone() -> frozenset[str]:
+    return frozenset(tables()) | BOOKKEEPING
 
 
 _SAMPLES = """

@@ -15,11 +15,22 @@ from warehouse.catalogue.building import (
     drop_all,
     refill_marts,
     show_activations,
+    shows_activations,
+)
+from warehouse.catalogue.currency import (
+    held,
+    is_current,
+    opened_if_current,
+    record_dates,
+    rewritten,
+    stamp,
+    tables_ahead,
 )
 from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import (
     NO_EXTENSIONS,
+    Tables,
     Warehouse,
     lock_down,
     open_catalogue,
@@ -28,7 +39,7 @@ from warehouse.catalogue.reading import (
 from warehouse.catalogue.soundness import catalogue_is_sound, note_built
 from warehouse.errors import LayerhouseError
 from warehouse.files import copy_file, file_lock, put_in_place, sync
-from warehouse.lake import Commit, Lake, Standing, commit_hash, read_commit
+from warehouse.lake import Commit, Lake, Standing, read_commit
 from warehouse.schema import BOOKKEEPING, apply, migrations, pending, tables
 from warehouse.storage import BUILDING
 
@@ -45,14 +56,28 @@ def connect(
     Raises UsageError where there is no lake, LayerhouseError where the catalogue was built by a
     newer Layerhouse or cannot be built.
     """
-    place = Lake.at(lake)
-    place.require()
-    looked_at = _written(place)
-    con = _opened_if_current(place, memory)
-    if con is None:
-        place = _brought_up_to_date(place, looked_at)
-        con = open_catalogue(place, memory)
+    place, con = _opened(Lake.at(lake), memory)
     return Warehouse(place, con, timeout)
+
+
+def open_tables(lake: Lake) -> Tables:
+    """Open a lake's tables alone, after bringing those up to date; the views of its catalogue may
+    lag behind them until somebody connects, and are refused here. Raises as `connect`."""
+    return Tables(*_opened(lake, views=False))
+
+
+def _opened(
+    lake: Lake, memory: str | None = None, *, views: bool = True
+) -> tuple[Lake, duckdb.DuckDBPyConnection]:
+    """The lake whose catalogue is up to date, which is one at the user's desk where this user may
+    not bring the lake's own up to date, and a connection to it."""
+    lake.require()
+    looked_at = _written(lake)
+    con = opened_if_current(lake, memory, views=views)
+    if con is None:
+        lake = _brought_up_to_date(lake, looked_at, views=views)
+        con = open_catalogue(lake, memory)
+    return lake, con
 
 
 def current(lake: Lake) -> Lake:
@@ -60,13 +85,15 @@ def current(lake: Lake) -> Lake:
     up to date, one in the user's cache folder. Raises as `connect`."""
     lake.require()
     looked_at = _written(lake)
-    return lake if _is_current(lake) else _brought_up_to_date(lake, looked_at)
+    return lake if is_current(lake) else _brought_up_to_date(lake, looked_at)
 
 
-def _brought_up_to_date(lake: Lake, looked_at: tuple[int, int] | None) -> Lake:
+def _brought_up_to_date(
+    lake: Lake, looked_at: tuple[int, int] | None, *, views: bool = True
+) -> Lake:
     """As `current`, of a lake whose catalogue was not up to date when it was `looked_at`."""
     try:
-        _build_alone(lake, looked_at)
+        _build_alone(lake, looked_at, views=views)
     except ReadOnlyError as error:
         mine = lake.at_desk()
         try:
@@ -87,17 +114,19 @@ def refresh(lake: Lake, force: bool = False) -> bool:
     """
     lake.require()
     looked_at = _written(lake)
-    if not force and _is_current(lake):
+    if not force and is_current(lake):
         return False
     return _build_alone(lake, looked_at, force)
 
 
-def _build_alone(lake: Lake, looked_at: tuple[int, int] | None, force: bool = False) -> bool:
+def _build_alone(
+    lake: Lake, looked_at: tuple[int, int] | None, force: bool = False, *, views: bool = True
+) -> bool:
     """Build unless another process did so since the catalogue was `looked_at`."""
     with _builder_lock(lake):
-        if not force and _written(lake) != looked_at and _is_current(lake):
+        if not force and _written(lake) != looked_at and is_current(lake, views=views):
             return False
-        _build(lake, force)
+        _build(lake, force, views)
     return True
 
 
@@ -108,84 +137,6 @@ def _written(lake: Lake) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns
-
-
-def _is_current(lake: Lake) -> bool:
-    con = _opened_if_current(lake)
-    if con is not None:
-        con.close()
-    return con is not None
-
-
-def _opened_if_current(lake: Lake, memory: str | None = None) -> duckdb.DuckDBPyConnection | None:
-    """The catalogue, if it holds exactly the lake's commits and this Layerhouse's SQL."""
-    with ExitStack() as opened:
-        try:
-            if not lake.catalogue.exists() or not catalogue_is_sound(lake):
-                return None
-            con = opened.enter_context(open_catalogue(lake, memory))
-            if (
-                not pending(con, migrations(), lake.catalogue)
-                and _sql_hash(con) == SHIPPED.hash
-                and _files(con) == set(lake.store.commit_names())
-                and not _rewritten(con, lake, _dates(lake))
-            ):
-                opened.pop_all()
-                return con
-        except OSError:  # a file that cannot be read is as good as none
-            return None
-        except duckdb.Error as error:
-            if "could not set lock" in str(error).lower():  # a damaged "block" is no lock
-                raise LayerhouseError(
-                    f"{lake.catalogue} is open for writing elsewhere; close that program: "
-                    "the catalogue is only ever read, and rebuilt from the shards"
-                ) from error
-    return None
-
-
-def _files(con: duckdb.DuckDBPyConnection) -> set[str]:
-    """The records that lay in the lake when it was built, of commits that count and of others."""
-    return {row[0] for row in con.execute("SELECT commit_id FROM record_file").fetchall()}
-
-
-def _held(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """By id the hashes of the records that it took in."""
-    rows = con.execute(
-        "SELECT commit_id, hash FROM commit_record WHERE joined_by IS NULL "
-        "UNION ALL SELECT commit_id, hash FROM compaction"
-    ).fetchall()
-    return dict(rows)
-
-
-def _rewritten(con: duckdb.DuckDBPyConnection, lake: Lake, dates: Mapping[str, int]) -> bool:
-    """Whether a commit record has other contents than when the catalogue took it in.
-
-    That happens when one was deleted and its run done again. Only records with another date than
-    they had then are read; in a copied lake these may be all.
-    """
-    held = dict(con.execute("SELECT commit_id, modified_ns FROM record_file").fetchall())
-    changed = {name for name, date in dates.items() if held.get(name) != date}
-    if not changed:
-        return False
-    known = _held(con).items()
-    return any(commit_hash(lake, name) != hash_ for name, hash_ in known if name in changed)
-
-
-def _dates(lake: Lake) -> dict[str, int]:
-    """When the file of each commit record was last written, in ns."""
-    if not lake.commits_dir.is_dir():
-        return {}
-    with os.scandir(lake.commits_dir) as entries:
-        return {
-            entry.name.removesuffix(".json"): entry.stat(follow_symlinks=False).st_mtime_ns
-            for entry in entries
-            if entry.name.endswith(".json")
-        }
-
-
-def _sql_hash(con: duckdb.DuckDBPyConnection) -> str | None:
-    rows = con.execute("SELECT sql_hash FROM catalogue_build").fetchall()
-    return rows[0][0] if rows else None
 
 
 class ReadOnlyError(LayerhouseError):
@@ -209,7 +160,7 @@ def _builder_lock(lake: Lake) -> Iterator[None]:
         yield
 
 
-def _build(lake: Lake, force: bool) -> None:
+def _build(lake: Lake, force: bool, views: bool) -> None:
     """Build under a temporary name and put it in place; runs under the builder's lock."""
     target = lake.own / BUILDING
     try:
@@ -217,7 +168,7 @@ def _build(lake: Lake, force: bool) -> None:
         while True:
             present = frozenset(lake.store.commit_names())
             try:
-                _fill_in(lake, target, present, force)
+                _fill_in(lake, target, present, force, views)
                 break
             except LayerhouseError:
                 # What was joined meanwhile may have been freed: what joined it is to be read.
@@ -234,13 +185,13 @@ def _build(lake: Lake, force: bool) -> None:
         _clear(lake)
 
 
-def _fill_in(lake: Lake, target: Path, present: frozenset[str], force: bool) -> None:
+def _fill_in(lake: Lake, target: Path, present: frozenset[str], force: bool, views: bool) -> None:
     """Make the catalogue of a lake that has the commits of these ids."""
-    dates = {name: date for name, date in _dates(lake).items() if name in present}
+    dates = {name: date for name, date in record_dates(lake).items() if name in present}
     names = set(filter(Standing.of(lake, present).is_live, present))
-    if force or not _extend(lake, target, names, dates):
+    if force or not _extend(lake, target, names, dates, views):
         _clear(lake)
-        _build_anew(lake, target, names, dates)
+        _build_anew(lake, target, names, dates, views)
 
 
 def _clear(lake: Lake) -> None:
@@ -262,17 +213,22 @@ def _builder(lake: Lake, target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def _build_anew(lake: Lake, target: Path, names: Iterable[str], dates: Mapping[str, int]) -> None:
+def _build_anew(
+    lake: Lake, target: Path, names: Iterable[str], dates: Mapping[str, int], views: bool
+) -> None:
     commits = [read_commit(lake, name) for name in names]
     with _builder(lake, target) as con:
         apply(con, migrations())
         fill(con, lake, commits)
-        set_activation_shards(con, lake)
-        create_all(con, SHIPPED, with_activations=_has_activations(con), stored=True)
-        _stamp(con, dates)
+        _bring_activations(con, lake, as_before=False)
+        if views:
+            _bring_views(con, None)
+        stamp(con, dates, frozenset() if views else None)
 
 
-def _extend(lake: Lake, target: Path, present: set[str], dates: Mapping[str, int]) -> bool:
+def _extend(
+    lake: Lake, target: Path, present: set[str], dates: Mapping[str, int], views: bool
+) -> bool:
     """Copy the catalogue and add only the new commits; False where that would not do."""
     if not lake.catalogue.exists() or not catalogue_is_sound(lake):
         return False
@@ -280,37 +236,45 @@ def _extend(lake: Lake, target: Path, present: set[str], dates: Mapping[str, int
     # What DuckDB cannot read is damaged or of an unknown shape, and the shards hold everything.
     with suppress(duckdb.Error, UnbuiltError), _builder(lake, target) as con:
         wanted = pending(con, migrations(), lake.catalogue)
-        as_before = not wanted and _sql_hash(con) == SHIPPED.hash
-        if not as_before:
+        ahead = None if wanted else tables_ahead(con)
+        if ahead is None:
             drop_all(con)
             apply(con, wanted)
-        elif con.execute("FROM unbuilt_view").fetchall():
+        elif views and con.execute("FROM unbuilt_view").fetchall():
             return False
-        held = _held(con).keys()
-        new = [read_commit(lake, name) for name in sorted(present - held)]
-        if held - present or not _all_later(con, new):
+        known = held(con).keys()
+        new = [read_commit(lake, name) for name in sorted(present - known)]
+        if known - present or not _all_later(con, new):
             return False
         if any(one.removes_samples for one in new):  # of which no byte may stay in the file
             return False
-        if _rewritten(con, lake, dates):
+        if rewritten(con, lake, dates):
             return False
-        _add(con, lake, new, as_before=as_before)
-        _stamp(con, dates)
+        fill(con, lake, new)
+        _bring_activations(con, lake, as_before=ahead is not None)
+        if ahead is not None:
+            ahead |= _changed(new)
+        if views:
+            _bring_views(con, ahead)
+        stamp(con, dates, frozenset() if views else ahead)
         return True
     return False
 
 
-def _add(con: duckdb.DuckDBPyConnection, lake: Lake, new: list[Commit], *, as_before: bool) -> None:
-    """Load new commits; `as_before` says that the views are those of today."""
-    had_activations = _has_activations(con)
-    fill(con, lake, new)
+def _bring_activations(con: duckdb.DuckDBPyConnection, lake: Lake, *, as_before: bool) -> None:
+    """Let the view of the vectors see the lake's shards, once there are any."""
     set_activation_shards(con, lake)
-    if as_before:
-        if not had_activations and _has_activations(con):
-            show_activations(con, SHIPPED)
-        refill_marts(con, SHIPPED, _changed(new))
+    shards = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation' LIMIT 1").fetchall()
+    if shards and not (as_before and shows_activations(con)):
+        show_activations(con, SHIPPED)
+
+
+def _bring_views(con: duckdb.DuckDBPyConnection, ahead: frozenset[str] | None) -> None:
+    """Let the views know the rows of the tables that are ahead of them; None: make the views."""
+    if ahead is None:
+        create_all(con, SHIPPED, stored=True)
     else:
-        create_all(con, SHIPPED, with_activations=_has_activations(con), stored=True)
+        refill_marts(con, SHIPPED, ahead)
 
 
 def _changed(new: list[Commit]) -> frozenset[str]:
@@ -324,25 +288,3 @@ def _all_later(con: duckdb.DuckDBPyConnection, commits: list[Commit]) -> bool:
         "SELECT committed_at, run_id, n FROM commit_record ORDER BY ALL DESC LIMIT 1"
     ).fetchone()
     return last is None or all(commit.order > last for commit in commits)
-
-
-def _has_activations(con: duckdb.DuckDBPyConnection) -> bool:
-    rows = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation' LIMIT 1").fetchall()
-    return bool(rows)
-
-
-def _stamp(con: duckdb.DuckDBPyConnection, dates: Mapping[str, int]) -> None:
-    """Note what the catalogue was built from, and leave everything in its one file.
-
-    `dates` are those that the records had before they were read.
-    """
-    con.execute("DELETE FROM record_file")
-    con.execute(
-        "INSERT INTO record_file SELECT unnest($1::TEXT[]), unnest($2::BIGINT[])",
-        [list(dates), list(dates.values())],
-    )
-    con.execute("DELETE FROM catalogue_build")
-    con.execute(
-        "INSERT INTO catalogue_build VALUES (?, version(), now()::TIMESTAMP)", [SHIPPED.hash]
-    )
-    con.execute("CHECKPOINT")

@@ -29,11 +29,12 @@ from tests.warehouse.small_lakes import (
     rewrite,
     rows,
     small_lake,
+    tampered,
 )
 from warehouse import schema
-from warehouse.catalogue import refreshing as catalogue
+from warehouse.catalogue import currency, refreshing as catalogue
 from warehouse.catalogue.reading import open_catalogue
-from warehouse.catalogue.refreshing import connect, refresh
+from warehouse.catalogue.refreshing import connect, open_tables, refresh
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import copy_file
 from warehouse.lake.lake import Lake
@@ -107,6 +108,41 @@ def test_adding_to_a_catalogue_equals_building_it_anew(lake: Lake) -> None:
     assert refresh(lake, force=True)
     assert contents(lake) == added
     assert len(added["answer"]) == 9
+
+
+def test_tables_go_ahead_and_views_follow_whoever_asks_for_them(lake: Lake) -> None:
+    add_extraction(lake, "other")
+    with open_tables(lake) as wh:
+        assert wh.sql("SELECT count(*) FROM answer").fetchall() == [(8,)]
+        assert wh.sql("SELECT count(*) FROM activation").fetchall() == [(48,)]
+        with pytest.raises(ValueError, match="answer_accuracy is no table"):
+            wh.sql("WITH one AS (FROM answer_accuracy) FROM one")
+    assert _raw(lake, "SELECT DISTINCT model_id FROM answer_accuracy") == [(MODEL,)]
+    add_extraction(lake, "third")
+    open_tables(lake).close()
+    assert len(ask(lake, "SELECT DISTINCT model_id FROM answer_accuracy")) == 3
+    followed = contents(lake)
+    assert refresh(lake, force=True)
+    assert contents(lake) == followed
+
+
+@pytest.mark.parametrize("new_sql", [False, True], ids=["no catalogue", "views of other SQL"])
+def test_tables_are_had_where_no_views_are(lake: Lake, new_sql: bool) -> None:
+    whole = contents(lake)
+    if new_sql:
+        with tampered(lake) as con:
+            con.execute("UPDATE catalogue_build SET sql_hash = 'another'")
+        add_extraction(lake, "other")
+    else:
+        lake.catalogue.unlink()
+    with open_tables(lake) as wh:
+        assert wh.sql("SELECT count(*) FROM activation").fetchall() == [(48 if new_sql else 24,)]
+    with open_catalogue(lake) as con, pytest.raises(duckdb.CatalogException):
+        con.execute("FROM answer_accuracy")
+    assert (contents(lake) == whole) != new_sql
+    followed = contents(lake)
+    refresh(lake, force=True)
+    assert contents(lake) == followed
 
 
 def test_the_newest_row_of_a_key_wins_either_way(lake: Lake) -> None:
@@ -271,7 +307,8 @@ def test_every_migration_is_recorded_with_its_hash(lake: Lake) -> None:
 def test_an_edited_migration_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     first, *others = migrations()
     edited = [first, *(Migration(m.name, m.sql + "-- edited") for m in others)]
-    monkeypatch.setattr(catalogue, "migrations", lambda: edited)
+    for module in (catalogue, currency):
+        monkeypatch.setattr(module, "migrations", lambda: edited)
     message = f"sql/schema/{others[0].name}.sql was edited .* add a new migration"
     with pytest.raises(LayerhouseError, match=message):
         connect(lake)
@@ -280,7 +317,7 @@ def test_an_edited_migration_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_newer_catalogue_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "migrations", lambda: migrations()[:1])
+    monkeypatch.setattr(currency, "migrations", lambda: migrations()[:1])
     with pytest.raises(LayerhouseError, match=r"was built by a newer Layerhouse .* upgrade"):
         connect(lake)
 
@@ -309,7 +346,7 @@ def grown(monkeypatch: pytest.MonkeyPatch) -> list[Migration]:
         "ALTER TABLE answer ADD COLUMN note VARCHAR; ALTER TABLE model ADD COLUMN note VARCHAR;",
     )
     both = [*migrations(), later]
-    for module in (catalogue, schema):
+    for module in (catalogue, currency, schema):
         monkeypatch.setattr(module, "migrations", lambda: both)
     monkeypatch.setattr("warehouse.catalogue.filling.migrations", lambda: both)
     return both

@@ -83,7 +83,7 @@ def test_a_view_that_does_not_bind_is_named(
 ) -> None:
     write(definitions, a="SELECT nonsense FROM model")
     with pytest.raises(LayerhouseError, match=r"a\.sql does not build: .*nonsense"):
-        create_all(con, definitions, with_activations=False)
+        create_all(con, definitions)
 
 
 def test_marts_are_tables_and_views_stay_views(
@@ -96,7 +96,7 @@ def test_marts_are_tables_and_views_stay_views(
         mart_one="SELECT i FROM numbers",
         mart_two="SELECT sum(i) AS i FROM numbers",
     )
-    create_all(con, definitions, with_activations=False)
+    create_all(con, definitions)
     assert con.execute("FROM mart_one ORDER BY i").fetchall() == [(1,), (2,)]
     assert con.execute("FROM mart_two").fetchall() == [(3,)]
     kinds = con.execute(
@@ -119,7 +119,7 @@ def test_stored_views_answer_the_same_and_follow_their_tables(
         lengths="SELECT len(vector) AS width FROM activation",
         mart_names="SELECT name FROM numbers",
     )
-    create_all(con, definitions, with_activations=False, stored=True)
+    create_all(con, definitions, stored=True)
     kept = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'stored'")
     assert kept.fetchall() == [("numbers",)]  # what reads vectors is never copied
     con.execute(
@@ -145,7 +145,7 @@ def test_only_what_reads_a_changed_table_is_computed_again(
         mart_models="SELECT n FROM twice",
         mart_classes="SELECT n FROM classes",
     )
-    create_all(con, definitions, with_activations=False, stored=True)
+    create_all(con, definitions, stored=True)
     con.execute(
         "INSERT INTO model (model_id, name, variant, run_id) VALUES ('m', 'new', 'base', 'r')"
     )
@@ -165,7 +165,7 @@ def test_what_is_empty_and_stays_empty_passes_no_change_on(
         wanted="SELECT name FROM model WHERE name = 'wanted'",
         mart_wanted="SELECT count(*) AS n FROM wanted",
     )
-    create_all(con, definitions, with_activations=False, stored=True)
+    create_all(con, definitions, stored=True)
     con.execute("UPDATE mart_wanted SET n = 7")
     counted = []
     for change in (
@@ -187,7 +187,7 @@ def test_comments_reach_tables_columns_and_macros(
     (definitions.root / "columns.toml").write_text("i = \"it's i\"\nj = 'shared'\n")
     (definitions.root / "views" / "one.toml").write_text("comment = 'One'\nj = 'own'\n")
     (definitions.root / "macros" / "twice.toml").write_text("comment = 'two of them'\n")
-    create_all(con, definitions, with_activations=False)
+    create_all(con, definitions)
     columns = con.execute(
         "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'one' ORDER BY ALL"
     ).fetchall()
@@ -202,7 +202,7 @@ def test_comments_reach_tables_columns_and_macros(
 
 def test_dropping_leaves_only_what_the_migrations_made(con: duckdb.DuckDBPyConnection) -> None:
     before = con.execute("SHOW TABLES").fetchall()
-    create_all(con, Definitions(), with_activations=False)
+    create_all(con, Definitions())
     drop_all(con)
     assert con.execute("SHOW TABLES").fetchall() == before
     assert con.execute("SELECT * FROM duckdb_functions() WHERE NOT internal").fetchall() == []
@@ -215,7 +215,7 @@ def test_a_view_is_found_in_whatever_folder_it_lies(
         (definitions.root / "views" / folder).mkdir(parents=True)
     (definitions.root / "views" / "scores" / "one.sql").write_text("SELECT 1 AS i")
     (definitions.root / "views" / "curves" / "deep" / "two.sql").write_text("FROM one")
-    create_all(con, definitions, with_activations=False)
+    create_all(con, definitions)
     assert con.execute("FROM two").fetchall() == [(1,)]
     (definitions.root / "views" / "two.sql").write_text("SELECT 2 AS i")
     with pytest.raises(LayerhouseError, match=r"two files below sql/views are named two\.sql"):
