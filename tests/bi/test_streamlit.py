@@ -63,6 +63,7 @@ def test_a_chosen_model_is_alone_on_the_page(place: tuple[Lake, Path]) -> None:
     assert len(named) == 8
 
 
+@pytest.mark.slow
 def test_a_newer_publication_shows_at_the_next_click(
     place: tuple[Lake, Path], tmp_path: Path
 ) -> None:

@@ -62,7 +62,9 @@ def _table(text: str) -> list[list[str]]:
 def test_the_demo_prints_the_columns_of_the_page(demo: Demo) -> None:
     shown, found = _table(README), _table(demo.printed)
     assert found[0] == shown[0]
-    assert [row[0] for row in found[1:3]] == [fault or "none" for fault in SHORT_FAULTS]
+    assert [row[0] for row in found[1 : 1 + len(SHORT_FAULTS)]] == [
+        fault or "none" for fault in SHORT_FAULTS
+    ]
 
 
 @pytest.mark.slow

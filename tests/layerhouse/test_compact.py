@@ -51,6 +51,7 @@ def test_what_can_be_joined_is_said_joined_and_freed(capsys: pytest.CaptureFixtu
     assert f"{FEWEST + 2}" in said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lake")
 def test_status_says_where_joining_pays(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

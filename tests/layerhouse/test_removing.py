@@ -54,6 +54,7 @@ def run(lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     return run
 
 
+@pytest.mark.slow
 def test_a_dataset_is_tried_refused_removed_and_freed(lake: Lake, run: Run) -> None:
     before = commit_names(lake)
     code, said = run("datasets", "remove", "shapes", "--dry-run")
@@ -82,6 +83,7 @@ def test_a_dataset_is_tried_refused_removed_and_freed(lake: Lake, run: Run) -> N
     assert len(left) == 2 < len(shards)
 
 
+@pytest.mark.slow
 def test_runs_are_listed_as_long_as_they_are_there(run: Run) -> None:
     code, said = run("runs", "list")
     lines = said.splitlines()[2:]

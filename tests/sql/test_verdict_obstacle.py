@@ -72,7 +72,10 @@ def test_what_was_cut_of_other_replies_has_the_command_that_brings_them(
 
 
 @pytest.mark.exact_rows("truncation_effect")
-@pytest.mark.parametrize(("n_cut", "is_in_the_way"), [(0, False), (1, True), (13, True)])
+@pytest.mark.parametrize(
+    ("n_cut", "is_in_the_way"),
+    [(0, False), (1, True), pytest.param(13, True, marks=pytest.mark.slow)],
+)
 def test_replies_that_were_cut_leave_the_verdict_open(catalogue, n_cut, is_in_the_way):
     rows = world(PROBES, {"generate": (6, 13)}, BASELINE)
     rows["stage_interval"] = [interval(stage, at, at, at) for stage, at in POINTS.items()]

@@ -205,7 +205,13 @@ AGAIN: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param(again, id=name, marks=pytest.mark.slow if "range" in name else ())
+        for name, again in AGAIN.items()
+    ],
+)
 def test_a_record_that_comes_back_after_other_ranges_did_its_work_doubles_nothing(
     tmp_path: Path, again: list[dict[str, Any]]
 ) -> None:

@@ -170,6 +170,7 @@ def test_a_view_that_does_not_build_is_named_and_left_out_and_the_others_answer(
     assert {path.stem for path in out.glob("mart_*.csv")} == SHIPPED.marts.keys() - {*lacking}
 
 
+@pytest.mark.slow
 def test_it_is_back_as_soon_as_its_rows_are_right(
     broken: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def test_a_stamp_of_an_earlier_version_is_written_anew(lake: Lake, out: Path) ->
     assert _held(out) == right
 
 
+@pytest.mark.slow
 def test_flipped_bits_do_not_last(lake: Lake, out: Path) -> None:
     right, chance, outcomes = _held(out), random.Random(0), Counter[str]()
     files = sorted(path for path in out.iterdir() if path.suffix != ".duckdb")

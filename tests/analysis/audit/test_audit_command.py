@@ -186,6 +186,7 @@ def test_what_is_planted_is_found_and_named(
     assert beside <= ({"shortcut"} if expected else set())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_an_image_too_small_to_tell_is_held_against_its_own_copies_only() -> None:
     """Two handwritten digits of 8 × 8 pixels correlate like two photographs of one thing."""

@@ -139,6 +139,7 @@ def test_models_tested_on_other_samples_are_refused(uneven):
         compare_all(uneven, [ADAPTED])
 
 
+@pytest.mark.slow
 def test_a_pair_that_cannot_be_compared_leaves_the_others_alone(uneven, capsys):
     done, left_out = compare_all(uneven, n_resamples=200)
     assert [c.pair.model_id for c in done] == [FAULTY]
@@ -153,6 +154,7 @@ def test_a_pair_that_cannot_be_compared_leaves_the_others_alone(uneven, capsys):
     assert f"Left out: {ADAPTED} minus tiny, because {ADAPTED} was tested on 19 samples" in printed
 
 
+@pytest.mark.slow
 def test_a_single_test_group_leaves_nothing_to_resample(tmp_path):
     models = {"tiny": LOSING(), ADAPTED: LOSING()}
     lake = synthetic_lake(tmp_path / "lake", models, n_samples=80, group_size=20)

@@ -255,6 +255,7 @@ def test_an_answer_that_is_not_there_is_no_choice(spoken):
     assert len(list_commits(spoken)) == before
 
 
+@pytest.mark.slow
 def test_answers_from_elsewhere_are_none_to_a_prompt(spoken):
     with connect(spoken) as wh:
         brought = wh.sql(

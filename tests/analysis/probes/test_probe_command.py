@@ -94,6 +94,7 @@ def test_only_what_is_missing_is_fitted(tmp_path: Path) -> None:
     assert rows(lake, "SELECT count(*) FROM probe") == [(4,)]
 
 
+@pytest.mark.slow
 def test_more_seeds_add_more_shuffles(lake: Lake) -> None:
     probe(lake, MODEL, DATASET, controls=["none"])
     assert probe(lake, MODEL, DATASET, seeds=3).n_probes == 3 * len(PLACES)
@@ -185,6 +186,7 @@ def test_shuffles_are_the_same_for_every_model_and_differ_between_seeds(lake: La
         np.testing.assert_array_equal(np.sort(first[split]), np.sort(true))
 
 
+@pytest.mark.slow
 def test_the_mlp_probe_is_stored_next_to_the_linear_one(lake: Lake) -> None:
     probe(lake, MODEL, DATASET, controls=["none"])
     mlp = MlpProbe(hidden=16, epochs=2)
@@ -293,6 +295,7 @@ def test_a_locus_with_nan_or_inf_is_refused_by_name(
         probe(lake, MODEL, DATASET)
 
 
+@pytest.mark.slow
 def test_duplicated_features_change_no_prediction_and_share_their_weight(tmp_path: Path) -> None:
     """Twice the columns at half the strength is the same problem; every copy weighs the same."""
     from analysis.measures import add_coefficients

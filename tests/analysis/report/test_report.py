@@ -229,6 +229,7 @@ def test_an_unfinished_model_gets_a_page_that_says_what_is_missing(model_id, tmp
     assert (outline.open, outline.wrong) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_model_of_which_only_answers_are_known_has_a_page(tmp_path):
     lake = synthetic_lake(tmp_path / "lake", {"tiny": Signals()}, n_samples=120)
     with connect(lake) as wh:

@@ -105,6 +105,7 @@ def test_a_print_holds_every_figure_on_light_paper(visit):
     assert said == []
 
 
+@pytest.mark.slow
 def test_the_self_test_says_how_far_to_trust_and_from_which_severity_on(visit):
     page, _, _ = visit(400)
     section = page.locator("section[aria-labelledby$=selftest]")

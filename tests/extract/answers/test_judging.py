@@ -164,6 +164,7 @@ def test_replies_that_came_since_are_judged_beside_those_that_were(
     assert len(judged(lake)) == 6
 
 
+@pytest.mark.slow
 def test_replies_from_elsewhere_are_judged_as_a_method_of_theirs(
     lake: Lake, judge_folder: Path, tmp_path: Path
 ) -> None:
@@ -351,6 +352,7 @@ def test_what_weighs_the_same_names_no_class_and_is_told(
     assert {row[1] for row in judged(lake)} == {None}
 
 
+@pytest.mark.slow
 def test_another_model_of_the_same_name_is_refused(
     lake: Lake, judge_folder: Path, tmp_path: Path
 ) -> None:

@@ -158,6 +158,7 @@ def test_a_worker_s_error_is_the_command_s(lake: Lake, llava_folder: Path) -> No
         extract_with_workers(lake, _request(llava_folder, device="cpu", layers=("99",)), 2)
 
 
+@pytest.mark.slow
 def test_a_finished_extraction_that_lost_commits_is_made_whole_again(
     lake: Lake, llava_folder: Path, alone: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +178,14 @@ def test_a_finished_extraction_that_lost_commits_is_made_whole_again(
     )
 
 
-@pytest.mark.parametrize("which", ["first", "range", "last"])
+@pytest.mark.parametrize(
+    "which",
+    [
+        "first",
+        pytest.param("range", marks=pytest.mark.slow),
+        pytest.param("last", marks=pytest.mark.slow),
+    ],
+)
 def test_any_commit_that_was_damaged_is_done_again_by_the_same_command(
     lake: Lake, llava_folder: Path, alone: Lake, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:

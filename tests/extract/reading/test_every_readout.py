@@ -219,6 +219,7 @@ def _diagnose_and_show(lake: Lake, page: Path) -> None:
     assert all(f">{name}</text>" in drawn for name in ("centre", "edges"))
 
 
+@pytest.mark.slow
 def test_a_readout_installed_later_is_added_to_what_a_lake_holds(
     lake: Lake, llava_folder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

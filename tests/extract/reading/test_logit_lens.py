@@ -71,6 +71,7 @@ def test_the_last_lens_is_the_models_own_answer(
     assert len(decided) > n_layers, "the lens does not change along the layers"
 
 
+@pytest.mark.slow
 def test_a_lens_comes_with_the_last_readouts_and_only_with_them(
     llava_folder: Path, lake: Lake
 ) -> None:

@@ -173,7 +173,9 @@ def test_the_batch_size_changes_no_number(
     _assert_same_answers(lake, undisturbed[0])
 
 
-@pytest.mark.parametrize("failing", [0, 1, 2])
+@pytest.mark.parametrize(
+    "failing", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow), 2]
+)
 def test_after_a_failure_the_next_run_ends_with_the_undisturbed_lake(
     failing: int,
     lake: Lake,

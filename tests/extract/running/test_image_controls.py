@@ -130,6 +130,7 @@ def test_a_control_that_is_done_adds_nothing_and_images_without_it_do(
     assert dict(counts) == {"own": 32, "blank": 32, "other": 30, "same_class": 30}
 
 
+@pytest.mark.slow
 def test_the_command_that_status_gives_goes_on_with_the_run_that_was_cut_off(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def test_the_run_goes_on_without_images_that_fail(
     assert answered == [(2 * (N - 2),)]
 
 
+@pytest.mark.slow
 def test_a_second_time_nothing_is_done_and_the_rejected_are_named_again(
     lake: Lake, llava_folder: Path, own_pictures: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_dataset_without_one_readable_image_is_an_error(lake: Lake, llava_fold
         extract(lake, _request(llava_folder, max_pixels=10))
 
 
+@pytest.mark.slow
 def test_donors_that_fail_reject_the_samples_they_stand_in_for(
     lake: Lake, llava_folder: Path, own_pictures: Path
 ) -> None:
@@ -142,6 +144,7 @@ def test_donors_that_fail_reject_the_samples_they_stand_in_for(
     assert f"{donor} cannot be decoded" in summary.rejected[taker]
 
 
+@pytest.mark.slow
 def test_worker_processes_change_no_number(
     lake: Lake, llava_folder: Path, own_pictures: Path, tmp_path: Path
 ) -> None:

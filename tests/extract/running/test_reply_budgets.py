@@ -95,6 +95,7 @@ def test_what_a_budget_cut_a_larger_one_runs_again(lake: Lake, llava_folder: Pat
     assert validate(lake).passed
 
 
+@pytest.mark.slow
 def test_a_smaller_budget_finds_all_done(
     lake: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_smaller_budget_finds_all_done(
     assert _replies(lake) == before
 
 
+@pytest.mark.slow
 def test_replies_of_an_older_lake_stand_unless_a_budget_is_asked_for(
     lake: Lake, llava_folder: Path
 ) -> None:

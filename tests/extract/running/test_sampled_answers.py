@@ -134,6 +134,7 @@ def test_draws_are_swept_over_prompts_as_other_answers_are(lake: Lake, llava_fol
     assert asked == [(p, o) for p in ("default", "letters") for o in ("given", "rotated:1")]
 
 
+@pytest.mark.slow
 def test_draws_are_read_anew_and_so_is_what_most_of_them_name(
     lake: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

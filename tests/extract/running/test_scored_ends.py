@@ -46,6 +46,7 @@ def test_scores_say_how_they_end_and_stand_corrected(lake: Lake, llava_folder: P
     assert validate(lake).passed
 
 
+@pytest.mark.slow
 def test_a_lake_from_before_keeps_its_numbers_and_goes_on_as_it_was_begun(
     lake: Lake, llava_folder: Path
 ) -> None:

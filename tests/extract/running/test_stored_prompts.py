@@ -81,6 +81,7 @@ def _as_before(identity: dict[str, Any], *_: Any, **__: Any) -> tuple[dict[str, 
     return {k: v for k, v in identity.items() if k != "prompt"}, []
 
 
+@pytest.mark.slow
 def test_a_run_from_before_prompts_were_stored_goes_on_as_itself(
     lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +119,7 @@ def _by_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("extract.models.sources.fingerprint_weights", before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("large")
 def test_a_run_of_a_version_that_read_windows_goes_on_as_itself(
     lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch

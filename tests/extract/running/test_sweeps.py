@@ -76,6 +76,7 @@ def test_the_runs_own_question_is_answered_as_an_ordinary_extraction_does(
         assert swept[5] == plain[5]
 
 
+@pytest.mark.slow
 def test_activations_join_a_lake_of_sweeps_and_a_sweep_a_lake_of_activations(
     tmp_path: Path,
 ) -> None:
@@ -88,6 +89,7 @@ def test_activations_join_a_lake_of_sweeps_and_a_sweep_a_lake_of_activations(
     assert not extract(other, own).added
 
 
+@pytest.mark.slow
 def test_activations_are_those_of_one_named_prompt(tmp_path: Path) -> None:
     lake = empty_lake(tmp_path / "lake")
     own = OWN

@@ -99,6 +99,7 @@ def test_a_sweep_joins_what_is_asked_alike(
     assert found == _extracted(lake, llava_folder, **asked)[0]
 
 
+@pytest.mark.slow
 def test_no_more_wait_than_memory_is_meant_to_hold(
     lake: Lake, llava_folder: Path, joins: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ def test_no_more_wait_than_memory_is_meant_to_hold(
     assert joins == [1] * (N // SIZE)
 
 
+@pytest.mark.slow
 def test_replies_that_come_when_no_prompt_may_wait_are_generated_again(
     lake: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +133,7 @@ def test_where_memory_runs_out_over_joined_prompts_none_wait_any_longer(
     assert not any("out of memory" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_beside_waiting_prompts_is_not_made_smaller(
     lake: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,6 +197,7 @@ def mixed(tmp_path: Path) -> Lake:
     return lake
 
 
+@pytest.mark.slow
 def test_of_rows_with_one_key_the_newest_counts_as_before(mixed: Lake) -> None:
     assert len(list(compact(mixed))) == 2
     assert _newest(mixed) == ("other", ["other"])
@@ -284,6 +285,7 @@ def test_free_deletes_what_was_joined_and_only_that(lake: Lake) -> None:
     assert (after.removed, after.damaged, after.leftovers, after.problem) == ([], [], [], None)
 
 
+@pytest.mark.slow
 def test_who_opened_the_lake_before_sees_what_it_saw(lake: Lake) -> None:
     with connect(lake) as older:
         _joined(lake)
@@ -400,6 +402,7 @@ def test_from_a_damaged_compaction_a_repair_goes_back_to_what_it_joined(
     assert _add(lake, 0, N) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["record", "shard"])
 def test_of_a_damaged_compaction_whose_parts_are_gone_the_command_does_all_again(
     lake: Lake, what: str

@@ -59,7 +59,15 @@ def test_a_sound_lake_is_left_alone(lake: Lake) -> None:
     assert not (lake.root / "quarantine").exists()
 
 
-@pytest.mark.parametrize("how", ["flipped", "cut", "removed", "record"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "flipped",
+        pytest.param("cut", marks=pytest.mark.slow),
+        pytest.param("removed", marks=pytest.mark.slow),
+        "record",
+    ],
+)
 def test_damage_is_taken_out_and_the_next_run_makes_the_lake_whole(lake: Lake, how: str) -> None:
     first = next(c for c in list_commits(lake) if c.covers.get("audit") == "one")
     path = lake.root / next(s.path for s in first.shards if s.table == "dataset")

@@ -307,6 +307,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
+@pytest.mark.slow
 def test_a_folder_without_write_permission_is_one_sentence(whole: Lake, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)

@@ -342,7 +342,12 @@ def test_a_machine_whose_clock_is_late_still_commits_later(
 
 
 @pytest.mark.parametrize(
-    ("table", "how"), [("activation", "flipped"), ("answer", "cut"), ("activation", "removed")]
+    ("table", "how"),
+    [
+        ("activation", "flipped"),
+        pytest.param("answer", "cut", marks=pytest.mark.slow),
+        pytest.param("activation", "removed", marks=pytest.mark.slow),
+    ],
 )
 def test_a_damaged_object_is_found_and_taken_out(lake: Lake, table: str, how: str) -> None:
     unit(lake, 0, 2)

@@ -63,6 +63,7 @@ def test_findings_name_rows_and_keep_five_examples(lake: Lake) -> None:
     assert [warning.name for warning in report.warnings] == ["finished"]
 
 
+@pytest.mark.slow
 def test_warnings_alone_do_not_fail(lake: Lake) -> None:
     with tampered(lake) as con:
         con.execute("UPDATE run SET status = 'running', finished_at = NULL WHERE command = 'probe'")
@@ -88,7 +89,14 @@ def test_values_that_are_not_finite_are_found_in_the_shards(lake: Lake) -> None:
     assert ("shard", "file_intact") in failed
 
 
-@pytest.mark.parametrize("damage", ["gone", "cut", "garbage"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "gone",
+        pytest.param("cut", marks=pytest.mark.slow),
+        pytest.param("garbage", marks=pytest.mark.slow),
+    ],
+)
 def test_a_damaged_shard_is_named_and_the_rest_is_still_checked(lake: Lake, damage: str) -> None:
     path = _shard(lake)
     if damage == "gone":
@@ -145,6 +153,7 @@ def test_data_docs_open_offline(lake: Lake, tmp_path: Path) -> None:
     assert "<dev>" not in front
 
 
+@pytest.mark.slow
 def test_pages_that_cannot_be_written_are_no_data_docs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +185,7 @@ def test_data_docs_replace_earlier_ones_and_nothing_else(lake: Lake, tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["docs", "lake", "thesis"]
 
 
+@pytest.mark.slow
 def test_validation_is_quiet_and_leaves_no_files(sound: Lake, tmp_path: Path) -> None:
     home, work = tmp_path / "home", tmp_path / "work"
     home.mkdir()
