@@ -51,7 +51,7 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
             said[second] = (ASIDE, said[second][1])  # "not X Y" need not deny Y without X
         elif re.search(r"(?i)\b(?:does|do|would) not (?:\w+ )?(?:exclude|rule out)\b", between):
             said[first] = (ASIDE, between.strip())
-        elif re.search(rf"(?i)\b(?:{language()['clause']['unlike']}) from\b", between):
+        elif re.search(rf"(?i)\b(?:{language()['clause']['unlike']})\b", between):
             said[first] = said[second] = (OPEN, between.strip())
         elif less and less.end() > tokens[first].end:
             said[first], said[second] = (ASIDE, between.strip()), (PLAIN, between.strip())

@@ -12,6 +12,7 @@ from extract.answering.spelling import folded
 
 ITEM = r"\s*(?:[-*•+–·]|\(?\d+[.)])(?:\s|$)"
 PAIR = r'"([^"\n]+)"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*(?=[,}\n])'
+LABEL = r"\s*[\w -]{1,30}:(?!\w)"
 ENDED = r".*[.!?。！？…][\"')*”」]*\s*"
 
 
@@ -23,24 +24,33 @@ def whole_pairs(text: str) -> str | None:
         return None
     keys = language()["answer"]["keys"]
     pairs = [
-        f'"{key}": {value}'
+        (key, value)
         for key, value in re.findall(PAIR, text)
         if key.casefold().replace(" ", "_").replace("-", "_") in keys
     ]
-    return f"{{{', '.join(pairs)}}}"
+    if len(dict(pairs)) < len(pairs):
+        return "{}"  # rows of a list, of which more may come
+    written = ", ".join(f'"{key}": {value}' for key, value in pairs)
+    return f"{{{written}}}"
 
 
-def ends_named(text: str, named: Sequence[Mention], classes: Sequence[ClassNames]) -> bool:
-    """Whether a cut text is nothing but a class, or ends with one right behind a mark of the answer
-    that no other name goes on from; a reason may follow. `text` is from `mentions`.
+def ends_named(
+    text: str, named: Sequence[Mention], classes: Sequence[ClassNames], is_marked: bool
+) -> bool:
+    """Whether a cut text is nothing but a letter, or ends with a class right behind a mark of the
+    answer (or `is_marked` itself) that no other name goes on from; a reason may follow. `text` is
+    from `mentions`.
     """
-    answers = (text, *(part for part, _ in marks.headed(text)), *marks.concluded(text, "answers"))
+    marked = [*(part for part, _ in marks.headed(text)), *marks.concluded(text, "answers")]
     reason = rf"[.,;]?\s+(?:{'|'.join(language()['clause']['reasons'])})\b[^{MENTION[1:-1]}]*"
-    bare = rf"[\s\"'(]*((?:{MENTION}[\s.:)-]*)+)(?:[\s.!\"')]*|{reason})"
-    found = (re.fullmatch(bare, part) for part in answers if text.endswith(part))
-    signs = next((re.findall(MENTION, one[1]) for one in found if one), [])
-    said = [named[ord(sign) - MARK] for sign in signs]
-    return len({one.index for one in said}) == 1 and not _may_go_on(said[-1], classes)
+    bare = rf"[\s\"'(]*({MENTION}(?:[\s.:)-]*{MENTION})*)(?:[\s.:!\"')]*|{reason})"
+    for part in (*marked, text):
+        found = re.fullmatch(bare, part) if text.endswith(part) else None
+        said = [named[ord(s) - MARK] for s in re.findall(MENTION, found[1])] if found else []
+        is_answer = is_marked or part in marked or (said and said[0].kind == LETTER)
+        if is_answer and len({one.index for one in said}) == 1:
+            return not _may_go_on(said[-1], classes)
+    return False
 
 
 def _may_go_on(mention: Mention, classes: Sequence[ClassNames]) -> bool:
@@ -66,7 +76,8 @@ def settled(text: str) -> str:
     lines = text.splitlines(keepends=True)
     listed = 0
     if is_listing(text):
-        of_list = (re.match(rf"{ITEM}|\s", line) is None for line in reversed(lines))
+        item = rf"{ITEM}|\s|\(?[A-Z][.)](?:\s|$)"
+        of_list = (re.match(item, line) is None for line in reversed(lines))
         listed = next((n for n, ends in enumerate(of_list) if ends), len(lines))
     whole = lines[: len(lines) - listed]
     whole += [line for line in lines[len(whole) : -1] if any(marks.headed(marks.plain(line)))]
@@ -77,28 +88,32 @@ def settled(text: str) -> str:
 
 
 def is_listing(text: str) -> bool:
-    """Whether the last line of a text is an item of a list."""
-    return re.match(ITEM, (text.strip().splitlines() or [""])[-1]) is not None
+    """Whether the last line of a text is an item of a list, or one of several under letters."""
+    *_, before, last = "", "", *(line for line in text.splitlines() if line.strip())
+    under_letters = all(re.match(r"\s*\(?[A-Z][.)](?:\s|$)", line) for line in (before, last))
+    return under_letters or re.match(ITEM, last) is not None
 
 
 def _is_whole(sentence: str) -> bool:
     """Whether a sentence has ended, by a stop or with its line."""
-    if re.fullmatch(ITEM, sentence) or re.search(r"[:：,，、][\s*\"')]*$", sentence):
+    hanging = r"(?:[:：,，、]|\b(?:vs|cf|e\.g|i\.e)\.)[\s*\"')]*$"
+    if re.fullmatch(ITEM, sentence) or re.search(hanging, sentence):
         return False
     ended = re.fullmatch(ENDED, sentence, re.DOTALL) or sentence.endswith("\n")
     return bool(sentence.strip() and ended)
 
 
 def goes_on(reply: str, rest: str) -> bool:
-    """Whether what a cut reply says by the way may not be its answer yet: it goes step by step, or
-    its unfinished `rest` begins a contrast or marks an answer that is lacking.
+    """Whether what a cut reply says by the way may not be its answer yet: it goes step by step
+    or by labels, or its unfinished `rest` begins a contrast or marks an answer that is lacking.
     """
     clause, answer = language()["clause"], language()["answer"]
     turns = "|".join((*clause["contrasts"], *clause["concessions"], *clause["hanging"]))
     awaited = "|".join((*answer["headings"], *answer["answers"], *answer["conclusions"]))
     steps = "|".join(language()["reasoning"]["steps"])
     return bool(
-        re.search(rf"(?i)(?<![a-z])(?:{turns})(?![a-z])", rest)
+        (re.match(LABEL, rest) and re.match(LABEL, reply))
+        or re.search(rf"(?i)(?<![a-z])(?:{turns})(?![a-z])", rest)
         or re.search(rf"(?im)(?:^|(?<=[.:!?。，,;]))\s*(?:the |my )?(?:{awaited})(?![a-z])", rest)
         or re.search(rf"(?im){steps}", reply)
     )

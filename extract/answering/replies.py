@@ -57,13 +57,15 @@ def _read(reply: str, classes: tuple[ClassNames, ...], letters: bool, cut: bool)
 UNDECIDED = Reading(None, "cut before it had answered")
 
 
-def _decided(reply: str, classes: Sequence[ClassNames], letters: bool) -> Reading:
+def _decided(
+    reply: str, classes: Sequence[ClassNames], letters: bool, is_marked: bool = False
+) -> Reading:
     """The reading of a reply that was cut: by a marked answer that stands whole, else by whole
     sentences that say more than what is possible, where nothing after them turns or takes it back.
     """
     inside = marks.element(reply)
     if inside is not None and reply.endswith(inside):
-        return _decided(inside, classes, letters)
+        return _decided(inside, classes, letters, is_marked=True)
     if inside is not None or marks.json_answer(reply, classes) is not None:
         return _answered(reply, classes, letters)
     if (pairs := cutting.whole_pairs(reply)) is not None:
@@ -73,11 +75,12 @@ def _decided(reply: str, classes: Sequence[ClassNames], letters: bool) -> Readin
     if reading.index is None:
         return reading
     text, named = mentions(marks.plain(reply), classes, letters=letters)
-    if not cutting.is_listing(reply) and cutting.ends_named(text, named, classes):
+    ends = cutting.ends_named(text, named, classes, is_marked)
+    if ends and not cutting.is_listing(reply):
         return reading
     part = cutting.settled(reply)
     before = _answered(part, classes, letters)
-    is_marked = before.mark in (HEADING, ANSWER)
+    is_marked = is_marked or before.mark in (HEADING, ANSWER)
     is_open = not is_marked and cutting.goes_on(reply, marks.plain(reply[len(part) :]))
     if not before.firm or before.index != reading.index or is_open:
         return UNDECIDED
@@ -251,18 +254,19 @@ def _is_of(denial: Statement, claim: Statement) -> bool:
 def _left(said: Sequence[Statement], classes: Sequence[ClassNames]) -> Reading:
     """What denials leave: the opposite by name, the other of two, the class of nothing wrong."""
     denials = {s.mention.index: s for s in said if s.said == DENIED}
+    is_whole = not any(s.place for s in denials.values())
     why = "; ".join(
         dict.fromkeys(f"{s.mention.said!r} is {s.said} by {s.cue.strip()!r}" for s in said)
     )
     meant = {o for index in denials if (o := opposite(index, classes)) is not None}
     if len(meant - set(denials)) == 1:
         index = (meant - set(denials)).pop()
-        return Reading(index, f"{why}, so its opposite is meant", firm=True)
+        return Reading(index, f"{why}, so its opposite is meant", firm=is_whole)
     left = [index for index in range(len(classes)) if index not in denials]
     if len(left) == 1 and denials:
         if len(classes) == 2:
             why += ", which leaves the other of two classes"
-            return Reading(left[0], why, firm=True)
+            return Reading(left[0], why, firm=is_whole)
         if is_absence(classes[left[0]].phrase):
             why += ", which leaves the class of nothing wrong"
             return Reading(left[0], why, firm=True)

@@ -179,7 +179,7 @@ def _said_before(sentence: str, tokens: list[Token]) -> dict[int, tuple[str, str
             if token.kind == "contrasts":
                 said = {place: _weakened(s) for place, s in said.items()}
         elif token.kind == "colons":
-            reach.drop("than")
+            reach.drop("than", *(["aside"] if len(said) > 1 else []))
             if said or _complete(sentence, token, reach):
                 reach.drop("deny", "deny_that")
         elif token.kind == "comma":

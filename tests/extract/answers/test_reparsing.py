@@ -102,7 +102,7 @@ def test_a_cut_reply_names_a_class_only_where_it_had_decided(lake: Lake) -> None
         "It is malignant and",
         "Malignant.\n\nThe lesion has",
         "It may be benign. The",
-        "benign",
+        "Benign.",
     ]
     answers = [
         generated(name, raw, 0) | {"finish_reason": "length"}
