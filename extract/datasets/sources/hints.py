@@ -12,12 +12,18 @@ from extract.datasets.tables import SUFFIXES, image_column, read_table
 from warehouse.errors import LayerhouseError
 
 _SHEETS = {".xlsx", ".xls", ".ods", ".json"}
+_TO_BE_FILLED = "submission"
+"""What contests call a table of made-up labels that shows how answers are handed in."""
 ADD = "layerhouse datasets add NAME"
 
 
 def table_hint(there: Sequence[Path]) -> str:
     """The table among files that may say the labels, and how to give it; empty without one."""
-    tables = [path for path in there if path.suffix.lower() in SUFFIXES]
+    tables = [
+        path
+        for path in there
+        if path.suffix.lower() in SUFFIXES and _TO_BE_FILLED not in path.stem.lower()
+    ]
     for path in tables:
         if image_column(path) is not None:
             return f"; {embedded(path)}"

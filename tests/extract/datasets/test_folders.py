@@ -173,6 +173,29 @@ def test_one_class_only_comes_with_a_guess_at_what_is_meant(tmp_path: Path) -> N
         read(beside)
 
 
+def test_a_split_that_lacks_a_class_keeps_the_names_of_the_others(tmp_path: Path) -> None:
+    """Where classes were counted per split, those behind the one that is missing moved up."""
+    root = images(tmp_path / "set", *(f"train/{c}" for c in "abc"), "val/b", "val/c", n=3)
+    images(root, *(f"test/{c}" for c in "abc"), n=4)
+    lake = empty_lake(tmp_path / "lake")
+    added = add(lake, "set", root)
+    assert any("val has no sample of a" in note for note in added.warnings)
+    with tables(lake) as wh:
+        query = "SELECT DISTINCT label FROM sample JOIN class USING (dataset_id, class_index)"
+        where = "WHERE split = 'val' AND split_part(sample_id, '/', 2) = label"
+        assert wh.sql(f"{query} {where} ORDER BY ALL").fetchall() == [("b",), ("c",)]
+
+
+def test_a_link_to_an_image_has_the_class_of_its_own_folder(tmp_path: Path) -> None:
+    store = images(tmp_path / "store", "others", n=4)
+    for number, label in enumerate("abab"):
+        (tmp_path / "set" / label).mkdir(parents=True, exist_ok=True)
+        link = tmp_path / "set" / label / f"{number}.png"
+        link.symlink_to(store / "others" / f"{number}.png")
+    found = {item.sample_id: item.label for item in read(tmp_path / "set").items}
+    assert found == {"a/0.png": "a", "b/1.png": "b", "a/2.png": "a", "b/3.png": "b"}
+
+
 def test_links_are_followed_and_loops_are_named(tmp_path: Path) -> None:
     store = images(tmp_path / "store", "a", "b")
     root = tmp_path / "set"
@@ -586,6 +609,10 @@ def test_a_folder_in_between_is_told(tmp_path: Path, folders: Sequence[str], mes
         (
             {"labels.xlsx": "PK"},
             "save it as CSV and give that.*: layerhouse datasets add NAME .*/labels.csv$",
+        ),
+        (
+            {"sample_submission.csv": "id,y\n1,a\n", "train.csv": "id,y\n2,b\n"},
+            "if train.csv says the labels: .*/train.csv --column",
         ),
         ({"train.csv": "path,label\n1,a\n", "test.csv": "path,label\n"}, "put them into one"),
         ({"train/m.csv": "path,y\n1,a\n", "test/m.csv": "path,y\n"}, "test/m.csv, train/m.csv"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from decimal import Decimal
@@ -19,6 +20,7 @@ from extract.datasets.labels import class_rows
 from extract.datasets.reading import default_name, read_source
 from extract.datasets.source import Contents, ReadOptions
 from extract.datasets.tables import read_table
+from tests.conftest import REAL_DATA
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
 
@@ -651,6 +653,16 @@ def test_columns_of_findings_are_recognised_and_blanks_and_doubt_must_be_explain
     assert dict(certain) == {"Edema": True, "Fracture": True}
 
 
+def test_minus_one_for_no_has_to_be_said(tmp_path: Path) -> None:
+    """CelebA's attributes are 1 and -1, CheXpert's -1 is doubt."""
+    place = table(tmp_path, "image_path,Bald,Hat\n1.jpg,-1,1\n2.jpg,1,1\n3.jpg,-1,-1\n")
+    with pytest.raises(LayerhouseError, match=r"3 cells are uncertain, .*--uncertain skip"):
+        read(place)
+    found = [dict(item.findings) for item in read(place, uncertain="no").items]
+    assert found[0] == {"Bald": False, "Hat": True}
+    assert found[2] == {"Bald": False, "Hat": False}
+
+
 def test_exactly_one_of_several_columns_is_the_class(tmp_path: Path) -> None:
     content = "image_path,MEL,NV,age\n1.png,1.0,0.0,50\n2.png,0.0,1.0,60\n"
     contents = read(table(tmp_path, content))
@@ -1030,3 +1042,15 @@ def test_bytes_in_parquet_are_text_or_no_label(tmp_path: Path, kind: pa.DataType
     assert all(item.attributes == {} for item in contents.items)
     with pytest.raises(LayerhouseError, match=r"row 2 of .* holds bytes in its label"):
         read(written(b"a", b"\xff", b"a"))
+
+
+@pytest.mark.parametrize("name", ["bccd_cells", "busi_ultrasound", "nih_cxr_pneumonia"])
+def test_published_splits_and_groups_are_kept_row_by_row(name: str) -> None:
+    path = REAL_DATA / name / "manifest.csv"
+    if not path.exists():
+        pytest.skip(f"the images of {name} are not part of the repository")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = [(i.sample_id, i.label, i.split, i.group_id) for i in read(path).items]
+    columns = ("image_path", "label", "split", "group_id")
+    assert found == [tuple(row[name] for name in columns) for row in rows]

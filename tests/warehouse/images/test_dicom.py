@@ -271,6 +271,16 @@ def test_lossless_jpeg_is_exact(tmp_path: Path, syntax: str, photometric: str) -
     assert np.array_equal(found, RGB if photometric == "RGB" else RAMP[..., None].repeat(3, axis=2))
 
 
+def test_lossless_jpeg_of_sixteen_bits_is_exact(tmp_path: Path) -> None:
+    deep = np.add.outer(np.arange(16), np.arange(16)).astype("<u2") * 2000
+    path = write(tmp_path / "a.dcm", dicom(deep))
+    plain = np.asarray(open_image(path))
+    recompressed(path, "JPEGLosslessProcess14_1")
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == uid.JPEGLosslessSV1
+    assert np.array_equal(np.asarray(open_image(path)), plain)
+    assert len(np.unique(plain)) == 31
+
+
 TABLE = np.random.default_rng(0).integers(0, 256, (256, 3))
 FEW = np.random.default_rng(1).integers(0, 256, (32, 3))
 MANY = np.random.default_rng(2).integers(0, 256, (1024, 3))
