@@ -51,7 +51,7 @@ class Demo:
     printed: str
 
 
-SHORT_FAULTS = ("swap@connector:0.5",)
+SHORT_FAULTS = (None, "swap@connector:0.5")
 SHORT_DEMO = f"""
 from layerhouse import demo
 from layerhouse.cli import main
@@ -62,7 +62,7 @@ main(["demo"])
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Demo:
-    """`layerhouse demo` with one of its models, for all tests that read a real lake. Readers only.
+    """`layerhouse demo` with two of its models, for all tests that read a real lake. Readers only.
 
     What is asked of all five models is slow: `whole_demo`.
     """

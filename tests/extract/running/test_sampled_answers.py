@@ -12,12 +12,12 @@ from extract.answers import reparse
 from extract.datasets import AddOptions, ReadOptions, add
 from extract.running import opening
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
+from tests.checks import broken
 from tests.tables import tables
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import remove
 from warehouse.lake.lake import Lake
-from warehouse.validation import validate
 
 N, METHOD = 6, "sampled:3x0.8"
 DRAWS = (
@@ -60,7 +60,7 @@ def test_draws_and_their_majority_are_stored_beside_the_greedy_answer(
     assert methods == [("generate", N), (METHOD, N)]
     assert counted == [(METHOD, 3)]
     assert scored == [("generate",), (METHOD,)]
-    assert validate(lake).passed
+    assert broken(lake) == set()
     monkeypatch.setattr(opening, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     again = _extract(lake, llava_folder)
     assert (again.added, again.run_id) == (False, summary.run_id)
@@ -154,7 +154,7 @@ def test_draws_are_read_anew_and_so_is_what_most_of_them_name(
         named = wh.sql(query, [METHOD]).fetchall()
     assert {row[:2] for row in named} == {(None, False)}
     assert {row[2] for row in named} <= {row[4] for row in after}
-    assert validate(lake).passed
+    assert broken(lake) == set()
     assert reparse(lake)[0].changes == ()
 
 
