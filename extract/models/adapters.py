@@ -4,6 +4,7 @@ peft warns of keys that it did not find or did not need and goes on; a model of 
 fine-tuned would then stand in the lake as the tuned one. Here every key has its place and shape.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,6 +70,12 @@ def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]
         peft.set_peft_model_state_dict(tuned, adapter.weights)
         merged = tuned.merge_and_unload()
         after = _sums(merged, adapter.named)
+    broken = [name for name in adapter.named if not all(map(math.isfinite, after[name]))]
+    if broken:
+        raise adapter.refuse(
+            f"it makes weights that are no finite numbers in {merged.dtype}, in {len(broken)} "
+            f"modules, first {_first(broken)}"
+        )
     same = [name for name in adapter.named if after[name] == before[name]]
     if len(same) == len(adapter.named):
         raise adapter.refuse(

@@ -273,6 +273,8 @@ def test_a_processor_beside_an_adapter_that_sees_other_pixels_is_told(
         ),
         ({"lora_alpha": 0}, "it changes nothing"),
         ({"lora_alpha": None}, r"says no lora_alpha, .*would take 8 .*the one of its training"),
+        ({"lora_alpha": float("nan")}, "makes weights that are no finite numbers .* 12 modules"),
+        ({"lora_alpha": 1e44}, r"no finite numbers in torch\.float32, in 12 modules, first model"),
         ({"lora_alpha": "64"}, "says '64', no number, for its lora_alpha"),
         ({"peft_type": None}, r"names no peft_type .* MLX .*; merge it"),
         ({"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 4}, r"\(PREFIX_TUNING\) cannot be"),
