@@ -25,11 +25,23 @@ def given(lake):
         return {name: wh.sql(f"FROM {name}").to_arrow_table() for name in names}
 
 
+@pytest.fixture(scope="module")
+def made():
+    """Its views take two seconds to make."""
+    with Scratch() as scratch:
+        yield scratch
+
+
+@pytest.fixture
+def scratch(made):
+    yield made
+    made.release()
+
+
 @pytest.mark.parametrize(
     "held", [pytest.param(False, marks=pytest.mark.slow), True], ids=["views", "held"]
 )
-def test_views_of_equal_rows_are_equal(lake, given, held):
-    scratch = Scratch()
+def test_views_of_equal_rows_are_equal(scratch, lake, given, held):
     scratch.replace(given)
     if held:
         scratch.hold(*VIEWS)
@@ -39,20 +51,18 @@ def test_views_of_equal_rows_are_equal(lake, given, held):
             expected = wh.sql(query).fetchall()
             assert expected
             assert scratch.sql(query).fetchall() == expected
-    scratch.close()
 
 
-def test_what_is_held_stays_until_it_is_released(given):
-    with Scratch() as scratch:
-        scratch.replace(given)
-        scratch.hold("stage_loss")
-        scratch.replace({"probe": given["probe"].slice(0, 0)})
-        modules = "SELECT DISTINCT module FROM stage_signal ORDER BY ALL"
-        assert len(scratch.sql(modules).fetchall()) > 1
-        scratch.release()
-        assert scratch.sql(modules).fetchall() == [("answer",)]
+def test_what_is_held_stays_until_it_is_released(scratch, given):
+    scratch.replace(given)
+    scratch.hold("stage_loss")
+    scratch.replace({"probe": given["probe"].slice(0, 0)})
+    modules = "SELECT DISTINCT module FROM stage_signal ORDER BY ALL"
+    assert len(scratch.sql(modules).fetchall()) > 1
+    scratch.release()
+    assert scratch.sql(modules).fetchall() == [("answer",)]
 
 
-def test_rows_are_checked_as_a_lakes_are():
-    with Scratch() as scratch, pytest.raises(LayerhouseError, match="model"):
+def test_rows_are_checked_as_a_lakes_are(scratch):
+    with pytest.raises(LayerhouseError, match="model"):
         scratch.replace({"model": [{"model_id": "m"}]})
