@@ -111,6 +111,7 @@ class HubDataset(DatasetSource):
             else:
                 loaded = library.load_dataset(str(folder))
         except Exception as error:  # network, authorisation and builder faults share no base class
+            _refuse_empty_files(folder)
             where = "the hub" if folder is None else "its files"
             raise LayerhouseError(
                 f"{typed} could not be loaded from {where}: {str(error).splitlines()[0]}"
@@ -127,6 +128,22 @@ class HubDataset(DatasetSource):
         return slug(
             typed.removeprefix(HUB_SCHEME).partition("/")[2] if folder is None else folder.name
         )
+
+
+def _refuse_empty_files(folder: Path | None) -> None:
+    """LayerhouseError for Parquet files without a row, of which the library says nothing clear."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in sorted(folder.rglob("*.parquet")) if folder else ():
+        try:
+            n_rows = pq.read_metadata(path).num_rows
+        except (OSError, pa.ArrowException):
+            continue  # the library has said what is wrong
+        if n_rows == 0:
+            raise LayerhouseError(
+                f"{path} holds no rows, which cannot be loaded; take it out of the folder"
+            )
 
 
 def _folder(typed: str) -> Path | None:

@@ -972,6 +972,18 @@ def test_a_folder_of_parquet_as_the_hub_has_it_is_read(
     assert default_name(f"hf:{tmp_path / 'clone'}") == "clone"
 
 
+def test_a_file_of_no_rows_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hf = pytest.importorskip("datasets")
+    hf.disable_progress_bars()
+    monkeypatch.setattr(hf.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "clone").mkdir()
+    rows = pa.table({"image": [b"x"], "label": ["a"]})
+    pq.write_table(rows, tmp_path / "clone" / "train-00000-of-00001.parquet")
+    pq.write_table(rows.slice(1), tmp_path / "clone" / "test-00000-of-00001.parquet")
+    with pytest.raises(LayerhouseError, match=r"test-0.*\.parquet holds no rows, .*take it out"):
+        read_source(f"hf:{tmp_path / 'clone'}", ReadOptions())
+
+
 def test_a_row_without_an_image_is_named(tmp_path: Path) -> None:
     hf = pytest.importorskip("datasets")
     rows = {"image": [None, Image.new("L", (6, 5))], "label": ["a", "b"]}
