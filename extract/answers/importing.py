@@ -16,7 +16,7 @@ from extract.answers.files import harness_of, read_rows
 from extract.answers.matching import SampleNames
 from extract.answers.models import model_row
 from extract.answers.reading import ReadRecord, RecordReader, as_logprobs
-from extract.answers.records import Record, find_columns, records
+from extract.answers.records import Record, find_columns, records, strange_ends
 from extract.answers.rows import imported_row, method_name
 from extract.datasets import ReadOptions
 from warehouse.catalogue import DatasetInfo, dataset, labelled, open_tables
@@ -88,6 +88,8 @@ def import_answers(
     found, notes = _matched(left, named, info, options, path)
     if n := len(told) - len(left):
         notes.append(f"{n:,} rows of samples that were removed were left out")
+    for end, n in strange_ends(table, columns).items():
+        notes.append(f"{n:,} replies ended by {end!r}, which is not known; they are read as whole")
     read = RecordReader(info.classes, options.letters).read_all(found)
     _refuse_other_labels(read, info, path)
     notes = [f"{path.name}: {columns.said()}", *notes, *_about(read, info, path)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "options": ("options", "choices"),
     "question": ("question", "prompt", "input", "arguments"),
     "scores": ("scores", "label_logprobs", "logprobs"),
-    "finish": ("finish_reason",),
+    "finish": ("finish_reason", "finishReason", "stop_reason", "done_reason"),
     "tokens": ("n_tokens", "completion_tokens"),
 }
 """Usual names of the columns by what they mean, the surest first."""
@@ -57,6 +58,8 @@ FINISHES = {
     "length": LENGTH,
     "max_tokens": LENGTH,
     "max_length": LENGTH,
+    "max_output_tokens": LENGTH,
+    "max_new_tokens": LENGTH,
 }
 """Why a reply ended, in the words of the APIs."""
 
@@ -158,9 +161,21 @@ def records(table: LabelTable, columns: Columns) -> Iterator[Record]:
             options=options,
             question=_question(found.get("question")),
             scores=likelihoods or _scores(row, found.get("scores"), columns, place),
-            finish=FINISHES.get(cell_text(found.get("finish")).casefold()),
+            finish=FINISHES.get(_end(found.get("finish"))),
             n_tokens=_count(found.get("tokens")),
         )
+
+
+def strange_ends(table: LabelTable, columns: Columns) -> Counter[str]:
+    """What rows say of why their replies ended that is none of `FINISHES`, with how many do."""
+    name = columns.by_role.get("finish")
+    said = Counter(_end(_value(row, name)) for row in table.rows) if name else Counter[str]()
+    return Counter({end: n for end, n in said.items() if end and end not in FINISHES})
+
+
+def _end(said: Any) -> str:
+    """Why a reply ended as APIs write it, without the name of a type that Python puts before it."""
+    return cell_text(said).casefold().rpartition(".")[2]
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, None]:

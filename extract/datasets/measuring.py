@@ -14,6 +14,7 @@ from extract.datasets.pixels import EVERY, MIDDLE, PixelOptions
 from extract.datasets.source import Item
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import (
+    MODALITY_TABLE,
     PIXEL_SHAPE,
     DeepPicture,
     FileState,
@@ -174,6 +175,10 @@ def _mostly(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+_SINCE = {PIXEL_SHAPE: 3, MODALITY_TABLE: 4}
+"""The `READING` that came with what is new of an image's; 2 with all that is not listed."""
+
+
 def read_otherwise(uris: Sequence[str], noted: int) -> dict[str, str]:
     """The images that an earlier version read otherwise, each with what is new about its reading.
 
@@ -183,13 +188,17 @@ def read_otherwise(uris: Sequence[str], noted: int) -> dict[str, str]:
     doubtful = [uri for uri in uris if _is_doubtful(uri, noted)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = dict(zip(doubtful, pool.map(_new_reading, doubtful), strict=True))
-    if noted > 1:
-        found = {uri: PIXEL_SHAPE for uri, reading in found.items() if PIXEL_SHAPE in reading}
-    return {uri: reading for uri, reading in found.items() if reading}
+    newer = {uri: _newer(reading, noted) for uri, reading in found.items()}
+    return {uri: reading for uri, reading in newer.items() if reading}
+
+
+def _newer(reading: str, noted: int) -> str:
+    """What of an image's reading came after the `READING` that was noted."""
+    return ", ".join(part for part in reading.split(", ") if _SINCE.get(part, 2) > noted)
 
 
 def _is_doubtful(uri: str, noted: int) -> bool:
-    """Whether an image may be read otherwise now; since 2, only where pixels may be oblong."""
+    """Whether an image may be read otherwise now; since 2, only volumes and DICOM."""
     place, _ = parted(uri)
     if uri.lower().endswith(_ALWAYS_PLAIN):
         return False

@@ -30,7 +30,7 @@ from warehouse.lake import Lake, RunSpec, RunWriter, list_commits, removed_sampl
 from warehouse.progress import Progress
 
 COMMAND = "datasets-add"
-READING = 3
+READING = 4
 """How images are read, as registrations note it: 1 knew no transparency nor DICOM's colours, 2 none
 of pixels that are not square.
 """

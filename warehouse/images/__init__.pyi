@@ -24,6 +24,7 @@ from .opening import (
 )
 from .pictures import (
     MAX_PIXELS as MAX_PIXELS,
+    MODALITY_TABLE as MODALITY_TABLE,
     PIXEL_SHAPE as PIXEL_SHAPE,
     DeepPicture as DeepPicture,
     Picture as Picture,

@@ -12,7 +12,14 @@ import numpy as np
 
 from warehouse.errors import LayerhouseError
 from warehouse.images.dicom_checks import check_numbers, photometric_of
-from warehouse.images.pictures import DeepPicture, Picture, Scale, between, meant
+from warehouse.images.pictures import (
+    MODALITY_TABLE,
+    DeepPicture,
+    Picture,
+    Scale,
+    between,
+    meant,
+)
 
 
 def _of_frame(item: Any, index: int) -> Any:
@@ -47,7 +54,7 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
     item = _of_frame(item, index)
     check_numbers(item, name)
     padding = _padding(pixels, item)
-    values = _modality(pixels, item, name)
+    values, modality = _modality(pixels, item, name)
     bits = int(item.get("BitsStored", 8 * pixels.itemsize))
     usual, said, reading = _transform(item, values, bits, padding, name)
     if presentation is not None:
@@ -55,6 +62,7 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
     is_inverse, photometric = _shape(item) == "INVERSE", photometric_of(item)
     inverted = photometric == "MONOCHROME1" or is_inverse
     changes = [
+        modality,
         reading,
         "inverse" if is_inverse and photometric == "MONOCHROME2" else "",
         "functional groups" if hasattr(item, "is_of_frame") else "",
@@ -72,17 +80,25 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
     )
 
 
-def _modality(pixels: np.ndarray, item: Any, name: str) -> np.ndarray:
-    """The stored pixels through the modality transform of their object."""
+def _modality(pixels: np.ndarray, item: Any, name: str) -> tuple[np.ndarray, str]:
+    """The stored pixels through the modality transform of their object, and what of it is newer
+    than earlier versions."""
     from pydicom.pixels import apply_modality_lut
 
     if item.get("ModalityLUTSequence"):
         # pydicom subtracts and clips in the type of the pixels, which may not hold the places
+        if not np.issubdtype(pixels.dtype, np.integer):
+            raise LayerhouseError(
+                f"{name} has a Modality LUT Sequence (0028,3000) over floating numbers, which have "
+                "no places in a table; export it without one"
+            )
         table = _plain(item.ModalityLUTSequence[0], item, _stored(item), name)
+        farthest = int(pixels.max()) - table.ModalityLUTSequence[0].LUTDescriptor[1]
+        went_round = farthest > np.iinfo(pixels.dtype).max
         shades: np.ndarray = apply_modality_lut(pixels.astype(np.int64), table)
-        return shades
+        return shades, MODALITY_TABLE if went_round else ""
     values: np.ndarray = apply_modality_lut(pixels, _rescaled(item, name))
-    return values
+    return values, ""
 
 
 def _plain(table: Any, item: Any, possible: tuple[float, float], name: str) -> Any:

@@ -213,7 +213,7 @@ class DeepPicture(Picture):
         return shades
 
 
-PIXEL_SHAPE = "pixel shape"
+PIXEL_SHAPE, MODALITY_TABLE = "pixel shape", "modality table"
 """How `reading` says that a picture was stretched."""
 
 

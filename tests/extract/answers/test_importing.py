@@ -437,3 +437,28 @@ def test_ends_of_replies_are_kept_and_one_cut_before_it_answered_names_no_class(
             "SELECT finish_reason, n_tokens, count(*) FROM answer GROUP BY ALL ORDER BY ALL"
         ).fetchall()
     assert found == [("length", 9, 1), ("stop", None, 5)]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("stop_reason", "max_tokens"),
+        ("finishReason", "MAX_TOKENS"),
+        ("done_reason", "length"),
+        ("finish_reason", "FinishReason.MAX_TOKENS"),
+        ("finish_reason", "max_output_tokens"),
+    ],
+)
+def test_every_api_s_word_for_a_reply_that_was_cut_is_known(
+    lake: Lake, tmp_path: Path, column: str, said: str
+) -> None:
+    """Read as whole, it would be benign."""
+    rows = changed(**{column: said}, reply="The differential includes benign and")(plain_rows())
+    imported(lake, lines(tmp_path / "r.jsonl", rows))
+    assert list(answered(lake).values()).count(None) == 1
+
+
+def test_a_reason_to_end_that_nobody_knows_is_told(lake: Lake, tmp_path: Path) -> None:
+    path = lines(tmp_path / "r.jsonl", changed(finish_reason="tired")(plain_rows()))
+    notes = imported(lake, path)
+    assert "1 replies ended by 'tired', which is not known; they are read as whole" in notes

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from pydicom import Dataset, Sequence
 from pydicom.uid import BasicTextSRStorage
 
 from analysis.baselines.images import read_images
@@ -403,6 +404,32 @@ def test_a_run_on_oblong_pixels_that_were_not_stretched_is_refused(
     for name in ("square", "cut-out"):
         assert resolve(lake, name) == name
         assert not add(lake, name, roots[name]).added
+
+
+def test_a_run_on_pixels_that_went_round_a_modality_table_is_refused(
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Dataset()
+    held.add_new("LUTDescriptor", "SS", [400, -200, 16])
+    held.add_new("LUTData", "US", list(range(400)))
+
+    def far(path: Path, number: int) -> None:
+        values = np.random.default_rng(number).integers(-300, 300, (8, 8)).astype("<i2")
+        values[0, 0] = 32767
+        write(path, dicom(values, ModalityLUTSequence=Sequence([held])))
+
+    roots = {
+        "far": folder(tmp_path / "far", far),
+        "oblong": folder(tmp_path / "oblong", scans(PixelSpacing=[1, 2])),
+    }
+    with monkeypatch.context() as earlier:
+        earlier.setattr("extract.datasets.checking._readings", lambda *_: {})
+        earlier.setattr("extract.datasets.registration.READING", 3)
+        for name, root in roots.items():
+            add(lake, name, root)
+    with pytest.raises(LayerhouseError, match=r"12 of its images otherwise \(modality table, fi"):
+        resolve(lake, "far")
+    assert resolve(lake, "oblong") == "oblong"  # 3 stretched them
 
 
 def test_a_window_of_no_width_gives_way_to_one_that_is_asked_for(

@@ -494,6 +494,17 @@ def test_a_modality_table_is_read_however_it_is_written(
     item = dicom(pixels[None], ModalityLUTSequence=table, **shown)
     expected = [0, 50, 100, 150] if bits == 8 else [0, 85, 170, 255]
     assert grey(tmp_path, item)[0].tolist() == expected
+    # which earlier versions had not refused: the largest value went round to the smallest
+    reading = picture_at(str(tmp_path / "a.dcm")).reading
+    assert ("modality table" in reading) == (int(pixels.max()) == 32767)
+
+
+def test_a_table_has_no_places_for_floating_pixels(tmp_path: Path) -> None:
+    item = dicom(np.zeros((1, 4), "<u4"), ModalityLUTSequence=lookup(**ROOT))
+    del item.PixelData
+    item.FloatPixelData = np.array([[0.5, -1, 0, 1]], "<f4").tobytes()
+    with pytest.raises(LayerhouseError, match="over floating numbers"):
+        grey(tmp_path, item)
 
 
 def test_tables_written_as_words_are_read_like_lists(tmp_path: Path) -> None:
