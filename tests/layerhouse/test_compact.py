@@ -65,6 +65,7 @@ def test_status_says_where_joining_pays(
     assert "Small commits" not in _run(capsys, "status")
 
 
+@pytest.mark.slow
 def test_a_publication_stays_up_to_date(
     lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def test_status_counts_ties(lake: Lake, capsys: pytest.CaptureFixture[str]) -> N
     assert f"likelihood {N} ({N // 5} tied)" in said
 
 
+@pytest.mark.slow
 def test_a_verdict_names_ties_and_the_effect_of_lengths(
     lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

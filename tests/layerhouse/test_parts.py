@@ -110,6 +110,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_a_command_that_needs_no_part_works_without_any(filled: Path) -> None:
     with connect(Lake.at(filled / "lakehouse")) as wh:
         ((run_id,),) = wh.sql("SELECT run_id FROM run ORDER BY run_id LIMIT 1").fetchall()

@@ -189,6 +189,7 @@ def test_without_a_lake_nothing_is_made(tmp_path: Path, run: Run) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.slow
 def test_marts_publication_and_report_are_made_without_what_was_removed(
     lake: Lake, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def bench(tested: Ran) -> Bench:
     return open_bench(tested.lake, request)
 
 
+@pytest.mark.slow
 def test_every_swap_and_the_head_are_named_and_the_unmodified_model_is_not(
     tested: Ran,
 ) -> None:
@@ -66,6 +67,7 @@ def test_every_swap_and_the_head_are_named_and_the_unmodified_model_is_not(
     assert verdict not in FAILURE_MODES.values()
 
 
+@pytest.mark.slow
 def test_a_swaps_loss_is_what_its_share_implies(tested: Ran) -> None:
     with connect(tested.lake) as wh:
         rows = wh.sql(
@@ -79,6 +81,7 @@ def test_a_swaps_loss_is_what_its_share_implies(tested: Ran) -> None:
         assert expected == pytest.approx(cost, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_lake_holds_trials_and_nothing_else_of_them(tested: Ran) -> None:
     commits = list_commits(tested.lake, command="self-test")
     tables = {shard.table for commit in commits for shard in commit.shards}
@@ -88,12 +91,14 @@ def test_the_lake_holds_trials_and_nothing_else_of_them(tested: Ran) -> None:
         assert wh.sql("SELECT count(*) FROM model").fetchall() == [(0,)]
 
 
+@pytest.mark.slow
 def test_only_trials_that_are_missing_are_run(tested: Ran) -> None:
     wider = TrialGrid((0.6,), seeds=1, healthy=1, kinds=("head",), shifting=False, pairs=False)
     again = self_test(tested.lake, REQUEST, grid=wider, resampling=Resampling(500))
     assert (again.n_trials, again.n_run) == (2, 0)
 
 
+@pytest.mark.slow
 def test_the_command_prints_both_matrices_and_the_bars(
     tested: Ran, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +132,7 @@ def test_options_that_cannot_be_meant_are_refused(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["swap@vision:0.5", "swap@connector:0.7,seed=2"])
 def test_a_swap_that_is_not_run_shows_what_running_it_would(bench: Bench, spec: str) -> None:
     fault = parse_fault(spec)
@@ -140,6 +146,7 @@ def test_a_swap_that_is_not_run_shows_what_running_it_would(bench: Bench, spec: 
     assert quick.answers != bench.healthy.answers
 
 
+@pytest.mark.slow
 def test_the_full_grid_strikes_every_stage_with_every_severity_and_seed(bench: Bench) -> None:
     trials = list(trials_of(bench, TrialGrid()))
     assert len(set(trials)) == len(trials)

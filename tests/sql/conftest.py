@@ -58,15 +58,23 @@ class Relation:
 
 
 class Reader:
-    """A connection that notes of which views a test compared rows."""
+    """A connection that notes of which views a test compared rows.
+
+    What a query reads is computed once, as in a lake's catalogue: views nested as deep as the
+    verdict take seconds to plan.
+    """
 
     def __init__(self, con: duckdb.DuckDBPyConnection, noted: set[str]) -> None:
-        self.con, self.noted = con, noted
+        self.con, self.noted, self.held = con, noted, set[str]()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.con, name)
 
     def sql(self, query: str, **more: Any) -> Relation:
+        for name in read_by(query):
+            if name not in self.held:
+                self.con.execute(f'CREATE TEMPORARY TABLE "{name}" AS FROM main."{name}"')
+                self.held.add(name)
         return Relation(self.con.sql(query, **more), query, self.noted)
 
 
@@ -102,20 +110,16 @@ def catalogue(
 ) -> Iterator[Callable[..., Reader]]:
     """Call it with {table: rows}; a column left out is NULL, or empty where NULL is forbidden.
 
-    Marts stay empty without `marts=True`, because filling them takes longer than most tests. With
-    `hold`, this view and all it reads are computed once, as in a lake's catalogue: views nested as
-    deep as the verdict take seconds to plan at every query.
+    Marts stay empty without `marts=True`, because filling them takes longer than most tests.
     """
     opened = []
 
-    def build(rows: Rows, *, marts: bool = False, hold: str | None = None) -> Reader:
+    def build(rows: Rows, *, marts: bool = False) -> Reader:
         path = tmp_path / f"catalogue-{len(opened)}.duckdb"
         shutil.copy(empty_catalogue, path)
         con = duckdb.connect(path)
         opened.append(con)
         fill(con, rows, marts=marts)
-        for name in read_by(hold) if hold else ():
-            con.execute(f'CREATE TEMPORARY TABLE "{name}" AS FROM main."{name}"')
         return Reader(con, compared_views)
 
     yield build
@@ -136,17 +140,20 @@ def fill(con: duckdb.DuckDBPyConnection, rows: Rows, *, marts: bool) -> None:
 
 
 @cache
-def read_by(view: str) -> list[str]:
-    """The view and those that it reads, each after what it reads."""
-    wanted: set[str] = set()
-    new = {view}
-    while new:
-        wanted |= new
-        reading = (references(SHIPPED.views[name], name) for name in new)
-        new = {name for read in reading for name in read if name in SHIPPED.views} - wanted
+def views() -> dict[str, frozenset[str]]:
+    """The views that each view reads, every view after those."""
     with duckdb.connect() as con:
         apply(con, migrations())
-        return [name for name in dependencies(con, SHIPPED.views) if name in wanted]
+        return dependencies(con, SHIPPED.views)
+
+
+def read_by(query: str) -> list[str]:
+    """The views that a query reads and all that these read, each after what it reads."""
+    wanted = set(references(query, "the query"))
+    for name, read in reversed(views().items()):
+        if name in wanted:
+            wanted |= read
+    return [name for name in views() if name in wanted]
 
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:

@@ -26,7 +26,7 @@ def intervals(lower=None, upper=None, points=POINTS, reference_lower=0.8, **more
 
 def judge(catalogue, stage_interval=(), *, probes=PROBES, answers=ANSWER, **more):
     rows = world(probes, answers, **{"baselines": BASELINE, **more})
-    con = catalogue(rows | {"stage_interval": list(stage_interval)}, hold="failure_mode")
+    con = catalogue(rows | {"stage_interval": list(stage_interval)})
     columns = "failure_mode, is_present, is_primary, verdict, reason, lower, upper"
     got = con.sql(f"SELECT {columns} FROM failure_mode ORDER BY stage_order").fetchall()
     assert [row[0] for row in got] == [
@@ -47,7 +47,7 @@ def verdict(catalogue, *arguments, **more):
 def test_modes_whose_lower_bound_exceeds_the_margin_are_present(catalogue):
     bounds = {"vision": 0.0, "connector": 0.05, "llm": 0.03, "answer": 0.02, "total": 0.2}
     rows = world(PROBES, ANSWER, BASELINE) | {"stage_interval": intervals(bounds)}
-    con = catalogue(rows, hold="failure_mode")
+    con = catalogue(rows)
     columns = "failure_mode, is_present, is_primary, verdict, reason, lower, upper"
     said = ("connector_fidelity", None)
     got = con.sql(f"SELECT {columns} FROM failure_mode ORDER BY stage_order").fetchall()
@@ -184,6 +184,6 @@ def test_intervals_of_other_numbers_count_as_missing(catalogue):
 def test_extraction_is_named_with_the_variants_own_options(catalogue, name, variant, options):
     rows = world(PROBES)
     rows["model"] = [{"model_id": "m", "name": name, "variant": variant}]
-    con = catalogue(rows, hold="failure_mode")
+    con = catalogue(rows)
     ((reason,),) = con.sql("SELECT DISTINCT reason FROM failure_mode").fetchall()
     assert reason == f"no answers stored: run `layerhouse extract {options} --dataset d`"

@@ -121,7 +121,7 @@ def test_of_generated_answers_nothing_is_said_of_likelihoods(catalogue):
 
 
 def test_a_verdict_on_likelihoods_says_what_they_rest_on(catalogue):
-    con = catalogue(world() | {"answer": EFFECTS["lengths"][0]}, hold="verdict_obstacle")
+    con = catalogue(world() | {"answer": EFFECTS["lengths"][0]})
     ((note,),) = con.sql("SELECT note FROM verdict_obstacle").fetchall()
     baseline, effect = note.split("; ")
     assert baseline.startswith("no baseline")
@@ -137,7 +137,7 @@ def test_replies_whose_class_is_no_likelier_than_another_are_told(catalogue, tie
     rows = scored(total=10, per_token=10, pmi=10, tied=tied)
     said = [row | {"method": "generate"} for row in rows]
     said[0] |= {"predicted_class_index": None, "parsed": False}  # names none: no tie of its own
-    con = catalogue(world() | {"answer": rows + said}, hold="verdict_obstacle")
+    con = catalogue(world() | {"answer": rows + said})
     assert con.sql("SELECT * FROM tie_effect").fetchall() == [("m", "d", tied / 20, note)]
     ((told,),) = con.sql("SELECT note FROM verdict_obstacle").fetchall()
     assert (note or "no baseline") in told

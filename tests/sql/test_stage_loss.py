@@ -1,7 +1,5 @@
 """Losses add up to reference - answer, and are split as the design says."""
 
-from functools import partial
-
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -14,12 +12,6 @@ CHAIN = {
     ("llm", 1, "last"): (6, 11),
 }
 ANSWER = {"likelihood": (4, 8)}
-
-
-@pytest.fixture
-def catalogue(catalogue):
-    """The view is planned once, and not at every query."""
-    return partial(catalogue, hold="stage_loss")
 
 
 def losses(con, columns="failure_mode, before, after, loss"):

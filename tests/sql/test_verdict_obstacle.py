@@ -24,7 +24,7 @@ MORE_GROUPS = (
 def obstacles(catalogue, groups=20, baselines=BASELINE, points=POINTS, **more):
     rows = world(PROBES, {"likelihood": (6, 13)}, baselines, n_groups=groups)
     rows["stage_interval"] = [interval(stage, at, at, at, **more) for stage, at in points.items()]
-    con = catalogue(rows, hold="verdict_obstacle")
+    con = catalogue(rows)
     return con.sql("SELECT * FROM verdict_obstacle").fetchall()
 
 

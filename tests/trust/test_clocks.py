@@ -160,6 +160,7 @@ def test_the_newest_diagnosis_and_comparison_count(
     assert _analysed(lakes[1]) == forward
 
 
+@pytest.mark.slow
 def test_a_record_that_was_done_again_by_a_late_clock_is_seen(tmp_path: Path) -> None:
     """Its file is older than the catalogue that took in the one before."""
     lake = small_lake(tmp_path / "lake")

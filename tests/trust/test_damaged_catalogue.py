@@ -190,6 +190,7 @@ def test_a_log_beside_it_is_not_taken_in(
         assert "mine" not in {name for (name,) in wh.sql("SHOW TABLES").fetchall()}
 
 
+@pytest.mark.slow
 def test_what_somebody_else_wrote_into_it_is_gone(lake: Lake) -> None:
     right = _everything(lake)
     with duckdb.connect(str(lake.catalogue)) as con:

@@ -123,8 +123,8 @@ HARMS = ("lost", "damaged", "a shard damaged")
 
 @pytest.mark.parametrize(
     ("n", "harm"),
-    [  # each number and each harm once; all of them together are slow
-        pytest.param(n, harm, marks=() if HARMS[n] == harm else pytest.mark.slow)
+    [
+        pytest.param(n, harm, marks=() if (n, harm) == (1, "damaged") else pytest.mark.slow)
         for n, harm in product((0, 1, 2), HARMS)
     ],
 )
@@ -149,6 +149,7 @@ def test_given_again_a_command_does_exactly_what_is_missing(lake: Lake, n: int, 
     assert "Unfinished" not in _status(lake, "--repair"), "a gap is marked once"
 
 
+@pytest.mark.slow
 def test_a_record_that_comes_back_after_its_work_was_done_again_doubles_nothing(lake: Lake) -> None:
     before, record = rows_of(lake, *TABLES), _record(lake, 0)
     text = record.read_bytes()
@@ -208,7 +209,7 @@ AGAIN: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize(
     "again",
     [
-        pytest.param(again, id=name, marks=pytest.mark.slow if "range" in name else ())
+        pytest.param(again, id=name, marks=() if name == "shifted" else pytest.mark.slow)
         for name, again in AGAIN.items()
     ],
 )

@@ -182,6 +182,7 @@ def test_it_is_back_as_soon_as_its_rows_are_right(
         assert wh.sql("FROM answer_accuracy").fetchall()
 
 
+@pytest.mark.slow
 def test_new_rows_may_keep_a_view_from_being_built(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,7 @@ def test_a_pipe_gets_every_byte(hostile: Lake, capsys: pytest.CaptureFixture[str
 # Spreadsheets.
 
 
+@pytest.mark.slow
 def test_published_csv_holds_no_formulas(tmp_path: Path) -> None:
     names = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "plain", "a=b"]
     lake = synthetic_lake(

@@ -78,6 +78,7 @@ def test_what_was_changed_since_is_published_again(lake: Lake, out: Path, what: 
     assert publish(lake, out) == []
 
 
+@pytest.mark.slow
 def test_a_single_file_that_was_changed_is_published_again(lake: Lake, tmp_path: Path) -> None:
     path = tmp_path / "marts.duckdb"
     publish(lake, path)
@@ -109,6 +110,7 @@ def test_flipped_bits_do_not_last(lake: Lake, out: Path) -> None:
     print(f"flips of a publication: {dict(outcomes)}")  # noqa: T201 - figures for the note
 
 
+@pytest.mark.slow
 def test_a_stamp_may_say_anything(lake: Lake, out: Path) -> None:
     right, stamp = _held(out), json.loads((out / "build.json").read_text())
     chance, places = random.Random(0), [*_places(stamp)]

@@ -97,6 +97,7 @@ def test_a_current_catalogue_is_read_where_it_lies(lake: Lake, tmp_path: Path) -
     assert list(tmp_path.glob("cache/lakes/*/catalog.duckdb")) == []
 
 
+@pytest.mark.slow
 def test_where_it_is_out_of_date_the_reader_has_one_of_his_own(lake: Lake, tmp_path: Path) -> None:
     add_extraction(lake, "another")
     before = _files(lake.root)

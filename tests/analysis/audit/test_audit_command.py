@@ -155,6 +155,8 @@ def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 OF_A_KIND = (
+    "a val split of sixteen",
+    "downloads that failed",
     "one image, stored twice, under two labels",
     "a published augmentation: mirrored",
     "file type tells the class",
@@ -220,6 +222,7 @@ def test_audit_says_what_was_found_and_show_repeats_it(
     assert layerhouse.datasets.audit("set").added is False
 
 
+@pytest.mark.slow
 def test_unite_makes_one_group_and_the_source_is_still_the_same(
     place: Path, images: list[Image.Image]
 ) -> None:

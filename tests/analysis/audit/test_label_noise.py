@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.lakes import Signals, synthetic_lake
 from warehouse.catalogue.refreshing import connect
 from warehouse.lake.runs import RunSpec, RunWriter
 
 
+@pytest.mark.slow
 def test_planted_label_noise_is_found_where_models_are_good(tmp_path: Path) -> None:
     """Of 200 test labels 10 are turned; everything is right on 96% of the images."""
     good = Signals(0.96, 0.96, 0.96, 0.96)

@@ -78,6 +78,7 @@ def test_the_interval_is_the_paired_bootstrap_over_groups(lake, compared):
     )
 
 
+@pytest.mark.slow
 def test_a_second_time_there_is_nothing_to_add_until_the_options_change(lake, compared):
     again = compare(lake, FAULTY, "tiny", "shapes", n_resamples=500)
     assert not again.added

@@ -138,6 +138,7 @@ def test_newest_options_win_even_if_they_were_used_before(small):
     assert len({strict.run_id, lenient.run_id, again.run_id}) == 3
 
 
+@pytest.mark.slow
 def test_new_evidence_makes_the_intervals_stale_until_diagnosed_again(small):
     diagnose(small, "tiny", "shapes", n_resamples=200)
     write_baseline(small, MadeUpDataset.draw(n_samples=200), 0.99, "pixels-logistic")

@@ -27,7 +27,13 @@ def pixels(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return features, labels.astype(np.int64), np.array([row["split"] for row in rows])
 
 
-@pytest.mark.parametrize("name", ["busi_ultrasound", "nih_cxr_pneumonia", "bccd_cells"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "busi_ultrasound",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("nih_cxr_pneumonia", "bccd_cells")),
+    ],
+)
 def test_probabilities_agree_to_a_thousandth(name: str) -> None:
     features, labels, splits = pixels(name)
     n_classes = int(labels.max()) + 1

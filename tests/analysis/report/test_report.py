@@ -144,6 +144,7 @@ def test_light_and_dark_define_the_same_colours(page):
     assert light == dark[: len(light)]
 
 
+@pytest.mark.slow
 def test_the_same_lake_gives_the_same_bytes(lake, page, tmp_path):
     again = report(lake, tmp_path / "again.html")
     assert again.read_text("utf-8") == page
@@ -275,6 +276,7 @@ def test_a_lake_without_models_has_nothing_to_report(tmp_path):
         report(lake, tmp_path / "report.html", datasets=["shapes"])
 
 
+@pytest.mark.slow
 def test_a_report_is_written_whole_or_not_at_all(lake, tmp_path):
     with pytest.raises(UsageError, match="is a folder; name a file"):
         report(lake, tmp_path)
@@ -286,6 +288,7 @@ def test_a_report_is_written_whole_or_not_at_all(lake, tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_lost_images_are_shown_up_to_a_number_with_label_answer_and_name(lake, tmp_path):
     with connect(lake) as wh:
         lost = wh.sql(

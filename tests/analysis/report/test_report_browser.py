@@ -95,6 +95,7 @@ def test_a_figure_s_sql_can_be_copied_from_a_file_and_run(visit, figure_lake, cl
     assert said == []
 
 
+@pytest.mark.slow
 def test_a_print_holds_every_figure_on_light_paper(visit):
     page, said, _ = visit(scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")

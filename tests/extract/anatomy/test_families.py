@@ -34,7 +34,10 @@ from warehouse.images import open_image
 from warehouse.lake.lake import Lake
 
 # Built like another of the list; `make test-slow` and `make test-transformers` take them too.
-ALIKE = ("instructblip", "mistral3", "smolvlm", "video_llama_3_qwen3", "glm4v", "ovis2")
+ALIKE = (
+    *("instructblip", "llava_siglip_qwen2", "mistral3", "smolvlm", "qwen2_vl", "qwen3_vl"),
+    *("video_llama_3", "video_llama_3_qwen3", "glm4v", "ovis2"),
+)
 NATIVE = [
     pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name
     for name in FAMILIES

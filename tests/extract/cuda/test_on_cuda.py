@@ -90,7 +90,8 @@ def test_every_family_is_stored_as_on_a_cpu(
     for key, (*_, logprobs) in here.answers.items():
         if key[1] == "likelihood":
             np.testing.assert_allclose(logprobs, there.answers[key][2], atol=5e-3)
-    assert here.alike(there, "generate") == 1.0
+    # A random model's best two tokens may lie nearer than rounding: of 12 replies one may turn.
+    assert here.alike(there, "generate") >= 0.9
     assert here.alike(there, f"sampled:2x{TEMPERATURE}") >= 0.8
 
 

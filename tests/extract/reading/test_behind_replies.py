@@ -140,6 +140,7 @@ def _extract(lake: Lake, folder: Path, tokens: int | None = 4, **changes: Any) -
     return extract(lake, ExtractRequest(str(folder), "pictures", max_new_tokens=tokens, **asked))
 
 
+@pytest.mark.slow
 def test_replies_are_read_only_where_it_is_asked_for(lake: Lake, llava_folder: Path) -> None:
     _extract(lake, llava_folder)
     with tables(lake) as wh:

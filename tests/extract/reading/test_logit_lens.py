@@ -26,7 +26,11 @@ from warehouse.catalogue.samples import dataset
 from warehouse.images import open_image
 from warehouse.lake.lake import Lake
 
-FAMILIES = ("llava", "qwen2_5_vl", "gemma3", "mllama", "blip_2", "instructblip", "idefics3")
+FAMILIES = (
+    *("llava", "qwen2_5_vl", "mllama"),
+    *(pytest.param(f, marks=pytest.mark.slow) for f in ("gemma3", "blip_2", "instructblip")),
+    pytest.param("idefics3", marks=pytest.mark.slow),
+)
 LIMIT = 3
 PHRASES = ["benign", "malignant"]
 

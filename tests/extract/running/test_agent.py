@@ -225,6 +225,7 @@ def test_a_run_cut_off_before_its_end_is_finished_without_work(
         ]
 
 
+@pytest.mark.slow
 def test_a_wider_selection_adds_only_what_is_new(
     lake: Lake, llava_folder: Path, undisturbed: tuple[Lake, ExtractSummary]
 ) -> None:
@@ -268,6 +269,7 @@ def test_a_changed_dataset_cannot_slip_in(
         extract(lake, _request(llava_folder, dataset=str(folder)))
 
 
+@pytest.mark.slow
 def test_a_fault_is_a_model_of_its_own_and_the_healthy_one_stays(
     lake: Lake, llava_folder: Path, undisturbed: tuple[Lake, ExtractSummary]
 ) -> None:
@@ -412,6 +414,7 @@ def test_progress_is_reported_up_to_the_end(lake: Lake, llava_folder: Path) -> N
     assert seen == [(5, N), (10, N), (N, N)]
 
 
+@pytest.mark.slow
 def test_an_extraction_whose_dataset_is_removed_stops_and_is_done_anew_whole(
     lake: Lake, llava_folder: Path, pictures: Path, undisturbed: tuple[Lake, ExtractSummary]
 ) -> None:

@@ -123,6 +123,7 @@ def test_replies_of_an_older_lake_stand_unless_a_budget_is_asked_for(
     assert {reply[1:] for reply in _replies(lake).values()} == {("length", 5)}
 
 
+@pytest.mark.slow
 def test_only_cut_replies_are_run_again(
     lake: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def test_draws_and_their_majority_are_stored_beside_the_greedy_answer(
     assert (again.added, again.run_id) == (False, summary.run_id)
 
 
+@pytest.mark.slow
 def test_draws_are_the_same_in_any_batch_order_and_after_an_interruption(
     lake: Lake, registered_lake: Path, llava_folder: Path, tmp_path: Path
 ) -> None:

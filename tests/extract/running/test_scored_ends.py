@@ -28,6 +28,7 @@ def _rows(lake: Lake) -> list[tuple[Any, ...]]:
         return wh.sql(f"SELECT sample_id, {COLUMNS} FROM answer ORDER BY sample_id").fetchall()
 
 
+@pytest.mark.slow
 def test_scores_say_how_they_end_and_stand_corrected(lake: Lake, llava_folder: Path) -> None:
     _extract(lake, llava_folder)
     rows = _rows(lake)

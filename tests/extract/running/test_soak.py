@@ -48,6 +48,7 @@ def range_twice(writer: RunWriter) -> None:
         writer.commit({"activation": activation_rows(SAMPLES)}, covers={"prompts": [name]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", [half_a_range, range_in_some_loci, range_twice])
 def test_the_soak_s_reader_notices(plant: Callable[[RunWriter], None], tmp_path: Path) -> None:
     lake = Lake.at(tmp_path / "lake")

@@ -68,6 +68,7 @@ def test_another_prompt_is_refused_under_the_same_name(lake: Lake, folder: Path)
     assert len(str(raised.value)) < 2000
 
 
+@pytest.mark.slow
 def test_a_dated_template_is_one_prompt_and_is_told(lake: Lake, folder: Path) -> None:
     _dated(folder)
     summary = extract(lake, _request(folder))

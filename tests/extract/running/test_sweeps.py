@@ -50,6 +50,7 @@ def test_every_prompt_and_order_is_answered_once_for_every_sample(lake: Lake) ->
     ]
 
 
+@pytest.mark.slow
 def test_a_sweep_done_adds_nothing_and_more_of_it_only_what_is_new(lake: Lake) -> None:
     swept = swept_only(ExtractRequest(MODEL, "digits", limit=12))
     assert not extract(lake, swept_only(swept, prompts=("letters",), orders="rotate")).added
@@ -135,6 +136,7 @@ def test_what_cannot_be_meant_is_one_sentence(
         look_up(lake, ExtractRequest(MODEL, "digits", device="cpu", **asked))
 
 
+@pytest.mark.slow
 def test_a_file_of_prompts_is_asked_with_and_known_to_the_lake_since(
     lake: Lake, tmp_path: Path
 ) -> None:

@@ -536,6 +536,7 @@ def test_what_an_agent_commits_meanwhile_is_there_beside_it(
     assert _add(lake, 0, N + 1) == []
 
 
+@pytest.mark.slow
 def test_agents_readers_and_compactions_side_by_side(tmp_path: Path) -> None:
     """Threads of one process: each lock is a file's own."""
     lake = Lake.at(tmp_path / "lake")
@@ -689,7 +690,7 @@ def _killed_at(step: int, act: Callable[[], object]) -> bool:
 EACH = pytest.param(1, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("every", [EACH, 9])
+@pytest.mark.parametrize("every", [EACH, 29])
 def test_killed_at_any_step_nothing_is_lost_or_doubled(
     kept: Lake, tmp_path: Path, every: int
 ) -> None:

@@ -449,6 +449,7 @@ def test_a_run_done_anew_is_seen_though_the_records_of_the_removed_one_are_gone(
 # Readers, space and damage.
 
 
+@pytest.mark.slow
 def test_who_opened_the_lake_before_still_sees_it_until_the_space_is_freed(lake: Lake) -> None:
     def vectors(wh: Any) -> int:
         return len(wh.activations(MODEL, DATASET, "llm", 0, "mean")[0])

@@ -377,7 +377,7 @@ def test_an_unsafe_removal_is_found_out(lake: Lake, monkeypatch: pytest.MonkeyPa
 EACH = pytest.param(1, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("every", [EACH, 17])
+@pytest.mark.parametrize("every", [EACH, 59])
 def test_killed_at_any_step_it_is_there_or_gone(kept: Lake, tmp_path: Path, every: int) -> None:
     before = _rows(kept)
     after = _without(before, GONE_ONE)

@@ -202,6 +202,7 @@ def test_only_marts_that_changed_are_written_again(lake: Lake, out: Path) -> Non
     assert written == {mart for mart in MARTS if not after[mart].equals(before[mart])}
 
 
+@pytest.mark.slow
 def test_equal_marts_are_equal_files(whole: Lake, out: Path, tmp_path: Path) -> None:
     shutil.copytree(whole.root, tmp_path / "copy")
     (tmp_path / "copy" / "catalog.duckdb").unlink()
@@ -234,6 +235,7 @@ def test_a_file_of_an_older_layout_is_written_again(whole: Lake, tmp_path: Path)
     assert publish(whole, out) == []
 
 
+@pytest.mark.slow
 def test_a_killed_publication_is_made_good_by_the_next(
     whole: Lake, kept: tuple[Path, list[Path]], tmp_path: Path
 ) -> None:

@@ -553,6 +553,7 @@ def _joinable(lake: Lake, start: int, stop: int) -> RunWriter:
     return writer
 
 
+@pytest.mark.slow
 def test_a_compaction_reaches_every_machine_and_its_space_is_freed(tmp_path: Path) -> None:
     here, there = machines(tmp_path, 2)
     add_dataset(here, FEWEST + 4)

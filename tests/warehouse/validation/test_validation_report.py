@@ -76,6 +76,7 @@ def _shard(lake: Lake) -> Path:
     return sorted(lake.root.glob("activation/model=alpha/*/module=llm/*.parquet"))[0]
 
 
+@pytest.mark.slow
 def test_values_that_are_not_finite_are_found_in_the_shards(lake: Lake) -> None:
     path = _shard(lake)
     rows = pq.read_table(path, partitioning=None)
@@ -111,6 +112,7 @@ def test_a_damaged_shard_is_named_and_the_rest_is_still_checked(lake: Lake, dama
     assert checks["sample", "group_in_one_split"].passed
 
 
+@pytest.mark.slow
 def test_an_empty_lake_can_be_validated(tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     assert _failed(validate(Lake.at(tmp_path / "lake"))) == set()
@@ -130,6 +132,7 @@ class _Links(HTMLParser):
         self.found += [(tag, value) for name, value in attrs if name in ("href", "src") and value]
 
 
+@pytest.mark.slow
 def test_data_docs_open_offline(lake: Lake, tmp_path: Path) -> None:
     with tampered(lake) as con:
         con.execute("UPDATE sample SET split = '<dev>' WHERE split = 'val'")
