@@ -25,6 +25,7 @@ def wh(whole_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
 LEFT_OUT = [fault for fault in FAULTS if fault and fault not in SHORT_FAULTS]
 
 
+@pytest.mark.slow
 def test_every_recipe_returns_its_columns(demo: Demo, tmp_path: Path) -> None:
     lacking = []
     with connect(cookbook_lake(demo.lake, tmp_path)) as wh:

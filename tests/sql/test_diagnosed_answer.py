@@ -123,6 +123,7 @@ def test_the_mart_says_of_each_sample_whether_its_answer_changes_with_the_image(
     assert all(row[2] is None for row in found if row[1] is None)
 
 
+@pytest.mark.slow
 def test_sweeps_and_controls_change_no_view_and_no_mart_but_what_says_of_them(
     tmp_path: Path,
 ) -> None:

@@ -201,6 +201,7 @@ PAIRS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(pairs=PAIRS)
 def test_scores_equal_a_slow_reference(pairs):

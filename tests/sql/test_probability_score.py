@@ -83,6 +83,7 @@ CASES = st.integers(2, 4).flatmap(
 
 
 # Every call of the fixture makes a catalogue of its own.
+@pytest.mark.slow
 @settings(
     max_examples=10,
     deadline=None,

@@ -138,6 +138,7 @@ def test_damage_that_left_no_date_behind_is_met_when_it_is_read(lake: Lake) -> N
     print(f"flips without a date: {dict(outcomes)}")  # noqa: T201 - figures for the note
 
 
+@pytest.mark.slow
 def test_the_command_that_meets_it_takes_the_catalogue_out(
     lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

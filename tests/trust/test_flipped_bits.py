@@ -28,7 +28,7 @@ from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.lake.standing import list_records
 from warehouse.lake.verified import unsound
 
-FLIPS = int(os.environ.get("LAYERHOUSE_TRUST_FLIPS", "8"))
+FLIPS = int(os.environ.get("LAYERHOUSE_TRUST_FLIPS", "4"))
 LOCI = [("vision", 0), ("vision", 1), ("llm", 0)]
 
 

@@ -175,6 +175,7 @@ def test_a_connection_that_builds_reaches_the_lake_alone(lake: Lake, tmp_path: P
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_published_stamp_deletes_nothing_outside(lake: Lake, tmp_path: Path) -> None:
     out = tmp_path / "a" / "published"
     publish(lake, out)
@@ -539,7 +540,13 @@ def test_a_damaged_record_of_a_newer_version_is_damaged(lake: Lake) -> None:
         connect(lake)
 
 
-@pytest.mark.parametrize("row", ["[]", "7", '{"selection": 7}', '{"selection": {"limit": []}}'])
+@pytest.mark.parametrize(
+    "row",
+    [
+        *(pytest.param(row, marks=pytest.mark.slow) for row in ("[]", '{"selection": 7}')),
+        *("7", '{"selection": {"limit": []}}'),
+    ],
+)
 def test_status_never_fails_on_what_a_run_says_of_itself(
     lake: Lake, capsys: pytest.CaptureFixture[str], row: str
 ) -> None:

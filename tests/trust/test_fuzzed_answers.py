@@ -217,6 +217,7 @@ def _is_whole(text: str) -> bool:
     return text.isprintable() or all(not "\ud800" <= one <= "\udfff" for one in text)
 
 
+@pytest.mark.slow
 def test_whatever_lies_in_quarantine_nothing_that_counts_goes(tmp_path: Path) -> None:
     kept = small_lake(tmp_path / "kept")
     refresh(kept)

@@ -67,7 +67,8 @@ def _shards(lake: Lake) -> set[bytes]:
     return {path.read_bytes() for path in lake.root.rglob("*.parquet")}
 
 
-@pytest.mark.parametrize("n", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [0, 1, 2])
 def test_a_record_that_was_lost_and_is_put_back_brings_back_its_shards(lake: Lake, n: int) -> None:
     before, shards = rows_of(lake, *TABLES), _shards(lake)
     record = _record(lake, n)
@@ -85,13 +86,8 @@ def test_a_record_that_was_lost_and_is_put_back_brings_back_its_shards(lake: Lak
     assert status(lake, verify=True).damaged == []
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        *(pytest.param(p, marks=pytest.mark.slow) for p in ("shards first", "records first")),
-        "half of the records",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["shards first", "records first", "half of the records"])
 def test_a_lake_that_is_half_copied_is_whole_once_all_of_it_is_there(
     kept: Lake, tmp_path: Path, part: str
 ) -> None:

@@ -69,7 +69,8 @@ def test_finite_numbers_and_none_at_all_are_written() -> None:
     assert table["label_logprobs"].to_pylist() == [None]
 
 
-@pytest.mark.parametrize("bad", [math.nan, pytest.param(math.inf, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_logits_that_were_written_before_leave_their_scores_out(
     lake: Lake, bad: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,9 @@ READING = [
     ("runs", "list"),
     ("publish", "--out", "{folder}/marts"),
     ("answers", "export", *NAMES, "--out", "{folder}/answers.jsonl"),
-    ("report", "--images", "0", "--out", "{folder}/report.html"),
+    pytest.param(
+        ("report", "--images", "0", "--out", "{folder}/report.html"), marks=pytest.mark.slow
+    ),
 ]
 
 

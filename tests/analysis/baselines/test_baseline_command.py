@@ -92,6 +92,7 @@ def test_one_class_only_is_refused(tmp_path: Path) -> None:
         baseline(lake, "shapes", "pixels-logistic")
 
 
+@pytest.mark.slow
 def test_a_class_that_train_never_showed_is_never_named(tmp_path: Path) -> None:
     target = load_digits().target
     zeros, ones, twos = (np.flatnonzero(target == digit) for digit in (0, 1, 2))

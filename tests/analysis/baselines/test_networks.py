@@ -28,6 +28,9 @@ from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 
 NATIVE = [a for a in known_architectures().values() if a.is_deep and a.is_native]
+SHARED_OUT = [
+    pytest.param(a, marks=pytest.mark.slow if number % 3 else ()) for number, a in enumerate(NATIVE)
+]
 DIGITS = 240
 
 
@@ -51,7 +54,7 @@ def test_the_groups_are_those_of_the_paper() -> None:
     assert {a.kind for a in known_architectures().values() if not a.is_native} == {"mlp"}
 
 
-@pytest.mark.parametrize("architecture", NATIVE, ids=lambda a: a.name)
+@pytest.mark.parametrize("architecture", SHARED_OUT, ids=lambda a: a.name)
 def test_every_native_architecture_learns_a_batch(architecture: object) -> None:
     """Built by transformers at 64 pixels, all its weights get a gradient and the loss falls."""
     with torch.random.fork_rng():

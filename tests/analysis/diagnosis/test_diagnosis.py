@@ -177,6 +177,7 @@ def test_without_a_baseline_the_vision_signal_is_the_reference(tmp_path):
     assert found.reason.startswith("no baseline, so the reference is the accuracy after vision")
 
 
+@pytest.mark.slow
 def test_few_patients_are_too_few_however_many_images(tmp_path):
     lake = synthetic_lake(tmp_path, {"tiny": LOSING(connector=0.3)}, n_samples=400, group_size=10)
     found = diagnose(lake, "tiny", "shapes", n_resamples=200)

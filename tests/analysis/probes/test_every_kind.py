@@ -67,7 +67,14 @@ def test_every_kind_of_the_vocabulary_is_there_under_its_name() -> None:
     assert {name: kind.name for name, kind in probe_kinds().items()} == {n: n for n in PROBE_KINDS}
 
 
-@pytest.mark.parametrize("kind", probe_kinds().values(), ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind.name == "linear" else pytest.mark.slow)
+        for kind in probe_kinds().values()
+    ],
+    ids=lambda kind: kind.name,
+)
 def test_every_kind_fits_is_stored_and_shown(kind: ProbeKind, lake: Lake) -> None:
     first = probe(lake, MODEL, DATASET, kind=kind, seeds=2)
     again = probe(lake, MODEL, DATASET, kind=kind, seeds=2)

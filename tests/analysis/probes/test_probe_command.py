@@ -85,6 +85,7 @@ def test_a_second_call_changes_nothing_and_says_so(probed: Probed) -> None:
     assert list_commits(lake) == before
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_fitted(tmp_path: Path) -> None:
     lake = dataset_lake(tmp_path / "lake", CLASSES, SPLITS)
     add_activations(lake, {("vision", 0, "mean"): VECTORS["vision", 0, "mean"]})

@@ -322,6 +322,7 @@ def test_the_root_of_a_lake_is_named_but_not_located(page, lake):
     assert str(lake.root.parent) not in page
 
 
+@pytest.mark.slow
 def test_images_of_each_class_are_shown_as_the_model_is_shown_them(lake, tmp_path):
     only = {"models": ["tiny"]}
     text = report(lake, tmp_path / "r.html", **only, images=2).read_text("utf-8")

@@ -184,6 +184,7 @@ def world() -> tuple[Judge, pl.DataFrame, dict[str, np.ndarray], np.ndarray]:
     return judge, frame, vectors, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["vision", "connector"])
 @pytest.mark.parametrize("share", [0.4, 0.8])
 def test_the_loss_of_swapped_vectors_lies_in_its_interval_of_the_closed_form(

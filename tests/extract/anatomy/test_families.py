@@ -33,17 +33,7 @@ from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
 from warehouse.lake.lake import Lake
 
-# Built like another of the list; `make test-slow` and `make test-transformers` take them too.
-ALIKE = (
-    *("instructblip", "llava_siglip_qwen2", "mistral3", "smolvlm", "qwen2_vl", "qwen3_vl"),
-    *("video_llama_3", "video_llama_3_qwen3", "glm4v", "ovis2"),
-)
-NATIVE = [
-    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name
-    for name in FAMILIES
-    if name != "florence2"
-]
-# One of each way to see and to answer, for what depends on little else.
+# One of each way to see and to answer; `make test-slow` and `make test-transformers` take all.
 WAYS = ("llava", "qwen2_5_vl", "gemma3", "mllama", "blip_2", "idefics2", "janus")
 EVERY_WAY = [
     name if name in WAYS else pytest.param(name, marks=pytest.mark.slow)
@@ -91,7 +81,7 @@ class Extracted:
             yield name, self.session.on_device(self.session.encode([image]))
 
 
-@pytest.fixture(scope="module", params=NATIVE)
+@pytest.fixture(scope="module", params=EVERY_WAY)
 def extracted(
     request: pytest.FixtureRequest,
     family_folder: FamilyFolders,

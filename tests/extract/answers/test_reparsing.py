@@ -137,6 +137,7 @@ def test_imported_replies_keep_the_options_of_their_own_question(
     assert [(c.method, c.after) for c in read.changes] == [("imported:r", "malignant")]
 
 
+@pytest.mark.slow
 def test_readings_that_went_back_and_forth_are_runs_of_their_own(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ import torch
 from extract.models.loading import load
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
 from layerhouse.cli import main
-from tests.extract.anatomy.test_families import NATIVE
+from tests.extract.anatomy.test_families import EVERY_WAY
 from tests.extract.conftest import FamilyFolders
 from tests.extract.model_folders import edit_weights
 from warehouse.catalogue.refreshing import connect
@@ -79,7 +79,7 @@ def stored(lake: Lake, folder: Path, device: str, **asked: Any) -> Stored:
     return Stored(vectors, {tuple(row[:2]): tuple(row[2:]) for row in answers}, summary)
 
 
-@pytest.mark.parametrize("family", NATIVE)
+@pytest.mark.parametrize("family", EVERY_WAY)
 def test_every_family_is_stored_as_on_a_cpu(
     family: str, lake: Lake, family_folder: FamilyFolders
 ) -> None:

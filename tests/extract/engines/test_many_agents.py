@@ -178,14 +178,8 @@ def test_a_finished_extraction_that_lost_commits_is_made_whole_again(
     )
 
 
-@pytest.mark.parametrize(
-    "which",
-    [
-        "first",
-        pytest.param("range", marks=pytest.mark.slow),
-        pytest.param("last", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["first", "range", "last"])
 def test_any_commit_that_was_damaged_is_done_again_by_the_same_command(
     lake: Lake, llava_folder: Path, alone: Lake, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:

@@ -130,7 +130,17 @@ def check_effect(bench: Bench, fault: Fault, healthy: Shown, struck: Shown) -> s
     return changed
 
 
-@pytest.mark.parametrize("name", [*(kind.name for kind in OWN_KINDS), *BROUGHT])
+QUICK = ("swap", "head", "quantise", "blur")
+"""One of each way: the vectors, the words, the weights, the pixels."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in (*(kind.name for kind in OWN_KINDS), *BROUGHT)
+    ],
+)
 def test_a_fault_changes_what_it_acts_on_in_an_extraction_and_in_the_self_test(
     name: str, lake: Lake, bench: Bench
 ) -> None:

@@ -97,6 +97,7 @@ def test_a_run_from_before_prompts_were_stored_goes_on_as_itself(
     assert all("prompt" not in identity for identity in identities)
 
 
+@pytest.mark.slow
 def test_a_dated_run_from_before_is_not_gone_on_with(
     lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

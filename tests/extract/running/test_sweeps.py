@@ -63,6 +63,7 @@ def test_a_sweep_done_adds_nothing_and_more_of_it_only_what_is_new(lake: Lake) -
     ]
 
 
+@pytest.mark.slow
 def test_the_runs_own_question_is_answered_as_an_ordinary_extraction_does(
     lake: Lake, tmp_path: Path
 ) -> None:

@@ -92,9 +92,8 @@ def test_a_new_connection_sees_new_commits_and_an_open_one_does_not(lake: Lake) 
         assert before.sql(query).fetchall() == [("shapes",)]
 
 
-@pytest.mark.parametrize(
-    ("n_readers", "n_commits"), [(2, 2), pytest.param(10, 8, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_readers", "n_commits"), [(2, 2), (10, 8)])
 def test_readers_see_whole_states_while_others_write_and_publish(
     lake: Lake, tmp_path: Path, n_readers: int, n_commits: int
 ) -> None:

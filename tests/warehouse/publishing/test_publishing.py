@@ -401,6 +401,7 @@ def test_readers_never_see_a_half_written_file(lake: Lake, tmp_path: Path) -> No
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_publishers_of_one_folder_take_turns(lake: Lake, tmp_path: Path) -> None:
     out = tmp_path / "published"
     with ThreadPoolExecutor(4) as pool:

@@ -519,6 +519,7 @@ def test_a_missing_package_is_named_with_its_command(
             connect(Lake.at(url))
 
 
+@pytest.mark.slow
 def test_a_removal_reaches_every_machine_and_its_space_is_freed(tmp_path: Path) -> None:
     here, there = machines(tmp_path, 2)
     add_dataset(here)

@@ -16,10 +16,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from great_expectations.data_context.store.tuple_store_backend import (
-    TupleFilesystemStoreBackend,
-)
-
 from tests.warehouse.full_lake import full_lake
 from tests.warehouse.small_lakes import tampered
 from warehouse.errors import LayerhouseError, UsageError
@@ -166,7 +162,8 @@ def test_pages_that_cannot_be_written_are_no_data_docs(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(TupleFilesystemStoreBackend, "_set", full)
+    backend = "great_expectations.data_context.store.tuple_store_backend"
+    monkeypatch.setattr(f"{backend}.TupleFilesystemStoreBackend._set", full)
     with pytest.raises(LayerhouseError, match=r"cannot write Data Docs to .*: No space left"):
         validate(Lake.at(tmp_path / "lake"), tmp_path / "docs")
     assert not (tmp_path / "docs").exists()
