@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hypothesis import settings
 from tests.packages import Install, installing
 from warehouse.lake.lake import Lake
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach the network; read when the hub is imported
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # speed is measured in bench/, never asserted
 

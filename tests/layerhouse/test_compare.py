@@ -65,7 +65,6 @@ def test_an_answer_tells_how_many_of_its_replies_were_cut() -> None:
 def test_an_adapter_is_compared_with_the_model_that_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("LAYERHOUSE_LAKE", str(tmp_path / "lake"))
     adapter = train_lora(tmp_path / "tuned")
     wanted = ["--model", "tiny-digits", "--dataset", "digits", "--limit", str(LIMIT)]
@@ -101,7 +100,6 @@ def test_a_medical_model_is_compared_with_its_general_base(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two real names of the registry, whose files a cache of the hub holds; here they are tiny."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("LAYERHOUSE_LAKE", "lake")
     commits = {name: entry_named(name).revision for name in ("medgemma-4b", "gemma-3-4b")}

@@ -22,8 +22,7 @@ OPTIONS: dict[str, Any] = {"limit": 12, "readout": "mean", "module": "llm", "ans
 
 
 @pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def loaded() -> tuple[Any, Any]:
     found = load("tiny-digits", device="cpu")
     return found.model, found.processor
 

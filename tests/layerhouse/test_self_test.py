@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +24,6 @@ from warehouse.vocabulary import FAILURE_MODES
 GRID = TrialGrid((0.6,), seeds=1, healthy=1, kinds=("swap", "head"), shifting=False, pairs=False)
 LIMIT = 600
 REQUEST = ExtractRequest("tiny-digits", "digits", limit=LIMIT)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def offline() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        yield
 
 
 @dataclass(frozen=True)

@@ -253,10 +253,7 @@ def _worked(lake: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_clock_that_goes_back_at_every_step_changes_no_mart(
-    tmp_path: Path, turn: Turn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_a_clock_that_goes_back_at_every_step_changes_no_mart(tmp_path: Path, turn: Turn) -> None:
     forward = _worked(tmp_path / "forward")
     for name, step in STEPS.items():
         turn(step)

@@ -36,6 +36,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake
 
 
+@pytest.mark.slow
 def test_coefficients_give_the_stored_logits_from_raw_vectors(measured: Lake) -> None:
     found = rows(
         measured,

@@ -59,6 +59,7 @@ def candidates(stage: str) -> st.SearchStrategy[Candidate]:
     )
 
 
+@pytest.mark.slow
 @given(
     st.tuples(*(st.lists(candidates(stage), min_size=1, max_size=4) for stage in STAGES)),
     st.floats(0, 1),

@@ -239,6 +239,7 @@ def test_a_template_that_asks_for_the_date_is_told_one_day(
     assert prompt.template.is_new
 
 
+@pytest.mark.slow
 def test_a_template_that_only_could_ask_for_the_date_is_left_alone(folder: Path, own: str) -> None:
     _set(folder, "chat_template.jinja", "{% if tools %}{{ strftime_now('%Y') }}{% endif %}" + own)
     prompt = _prompt(folder)

@@ -91,6 +91,7 @@ def _with(request: ExtractRequest) -> ExtractRequest:
     return replace(request, prompts=("default", "paper"), image_controls=ASKED)
 
 
+@pytest.mark.slow
 def test_all_controls_are_answered_beside_the_own_image(lake: Lake) -> None:
     with connect(lake) as wh:
         counts = wh.sql(

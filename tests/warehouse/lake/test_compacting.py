@@ -265,6 +265,7 @@ def test_a_compaction_is_joined_again_with_what_came_after(lake: Lake) -> None:
 # The space.
 
 
+@pytest.mark.slow
 def test_free_deletes_what_was_joined_and_only_that(lake: Lake) -> None:
     before, work = rows_of(lake, *TABLES), _work(lake)
     named = {s.path for c in list_records(lake) if c.run_id == RUN for s in c.shards}
@@ -714,7 +715,7 @@ def test_killed_at_any_step_nothing_is_lost_or_doubled(
     assert step > 20
 
 
-@pytest.mark.parametrize("kernel", ["cautious", "eager"])
+@pytest.mark.parametrize("kernel", ["cautious", pytest.param("eager", marks=pytest.mark.slow)])
 def test_a_power_cut_at_any_moment_loses_and_doubles_nothing(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str
 ) -> None:

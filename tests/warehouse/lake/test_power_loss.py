@@ -113,7 +113,7 @@ def visible(disk: Disk, root: Path, folder: Path) -> int:
     return len(each)
 
 
-@pytest.mark.parametrize("kernel", ["cautious", "eager"])
+@pytest.mark.parametrize("kernel", ["cautious", pytest.param("eager", marks=pytest.mark.slow)])
 def test_a_power_cut_at_any_moment_leaves_whole_commits(
     written: Callable[[], Journal], tmp_path: Path, kernel: str
 ) -> None:

@@ -601,6 +601,7 @@ def test_a_clash_is_seen_in_what_was_joined_since(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_of_two_machines_that_join_the_same_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from tests.warehouse.full_lake import full_lake
 from tests.warehouse.small_lakes import tampered
 from warehouse.errors import LayerhouseError, UsageError
