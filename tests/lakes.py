@@ -57,14 +57,6 @@ class Signals:
         return cls(**after)
 
 
-def empty_lake(path: Path) -> Lake:
-    """A lake without rows whose catalogue is built: filling one takes half as long as building."""
-    path.mkdir(parents=True, exist_ok=True)
-    lake = Lake.at(path)
-    lake.catalogue.write_bytes(empty_catalogue())
-    return lake
-
-
 def made_once(what: object, fill: Callable[[Lake], None], path: Path) -> Lake:
     """A copy at `path` of a lake that `fill` fills, with its catalogue built.
 
@@ -73,7 +65,7 @@ def made_once(what: object, fill: Callable[[Lake], None], path: Path) -> Lake:
     made, name = _made(), repr(what)
     if name not in made:
         folder = TemporaryDirectory()
-        lake = empty_lake(Path(folder.name) / "lake")
+        lake = Lake.at(Path(folder.name) / "lake")
         fill(lake)
         refresh(lake)
         made[name] = folder
@@ -84,15 +76,6 @@ def made_once(what: object, fill: Callable[[Lake], None], path: Path) -> Lake:
 @cache
 def _made() -> dict[str, TemporaryDirectory[str]]:
     return {}
-
-
-@cache
-def empty_catalogue() -> bytes:
-    """The file of a catalogue without rows."""
-    with TemporaryDirectory() as folder:
-        lake = Lake.at(folder)
-        refresh(lake)
-        return lake.catalogue.read_bytes()
 
 
 def synthetic_lake(

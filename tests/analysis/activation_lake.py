@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tests.lakes import empty_lake
 from warehouse.images import image_sha256
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
@@ -50,7 +49,7 @@ def dataset_lake(
     side: int = 8,
 ) -> Lake:
     """A lake with a registered dataset; sample i is called image-i."""
-    lake = empty_lake(path)
+    lake = Lake.at(path)
     count = n_classes or int(max(classes)) + 1
     n = len(classes)
     rows = {

@@ -16,7 +16,6 @@ from PIL import Image
 from extract.datasets import add
 from tests.extract.sessions import Opened, opened
 from tests.extract.tiny_families import save_family
-from tests.lakes import empty_lake
 from warehouse.catalogue.refreshing import refresh
 from warehouse.lake.lake import Lake
 
@@ -51,7 +50,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def registered_lake(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lake = empty_lake(tmp_path_factory.mktemp("registered"))
+    lake = Lake.at(tmp_path_factory.mktemp("registered"))
     add(lake, "pictures", pictures)
     refresh(lake)
     return lake.root

@@ -13,7 +13,6 @@ import torch
 import layerhouse
 from extract import datasets
 from extract.models.loading import load
-from tests.lakes import empty_lake
 from warehouse.catalogue import refresh
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
@@ -38,7 +37,7 @@ def _vectors(lake: Path, model: str) -> np.ndarray[Any, Any]:
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake that knows the digits."""
-    lake = empty_lake(tmp_path_factory.mktemp("given") / "lake")
+    lake = Lake.at(tmp_path_factory.mktemp("given") / "lake")
     datasets.resolve(lake, "digits")
     refresh(lake)
     return lake

@@ -14,7 +14,7 @@ import pytest
 
 import layerhouse
 from layerhouse.cli import main
-from tests.lakes import Signals, empty_lake, synthetic_lake
+from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.full_lake import MODEL, full_lake
 from warehouse.catalogue import connect, current, open_catalogue
 from warehouse.errors import UsageError
@@ -37,7 +37,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 @pytest.fixture
 def lake(whole: Lake, tmp_path: Path) -> Lake:
     shutil.copytree(whole.root, tmp_path / "lake")
-    return empty_lake(tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
 
 
 @pytest.fixture

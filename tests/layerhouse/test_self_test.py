@@ -14,7 +14,6 @@ from extract.running.variants import Bench, open_bench
 from extract.sharing.job import ExtractRequest
 from layerhouse.cli import main
 from layerhouse.self_test import SelfTest, TrialGrid, self_test, trials_of
-from tests.lakes import empty_lake
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
 from warehouse.lake.lake import Lake
@@ -34,7 +33,7 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def tested(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    lake = empty_lake(tmp_path_factory.mktemp("lake"))
+    lake = Lake.at(tmp_path_factory.mktemp("lake"))
     done = self_test(lake, REQUEST, grid=GRID, resampling=Resampling(500))
     return Ran(lake, done)
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import duckdb
 
-from tests.lakes import empty_lake
 from warehouse.catalogue.definitions import Definitions
 from warehouse.catalogue.filling import fill
 from warehouse.catalogue.reading import open_catalogue, set_activation_shards
@@ -136,7 +135,7 @@ def add_extraction(lake: Lake, model_id: str = MODEL, samples: int = 4) -> None:
 
 def small_lake(path: Path | str) -> Lake:
     """A dataset of four samples and one model's extraction on it."""
-    lake = empty_lake(path) if isinstance(path, Path) else Lake.at(path)
+    lake = Lake.at(path)
     add_dataset(lake)
     add_extraction(lake)
     return lake

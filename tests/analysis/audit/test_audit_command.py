@@ -14,7 +14,6 @@ import layerhouse
 from layerhouse import LayerhouseError, UsageError
 from layerhouse.cli import layerhouse as commands
 from tests.analysis.audit.pictures import COPIES, alike
-from tests.lakes import empty_lake
 from warehouse.lake import Lake, RunSpec, RunWriter
 
 SIZES = {"train": 70, "val": 64, "test": 64}
@@ -46,7 +45,7 @@ def _add(root: Path, rows: Sequence[Row], name: str = "set") -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LAYERHOUSE_LAKE", str(empty_lake(tmp_path / "lake").root))
+    monkeypatch.setenv("LAYERHOUSE_LAKE", str(Lake.at(tmp_path / "lake").root))
     return tmp_path
 
 

@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from extract.datasets import AddOptions, add, registered, resolve
-from tests.lakes import empty_lake
 from tests.tables import tables
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError
@@ -25,7 +24,7 @@ from warehouse.lake.standing import list_commits
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return empty_lake(tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
 
 
 def stored(lake: Lake, name: str) -> DatasetInfo:
@@ -100,7 +99,7 @@ def test_a_folder_of_classes_is_split_once_and_for_good(tmp_path: Path, lake: La
     assert first["sample_id"] == first["group_id"] == "type_10/000.png"
     assert (first["width"], first["height"], len(first["sha256"])) == (6, 5, 64)
     assert open_image(first["uri"]).size == (6, 5)
-    again = add(empty_lake(tmp_path / "other"), "cells", root)
+    again = add(Lake.at(tmp_path / "other"), "cells", root)
     assert again.split_sizes == result.split_sizes
     assert stored(Lake.at(tmp_path / "other"), "cells").samples.equals(info.samples)
 
@@ -175,7 +174,7 @@ def test_another_seed_gives_another_split(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "set", {"a": 30, "b": 30})
     splits = []
     for seed in (0, 1):
-        lake = empty_lake(tmp_path / f"lake{seed}")
+        lake = Lake.at(tmp_path / f"lake{seed}")
         add(lake, "set", root, AddOptions(seed=seed))
         splits.append(stored(lake, "set").samples["split"].to_list())
     assert splits[0] != splits[1]

@@ -23,12 +23,12 @@ from extract.datasets.labels import label_warnings, spelled
 from extract.datasets.reading import read_source
 from extract.datasets.source import Contents, ReadOptions
 from layerhouse.cli import main
-from tests.lakes import empty_lake
 from tests.tables import tables
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
+from warehouse.lake.lake import Lake
 
 
 def images(root: Path, *folders: str, n: int = 2, ending: str = "png") -> Path:
@@ -177,7 +177,7 @@ def test_a_split_that_lacks_a_class_keeps_the_names_of_the_others(tmp_path: Path
     """Where classes were counted per split, those behind the one that is missing moved up."""
     root = images(tmp_path / "set", *(f"train/{c}" for c in "abc"), "val/b", "val/c", n=3)
     images(root, *(f"test/{c}" for c in "abc"), n=4)
-    lake = empty_lake(tmp_path / "lake")
+    lake = Lake.at(tmp_path / "lake")
     added = add(lake, "set", root)
     assert any("val has no sample of a" in note for note in added.warnings)
     with tables(lake) as wh:
@@ -210,7 +210,7 @@ def test_links_are_followed_and_loops_are_named(tmp_path: Path) -> None:
         assert any(f"{loop} leads back to a folder above it" in note for note in contents.notes)
     (store / "b" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.raises(LayerhouseError, match=r"1 of 5 images .*\n.*gone\.png does not exist"):
-        add(empty_lake(tmp_path / "lake"), "set", root)
+        add(Lake.at(tmp_path / "lake"), "set", root)
 
 
 @pytest.mark.parametrize("where", ["file", "folder", "root"])
@@ -225,13 +225,13 @@ def test_names_that_are_no_utf8_are_refused_in_one_sentence(
         Image.new("L", (4, 4)).save(tmp_path / "x.png")
         (tmp_path / "x.png").replace(root / label / f"{odd if where == 'file' else '0'}.png")
     with pytest.raises(LayerhouseError, match=r"names of .* are not UTF-8, first .*; ren") as said:
-        add(empty_lake(tmp_path / "lake"), "set", str(root))
+        add(Lake.at(tmp_path / "lake"), "set", str(root))
     str(said.value).encode()  # it can be printed
 
 
 def test_names_in_any_script_work(tmp_path: Path) -> None:
     root = images(tmp_path / "集", "肺炎", "健康", n=6)
-    lake = empty_lake(tmp_path / "lake")
+    lake = Lake.at(tmp_path / "lake")
     assert add(lake, "set", root).n_classes == 2
 
 
@@ -241,7 +241,7 @@ def test_names_in_any_script_work(tmp_path: Path) -> None:
 def test_bad_files_are_listed_together_and_skipped_when_asked(tmp_path: Path) -> None:
     root, lake = (
         images(tmp_path / "set", "a", "b", n=12, ending="jpg"),
-        empty_lake(tmp_path / "lake"),
+        Lake.at(tmp_path / "lake"),
     )
     bad = ["a/3.jpg", "a/11.jpg", "b/7.jpg"]
     for name in bad:
@@ -290,7 +290,7 @@ def test_where_a_message_stops_a_file_lists_all_bad_images(
 
 
 def test_the_summary_counts_what_was_left_out_by_its_reason(tmp_path: Path) -> None:
-    root, lake = images(tmp_path / "set", "a", "b", n=12), empty_lake(tmp_path / "lake")
+    root, lake = images(tmp_path / "set", "a", "b", n=12), Lake.at(tmp_path / "lake")
     for name in ("a/0.png", "b/1.png"):
         (root / name).write_bytes(b"")
     (root / "b" / "2.png").write_bytes((root / "b" / "2.png").read_bytes()[:45])
@@ -313,7 +313,7 @@ def test_the_summary_counts_what_was_left_out_by_its_reason(tmp_path: Path) -> N
 
 
 def test_pictures_of_kinds_that_are_not_read_are_named_and_not_passed_over(tmp_path: Path) -> None:
-    root, lake = images(tmp_path / "set", "a", "b", n=12), empty_lake(tmp_path / "lake")
+    root, lake = images(tmp_path / "set", "a", "b", n=12), Lake.at(tmp_path / "lake")
     (root / "a" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 99)
     with pytest.raises(
         LayerhouseError, match=r"IMG_1\.HEIC is a HEIC picture, .*convert it to PNG"
@@ -337,13 +337,13 @@ def test_a_folder_without_images_says_what_it_holds_instead(
     place.parent.mkdir(parents=True)
     place.write_bytes(content)
     with pytest.raises(LayerhouseError, match=f"holds no images in class folders.*{message}"):
-        add(empty_lake(tmp_path / "lake"), "set", tmp_path / "set")
+        add(Lake.at(tmp_path / "lake"), "set", tmp_path / "set")
 
 
 def test_an_archive_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "images.zip").write_bytes(b"PK\x03\x04")
     with pytest.raises(UsageError, match=r"images\.zip is a ZIP archive, .*unpack it first"):
-        add(empty_lake(tmp_path / "lake"), "set", tmp_path / "images.zip")
+        add(Lake.at(tmp_path / "lake"), "set", tmp_path / "images.zip")
 
 
 def test_findings_that_are_one_but_for_case_are_refused(tmp_path: Path) -> None:
@@ -354,11 +354,11 @@ def test_findings_that_are_one_but_for_case_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         LayerhouseError, match="the findings 'Mass' and 'mass' are one but for case"
     ):
-        add_per_label(empty_lake(tmp_path / "lake"), "set", root)
+        add_per_label(Lake.at(tmp_path / "lake"), "set", root)
 
 
 def test_a_file_that_is_not_there_is_explained(tmp_path: Path) -> None:
-    root, lake = images(tmp_path / "set", "a", "b", n=3), empty_lake(tmp_path / "lake")
+    root, lake = images(tmp_path / "set", "a", "b", n=3), Lake.at(tmp_path / "lake")
     rows = "image_path,label\na/0.png,a\na/1,a\nb/2.PNG,b\nb/0.png,b\nc/0.png,b\n"
     (root / "manifest.csv").write_text(rows)
     with pytest.raises(LayerhouseError, match="2 of 5 images") as said:
@@ -430,7 +430,7 @@ def test_images_that_are_packed_within_a_class_are_named_and_not_passed_over(
     root = images(tmp_path / "set", "a", "b", n=5)
     with ZipFile(root / "a" / "more.zip", "w") as archive:
         archive.write(root / "a" / "0.png", "0.png")
-    lake = empty_lake(tmp_path / "lake")
+    lake = Lake.at(tmp_path / "lake")
     with pytest.raises(LayerhouseError, match=r"a/more.zip is a ZIP archive.*unpack it first"):
         add(lake, "set", root)
     (root / "b" / "more.zip").write_bytes((root / "a" / "more.zip").read_bytes())
@@ -634,7 +634,7 @@ def test_the_table_that_is_meant_comes_with_the_whole_command(
 def test_splits_without_test_say_what_to_do(tmp_path: Path) -> None:
     root = images(tmp_path / "set", "train/a", "train/b", "val/a", "val/b", n=3)
     with pytest.raises(LayerhouseError, match=r"no sample is in the split test; .*call it test"):
-        add(empty_lake(tmp_path / "lake"), "set", root)
+        add(Lake.at(tmp_path / "lake"), "set", root)
 
 
 @pytest.mark.parametrize(
@@ -651,7 +651,7 @@ def test_labels_that_teach_nothing_are_refused(
     rows = [f"i/{n}.png,{label}" for n, label in enumerate(labels)]
     (root / "manifest.csv").write_text("\n".join(["image_path,label", *rows]) + "\n")
     with pytest.raises(LayerhouseError, match=message):
-        add(empty_lake(tmp_path / "lake"), "set", root)
+        add(Lake.at(tmp_path / "lake"), "set", root)
 
 
 def test_signs_that_nobody_sees_around_a_label_make_no_class(tmp_path: Path) -> None:
@@ -740,7 +740,7 @@ def findings_table(root: Path, n: int = 60) -> Path:
 
 
 def test_findings_become_one_dataset_each_over_the_same_images_and_splits(tmp_path: Path) -> None:
-    root, lake = findings_table(tmp_path / "cxr"), empty_lake(tmp_path / "lake")
+    root, lake = findings_table(tmp_path / "cxr"), Lake.at(tmp_path / "lake")
     with pytest.raises(LayerhouseError, match=r"several labels per image \(Hernia, Mass") as said:
         add(lake, "cxr", root)
     assert f"layerhouse datasets add cxr {root} --per-label" in str(said.value)
@@ -771,13 +771,13 @@ def test_findings_become_one_dataset_each_over_the_same_images_and_splits(tmp_pa
 
 
 def test_classes_are_findings_too_and_odd_names_are_numbered(tmp_path: Path) -> None:
-    root, lake = images(tmp_path / "s", "ER+", "ER-", "肺炎", n=8), empty_lake(tmp_path / "lake")
+    root, lake = images(tmp_path / "s", "ER+", "ER-", "肺炎", n=8), Lake.at(tmp_path / "lake")
     names = [result.dataset_id for result in add_per_label(lake, "s", root)]
     assert names == ["s_er-plus", "s_er-minus", "s_finding-3"]
 
 
 def test_yes_and_no_of_one_finding_are_no_two_findings(tmp_path: Path) -> None:
-    root, lake = images(tmp_path / "s", "0", "1", n=8), empty_lake(tmp_path / "lake")
+    root, lake = images(tmp_path / "s", "0", "1", n=8), Lake.at(tmp_path / "lake")
     with pytest.raises(LayerhouseError, match=r"leave --per-label out .* --phrase 0=… --phrase 1="):
         add_per_label(lake, "s", root)
 
@@ -785,7 +785,7 @@ def test_yes_and_no_of_one_finding_are_no_two_findings(tmp_path: Path) -> None:
 def test_findings_that_are_codes_are_said_once_with_the_option_that_names_them(
     tmp_path: Path,
 ) -> None:
-    root, lake = images(tmp_path / "s", "J18.0", "J18.9", "C34", n=8), empty_lake(tmp_path / "lake")
+    root, lake = images(tmp_path / "s", "J18.0", "J18.9", "C34", n=8), Lake.at(tmp_path / "lake")
     results = add_per_label(lake, "s", root)
     said = [line for result in results for line in result.warnings if "would be asked" in line]
     assert len(said) == 1
@@ -797,7 +797,7 @@ def test_cut_patients_are_named(tmp_path: Path) -> None:
     rows = [f"i/{n}.png,{'ab'[n % 2]},P{n // 4},{('train', 'test')[n % 4 > 1]}" for n in range(12)]
     (root / "manifest.csv").write_text("\n".join(["image_path,label,group_id,split", *rows]) + "\n")
     with pytest.raises(LayerhouseError, match="group P0 is in the splits train and test") as said:
-        add(empty_lake(tmp_path / "lake"), "set", root)
+        add(Lake.at(tmp_path / "lake"), "set", root)
     assert "(and 2 more are cut: P1, P2)" in str(said.value)
 
 

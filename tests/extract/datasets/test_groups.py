@@ -15,7 +15,6 @@ from PIL import Image
 from extract.datasets import AddOptions, AddResult, ReadOptions, add, add_per_label
 from extract.datasets.groups import hashed
 from extract.datasets.splits import make_splits
-from tests.lakes import empty_lake
 from tests.tables import tables
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import dataset
@@ -29,7 +28,7 @@ OWN_GROUPS = "so every image is a group of its own: splits may cut patients, and
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return empty_lake(tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from extract.engines import extract_with_workers
 from extract.running import extract
 from extract.sharing import ExtractRequest, prompt_for
 from tests.checks import broken
-from tests.lakes import empty_lake
 from tests.tables import tables
 from warehouse.catalogue import changed_samples, connect, dataset
 from warehouse.errors import LayerhouseError
@@ -55,7 +54,7 @@ def archive(path: Path, seed: int) -> Path:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return empty_lake(tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
 
 
 def changed(lake: Lake) -> list[str]:

@@ -25,7 +25,6 @@ from extract.datasets import (
     registered,
     resolve,
 )
-from tests.lakes import empty_lake
 from tests.tables import tables
 from tests.warehouse.images.dicom_files import dicom, write
 from warehouse.catalogue import dataset
@@ -39,7 +38,7 @@ N = 6
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return empty_lake(tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
 
 
 def folder(root: Path, write_one: Callable[[Path, int], object]) -> Path:

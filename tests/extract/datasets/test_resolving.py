@@ -25,7 +25,6 @@ from extract.datasets.registration import READING
 from extract.datasets.remembering import options_of, said
 from extract.training.tiny import train_tiny_model
 from layerhouse.cli.baseline import command as baseline_command
-from tests.lakes import empty_lake
 from tests.tables import tables
 from warehouse.catalogue import refuse_changed
 from warehouse.errors import LayerhouseError, UsageError
@@ -36,7 +35,7 @@ from warehouse.untrusted import UnfitError
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return empty_lake(tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from PIL import Image
 from extract.datasets import add, offered, resolve
 from extract.datasets.reading import GROUP, SHIPPED, default_name, read_source, source_of, sources
 from extract.plugins import Contents, DatasetSource, Item
-from tests.lakes import empty_lake
 from tests.packages import Install
 from tests.tables import tables
 from warehouse.catalogue.samples import dataset
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.lake import Lake
 
 
 def folder(root: Path) -> str:
@@ -154,7 +154,7 @@ class Squares(DatasetSource):
 def test_a_source_of_a_package_is_checked_and_registered_as_any_other(
     install: Install, tmp_path: Path
 ) -> None:
-    lake, place = empty_lake(tmp_path / "lake"), tmp_path / "Grey.squares"
+    lake, place = Lake.at(tmp_path / "lake"), tmp_path / "Grey.squares"
     lines = [f"{grey} {'dark' if grey < 128 else 'light'}" for grey in range(0, 256, 4)]
     place.write_text("\n".join(lines))
     with pytest.raises(UsageError, match="is no dataset"):

@@ -25,7 +25,6 @@ from extract.running.extraction import extract
 from extract.running.variants import Bench, open_bench
 from extract.sharing.job import ExtractRequest
 from tests.docs.examples import examples
-from tests.lakes import empty_lake
 from tests.packages import Install
 from tests.tables import tables
 from warehouse.errors import LayerhouseError, UsageError
@@ -60,7 +59,7 @@ def brought() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return empty_lake(tmp_path_factory.mktemp("lake"))
+    return Lake.at(tmp_path_factory.mktemp("lake"))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from extract.models.loading import load
 from extract.models.placement import Placement, parse_placement
 from extract.models.sources import locate
 from extract.running.extraction import ExtractRequest, extract
-from tests.lakes import empty_lake
 from tests.tables import tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
@@ -82,7 +81,7 @@ def test_weights_on_cpu_and_disk_give_the_same_numbers(
     summary = extract(lake, request)
     assert summary.model_id == "llava"  # where weights lie changes no number
     found = _vectors(lake, "llava")
-    other = empty_lake(tmp_path / "other")
+    other = Lake.at(tmp_path / "other")
     add(other, "pictures", pictures)
     extract(other, ExtractRequest(str(llava_folder), "pictures", max_new_tokens=4, limit=LIMIT))
     expected = _vectors(other, "llava")

@@ -36,7 +36,6 @@ from layerhouse.cli import layerhouse as cli
 from tests.docs.examples import examples
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import opened
-from tests.lakes import empty_lake
 from tests.packages import Install, installing
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError, UsageError
@@ -171,7 +170,7 @@ def _run(lake: Lake, *arguments: str) -> Result:
 def test_a_packages_readout_is_probed_and_shown_with_and_without_it(
     tmp_path: Any,
 ) -> None:
-    lake = empty_lake(tmp_path / "lake")
+    lake = Lake.at(tmp_path / "lake")
     with pytest.MonkeyPatch.context() as patch, installing(tmp_path / "site", patch) as install:
         install(GROUP, "centre", EXAMPLE, "Centre")
         install(GROUP, "edges", f"from {__name__} import Edges", "Edges")

@@ -24,7 +24,6 @@ from extract.sharing.controls import choose_image_donors
 from layerhouse.cli import layerhouse as cli
 from tests.checks import broken
 from tests.extract.sessions import Opened
-from tests.lakes import empty_lake
 from warehouse.catalogue import connect
 from warehouse.errors import UsageError
 from warehouse.images import open_image
@@ -80,7 +79,7 @@ def test_the_image_of_the_donor_goes_with_the_question(llava: Opened, pictures: 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Thirty digits, asked about all controls under two prompts."""
-    place = empty_lake(tmp_path_factory.mktemp("controls") / "lake")
+    place = Lake.at(tmp_path_factory.mktemp("controls") / "lake")
     words: dict[str, Any] = {"answers": ("likelihood",), "answers_only": True, "preparers": 0}
     request = ExtractRequest("tiny-digits", "digits", device="cpu", limit=30, **words)
     extract(place, _with(request))
@@ -150,7 +149,7 @@ def test_the_command_that_status_gives_goes_on_with_the_run_that_was_cut_off(
 
 
 def test_controls_are_asked_about_without_activations_alone(tmp_path: Path) -> None:
-    lake = empty_lake(tmp_path / "lake")
+    lake = Lake.at(tmp_path / "lake")
     with pytest.raises(UsageError, match="the samples' own images; add --answers-only"):
         look_up(lake, ExtractRequest("tiny-digits", "digits", image_controls=("blank",)))
     said = CliRunner().invoke(
@@ -184,7 +183,7 @@ def test_an_ignored_image_is_named(seed: int, tmp_path: Path) -> None:
     loaded = load("tiny-digits", device="cpu", dtype="float32")
     model = GivenModel("blind", loaded.model, loaded.processor)
     remove = ignoring(model, seed)
-    lake = empty_lake(tmp_path / "lake")
+    lake = Lake.at(tmp_path / "lake")
     words: dict[str, Any] = {"answers": ("likelihood",), "answers_only": True, "preparers": 0}
     extract(
         lake,

@@ -12,7 +12,6 @@ import torch
 from extract.models import GivenModel, load
 from extract.running import extract
 from extract.sharing import ExtractRequest
-from tests.lakes import empty_lake
 from warehouse.catalogue import connect
 from warehouse.lake import Lake
 
@@ -80,12 +79,12 @@ def test_a_preference_for_the_first_option_shows_as_position_bias(
 ) -> None:
     model = tiny("biased")
     remove = preferring_the_first(model, 0.5, seed)
-    found = swept(empty_lake(tmp_path / "lake"), model, orders="rotate")
+    found = swept(Lake.at(tmp_path / "lake"), model, orders="rotate")
     remove()
     assert found["n_orders"] == 10
     assert found["position_bias"] == pytest.approx(0.45, abs=0.2)
     assert found["turned_share"] > 0.3
-    healthy = swept(empty_lake(tmp_path / "healthy"), tiny("healthy"), orders="rotate")
+    healthy = swept(Lake.at(tmp_path / "healthy"), tiny("healthy"), orders="rotate")
     assert abs(healthy["position_bias"]) < 0.03
     assert healthy["turned_share"] < 0.1
 
@@ -93,7 +92,7 @@ def test_a_preference_for_the_first_option_shows_as_position_bias(
 def test_a_prompt_that_the_model_was_never_trained_on_is_named_and_not_averaged_in(
     tmp_path: Path,
 ) -> None:
-    found = swept(empty_lake(tmp_path / "lake"), tiny("plain"), prompts=("default", "clinical"))
+    found = swept(Lake.at(tmp_path / "lake"), tiny("plain"), prompts=("default", "clinical"))
     assert (found["n_prompts"], found["n_understood"]) == (2, 1)
     assert found["not_understood"] == "clinical"
     assert found["mean_accuracy"] == found["best_accuracy"] > 0.9

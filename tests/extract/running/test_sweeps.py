@@ -10,7 +10,6 @@ import pytest
 import layerhouse
 from extract.running import extract
 from extract.sharing import ExtractRequest, look_up
-from tests.lakes import empty_lake
 from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
@@ -24,7 +23,7 @@ OWN = ExtractRequest(MODEL, "digits", limit=3, device="cpu", preparers=0, module
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Twelve digits, answered under every shipped prompt in every order, and nothing else."""
-    place = empty_lake(tmp_path_factory.mktemp("sweep") / "lake")
+    place = Lake.at(tmp_path_factory.mktemp("sweep") / "lake")
     swept = ExtractRequest(MODEL, "digits", prompts=("all",), orders="rotate", limit=12)
     extract(place, swept_only(swept))
     return place
@@ -67,7 +66,7 @@ def test_a_sweep_done_adds_nothing_and_more_of_it_only_what_is_new(lake: Lake) -
 def test_the_runs_own_question_is_answered_as_an_ordinary_extraction_does(
     lake: Lake, tmp_path: Path
 ) -> None:
-    other = empty_lake(tmp_path / "other")
+    other = Lake.at(tmp_path / "other")
     extract(other, ExtractRequest(MODEL, "digits", limit=12, device="cpu", preparers=0))
     query = f"{TOLD} FROM diagnosed_answer ORDER BY ALL"
     mine, theirs = rows(lake, query), rows(other, query)
@@ -82,7 +81,7 @@ def test_the_runs_own_question_is_answered_as_an_ordinary_extraction_does(
 def test_activations_join_a_lake_of_sweeps_and_a_sweep_a_lake_of_activations(
     tmp_path: Path,
 ) -> None:
-    other = empty_lake(tmp_path / "other")
+    other = Lake.at(tmp_path / "other")
     own = OWN
     extract(other, own)
     extract(other, swept_only(ExtractRequest(MODEL, "digits", limit=3), prompts=("all",)))
@@ -93,7 +92,7 @@ def test_activations_join_a_lake_of_sweeps_and_a_sweep_a_lake_of_activations(
 
 @pytest.mark.slow
 def test_activations_are_those_of_one_named_prompt(tmp_path: Path) -> None:
-    lake = empty_lake(tmp_path / "lake")
+    lake = Lake.at(tmp_path / "lake")
     own = OWN
     extract(lake, replace(own, prompts=("letters",)))
     assert rows(lake, "SELECT DISTINCT prompt_id FROM diagnosed_answer") == [("letters",)]

@@ -18,7 +18,6 @@ from extract.training.answers import Answers
 from extract.training.fitting import best_epoch, fit
 from extract.training.images import read_images
 from extract.training.recipe import Recipe
-from tests.lakes import empty_lake
 from tests.tables import tables
 from warehouse.catalogue import dataset
 from warehouse.images import open_image
@@ -40,7 +39,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         rows += [f"{_written(root, index)},{label}" for index in chosen]
     table = root / "grades.csv"
     table.write_text("\n".join(rows))
-    place = empty_lake(root / "lake")
+    place = Lake.at(root / "lake")
     add(place, "grades", table)
     return place
 

@@ -23,7 +23,6 @@ from extract.training.fitting import evaluate
 from extract.training.images import augmented, read_images
 from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
 from extract.training.tiny import main, split_hash, train_tiny_model
-from tests.lakes import empty_lake
 from tests.tables import tables
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError
@@ -38,7 +37,7 @@ QUICK = Recipe(
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, DatasetInfo]:
-    lake = empty_lake(tmp_path_factory.mktemp("digits"))
+    lake = Lake.at(tmp_path_factory.mktemp("digits"))
     return lake, read(lake, resolve(lake, "digits"))
 
 

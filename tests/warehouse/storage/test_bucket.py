@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.lakes import empty_catalogue
 from tests.warehouse.small_lakes import (
     MODEL,
     activation_rows,
@@ -54,16 +53,9 @@ _numbers = itertools.count()
 
 
 def machines(folder: Path, n: int = 1) -> list[Lake]:
-    """One bucket in memory as `n` machines see it, each with a mirror of its own.
-
-    A catalogue without rows lies there: filling one is quicker than building.
-    """
+    """One bucket in memory as `n` machines see it, each with a mirror of its own."""
     url = f"memory:///lake-{next(_numbers)}"
-    lakes = [Lake(folder / f"{url[10:]}-{index}", url) for index in range(n)]
-    for lake in lakes:
-        lake.catalogue.parent.mkdir(parents=True)
-        lake.catalogue.write_bytes(empty_catalogue())
-    return lakes
+    return [Lake(folder / f"{url[10:]}-{index}", url) for index in range(n)]
 
 
 @pytest.fixture
