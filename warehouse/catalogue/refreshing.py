@@ -5,9 +5,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -225,7 +223,7 @@ def _build_anew(
 ) -> None:
     """Fill the catalogue of a lake without rows."""
     commits = [read_commit(lake, name) for name in names]
-    target.write_bytes(_empty(SHIPPED.hash, tuple(migrations())))
+    _write_empty(target)
     with _builder(lake, target) as con:
         fill(con, lake, commits)
         _bring_activations(con, lake, as_before=False)
@@ -239,16 +237,20 @@ def _build_anew(
         stamp(con, dates, frozenset() if views else ahead)
 
 
-@cache
-def _empty(*_: object) -> bytes:
-    """The file of a catalogue without rows, by the SQL that it is made of: making every view and
-    comment takes longer than filling those of a small lake."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.duckdb"
-        with duckdb.connect(str(path), config=NO_EXTENSIONS | SMALL_BLOCKS) as con:
+_EMPTY: dict[tuple[object, ...], bytes] = {}
+"""The file of a catalogue without rows, by the SQL that it is made of."""
+
+
+def _write_empty(target: Path) -> None:
+    """Begin with a catalogue without rows, which a process makes once: making all views and
+    comments takes longer than filling those of a small lake."""
+    made_of = (SHIPPED.hash, *migrations())
+    if made_of not in _EMPTY:
+        with duckdb.connect(str(target), config=NO_EXTENSIONS | SMALL_BLOCKS) as con:
             apply(con, migrations())
             create_all(con, SHIPPED, stored=True)
-        return path.read_bytes()
+        _EMPTY[made_of] = target.read_bytes()
+    target.write_bytes(_EMPTY[made_of])
 
 
 def _extend(
