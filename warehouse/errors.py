@@ -1,13 +1,30 @@
 """The two ways a command can end badly, each one sentence for the person at the keyboard."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+ORDERS = re.compile(
+    "[\\r\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+"""Control characters, and those that turn the direction of a text: orders to a terminal."""
+
+
+def plain(text: str, orders: re.Pattern[str] = ORDERS) -> str:
+    """A text as a terminal may get it: what is an order is written out, as \\x1b."""
+    return orders.sub(lambda found: ascii(found[0])[1:-1], text)
+
 
 class LayerhouseError(Exception):
-    """The work failed or a check failed: one sentence that names the thing and the way out."""
+    """The work failed or a check failed: one sentence that names the thing and the way out.
+
+    What it names is whatever somebody wrote; the sentence holds no orders to who shows it.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
 
 
 class UsageError(LayerhouseError):

@@ -13,16 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-_ORDERS = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-ORDERS = re.compile(f"[\r{_ORDERS}]")
-"""Control characters, and those that turn the direction of a text."""
-NOT_BACK = re.compile(f"[{_ORDERS}]")
+from warehouse.errors import ORDERS, plain
+
+NOT_BACK = re.compile(ORDERS.pattern.replace("\\r", "", 1))
 """The same without the return to a line's begin, which bars of libraries draw with."""
-
-
-def plain(text: str) -> str:
-    """A text as a terminal may get it: what is an order is written out, as \\x1b."""
-    return ORDERS.sub(_written_out, text)
 
 
 def raw(stream: IO[str]) -> IO[str]:
@@ -37,7 +31,7 @@ class Guarded(io.TextIOBase):
         self.stream, self._orders = stream, orders
 
     def write(self, text: str) -> int:
-        self.stream.write(self._orders.sub(_written_out, text))
+        self.stream.write(plain(text, self._orders))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -74,7 +68,3 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
-
-
-def _written_out(found: re.Match[str]) -> str:
-    return ascii(found[0])[1:-1]

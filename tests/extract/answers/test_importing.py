@@ -190,7 +190,7 @@ def changed(**more: Any) -> Callable[[Rows], Rows]:
         (changed(sample_id=None), {}, "line 1, row 1 of .* names no sample"),
         (changed(sample_id=["a.png", "b.png"]), {}, "names 2 images"),
         (changed(label="malignant"), {}, "contradict those of breast for 1 of 1 samples, first"),
-        (changed(reply={"text": "benign"}), {}, "has an object for a reply"),
+        (changed(reply={"te\x95xt": "benign"}), {}, r"has an object for a reply \(te\\x95xt\)"),
         (changed(scores={"benign": 0.4}), {}, "has 1 scores .*where the dataset has 2 classes"),
         (changed(scores=[0.4, float("nan")]), {}, "has nan for a score"),
         (changed(scores=[0.4, 0.3, 0.3]), {}, "has 3 scores where the dataset has 2"),
