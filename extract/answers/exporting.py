@@ -77,10 +77,14 @@ def _row(
     }
 
 
+_BREAKS = str.maketrans({one: f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029"})
+"""Line ends to many who read by lines, which JSON lets stand as they are."""
+
+
 def _json_lines(rows: Iterable[Mapping[str, Any]], stream: IO[str]) -> None:
     for row in rows:
         held = {name: value for name, value in row.items() if value is not None}
-        stream.write(json.dumps(held, ensure_ascii=False) + "\n")
+        stream.write(json.dumps(held, ensure_ascii=False).translate(_BREAKS) + "\n")
 
 
 def _delimited(rows: Iterable[Mapping[str, Any]], stream: IO[str], delimiter: str) -> None:

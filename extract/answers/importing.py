@@ -183,7 +183,7 @@ def _refuse_unknown(
         )
         raise LayerhouseError(
             f"{len(unknown):,} of {len(unknown) + len(known):,} rows of {path} name no sample of "
-            f"{info.dataset_id}, first {unknown[0].sample} ({unknown[0].place}); its samples are "
+            f"{info.dataset_id}, first {unknown[0].sample!r} ({unknown[0].place}); its samples are "
             f"called like {info.samples['sample_id'][0]}: {way_out}"
         )
     if not known:

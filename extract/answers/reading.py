@@ -144,7 +144,7 @@ class RecordReader:
         pairs = list(zip(names, given, strict=False))
         found = {class_called(name, self.classes): score for name, score in pairs}
         if not len(given) == len(names) == len(found) == n or None in found:
-            shown = f" ({', '.join(names)})" if len(names) == len(given) else ""
+            shown = f" ({', '.join(map(repr, names))})" if len(names) == len(given) else ""
             raise LayerhouseError(
                 f"{record.place} has {len(given)} scores{shown} where the dataset has {n} classes "
                 f"({', '.join(labels)}); give one for each, or leave "

@@ -83,11 +83,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Columns:
-    """A table's columns by meaning; `lettered` and `scored` are several of one meaning each."""
+    """A table's columns by meaning: `lettered`, `scored` and `ends` are several of one each.
+
+    Files of several APIs say why a reply ended in several columns, and each row in one of them.
+    """
 
     by_role: Mapping[str, str]
     lettered: Mapping[str, str] = field(default_factory=dict)
     scored: Mapping[str, str] = field(default_factory=dict)
+    ends: tuple[str, ...] = ()
 
     def said(self) -> str:
         """Which columns were read, in words."""
@@ -119,7 +123,10 @@ def find_columns(table: LabelTable, given: Mapping[str, str]) -> Columns:
             by_role[role] = found
     by_role = {role: name for role, name in by_role.items() if name != "none"}
     lettered = {} if "options" in by_role else _columns_of(LETTERED, known)
-    columns = Columns(by_role, lettered, _columns_of(SCORE, known))
+    ends = [place + name for name in ROLES["finish"] for place in INSIDE]
+    if "finish" in given:
+        ends = [given["finish"]]
+    columns = Columns(by_role, lettered, _columns_of(SCORE, known), tuple(ends))
     shown = ", ".join(list(known)[:12])
     if "sample" not in by_role:
         raise LayerhouseError(
@@ -161,21 +168,21 @@ def records(table: LabelTable, columns: Columns) -> Iterator[Record]:
             options=options,
             question=_question(found.get("question")),
             scores=likelihoods or _scores(row, found.get("scores"), columns, place),
-            finish=FINISHES.get(_end(found.get("finish"))),
+            finish=FINISHES.get(_end(row, columns)),
             n_tokens=_count(found.get("tokens")),
         )
 
 
 def strange_ends(table: LabelTable, columns: Columns) -> Counter[str]:
     """What rows say of why their replies ended that is none of `FINISHES`, with how many do."""
-    name = columns.by_role.get("finish")
-    said = Counter(_end(_value(row, name)) for row in table.rows) if name else Counter[str]()
+    said = Counter(_end(row, columns) for row in table.rows)
     return Counter({end: n for end, n in said.items() if end and end not in FINISHES})
 
 
-def _end(said: Any) -> str:
+def _end(row: Mapping[str, Any], columns: Columns) -> str:
     """Why a reply ended as APIs write it, without the name of a type that Python puts before it."""
-    return cell_text(said).casefold().rpartition(".")[2]
+    said = (cell_text(_value(row, name)) for name in columns.ends)
+    return next(filter(None, said), "").casefold().rpartition(".")[2]
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, None]:
@@ -221,9 +228,10 @@ def _sample(value: Any, place: str) -> str:
 def _replies(value: Any, place: str) -> tuple[str, ...]:
     """The different replies in a cell, in whatever lists they lie; none for what is no reply."""
     if isinstance(value, dict):
+        shown = ", ".join(map(repr, list(value)[:4]))
         raise LayerhouseError(
-            f"{place} has an object for a reply ({', '.join(map(str, list(value)[:4]))}); name the "
-            "text in it with --column reply=…, by a dotted name"
+            f"{place} has an object for a reply ({shown}); name the text in it with --column "
+            "reply=…, by a dotted name"
         )
     if isinstance(value, list):
         found = [text for part in value for text in _replies(part, place)]

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from warehouse.errors import ORDERS, plain
 
-NOT_BACK = re.compile(ORDERS.pattern.replace("\\r", "", 1))
+NOT_BACK = re.compile(rf"(?!\r){ORDERS.pattern}")
 """The same without the return to a line's begin, which bars of libraries draw with."""
 
 

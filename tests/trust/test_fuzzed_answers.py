@@ -19,7 +19,7 @@ from tests.extract.answers.lake import DATASET, MODEL, SAMPLES, answers_lake, li
 from tests.trust.test_foreign_lake import HOSTILE, _at, _places
 from tests.warehouse.small_lakes import resealed, rows_of, small_lake
 from warehouse.catalogue.refreshing import connect, refresh
-from warehouse.errors import ORDERS, LayerhouseError
+from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter, free, repair, restore, sweep
 from warehouse.status import status
 
@@ -50,7 +50,7 @@ def _json(value: Any) -> str:
 
 
 def _check_said(error: LayerhouseError) -> None:
-    assert not ORDERS.search(str(error)), ascii(str(error))
+    assert str(error).isprintable(), ascii(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_stored_replies_of_any_text_are_read_anew_and_written_out(tmp_path: Path
         outcomes["names a class" if any(parsed for *_, parsed in read) else "names none"] += 1
         out = tmp_path / "out.jsonl"
         export_answers(lake, out, MODEL, DATASET)
-        assert out.read_bytes().count(b"\n") == len(SAMPLES)
+        assert len(out.read_text().splitlines()) == len(SAMPLES)
 
     fuzz()
     sys.stdout.write(f"sets of stored replies fuzzed: {dict(outcomes)}\n")

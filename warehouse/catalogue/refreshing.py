@@ -221,7 +221,7 @@ def _builder(lake: Lake, target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def _build_anew(
     lake: Lake, target: Path, names: Iterable[str], dates: Mapping[str, int], views: bool
 ) -> None:
-    """Fill the catalogue of a lake without rows."""
+    """Fill a catalogue that begins without rows."""
     commits = [read_commit(lake, name) for name in names]
     _write_empty(target)
     with _builder(lake, target) as con:
@@ -245,12 +245,13 @@ def _write_empty(target: Path) -> None:
     """Begin with a catalogue without rows, which a process makes once: making all views and
     comments takes longer than filling those of a small lake."""
     made_of = (SHIPPED.hash, *migrations())
-    if made_of not in _EMPTY:
-        with duckdb.connect(str(target), config=NO_EXTENSIONS | SMALL_BLOCKS) as con:
-            apply(con, migrations())
-            create_all(con, SHIPPED, stored=True)
-        _EMPTY[made_of] = target.read_bytes()
-    target.write_bytes(_EMPTY[made_of])
+    if made_of in _EMPTY:
+        target.write_bytes(_EMPTY[made_of])
+        return
+    with duckdb.connect(str(target), config=NO_EXTENSIONS | SMALL_BLOCKS) as con:
+        apply(con, migrations())
+        create_all(con, SHIPPED, stored=True)
+    _EMPTY[made_of] = target.read_bytes()
 
 
 def _extend(

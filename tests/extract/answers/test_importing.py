@@ -190,7 +190,7 @@ def changed(**more: Any) -> Callable[[Rows], Rows]:
         (changed(sample_id=None), {}, "line 1, row 1 of .* names no sample"),
         (changed(sample_id=["a.png", "b.png"]), {}, "names 2 images"),
         (changed(label="malignant"), {}, "contradict those of breast for 1 of 1 samples, first"),
-        (changed(reply={"te\x95xt": "benign"}), {}, r"has an object for a reply \(te\\x95xt\)"),
+        (changed(reply={"te\x95xt": "benign"}), {}, r"has an object for a reply \('te\\x95xt'\)"),
         (changed(scores={"benign": 0.4}), {}, "has 1 scores .*where the dataset has 2 classes"),
         (changed(scores=[0.4, float("nan")]), {}, "has nan for a score"),
         (changed(scores=[0.4, 0.3, 0.3]), {}, "has 3 scores where the dataset has 2"),
@@ -456,6 +456,20 @@ def test_every_api_s_word_for_a_reply_that_was_cut_is_known(
     rows = changed(**{column: said}, reply="The differential includes benign and")(plain_rows())
     imported(lake, lines(tmp_path / "r.jsonl", rows))
     assert list(answered(lake).values()).count(None) == 1
+
+
+def test_each_row_says_why_it_ended_in_a_column_of_its_own_api(lake: Lake, tmp_path: Path) -> None:
+    cut = changed(reply="The differential includes benign and", stop_reason="max_tokens")
+    rows = [{"finish_reason": None, **row} for row in cut(plain_rows())]
+    rows[-1]["finish_reason"] = "stop"
+    imported(lake, lines(tmp_path / "r.jsonl", rows))
+    assert list(answered(lake).values()).count(None) == 1
+
+
+def test_a_name_of_two_lines_makes_no_second_error(lake: Lake, tmp_path: Path) -> None:
+    path = lines(tmp_path / "r.jsonl", changed(sample_id="a\nError: b")(plain_rows()))
+    with pytest.raises(LayerhouseError, match=r"^.*first 'a\\nError: b' \(line.*$"):
+        imported(lake, path)
 
 
 def test_a_reason_to_end_that_nobody_knows_is_told(lake: Lake, tmp_path: Path) -> None:
