@@ -57,7 +57,7 @@ def probe(
     true labels is one deterministic fit. More seeds later add to what is there. The control
     permutes the train and the val labels, each within its split, and is scored against the true
     test labels: what it scores there is what the probe reaches without any relation between vectors
-    and labels (selectivity = accuracy − that; Hewitt & Liang 2019). `progress(done, total)` is
+    and labels (`above_shuffled` = accuracy − that). `progress(done, total)` is
     called per chunk.
 
     Raises UsageError for unknown names and impossible options, LayerhouseError where nothing was

@@ -22,6 +22,7 @@ SELECT
     signal_flow.wilson_lower,
     signal_flow.wilson_upper,
     signal_flow.control_accuracy,
+    signal_flow.above_shuffled,
     signal_flow.selectivity,
     signal_flow.change,
     examination.built_on

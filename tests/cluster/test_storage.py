@@ -85,7 +85,8 @@ def whole_path(lake: str, cwd: Path) -> dict[str, str]:
         "vectors and answers": ANSWERED,
         # The order in which a mean is added up shows in its last digit.
         "flow": "SELECT * REPLACE (round(control_accuracy, 9) AS control_accuracy, "
-        "round(selectivity, 9) AS selectivity) FROM mart_signal_flow ORDER BY ALL",
+        "round(above_shuffled, 9) AS above_shuffled, round(selectivity, 9) AS selectivity) "
+        "FROM mart_signal_flow ORDER BY ALL",
         "losses": "SELECT * FROM stage_interval ORDER BY ALL",
     }
     found = {

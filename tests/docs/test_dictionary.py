@@ -81,6 +81,7 @@ def test_what_the_page_calls_deprecated_stands_in_the_changelog() -> None:
         ("mart_failure_modes", "signal_before"),
         ("mart_failure_modes", "signal_after"),
         *((name, "signal") for name in ("mart_model_pairs", "stage_interval", "pair_interval")),
+        *((name, "selectivity") for name in ("signal_flow", "mart_signal_flow")),
     }
     for relation, name in found:
         assert re.search(rf"`{relation}[`.]", listed), relation

@@ -105,8 +105,9 @@ def test_change_skips_loci_off_the_path_and_starts_anew_in_another_readout(flow)
     ]
 
 
-def test_selectivity_is_measured_against_shuffled_labels(flow):
-    assert flow("control_accuracy, selectivity")[:2] == [(0.25, 0.5), (None, None)]
+def test_shuffled_labels_are_the_floor_under_the_name_it_has_and_the_one_it_had(flow):
+    got = flow("control_accuracy, above_shuffled, selectivity")[:2]
+    assert got == [(0.25, 0.5, 0.5), (None, None, None)]
 
 
 def test_signal_is_corrected_for_chance(flow):

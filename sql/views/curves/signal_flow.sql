@@ -2,7 +2,8 @@
 --
 -- Scores are means over seeds; the interval is Wilson's for that mean over n_test samples.
 -- control_accuracy is the mean test accuracy of the probes trained on shuffled labels, and
--- selectivity = test_accuracy - control_accuracy (Hewitt & Liang 2019). change is the step from the
+-- above_shuffled = test_accuracy - control_accuracy; selectivity repeats it, deprecated, under the
+-- name that Hewitt & Liang 2019 gave to something else. change is the step from the
 -- on-path locus before that was read the same way; off the path there is none. random_accuracy is
 -- the mean test accuracy of untrained models of the same architecture (variants random:<seed>) at
 -- the same place, above_random = test_accuracy - random_accuracy: what training added.
@@ -69,6 +70,7 @@ SELECT
     wilson_lower(tracks.test_accuracy * tracks.n_test, tracks.n_test) AS wilson_lower,
     wilson_upper(tracks.test_accuracy * tracks.n_test, tracks.n_test) AS wilson_upper,
     tracks.control_accuracy,
+    tracks.test_accuracy - tracks.control_accuracy AS above_shuffled,
     tracks.test_accuracy - tracks.control_accuracy AS selectivity,
     CASE
         WHEN layer.on_path
