@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from warehouse.vocabulary import HEALTHY, REPLY_TOKEN, UNDETERMINED
@@ -84,6 +84,15 @@ class ReadAt:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """What the model's probes read after the vision tower, and those of an untrained network of the
+    same architecture: fractions of the same test samples."""
+
+    trained: float
+    untrained: float
+
+
+@dataclass(frozen=True)
 class Finding:
     """What all outcomes have; accuracies are fractions of test, `reason` a doubt or a note."""
 
@@ -92,6 +101,7 @@ class Finding:
     reason: str | None
     answered: float | None
     lost: float | None
+    floor: Floor | None = field(default=None, kw_only=True)
 
     @property
     def verdict(self) -> str:
@@ -167,6 +177,7 @@ def finding_of(
         "reason": first["reason"],
         "answered": answered,
         "lost": lost,
+        "floor": _floor(first),
     }
     if first["verdict"] == UNDETERMINED:
         return Undetermined(**common)
@@ -182,6 +193,11 @@ def finding_of(
         also=tuple(mode for mode in present if not mode.is_primary),
         parts=LossParts(**{name: _either(rows, name) for name in LossParts.__dataclass_fields__}),
     )
+
+
+def _floor(row: Mapping[str, Any]) -> Floor | None:
+    trained, untrained = row["vision_accuracy"], row["random_accuracy"]
+    return None if trained is None or untrained is None else Floor(trained, untrained)
 
 
 def _loss(row: Mapping[str, Any]) -> ModeLoss:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analysis.diagnosis.findings import (
     Failure,
     Finding,
+    Floor,
     Healthy,
     LossParts,
     PresentLoss,
@@ -13,12 +14,29 @@ from warehouse.vocabulary import ANSWER, CONNECTOR, LLM, VISION
 
 
 def sentence(finding: Finding) -> str:
-    """Two or three sentences: what is lost where, how sure, and what would mend it."""
+    """Two to four sentences: what is lost where, how sure, what would mend it, and how much of it
+    an untrained network reads, where that is known."""
     if isinstance(finding, Healthy):
-        return _healthy(finding)
-    if isinstance(finding, Failure):
-        return _failure(finding)
-    return f"The verdict is open: {finding.reason}."
+        said = _healthy(finding)
+    elif isinstance(finding, Failure):
+        said = _failure(finding)
+    else:
+        said = f"The verdict is open: {finding.reason}."
+    return said if finding.floor is None else f"{said} {_floor(finding.floor)}"
+
+
+def _floor(floor: Floor) -> str:
+    """What an untrained network already gives is not what the model knows."""
+    read, untrained = percent(floor.trained), percent(floor.untrained)
+    if floor.untrained >= floor.trained:
+        return (
+            f"An untrained network of the same architecture lets {untrained} be read after its "
+            f"vision tower where this one has {read}: nothing of that need be what the model knows."
+        )
+    return (
+        f"Of the {read} that can be read after the vision tower, {untrained} can be read in an "
+        "untrained network of the same architecture too: that much is not what the model knows."
+    )
 
 
 def _failure(finding: Failure) -> str:

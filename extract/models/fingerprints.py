@@ -41,6 +41,11 @@ def fingerprint_weights(folder: Path, config: str | None = "config.json") -> str
     return remembered(files, windows, lambda: WHOLE + _digest_of(files, _root))
 
 
+def fingerprint_config(folder: Path) -> str:
+    """Identity of a model without weights: of its configuration alone."""
+    return _digest_of([folder / "config.json"], _blocks)
+
+
 def fingerprint_by_windows(folder: Path, config: str | None = "config.json") -> str:
     """The identity as earlier versions took it: of files above 256 MiB the header (names, types,
     shapes and places of all tensors) and 64 windows of 64 KiB spread evenly over the data."""

@@ -41,8 +41,12 @@ def refuse_no_model(folder: Path, *, weights: bool) -> None:
             f"{folder} is no model folder: it has no config.json (a model saved by transformers "
             f"has one next to its safetensors weights){_instead(folder, 'config.json')}"
         )
-    if weights and not list(folder.glob("*.safetensors")):
+    if weights and not has_weights(folder):
         raise LayerhouseError(f"{folder} holds no *.safetensors weights; {_other_weights(folder)}")
+
+
+def has_weights(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors"))
 
 
 def refuse_unfit_adapter(folder: Path) -> None:

@@ -13,10 +13,16 @@ from extract.models.bases import check_base, revision_note
 from extract.models.fingerprints import (
     WHOLE,
     fingerprint_by_windows,
+    fingerprint_config,
     fingerprint_processor,
     fingerprint_weights,
 )
-from extract.models.folders import ADAPTER_CONFIG, refuse_no_model, refuse_unfit_adapter
+from extract.models.folders import (
+    ADAPTER_CONFIG,
+    has_weights,
+    refuse_no_model,
+    refuse_unfit_adapter,
+)
 from extract.models.hub import download
 from extract.models.placement import Placement
 from extract.models.plugins import plugin_for, runs_by_plugin
@@ -77,7 +83,11 @@ class ModelSource:
     def identity(self) -> dict[str, Any]:
         """What of the files decides the model's numbers, as hashes."""
         found: dict[str, Any] = {
-            "weights": fingerprint_weights(self.folder),
+            "weights": (
+                fingerprint_weights(self.folder)
+                if self.random_seed is None
+                else fingerprint_config(self.folder)
+            ),
             "processor": fingerprint_processor(self.folder),
             "preprocessing": dict(self.entry.preprocessing) if self.entry else {},
             "adapter": None,
@@ -106,6 +116,14 @@ class ModelSource:
             found["adapter"] = fingerprint_by_windows(self.adapter, ADAPTER_CONFIG)
         return found
 
+    def identities_by_weights(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
+        """Identities as versions stated them that named the weights of an untrained model's files,
+        of which it has none; empty where there are no such files."""
+        if self.random_seed is None or not has_weights(self.folder):
+            return []
+        stated = fingerprint_weights(self.folder), fingerprint_by_windows(self.folder)
+        return [identity | {"weights": weights} for weights in dict.fromkeys(stated)]
+
 
 def locate(
     name: str,
@@ -116,11 +134,12 @@ def locate(
     """Find a model by registry name, local folder or hub id, fetching it if it has to be.
 
     A string that names an existing folder or starts like a path is a folder. With a `random_seed`
-    the model is that architecture untrained: the floor under every probe. Raises UsageError for an
+    the model is that architecture untrained, the floor under every probe: configuration and
+    processor are all that is fetched and all that a folder must hold. Raises UsageError for an
     unknown name and for an adapter of untrained weights, LayerhouseError for a folder that is no
     model and for a failed download.
     """
-    source = replace(_locate(name, weights=True), placement=placement or Placement())
+    source = replace(_locate(name, weights=random_seed is None), placement=placement or Placement())
     published = source.published_quantization
     if published is not None and source.placement.quantization is not None:
         raise UsageError(

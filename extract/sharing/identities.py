@@ -46,3 +46,5 @@ def _stated(
     yield model, []
     if isinstance(source, ModelSource) and (before := source.identity_by_windows(model)) != model:
         yield before, [BY_WINDOWS.format(name=source.name)]
+    if isinstance(source, ModelSource):
+        yield from ((before, []) for before in source.identities_by_weights(model))

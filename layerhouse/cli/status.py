@@ -49,6 +49,7 @@ def command(verify: bool, repair: bool, free: bool, dry_run: bool, lake: Lake) -
     click.echo(f"{lake}: {report.n_commits} commits, {report.n_shards} shards, {size:.1f} MiB")
     _print_contents(report)
     _print_trouble(report)
+    _print_floors(report)
     click.echo(f"Next: {report.next_command}")
     if report.damaged or report.problem:
         click.get_current_context().exit(1)
@@ -104,6 +105,13 @@ def _print_contents(report: StatusReport) -> None:
         header = ["model", "dataset", "loci", "answers", "probes", "diagnosis"]
         print_table(header, [_pair(pair) for pair in report.pairs])
         click.echo()
+
+
+def _print_floors(report: StatusReport) -> None:
+    lacking = [pair.floor_command for pair in report.pairs if pair.floor_command is not None]
+    if lacking:
+        more = f" ({len(lacking) - 1:,} more)" if len(lacking) > 1 else ""
+        click.echo(f"No floor yet, what an untrained network already gives: {lacking[0]}{more}")
 
 
 def _pair(pair: PairStatus) -> list[str]:

@@ -141,14 +141,14 @@ def test_an_answer_stands_for_no_stage_of_a_model_that_was_not_probed(catalogue)
 
 @pytest.mark.exact_rows("retained_signal")
 def test_the_floor_is_the_best_of_the_same_model_with_random_weights(catalogue):
-    """Chance 0.5; m retains 0.2 of 0.4, its random twins 0.05 and 0.1 of theirs; n has no twin."""
+    """Chance 0.5; m retains 0.2 of 0.4, its random twins 0.05 of 0.3 and 0.1 of 0.4; n has none."""
     rows = world(at_the_end(14), {"generate": (6, 13)})
-    for model_id, name, variant, n_right in (
-        ("m+random:0", "m", "random:0", 11),
-        ("m+random:1", "m", "random:1", 12),
-        ("n", "n", "base", 18),
+    for model_id, name, variant, n_seen, n_right in (
+        ("m+random:0", "m", "random:0", 16, 11),
+        ("m+random:1", "m", "random:1", 18, 12),
+        ("n", "n", "base", 18, 18),
     ):
-        other = world(at_the_end(n_right), {"generate": (5, 10)})
+        other = world(at_the_end(n_right, n_seen), {"generate": (5, 10)})
         other["model"][0] |= {"name": name, "variant": variant}
         for row in other["probe"] + other["probe_logit"]:
             row["probe_id"] = f"{model_id}-{row['probe_id']}"
@@ -157,19 +157,20 @@ def test_the_floor_is_the_best_of_the_same_model_with_random_weights(catalogue):
         rows["probe_logit"] += other["probe_logit"]
     found = catalogue(rows).sql(
         "SELECT model_id, n_test, reference_accuracy, reference_source, round(total_loss, 9), "
-        "round(retained_signal, 9), round(random_floor, 9) FROM retained_signal ORDER BY model_id"
+        "round(retained_signal, 9), round(random_floor, 9), vision_accuracy, random_accuracy "
+        "FROM retained_signal ORDER BY model_id"
     )
     assert found.fetchall() == [
-        ("m", 20, 0.9, "vision", 0.25, 0.5, 0.25),
-        ("m+random:0", 20, 0.9, "vision", 0.4, 0.125, 0.25),
-        ("m+random:1", 20, 0.9, "vision", 0.4, 0.25, 0.25),
-        ("n", 20, 0.9, "vision", 0.4, 1.0, None),
+        ("m", 20, 0.9, "vision", 0.25, 0.5, 0.25, 0.9, 0.9),
+        ("m+random:0", 20, 0.8, "vision", 0.3, 0.166666667, 0.25, 0.8, 0.9),
+        ("m+random:1", 20, 0.9, "vision", 0.4, 0.25, 0.25, 0.9, 0.9),
+        ("n", 20, 0.9, "vision", 0.4, 1.0, None, 0.9, None),
     ]
 
 
-def at_the_end(n_right: int) -> dict[tuple[Any, ...], tuple[int, int]]:
+def at_the_end(n_right: int, n_seen: int = 18) -> dict[tuple[Any, ...], tuple[int, int]]:
     return {
-        ("vision", 1, "mean"): (9, 18),
-        ("connector", 0, "mean"): (9, 18),
+        ("vision", 1, "mean"): (9, n_seen),
+        ("connector", 0, "mean"): (9, n_seen),
         ("llm", 1, "last"): (7, n_right),
     }

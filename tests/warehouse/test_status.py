@@ -91,7 +91,14 @@ def test_the_next_command_follows_the_order_of_the_work(lake: Lake) -> None:
     names = f"--model {MODEL} --dataset {DATASET}"
     fresh = _edited(lake, "UPDATE mart_failure_modes SET loss_lower = 0")
     assert (_pair(fresh, MODEL).diagnosis, _pair(fresh, MODEL).next_command) == ("fresh", None)
+    assert _pair(fresh, MODEL).floor_command == (
+        f"layerhouse extract --model alpha --dataset {DATASET} --random-weights 0"
+    )
+    assert _pair(fresh, FAULTED).floor_command is None
+    twin = _edited(lake, f"UPDATE model SET variant = 'random:3' WHERE model_id = '{FAULTED}'")
+    assert {pair.floor_command for pair in twin.pairs} == {None}
     bare = _edited(lake, "DELETE FROM baseline")
+    assert _pair(bare, MODEL).floor_command is None
     assert _pair(bare, MODEL).next_command == (
         f"layerhouse baseline --dataset {DATASET} --architecture texture-svm"
     )

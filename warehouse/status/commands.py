@@ -75,6 +75,11 @@ def baseline_command(dataset_id: str, architecture: str = "texture-svm") -> str:
     )
 
 
+def floor_command(model: Mapping[str, Any], dataset_id: str) -> str:
+    """`layerhouse extract` for the untrained network of a model's architecture."""
+    return extract_command({**model, "variant": "random:0"}, dataset_id)
+
+
 def extract_command(
     model: Mapping[str, Any], dataset_id: str, selection: Mapping[str, Any] | None = None
 ) -> str:

@@ -24,7 +24,7 @@ from warehouse.lake import (
     take_stock,
 )
 from warehouse.schema import SQL_ROOT
-from warehouse.status.commands import again, baseline_command, extract_command
+from warehouse.status.commands import again, baseline_command, extract_command, floor_command
 
 START = "layerhouse demo"
 
@@ -51,7 +51,8 @@ class PairStatus:
     `answers` maps a method to the samples it answered, `n_tied` of them by likelihood with several
     classes at its highest; `probes` a kind to its probes on true labels; `diagnosis` is none, fresh
     or stale (older than the probes, answers or baselines); `next_command` is None where nothing is
-    left to do.
+    left to do, `floor_command` where what an untrained network already gives is known or where that
+    need not be known yet.
     """
 
     model_id: str
@@ -65,6 +66,7 @@ class PairStatus:
     diagnosis: str
     verdict: str | None
     next_command: str | None
+    floor_command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -202,10 +204,26 @@ def _pairs(
     waiting: dict[Any, str] = {}
     for run in unfinished:  # the newest first, and that is what a pair goes on with
         waiting.setdefault((run.model_id, run.dataset_id), run.next_command)
-    return [
+    untrained = {
+        (models[model_id]["model_name"], dataset_id)
+        for model_id, dataset_id in found
+        if str(models.get(model_id, {}).get("variant")).startswith("random:")
+    }
+    pairs = [
         _pair(key, found[key], models.get(key[0], {}), by_dataset.get(key[1]), waiting.get(key))
         for key in sorted(found)
     ]
+    return [_with_floor(pair, models.get(pair.model_id, {}), untrained) for pair in pairs]
+
+
+def _with_floor(
+    pair: PairStatus, model: Mapping[str, Any], untrained: set[tuple[str, str]]
+) -> PairStatus:
+    """Only where all else is done: of a model as it is that has no untrained twin in the lake."""
+    is_due = pair.next_command is None and pair.extents and model.get("variant") == "base"
+    if not is_due or (model["model_name"], pair.dataset_id) in untrained:
+        return pair
+    return replace(pair, floor_command=floor_command(model, pair.dataset_id))
 
 
 def _pair(

@@ -19,8 +19,18 @@ SELECT
     mart_failure_modes.unparsed_loss,
     mart_failure_modes.truncated_loss,
     mart_failure_modes.wrong_loss,
-    mart_failure_modes.calibration_loss
+    mart_failure_modes.calibration_loss,
+    retained_signal.vision_accuracy,
+    -- What is untrained itself has no floor.
+    CASE
+        WHEN NOT starts_with(mart_failure_modes.variant, 'random:')
+            THEN retained_signal.random_accuracy
+    END AS random_accuracy
 FROM mart_failure_modes
+LEFT JOIN retained_signal
+    ON
+        mart_failure_modes.model_id = retained_signal.model_id
+        AND mart_failure_modes.dataset_id = retained_signal.dataset_id
 LEFT JOIN baseline_candidate
     ON
         mart_failure_modes.dataset_id = baseline_candidate.dataset_id

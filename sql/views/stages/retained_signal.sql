@@ -4,11 +4,13 @@
 -- retained_signal is (accuracy after the llm - chance) / (reference - chance), NULL without a probe
 -- there: the answer alone stands for every stage, and would retain everything. The floor is what
 -- the same model retains with random weights, the best of its seeds: a share that any network of
--- that shape passes on.
+-- that shape passes on. random_accuracy is likewise what can still be read after the vision tower of
+-- an untrained twin that was probed on as many test samples, beside vision_accuracy, the model's own.
 WITH stages AS (
     SELECT
         model_id,
         dataset_id,
+        max(available_accuracy) FILTER (WHERE stage = 'vision') AS vision_accuracy,
         max(available_accuracy) FILTER (WHERE stage = 'llm') AS llm_accuracy,
         max(chance) AS chance,
         min(n_test) AS n_test
@@ -42,7 +44,9 @@ retained AS (
         stages.dataset_id,
         model.name,
         starts_with(model.variant, 'random:') AS is_random,
+        probed.model_id IS NOT NULL AS is_probed,
         stages.n_test,
+        stages.vision_accuracy,
         losses.reference_accuracy,
         losses.reference_source,
         losses.total_loss,
@@ -69,5 +73,9 @@ SELECT
     total_loss,
     retained_signal,
     max(retained_signal) FILTER (WHERE is_random) OVER (PARTITION BY name, dataset_id)
-        AS random_floor
+        AS random_floor,
+    vision_accuracy,
+    max(vision_accuracy) FILTER (WHERE is_random AND is_probed) OVER (
+        PARTITION BY name, dataset_id, n_test
+    ) AS random_accuracy
 FROM retained

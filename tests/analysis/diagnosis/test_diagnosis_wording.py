@@ -6,6 +6,7 @@ import pytest
 
 from analysis.diagnosis.findings import (
     Failure,
+    Floor,
     Healthy,
     LossParts,
     PresentLoss,
@@ -126,6 +127,30 @@ def test_points_are_whole_from_where_they_would_round_to_ten(share, said):
 @pytest.mark.parametrize(("upper", "said"), [(0.0994, "2.0 to 9.9"), (0.0995, "2 to 10")])
 def test_an_interval_is_whole_from_where_its_upper_bound_rounds_to_ten(upper, said):
     assert f"(95% interval {said})" in sentence(healthy(0.02, upper))
+
+
+@pytest.mark.parametrize(
+    ("untrained", "said"),
+    [
+        (
+            0.61,
+            "Of the 76% that can be read after the vision tower, 61% can be read in an untrained "
+            "network of the same architecture too: that much is not what the model knows.",
+        ),
+        (
+            0.76,
+            "An untrained network of the same architecture lets 76% be read after its vision tower "
+            "where this one has 76%: nothing of that need be what the model knows.",
+        ),
+    ],
+)
+def test_what_an_untrained_network_reads_ends_every_verdict(untrained, said):
+    for found in (
+        failure("vision"),
+        healthy(0.0, 0.05),
+        Undetermined((), MARGIN, "no answers stored", answered=None, lost=None),
+    ):
+        assert sentence(replace(found, floor=Floor(0.76, untrained))) == f"{sentence(found)} {said}"
 
 
 def test_an_open_verdict_says_why():

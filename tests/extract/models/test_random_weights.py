@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from extract.models.fingerprints import fingerprint_weights
 from extract.models.loading import load
 from extract.models.sources import locate
 from extract.running.extraction import ExtractRequest, extract
+from extract.sharing.identities import as_held
 from tests.extract.conftest import FamilyFolders
 from tests.tables import tables
-from warehouse.errors import UsageError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 
 
@@ -66,6 +72,25 @@ def test_an_untrained_model_is_extracted_beside_the_trained_one(
     assert models == [(family, family, "base"), (f"{family}+random:3", family, "random:3")]
     assert len(vectors) == 8
     assert not np.allclose(vectors[0][1], vectors[4][1])
+
+
+def test_an_untrained_model_needs_no_files_of_weights_and_is_the_same_without_them(
+    family_folder: FamilyFolders, lake: Lake, tmp_path: Path
+) -> None:
+    """A run that an earlier version began, which named the weights it did not read, goes on."""
+    whole, bare = family_folder("llava"), tmp_path / "llava"
+    shutil.copytree(whole, bare, ignore=shutil.ignore_patterns("*.safetensors*"))
+    asked = ExtractRequest(str(bare), "pictures", limit=4, random_weights=0, modules=["vision"])
+    assert extract(lake, asked).added
+    assert not extract(lake, replace(asked, model=str(whole))).added
+    source = locate(str(whole), random_seed=0)
+    held = source.identity() | {"weights": fingerprint_weights(whole)}
+    assert as_held({"model": source.identity()}, [{"model": held}], source, new_prompt=False) == (
+        {"model": held},
+        [],
+    )
+    with pytest.raises(LayerhouseError, match=r"holds no \*.safetensors weights"):
+        locate(str(bare))
 
 
 def test_what_cannot_be_meant_is_refused(family_folder: FamilyFolders) -> None:
