@@ -81,6 +81,7 @@ FEW = ("--resamples", "100")
 FOREIGN = ("--model", "gpt-x", "--dataset", "digits", "--title", "GPT-X")
 SHORTLY: dict[str, Any] = {"answers": ("generate",), "max_new_tokens": 2, "device": "cpu"}
 SHORT = ("--limit", "8", "--answer", "likelihood", "--batch-size", "4", "--device", "cpu")
+READ = ("--readout", "mean", "--readout", "last", "--readout", "tokens")
 COMMANDS = {
     "probe": Command(
         ("probe", "--model", "tiny", "--dataset", "shapes", "--seeds", "1"),
@@ -136,9 +137,9 @@ COMMANDS = {
         "small",
     ),
     "extract": Command(
-        ("extract", "--model", "tiny-digits", "--dataset", "pictures", *SHORT),
+        ("extract", "--model", "tiny-digits", "--dataset", "pictures", *SHORT, *READ),
         "pictured",
-        ("answer", "activation", "logit_lens", "model", "layer"),
+        ("answer", "activation", "token_activation", "logit_lens", "model", "layer"),
     ),
     "retry": Command(
         ("extract", "--model", "tiny-digits", "--dataset", "pictures", *SHORT),

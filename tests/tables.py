@@ -12,13 +12,14 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
+from warehouse.catalogue.building import show_vectors
 from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.filling import fill
-from warehouse.catalogue.reading import Warehouse, set_activation_shards
+from warehouse.catalogue.reading import Warehouse, set_vector_shards
 from warehouse.lake.commits import read_commit
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import Standing
-from warehouse.schema import apply, migrations
+from warehouse.schema import VECTOR_TABLES, apply, migrations
 
 
 def tables(lake: Lake) -> Warehouse:
@@ -29,9 +30,10 @@ def tables(lake: Lake) -> Warehouse:
     present = lake.store.commit_names()
     standing = Standing.of(lake, present)
     fill(con, lake, [read_commit(lake, name) for name in present if standing.is_live(name)])
-    set_activation_shards(con, lake)
-    if con.execute("FROM shard WHERE table_name = 'activation'").fetchall():
-        con.execute(f"CREATE OR REPLACE VIEW activation AS {SHIPPED.views['activation']}")
+    set_vector_shards(con, lake)
+    for (name,) in con.execute("SELECT DISTINCT table_name FROM shard").fetchall():
+        if name in VECTOR_TABLES:
+            show_vectors(con, SHIPPED, name)
     return Warehouse(lake, con)
 
 

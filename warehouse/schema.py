@@ -24,8 +24,13 @@ BOOKKEEPING = frozenset(
     }
 )
 
+VECTOR_TABLES = ("activation", "token_activation")
+"""Tables of vectors, of which there is far more than of all else: their rows stay in their shards,
+and views of the same names show them."""
+
 FACT_KEYS = {
     "activation": ("model_id", "dataset_id", "module", "layer", "readout", "sample_id"),
+    "token_activation": ("model_id", "dataset_id", "module", "layer", "sample_id", "token"),
     "answer": (
         *("model_id", "dataset_id", "sample_id", "method"),
         *("prompt_id", "option_order", "image_control"),
@@ -46,12 +51,17 @@ REPLACED_FACTS = ("answer",)
 # let a reader skip files, and are named after the run.
 PARTITIONS = {
     "activation": {"model": "model_id", "dataset": "dataset_id", "module": "module"},
+    "token_activation": {"model": "model_id", "dataset": "dataset_id", "module": "module"},
     "answer": {"model": "model_id", "dataset": "dataset_id"},
     "logit_lens": {"model": "model_id", "dataset": "dataset_id"},
     "probe_logit": {"model": "model_id", "dataset": "dataset_id"},
     "baseline_logit": {"dataset": "dataset_id"},
     "fold_logit": {"model": "model_id", "dataset": "dataset_id"},
 }
+
+
+UNKNOWN_PLACES = frozenset({("token_activation", "row"), ("token_activation", "column")})
+"""The columns of vectors that may lack a value: views cannot say so themselves."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,8 @@ def _definitions() -> tuple[
                 pa.field(
                     column.name,
                     _storage_type(column.type),
-                    nullable=(name, column.name) not in required and name != "activation",
+                    nullable=(name, column.name) not in required
+                    and (name not in VECTOR_TABLES or (name, column.name) in UNKNOWN_PLACES),
                 )
                 for column in empty
             )
@@ -181,7 +192,7 @@ def _storage_type(type_: "pa.DataType") -> "pa.DataType":
 
 
 def tables() -> list[str]:
-    """The tables that agents may write, `activation` among them."""
+    """The tables that agents may write, those of vectors among them."""
     return sorted(set(_definitions()[0]) - BOOKKEEPING)
 
 

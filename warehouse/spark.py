@@ -21,6 +21,7 @@ from warehouse.schema import (
     PARTITIONS,
     REPLACED_FACTS,
     SAMPLE_COLUMNS,
+    VECTOR_TABLES,
     quoted,
     table_defaults,
     table_key,
@@ -166,7 +167,8 @@ def _format_numbers(node: Any) -> None:
 def _ordered(definitions: Definitions) -> tuple[dict[str, str], dict[str, frozenset[str]]]:
     """Views and marts, and for each those it reads, in an order in which it comes after them."""
     queries = definitions.views | definitions.marts
-    del queries["activation"]  # a table here
+    for name in VECTOR_TABLES:
+        del queries[name]  # a table here
     graph = {name: references(query, name) & set(queries) for name, query in queries.items()}
     return queries, {name: graph[name] for name in TopologicalSorter(graph).static_order()}
 

@@ -110,8 +110,8 @@ class ReadoutFacts:
     `reads` says whose states it holds: those of the `image` tokens, the `final` input token, a
     token of the model's own `reply`, or the tower's `class` token, which usually does not go
     through the connector and so proves nothing of what comes later. `slots` vectors of the locus'
-    width lie behind one another. `everywhere` tells whether it is taken at every locus that has it,
-    or at the end of each module only.
+    width lie behind one another; 0: those of all its tokens are kept apart. `everywhere` tells
+    whether it is taken at every locus that has it, or at the end of each module only.
     """
 
     name: str
@@ -129,6 +129,16 @@ class ReadoutFacts:
         """Whether it is taken of the language model behind a reply, and only where it is named."""
         return self.reads == REPLY_TOKEN
 
+    @property
+    def is_per_token(self) -> bool:
+        """Whether every token's vector is kept, in a table of their own, and only where named."""
+        return self.slots == 0
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is taken where no readout is named."""
+        return not (self.follows_a_reply or self.is_per_token)
+
 
 READOUTS = {
     facts.name: facts
@@ -138,6 +148,7 @@ READOUTS = {
         ReadoutFacts("last", FINAL_TOKEN),
         ReadoutFacts("grid", IMAGE_TOKENS, slots=4, everywhere=False),
         ReadoutFacts("reply", REPLY_TOKEN, everywhere=False),
+        ReadoutFacts("tokens", IMAGE_TOKENS, slots=0, everywhere=False),
     )
 }
 

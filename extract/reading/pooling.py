@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.anatomy import SampleRows, TokenMap, flatten
-from extract.reading.readouts import AverageReadout, Readout, RowReadout, known_readouts
+from extract.reading.readouts import (
+    AverageReadout,
+    EveryToken,
+    Readout,
+    RowReadout,
+    known_readouts,
+)
+from extract.reading.vectors import TokenLayout
 from warehouse.errors import LayerhouseError
 
 K = TypeVar("K", bound=Readout)
@@ -28,6 +35,7 @@ class Pooler:
     `taken` are single rows, sample by sample, copied as they are; `singles` of them per sample.
     Where every sample keeps its one single row at the same place, that is `place`; where the only
     average is over all of `start:stop`, `plain` says so: either then takes one operation.
+    `tokens` are the rows of all image tokens, where each is kept.
     """
 
     n: int
@@ -40,6 +48,7 @@ class Pooler:
     n_rows: int
     place: int | None = None
     plain: bool = False
+    tokens: "TokenRows | None" = None
 
     def __call__(self, states: Tensor, into: Tensor) -> None:
         """Fill `into` (n, slots, width) fp32: single rows first, then averages."""
@@ -61,6 +70,18 @@ class Pooler:
                 return
             pooled = torch.matmul(self.weight, grouped.float())
             into[:, self.singles :] = pooled.view(self.n, -1, width)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRows:
+    """The rows of a layout's image tokens, sample by sample."""
+
+    rows: Tensor
+    layout: TokenLayout
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """The tokens' vectors fp32 (tokens, width), a copy."""
+        return flatten(states).index_select(0, self.rows).float()
 
 
 def slots(names: Sequence[str]) -> dict[str, slice]:
@@ -97,7 +118,19 @@ def build_pooler(tokens: TokenMap, names: Sequence[str], device: torch.device) -
         n_rows=tokens.n_rows,
         place=_common_place(rows, n, tokens.n_rows),
         plain=weight is not None and _is_plain_mean(weight, groups, n),
+        tokens=_token_rows(tokens, device) if _of_kind(EveryToken, names) else None,
     )
+
+
+def _token_rows(tokens: TokenMap, device: torch.device) -> TokenRows:
+    counts = np.array([len(sample.image) for sample in tokens.samples])
+    places = [
+        np.full((len(sample.image), 2), -1) if sample.cells is None else sample.cells
+        for sample in tokens.samples
+    ]
+    rows = np.concatenate([sample.image for sample in tokens.samples])
+    layout = TokenLayout(counts, np.concatenate(places).astype(np.int32))
+    return TokenRows(torch.from_numpy(rows).to(device), layout)
 
 
 def _of_kind(kind: type[K], names: Sequence[str]) -> list[K]:

@@ -3,23 +3,28 @@
 Results of one width go to one buffer, so a batch costs one copy to the host per width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from extract.anatomy import Anatomy, BatchFacts, watching
 from extract.reading.pooling import Pooler, build_pooler, slots
+from extract.reading.readouts import EveryToken
 from extract.reading.selection import Wanted
-from extract.reading.vectors import CellVectors
+from extract.reading.vectors import CellVectors, TokenLayout, Tokens
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import Cell
 
 CACHED_POOLERS = 64
+Array = np.ndarray[Any, Any]
+Place = int | Cell
+"""Where what was read of a batch lies: in the block of a width, or alone."""
 
 
 @dataclass
@@ -41,6 +46,7 @@ class Reader:
     _facts: BatchFacts | None = field(init=False, default=None)
     _fired: list[int] = field(init=False, default_factory=list)
     _buffers: dict[int, Tensor] = field(init=False, default_factory=dict)
+    _tokens: dict[Cell, tuple[Tensor, TokenLayout]] = field(init=False, default_factory=dict)
     _poolers: dict[Any, Pooler] = field(init=False, default_factory=dict)
     _latest: dict[int, tuple[Any, Pooler]] = field(init=False, default_factory=dict)
 
@@ -51,7 +57,7 @@ class Reader:
             for name, part in where.items():
                 span = slice(start + part.start, start + part.stop)
                 self.places[Cell(locus.module, locus.layer, name)] = locus.width, span
-            stop = start + max(part.stop for part in where.values())
+            stop = start + max((part.stop for part in where.values()), default=0)
             self._spans.append((locus.width, slice(start, stop)))
             self._slots[locus.width] = stop
 
@@ -83,7 +89,12 @@ class Reader:
         self._fired[index] += 1
         if self._fired[index] == 1:
             width, span = self._spans[index]
-            self._pooler(self._facts, index, states)(states, self._buffers[width][:, span])
+            pooler = self._pooler(self._facts, index, states)
+            pooler(states, self._buffers[width][:, span])
+            if pooler.tokens is not None:
+                locus = self.wanted[index][0]
+                cell = Cell(locus.module, locus.layer, EveryToken.facts.name)
+                self._tokens[cell] = pooler.tokens(states), pooler.tokens.layout
         self.seconds += perf_counter() - started
 
     def _pooler(self, facts: BatchFacts, index: int, states: Tensor) -> Pooler:
@@ -114,12 +125,25 @@ class Reader:
                     f"one forward pass, not {locus.calls}; its readouts would be ambiguous"
                 )
 
-    def take(self) -> dict[int, Tensor]:
-        """The blocks of the last recorded batch on the device, (samples, slots, width) by width."""
-        buffers, self._buffers = self._buffers, {}
-        return buffers
+    def take(self) -> tuple[dict[Place, Tensor], dict[Cell, TokenLayout]]:
+        """What was read of the last recorded batch, on the device: blocks (samples, slots, width)
+        by width, and tokens (tokens, width) by cell with their layout.
+        """
+        read: dict[Place, Tensor] = dict(self._buffers.items())
+        read.update({cell: values for cell, (values, _) in self._tokens.items()})
+        layouts = {cell: layout for cell, (_, layout) in self._tokens.items()}
+        self._buffers, self._tokens = {}, {}
+        return read, layouts
+
+    def arrived(
+        self, read: Mapping[Place, Array], layouts: Mapping[Cell, TokenLayout]
+    ) -> CellVectors:
+        """What `take` gave, once it has reached the host."""
+        blocks = {place: block for place, block in read.items() if isinstance(place, int)}
+        tokens = {cell: Tokens(read[cell], layout) for cell, layout in layouts.items()}
+        return CellVectors(self.places, blocks, tokens)
 
     def collect(self) -> CellVectors:
         """What was read of the last recorded batch, waiting for it to reach the host."""
-        blocks = {width: buffer.cpu().numpy() for width, buffer in self.take().items()}
-        return CellVectors(self.places, blocks)
+        read, layouts = self.take()
+        return self.arrived({each: held.cpu().numpy() for each, held in read.items()}, layouts)

@@ -1,7 +1,8 @@
 """Readouts: how a locus' tokens become one vector per sample, one object for each.
 
 A readout is either single rows of a sample, copied as they are, or weighted averages of its image
-tokens; all averages of a locus are one matrix product. One of ours has its facts in
+tokens; all averages of a locus are one matrix product. `tokens` alone makes no vector of them: it
+keeps each one. One of ours has its facts in
 `warehouse.vocabulary` and its object in `SHIPPED`. A package names its own as an entry point of the
 group `layerhouse.readouts`; Python code may call `register_readout` instead.
 """
@@ -107,9 +108,18 @@ class QuarterMeans(AverageReadout):
         return (member / member.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+class EveryToken(Readout):
+    """Each image token as it is, of which a sample may have more than another."""
+
+    facts = READOUTS["tokens"]
+
+    def exists(self, sample: "SampleRows") -> bool:
+        return len(sample.image) > 0
+
+
 SHIPPED = {
     readout.facts.name: readout
-    for readout in (Mean(), ClassToken(), FinalToken(), QuarterMeans(), ReplyToken())
+    for readout in (Mean(), ClassToken(), FinalToken(), QuarterMeans(), ReplyToken(), EveryToken())
 }
 _registered: dict[str, Readout] = {}
 
@@ -149,15 +159,23 @@ def readout_named(name: str) -> Readout:
     return known[name]
 
 
+def is_per_token(name: str) -> bool:
+    """Whether the readout of this name, if any, keeps every token apart."""
+    readout = known_readouts().get(name)
+    return readout is not None and readout.facts.is_per_token
+
+
 def readouts_at(locus: "Locus", tokens: "TokenMap") -> tuple[str, ...]:
-    """The names of the readouts that a locus gives for every sample of a batch.
+    """The names of the readouts that a locus gives for every sample of a batch; where it gives
+    `mean` it has image tokens, which goes without saying.
 
     The connector is what image tokens carry into the decoder: nothing else of it is read.
     """
     return tuple(
         name
         for name, readout in known_readouts().items()
-        if (locus.module != CONNECTOR or readout.facts.reads == IMAGE_TOKENS)
+        if not readout.facts.is_per_token
+        and (locus.module != CONNECTOR or readout.facts.reads == IMAGE_TOKENS)
         and all(readout.exists(sample) for sample in tokens.samples)
     )
 
@@ -193,5 +211,9 @@ def _checked(readout: Readout) -> Readout:
         raise LayerhouseError(
             f"the readout {readout.facts.name!r} of {readout.identity} has the name of one of "
             "Layerhouse's own; give it another"
+        )
+    if readout.facts.slots < 1:
+        raise LayerhouseError(
+            f"the readout {readout.facts.name!r} of {readout.identity} must have a slot at least"
         )
     return readout

@@ -5,12 +5,12 @@ count from the end, and a norm can be named by its kind. What matches nothing is
 states the legal range.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from extract.anatomy import Anatomy, Locus
 from extract.reading.readouts import known_readouts, readout_named
 from warehouse.errors import UsageError, nearest
-from warehouse.vocabulary import LLM, MODULES
+from warehouse.vocabulary import BEFORE_LLM, LLM, MODULES, ReadoutFacts
 
 Layers = int | Sequence[int | str]
 Wanted = Sequence[tuple[Locus, tuple[str, ...]]]
@@ -28,19 +28,26 @@ def select(
     """The loci to read with their readouts, in pipeline order.
 
     Without readouts: each wherever it exists, or where it is meant for the ends of modules, at each
-    module's last locus on the path; none of replies. `available` tells which readouts of the prompt
-    a locus (by name) has; those of replies are at every locus of the language model.
+    module's last locus on the path; none of replies and no tokens. `available` tells which readouts
+    of the prompt a locus (by name) has; those of replies are at every locus of the language model,
+    tokens where they can be averaged. They are many: unless layers are named, they are taken at the
+    ends of the named modules, or else of vision and connector.
     """
     check_names(modules, readouts)
     chosen = _chosen_loci(anatomy, modules, layers)
     ends = {anatomy.end(module).name for module in MODULES}
     known = {name: readout.facts for name, readout in known_readouts().items()}
     replied = {name for name, facts in known.items() if facts.follows_a_reply}
+    apart = {name for name, facts in known.items() if facts.is_per_token}
+    unusual = {name for name, facts in known.items() if not facts.is_usual}
+    for_tokens = {anatomy.end(module).name for module in modules or BEFORE_LLM}
     wanted = []
     for locus in chosen:
         has = {*available[locus.name], *(replied if locus.module == LLM else ())}
+        if "mean" in has and (layers or locus.name in for_tokens):
+            has |= apart
         usual = {name for name, facts in known.items() if facts.everywhere or locus.name in ends}
-        asked = set(readouts) or usual - replied
+        asked = set(readouts) or usual - unusual
         found = tuple(name for name in known if name in asked & has)
         if found:
             wanted.append((locus, found))
@@ -52,19 +59,23 @@ def select(
 
 def of_replies(wanted: Wanted) -> Wanted:
     """What is wanted of the tokens of replies."""
-    return _only(wanted, replied=True)
+    return _only(wanted, lambda facts: facts.follows_a_reply)
 
 
 def of_prompts(wanted: Wanted) -> Wanted:
     """What is wanted of the prompts, before the model replies."""
-    return _only(wanted, replied=False)
+    return _only(wanted, lambda facts: not facts.follows_a_reply)
 
 
-def _only(wanted: Wanted, *, replied: bool) -> Wanted:
+def of_samples(wanted: Wanted) -> Wanted:
+    """What is wanted as one vector of each sample."""
+    return _only(wanted, lambda facts: not facts.is_per_token)
+
+
+def _only(wanted: Wanted, fits: Callable[[ReadoutFacts], bool]) -> Wanted:
     known = known_readouts()
     found = (
-        (locus, tuple(n for n in names if known[n].facts.follows_a_reply == replied))
-        for locus, names in wanted
+        (locus, tuple(name for name in names if fits(known[name].facts))) for locus, names in wanted
     )
     return [(locus, names) for locus, names in found if names]
 

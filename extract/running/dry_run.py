@@ -4,11 +4,12 @@ The model is loaded and checked as a real extraction does it; then one batch is 
 are written to a temporary folder, so that time and bytes are measurements scaled up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import NamedTuple
 
 from extract.models import Prompt
 from extract.running.background import leaving_a_core
@@ -16,7 +17,7 @@ from extract.running.clock import Stopwatch
 from extract.running.opening import open_model
 from extract.running.ranges import RangeRunner, range_runner, ways_of
 from extract.running.results import RangeResult
-from extract.running.rows import activation_table
+from extract.running.rows import activation_table, token_table
 from extract.sharing import (
     ExtractRequest,
     Job,
@@ -28,14 +29,15 @@ from extract.sharing import (
     wanted_by,
 )
 from warehouse.lake import Lake, checked_table, pieces, write_parquet
+from warehouse.vocabulary import Cell
 
 
 @dataclass(frozen=True)
 class Outlook:
     """What is left to do for a request: `loci` and their readouts by module, as `0 (mean, last)`.
 
-    `n_bytes` of shards and `seconds` after loading are scaled up from `n_measured` images. `prompt`
-    is what the model is asked with each, `notes` are worth showing.
+    `n_tokens` that are kept, `n_bytes` of shards and `seconds` after loading are scaled up from
+    `n_measured` images. `prompt` is what the model is asked with each, `notes` are worth showing.
     """
 
     model_id: str
@@ -46,6 +48,7 @@ class Outlook:
     answers: tuple[str, ...]
     n_samples: int
     n_vectors: int
+    n_tokens: int
     n_bytes: int
     seconds: float
     n_measured: int
@@ -65,14 +68,14 @@ def outlook(lake: Lake, request: ExtractRequest) -> Outlook:
         wanted = wanted_by(job, opened.session.anatomy, opened.session.readouts)
         ranges = Ledger(job).lacking(wanted)
         if not ranges:
-            return _outlook(job, [], 0, 0.0, 0, opened.lines)
+            return _outlook(job, [], _Measure(), opened.lines)
         with range_runner(job, opened, Stopwatch()) as runner:
             return _measured(job, runner, ranges)
 
 
 def _measured(job: Job, runner: RangeRunner, ranges: Sequence[Range]) -> Outlook:
     """Run one batch twice, the second time for the clock: the first one warms up."""
-    most = max(ranges, key=lambda one: (one.n_vectors, len(one.answers)))
+    most = max(ranges, key=lambda one: (one.n * len(cells_of(one.wanted, ())), len(one.answers)))
     result = RangeResult(most)
     names = next(runner.batch_size.cut(job.order[most.start : most.stop]))
     for _ in range(2):
@@ -82,39 +85,55 @@ def _measured(job: Job, runner: RangeRunner, ranges: Sequence[Range]) -> Outlook
         batch = runner.runner.run(prepared, most.wanted, most.answers)()
         running = perf_counter() - started - preparing
     result.add(batch)
-    n, n_values = len(batch.sample_ids), {c: v.shape[1] for c, v in batch.vectors.items()}
+    n, kept = len(batch.sample_ids), batch.vectors.tokens
+    n_values: dict[Cell, float] = {c: v.shape[1] for c, v in batch.vectors.items()}
+    n_values |= {cell: tokens.values.size / n for cell, tokens in kept.items()}
+    n_tokens = {cell: len(tokens.values) / n for cell, tokens in kept.items()}
     per_value = _bytes_of(job, result) / max(n * sum(n_values.values()), 1)
-    values = sum(
-        one.n * sum(n_values.get(cell, 0) for cell in cells_of(one.wanted, ())) for one in ranges
-    )
     # Preparation runs beside the model: the slower of the two sets the pace.
     seconds = max(preparing, running) * sum(one.n for one in ranges) / n
-    return _outlook(job, ranges, round(per_value * values), seconds, n, runner.notes)
+    tokens = round(_scaled(n_tokens, ranges))
+    measure = _Measure(n, tokens, round(per_value * _scaled(n_values, ranges)), seconds)
+    return _outlook(job, ranges, measure, runner.notes)
+
+
+def _scaled(per_sample: Mapping[Cell, float], ranges: Sequence[Range]) -> float:
+    """What all ranges hold of what a sample has so much of, by cell."""
+    return sum(
+        one.n * sum(per_sample.get(cell, 0) for cell in cells_of(one.wanted, ())) for one in ranges
+    )
 
 
 def _bytes_of(job: Job, result: RangeResult) -> int:
     """The size on disk of these vectors' shards."""
-    vectors = result.take_vectors()
-    if not vectors:
-        return 0
-    table = activation_table(job.model_id, job.dataset_id, result.sample_ids, vectors)
-    rows = checked_table("activation", table, "outlook")
+    vectors, of = result.take_vectors(), (job.model_id, job.dataset_id)
+    tables = {}
+    if vectors:
+        tables["activation"] = activation_table(*of, result.sample_ids, vectors)
+    if vectors.token_cells:
+        tables["token_activation"] = token_table(*of, result.sample_ids, vectors)
     total = 0
     with TemporaryDirectory() as folder:
-        for number, piece in enumerate(pieces("activation", rows, {})):
-            path = Path(folder, f"{number}.parquet")
-            write_parquet(path, piece)
-            total += path.stat().st_size
+        for name, table in tables.items():
+            rows = checked_table(name, table, "outlook")
+            for number, piece in enumerate(pieces(name, rows, {})):
+                path = Path(folder, f"{name}-{number}.parquet")
+                write_parquet(path, piece)
+                total += path.stat().st_size
     return total
 
 
+class _Measure(NamedTuple):
+    """What was measured on images, `n_measured`, and scaled up."""
+
+    n_measured: int = 0
+    n_tokens: int = 0
+    n_bytes: int = 0
+    seconds: float = 0.0
+
+
 def _outlook(
-    job: Job,
-    ranges: Sequence[Range],
-    n_bytes: int,
-    seconds: float,
-    n_measured: int,
-    notes: tuple[str, ...],
+    job: Job, ranges: Sequence[Range], measure: _Measure, notes: tuple[str, ...]
 ) -> Outlook:
     loci: dict[str, dict[int, list[str]]] = {}
     for one in ranges:
@@ -133,9 +152,7 @@ def _outlook(
         answers=tuple(dict.fromkeys(method for one in ranges for method in one.answers)),
         n_samples=sum(one.n for one in ranges),
         n_vectors=sum(one.n_vectors for one in ranges),
-        n_bytes=n_bytes,
-        seconds=seconds,
-        n_measured=n_measured,
         prompt=job.prompt,
         notes=(*job.notes, *notes),
+        **measure._asdict(),
     )

@@ -110,6 +110,7 @@ def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSumm
         seconds=dict(stopwatch.seconds),
         notes=(*runner.notes, *runner.runner.notes, *size.notes),
         n_bytes=writer.n_bytes,
+        n_tokens=writer.n_tokens,
     )
 
 

@@ -12,19 +12,20 @@ from torch import Tensor
 
 from extract.answering import Prompted, Question, ReplyPlace, appended, places_of
 from extract.models import Session
-from extract.reading import Arrays, CellVectors, Offload, Reader, Wanted
+from extract.reading import Arrays, CellVectors, Offload, Reader, TokenLayout, Wanted
 from warehouse.vocabulary import Cell
 
 
 @dataclass(frozen=True)
 class Taken:
-    """Vectors on their way to the host, and where each cell lies in them."""
+    """Vectors on their way to the host from where a reader read them, and how tokens lie."""
 
-    cells: Mapping[Cell, tuple[int, slice]]
-    blocks: Callable[[], Arrays[int]]
+    reader: Reader
+    read: Callable[[], Arrays[int | Cell]]
+    layouts: Mapping[Cell, TokenLayout]
 
     def vectors(self) -> CellVectors:
-        return CellVectors(self.cells, self.blocks())
+        return self.reader.arrived(self.read(), self.layouts)
 
 
 class Watch:
@@ -34,7 +35,7 @@ class Watch:
         self._session = session
         self._hooks = ExitStack()
         self._reader: Reader | None = None
-        self._arrive: Offload[int] = Offload(session.loaded.device)
+        self._arrive: Offload[int | Cell] = Offload(session.loaded.device)
 
     def reader(self, wanted: Wanted) -> Reader:
         """What takes these readouts of every batch; mostly that of the batch before."""
@@ -47,7 +48,8 @@ class Watch:
     def taken(self) -> Taken:
         """What the reader read of the newest batch."""
         assert self._reader is not None  # a batch was run
-        return Taken(self._reader.places, self._arrive.begin(self._reader.take()))
+        read, layouts = self._reader.take()
+        return Taken(self._reader, self._arrive.begin(read), layouts)
 
     def close(self) -> None:
         self._hooks.close()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from extract.anatomy import Anatomy
 from extract.answering import ReplyPlace
 from extract.models import LoadedModel
-from extract.reading import brought_readouts
+from extract.reading import JoinedVectors, brought_readouts
 from extract.running.results import Answer
 from extract.sharing import Way
 from warehouse.vocabulary import CONNECTOR, DEFAULT_PROMPT, LLM, MODULES, VISION, Cell
@@ -34,9 +34,6 @@ def activation_table(
     parts = []
     for cell in sorted(vectors):
         (module, layer, readout), values = cell, vectors[cell]
-        width = values.shape[1]
-        ends = pa.array(np.arange(0, (n + 1) * width, width, dtype=np.int32))
-        lists = pa.ListArray.from_arrays(ends, pa.array(values.reshape(-1)))
         parts.append(
             pa.table(
                 {
@@ -46,11 +43,47 @@ def activation_table(
                     "layer": pa.repeat(pa.scalar(layer, pa.int32()), n),
                     "readout": pa.repeat(readout, n),
                     "sample_id": names,
-                    "vector": lists,
+                    "vector": _lists(values),
                 }
             )
         )
     return pa.concat_tables(parts)
+
+
+def token_table(
+    model_id: str, dataset_id: str, sample_ids: Sequence[str], vectors: JoinedVectors
+) -> pa.Table:
+    """All image tokens of a range whose tokens are kept, ordered as shards hold them."""
+    names = sorted(sample_ids)
+    parts = []
+    for module, layer, readout in vectors.token_cells:
+        tokens = vectors.tokens(Cell(module, layer, readout))
+        counts = [len(values) for values, _ in tokens]
+        n = sum(counts)
+        places = np.concatenate([places for _, places in tokens])
+        lists = [_lists(values) for values, _ in tokens]
+        parts.append(
+            pa.table(
+                {
+                    "model_id": pa.repeat(model_id, n),
+                    "dataset_id": pa.repeat(dataset_id, n),
+                    "module": pa.repeat(module, n),
+                    "layer": pa.repeat(pa.scalar(layer, pa.int32()), n),
+                    "sample_id": pa.array(np.repeat(np.array(names, dtype=object), counts)),
+                    "token": np.concatenate([np.arange(k, dtype=np.int32) for k in counts]),
+                    "row": pa.array(places[:, 0], mask=places[:, 0] < 0),
+                    "column": pa.array(places[:, 1], mask=places[:, 1] < 0),
+                    "vector": pa.chunked_array(lists),
+                }
+            )
+        )
+    return pa.concat_tables(parts)
+
+
+def _lists(values: Vectors) -> pa.ListArray:
+    n, width = values.shape
+    ends = pa.array(np.arange(0, (n + 1) * width, width, dtype=np.int32))
+    return pa.ListArray.from_arrays(ends, pa.array(values.reshape(-1)))
 
 
 def answer_rows(

@@ -1,12 +1,15 @@
 """Writing: what came of a range becomes shards of the lake, in one commit."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 from typing import Any
 
-from extract.reading import Lens, lens_table
+import pyarrow as pa
+
+from extract.reading import Lens, is_per_token, lens_table
 from extract.running.batch_size import BatchSize, device_name
 from extract.running.clock import Stopwatch
 from extract.running.results import RangeResult
@@ -16,6 +19,7 @@ from extract.running.rows import (
     donor_rows,
     draw_rows,
     place_rows,
+    token_table,
 )
 from extract.sharing import Job, is_replied, method_of, shown_in, way_of
 from warehouse.lake import OvertakenError, RunWriter
@@ -26,8 +30,8 @@ from warehouse.vocabulary import GENERATE, LIKELIHOOD
 class RangeWriter:
     """Commits ranges of a job's run; `release(start, stop)` is called when one is done with.
 
-    `n_bytes` are those written so far; `overtaken` tells whether another machine did some of a
-    range, which was dropped then: what is left of it is still due.
+    `n_bytes` and `n_tokens` are those written so far; `overtaken` tells whether another machine did
+    some of a range, which was dropped then: what is left of it is still due.
 
     Several threads may write at once: they make shards beside each other and commit in turn.
     """
@@ -39,6 +43,7 @@ class RangeWriter:
     stopwatch: Stopwatch
     release: Callable[[int, int], None]
     n_bytes: int = 0
+    n_tokens: int = 0
     overtaken: bool = False
     making_tables: Lock = field(default_factory=Lock)
 
@@ -64,7 +69,7 @@ class RangeWriter:
         in_turn: Callable[[], None],
     ) -> None:
         clashes = partial(result.range.overlaps, self.job.spec.run_id)
-        covers = self._covers(result)
+        covers = self._covers(result) | self._counted(result, tables.get("token_activation"))
         try:
             commit = self.run.commit(
                 tables, covers=covers, notes=notes, clashes=clashes, in_turn=in_turn
@@ -73,14 +78,18 @@ class RangeWriter:
             self.overtaken = True
             return
         self.n_bytes += sum(shard.bytes for shard in commit.shards)
+        self.n_tokens += sum(covers.get("tokens", ()))
 
     def _tables(self, result: RangeResult) -> dict[str, Any]:
         of = self.job.model_id, self.job.dataset_id
         tables: dict[str, Any] = {}
-        if vectors := result.take_vectors():
+        vectors = result.take_vectors()
+        if vectors:
             tables["activation"] = activation_table(*of, result.sample_ids, vectors)
             if self.lens is not None:
                 tables["logit_lens"] = lens_table(self.lens, tables["activation"])
+        if vectors.token_cells:
+            tables["token_activation"] = token_table(*of, result.sample_ids, vectors)
         if result.answers:
             tables["answer"] = answer_rows(*of, result.answers, self.job.own.way)
         if rows := draw_rows(*of, result.answers, self.job.own.way):
@@ -97,6 +106,14 @@ class RangeWriter:
                 for name, reason in sorted(result.rejected.items())
             ]
         return tables
+
+    def _counted(self, result: RangeResult, tokens: pa.Table | None) -> dict[str, Any]:
+        """How many rows of tokens each place of the range has, where tokens are kept."""
+        if not any(is_per_token(name) for _, names in result.range.wanted for name in names):
+            return {}
+        names = [] if tokens is None else tokens["sample_id"].to_pylist()
+        counts, mine = Counter(names), result.range
+        return {"tokens": [counts[name] for name in self.job.order[mine.start : mine.stop]]}
 
     def _covers(self, result: RangeResult) -> dict[str, Any]:
         """What the commit completes; cut replies and rejected samples by place in the order."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from extract.reading import Wanted, known_readouts
+from extract.reading import Wanted, known_readouts, of_samples
 from extract.sharing.asking import Way, is_replied, method_of, way_of
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Commit
@@ -23,6 +23,9 @@ Done = np.ndarray[Any, np.dtype[np.bool_]]
 
 MOST_SAMPLES = 256
 """Samples of one range, which are those of one shard and one commit, at most."""
+
+MANY_TOKENS = 1024
+"""Image tokens of a sample, as far as the size of a range goes."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ class Range:
 
     @property
     def n_vectors(self) -> int:
-        return self.n * sum(len(readouts) for _, readouts in self.wanted)
+        """Without those of tokens that are kept apart: nobody knows before how many there are."""
+        return self.n * sum(len(readouts) for _, readouts in of_samples(self.wanted))
 
     def overlaps(self, run_id: str, commit: Commit) -> bool:
         """Whether a commit did, for the run `run_id`, some of these cells of these samples."""
@@ -269,7 +273,9 @@ def range_size(wanted: Wanted, limit_bytes: int = 256 * 2**20) -> int:
     """Samples per range so that its vectors stay below `limit_bytes`: a power of two ≤ 256."""
     known = known_readouts()
     per_sample = sum(
-        4 * locus.width * known[name].facts.slots for locus, names in wanted for name in names
+        4 * locus.width * (known[name].facts.slots or MANY_TOKENS)
+        for locus, names in wanted
+        for name in names
     )
     size = MOST_SAMPLES
     while size > 16 and size * per_sample > limit_bytes:

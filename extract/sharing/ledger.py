@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from extract.reading import Wanted
+from extract.reading import Wanted, is_per_token, of_samples
 from extract.sharing.asking import is_replied, method_of
 from extract.sharing.coverage import Range, cells_of, covered, plan, range_size, replies_in
 from extract.sharing.job import Job
@@ -21,7 +21,8 @@ class ExtractSummary:
 
     `n_samples` and `n_vectors` count what the request covers; `seconds` is time per kind of work,
     added up over threads and processes; `rejected` says of samples that could not be used why;
-    `n_bytes` are those of the shards written; `notes` are worth showing.
+    `n_bytes` are those of the shards written, `n_tokens` the image tokens in them, where these are
+    kept; `notes` are worth showing.
     """
 
     run_id: str
@@ -34,6 +35,11 @@ class ExtractSummary:
     notes: tuple[str, ...] = ()
     rejected: dict[str, str] = field(default_factory=dict)
     n_bytes: int = 0
+    n_tokens: int = 0
+
+
+COUNTED = ("activation", "token_activation", "answer")
+"""The tables whose rows follow from what was covered."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,7 @@ class Ledger:
         seconds: dict[str, float] | None = None,
         notes: Sequence[str] = (),
         n_bytes: int = 0,
+        n_tokens: int = 0,
     ) -> ExtractSummary:
         job, rejected = self.job, self.rejected()
         n = len(job.sample_ids) - len(rejected)
@@ -111,7 +118,8 @@ class Ledger:
             dataset_id=job.dataset_id,
             added=added,
             n_samples=n,
-            n_vectors=n * sum(len(readouts) for _, readouts in wanted),
+            n_vectors=n * sum(len(readouts) for _, readouts in of_samples(wanted)),
+            n_tokens=n_tokens,
             seconds=seconds or {},
             notes=(*job.notes, *notes, *self._about_cut_replies()),
             rejected=rejected,
@@ -149,7 +157,7 @@ class Ledger:
         for commit in commits:
             if "cells" in commit.covers:
                 expected += _rows_due(commit.covers)
-                found += sum(s.rows for s in commit.shards if s.table in ("activation", "answer"))
+                found += sum(s.rows for s in commit.shards if s.table in COUNTED)
         if expected != found:
             raise LayerhouseError(
                 f"{job.model_id} on {job.dataset_id} has {found} rows in its shards "
@@ -165,7 +173,7 @@ def _reaches(covers: Mapping[str, Any], samples: range) -> bool:
 
 
 def _rows_due(covers: dict[str, Any]) -> int:
-    """How many activations and answers a commit that covers this holds."""
-    read = sum(len(names) for _, _, names in covers["cells"])
+    """How many activations, tokens and answers a commit that covers this holds."""
+    read = sum(not is_per_token(name) for _, _, names in covers["cells"] for name in names)
     span: int = covers["stop"] - covers["start"] - len(covers.get("rejected", []))
-    return span * (read + len(covers["answers"]))
+    return span * (read + len(covers["answers"])) + sum(covers.get("tokens", ()))

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     "--readout",
     multiple=True,
     type=Word("readout", READOUTS, group="layerhouse.readouts"),
-    help="How tokens become one vector; repeatable.  [default: by the locus]",
+    help="How tokens become one vector, or tokens: each image token is kept, by default at the "
+    "ends of vision and connector; repeatable.  [default: by the locus]",
 )
 @click.option(
     "--module",
@@ -221,7 +222,7 @@ def _print_outlook(plan: Outlook) -> None:
         return
     click.echo(
         f"Would extract {what} on {plan.device} in {plan.dtype}: {plan.n_samples:,} samples, "
-        f"{plan.n_vectors:,} vectors, about {plan.n_bytes / 1e6:,.1f} MB and {plan.seconds:,.0f} s "
+        f"{_vectors(plan)}, about {plan.n_bytes / 1e6:,.1f} MB and {plan.seconds:,.0f} s "
         f"(measured on {plan.n_measured} images; nothing was written)"
     )
     for module, loci in plan.loci.items():
@@ -233,6 +234,11 @@ def _print_outlook(plan: Outlook) -> None:
     click.echo(shown_prompt(plan.prompt))
 
 
+def _vectors(of: Outlook | ExtractSummary) -> str:
+    tokens = f" and {of.n_tokens:,} image tokens" if of.n_tokens else ""
+    return f"{of.n_vectors:,} vectors{tokens}"
+
+
 def _print(summary: ExtractSummary) -> None:
     what = f"{summary.model_id} on {summary.dataset_id}"
     for note in summary.notes:
@@ -242,7 +248,7 @@ def _print(summary: ExtractSummary) -> None:
         return
     seconds = sum(summary.seconds.values())
     click.echo(
-        f"Extracted {what}: {summary.n_samples:,} samples, {summary.n_vectors:,} vectors, "
+        f"Extracted {what}: {summary.n_samples:,} samples, {_vectors(summary)}, "
         f"{summary.n_bytes / 1e6:,.1f} MB ({summary.run_id})"
     )
     parts = (f"{name} {spent:.1f}" for name, spent in summary.seconds.items())

@@ -20,7 +20,7 @@ from warehouse.lake import removing_samples
 from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunWriter
-from warehouse.schema import tables
+from warehouse.schema import VECTOR_TABLES, tables
 from warehouse.spark import spark_tables, spark_views, to_spark
 
 pytest.importorskip("pyspark", reason="Spark is not installed (pip install 'layerhouse[spark]')")
@@ -36,7 +36,7 @@ NOT_PORTABLE = {
     "probability_score",
 }
 DEFINITIONS = Definitions()
-VIEWS = sorted(set(DEFINITIONS.views) - {"activation"})
+VIEWS = sorted(set(DEFINITIONS.views) - set(VECTOR_TABLES))
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,29 @@ def shard(lake: Path, layer: int, sample: str, vector: list[float]) -> str:
     return str(path)
 
 
+@pytest.mark.exact_rows("token_activation")
+def test_exact_rows_of_tokens(catalogue, tmp_path):
+    """Those of a sample that was removed are gone before its shard is written anew."""
+    folder = tmp_path / "model=m" / "dataset=d" / "module=vision"
+    folder.mkdir(parents=True)
+    path = folder / "part.parquet"
+    duckdb.sql(
+        'COPY (SELECT 2 AS layer, sample_id, token, 0 AS row, token AS "column", '
+        "[token]::FLOAT[] AS vector, 'r' AS run_id FROM (VALUES ('a'), ('b')) AS s (sample_id), "
+        f"range(2) AS t (token)) TO '{path}' (FORMAT parquet)"
+    )
+    con = catalogue({})
+    con.execute(f"SET VARIABLE token_activation_shards = ['{path}']")
+    con.execute("SET VARIABLE removed_samples = ['d/' || sha256('a')]")
+    con.execute(
+        f"CREATE OR REPLACE VIEW token_activation AS {Definitions().views['token_activation']}"
+    )
+    assert con.sql("FROM token_activation ORDER BY token").fetchall() == [
+        ("m", "d", "vision", 2, "b", 0, 0, 0, [0.0], "r"),
+        ("m", "d", "vision", 2, "b", 1, 0, 1, [1.0], "r"),
+    ]
+
+
 @pytest.mark.exact_rows("activation")
 def test_exact_rows(catalogue, tmp_path):
     """The name of a model may look like a number; a shard that nobody committed is not read."""

@@ -10,7 +10,7 @@ from tests.sql.worlds import world
 from warehouse.catalogue import connect
 from warehouse.catalogue.definitions import Definitions
 from warehouse.lake import Lake, RunSpec, RunWriter
-from warehouse.schema import SQL_ROOT
+from warehouse.schema import SQL_ROOT, VECTOR_TABLES
 from warehouse.vocabulary import GIVEN, IMAGE_CONTROLS, OWN_IMAGE
 
 MODEL, DATASET = "alpha", "shapes"
@@ -74,7 +74,7 @@ def everything(lake: Lake) -> dict[str, list[Any]]:
                 key=repr,
             )
             for name in names
-            if name not in about | {"activation", "mart_prompt_sensitivity"}
+            if name not in about | {*VECTOR_TABLES, "mart_prompt_sensitivity"}
         }
 
 

@@ -18,6 +18,7 @@ from tests.warehouse.small_lakes import (
     answer_row,
     rows_of,
     small_lake,
+    token_rows,
 )
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
@@ -41,6 +42,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
             tables = {
                 "answer": [answer_row(f"s{n % 4}", model_id="joined")],
                 "activation": activation_rows([f"s{n}"], model_id="joined"),
+                "token_activation": token_rows([f"s{n}"], model_id="joined"),
             }
             writer.commit(tables, covers={"loci": [str(n)]})
     assert all(one.joined for one in compact(lake))
@@ -68,16 +70,29 @@ def _by_sql(lake: Lake) -> Any:
         return wh.sql("FROM activation ORDER BY ALL").fetchall()
 
 
+def _tokens(lake: Lake) -> Any:
+    with connect(lake) as wh:
+        ids, matrix = wh.token_vectors("joined", DATASET, "vision", 1)
+    return ids, np.asarray(matrix).tobytes()
+
+
+def _tokens_by_sql(lake: Lake) -> Any:
+    with connect(lake) as wh:
+        return wh.sql("FROM token_activation ORDER BY ALL").fetchall()
+
+
 KINDS = {
     "record": ("commits/*.json", _small),
-    "small table": ("[!a]*/part-*.parquet", _small),
+    "small table": ("[!at]*/part-*.parquet", _small),
     "answers": ("answer/**/*.parquet", _small),
     "vectors": ("activation/**/*.parquet", _vectors),
     "vectors by SQL": ("activation/**/*.parquet", _by_sql),
+    "tokens": ("token_activation/**/part-compact-*.parquet", _tokens),
+    "tokens by SQL": ("token_activation/**/*.parquet", _tokens_by_sql),
     "record of a compaction": ("commits/compact-*.json", _small),
     "joined answers": ("answer/**/part-compact-*.parquet", _small),
     "joined vectors": ("activation/**/part-compact-*.parquet", _vectors),
-    "footer": ("[!a]*/part-*.parquet", _small),
+    "footer": ("[!at]*/part-*.parquet", _small),
     "what was verified": ("verified.json", _vectors),
 }
 NEVER_REFUSED = {"what was verified"}
@@ -180,6 +195,8 @@ def test_a_memory_that_says_nothing_makes_everything_be_read(lake: Lake, said: b
             "FROM activation WHERE module = 'vision'",
             {"llm", "vision"},
         ),
+        ("SELECT count(*) FROM token_activation WHERE module = 'vision'", {"vision"}),
+        ("FROM token_activation WHERE module = 'llm'", set()),
         ("DESCRIBE activation", set()),
         ("SELECT 'activation' FROM sample", set()),
     ],
@@ -193,4 +210,5 @@ def test_a_query_has_the_shards_verified_that_it_may_read(
     held = lake.root / "verified.json"
     found = json.loads(held.read_text()) if held.exists() else {}
     assert {path.split("module=")[1].split("/")[0] for path in found} == modules
-    assert all(path.startswith("activation/") for path in found)
+    table = "token_activation" if "token_activation" in query else "activation"
+    assert all(path.startswith(f"{table}/") for path in found)

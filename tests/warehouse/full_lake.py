@@ -53,7 +53,14 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
         for half in (samples[::2], samples[1::2]):
             parts = [_vectors(rng, half, *cell) for cell in cells]
             lens = [row for sample in half for row in _lens(rng, sample)]
-            writer.commit({"activation": pa.concat_tables(parts), "logit_lens": lens})
+            tokens = [row for sample in half for row in _tokens(rng, sample)]
+            writer.commit(
+                {
+                    "activation": pa.concat_tables(parts),
+                    "token_activation": tokens,
+                    "logit_lens": lens,
+                }
+            )
         removed = {"removed_run_id": "extract-0", "command": "extract", "model_id": "beta"}
         removed |= {"dataset_id": DATASET, "last_commit": 2, "n_shards": 4}
         removed |= {"n_rows": 96, "n_bytes": 9000}
@@ -119,6 +126,22 @@ def _vectors(
             "vector": pa.array(list(vectors), pa.list_(pa.float32())),
         }
     )
+
+
+def _tokens(rng: np.random.Generator, sample: str) -> list[dict[str, Any]]:
+    """Four image tokens in a square at the connector, and two without a place."""
+    of = {"model_id": MODEL, "dataset_id": DATASET, "module": "connector", "layer": 0}
+    return [
+        {
+            **of,
+            "sample_id": sample,
+            "token": token,
+            "row": token // 2 if token < 4 else None,
+            "column": token % 2 if token < 4 else None,
+            "vector": rng.standard_normal(WIDTH, dtype=np.float32).tolist(),
+        }
+        for token in range(6)
+    ]
 
 
 def _lens(rng: np.random.Generator, sample: str) -> list[dict[str, Any]]:

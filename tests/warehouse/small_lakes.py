@@ -12,16 +12,17 @@ from typing import Any
 
 import duckdb
 
-from warehouse.catalogue.definitions import Definitions
+from warehouse.catalogue.building import show_vectors
+from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.filling import fill
-from warehouse.catalogue.reading import open_catalogue, set_activation_shards
+from warehouse.catalogue.reading import open_catalogue, set_vector_shards
 from warehouse.catalogue.refreshing import refresh
 from warehouse.catalogue.soundness import NOTE
 from warehouse.lake import records
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.lake.standing import list_records
-from warehouse.schema import apply, migrations
+from warehouse.schema import VECTOR_TABLES, apply, migrations
 
 Row = dict[str, Any]
 
@@ -87,6 +88,25 @@ def activation_rows(
         for sample in samples
         for module, layer in loci
         for readout in readouts
+    ]
+
+
+def token_rows(samples: list[str], *, model_id: str = MODEL) -> list[Row]:
+    """Two tokens side by side at the end of vision: the sample's own number, and the token's."""
+    return [
+        {
+            "model_id": model_id,
+            "dataset_id": DATASET,
+            "module": "vision",
+            "layer": 1,
+            "sample_id": sample,
+            "token": token,
+            "row": 0,
+            "column": token,
+            "vector": [float(sample.removeprefix("s")), float(token)],
+        }
+        for sample in samples
+        for token in range(2)
     ]
 
 
@@ -156,7 +176,7 @@ def rewrite(path: Path, **values: Any) -> None:
 
 
 def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, mart and `activation`, sorted, without the times of the build
+    """Every row of every table, mart and view of vectors, sorted, without the times of the build
     and of the records' files.
 
     Other views hold nothing of their own.
@@ -166,7 +186,7 @@ def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
         found = con.execute(
             "SELECT table_name FROM duckdb_tables() WHERE NOT temporary AND table_name <> 'ahead'"
         ).fetchall()
-        names = {"activation", *(name for (name,) in found)}
+        names = {*VECTOR_TABLES, *(name for (name,) in found)}
         return {
             name: sorted(con.execute(f'FROM "{name}"').fetchall(), key=repr)
             for name in sorted(names - {"catalogue_build", "schema_migration", "record_file"})
@@ -190,10 +210,10 @@ def rows_of(lake: Lake, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
     """The same of several tables."""
     with _empty_tables() as con:
         fill(con, lake, list_records(lake))
-        set_activation_shards(con, lake)
-        held = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation'").fetchall()
-        if "activation" in tables and held:
-            con.execute(f"CREATE OR REPLACE VIEW activation AS {Definitions().views['activation']}")
+        set_vector_shards(con, lake)
+        for (name,) in con.execute("SELECT DISTINCT table_name FROM shard").fetchall():
+            if name in VECTOR_TABLES and name in tables:
+                show_vectors(con, SHIPPED, name)
         return {
             table: sorted(con.execute(f'FROM "{table}"').fetchall(), key=repr) for table in tables
         }

@@ -45,6 +45,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "sample_attribute",
         "shortcut",
         "stage_interval",
+        "token_activation",
     }
 
 
@@ -56,6 +57,8 @@ def test_schemas_say_types_and_what_may_be_null() -> None:
     activation = table_schema("activation")
     assert activation.field("vector").type == pa.list_(pa.float32())
     assert not any(field.nullable for field in activation)
+    tokens = table_schema("token_activation")
+    assert [field.name for field in tokens if field.nullable] == ["row", "column"]
 
 
 @pytest.mark.parametrize("table", tables())

@@ -9,7 +9,7 @@ import duckdb
 from warehouse.catalogue.comments import comment_all, comment_on, parse_comments
 from warehouse.catalogue.definitions import Definitions, dependencies, references
 from warehouse.errors import LayerhouseError
-from warehouse.schema import identifier
+from warehouse.schema import VECTOR_TABLES, identifier
 
 UNCHANGED = frozenset({"diagnosed_answer"})
 """Views that show rows of a table as they are: stored, they would be in the catalogue twice."""
@@ -31,7 +31,7 @@ def create_all(
 ) -> None:
     """Macros, views, marts and comments in a catalogue whose tables are already filled.
 
-    The view `activation` is left as it is. With `stored`, the rows of every view that reads no
+    The views of vectors are left as they are. With `stored`, the rows of every view that reads no
     vectors are kept in the schema `stored` (but those of `UNCHANGED`), and the view of that name
     only shows them: the answer is the same, and a warehouse of thousands of probes gives it at
     once.
@@ -60,7 +60,7 @@ def _unbuilt(
 ) -> dict[str, str]:
     """The view and all that read it, directly or through others, with why each is left out."""
     found = {error.name: error.reason}
-    queries = {name: text for name, text in definitions.views.items() if name != "activation"}
+    queries = {name: text for name, text in definitions.views.items() if name not in VECTOR_TABLES}
     for name, read in dependencies(con, queries | definitions.marts).items():
         lacking = sorted(read & found.keys())
         if lacking:
@@ -83,7 +83,8 @@ def _create_all(
         {name: query for name, query in each.items() if name not in left_out}
         for each in (definitions.views, definitions.marts)
     )
-    views.pop("activation", None)
+    for name in VECTOR_TABLES:
+        views.pop(name, None)
     for name, statement in definitions.macros.items():
         _run(con, statement, f"macros/{name}.sql")
     graph = dependencies(con, views | marts)
@@ -100,20 +101,21 @@ def _create_all(
     comment_all(con, parse_comments(definitions.comments))
 
 
-def shows_activations(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the view of the shards is there, not the empty one of the migrations."""
+def shows_vectors(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether the view of the table's shards is there, not the empty one of the migrations."""
     found = con.execute(
-        "SELECT 1 FROM duckdb_views() WHERE view_name = 'activation' "
-        "AND contains(sql, 'activation_shards')"
+        "SELECT 1 FROM duckdb_views() WHERE view_name = $1 AND contains(sql, $1 || '_shards')",
+        [table],
     )
     return bool(found.fetchall())
 
 
-def show_activations(con: duckdb.DuckDBPyConnection, definitions: Definitions) -> None:
-    """Put the view of the shards in the place of the empty one; all else stays as it was built."""
+def show_vectors(con: duckdb.DuckDBPyConnection, definitions: Definitions, table: str) -> None:
+    """Put the view of the table's shards in the place of the empty one; all else stays as it was
+    built."""
     con.begin()
-    _create(con, 'VIEW "activation"', definitions.views["activation"], "activation")
-    comment_on(con, parse_comments(definitions.comments), "activation")
+    _create(con, f'VIEW "{table}"', definitions.views[table], table)
+    comment_on(con, parse_comments(definitions.comments), table)
     con.commit()
 
 
@@ -128,7 +130,7 @@ def refill_marts(
     them, directly or through others, is left as it is. Raises UnbuiltError, with nothing done.
     """
     con.begin()
-    views = {name: query for name, query in definitions.views.items() if name != "activation"}
+    views = {name: query for name, query in definitions.views.items() if name not in VECTOR_TABLES}
     graph = dependencies(con, views | definitions.marts)
     known = changed if changed is not None and _stores(con) else None
     try:
@@ -194,7 +196,7 @@ def _stores(con: duckdb.DuckDBPyConnection) -> bool:
 
 def _storable(definitions: Definitions, graph: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """The views whose rows come from small tables alone; vectors stay in their shards."""
-    vectors = {"activation"}
+    vectors = set(VECTOR_TABLES)
     for name in graph:
         if not vectors.isdisjoint(references(definitions.views.get(name, "SELECT 1"), name)):
             vectors.add(name)
@@ -208,11 +210,10 @@ def drop_all(con: duckdb.DuckDBPyConnection) -> None:
     )
     for (name,) in marts.fetchall():
         con.execute(f"DROP TABLE {identifier(name)}")
-    views = con.execute(
-        "SELECT view_name FROM duckdb_views() WHERE NOT internal AND view_name <> 'activation'"
-    )
+    views = con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal")
     for (name,) in views.fetchall():
-        con.execute(f"DROP VIEW {identifier(name)}")
+        if name not in VECTOR_TABLES:
+            con.execute(f"DROP VIEW {identifier(name)}")
     con.execute("DROP SCHEMA IF EXISTS stored CASCADE")
     macros = con.execute(
         "SELECT DISTINCT function_name, function_type FROM duckdb_functions() WHERE NOT internal"

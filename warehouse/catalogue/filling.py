@@ -17,6 +17,7 @@ from warehouse.schema import (
     FACT_KEYS,
     PARTITIONS,
     SAMPLE_COLUMNS,
+    VECTOR_TABLES,
     identifier,
     migrations,
     quoted,
@@ -61,7 +62,7 @@ def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> N
     )
     _insert_rows(con, "part", [(f"{lake.root}/{path}", *rest) for path, *rest in parts(commits)])
     for table in sorted({shard.table for commit in commits for shard in commit.shards}):
-        if table != "activation":
+        if table not in VECTOR_TABLES:
             _fill_one(con, lake, table, commits)
     _leave_out_samples(con, commits)
     con.commit()
@@ -75,7 +76,7 @@ def _leave_out_samples(con: duckdb.DuckDBPyConnection, commits: list[Commit]) ->
         held = table_schema(table).names
         # Logits, which name no dataset, went with what had been fitted.
         own = [c for c in SAMPLE_COLUMNS if c in held] if "dataset_id" in held else []
-        for column in own if table != "activation" else ():
+        for column in own if table not in VECTOR_TABLES else ():
             con.execute(
                 f"DELETE FROM {identifier(table)} AS r USING removed_sample AS gone "
                 f"WHERE r.dataset_id = gone.dataset_id AND sha256(r.{column}) = gone.mark"

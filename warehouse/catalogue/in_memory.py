@@ -12,7 +12,7 @@ import duckdb
 from warehouse.catalogue.definitions import SHIPPED, dependencies
 from warehouse.catalogue.reading import Catalogue
 from warehouse.lake import Rows, checked_table
-from warehouse.schema import apply, migrations
+from warehouse.schema import VECTOR_TABLES, apply, migrations
 
 RUN_ID = "scratch"
 
@@ -59,7 +59,7 @@ _HELD = "SELECT table_name FROM duckdb_tables() WHERE temporary"
 
 @cache
 def _graph() -> dict[str, frozenset[str]]:
-    views = {name: query for name, query in SHIPPED.views.items() if name != "activation"}
+    views = {name: query for name, query in SHIPPED.views.items() if name not in VECTOR_TABLES}
     with duckdb.connect() as con:
         apply(con, migrations())
         return dependencies(con, views | SHIPPED.marts)

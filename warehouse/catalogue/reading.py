@@ -1,7 +1,7 @@
 """The read-only door to a lake's catalogue."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -11,10 +11,11 @@ import duckdb
 from warehouse.catalogue.definitions import references
 from warehouse.catalogue.rows import Rows, stoppable
 from warehouse.catalogue.spilling import spill_folder
+from warehouse.catalogue.statements import refuse_writes
 from warehouse.catalogue.touched import refuse_unsound_for
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
-from warehouse.schema import BOOKKEEPING, quoted, tables
+from warehouse.schema import BOOKKEEPING, VECTOR_TABLES, quoted, tables
 from warehouse.storage import Shard
 
 if TYPE_CHECKING:
@@ -125,24 +126,54 @@ class Warehouse(Catalogue):
         Both are empty where the lake holds none. Raises LayerhouseError for vectors of different
         widths and for a damaged shard.
         """
-        from warehouse.lake import hive_folder, mark_of, read_locus, refuse_unsound
+        from warehouse.lake import read_locus
 
-        values = {"model": model, "dataset": dataset, "module": module}
-        folder = hive_folder("activation", values)
-        found = self._con.execute(_SHARDS, [f"{folder}/"]).fetchall()
-        shards = [Shard("activation", *row) for row in found]
-        refuse_unsound(self.lake, shards)
-        paths = [shard.path for shard in shards]
+        paths = self._sound_shards("activation", model, dataset, module)
         name = (
             f"the activations of {model} on {dataset} at {module} layer {layer}, readout {readout}"
         )
         sample_ids, matrix = read_locus(self.lake, paths, layer, readout, name)
-        gone = self._con.execute(_REMOVED, [dataset]).fetchall()
-        if not gone:
+        kept = self._not_removed(dataset, sample_ids)
+        if len(kept) == len(sample_ids):
             return sample_ids, matrix
-        marks = {mark for (mark,) in gone}
-        kept = [at for at, one in enumerate(sample_ids) if mark_of(one) not in marks]
         return [sample_ids[at] for at in kept], matrix[kept]
+
+    def token_vectors(
+        self, model: str, dataset: str, module: str, layer: int
+    ) -> "tuple[list[str], np.ndarray]":
+        """One locus' image tokens: of each the sample id, and the vectors float32 [n tokens,
+        width], by sample id and within a sample in reading order.
+
+        Both are empty where the lake holds none (`extract --readout tokens` keeps them). Raises
+        LayerhouseError as `vectors`.
+        """
+        from warehouse.lake import read_tokens
+
+        paths = self._sound_shards("token_activation", model, dataset, module)
+        name = f"the image tokens of {model} on {dataset} at {module} layer {layer}"
+        sample_ids, matrix = read_tokens(self.lake, paths, layer, name)
+        kept = self._not_removed(dataset, sample_ids)
+        if len(kept) == len(sample_ids):
+            return sample_ids, matrix
+        return [sample_ids[at] for at in kept], matrix[kept]
+
+    def _sound_shards(self, table: str, model: str, dataset: str, module: str) -> list[str]:
+        """The paths of a table's shards of one module, which are verified."""
+        from warehouse.lake import hive_folder, refuse_unsound
+
+        folder = hive_folder(table, {"model": model, "dataset": dataset, "module": module})
+        found = self._con.execute(_SHARDS, [table, f"{folder}/"]).fetchall()
+        shards = [Shard(table, *row) for row in found]
+        refuse_unsound(self.lake, shards)
+        return [shard.path for shard in shards]
+
+    def _not_removed(self, dataset: str, sample_ids: Sequence[str]) -> list[int]:
+        """The places of samples that were not taken out of their dataset."""
+        from warehouse.lake import mark_of
+
+        marks = {mark for (mark,) in self._con.execute(_REMOVED, [dataset]).fetchall()}
+        gone = {one for one in set(sample_ids) if mark_of(one) in marks} if marks else set()
+        return [at for at, one in enumerate(sample_ids) if one not in gone]
 
     def _missing_activations(
         self, model: str, dataset: str, module: str, layer: int, readout: str
@@ -179,7 +210,7 @@ WHERE dataset_id = $1
 _REMOVED = "SELECT mark FROM removed_sample WHERE dataset_id = $1"
 _SHARDS = """
 SELECT path, n_rows, n_bytes, checksum FROM shard
-WHERE table_name = 'activation' AND starts_with(path, $1) ORDER BY path
+WHERE table_name = $1 AND starts_with(path, $2) ORDER BY path
 """
 
 
@@ -203,7 +234,7 @@ def open_catalogue(lake: Lake, memory: str | None = None) -> duckdb.DuckDBPyConn
     except duckdb.Error as error:
         con.close()
         raise UsageError(f"{memory} is no amount of memory; write it as 500MB or 4GB") from error
-    lock_down(con, f"{lake}/activation")
+    lock_down(con, *(f"{lake}/{table}" for table in VECTOR_TABLES))
     return con
 
 
@@ -219,25 +250,26 @@ def attach(lake: Lake) -> duckdb.DuckDBPyConnection:
         # Reading ahead fetches row groups that statistics would have ruled out: for one locus
         # four times its bytes, and no sooner.
         con.execute("SET disable_parquet_prefetching = true")
-        set_activation_shards(con, lake)
+        set_vector_shards(con, lake)
     except BaseException:
         con.close()
         raise
     return con
 
 
-def set_activation_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """Tell the view `activation` where the committed shards lie now, and what it leaves out.
+def set_vector_shards(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Tell the views of vectors where the committed shards lie now, and what they leave out.
 
     The catalogue holds paths relative to the lake, so that a moved lake keeps working. Those of a
     bucket are read there, range by range.
     """
     place = lake.store.scanned_by(con)
-    con.execute(
-        "SET VARIABLE activation_shards = "
-        "(SELECT list(? || path ORDER BY path) FROM shard WHERE table_name = 'activation')",
-        [place],
-    )
+    for table in VECTOR_TABLES:
+        con.execute(
+            f"SET VARIABLE {table}_shards = "
+            "(SELECT list(? || path ORDER BY path) FROM shard WHERE table_name = ?)",
+            [place, table],
+        )
     con.execute(
         "SET VARIABLE removed_samples = "
         "(SELECT list(dataset_id || '/' || mark) FROM removed_sample)"
@@ -264,64 +296,3 @@ def lock_down(con: duckdb.DuckDBPyConnection, *folders: str) -> None:
     con.execute("SET allowed_directories = $folders", {"folders": list(folders)})
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
-
-
-def refuse_writes(query: str) -> None:
-    """Raise LayerhouseError unless `query` is one single statement that only reads."""
-    statements = duckdb.extract_statements(query)
-    if not statements:
-        raise LayerhouseError("the query is empty")
-    if len(statements) > 1:
-        raise LayerhouseError("only one statement at a time; send the others separately")
-    kind = _kind(statements[0])
-    if kind == "SELECT":
-        return
-    tokens = _tokens(query)
-    word = tokens[0].upper()
-    if kind == "EXPLAIN":
-        # EXPLAIN ANALYZE runs what it explains, so that has to be harmless as well.
-        if not any(_is_select(" ".join(rest)) for rest in _explained(tokens[1:])):
-            raise LayerhouseError("EXPLAIN is answered for SELECT only")
-        return
-    if kind == "MULTI":
-        raise LayerhouseError(f"{word} needs its values listed here: … ON column IN (value, …)")
-    raise LayerhouseError(
-        f"{word} is refused: the lake is read-only here and answers SELECT, FROM, VALUES, "
-        "DESCRIBE, SHOW, SUMMARIZE and EXPLAIN"
-    )
-
-
-def _tokens(query: str) -> list[str]:
-    """The query's words as DuckDB itself cuts them, without comments (which may be nested)."""
-    text = query.encode()
-    found = duckdb.tokenize(query)
-    ends = [*(start for start, _ in found[1:]), len(text)]
-    return [
-        text[start:end].decode().strip()
-        for (start, kind), end in zip(found, ends, strict=True)
-        if kind != duckdb.token_type.comment
-    ]
-
-
-def _explained(tokens: list[str]) -> Iterator[list[str]]:
-    """What an EXPLAIN may be about: the words after ANALYZE, or after options in brackets."""
-    rest = tokens[1:] if tokens[0].upper() == "ANALYZE" else tokens
-    yield rest
-    if rest[0] == "(" and ")" in rest:
-        yield rest[rest.index(")") + 1 :]
-
-
-def _is_select(query: str) -> bool:
-    try:
-        statements = duckdb.extract_statements(query)
-    except duckdb.Error:
-        return False
-    return [_kind(statement) for statement in statements] == ["SELECT"]
-
-
-def _kind(statement: duckdb.Statement) -> str:
-    """The statement's kind; some that DuckDB parses (UPDATE EXTENSIONS) have no name in Python."""
-    try:
-        return str(statement.type.name)
-    except ValueError:
-        return "OTHER"

@@ -14,8 +14,8 @@ from warehouse.catalogue.building import (
     create_all,
     drop_all,
     refill_marts,
-    show_activations,
-    shows_activations,
+    show_vectors,
+    shows_vectors,
 )
 from warehouse.catalogue.currency import (
     held,
@@ -34,13 +34,13 @@ from warehouse.catalogue.reading import (
     Warehouse,
     lock_down,
     open_catalogue,
-    set_activation_shards,
+    set_vector_shards,
 )
 from warehouse.catalogue.soundness import catalogue_is_sound, note_built
 from warehouse.errors import LayerhouseError
 from warehouse.files import copy_file, file_lock, put_in_place, sync
 from warehouse.lake import Commit, Lake, Standing, read_commit
-from warehouse.schema import BOOKKEEPING, apply, migrations, pending, tables
+from warehouse.schema import BOOKKEEPING, VECTOR_TABLES, apply, migrations, pending, tables
 from warehouse.storage import BUILDING
 
 
@@ -214,7 +214,7 @@ def _builder(lake: Lake, target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(target), config=NO_EXTENSIONS | SMALL_BLOCKS) as con:
         lake.store.scanned_by(con)
         folders = [f"{lake.root}/{table}" for table in tables()]
-        lock_down(con, *folders, f"{lake}/activation")
+        lock_down(con, *folders, *(f"{lake}/{table}" for table in VECTOR_TABLES))
         yield con
 
 
@@ -226,7 +226,7 @@ def _build_anew(
     _write_empty(target)
     with _builder(lake, target) as con:
         fill(con, lake, commits)
-        _bring_activations(con, lake, as_before=False)
+        _bring_vectors(con, lake, as_before=False)
         ahead = _changed(commits)
         if views:
             try:
@@ -279,7 +279,7 @@ def _extend(
         if rewritten(con, lake, dates):
             return False
         fill(con, lake, new)
-        _bring_activations(con, lake, as_before=ahead is not None)
+        _bring_vectors(con, lake, as_before=ahead is not None)
         if ahead is not None:
             ahead |= _changed(new)
         if views:
@@ -289,12 +289,14 @@ def _extend(
     return False
 
 
-def _bring_activations(con: duckdb.DuckDBPyConnection, lake: Lake, *, as_before: bool) -> None:
-    """Let the view of the vectors see the lake's shards, once there are any."""
-    set_activation_shards(con, lake)
-    shards = con.execute("SELECT 1 FROM shard WHERE table_name = 'activation' LIMIT 1").fetchall()
-    if shards and not (as_before and shows_activations(con)):
-        show_activations(con, SHIPPED)
+def _bring_vectors(con: duckdb.DuckDBPyConnection, lake: Lake, *, as_before: bool) -> None:
+    """Let the views of vectors see the lake's shards, once there are any."""
+    set_vector_shards(con, lake)
+    held = "SELECT 1 FROM shard WHERE table_name = $1 LIMIT 1"
+    for table in VECTOR_TABLES:
+        shards = con.execute(held, [table]).fetchall()
+        if shards and not (as_before and shows_vectors(con, table)):
+            show_vectors(con, SHIPPED, table)
 
 
 def _bring_views(con: duckdb.DuckDBPyConnection, ahead: frozenset[str] | None) -> None:

@@ -12,40 +12,46 @@ import duckdb
 from warehouse.lake import Lake
 from warehouse.storage import Shard
 
-READERS = re.compile(r"\b(activations?|centroids|nearest)\b", re.IGNORECASE)
-"""The view of all vectors, and the macros that read it."""
+READERS = {
+    "activation": re.compile(r"\b(activations?|centroids|nearest)\b", re.IGNORECASE),
+    "token_activation": re.compile(r"\btoken_activation\b", re.IGNORECASE),
+}
+"""Each view of vectors, and the macros that read it."""
 SIDE_BY_SIDE = re.compile(r"('(?:[^']|'')*')|\)\(")
 """A text in quotes, or where one condition ends and the next begins."""
 
 SHARDS = """
-SELECT path, n_rows, n_bytes, checksum FROM (
+SELECT table_name, path, n_rows, n_bytes, checksum FROM (
     SELECT
         *,
         url_decode(regexp_extract(path, '/model=([^/]*)/', 1)) AS model,
         url_decode(regexp_extract(path, '/dataset=([^/]*)/', 1)) AS dataset,
         url_decode(regexp_extract(path, '/module=([^/]*)/', 1)) AS module
     FROM shard
-    WHERE table_name = 'activation'
+    WHERE list_contains($1, table_name)
 )
 """
 
 
 def refuse_unsound_for(lake: Lake, con: duckdb.DuckDBPyConnection, query: str, params: Any) -> None:
     """Raise LayerhouseError where a shard is damaged that a query, which binds, may read."""
-    if not READERS.search(query):
+    tables = [table for table, names in READERS.items() if names.search(query)]
+    if not tables:
         return
     from warehouse.lake import refuse_unsound
 
     filters = _filters(con, query, params)
     if filters:
-        refuse_unsound(lake, [Shard("activation", *row) for row in _shards(con, filters)])
+        refuse_unsound(lake, [Shard(*row) for row in _shards(con, tables, filters)])
 
 
-def _shards(con: duckdb.DuckDBPyConnection, filters: list[str]) -> list[tuple[Any, ...]]:
+def _shards(
+    con: duckdb.DuckDBPyConnection, tables: list[str], filters: list[str]
+) -> list[tuple[Any, ...]]:
     try:
-        return con.execute(f"{SHARDS} WHERE {' OR '.join(filters)}").fetchall()
+        return con.execute(f"{SHARDS} WHERE {' OR '.join(filters)}", [tables]).fetchall()
     except duckdb.Error:  # DuckDB's own words are no SQL in every case
-        return con.execute(SHARDS).fetchall()
+        return con.execute(SHARDS, [tables]).fetchall()
 
 
 def _filters(con: duckdb.DuckDBPyConnection, query: str, params: Any) -> list[str]:

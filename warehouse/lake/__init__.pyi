@@ -49,5 +49,5 @@ from .standing import (
     list_records as list_records,
 )
 from .unpacking import read_shard as read_shard
-from .vectors import read_locus as read_locus
+from .vectors import read_locus as read_locus, read_tokens as read_tokens
 from .verified import refuse_unsound as refuse_unsound, unsound as unsound

@@ -23,6 +23,7 @@ from warehouse.lake.records import (
     parsed,
     sealed,
 )
+from warehouse.schema import VECTOR_TABLES
 from warehouse.storage import Shard
 from warehouse.untrusted import UnfitError, read_bounded
 
@@ -317,7 +318,7 @@ def parts(commits: Iterable[Commit]) -> Iterator[tuple[str, int, int, datetime, 
         work = {one.n: one for one in record.work}
         for shard in record.shards:
             first = 0
-            for n, rows in record.parts_of(shard) if shard.table != "activation" else ():
+            for n, rows in record.parts_of(shard) if shard.table not in VECTOR_TABLES else ():
                 yield shard.path, first, first + rows, work[n].order[0], work[n].run_id, n
                 first += rows
 

@@ -57,6 +57,7 @@ COVERS = fields(
         "stop": COUNT,
         "cells": listing(row(WORDS, COUNT, listing(WORDS))),
         "answers": listing(WORDS),
+        "tokens": listing(COUNT),
         "replies": REPLIES,
         "swept_replies": mapping(WORDS, REPLIES),
         "ends_counted": truth,
@@ -115,6 +116,7 @@ TOGETHER = (
     ("replies", "start", "stop"),
     ("swept_replies", "start", "stop"),
     ("ends_counted", "answers"),
+    ("tokens", "cells"),
     ("rejected", "reasons"),
     ("anatomy", "readouts"),
 )
@@ -160,5 +162,7 @@ def _check_places(covers: Mapping[str, Any], where: str) -> None:
     for places in (rejected, *(said["cut"] for said in replies)):
         if places and not start <= min(places) <= max(places) < stop:
             refuse(f"{where}.stop", stop, "a place after all that are told of")
+    if "tokens" in covers and len(covers["tokens"]) != stop - start:
+        refuse(f"{where}.tokens", covers["tokens"], "a number for each place")
     if len(set(rejected)) != len(rejected) or len(rejected) != len(covers.get("reasons", rejected)):
         refuse(f"{where}.rejected", rejected, "places with a reason each")

@@ -59,6 +59,9 @@ def without_places(
     def whole(said: Mapping[str, Any]) -> dict[str, Any]:
         return {**said, "cut": [place for place in said["cut"] if place not in gone]}
 
+    if "tokens" in covers:
+        counted = enumerate(covers["tokens"], start=covers["start"])
+        found["tokens"] = [0 if place in gone else n for place, n in counted]
     if "answers" in covers:
         found["answers"] = list(filter(kept, covers["answers"]))
     if "replies" in covers:

@@ -14,13 +14,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
-from warehouse.schema import PARTITIONS, table_defaults, table_key, table_schema
+from warehouse.schema import PARTITIONS, VECTOR_TABLES, table_defaults, table_key, table_schema
 
 Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.floating[Any]]]"
 Rows: TypeAlias = "pa.Table | Sequence[Mapping[str, Any]]"
 
-MAX_VECTORS_PER_ROW_GROUP = 256
-ACTIVATION_ORDER = ("layer", "readout", "sample_id")
+LOCUS_OF = {"activation": ("layer", "readout"), "token_activation": ("layer",)}
+"""By table of vectors what tells those apart that are read without each other."""
+ORDER_OF = {"activation": ("sample_id",), "token_activation": ("sample_id", "token")}
+MOST_OF = {"activation": 256, "token_activation": 2048}
+"""Vectors of a row group at most."""
 
 
 @dataclass(frozen=True)
@@ -144,10 +147,11 @@ def _not_finite_at(values: Floats) -> int | None:
 
 
 def _not_finite(table: str, column: str, row: Mapping[str, Any]) -> LayerhouseError:
-    if table == "activation":
+    if table in VECTOR_TABLES:
+        readout = row.get("readout", "tokens")
         return LayerhouseError(
             f"the activation of {row['model_id']} at {row['module']} layer {row['layer']}, "
-            f"readout {row['readout']}, sample {row['sample_id']} holds NaN or Inf; "
+            f"readout {readout}, sample {row['sample_id']} holds NaN or Inf; "
             "a wider --dtype often cures it"
         )
     key = ", ".join(f"{name} {row[name]}" for name in table_key(table) if name in row)
@@ -200,20 +204,21 @@ def _kept(rows: pa.Table, mask: pa.ChunkedArray) -> pa.Table:
 
 def write_parquet(path: Path, piece: Piece) -> None:
     """Write a piece under exactly this name: zstd level 1, one row group per locus of vectors."""
-    if piece.table == "activation":
-        _write_vectors(path, piece.rows)
+    if piece.table in VECTOR_TABLES:
+        _write_vectors(path, piece)
     else:
         pq.write_table(
             piece.rows, path, compression="zstd", compression_level=1, write_page_checksum=True
         )
 
 
-def _write_vectors(path: Path, rows: pa.Table) -> None:
+def _write_vectors(path: Path, piece: Piece) -> None:
     """One (layer, readout) a row group, so that a locus is read without touching the rest.
 
     No dictionary and no statistics on the vectors: both cost space and say nothing about floats.
     """
-    order = pc.sort_indices(rows, [(name, "ascending") for name in ACTIVATION_ORDER])
+    rows, columns = piece.rows, (*LOCUS_OF[piece.table], *ORDER_OF[piece.table])
+    order = pc.sort_indices(rows, [(name, "ascending") for name in columns])
     in_order = bool((np.diff(order.to_numpy()) == 1).all())
     ordered = rows if in_order else rows.take(order)  # which copies all vectors
     plain = [name for name in ordered.column_names if name != "vector"]
@@ -228,14 +233,14 @@ def _write_vectors(path: Path, rows: pa.Table) -> None:
         write_page_checksum=True,
     )
     with writer:
-        for start, stop in _row_groups(ordered):
+        for start, stop in _row_groups(ordered, piece.table):
             writer.write_table(ordered.slice(start, stop - start), row_group_size=stop - start)
 
 
-def _row_groups(ordered: pa.Table) -> Iterator[tuple[int, int]]:
-    layer = ordered["layer"].to_numpy()
-    readout = ordered["readout"].to_numpy()
-    changes = np.flatnonzero((layer[1:] != layer[:-1]) | (readout[1:] != readout[:-1])) + 1
+def _row_groups(ordered: pa.Table, table: str) -> Iterator[tuple[int, int]]:
+    columns = [ordered[name].to_numpy() for name in LOCUS_OF[table]]
+    differs = np.any([values[1:] != values[:-1] for values in columns], axis=0)
+    changes = np.flatnonzero(differs) + 1
     for start, stop in pairwise([0, *changes.tolist(), ordered.num_rows]):
-        for first in range(start, stop, MAX_VECTORS_PER_ROW_GROUP):
-            yield first, min(first + MAX_VECTORS_PER_ROW_GROUP, stop)
+        for first in range(start, stop, MOST_OF[table]):
+            yield first, min(first + MOST_OF[table], stop)

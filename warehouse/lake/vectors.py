@@ -7,9 +7,10 @@ once, to its place in the result.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -49,14 +50,30 @@ def read_locus(
     `name` is what messages call the locus. Both results are empty where no shard holds it. Raises
     LayerhouseError for vectors of different widths and for a shard that is gone or damaged.
     """
+    return _read(lake, paths, {"layer": layer, "readout": readout}, name)
+
+
+def read_tokens(
+    lake: Lake, paths: Sequence[str], layer: int, name: str
+) -> tuple[list[str], Matrix]:
+    """Of every image token of a locus the sample id, sorted, and the vectors [n tokens, width], in
+    the order of a sample's tokens. `paths` are the shards of `token_activation`, else as above.
+    """
+    return _read(lake, paths, {"layer": layer}, name)
+
+
+def _read(
+    lake: Lake, paths: Sequence[str], asked: Mapping[str, int | str], name: str
+) -> tuple[list[str], Matrix]:
     try:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = pool.map(lambda path: _find(lake, path, layer, readout), paths)
+            found = pool.map(lambda path: _find(lake, path, asked), paths)
             parts = [part for part in found if part.sample_ids]
             names = [sample_id for part in parts for sample_id in part.sample_ids]
             if not names:
                 return [], np.empty((0, 0), dtype=np.float32)
-            order = np.argsort(np.array(names, dtype=object))
+            # A sample's tokens lie in one shard, in their order.
+            order = np.argsort(np.array(names, dtype=object), kind="stable")
             places = np.empty(len(names), dtype=np.int64)
             places[order] = np.arange(len(names))
             width = _common_width(parts, name)
@@ -75,9 +92,8 @@ def read_locus(
     return [names[index] for index in order], matrix
 
 
-def _find(lake: Lake, path: str, layer: int, readout: str) -> _Found:
+def _find(lake: Lake, path: str, asked: Mapping[str, int | str]) -> _Found:
     """What the shard holds of the locus; decodes none of its vectors."""
-    asked: dict[str, int | str] = {"layer": layer, "readout": readout}
     with open_shard(lake, path) as file:
         about = file.metadata
         columns = {about.schema.column(i).path: i for i in range(about.num_columns)}
@@ -92,7 +108,7 @@ def _find(lake: Lake, path: str, layer: int, readout: str) -> _Found:
         check_shard_unpacked(unpacked(about, groups))
         columns_read = [*asked, "sample_id"]
         held = spelt_out(file.read_row_groups(groups, columns_read, use_threads=False))
-    wanted = pc.and_(*(pc.equal(held[key], value) for key, value in asked.items()))
+    wanted = reduce(pc.and_, (pc.equal(held[key], value) for key, value in asked.items()))
     widths = {
         about.row_group(group).column(columns[VALUES]).num_values / about.row_group(group).num_rows
         for group in groups

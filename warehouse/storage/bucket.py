@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from warehouse.schema import VECTOR_TABLES
 from warehouse.storage.fetching import damaged, fetch
 from warehouse.storage.folder import Folder, record_names
 from warehouse.storage.mirror import (
@@ -102,8 +103,8 @@ class Bucket(Store):
     def fetch(self, shards: Mapping[str, Sequence[Shard]]) -> None:
         """Vectors stay in the bucket, where they are only looked for."""
         every = [shard for those in shards.values() for shard in those]
-        fetch(self.root, self.objects, [one for one in every if one.table != "activation"])
-        vectors = [shard for shard in every if shard.table == "activation"]
+        fetch(self.root, self.objects, [one for one in every if one.table not in VECTOR_TABLES])
+        vectors = [shard for shard in every if shard.table in VECTOR_TABLES]
         found = {
             key: entry.size
             for folder in sorted({shard.path.rpartition("/")[0] for shard in vectors})

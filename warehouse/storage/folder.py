@@ -19,6 +19,7 @@ from warehouse.files import (
     write_text,
     write_whole,
 )
+from warehouse.schema import VECTOR_TABLES
 from warehouse.storage.store import CATALOGUE, QUARANTINE, Draft, Shard, Store, Turn, no_lake
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Folder(Store):
         for commit_id, those in shards.items():
             for shard in those:
                 inside(self.root, shard.path)  # names what leads out of the lake
-                if self._problem(shard, verify=shard.table != "activation") is None:
+                if self._problem(shard, verify=shard.table not in VECTOR_TABLES) is None:
                     continue
                 raise LayerhouseError(
                     f"the shard {shard.path} of commit {commit_id} is missing or damaged; "

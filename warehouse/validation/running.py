@@ -19,6 +19,9 @@ from warehouse.validation.data_docs import finish, staged
 from warehouse.validation.report import CheckResult, ValidationReport
 from warehouse.vocabulary import BLIND
 
+PARTS = {"activation": "activation_part", "token_activation": "token_part"}
+"""By table of vectors the prepared one that has counted them."""
+
 
 def validate(lake: Lake, data_docs: Path | None = None) -> ValidationReport:
     """Check every table and mart of a lake; with `data_docs`, write Data Docs into that folder.
@@ -68,9 +71,9 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, str]:
     con.execute("CREATE TEMP TABLE counted_table (table_name TEXT, is_fact BOOL, n_rows BIGINT)")
     for table in tables():
         # The vectors have been counted already.
-        counted = "coalesce(sum(n_rows), 0) FROM activation_part"
-        counting = counted if table == "activation" else f'count(*) FROM "{table}"'
-        if table != "activation" or "activation_part" not in problems:
+        part = PARTS.get(table)
+        counting = f"coalesce(sum(n_rows), 0) FROM {part}" if part else f'count(*) FROM "{table}"'
+        if part not in problems:
             is_fact = table in FACT_KEYS and table not in replaced
             con.execute(f"INSERT INTO counted_table SELECT $1, $2, {counting}", [table, is_fact])
     return problems

@@ -12,7 +12,8 @@ WITH known AS (
         ('cls', 'class', 1, TRUE),
         ('last', 'final', 1, TRUE),
         ('grid', 'image', 4, FALSE),
-        ('reply', 'reply', 1, FALSE)
+        ('reply', 'reply', 1, FALSE),
+        ('tokens', 'image', 0, FALSE)
     ) AS listed (name, reads, slots, everywhere)
     UNION ALL
     SELECT

@@ -131,9 +131,40 @@ def test_every_readout_equals_its_definition(family: str, family_folder: FamilyF
                 np.testing.assert_allclose(vector, expected, rtol=1e-3, atol=1e-4)
         seen |= set(names)
     behind = {name for name, readout in known_readouts().items() if readout.facts.follows_a_reply}
-    assert seen >= set(known_readouts()) - {"cls"} - behind
+    assert seen >= set(known_readouts()) - {"cls", "tokens"} - behind
     for name in behind:
         _equals_its_definition_behind_replies(session, name, inputs)
+    _tokens_are_the_rows_of_the_image(session, inputs, states)
+
+
+def _tokens_are_the_rows_of_the_image(
+    session: Session, inputs: dict[str, Any], states: dict[int, Tensor]
+) -> None:
+    """Wherever they can be averaged, and beside what is averaged; each with its place."""
+    named = [
+        (locus, ("mean", "tokens") if locus.layer % 2 else ("tokens",))
+        for locus in session.anatomy.loci
+        if "mean" in session.readouts[locus.name]
+    ]
+    facts = session.facts(inputs)
+    reader = Reader(session.model, session.anatomy, named)
+    with reader.attached(), reader.recording(facts, session.loaded.device):
+        session.forward(session.on_device(inputs))
+    found = reader.collect()
+    assert len(found.tokens) == len(named) > 2
+    for index, locus in enumerate(session.anatomy.loci):
+        if (cell := Cell(locus.module, locus.layer, "tokens")) not in found.tokens:
+            continue
+        rows = flatten(states[index]).detach().float().numpy()
+        layout = facts.token_map(locus, tuple(states[index].shape))
+        both = list(found.tokens[cell].by_sample())
+        for sample, (values, places) in zip(layout.samples, both, strict=True):
+            assert np.array_equal(values, rows[sample.image])
+            none = np.full((len(sample.image), 2), -1)
+            assert np.array_equal(places, none if sample.cells is None else sample.cells)
+        if mean := [means for at, means in found.items() if at == (*cell[:2], "mean")]:
+            averaged = [values.mean(axis=0) for values, _ in both]
+            np.testing.assert_allclose(mean[0], averaged, rtol=1e-3, atol=1e-4)
 
 
 def _equals_its_definition_behind_replies(

@@ -112,7 +112,7 @@ def test_hooks_outside_a_recording_leave_no_trace(llava: Opened) -> None:
     hooks = sum(len(m._forward_hooks) for m in session.model.modules())
     with reader.attached():
         session.forward(session.on_device(session.encode(llava.pictures)))
-    assert reader.take() == {}
+    assert reader.take() == ({}, {})
     assert sum(len(m._forward_hooks) for m in session.model.modules()) == hooks
 
 

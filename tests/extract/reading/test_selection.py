@@ -83,6 +83,17 @@ def test_a_readout_may_be_asked_for_anywhere() -> None:
     }
 
 
+def test_tokens_are_taken_where_they_are_named_and_at_few_places_unless_layers_are() -> None:
+    assert _names(readouts=("tokens",)) == {"vision.1": ("tokens",), "connector.0": ("tokens",)}
+    assert _names(readouts=("mean", "tokens"), modules=("llm",)) == {
+        "llm.0": ("mean",),
+        "llm.1": ("mean",),
+        "llm.2": ("mean", "tokens"),
+    }
+    asked = {"readouts": ("tokens",), "modules": ("vision", "llm"), "layers": (0, -1)}
+    assert list(_names(**asked)) == ["vision.0", "llm.0", "llm.2"]
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -93,6 +104,7 @@ def test_a_readout_may_be_asked_for_anywhere() -> None:
         ({"modules": ("visio",)}, "did you mean vision"),
         ({"readouts": ("men",)}, "did you mean mean"),
         ({"readouts": ("cls",), "modules": ("llm",)}, "none of the chosen loci has"),
+        ({"readouts": ("tokens",), "layers": ("post_norm",)}, "none of the chosen loci has"),
     ],
 )
 def test_what_matches_nothing_is_an_error(asked: dict[str, object], message: str) -> None:

@@ -329,9 +329,9 @@ def test_an_activation_that_is_not_finite_names_locus_and_sample(
     take = Reader.take
 
     def broken(self: Reader) -> Any:
-        blocks = take(self)
-        blocks[64][1, 0, 3] = np.nan
-        return blocks
+        read, layouts = take(self)
+        read[64][1, 0, 3] = np.nan
+        return read, layouts
 
     real_check = opening.check
 

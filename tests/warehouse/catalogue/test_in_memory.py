@@ -6,7 +6,7 @@ from tests.lakes import Signals, synthetic_lake
 from warehouse.catalogue.in_memory import Scratch
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
-from warehouse.schema import BOOKKEEPING, tables
+from warehouse.schema import BOOKKEEPING, VECTOR_TABLES, tables
 
 VIEWS = ("stage_signal", "stage_loss", "failure_mode", "feature_health")
 
@@ -21,7 +21,7 @@ def lake(tmp_path_factory):
 def given(lake):
     """Every row of the lake's small tables; a scratch has one run of its own."""
     with connect(lake) as wh:
-        names = sorted(set(tables()) - BOOKKEEPING - {"activation", "run"})
+        names = sorted(set(tables()) - BOOKKEEPING - {*VECTOR_TABLES, "run"})
         return {name: wh.sql(f"FROM {name}").to_arrow_table() for name in names}
 
 

@@ -11,10 +11,10 @@ import duckdb
 import pytest
 
 from tests.warehouse.full_lake import full_lake
-from warehouse.catalogue.reading import open_catalogue, set_activation_shards
+from warehouse.catalogue.reading import open_catalogue, set_vector_shards
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import list_commits
-from warehouse.schema import SQL_ROOT, tables
+from warehouse.schema import SQL_ROOT, VECTOR_TABLES, tables
 from warehouse.validation import running
 from warehouse.validation.checks import Check, all_checks
 from warehouse.validation.running import prepare
@@ -38,6 +38,25 @@ PLANTED = {
     " WHERE module = 'connector' AND readout = 'mean'",
     "activation.samples_complete": "DELETE FROM activation WHERE sample_id LIKE '%7' AND layer = 1",
     "activation.run_id_known": "UPDATE activation SET run_id = 'nobody' WHERE layer = 0",
+    "token_activation.key_unique": "INSERT INTO token_activation FROM token_activation LIMIT 1",
+    "token_activation.tokens_contiguous": "DELETE FROM token_activation WHERE token = 1",
+    "token_activation.places_differ": [
+        'UPDATE token_activation SET row = 0, "column" = 0 WHERE token = 3',
+        "UPDATE token_activation SET row = NULL WHERE token = 3",
+        'UPDATE token_activation SET "column" = -1 WHERE token = 3',
+    ],
+    "token_activation.sample_known": "UPDATE token_activation SET sample_id = 'x'"
+    " WHERE sample_id LIKE '%7'",
+    "token_activation.layer_known": "UPDATE token_activation SET layer = 99",
+    "token_activation.width_matches_layer": "UPDATE layer SET width = 31"
+    " WHERE module = 'connector'",
+    "token_activation.values_finite": [
+        "UPDATE token_activation SET vector = list_concat(['nan'::FLOAT], vector[2:])",
+        "UPDATE token_activation SET vector = list_concat([NULL], vector[2:])",
+        "UPDATE token_activation SET vector = []",
+    ],
+    "token_activation.samples_complete": "DELETE FROM token_activation WHERE sample_id LIKE '%7'",
+    "token_activation.run_id_known": "UPDATE token_activation SET run_id = 'nobody'",
     "shard.file_intact": [
         "UPDATE shard SET n_bytes = n_bytes + 1 WHERE table_name = 'answer'",
         "UPDATE shard SET n_rows = n_rows + 1 WHERE table_name = 'model'",
@@ -51,6 +70,7 @@ PLANTED = {
         "DELETE FROM answer WHERE sample_id LIKE '%7'",
         "DELETE FROM probe_logit WHERE sample_id LIKE '%7'",
         "DELETE FROM activation WHERE sample_id LIKE '%7'",
+        "DELETE FROM token_activation WHERE sample_id LIKE '%7'",
         "DELETE FROM probe",
         "INSERT INTO class FROM class; INSERT INTO class FROM class",
         "DELETE FROM shard WHERE table_name = 'dataset'",
@@ -256,11 +276,10 @@ def sound(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sound") / "catalog.duckdb"
     shutil.copyfile(lake.catalogue, path)
     with duckdb.connect(str(path)) as con:
-        set_activation_shards(con, lake)
-        con.execute("CREATE TABLE loose AS FROM activation; DROP VIEW activation")
-        con.execute("ALTER TABLE loose RENAME TO activation")
-        for table in set(tables()) - {"activation"} | {"shard"}:
-            con.execute(f'CREATE TABLE loose AS FROM "{table}"; DROP TABLE "{table}"')
+        set_vector_shards(con, lake)
+        for table in {*tables(), "shard"}:
+            what = "VIEW" if table in VECTOR_TABLES else "TABLE"
+            con.execute(f'CREATE TABLE loose AS FROM "{table}"; DROP {what} "{table}"')
             con.execute(f'ALTER TABLE loose RENAME TO "{table}"')
     return path
 
