@@ -99,6 +99,10 @@ QUANTIZATIONS = ("8bit", "4bit")
 NO_CONTROL, SHUFFLED_LABELS = PROBE_CONTROLS = ("none", "shuffled_labels")
 """What a probe is trained on: the labels, or the same ones shuffled as its control."""
 
+ATTRIBUTE_TARGET, CONTROL_TASK = "attribute:", "control_task:"
+"""How the target of a probe begins that is trained on other labels than the classes; the name of
+the attribute follows: its values, or a random class for each of them."""
+
 IMAGE_TOKENS, CLASS_TOKEN, FINAL_TOKEN, REPLY_TOKEN = "image", "class", "final", "reply"
 """Whose states a readout holds."""
 
@@ -196,6 +200,8 @@ MADE_FROM = {
     "probe-code-length": ("extract",),
     "probe-geometry": ("extract",),
     "probe-folds": ("extract",),
+    "probe-target": ("extract",),
+    "probe-control-task": ("extract",),
     "diagnose": EVIDENCE,
     "diagnose-choice": ("extract", "answers-import"),
     "compare": EVIDENCE,
@@ -228,6 +234,8 @@ ASKED_WITH = {
     "probe-code-length": ("probe", " --code-length"),
     "probe-geometry": ("probe", " --geometry"),
     "probe-folds": ("probe", " --folds"),
+    "probe-target": ("probe", " --target"),
+    "probe-control-task": ("probe", " --control-task"),
 }
 """The command and the option that begin runs of another name."""
 

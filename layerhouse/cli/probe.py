@@ -44,6 +44,20 @@ from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, PROBE_KINDS
     metavar="K",
     help="Also score every sample by k folds of whole groups; for small datasets.",
 )
+@click.option(
+    "--target",
+    multiple=True,
+    metavar="ATTRIBUTE",
+    help="Also probe an attribute of the samples (a manifest's column, width, height, size); "
+    "repeatable.",
+)
+@click.option(
+    "--control-task",
+    multiple=True,
+    metavar="ATTRIBUTE",
+    help="Also probe a random class per value of an attribute that recurs across train and test "
+    "(Hewitt & Liang 2019); repeatable.",
+)
 @lake_option
 def command(lake: Lake, model: str, dataset: str, **options: Any) -> None:
     """Train a probe on every (locus, readout) of a model and store its logits.
@@ -52,6 +66,7 @@ def command(lake: Lake, model: str, dataset: str, **options: Any) -> None:
     layerhouse probe --model tiny-digits --dataset digits
     layerhouse probe --model tiny-digits --dataset digits --kind mlp --seeds 5
     layerhouse probe --model tiny-digits --dataset digits --geometry --folds 5
+    layerhouse probe --model tiny-digits --dataset chest --target view --control-task scanner
     """
     more = measures(**options)
     with progress(f"probe {model}") as told:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from analysis.baselines import BaselineSummary
     from analysis.comparison import Comparison, LeftOut
     from analysis.diagnosis import Diagnosis
-    from analysis.probes import ProbeSummary
+    from analysis.probes import ProbeKind, ProbeSummary
 
 
 class ProbeOptions(TypedDict, total=False):
@@ -47,6 +47,8 @@ class ProbeOptions(TypedDict, total=False):
     code_length: bool
     geometry: bool
     folds: int | None
+    target: Several
+    control_task: Several
 
 
 class DiagnosisOptions(TypedDict, total=False):
@@ -81,8 +83,8 @@ def probe(
 ) -> ProbeSummary:
     """Train a probe at every stored locus of a model in the lake and store its logits.
 
-    `coefficients`, `code_length`, `geometry` and `folds` measure more, each stored once;
-    `layerhouse probe --help` explains all options.
+    `coefficients`, `code_length`, `geometry` and `folds` measure more, `target` and `control_task`
+    name attributes to be probed, each stored once; `layerhouse probe --help` explains all options.
     """
     more = measures(**options)
     summary = fit_probes(model, dataset, lake=lake, progress=progress, **options)
@@ -100,17 +102,14 @@ def fit_probes(
     **options: Unpack[ProbeOptions],
 ) -> ProbeSummary:
     """As `probe`, without what it measures beyond the probes."""
-    from analysis.probes import find_kind, probe as fit
+    from analysis.probes import probe as fit
 
     chosen = known_options("probe", options, ProbeOptions)
-    kind, hidden = chosen.get("kind", DEFAULT_PROBE_KIND), chosen.get("hidden")
-    if hidden and "hidden" not in _facts(kind).options:
-        raise UsageError("only the mlp has a hidden width; add --kind mlp")
     return fit(
         lake_at(lake),
         model,
         dataset_id(dataset),
-        kind=find_kind(kind, **({"hidden": hidden} if hidden else {})),
+        kind=_kind(chosen),
         seeds=chosen.get("seeds"),
         controls=several(chosen.get("control", PROBE_CONTROLS)),
         progress=progress,
@@ -132,7 +131,23 @@ def measures(**options: Unpack[ProbeOptions]) -> dict[str, Callable[..., int]]:
         asked["geometry"] = known.add_geometry
     if folds := options.get("folds"):
         asked[f"{folds} folds"] = partial(known.add_folds, n_folds=folds)
+    for name in several(options.get("target", ())):
+        adds = partial(known.add_attribute, attribute=name, kind=_kind(options))
+        asked[f"target {name}"] = adds
+    for name in several(options.get("control_task", ())):
+        adds = partial(known.add_control_task, attribute=name, kind=_kind(options))
+        asked[f"control task {name}"] = partial(adds, seeds=options.get("seeds") or 5)
     return asked
+
+
+def _kind(options: Mapping[str, Any]) -> ProbeKind:
+    """The kind of probe that is asked for, with its options."""
+    from analysis.probes import find_kind
+
+    kind, hidden = options.get("kind", DEFAULT_PROBE_KIND), options.get("hidden")
+    if hidden and "hidden" not in _facts(kind).options:
+        raise UsageError("only the mlp has a hidden width; add --kind mlp")
+    return find_kind(kind, **({"hidden": hidden} if hidden else {}))
 
 
 def _facts(kind: str) -> ProbeFacts:

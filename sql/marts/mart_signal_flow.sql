@@ -24,6 +24,8 @@ SELECT
     signal_flow.control_accuracy,
     signal_flow.above_shuffled,
     signal_flow.selectivity,
+    signal_flow.control_task_accuracy,
+    signal_flow.above_control_task,
     signal_flow.change,
     examination.built_on
 FROM signal_flow

@@ -247,6 +247,28 @@ def _write_measures(lake: Lake, samples: list[str]) -> None:
             {**place, "n_samples": 9, "effective_rank": 2.0}
             | {"intrinsic_dimension": None, "class_separability": 0.1, "cka_to_previous": None}
         ],
+        "target_probe": [
+            {**place, "kind": "linear", "target": target, "seed": 0, "n_labels": 2, "n_train": 9}
+            | {"n_val": 3, "n_test": 4, "n_right": 3, "n_largest": 2, "balanced_accuracy": 0.75}
+            for target in ("attribute:view", "control_task:view")
+        ],
+        "attribute_label": [
+            {"dataset_id": DATASET, "sample_id": sample, "attribute": "view"}
+            | {"label_index": i % 2, "value": ["front", "side"][i % 2]}
+            for i, sample in enumerate(samples)
+        ],
+        "attribute_shortcut": [
+            {"dataset_id": DATASET, "attribute": "view", "n_values": 2, "n_groups": 12}
+            | {"balanced_accuracy": 0.4, "chance": 1 / 3, "lower": 0.3, "upper": 0.5}
+        ],
+        "border_fidelity": [
+            {"model_id": MODEL, "dataset_id": DATASET, "readout": "mean", "vision_layer": 5}
+            | {"n_samples": 9, "n_groups": 9, "n_neighbours": 3, "overlap_chance": 0.375}
+            | {"neighbour_overlap": 0.5, "overlap_lower": 0.4, "overlap_upper": 0.6}
+            | {"cka": 0.8, "cka_lower": 0.7, "cka_upper": 0.9, "n_train": 9, "n_test": 4}
+            | {"penalty": 0.1, "reconstruction": 0.7}
+            | {"reconstruction_lower": 0.6, "reconstruction_upper": 0.8}
+        ],
         "fold_probe": [
             {"fold_probe_id": "f", **place, "kind": "linear", "n_folds": 3, "hyperparameters": {}}
         ],

@@ -13,8 +13,11 @@ def test_every_table_of_the_design_is_there() -> None:
     assert set(tables()) >= {
         "activation",
         "answer",
+        "attribute_label",
+        "attribute_shortcut",
         "baseline",
         "baseline_logit",
+        "border_fidelity",
         "class",
         "code_length",
         "dataset",
@@ -45,6 +48,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "sample_attribute",
         "shortcut",
         "stage_interval",
+        "target_probe",
         "token_activation",
     }
 

@@ -159,6 +159,12 @@ def test_an_unfinished_probing_is_gone_on_with_as_it_was_asked_for(lake: Lake) -
 
 BEGUN: list[tuple[str, dict[str, object], str]] = [
     ("probe-geometry", {}, "probe {} --geometry"),
+    ("probe-target", {"settings": {"attribute": "the view"}}, "probe {} --target 'the view'"),
+    (
+        "probe-control-task",
+        {"settings": {"attribute": "site", "kind": "mlp"}},
+        "probe {} --control-task site --kind mlp",
+    ),
     ("probe-folds", {"settings": {"n_folds": 5}}, "probe {} --folds 5"),
     ("diagnose-choice", {}, "diagnose {}"),
     ("self-test", {}, "diagnose {} --self-test"),

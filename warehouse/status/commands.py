@@ -53,6 +53,10 @@ def _as_begun(row: Mapping[str, Any]) -> str:
     command, more = ASKED_WITH.get(row["command"], (row["command"], ""))
     if row["command"] == "probe-folds":
         more += f" {config['settings']['n_folds']}"
+    if row["command"] in ("probe-target", "probe-control-task"):
+        more += (
+            f" {shlex.quote(config['settings']['attribute'])}{_probe_options(config['settings'])}"
+        )
     return f"layerhouse {command} {names}{more or _probe_options(config)}"
 
 

@@ -7,6 +7,9 @@
 -- on-path locus before that was read the same way; off the path there is none. random_accuracy is
 -- the mean test accuracy of untrained models of the same architecture (variants random:<seed>) at
 -- the same place, above_random = test_accuracy - random_accuracy: what training added.
+-- control_task_accuracy is the mean test accuracy, over seeds, of probes of random classes given to
+-- the values of an attribute that recur across train and test; of several attributes the one that is
+-- learnt best. above_control_task = test_accuracy - that is what Hewitt & Liang 2019 call selectivity.
 WITH tracks AS (
     SELECT
         model_id,
@@ -49,6 +52,33 @@ floors AS (
     WHERE regexp_full_match(models.variant, 'random:\d+')
     GROUP BY
         models.name, tracks.dataset_id, tracks.module, tracks.layer, tracks.readout, tracks.kind
+),
+
+learnt AS (
+    SELECT
+        model_id,
+        dataset_id,
+        module,
+        layer,
+        readout,
+        kind,
+        avg(n_right / n_test) AS accuracy
+    FROM target_probe
+    WHERE starts_with(target, 'control_task:')
+    GROUP BY model_id, dataset_id, module, layer, readout, kind, target
+),
+
+control_tasks AS (
+    SELECT
+        model_id,
+        dataset_id,
+        module,
+        layer,
+        readout,
+        kind,
+        max(accuracy) AS accuracy
+    FROM learnt
+    GROUP BY model_id, dataset_id, module, layer, readout, kind
 )
 
 SELECT
@@ -81,7 +111,9 @@ SELECT
             )
     END AS change,
     floors.random_accuracy,
-    tracks.test_accuracy - floors.random_accuracy AS above_random
+    tracks.test_accuracy - floors.random_accuracy AS above_random,
+    control_tasks.accuracy AS control_task_accuracy,
+    tracks.test_accuracy - control_tasks.accuracy AS above_control_task
 FROM tracks
 INNER JOIN layer
     ON
@@ -97,4 +129,12 @@ LEFT JOIN floors
         AND tracks.layer = floors.layer
         AND tracks.readout = floors.readout
         AND tracks.kind = floors.kind
+LEFT JOIN control_tasks
+    ON
+        tracks.model_id = control_tasks.model_id
+        AND tracks.dataset_id = control_tasks.dataset_id
+        AND tracks.module = control_tasks.module
+        AND tracks.layer = control_tasks.layer
+        AND tracks.readout = control_tasks.readout
+        AND tracks.kind = control_tasks.kind
 WHERE tracks.n_seeds > 0

@@ -1,0 +1,236 @@
+"""Probes that are trained on other labels than the classes, and scored against those.
+
+`add_attribute` asks how well an attribute can be read at every locus: a nuisance that the class may
+be mistaken for. `add_control_task` is the control task of Hewitt and Liang 2019, "Designing and
+interpreting probes with control tasks": every type (a patient, a scanner, a site) is given a class
+at random, the same in train and test. What a probe reads of that, it owes to how much it can learn
+by heart, and selectivity in their sense is its accuracy on the classes minus this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.audit import find_shortcuts
+from analysis.measures.attributes import Attribute, read_attribute
+from analysis.measures.measure import Measure, Tables, Work, add_measure, place
+from analysis.probes import Fit, ProbeKind, Samples, find_kind, fit_vectors
+from warehouse.catalogue import DatasetInfo, dataset, labelled, open_tables
+from warehouse.errors import LayerhouseError
+from warehouse.lake import Lake
+from warehouse.progress import Progress
+from warehouse.vocabulary import ATTRIBUTE_TARGET, CONTROL_TASK, DEFAULT_PROBE_KIND
+
+SEEDS = 5
+RECURRING = 0.5
+"""The least share of test samples whose type train must show for a control task to mean anything:
+of any other type its label cannot be known."""
+
+
+def add_attribute(
+    lake: Lake,
+    model_id: str,
+    dataset_id: str,
+    *,
+    attribute: str,
+    kind: ProbeKind | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Store how well an attribute can be read at every locus; returns at how many it did.
+
+    Samples without a value are left out. Raises UsageError for an unknown attribute,
+    LayerhouseError for one that tells single samples or none apart, or that a split lacks.
+    """
+    kind = kind or find_kind(DEFAULT_PROBE_KIND)
+    with open_tables(lake) as wh:
+        info = labelled(dataset(wh, dataset_id), "a probe")
+        found = read_attribute(wh, info, attribute)
+    labels = found.labels()
+    about: Tables = _about(info, found, labels)
+
+    def compute(work: Work) -> Tables:
+        label_of = {name: label for name, (label, _) in labels.items()}
+        rows = _rows(work, kind, ATTRIBUTE_TARGET + attribute, {0: label_of})
+        told = dict(about)
+        about.clear()  # once a run is enough
+        return {"target_probe": rows, **told}
+
+    settings = {"attribute": attribute, "kind": kind.name, "options": kind.settings()}
+    measure = Measure("probe-target", "target_probe", settings, compute)
+    return add_measure(lake, model_id, dataset_id, measure, progress)
+
+
+def add_control_task(
+    lake: Lake,
+    model_id: str,
+    dataset_id: str,
+    *,
+    attribute: str,
+    kind: ProbeKind | None = None,
+    seeds: int = SEEDS,
+    progress: Progress | None = None,
+) -> int:
+    """Store how well random classes of an attribute's values are read; returns at how many loci.
+
+    Raises UsageError for an unknown attribute, LayerhouseError for one whose values do not recur
+    across train and test.
+    """
+    kind = kind or find_kind(DEFAULT_PROBE_KIND)
+    with open_tables(lake) as wh:
+        info = labelled(dataset(wh, dataset_id), "a probe")
+        found = read_attribute(wh, info, attribute)
+    types = recurring_types(info, found)
+    shares = class_shares(info)
+    labellings = {}
+    for seed in range(seeds):
+        class_of = random_classes(sorted(set(types.values())), shares, f"{dataset_id}\0{seed}")
+        labellings[seed] = {name: class_of[value] for name, value in types.items()}
+
+    def compute(work: Work) -> Tables:
+        return {"target_probe": _rows(work, kind, CONTROL_TASK + attribute, labellings)}
+
+    settings = {"attribute": attribute, "kind": kind.name, "options": kind.settings()}
+    measure = Measure("probe-control-task", "target_probe", settings | {"seeds": seeds}, compute)
+    return add_measure(lake, model_id, dataset_id, measure, progress)
+
+
+def recurring_types(info: DatasetInfo, attribute: Attribute) -> dict[str, str]:
+    """The type of every sample, by sample_id, but for those whose type train does not show.
+
+    Raises LayerhouseError where types are as many as samples, where there is one type only, and
+    where train shows those of less than half of test.
+    """
+    refused = f"{attribute.name} cannot be a control task on {info.dataset_id}"
+    types = {name: str(value) for name, value in attribute.values.items()}
+    split_of = dict(zip(info.samples["sample_id"], info.samples["split"], strict=True))
+    n_types = len(set(types.values()))
+    if n_types == len(types):
+        raise LayerhouseError(f"{refused}: each of its {n_types} values is of one sample")
+    shown = {value for name, value in types.items() if split_of[name] == "train"}
+    test = [value for name, value in types.items() if split_of[name] == "test"]
+    n_recurring = sum(value in shown for value in test)
+    if not test or n_recurring < RECURRING * len(test):
+        raise LayerhouseError(
+            f"{refused}: train shows the values of {n_recurring} of {len(test)} test samples, and "
+            "a random class of any other value cannot be known (splits keep groups whole, so what "
+            "names a group never recurs)"
+        )
+    if len(shown) < 2:
+        raise LayerhouseError(f"{refused}: train shows one value of it only")
+    return {name: value for name, value in types.items() if value in shown}
+
+
+def class_shares(info: DatasetInfo) -> NDArray[np.float64]:
+    """How frequent each class is among all samples of a dataset: [n_classes]."""
+    labels = info.samples["class_index"].to_numpy().astype(np.int64)
+    return np.bincount(labels, minlength=len(info.classes)) / len(labels)
+
+
+def random_classes(types: Sequence[str], shares: NDArray[np.float64], seed: str) -> dict[str, int]:
+    """A class for every type, drawn by the classes' shares [n_classes]; at least two occur.
+
+    Each type's draw depends on its name and the seed alone, so that all models face the same.
+    """
+    edges = np.cumsum(shares)[:-1]
+    for attempt in count():
+        drawn = {
+            one: int(np.searchsorted(edges, _unit(f"control_task\0{seed}\0{attempt}\0{one}")))
+            for one in types
+        }
+        if len(set(drawn.values())) > 1:
+            return drawn
+    raise AssertionError  # which a count never comes to
+
+
+def _unit(text: str) -> float:
+    """A number in [0, 1) that is decided by a text."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
+
+
+def _about(
+    info: DatasetInfo, attribute: Attribute, labels: Mapping[str, tuple[int, str]]
+) -> Tables:
+    """The attribute's labels, and how well they alone tell the class."""
+    owner = {"dataset_id": info.dataset_id, "attribute": attribute.name}
+    tables: Tables = {
+        "attribute_label": [
+            {**owner, "sample_id": name, "label_index": label, "value": value}
+            for name, (label, value) in labels.items()
+        ]
+    }
+    names = info.samples["sample_id"].to_list()
+    found = find_shortcuts(
+        {attribute.name: [attribute.values.get(name) for name in names]},
+        info.samples["class_index"].to_numpy().astype(np.int64),
+        info.samples["group_id"].to_list(),
+        info.dataset_id,
+    )
+    rows: list[dict[str, Any]] = [{**owner, **vars(shortcut)} for shortcut in found]
+    for row in rows:
+        del row["fact"]
+    return {**tables, "attribute_shortcut": rows} if rows else tables
+
+
+def _rows(
+    work: Work, kind: ProbeKind, target: str, labellings: Mapping[int, Mapping[str, int]]
+) -> list[dict[str, Any]]:
+    """Rows of target_probe, one per cell and seed; a labelling gives labels by sample_id."""
+    rows = []
+    for seed, label_of in labellings.items():
+        kept = np.array([name in label_of for name in work.samples.ids])
+        samples = _relabelled(work, kept, label_of, target)
+        vectors = {
+            cell: own[kept].numpy() for cell, own in zip(work.cells, work.vectors, strict=True)
+        }
+        rows += [
+            place(work, fit.cell)
+            | {"kind": kind.name, "target": target, "seed": seed}
+            | _scores(samples, fit)
+            for fit in fit_vectors(kind, samples, work.dataset_id, vectors)
+        ]
+    return rows
+
+
+def _relabelled(
+    work: Work, kept: NDArray[np.bool_], label_of: Mapping[str, int], target: str
+) -> Samples:
+    """The samples that have a label, with it; LayerhouseError where they cannot be probed."""
+    ids = work.samples.ids[kept]
+    labels = np.array([label_of[name] for name in ids], dtype=np.int64)
+    samples = replace(
+        work.samples,
+        ids=ids,
+        class_index=labels,
+        split=work.samples.split[kept],
+        n_classes=max(label_of.values()) + 1,
+    )
+    name = target.partition(":")[2]
+    for split in ("train", "val", "test"):
+        if not samples.count(split):
+            raise LayerhouseError(
+                f"no sample of the split {split} has a value of {name} that can be probed"
+            )
+    if len(np.unique(labels[samples.rows("train")])) < 2:
+        raise LayerhouseError(
+            f"the train samples of {work.model_id} show one value of {name} only; a probe needs two"
+        )
+    return samples
+
+
+def _scores(samples: Samples, fit: Fit) -> dict[str, Any]:
+    truth = samples.class_index[samples.rows("test")]
+    right = fit.test_logits.argmax(axis=1) == truth
+    return {
+        "n_labels": len(np.unique(samples.class_index)),
+        **{f"n_{split}": samples.count(split) for split in ("train", "val", "test")},
+        "n_right": int(right.sum()),
+        "n_largest": int(np.bincount(truth).max()),
+        "balanced_accuracy": float(np.mean([right[truth == one].mean() for one in set(truth)])),
+    }

@@ -1,0 +1,94 @@
+"""What can be read besides the class: attributes along the pipeline, and random classes of them."""
+
+import pytest
+
+PLACE = {"model_id": "m", "dataset_id": "d", "module": "vision", "layer": 0, "readout": "mean"}
+PLACE |= {"kind": "linear"}
+
+# Eight test samples: five with the view ap, of classes 0 0 0 0 1, two pa, of 1 0, one without.
+CLASSES = [0, 0, 0, 0, 1, 1, 0, 1]
+VIEWS = ["ap"] * 5 + ["pa"] * 2
+NAMED = {0: [0, 0, 0, 1, 1, 1, 0, 0], 1: [0, 0, 0, 0, 0, 1, 1, 1]}
+"""What the probes of two seeds name."""
+
+
+def target(name, n_right, seed=0, **more):
+    sizes = {"n_labels": 2, "n_test": 7, "n_right": n_right, "n_largest": 5, "n_train": 9}
+    return PLACE | sizes | {"target": name, "seed": seed, "balanced_accuracy": 0.6} | more
+
+
+@pytest.fixture
+def con(catalogue):
+    return catalogue(
+        {
+            "sample": [
+                {"dataset_id": "d", "sample_id": f"t{i}", "class_index": c, "split": "test"}
+                for i, c in enumerate(CLASSES)
+            ],
+            "layer": [
+                {"model_id": "m", "module": "vision", "layer": 0, "depth": 0, "on_path": True}
+            ],
+            "probe": [
+                {**PLACE, "probe_id": f"p{seed}", "control": "none", "seed": seed} for seed in NAMED
+            ]
+            + [{**PLACE, "probe_id": "c", "control": "shuffled_labels", "seed": 0}],
+            "probe_logit": [
+                {"probe_id": probe, "sample_id": f"t{i}", "split": "test"}
+                | {"predicted_class_index": one}
+                for probe, named in [("p0", NAMED[0]), ("p1", NAMED[1]), ("c", [1] * 8)]
+                for i, one in enumerate(named)
+            ],
+            "attribute_label": [
+                {"dataset_id": "d", "sample_id": f"t{i}", "attribute": "view", "value": view}
+                | {"label_index": ["ap", "pa"].index(view)}
+                for i, view in enumerate(VIEWS)
+            ],
+            "attribute_shortcut": [
+                {"dataset_id": "d", "attribute": "view", "n_values": 2, "n_groups": 8}
+                | {"balanced_accuracy": 0.625, "chance": 0.5, "lower": 0.4, "upper": 0.8}
+            ],
+            "target_probe": [
+                target("attribute:view", 6),
+                target("control_task:site", 3, n_test=8),
+                target("control_task:site", 5, seed=1, n_test=8),
+                target("control_task:scanner", 2, n_test=8),
+            ],
+        }
+    )
+
+
+@pytest.mark.exact_rows("stratum_signal")
+def test_the_class_is_scored_among_the_samples_of_one_value(con):
+    found = con.sql(
+        "SELECT attribute, label_index, value, n_test, round(test_accuracy, 9), chance, "
+        "round(signal, 9) FROM stratum_signal ORDER BY value"
+    ).fetchall()
+    # ap: 4 of 5 right with either seed where naming class 0 gets 4; pa: 2 and 1 of 2.
+    assert found == [("view", 0, "ap", 5, 0.8, 0.8, 0.0), ("view", 1, "pa", 2, 0.75, 0.5, 0.5)]
+
+
+@pytest.mark.exact_rows("nuisance_flow")
+def test_an_attribute_stands_beside_the_class_and_what_it_leaves_of_it(con):
+    found = con.sql(
+        "SELECT depth, module, layer, attribute, n_labels, n_test, round(test_accuracy * 7, 9), "
+        "balanced_accuracy, round(chance * 7, 9), signal, class_accuracy, "
+        "round(class_signal, 9), round(within_accuracy * 7, 9), round(within_chance * 7, 9), "
+        "round(within_signal, 9), alone_accuracy, alone_chance, alone_lower, alone_upper, "
+        "wilson_lower < 6 / 7 AND wilson_upper > 6 / 7 FROM nuisance_flow"
+    ).fetchall()
+    # The class: 6 and 6 of 8 right, 5 by chance; of the seven that have a view 5.5 and 5 by chance.
+    read = (0, "vision", 0, "view", 2, 7, 6.0, 0.6, 5.0, 0.5)
+    assert found == [(*read, 0.75, 0.333333333, 5.5, 5.0, 0.25, 0.625, 0.5, 0.4, 0.8, True)]
+
+
+def test_a_control_task_is_what_the_probe_learns_by_heart_of_its_best_learnt_attribute(con):
+    found = con.sql(
+        "SELECT test_accuracy, control_accuracy, above_shuffled, control_task_accuracy, "
+        "above_control_task FROM signal_flow"
+    ).fetchall()
+    assert found == [(0.75, 0.375, 0.375, 0.5, 0.25)]
+
+
+def test_probes_of_other_labels_are_in_no_score_of_the_class(con):
+    assert con.sql("SELECT count(*) FROM probe_accuracy").fetchall() == [(3,)]
+    assert con.sql("SELECT n_seeds, n_test FROM signal_flow").fetchall() == [(2, 8)]
