@@ -175,6 +175,7 @@ PROBE_KINDS = {
     for facts in (
         ProbeFacts("linear", has_coefficients=True),
         ProbeFacts("mlp", options=("hidden",)),
+        ProbeFacts("attentive"),
     )
 }
 """In the order of preference: where one kind must speak for a locus, it is the first that was

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -47,9 +48,12 @@ class Samples:
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def read_cells(wh: Warehouse, model_id: str, dataset_id: str) -> tuple[dict[Cell, int], Samples]:
+def read_cells(
+    wh: Warehouse, model_id: str, dataset_id: str, *, tokens: bool = False
+) -> tuple[dict[Cell, int], Samples]:
     """The cells of a model on a dataset in pipeline order, each with the width of its vectors, and
-    the samples all of them hold.
+    the samples all of them hold. With `tokens`, those whose image tokens are kept, each with how
+    many numbers the tokens of an image are; they hold the samples of all others.
 
     Raises UsageError for an unknown model or dataset, LayerhouseError where nothing was extracted,
     where cells hold different samples, or where a split is empty.
@@ -63,25 +67,34 @@ def read_cells(wh: Warehouse, model_id: str, dataset_id: str) -> tuple[dict[Cell
     rows = wh.sql(read_query(QUERIES, "cells"), names).fetchall()
     readouts = {facts.name: facts for facts, _ in package_readouts(wh)} | READOUTS
     command = f"`layerhouse extract --model {model_id} --dataset {dataset_id}`"
-    if not rows:
+    wanted = wh.sql(read_query(QUERIES, "token_cells"), names).fetchall() if tokens else rows
+    if not wanted:
+        what, how = ("image tokens", " --readout tokens") if tokens else ("activations", "")
+        command = f"{command[:-1]}{how}`"
         raise LayerhouseError(
-            f"the lake holds no activations of {model_id} on {dataset_id}; run {command} first"
+            f"the lake holds no {what} of {model_id} on {dataset_id}; run {command} first"
         )
-    fullest = max(rows, key=lambda row: row[4])
+    fullest = max((*rows, *wanted), key=lambda row: row[4])
     widths = {}
-    for module, layer, readout, width, *held in rows:
+    for module, layer, readout, width, *held in wanted:
         cell = Cell(module, layer, readout)
         if held != list(fullest[4:]):
             raise LayerhouseError(
                 f"{model_id} on {dataset_id}: {cell} holds {held[0]} samples, others hold "
                 f"{fullest[4]} different ones; run {command} to complete the extraction"
             )
-        widths[cell] = width * (readouts[readout].slots if readout in readouts else 1)
+        slots = readouts[readout].slots if readout in readouts else 1
+        widths[cell] = width if tokens else width * slots
     return widths, _samples(wh, names, next(iter(widths)), info)
 
 
 def _samples(wh: Warehouse, names: dict[str, str], cell: Cell, info: DatasetInfo) -> Samples:
-    held = wh.sql(read_query(QUERIES, "held"), {**names, **cell._asdict()}).pl()
+    asked: dict[str, Any] = {**names, **cell._asdict()}
+    query = "held"
+    if cell.readout in READOUTS and READOUTS[cell.readout].is_per_token:
+        query = "held_tokens"
+        del asked["readout"]
+    held = wh.sql(read_query(QUERIES, query), asked).pl()
     strange = held.join(info.samples, on="sample_id", how="anti").vstack(
         held.filter(held["sample_id"].is_duplicated())
     )

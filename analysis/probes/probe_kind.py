@@ -65,6 +65,9 @@ class ProbeKind(ABC):
     name: ClassVar[str]
     is_random: ClassVar[bool] = True
     """Whether another seed gives another probe of the same labels; else one fit says it all."""
+    reads_tokens: ClassVar[bool] = False
+    """Whether it is fitted on image tokens that were kept (`extract --readout tokens`) instead of
+    vectors: features are then [cells, n, tokens, width], NaN where an image has fewer tokens."""
 
     device: str = "cpu"
 

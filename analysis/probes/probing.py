@@ -12,6 +12,7 @@ from analysis.probes.probe_kind import ProbeKind
 from analysis.probes.registry import find_kind
 from analysis.probes.storage import Fit, Stored, Subject, read_stored, tables_of
 from analysis.probes.targets import Target, wanted_targets
+from analysis.probes.tokens import read_tokens
 from warehouse.catalogue import open_tables
 from warehouse.lake import Commit, Lake, RunSpec, RunWriter, exclusive
 from warehouse.progress import Progress
@@ -67,14 +68,15 @@ def probe(
     kind = find_kind(kind) if isinstance(kind, str) else kind
     wanted = wanted_targets(kind, DEFAULT_SEEDS if seeds is None else seeds, controls)
     with exclusive(lake, COMMAND, model_id, dataset_id) as looked, open_tables(lake) as wh:
-        widths, samples = read_cells(wh, model_id, dataset_id)
+        widths, samples = read_cells(wh, model_id, dataset_id, tokens=kind.reads_tokens)
         subject = Subject.of(kind, model_id, dataset_id, samples)
         stored = read_stored(wh, subject)
         lacking = {cell: stored.lacks(cell, wanted) for cell in widths}
         config = _config(subject, widths, wanted)
         spec = RunSpec(COMMAND, model_id, dataset_id, config, device=kind.device)
         total = sum(map(len, lacking.values()))
-        read = partial(read_vectors, wh, model_id, dataset_id, samples=samples)
+        reading = read_tokens if kind.reads_tokens else read_vectors
+        read = partial(reading, wh, model_id, dataset_id, samples=samples)
         with RunWriter(lake, spec, looked) as writer:
             warnings, done = _coverage_warning(samples), 0
             for fits in fit_lacking(kind, samples, dataset_id, lacking, widths, read):

@@ -18,7 +18,8 @@ from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, PROBE_KINDS
     type=Word("probe kind", PROBE_KINDS, group="layerhouse.probes"),
     default=DEFAULT_PROBE_KIND,
     show_default=True,
-    help="Logistic regression, or the paper's two-layer network.",
+    help="Logistic regression, the paper's two-layer network, or one query per class over image "
+    "tokens that were kept (extract --readout tokens).",
 )
 @click.option(
     "--seeds",
@@ -65,6 +66,7 @@ def command(lake: Lake, model: str, dataset: str, **options: Any) -> None:
     \b
     layerhouse probe --model tiny-digits --dataset digits
     layerhouse probe --model tiny-digits --dataset digits --kind mlp --seeds 5
+    layerhouse probe --model tiny-digits --dataset digits --kind attentive
     layerhouse probe --model tiny-digits --dataset digits --geometry --folds 5
     layerhouse probe --model tiny-digits --dataset chest --target view --control-task scanner
     """

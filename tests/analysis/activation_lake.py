@@ -96,6 +96,35 @@ def drawn(classes: np.ndarray, width: int, seed: int, strength: float = 0.6) -> 
     return ((noise + means[classes]) * rng.uniform(0.1, 3, width) + 5).astype(np.float32)
 
 
+def add_tokens(
+    lake: Lake,
+    tokens: Mapping[tuple[str, int], Sequence[np.ndarray]],
+    *,
+    model_id: str = MODEL,
+    dataset_id: str = DATASET,
+) -> None:
+    """Commit the image tokens of loci that are described: of every sample [its tokens, width]."""
+    rows = [
+        {
+            "model_id": model_id,
+            "dataset_id": dataset_id,
+            "module": module,
+            "layer": layer,
+            "sample_id": f"image-{i:05d}",
+            "token": token,
+            "row": 0,
+            "column": token,
+            "vector": vector.tolist(),
+        }
+        for (module, layer), samples in tokens.items()
+        for i, of_one in enumerate(samples)
+        for token, vector in enumerate(of_one)
+    ]
+    with RunWriter(lake, RunSpec("extract", model_id, dataset_id, {"tokens": True})) as writer:
+        writer.commit({"token_activation": rows})
+        writer.finish()
+
+
 def add_activations(
     lake: Lake,
     vectors: Mapping[Place, np.ndarray],

@@ -3,4 +3,4 @@
 SELECT
     listed.name,
     listed.preference
-FROM (VALUES ('linear', 0), ('mlp', 1)) AS listed (name, preference)
+FROM (VALUES ('linear', 0), ('mlp', 1), ('attentive', 2)) AS listed (name, preference)
