@@ -201,6 +201,7 @@ MADE_FROM = {
     "probe-code-length": ("extract",),
     "probe-geometry": ("extract",),
     "probe-folds": ("extract",),
+    "probe-border": ("extract",),
     "probe-target": ("extract",),
     "probe-control-task": ("extract",),
     "diagnose": EVIDENCE,
@@ -235,6 +236,7 @@ ASKED_WITH = {
     "probe-code-length": ("probe", " --code-length"),
     "probe-geometry": ("probe", " --geometry"),
     "probe-folds": ("probe", " --folds"),
+    "probe-border": ("probe", " --border"),
     "probe-target": ("probe", " --target"),
     "probe-control-task": ("probe", " --control-task"),
 }

@@ -71,7 +71,7 @@ def add_measure(
         missing = [cell for cell in widths if cell not in done]
         if missing and measure.compares_neighbours:
             missing = list(widths)
-        groups = _groups(wh, dataset_id, samples)
+        groups = read_groups(wh, dataset_id, samples)
         config = {"settings": settings, "loci": [str(cell) for cell in widths]}
         spec = RunSpec(measure.command, model_id, dataset_id, config)
         with RunWriter(lake, spec, looked) as writer:
@@ -106,7 +106,8 @@ def _stored(
     }
 
 
-def _groups(wh: Warehouse, dataset_id: str, samples: Samples) -> list[str]:
+def read_groups(wh: Warehouse, dataset_id: str, samples: Samples) -> list[str]:
+    """The group of every sample, in their order."""
     rows = wh.sql(read_query(QUERIES, "groups"), {"dataset": dataset_id}).fetchall()
     known = dict(rows)
     return [known[name] for name in samples.ids]

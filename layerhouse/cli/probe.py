@@ -40,6 +40,9 @@ from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, PROBE_KINDS
 @click.option("--code-length", is_flag=True, help="Measure the online code length of the labels.")
 @click.option("--geometry", is_flag=True, help="Measure rank, dimension, separability and CKA.")
 @click.option(
+    "--border", is_flag=True, help="Measure what of the vision tower's states passes the connector."
+)
+@click.option(
     "--folds",
     type=click.IntRange(min=3),
     metavar="K",

@@ -46,6 +46,7 @@ class ProbeOptions(TypedDict, total=False):
     coefficients: bool
     code_length: bool
     geometry: bool
+    border: bool
     folds: int | None
     target: Several
     control_task: Several
@@ -83,8 +84,9 @@ def probe(
 ) -> ProbeSummary:
     """Train a probe at every stored locus of a model in the lake and store its logits.
 
-    `coefficients`, `code_length`, `geometry` and `folds` measure more, `target` and `control_task`
-    name attributes to be probed, each stored once; `layerhouse probe --help` explains all options.
+    `coefficients`, `code_length`, `geometry`, `border` and `folds` measure more, `target` and
+    `control_task` name attributes to be probed, each stored once; `layerhouse probe --help`
+    explains all options.
     """
     more = measures(**options)
     summary = fit_probes(model, dataset, lake=lake, progress=progress, **options)
@@ -129,6 +131,8 @@ def measures(**options: Unpack[ProbeOptions]) -> dict[str, Callable[..., int]]:
         asked["code length"] = partial(known.add_code_lengths, seeds=options.get("seeds") or 5)
     if options.get("geometry"):
         asked["geometry"] = known.add_geometry
+    if options.get("border"):
+        asked["border fidelity"] = known.add_border
     if folds := options.get("folds"):
         asked[f"{folds} folds"] = partial(known.add_folds, n_folds=folds)
     for name in several(options.get("target", ())):

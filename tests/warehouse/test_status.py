@@ -159,6 +159,7 @@ def test_an_unfinished_probing_is_gone_on_with_as_it_was_asked_for(lake: Lake) -
 
 BEGUN: list[tuple[str, dict[str, object], str]] = [
     ("probe-geometry", {}, "probe {} --geometry"),
+    ("probe-border", {}, "probe {} --border"),
     ("probe-target", {"settings": {"attribute": "the view"}}, "probe {} --target 'the view'"),
     (
         "probe-control-task",

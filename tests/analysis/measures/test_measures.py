@@ -28,11 +28,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake on which everything was measured by the command, twice."""
     lake = unprobed(tmp_path_factory.mktemp("measured") / "lake")
     asked = ["--model", MODEL, "--dataset", DATASET, "--lake", str(lake.root), "--seeds", "2"]
-    more = ["--coefficients", "--code-length", "--geometry", "--folds", "4"]
+    more = ["--coefficients", "--code-length", "--geometry", "--border", "--folds", "4"]
     for _ in range(2):
         result = CliRunner().invoke(command, [*asked, *more], catch_exceptions=False)
         assert result.exit_code == 0, result.output
     assert "The lake holds the geometry." in result.output
+    assert "The lake holds the border fidelity." in result.output
     return lake
 
 
