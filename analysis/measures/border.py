@@ -71,9 +71,13 @@ def add_border(
                 before, behind = (
                     read_vectors(wh, model_id, dataset_id, [cell], samples)[0] for cell in pair
                 )
-                row: dict[str, Any] = {"model_id": model_id, "dataset_id": dataset_id, "readout": pair[0].readout}
-                row |= {"vision_layer": pair[0].layer}
-                row |= fidelity(before, behind, samples, groups)
+                row = {
+                    "model_id": model_id,
+                    "dataset_id": dataset_id,
+                    "readout": pair[0].readout,
+                    "vision_layer": pair[0].layer,
+                    **fidelity(before, behind, samples, groups),
+                }
                 covers = {"loci": [str(cell) for cell in pair]}
                 writer.commit({"border_fidelity": [row]}, covers=covers)
                 if progress is not None:
