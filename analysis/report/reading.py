@@ -72,6 +72,8 @@ class ModelPage:
     sentence: str
     loci: Table
     curve: Table
+    nuisance: Table
+    border: Table
     signals: Table
     losses: Table
     health: Table
@@ -245,6 +247,8 @@ def _read_model(
         sentence=sentence(finding),
         loci=read_table(wh, "loci", model=model_id),
         curve=read_table(wh, "signal_curve", **names),
+        nuisance=read_table(wh, "nuisance", **names),
+        border=read_table(wh, "border", **names),
         signals=read_table(wh, "stage_signals", **names),
         losses=read_table(wh, "losses", **names),
         health=read_table(wh, "health", **names),

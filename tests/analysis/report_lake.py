@@ -35,6 +35,7 @@ def report_lake(path: Path) -> Lake:
     _write_trials(lake)
     _write_ways(lake)
     _write_audit(lake)
+    _write_nuisance(lake)
     for model_id in MODELS:
         diagnose(lake, model_id, DATASET, n_resamples=200)
     compare_all(lake, n_resamples=200)
@@ -50,6 +51,36 @@ def _write_audit(lake: Lake) -> None:
     }
     with RunWriter(lake, RunSpec("datasets-audit", None, DATASET, {})) as writer:
         writer.commit({name: [{"dataset_id": DATASET, **row}] for name, row in rows.items()})
+        writer.finish()
+
+
+def _write_nuisance(lake: Lake) -> None:
+    """The view fades from layer to layer; half of the neighbours pass the connector."""
+    data = MadeUpDataset.draw(DATASET, 400)
+    owner = {"model_id": HEALTHY, "dataset_id": DATASET}
+    sizes = {"n_labels": 2, "n_train": 200, "n_val": 100, "n_test": 100, "n_largest": 50}
+    loci = [("vision", layer) for layer in range(3)] + [("connector", 0), ("llm", 0), ("llm", 1)]
+    probes = [
+        {**owner, "module": module, "layer": layer, "readout": "mean", "kind": "linear", **sizes}
+        | {"target": "attribute:view", "seed": 0, "n_right": 99 - 7 * place}
+        | {"balanced_accuracy": 0.7}
+        for place, (module, layer) in enumerate(loci)
+    ]
+    labels = [
+        {"dataset_id": DATASET, "sample_id": str(name), "attribute": "view"}
+        | {"label_index": place % 2, "value": ["ap", "lateral"][place % 2]}
+        for place, name in enumerate(data.sample_ids)
+    ]
+    alone = {"dataset_id": DATASET, "attribute": "view", "n_values": 2, "n_groups": 400}
+    alone |= {"balanced_accuracy": 0.41, "chance": 0.25, "lower": 0.36, "upper": 0.46}
+    border = {**owner, "readout": "mean", "vision_layer": 4, "n_samples": 400, "n_groups": 400}
+    border |= {"n_neighbours": 10, "overlap_chance": 0.025, "n_train": 200, "n_test": 100}
+    for name, point in {"overlap": 0.52, "cka": 0.83, "reconstruction": 0.64}.items():
+        border |= {f"{name}_lower": point - 0.03, f"{name}_upper": point + 0.03, name: point}
+    border |= {"neighbour_overlap": border.pop("overlap"), "penalty": 0.1}
+    with RunWriter(lake, RunSpec("probe-target", HEALTHY, DATASET, {})) as writer:
+        tables = {"target_probe": probes, "attribute_label": labels, "attribute_shortcut": [alone]}
+        writer.commit({**tables, "border_fidelity": [border]})
         writer.finish()
 
 

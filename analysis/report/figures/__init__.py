@@ -3,6 +3,7 @@
 from analysis.report.figures.confusion import confusion
 from analysis.report.figures.health_profile import health_profile
 from analysis.report.figures.lens import lens
+from analysis.report.figures.nuisance import nuisance
 from analysis.report.figures.overview import overview
 from analysis.report.figures.pairs import pairs
 from analysis.report.figures.prompts import prompts
@@ -14,6 +15,7 @@ __all__ = [
     "confusion",
     "health_profile",
     "lens",
+    "nuisance",
     "overview",
     "pairs",
     "prompts",

@@ -144,6 +144,21 @@ def test_the_lens_and_the_probe_share_a_scale(figures):
     )
 
 
+def test_nuisances_and_the_class_share_a_scale(figures):
+    drawn, rows = figures[f"Nuisances of {HEALTHY} on shapes"]
+    assert [row["signal"] for row in rows] == [(49 - 7 * place) / 50 for place in range(6)]
+    assert_in_scale(
+        [y for name in ("the class", "view") for _, y in drawn[name]],
+        [row[name] for name in ("class_signal", "signal") for row in rows],
+    )
+
+
+def test_the_border_and_what_an_attribute_tells_alone_are_in_the_tables(figure_report):
+    text = re.sub(r"<[^>]+>", "", figure_report.read_text("utf-8"))
+    assert "41.0% 36.0 to 46.0, chance 25.0%vision 2" in text
+    assert "mean40052.0% 49.0 to 55.02.5%83.0% 80.0 to 86.064.0% 61.0 to 67.0" in text
+
+
 def test_the_self_test_counts_costly_trials_and_healthy_ones_for_both_readings(figures):
     drawn, rows = figures[f"Self-test of the diagnosis on {HEALTHY} and shapes"]
     assert len(drawn) == len(rows)
