@@ -15,6 +15,7 @@ from analysis.probes.chunks import Chunk, chunks
 from analysis.probes.probe_kind import LabelledVectors, ProbeData, ProbeKind
 from analysis.probes.storage import Fit
 from analysis.probes.targets import TRUE_LABELS, Target, labels_of
+from warehouse.untrusted import memory
 from warehouse.vocabulary import Cell
 
 Read = Callable[[Sequence[Cell]], Tensor]
@@ -33,11 +34,19 @@ def fit_lacking(
 
     `read` is called just before a chunk is fitted, a few chunks ahead at most.
     """
-    workers = cores() if kind.device == "cpu" else 1
+    workers = _workers(kind, len(samples.ids) * max(widths.values()))
     waiting = (
         (chunk, read(chunk.cells)) for chunk in chunks(lacking, widths, samples, kind, workers)
     )
     return in_order(waiting, partial(_fit, kind, samples, dataset_id), workers)
+
+
+def _workers(kind: ProbeKind, n_values: int) -> int:
+    """How many chunks are fitted at once; tokens of a locus, of so many numbers, are a chunk each,
+    one more than that is read, and as many as four are to fit into the memory."""
+    if kind.device != "cpu":
+        return 1
+    return max(1, min(cores(), memory() // (16 * n_values))) if kind.reads_tokens else cores()
 
 
 def fit_vectors(

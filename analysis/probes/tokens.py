@@ -14,6 +14,9 @@ from warehouse.errors import LayerhouseError
 from warehouse.untrusted import memory
 from warehouse.vocabulary import Cell
 
+COPIES = 3
+"""How often tokens are in memory at once: as they are read, filled up, and those before them."""
+
 
 def read_tokens(
     wh: Warehouse, model_id: str, dataset_id: str, cells: Sequence[Cell], samples: Samples
@@ -29,7 +32,7 @@ def read_tokens(
         np.array(named, dtype=object), return_index=True, return_counts=True
     )
     n, most, width = len(samples.ids), int(counts.max()), matrix.shape[1]
-    if 4 * n * most * width > memory():
+    if COPIES * 4 * n * most * width > memory():
         raise LayerhouseError(
             f"{model_id} at {cell}: {most:,} tokens of {n:,} samples, {width:,} numbers each, do "
             "not fit into the memory; use a smaller dataset or a larger machine"

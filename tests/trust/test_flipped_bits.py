@@ -195,7 +195,7 @@ def test_a_memory_that_says_nothing_makes_everything_be_read(lake: Lake, said: b
             "FROM activation WHERE module = 'vision'",
             {"llm", "vision"},
         ),
-        ("SELECT count(*) FROM token_activation WHERE module = 'vision'", {"vision"}),
+        ("SELECT count(vector) FROM token_activation WHERE module = 'vision'", {"vision"}),
         ("FROM token_activation WHERE module = 'llm'", set()),
         ("DESCRIBE activation", set()),
         ("SELECT 'activation' FROM sample", set()),

@@ -152,7 +152,9 @@ def test_it_is_stored_beside_the_others_and_finds_more(tmp_path: Path) -> None:
     assert chosen == [("tokens", "attentive")]
 
 
-def test_tokens_of_fewer_samples_than_the_vectors_are_refused(tmp_path: Path) -> None:
+def test_tokens_of_fewer_samples_than_the_vectors_are_refused_and_of_more_than_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake = dataset_lake(tmp_path / "lake", CLASSES, SPLITS)
     tokens = planted(CLASSES)
     means = np.stack([one.mean(axis=0) for one in tokens])
@@ -161,3 +163,11 @@ def test_tokens_of_fewer_samples_than_the_vectors_are_refused(tmp_path: Path) ->
     with pytest.raises(LayerhouseError, match="holds 100 samples, others hold 120"):
         probe(lake, MODEL, DATASET, kind="attentive")
     assert probe(lake, MODEL, DATASET, seeds=1).added
+    alone = dataset_lake(tmp_path / "alone", CLASSES, SPLITS)
+    add_activations(alone, {("vision", 1, "mean"): means})
+    add_tokens(alone, {("vision", 1): tokens})
+    monkeypatch.setattr("analysis.probes.tokens.memory", lambda: 12 * 120 * MOST * WIDTH - 1)
+    with pytest.raises(
+        LayerhouseError, match="12 tokens of 120 samples, 6 numbers each, do not fit"
+    ):
+        probe(alone, MODEL, DATASET, kind="attentive")
