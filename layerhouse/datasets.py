@@ -15,10 +15,10 @@ from warehouse.progress import Progress
 
 if TYPE_CHECKING:
     from analysis.audit import Audit
-    from extract.datasets import AddOptions, AddResult
+    from extract.datasets import AddOptions, AddResult, Folded
     from warehouse.lake import Removal, SampleRemoval
 
-__all__ = ["add", "audit", "remove"]
+__all__ = ["add", "audit", "fold", "remove"]
 
 _OF_PIXELS = ("frame", "range", "window", "background")
 
@@ -45,6 +45,7 @@ class DatasetOptions(TypedDict, total=False):
     skip_bad: bool
     rejected: str | PathLike[str] | None
     plain_patient_ids: bool
+    folds: int | None
 
 
 @overload
@@ -87,23 +88,43 @@ def add(
     a DICOM folder or a Hugging Face dataset; `phrase` says how a class is spelled in the prompt, by
     its label, and `column` which column of a table is meant by `image_path`, `label`, `split` and
     `group_id`. `preview` is a PNG file to write images of each class to, `rejected` a CSV
-    file that lists every image that cannot be used. With `per_label` one
+    file that lists every image that cannot be used, `folds` how many folds it is evaluated by
+    instead of its split (see `fold`). With `per_label` one
     yes/no dataset per finding is registered and a list comes back. Raises UsageError for what
     cannot be meant and LayerhouseError for everything wrong with the data.
     """
     from extract.datasets import add as register, add_per_label, preview
 
     given = known_options("datasets.add", options, DatasetOptions)
-    out = given.pop("preview", None)
+    out, folds = given.pop("preview", None), given.pop("folds", None)
     place, chosen = lake_at(lake), _chosen(given)
     for file in filter(None, (out, chosen.rejected)):
         place.refuse_own(Path(file))
     register_all = add_per_label if per_label else register
     done = register_all(place, name, str(path), chosen, progress)
+    results = done if isinstance(done, list) else [done]
+    if folds is not None:
+        for result in results:
+            fold(result.dataset_id, folds=folds, lake=place)
     if out:
-        results = done if isinstance(done, list) else [done]
         preview(place, [result.dataset_id for result in results], out)
     return done
+
+
+@part("extract")
+def fold(name: str, *, folds: int, into: str | None = None, lake: Place = None) -> Folded:
+    """Evaluate a registered dataset by `folds` folds instead of its split.
+
+    Every sample is scored then, by probes and baselines that saw nothing of its group: whole groups
+    are dealt to folds, four times over, the same for every model. A model's answers are scored on
+    all samples, which is right only of a model that was not trained on them. What was extracted
+    stays. Refused where probes, baselines or diagnoses rest on the split; `into` names a new
+    dataset of the same images for that. Raises UsageError for fewer than 3 folds, LayerhouseError
+    where a class is in too few groups.
+    """
+    from extract.datasets import fold as deal
+
+    return deal(lake_at(lake), name, folds, into)
 
 
 def audit(

@@ -135,7 +135,7 @@ def apply(con: duckdb.DuckDBPyConnection, wanted: Iterable[Migration]) -> None:
 
 @cache
 def _definitions() -> tuple[
-    dict[str, "pa.Schema"], dict[str, tuple[str, ...]], dict[str, dict[str, str]]
+    dict[str, "pa.Schema"], dict[str, tuple[str, ...]], dict[str, dict[str, str | None]]
 ]:
     """Arrow schema, primary key and defaults of every table, read off an empty catalogue."""
     import pyarrow as pa
@@ -153,7 +153,7 @@ def _definitions() -> tuple[
         ).fetchall()
         defaults = con.execute(
             "SELECT table_name, column_name, column_default FROM duckdb_columns() "
-            "WHERE starts_with(column_default, chr(39))"
+            "WHERE starts_with(column_default, chr(39)) OR column_default = 'NULL'"
         ).fetchall()
         names = [name for (name,) in con.execute("SHOW TABLES").fetchall()]
         schemas = {}
@@ -169,9 +169,9 @@ def _definitions() -> tuple[
                 for column in empty
             )
     primary = {name: tuple(columns) for name, columns in keys}
-    texts: dict[str, dict[str, str]] = {}
+    texts: dict[str, dict[str, str | None]] = {}
     for table, name, default in defaults:
-        texts.setdefault(table, {})[name] = default.strip("'")
+        texts.setdefault(table, {})[name] = None if default == "NULL" else default.strip("'")
     return schemas, primary | FACT_KEYS, texts
 
 
@@ -210,7 +210,7 @@ def names_samples(table: str) -> bool:
     return "dataset_id" in held and not held.isdisjoint(SAMPLE_COLUMNS)
 
 
-def table_defaults(table: str) -> dict[str, str]:
+def table_defaults(table: str) -> dict[str, str | None]:
     """What columns that a migration added with a default hold where a row does not name them."""
     return _definitions()[2].get(table, {})
 

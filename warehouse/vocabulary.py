@@ -43,6 +43,13 @@ BLOCK = "block"
 """The kind of a layer that is a block of its module, and no norm or projection."""
 
 SPLITS = ("train", "val", "test")
+
+BY_SPLIT, BY_FOLDS = EVALUATIONS = ("split", "folds")
+"""What verdicts on a dataset rest on: its test split, or every sample, predicted out of fold."""
+
+N_REPETITIONS = 4
+"""How often samples are dealt to folds: averaged over four, a loss deviates by a quarter less."""
+
 LIKELIHOOD, GENERATE = METHODS = ("likelihood", "generate")
 """How a model answers: its classes' phrases scored, or a reply generated and read."""
 

@@ -23,6 +23,7 @@ Value = TypeVar("Value")
 class LabelledImages:
     """Images and classes of a dataset; `rows[split]` index the arrays, ordered by sample_id.
 
+    Under folds all are test, and `folds` [n repetitions, n images] says in which fold.
     largest_side: of any image, in pixels; fingerprint: changes with images, how they are
     opened, classes and splits.
     """
@@ -34,6 +35,7 @@ class LabelledImages:
     labels: list[str]
     largest_side: int
     fingerprint: str
+    folds: NDArray[np.int64] | None = None
 
     @property
     def n_classes(self) -> int:
@@ -59,18 +61,12 @@ def read_images(wh: Warehouse, dataset_id: str) -> LabelledImages:
     info = labelled(dataset(wh, dataset_id), "a baseline")
     split = info.samples["split"].to_numpy()
     rows = {name: np.flatnonzero(split == name) for name in SPLITS}
-    for name in SPLITS:
-        if not len(rows[name]):
-            raise LayerhouseError(
-                f"{dataset_id} has no {name} sample; a baseline needs train, val and test"
-            )
     classes = info.samples["class_index"].to_numpy().astype(np.int64)
-    if len(np.unique(classes[rows["train"]])) < 2:
-        raise LayerhouseError(
-            f"the train split of {dataset_id} shows one class only; a baseline needs two"
-        )
+    if info.folds is None:
+        _refuse_untrained(dataset_id, rows, classes)
     columns = info.samples.select("sample_id", "sha256", "class_index", "split")
     uris = info.samples["uri"].to_list()
+    dealt = "" if info.folds is None else str(info.folds.tolist())
     opened = [str(parted(uri)[1]) for uri in uris]  # empty where nothing was decided
     return LabelledImages(
         sample_ids=info.samples["sample_id"].to_numpy().astype(object),
@@ -80,6 +76,21 @@ def read_images(wh: Warehouse, dataset_id: str) -> LabelledImages:
         labels=[row.label for row in info.classes],
         largest_side=int(info.samples.select("width", "height").to_numpy().max()),
         fingerprint=blake2b(
-            (columns.write_csv() + "".join(opened)).encode(), digest_size=8
+            (columns.write_csv() + "".join(opened) + dealt).encode(), digest_size=8
         ).hexdigest(),
+        folds=None if info.folds is None else info.folds.T,
     )
+
+
+def _refuse_untrained(
+    dataset_id: str, rows: dict[str, NDArray[np.intp]], classes: NDArray[np.int64]
+) -> None:
+    for name in SPLITS:
+        if not len(rows[name]):
+            raise LayerhouseError(
+                f"{dataset_id} has no {name} sample; a baseline needs train, val and test"
+            )
+    if len(np.unique(classes[rows["train"]])) < 2:
+        raise LayerhouseError(
+            f"the train split of {dataset_id} shows one class only; a baseline needs two"
+        )

@@ -2,19 +2,22 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from analysis.baselines.architectures import Architecture, Options, Plan, find
 from analysis.baselines.images import LabelledImages, Trained, read_images
 from analysis.logits import logit_rows
 from warehouse.catalogue import Warehouse, connect, open_tables, refuse_changed
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.folds import Places, Rotation, rotate
 from warehouse.lake import Commit, Lake, RunSpec, RunWriter, config_difference, exclusive
+from warehouse.vocabulary import SPLITS
 
 COMMAND = "baseline"
 
@@ -54,6 +57,11 @@ def baseline(
     with exclusive(lake, COMMAND, dataset_id, plan.stored_as, str(seed)) as looked:
         with open_tables(lake) as wh:
             images = read_images(wh, dataset_id)
+            if images.folds is not None and not 0 <= seed < len(images.folds):
+                raise UsageError(
+                    f"under folds a seed is one of the {len(images.folds)} times that samples were "
+                    f"dealt to them, from 0, not {seed}"
+                )
             settings = {**plan.settings, "samples": images.fingerprint}
             config = {"architecture": plan.stored_as, "seed": seed, "settings": settings}
             spec = RunSpec(COMMAND, None, dataset_id, config)
@@ -63,7 +71,7 @@ def baseline(
                 refuse_changed(wh, dataset_id, images.sample_ids.tolist())
         with RunWriter(lake, spec, looked) as writer:
             if not stored:
-                trained = plan.train(images, seed)
+                trained = _train(plan, images, seed)
                 row = _row(baseline_id, dataset_id, chosen, plan, seed, images)
                 row["hyperparameters"] = {**settings, "chosen": trained.chosen}
                 row["fit_seconds"] = time.perf_counter() - started
@@ -136,8 +144,38 @@ def _row(
         "architecture": plan.stored_as,
         "kind": architecture.kind,
         "seed": seed,
-        **{f"n_{split}": len(rows) for split, rows in images.rows.items()},
+        **_sizes(images, seed),
     }
+
+
+def _sizes(images: LabelledImages, seed: int) -> dict[str, int]:
+    """How many images it was trained on, at most, and how many it predicted."""
+    if images.folds is None:
+        return {f"n_{split}": len(rows) for split, rows in images.rows.items()}
+    n_train = max(len(rotation.train) for rotation in _rotations(images, seed))
+    n_images = len(images.sample_ids)
+    return {"n_train": n_train, "n_val": n_images, "n_test": n_images}
+
+
+def _rotations(images: LabelledImages, seed: int) -> tuple[Rotation[Places], ...]:
+    assert images.folds is not None
+    return rotate(images.folds[seed], int(images.folds.max()) + 1)
+
+
+def _train(plan: Plan, images: LabelledImages, seed: int) -> Trained:
+    """Trained on train; under folds once per fold, every image predicted as val and as test."""
+    if images.folds is None:
+        return plan.train(images, seed)
+    shape = (len(images.sample_ids), images.n_classes)
+    val_logits, test_logits = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    chosen = []
+    for rotation in _rotations(images, seed):
+        rows = dict(zip(SPLITS, rotation, strict=True))
+        trained = plan.train(replace(images, rows=rows), seed)
+        val_logits[rotation.val] = trained.val_logits
+        test_logits[rotation.test] = trained.test_logits
+        chosen.append(trained.chosen)
+    return Trained(val_logits, test_logits, {"folds": chosen})
 
 
 def _tables(
@@ -147,7 +185,7 @@ def _tables(
         logit_rows(
             "baseline_id",
             row["baseline_id"],
-            images.sample_ids[images.rows[split]],
+            images.sample_ids[images.rows[split]] if images.folds is None else images.sample_ids,
             split,
             values,
         )

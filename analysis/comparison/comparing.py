@@ -254,7 +254,8 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
         if (stage, quantity) not in points[1]:
             continue
         key = stage, quantity
-        interval = bounds(points[0][key] - points[1][key], drawn[0][key] - drawn[1][key])
+        gains = points[0][key] - points[1][key], drawn[0][key] - drawn[1][key]
+        interval = bounds(*gains, model.widening)
         if None in interval.values():
             continue
         rows.append(

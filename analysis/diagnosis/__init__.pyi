@@ -6,7 +6,12 @@ from .diagnosing import (
     read_finding as read_finding,
     require_known as require_known,
 )
-from .evidence import Evidence as Evidence, Predictor as Predictor, read_evidence as read_evidence
+from .evidence import (
+    Evidence as Evidence,
+    Predictor as Predictor,
+    fold_widening as fold_widening,
+    read_evidence as read_evidence,
+)
 from .findings import (
     DiagnosedAnswer as DiagnosedAnswer,
     Finding as Finding,

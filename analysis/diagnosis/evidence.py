@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ Predictor = tuple[str, int | None, str, str]
 
 BASELINE = "baseline"
 """What stands for a module in a baseline's place."""
+
+FOLDS = "folds"
+"""The kind of what stands for a stage where each fold has chosen for itself."""
 
 KEY = ["module", "layer", "readout", "kind"]
 
@@ -40,8 +44,9 @@ class Evidence:
     """Correctness of every predictor on every test sample of one model and dataset.
 
     `correct` is [n predictors, n samples]: the share of seeds that were right, NaN where a sample
-    was not tested. `rows` finds a predictor's row, `chosen` the predictor that stands for a stage
-    (and for `reference`, where there is a baseline).
+    was not tested; under folds (`is_folded`) all are, and a seed is a repetition. `rows` finds a
+    predictor's row, `chosen` the predictor that stands for a stage (and for `reference`, where
+    there is a baseline).
     """
 
     groups: NDArray[np.str_]
@@ -49,6 +54,7 @@ class Evidence:
     rows: dict[Predictor, int]
     chosen: dict[str, Predictor]
     curves: tuple[Curve, ...]
+    is_folded: bool = False
 
     @property
     def tested(self) -> NDArray[np.bool_]:
@@ -60,6 +66,21 @@ class Evidence:
     def n_groups(self) -> int:
         """How many test groups these samples belong to."""
         return len(np.unique(self.groups[self.tested]))
+
+    @property
+    def widening(self) -> float:
+        """How much wider than the bootstrap's its intervals are."""
+        return fold_widening(self.n_groups) if self.is_folded else 1.0
+
+
+def fold_widening(n_groups: int) -> float:
+    """How much wider than the bootstrap's an interval of out-of-fold predictions has to be.
+
+    The bootstrap takes predictions as they are, but those of two folds come from models that share
+    most of their training samples, and err together; the less the more samples there are. Found by
+    simulation (`python -m bench.bench_folds`, docs/method.md).
+    """
+    return 1 + 3.5 / sqrt(n_groups)
 
 
 def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
@@ -80,7 +101,9 @@ def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
     curves = _curves(wh.sql(read_query(QUERIES, "curves"), names).pl())
     wanted = set(chosen.values()) | {place for curve in curves for place in curve.predictors}
     rows, correct = _matrix(long, samples["sample_id"], wanted)
-    return Evidence(samples["group_id"].to_numpy().astype(str), correct, rows, chosen, curves)
+    is_folded = any(kind == FOLDS for *_, kind in chosen.values())
+    groups = samples["group_id"].to_numpy().astype(str)
+    return Evidence(groups, correct, rows, chosen, curves, is_folded)
 
 
 def _matrix(

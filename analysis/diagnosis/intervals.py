@@ -4,6 +4,8 @@ Whole test groups are resampled with replacement, the same draw for every predic
 bootstrap), and accuracies, running maxima, reference and losses are computed anew in each resample;
 95% intervals are the 2.5% and 97.5% quantiles.
 
+Of out-of-fold predictions they are widened about the point (`Evidence.widening`).
+
 Properties to know. A maximum of noisy accuracies is biased upwards, and a resampled maximum
 more so: losses against a running maximum lean to the large side by a fraction of their own standard
 error, and a loss whose true value is 0 has an interval that starts at 0. That is why a failure mode
@@ -66,7 +68,7 @@ def interval_rows(
                 "stage": stage,
                 "quantity": quantity,
                 "margin": options.margin,
-                **bounds(stages[0][stage, quantity], stages[1][stage, quantity]),
+                **bounds(stages[0][stage, quantity], stages[1][stage, quantity], evidence.widening),
             }
             for stage, quantity in stages[0]
         ],
@@ -75,7 +77,7 @@ def interval_rows(
                 **common,
                 "module": module,
                 "track": track,
-                **bounds(health[0][module, track], health[1][module, track]),
+                **bounds(health[0][module, track], health[1][module, track], evidence.widening),
             }
             for module, track in health[0]
         ],
@@ -140,12 +142,16 @@ def _health_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str
     return scores
 
 
-def bounds(point: Floats, drawn: Floats) -> dict[str, float | None]:
-    """Point [1] and percentile bounds of what is drawn [n resamples].
+def bounds(point: Floats, drawn: Floats, widening: float = 1.0) -> dict[str, float | None]:
+    """Point [1] and percentile bounds of what is drawn [n resamples], widened about the point.
 
     A resample without a score says nothing about the bounds.
     """
     defined = drawn[~np.isnan(drawn)]
     lower, upper = np.quantile(defined, LEVELS) if len(defined) else (np.nan, np.nan)
+    lower, upper = (
+        point[0] + widening * (lower - point[0]),
+        point[0] + widening * (upper - point[0]),
+    )
     values = {"point": point[0], "lower": lower, "upper": upper}
     return {name: None if np.isnan(value) else float(value) for name, value in values.items()}

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from analysis.devices import choose_device
-from analysis.folds import make_folds
 from analysis.logits import logit_columns
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
 from analysis.probes import LabelledVectors, LinearProbe, fit_linear
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.folds import make_folds
 from warehouse.lake import Lake
 from warehouse.progress import Progress
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from analysis.probes import Samples, parts, read_cells, read_vectors
 from analysis.queries import read_query
 from warehouse.catalogue import Warehouse, open_tables
+from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter, exclusive
 from warehouse.progress import Progress
 from warehouse.vocabulary import Cell
@@ -62,10 +63,16 @@ def add_measure(
     """Compute and store a measure wherever the lake lacks it; returns at how many cells it did.
 
     Raises what `read_cells` and `read_vectors` raise: unknown names, nothing extracted, vectors of
-    two widths, NaN or Inf.
+    two widths, NaN or Inf; and LayerhouseError for a dataset that is evaluated by folds.
     """
     with exclusive(lake, measure.command, model_id, dataset_id) as looked, open_tables(lake) as wh:
         widths, samples = read_cells(wh, model_id, dataset_id)
+        if samples.folds is not None:
+            raise LayerhouseError(
+                f"{dataset_id} is evaluated by folds, and {measure.command} learns from a train "
+                "split; its probes are out of fold as they are, and a dataset of the same images "
+                "under another name (`layerhouse datasets add`) has a split"
+            )
         settings = {**measure.settings, "samples": samples.fingerprint}
         done = _stored(wh, measure, model_id, dataset_id, settings)
         missing = [cell for cell in widths if cell not in done]

@@ -1,6 +1,6 @@
 """Reads the activations of many cells as one tensor, in the order train, val, test."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import Tensor
 from analysis.queries import read_query
 from warehouse.catalogue import DatasetInfo, Warehouse, dataset, labelled, package_readouts
 from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.folds import Places, Rotation, rotate
 from warehouse.vocabulary import READOUTS, SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"
@@ -24,13 +25,35 @@ QUERIES = Path(__file__).parent / "queries"
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples that the cells of a model hold: train, then val, then test, each by sample_id."""
+    """The samples that the cells of a model hold: train, then val, then test, each by sample_id.
+
+    Under folds all of them are test, and `folds` [n repetitions, n samples] says in which fold.
+    """
 
     ids: NDArray[np.object_]
     class_index: NDArray[np.int64]
     split: NDArray[np.object_]
     n_classes: int
     n_registered: int
+    folds: NDArray[np.int64] | None = None
+
+    @property
+    def n_repetitions(self) -> int:
+        """How often samples were dealt to folds; 0 under a split."""
+        return 0 if self.folds is None else len(self.folds)
+
+    def rotations(self, seed: int) -> tuple[Rotation[slice] | Rotation[Places], ...]:
+        """The fits that score every sample to be scored once: a split's one, or one per fold.
+
+        Under folds a probe of seed s is fitted by repetition s.
+        """
+        if self.folds is None:
+            return (Rotation(*map(self.rows, SPLITS)),)
+        return rotate(self.folds[seed], int(self.folds.max()) + 1)
+
+    def predicted(self, split: str) -> slice:
+        """The samples that predictions called val or test are of: under folds both are of all."""
+        return self.rows(split) if self.folds is None else slice(0, len(self.ids))
 
     def count(self, split: str) -> int:
         return int((self.split == split).sum())
@@ -42,9 +65,9 @@ class Samples:
     @property
     def fingerprint(self) -> str:
         """Changes with the set of samples, their classes and their splits."""
-        text = "\n".join(
-            f"{a}\t{b}\t{c}" for a, b, c in zip(self.ids, self.class_index, self.split, strict=True)
-        )
+        dealt: Iterable[NDArray[np.int64]] = () if self.folds is None else self.folds
+        columns = (self.ids, self.class_index, self.split, *dealt)
+        text = "\n".join("\t".join(map(str, row)) for row in zip(*columns, strict=True))
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -112,7 +135,11 @@ def _samples(wh: Warehouse, names: dict[str, str], cell: Cell, info: DatasetInfo
         split=frame["split"].to_numpy().astype(object),
         n_classes=len(info.classes),
         n_registered=len(info.samples),
+        folds=_folds(info, frame["sample_id"]),
     )
+    if samples.folds is not None:
+        _refuse_untrained(names, samples)
+        return samples
     for split in SPLITS:
         if not samples.count(split):
             raise LayerhouseError(
@@ -120,6 +147,28 @@ def _samples(wh: Warehouse, names: dict[str, str], cell: Cell, info: DatasetInfo
                 "extracted; a probe needs train, val and test"
             )
     return samples
+
+
+def _folds(info: DatasetInfo, held: pl.Series) -> NDArray[np.int64] | None:
+    """The folds of the samples that are held, in their order."""
+    if info.folds is None:
+        return None
+    return info.folds[info.samples["sample_id"].search_sorted(held)].T
+
+
+def _refuse_untrained(names: dict[str, str], samples: Samples) -> None:
+    """LayerhouseError where a few samples of the folds were extracted, and a class is missing."""
+    every = set(samples.class_index.tolist())
+    for seed in range(samples.n_repetitions):
+        for rotation in samples.rotations(seed):
+            parts = (rotation.val, rotation.test)
+            lacking = every - set(samples.class_index[rotation.train].tolist())
+            if lacking or not all(map(len, map(samples.ids.__getitem__, parts))):
+                raise LayerhouseError(
+                    f"{names['model']} on {names['dataset']}: the {len(samples.ids)} samples that "
+                    "were extracted leave one of its folds empty, or without a class to train on; "
+                    f"extract all {samples.n_registered}"
+                )
 
 
 def read_vectors(

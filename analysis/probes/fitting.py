@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from analysis.parallel import cores, in_order
 from analysis.probes.activations import Samples
 from analysis.probes.chunks import Chunk, chunks
-from analysis.probes.probe_kind import LabelledVectors, ProbeData, ProbeKind
+from analysis.probes.probe_kind import Fits, LabelledVectors, ProbeData, ProbeKind
 from analysis.probes.storage import Fit
 from analysis.probes.targets import TRUE_LABELS, Target, labels_of
 from warehouse.untrusted import memory
@@ -77,8 +78,18 @@ def _fit(
 ) -> list[Fit]:
     started = time.perf_counter()
     chunk, vectors = waiting
-    fits = kind.fit(_data(kind, samples, dataset_id, chunk, vectors))
-    seconds = (time.perf_counter() - started) / (len(chunk.cells) * len(chunk.targets))
+    features = vectors.to(kind.device)
+    found: list[tuple[Cell, Target, Fits, int, int]] = []
+    for targets in _together(samples, chunk.targets):
+        labels = torch.from_numpy(labels_of(samples, dataset_id, targets)).to(kind.device)
+        seeds = tuple(target.seed for target in targets)
+        fits = _rotated(kind, samples, seeds, features, labels)
+        found += [
+            (cell, target, fits, row, column)
+            for row, cell in enumerate(chunk.cells)
+            for column, target in enumerate(targets)
+        ]
+    seconds = (time.perf_counter() - started) / len(found)
     return [
         Fit(
             cell,
@@ -88,27 +99,46 @@ def _fit(
             fits.chosen[row][column],
             seconds,
         )
-        for row, cell in enumerate(chunk.cells)
-        for column, target in enumerate(chunk.targets)
+        for cell, target, fits, row, column in found
     ]
 
 
-def _data(
-    kind: ProbeKind, samples: Samples, dataset_id: str, chunk: Chunk, vectors: Tensor
-) -> ProbeData:
-    """Train and val with one row of labels per target; vectors: [cells, n samples, width]."""
-    labels = labels_of(samples, dataset_id, chunk.targets)
-    features = vectors.to(kind.device)
-    train, val = (
-        LabelledVectors(
-            features[:, samples.rows(split)], torch.from_numpy(labels[split]).to(kind.device)
+def _together(samples: Samples, targets: Sequence[Target]) -> list[list[Target]]:
+    """The targets that are fitted on the same samples: all, or those of one repetition of folds."""
+    if samples.folds is None:
+        return [list(targets)]
+    by_seed: dict[int, list[Target]] = {}
+    for target in targets:
+        by_seed.setdefault(target.seed, []).append(target)
+    return list(by_seed.values())
+
+
+def _rotated(
+    kind: ProbeKind, samples: Samples, seeds: tuple[int, ...], features: Tensor, labels: Tensor
+) -> Fits:
+    """The fits of every rotation as one; features: [cells, n, width], labels: [targets, n]."""
+    rotations = samples.rotations(seeds[0])
+    parts = []
+    for rotation in rotations:
+        train, val = (
+            LabelledVectors(features[:, rows], labels[:, rows])
+            for rows in (rotation.train, rotation.val)
         )
-        for split in ("train", "val")
-    )
-    return ProbeData(
-        train=train,
-        val=val,
-        test=features[:, samples.rows("test")],
-        n_classes=samples.n_classes,
-        seeds=tuple(target.seed for target in chunk.targets),
-    )
+        data = ProbeData(train, val, features[:, rotation.test], samples.n_classes, seeds)
+        parts.append(kind.fit(data))
+    if len(parts) == 1:
+        return parts[0]
+    shape = (len(features), len(seeds), len(samples.ids), samples.n_classes)
+    val_logits, test_logits = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for rotation, part in zip(rotations, parts, strict=True):
+        val_logits[:, :, rotation.val] = part.val_logits
+        test_logits[:, :, rotation.test] = part.test_logits
+    chosen = [
+        [_by_fold([part.chosen[row][column] for part in parts]) for column in range(len(seeds))]
+        for row in range(len(features))
+    ]
+    return Fits(val_logits, test_logits, chosen)
+
+
+def _by_fold(chosen: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"folds": chosen, "converged": all(one.get("converged", True) for one in chosen)}

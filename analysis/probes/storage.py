@@ -19,7 +19,7 @@ from analysis.queries import read_query
 from warehouse.catalogue import Warehouse
 from warehouse.errors import LayerhouseError
 from warehouse.lake import config_difference
-from warehouse.vocabulary import SPLITS, Cell
+from warehouse.vocabulary import Cell
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -55,7 +55,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class Fit:
-    """One fitted probe: its logits [n, n_classes] on val and test and what fitting chose."""
+    """One probe: its logits [n, n_classes] on what it predicted as val and as test, and what
+    fitting chose; under folds it is fitted once per fold and predicts all samples as either."""
 
     cell: Cell
     target: Target
@@ -122,12 +123,20 @@ def tables_of(
                 "control": fit.target.control,
                 "seed": fit.target.seed,
                 "hyperparameters": {**subject.settings, "chosen": fit.chosen},
-                **{f"n_{split}": samples.count(split) for split in SPLITS},
+                **_sizes(samples, fit.target),
                 "fit_seconds": fit.seconds,
             }
         )
         for split, rows in (("val", fit.val_logits), ("test", fit.test_logits)):
             logits.append(
-                logit_rows("probe_id", probe_id, samples.ids[samples.rows(split)], split, rows)
+                logit_rows("probe_id", probe_id, samples.ids[samples.predicted(split)], split, rows)
             )
     return {"probe": probes, "probe_logit": pa.concat_tables(logits)}
+
+
+def _sizes(samples: Samples, target: Target) -> dict[str, int]:
+    """How many samples a probe was trained on, at most, and how many it predicted."""
+    rotations = samples.rotations(target.seed)
+    n_train = max(len(samples.ids[rotation.train]) for rotation in rotations)
+    predicted = {split: len(samples.ids[samples.predicted(split)]) for split in ("val", "test")}
+    return {"n_train": n_train} | {f"n_{split}": n for split, n in predicted.items()}

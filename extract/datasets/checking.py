@@ -32,7 +32,7 @@ from warehouse.errors import LayerhouseError
 from warehouse.images import parted
 from warehouse.lake import mark_of
 from warehouse.progress import Progress
-from warehouse.vocabulary import SPLITS
+from warehouse.vocabulary import BY_SPLIT, SPLITS
 
 _COMPARED = {"sha256": "image", "class_index": "class", "split": "split", "group_id": "group"}
 
@@ -74,6 +74,8 @@ class CheckedDataset:
     summary: Summary
     pixel_rule: str | None = None
     readings: Mapping[str, str] = field(default_factory=dict)
+    evaluation: str = BY_SPLIT
+    n_folds: int | None = None
 
     @property
     def split_sizes(self) -> dict[str, int]:

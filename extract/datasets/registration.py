@@ -174,7 +174,7 @@ def _register(
     checked = without(whole, marks)
     fingerprint = checked.fingerprint
     if known and stored and known.as_added == whole.fingerprint:
-        checked, fingerprint = _with_stored_groups(checked, stored), known.fingerprint
+        checked, fingerprint = _as_remade(checked, stored), known.fingerprint
     elif known and stored and marks and not changes(stored, checked):
         fingerprint = known.fingerprint  # which was that of all samples
     entry = Registration(
@@ -208,11 +208,14 @@ def _register(
     )
 
 
-def _with_stored_groups(checked: CheckedDataset, stored: DatasetInfo) -> CheckedDataset:
-    """The dataset with its near-duplicates united, as they are in the lake."""
-    group_of = dict(stored.samples.select("sample_id", "group_id").iter_rows())
-    samples = [{**row, "group_id": group_of[row["sample_id"]]} for row in checked.samples]
-    return replace(checked, samples=samples)
+def _as_remade(checked: CheckedDataset, stored: DatasetInfo) -> CheckedDataset:
+    """The dataset with its near-duplicates united and its folds dealt, as they are in the lake."""
+    remade = ["group_id", "split", "given_split"]
+    stored_of = {
+        row.pop("sample_id"): row for row in stored.samples.select("sample_id", *remade).to_dicts()
+    }
+    samples = [{**row, **stored_of[row["sample_id"]]} for row in checked.samples]
+    return replace(checked, samples=samples, evaluation=stored.evaluation, n_folds=stored.n_folds)
 
 
 def check_name(name: str, path: str) -> None:
@@ -232,6 +235,8 @@ def _write(lake: Lake, name: str, entry: Registration, checked: CheckedDataset) 
         "n_classes": len(checked.classes),
         "licence": entry.licence,
         "pixel_rule": checked.pixel_rule,
+        "evaluation": checked.evaluation,
+        "n_folds": checked.n_folds,
     }
     with RunWriter(lake, spec) as writer:
         if writer.is_finished:

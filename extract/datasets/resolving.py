@@ -9,8 +9,8 @@ from dataclasses import replace
 from extract.datasets.measuring import read_otherwise
 from extract.datasets.reading import default_name, is_source, location_of, offered
 from extract.datasets.registration import COMMAND, READING, Registration, add, registered
+from extract.datasets.remaking import stored_rows
 from extract.datasets.remembering import is_finding, options_of
-from extract.datasets.uniting import COPIED, rows_of
 from warehouse.catalogue import changed_samples, dataset, open_tables
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import file_state
@@ -98,8 +98,8 @@ def _look_again(lake: Lake, name: str, entry: Registration) -> None:
         states = {row["sample_id"]: file_state(row["uri"]) for row in samples.to_dicts()}
         if changed_samples(warehouse, name):
             return
-        # all rows, so that this registration stands without the earlier one
-        rows = {table: rows_of(warehouse, table, name) for table in ("dataset", *COPIED)}
+    # all rows, so that this registration stands without the earlier one
+    rows = stored_rows(lake, name)
     files = [
         {
             "dataset_id": name,

@@ -1,28 +1,18 @@
-"""Puts near-duplicates into one group: in the dataset itself, or in a new one with whole splits.
-
-Nothing is edited: the samples whose group changes are written again, and the later commit counts.
-"""
+"""Puts near-duplicates into one group: in the dataset itself, or in a new one with whole splits."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from hashlib import blake2b
-from typing import Any
+from dataclasses import dataclass
 
+from extract.datasets.folding import deal
 from extract.datasets.groups import Joined
-from extract.datasets.registration import COMMAND, Registration, check_name, registered
+from extract.datasets.remaking import Remade, Row, refuse_resting, stored_rows
 from extract.datasets.splits import check_classes
-from warehouse.catalogue import Warehouse, dataset, open_tables
-from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake import Lake, RunSpec, RunWriter, find_runs
+from warehouse.errors import LayerhouseError
+from warehouse.lake import Lake
 from warehouse.vocabulary import MADE_FROM, SPLITS
-
-COPIED = ("class", "sample", "sample_attribute", "image_file")
-"""What a dataset consists of beside its own row."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,36 +34,28 @@ def unite(
     of that name gets all samples; a joined group goes to the split that most of it is in. Raises
     LayerhouseError, and UsageError for a name that cannot be taken.
     """
-    known = registered(lake)
-    if into is None:
-        _refuse_dependents(lake, name)
-    else:
-        check_name(into, "")
-    with open_tables(lake) as wh:
-        samples = dataset(wh, name).samples
-        rows = {table: rows_of(wh, table, name) for table in ("dataset", *COPIED)}
-    group_of = dict(samples.select("sample_id", "group_id").iter_rows())
+    refuse_resting(lake, name, into, set(MADE_FROM) - {"datasets-audit"}, "groups")
+    rows = stored_rows(lake, name)
+    group_of = {row["sample_id"]: row["group_id"] for row in rows["sample"]}
     joined = joined_groups(group_of, pairs)
     changed = _changed(rows["sample"], joined, into)
-    n_joined = sum(group != kept for group, kept in joined.items())
-    n_moved = sum(new["split"] != old["split"] for old, new in changed)
-    entry = _entry(known[name], [new for _, new in changed], into)
-    if into is None:
-        if changed:
-            _write(lake, name, entry, {"sample": [new for _, new in changed]})
-        return United(name, n_joined, n_moved)
-    if into in known:
-        _refuse_another(known[into], entry, into)
-        return United(into, n_joined, n_moved)
     new_of = {new["sample_id"]: new for _, new in changed}
     rows["sample"] = [new_of.get(row["sample_id"], row) for row in rows["sample"]]
-    columns = ([row[name] for row in rows["sample"]] for name in ("class_index", "split"))
-    check_classes(*columns)
-    renamed = {
-        table: [{**row, "dataset_id": into} for row in own] for table, own in rows.items() if own
-    }
-    _write(lake, into, entry, renamed)
-    return United(into, n_joined, n_moved)
+    n_folds = rows["dataset"][0]["n_folds"]
+    if n_folds:
+        rows["sample_fold"] = deal(rows["sample"], n_folds)
+    elif into is not None:
+        columns = ([row[name] for row in rows["sample"]] for name in ("class_index", "split"))
+        check_classes(*columns)
+    mark = "\n".join(
+        f"{row['sample_id']}\t{row['group_id']}\t{row['split']}" for row in new_of.values()
+    )
+    own = {"sample": list(new_of.values())} if new_of else {}
+    if own and n_folds:
+        own["sample_fold"] = rows["sample_fold"]
+    Remade(name, into, rows, own, mark).write(lake)
+    n_joined = sum(group != kept for group, kept in joined.items())
+    return United(into or name, n_joined, sum(new["split"] != old["split"] for old, new in changed))
 
 
 def joined_groups(group_of: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -109,51 +91,3 @@ def _changed(
             if new != row:
                 changed.append((row, new))
     return changed
-
-
-def _refuse_dependents(lake: Lake, name: str) -> None:
-    resting = [
-        run["run_id"]
-        for run in find_runs(lake, dataset_id=name)
-        if run["command"] in MADE_FROM and run["command"] != "datasets-audit"
-    ]
-    if resting:
-        raise LayerhouseError(
-            f"{len(resting)} runs rest on the groups of {name}, first {resting[0]}, and their "
-            "intervals would mean something else; --into NEW makes a dataset with the groups "
-            "united beside it"
-        )
-
-
-def _refuse_another(known: Registration, due: Registration, into: str) -> None:
-    """The same is there where this command was killed just after it had made it."""
-    if known.fingerprint != due.fingerprint:
-        raise UsageError(f"{into} is registered already; give --into a new name")
-
-
-def _entry(known: Registration, changed: list[Row], into: str | None) -> Registration:
-    """What identifies the dataset with these samples changed."""
-    text = f"{known.fingerprint}\n" + "\n".join(
-        f"{row['sample_id']}\t{row['group_id']}\t{row['split']}" for row in changed
-    )
-    fingerprint = blake2b(text.encode(), digest_size=16).hexdigest()
-    if into is not None:
-        return replace(known, fingerprint=fingerprint, as_added=None, revision=0)
-    return replace(
-        known,
-        fingerprint=fingerprint,
-        as_added=known.as_added or known.fingerprint,
-        revision=known.revision + 1,
-    )
-
-
-def rows_of(wh: Warehouse, table: str, name: str) -> list[Row]:
-    """A dataset's rows of a table, as a commit writes them."""
-    query = f'SELECT * EXCLUDE (run_id) FROM "{table}" WHERE dataset_id = $1 ORDER BY ALL'
-    return wh.sql(query, [name]).pl().to_dicts()
-
-
-def _write(lake: Lake, name: str, entry: Registration, tables: dict[str, list[Row]]) -> None:
-    covers = entry.covers()
-    with RunWriter(lake, RunSpec(COMMAND, None, name, covers)) as writer:
-        writer.commit(tables, covers=covers, finished=True)

@@ -20,7 +20,7 @@ from warehouse.vocabulary import SPLITS
 
 if TYPE_CHECKING:
     from analysis.audit import AuditFinding
-    from extract.datasets import AddResult, Summary
+    from extract.datasets import AddResult, Folded, Summary
 
 
 @click.group("datasets", short_help="Register labelled images, list, show and remove them.")
@@ -107,6 +107,7 @@ def list_datasets(lake: Lake) -> None:
     metavar="FILE.png",
     help="Write a sheet of images of each class, as models see them.",
 )
+@click.option("--folds", type=int, help="Evaluate by folds (at least 3), not by a test split.")
 @click.option("--skip-bad", is_flag=True, help="Leave out images that are missing or damaged.")
 @click.option(
     "--rejected", metavar="FILE.csv", help="List all images that cannot be used, and why."
@@ -129,6 +130,7 @@ def add_dataset(
     """
     options["phrase"] = dict(_pair(text, "--phrase", "LABEL=PHRASE") for text in phrase)
     options["column"] = dict(_pair(text, "--column", "MEANING=COLUMN") for text in column)
+    folds = options.pop("folds")
     with progress(f"reading {name}") as told:
         found = datasets.add(name, path, progress=told, **options)
     results = found if isinstance(found, list) else [found]
@@ -136,6 +138,8 @@ def add_dataset(
         click.echo(f"Warning: {warning}", err=True)
     for result in results:
         _show_added(result)
+        if folds is not None:
+            _show_folds(datasets.fold(result.dataset_id, folds=folds, lake=options["lake"]))
 
 
 def _show_added(result: AddResult) -> None:
@@ -165,6 +169,31 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     if not separator or not left.strip() or (option == "--phrase" and not right.strip()):
         raise UsageError(f"{option} {text!r} is not of the form {form}")
     return left, right.strip()
+
+
+@command.command("fold")
+@click.argument("name")
+@click.option("--folds", type=int, required=True, help="How many; at least 3, usually 5.")
+@click.option("--into", metavar="NEW", help="Leave NAME as it is and register NEW beside it.")
+@lake_option
+def fold_dataset(name: str, **options: Any) -> None:
+    """Evaluate the dataset NAME by folds: every sample is scored, not the test split alone.
+
+    Probes and baselines predict each sample without having seen its group. Answers are those of a
+    model that was not trained on these images. What was extracted stays.
+
+    \b
+    layerhouse datasets fold digits --folds 5 --into digits-folds
+    """
+    _show_folds(datasets.fold(name, **options))
+
+
+def _show_folds(folded: Folded) -> None:
+    fewest, most = folded.sizes
+    click.echo(
+        f"{folded.dataset_id}: all {folded.n_samples:,} samples are scored, in {folded.n_folds} "
+        f"folds of {fewest:,} to {most:,} ({folded.n_groups:,} groups, each whole)"
+    )
 
 
 @command.command("audit")

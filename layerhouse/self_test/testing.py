@@ -15,7 +15,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from layerhouse.self_test.trials import TRIAL_VERSIONS, Trial, TrialGrid, trials_of
-from warehouse.catalogue import open_tables
+from warehouse.catalogue import dataset, open_tables
+from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress
 from warehouse.vocabulary import STAGES
@@ -56,7 +57,7 @@ def self_test(
     Of the request model, adapter, dataset, limit and where it runs count. Trials that the lake
     holds already, from any earlier self-test of the same model, dataset and options, are not run
     again. Raises UsageError for unknown names and impossible grids, LayerhouseError for a model
-    that cannot be run.
+    that cannot be run and for a dataset that is evaluated by folds.
     """
     from analysis.diagnosis import Resampling
     from extract.running import leaving_a_core, open_bench
@@ -68,6 +69,11 @@ def self_test(
     config = {"identity": job.identity, "options": asdict(resampling), "limit": request.limit}
     ids = {trial: _trial_id(job, config, trial) for trial in trials_of(bench, grid)}
     with open_tables(lake) as wh:
+        if dataset(wh, job.dataset_id).folds is not None:
+            raise LayerhouseError(
+                f"{job.dataset_id} is evaluated by folds, and the self-test learns from a train "
+                "split; add the same images under another name (`layerhouse datasets add`) for it"
+            )
         known = {row[0] for row in wh.sql("SELECT trial_id FROM fault_trial").fetchall()}
     todo = {trial: name for trial, name in ids.items() if name not in known}
     whole = {**config, "versions": TRIAL_VERSIONS, "grid": asdict(grid)}

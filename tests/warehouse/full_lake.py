@@ -18,6 +18,7 @@ from warehouse.lake.runs import RunSpec, RunWriter
 MODEL = "alpha"
 FAULTED = "alpha+fault:swap@vision:0.5"
 DATASET = "shapes"
+FOLDED = "dealt"
 WIDTH = 32
 DRAWN = (
     *("model_id", "dataset_id", "sample_id", "method"),
@@ -42,6 +43,7 @@ def full_lake(path: Path, n_samples: int = 48) -> Lake:
     _write_intervals(lake)
     _write_measures(lake, samples)
     _write_audit(lake, samples)
+    _write_folds(lake)
     refresh(lake)
     return lake
 
@@ -302,6 +304,37 @@ def _write_audit(lake: Lake, samples: list[str]) -> None:
         writer.commit(
             {name: [{"dataset_id": DATASET, **row} for row in own] for name, own in rows.items()}
         )
+        writer.finish()
+
+
+def _write_folds(lake: Lake) -> None:
+    """Another dataset, of two classes, that is evaluated by folds."""
+    known = {"dataset_id": FOLDED}
+    names = [f"dealt-{i}" for i in range(12)]
+    image = {"uri": "made-up:0", "width": 8, "height": 8, "split": "test", "given_split": "train"}
+    facts = {"title": "Dealt", "n_samples": 12, "n_classes": 2, "licence": None}
+    facts |= {"pixel_rule": None, "evaluation": "folds", "n_folds": 3}
+    rows = {
+        "dataset": [known | facts],
+        "class": [
+            known | {"class_index": i, "label": name, "phrase": name}
+            for i, name in enumerate(("round", "square"))
+        ],
+        "sample": [
+            known
+            | image
+            | {"sample_id": name, "class_index": i % 2}
+            | {"group_id": f"group-{i // 2}", "sha256": f"{i + 1:064x}"}
+            for i, name in enumerate(names)
+        ],
+        "sample_fold": [
+            known | {"sample_id": name, "repetition": own, "fold": (i // 2 + own * (i // 4)) % 3}
+            for i, name in enumerate(names)
+            for own in range(2)
+        ],
+    }
+    with RunWriter(lake, RunSpec("datasets-add", None, FOLDED, {"n": 12})) as writer:
+        writer.commit(rows)
         writer.finish()
 
 

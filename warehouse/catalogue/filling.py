@@ -241,6 +241,6 @@ def _stored(
     stored = {name: f"r.{identifier(inside[name])}" for name in columns if name in inside}
     # What a later migration added is not in older shards: NULL, or its default.
     for name, text in table_defaults(table).items():
-        if name in columns:
+        if name in columns and text is not None:
             stored[name] = f"coalesce({stored.get(name, 'NULL')}, {quoted(text)})"
     return stored

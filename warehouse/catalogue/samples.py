@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from warehouse.catalogue.reading import Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import FileState, RegisteredImage, changed_images
+from warehouse.vocabulary import BY_SPLIT
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class DatasetInfo:
 
     `classes` are ordered by index. `samples` has one row per sample, ordered by sample_id:
     sample_id, uri, sha256, class_index (NULL in a dataset without labels), split, group_id,
-    width, height (pixels).
+    width, height (pixels), given_split (what the split was before folds). `folds` has one row per
+    sample of a dataset with folds, in the same order: [n samples, n repetitions], or is None.
     """
 
     dataset_id: str
@@ -35,12 +39,16 @@ class DatasetInfo:
     classes: list[ClassRow]
     samples: "pl.DataFrame"
     pixel_rule: str | None = None
+    evaluation: str = BY_SPLIT
+    n_folds: int | None = None
+    folds: "NDArray[np.int64] | None" = None
 
 
 def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
     """Read a dataset's classes and samples; UsageError with the nearest names if unknown."""
     found = wh.sql(
-        "SELECT title, pixel_rule FROM dataset WHERE dataset_id = $1", [dataset_id]
+        "SELECT title, pixel_rule, evaluation, n_folds FROM dataset WHERE dataset_id = $1",
+        [dataset_id],
     ).fetchall()
     if not found:
         known = [row[0] for row in wh.sql("SELECT dataset_id FROM dataset").fetchall()]
@@ -54,8 +62,28 @@ def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
         "WHERE dataset_id = $1 ORDER BY sample_id",
         [dataset_id],
     ).pl()
-    title, pixel_rule = found[0]
-    return DatasetInfo(dataset_id, title, [ClassRow(*row) for row in classes], samples, pixel_rule)
+    title, pixel_rule, evaluation, n_folds = found[0]
+    return DatasetInfo(
+        dataset_id,
+        title,
+        [ClassRow(*row) for row in classes],
+        samples,
+        pixel_rule,
+        evaluation,
+        n_folds,
+        _folds(wh, dataset_id) if n_folds else None,
+    )
+
+
+def _folds(wh: Warehouse, dataset_id: str) -> "NDArray[np.int64]":
+    rows = wh.sql(
+        "SELECT array_agg(fold ORDER BY repetition) FROM sample_fold WHERE dataset_id = $1 "
+        "GROUP BY sample_id ORDER BY sample_id",
+        [dataset_id],
+    ).fetchall()
+    import numpy as np
+
+    return np.array([row[0] for row in rows], dtype=np.int64)
 
 
 def labelled(info: DatasetInfo, what: str) -> DatasetInfo:

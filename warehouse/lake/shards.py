@@ -74,7 +74,7 @@ def checked_table(table: str, rows: Rows, run_id: str) -> pa.Table:
     return cast.cast(schema)
 
 
-def _with_defaults(rows: Rows, defaults: Mapping[str, str]) -> Rows:
+def _with_defaults(rows: Rows, defaults: Mapping[str, str | None]) -> Rows:
     if isinstance(rows, pa.Table):
         missing = {k: text for k, text in defaults.items() if k not in rows.column_names}
         return _with(rows, missing)

@@ -1,5 +1,6 @@
 -- Per test sample, the share of seeds that name its class: every probe locus, answer and baseline
--- that the diagnosis of one model on one dataset may read.
+-- that the diagnosis of one model on one dataset may read; under folds also what stands for each
+-- stage, by the choices of the folds.
 WITH test_samples AS (
     SELECT
         sample_id,
@@ -53,6 +54,19 @@ predictions AS (
     FROM baseline
     INNER JOIN baseline_logit ON baseline.baseline_id = baseline_logit.baseline_id
     WHERE baseline.dataset_id = $dataset
+    UNION ALL
+    SELECT
+        CASE WHEN model_id IS NULL THEN 'baseline' ELSE 'folds' END AS module,
+        NULL AS layer,
+        stage AS readout,
+        'folds' AS kind,
+        sample_id,
+        predicted_class_index
+    FROM seed_prediction
+    WHERE
+        (model_id = $model OR model_id IS NULL)
+        AND dataset_id = $dataset
+        AND dataset_id IN (SELECT sample_fold.dataset_id FROM sample_fold)
 )
 
 SELECT

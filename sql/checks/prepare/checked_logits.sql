@@ -29,6 +29,8 @@ measured AS (
     SELECT
         logit_rows.*,
         sample.split AS sample_split,
+        -- Where every sample is chosen on and scored, in other folds, it has a row of either.
+        logit_rows.dataset_id IN (SELECT sample_fold.dataset_id FROM sample_fold) AS is_folded,
         sample.sample_id IS NULL AS is_unknown,
         coalesce(len(logit_rows.logits) <> dataset.n_classes, TRUE) AS is_other_length,
         coalesce(
@@ -53,14 +55,14 @@ SELECT
     classifier_id,
     dataset_id,
     count(*) AS n_rows,
-    count(DISTINCT sample_id) AS n_samples,
+    count(DISTINCT if(is_folded, concat(split, '/', sample_id), sample_id)) AS n_samples,
     count(*) FILTER (WHERE split = 'val') AS n_val,
     count(*) FILTER (WHERE split = 'test') AS n_test,
     count(*) FILTER (WHERE is_unknown) AS n_unknown,
     min(sample_id) FILTER (WHERE is_unknown) AS unknown_sample,
     count(*) FILTER (WHERE split NOT IN ('val', 'test')) AS n_seen_in_training,
-    count(*) FILTER (WHERE sample_split <> split) AS n_other_split,
-    min(sample_id) FILTER (WHERE sample_split <> split) AS other_split_sample,
+    count(*) FILTER (WHERE sample_split <> split AND NOT is_folded) AS n_other_split,
+    min(sample_id) FILTER (WHERE sample_split <> split AND NOT is_folded) AS other_split_sample,
     count(*) FILTER (WHERE is_other_length) AS n_other_length,
     min(sample_id) FILTER (WHERE is_other_length) AS other_length_sample,
     count(*) FILTER (WHERE NOT is_finite) AS n_not_finite,

@@ -1,11 +1,19 @@
 -- A probe counts no more training, val and test samples than its dataset has in these splits.
-WITH sizes AS (
+-- Under folds all of them are trained on and chosen on, each in other folds.
+WITH samples AS (
+    SELECT
+        *,
+        dataset_id IN (SELECT sample_fold.dataset_id FROM sample_fold) AS is_folded
+    FROM sample
+),
+
+sizes AS (
     SELECT
         dataset_id,
-        count(*) FILTER (WHERE split = 'train') AS n_train,
-        count(*) FILTER (WHERE split = 'val') AS n_val,
+        count(*) FILTER (WHERE split = 'train' OR is_folded) AS n_train,
+        count(*) FILTER (WHERE split = 'val' OR is_folded) AS n_val,
         count(*) FILTER (WHERE split = 'test') AS n_test
-    FROM sample
+    FROM samples
     GROUP BY dataset_id
 )
 

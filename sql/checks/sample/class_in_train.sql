@@ -1,4 +1,4 @@
--- Every class of a dataset is in its train split.
+-- Every class of a dataset is in its train split, unless it is evaluated by folds.
 WITH taught AS (
     SELECT
         dataset_id,
@@ -14,3 +14,4 @@ SELECT
 FROM class
 ANTI JOIN taught
     ON class.dataset_id = taught.dataset_id AND class.class_index = taught.class_index
+WHERE class.dataset_id NOT IN (SELECT sample_fold.dataset_id FROM sample_fold)

@@ -5,7 +5,8 @@
 -- shows. Candidates are therefore all probes on the path at or after the stage's end, plus the
 -- answer, which stands for nothing but itself where no locus was probed. The llm stage ends at the
 -- last prompt token of the last locus, or where it was read, at the last token of the reply before
--- it names a class: nothing but their probes and the answer may stand for it. Every choice is made on val; test_accuracy is only reported.
+-- it names a class: nothing but their probes and the answer may stand for it. Every choice is made
+-- on val; test_accuracy is only reported. Under folds each fold chooses for itself (`fold_choice`).
 WITH flow AS (
     SELECT
         signal_flow.*,
@@ -40,7 +41,8 @@ stage_ends AS (
 test_sizes AS (
     SELECT
         dataset_id,
-        count(*) AS n_samples
+        count(*) AS n_samples,
+        dataset_id IN (SELECT sample_fold.dataset_id FROM sample_fold) AS is_folded
     FROM sample
     WHERE split = 'test'
     GROUP BY dataset_id
@@ -51,7 +53,11 @@ answer_methods AS (
         answers.model_id,
         answers.dataset_id,
         answers.method,
-        max(answers.accuracy) FILTER (WHERE answers.split = 'val') AS val_accuracy,
+        -- Under folds all samples are test; what is not trained chose on none of them.
+        coalesce(
+            max(answers.accuracy) FILTER (WHERE answers.split = 'val'),
+            max(answers.accuracy) FILTER (WHERE answers.split = 'test' AND test_sizes.is_folded)
+        ) AS val_accuracy,
         max(answers.accuracy) FILTER (WHERE answers.split = 'test') AS test_accuracy,
         max(answers.chance) FILTER (WHERE answers.split = 'test') AS chance,
         max(answers.n) FILTER (WHERE answers.split = 'test') AS n_test,

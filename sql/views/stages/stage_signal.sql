@@ -2,11 +2,31 @@
 --
 -- The signal still available after a stage: the test accuracy of the candidate chosen on val,
 -- then the running maximum from the answer backwards, since what a later stage shows was there
--- before. It never rises from one stage to the next.
-WITH chosen AS (
-    SELECT *
+-- before. It never rises from one stage to the next. Under folds the accuracy is that of the
+-- choices made for each fold, and what is named is the candidate that is best on all of val.
+WITH folded AS (
+    SELECT
+        model_id,
+        dataset_id,
+        stage,
+        avg(cast(is_right AS INTEGER)) AS test_accuracy
+    FROM seed_prediction
+    WHERE dataset_id IN (SELECT sample_fold.dataset_id FROM sample_fold)
+    GROUP BY model_id, dataset_id, stage
+),
+
+chosen AS (
+    SELECT
+        stage_candidate.* REPLACE (
+            coalesce(folded.test_accuracy, stage_candidate.test_accuracy) AS test_accuracy
+        )
     FROM stage_candidate
-    WHERE rank = 1
+    LEFT JOIN folded
+        ON
+            stage_candidate.model_id = folded.model_id
+            AND stage_candidate.dataset_id = folded.dataset_id
+            AND stage_candidate.stage = folded.stage
+    WHERE stage_candidate.rank = 1
 ),
 
 available AS (

@@ -21,10 +21,12 @@ WITH unparsed AS (
     WHERE stage_signal.stage = 'answer' AND sample.split = 'test' AND NOT answer.parsed
 ),
 
-llm_probes AS (
-    SELECT *
-    FROM stage_probe
-    WHERE stage = 'llm' AND rank = 1
+llm_readings AS (
+    SELECT
+        *,
+        count(DISTINCT seed) OVER (PARTITION BY model_id, dataset_id) AS n_seeds
+    FROM seed_prediction
+    WHERE stage = 'llm'
 ),
 
 known AS (
@@ -32,18 +34,16 @@ known AS (
         unparsed.model_id,
         unparsed.dataset_id,
         unparsed.is_cut,
-        CASE
-            WHEN probe_logit.predicted_class_index = unparsed.class_index THEN 1.0
-            ELSE 0.0
-        END / llm_probes.n_seeds / unparsed.n_answers AS share
+        CASE WHEN llm_readings.is_right THEN 1.0 ELSE 0.0 END
+        / llm_readings.n_seeds
+        / unparsed.n_answers AS share
     FROM unparsed
-    INNER JOIN llm_probes
-        ON unparsed.model_id = llm_probes.model_id AND unparsed.dataset_id = llm_probes.dataset_id
-    INNER JOIN probe_logit
+    INNER JOIN llm_readings
         ON
-            llm_probes.probe_id = probe_logit.probe_id
-            AND unparsed.sample_id = probe_logit.sample_id
-            AND probe_logit.split = 'test'
+            unparsed.model_id = llm_readings.model_id
+            AND unparsed.dataset_id = llm_readings.dataset_id
+            AND unparsed.sample_id = llm_readings.sample_id
+    WHERE llm_readings.module <> 'answer'
 )
 
 SELECT

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings, strategies as st
 
-from analysis.folds import make_folds
 from analysis.measures import add_code_lengths, add_coefficients, add_folds, add_geometry
 from analysis.measures.code_length import portion_ends, portion_order
 from analysis.probes import probe
@@ -20,6 +19,7 @@ from tests.analysis.activation_lake import DATASET, MODEL, PLACES
 from tests.analysis.probes.test_probe_command import CLASSES, SPLITS, VECTORS, rows, unprobed
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.folds import make_folds
 from warehouse.lake.lake import Lake
 
 

@@ -179,12 +179,12 @@ def test_shuffles_are_the_same_for_every_model_and_differ_between_seeds(lake: La
         samples = [read_cells(wh, model, DATASET)[1] for model in (MODEL, "other")]
     first, second = (shuffled_labels(one, DATASET, 0) for one in samples)
     third = shuffled_labels(samples[0], DATASET, 1)
-    for split in ("train", "val"):
-        np.testing.assert_array_equal(first[split], second[split])
-        assert (first[split] != third[split]).any()
-        true = samples[0].class_index[samples[0].rows(split)]
-        assert (first[split] != true).any()
-        np.testing.assert_array_equal(np.sort(first[split]), np.sort(true))
+    for rows in map(samples[0].rows, ("train", "val")):
+        np.testing.assert_array_equal(first[rows], second[rows])
+        assert (first[rows] != third[rows]).any()
+        true = samples[0].class_index[rows]
+        assert (first[rows] != true).any()
+        np.testing.assert_array_equal(np.sort(first[rows]), np.sort(true))
 
 
 @pytest.mark.slow

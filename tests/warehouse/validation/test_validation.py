@@ -177,6 +177,11 @@ PLANTED = {
     "sample.group_in_one_split": "UPDATE sample SET group_id = 'one'",
     "sample.class_in_train": "UPDATE sample SET split = 'val' WHERE class_index = 2"
     " AND split = 'train'",
+    "sample_fold.hold_groups": [
+        "UPDATE sample_fold SET fold = (fold + 1) % 3 WHERE sample_id = 'dealt-3'",
+        "DELETE FROM sample_fold WHERE sample_id = 'dealt-3' AND repetition = 1",
+        "DELETE FROM sample_fold WHERE sample_id IN ('dealt-2', 'dealt-3') AND repetition = 1",
+    ],
     "sample.class_in_test": "UPDATE sample SET split = 'train' WHERE class_index = 2"
     " AND split = 'test'",
     "sample.labels_balanced": "UPDATE sample SET class_index = if(sample_id = 'image-00000', 2, 0)"

@@ -1,0 +1,155 @@
+-- Grain: one row per (model, dataset, stage, repetition, fold) of a dataset with folds: what stands
+-- for the stage where the samples of that fold are scored. For the stage reference, which has no
+-- model, it is a baseline.
+--
+-- Chosen on what probes and baselines of that repetition say of the samples of all other folds, as
+-- val: nobody chooses on what is scored. An answer, which is not trained, is held against the same
+-- samples. Otherwise chosen as in `stage_candidate`.
+WITH folded AS (
+    SELECT
+        sample_fold.dataset_id,
+        sample_fold.sample_id,
+        sample_fold.repetition,
+        sample_fold.fold,
+        sample.class_index
+    FROM sample_fold
+    INNER JOIN sample
+        ON
+            sample_fold.dataset_id = sample.dataset_id
+            AND sample_fold.sample_id = sample.sample_id
+),
+
+candidates AS (
+    SELECT
+        model_id,
+        dataset_id,
+        stage,
+        module,
+        layer,
+        depth,
+        readout,
+        kind
+    FROM stage_candidate
+    WHERE dataset_id IN (SELECT folded.dataset_id FROM folded)
+    UNION ALL
+    SELECT
+        NULL AS model_id,
+        dataset_id,
+        'reference' AS stage,
+        'baseline' AS module,
+        NULL AS layer,
+        NULL AS depth,
+        architecture AS readout,
+        kind
+    FROM baseline_candidate
+    WHERE dataset_id IN (SELECT folded.dataset_id FROM folded)
+),
+
+said AS (
+    SELECT
+        probe.model_id,
+        probe.dataset_id,
+        probe.module,
+        probe.layer,
+        probe.readout,
+        probe.kind,
+        probe.seed AS repetition,
+        probe_logit.sample_id,
+        probe_logit.predicted_class_index
+    FROM probe
+    INNER JOIN probe_logit ON probe.probe_id = probe_logit.probe_id
+    WHERE probe.control = 'none' AND probe_logit.split = 'val'
+    UNION ALL
+    SELECT
+        NULL AS model_id,
+        baseline.dataset_id,
+        'baseline' AS module,
+        NULL AS layer,
+        baseline.architecture AS readout,
+        baseline.kind,
+        baseline.seed AS repetition,
+        baseline_logit.sample_id,
+        baseline_logit.predicted_class_index
+    FROM baseline
+    INNER JOIN baseline_logit ON baseline.baseline_id = baseline_logit.baseline_id
+    WHERE baseline_logit.split = 'val'
+    UNION ALL
+    SELECT
+        answer.model_id,
+        answer.dataset_id,
+        'answer' AS module,
+        NULL AS layer,
+        answer.method AS readout,
+        'answer' AS kind,
+        NULL AS repetition,
+        answer.sample_id,
+        CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
+    FROM diagnosed_answer AS answer
+),
+
+counted AS (
+    SELECT
+        said.model_id,
+        said.dataset_id,
+        said.module,
+        said.layer,
+        said.readout,
+        said.kind,
+        folded.repetition,
+        folded.fold,
+        count(*) AS n,
+        count(*) FILTER (WHERE said.predicted_class_index = folded.class_index) AS n_right
+    FROM said
+    INNER JOIN folded
+        ON
+            said.dataset_id = folded.dataset_id
+            AND said.sample_id = folded.sample_id
+            AND folded.repetition = coalesce(said.repetition, folded.repetition)
+    GROUP BY ALL
+),
+
+of_other_folds AS (
+    SELECT
+        *,
+        (sum(n_right) OVER folds - n_right) / nullif(sum(n) OVER folds - n, 0) AS val_accuracy
+    FROM counted
+    WINDOW folds AS (
+        PARTITION BY model_id, dataset_id, module, layer, readout, kind, repetition
+    )
+)
+
+SELECT
+    candidates.model_id,
+    candidates.dataset_id,
+    candidates.stage,
+    of_other_folds.repetition,
+    of_other_folds.fold,
+    candidates.module,
+    candidates.layer,
+    candidates.readout,
+    candidates.kind,
+    of_other_folds.val_accuracy
+FROM candidates
+INNER JOIN of_other_folds
+    ON
+        candidates.model_id IS NOT DISTINCT FROM of_other_folds.model_id
+        AND candidates.dataset_id = of_other_folds.dataset_id
+        AND candidates.module = of_other_folds.module
+        AND candidates.layer IS NOT DISTINCT FROM of_other_folds.layer
+        AND candidates.readout = of_other_folds.readout
+        AND candidates.kind = of_other_folds.kind
+LEFT JOIN probe_kind ON candidates.kind = probe_kind.name
+QUALIFY row_number() OVER (
+    PARTITION BY
+        candidates.model_id,
+        candidates.dataset_id,
+        candidates.stage,
+        of_other_folds.repetition,
+        of_other_folds.fold
+    ORDER BY
+        round(of_other_folds.val_accuracy, 9) DESC NULLS LAST,
+        candidates.depth DESC NULLS FIRST,
+        candidates.readout ASC,
+        probe_kind.preference ASC NULLS LAST,
+        candidates.kind ASC
+) = 1
