@@ -272,6 +272,8 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
         rows.append([row.label, row.phrase, *map(str, counts)])
     print_table(["class", "phrase", *SPLITS], rows)
     click.echo(f"{samples['group_id'].n_unique():,} groups, {samples.height:,} samples")
+    if info.n_folds:
+        click.echo(f"Evaluated by {info.n_folds} folds of whole groups: every sample is scored")
     if info.pixel_rule:
         click.echo(f"Pixel rule: {info.pixel_rule}")
     if findings is None:

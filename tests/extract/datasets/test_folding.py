@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from extract.datasets import AddOptions, add, fold, unite
 from extract.datasets.source import ReadOptions
+from layerhouse.cli import main
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
@@ -153,3 +155,17 @@ def test_united_groups_are_dealt_anew(lake: Lake) -> None:
     )
     assert rows(lake, cut) == []
     assert rows(lake, "SELECT count(DISTINCT group_id) FROM sample") == [(29,)]
+
+
+def test_the_command_line_says_how_it_is_evaluated(lake: Lake, table: Path) -> None:
+    def told(*typed: str) -> str:
+        result = CliRunner().invoke(main, [*typed, "--lake", str(lake)])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    said = "all 60 samples are scored, in 5 folds of 12 to 12 (30 groups, each whole)"
+    assert told("datasets", "fold", "pets", "--folds", "5") == f"pets: {said}\n"
+    assert told("datasets", "add", "others", str(table), "--folds", "5").endswith(
+        f"others: {said}\n"
+    )
+    assert "Evaluated by 5 folds" in told("datasets", "show", "others")

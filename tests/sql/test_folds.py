@@ -1,0 +1,113 @@
+"""Under folds each fold chooses on the others, and is scored by what it chose."""
+
+from typing import Any
+
+import pytest
+
+from tests.sql.worlds import NAMES, Rows
+
+SIX = range(6)
+
+
+def said(right: set[int], split: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "sample_id": f"s{i}",
+            "split": split,
+            "predicted_class_index": i % 2 if i in right else 1 - i % 2,
+        }
+        for i in SIX
+    ]
+
+
+def folded() -> Rows:
+    """Six samples of two classes in three folds of two, dealt once; who is right stands below."""
+    loci = (("vision", 0), ("connector", 0), ("llm", 0))
+    probes = {"connector": ("mean", {0, 1, 2, 3}, {0, 1, 4}), "llm": ("last", {2, 3, 4}, {0, 3, 5})}
+    baselines = {"x": ({0, 1}, set(SIX)), "y": ({2, 3, 4, 5}, set())}
+    rows: Rows = {
+        "model": [{"model_id": "m", "name": "m", "variant": "base"}],
+        "sample": [
+            {"dataset_id": "d", "sample_id": f"s{i}", "class_index": i % 2}
+            | {"split": "test", "group_id": f"s{i}"}
+            for i in SIX
+        ],
+        "sample_fold": [
+            {"dataset_id": "d", "sample_id": f"s{i}", "repetition": 0, "fold": i // 2} for i in SIX
+        ],
+        "layer": [
+            {"model_id": "m", "module": module, "layer": layer, "depth": depth, "on_path": True}
+            for depth, (module, layer) in enumerate(loci)
+        ],
+        "answer": [
+            {**NAMES, "sample_id": row["sample_id"], "method": "likelihood", "parsed": True}
+            | {"predicted_class_index": row["predicted_class_index"]}
+            for row in said({0}, "test")
+        ],
+    }
+    rows |= {name: [] for name in ("probe", "probe_logit", "baseline", "baseline_logit")}
+    for module, (readout, val, test) in probes.items():
+        own = {"probe_id": module}
+        locus = {"module": module, "layer": 0, "readout": readout, "kind": "linear"}
+        rows["probe"].append({**own, **NAMES, **locus, "control": "none", "seed": 0})
+        rows["probe_logit"] += [own | row for row in said(val, "val") + said(test, "test")]
+    for architecture, (val, test) in baselines.items():
+        own = {"baseline_id": architecture}
+        rows["baseline"].append(
+            own | {"dataset_id": "d", "architecture": architecture, "kind": "svm", "seed": 0}
+        )
+        rows["baseline_logit"] += [own | row for row in said(val, "val") + said(test, "test")]
+    return rows
+
+
+@pytest.mark.exact_rows("fold_choice")
+def test_a_fold_chooses_on_the_samples_of_the_others(catalogue):
+    chosen = catalogue(folded()).sql(
+        "SELECT stage, fold, module, readout, val_accuracy FROM fold_choice ORDER BY ALL"
+    )
+    assert chosen.fetchall() == [
+        ("answer", 0, "answer", "likelihood", 0.0),
+        ("answer", 1, "answer", "likelihood", 0.25),
+        ("answer", 2, "answer", "likelihood", 0.25),
+        ("connector", 0, "llm", "last", 0.75),
+        ("connector", 1, "connector", "mean", 0.5),
+        ("connector", 2, "connector", "mean", 1.0),
+        ("llm", 0, "llm", "last", 0.75),
+        ("llm", 1, "answer", "likelihood", 0.25),  # of equals the latest
+        ("llm", 2, "llm", "last", 0.5),
+        ("reference", 0, "baseline", "y", 1.0),
+        ("reference", 1, "baseline", "x", 0.5),
+        ("reference", 2, "baseline", "x", 0.5),
+        ("vision", 0, "llm", "last", 0.75),
+        ("vision", 1, "connector", "mean", 0.5),
+        ("vision", 2, "connector", "mean", 1.0),
+    ]
+
+
+@pytest.mark.exact_rows("seed_prediction")
+def test_a_sample_is_scored_by_the_choice_of_its_fold(catalogue):
+    con = catalogue(folded())
+    right = con.sql(
+        "SELECT model_id, stage, string_agg(sample_id, ' ' ORDER BY sample_id) "
+        "FROM seed_prediction WHERE is_right GROUP BY ALL ORDER BY ALL"
+    )
+    assert right.fetchall() == [
+        ("m", "answer", "s0"),
+        ("m", "connector", "s0 s4"),
+        ("m", "llm", "s0 s5"),
+        ("m", "vision", "s0 s4"),
+        (None, "reference", "s2 s3 s4 s5"),
+    ]
+    counts = con.sql("SELECT stage, count(*) FROM seed_prediction GROUP BY stage")
+    assert dict(list(counts.fetchall())) == dict.fromkeys(
+        ("vision", "connector", "llm", "answer", "reference"), 6
+    )
+    losses = con.sql("SELECT stage, before, after FROM stage_loss ORDER BY stage_order")
+    third = pytest.approx(1 / 3)
+    assert losses.fetchall() == [
+        ("vision", pytest.approx(2 / 3), third),
+        ("connector", third, third),
+        ("llm", third, third),
+        ("answer", third, pytest.approx(1 / 6)),
+    ]
+    assert con.sql("SELECT count(*) FROM stage_prediction").fetchall() == [(24,)]
