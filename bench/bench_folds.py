@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.diagnosis import fold_widening
-from warehouse.folds import make_folds, rotate
+from warehouse.catalogue import make_folds, rotate
 from warehouse.vocabulary import N_REPETITIONS
 
 PENALTIES = 10.0 ** np.arange(-1, 4)

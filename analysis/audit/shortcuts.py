@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.folds import make_folds
+from warehouse.catalogue import make_folds
 
 N_FOLDS = 5
 PARTS = 10

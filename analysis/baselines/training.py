@@ -13,9 +13,16 @@ import pyarrow as pa
 from analysis.baselines.architectures import Architecture, Options, Plan, find
 from analysis.baselines.images import LabelledImages, Trained, read_images
 from analysis.logits import logit_rows
-from warehouse.catalogue import Warehouse, connect, open_tables, refuse_changed
+from warehouse.catalogue import (
+    Places,
+    Rotation,
+    Warehouse,
+    connect,
+    open_tables,
+    refuse_changed,
+    rotate,
+)
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.folds import Places, Rotation, rotate
 from warehouse.lake import Commit, Lake, RunSpec, RunWriter, config_difference, exclusive
 from warehouse.vocabulary import SPLITS
 

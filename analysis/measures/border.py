@@ -19,7 +19,7 @@ from torch import Tensor
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.measures.geometry import MOST_SAMPLES, thinned
-from analysis.measures.measure import QUERIES, read_groups
+from analysis.measures.measure import QUERIES, read_groups, refuse_folds
 from analysis.probes import Samples, read_cells, read_vectors
 from analysis.queries import read_query
 from warehouse.catalogue import Warehouse, open_tables
@@ -54,11 +54,13 @@ def add_border(
 
     Returns at how many loci something was added. Neighbours and similarity are of all splits, more
     than MOST_SAMPLES are thinned evenly, as are those of each split for the reconstruction. Raises
-    LayerhouseError where no readout was taken on both sides, and for fewer than two test groups.
+    LayerhouseError where no readout was taken on both sides, for fewer than two test groups, and
+    for a dataset that is evaluated by folds.
     """
     settings = {"most_samples": MOST_SAMPLES, "neighbours": NEIGHBOURS}
     with exclusive(lake, COMMAND, model_id, dataset_id) as looked, open_tables(lake) as wh:
         widths, samples = read_cells(wh, model_id, dataset_id)
+        refuse_folds(samples, dataset_id, COMMAND)
         pairs = _pairs(wh, model_id, set(widths))
         stated = settings | {"samples": samples.fingerprint}
         done = _stored(wh, model_id, dataset_id, stated)

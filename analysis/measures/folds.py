@@ -17,8 +17,8 @@ from analysis.devices import choose_device
 from analysis.logits import logit_columns
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
 from analysis.probes import LabelledVectors, LinearProbe, fit_linear
+from warehouse.catalogue import make_folds
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.folds import make_folds
 from warehouse.lake import Lake
 from warehouse.progress import Progress
 

@@ -67,12 +67,7 @@ def add_measure(
     """
     with exclusive(lake, measure.command, model_id, dataset_id) as looked, open_tables(lake) as wh:
         widths, samples = read_cells(wh, model_id, dataset_id)
-        if samples.folds is not None:
-            raise LayerhouseError(
-                f"{dataset_id} is evaluated by folds, and {measure.command} learns from a train "
-                "split; its probes are out of fold as they are, and a dataset of the same images "
-                "under another name (`layerhouse datasets add`) has a split"
-            )
+        refuse_folds(samples, dataset_id, measure.command)
         settings = {**measure.settings, "samples": samples.fingerprint}
         done = _stored(wh, measure, model_id, dataset_id, settings)
         missing = [cell for cell in widths if cell not in done]
@@ -93,6 +88,16 @@ def add_measure(
             if writer.committed:  # also where it was stopped just before
                 writer.finish()
     return len(missing)
+
+
+def refuse_folds(samples: Samples, dataset_id: str, command: str) -> None:
+    """LayerhouseError where a dataset without a train split is to be measured by one."""
+    if samples.folds is not None:
+        raise LayerhouseError(
+            f"{dataset_id} is evaluated by folds, and {command} learns from a train split; its "
+            "probes are out of fold as they are, and the same images under another name "
+            "(`layerhouse datasets add`) have a split"
+        )
 
 
 def place(work: Work, cell: Cell) -> dict[str, Any]:

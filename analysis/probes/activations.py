@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.queries import read_query
-from warehouse.catalogue import DatasetInfo, Warehouse, dataset, labelled, package_readouts
+from warehouse.catalogue import (
+    DatasetInfo,
+    Places,
+    Rotation,
+    Warehouse,
+    dataset,
+    labelled,
+    package_readouts,
+    rotate,
+)
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.folds import Places, Rotation, rotate
 from warehouse.vocabulary import READOUTS, SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"

@@ -54,12 +54,11 @@ def probe(
     `kind` is a name, which means its default options and a GPU if there is one, or a kind with
     options of its own such as `MlpProbe(hidden=64)`. `seeds` (default 5) counts the shuffles of the
     control `shuffled_labels`, and the trainings of a kind that draws numbers; a linear probe of the
-    true labels is one deterministic fit. More seeds later add to what is there. Of a dataset with
-    folds every sample is predicted out of fold, once per repetition, and a seed is a repetition.
-    The control permutes the train and the val labels, each within its split (under folds all), and
-    is scored against the true test labels: what it scores there is what the probe reaches without
-    any relation between vectors and labels (`above_shuffled` = accuracy − that).
-    `progress(done, total)` is called per chunk.
+    true labels is one deterministic fit. More seeds later add to what is there. Under folds every
+    sample is predicted out of fold, once per repetition, and a seed is a repetition. The control
+    permutes the labels of train and of val (under folds all), and is scored against the true ones:
+    what it scores there is what the probe reaches without any relation between vectors and labels
+    (`above_shuffled` = accuracy − that). `progress(done, total)` is called per chunk.
 
     Raises UsageError for unknown names and impossible options, LayerhouseError where nothing was
     extracted, where stored probes have other settings, and for vectors that cannot be probed.
@@ -68,12 +67,8 @@ def probe(
     kind = find_kind(kind) if isinstance(kind, str) else kind
     wanted_targets(kind, seeds, controls)  # says what is wrong before anything is read
     with exclusive(lake, COMMAND, model_id, dataset_id) as looked, open_tables(lake) as wh:
-<<<<<<< HEAD
         widths, samples = read_cells(wh, model_id, dataset_id, tokens=kind.reads_tokens)
-=======
-        widths, samples = read_cells(wh, model_id, dataset_id)
         wanted = wanted_targets(kind, seeds, controls, samples.n_repetitions)
->>>>>>> 1bf769d (A dataset is evaluated by folds when asked: every sample is predicted out of fold, each fold chooses on the others, and verdicts rest on all samples)
         subject = Subject.of(kind, model_id, dataset_id, samples)
         stored = read_stored(wh, subject)
         lacking = {cell: stored.lacks(cell, wanted) for cell in widths}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from extract.datasets.remaking import Remade, Row, refuse_resting, stored_rows
+from warehouse.catalogue import make_folds
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.folds import make_folds
 from warehouse.lake import Lake
 from warehouse.vocabulary import BY_FOLDS, N_REPETITIONS
 

@@ -20,9 +20,9 @@ from analysis.probes.probe_kind import LabelledVectors
 from analysis.probes.targets import shuffled_labels
 from extract.datasets.folding import deal
 from tests.analysis.activation_lake import DATASET, MODEL, add_activations, dataset_lake, drawn
+from warehouse.catalogue.folds import rotate
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import UsageError
-from warehouse.folds import rotate
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.vocabulary import N_REPETITIONS, Cell

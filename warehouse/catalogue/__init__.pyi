@@ -1,4 +1,10 @@
 from .definitions import Definitions as Definitions, references as references
+from .folds import (
+    Places as Places,
+    Rotation as Rotation,
+    make_folds as make_folds,
+    rotate as rotate,
+)
 from .in_memory import Scratch as Scratch
 from .reading import (
     Catalogue as Catalogue,

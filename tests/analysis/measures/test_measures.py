@@ -17,9 +17,9 @@ from analysis.probes import probe
 from layerhouse.cli.probe import command
 from tests.analysis.activation_lake import DATASET, MODEL, PLACES
 from tests.analysis.probes.test_probe_command import CLASSES, SPLITS, VECTORS, rows, unprobed
+from warehouse.catalogue.folds import make_folds
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.folds import make_folds
 from warehouse.lake.lake import Lake
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from extract.datasets import AddOptions, add, fold, unite
 from extract.datasets.source import ReadOptions
-from layerhouse.cli import main
+from layerhouse.cli import layerhouse
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
@@ -159,7 +159,7 @@ def test_united_groups_are_dealt_anew(lake: Lake) -> None:
 
 def test_the_command_line_says_how_it_is_evaluated(lake: Lake, table: Path) -> None:
     def told(*typed: str) -> str:
-        result = CliRunner().invoke(main, [*typed, "--lake", str(lake)])
+        result = CliRunner().invoke(layerhouse, [*typed, "--lake", str(lake)])
         assert result.exit_code == 0, result.output
         return result.output
 
