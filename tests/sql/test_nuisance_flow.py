@@ -6,6 +6,7 @@ PLACE = {"model_id": "m", "dataset_id": "d", "module": "vision", "layer": 0, "re
 PLACE |= {"kind": "linear"}
 
 # Eight test samples: five with the view ap, of classes 0 0 0 0 1, two pa, of 1 0, one without.
+# Train shows three ap, of classes 1 1 0, and no pa.
 CLASSES = [0, 0, 0, 0, 1, 1, 0, 1]
 VIEWS = ["ap"] * 5 + ["pa"] * 2
 NAMED = {0: [0, 0, 0, 1, 1, 1, 0, 0], 1: [0, 0, 0, 0, 0, 1, 1, 1]}
@@ -24,6 +25,10 @@ def con(catalogue):
             "sample": [
                 {"dataset_id": "d", "sample_id": f"t{i}", "class_index": c, "split": "test"}
                 for i, c in enumerate(CLASSES)
+            ]
+            + [
+                {"dataset_id": "d", "sample_id": f"a{i}", "class_index": c, "split": "train"}
+                for i, c in enumerate([1, 1, 0])
             ],
             "layer": [
                 {"model_id": "m", "module": "vision", "layer": 0, "depth": 0, "on_path": True}
@@ -42,6 +47,11 @@ def con(catalogue):
                 {"dataset_id": "d", "sample_id": f"t{i}", "attribute": "view", "value": view}
                 | {"label_index": ["ap", "pa"].index(view)}
                 for i, view in enumerate(VIEWS)
+            ]
+            + [
+                {"dataset_id": "d", "sample_id": f"a{i}", "attribute": "view", "value": "ap"}
+                | {"label_index": 0}
+                for i in range(3)
             ],
             "attribute_shortcut": [
                 {"dataset_id": "d", "attribute": "view", "n_values": 2, "n_groups": 8}
@@ -63,8 +73,9 @@ def test_the_class_is_scored_among_the_samples_of_one_value(con):
         "SELECT attribute, label_index, value, n_test, round(test_accuracy, 9), chance, "
         "round(signal, 9) FROM stratum_signal ORDER BY value"
     ).fetchall()
-    # ap: 4 of 5 right with either seed where naming class 0 gets 4; pa: 2 and 1 of 2.
-    assert found == [("view", 0, "ap", 5, 0.8, 0.8, 0.0), ("view", 1, "pa", 2, 0.75, 0.5, 0.5)]
+    # ap: 4 of 5 right with either seed where naming train's class 1 gets 1; pa: 2 and 1 of 2, where
+    # naming the class that is largest in all of train gets 1.
+    assert found == [("view", 0, "ap", 5, 0.8, 0.2, 0.75), ("view", 1, "pa", 2, 0.75, 0.5, 0.5)]
 
 
 @pytest.mark.exact_rows("nuisance_flow")
@@ -76,9 +87,9 @@ def test_an_attribute_stands_beside_the_class_and_what_it_leaves_of_it(con):
         "round(within_signal, 9), alone_accuracy, alone_chance, alone_lower, alone_upper, "
         "wilson_lower < 6 / 7 AND wilson_upper > 6 / 7 FROM nuisance_flow"
     ).fetchall()
-    # The class: 6 and 6 of 8 right, 5 by chance; of the seven that have a view 5.5 and 5 by chance.
+    # The class: 6 and 6 of 8 right, 5 by chance; of the seven that have a view 5.5 and 2 by it.
     read = (0, "vision", 0, "view", 2, 7, 6.0, 0.6, 5.0, 0.5)
-    assert found == [(*read, 0.75, 0.333333333, 5.5, 5.0, 0.25, 0.625, 0.5, 0.4, 0.8, True)]
+    assert found == [(*read, 0.75, 0.333333333, 5.5, 2.0, 0.7, 0.625, 0.5, 0.4, 0.8, True)]
 
 
 def test_a_control_task_is_what_the_probe_learns_by_heart_of_its_best_learnt_attribute(con):

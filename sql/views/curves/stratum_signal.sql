@@ -1,8 +1,10 @@
 -- Grain: one row per model, dataset, locus, readout, probe kind, attribute and value: how well the
 -- class is read among the test samples of that value.
 --
--- chance is what always naming the value's own largest class scores, so that what the attribute tells
--- of the class counts for nothing here; scores are means over the probes' seeds.
+-- chance is what always naming the value's largest class of train scores on test, so that what the
+-- attribute tells of the class counts for nothing here; where train does not show the value, its
+-- largest class of all. Test's own largest class would be too good where values are many and small.
+-- Scores are means over the probes' seeds.
 WITH labels AS (
     SELECT
         attribute_label.dataset_id,
@@ -10,7 +12,8 @@ WITH labels AS (
         attribute_label.attribute,
         attribute_label.label_index,
         attribute_label.value,
-        sample.class_index
+        sample.class_index,
+        sample.split
     FROM attribute_label
     INNER JOIN sample
         ON
@@ -18,34 +21,82 @@ WITH labels AS (
             AND attribute_label.sample_id = sample.sample_id
 ),
 
-counts AS (
+train_counts AS (
     SELECT
-        probe.probe_id,
+        dataset_id,
+        attribute,
+        label_index,
+        class_index,
+        count(*) AS n
+    FROM labels
+    WHERE split = 'train'
+    GROUP BY dataset_id, attribute, label_index, class_index
+),
+
+ranked AS (
+    SELECT
+        dataset_id,
+        attribute,
+        label_index,
+        class_index,
+        row_number() OVER (
+            PARTITION BY dataset_id, attribute, label_index ORDER BY n DESC, class_index ASC
+        ) AS rank
+    FROM train_counts
+),
+
+class_counts AS (
+    SELECT
+        dataset_id,
+        class_index,
+        count(*) AS n
+    FROM sample
+    WHERE split = 'train'
+    GROUP BY dataset_id, class_index
+),
+
+largest AS (
+    SELECT
+        dataset_id,
+        class_index,
+        row_number() OVER (PARTITION BY dataset_id ORDER BY n DESC, class_index ASC) AS rank
+    FROM class_counts
+),
+
+named AS (
+    SELECT
+        labels.dataset_id,
+        labels.sample_id,
         labels.attribute,
         labels.label_index,
         labels.value,
         labels.class_index,
-        count(*) AS n,
-        count(*) FILTER (WHERE l.predicted_class_index = labels.class_index) AS n_right
-    FROM probe_logit AS l
-    INNER JOIN probe ON l.probe_id = probe.probe_id
-    INNER JOIN labels ON probe.dataset_id = labels.dataset_id AND l.sample_id = labels.sample_id
-    WHERE l.split = 'test' AND probe.control = 'none'
-    GROUP BY
-        probe.probe_id, labels.attribute, labels.label_index, labels.value, labels.class_index
+        coalesce(ranked.class_index, largest.class_index) AS named_index
+    FROM labels
+    LEFT JOIN ranked
+        ON
+            labels.dataset_id = ranked.dataset_id
+            AND labels.attribute = ranked.attribute
+            AND labels.label_index = ranked.label_index
+            AND ranked.rank = 1
+    LEFT JOIN largest ON labels.dataset_id = largest.dataset_id AND largest.rank = 1
+    WHERE labels.split = 'test'
 ),
 
 strata AS (
     SELECT
-        probe_id,
-        attribute,
-        label_index,
-        value,
-        sum(n) AS n,
-        sum(n_right) AS n_right,
-        max(n) AS n_largest
-    FROM counts
-    GROUP BY probe_id, attribute, label_index, value
+        probe.probe_id,
+        named.attribute,
+        named.label_index,
+        named.value,
+        count(*) AS n,
+        count(*) FILTER (WHERE l.predicted_class_index = named.class_index) AS n_right,
+        count(*) FILTER (WHERE named.named_index = named.class_index) AS n_by_value
+    FROM probe_logit AS l
+    INNER JOIN probe ON l.probe_id = probe.probe_id
+    INNER JOIN named ON probe.dataset_id = named.dataset_id AND l.sample_id = named.sample_id
+    WHERE l.split = 'test' AND probe.control = 'none'
+    GROUP BY probe.probe_id, named.attribute, named.label_index, named.value
 )
 
 SELECT
@@ -60,8 +111,8 @@ SELECT
     strata.value,
     cast(max(strata.n) AS BIGINT) AS n_test,
     avg(strata.n_right / strata.n) AS test_accuracy,
-    max(strata.n_largest / strata.n) AS chance,
-    avg((strata.n_right - strata.n_largest) / nullif(strata.n - strata.n_largest, 0)) AS signal
+    max(strata.n_by_value / strata.n) AS chance,
+    avg((strata.n_right - strata.n_by_value) / nullif(strata.n - strata.n_by_value, 0)) AS signal
 FROM strata
 INNER JOIN probe ON strata.probe_id = probe.probe_id
 GROUP BY
