@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from hashlib import blake2b
 from itertools import count
 from typing import Any
@@ -86,15 +87,21 @@ def add_control_task(
     with open_tables(lake) as wh:
         info = labelled(dataset(wh, dataset_id), "a probe")
         found = read_attribute(wh, info, attribute)
-    types = recurring_types(info, found)
-    shares = class_shares(info)
-    labellings = {}
-    for seed in range(seeds):
-        class_of = random_classes(sorted(set(types.values())), shares, f"{dataset_id}\0{seed}")
-        labellings[seed] = {name: class_of[value] for name, value in types.items()}
+
+    @cache
+    def labellings() -> dict[int, dict[str, int]]:
+        types = recurring_types(info, found)
+        names, shares = sorted(set(types.values())), class_shares(info)
+        drawn = {
+            seed: random_classes(names, shares, f"{dataset_id}\0{seed}") for seed in range(seeds)
+        }
+        return {
+            seed: {name: class_of[value] for name, value in types.items()}
+            for seed, class_of in drawn.items()
+        }
 
     def compute(work: Work) -> Tables:
-        return {"target_probe": _rows(work, kind, CONTROL_TASK + attribute, labellings)}
+        return {"target_probe": _rows(work, kind, CONTROL_TASK + attribute, labellings())}
 
     settings = {"attribute": attribute, "kind": kind.name, "options": kind.settings()}
     measure = Measure("probe-control-task", "target_probe", settings | {"seeds": seeds}, compute)
