@@ -18,6 +18,7 @@ from analysis.probes import LinearProbe, fit_linear, probe
 from analysis.probes.activations import read_cells, read_vectors
 from analysis.probes.probe_kind import LabelledVectors
 from analysis.probes.targets import shuffled_labels
+from bench.bench_folds import World, coverage
 from extract.datasets.folding import deal
 from tests.analysis.activation_lake import DATASET, MODEL, add_activations, dataset_lake, drawn
 from warehouse.catalogue.folds import rotate
@@ -218,3 +219,10 @@ def test_baselines_predict_every_image_out_of_fold(tmp_path: Path) -> None:
         assert sum(map(len, parts)) == 90
     with pytest.raises(UsageError, match="from 0, not 4"):
         baseline(lake, DATASET, "texture-svm", seed=4)
+
+
+@pytest.mark.slow
+def test_widened_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    held = coverage(World(100, 2), n_sets=200, n_folds=5)
+    assert min(held["widened"]) > 0.9
+    assert max(held["plain"]) < 0.92

@@ -212,3 +212,13 @@ def test_a_query_has_the_shards_verified_that_it_may_read(
     assert {path.split("module=")[1].split("/")[0] for path in found} == modules
     table = "token_activation" if "token_activation" in query else "activation"
     assert all(path.startswith(f"{table}/") for path in found)
+
+
+def test_what_was_verified_is_believed_of_no_file_whose_footer_it_does_not_know(lake: Lake) -> None:
+    """A sound shard is read whole once more and served; what was noted of it is right again."""
+    right = _vectors(lake)
+    memory = lake.root / "verified.json"
+    noted = json.loads(memory.read_text())
+    memory.write_text(json.dumps({path: [*marks[:2], "0" * 32] for path, marks in noted.items()}))
+    assert _vectors(lake) == right
+    assert json.loads(memory.read_text()) == noted

@@ -369,6 +369,17 @@ def _outcome(lake: Lake, path: Path, before: dict[str, Any]) -> str:
     return "served" if after == before or says_else else "served wrong"
 
 
+def test_of_several_shards_the_one_that_does_not_fit_is_named(lake: Lake) -> None:
+    """Of a table with keys, whose shards are read together."""
+    *_, path = sorted(lake.commits_dir.glob("extract-*.json"))
+    record = json.loads(path.read_text())
+    (shard,) = [shard for shard in record["shards"] if shard["table"] == "run"]
+    shard["rows"] = 7
+    path.write_text(resealed(record))
+    with pytest.raises(LayerhouseError, match=rf"shard {shard['path']} .*1 rows instead of 7"):
+        refresh(lake, force=True)
+
+
 def test_every_field_of_every_record_is_refused_or_served_right(
     kept: Lake, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

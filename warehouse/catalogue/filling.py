@@ -54,13 +54,14 @@ def fill(con: duckdb.DuckDBPyConnection, lake: Lake, commits: list[Commit]) -> N
     refuse_newer(newest, migrations(), f"the lake {lake}", "written")
     _refuse_doubled(lake, commits)
     lake.store.fetch({commit.commit_id: commit.shards for commit in commits})
-    con.begin()
-    _record(con, commits)
+    # Before the transaction: whoever looks for what cannot be read has rolled that back.
     con.execute(
         "CREATE OR REPLACE TEMP TABLE part (filename TEXT, first_row BIGINT, "
         "stop_row BIGINT, committed_at TIMESTAMP, run_id TEXT, n INTEGER)"
     )
     _insert_rows(con, "part", [(f"{lake.root}/{path}", *rest) for path, *rest in parts(commits)])
+    con.begin()
+    _record(con, commits)
     for table in sorted({shard.table for commit in commits for shard in commit.shards}):
         if table not in VECTOR_TABLES:
             _fill_one(con, lake, table, commits)

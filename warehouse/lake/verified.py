@@ -25,31 +25,23 @@ REMEMBERED = mapping(text("a path", r"[\x20-\x7e]+", 2048), row(MARK, MARK, MARK
 def unsound(lake: Lake, shards: Sequence[Shard]) -> dict[str, str]:
     """By path, what is wrong with shards, every byte of each having been read once on this machine.
 
-    Only those are read whole that are another file, or of another date or size, than when they were
-    found sound; of the others the footer, which has no checksum as pages do, and which Parquet's
-    readers may die of. A lake that cannot be written to remembers nothing. Of a bucket, which keeps
-    checksums of its own, none is read.
+    Only those are read whole that are another file, or of another date, size or footer, than when
+    they were found sound: a footer has no checksum as pages do, and Parquet's readers may die of
+    it. A lake that cannot be written to remembers nothing. Of a bucket, which keeps checksums of
+    its own, none is read.
     """
     marks, known = lake.store.marks(shards), _remembered(lake)
-    mine = [shard for shard in shards if shard.path in marks]
-    wanted = [shard for shard in mine if not _is_known(shard, marks, known)]
-    problems = lake.store.problems(wanted, verify=True) if wanted else {}
-    footers = {s.path: _footer(lake.root / s.path) for s in mine if s.path not in problems}
-    sound = {
-        shard.path: [marks[shard.path], shard.checksum, footers[shard.path]]
-        for shard in wanted
-        if shard.path in footers
+    now = {
+        shard.path: [marks[shard.path], shard.checksum, _footer(lake.root / shard.path)]
+        for shard in shards
+        if shard.path in marks
     }
-    for path in footers.keys() - sound.keys():
-        if footers[path] != known[path][-1]:
-            problems[path] = "has another footer than when it was verified"
+    wanted = [s for s in shards if s.path in now and known.get(s.path) != now[s.path]]
+    problems = lake.store.problems(wanted, verify=True) if wanted else {}
+    sound = {shard.path: now[shard.path] for shard in wanted if shard.path not in problems}
     if sound:
         _remember(lake, sound)
     return problems
-
-
-def _is_known(shard: Shard, marks: Mapping[str, str], known: Mapping[str, list[str]]) -> bool:
-    return known.get(shard.path, [])[:2] == [marks[shard.path], shard.checksum]
 
 
 def _footer(path: Path) -> str:
