@@ -59,8 +59,10 @@ def _filters(con: duckdb.DuckDBPyConnection, query: str, params: Any) -> list[st
     try:
         found = con.execute(f"EXPLAIN (FORMAT json) {query}", params).fetchall()
         nodes = list(_nodes(json.loads(found[0][1])))
-    except (duckdb.Error, ValueError, LookupError):  # one that is no SELECT, as DESCRIBE
-        return []
+    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException):
+        return []  # nobody can run it, or it is no SELECT, as DESCRIBE
+    except (duckdb.Error, ValueError, LookupError):  # a footer that DuckDB cannot plan by
+        return ["true"]
     about = [node.get("extra_info", {}) for node in nodes if "PARQUET" in node.get("name", "")]
     filters = [each.get("File Filters", "true") for each in about]
     return [f"({_as_sql(each)})" if isinstance(each, str) else "true" for each in filters]
