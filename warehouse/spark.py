@@ -222,7 +222,7 @@ def _table(spark: Any, table: str, root: str, paths: list[str]) -> Any:
     defaults = table_defaults(table)
     chosen = [
         f"coalesce(`{name}`, '{defaults[name]}') AS `{name}`"
-        if name in defaults
+        if defaults.get(name) is not None
         else f"`{folders.get(name, name)}` AS `{name}`"
         for name in fields
     ]

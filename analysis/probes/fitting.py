@@ -35,7 +35,7 @@ def fit_lacking(
 
     `read` is called just before a chunk is fitted, a few chunks ahead at most.
     """
-    workers = _workers(kind, len(samples.ids) * max(widths.values()))
+    workers = _workers(kind, len(samples.ids) * max(widths.values(), default=0))
     waiting = (
         (chunk, read(chunk.cells)) for chunk in chunks(lacking, widths, samples, kind, workers)
     )
@@ -47,7 +47,7 @@ def _workers(kind: ProbeKind, n_values: int) -> int:
     one more than that is read, and as many as four are to fit into the memory."""
     if kind.device != "cpu":
         return 1
-    return max(1, min(cores(), memory() // (16 * n_values))) if kind.reads_tokens else cores()
+    return max(1, min(cores(), memory() // max(1, 16 * n_values))) if kind.reads_tokens else cores()
 
 
 def fit_vectors(

@@ -108,14 +108,22 @@ counted AS (
     GROUP BY ALL
 ),
 
+in_all AS (
+    SELECT
+        *,
+        sum(n_right) OVER every_fold AS n_right_in_all,
+        sum(n) OVER every_fold AS n_in_all
+    FROM counted
+    WINDOW every_fold AS (
+        PARTITION BY model_id, dataset_id, module, layer, readout, kind, repetition
+    )
+),
+
 of_other_folds AS (
     SELECT
         *,
-        (sum(n_right) OVER folds - n_right) / nullif(sum(n) OVER folds - n, 0) AS val_accuracy
-    FROM counted
-    WINDOW folds AS (
-        PARTITION BY model_id, dataset_id, module, layer, readout, kind, repetition
-    )
+        (n_right_in_all - n_right) / nullif(n_in_all - n, 0) AS val_accuracy
+    FROM in_all
 )
 
 SELECT

@@ -17,9 +17,18 @@ WITH folded AS (
 
 chosen AS (
     SELECT
-        stage_candidate.* REPLACE (
-            coalesce(folded.test_accuracy, stage_candidate.test_accuracy) AS test_accuracy
-        )
+        stage_candidate.model_id,
+        stage_candidate.dataset_id,
+        stage_candidate.stage,
+        stage_candidate.stage_order,
+        stage_candidate.module,
+        stage_candidate.layer,
+        stage_candidate.readout,
+        stage_candidate.kind,
+        stage_candidate.n_test,
+        stage_candidate.chance,
+        stage_candidate.val_accuracy,
+        coalesce(folded.test_accuracy, stage_candidate.test_accuracy) AS test_accuracy
     FROM stage_candidate
     LEFT JOIN folded
         ON

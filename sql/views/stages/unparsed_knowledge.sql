@@ -24,7 +24,7 @@ WITH unparsed AS (
 llm_readings AS (
     SELECT
         *,
-        count(DISTINCT seed) OVER (PARTITION BY model_id, dataset_id) AS n_seeds
+        max(seed) OVER (PARTITION BY model_id, dataset_id) + 1 AS n_seeds
     FROM seed_prediction
     WHERE stage = 'llm'
 ),
