@@ -19,7 +19,8 @@ from warehouse.catalogue.reading import Warehouse, set_vector_shards
 from warehouse.lake.commits import read_commit
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import Standing
-from warehouse.schema import VECTOR_TABLES, apply, migrations
+from warehouse.schema import apply, migrations
+from warehouse.vocabulary import VECTOR_TABLES
 
 
 def tables(lake: Lake) -> Warehouse:

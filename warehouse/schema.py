@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.vocabulary import VECTOR_TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,9 +25,6 @@ BOOKKEEPING = frozenset(
     }
 )
 
-VECTOR_TABLES = ("activation", "token_activation")
-"""Tables of vectors, of which there is far more than of all else: their rows stay in their shards,
-and views of the same names show them."""
 
 FACT_KEYS = {
     "activation": ("model_id", "dataset_id", "module", "layer", "readout", "sample_id"),

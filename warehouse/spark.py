@@ -21,13 +21,13 @@ from warehouse.schema import (
     PARTITIONS,
     REPLACED_FACTS,
     SAMPLE_COLUMNS,
-    VECTOR_TABLES,
     quoted,
     table_defaults,
     table_key,
     table_schema,
     tables,
 )
+from warehouse.vocabulary import VECTOR_TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa

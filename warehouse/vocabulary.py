@@ -44,6 +44,10 @@ BLOCK = "block"
 
 SPLITS = ("train", "val", "test")
 
+VECTOR_TABLES = ("activation", "token_activation")
+"""Tables of vectors, of which there is far more than of all else: their rows stay in their shards,
+and views of the same names show them."""
+
 BY_SPLIT, BY_FOLDS = EVALUATIONS = ("split", "folds")
 """What verdicts on a dataset rest on: its test split, or every sample, predicted out of fold."""
 

@@ -31,7 +31,6 @@ from warehouse.vocabulary import N_REPETITIONS, Cell
 K = 3
 CLASSES = np.random.default_rng(0).permutation(np.arange(90) % 3)
 PLACES = {
-    ("vision", 0, "mean"): 0.5,
     ("vision", 1, "mean"): 0.3,
     ("connector", 0, "mean"): 0.3,
     ("llm", 0, "mean"): 0.25,
@@ -60,8 +59,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Probed by folds; no test here may add to it but diagnoses."""
     lake = folded_lake(tmp_path_factory.mktemp("folds") / "lake")
     add_activations(lake, VECTORS)
-    summary = probe(lake, MODEL, DATASET)
-    assert summary.n_probes == 2 * N_REPETITIONS * len(PLACES)
+    assert probe(lake, MODEL, DATASET, controls=[]).n_probes == N_REPETITIONS * len(PLACES)
     return lake
 
 
@@ -89,7 +87,7 @@ def test_every_sample_is_predicted_once_as_val_and_once_as_test(lake: Lake) -> N
     assert rows(lake, "SELECT DISTINCT n_train, n_val, n_test FROM probe") == [(30, 90, 90)]
     with pytest.raises(UsageError, match="4 at most, not 5"):
         probe(lake, MODEL, DATASET, seeds=5)
-    assert not probe(lake, MODEL, DATASET).added
+    assert not probe(lake, MODEL, DATASET, controls=[]).added
 
 
 @pytest.mark.parametrize("seed", [0, 3])

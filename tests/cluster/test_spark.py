@@ -20,8 +20,9 @@ from warehouse.lake import removing_samples
 from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunWriter
-from warehouse.schema import VECTOR_TABLES, tables
+from warehouse.schema import tables
 from warehouse.spark import spark_tables, spark_views, to_spark
+from warehouse.vocabulary import VECTOR_TABLES
 
 pytest.importorskip("pyspark", reason="Spark is not installed (pip install 'layerhouse[spark]')")
 pytest.importorskip("sqlglot", reason="sqlglot is not installed (pip install 'layerhouse[spark]')")

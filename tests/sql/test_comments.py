@@ -4,7 +4,7 @@ import pytest
 
 from warehouse.catalogue.comments import parse_comments
 from warehouse.catalogue.definitions import Definitions
-from warehouse.schema import VECTOR_TABLES
+from warehouse.vocabulary import VECTOR_TABLES
 
 
 @pytest.fixture(scope="module")

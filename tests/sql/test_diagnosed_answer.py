@@ -10,8 +10,8 @@ from tests.sql.worlds import world
 from warehouse.catalogue import connect
 from warehouse.catalogue.definitions import Definitions
 from warehouse.lake import Lake, RunSpec, RunWriter
-from warehouse.schema import SQL_ROOT, VECTOR_TABLES
-from warehouse.vocabulary import GIVEN, IMAGE_CONTROLS, OWN_IMAGE
+from warehouse.schema import SQL_ROOT
+from warehouse.vocabulary import GIVEN, IMAGE_CONTROLS, OWN_IMAGE, VECTOR_TABLES
 
 MODEL, DATASET = "alpha", "shapes"
 ABOUT_SWEEPS = ("prompts",)

@@ -84,21 +84,23 @@ def test_a_fold_chooses_on_the_samples_of_the_others(catalogue):
     ]
 
 
-@pytest.mark.exact_rows("seed_prediction")
+@pytest.mark.exact_rows("fold_prediction", "seed_prediction")
 def test_a_sample_is_scored_by_the_choice_of_its_fold(catalogue):
     con = catalogue(folded())
-    right = con.sql(
+    right = (
         "SELECT model_id, stage, string_agg(sample_id, ' ' ORDER BY sample_id) "
-        "FROM seed_prediction WHERE is_right GROUP BY ALL ORDER BY ALL"
+        "FROM {} WHERE is_right GROUP BY ALL ORDER BY ALL"
     )
-    assert right.fetchall() == [
+    expected = [
         ("m", "answer", "s0"),
         ("m", "connector", "s0 s4"),
         ("m", "llm", "s0 s5"),
         ("m", "vision", "s0 s4"),
         (None, "reference", "s2 s3 s4 s5"),
     ]
-    counts = con.sql("SELECT stage, count(*) FROM seed_prediction GROUP BY stage")
+    assert con.sql(right.format("fold_prediction")).fetchall() == expected
+    assert con.sql(right.format("seed_prediction")).fetchall() == expected[:-1]
+    counts = con.sql("SELECT stage, count(*) FROM fold_prediction GROUP BY stage")
     assert dict(list(counts.fetchall())) == dict.fromkeys(
         ("vision", "connector", "llm", "answer", "reference"), 6
     )

@@ -22,7 +22,7 @@ from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.catalogue.soundness import catalogue_is_sound, log_of, note_built
 from warehouse.lake.lake import Lake
-from warehouse.schema import VECTOR_TABLES
+from warehouse.vocabulary import VECTOR_TABLES
 
 FLIPS = int(os.environ.get("LAYERHOUSE_TRUST_FLIPS", "12"))
 

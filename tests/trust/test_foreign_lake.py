@@ -47,10 +47,11 @@ from warehouse.lake.removing import remove
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.lake.standing import list_commits
 from warehouse.publishing.publishing import publish
-from warehouse.schema import VECTOR_TABLES, tables
+from warehouse.schema import tables
 from warehouse.status import status
 from warehouse.storage.objects import objects_at
 from warehouse.untrusted import MOST_DEPTH, UnfitError, parse_json
+from warehouse.vocabulary import VECTOR_TABLES
 
 EXAMPLES = int(os.environ.get("LAYERHOUSE_TRUST_EXAMPLES", "40"))
 SMALL = sorted(set(tables()) - set(VECTOR_TABLES))

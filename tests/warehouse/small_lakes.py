@@ -22,7 +22,8 @@ from warehouse.lake import records
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.lake.standing import list_records
-from warehouse.schema import VECTOR_TABLES, apply, migrations
+from warehouse.schema import apply, migrations
+from warehouse.vocabulary import VECTOR_TABLES
 
 Row = dict[str, Any]
 

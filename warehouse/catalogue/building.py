@@ -9,7 +9,8 @@ import duckdb
 from warehouse.catalogue.comments import comment_all, comment_on, parse_comments
 from warehouse.catalogue.definitions import Definitions, dependencies, references
 from warehouse.errors import LayerhouseError
-from warehouse.schema import VECTOR_TABLES, identifier
+from warehouse.schema import identifier
+from warehouse.vocabulary import VECTOR_TABLES
 
 UNCHANGED = frozenset({"diagnosed_answer"})
 """Views that show rows of a table as they are: stored, they would be in the catalogue twice."""

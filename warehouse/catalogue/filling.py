@@ -17,7 +17,6 @@ from warehouse.schema import (
     FACT_KEYS,
     PARTITIONS,
     SAMPLE_COLUMNS,
-    VECTOR_TABLES,
     identifier,
     migrations,
     quoted,
@@ -28,6 +27,7 @@ from warehouse.schema import (
 )
 from warehouse.storage import Shard
 from warehouse.untrusted import UnfitError, check_shard_unpacked, memory
+from warehouse.vocabulary import VECTOR_TABLES
 
 SOURCE = (
     "read_parquet($files, union_by_name = true, filename = true, file_row_number = true, "

@@ -12,7 +12,8 @@ import duckdb
 from warehouse.catalogue.definitions import SHIPPED, dependencies
 from warehouse.catalogue.reading import Catalogue
 from warehouse.lake import Rows, checked_table
-from warehouse.schema import VECTOR_TABLES, apply, migrations
+from warehouse.schema import apply, migrations
+from warehouse.vocabulary import VECTOR_TABLES
 
 RUN_ID = "scratch"
 

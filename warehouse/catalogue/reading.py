@@ -15,8 +15,9 @@ from warehouse.catalogue.statements import refuse_writes
 from warehouse.catalogue.touched import refuse_unsound_for
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
-from warehouse.schema import BOOKKEEPING, VECTOR_TABLES, quoted, tables
+from warehouse.schema import BOOKKEEPING, quoted, tables
 from warehouse.storage import Shard
+from warehouse.vocabulary import VECTOR_TABLES
 
 if TYPE_CHECKING:
     import numpy as np

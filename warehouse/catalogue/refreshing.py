@@ -40,8 +40,9 @@ from warehouse.catalogue.soundness import catalogue_is_sound, note_built
 from warehouse.errors import LayerhouseError
 from warehouse.files import copy_file, file_lock, put_in_place, sync
 from warehouse.lake import Commit, Lake, Standing, read_commit
-from warehouse.schema import BOOKKEEPING, VECTOR_TABLES, apply, migrations, pending, tables
+from warehouse.schema import BOOKKEEPING, apply, migrations, pending, tables
 from warehouse.storage import BUILDING
+from warehouse.vocabulary import VECTOR_TABLES
 
 
 def connect(

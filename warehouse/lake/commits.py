@@ -23,9 +23,9 @@ from warehouse.lake.records import (
     parsed,
     sealed,
 )
-from warehouse.schema import VECTOR_TABLES
 from warehouse.storage import Shard
 from warehouse.untrusted import UnfitError, read_bounded
+from warehouse.vocabulary import VECTOR_TABLES
 
 
 @dataclass(frozen=True)

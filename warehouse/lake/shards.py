@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.errors import LayerhouseError
-from warehouse.schema import PARTITIONS, VECTOR_TABLES, table_defaults, table_key, table_schema
+from warehouse.schema import PARTITIONS, table_defaults, table_key, table_schema
+from warehouse.vocabulary import VECTOR_TABLES
 
 Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.floating[Any]]]"
 Rows: TypeAlias = "pa.Table | Sequence[Mapping[str, Any]]"

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.schema import VECTOR_TABLES
 from warehouse.storage.fetching import damaged, fetch
 from warehouse.storage.folder import Folder, record_names
 from warehouse.storage.mirror import (
@@ -29,6 +28,7 @@ from warehouse.storage.mirror import (
 )
 from warehouse.storage.objects import AT_ONCE, Objects, objects_at
 from warehouse.storage.store import QUARANTINE, Draft, Shard, Store, Turn, is_passing, no_lake
+from warehouse.vocabulary import VECTOR_TABLES
 
 if TYPE_CHECKING:
     import duckdb

@@ -19,8 +19,8 @@ from warehouse.files import (
     write_text,
     write_whole,
 )
-from warehouse.schema import VECTOR_TABLES
 from warehouse.storage.store import CATALOGUE, QUARANTINE, Draft, Shard, Store, Turn, no_lake
+from warehouse.vocabulary import VECTOR_TABLES
 
 if TYPE_CHECKING:
     import duckdb

@@ -62,11 +62,8 @@ predictions AS (
         'folds' AS kind,
         sample_id,
         predicted_class_index
-    FROM seed_prediction
-    WHERE
-        (model_id = $model OR model_id IS NULL)
-        AND dataset_id = $dataset
-        AND dataset_id IN (SELECT sample_fold.dataset_id FROM sample_fold)
+    FROM fold_prediction
+    WHERE (model_id = $model OR model_id IS NULL) AND dataset_id = $dataset
 )
 
 SELECT

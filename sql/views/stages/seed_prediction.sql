@@ -1,22 +1,8 @@
 -- Grain: one row per (model, dataset, stage, seed, test sample) that the stage was tried on.
 --
 -- What stands for a stage says of one image, once per seed of its probes, and under folds once per
--- repetition, by the choice for the fold that the sample is scored in. An answer says it once, under
--- folds once per repetition; one that could not be parsed names none. The stage reference, whose
--- model is NULL, is what the chosen baselines of a dataset with folds say.
-WITH scored AS (
-    SELECT
-        fold_choice.*,
-        sample_fold.sample_id
-    FROM fold_choice
-    INNER JOIN sample_fold
-        ON
-            fold_choice.dataset_id = sample_fold.dataset_id
-            AND fold_choice.repetition = sample_fold.repetition
-            AND fold_choice.fold = sample_fold.fold
-),
-
-split_probes AS (
+-- repetition. An answer under a split says it once; one that could not be parsed names none.
+WITH split_probes AS (
     SELECT *
     FROM stage_probe
     WHERE
@@ -55,66 +41,6 @@ predictions AS (
         stage_candidate.rank = 1
         AND stage_candidate.module = 'answer'
         AND stage_candidate.dataset_id NOT IN (SELECT sample_fold.dataset_id FROM sample_fold)
-    UNION ALL
-    SELECT
-        scored.model_id,
-        scored.dataset_id,
-        scored.stage,
-        scored.module,
-        scored.repetition AS seed,
-        scored.sample_id,
-        probe_logit.predicted_class_index
-    FROM scored
-    INNER JOIN probe
-        ON
-            scored.model_id = probe.model_id
-            AND scored.dataset_id = probe.dataset_id
-            AND scored.module = probe.module
-            AND scored.layer = probe.layer
-            AND scored.readout = probe.readout
-            AND scored.kind = probe.kind
-            AND scored.repetition = probe.seed
-    INNER JOIN probe_logit
-        ON probe.probe_id = probe_logit.probe_id AND scored.sample_id = probe_logit.sample_id
-    WHERE probe.control = 'none' AND probe_logit.split = 'test'
-    UNION ALL
-    SELECT
-        scored.model_id,
-        scored.dataset_id,
-        scored.stage,
-        scored.module,
-        scored.repetition AS seed,
-        scored.sample_id,
-        CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
-    FROM scored
-    INNER JOIN diagnosed_answer AS answer
-        ON
-            scored.model_id = answer.model_id
-            AND scored.dataset_id = answer.dataset_id
-            AND scored.readout = answer.method
-            AND scored.sample_id = answer.sample_id
-    WHERE scored.module = 'answer'
-    UNION ALL
-    SELECT
-        scored.model_id,
-        scored.dataset_id,
-        scored.stage,
-        scored.module,
-        scored.repetition AS seed,
-        scored.sample_id,
-        baseline_logit.predicted_class_index
-    FROM scored
-    INNER JOIN baseline
-        ON
-            scored.dataset_id = baseline.dataset_id
-            AND scored.readout = baseline.architecture
-            AND scored.kind = baseline.kind
-            AND scored.repetition = baseline.seed
-    INNER JOIN baseline_logit
-        ON
-            baseline.baseline_id = baseline_logit.baseline_id
-            AND scored.sample_id = baseline_logit.sample_id
-    WHERE scored.stage = 'reference' AND baseline_logit.split = 'test'
 )
 
 SELECT
@@ -131,3 +57,16 @@ FROM predictions
 INNER JOIN sample
     ON predictions.dataset_id = sample.dataset_id AND predictions.sample_id = sample.sample_id
 WHERE sample.split = 'test'
+UNION ALL
+SELECT
+    model_id,
+    dataset_id,
+    stage,
+    module,
+    repetition AS seed,
+    sample_id,
+    class_index,
+    predicted_class_index,
+    is_right
+FROM fold_prediction
+WHERE model_id IS NOT NULL

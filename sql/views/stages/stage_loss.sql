@@ -13,7 +13,7 @@ WITH folded_baselines AS (
     SELECT
         dataset_id,
         avg(cast(is_right AS INTEGER)) AS test_accuracy
-    FROM seed_prediction
+    FROM fold_prediction
     WHERE stage = 'reference'
     GROUP BY dataset_id
 ),

@@ -10,4 +10,4 @@ SELECT
     class_index,
     predicted_class_index
 FROM seed_prediction
-WHERE seed = 0 AND model_id IS NOT NULL
+WHERE seed = 0

@@ -10,8 +10,7 @@ WITH folded AS (
         dataset_id,
         stage,
         avg(cast(is_right AS INTEGER)) AS test_accuracy
-    FROM seed_prediction
-    WHERE dataset_id IN (SELECT sample_fold.dataset_id FROM sample_fold)
+    FROM fold_prediction
     GROUP BY model_id, dataset_id, stage
 ),
 

@@ -6,7 +6,8 @@ from tests.lakes import Signals, synthetic_lake
 from warehouse.catalogue.in_memory import Scratch
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
-from warehouse.schema import BOOKKEEPING, VECTOR_TABLES, tables
+from warehouse.schema import BOOKKEEPING, tables
+from warehouse.vocabulary import VECTOR_TABLES
 
 VIEWS = ("stage_signal", "stage_loss", "failure_mode", "feature_health")
 

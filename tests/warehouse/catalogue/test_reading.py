@@ -200,6 +200,7 @@ def test_a_dataset_is_its_classes_and_samples(wh: Warehouse) -> None:
         "group_id",
         "width",
         "height",
+        "given_split",
     ]
 
 

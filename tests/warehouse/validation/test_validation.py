@@ -14,11 +14,11 @@ from tests.warehouse.full_lake import full_lake
 from warehouse.catalogue.reading import open_catalogue, set_vector_shards
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import list_commits
-from warehouse.schema import SQL_ROOT, VECTOR_TABLES, tables
+from warehouse.schema import SQL_ROOT, tables
 from warehouse.validation import running
 from warehouse.validation.checks import Check, all_checks
 from warehouse.validation.running import prepare
-from warehouse.vocabulary import BLIND
+from warehouse.vocabulary import BLIND, VECTOR_TABLES
 
 PICTURE = Path(__file__).parents[3] / "docs" / "bi-superset.png"
 

@@ -1,0 +1,90 @@
+-- Grain: one row per (model, dataset with folds, stage, repetition, sample) that the stage was tried
+-- on: what the choice for the fold that the sample is scored in says of it. The stage reference, whose
+-- model is NULL, is what the chosen baselines say. An answer is the same in every repetition.
+WITH scored AS MATERIALIZED (
+    SELECT
+        fold_choice.*,
+        sample_fold.sample_id
+    FROM fold_choice
+    INNER JOIN sample_fold
+        ON
+            fold_choice.dataset_id = sample_fold.dataset_id
+            AND fold_choice.repetition = sample_fold.repetition
+            AND fold_choice.fold = sample_fold.fold
+),
+
+predictions AS (
+    SELECT
+        scored.model_id,
+        scored.dataset_id,
+        scored.stage,
+        scored.module,
+        scored.repetition,
+        scored.sample_id,
+        probe_logit.predicted_class_index
+    FROM scored
+    INNER JOIN probe
+        ON
+            scored.model_id = probe.model_id
+            AND scored.dataset_id = probe.dataset_id
+            AND scored.module = probe.module
+            AND scored.layer = probe.layer
+            AND scored.readout = probe.readout
+            AND scored.kind = probe.kind
+            AND scored.repetition = probe.seed
+    INNER JOIN probe_logit
+        ON probe.probe_id = probe_logit.probe_id AND scored.sample_id = probe_logit.sample_id
+    WHERE probe.control = 'none' AND probe_logit.split = 'test'
+    UNION ALL
+    SELECT
+        scored.model_id,
+        scored.dataset_id,
+        scored.stage,
+        scored.module,
+        scored.repetition,
+        scored.sample_id,
+        CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
+    FROM scored
+    INNER JOIN diagnosed_answer AS answer
+        ON
+            scored.model_id = answer.model_id
+            AND scored.dataset_id = answer.dataset_id
+            AND scored.readout = answer.method
+            AND scored.sample_id = answer.sample_id
+    WHERE scored.module = 'answer'
+    UNION ALL
+    SELECT
+        scored.model_id,
+        scored.dataset_id,
+        scored.stage,
+        scored.module,
+        scored.repetition,
+        scored.sample_id,
+        baseline_logit.predicted_class_index
+    FROM scored
+    INNER JOIN baseline
+        ON
+            scored.dataset_id = baseline.dataset_id
+            AND scored.readout = baseline.architecture
+            AND scored.kind = baseline.kind
+            AND scored.repetition = baseline.seed
+    INNER JOIN baseline_logit
+        ON
+            baseline.baseline_id = baseline_logit.baseline_id
+            AND scored.sample_id = baseline_logit.sample_id
+    WHERE scored.stage = 'reference' AND baseline_logit.split = 'test'
+)
+
+SELECT
+    predictions.model_id,
+    predictions.dataset_id,
+    predictions.stage,
+    predictions.module,
+    predictions.repetition,
+    predictions.sample_id,
+    sample.class_index,
+    predictions.predicted_class_index,
+    coalesce(predictions.predicted_class_index = sample.class_index, FALSE) AS is_right
+FROM predictions
+INNER JOIN sample
+    ON predictions.dataset_id = sample.dataset_id AND predictions.sample_id = sample.sample_id
