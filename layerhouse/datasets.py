@@ -93,10 +93,12 @@ def add(
     yes/no dataset per finding is registered and a list comes back. Raises UsageError for what
     cannot be meant and LayerhouseError for everything wrong with the data.
     """
-    from extract.datasets import add as register, add_per_label, preview
+    from extract.datasets import add as register, add_per_label, check_folds, preview
 
     given = known_options("datasets.add", options, DatasetOptions)
     out, folds = given.pop("preview", None), given.pop("folds", None)
+    if folds is not None:
+        check_folds(folds)  # before anything is registered
     place, chosen = lake_at(lake), _chosen(given)
     for file in filter(None, (out, chosen.rejected)):
         place.refuse_own(Path(file))

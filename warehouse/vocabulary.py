@@ -222,6 +222,12 @@ MADE_FROM = {
 """By command, those whose rows of the same model and dataset its own are made from: without them
 they would stand for nothing, or for what was extracted anew since."""
 
+WHATEVER_SPLIT = {
+    *("extract", "datasets-audit", "diagnose-choice"),
+    *("answers-import", "answers-reparse", "answers-judge"),
+}
+"""The commands whose rows are the same whichever samples are scored."""
+
 
 BY_SAMPLE = ("datasets-add", "extract", "answers-import", "answers-reparse", "answers-judge")
 """The commands each of whose rows is of one sample, so that without that sample the others stand. A

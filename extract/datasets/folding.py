@@ -8,23 +8,10 @@ from extract.datasets.remaking import Remade, Row, refuse_resting, stored_rows
 from warehouse.catalogue import make_folds
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
-from warehouse.vocabulary import BY_FOLDS, N_REPETITIONS
+from warehouse.vocabulary import BY_FOLDS, MADE_FROM, N_REPETITIONS, WHATEVER_SPLIT
 
 FEWEST_FOLDS = 3
 """One that is scored, one to choose on, one to train on."""
-
-RESTING = (
-    "baseline",
-    "probe",
-    "probe-coefficients",
-    "probe-code-length",
-    "probe-geometry",
-    "probe-folds",
-    "diagnose",
-    "compare",
-    "self-test",
-)
-"""The commands whose numbers rest on which samples are scored; what a model answers does not."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +33,13 @@ def fold(lake: Lake, name: str, n_folds: int, into: str | None = None) -> Folded
     UsageError for an impossible number of folds or a name that cannot be taken, LayerhouseError
     where a class is in too few groups, or without labels.
     """
-    if n_folds < FEWEST_FOLDS:
-        raise UsageError(
-            f"folds must be at least {FEWEST_FOLDS} (train, choose, score), not {n_folds}"
-        )
+    check_folds(n_folds)
     rows = stored_rows(lake, name)
     if not rows["class"]:
         raise LayerhouseError(f"{name} was registered without labels, which folds need")
     if rows["dataset"][0]["n_folds"] == n_folds and into is None:
         return _folded(name, rows["sample"], rows["sample_fold"], n_folds)
-    refuse_resting(lake, name, into, RESTING, "split")
+    refuse_resting(lake, name, into, set(MADE_FROM) - WHATEVER_SPLIT, "split")
     rows["sample"] = [
         {**row, "split": "test", "given_split": row["given_split"] or row["split"]}
         for row in rows["sample"]
@@ -65,6 +49,14 @@ def fold(lake: Lake, name: str, n_folds: int, into: str | None = None) -> Folded
     changed = {table: rows[table] for table in ("dataset", "sample", "sample_fold")}
     Remade(name, into, rows, changed, f"folds\t{n_folds}").write(lake)
     return _folded(into or name, rows["sample"], rows["sample_fold"], n_folds)
+
+
+def check_folds(n_folds: int) -> None:
+    """UsageError for an impossible number of folds."""
+    if n_folds < FEWEST_FOLDS:
+        raise UsageError(
+            f"folds must be at least {FEWEST_FOLDS} (train, choose, score), not {n_folds}"
+        )
 
 
 def deal(samples: list[Row], n_folds: int) -> list[Row]:
@@ -95,10 +87,8 @@ def _refuse_untrained(name: str, labels: list[int], fold_of: list[int], n_folds:
     held = set(zip(labels, fold_of, strict=True))
     for label in sorted(set(labels)):
         for own in range(n_folds):
-            after = (own + 1) % n_folds
-            if not any(
-                (label, other) in held for other in range(n_folds) if other not in (own, after)
-            ):
+            trained = set(range(n_folds)) - {own, (own + 1) % n_folds}
+            if not any((label, other) in held for other in trained):
                 raise LayerhouseError(
                     f"class {label} of {name} is in too few groups for {n_folds} folds: fold {own} "
                     "would be scored by what was trained without it; use fewer folds or more groups"

@@ -130,7 +130,6 @@ def add_dataset(
     """
     options["phrase"] = dict(_pair(text, "--phrase", "LABEL=PHRASE") for text in phrase)
     options["column"] = dict(_pair(text, "--column", "MEANING=COLUMN") for text in column)
-    folds = options.pop("folds")
     with progress(f"reading {name}") as told:
         found = datasets.add(name, path, progress=told, **options)
     results = found if isinstance(found, list) else [found]
@@ -138,8 +137,10 @@ def add_dataset(
         click.echo(f"Warning: {warning}", err=True)
     for result in results:
         _show_added(result)
-        if folds is not None:
-            _show_folds(datasets.fold(result.dataset_id, folds=folds, lake=options["lake"]))
+        if options["folds"] is not None:
+            _show_folds(
+                datasets.fold(result.dataset_id, folds=options["folds"], lake=options["lake"])
+            )
 
 
 def _show_added(result: AddResult) -> None:

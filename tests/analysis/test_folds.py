@@ -16,14 +16,14 @@ from analysis.diagnosis.diagnosing import diagnose
 from analysis.diagnosis.evidence import read_evidence
 from analysis.probes import LinearProbe, fit_linear, probe
 from analysis.probes.activations import read_cells, read_vectors
-from analysis.probes.probe_kind import LabelledVectors
+from analysis.probes.probe_kind import Fits, LabelledVectors, ProbeData
 from analysis.probes.targets import shuffled_labels
 from bench.bench_folds import World, coverage
 from extract.datasets.folding import deal
 from tests.analysis.activation_lake import DATASET, MODEL, add_activations, dataset_lake, drawn
 from warehouse.catalogue.folds import rotate
 from warehouse.catalogue.refreshing import connect
-from warehouse.errors import UsageError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.vocabulary import N_REPETITIONS, Cell
@@ -44,14 +44,19 @@ VECTORS = {
 
 def folded_lake(path: Path, uris: list[str] | None = None) -> Lake:
     lake = dataset_lake(path, CLASSES, ["test"] * len(CLASSES), uris)
+    deal_to_folds(lake)
+    return lake
+
+
+def deal_to_folds(lake: Lake) -> None:
     with connect(lake) as wh:
-        samples = wh.sql("SELECT * FROM sample ORDER BY sample_id").pl().to_dicts()
+        samples = wh.sql("SELECT * EXCLUDE (run_id) FROM sample ORDER BY sample_id").pl().to_dicts()
         (facts,) = wh.sql("SELECT * EXCLUDE (run_id) FROM dataset").pl().to_dicts()
     facts |= {"evaluation": "folds", "n_folds": K}
     with RunWriter(lake, RunSpec("datasets-add", None, DATASET, {"folds": K})) as writer:
-        writer.commit({"dataset": [facts], "sample_fold": deal(samples, K)})
-        writer.finish()
-    return lake
+        rested = [{**row, "split": "test"} for row in samples]
+        tables = {"dataset": [facts], "sample": rested, "sample_fold": deal(samples, K)}
+        writer.commit(tables, finished=True)
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +222,26 @@ def test_baselines_predict_every_image_out_of_fold(tmp_path: Path) -> None:
         assert sum(map(len, parts)) == 90
     with pytest.raises(UsageError, match="from 0, not 4"):
         baseline(lake, DATASET, "texture-svm", seed=4)
+
+
+def test_probes_of_a_split_are_not_added_once_its_samples_were_dealt_to_folds(
+    tmp_path: Path,
+) -> None:
+    """By another process, while the first chunk of them was fitted."""
+    splits = ["train", "val", "test"] * 30
+    lake = dataset_lake(tmp_path / "lake", CLASSES, splits)
+    add_activations(lake, VECTORS)
+
+    class Slow(LinearProbe):
+        def fit(self, data: ProbeData) -> Fits:
+            if not rows(lake, "SELECT count(*) FROM sample_fold")[0][0]:
+                deal_to_folds(lake)
+            return super().fit(data)
+
+    with pytest.raises(LayerhouseError, match=r"dealt to folds meanwhile.*run layerhouse probe"):
+        probe(lake, MODEL, DATASET, kind=Slow(), controls=[])
+    assert rows(lake, "SELECT count(*) FROM probe") == [(0,)]
+    assert probe(lake, MODEL, DATASET, controls=[]).n_probes == N_REPETITIONS * len(PLACES)
 
 
 @pytest.mark.slow

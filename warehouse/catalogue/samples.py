@@ -77,13 +77,18 @@ def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
 
 def _folds(wh: Warehouse, dataset_id: str) -> "NDArray[np.int64]":
     rows = wh.sql(
-        "SELECT array_agg(fold ORDER BY repetition) FROM sample_fold WHERE dataset_id = $1 "
+        "SELECT array_agg(f.fold ORDER BY f.repetition) FROM sample AS s "
+        "LEFT JOIN sample_fold AS f USING (dataset_id, sample_id) WHERE dataset_id = $1 "
         "GROUP BY sample_id ORDER BY sample_id",
         [dataset_id],
     ).fetchall()
     import numpy as np
 
-    return np.array([row[0] for row in rows], dtype=np.int64)
+    if any(None in dealt for (dealt,) in rows) or len({len(dealt) for (dealt,) in rows}) > 1:
+        raise LayerhouseError(
+            f"a sample of {dataset_id} is in no fold; `layerhouse validate` shows which"
+        )
+    return np.array([dealt for (dealt,) in rows], dtype=np.int64)
 
 
 def labelled(info: DatasetInfo, what: str) -> DatasetInfo:

@@ -22,6 +22,10 @@ from warehouse.lake.shards import Rows, checked_table, pieces
 from warehouse.lake.standing import settled, told_by
 from warehouse.schema import newest_migration
 from warehouse.storage import Draft, Turn
+from warehouse.vocabulary import MADE_FROM, WHATEVER_SPLIT
+
+REGISTRATION = "datasets-add-"
+"""How the records of registrations begin."""
 
 RECORDED_VERSIONS = ("layerhouse", "duckdb", "pyarrow", "torch", "transformers", "scikit-learn")
 
@@ -223,6 +227,8 @@ class RunWriter:
         for name in set(names) - self._known:
             if is_removal(name):
                 self._refuse_removed(read_commit(self.lake, name))
+            elif name.startswith(REGISTRATION):
+                self._refuse_folded(read_commit(self.lake, name))
             for other in self._others(name):
                 if mine.command != REMOVE and not (_is_alike(other, self.spec) and other.shards):
                     continue
@@ -231,6 +237,17 @@ class RunWriter:
                         f"another machine did some of the same work meanwhile ({name}); nothing "
                         f"was doubled, run layerhouse {mine.command} again for what is left"
                     )
+
+    def _refuse_folded(self, registration: Commit) -> None:
+        """What was fitted under a split means nothing once its samples are dealt to folds."""
+        mine, tables = self.spec.facts, {shard.table for shard in registration.shards}
+        is_mine = registration.dataset_id == mine.dataset_id and mine.command in MADE_FROM
+        if is_mine and mine.command not in WHATEVER_SPLIT and "sample_fold" in tables:
+            raise LayerhouseError(
+                f"the samples of {mine.dataset_id} were dealt to folds meanwhile "
+                f"({registration.run_id}); nothing more was added, run layerhouse {mine.command} "
+                "again for those"
+            )
 
     def _refuse_removed(self, removal: Commit) -> None:
         mine, config = self.spec.facts, removal.run["config"]

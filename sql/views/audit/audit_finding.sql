@@ -86,6 +86,9 @@ small AS (
     CROSS JOIN (VALUES ('val'), ('test')) AS part (split)
     LEFT JOIN sample
         ON dataset_audit.dataset_id = sample.dataset_id AND part.split = sample.split
+    WHERE
+        part.split = 'test'
+        OR dataset_audit.dataset_id NOT IN (SELECT sample_fold.dataset_id FROM sample_fold)
     GROUP BY dataset_audit.dataset_id, part.split
     HAVING count(DISTINCT sample.group_id) < 62
 ),

@@ -112,6 +112,8 @@ def test_a_new_dataset_takes_the_folds_where_probes_rest_on_the_split(lake: Lake
     with pytest.raises(LayerhouseError, match=r"1 runs rest on the split of pets.*--into NEW"):
         fold(lake, "pets", 5)
     assert fold(lake, "pets", 5, "pets-folds").dataset_id == "pets-folds"
+    with pytest.raises(LayerhouseError, match="rest on the split"):
+        fold(lake, "pets", 3)
     evaluated = "SELECT dataset_id, evaluation FROM dataset ORDER BY ALL"
     assert rows(lake, evaluated) == [("pets", "split"), ("pets-folds", "folds")]
     assert fold(lake, "pets", 5, "pets-folds").n_samples == 60  # once more, as after a kill
