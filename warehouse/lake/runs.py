@@ -16,16 +16,13 @@ from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, is_compaction, is_removal, read_commit
 from warehouse.lake.drafting import LaterTimes, draft
 from warehouse.lake.facts import REMOVE, RunFacts
+from warehouse.lake.ground import REGISTRATION, refuse_folded, refuse_removed
 from warehouse.lake.history import Following, History
 from warehouse.lake.lake import Lake
 from warehouse.lake.shards import Rows, checked_table, pieces
 from warehouse.lake.standing import settled, told_by
 from warehouse.schema import newest_migration
 from warehouse.storage import Draft, Turn
-from warehouse.vocabulary import MADE_FROM, WHATEVER_SPLIT
-
-REGISTRATION = "datasets-add-"
-"""How the records of registrations begin."""
 
 RECORDED_VERSIONS = ("layerhouse", "duckdb", "pyarrow", "torch", "transformers", "scikit-learn")
 
@@ -226,9 +223,9 @@ class RunWriter:
         mine = self.spec.facts
         for name in set(names) - self._known:
             if is_removal(name):
-                self._refuse_removed(read_commit(self.lake, name))
+                refuse_removed(self.spec.facts, self.run_id, read_commit(self.lake, name))
             elif name.startswith(REGISTRATION):
-                self._refuse_folded(read_commit(self.lake, name))
+                refuse_folded(self.spec.facts, read_commit(self.lake, name))
             for other in self._others(name):
                 if mine.command != REMOVE and not (_is_alike(other, self.spec) and other.shards):
                     continue
@@ -237,33 +234,6 @@ class RunWriter:
                         f"another machine did some of the same work meanwhile ({name}); nothing "
                         f"was doubled, run layerhouse {mine.command} again for what is left"
                     )
-
-    def _refuse_folded(self, registration: Commit) -> None:
-        """What was fitted under a split means nothing once its samples are dealt to folds."""
-        mine, tables = self.spec.facts, {shard.table for shard in registration.shards}
-        is_mine = registration.dataset_id == mine.dataset_id and mine.command in MADE_FROM
-        if is_mine and mine.command not in WHATEVER_SPLIT and "sample_fold" in tables:
-            raise LayerhouseError(
-                f"the samples of {mine.dataset_id} were dealt to folds meanwhile "
-                f"({registration.run_id}); nothing more was added, run layerhouse {mine.command} "
-                "again for those"
-            )
-
-    def _refuse_removed(self, removal: Commit) -> None:
-        mine, config = self.spec.facts, removal.run["config"]
-        if removal.removes_samples and mine.command != REMOVE and mine.dataset_id == config["name"]:
-            raise LayerhouseError(
-                f"samples of {config['name']} were removed from the lake meanwhile "
-                f"({removal.run_id}); nothing more was added, run layerhouse {mine.command} again "
-                "to go on without them"
-            )
-        for one in removal.removes:
-            if one.run.run_id == self.run_id or mine.rests_on(one.run):
-                raise LayerhouseError(
-                    f"the {config['what']} {config['name']} was "
-                    f"removed from the lake meanwhile ({removal.run_id}); nothing more was added, "
-                    f"run layerhouse {mine.command} again if that is to be done anew"
-                )
 
     def _others(self, name: str) -> list[Commit]:
         """The commits that a new record tells of which may be some of the same work, as no lock
