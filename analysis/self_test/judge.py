@@ -161,7 +161,6 @@ class Judge:
             self._pooled = evidence.correct[evidence.rows[places[0]]]
         closed_form = self._closed_form()
         baseline, logits = self._reference(evidence.chosen[VISION])
-        self._scratch.release()
         self._scratch.replace({"baseline": [baseline], "baseline_logit": logits})
         return closed_form
 
@@ -240,9 +239,7 @@ class Judge:
         evidence = read_evidence(self._scratch, self.model_id, self.dataset_id)
         tables = interval_rows(evidence, self.options, self.model_id, self.dataset_id)
         self._scratch.replace({"stage_interval": tables["stage_interval"]})
-        self._scratch.hold("mart_failure_modes")
         finding = read_finding(self._scratch, self.model_id, self.dataset_id)
-        self._scratch.release()
         pooled = self._pooled
         if pooled is not None and len(samples.ids) < len(self._samples.ids):
             test = self._samples.ids[self._samples.rows("test")]
@@ -254,6 +251,4 @@ class Judge:
 
     def _fill(self, fits: list[Fit], answers: Rows, samples: Samples) -> None:
         subject = Subject.of(PROBE, self.model_id, self.dataset_id, samples)
-        self._scratch.release()
         self._scratch.replace({**tables_of(subject, fits, samples), "answer": answers})
-        self._scratch.hold("stage_loss", "health_curve", "baseline_candidate")

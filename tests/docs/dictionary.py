@@ -43,9 +43,10 @@ SECTIONS = {
 RELATIONS = """
 SELECT c.table_name, any_value(coalesce(t.comment, v.comment)), any_value(v.view_name IS NOT NULL)
 FROM duckdb_columns() AS c
-LEFT JOIN duckdb_tables() AS t ON c.table_name = t.table_name
+LEFT JOIN duckdb_tables() AS t
+    ON c.schema_name = t.schema_name AND c.table_name = t.table_name
 LEFT JOIN duckdb_views() AS v ON c.table_name = v.view_name AND NOT v.internal
-WHERE NOT c.internal
+WHERE NOT c.internal AND c.schema_name = 'main'
 GROUP BY c.table_name
 ORDER BY c.table_name
 """
@@ -53,7 +54,7 @@ ORDER BY c.table_name
 COLUMNS = """
 SELECT column_name, data_type, comment
 FROM duckdb_columns()
-WHERE table_name = $1
+WHERE schema_name = 'main' AND table_name = $1
 ORDER BY column_index
 """
 

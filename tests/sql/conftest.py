@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from warehouse.catalogue.building import create_all, refill_marts
-from warehouse.catalogue.definitions import SHIPPED, dependencies, references
+from warehouse.catalogue.definitions import SHIPPED, references
+from warehouse.catalogue.in_memory import compute
 from warehouse.schema import apply, migrations, table_defaults, table_schema
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -60,21 +59,20 @@ class Relation:
 class Reader:
     """A connection that notes of which views a test compared rows.
 
-    What a query reads is computed once, as in a lake's catalogue: views nested as deep as the
-    verdict take seconds to plan.
+    What a query reads is computed once, as in a lake's catalogue.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, noted: set[str]) -> None:
-        self.con, self.noted, self.held = con, noted, set[str]()
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, noted: set[str], held: set[str] | None = None
+    ) -> None:
+        self.con, self.noted = con, noted
+        self.held = set() if held is None else held
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.con, name)
 
     def sql(self, query: str, **more: Any) -> Relation:
-        for name in read_by(query):
-            if name not in self.held:
-                self.con.execute(f'CREATE TEMPORARY TABLE "{name}" AS FROM main."{name}"')
-                self.held.add(name)
+        compute(self.con, query, self.held)
         return Relation(self.con.sql(query, **more), query, self.noted)
 
 
@@ -96,11 +94,12 @@ def exact_rows_are_compared(
 
 @pytest.fixture(scope="session")
 def empty_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalogue file without rows, built once: copying it is quicker than building."""
+    """A catalogue file of tables without rows, built once: copying is quicker than building."""
     path = tmp_path_factory.mktemp("sql") / "empty.duckdb"
     with duckdb.connect(path) as con:
         apply(con, migrations())
-        create_all(con, SHIPPED)
+        for statement in SHIPPED.macros.values():
+            con.execute(statement)
     return path
 
 
@@ -108,18 +107,15 @@ def empty_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def catalogue(
     empty_catalogue: Path, tmp_path: Path, compared_views: set[str]
 ) -> Iterator[Callable[..., Reader]]:
-    """Call it with {table: rows}; a column left out is NULL, or empty where NULL is forbidden.
-
-    Marts stay empty without `marts=True`, because filling them takes longer than most tests.
-    """
+    """Call it with {table: rows}; a column left out is NULL, or empty where NULL is forbidden."""
     opened = []
 
-    def build(rows: Rows, *, marts: bool = False) -> Reader:
+    def build(rows: Rows) -> Reader:
         path = tmp_path / f"catalogue-{len(opened)}.duckdb"
         shutil.copy(empty_catalogue, path)
         con = duckdb.connect(path)
         opened.append(con)
-        fill(con, rows, marts=marts)
+        fill(con, rows)
         return Reader(con, compared_views)
 
     yield build
@@ -127,33 +123,14 @@ def catalogue(
         con.close()
 
 
-def fill(con: duckdb.DuckDBPyConnection, rows: Rows, *, marts: bool) -> None:
-    """Rows for the tables of an empty catalogue, and if asked for the marts of them."""
+def fill(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+    """Rows for the tables of an empty catalogue."""
     if "activation" in rows:
         con.execute("CREATE TABLE given AS FROM activation")
         con.execute("DROP VIEW activation")
         con.execute("ALTER TABLE given RENAME TO activation")
     for table, given in rows.items():
         insert(con, table, given)
-    if marts:
-        refill_marts(con, SHIPPED)
-
-
-@cache
-def views() -> dict[str, frozenset[str]]:
-    """The views that each view reads, every view after those."""
-    with duckdb.connect() as con:
-        apply(con, migrations())
-        return dependencies(con, SHIPPED.views)
-
-
-def read_by(query: str) -> list[str]:
-    """The views that a query reads and all that these read, each after what it reads."""
-    wanted = set(references(query, "the query"))
-    for name, read in reversed(views().items()):
-        if name in wanted:
-            wanted |= read
-    return [name for name in views() if name in wanted]
 
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:

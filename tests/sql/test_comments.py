@@ -1,9 +1,12 @@
 """Every table, view, column and macro is described, and nothing else is."""
 
+import duckdb
 import pytest
 
+from warehouse.catalogue.building import create_all
 from warehouse.catalogue.comments import parse_comments
-from warehouse.catalogue.definitions import Definitions
+from warehouse.catalogue.definitions import SHIPPED, Definitions
+from warehouse.schema import apply, migrations
 from warehouse.vocabulary import VECTOR_TABLES
 
 
@@ -12,23 +15,31 @@ def comments():
     return parse_comments(Definitions().comments)
 
 
-@pytest.fixture
-def columns(catalogue):
-    """{relation: its columns} of a built catalogue."""
-    rows = catalogue({}).execute(
+@pytest.fixture(scope="module")
+def con():
+    """A catalogue with everything in it that a lake's has."""
+    with duckdb.connect() as opened:
+        apply(opened, migrations())
+        create_all(opened, SHIPPED)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def columns(con):
+    """{relation: its columns}."""
+    rows = con.execute(
         "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY ALL"
     )
     return dict(rows.fetchall())
 
 
-def test_everything_in_the_catalogue_has_a_comment(catalogue):
-    con = catalogue({})
+def test_everything_in_the_catalogue_has_a_comment(con):
     bare = con.execute(
         """
         SELECT table_name || '.' || column_name FROM duckdb_columns()
-        WHERE comment IS NULL AND NOT internal
+        WHERE comment IS NULL AND NOT internal AND schema_name <> 'stored'
         UNION ALL
-        SELECT table_name FROM duckdb_tables() WHERE comment IS NULL
+        SELECT table_name FROM duckdb_tables() WHERE comment IS NULL AND schema_name <> 'stored'
         UNION ALL
         SELECT view_name FROM duckdb_views() WHERE comment IS NULL AND NOT internal
         UNION ALL

@@ -64,14 +64,14 @@ def filled(empty_catalogue, tmp_path_factory):
     path = tmp_path_factory.mktemp("marts") / "catalogue.duckdb"
     shutil.copy(empty_catalogue, path)
     with duckdb.connect(path) as con:
-        fill(con, rows, marts=True)
-        yield con
+        fill(con, rows)
+        yield Reader(con, set())
 
 
 @pytest.fixture
 def con(filled, compared_views):
     """Only read: every test has the same one."""
-    return Reader(filled, compared_views)
+    return Reader(filled.con, compared_views, filled.held)
 
 
 @pytest.mark.parametrize(("mart", "grain"), GRAINS.items())
@@ -83,11 +83,8 @@ def test_a_mart_has_one_row_per_grain_and_is_not_empty(con, mart, grain):
 
 @pytest.mark.parametrize("mart", GRAINS)
 def test_a_mart_is_flat_and_dated(con, mart):
-    types = dict(
-        con.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?", [mart]
-        ).fetchall()
-    )
+    relation = con.sql(f"FROM {mart}")
+    types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     assert types["built_on"] == "DATE"
     assert set(types.values()) <= {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "DATE"}
 
@@ -101,7 +98,7 @@ def test_a_mart_is_dated_by_its_newest_commit(catalogue):
         {"commit_id": str(day), "committed_at": datetime.datetime(2026, 3, day, 23, 59)}
         for day in (4, 5)
     ]
-    con = catalogue(world(PROBES) | {"commit_record": commits}, marts=True)
+    con = catalogue(world(PROBES) | {"commit_record": commits})
     assert con.sql("SELECT DISTINCT built_on FROM mart_signal_flow").fetchall() == [
         (datetime.date(2026, 3, 5),)
     ]
@@ -177,7 +174,7 @@ def test_the_leaderboard_ranks_by_answer_accuracy(con):
 
 
 def ranked(catalogue, rows):
-    con = catalogue(rows, marts=True)
+    con = catalogue(rows)
     return con.sql(
         "SELECT round(total_loss, 9), round(retained_signal, 9), signal_rank, "
         "round(overall_health, 9), health_rank FROM mart_leaderboard ORDER BY model_id"
@@ -220,7 +217,7 @@ def test_models_that_were_probed_on_other_samples_have_no_rank_among_the_others(
     parts = [of_model(model_id, whole, name) for model_id, name in lacking.items()]
     rows = whole | {table: [row for part in parts for row in part[table]] for table in parts[0]}
     query = "SELECT model_id, signal_rank FROM mart_leaderboard ORDER BY model_id"
-    con = catalogue(rows, marts=True)
+    con = catalogue(rows)
     assert con.sql(query).fetchall() == [("a", 1), ("b", 1), ("m", None)]
     ((n_test,),) = con.sql(
         "SELECT count(*) - 1 FROM sample WHERE split = 'test'"  # each run rejected one
@@ -246,7 +243,7 @@ def test_models_are_ranked_by_each_number_on_its_own(catalogue):
         rows["probe_logit"] += [
             {**row, "probe_id": f"{model_id}-{row['probe_id']}"} for row in other["probe_logit"]
         ]
-    con = catalogue(rows, marts=True)
+    con = catalogue(rows)
     query = (
         "SELECT model_id, leaderboard_rank, signal_rank, health_rank, "
         "overall_health = (vision_health + connector_health + llm_comprehension_health "

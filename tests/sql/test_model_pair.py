@@ -61,7 +61,7 @@ def paired(catalogue, intervals):
         {"model_id": "b", "name": "b", "variant": "base"},
     ]
     rows["pair_interval"] = intervals
-    con = catalogue(rows, marts=True)
+    con = catalogue(rows)
     return con.sql(
         "SELECT model_id, base_model_id, pair_kind, stage, quantity, value, base_value, "
         "round(difference, 9), difference_lower, difference_upper, is_different "

@@ -144,7 +144,6 @@ def test_the_mart_shows_every_way_with_the_best_and_the_worst(catalogue):
             asked("plain", "given", NEARLY),
             asked("odd", "given", [0] * 20),
         ),
-        marts=True,
     )
     found = con.sql(
         "SELECT prompt_id, option_order, accuracy, is_understood, is_best, is_worst "
@@ -176,7 +175,7 @@ def test_the_mart_shows_how_far_methods_and_draws_agree(catalogue):
     for row in rows["reply_draw"]:
         del row["parsed"]
         row["predicted_class_index"] = max(row["predicted_class_index"], 0)
-    con = catalogue(rows, marts=True)
+    con = catalogue(rows)
     found = con.sql(
         "SELECT method, option_order, method_agreement, draw_agreement "
         "FROM mart_prompt_sensitivity ORDER BY ALL"
@@ -188,7 +187,7 @@ def test_the_mart_shows_how_far_methods_and_draws_agree(catalogue):
     query = "SELECT answer_method, method_agreement, draw_agreement FROM mart_leaderboard"
     assert con.sql(query).fetchall() == [("generate", pytest.approx(0.9), None)]
     alone = rows | {"answer": [row for row in rows["answer"] if row["method"] == drawn]}
-    ranked = catalogue(alone, marts=True).sql(query).fetchall()
+    ranked = catalogue(alone).sql(query).fetchall()
     assert ranked == [(drawn, None, pytest.approx(0.75))]
     assert found.fetchall() == [
         ("generate", "given", pytest.approx(0.9), None),

@@ -67,7 +67,6 @@ def test_only_the_same_test_samples_are_ranked(catalogue):
             said("c", EVERY, 12, "imported:elsewhere"),
             said("few", FIRST, 10),
         ),
-        marts=True,
     )
     query = (
         "SELECT model_id, method, prompt_id, n_test, n_samples, answer_rank, rank_note "
@@ -131,7 +130,7 @@ def test_the_newest_choice_counts_and_what_it_leaves_open_follows_the_rule(catal
 
 
 def test_an_answer_stands_for_no_stage_of_a_model_that_was_not_probed(catalogue):
-    con = catalogue(lake(said("api", EVERY, 12, "imported:elsewhere")), marts=True)
+    con = catalogue(lake(said("api", EVERY, 12, "imported:elsewhere")))
     assert con.sql("SELECT stage FROM stage_signal").fetchall() == [("answer",)]
     assert con.sql(
         "SELECT vision_accuracy, llm_accuracy, answer_accuracy, retained_signal, total_loss "

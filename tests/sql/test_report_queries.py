@@ -37,7 +37,7 @@ def shown(con, name):
 @of_several_kinds
 def test_a_signal_curve_is_of_the_preferred_kind_alone(catalogue, kinds, preferred):
     """Ours in their order, then those of packages by name."""
-    rows = shown(catalogue(world(probes(kinds)), marts=True), "signal_curve")
+    rows = shown(catalogue(world(probes(kinds))), "signal_curve")
     places = [(4 + layer, preferred, RIGHT[preferred] / 20) for layer in (0, 1)]
     got = [(row["depth"], row["probe_kind"], row["test_accuracy"]) for row in rows]
     assert got == (places[1:] if preferred == "linear" else places)
@@ -53,7 +53,7 @@ def test_beside_the_lens_stands_the_preferred_kind_alone(catalogue, kinds, prefe
         for sample in rows["sample"]
     ]
     right = RIGHT[preferred] / 20
-    assert [row["probe_accuracy"] for row in shown(catalogue(rows, marts=True), "lens")] == [
+    assert [row["probe_accuracy"] for row in shown(catalogue(rows), "lens")] == [
         None if preferred == "linear" else right,
         right,
     ]

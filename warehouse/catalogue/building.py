@@ -1,8 +1,6 @@
 """Build macros, views and marts from their definitions, and describe everything with comments."""
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
 
 import duckdb
 
@@ -24,18 +22,12 @@ class UnbuiltError(LayerhouseError):
         self.name, self.reason = name, reason
 
 
-def create_all(
-    con: duckdb.DuckDBPyConnection,
-    definitions: Definitions,
-    *,
-    stored: bool = False,
-) -> None:
+def create_all(con: duckdb.DuckDBPyConnection, definitions: Definitions) -> None:
     """Macros, views, marts and comments in a catalogue whose tables are already filled.
 
-    The views of vectors are left as they are. With `stored`, the rows of every view that reads no
-    vectors are kept in the schema `stored` (but those of `UNCHANGED`), and the view of that name
-    only shows them: the answer is the same, and a warehouse of thousands of probes gives it at
-    once.
+    The views of vectors are left as they are. The rows of every view that reads no vectors are kept
+    in the schema `stored` (but those of `UNCHANGED`), and the view of that name only shows them:
+    the answer is the same, and a warehouse of thousands of probes gives it at once.
 
     A view that the rows keep from being built is left out, and what reads it too; the table
     `unbuilt_view` then names them.
@@ -44,7 +36,7 @@ def create_all(
     while True:
         con.begin()
         try:
-            _create_all(con, definitions, left_out, stored=stored)
+            _create_all(con, definitions, left_out)
         except UnbuiltError as error:
             con.rollback()
             left_out |= _unbuilt(con, definitions, error)
@@ -70,16 +62,8 @@ def _unbuilt(
 
 
 def _create_all(
-    con: duckdb.DuckDBPyConnection,
-    definitions: Definitions,
-    left_out: Collection[str],
-    *,
-    stored: bool,
+    con: duckdb.DuckDBPyConnection, definitions: Definitions, left_out: Collection[str]
 ) -> None:
-    def create(name: str, query: str) -> bool:
-        _create(con, f'TABLE "{name}"', query, name)
-        return True
-
     views, marts = (
         {name: query for name, query in each.items() if name not in left_out}
         for each in (definitions.views, definitions.marts)
@@ -89,16 +73,15 @@ def _create_all(
     for name, statement in definitions.macros.items():
         _run(con, statement, f"macros/{name}.sql")
     graph = dependencies(con, views | marts)
-    if stored:
-        con.execute("CREATE SCHEMA IF NOT EXISTS stored")
-    kept = _storable(definitions, graph) if stored else frozenset()
+    con.execute("CREATE SCHEMA IF NOT EXISTS stored")
+    kept = _storable(definitions, graph)
     for name in graph:
         if name in kept:
             _store(con, name, views[name])
         elif name in views:
             _create(con, f'VIEW "{name}"', views[name], name)
-    graph = {name: read for name, read in graph.items() if name not in kept}
-    _fill(con, definitions, graph, create)
+        else:
+            _create(con, f'TABLE "{name}"', marts[name], name)
     comment_all(con, parse_comments(definitions.comments))
 
 
@@ -132,48 +115,24 @@ def refill_marts(
     """
     con.begin()
     views = {name: query for name, query in definitions.views.items() if name not in VECTOR_TABLES}
-    graph = dependencies(con, views | definitions.marts)
-    known = changed if changed is not None and _stores(con) else None
+    queries = views | definitions.marts
+    graph = dependencies(con, queries)
+    stored = _storable(definitions, graph)
+    reached = set(changed or ())
     try:
-        _fill(con, definitions, graph, partial(_replace, con), known)
+        for name in graph:
+            if changed is not None and reached.isdisjoint(references(queries[name], name)):
+                continue
+            moved = True
+            if name in stored or name in definitions.marts:
+                schema = "stored" if name in stored else "main"
+                moved = _replace(con, name, queries[name], schema)
+            if moved:  # what was and stays empty passes nothing on
+                reached.add(name)
     except UnbuiltError:
         con.rollback()
         raise
     con.commit()
-
-
-def _fill(
-    con: duckdb.DuckDBPyConnection,
-    definitions: Definitions,
-    graph: Mapping[str, frozenset[str]],
-    fill: Callable[[str, str], bool],
-    changed: frozenset[str] | None = None,
-) -> None:
-    """Fill the marts and the stored views in order; a view that several read is computed once.
-
-    Where views are not stored, a temporary table hides such a view meanwhile: views nested in views
-    would otherwise be planned and run again for each of their readers. Of the tables that `changed`
-    names only what they reach is filled, and what was and stays empty passes nothing on.
-    """
-    queries = definitions.views | definitions.marts
-    readers = Counter(name for read in graph.values() for name in read)
-    stored = _storable(definitions, graph) if _stores(con) else frozenset()
-    reached, held = set(changed or ()), []
-    for name in graph:
-        if changed is not None and reached.isdisjoint(references(queries[name], name)):
-            continue
-        moved = True
-        if name in definitions.marts:
-            moved = fill(name, queries[name])
-        elif name in stored:
-            moved = _replace(con, name, queries[name], schema="stored")
-        elif readers[name] > 1:
-            _create(con, f'TEMPORARY TABLE "{name}"', queries[name], name)
-            held.append(name)
-        if moved:
-            reached.add(name)
-    for name in held:
-        con.execute(f'DROP TABLE temp."{name}"')
 
 
 def _store(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
@@ -182,17 +141,12 @@ def _store(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
     _create(con, f'VIEW "{name}"', f'SELECT * FROM stored."{name}"', name)
 
 
-def _replace(con: duckdb.DuckDBPyConnection, name: str, query: str, schema: str = "main") -> bool:
+def _replace(con: duckdb.DuckDBPyConnection, name: str, query: str, schema: str) -> bool:
     """Give a table the rows of a query; False where it had none and has none."""
     table = f'{schema}."{name}"'
     gone = _run(con, f"DELETE FROM {table}", f"{name}.sql")
     come = _run(con, f"INSERT INTO {table}\n{query}", f"{name}.sql")
     return gone + come > 0
-
-
-def _stores(con: duckdb.DuckDBPyConnection) -> bool:
-    found = con.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'stored'").fetchall()
-    return bool(found)
 
 
 def _storable(definitions: Definitions, graph: Mapping[str, frozenset[str]]) -> frozenset[str]:

@@ -6,11 +6,13 @@ nobody wants to keep.
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import duckdb
 
-from warehouse.catalogue.definitions import SHIPPED, dependencies
+from warehouse.catalogue.definitions import SHIPPED, dependencies, references
 from warehouse.catalogue.reading import Catalogue
+from warehouse.catalogue.rows import Rows as Relation
 from warehouse.lake import Rows, checked_table
 from warehouse.schema import apply, migrations
 from warehouse.vocabulary import VECTOR_TABLES
@@ -21,8 +23,8 @@ RUN_ID = "scratch"
 class Scratch(Catalogue):
     """Reads like a lake that was just opened; rows come and go through `replace`.
 
-    Marts are views here, always up to date. `hold` computes what a view reads once, for as long as
-    its tables do not change.
+    A view that a query reads is computed when it is first asked for, and again only after a table
+    below it was replaced: nested in one another, views as deep as the verdict take seconds to plan.
     """
 
     def __init__(self) -> None:
@@ -30,8 +32,11 @@ class Scratch(Catalogue):
         apply(self._con, migrations())
         for statement in SHIPPED.macros.values():
             self._con.execute(statement)
-        for name, query in _queries().items():
-            self._con.execute(f'CREATE VIEW "{name}" AS\n{query}')
+        self._held: set[str] = set()
+
+    def sql(self, query: str, params: Any = None) -> Relation:
+        compute(self._con, query, self._held)
+        return super().sql(query, params)
 
     def replace(self, tables: Mapping[str, Rows]) -> None:
         """Let these tables hold these rows and no others, checked as a lake's are."""
@@ -41,41 +46,37 @@ class Scratch(Catalogue):
             self._con.register("given", table)
             self._con.execute(f'INSERT INTO "{name}" BY NAME FROM given')
             self._con.unregister("given")
-
-    def hold(self, *views: str) -> None:
-        """Compute these views, and every view they read, once and for all until `release`."""
-        held = {name for (name,) in self._con.execute(_HELD).fetchall()}
-        for name in _reads(views):
-            if name not in held:
-                self._con.execute(f'CREATE TEMPORARY TABLE "{name}" AS FROM memory.main."{name}"')
-
-    def release(self) -> None:
-        """Forget what `hold` computed."""
-        for (name,) in self._con.execute(_HELD).fetchall():
-            self._con.execute(f'DROP TABLE temp."{name}"')
+        for name in sorted(self._held):
+            if not _reads(frozenset({name})).isdisjoint(tables):
+                self._con.execute(f'DROP TABLE "{name}"')
+                self._held.remove(name)
 
 
-_HELD = "SELECT table_name FROM duckdb_tables() WHERE temporary"
+def compute(con: duckdb.DuckDBPyConnection, query: str, held: set[str]) -> None:
+    """Make tables of the views and marts that a query reads, each after what it reads, but for
+    those that `held` names; their names go there."""
+    wanted = _reads(references(query, "the query"))
+    for name, made_by in _queries().items():
+        if name in wanted and name not in held:
+            con.execute(f'CREATE TABLE "{name}" AS\n{made_by}')
+            held.add(name)
 
 
 @cache
-def _graph() -> dict[str, frozenset[str]]:
-    views = {name: query for name, query in SHIPPED.views.items() if name not in VECTOR_TABLES}
+def _queries() -> dict[str, str]:
+    """Those of all views and marts but the views of vectors, each after what it reads."""
+    known = {name: query for name, query in SHIPPED.views.items() if name not in VECTOR_TABLES}
+    known |= SHIPPED.marts
     with duckdb.connect() as con:
         apply(con, migrations())
-        return dependencies(con, views | SHIPPED.marts)
+        return {name: known[name] for name in dependencies(con, known)}
 
 
-def _queries() -> dict[str, str]:
-    known = SHIPPED.views | SHIPPED.marts
-    return {name: known[name] for name in _graph()}
-
-
-def _reads(views: tuple[str, ...]) -> list[str]:
-    """These views and all that they read, each after what it reads."""
-    wanted, left = set(views), list(views)
-    while left:
-        new = _graph()[left.pop()] - wanted
-        wanted |= new
-        left += new
-    return [name for name in _graph() if name in wanted]
+@cache
+def _reads(names: frozenset[str]) -> frozenset[str]:
+    """These tables, views and marts, and all that they read, directly or through others."""
+    found = set(names)
+    for name, query in reversed(_queries().items()):
+        if name in found:
+            found |= references(query, name)
+    return frozenset(found)

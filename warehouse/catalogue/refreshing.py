@@ -251,7 +251,7 @@ def _write_empty(target: Path) -> None:
         return
     with duckdb.connect(str(target), config=NO_EXTENSIONS | SMALL_BLOCKS) as con:
         apply(con, migrations())
-        create_all(con, SHIPPED, stored=True)
+        create_all(con, SHIPPED)
     _EMPTY[made_of] = target.read_bytes()
 
 
@@ -303,7 +303,7 @@ def _bring_vectors(con: duckdb.DuckDBPyConnection, lake: Lake, *, as_before: boo
 def _bring_views(con: duckdb.DuckDBPyConnection, ahead: frozenset[str] | None) -> None:
     """Let the views know the rows of the tables that are ahead of them; None: make the views."""
     if ahead is None:
-        create_all(con, SHIPPED, stored=True)
+        create_all(con, SHIPPED)
     else:
         refill_marts(con, SHIPPED, ahead)
 

@@ -26,26 +26,14 @@ def given(lake):
         return {name: wh.sql(f"FROM {name}").to_arrow_table() for name in names}
 
 
-@pytest.fixture(scope="module")
-def made():
-    """Its views take two seconds to make."""
-    with Scratch() as scratch:
-        yield scratch
-
-
 @pytest.fixture
-def scratch(made):
-    yield made
-    made.release()
+def scratch():
+    with Scratch() as opened:
+        yield opened
 
 
-@pytest.mark.parametrize(
-    "held", [pytest.param(False, marks=pytest.mark.slow), True], ids=["views", "held"]
-)
-def test_views_of_equal_rows_are_equal(scratch, lake, given, held):
+def test_views_of_equal_rows_are_equal(scratch, lake, given):
     scratch.replace(given)
-    if held:
-        scratch.hold(*VIEWS)
     with connect(lake) as wh:
         for name in VIEWS:
             query = f"FROM {name} ORDER BY ALL"
@@ -54,13 +42,11 @@ def test_views_of_equal_rows_are_equal(scratch, lake, given, held):
             assert scratch.sql(query).fetchall() == expected
 
 
-def test_what_is_held_stays_until_it_is_released(scratch, given):
-    scratch.replace(given)
-    scratch.hold("stage_loss")
-    scratch.replace({"probe": given["probe"].slice(0, 0)})
+def test_what_reads_a_replaced_table_is_computed_again(scratch, given):
     modules = "SELECT DISTINCT module FROM stage_signal ORDER BY ALL"
+    scratch.replace(given)
     assert len(scratch.sql(modules).fetchall()) > 1
-    scratch.release()
+    scratch.replace({"probe": given["probe"].slice(0, 0)})
     assert scratch.sql(modules).fetchall() == [("answer",)]
 
 

@@ -101,7 +101,8 @@ def test_marts_are_tables_and_views_stay_views(
     assert con.execute("FROM mart_two").fetchall() == [(3,)]
     kinds = con.execute(
         "SELECT table_name, table_type, table_catalog FROM information_schema.tables "
-        "WHERE table_name IN ('numbers', 'mart_one', 'mart_two') ORDER BY ALL"
+        "WHERE table_name IN ('numbers', 'mart_one', 'mart_two') AND table_schema = 'main' "
+        "ORDER BY ALL"
     ).fetchall()
     assert kinds == [
         ("mart_one", "BASE TABLE", "memory"),
@@ -119,7 +120,7 @@ def test_stored_views_answer_the_same_and_follow_their_tables(
         lengths="SELECT len(vector) AS width FROM activation",
         mart_names="SELECT name FROM numbers",
     )
-    create_all(con, definitions, stored=True)
+    create_all(con, definitions)
     kept = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'stored'")
     assert kept.fetchall() == [("numbers",)]  # what reads vectors is never copied
     con.execute(
@@ -145,7 +146,7 @@ def test_only_what_reads_a_changed_table_is_computed_again(
         mart_models="SELECT n FROM twice",
         mart_classes="SELECT n FROM classes",
     )
-    create_all(con, definitions, stored=True)
+    create_all(con, definitions)
     con.execute(
         "INSERT INTO model (model_id, name, variant, run_id) VALUES ('m', 'new', 'base', 'r')"
     )
@@ -165,7 +166,7 @@ def test_what_is_empty_and_stays_empty_passes_no_change_on(
         wanted="SELECT name FROM model WHERE name = 'wanted'",
         mart_wanted="SELECT count(*) AS n FROM wanted",
     )
-    create_all(con, definitions, stored=True)
+    create_all(con, definitions)
     con.execute("UPDATE mart_wanted SET n = 7")
     counted = []
     for change in (
@@ -189,7 +190,8 @@ def test_comments_reach_tables_columns_and_macros(
     (definitions.root / "macros" / "twice.toml").write_text("comment = 'two of them'\n")
     create_all(con, definitions)
     columns = con.execute(
-        "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'one' ORDER BY ALL"
+        "SELECT column_name, comment FROM duckdb_columns() "
+        "WHERE table_name = 'one' AND schema_name = 'main' ORDER BY ALL"
     ).fetchall()
     assert columns == [("i", "it's i"), ("j", "own")]
     assert con.execute("SELECT comment FROM duckdb_views() WHERE view_name = 'one'").fetchall() == [
