@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from extract.datasets import AddOptions, AddResult, Folded
     from warehouse.lake import Removal, SampleRemoval
 
-__all__ = ["add", "audit", "fold", "remove"]
+__all__ = ["add", "audit", "fold", "remove", "score"]
 
 _OF_PIXELS = ("frame", "range", "window", "background")
 
@@ -46,6 +46,7 @@ class DatasetOptions(TypedDict, total=False):
     rejected: str | PathLike[str] | None
     plain_patient_ids: bool
     folds: int | None
+    score: str | None
 
 
 @overload
@@ -89,7 +90,9 @@ def add(
     its label, and `column` which column of a table is meant by `image_path`, `label`, `split` and
     `group_id`. `preview` is a PNG file to write images of each class to, `rejected` a CSV
     file that lists every image that cannot be used, `folds` how many folds it is evaluated by
-    instead of its split (see `fold`). With `per_label` one
+    instead of its split (see `fold`), `score` what everything on it rests on (default:
+    `balanced_accuracy` where one class holds more than 1.25 times its even share, else
+    `accuracy`). With `per_label` one
     yes/no dataset per finding is registered and a list comes back. Raises UsageError for what
     cannot be meant and LayerhouseError for everything wrong with the data.
     """
@@ -127,6 +130,19 @@ def fold(name: str, *, folds: int, into: str | None = None, lake: Place = None) 
     from extract.datasets import fold as deal
 
     return deal(lake_at(lake), name, folds, into)
+
+
+@part("extract")
+def score(name: str, score: str, *, lake: Place = None) -> bool:
+    """Rest everything on a registered dataset on `score`, `accuracy` or `balanced_accuracy`.
+
+    Whether it rested on the other one. No probe, answer or baseline is made anew; every number of
+    the views follows, and a diagnosis made for the other score counts as none until `diagnose` is
+    run again. Raises UsageError for an unknown dataset or score.
+    """
+    from extract.datasets import set_score
+
+    return set_score(lake_at(lake), name, score)
 
 
 def audit(
@@ -173,10 +189,10 @@ def _chosen(options: Mapping[str, Any]) -> AddOptions:
     reading: dict[str, Any] = {
         renamed.get(key, key): str(value) if key == "images" else value
         for key, value in given.items()
-        if key not in ("title", "licence", "phrase", "rejected", *_OF_PIXELS)
+        if key not in ("title", "licence", "score", "phrase", "rejected", *_OF_PIXELS)
     }
     pixels = pixel_options(*(given.get(key) for key in _OF_PIXELS))
-    options_of_it = {key: given[key] for key in ("title", "licence") if key in given}
+    options_of_it = {key: given[key] for key in ("title", "licence", "score") if key in given}
     return AddOptions(
         **options_of_it,
         phrases=given.get("phrase", {}),

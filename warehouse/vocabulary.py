@@ -51,6 +51,10 @@ and views of the same names show them."""
 BY_SPLIT, BY_FOLDS = EVALUATIONS = ("split", "folds")
 """What verdicts on a dataset rest on: its test split, or every sample, predicted out of fold."""
 
+ACCURACY, BALANCED_ACCURACY = SCORES = ("accuracy", "balanced_accuracy")
+"""What is measured on a dataset: the share of samples named right, or the mean over classes of the
+share of each."""
+
 N_REPETITIONS = 4
 """How often samples are dealt to folds: averaged over four, a loss deviates by a quarter less."""
 

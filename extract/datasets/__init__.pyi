@@ -10,6 +10,7 @@ from .registration import (
     fingerprint_of as fingerprint_of,
     registered as registered,
 )
+from .rescoring import set_score as set_score
 from .resolving import resolve as resolve
 from .source import (
     Contents as Contents,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from extract.datasets.balance import check_score
 from extract.datasets.groups import joined_units, refuse_one_group
 from extract.datasets.labels import class_order, class_rows, label_warnings
 from extract.datasets.measuring import Measured, measure
@@ -45,7 +46,8 @@ class AddOptions:
     `labels.spelled` has it). `fractions` (train, val, test) and `seed` make the splits of a source
     that has none. `reading` says how the source is to be read, `pixels` how its images are; `rule`
     is what was decided about them before, where a dataset shares it with others. `rejected` is a
-    CSV file to list all images in that cannot be used.
+    CSV file to list all images in that cannot be used, `score` what everything on the dataset rests
+    on (default: as `balance.usual_score` has it).
     """
 
     title: str | None = None
@@ -57,8 +59,10 @@ class AddOptions:
     pixels: PixelOptions = field(default_factory=PixelOptions)
     rule: Rule | None = None
     rejected: Path | None = None
+    score: str | None = None
 
     def __post_init__(self) -> None:
+        check_score(self.score)
         check_fractions(self.fractions)
 
 

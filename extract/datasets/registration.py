@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from extract.datasets.balance import score_said, usual_score
 from extract.datasets.checking import (
     AddOptions,
     CheckedDataset,
@@ -28,6 +29,7 @@ from warehouse.catalogue import DatasetInfo, dataset, open_tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, RunWriter, list_commits, removed_samples
 from warehouse.progress import Progress
+from warehouse.vocabulary import ACCURACY
 
 COMMAND = "datasets-add"
 READING = 4
@@ -56,7 +58,8 @@ class Registration:
     `fingerprint` covers all that can change a number (images, classes, phrases, splits, groups);
     the rest may be updated, each update being a `revision` of its own. `as_added` is the
     fingerprint before near-duplicates were united into groups: what its source still has.
-    `options` is what a person said of its source beside that (`remembering.said`).
+    `options` is what a person said of its source beside that (`remembering.said`). `score` is None
+    where none was chosen, since an older version registered it: that is accuracy.
     """
 
     fingerprint: str
@@ -68,13 +71,14 @@ class Registration:
     reading: int = 1
     as_added: str | None = None
     options: Mapping[str, Any] | None = None
+    score: str | None = None
 
     def covers(self) -> dict[str, Any]:
         """As a commit notes it; what no older lake knows only where it says something."""
         return {
             name: value
             for name, value in asdict(self).items()
-            if value is not None or name not in ("as_added", "options")
+            if value is not None or name not in ("as_added", "options", "score")
         }
 
 
@@ -177,6 +181,7 @@ def _register(
         checked, fingerprint = _as_remade(checked, stored), known.fingerprint
     elif known and stored and marks and not changes(stored, checked):
         fingerprint = known.fingerprint  # which was that of all samples
+    usual = usual_score(checked.samples, len(checked.classes))
     entry = Registration(
         fingerprint=fingerprint,
         location=contents.location,
@@ -187,6 +192,7 @@ def _register(
         reading=READING,
         as_added=known.as_added if known else None,
         options=said(options),
+        score=options.score or (known.score if known else usual),
     )
     if known and stored and known.fingerprint != entry.fingerprint:
         raise LayerhouseError(
@@ -204,8 +210,17 @@ def _register(
         n_classes=len(checked.classes),
         split_sizes=checked.split_sizes,
         warnings=checked.warnings,
-        summary=checked.summary,
+        summary=_with_score(checked, entry.score or ACCURACY),
     )
+
+
+def _with_score(checked: CheckedDataset, score: str) -> Summary:
+    """What was understood, with the score that the dataset got of it."""
+    summary = checked.summary
+    if not checked.classes:
+        return summary
+    said_of_it = score_said(score, checked.samples, checked.classes)
+    return replace(summary, facts={**summary.facts, "Score": said_of_it})
 
 
 def _as_remade(checked: CheckedDataset, stored: DatasetInfo) -> CheckedDataset:
@@ -237,6 +252,7 @@ def _write(lake: Lake, name: str, entry: Registration, checked: CheckedDataset) 
         "pixel_rule": checked.pixel_rule,
         "evaluation": checked.evaluation,
         "n_folds": checked.n_folds,
+        "score": entry.score or ACCURACY,
     }
     with RunWriter(lake, spec) as writer:
         if writer.is_finished:

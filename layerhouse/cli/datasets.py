@@ -16,7 +16,7 @@ from layerhouse.cli.shared import (
 from layerhouse.printing import print_table
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
-from warehouse.vocabulary import SPLITS
+from warehouse.vocabulary import SCORES, SPLITS
 
 if TYPE_CHECKING:
     from analysis.audit import AuditFinding
@@ -108,6 +108,12 @@ def list_datasets(lake: Lake) -> None:
     help="Write a sheet of images of each class, as models see them.",
 )
 @click.option("--folds", type=int, help="Evaluate by folds (at least 3), not by a test split.")
+@click.option(
+    "--score",
+    type=Word("score", SCORES),
+    help="What everything on it rests on.  [default: balanced_accuracy where a class holds more "
+    "than 1.25 times its even share]",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that are missing or damaged.")
 @click.option(
     "--rejected", metavar="FILE.csv", help="List all images that cannot be used, and why."
@@ -197,6 +203,27 @@ def _show_folds(folded: Folded) -> None:
     )
 
 
+@command.command("score")
+@click.argument("name")
+@click.argument("score", type=Word("score", SCORES))
+@lake_option
+def score_dataset(name: str, score: str, lake: Lake) -> None:
+    """Rest everything on the dataset NAME on accuracy or balanced_accuracy.
+
+    Every number follows at once, without probing anew; verdicts are open until `layerhouse
+    diagnose` has made their intervals of this score.
+
+    \b
+    layerhouse datasets score digits balanced_accuracy
+    """
+    changed = datasets.score(name, score, lake=lake)
+    click.echo(
+        f"{name} now rests on {score}: run `layerhouse diagnose` again for its models"
+        if changed
+        else f"Nothing to do: {name} rests on {score} already."
+    )
+
+
 @command.command("audit")
 @click.argument("name")
 @click.option("--unite", is_flag=True, help="Make one group of the groups of near-duplicates.")
@@ -275,6 +302,8 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
     click.echo(f"{samples['group_id'].n_unique():,} groups, {samples.height:,} samples")
     if info.n_folds:
         click.echo(f"Evaluated by {info.n_folds} folds of whole groups: every sample is scored")
+    if info.classes:
+        click.echo(f"Score: {info.score}")
     if info.pixel_rule:
         click.echo(f"Pixel rule: {info.pixel_rule}")
     if findings is None:

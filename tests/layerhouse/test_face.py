@@ -87,7 +87,7 @@ def _parameters_of_command(name: str) -> dict[str, click.Parameter]:
 def test_the_names_are_these_and_no_other() -> None:
     assert sorted(layerhouse.__all__) == sorted(NAMES.split())
     assert all(hasattr(layerhouse, name) for name in NAMES.split())
-    assert layerhouse.datasets.__all__ == ["add", "audit", "fold", "remove"]
+    assert layerhouse.datasets.__all__ == ["add", "audit", "fold", "remove", "score"]
     assert layerhouse.models.__all__ == layerhouse.runs.__all__ == ["remove"]
 
 

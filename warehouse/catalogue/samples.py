@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from warehouse.catalogue.reading import Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import FileState, RegisteredImage, changed_images
-from warehouse.vocabulary import BY_SPLIT
+from warehouse.vocabulary import ACCURACY, BY_SPLIT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,12 +42,13 @@ class DatasetInfo:
     evaluation: str = BY_SPLIT
     n_folds: int | None = None
     folds: "NDArray[np.int64] | None" = None
+    score: str = ACCURACY
 
 
 def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
     """Read a dataset's classes and samples; UsageError with the nearest names if unknown."""
     found = wh.sql(
-        "SELECT title, pixel_rule, evaluation, n_folds FROM dataset WHERE dataset_id = $1",
+        "SELECT title, pixel_rule, evaluation, n_folds, score FROM dataset WHERE dataset_id = $1",
         [dataset_id],
     ).fetchall()
     if not found:
@@ -62,7 +63,7 @@ def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
         "WHERE dataset_id = $1 ORDER BY sample_id",
         [dataset_id],
     ).pl()
-    title, pixel_rule, evaluation, n_folds = found[0]
+    title, pixel_rule, evaluation, n_folds, score = found[0]
     return DatasetInfo(
         dataset_id,
         title,
@@ -72,6 +73,7 @@ def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
         evaluation,
         n_folds,
         _folds(wh, dataset_id) if n_folds else None,
+        score,
     )
 
 

@@ -20,7 +20,7 @@ from warehouse.untrusted import (
     truth,
     whole,
 )
-from warehouse.vocabulary import MODULES
+from warehouse.vocabulary import MODULES, SCORES
 
 WORDS = text()
 LAST = 2**31 - 1
@@ -108,7 +108,12 @@ REGISTRATION = fields(
         "attributes": WORDS,
         "revision": COUNT,
     },
-    {"reading": COUNT, "as_added": maybe(WORDS), "options": maybe(SAID)},
+    {
+        "reading": COUNT,
+        "as_added": maybe(WORDS),
+        "options": maybe(SAID),
+        "score": maybe(one_of(*SCORES)),
+    },
 )
 
 TOGETHER = (

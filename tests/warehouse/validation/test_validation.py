@@ -175,6 +175,7 @@ PLANTED = {
     "probe.control_known": "UPDATE probe SET control = 'random' WHERE control <> 'none'",
     "sample.split_known": "UPDATE sample SET split = 'dev' WHERE split = 'val'",
     "sample.group_in_one_split": "UPDATE sample SET group_id = 'one'",
+    "dataset.score_known": "UPDATE dataset SET score = 'precision'",
     "sample.class_in_train": "UPDATE sample SET split = 'val' WHERE class_index = 2"
     " AND split = 'train'",
     "sample_fold.hold_groups": [
