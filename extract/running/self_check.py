@@ -25,8 +25,9 @@ from warehouse.vocabulary import ANSWER, CONNECTOR, LAYERED, LLM, VISION, Cell
 # Largest relative difference ‖batch − single‖ / ‖single‖ of a locus' readouts, per dtype: rounding
 # through dozens of layers, far below the difference between two images.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 8e-2, torch.float16: 2e-2}
-# Class phrases whose quick scores are held against those of full forward passes, one for each.
-SCORED_IN_FULL = 16
+# Class phrases whose quick scores are held against those of full forward passes, one for each, and
+# the tokens of all those passes: a prompt that names a thousand classes has thousands.
+SCORED_IN_FULL, TOKENS_IN_FULL = 16, 32_768
 
 
 @dataclass(frozen=True)
@@ -294,7 +295,8 @@ def _continuing(session: Session, inputs: Inputs, phrases: Sequence[Sequence[int
     """The session with the quickest way of scoring that equals scoring by full forward passes."""
     on_device = session.on_device(inputs)
     logits = session.last_logits(session.forward(on_device))
-    tried_in_full = _some_of(phrases)
+    bound = max(TOKENS_IN_FULL // inputs["input_ids"].shape[1], 1)
+    tried_in_full = _some_of(phrases, min(bound, SCORED_IN_FULL))
     in_full = score_phrases(
         session, Prompted(on_device, logits, None), [phrases[index] for index in tried_in_full]
     )
@@ -312,11 +314,11 @@ def _continuing(session: Session, inputs: Inputs, phrases: Sequence[Sequence[int
     return replace(session, continues=False, branches=False)
 
 
-def _some_of(phrases: Sequence[Sequence[int]]) -> list[int]:
-    """Places of all phrases, or of many some that lie far apart in their tree and the longest:
+def _some_of(phrases: Sequence[Sequence[int]], most: int) -> list[int]:
+    """Places of all phrases, or of many `most` that lie far apart in their tree and the longest:
     each costs a forward pass of the whole prompt."""
     in_order = sorted(range(len(phrases)), key=lambda index: tuple(phrases[index]))
-    spread = in_order[:: -(-len(phrases) // SCORED_IN_FULL)]
+    spread = in_order[:: -(-len(phrases) // most)]
     return sorted({*spread, max(in_order, key=lambda index: len(phrases[index]))})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -224,24 +225,41 @@ def test_baselines_predict_every_image_out_of_fold(tmp_path: Path) -> None:
         baseline(lake, DATASET, "texture-svm", seed=4)
 
 
-def test_probes_of_a_split_are_not_added_once_its_samples_were_dealt_to_folds(
-    tmp_path: Path,
+def regroup(lake: Lake) -> None:
+    with connect(lake) as wh:
+        samples = wh.sql("SELECT * EXCLUDE (run_id) FROM sample").pl().to_dicts()
+    with RunWriter(lake, RunSpec("datasets-add", None, DATASET, {"groups": "one"})) as writer:
+        writer.commit({"sample": [{**row, "group_id": "one"} for row in samples]}, finished=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (deal_to_folds, "dealt to folds"),
+        pytest.param(regroup, "put into other groups", marks=pytest.mark.slow),
+    ],
+)
+def test_probes_of_a_split_are_not_added_once_its_samples_are_others(
+    tmp_path: Path, change: Callable[[Lake], None], said: str
 ) -> None:
     """By another process, while the first chunk of them was fitted."""
+    changed: list[Callable[[Lake], None]] = []
     splits = ["train", "val", "test"] * 30
     lake = dataset_lake(tmp_path / "lake", CLASSES, splits)
     add_activations(lake, VECTORS)
 
     class Slow(LinearProbe):
         def fit(self, data: ProbeData) -> Fits:
-            if not rows(lake, "SELECT count(*) FROM sample_fold")[0][0]:
-                deal_to_folds(lake)
+            if not changed:
+                changed.append(change)
+                change(lake)
             return super().fit(data)
 
-    with pytest.raises(LayerhouseError, match=r"dealt to folds meanwhile.*run layerhouse probe"):
+    with pytest.raises(LayerhouseError, match=rf"{said} meanwhile.*run layerhouse probe"):
         probe(lake, MODEL, DATASET, kind=Slow(), controls=[])
     assert rows(lake, "SELECT count(*) FROM probe") == [(0,)]
-    assert probe(lake, MODEL, DATASET, controls=[]).n_probes == N_REPETITIONS * len(PLACES)
+    repetitions = N_REPETITIONS if change is deal_to_folds else 1
+    assert probe(lake, MODEL, DATASET, controls=[]).n_probes == repetitions * len(PLACES)
 
 
 @pytest.mark.slow

@@ -29,14 +29,15 @@ def refuse_removed(mine: RunFacts, run_id: str, removal: Commit) -> None:
             )
 
 
-def refuse_folded(mine: RunFacts, registration: Commit) -> None:
-    """LayerhouseError where samples were dealt to folds: what was fitted under their split means
-    nothing any more."""
+def refuse_regrouped(mine: RunFacts, registration: Commit) -> None:
+    """LayerhouseError where samples were dealt to folds or got other groups: what was fitted under
+    their split, or counted by their groups, means nothing any more."""
     is_mine = registration.dataset_id == mine.dataset_id and mine.command in MADE_FROM
     tables = {shard.table for shard in registration.shards}
-    if is_mine and mine.command not in WHATEVER_SPLIT and "sample_fold" in tables:
+    if is_mine and mine.command not in WHATEVER_SPLIT and tables & {"sample", "sample_fold"}:
+        what = "dealt to folds" if "sample_fold" in tables else "put into other groups"
         raise LayerhouseError(
-            f"the samples of {mine.dataset_id} were dealt to folds meanwhile "
+            f"the samples of {mine.dataset_id} were {what} meanwhile "
             f"({registration.run_id}); nothing more was added, run layerhouse {mine.command} "
             "again for those"
         )

@@ -16,7 +16,7 @@ from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, is_compaction, is_removal, read_commit
 from warehouse.lake.drafting import LaterTimes, draft
 from warehouse.lake.facts import REMOVE, RunFacts
-from warehouse.lake.ground import REGISTRATION, refuse_folded, refuse_removed
+from warehouse.lake.ground import REGISTRATION, refuse_regrouped, refuse_removed
 from warehouse.lake.history import Following, History
 from warehouse.lake.lake import Lake
 from warehouse.lake.shards import Rows, checked_table, pieces
@@ -225,7 +225,7 @@ class RunWriter:
             if is_removal(name):
                 refuse_removed(self.spec.facts, self.run_id, read_commit(self.lake, name))
             elif name.startswith(REGISTRATION):
-                refuse_folded(self.spec.facts, read_commit(self.lake, name))
+                refuse_regrouped(self.spec.facts, read_commit(self.lake, name))
             for other in self._others(name):
                 if mine.command != REMOVE and not (_is_alike(other, self.spec) and other.shards):
                     continue

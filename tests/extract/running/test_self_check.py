@@ -175,13 +175,14 @@ def test_features_that_leave_the_tower_early_move_its_exit(family_folder: Family
 
 def test_of_many_phrases_some_all_over_the_tree_are_scored_in_full_and_the_longest() -> None:
     few = [[1, 2], [3], [1, 4, 5]]
-    assert selfcheck._some_of(few) == [0, 1, 2]
+    assert selfcheck._some_of(few, 16) == [0, 1, 2]
     many = [[first, second] for first in range(40) for second in range(25)]
     many[613] = [*many[613], 7, 8]
-    chosen = selfcheck._some_of(many)
-    assert 613 in chosen
-    assert len({many[index][0] for index in chosen}) >= selfcheck.SCORED_IN_FULL
-    assert len(chosen) <= selfcheck.SCORED_IN_FULL + 1
+    for most in (1, 16):
+        chosen = selfcheck._some_of(many, most)
+        assert 613 in chosen
+        assert len({many[index][0] for index in chosen}) >= most
+        assert len(chosen) <= most + 1
 
 
 def test_many_phrases_are_scored_as_quickly_as_few_where_they_equal_full_passes(
