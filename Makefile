@@ -102,6 +102,7 @@ types: $(VENV)/.developing
 bench: $(VENV)/.developing
 	$(BIN)/python -m bench.bench_extract $(ARGS)
 	$(BIN)/python -m bench.bench_probes --full
+	$(BIN)/python -m bench.bench_probes --paper
 	$(BIN)/python -m bench.bench_replies
 
 # On a machine with a CUDA device: every family there against the same on the CPU.

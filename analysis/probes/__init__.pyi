@@ -6,6 +6,7 @@ from .kinds.linear import (
     LinearProbe as LinearProbe,
     fit_linear as fit_linear,
     path_logits as path_logits,
+    penalty_grid as penalty_grid,
 )
 from .kinds.mlp import MlpProbe as MlpProbe
 from .logistic.forms import form_of as form_of

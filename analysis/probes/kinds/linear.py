@@ -16,7 +16,7 @@ from torch.nn.functional import one_hot
 from analysis.logits import widen
 from analysis.parallel import one_torch_thread
 from analysis.probes.logistic.forms import Form, form_of
-from analysis.probes.logistic.solver import Solution, Stop, joined, solve_path
+from analysis.probes.logistic.solver import Solution, Stop, solve_path
 from analysis.probes.probe_kind import (
     Fits,
     LabelledVectors,
@@ -170,19 +170,12 @@ def _solve(
     penalties: tuple[float, ...],
     stop: Stop,
 ) -> list[Solution]:
-    """The path of all label sets. The first one is solved alone, the others side by side:
-    true and shuffled labels need very different numbers of iterations.
-    """
     target = one_hot(torch.searchsorted(seen, labels.contiguous()), len(seen))
     target = target.mT.to(form.features).contiguous()
     # Two classes: scikit-learn's binomial form has one weight vector w. Ours are ±w/2, whose
     # squared norm is half as large, so the same objective needs twice the strength.
     factor = 2.0 if len(seen) == 2 else 1.0
-    strengths = [factor / penalty for penalty in penalties]
-    paths = [
-        solve_path(form, part, strengths, stop) for part in (target[:1], target[1:]) if len(part)
-    ]
-    return [joined(solutions) for solutions in zip(*paths, strict=True)]
+    return solve_path(form, target, [factor / penalty for penalty in penalties], stop)
 
 
 def _logits(weight: Tensor, intercept: Tensor, features: Tensor) -> Tensor:

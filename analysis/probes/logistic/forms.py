@@ -7,7 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-MAX_RANK = 64  # singular directions the preconditioner treats one by one
+# Singular directions that the preconditioner treats one by one: at least, at most, and between
+# them one in so many, which costs an eighth of an iteration's products.
+RANKS = (64, 256)
+RANK_SHARE = 16
+SAMPLES_PER_FEATURE = 1.25  # up to here one product with the Gram matrix pays for making it
 GRAM_PANELS = 8
 
 
@@ -140,8 +144,9 @@ Form = SampleForm | FeatureForm
 
 
 def form_of(features: Tensor) -> Form:
-    """The smaller of the two forms for standardised features [cells, n, width]."""
-    return SampleForm(features) if features.shape[1] < features.shape[2] else FeatureForm(features)
+    """The cheaper of the two forms for standardised features [cells, n, width]."""
+    _, n, width = features.shape
+    return (SampleForm if n < SAMPLES_PER_FEATURE * width else FeatureForm)(features)
 
 
 def gram(features: Tensor) -> Tensor:
@@ -158,7 +163,8 @@ def gram(features: Tensor) -> Tensor:
 
 def _test_matrix(features: Tensor, size: int) -> Tensor:
     """The same random matrix [cells, size, q] for every cell: neighbours must not matter."""
-    rank = min(MAX_RANK, *features.shape[1:])
+    wanted = min(max(size // RANK_SHARE, RANKS[0]), RANKS[1])
+    rank = min(wanted, *features.shape[1:])
     test = torch.randn(size, rank, generator=torch.Generator().manual_seed(0))
     return test.to(features).expand(len(features), -1, -1)
 

@@ -17,8 +17,7 @@ preconditioning, Frangella, Tropp & Udell 2021) with their own curvature and the
 one: activations have steep spectra, on which plain L-BFGS takes ten times more iterations.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,17 +55,6 @@ class Solution:
     gradient_norm: Tensor
     decrement: Tensor
     iterations: int
-
-
-def joined(solutions: Sequence[Solution]) -> Solution:
-    """Solutions of several label sets at the same strength, side by side."""
-    return Solution(
-        coef=torch.cat([one.coef for one in solutions], dim=1),
-        intercept=torch.cat([one.intercept for one in solutions], dim=1),
-        gradient_norm=torch.cat([one.gradient_norm for one in solutions], dim=1),
-        decrement=torch.cat([one.decrement for one in solutions], dim=1),
-        iterations=max(one.iterations for one in solutions),
-    )
 
 
 def solve_path(form: Form, target: Tensor, strengths: list[float], stop: Stop) -> list[Solution]:
@@ -113,13 +101,38 @@ def _gradient(form: Form, residual: Tensor, point: Vector, strength: float) -> V
 
 
 def _minimise(
-    form: Form,
-    target: Tensor,
-    point: Vector,
-    strength: float,
-    stop: Stop,
+    form: Form, target: Tensor, point: Vector, strength: float, stop: Stop
 ) -> tuple[Solution, Vector]:
-    """One strength from a warm start; a problem that has converged is left alone."""
+    """One strength from a warm start.
+
+    Label sets need very different numbers of iterations: once half of them are solved the others
+    go on alone.
+    """
+    solution, point, live = _descend(form, target, point, strength, stop)
+    if 0 < len(live) < len(target):
+        left = replace(stop, iterations=stop.iterations - solution.iterations)
+        some = Vector(point.coef[:, :, live], point.intercept[:, live])
+        rest, some = _minimise(form, target[live], some, strength, left)
+        point = Vector(point.coef.clone(), point.intercept.clone())
+        point.coef[:, :, live], point.intercept[:, live] = some
+        solution.gradient_norm[:, live] = rest.gradient_norm
+        solution.decrement[:, live] = rest.decrement
+        solution = replace(
+            solution,
+            coef=point.coef[0],
+            intercept=point.intercept,
+            iterations=solution.iterations + rest.iterations,
+        )
+    return solution, point
+
+
+def _descend(
+    form: Form, target: Tensor, point: Vector, strength: float, stop: Stop
+) -> tuple[Solution, Vector, Tensor]:
+    """Until at most half of the label sets are left, whose places are the last value.
+
+    A problem that has converged is left alone.
+    """
     n = target.shape[-1]
     logits = form.logits(point)
     prob = logits.softmax(-2)
@@ -135,7 +148,8 @@ def _minimise(
         norm = inner(gradient, gradient).clamp_min(0).sqrt() / n
         decrement = squared.clamp_min(0).sqrt()
         active = ((norm > stop.gradient) | (decrement > stop.decrement)) & ~stalled
-        if iteration == stop.iterations or not active.any():
+        live = active.any(0).nonzero()[:, 0]
+        if iteration == stop.iterations or len(live) <= len(target) // 2:
             break
         turn = torch.zeros_like(squared)
         if previous is not None:
@@ -147,4 +161,4 @@ def _minimise(
         stalled |= stuck & (turn == 0)
         point = add(point, length, direction)
         logits = ray.logits + length[..., None, None] * ray.change
-    return Solution(point.coef[0], point.intercept, norm, decrement, iteration), point
+    return Solution(point.coef[0], point.intercept, norm, decrement, iteration), point, live

@@ -180,6 +180,29 @@ def test_a_result_does_not_depend_on_its_neighbours() -> None:
     np.testing.assert_allclose(together.test_logits[0, 0], alone.test_logits[0, 0], atol=1e-3)
 
 
+def test_label_sets_that_are_solved_sooner_leave_the_others_to_go_on() -> None:
+    """True labels of separable data take many times the iterations of shuffled ones."""
+    features, labels = CASES["digits, 10 classes, fewer features than samples"]
+    rng = np.random.default_rng(0)
+    sets = torch.tensor(np.stack([labels, *(rng.permutation(labels) for _ in range(4))]))
+    train, val, test = parts(features, labels)
+    n = train.labels.shape[1]
+    together = fit_linear(
+        LabelledVectors(train.features.clone(), sets[:, :n]),
+        LabelledVectors(val.features.clone(), sets[:, n : n + val.labels.shape[1]]),
+        test.clone(),
+        10,
+    )
+    alone = fit_linear(train, val, test, 10)
+    assert together.converged.all()
+    assert together.penalty[0, 0] == alone.penalty[0, 0]
+    np.testing.assert_allclose(
+        probabilities(together.test_logits[0, 0]),
+        probabilities(alone.test_logits[0, 0]),
+        atol=1e-3,
+    )
+
+
 def test_more_classes_than_samples_are_fitted() -> None:
     labels = np.arange(60)
     labels[30:45], labels[45:] = np.arange(15), np.arange(15, 30)
