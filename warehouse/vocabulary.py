@@ -104,6 +104,9 @@ DIRECT_TOKENS, REASONING_TOKENS = 64, 4096
 """New tokens a reply may have where the registry has no number: enough for a sentence, and for a
 model whose prompt opens its reasoning."""
 
+SEEN_IN_TRAINING = "the model saw it, or another of its group, in training"
+"""Why a sample was left out, in `rejected_sample`; of all others the image cannot be used."""
+
 LONGER_BUDGET = 8
 """How many times the tokens that cut replies an advice allows them."""
 

@@ -94,7 +94,10 @@ class Floor:
 
 @dataclass(frozen=True)
 class Finding:
-    """What all outcomes have; accuracies are fractions of test, `reason` a doubt or a note."""
+    """What all outcomes have; accuracies are fractions of test, `reason` a doubt or a note.
+
+    `n_seen` samples are left out because the model was trained on them.
+    """
 
     modes: tuple[ModeLoss, ...]
     margin: float
@@ -102,6 +105,7 @@ class Finding:
     answered: float | None
     lost: float | None
     floor: Floor | None = field(default=None, kw_only=True)
+    n_seen: int = field(default=0, kw_only=True)
 
     @property
     def verdict(self) -> str:
@@ -164,7 +168,7 @@ class Failure(Finding):
 
 
 def finding_of(
-    rows: Sequence[Mapping[str, Any]], total: tuple[float, float] | None
+    rows: Sequence[Mapping[str, Any]], total: tuple[float, float] | None, n_seen: int = 0
 ) -> Undetermined | Healthy | Failure:
     """From the rows of `queries/verdict.sql` and the bounds of the total loss, if stored."""
     first, answer = rows[0], rows[-1]
@@ -178,6 +182,7 @@ def finding_of(
         "answered": answered,
         "lost": lost,
         "floor": _floor(first),
+        "n_seen": n_seen,
     }
     if first["verdict"] == UNDETERMINED:
         return Undetermined(**common)

@@ -14,15 +14,22 @@ from warehouse.vocabulary import ANSWER, CONNECTOR, LLM, VISION
 
 
 def sentence(finding: Finding) -> str:
-    """Two to four sentences: what is lost where, how sure, what would mend it, and how much of it
-    an untrained network reads, where that is known."""
+    """Two to five sentences: what is lost where, how sure, what would mend it, and how much of it
+    an untrained network reads and how many samples were left out, where there is such."""
     if isinstance(finding, Healthy):
         said = _healthy(finding)
     elif isinstance(finding, Failure):
         said = _failure(finding)
     else:
         said = f"The verdict is open: {finding.reason}."
-    return said if finding.floor is None else f"{said} {_floor(finding.floor)}"
+    if finding.floor is not None:
+        said += f" {_floor(finding.floor)}"
+    if finding.n_seen:
+        said += (
+            f" {finding.n_seen:,} samples are left out, since the model saw them or others of "
+            "their groups in training."
+        )
+    return said
 
 
 def _floor(floor: Floor) -> str:

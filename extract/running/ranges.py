@@ -192,6 +192,8 @@ def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterato
     """What runs a job's ranges on its opened model, whose hooks stay for the length of a block."""
     session, phrases, faults = opened.session, opened.phrases, job.faults
     samples, most = job.info.samples, job.request.max_pixels
+    seen = job.seen.sample_ids
+    unseen = samples.filter(~samples["sample_id"].is_in(seen))
     permuted = label_permutation(faults, phrases)
     lens, missing = None, None
     if job.info.classes:
@@ -200,7 +202,7 @@ def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterato
     uris = dict(samples.select("sample_id", "uri").iter_rows())
     prompts = {asked.way: asked.prompt.text for asked in job.swept}
     preparer = Preparer(
-        session, uris, inputs_under(faults, samples), most, prompts, job.image_donors
+        session, uris, inputs_under(faults, unseen), most, prompts, job.image_donors, seen
     )
     learned = learn_faults(faults, session, samples, uris, size.now, most)
     with runner_of(opened, faults, learned, stopwatch) as runner:

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from extract.models import GivenModel, ModelSource
+from extract.reading import brought_readouts
+from warehouse.catalogue import Warehouse, package_readouts
+from warehouse.errors import LayerhouseError
 
 BY_WINDOWS = (
     "the lake knows the weights of {name} by windows of their large files, as earlier versions "
@@ -48,3 +51,15 @@ def _stated(
         yield before, [BY_WINDOWS.format(name=source.name)]
     if isinstance(source, ModelSource):
         yield from ((before, []) for before in source.identities_by_weights(model))
+
+
+def refuse_other_readouts(wh: Warehouse) -> None:
+    """One name of a readout in a lake is one set of numbers, whichever package brings it."""
+    brought = brought_readouts()
+    for facts, identity in package_readouts(wh):
+        here = brought.get(facts.name)
+        if here is not None and (here.facts, here.identity) != (facts, identity):
+            raise LayerhouseError(
+                f"the lake holds another readout {facts.name!r}, of {identity}; use another lake, "
+                f"or give that of {here.identity} another name"
+            )

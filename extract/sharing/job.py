@@ -30,15 +30,14 @@ from extract.sharing.asking import (
 )
 from extract.sharing.controls import HeldDonor, choose_image_donors, held_donors
 from extract.sharing.coverage import ReplyBudget, count_ends, plan
-from extract.sharing.identities import as_held, identity_in
+from extract.sharing.identities import as_held, identity_in, refuse_other_readouts
 from extract.sharing.request import ExtractRequest, refuse_unmeant
+from extract.sharing.seen import NOTHING_SEEN, Seen, find_seen
 from warehouse.catalogue import (
     DatasetInfo,
-    Warehouse,
     dataset,
     labelled,
     open_tables,
-    package_readouts,
 )
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import MAX_PIXELS
@@ -69,7 +68,8 @@ class Job:
     `own` is how it is asked where its activations are taken, `swept` how besides. `looked` are the
     commits that the lake had before; `notes` what is to be read of a dataset that was registered on
     the way, and of prompts. `removed` are the places of samples that were removed from the dataset,
-    `held_donors` the images that the lake's answers were asked with in the place of samples' own.
+    `held_donors` the images that the lake's answers were asked with in the place of samples' own,
+    `seen` the samples that are left out because the model was trained on them.
     """
 
     request: ExtractRequest
@@ -86,6 +86,7 @@ class Job:
     notes: tuple[str, ...] = ()
     removed: tuple[int, ...] = ()
     held_donors: tuple[HeldDonor, ...] = ()
+    seen: Seen = NOTHING_SEEN
 
     @property
     def variant(self) -> str:
@@ -161,7 +162,8 @@ class Job:
 
     @cached_property
     def sample_ids(self) -> list[str]:
-        return [self.order[place] for place in self.places]
+        names = (self.order[place] for place in self.places)
+        return [name for name in names if name not in self.seen.sample_ids]
 
     @property
     def spec(self) -> RunSpec:
@@ -215,6 +217,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         refuse_other_readouts(wh)
         stored = lake_prompts(wh)
         donors = held_donors(wh, dataset_id) if request.image_controls else []
+        seen = find_seen(wh, info, source, request.trained_on)
     removed = removed_samples(lake).get(dataset_id, {}).values()
     if not info.classes:
         request = _without_answers(request, info)
@@ -224,6 +227,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         "faults": [str(fault) for fault in faults],
         "dataset": fingerprint_of(lake, dataset_id),
         "readout_version": READOUT_VERSION,
+        **seen.identity(),
     }
     prompts = Prompts(request.prompts, request.system, request.orders, request.image_controls)
     runs = find_runs(lake, COMMAND, _model_id(source, faults), dataset_id)
@@ -237,8 +241,8 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     identity, of_before = as_held(identity, held, source, new_prompt=own.prompt.template.is_new)
     told += of_before
     known = (request, lake, source, dtype, device, faults, info, own, identity, looked, swept)
-    said = tuple(dict.fromkeys([*notes, *told]))
-    return Job(*known, notes=said, removed=tuple(removed), held_donors=tuple(donors))
+    said = tuple(dict.fromkeys([*notes, *seen.notes, *told]))
+    return Job(*known, said, tuple(removed), tuple(donors), seen)
 
 
 def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
@@ -277,18 +281,6 @@ def _source(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, str
     source = locate(model, request.adapter, request.random_weights, placement)
     device = choose_device(request.device)
     return source, device, choose_dtype(request.dtype, device)
-
-
-def refuse_other_readouts(wh: Warehouse) -> None:
-    """One name of a readout in a lake is one set of numbers, whichever package brings it."""
-    brought = brought_readouts()
-    for facts, identity in package_readouts(wh):
-        here = brought.get(facts.name)
-        if here is not None and (here.facts, here.identity) != (facts, identity):
-            raise LayerhouseError(
-                f"the lake holds another readout {facts.name!r}, of {identity}; use another lake, "
-                f"or give that of {here.identity} another name"
-            )
 
 
 def refuse_other_identity(job: Job) -> None:

@@ -12,7 +12,7 @@ from extract.sharing.asking import is_replied, method_of
 from extract.sharing.coverage import Range, cells_of, covered, plan, range_size, replies_in
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import GENERATE, GONE, LONGER_BUDGET
+from warehouse.vocabulary import GENERATE, GONE, LONGER_BUDGET, SEEN_IN_TRAINING
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Ledger:
             for place, reason in zip(
                 commit.covers["rejected"], commit.covers["reasons"], strict=True
             )
-            if job.order[place] != GONE
+            if job.order[place] != GONE and reason != SEEN_IN_TRAINING
         }
 
     def cut(self, answers: Sequence[str]) -> tuple[int, int]:

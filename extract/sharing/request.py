@@ -26,7 +26,7 @@ class ExtractRequest:
     or files of prompts, `system` a text in the place of theirs; with `answers_only` no activation
     is taken and the prompts are swept, in each of the `orders` of the classes and besides with the
     images of the `image_controls`. Besides the greedy reply, `samples` more are drawn at a
-    `temperature`.
+    `temperature`. `trained_on` says what the model saw in training, see `seen.find_seen`.
     """
 
     model: str | GivenModel
@@ -54,6 +54,7 @@ class ExtractRequest:
     image_controls: Sequence[str] = ()
     samples: int | None = None
     temperature: float | None = None
+    trained_on: Sequence[str] = ()
 
     @property
     def methods(self) -> tuple[str, ...]:

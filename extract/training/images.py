@@ -28,7 +28,10 @@ def read_images(info: DatasetInfo, split: str, processor: Any) -> Images:
     """All images of one split, preprocessed; held in memory, since tiny models see small images."""
     rows = info.samples.filter(info.samples["split"] == split)
     if rows.is_empty():
-        raise LayerhouseError("a tiny model needs images in the splits train and val")
+        raise LayerhouseError(
+            "a tiny model needs images in the splits train and val; of a dataset with folds give "
+            "it a --share"
+        )
     pixels = [
         processor.image_processor([open_image(uri) for uri in part["uri"]], return_tensors="pt")
         for part in rows.iter_slices(256)

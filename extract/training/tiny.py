@@ -29,6 +29,7 @@ from extract.training.building import build_model, build_processor
 from extract.training.fitting import Epoch, best_epoch, fit
 from extract.training.images import read_images
 from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
+from extract.training.shares import with_share
 from warehouse.catalogue import DatasetInfo, dataset, open_tables, refuse_changed
 from warehouse.errors import LayerhouseError
 from warehouse.files import write_at_once, write_text
@@ -45,17 +46,20 @@ def train_tiny_model(
     out: Path,
     recipe: Recipe | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    share: float | None = None,
 ) -> list[Epoch]:
     """Trains on a registered dataset and saves the model folder, with its `RECORD`, to `out`.
 
-    Reads the images of train and val only. Equal seeds give equal weights. Raises
-    LayerhouseError where `out` holds something else than a model, a split is empty, or an image is
-    another than the one registered.
+    Reads the images of train and val only, or of whole groups that are this `share` of every class,
+    whatever their split: the record says which, and `extract` leaves them out. Equal seeds give
+    equal weights. Raises LayerhouseError where `out` holds something else than a model, a split is
+    empty, or an image is another than the one registered.
     """
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise LayerhouseError(f"{out} holds other files; give a new folder for the model")
     with open_tables(lake) as warehouse:
         info = dataset(warehouse, dataset_id)
+        info = info if share is None else with_share(info, share)
         used = info.samples.filter(info.samples["split"].is_in(["train", "val"]))
         refuse_changed(warehouse, dataset_id, used["sample_id"].to_list())
     recipe = recipe or suggested_recipe(info)
@@ -107,12 +111,14 @@ def _record(
         split: {"n": int((info.samples["split"] == split).sum()), "sha256": split_hash(info, split)}
         for split in ("train", "val")
     }
+    seen = info.samples.filter(info.samples["split"].is_in(["train", "val"]))["sha256"]
     return {
         "dataset": info.dataset_id,
         "dataset_fingerprint": fingerprint,
         "phrases": [row.phrase for row in info.classes],
         "question": question,
         "splits_used": used,
+        "images": sorted(seen.str.slice(0, 16)),
         "recipe": asdict(recipe),
         "best_epoch": best.number,
         "train_loss": round(best.train_loss, 4),
@@ -126,13 +132,19 @@ def _record(
 @click.option("--dataset", "name", required=True, help="A registered dataset, or a path.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @click.option("--lake", default=None, help="The lake that holds the dataset.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Train on whole groups, this share of every class, whatever their split; the rest is for "
+    "folds.",
+)
 @click.option("--epochs", type=click.IntRange(min=1))
 @click.option("--seed", type=int)
 @click.option("--image-size", type=click.IntRange(min=16))
 @click.option("--augment", type=click.Choice(AUGMENTATIONS))
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True))
 @click.option("--batch-size", type=click.IntRange(min=1))
-def main(name: str, out: Path, lake: str | None, **given: Any) -> None:
+def main(name: str, out: Path, lake: str | None, share: float | None, **given: Any) -> None:
     """The command line; options left out follow `suggested_recipe`."""
     transformers.logging.disable_progress_bar()
     place = Lake.at(lake)
@@ -142,7 +154,7 @@ def main(name: str, out: Path, lake: str | None, **given: Any) -> None:
             info = dataset(warehouse, dataset_id)
         chosen = {key: value for key, value in given.items() if value is not None}
         recipe = suggested_recipe(info, **chosen)
-        history = train_tiny_model(place, dataset_id, out, recipe, _print_epoch)
+        history = train_tiny_model(place, dataset_id, out, recipe, _print_epoch, share)
     except LayerhouseError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(error.exit_code) from error

@@ -121,6 +121,14 @@ if TYPE_CHECKING:
     metavar="T",
     help="How freely samples are drawn: 1 as the model's own probabilities have it.",
 )
+@click.option(
+    "--trained-on",
+    multiple=True,
+    metavar="SPLIT|ATTRIBUTE|FILE",
+    help="What the model saw in training: a split, an attribute of 0 and 1, or a file of sample or "
+    "group ids. Samples to be scored are left out where it saw any of their group; repeatable.  "
+    "[default: what the training.json beside the model or adapter says]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option(
     "--dtype",

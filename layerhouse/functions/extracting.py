@@ -55,6 +55,7 @@ class ExtractOptions(TypedDict, total=False):
     image_control: Several
     samples: int | None
     temperature: float | None
+    trained_on: Several
 
 
 @overload
@@ -165,6 +166,8 @@ def _request(
         for name in ("readout", "module", "layer", "fault", "answer", "prompt", "image_control")
         if name in asked
     }
+    if "trained_on" in asked:
+        named["trained_on"] = several(asked.pop("trained_on"))
     if "image_controls" in named:
         named["image_controls"] = tuple(
             control.replace("-", "_") for control in named["image_controls"]

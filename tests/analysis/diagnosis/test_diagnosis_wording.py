@@ -153,6 +153,17 @@ def test_what_an_untrained_network_reads_ends_every_verdict(untrained, said):
         assert sentence(replace(found, floor=Floor(0.76, untrained))) == f"{sentence(found)} {said}"
 
 
+def test_every_verdict_says_how_many_samples_the_model_saw_in_training():
+    for found in (
+        failure("vision"),
+        healthy(0.0, 0.05),
+        Undetermined((), MARGIN, "no answers stored", answered=None, lost=None),
+    ):
+        said = sentence(replace(found, n_seen=1440))
+        assert said.startswith(sentence(found))
+        assert "1,440 samples are left out, since the model saw them" in said
+
+
 def test_an_open_verdict_says_why():
     found = Undetermined((), MARGIN, "no answers stored", answered=None, lost=None)
     assert sentence(found) == "The verdict is open: no answers stored."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from click.testing import CliRunner
@@ -22,6 +24,7 @@ from extract.training.building import build_model, build_processor
 from extract.training.fitting import evaluate
 from extract.training.images import augmented, read_images
 from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
+from extract.training.shares import with_share
 from extract.training.tiny import main, split_hash, train_tiny_model
 from tests.tables import tables
 from warehouse.catalogue.samples import DatasetInfo, dataset
@@ -142,6 +145,30 @@ def test_training_lowers_the_loss_and_needs_no_test_image(
     assert loss == pytest.approx(record["val_loss"], abs=1e-3)
     assert accuracy == pytest.approx(record["val_accuracy"], abs=1e-3)
     assert set(record["splits_used"]) == {"train", "val"}
+    seen = info.samples.filter(pl.col("split") != "test")["sha256"]
+    assert record["images"] == sorted(sha256[:16] for sha256 in seen)
+
+
+def test_a_share_is_whole_groups_of_every_class(digits: tuple[Lake, DatasetInfo]) -> None:
+    patients = [f"p{row // 4}" for row in range(len(digits[1].samples))]
+    grouped = digits[1].samples.with_columns(pl.Series("group_id", patients))
+    shared = with_share(replace(digits[1], samples=grouped), 0.33).samples
+    assert shared.group_by("group_id").agg(pl.col("split").n_unique())["split"].unique()[0] == 1
+    held = shared.group_by("class_index").agg((pl.col("split") != "test").mean())["split"]
+    assert held.to_list() == pytest.approx([0.33] * 10, abs=0.06)
+    taken = shared.filter(pl.col("split") != "test")
+    assert (taken["split"] == "val").mean() == pytest.approx(0.25, abs=0.05)
+
+
+def test_the_record_names_the_images_of_the_share(
+    digits: tuple[Lake, DatasetInfo], tmp_path: Path
+) -> None:
+    recipe = Recipe(**{**vars(QUICK), "epochs": 1})
+    train_tiny_model(digits[0], "digits", tmp_path / "model", recipe, share=0.05)
+    record = json.loads((tmp_path / "model" / "training.json").read_text())
+    taken = with_share(digits[1], 0.05).samples.filter(pl.col("split") != "test")
+    assert record["images"] == sorted(sha256[:16] for sha256 in taken["sha256"])
+    assert sum(used["n"] for used in record["splits_used"].values()) == len(taken) < 120
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not(

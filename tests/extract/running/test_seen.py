@@ -1,0 +1,179 @@
+"""Samples that a model saw in training are left out of what it is scored on, and said to be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from extract.datasets import add
+from extract.datasets.folding import fold
+from extract.models.sources import ModelSource
+from extract.running.extraction import extract
+from extract.sharing.seen import NOTHING_SEEN, Seen, find_seen, images_hash
+from tests.extract.running.test_agent import _request
+from tests.tables import tables
+from warehouse.catalogue.samples import DatasetInfo, dataset
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.lake import Lake
+from warehouse.vocabulary import SEEN_IN_TRAINING
+
+NAMES = [f"{index:02}.png" for index in range(12)]
+NO_RECORD = ModelSource("none", Path("nowhere"))
+PATIENTS = [f"p{index // 2}" for index in range(12)]
+
+
+def names(first: int, stop: int) -> set[str]:
+    return set(NAMES[first:stop])
+
+
+@pytest.fixture
+def scans(lake: Lake, pictures: Path, tmp_path: Path) -> Lake:
+    """The pictures of six patients, two each, in folds; of the first three it says `pretrained`."""
+    for path in pictures.rglob("*.png"):
+        shutil.copy(path, tmp_path)
+    rows = pl.DataFrame(
+        {
+            "image_path": NAMES,
+            "label": ["benign", "malignant"] * 6,
+            "split": ["train"] * 6 + ["val"] * 2 + ["test"] * 4,
+            "group_id": PATIENTS,
+            "pretrained": [True] * 3 + [False] * 9,
+            "age": ["40"] * 12,
+        }
+    )
+    rows.write_csv(tmp_path / "scans.csv")
+    add(lake, "scans", tmp_path / "scans.csv")
+    fold(lake, "scans", 3)
+    return lake
+
+
+def info_of(lake: Lake) -> DatasetInfo:
+    with tables(lake) as wh:
+        return dataset(wh, "scans")
+
+
+def seen(lake: Lake, *given: str, source: ModelSource = NO_RECORD) -> Seen:
+    with tables(lake) as wh:
+        return find_seen(wh, dataset(wh, "scans"), source, given)
+
+
+@pytest.fixture
+def bringing(tmp_path: Path) -> Any:
+    """The source of a model whose folder brings a record."""
+
+    def source(record: dict[str, Any]) -> Any:
+        folder = tmp_path / "brought"
+        folder.mkdir(exist_ok=True)
+        (folder / "training.json").write_text(json.dumps(record))
+        return ModelSource("brought", folder)
+
+    return source
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"),
+    [
+        ("00.png\n01.png\n05.png\n", names(0, 2) | names(4, 6)),  # whole patients
+        ("p1\n\np4\n", names(2, 4) | names(8, 10)),
+        ("age,group_id\n1,p0\n", names(0, 2)),
+        ("\ufeffsample_id,age\n11.png,40\n", names(10, 12)),
+    ],
+)
+def test_a_file_names_samples_or_groups(
+    scans: Lake, tmp_path: Path, text: str, left_out: set[str]
+) -> None:
+    path = tmp_path / "seen.csv"
+    path.write_text(text, encoding="utf-8")
+    found = seen(scans, str(path))
+    assert found.sample_ids == left_out
+    assert found.notes[0].startswith(f"{len(left_out)} of 12 samples are left out")
+    assert str(path) in found.notes[0]
+
+
+def test_a_split_that_was_there_before_folds_and_an_attribute_name_samples(scans: Lake) -> None:
+    assert seen(scans, "train").sample_ids == names(0, 6)
+    assert seen(scans, "train", "val").sample_ids == names(0, 8)
+    assert seen(scans, "pretrained").sample_ids == names(0, 4)  # the patient of 02 has 03 too
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("00.png\nx7\nx8\n", r"2 of 3 names .* first 'x7'"),
+        ("group_id\n00.png\n", "1 of 1 names"),
+        ("sample_id\n", "0 of 0 names"),
+        ("\n".join(NAMES[::2]), "saw all 12 samples"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(
+    scans: Lake, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "seen.txt").write_text(text)
+    with pytest.raises(LayerhouseError, match=said):
+        seen(scans, str(tmp_path / "seen.txt"))
+
+
+def test_what_names_nothing_is_refused(scans: Lake, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean pretrained"):
+        seen(scans, "pretraned")
+    with pytest.raises(UsageError, match="age of scans is '40'"):
+        seen(scans, "age")
+    (tmp_path / "seen.bin").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LayerhouseError, match="no table or list"):
+        seen(scans, str(tmp_path / "seen.bin"))
+    (tmp_path / "other.json").write_text(json.dumps({"images": ["0" * 16]}))
+    with pytest.raises(LayerhouseError, match="names no image of scans"):
+        seen(scans, str(tmp_path / "other.json"))
+
+
+def test_a_record_is_about_files_whatever_the_samples_are_called(
+    scans: Lake, bringing: Any
+) -> None:
+    rows = info_of(scans).samples
+    hashes = dict(rows.select("sample_id", "sha256").iter_rows())
+    by_files = bringing({"dataset": "elsewhere", "images": [hashes["07.png"][:16], "ab" * 8]})
+    assert seen(scans, source=by_files).sample_ids == names(6, 8)
+    own = {"n": 6, "sha256": images_hash(hashes[name] for name in NAMES[:6])}
+    by_splits = bringing({"splits_used": {"train": own, "val": {"n": 2, "sha256": "0" * 64}}})
+    assert seen(scans, source=by_splits).sample_ids == names(0, 6)
+    assert seen(scans, source=replace(by_splits, random_seed=0)) == NOTHING_SEEN
+    assert seen(scans, source=bringing({"dataset": "scans", "epochs": 3})) == NOTHING_SEEN
+    with pytest.raises(LayerhouseError, match="images is no list of texts"):
+        seen(scans, source=bringing({"images": {"a": 1}}))
+
+
+def test_an_extraction_leaves_them_out_and_is_whole(
+    scans: Lake, llava_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "seen.txt").write_text("00.png\n05.png\n")
+    asked = _request(
+        llava_folder, dataset="scans", trained_on=[str(tmp_path / "seen.txt")], answers=["generate"]
+    )
+    summary = extract(scans, asked)
+    left = names(0, 2) | names(4, 6)
+    assert (summary.n_samples, summary.rejected) == (8, {})
+    assert summary.notes[0].startswith("4 of 12 samples are left out")
+    with tables(scans) as wh:
+        rejected = wh.sql("SELECT sample_id, reason FROM rejected_sample").fetchall()
+        for table in ("activation", "answer"):
+            held = wh.sql(f"SELECT DISTINCT sample_id FROM {table}").fetchall()
+            assert {name for (name,) in held} == set(NAMES) - left
+    assert dict(rejected) == dict.fromkeys(left, SEEN_IN_TRAINING)
+    assert not extract(scans, asked).added
+    with pytest.raises(LayerhouseError, match=r"another configuration .*trained_on"):
+        extract(scans, replace(asked, trained_on=()))
+
+
+def test_what_no_verdict_rests_on_is_taken_whatever_the_model_saw(lake: Lake) -> None:
+    with tables(lake) as wh:
+        info = dataset(wh, "pictures")
+        assert find_seen(wh, info, NO_RECORD, ["train", "val"]) == NOTHING_SEEN
+        test = info.samples.filter(split="test")
+        with pytest.raises(LayerhouseError, match=f"saw all {len(test)} samples"):
+            find_seen(wh, info, NO_RECORD, ["test"])
