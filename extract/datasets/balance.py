@@ -35,6 +35,6 @@ def score_said(
     index, most = Counter(row["class_index"] for row in samples).most_common(1)[0]
     label = next(row["label"] for row in classes if row["class_index"] == index)
     return (
-        f"{score} (the largest class, {label}, holds {100 * most / len(samples):.0f}% where an even "
-        f"share is {100 / len(classes):.0f}%)"
+        f"{score} (the largest class, {label}, holds {100 * most / len(samples):.0f}% where an "
+        f"even share is {100 / len(classes):.0f}%)"
     )
