@@ -56,6 +56,38 @@ def weighted_means(values: ArrayLike, weights: Floats, group_index: NDArray[np.i
     return (weights @ sums.T) / (weights @ sizes)[:, None]
 
 
+def stratified_means(
+    values: ArrayLike,
+    strata: NDArray[np.int64] | None,
+    weights: Floats,
+    group_index: NDArray[np.intp],
+) -> Floats:
+    """Mean over strata of every quantity's mean in each: [n_resamples, n_quantities].
+
+    values: [n_quantities, n_samples], NaN where a sample has none; strata: [n_samples], of which
+    each counts alike, or None for a plain mean. With classes as strata a mean of hits is a balanced
+    accuracy: that of samples weighing 1 / (classes x samples of their class), both as they are in
+    the resample. Weights of the whole set would not do: how many samples of a class a resample has
+    is chance, and would move the score without any recall moving. A stratum that a resample lacks
+    says nothing there.
+    """
+    rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    has_one = ~np.isnan(rows)
+    filled = np.where(has_one, rows, 0.0)
+    members = strata if strata is not None else np.zeros(rows.shape[1], dtype=np.int64)
+    total = np.zeros((len(weights), len(rows)))
+    n_strata = np.zeros_like(total)
+    for stratum in np.unique(members):
+        own = members == stratum
+        sums, _ = _group_sums(filled * own, group_index, weights.shape[1])
+        counts, _ = _group_sums(has_one & own, group_index, weights.shape[1])
+        drawn = weights @ counts.T
+        total += (weights @ sums.T) / np.where(drawn > 0, drawn, 1.0)
+        n_strata += drawn > 0
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / n_strata)
+
+
 def _group_sums(
     values: ArrayLike, group_index: NDArray[np.intp], n_groups: int
 ) -> tuple[Floats, Floats]:

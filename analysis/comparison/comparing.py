@@ -268,6 +268,7 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
                 **interval,
                 "n_resamples": n_resamples,
                 "n_groups": model.n_groups,
+                "score": model.score,
             }
         )
     return rows

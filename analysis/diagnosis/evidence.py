@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.queries import read_query
 from warehouse.catalogue import Catalogue
+from warehouse.vocabulary import ACCURACY, BALANCED_ACCURACY
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -46,7 +47,8 @@ class Evidence:
     `correct` is [n predictors, n samples]: the share of seeds that were right, NaN where a sample
     was not tested; under folds (`is_folded`) all are, and a seed is a repetition. `rows` finds a
     predictor's row, `chosen` the predictor that stands for a stage (and for `reference`, where
-    there is a baseline).
+    there is a baseline). `strata` are the samples' classes [n] where each of them counts alike
+    (balanced accuracy), None where every sample does.
     """
 
     groups: NDArray[np.str_]
@@ -55,6 +57,12 @@ class Evidence:
     chosen: dict[str, Predictor]
     curves: tuple[Curve, ...]
     is_folded: bool = False
+    strata: NDArray[np.int64] | None = None
+
+    @property
+    def score(self) -> str:
+        """What its means are."""
+        return ACCURACY if self.strata is None else BALANCED_ACCURACY
 
     @property
     def tested(self) -> NDArray[np.bool_]:
@@ -87,8 +95,9 @@ def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
     """Read the predictors of all chosen candidates and all health curves."""
     names = {"model": model_id, "dataset": dataset_id}
     samples = wh.sql(
-        "SELECT sample_id, group_id FROM sample WHERE dataset_id = $1 AND split = 'test' "
-        "ORDER BY sample_id",
+        "SELECT sample_id, group_id, class_index, score FROM sample "
+        "LEFT JOIN dataset USING (dataset_id) "
+        "WHERE dataset_id = $1 AND split = 'test' ORDER BY sample_id",
         [dataset_id],
     ).pl()
     long = wh.sql(read_query(QUERIES, "correctness"), names).pl()
@@ -103,7 +112,9 @@ def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
     rows, correct = _matrix(long, samples["sample_id"], wanted)
     is_folded = any(kind == FOLDS for *_, kind in chosen.values())
     groups = samples["group_id"].to_numpy().astype(str)
-    return Evidence(groups, correct, rows, chosen, curves, is_folded)
+    is_balanced = samples["score"].eq(BALANCED_ACCURACY).any()
+    strata = samples["class_index"].to_numpy().astype(np.int64) if is_balanced else None
+    return Evidence(groups, correct, rows, chosen, curves, is_folded, strata)
 
 
 def _matrix(

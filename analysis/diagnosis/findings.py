@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from warehouse.vocabulary import HEALTHY, REPLY_TOKEN, UNDETERMINED
+from warehouse.vocabulary import ACCURACY, HEALTHY, REPLY_TOKEN, UNDETERMINED
 
 
 @dataclass(frozen=True)
 class ModeLoss:
-    """One failure mode: the accuracy its stage loses (a fraction), and how sure that is."""
+    """One failure mode: what its stage loses of the score (a fraction), and how sure that is."""
 
     failure_mode: str
     stage: str
@@ -94,7 +94,7 @@ class Floor:
 
 @dataclass(frozen=True)
 class Finding:
-    """What all outcomes have; accuracies are fractions of test, `reason` a doubt or a note.
+    """What all outcomes have; accuracies are by the `score`, `reason` is a doubt or a note.
 
     `n_seen` samples are left out because the model was trained on them.
     """
@@ -106,6 +106,7 @@ class Finding:
     lost: float | None
     floor: Floor | None = field(default=None, kw_only=True)
     n_seen: int = field(default=0, kw_only=True)
+    score: str = field(default=ACCURACY, kw_only=True)
 
     @property
     def verdict(self) -> str:
@@ -183,6 +184,7 @@ def finding_of(
         "lost": lost,
         "floor": _floor(first),
         "n_seen": n_seen,
+        "score": first["score"],
     }
     if first["verdict"] == UNDETERMINED:
         return Undetermined(**common)

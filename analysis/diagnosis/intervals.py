@@ -1,7 +1,8 @@
 """Bootstrap intervals for everything the verdict and the health profile rest on.
 
 Whole test groups are resampled with replacement, the same draw for every predictor (a paired
-bootstrap), and accuracies, running maxima, reference and losses are computed anew in each resample;
+bootstrap), and accuracies by the dataset's score (under balanced accuracy with the weights of the
+resample's own classes), running maxima, reference and losses are computed anew in each resample;
 95% intervals are the 2.5% and 97.5% quantiles.
 
 Of out-of-fold predictions they are widened about the point (`Evidence.widening`).
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.bootstrap import bootstrap_weights, weighted_means
+from analysis.bootstrap import bootstrap_weights, stratified_means
 from analysis.diagnosis.evidence import Evidence, Predictor
 from analysis.diagnosis.losses import (
     available_accuracies,
@@ -51,13 +52,14 @@ def interval_rows(
 ) -> dict[str, list[dict[str, Any]]]:
     """Rows of `stage_interval` and `health_interval`. Needs at least two test groups."""
     weights, group_index = bootstrap_weights(evidence.groups, options.n_resamples, options.seed)
-    point = _means(evidence.correct, np.ones_like(weights[:1]), group_index)
-    drawn = _means(evidence.correct, weights, group_index)
+    point = _means(evidence, np.ones_like(weights[:1]), group_index)
+    drawn = _means(evidence, weights, group_index)
     common = {
         "model_id": model_id,
         "dataset_id": dataset_id,
         "n_resamples": options.n_resamples,
         "n_groups": evidence.n_groups,
+        "score": evidence.score,
     }
     stages = _stage_quantities(evidence, point), _stage_quantities(evidence, drawn)
     health = _health_quantities(evidence, point), _health_quantities(evidence, drawn)
@@ -91,7 +93,7 @@ def resampled(
 
     weights and group_index as `bootstrap_weights` gives them. The stage `total` is left out.
     """
-    means = _means(evidence.correct, weights, group_index)
+    means = _means(evidence, weights, group_index)
     health = {
         (module, f"health_{track}"): values
         for (module, track), values in _health_quantities(evidence, means).items()
@@ -100,14 +102,9 @@ def resampled(
     return {key: values for key, values in stages.items() if key[0] != "total"} | health
 
 
-def _means(correct: Floats, weights: Floats, group_index: NDArray[np.intp]) -> Floats:
-    """Accuracy per resample and predictor [n resamples, n predictors], over its tested samples."""
-    tested = ~np.isnan(correct)
-    means = weighted_means(np.where(tested, correct, 0.0), weights, group_index)
-    if tested.all():
-        return means
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return means / weighted_means(tested, weights, group_index)
+def _means(evidence: Evidence, weights: Floats, group_index: NDArray[np.intp]) -> Floats:
+    """Score per resample and predictor [n resamples, n predictors], over its tested samples."""
+    return stratified_means(evidence.correct, evidence.strata, weights, group_index)
 
 
 def _stage_quantities(evidence: Evidence, means: Floats) -> dict[tuple[str, str], Floats]:

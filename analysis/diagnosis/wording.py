@@ -10,7 +10,7 @@ from analysis.diagnosis.findings import (
     LossParts,
     PresentLoss,
 )
-from warehouse.vocabulary import ANSWER, CONNECTOR, LLM, VISION
+from warehouse.vocabulary import ACCURACY, ANSWER, CONNECTOR, LLM, VISION
 
 
 def sentence(finding: Finding) -> str:
@@ -94,9 +94,15 @@ def _overall(finding: Failure) -> str:
         else "its probes read"
     )
     return (
-        f"The model answers {percent(finding.answered)} of the test images right where {source} "
-        f"{percent(finding.reference)}."
+        f"{_answered(finding.answered, finding.score)} where {source} {percent(finding.reference)}."
     )
+
+
+def _answered(share: float, score: str) -> str:
+    """What the model itself scores on test, as the beginning of a sentence."""
+    if score == ACCURACY:
+        return f"The model answers {percent(share)} of the test images right"
+    return f"The model answers {percent(share)} of the average class right (balanced accuracy)"
 
 
 def _share(finding: Failure) -> str:
@@ -111,7 +117,7 @@ def _share(finding: Failure) -> str:
 
 def _healthy(finding: Healthy) -> str:
     return (
-        f"The model answers {percent(finding.answered)} of the test images right, "
+        f"{_answered(finding.answered, finding.score)}, "
         f"{points(finding.lost)} (95% interval {_range(finding.lower, finding.upper)}) "
         "below the best that any probe or baseline reads: no stage loses a part that matters, and "
         "there is nothing to repair inside the model."

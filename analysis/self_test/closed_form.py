@@ -8,12 +8,17 @@ That matters where a later locus reads more than the stage's own probes. What it
 be there is struck with it, and no longer proven: a loss before the struck stage, although nothing
 happened there. A swap's whole loss, from the reference to the end of the struck stage, is still
 share × (accuracy − accuracy of an unrelated image).
+
+Under balanced accuracy the same holds of each class' recall, but a probe that is trained on struck
+samples gives small classes up one by one: it names a class no more once more of the largest class
+are struck than all of the small one are left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +27,15 @@ from analysis.diagnosis import available_accuracies
 from warehouse.vocabulary import STAGES
 
 Integers = NDArray[np.int64]
+
+
+class Strikable(Protocol):
+    """What a predictor scores on one split, and what is left of that behind a swap."""
+
+    @property
+    def own(self) -> float: ...
+
+    def struck(self, share: float) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,43 @@ class Score:
 
 
 @dataclass(frozen=True)
+class BalancedScore:
+    """A predictor's balanced accuracy on one split, by the classes that occur there.
+
+    `confusion` [classes, classes + 1] counts the split's samples by what they are and are named,
+    the last column those of which no class was named; `is_probe` tells whether the predictor is
+    trained on what is struck.
+    """
+
+    confusion: NDArray[np.int64]
+    is_probe: bool
+
+    @property
+    def own(self) -> float:
+        return self.struck(0.0)
+
+    def struck(self, share: float) -> float:
+        counts = self.confusion.sum(axis=1)
+        occurs = counts > 0
+        named = self._named(share, counts / counts.sum())
+        # The donor of a sample is any other one.
+        hits = np.diagonal(named)[occurs]
+        unrelated = named.sum(axis=0)[: len(counts)][occurs] - hits / counts[occurs]
+        recalls = (1 - share) * hits / counts[occurs] + share * unrelated / max(counts.sum() - 1, 1)
+        return float(recalls.mean())
+
+    def _named(self, share: float, priors: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The confusion, where a class that is given up is taken for the largest one."""
+        if not self.is_probe:
+            return self.confusion
+        given_up = np.flatnonzero((1 - share) + share * priors < share * priors.max())
+        named = self.confusion.copy()
+        named[:, priors.argmax()] += named[:, given_up].sum(axis=1)
+        named[:, given_up] = 0
+        return named
+
+
+@dataclass(frozen=True)
 class Candidate:
     """What may stand for a stage; an answer has no depth."""
 
@@ -48,8 +99,8 @@ class Candidate:
     depth: int | None
     readout: str
     kind: str
-    val: Score
-    test: Score
+    val: Strikable
+    test: Strikable
 
     def scores(self, share: float, depth: int) -> tuple[float, float]:
         """Accuracy on val and test when a share is struck at this depth."""
@@ -105,3 +156,12 @@ def score(predicted: Integers, labels: Integers, n_classes: int, *, is_probe: bo
     hits = int((predicted == labels).sum())
     unrelated = float((counts * named).sum() - hits) / max(n * (n - 1), 1)
     return Score(hits / n, unrelated, float(counts.max() / n) if is_probe else 0.0)
+
+
+def balanced_score(
+    predicted: Integers, labels: Integers, n_classes: int, *, is_probe: bool
+) -> BalancedScore:
+    """The same predictions scored by balanced accuracy; what names no class is of none."""
+    confusion = np.zeros((n_classes, n_classes + 1), dtype=np.int64)
+    np.add.at(confusion, (labels, predicted), 1)  # -1 is the last column
+    return BalancedScore(confusion, is_probe)

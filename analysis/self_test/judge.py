@@ -26,10 +26,16 @@ from analysis.diagnosis import (
     read_finding,
 )
 from analysis.probes import Fit, LinearProbe, Samples, Subject, fit_vectors, tables_of
-from analysis.self_test.closed_form import Candidate, ClosedForm, Score, score
+from analysis.self_test.closed_form import (
+    Candidate,
+    ClosedForm,
+    Strikable,
+    balanced_score,
+    score,
+)
 from analysis.self_test.mean_pooled import mean_pooled_places, mean_pooled_verdict
 from warehouse.catalogue import Recording, Scratch
-from warehouse.vocabulary import ANSWER, SPLITS, VISION, Cell
+from warehouse.vocabulary import ANSWER, BALANCED_ACCURACY, SPLITS, VISION, Cell
 
 Floats = NDArray[np.float64]
 Rows = list[dict[str, Any]]
@@ -39,7 +45,7 @@ PROBE = LinearProbe()
 
 @dataclass(frozen=True)
 class Judgement:
-    """A trial's verdict with what is behind it; losses and accuracies are fractions of test."""
+    """A trial's verdict with what is behind it; all numbers are by the dataset's score."""
 
     finding: Finding
     mean_pooled: str
@@ -71,6 +77,7 @@ class Judge:
         self.model_id: str = described["model"][0]["model_id"]
         self.dataset_id: str = dataset["dataset"]["dataset_id"][0]
         self._dataset = dict(dataset)
+        self.score: str = dataset["dataset"]["score"][0]
         self._scratch = Scratch()
         self._scratch.replace(described)
         self._scratch.replace({name: frame.to_arrow() for name, frame in dataset.items()})
@@ -138,19 +145,19 @@ class Judge:
 
     @property
     def answered(self) -> float:
-        """The share of test that the unmodified model answers right."""
+        """What the unmodified model's answers score on test."""
         return self.closed_form.accuracies(0, 0)[ANSWER]
 
     def accuracy(self, answers: Rows) -> float:
-        """The share of test that these answers get right; one that was not parsed is wrong."""
+        """What these answers score on test; one that was not parsed is wrong."""
         rows = self._samples.rows("test")
         truth = dict(zip(self._samples.ids[rows], self._samples.class_index[rows], strict=True))
-        right = [
-            row["parsed"] and row["predicted_class_index"] == truth[row["sample_id"]]
-            for row in answers
-            if row["sample_id"] in truth
-        ]
-        return sum(right) / len(right)
+        own = [row for row in answers if row["sample_id"] in truth]
+        labels = np.array([truth[row["sample_id"]] for row in own])
+        named = [row["predicted_class_index"] if row["parsed"] else -1 for row in own]
+        right = np.array(named) == labels
+        strata = labels if self.score == BALANCED_ACCURACY else np.zeros_like(labels)
+        return float(np.mean([right[strata == one].mean() for one in np.unique(strata)]))
 
     def _learn(self) -> ClosedForm:
         """Diagnose the unmodified model and make it the reference of all that follows."""
@@ -213,7 +220,7 @@ class Judge:
         rows = self._scratch.sql(
             "SELECT stage, depth, readout, kind, module, layer FROM stage_candidate"
         ).fetchall()
-        scores: dict[Predictor, tuple[Score, Score]] = {}
+        scores: dict[Predictor, tuple[Strikable, Strikable]] = {}
         candidates = []
         for stage, depth, readout, kind, module, layer in rows:
             place = (module, layer, readout, kind)
@@ -223,7 +230,7 @@ class Judge:
             candidates.append(Candidate(stage, depth, readout, kind, val, test))
         return ClosedForm(candidates)
 
-    def _scores(self, place: Predictor) -> tuple[Score, Score]:
+    def _scores(self, place: Predictor) -> tuple[Strikable, Strikable]:
         """How good a predictor of the unmodified model is on val and on test."""
         said = self._predicted(place)
         found = []
@@ -231,7 +238,8 @@ class Judge:
             rows = self._samples.rows(split)
             predicted = np.array([said[name] for name in self._samples.ids[rows]])
             labels, n_classes = self._samples.class_index[rows], self._samples.n_classes
-            found.append(score(predicted, labels, n_classes, is_probe=place[0] != ANSWER))
+            of = balanced_score if self.score == BALANCED_ACCURACY else score
+            found.append(of(predicted, labels, n_classes, is_probe=place[0] != ANSWER))
         return found[0], found[1]
 
     def _judge(self, fits: list[Fit], answers: Rows, samples: Samples) -> Judgement:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.bootstrap import bootstrap_weights, weighted_means
+from analysis.bootstrap import bootstrap_weights, stratified_means
 from analysis.diagnosis import LEVELS, Evidence, Predictor, Resampling
 from warehouse.vocabulary import (
     ANSWER,
@@ -62,8 +62,10 @@ def mean_pooled_verdict(
     if np.isnan(correct).any():
         return UNDETERMINED
     weights, groups = bootstrap_weights(evidence.groups, options.n_resamples, options.seed)
-    point = weighted_means(correct, np.ones_like(weights[:1]), groups)
-    drawn = weighted_means(correct, weights, groups)
+    once = np.ones_like(weights[:1])
+    point, drawn = (
+        stratified_means(correct, evidence.strata, part, groups) for part in (once, weights)
+    )
     if reference is not None:
         point[:, 0] = np.maximum(point[:, 0], point[:, 1])
         drawn[:, 0] = np.maximum(drawn[:, 0], drawn[:, 1])

@@ -34,7 +34,6 @@ def score_said(
     """The score with what speaks for it: how much the largest class holds."""
     index, most = Counter(row["class_index"] for row in samples).most_common(1)[0]
     label = next(row["label"] for row in classes if row["class_index"] == index)
-    return (
-        f"{score} (the largest class, {label}, holds {100 * most / len(samples):.0f}% where an "
-        f"even share is {100 / len(classes):.0f}%)"
-    )
+    held, even = 100 * most / len(samples), 100 / len(classes)
+    why = f"the largest class, {label}, holds {held:.0f}% where an even share is {even:.0f}%"
+    return f"{score} ({why})"

@@ -19,7 +19,7 @@ from warehouse.catalogue import dataset, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress
-from warehouse.vocabulary import STAGES
+from warehouse.vocabulary import ACCURACY, STAGES
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Resampling
@@ -66,15 +66,19 @@ def self_test(
     grid, resampling = grid or TrialGrid(), resampling or Resampling()
     bench = open_bench(lake, request)
     job = bench.job
-    config = {"identity": job.identity, "options": asdict(resampling), "limit": request.limit}
-    ids = {trial: _trial_id(job, config, trial) for trial in trials_of(bench, grid)}
+    asked = {"identity": job.identity, "options": asdict(resampling)}
+    config: dict[str, Any] = {**asked, "limit": request.limit}
     with open_tables(lake) as wh:
-        if dataset(wh, job.dataset_id).folds is not None:
+        info = dataset(wh, job.dataset_id)
+        if info.folds is not None:
             raise LayerhouseError(
                 f"{job.dataset_id} is evaluated by folds, and the self-test learns from a train "
                 "split; add the same images under another name (`layerhouse datasets add`) for it"
             )
         known = {row[0] for row in wh.sql("SELECT trial_id FROM fault_trial").fetchall()}
+    if info.score != ACCURACY:  # which trials of older versions are by
+        config["score"] = info.score
+    ids = {trial: _trial_id(job, config, trial) for trial in trials_of(bench, grid)}
     todo = {trial: name for trial, name in ids.items() if name not in known}
     whole = {**config, "versions": TRIAL_VERSIONS, "grid": asdict(grid)}
     spec = RunSpec(COMMAND, job.model_id, job.dataset_id, whole)
@@ -129,6 +133,7 @@ def _run(bench: Bench, judge: Judge, trial: Trial) -> dict[str, Any]:
         "answer_cost": cost,
         "verdict": found.verdict,
         "mean_pooled_verdict": found.mean_pooled,
+        "score": judge.score,
         "trial_kind": trial.kind,
         "stages": _in_order(fault.stage for fault in trial.faults),
         "present_stages": _in_order(m.stage for m in found.finding.modes if m.is_present),

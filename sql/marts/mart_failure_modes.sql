@@ -8,6 +8,7 @@ SELECT
     failure_mode.failure_mode,
     stage_loss.stage,
     failure_mode.stage_order,
+    failure_mode.score,
     stage_loss.before AS accuracy_before,
     stage_loss.after AS accuracy_after,
     -- The names they had, kept for one version.

@@ -18,7 +18,8 @@ stage_columns AS (
         max(available_accuracy) FILTER (WHERE stage = 'llm') AS llm_accuracy,
         max(test_accuracy) FILTER (WHERE stage = 'answer') AS answer_accuracy,
         max(readout) FILTER (WHERE stage = 'answer') AS answer_method,
-        max(chance) AS chance
+        max(chance) AS chance,
+        any_value(score) AS score
     FROM stage_signal
     GROUP BY model_id, dataset_id
 ),
@@ -108,9 +109,10 @@ SELECT
     END AS health_rank,
     stage_columns.answer_method,
     answer_ranking.prompt_id,
+    stage_columns.score,
     stage_columns.answer_accuracy,
-    answers.wilson_lower AS answer_lower,
-    answers.wilson_upper AS answer_upper,
+    answers.score_lower AS answer_lower,
+    answers.score_upper AS answer_upper,
     answers.balanced_accuracy,
     answers.macro_f1,
     answers.chance,

@@ -16,6 +16,7 @@ SELECT
     module.module_order,
     feature_health.track,
     feature_health.n_loci,
+    feature_health.score,
     feature_health.p_start,
     feature_health.p_min,
     feature_health.p_end,
@@ -33,6 +34,7 @@ LEFT JOIN health_interval
         AND feature_health.dataset_id = health_interval.dataset_id
         AND feature_health.module = health_interval.module
         AND feature_health.track = health_interval.track
+        AND feature_health.score = health_interval.score
 LEFT JOIN
     answers
     ON feature_health.model_id = answers.model_id AND feature_health.dataset_id = answers.dataset_id

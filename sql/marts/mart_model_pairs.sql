@@ -25,6 +25,7 @@ numbers AS (
         stage_signal.dataset_id,
         stage_signal.stage,
         named.quantity,
+        stage_signal.score,
         stage_signal.available_accuracy AS value,
         stage_signal.n_test
     FROM stage_signal
@@ -36,6 +37,7 @@ numbers AS (
         dataset_id,
         stage,
         'loss' AS quantity,
+        score,
         loss AS value,
         NULL AS n_test
     FROM stage_loss
@@ -46,6 +48,7 @@ numbers AS (
         dataset_id,
         module AS stage,
         concat('health_', track) AS quantity,
+        score,
         health_score AS value,
         NULL AS n_test
     FROM feature_health
@@ -77,6 +80,7 @@ compared AS (
         a.dataset_id,
         a.stage,
         a.quantity,
+        a.score,
         a.value,
         b.value AS base_value,
         a.value - b.value AS difference
@@ -103,6 +107,7 @@ SELECT
     compared.stage,
     stage.stage_order,
     compared.quantity,
+    compared.score,
     compared.value,
     compared.base_value,
     compared.difference,
@@ -124,6 +129,7 @@ LEFT JOIN intervals
         AND compared.stage = intervals.stage
         AND if(compared.quantity = 'signal', 'accuracy', compared.quantity)
         = intervals.quantity
+        AND compared.score = intervals.score
         AND abs(compared.difference - intervals.point) <= 1e-9
 LEFT JOIN diagnosed_method AS asked
     ON compared.model_id = asked.model_id AND compared.dataset_id = asked.dataset_id

@@ -17,6 +17,8 @@ SELECT
     ways.accuracy,
     ways.wilson_lower,
     ways.wilson_upper,
+    ways.score,
+    ways.score_value,
     ways.chance,
     ways.is_understood,
     ways.unparsed_share,

@@ -15,6 +15,7 @@ SELECT
     signal_flow.kind AS probe_kind,
     signal_flow.n_seeds,
     signal_flow.n_test,
+    signal_flow.score,
     signal_flow.val_accuracy,
     signal_flow.test_accuracy,
     signal_flow.chance,

@@ -182,7 +182,7 @@ def _trial(fault: str | None, stage: str | None, severity: float | None, seed: i
         "verdict": MODES.get(stage or "", "healthy"),
         "mean_pooled_verdict": misread,
     }
-    return {**dict.fromkeys(_columns("fault_trial")), **row}
+    return {**dict.fromkeys(_columns("fault_trial")), "score": "accuracy", **row}
 
 
 def _columns(table: str) -> list[str]:

@@ -20,7 +20,8 @@ def test_a_fold_probe_is_scored_on_every_sample_and_placed_by_its_depth(catalogu
     ]
     con = catalogue(rows)
     found = con.sql(
-        "SELECT * EXCLUDE (macro_f1, wilson_lower, wilson_upper) FROM fold_accuracy"
+        "SELECT * EXCLUDE (macro_f1, score_lower, score_upper, wilson_lower, wilson_upper) "
+        "FROM fold_accuracy"
     ).fetchall()
-    scores = (30, 0.8, pytest.approx(0.8), 0.5, pytest.approx(0.6))
+    scores = (30, 0.8, pytest.approx(0.8), "accuracy", 0.8, 0.5, pytest.approx(0.6))
     assert found == [("m", "d", 5, "llm", 1, "last", "linear", 3, *scores)]

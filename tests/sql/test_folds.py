@@ -7,20 +7,22 @@ import pytest
 from tests.sql.worlds import NAMES, Rows
 
 SIX = range(6)
+EVEN, UNEVEN = (0, 1, 0, 1, 0, 1), (0, 1, 0, 0, 0, 1)
+"""The classes of the samples."""
 
 
-def said(right: set[int], split: str) -> list[dict[str, Any]]:
+def said(right: set[int], split: str, labels: tuple[int, ...]) -> list[dict[str, Any]]:
     return [
         {
             "sample_id": f"s{i}",
             "split": split,
-            "predicted_class_index": i % 2 if i in right else 1 - i % 2,
+            "predicted_class_index": labels[i] if i in right else 1 - labels[i],
         }
         for i in SIX
     ]
 
 
-def folded() -> Rows:
+def folded(labels: tuple[int, ...] = EVEN) -> Rows:
     """Six samples of two classes in three folds of two, dealt once; who is right stands below."""
     loci = (("vision", 0), ("connector", 0), ("llm", 0))
     probes = {"connector": ("mean", {0, 1, 2, 3}, {0, 1, 4}), "llm": ("last", {2, 3, 4}, {0, 3, 5})}
@@ -28,7 +30,7 @@ def folded() -> Rows:
     rows: Rows = {
         "model": [{"model_id": "m", "name": "m", "variant": "base"}],
         "sample": [
-            {"dataset_id": "d", "sample_id": f"s{i}", "class_index": i % 2}
+            {"dataset_id": "d", "sample_id": f"s{i}", "class_index": labels[i]}
             | {"split": "test", "group_id": f"s{i}"}
             for i in SIX
         ],
@@ -42,7 +44,7 @@ def folded() -> Rows:
         "answer": [
             {**NAMES, "sample_id": row["sample_id"], "method": "likelihood", "parsed": True}
             | {"predicted_class_index": row["predicted_class_index"]}
-            for row in said({0}, "test")
+            for row in said({0}, "test", labels)
         ],
     }
     rows |= {name: [] for name in ("probe", "probe_logit", "baseline", "baseline_logit")}
@@ -50,13 +52,17 @@ def folded() -> Rows:
         own = {"probe_id": module}
         locus = {"module": module, "layer": 0, "readout": readout, "kind": "linear"}
         rows["probe"].append({**own, **NAMES, **locus, "control": "none", "seed": 0})
-        rows["probe_logit"] += [own | row for row in said(val, "val") + said(test, "test")]
+        rows["probe_logit"] += [
+            own | row for row in said(val, "val", labels) + said(test, "test", labels)
+        ]
     for architecture, (val, test) in baselines.items():
         own = {"baseline_id": architecture}
         rows["baseline"].append(
             own | {"dataset_id": "d", "architecture": architecture, "kind": "svm", "seed": 0}
         )
-        rows["baseline_logit"] += [own | row for row in said(val, "val") + said(test, "test")]
+        rows["baseline_logit"] += [
+            own | row for row in said(val, "val", labels) + said(test, "test", labels)
+        ]
     return rows
 
 
@@ -113,3 +119,45 @@ def test_a_sample_is_scored_by_the_choice_of_its_fold(catalogue):
         ("answer", third, pytest.approx(1 / 6)),
     ]
     assert con.sql("SELECT count(*) FROM stage_prediction").fetchall() == [(24,)]
+
+
+def test_under_balanced_accuracy_each_class_weighs_as_much_as_another(catalogue):
+    """Four samples of class 0 weigh a quarter each, the two of class 1, s1 and s5, a half."""
+    rows = folded(UNEVEN)
+    rows["dataset"] = [{"dataset_id": "d", "score": "balanced_accuracy"}]
+    con = catalogue(rows)
+    chosen = con.sql(
+        "SELECT stage, fold, readout, round(val_accuracy, 9), score FROM fold_choice "
+        "WHERE stage IN ('connector', 'llm', 'reference') ORDER BY ALL"
+    )
+    assert [(*row[:3], pytest.approx(row[3])) for row in chosen.fetchall()] == [
+        ("connector", 0, "last", 0.75 / 1.25),
+        ("connector", 1, "mean", 0.75 / 1.5),
+        ("connector", 2, "mean", 1.0),
+        ("llm", 0, "last", 0.75 / 1.25),
+        ("llm", 1, "likelihood", 0.25 / 1.5),
+        ("llm", 2, "last", 0.5 / 1.25),
+        ("reference", 0, "y", 1.0),
+        ("reference", 1, "x", 0.75 / 1.5),
+        ("reference", 2, "x", 0.75 / 1.25),
+    ]
+    # Right after the connector: s0 and s4; at the llm's end s0 and s5; answered s0; by baselines s2
+    # to s5.
+    signals = con.sql(
+        "SELECT stage, test_accuracy, available_accuracy, chance, score FROM stage_signal "
+        "ORDER BY stage_order"
+    )
+    balanced = "balanced_accuracy"
+    assert signals.fetchall() == [
+        ("vision", 0.25, 0.375, 0.5, balanced),
+        ("connector", 0.25, 0.375, 0.5, balanced),
+        ("llm", 0.375, 0.375, 0.5, balanced),
+        ("answer", 0.125, 0.125, 0.5, balanced),
+    ]
+    losses = con.sql("SELECT before, after, loss FROM stage_loss ORDER BY stage_order")
+    assert losses.fetchall() == [
+        (0.625, 0.375, 0.25),
+        (0.375, 0.375, 0.0),
+        (0.375, 0.375, 0.0),
+        (0.375, 0.125, 0.25),
+    ]

@@ -21,13 +21,13 @@ def test_a_curve_holds_the_probed_places_of_its_module_and_track(catalogue):
     }
     con = catalogue(world(probes))
     assert con.sql("SELECT * FROM health_curve ORDER BY module, track, depth").fetchall() == [
-        ("m", "d", "connector", "mean", 1, "vision", 1, "linear", True, False, 0.8),
-        ("m", "d", "connector", "mean", 3, "connector", 0, "linear", False, True, 0.6),
-        ("m", "d", "llm", "last", 4, "llm", 0, "linear", True, False, 0.5),
-        ("m", "d", "llm", "last", 5, "llm", 1, "linear", False, True, 0.7),
-        ("m", "d", "llm", "mean", 5, "llm", 1, "mlp", False, True, 0.3),
-        ("m", "d", "vision", "mean", 0, "vision", 0, "linear", True, False, 0.4),
-        ("m", "d", "vision", "mean", 1, "vision", 1, "linear", False, True, 0.8),
+        ("m", "d", "connector", "mean", 1, "vision", 1, "linear", True, False, "accuracy", 0.8),
+        ("m", "d", "connector", "mean", 3, "connector", 0, "linear", False, True, "accuracy", 0.6),
+        ("m", "d", "llm", "last", 4, "llm", 0, "linear", True, False, "accuracy", 0.5),
+        ("m", "d", "llm", "last", 5, "llm", 1, "linear", False, True, "accuracy", 0.7),
+        ("m", "d", "llm", "mean", 5, "llm", 1, "mlp", False, True, "accuracy", 0.3),
+        ("m", "d", "vision", "mean", 0, "vision", 0, "linear", True, False, "accuracy", 0.4),
+        ("m", "d", "vision", "mean", 1, "vision", 1, "linear", False, True, "accuracy", 0.8),
     ]
 
 

@@ -34,7 +34,7 @@ def test_the_probe_that_is_best_on_val_tells(catalogue, probes, accuracy):
     }
     con = catalogue(world(elsewhere | probes))
     assert con.sql("SELECT * FROM image_token_accuracy").fetchall() == [
-        ("m", "d", pytest.approx(accuracy))
+        ("m", "d", "accuracy", pytest.approx(accuracy))
     ]
 
 

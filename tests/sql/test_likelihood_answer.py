@@ -56,7 +56,7 @@ def test_the_sum_is_what_answers_are_scored_by(catalogue):
     query = (
         "SELECT likelihood_accuracy.accuracy - answer_accuracy.accuracy FROM likelihood_accuracy "
         "JOIN answer_accuracy USING (model_id, dataset_id, split) "
-        "WHERE score = 'sum' AND method = 'likelihood'"
+        "WHERE likelihood_accuracy.score = 'sum' AND method = 'likelihood'"
     )
     assert con.sql(query).fetchall() == [(0.0,)]
 

@@ -24,10 +24,10 @@ def test_an_interval_is_fresh_while_its_point_is_the_loss(catalogue):
     ]
     con = catalogue(rows)
     assert con.sql("SELECT * FROM loss_interval ORDER BY stage").fetchall() == [
-        ("m", "d", "connector", 0.12, 0.05, 0.2, 20, 0.03, False),
-        ("m", "d", "llm", 0.1, 0.0, 0.2, 12, 0.02, True),
-        ("m", "d", "total", 0.25, 0.2, 0.3, 20, 0.02, True),
-        ("m", "d", "vision", 0.0, -0.1, 0.1, 20, 0.02, True),
+        ("m", "d", "connector", 0.12, 0.05, 0.2, 20, 0.03, "accuracy", False),
+        ("m", "d", "llm", 0.1, 0.0, 0.2, 12, 0.02, "accuracy", True),
+        ("m", "d", "total", 0.25, 0.2, 0.3, 20, 0.02, "accuracy", True),
+        ("m", "d", "vision", 0.0, -0.1, 0.1, 20, 0.02, "accuracy", True),
     ]
 
 

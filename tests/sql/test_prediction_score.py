@@ -57,9 +57,12 @@ def test_every_scored_thing_has_its_own_row(catalogue):
             "baseline_logit": right_once,
         }
     )
-    query = "SELECT * EXCLUDE (wilson_lower, wilson_upper) FROM prediction_score ORDER BY source"
-    answered = (5, 0.6, 0.375, pytest.approx(6 / 8 / 2), 0.8, -1.0, 0.2)
-    baseline = (5, 0.2, 0.5, pytest.approx(2 / 6 / 2), 0.8, -3.0, 0.0)
+    query = (
+        "SELECT * EXCLUDE (score_lower, score_upper, wilson_lower, wilson_upper) "
+        "FROM prediction_score ORDER BY source"
+    )
+    answered = (5, 0.6, 0.375, pytest.approx(6 / 8 / 2), "accuracy", 0.6, 0.8, -1.0, 5, 0.2)
+    baseline = (5, 0.2, 0.5, pytest.approx(2 / 6 / 2), "accuracy", 0.2, 0.8, -3.0, 5, 0.0)
     assert con.sql(query).fetchall() == [
         ("answer", None, "m", "d", "generate", "test", *answered),
         ("baseline", "x", None, "d", None, "test", *baseline),
@@ -217,6 +220,7 @@ def view_scores(pairs):
             "CREATE TABLE confusion (source TEXT, source_id TEXT, model_id TEXT, dataset_id TEXT, "
             "method TEXT, split TEXT, class_index INT, predicted_class_index INT, n BIGINT)"
         )
+        con.execute("CREATE TABLE dataset (dataset_id TEXT, score TEXT)")
         for (true, predicted), n in Counter(pairs).items():
             con.execute(
                 "INSERT INTO confusion VALUES ('answer', NULL, 'm', 'd', 'x', 'test', ?, ?, ?)",

@@ -14,15 +14,18 @@ def test_exact_rows(catalogue):
     """
     probe = ("llm", 1, "last", 3, "mlp", "shuffled_labels")
     con = catalogue(world({probe: (5, 15)}))
-    query = "SELECT * EXCLUDE (wilson_lower, wilson_upper) FROM probe_score ORDER BY split"
+    query = (
+        "SELECT * EXCLUDE (score_lower, score_upper, wilson_lower, wilson_upper) "
+        "FROM probe_score ORDER BY split"
+    )
     key = ("-".join(map(str, probe)), "m", "d", "llm", 1, "last", "mlp", "shuffled_labels", 3)
     f1 = {
         "test": (2 * 8 / (10 + 11) + 2 * 7 / (10 + 9)) / 2,
         "val": (2 * 3 / (5 + 6) + 2 * 2 / (5 + 4)) / 2,
     }
     assert con.sql(query).fetchall() == [
-        (*key, "test", 20, 0.75, pytest.approx(0.75), pytest.approx(f1["test"]), 0.5, 0.5),
-        (*key, "val", 10, 0.5, pytest.approx(0.5), pytest.approx(f1["val"]), 0.5, 0.0),
+        (*key, "test", 20, 0.75, 0.75, pytest.approx(f1["test"]), "accuracy", 0.75, 20, 0.5, 0.5),
+        (*key, "val", 10, 0.5, 0.5, pytest.approx(f1["val"]), "accuracy", 0.5, 10, 0.5, 0.0),
     ]
 
 

@@ -90,7 +90,18 @@ def test_what_is_not_understood_is_named_and_averaged_into_nothing(catalogue):
     found = con.sql("SELECT * EXCLUDE (model_id, dataset_id) FROM prompt_sensitivity").fetchall()
     assert found == [
         (
-            *("generate", 3, 2, "odd", pytest.approx(0.95), "plain", 0.9, "default", 1.0),
+            *(
+                "generate",
+                3,
+                2,
+                "odd",
+                "accuracy",
+                pytest.approx(0.95),
+                "plain",
+                0.9,
+                "default",
+                1.0,
+            ),
             *(pytest.approx(0.1), pytest.approx(0.1), None, None, None),
         )
     ]

@@ -34,4 +34,13 @@ WHERE
     model_id = $model
     AND dataset_id = $dataset
     AND (method IS NOT NULL OR prompt_id IS NOT NULL)
+UNION ALL
+-- Nothing where it is accuracy, so that what older versions found stays theirs.
+SELECT
+    'score' AS source,
+    score AS name,
+    '' AS run_id,
+    0 AS n
+FROM dataset
+WHERE dataset_id = $dataset AND score <> 'accuracy'
 ORDER BY source, name

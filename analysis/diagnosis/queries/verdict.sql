@@ -2,6 +2,7 @@
 SELECT
     mart_failure_modes.failure_mode,
     mart_failure_modes.stage,
+    mart_failure_modes.score,
     mart_failure_modes.loss,
     mart_failure_modes.loss_lower AS lower,
     mart_failure_modes.loss_upper AS upper,

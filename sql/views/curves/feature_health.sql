@@ -1,7 +1,8 @@
 -- Grain: one row per (model, dataset, module, track); track `mean` follows the averaged image
 -- tokens (comprehension), track `last` the final prompt token (utilisation, llm only).
 --
--- The feature health score of arXiv 2604.08333, with P the probes' test accuracy as a fraction:
+-- The feature health score of arXiv 2604.08333, with P the probes' test accuracy as a fraction, by
+-- the dataset's score (the paper knows plain accuracy):
 --     score = P_end * (1 + gain) * penalty
 --     gain = ln(P_end / sqrt(P_start * P_min))
 --     penalty = exp(-0.2 * sum |P_next - P| / P_end)
@@ -25,6 +26,7 @@ summaries AS (
         module,
         track,
         count(*) AS n_loci,
+        any_value(score) AS score,
         max(test_accuracy) FILTER (WHERE is_start) AS p_start,
         min(test_accuracy) AS p_min,
         max(test_accuracy) FILTER (WHERE is_end) AS p_end,
@@ -51,6 +53,7 @@ SELECT
     module,
     track,
     n_loci,
+    score,
     p_start,
     p_min,
     p_end,

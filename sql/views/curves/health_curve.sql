@@ -25,6 +25,7 @@ points AS (
         flow.depth,
         flow.layer,
         flow.kind,
+        flow.score,
         flow.test_accuracy
     FROM flow
     LEFT JOIN probe_kind ON flow.kind = probe_kind.name
@@ -86,6 +87,7 @@ SELECT
     points.kind,
     points.depth = extended_spans.start_depth AS is_start,
     points.depth = extended_spans.end_depth AS is_end,
+    points.score,
     points.test_accuracy
 FROM tracks
 INNER JOIN extended_spans

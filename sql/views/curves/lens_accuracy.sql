@@ -20,10 +20,12 @@ SELECT
     scores.split,
     scores.n AS n_samples,
     scores.accuracy,
+    scores.score,
+    scores.score_value,
     scores.chance,
     scores.signal,
-    scores.wilson_lower AS lower,
-    scores.wilson_upper AS upper
+    scores.score_lower AS lower,
+    scores.score_upper AS upper
 FROM scores
 INNER JOIN loci
     ON scores.model_id = loci.model_id AND scores.source_id = cast(loci.layer AS VARCHAR)

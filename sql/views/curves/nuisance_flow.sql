@@ -4,7 +4,8 @@
 -- signal is the attribute's, corrected for its own chance, class_signal that of the class. within_signal
 -- is the class' signal among samples of one value of the attribute, all values together: what the
 -- probe reads of the class that the attribute does not tell. alone_accuracy is the balanced accuracy
--- of naming the class by the attribute, without any model.
+-- of naming the class by the attribute, without any model. What is said of the class is by the
+-- dataset's score; what is said of the attribute is its accuracy, whose balance is beside it.
 WITH attributes AS (
     SELECT
         model_id,
@@ -32,8 +33,8 @@ within AS (
         readout,
         kind,
         attribute,
-        sum(n_test * test_accuracy) / sum(n_test) AS test_accuracy,
-        sum(n_test * chance) / sum(n_test) AS chance
+        sum(weight * test_accuracy) / sum(weight) AS test_accuracy,
+        sum(weight * chance) / sum(weight) AS chance
     FROM stratum_signal
     GROUP BY model_id, dataset_id, module, layer, readout, kind, attribute
 )
@@ -57,6 +58,7 @@ SELECT
     / nullif(attributes.n_test - attributes.n_largest, 0) AS signal,
     wilson_lower(attributes.n_right, attributes.n_test) AS wilson_lower,
     wilson_upper(attributes.n_right, attributes.n_test) AS wilson_upper,
+    signal_flow.score,
     signal_flow.test_accuracy AS class_accuracy,
     signal_flow.signal AS class_signal,
     within.test_accuracy AS within_accuracy,

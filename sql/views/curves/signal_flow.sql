@@ -1,6 +1,7 @@
 -- Grain: one row per model, dataset, locus, readout and probe kind, in pipeline order by depth.
 --
--- Scores are means over seeds; the interval is Wilson's for that mean over n_test samples.
+-- Every accuracy is by the dataset's score, mean over seeds; the interval is Wilson's for that mean
+-- over n_test samples, under balanced accuracy over as many as its weights leave (`prediction_score`).
 -- control_accuracy is the mean test accuracy of the probes trained on shuffled labels, and
 -- above_shuffled = test_accuracy - control_accuracy; selectivity repeats it, deprecated, under the
 -- name that Hewitt & Liang 2019 gave to something else. change is the step from the
@@ -20,11 +21,13 @@ WITH tracks AS (
         kind,
         count(DISTINCT seed) FILTER (WHERE control = 'none') AS n_seeds,
         max(n) FILTER (WHERE control = 'none' AND split = 'test') AS n_test,
-        avg(accuracy) FILTER (WHERE control = 'none' AND split = 'val') AS val_accuracy,
-        avg(accuracy) FILTER (WHERE control = 'none' AND split = 'test') AS test_accuracy,
+        max(n_effective) FILTER (WHERE control = 'none' AND split = 'test') AS n_effective,
+        any_value(score) AS score,
+        avg(score_value) FILTER (WHERE control = 'none' AND split = 'val') AS val_accuracy,
+        avg(score_value) FILTER (WHERE control = 'none' AND split = 'test') AS test_accuracy,
         avg(chance) FILTER (WHERE control = 'none' AND split = 'test') AS chance,
         avg(signal) FILTER (WHERE control = 'none' AND split = 'test') AS signal,
-        avg(accuracy) FILTER (WHERE control = 'shuffled_labels' AND split = 'test')
+        avg(score_value) FILTER (WHERE control = 'shuffled_labels' AND split = 'test')
             AS control_accuracy
     FROM probe_score
     GROUP BY model_id, dataset_id, module, layer, readout, kind
@@ -56,16 +59,29 @@ floors AS (
 
 learnt AS (
     SELECT
-        model_id,
-        dataset_id,
-        module,
-        layer,
-        readout,
-        kind,
-        avg(n_right / n_test) AS accuracy
+        target_probe.model_id,
+        target_probe.dataset_id,
+        target_probe.module,
+        target_probe.layer,
+        target_probe.readout,
+        target_probe.kind,
+        avg(
+            CASE
+                WHEN dataset.score = 'balanced_accuracy' THEN target_probe.balanced_accuracy
+                ELSE target_probe.n_right / target_probe.n_test
+            END
+        ) AS accuracy
     FROM target_probe
-    WHERE starts_with(target, 'control_task:')
-    GROUP BY model_id, dataset_id, module, layer, readout, kind, target
+    LEFT JOIN dataset ON target_probe.dataset_id = dataset.dataset_id
+    WHERE starts_with(target_probe.target, 'control_task:')
+    GROUP BY
+        target_probe.model_id,
+        target_probe.dataset_id,
+        target_probe.module,
+        target_probe.layer,
+        target_probe.readout,
+        target_probe.kind,
+        target_probe.target
 ),
 
 control_tasks AS (
@@ -93,12 +109,13 @@ SELECT
     tracks.kind,
     tracks.n_seeds,
     tracks.n_test,
+    tracks.score,
     tracks.val_accuracy,
     tracks.test_accuracy,
     tracks.chance,
     tracks.signal,
-    wilson_lower(tracks.test_accuracy * tracks.n_test, tracks.n_test) AS wilson_lower,
-    wilson_upper(tracks.test_accuracy * tracks.n_test, tracks.n_test) AS wilson_upper,
+    wilson_lower(tracks.test_accuracy * tracks.n_effective, tracks.n_effective) AS wilson_lower,
+    wilson_upper(tracks.test_accuracy * tracks.n_effective, tracks.n_effective) AS wilson_upper,
     tracks.control_accuracy,
     tracks.test_accuracy - tracks.control_accuracy AS above_shuffled,
     tracks.test_accuracy - tracks.control_accuracy AS selectivity,

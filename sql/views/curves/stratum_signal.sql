@@ -4,6 +4,8 @@
 -- chance is what always naming the value's largest class of train scores on test, so that what the
 -- attribute tells of the class counts for nothing here; where train does not show the value, its
 -- largest class of all. Test's own largest class would be too good where values are many and small.
+-- Samples weigh as the dataset's score has it: all alike, or each class of the split as much as
+-- another; weight is what those of the value weigh together.
 -- Scores are means over the probes' seeds.
 WITH labels AS (
     SELECT
@@ -13,12 +15,26 @@ WITH labels AS (
         attribute_label.label_index,
         attribute_label.value,
         sample.class_index,
-        sample.split
+        sample.split,
+        coalesce(dataset.score, 'accuracy') AS score,
+        CASE
+            WHEN dataset.score = 'balanced_accuracy'
+                THEN
+                    1 / count(*) OVER (
+                        PARTITION BY
+                            attribute_label.dataset_id,
+                            attribute_label.attribute,
+                            sample.split,
+                            sample.class_index
+                    )
+            ELSE 1
+        END AS weight
     FROM attribute_label
     INNER JOIN sample
         ON
             attribute_label.dataset_id = sample.dataset_id
             AND attribute_label.sample_id = sample.sample_id
+    LEFT JOIN dataset ON attribute_label.dataset_id = dataset.dataset_id
 ),
 
 train_counts AS (
@@ -27,7 +43,7 @@ train_counts AS (
         attribute,
         label_index,
         class_index,
-        count(*) AS n
+        sum(weight) AS weight
     FROM labels
     WHERE split = 'train'
     GROUP BY dataset_id, attribute, label_index, class_index
@@ -40,7 +56,8 @@ ranked AS (
         label_index,
         class_index,
         row_number() OVER (
-            PARTITION BY dataset_id, attribute, label_index ORDER BY n DESC, class_index ASC
+            PARTITION BY dataset_id, attribute, label_index
+            ORDER BY round(weight, 9) DESC, class_index ASC
         ) AS rank
     FROM train_counts
 ),
@@ -71,6 +88,8 @@ named AS (
         labels.label_index,
         labels.value,
         labels.class_index,
+        labels.score,
+        labels.weight,
         coalesce(ranked.class_index, largest.class_index) AS named_index
     FROM labels
     LEFT JOIN ranked
@@ -89,9 +108,14 @@ strata AS (
         named.attribute,
         named.label_index,
         named.value,
+        any_value(named.score) AS score,
         count(*) AS n,
-        count(*) FILTER (WHERE l.predicted_class_index = named.class_index) AS n_right,
-        count(*) FILTER (WHERE named.named_index = named.class_index) AS n_by_value
+        sum(named.weight) AS weight,
+        coalesce(
+            sum(named.weight) FILTER (WHERE l.predicted_class_index = named.class_index), 0
+        ) AS weight_right,
+        coalesce(sum(named.weight) FILTER (WHERE named.named_index = named.class_index), 0)
+            AS weight_by_value
     FROM probe_logit AS l
     INNER JOIN probe ON l.probe_id = probe.probe_id
     INNER JOIN named ON probe.dataset_id = named.dataset_id AND l.sample_id = named.sample_id
@@ -110,9 +134,14 @@ SELECT
     strata.label_index,
     strata.value,
     cast(max(strata.n) AS BIGINT) AS n_test,
-    avg(strata.n_right / strata.n) AS test_accuracy,
-    max(strata.n_by_value / strata.n) AS chance,
-    avg((strata.n_right - strata.n_by_value) / nullif(strata.n - strata.n_by_value, 0)) AS signal
+    max(strata.weight) AS weight,
+    any_value(strata.score) AS score,
+    avg(strata.weight_right / strata.weight) AS test_accuracy,
+    max(strata.weight_by_value / strata.weight) AS chance,
+    avg(
+        (strata.weight_right - strata.weight_by_value)
+        / nullif(round(strata.weight - strata.weight_by_value, 12), 0)
+    ) AS signal
 FROM strata
 INNER JOIN probe ON strata.probe_id = probe.probe_id
 GROUP BY

@@ -3,7 +3,8 @@
 --
 -- first_share is how often the option listed first was named; first_true_share how often it was the
 -- right one, which is what it would be without any preference for a place in answers that are right.
-WITH counts AS (
+-- score_value and chance are by the dataset's score, as in `prediction_score`.
+WITH class_counts AS (
     SELECT
         asked_answer.model_id,
         asked_answer.dataset_id,
@@ -11,6 +12,7 @@ WITH counts AS (
         asked_answer.prompt_id,
         asked_answer.option_order,
         asked_answer.split,
+        asked_answer.class_index,
         count(*) AS n,
         count(*) FILTER (WHERE asked_answer.is_right) AS hits,
         count(*) FILTER (WHERE asked_answer.predicted_class_index IS NULL) AS n_unparsed,
@@ -20,21 +22,7 @@ WITH counts AS (
     GROUP BY ALL
 ),
 
-class_counts AS (
-    SELECT
-        asked_answer.model_id,
-        asked_answer.dataset_id,
-        asked_answer.method,
-        asked_answer.prompt_id,
-        asked_answer.option_order,
-        asked_answer.split,
-        asked_answer.class_index,
-        count(*) AS n
-    FROM asked_answer
-    GROUP BY ALL
-),
-
-chances AS (
+counts AS (
     SELECT
         model_id,
         dataset_id,
@@ -42,34 +30,57 @@ chances AS (
         prompt_id,
         option_order,
         split,
-        max(n) AS largest
+        cast(sum(n) AS BIGINT) AS n,
+        sum(hits) AS hits,
+        sum(n_unparsed) AS n_unparsed,
+        sum(n_first) AS n_first,
+        sum(n_first_true) AS n_first_true,
+        max(n) AS largest,
+        count(*) AS n_classes,
+        sum(1 / n) AS inverse_counts,
+        avg(hits / n) AS balanced_accuracy
     FROM class_counts
     GROUP BY ALL
+),
+
+scored AS (
+    SELECT
+        counts.*,
+        coalesce(dataset.score, 'accuracy') AS score,
+        CASE
+            WHEN dataset.score = 'balanced_accuracy' THEN counts.balanced_accuracy
+            ELSE counts.hits / counts.n
+        END AS score_value,
+        CASE
+            WHEN dataset.score = 'balanced_accuracy' THEN 1 / counts.n_classes
+            ELSE counts.largest / counts.n
+        END AS chance,
+        CASE
+            WHEN dataset.score = 'balanced_accuracy'
+                THEN counts.n_classes * counts.n_classes / counts.inverse_counts
+            ELSE counts.n
+        END AS n_effective
+    FROM counts
+    LEFT JOIN dataset ON counts.dataset_id = dataset.dataset_id
 )
 
 SELECT
-    counts.model_id,
-    counts.dataset_id,
-    counts.method,
-    counts.prompt_id,
-    counts.option_order,
-    counts.split,
-    counts.n,
-    counts.hits / counts.n AS accuracy,
-    wilson_lower(counts.hits, counts.n) AS wilson_lower,
-    wilson_upper(counts.hits, counts.n) AS wilson_upper,
-    chances.largest / counts.n AS chance,
-    -- No better than chance: the interval of the accuracy reaches down to it.
-    wilson_lower(counts.hits, counts.n) > chances.largest / counts.n AS is_understood,
-    counts.n_unparsed / counts.n AS unparsed_share,
-    counts.n_first / counts.n AS first_share,
-    counts.n_first_true / counts.n AS first_true_share
-FROM counts
-INNER JOIN chances
-    ON
-        counts.model_id = chances.model_id
-        AND counts.dataset_id = chances.dataset_id
-        AND counts.method = chances.method
-        AND counts.prompt_id = chances.prompt_id
-        AND counts.option_order = chances.option_order
-        AND counts.split = chances.split
+    model_id,
+    dataset_id,
+    method,
+    prompt_id,
+    option_order,
+    split,
+    n,
+    hits / n AS accuracy,
+    wilson_lower(hits, n) AS wilson_lower,
+    wilson_upper(hits, n) AS wilson_upper,
+    score,
+    score_value,
+    chance,
+    -- No better than chance: the interval of the score reaches down to it.
+    wilson_lower(score_value * n_effective, n_effective) > chance AS is_understood,
+    n_unparsed / n AS unparsed_share,
+    n_first / n AS first_share,
+    n_first_true / n AS first_true_share
+FROM scored

@@ -7,7 +7,8 @@
 -- prompts are not all the same class; turned_share the same under the rotations of one prompt, mean
 -- over prompts: a model without a preference for places has none.
 -- position_bias is how much more often than it was right the first option was named, over all
--- rotations of all prompts that were rotated through every place.
+-- rotations of all prompts that were rotated through every place. Accuracies are by the dataset's
+-- score.
 WITH ways AS (
     SELECT *
     FROM prompt_accuracy
@@ -34,11 +35,12 @@ prompts AS (
         count(*) FILTER (WHERE is_understood) AS n_understood,
         string_agg(prompt_id, ', ' ORDER BY prompt_id) FILTER (WHERE NOT is_understood)
             AS not_understood,
-        avg(accuracy) FILTER (WHERE is_compared) AS mean_accuracy,
-        min(accuracy) FILTER (WHERE is_compared) AS worst_accuracy,
-        max(accuracy) FILTER (WHERE is_compared) AS best_accuracy,
-        min_by(prompt_id, (accuracy, prompt_id)) FILTER (WHERE is_compared) AS worst_prompt,
-        max_by(prompt_id, (accuracy, prompt_id)) FILTER (WHERE is_compared) AS best_prompt
+        any_value(score) AS score,
+        avg(score_value) FILTER (WHERE is_compared) AS mean_accuracy,
+        min(score_value) FILTER (WHERE is_compared) AS worst_accuracy,
+        max(score_value) FILTER (WHERE is_compared) AS best_accuracy,
+        min_by(prompt_id, (score_value, prompt_id)) FILTER (WHERE is_compared) AS worst_prompt,
+        max_by(prompt_id, (score_value, prompt_id)) FILTER (WHERE is_compared) AS best_prompt
     FROM given
     GROUP BY ALL
 ),
@@ -115,6 +117,7 @@ SELECT
     prompts.n_prompts,
     prompts.n_understood,
     prompts.not_understood,
+    prompts.score,
     prompts.mean_accuracy,
     prompts.worst_prompt,
     prompts.worst_accuracy,

@@ -1,6 +1,6 @@
 -- Grain: one row per (dataset, architecture, kind) of the baselines; rank 1 is the best on val.
 --
--- What the task allows to a traditional classifier: accuracies are means over seeds, the choice
+-- What the task allows to a traditional classifier: scores are means over seeds, the choice
 -- among architectures is made on val, test_accuracy is only reported.
 WITH architectures AS (
     SELECT
@@ -9,8 +9,9 @@ WITH architectures AS (
         kind,
         count(DISTINCT baseline_id) AS n_seeds,
         max(n) FILTER (WHERE split = 'test') AS n_test,
-        avg(accuracy) FILTER (WHERE split = 'val') AS val_accuracy,
-        avg(accuracy) FILTER (WHERE split = 'test') AS test_accuracy
+        any_value(score) AS score,
+        avg(score_value) FILTER (WHERE split = 'val') AS val_accuracy,
+        avg(score_value) FILTER (WHERE split = 'test') AS test_accuracy
     FROM baseline_accuracy
     GROUP BY dataset_id, architecture, kind
 )
@@ -21,6 +22,7 @@ SELECT
     kind,
     n_seeds,
     n_test,
+    score,
     val_accuracy,
     test_accuracy,
     row_number() OVER (

@@ -1,8 +1,13 @@
 -- Grain: one row per scored thing (as in `confusion`) and split; the one definition of every score.
 --
 -- balanced_accuracy is the mean recall over the classes that occur in the split; macro_f1 the mean
--- F1 over the classes that occur or were predicted there. chance is what always naming the split's
--- own largest class scores, and signal = (accuracy - chance) / (1 - chance).
+-- F1 over the classes that occur or were predicted there. score_value is the one of accuracy and
+-- balanced_accuracy that the dataset rests on (`score`), chance what naming one class scores at most:
+-- for accuracy the share of the split's own largest class, for balanced accuracy 1 / classes; signal
+-- = (score_value - chance) / (1 - chance).
+-- Balanced accuracy is an accuracy of weighted samples, each class weighing as much as another. Its
+-- interval is Wilson's for as many samples as such weights leave (Kish 1965), n_effective: classes
+-- squared over the sum of 1 / samples of a class.
 WITH sides AS (
     SELECT
         confusion.source,
@@ -53,10 +58,34 @@ totals AS (
         sum(hits) AS hits,
         sum(unparsed) AS unparsed,
         max(support) AS largest,
+        count(*) FILTER (WHERE support > 0) AS n_classes,
+        sum(1 / support) FILTER (WHERE support > 0) AS inverse_supports,
         avg(hits / support) FILTER (WHERE support > 0) AS balanced_accuracy,
         avg(2 * hits / (support + predicted)) AS macro_f1
     FROM class_counts
     GROUP BY source, source_id, model_id, dataset_id, method, split
+),
+
+-- What balances is a share of the classes, all else a count of samples.
+scored AS (
+    SELECT
+        totals.*,
+        coalesce(dataset.score, 'accuracy') AS score,
+        CASE
+            WHEN dataset.score = 'balanced_accuracy' THEN totals.balanced_accuracy
+            ELSE totals.hits / totals.n
+        END AS score_value,
+        CASE
+            WHEN dataset.score = 'balanced_accuracy' THEN 1 / totals.n_classes
+            ELSE totals.largest / totals.n
+        END AS chance,
+        CASE
+            WHEN dataset.score = 'balanced_accuracy'
+                THEN totals.n_classes * totals.n_classes / totals.inverse_supports
+            ELSE totals.n
+        END AS n_effective
+    FROM totals
+    LEFT JOIN dataset ON totals.dataset_id = dataset.dataset_id
 )
 
 SELECT
@@ -70,9 +99,17 @@ SELECT
     hits / n AS accuracy,
     balanced_accuracy,
     macro_f1,
-    largest / n AS chance,
-    (hits - largest) / nullif(n - largest, 0) AS signal,
+    score,
+    score_value,
+    chance,
+    CASE
+        WHEN score = 'balanced_accuracy' THEN (score_value - chance) / nullif(1 - chance, 0)
+        ELSE (hits - largest) / nullif(n - largest, 0)
+    END AS signal,
+    n_effective,
+    wilson_lower(score_value * n_effective, n_effective) AS score_lower,
+    wilson_upper(score_value * n_effective, n_effective) AS score_upper,
     wilson_lower(hits, n) AS wilson_lower,
     wilson_upper(hits, n) AS wilson_upper,
     unparsed / n AS unparsed_share
-FROM totals
+FROM scored

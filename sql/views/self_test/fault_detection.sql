@@ -17,6 +17,7 @@ severities AS (
         stage,
         severity,
         count(*) AS n_trials,
+        any_value(score) AS score,
         avg(answer_cost) AS answer_cost,
         count(*) FILTER (WHERE is_named) AS n_named,
         count(*) FILTER (WHERE is_found) AS n_found,

@@ -1,6 +1,6 @@
 -- Grain: one row per self-test trial and way of reading it: `diagnosis`, or `mean_pooled` (the
 -- curves of averaged tokens that arXiv 2604.08333 reads). What each says, held against the truth.
--- Of trials of the same fault and seed the newest counts.
+-- Of trials of the same fault and seed the newest counts, and only those by the dataset's score.
 --
 -- is_named: the verdict is the failure mode of the one struck stage; in a pair it may be either.
 -- is_found: every struck stage is reported as present (only the diagnosis reports that).
@@ -17,6 +17,8 @@ WITH trials AS (
         END AS n_faults
     FROM fault_trial
     LEFT JOIN run ON fault_trial.run_id = run.run_id
+    LEFT JOIN dataset ON fault_trial.dataset_id = dataset.dataset_id
+    WHERE fault_trial.score = coalesce(dataset.score, 'accuracy')
     QUALIFY row_number() OVER (
         PARTITION BY
             fault_trial.model_id,
@@ -71,6 +73,7 @@ SELECT
     readings.stages,
     readings.severity,
     readings.seed,
+    readings.score,
     readings.answer_cost,
     readings.said AS verdict,
     stage.stage AS named_stage,

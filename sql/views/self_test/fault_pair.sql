@@ -26,6 +26,7 @@ SELECT
     count(*) AS n_trials,
     count(*) FILTER (WHERE is_found) AS n_found,
     count(*) FILTER (WHERE is_named) AS n_named,
+    any_value(score) AS score,
     avg(answer_cost) AS answer_cost,
     avg(least_cost) AS least_cost
 FROM pairs

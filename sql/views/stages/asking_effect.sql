@@ -21,6 +21,7 @@ effects AS (
         prompt_sensitivity.worst_accuracy,
         prompt_sensitivity.best_prompt,
         prompt_sensitivity.best_accuracy,
+        prompt_sensitivity.score,
         losses.largest_loss,
         coalesce(
             prompt_sensitivity.spread > greatest(losses.largest_loss, threshold.margin), FALSE
@@ -73,7 +74,7 @@ SELECT
                         format('{:.0f}', 100 * spread),
                         ' points, more than any stage loses: ',
                         format('{:.0f}', 100 * worst_accuracy),
-                        '% right under ',
+                        if(score = 'accuracy', '% right under ', '% by balanced accuracy under '),
                         worst_prompt,
                         ', ',
                         format('{:.0f}', 100 * best_accuracy),

@@ -4,7 +4,7 @@
 -- A failure mode is present when the lower bound of its loss exceeds the margin, primary when it
 -- is the largest present one. Without a present mode the model is healthy if the total loss is
 -- small (lower bound within the margin, upper bound within `healthy_upper`) and there was something
--- to lose (the reference's lower bound exceeds the majority class), else undetermined. It is also
+-- to lose (the reference's lower bound exceeds chance), else undetermined. It is also
 -- undetermined while something is missing (`verdict_obstacle`): `reason` then names it and the
 -- command that provides it. Intervals that are not today's (`loss_interval`) count as missing.
 WITH intervals AS MATERIALIZED (
@@ -37,7 +37,8 @@ chances AS (
     SELECT
         model_id,
         dataset_id,
-        max(chance) AS chance
+        max(chance) AS chance,
+        any_value(score) AS score
     FROM stage_signal
     GROUP BY model_id, dataset_id
 ),
@@ -48,6 +49,7 @@ present AS (
         stage_loss.dataset_id,
         stage_loss.failure_mode,
         stage_loss.stage_order,
+        chances.score,
         stage_loss.loss,
         intervals.lower,
         intervals.upper,
@@ -121,8 +123,11 @@ explained AS (
             WHEN verdict <> 'undetermined' THEN NULL
             WHEN NOT has_signal
                 THEN
-                    'nothing was read for certain beyond the majority class, by a probe, a '
-                    || 'baseline or the model itself, so there was nothing to lose'
+                    concat(
+                        'nothing was read for certain beyond ',
+                        if(score = 'accuracy', 'the majority class', 'chance'),
+                        ', by a probe, a baseline or the model itself, so there was nothing to lose'
+                    )
             WHEN total_lower > margin
                 THEN
                     'something is lost for certain, but not for certain in any one stage: more '
@@ -139,6 +144,7 @@ SELECT
     dataset_id,
     failure_mode,
     stage_order,
+    score,
     loss,
     lower,
     upper,

@@ -4,19 +4,30 @@
 --
 -- Chosen on what probes and baselines of that repetition say of the samples of all other folds, as
 -- val: nobody chooses on what is scored. An answer, which is not trained, is held against the same
--- samples. Otherwise chosen as in `stage_candidate`.
+-- samples. Each weighs as the dataset's score has it: all alike, or each class as much as another.
+-- Otherwise chosen as in `stage_candidate`.
 WITH folded AS (
     SELECT
         sample_fold.dataset_id,
         sample_fold.sample_id,
         sample_fold.repetition,
         sample_fold.fold,
-        sample.class_index
+        sample.class_index,
+        CASE
+            WHEN dataset.score = 'balanced_accuracy'
+                THEN
+                    1 / count(*) OVER (
+                        PARTITION BY
+                            sample_fold.dataset_id, sample_fold.repetition, sample.class_index
+                    )
+            ELSE 1
+        END AS weight
     FROM sample_fold
     INNER JOIN sample
         ON
             sample_fold.dataset_id = sample.dataset_id
             AND sample_fold.sample_id = sample.sample_id
+    LEFT JOIN dataset ON sample_fold.dataset_id = dataset.dataset_id
 ),
 
 candidates AS (
@@ -28,7 +39,8 @@ candidates AS (
         layer,
         depth,
         readout,
-        kind
+        kind,
+        score
     FROM stage_candidate
     WHERE dataset_id IN (SELECT folded.dataset_id FROM folded)
     UNION ALL
@@ -40,7 +52,8 @@ candidates AS (
         NULL AS layer,
         NULL AS depth,
         architecture AS readout,
-        kind
+        kind,
+        score
     FROM baseline_candidate
     WHERE dataset_id IN (SELECT folded.dataset_id FROM folded)
 ),
@@ -97,8 +110,10 @@ counted AS (
         said.kind,
         folded.repetition,
         folded.fold,
-        count(*) AS n,
-        count(*) FILTER (WHERE said.predicted_class_index = folded.class_index) AS n_right
+        sum(folded.weight) AS weight,
+        coalesce(
+            sum(folded.weight) FILTER (WHERE said.predicted_class_index = folded.class_index), 0
+        ) AS weight_right
     FROM said
     INNER JOIN folded
         ON
@@ -111,8 +126,8 @@ counted AS (
 in_all AS (
     SELECT
         *,
-        sum(n_right) OVER every_fold AS n_right_in_all,
-        sum(n) OVER every_fold AS n_in_all
+        sum(weight_right) OVER every_fold AS right_in_all,
+        sum(weight) OVER every_fold AS weight_in_all
     FROM counted
     WINDOW every_fold AS (
         PARTITION BY model_id, dataset_id, module, layer, readout, kind, repetition
@@ -122,7 +137,7 @@ in_all AS (
 of_other_folds AS (
     SELECT
         *,
-        (n_right_in_all - n_right) / nullif(n_in_all - n, 0) AS val_accuracy
+        (right_in_all - weight_right) / nullif(weight_in_all - weight, 0) AS val_accuracy
     FROM in_all
 )
 
@@ -136,6 +151,7 @@ SELECT
     candidates.layer,
     candidates.readout,
     candidates.kind,
+    candidates.score,
     of_other_folds.val_accuracy
 FROM candidates
 INNER JOIN of_other_folds

@@ -1,6 +1,8 @@
 -- Grain: one row per (model, dataset with folds, stage, repetition, sample) that the stage was tried
 -- on: what the choice for the fold that the sample is scored in says of it. The stage reference, whose
--- model is NULL, is what the chosen baselines say. An answer is the same in every repetition.
+-- model is NULL, is what the chosen baselines say. An answer is the same in every repetition. The
+-- score is the mean over strata of the share that is right in each: one stratum for accuracy, the
+-- classes for balanced accuracy.
 WITH scored AS MATERIALIZED (
     SELECT
         fold_choice.*,
@@ -83,8 +85,10 @@ SELECT
     predictions.repetition,
     predictions.sample_id,
     sample.class_index,
+    CASE WHEN dataset.score = 'balanced_accuracy' THEN sample.class_index ELSE 0 END AS stratum,
     predictions.predicted_class_index,
     coalesce(predictions.predicted_class_index = sample.class_index, FALSE) AS is_right
 FROM predictions
 INNER JOIN sample
     ON predictions.dataset_id = sample.dataset_id AND predictions.sample_id = sample.sample_id
+LEFT JOIN dataset ON predictions.dataset_id = dataset.dataset_id

@@ -12,6 +12,7 @@ WITH llm_ends AS (
 SELECT
     signal_flow.model_id,
     signal_flow.dataset_id,
+    signal_flow.score,
     signal_flow.test_accuracy
 FROM signal_flow
 INNER JOIN llm_ends

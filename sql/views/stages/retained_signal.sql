@@ -13,6 +13,7 @@ WITH stages AS (
         max(available_accuracy) FILTER (WHERE stage = 'vision') AS vision_accuracy,
         max(available_accuracy) FILTER (WHERE stage = 'llm') AS llm_accuracy,
         max(chance) AS chance,
+        any_value(score) AS score,
         min(n_test) AS n_test
     FROM stage_signal
     GROUP BY model_id, dataset_id
@@ -46,6 +47,7 @@ retained AS (
         starts_with(model.variant, 'random:') AS is_random,
         probed.model_id IS NOT NULL AS is_probed,
         stages.n_test,
+        stages.score,
         stages.vision_accuracy,
         losses.reference_accuracy,
         losses.reference_source,
@@ -68,6 +70,7 @@ SELECT
     model_id,
     dataset_id,
     n_test,
+    score,
     reference_accuracy,
     reference_source,
     total_loss,

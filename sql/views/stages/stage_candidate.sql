@@ -6,7 +6,7 @@
 -- answer, which stands for nothing but itself where no locus was probed. The llm stage ends at the
 -- last prompt token of the last locus, or where it was read, at the last token of the reply before
 -- it names a class: nothing but their probes and the answer may stand for it. Every choice is made
--- on val; test_accuracy is only reported. Under folds each fold chooses for itself (`fold_choice`).
+-- on val, by the dataset's score; test_accuracy is only reported. Under folds each fold chooses for itself (`fold_choice`).
 WITH flow AS (
     SELECT
         signal_flow.*,
@@ -55,10 +55,11 @@ answer_methods AS (
         answers.method,
         -- Under folds all samples are test; what is not trained chose on none of them.
         coalesce(
-            max(answers.accuracy) FILTER (WHERE answers.split = 'val'),
-            max(answers.accuracy) FILTER (WHERE answers.split = 'test' AND test_sizes.is_folded)
+            max(answers.score_value) FILTER (WHERE answers.split = 'val'),
+            max(answers.score_value) FILTER (WHERE answers.split = 'test' AND test_sizes.is_folded)
         ) AS val_accuracy,
-        max(answers.accuracy) FILTER (WHERE answers.split = 'test') AS test_accuracy,
+        any_value(answers.score) AS score,
+        max(answers.score_value) FILTER (WHERE answers.split = 'test') AS test_accuracy,
         max(answers.chance) FILTER (WHERE answers.split = 'test') AS chance,
         max(answers.n) FILTER (WHERE answers.split = 'test') AS n_test,
         max(test_sizes.n_samples) AS n_samples
@@ -105,6 +106,7 @@ candidates AS (
         flow.depth,
         flow.readout,
         flow.kind,
+        flow.score,
         flow.val_accuracy,
         flow.test_accuracy,
         flow.chance,
@@ -130,6 +132,7 @@ candidates AS (
         NULL AS depth,
         the_answer.method AS readout,
         'answer' AS kind,
+        the_answer.score,
         the_answer.val_accuracy,
         the_answer.test_accuracy,
         the_answer.chance,
@@ -154,6 +157,7 @@ SELECT
     candidates.readout,
     candidates.kind,
     candidates.n_test,
+    candidates.score,
     candidates.chance,
     candidates.val_accuracy,
     candidates.test_accuracy,

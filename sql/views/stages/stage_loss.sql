@@ -1,6 +1,6 @@
 -- Grain: one row per (model, dataset, failure mode); four rows per model and dataset.
 --
--- What each stage loses of what was there before it, as accuracy on test. The first stage is held
+-- What each stage loses of what was there before it, as accuracy on test by the dataset's score. The first stage is held
 -- against the reference: the better of the best baseline (chosen on val) and the accuracy after
 -- vision.
 -- The four losses sum to reference - answer. Where a stage has no accuracy its losses are NULL.
@@ -9,12 +9,21 @@
 -- name no class although the last token knew it, cut ones (truncated) and others (unparsed), and
 -- the rest (wrong).
 -- calibration_loss is another cut of semantic_mapping: what calibrated likelihoods would win back.
-WITH folded_baselines AS (
+WITH folded_strata AS (
     SELECT
         dataset_id,
+        stratum,
         avg(cast(is_right AS INTEGER)) AS test_accuracy
     FROM fold_prediction
     WHERE stage = 'reference'
+    GROUP BY dataset_id, stratum
+),
+
+folded_baselines AS (
+    SELECT
+        dataset_id,
+        avg(test_accuracy) AS test_accuracy
+    FROM folded_strata
     GROUP BY dataset_id
 ),
 
@@ -37,7 +46,8 @@ pivoted AS (
         max(available_accuracy) FILTER (WHERE stage = 'llm') AS after_llm,
         max(available_accuracy) FILTER (WHERE stage = 'answer') AS answered,
         max(readout) FILTER (WHERE stage = 'answer') AS method,
-        max(n_test) FILTER (WHERE stage = 'answer') AS n_answers
+        max(n_test) FILTER (WHERE stage = 'answer') AS n_answers,
+        any_value(score) AS score
     FROM stage_signal
     GROUP BY model_id, dataset_id
 ),
@@ -52,6 +62,7 @@ measured AS (
     SELECT
         pivoted.model_id,
         pivoted.dataset_id,
+        pivoted.score,
         CASE
             WHEN pivoted.after_vision IS NOT NULL
                 THEN greatest(
@@ -84,7 +95,7 @@ measured AS (
         CASE
             WHEN calibrated.n = pivoted.n_answers
                 THEN least(
-                    greatest(calibrated.accuracy - pivoted.answered, 0),
+                    greatest(calibrated.score_value - pivoted.answered, 0),
                     pivoted.after_llm - pivoted.answered
                 )
         END AS calibration_loss
@@ -132,6 +143,7 @@ SELECT
     failure_mode,
     stage,
     stage_order,
+    score,
     before,
     after,
     before - after AS loss,

@@ -1,16 +1,27 @@
 -- Grain: one row per (model, dataset, stage) that has at least one candidate.
 --
--- The signal still available after a stage: the test accuracy of the candidate chosen on val,
--- then the running maximum from the answer backwards, since what a later stage shows was there
+-- The signal still available after a stage: the test accuracy (by the dataset's score) of the
+-- candidate chosen on val, then the running maximum from the answer backwards, since what a later stage shows was there
 -- before. It never rises from one stage to the next. Under folds the accuracy is that of the
 -- choices made for each fold, and what is named is the candidate that is best on all of val.
-WITH folded AS (
+WITH folded_strata AS (
     SELECT
         model_id,
         dataset_id,
         stage,
+        stratum,
         avg(cast(is_right AS INTEGER)) AS test_accuracy
     FROM fold_prediction
+    GROUP BY model_id, dataset_id, stage, stratum
+),
+
+folded AS (
+    SELECT
+        model_id,
+        dataset_id,
+        stage,
+        avg(test_accuracy) AS test_accuracy
+    FROM folded_strata
     GROUP BY model_id, dataset_id, stage
 ),
 
@@ -25,6 +36,7 @@ chosen AS (
         stage_candidate.readout,
         stage_candidate.kind,
         stage_candidate.n_test,
+        stage_candidate.score,
         stage_candidate.chance,
         stage_candidate.val_accuracy,
         coalesce(folded.test_accuracy, stage_candidate.test_accuracy) AS test_accuracy
@@ -58,6 +70,7 @@ SELECT
     readout,
     kind,
     n_test,
+    score,
     chance,
     val_accuracy,
     test_accuracy,

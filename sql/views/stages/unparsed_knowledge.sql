@@ -1,15 +1,17 @@
 -- Grain: one row per (model, dataset) whose answers include replies that name no class, where a
 -- probe stands for the llm stage: the share of answers that are such replies although that probe
 -- knew the class, mean over seeds. Where the answer itself stands for the llm stage there is no
--- row: it knows nothing of what it did not say. known_truncated_share is the part that was cut.
-WITH unparsed AS (
+-- row: it knows nothing of what it did not say. known_truncated_share is the part that was cut. The
+-- answers weigh as the dataset's score has it: all alike, or each class as much as another.
+WITH answered AS (
     SELECT
         answer.model_id,
         answer.dataset_id,
         answer.sample_id,
-        sample.class_index,
+        answer.parsed,
         coalesce(answer.finish_reason = 'length', FALSE) AS is_cut,
-        stage_signal.n_test AS n_answers
+        CASE WHEN dataset.score = 'balanced_accuracy' THEN sample.class_index ELSE 0 END
+            AS stratum
     FROM diagnosed_answer AS answer
     INNER JOIN stage_signal
         ON
@@ -18,38 +20,50 @@ WITH unparsed AS (
             AND answer.method = stage_signal.readout
     INNER JOIN sample
         ON answer.dataset_id = sample.dataset_id AND answer.sample_id = sample.sample_id
-    WHERE stage_signal.stage = 'answer' AND sample.split = 'test' AND NOT answer.parsed
+    LEFT JOIN dataset ON answer.dataset_id = dataset.dataset_id
+    WHERE stage_signal.stage = 'answer' AND sample.split = 'test'
 ),
 
 llm_readings AS (
     SELECT
-        *,
-        max(seed) OVER (PARTITION BY model_id, dataset_id) + 1 AS n_seeds
+        model_id,
+        dataset_id,
+        sample_id,
+        avg(CASE WHEN is_right THEN 1.0 ELSE 0.0 END) AS right_share
     FROM seed_prediction
-    WHERE stage = 'llm'
+    WHERE stage = 'llm' AND module <> 'answer'
+    GROUP BY model_id, dataset_id, sample_id
 ),
 
 known AS (
     SELECT
-        unparsed.model_id,
-        unparsed.dataset_id,
-        unparsed.is_cut,
-        CASE WHEN llm_readings.is_right THEN 1.0 ELSE 0.0 END
-        / llm_readings.n_seeds
-        / unparsed.n_answers AS share
-    FROM unparsed
-    INNER JOIN llm_readings
+        answered.*,
+        CASE WHEN NOT answered.parsed THEN llm_readings.right_share END AS right_share
+    FROM answered
+    LEFT JOIN llm_readings
         ON
-            unparsed.model_id = llm_readings.model_id
-            AND unparsed.dataset_id = llm_readings.dataset_id
-            AND unparsed.sample_id = llm_readings.sample_id
-    WHERE llm_readings.module <> 'answer'
+            answered.model_id = llm_readings.model_id
+            AND answered.dataset_id = llm_readings.dataset_id
+            AND answered.sample_id = llm_readings.sample_id
+),
+
+strata AS (
+    SELECT
+        model_id,
+        dataset_id,
+        stratum,
+        count(right_share) AS n_read,
+        avg(coalesce(right_share, 0)) AS known_share,
+        avg(CASE WHEN is_cut THEN coalesce(right_share, 0) ELSE 0 END) AS known_truncated_share
+    FROM known
+    GROUP BY model_id, dataset_id, stratum
 )
 
 SELECT
     model_id,
     dataset_id,
-    sum(share) AS known_share,
-    coalesce(sum(share) FILTER (WHERE is_cut), 0) AS known_truncated_share
-FROM known
+    avg(known_share) AS known_share,
+    avg(known_truncated_share) AS known_truncated_share
+FROM strata
 GROUP BY model_id, dataset_id
+HAVING sum(n_read) > 0

@@ -21,7 +21,8 @@ interval_counts AS (
         dataset_id,
         count(*) AS n_intervals,
         count(*) FILTER (WHERE is_fresh) AS n_fresh,
-        min(n_groups) AS n_groups
+        min(n_groups) AS n_groups,
+        max(score) AS score
     FROM loss_interval
     GROUP BY model_id, dataset_id
 ),
@@ -31,6 +32,7 @@ coverage AS (
     SELECT
         model_id,
         dataset_id,
+        any_value(score) AS score,
         bool_or(kind <> 'answer') AS has_probes,
         bool_or(kind = 'answer') AS has_answers,
         bool_or(stage = 'vision' AND module = 'vision') AS has_vision,
@@ -111,11 +113,19 @@ missing AS (
         CASE
             WHEN interval_counts.n_fresh = stage_counts.n_intervals THEN NULL
             ELSE concat(
-                if(
-                    coalesce(interval_counts.n_intervals, 0) < stage_counts.n_intervals,
-                    'no intervals',
-                    'the intervals are older than the probes, answers or baselines'
-                ),
+                CASE
+                    WHEN coalesce(interval_counts.n_intervals, 0) < stage_counts.n_intervals
+                        THEN 'no intervals'
+                    WHEN interval_counts.score <> coverage.score
+                        THEN concat(
+                            'the intervals are of ',
+                            interval_counts.score,
+                            ', and the score is ',
+                            coverage.score,
+                            ' now'
+                        )
+                    ELSE 'the intervals are older than the probes, answers or baselines'
+                END,
                 ': run `layerhouse diagnose',
                 extract_command.arguments,
                 '`'

@@ -138,6 +138,54 @@ def test_newest_options_win_even_if_they_were_used_before(small):
     assert len({strict.run_id, lenient.run_id, again.run_id}) == 3
 
 
+def score_by(lake, score):
+    """As `datasets score` writes it."""
+    with connect(lake) as wh:
+        (row,) = wh.sql("SELECT * EXCLUDE (run_id) FROM dataset").pl().to_dicts()
+    spec = RunSpec("datasets-add", None, "shapes", {"score": score, "n": len(list_commits(lake))})
+    with RunWriter(lake, spec) as writer:
+        writer.commit({"dataset": [{**row, "score": score}]}, finished=True)
+
+
+def test_another_score_is_another_diagnosis_and_the_first_one_comes_back(small):
+    """Four classes of 10 to 15 test samples: the two scores are near, and never mixed."""
+    first = diagnose(small, "tiny", "shapes", n_resamples=200)
+    score_by(small, "balanced_accuracy")
+    verdicts = "SELECT DISTINCT score, verdict, reason FROM failure_mode"
+    with connect(small) as wh:
+        assert wh.sql(verdicts).fetchall() == [
+            (
+                "balanced_accuracy",
+                "undetermined",
+                "the intervals are of accuracy, and the score is balanced_accuracy now: run "
+                "`layerhouse diagnose --model tiny --dataset shapes`",
+            )
+        ]
+        assert wh.sql("SELECT DISTINCT health_lower FROM mart_model_health").fetchall() == [(None,)]
+    second = diagnose(small, "tiny", "shapes", n_resamples=200)
+    assert (second.added, second.verdict) == (True, "connector_fidelity")
+    assert "of the average class right (balanced accuracy)" in second.sentence
+    assert not diagnose(small, "tiny", "shapes", n_resamples=200).added
+    with connect(small) as wh:
+        pairs = wh.sql(
+            "SELECT i.point, l.loss, i.score FROM stage_interval AS i "
+            "JOIN stage_loss AS l USING (model_id, dataset_id, stage) WHERE i.quantity = 'loss' "
+            "UNION ALL SELECT i.point, h.health_score, i.score FROM health_interval AS i "
+            "JOIN feature_health AS h USING (model_id, dataset_id, module, track)"
+        ).fetchall()
+        assert len(pairs) == 8
+        for point, viewed, score in pairs:
+            assert (point, score) == (pytest.approx(viewed, abs=1e-12), "balanced_accuracy")
+        assert all(
+            row[0] for row in wh.sql("SELECT health_lower FROM mart_model_health").fetchall()
+        )
+    assert [row.loss for row in second.rows] != [row.loss for row in first.rows]
+    score_by(small, "accuracy")
+    again = diagnose(small, "tiny", "shapes", n_resamples=200)
+    assert again.added
+    assert again.rows == first.rows
+
+
 @pytest.mark.slow
 def test_new_evidence_makes_the_intervals_stale_until_diagnosed_again(small):
     diagnose(small, "tiny", "shapes", n_resamples=200)

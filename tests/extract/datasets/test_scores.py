@@ -1,4 +1,4 @@
-"""The score of a dataset: it follows from how even the classes are, and may be changed."""
+"""The score of a dataset: by default it follows from its classes, and it may be changed."""
 
 from __future__ import annotations
 
