@@ -80,6 +80,7 @@ def _render(pages: Pages, lake_name: str) -> str:
         lstrip_blocks=True,
     )
     named = (
+        "measured",
         "percent",
         "points",
         "loss",

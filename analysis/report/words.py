@@ -8,7 +8,7 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
-from warehouse.vocabulary import HEALTHY, STAGE_OF, UNDETERMINED
+from warehouse.vocabulary import ACCURACY, HEALTHY, STAGE_OF, UNDETERMINED
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,18 @@ VERDICTS = {
 }
 
 MISSING = "–"
+
+
+def measured(score: str) -> str:
+    """The name of a dataset's score: 'accuracy', 'balanced accuracy'."""
+    return score.replace("_", " ")
+
+
+def axis_of(score: str, done: str = "classified") -> str:
+    """What an axis of shares of the test images shows by this score."""
+    if score == ACCURACY:
+        return f"test images {done} right (%)"
+    return f"{measured(score)} on test (%)"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -19,6 +19,8 @@ SELECT
     ways.wilson_upper,
     ways.score,
     ways.score_value,
+    ways.score_lower,
+    ways.score_upper,
     ways.chance,
     ways.is_understood,
     ways.unparsed_share,

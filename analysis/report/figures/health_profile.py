@@ -73,8 +73,8 @@ def _points(page: ModelPage) -> list[Point]:
     answer = page.signal(ANSWER)
     if answer:
         spoken = next(row for row in page.answers.rows if row["method"] == answer["readout"])
-        bounds = spoken["wilson_lower"], spoken["wilson_upper"]
-        points.append(Point(ANSWER, "mean", spoken["accuracy"], *bounds))
+        bounds = spoken["score_lower"], spoken["score_upper"]
+        points.append(Point(ANSWER, "mean", spoken["score_value"], *bounds))
     return points
 
 

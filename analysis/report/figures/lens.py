@@ -12,6 +12,7 @@ from analysis.report.figures.canvas import axes_in_pixels, grid_lines, label_rig
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import responsive
+from analysis.report.words import measured
 
 
 def lens(page: ModelPage) -> Markup | None:
@@ -22,24 +23,25 @@ def lens(page: ModelPage) -> Markup | None:
     ends = "; ".join(
         f"layer {row['layer']}: {percent(row['accuracy'])}" for row in (rows[0], rows[-1])
     )
+    name = measured(page.finding.score)
     return responsive(
         f"{page.key}-lens",
-        lambda figure, is_narrow: _draw(rows, figure, is_narrow),
+        lambda figure, is_narrow: _draw(rows, figure, is_narrow, name),
         f"Logit lens of {page.model_id} on {page.dataset_id}",
-        f"Test accuracy of the label words read at the last prompt token after each layer. {ends}.",
+        f"Test {name} of the label words read at the last prompt token after each layer. {ends}.",
         wide=280,
         narrow=280,
     )
 
 
-def _draw(rows: list[Row], figure: Figure, is_narrow: bool) -> None:
+def _draw(rows: list[Row], figure: Figure, is_narrow: bool, name: str) -> None:
     axes = axes_in_pixels(figure, left=46, right=96 if is_narrow else 158, top=10, bottom=42)
     depths = [row["depth"] for row in rows]
     known = [row["lower"] for row in rows] + [rows[0]["chance"]]
     low = max(0, 10 * floor(10 * min(known)) - 4)
     axes.set_xlim(depths[0] - 0.5, depths[-1] + 0.5)
     axes.set_ylim(low, 102)
-    axes.set_ylabel("test accuracy (%)")
+    axes.set_ylabel(f"test {name} (%)")
     axes.set_xlabel("layer of the language model")
     step = max(1, len(rows) // 16)
     axes.set_xticks(depths[::step], [str(row["layer"]) for row in rows[::step]])

@@ -22,7 +22,7 @@ from analysis.report.figures.canvas import (
 from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
 from analysis.report.svg import responsive
-from analysis.report.words import VERDICTS
+from analysis.report.words import VERDICTS, axis_of
 from warehouse.vocabulary import STAGES
 
 ROW = 46
@@ -43,7 +43,7 @@ def overview(page: DatasetPage) -> Markup | None:
     height = ROW * len(models) + 78
     return responsive(
         f"{page.key}-overview",
-        lambda figure, is_narrow: _draw(models, figure, is_narrow),
+        lambda figure, is_narrow: _draw(models, figure, is_narrow, axis_of(page.facts["score"])),
         f"What the models answer on {page.dataset_id} and where the rest is lost",
         "; ".join(_said(model) for model in models) + ".",
         wide=height,
@@ -71,13 +71,13 @@ def _said(row: Row) -> str:
     )
 
 
-def _draw(models: list[Row], figure: Figure, is_narrow: bool) -> None:
+def _draw(models: list[Row], figure: Figure, is_narrow: bool, label: str) -> None:
     top = 62 if is_narrow else 26
     axes = axes_in_pixels(figure, left=12, right=14, top=top, bottom=40)
     axes.set_xlim(0, 100)
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel("test images classified right (%)")
+    axes.set_xlabel(label)
     grid_lines(axes, "x")
     quiet_axis(axes, "y")
     _legend(figure)

@@ -18,6 +18,7 @@ from analysis.report.figures.canvas import (
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import responsive
+from analysis.report.words import axis_of, measured
 from warehouse.vocabulary import GIVEN
 
 ROOM = 22
@@ -36,11 +37,12 @@ def prompts(page: ModelPage) -> Markup | None:
     said = "; ".join(
         f"{own['prompt_id']}: {percent(own['accuracy'])}" for own in map(_own, by_prompt)
     )
+    label = axis_of(page.finding.score, "answered")
     return responsive(
         f"{page.key}-prompts",
-        lambda figure, is_narrow: _draw(by_prompt, figure, is_narrow),
+        lambda figure, is_narrow: _draw(by_prompt, figure, is_narrow, label),
         f"Prompts of {page.model_id} on {page.dataset_id}",
-        f"Test accuracy of the answer under each prompt. {said}.",
+        f"Test {measured(page.finding.score)} of the answer under each prompt. {said}.",
         wide=30 * len(by_prompt) + 52,
         narrow=44 * len(by_prompt) + 52,
     )
@@ -51,9 +53,8 @@ def _own(rows: list[Row]) -> Row:
     return next((row for row in rows if row["option_order"] == GIVEN), rows[0])
 
 
-def _draw(by_prompt: list[list[Row]], figure: Figure, is_narrow: bool) -> None:
+def _draw(by_prompt: list[list[Row]], figure: Figure, is_narrow: bool, label: str) -> None:
     left, right = (12, 14) if is_narrow else (176, 66)
-    label = "test images answered right (%)"
     axes = share_axes(figure, len(by_prompt), label, left=left, right=right, top=8)
     chance = 100 * by_prompt[0][0]["chance"]
     axes.axvline(chance, color=colour("muted"), linewidth=1, linestyle=(0, (1, 2)))

@@ -19,7 +19,8 @@ from analysis.report.figures.canvas import (
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import responsive
-from warehouse.vocabulary import ANSWER, BLOCK
+from analysis.report.words import measured
+from warehouse.vocabulary import ACCURACY, ANSWER, BLOCK
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def _description(page: ModelPage) -> str:
     answer = page.signal(ANSWER)
     if answer:
         ends.append(f"the answer: {percent(answer['test_accuracy'])}")
-    return "Test accuracy by locus in pipeline order. " + "; ".join(ends) + "."
+    named = measured(page.finding.score)
+    return f"Test {named} by locus in pipeline order. {'; '.join(ends)}."
 
 
 class _Curve:
@@ -126,7 +128,7 @@ class _Curve:
         axes.set_ylim(low, 102)
         step = 20 if low < 30 else 10
         axes.set_yticks(range(step * ceil(low / step), 101, step))
-        axes.set_ylabel("test accuracy (%)")
+        axes.set_ylabel(f"test {measured(self.page.finding.score)} (%)")
         axes.set_xlabel("layer within each stage")
         grid_lines(axes, "y")
         axes.spines["left"].set_visible(False)
@@ -204,7 +206,8 @@ class _Curve:
             self._level(best["test_accuracy"], (0, (6, 3)), best["architecture"], "baseline")
         first = self.page.signals.first
         if first and first["chance"] is not None:
-            self._level(first["chance"], (0, (1, 2)), "largest class", "chance")
+            name = "largest class" if self.page.finding.score == ACCURACY else "chance"
+            self._level(first["chance"], (0, (1, 2)), name, "chance")
 
     def _level(
         self, share: float, dash: tuple[int, tuple[int, int]], name: str, short: str

@@ -18,8 +18,8 @@ from analysis.report.figures.canvas import (
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
 from analysis.report.svg import responsive
-from analysis.report.words import bounds, loss
-from warehouse.vocabulary import MODULES
+from analysis.report.words import axis_of, bounds, loss
+from warehouse.vocabulary import ACCURACY, MODULES
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def waterfall(page: ModelPage) -> Markup | None:
     said = "; ".join(f"{bar.name}: {bar.value}" for bar in bars)
     return responsive(
         f"{page.key}-losses",
-        lambda figure, is_narrow: _draw(bars, figure, is_narrow),
+        lambda figure, is_narrow: _draw(bars, figure, is_narrow, axis_of(page.finding.score)),
         f"Loss waterfall of {page.model_id} on {page.dataset_id}",
         f"{said}. Losses in percentage points with 95% bootstrap intervals.",
         wide=36 * len(bars) + 46,
@@ -74,16 +74,15 @@ def _bars(page: ModelPage) -> list[Bar]:
         answer = known[-1]["accuracy_after"]
         bars.append(Bar("answer", 0, 100 * answer, percent(answer, 1), "kept", None, True))
         reliance = page.reliance.first
-        if reliance is not None and reliance["blank_accuracy"] is not None:
-            text_alone = reliance["blank_accuracy"]
+        text_alone = None if reliance is None else reliance["blank_accuracy"]
+        if text_alone is not None and page.finding.score == ACCURACY:  # by which alone it is known
             said = percent(text_alone, 1)
             bars.append(Bar("without the image", 0, 100 * text_alone, said, "available"))
     return bars
 
 
-def _draw(bars: list[Bar], figure: Figure, is_narrow: bool) -> None:
+def _draw(bars: list[Bar], figure: Figure, is_narrow: bool, label: str) -> None:
     left, right = (12, 14) if is_narrow else (176, 148)
-    label = "test images classified right (%)"
     axes = share_axes(figure, len(bars), label, left=left, right=right, top=6)
     shift = 0.16 if is_narrow else 0.0
     for row, bar in enumerate(bars):

@@ -4,6 +4,7 @@ SELECT
     dataset.n_classes,
     dataset.licence,
     dataset.pixel_rule,
+    dataset.score,
     count(sample.sample_id) AS n_test,
     count(DISTINCT sample.group_id) AS n_test_groups
 FROM dataset

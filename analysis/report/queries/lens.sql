@@ -16,7 +16,7 @@ SELECT
     lens.depth,
     layer.kind AS layer_kind,
     lens.n_samples,
-    lens.accuracy,
+    lens.score_value AS accuracy,
     lens.lower,
     lens.upper,
     lens.chance,

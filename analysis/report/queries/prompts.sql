@@ -3,9 +3,9 @@ SELECT
     mart.option_order,
     mart.method,
     mart.n,
-    mart.accuracy,
-    mart.wilson_lower AS lower,
-    mart.wilson_upper AS upper,
+    mart.score_value AS accuracy,
+    mart.score_lower AS lower,
+    mart.score_upper AS upper,
     mart.chance,
     mart.is_understood
 FROM mart_prompt_sensitivity AS mart

@@ -20,7 +20,8 @@ LEFT JOIN stage_interval
         AND stage_signal.stage = stage_interval.stage
         -- Lakes of older versions call an accuracy `signal` only.
         AND stage_interval.quantity IN ('accuracy', 'signal')
-        -- An interval made for other numbers says nothing about these.
+        -- An interval made for other numbers, or by another score, says nothing about these.
+        AND stage_signal.score = stage_interval.score
         AND abs(stage_interval.point - stage_signal.available_accuracy) <= 1e-9
 WHERE stage_signal.model_id = $model AND stage_signal.dataset_id = $dataset
 QUALIFY

@@ -77,6 +77,8 @@ SELECT
     wilson_upper(hits, n) AS wilson_upper,
     score,
     score_value,
+    wilson_lower(score_value * n_effective, n_effective) AS score_lower,
+    wilson_upper(score_value * n_effective, n_effective) AS score_upper,
     chance,
     -- No better than chance: the interval of the score reaches down to it.
     wilson_lower(score_value * n_effective, n_effective) > chance AS is_understood,

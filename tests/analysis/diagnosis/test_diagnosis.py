@@ -6,7 +6,7 @@ import pytest
 
 from analysis.comparison import compare
 from analysis.diagnosis import Choice, diagnose
-from tests.lakes import MadeUpDataset, Signals, synthetic_lake, write_baseline
+from tests.lakes import MadeUpDataset, Signals, rest_on, synthetic_lake, write_baseline
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.runs import RunSpec, RunWriter
@@ -138,19 +138,10 @@ def test_newest_options_win_even_if_they_were_used_before(small):
     assert len({strict.run_id, lenient.run_id, again.run_id}) == 3
 
 
-def score_by(lake, score):
-    """As `datasets score` writes it."""
-    with connect(lake) as wh:
-        (row,) = wh.sql("SELECT * EXCLUDE (run_id) FROM dataset").pl().to_dicts()
-    spec = RunSpec("datasets-add", None, "shapes", {"score": score, "n": len(list_commits(lake))})
-    with RunWriter(lake, spec) as writer:
-        writer.commit({"dataset": [{**row, "score": score}]}, finished=True)
-
-
 def test_another_score_is_another_diagnosis_and_the_first_one_comes_back(small):
     """Four classes of 10 to 15 test samples: the two scores are near, and never mixed."""
     first = diagnose(small, "tiny", "shapes", n_resamples=200)
-    score_by(small, "balanced_accuracy")
+    rest_on(small, "balanced_accuracy")
     verdicts = "SELECT DISTINCT score, verdict, reason FROM failure_mode"
     with connect(small) as wh:
         assert wh.sql(verdicts).fetchall() == [
@@ -180,7 +171,7 @@ def test_another_score_is_another_diagnosis_and_the_first_one_comes_back(small):
             row[0] for row in wh.sql("SELECT health_lower FROM mart_model_health").fetchall()
         )
     assert [row.loss for row in second.rows] != [row.loss for row in first.rows]
-    score_by(small, "accuracy")
+    rest_on(small, "accuracy")
     again = diagnose(small, "tiny", "shapes", n_resamples=200)
     assert again.added
     assert again.rows == first.rows

@@ -14,7 +14,7 @@ import pytest
 from analysis.diagnosis import diagnose
 from analysis.report import report
 from analysis.report.reading import Table, read_pages
-from tests.lakes import Signals, synthetic_lake
+from tests.lakes import Signals, rest_on, synthetic_lake
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import RunSpec, RunWriter
@@ -251,10 +251,16 @@ def test_a_model_of_which_only_answers_are_known_has_a_page(tmp_path):
 
 
 @pytest.mark.slow
-def test_several_datasets_are_linked_from_the_top(tmp_path):
+def test_several_datasets_are_linked_from_the_top_and_each_names_its_score(tmp_path):
     lake = synthetic_lake(tmp_path / "lake", {"tiny": Signals()}, n_samples=120)
     synthetic_lake(tmp_path / "lake", {"tiny": Signals()}, dataset_id="other", n_samples=120)
+    rest_on(lake, "balanced_accuracy", "other")
     text = report(lake, tmp_path / "report.html").read_text("utf-8")
+    other, shapes = re.split('<section id="d1"', text.split('<section id="d0"')[1])
+    assert "score: balanced accuracy" in other
+    assert "score: accuracy" in shapes
+    for words, n_there in (("test images classified right", 0), ("balanced accuracy on test", 4)):
+        assert (other.count(words), shapes.count(words)) == (n_there, 4 - n_there)
     assert '<li><a href="#d0">Made-up other</a></li>' in text
     assert '<li><a href="#d1">Made-up shapes</a></li>' in text
 
