@@ -7,7 +7,8 @@ groups of one class whose samples look alike; probes them by folds, four repetit
 probe` does (with ridge regression in the place of logistic regression, which takes a hundredth of
 the time); and counts how often intervals hold the truth: the expected accuracy of each locus and of
 the loss between them, which is their mean over all sets. Printed for the plain bootstrap over
-groups and for its intervals as `layerhouse diagnose` widens them.
+groups and for its intervals as `layerhouse diagnose` widens them. Sets whose classes are uneven
+are scored by balanced accuracy, as they are by default.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.bootstrap import bootstrap_weights, weighted_means
+from analysis.bootstrap import bootstrap_weights, stratified_means
 from analysis.diagnosis import fold_widening
 from warehouse.catalogue import make_folds, rotate
-from warehouse.vocabulary import N_REPETITIONS
+from warehouse.vocabulary import ACCURACY, BALANCED_ACCURACY, N_REPETITIONS
 
 PENALTIES = 10.0 ** np.arange(-1, 4)
 N_RESAMPLES = 400
@@ -39,6 +40,8 @@ class World:
     group_size: int = 1
     width: int = 32
     strengths: tuple[float, float] = (1.2, 1.0)
+    shares: tuple[float, ...] | None = None
+    """How large the classes are; None: all alike."""
 
     @property
     def likeness(self) -> float:
@@ -49,7 +52,10 @@ class World:
         """Vectors [2 loci, n samples, width], classes and groups [n samples]."""
         sizes = 1 + rng.poisson(self.group_size - 1, self.n_samples)
         groups = np.repeat(np.arange(self.n_samples), sizes)[: self.n_samples]
-        classes = rng.integers(self.n_classes, size=self.n_samples)[groups]
+        if self.shares is None:
+            classes = rng.integers(self.n_classes, size=self.n_samples)[groups]
+        else:
+            classes = rng.choice(self.n_classes, size=self.n_samples, p=self.shares)[groups]
         means = np.eye(self.n_classes, self.width)[classes]
         both = rng.standard_normal((self.n_samples, self.width))
         alike = rng.standard_normal((self.n_samples, self.width))[groups]
@@ -102,8 +108,11 @@ def one_set(world: World, seed: int, n_folds: int) -> tuple[Floats, Floats, floa
     )
     values = np.stack([*right, right[0] - right[1]])
     weights, index = bootstrap_weights(names, N_RESAMPLES, seed)
-    lower, upper = np.quantile(weighted_means(values, weights, index), [0.025, 0.975], axis=0)
-    return values.mean(1), (upper - lower) / 2, fold_widening(len(np.unique(groups)))
+    strata, score = (None, ACCURACY) if world.shares is None else (classes, BALANCED_ACCURACY)
+    drawn = stratified_means(values, strata, weights, index)
+    lower, upper = np.quantile(drawn, [0.025, 0.975], axis=0)
+    (point,) = stratified_means(values, strata, np.ones_like(weights[:1]), index)
+    return point, (upper - lower) / 2, fold_widening(len(np.unique(groups)), score)
 
 
 def coverage(world: World, n_sets: int, n_folds: int) -> dict[str, list[float]]:
@@ -127,6 +136,9 @@ WORLDS = (
     World(650, 2),
     World(650, 8, group_size=3),
     World(2000, 3, group_size=3),
+    World(300, 2, shares=(0.75, 0.25)),
+    World(300, 3, group_size=3, shares=(0.6, 0.25, 0.15)),
+    World(650, 3, group_size=3, shares=(0.6, 0.25, 0.15)),
 )
 
 
