@@ -26,6 +26,7 @@ from .intervals import (
     resampled as resampled,
 )
 from .losses import available_accuracies as available_accuracies
+from .power import Power as Power, read_power as read_power
 from .staleness import (
     inputs_fingerprint as inputs_fingerprint,
     renewed as renewed,

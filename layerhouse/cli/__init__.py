@@ -26,6 +26,7 @@ COMMANDS = {
     "probe": "analysis",
     "baseline": "analysis",
     "diagnose": None,
+    "power": None,
     "compare": None,
     "report": "analysis",
     "validate": "validate",

@@ -291,6 +291,11 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
     with connect(lake) as warehouse:
         info = dataset(warehouse, name)
         findings = read_findings(warehouse, name)
+        shown = warehouse.sql(
+            "SELECT least_detectable_loss, likely_detectable_loss FROM dataset_power "
+            "WHERE dataset_id = $1",
+            [name],
+        ).fetchall()
     click.echo(f"{info.dataset_id}: {info.title}")
     samples = info.samples
     rows = []
@@ -304,6 +309,12 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
         click.echo(f"Evaluated by {info.n_folds} folds of whole groups: every sample is scored")
     if info.classes:
         click.echo(f"Score: {info.score}")
+    if shown:
+        click.echo(
+            "The smallest loss that its test images can show (80% power) is of "
+            f"{100 * shown[0][0]:.0f} to {100 * shown[0][1]:.0f} points: "
+            f"`layerhouse power --dataset {name}`"
+        )
     if info.pixel_rule:
         click.echo(f"Pixel rule: {info.pixel_rule}")
     if findings is None:

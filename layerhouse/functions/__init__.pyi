@@ -5,6 +5,7 @@ from .analysing import (
     diagnose as diagnose,
     fit_probes as fit_probes,
     measures as measures,
+    power as power,
     probe as probe,
     report as report,
 )

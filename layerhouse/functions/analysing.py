@@ -32,7 +32,7 @@ from warehouse.vocabulary import (
 if TYPE_CHECKING:
     from analysis.baselines import BaselineSummary
     from analysis.comparison import Comparison, LeftOut
-    from analysis.diagnosis import Diagnosis
+    from analysis.diagnosis import Diagnosis, Power
     from analysis.probes import ProbeKind, ProbeSummary
 
 
@@ -250,6 +250,18 @@ def compare(
     if model is None or named is None:
         raise UsageError("--base needs --model and --dataset beside it")
     return [compare_two(where, model, base, named, **options)], []
+
+
+def power(dataset: str | PathLike[str], model: str | None = None, *, lake: Place = None) -> Power:
+    """The smallest losses that a dataset's test images show at 80% power, and how many more would.
+
+    Without `model` before one was run on it, with one by how its stages differ there.
+    """
+    from analysis.diagnosis import read_power
+    from warehouse.catalogue import connect
+
+    with connect(lake_at(lake)) as wh:
+        return read_power(wh, dataset_id(dataset), model)
 
 
 @part("analysis")

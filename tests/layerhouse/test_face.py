@@ -22,7 +22,7 @@ from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
 LayerhouseError UsageError __version__ answers baseline compare connect datasets diagnose extract
-models probe publish report runs validate
+models power probe publish report runs validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
@@ -36,6 +36,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "validate": (layerhouse.validate, None),
     "datasets add": (layerhouse.datasets.add, DatasetOptions),
     "datasets remove": (layerhouse.datasets.remove, None),
+    "power": (layerhouse.power, None),
     "models remove": (layerhouse.models.remove, None),
     "runs remove": (layerhouse.runs.remove, None),
     "datasets audit": (layerhouse.datasets.audit, None),

@@ -62,7 +62,9 @@ present AS (
         verdict_obstacle.note,
         intervals.total_lower,
         intervals.total_upper,
-        reference_bounds.reference_lower > chances.chance AS has_signal
+        reference_bounds.reference_lower > chances.chance AS has_signal,
+        power_statement.statement,
+        coalesce(format('(about {:,}) ', power_statement.n_to_settle), '') AS enough
     FROM stage_loss
     LEFT JOIN intervals
         ON
@@ -80,6 +82,10 @@ present AS (
             AND stage_loss.dataset_id = reference_bounds.dataset_id
     LEFT JOIN chances
         ON stage_loss.model_id = chances.model_id AND stage_loss.dataset_id = chances.dataset_id
+    LEFT JOIN power_statement
+        ON
+            stage_loss.model_id = power_statement.model_id
+            AND stage_loss.dataset_id = power_statement.dataset_id
     CROSS JOIN threshold
 ),
 
@@ -130,11 +136,15 @@ explained AS (
                     )
             WHEN total_lower > margin
                 THEN
-                    'something is lost for certain, but not for certain in any one stage: more '
-                    || 'test images would settle where'
+                    concat(
+                        'something is lost for certain, but not for certain in any one stage: ',
+                        'more test images ', enough, 'would settle where'
+                    )
             ELSE
-                'too few test images to tell a healthy model from a failing one: more would '
-                || 'settle it'
+                concat(
+                    'too few test images to tell a healthy model from a failing one: more ',
+                    enough, 'would settle it'
+                )
         END AS doubt
     FROM judged
 )
@@ -152,5 +162,13 @@ SELECT
     is_present,
     is_primary,
     verdict,
-    nullif(concat_ws('; ', doubt, CASE WHEN obstacle IS NULL THEN note END), '') AS reason
+    nullif(
+        concat_ws(
+            '; ',
+            doubt,
+            CASE WHEN verdict = 'undetermined' THEN statement END,
+            CASE WHEN obstacle IS NULL THEN note END
+        ),
+        ''
+    ) AS reason
 FROM explained

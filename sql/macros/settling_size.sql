@@ -1,0 +1,6 @@
+-- How many independent images show at 80% power on which side of `bound` a loss lies: `smallest_loss`
+-- solved for n with one variance, that at the loss; z = 1.959964 + 0.841621, z^2 = 7.848878.
+CREATE OR REPLACE MACRO settling_size(noise, loss, bound) AS
+(
+    7.848878 * (noise + abs(loss) - loss ^ 2) / nullif((loss - bound) ^ 2, 0)
+);
