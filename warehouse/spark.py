@@ -286,7 +286,7 @@ def _functions(spark: Any, macros: Mapping[str, str]) -> list[str]:
         if found is None:
             continue  # a table macro
         try:
-            expression = to_spark(f"SELECT {found[3]}").removeprefix("SELECT ")
+            expression = to_spark(f"SELECT {found[3]}", made).removeprefix("SELECT ")
         except LayerhouseError:
             continue  # a function of vectors; no view uses one
         parameters = ", ".join(f"{each.strip()} DOUBLE" for each in found[2].split(","))

@@ -39,12 +39,11 @@ SELECT
     model_id,
     dataset_id,
     cast(ceil(n_to_settle / unit) * unit AS BIGINT) AS n_to_settle,
-    format(
-        'with {:,} test images in {:,} groups the smallest loss that can be shown (80% power) '
-        || 'is of {:.0f}{} points',
-        n_samples,
-        n_groups,
-        least,
-        CASE WHEN least < most THEN format(' to {:.0f}', most) ELSE '' END
+    concat(
+        'with ', n_samples, ' test images in ', n_groups, ' groups the smallest loss that can be ',
+        'shown (80% power) is of ',
+        format('{:.0f}', least),
+        CASE WHEN least < most THEN format(' to {:.0f}', most) ELSE '' END,
+        ' points'
     ) AS statement
 FROM shown
