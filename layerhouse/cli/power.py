@@ -37,8 +37,8 @@ def _show_dataset(found: Power) -> None:
         f"much of {found.score} as {found.n_effective:,.0f} independent ones."
     )
     click.echo(
-        f"The smallest loss that can be shown is {_points(found.least_detectable_loss)} where two stages "
-        "differ in nothing but what is lost, and "
+        f"The smallest loss that can be shown is {_points(found.least_detectable_loss)} where two "
+        "stages differ in nothing but what is lost, and "
         f"{_points(found.likely_detectable_loss)} where in two of ten images beside."
     )
     rows = [

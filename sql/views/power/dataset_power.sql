@@ -3,17 +3,15 @@
 --
 -- n_effective is how many independent images of equal weight would tell as much: the square of the
 -- weights' sum over the sum of their squares (Kish 1965), those of whole groups, as if the images of a
--- group stood or fell together; n_independent the same with each sample for itself. Intervals of
--- out-of-fold predictions are wider, as those of fewer images would be. What stands for two stages
--- differs in nothing but what is lost (least_detectable_loss) or in two of ten images beside
--- (likely_detectable_loss).
+-- group stood or fell together. Intervals of out-of-fold predictions are wider, as those of fewer
+-- images would be. What stands for two stages differs in nothing but what is lost
+-- (least_detectable_loss) or in two of ten images beside (likely_detectable_loss).
 WITH group_weights AS (
     SELECT
         dataset_id,
         group_id,
         count(*) AS n,
-        sum(weight) AS weight,
-        sum(weight ^ 2) AS squares
+        sum(weight) AS weight
     FROM scored_sample
     GROUP BY dataset_id, group_id
 ),
@@ -23,8 +21,7 @@ sizes AS (
         dataset_id,
         cast(sum(n) AS BIGINT) AS n_samples,
         count(*) AS n_groups,
-        sum(weight) ^ 2 / sum(weight ^ 2) AS n_alike,
-        sum(weight) ^ 2 / sum(squares) AS n_apart
+        sum(weight) ^ 2 / sum(weight ^ 2) AS n_alike
     FROM group_weights
     GROUP BY dataset_id
 ),
@@ -34,6 +31,8 @@ widened AS (
         sizes.*,
         dataset.score,
         CASE
+            WHEN dataset.evaluation = 'folds' AND dataset.score = 'balanced_accuracy'
+                THEN 1.7 * fold_widening(sizes.n_groups)
             WHEN dataset.evaluation = 'folds' THEN fold_widening(sizes.n_groups)
             ELSE 1
         END AS widening
@@ -48,7 +47,6 @@ SELECT
     widened.n_groups,
     widened.widening,
     widened.n_alike / widened.widening ^ 2 AS n_effective,
-    widened.n_apart / widened.widening ^ 2 AS n_independent,
     smallest_loss(0, widened.n_alike / widened.widening ^ 2, threshold.margin)
         AS least_detectable_loss,
     smallest_loss(0.2, widened.n_alike / widened.widening ^ 2, threshold.margin)

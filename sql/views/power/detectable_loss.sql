@@ -1,7 +1,7 @@
 -- Grain: one row per (model, dataset, stage) with something before and after the stage to be held
 -- against each other; stage `total` is from the reference to the answer.
 --
--- As `dataset_power`, but measured: `disagreement` is the mean square of what the samples differ by,
+-- As `dataset_power`, of the samples that the model was examined on, but measured: `disagreement` is the mean square of what the samples differ by,
 -- and n_effective their variance over that of their mean when whole groups are drawn, so that it tells
 -- how much the images of a group have in common; never less than if a group were one image, never more
 -- than if it were nothing.
@@ -17,8 +17,9 @@ WITH by_group AS (
         group_id,
         count(*) AS n,
         sum(weight) AS weight,
+        sum(weight ^ 2) AS squares,
         sum(weight * difference) AS difference,
-        sum(weight * difference ^ 2) AS square
+        sum(weight * difference ^ 2) AS squared_difference
     FROM stage_difference
     GROUP BY model_id, dataset_id, stage, group_id
 ),
@@ -31,8 +32,10 @@ wholes AS (
         cast(sum(n) AS BIGINT) AS n_samples,
         count(*) AS n_groups,
         sum(difference) / sum(weight) AS mean,
-        sum(square) / sum(weight) AS disagreement,
+        sum(squared_difference) / sum(weight) AS disagreement,
         sum(weight) ^ 2 AS whole,
+        sum(weight) ^ 2 / sum(weight ^ 2) AS n_alike,
+        sum(weight) ^ 2 / sum(squares) AS n_apart,
         -- Of the groups' sums of weight * (difference - mean) the squares.
         sum(difference ^ 2)
         - 2 * sum(difference) / sum(weight) * sum(difference * weight)
@@ -68,11 +71,11 @@ measured AS (
             greatest(
                 -- Sums of what does not vary at all may differ from 0 by rounding.
                 (wholes.disagreement - wholes.mean ^ 2) * wholes.whole
-                / nullif(greatest(wholes.between_groups, 0), 0) / dataset_power.widening ^ 2,
-                dataset_power.n_effective
+                / nullif(greatest(wholes.between_groups, 0), 0),
+                wholes.n_alike
             ),
-            dataset_power.n_independent
-        ) AS n_effective
+            wholes.n_apart
+        ) / dataset_power.widening ^ 2 AS n_effective
     FROM wholes
     INNER JOIN losses
         ON

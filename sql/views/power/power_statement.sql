@@ -7,6 +7,8 @@ WITH measured AS (
     SELECT
         model_id,
         dataset_id,
+        max(n_samples) AS n_samples,
+        max(n_groups) AS n_groups,
         min(detectable_loss) AS least,
         max(detectable_loss) AS most,
         coalesce(
@@ -21,8 +23,8 @@ shown AS (
     SELECT DISTINCT
         stage_loss.model_id,
         stage_loss.dataset_id,
-        dataset_power.n_samples,
-        dataset_power.n_groups,
+        coalesce(measured.n_samples, dataset_power.n_samples) AS n_samples,
+        coalesce(measured.n_groups, dataset_power.n_groups) AS n_groups,
         measured.n_to_settle,
         10 ^ (floor(log10(measured.n_to_settle)) - 1) AS unit,
         round(100 * coalesce(measured.least, dataset_power.least_detectable_loss)) AS least,
