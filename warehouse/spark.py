@@ -280,7 +280,7 @@ def _type(arrow: Any) -> str:
 
 def _functions(spark: Any, macros: Mapping[str, str]) -> list[str]:
     """Macros of plain numbers as functions of the session; returns their names."""
-    made = []
+    made: list[str] = []
     for name, text in macros.items():
         found = _MACRO.match(re.sub(r"--[^\n]*\n", "", text).strip())
         if found is None:
