@@ -13,6 +13,7 @@ from .logistic.forms import form_of as form_of
 from .logistic.solver import Stop as Stop, solve_path as solve_path
 from .probe_kind import (
     Fits as Fits,
+    FoldFit as FoldFit,
     LabelledVectors as LabelledVectors,
     ProbeData as ProbeData,
     ProbeKind as ProbeKind,

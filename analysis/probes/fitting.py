@@ -13,7 +13,7 @@ from torch import Tensor
 from analysis.parallel import cores, in_order
 from analysis.probes.activations import Samples
 from analysis.probes.chunks import Chunk, chunks
-from analysis.probes.probe_kind import Fits, LabelledVectors, ProbeData, ProbeKind
+from analysis.probes.probe_kind import Fits, FoldFit, ProbeKind
 from analysis.probes.storage import Fit
 from analysis.probes.targets import TRUE_LABELS, Target, labels_of
 from warehouse.untrusted import memory
@@ -79,16 +79,23 @@ def _fit(
     started = time.perf_counter()
     chunk, vectors = waiting
     features = vectors.to(kind.device)
-    found: list[tuple[Cell, Target, Fits, int, int]] = []
-    for targets in _together(samples, chunk.targets):
-        labels = torch.from_numpy(labels_of(samples, dataset_id, targets)).to(kind.device)
-        seeds = tuple(target.seed for target in targets)
-        fits = _rotated(kind, samples, seeds, features, labels)
-        found += [
-            (cell, target, fits, row, column)
-            for row, cell in enumerate(chunk.cells)
-            for column, target in enumerate(targets)
-        ]
+    together = _together(samples, chunk.targets)
+    folds = [
+        FoldFit(rotation, labels, tuple(target.seed for target in targets))
+        for targets in together
+        for labels in [torch.from_numpy(labels_of(samples, dataset_id, targets)).to(kind.device)]
+        for rotation in samples.rotations(targets[0].seed)
+    ]
+    parts = kind.fit_folds(features, folds, samples.n_classes)
+    n_rotations = len(folds) // len(together)
+    found = [
+        (cell, target, fits, row, column)
+        for number, targets in enumerate(together)
+        for here in [slice(number * n_rotations, (number + 1) * n_rotations)]
+        for fits in [_joined(folds[here], parts[here], samples)]
+        for row, cell in enumerate(chunk.cells)
+        for column, target in enumerate(targets)
+    ]
     seconds = (time.perf_counter() - started) / len(found)
     return [
         Fit(
@@ -113,29 +120,19 @@ def _together(samples: Samples, targets: Sequence[Target]) -> list[list[Target]]
     return list(by_seed.values())
 
 
-def _rotated(
-    kind: ProbeKind, samples: Samples, seeds: tuple[int, ...], features: Tensor, labels: Tensor
-) -> Fits:
-    """The fits of every rotation as one; features: [cells, n, width], labels: [targets, n]."""
-    rotations = samples.rotations(seeds[0])
-    parts = []
-    for rotation in rotations:
-        train, val = (
-            LabelledVectors(features[:, rows], labels[:, rows])
-            for rows in (rotation.train, rotation.val)
-        )
-        data = ProbeData(train, val, features[:, rotation.test], samples.n_classes, seeds)
-        parts.append(kind.fit(data))
+def _joined(folds: Sequence[FoldFit], parts: Sequence[Fits], samples: Samples) -> Fits:
+    """The fits of every rotation as one, which predicts all samples."""
     if len(parts) == 1:
         return parts[0]
-    shape = (len(features), len(seeds), len(samples.ids), samples.n_classes)
+    cells, sets = parts[0].test_logits.shape[:2]
+    shape = (cells, sets, len(samples.ids), samples.n_classes)
     val_logits, test_logits = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    for rotation, part in zip(rotations, parts, strict=True):
+    for (rotation, *_), part in zip(folds, parts, strict=True):
         val_logits[:, :, rotation.val] = part.val_logits
         test_logits[:, :, rotation.test] = part.test_logits
     chosen = [
-        [_by_fold([part.chosen[row][column] for part in parts]) for column in range(len(seeds))]
-        for row in range(len(features))
+        [_by_fold([part.chosen[row][column] for part in parts]) for column in range(sets)]
+        for row in range(cells)
     ]
     return Fits(val_logits, test_logits, chosen)
 

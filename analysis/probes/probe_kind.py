@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from warehouse.catalogue import Places, Rotation
 from warehouse.errors import LayerhouseError
 
 # Features of one chunk of cells: small enough that a few chunks fit anywhere, and that the Gram
@@ -58,6 +59,15 @@ class Fits:
     chosen: Sequence[Sequence[dict[str, Any]]]
 
 
+class FoldFit(NamedTuple):
+    """One fit under folds: what it trains on, chooses on and is scored on, the label sets
+    [sets, n samples], and their seeds [sets]."""
+
+    rotation: Rotation[slice] | Rotation[Places]
+    labels: Tensor
+    seeds: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class ProbeKind(ABC):
     """A kind of probe with its options, which are the fields of the subclass."""
@@ -78,6 +88,19 @@ class ProbeKind(ABC):
         Train on train, choose on val, only read test. A probe must not depend on its neighbours:
         cells and label sets are chunked as memory allows.
         """
+
+    def fit_folds(
+        self, features: Tensor, folds: Sequence[FoldFit], n_classes: int
+    ) -> Sequence[Fits]:
+        """What each of some fits on the same features [cells, n samples, width] finds."""
+        found = []
+        for (train, val, test), labels, seeds in folds:
+            fitted, chosen = (
+                LabelledVectors(features[:, rows], labels[:, rows]) for rows in (train, val)
+            )
+            data = ProbeData(fitted, chosen, features[:, test], n_classes, seeds)
+            found.append(self.fit(data))
+        return found
 
     def settings(self) -> dict[str, Any]:
         """What decides the numbers, as JSON values: it is stored and is part of a probe's name."""

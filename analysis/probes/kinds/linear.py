@@ -4,6 +4,7 @@ Everything random, shared or ordered is fixed: the same inputs give the same num
 cells are fitted next to them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,15 +16,18 @@ from torch.nn.functional import one_hot
 
 from analysis.logits import widen
 from analysis.parallel import one_torch_thread
-from analysis.probes.logistic.forms import Form, form_of
+from analysis.probes.logistic.forms import OwnForm, form_of
 from analysis.probes.logistic.solver import Solution, Stop, solve_path
+from analysis.probes.penalties import best_penalty, picked, val_scores
 from analysis.probes.probe_kind import (
     Fits,
+    FoldFit,
     LabelledVectors,
     ProbeData,
     ProbeKind,
     seen_classes,
 )
+from analysis.probes.rotations import chosen_rows, fit_together, pays
 from analysis.probes.standardising import standardise
 
 # Standardised features have the squared norm `width`, so penalties that mean the same at every
@@ -70,21 +74,20 @@ class LinearProbe(ProbeKind):
         )
         test = data.test.to(self.dtype)
         fits = fit_linear(train, val, test, data.n_classes, stop=self.stop)
+        accuracy = fits.val_accuracy.max(0)
         return Fits(
             fits.val_logits,
             fits.test_logits,
-            [
-                [
-                    {
-                        "C": float(f"{fits.penalty[row, column]:.6g}"),
-                        "val_accuracy": float(fits.val_accuracy[:, row, column].max()),
-                        "converged": bool(fits.converged[row, column]),
-                    }
-                    for column in range(fits.penalty.shape[1])
-                ]
-                for row in range(fits.penalty.shape[0])
-            ],
+            chosen_rows(fits.penalty, accuracy, fits.converged),
         )
+
+    def fit_folds(
+        self, features: Tensor, folds: Sequence[FoldFit], n_classes: int
+    ) -> Sequence[Fits]:
+        if not pays(features, folds):
+            return super().fit_folds(features, folds, n_classes)
+        penalties = penalty_grid(features.shape[2])
+        return fit_together(features.to(self.dtype), folds, n_classes, penalties, self.stop)
 
 
 KIND = LinearProbe()
@@ -140,10 +143,10 @@ def fit_linear(
     scaled = moments.inverse_scale[:, None]
     val_features = moments.centre(val.features).mul_(scaled)
     logits = path_logits(form, path, val_features)
-    accuracy, loss = _val_scores(logits, val.labels, seen)
-    best = _best(accuracy, loss) if choose == "accuracy" else loss.argmin(0)
+    accuracy, loss = val_scores(logits, val.labels, seen)
+    best = best_penalty(accuracy, loss) if choose == "accuracy" else loss.argmin(0)
     coef, intercept, norm, decrement = (
-        _pick(torch.stack([getattr(solution, name) for solution in path]), best)
+        picked(torch.stack([getattr(solution, name) for solution in path]), best)
         for name in ("coef", "intercept", "gradient_norm", "decrement")
     )
     converged = (norm <= 10 * stop.gradient) & (decrement <= 10 * stop.decrement)
@@ -154,7 +157,7 @@ def fit_linear(
     return LinearFits(
         penalty=np.asarray(penalties)[best.cpu().numpy()],
         val_accuracy=accuracy.double().cpu().numpy(),
-        val_logits=widen(_pick(logits, best).cpu().numpy(), named, n_classes),
+        val_logits=widen(picked(logits, best).cpu().numpy(), named, n_classes),
         test_logits=widen(test_logits.cpu().numpy(), named, n_classes),
         weight=raw_weight,
         intercept=raw_intercept,
@@ -164,7 +167,7 @@ def fit_linear(
 
 
 def _solve(
-    form: Form,
+    form: OwnForm,
     labels: Tensor,
     seen: Tensor,
     penalties: tuple[float, ...],
@@ -184,7 +187,7 @@ def _logits(weight: Tensor, intercept: Tensor, features: Tensor) -> Tensor:
     return (rows.view(*weight.shape[:3], -1) + intercept[..., None]).mT
 
 
-def path_logits(form: Form, path: list[Solution], features: Tensor) -> Tensor:
+def path_logits(form: OwnForm, path: list[Solution], features: Tensor) -> Tensor:
     """Logits [penalties, cells, sets, n, classes] of a path, a block of penalties at once.
 
     features: [cells, n, width], standardised.
@@ -201,31 +204,3 @@ def path_logits(form: Form, path: list[Solution], features: Tensor) -> Tensor:
         intercept = torch.stack([solution.intercept for solution in part], dim=1)
         out.append((rows + intercept[..., None]).mT.transpose(0, 1))
     return torch.cat(out)
-
-
-def _val_scores(logits: Tensor, labels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Accuracy and log loss on val, both [penalties, cells, sets].
-
-    A val sample of a class that train never showed counts as wrong in the accuracy of every
-    penalty alike and is left out of the log loss.
-    """
-    place = torch.searchsorted(seen, labels.contiguous()).clamp_max(len(seen) - 1)
-    known = seen[place] == labels
-    accuracy = ((logits.argmax(-1) == place) & known).double().mean(-1)
-    index = place.expand(logits.shape[:-1])[..., None]
-    loss = -logits.log_softmax(-1).gather(-1, index)[..., 0].double()
-    return accuracy, (loss * known).sum(-1) / known.sum(-1).clamp_min(1)
-
-
-def _best(accuracy: Tensor, loss: Tensor) -> Tensor:
-    """Index of the chosen penalty, [cells, sets]."""
-    loss = loss.masked_fill(accuracy < accuracy.amax(0), torch.inf)
-    return loss.argmin(0)
-
-
-def _pick(rows: Tensor, best: Tensor) -> Tensor:
-    """rows [penalties, cells, sets, …] at the chosen penalty."""
-    cells, sets = best.shape
-    first = torch.arange(cells, device=best.device)[:, None]
-    second = torch.arange(sets, device=best.device)[None]
-    return rows[best, first, second]

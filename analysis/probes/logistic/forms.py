@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -48,16 +48,23 @@ def weights_only(vector: Vector) -> Vector:
 
 
 def product(rows: Tensor, matrix: Tensor) -> Tensor:
-    """[cells, sets, classes, a] times [cells, a, b], one product per cell."""
-    cells, sets, classes, _ = rows.shape
-    return (rows.flatten(1, 2) @ matrix).view(cells, sets, classes, -1)
+    """[cells, sets, classes, a] times [cells · blocks, a, b], one product per cell and block."""
+    found = rows.reshape(len(matrix), -1, rows.shape[-1]) @ matrix
+    return found.view(*rows.shape[:3], -1)
+
+
+def probabilities(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Of logits [cells, sets, classes, n]; 0 for samples outside of a `mask` [sets, n]."""
+    prob = logits.softmax(-2)
+    return prob if mask is None else prob.mul_(mask[:, None])
 
 
 class Leading(NamedTuple):
     """The leading singular directions of some features, found with a random test matrix.
 
-    basis: [parts, cells, q, n], orthonormal in weight space; values: their squared singular values
-    [cells, q], 0 where there is none; rest: the mean squared singular value of all others, [cells].
+    basis: [parts, cells · blocks, q, n], orthonormal in weight space; values: their squared
+    singular values [cells, blocks, q], 0 where there is none; rest: the mean squared singular value
+    of all others, [cells, blocks]. A block is what label sets have in common, usually everything.
     """
 
     basis: Tensor
@@ -65,10 +72,38 @@ class Leading(NamedTuple):
     rest: Tensor
 
 
+class Form(Protocol):
+    """A way of writing the problem down; `mask` says which samples a label set is fitted on, where
+    not all, and `blocks` how many parts of equally many sets have something of their own."""
+
+    parts: int
+    blocks: int
+    size: int
+
+    @property
+    def features(self) -> Tensor: ...
+
+    @property
+    def mask(self) -> Tensor | None: ...
+
+    @property
+    def leading(self) -> Leading: ...
+
+    def image(self, coef: Tensor) -> Tensor: ...
+
+    def logits(self, vector: Vector) -> Tensor: ...
+
+    def data_gradient(self, residual: Tensor) -> Tensor: ...
+
+    def of(self, sets: Tensor) -> Self: ...
+
+
 class SampleForm:
     """Unknowns over samples: W = coef · X, read through K = X Xᵀ only."""
 
     parts = 2
+    blocks = 1
+    mask = None
 
     def __init__(self, features: Tensor) -> None:
         self.features = features
@@ -78,6 +113,11 @@ class SampleForm:
     def image(self, coef: Tensor) -> Tensor:
         """Both parts of a vector from its coordinates [cells, sets, classes, n]."""
         return torch.stack([coef, product(coef, self.gram)])
+
+    def of(self, sets: Tensor) -> Self:
+        """The form of some label sets."""
+        del sets
+        return self
 
     def logits(self, vector: Vector) -> Tensor:
         """What a vector gives every sample: [cells, sets, classes, n]."""
@@ -107,6 +147,8 @@ class FeatureForm:
     """Unknowns over features: W itself."""
 
     parts = 1
+    blocks = 1
+    mask = None
 
     def __init__(self, features: Tensor) -> None:
         self.features = features
@@ -115,6 +157,11 @@ class FeatureForm:
     def image(self, coef: Tensor) -> Tensor:
         """The one part of a vector from its coordinates [cells, sets, classes, width]."""
         return coef[None]
+
+    def of(self, sets: Tensor) -> Self:
+        """The form of some label sets."""
+        del sets
+        return self
 
     def logits(self, vector: Vector) -> Tensor:
         """What a vector gives every sample: [cells, sets, classes, n]."""
@@ -140,10 +187,11 @@ class FeatureForm:
         return _leading(parts, torch.where(keep, values, 0.0), total, self.size)
 
 
-Form = SampleForm | FeatureForm
+OwnForm = SampleForm | FeatureForm
+"""The forms of features that all label sets are fitted on."""
 
 
-def form_of(features: Tensor) -> Form:
+def form_of(features: Tensor) -> OwnForm:
     """The cheaper of the two forms for standardised features [cells, n, width]."""
     _, n, width = features.shape
     return (SampleForm if n < SAMPLES_PER_FEATURE * width else FeatureForm)(features)
@@ -172,7 +220,8 @@ def _test_matrix(features: Tensor, size: int) -> Tensor:
 def _leading(parts: Tensor, values: Tensor, total: Tensor, size: int) -> Leading:
     """total: sum of all squared singular values, [cells]."""
     others = max(size - values.shape[-1], 1)
-    return Leading(parts.contiguous(), values, (total - values.sum(-1)).clamp_min(0) / others)
+    rest = (total - values.sum(-1)).clamp_min(0) / others
+    return Leading(parts.contiguous(), values[:, None], rest[:, None])
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from analysis.probes.logistic.forms import Form, Vector, inner, weights_only
+from analysis.probes.logistic.forms import Form, Vector, inner, probabilities, weights_only
 
 LINE_SEARCH_STEPS = 8
 SLOPE_SHARE = 0.1  # the line search stops at this share of the slope it started with
@@ -16,7 +16,7 @@ class Ray(NamedTuple):
 
     logits and their change per unit length [cells, sets, classes, n]; slope: the objective's
     derivative at length 0; drift and bend: first and second derivative of the penalty; all
-    [cells, sets].
+    [cells, sets]; mask: that of the form.
     """
 
     logits: Tensor
@@ -25,6 +25,7 @@ class Ray(NamedTuple):
     slope: Tensor
     drift: Tensor
     bend: Tensor
+    mask: Tensor | None
 
 
 def ray_from(
@@ -44,6 +45,7 @@ def ray_from(
         slope=inner(gradient, direction),
         drift=strength * inner(weights_only(point), direction),
         bend=strength * inner(weights_only(direction), direction),
+        mask=form.mask,
     )
 
 
@@ -64,7 +66,7 @@ def line_search(ray: Ray, prob: Tensor, active: Tensor) -> tuple[Tensor, Tensor,
         proposed = length - slope / (bend + ray.bend).clamp_min(1e-30)
         bounded = proposed.clamp(min=0.1 * length, max=4 * length)
         length = torch.where(settled, length, torch.where(length > 0, bounded, proposed))
-        prob = (ray.logits + length[..., None, None] * ray.change).softmax(-2)
+        prob = probabilities(ray.logits + length[..., None, None] * ray.change, ray.mask)
         weighted = prob * ray.change
         slope = weighted.sum((-2, -1)) - named + ray.drift + length * ray.bend
         settled = settled | (slope.abs() <= SLOPE_SHARE * ray.slope.abs())

@@ -12,7 +12,7 @@ from analysis.probes.logistic.forms import Leading, Vector, product
 class Preconditioner:
     """An approximate inverse Hessian of the loss at one strength, SPD in weight space."""
 
-    basis: Tensor  # [parts, cells, q, n]
+    basis: Tensor  # [parts, cells · blocks, q, n]
     low: Tensor  # [cells, sets, q]: what the leading directions get beyond `rest`
     rest: Tensor  # [cells, sets]
     intercept: Tensor  # [cells, sets]
@@ -20,22 +20,25 @@ class Preconditioner:
     def __call__(self, vector: Vector) -> Vector:
         shares = product(vector.coef[-1], self.basis[0].mT) * self.low[:, :, None]
         shape = vector.coef.shape
-        leading = shares.flatten(1, 2) @ self.basis
+        leading = shares.view(self.basis.shape[1], -1, shares.shape[-1]) @ self.basis
         return Vector(
             vector.coef * self.rest[..., None, None] + leading.view(shape),
             vector.intercept * self.intercept[..., None],
         )
 
 
-def preconditioner_of(leading: Leading, prob: Tensor, strength: float) -> Preconditioner:
+def preconditioner_of(leading: Leading, prob: Tensor, strength: float, n: Tensor) -> Preconditioner:
     """One curvature for all samples and classes of a problem: the mean of the loss's own.
 
-    prob: the probabilities at the point, [cells, sets, classes, n].
+    prob: the probabilities at the point, [cells, sets, classes, n]; n: how many samples a set is
+    fitted on, [sets].
     """
-    classes, n = prob.shape[-2:]
-    curvature = (prob * (1 - prob)).sum(-2).mean(-1) / (classes - 1)
+    sets, classes = prob.shape[1:3]
+    curvature = (prob * (1 - prob)).sum((-2, -1)) / n / (classes - 1)
     curvature = curvature.clamp_min(1e-4)
-    flat = 1 / (curvature * leading.rest[:, None] + strength)
-    steep = 1 / (curvature[..., None] * leading.values[:, None] + strength)
-    low = torch.where(leading.values[:, None] > 0, steep - flat[..., None], 0.0)
+    each = sets // leading.values.shape[1]
+    values, rest = (one.repeat_interleave(each, 1) for one in (leading.values, leading.rest))
+    flat = 1 / (curvature * rest + strength)
+    steep = 1 / (curvature[..., None] * values + strength)
+    low = torch.where(values > 0, steep - flat[..., None], 0.0)
     return Preconditioner(leading.basis, low, flat, 1 / (curvature * n))

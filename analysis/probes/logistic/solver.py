@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from analysis.probes.logistic.forms import Form, Vector, add, inner
+from analysis.probes.logistic.forms import Form, Vector, add, inner, probabilities
 from analysis.probes.logistic.line_search import line_search, ray_from
 from analysis.probes.logistic.preconditioner import preconditioner_of
 
@@ -60,7 +60,8 @@ class Solution:
 def solve_path(form: Form, target: Tensor, strengths: list[float], stop: Stop) -> list[Solution]:
     """Solutions for every strength, strong to weak, each started from the one before.
 
-    target: [sets, classes, n] one-hot, every class with at least one sample.
+    target: [sets, classes, n] one-hot, every class with at least one sample; 0 for samples that a
+    set is not fitted on.
     """
     cells = len(form.features)
     sets, classes, _ = target.shape
@@ -87,7 +88,7 @@ def _extrapolate(
     """
     direction = Vector(point.coef - before.coef, point.intercept - before.intercept)
     logits = form.logits(point)
-    prob = logits.softmax(-2)
+    prob = probabilities(logits, form.mask)
     gradient = _gradient(form, prob - target, point, strength)
     everywhere = torch.ones(prob.shape[:2], dtype=torch.bool, device=prob.device)
     ray = ray_from(form, logits, target, gradient, point, direction, strength)
@@ -112,7 +113,7 @@ def _minimise(
     if 0 < len(live) < len(target):
         left = replace(stop, iterations=stop.iterations - solution.iterations)
         some = Vector(point.coef[:, :, live], point.intercept[:, live])
-        rest, some = _minimise(form, target[live], some, strength, left)
+        rest, some = _minimise(form.of(live), target[live], some, strength, left)
         point = Vector(point.coef.clone(), point.intercept.clone())
         point.coef[:, :, live], point.intercept[:, live] = some
         solution.gradient_norm[:, live] = rest.gradient_norm
@@ -126,6 +127,12 @@ def _minimise(
     return solution, point
 
 
+def _live(active: Tensor) -> Tensor:
+    """The places of the label sets to go on with, as many in each block [blocks, sets of each]."""
+    kept = active.any(1, keepdim=True) & active.any(0, keepdim=True)
+    return kept.flatten().nonzero()[:, 0]
+
+
 def _descend(
     form: Form, target: Tensor, point: Vector, strength: float, stop: Stop
 ) -> tuple[Solution, Vector, Tensor]:
@@ -133,10 +140,10 @@ def _descend(
 
     A problem that has converged is left alone.
     """
-    n = target.shape[-1]
+    n = target.sum((-2, -1))
     logits = form.logits(point)
-    prob = logits.softmax(-2)
-    precondition = preconditioner_of(form.leading, prob, strength)
+    prob = probabilities(logits, form.mask)
+    precondition = preconditioner_of(form.leading, prob, strength, n)
     stalled = torch.zeros(prob.shape[:2], dtype=torch.bool, device=prob.device)
     gradient: Vector | None = None
     direction: Vector | None = None
@@ -148,7 +155,7 @@ def _descend(
         norm = inner(gradient, gradient).clamp_min(0).sqrt() / n
         decrement = squared.clamp_min(0).sqrt()
         active = ((norm > stop.gradient) | (decrement > stop.decrement)) & ~stalled
-        live = active.any(0).nonzero()[:, 0]
+        live = _live(active.any(0).view(form.blocks, -1))
         if iteration == stop.iterations or len(live) <= len(target) // 2:
             break
         turn = torch.zeros_like(squared)
