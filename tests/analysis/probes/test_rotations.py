@@ -81,7 +81,5 @@ def test_what_rotations_do_not_share_is_fitted_alone() -> None:
     fewer = folds[1]._replace(labels=folds[1].labels[:1], seeds=(0,))
     assert not pays(features, [folds[0], fewer])
     rare = folds[0].labels.clone()
-    rare[1, torch.as_tensor(folds[0].rotation.test)[0]] = (
-        2  # in no train sample here
-    )
+    rare[1, torch.as_tensor(folds[0].rotation.test)[0]] = 2  # in no train sample here
     assert not pays(features, [folds[0]._replace(labels=rare), folds[1]._replace(labels=rare)])
