@@ -41,6 +41,7 @@ Floats = NDArray[np.float64]
 Rows = list[dict[str, Any]]
 UNMODIFIED = "unmodified"
 PROBE = LinearProbe()
+SCORED = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Judge:
     """Judges what variants of one model show of one dataset.
 
     `described` are the rows of the tables model, module and layer of the unmodified model;
-    `dataset` those of dataset, class and sample. All variants are judged under its name.
+    `dataset` those of dataset, class, sample and sample_fold, of one repetition where there are
+    folds. All variants are judged under its name.
     """
 
     def __init__(
@@ -107,28 +109,35 @@ class Judge:
         kept = []
         for split in SPLITS:
             groups = whole.filter(pl.col("split") == split)["group_id"].unique().sort()
+            if groups.is_empty():  # under folds all are test
+                continue
             n = max(round(share * len(groups)), 1)
             kept += rng.choice(groups.to_numpy(), n, replace=False).tolist()
         frame = whole.filter(pl.col("group_id").is_in(kept))
         samples = self._samples_of(frame)
-        self._scratch.replace({"sample": frame.to_arrow()})
+        folds = self._dataset["sample_fold"]
+        mine = folds.filter(pl.col("sample_id").is_in(frame["sample_id"].implode()))
+        self._scratch.replace({"sample": frame.to_arrow(), "sample_fold": mine.to_arrow()})
         try:
             fits = self._fit(self._healthy, self._healthy.vectors, samples)
             held = set(frame["sample_id"])
             answers = [row for row in self._healthy.answers if row["sample_id"] in held]
             return self._judge(fits, answers, samples)
         finally:
-            self._scratch.replace({"sample": whole.to_arrow()})
+            self._scratch.replace({"sample": whole.to_arrow(), "sample_fold": folds.to_arrow()})
 
     def _samples_of(self, frame: pl.DataFrame) -> Samples:
         order = pl.col("split").replace_strict(SPLITS, list(range(len(SPLITS))))
         ordered = frame.sort(order, "sample_id")
+        folds = self._dataset["sample_fold"].select("sample_id", "fold")
+        dealt = ordered.select("sample_id").join(folds, on="sample_id", maintain_order="left")
         return Samples(
             ids=ordered["sample_id"].to_numpy().astype(object),
             class_index=ordered["class_index"].to_numpy().astype(np.int64),
             split=ordered["split"].to_numpy().astype(object),
             n_classes=len(self._dataset["class"]),
             n_registered=len(frame),
+            folds=dealt["fold"].to_numpy().astype(np.int64)[None] if len(dealt) else None,
         )
 
     def _fit(
@@ -184,37 +193,49 @@ class Judge:
             **{f"n_{split}": samples.count(split) for split in SPLITS},
             "fit_seconds": 0.0,
         }
-        predicted = self._predicted(chosen)
-        split = dict(zip(samples.ids, samples.split, strict=True))
         logits = [
             {
                 "baseline_id": UNMODIFIED,
                 "sample_id": name,
-                "split": split[name],
+                "split": split,
                 "logits": np.eye(samples.n_classes)[max(index, 0)].tolist(),
                 # A reply that named no class is never right.
                 "predicted_class_index": index,
             }
-            for name, index in predicted.items()
-            if split[name] != "train"
+            for split in SCORED
+            for name, index in self._after_vision(chosen, split).items()
         ]
         return baseline, logits
 
-    def _predicted(self, place: Predictor) -> dict[str, int]:
-        """What a predictor says of every val and test sample; -1 where a reply names no class."""
+    def _after_vision(self, chosen: Predictor, split: str) -> dict[str, int]:
+        """What stands after vision says of each sample; each fold has chosen for itself."""
+        samples = self._samples
+        if samples.folds is None:
+            return self._predicted(chosen, split)
+        rows = self._scratch.sql(
+            "SELECT fold, module, layer, readout, kind FROM fold_choice WHERE stage = 'vision'"
+        ).fetchall()
+        said = {fold: self._predicted(tuple(place), split) for fold, *place in rows}
+        return {
+            name: said[fold][name]
+            for name, fold in zip(samples.ids, samples.folds[0].tolist(), strict=True)
+        }
+
+    def _predicted(self, place: Predictor, split: str) -> dict[str, int]:
+        """What a predictor says as val or test of each such sample, in their order; -1 where a
+        reply names no class."""
         module, layer, readout, _ = place
+        names = self._samples.ids[self._samples.predicted(split)]
         if module == ANSWER:
-            return {
+            said = {
                 row["sample_id"]: row["predicted_class_index"] if row["parsed"] else -1
                 for row in self._healthy.answers
             }
+            return {name: said[name] for name in names}
         assert layer is not None
         fit = self._fits[Cell(module, layer, readout)]
-        found: dict[str, int] = {}
-        for split, logits in (("val", fit.val_logits), ("test", fit.test_logits)):
-            names = self._samples.ids[self._samples.rows(split)]
-            found |= dict(zip(names, logits.argmax(axis=1).tolist(), strict=True))
-        return found
+        logits = fit.val_logits if split == "val" else fit.test_logits
+        return dict(zip(names, logits.argmax(axis=1).tolist(), strict=True))
 
     def _closed_form(self) -> ClosedForm:
         rows = self._scratch.sql(
@@ -232,11 +253,10 @@ class Judge:
 
     def _scores(self, place: Predictor) -> tuple[Strikable, Strikable]:
         """How good a predictor of the unmodified model is on val and on test."""
-        said = self._predicted(place)
         found = []
-        for split in ("val", "test"):
-            rows = self._samples.rows(split)
-            predicted = np.array([said[name] for name in self._samples.ids[rows]])
+        for split in SCORED:
+            rows = self._samples.predicted(split)
+            predicted = np.array(list(self._predicted(place, split).values()))
             labels, n_classes = self._samples.class_index[rows], self._samples.n_classes
             of = balanced_score if self.score == BALANCED_ACCURACY else score
             found.append(of(predicted, labels, n_classes, is_probe=place[0] != ANSWER))

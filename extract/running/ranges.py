@@ -204,7 +204,7 @@ def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterato
     preparer = Preparer(
         session, uris, inputs_under(faults, unseen), most, prompts, job.image_donors, seen
     )
-    learned = learn_faults(faults, session, samples, uris, size.now, most)
+    learned = learn_faults(faults, session, job.seen.as_train(samples), uris, size.now, most)
     with runner_of(opened, faults, learned, stopwatch) as runner:
         notes = opened.lines if missing is None else (*opened.lines, missing)
         yield RangeRunner(job, preparer, runner, size, stopwatch, lens, notes)

@@ -56,6 +56,13 @@ class Bench:
         return frame.filter(frame["sample_id"].is_in(self.job.sample_ids))
 
     @property
+    def taught(self) -> Any:
+        """The samples of `samples` and what the model saw, which is train: of it faults learn."""
+        frame, seen = self.job.info.samples, self.job.seen
+        held = frame["sample_id"].is_in([*self.job.sample_ids, *seen.sample_ids])
+        return seen.as_train(frame.filter(held))
+
+    @property
     def healthy(self) -> Recording:
         """The unmodified model, run once."""
         if self._healthy is None:
@@ -123,7 +130,7 @@ class Bench:
 
     def _record(self, faults: Sequence[Fault]) -> Recording:
         uris = dict(self.job.info.samples.select("sample_id", "uri").iter_rows())
-        learned = learn_faults(faults, self.session, self.samples, uris, self._batch_size)
+        learned = learn_faults(faults, self.session, self.taught, uris, self._batch_size)
         faulty = inputs_under(faults, self.samples)
         with runner_of(self.opened, faults, learned, self.watch) as runner:
             whole = Range(0, len(self.job.sample_ids), needed(self.session), (GENERATE,))

@@ -209,9 +209,9 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     refuse_unmeant(request)
     faults = tuple(parse_fault(spec) for spec in request.faults)
     source, device, dtype = _source(request)
-    looked = frozenset(lake.store.commit_names())
     notes: list[str] = []
-    dataset_id = resolve(lake, request.dataset, warn=notes.append)
+    dataset_id = resolve(lake, request.dataset, warn=notes.append)  # which may register it
+    looked = frozenset(lake.store.commit_names())
     with open_tables(lake) as wh:
         info = dataset(wh, dataset_id)
         refuse_other_readouts(wh)

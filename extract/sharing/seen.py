@@ -35,6 +35,11 @@ class Seen:
             return {}
         return {"trained_on": [len(self.sample_ids), images_hash(self.sample_ids)]}
 
+    def as_train(self, samples: pl.DataFrame) -> pl.DataFrame:
+        """The samples with these in train: what must learn before it strikes may see them."""
+        split = pl.when(pl.col("sample_id").is_in(self.sample_ids)).then(pl.lit("train"))
+        return samples.with_columns(split.otherwise("split").alias("split"))
+
 
 NOTHING_SEEN = Seen()
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from layerhouse.self_test.trials import TRIAL_VERSIONS, Trial, TrialGrid, trials_of
 from warehouse.catalogue import dataset, open_tables
-from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress
 from warehouse.vocabulary import ACCURACY, STAGES
@@ -57,7 +56,7 @@ def self_test(
     Of the request model, adapter, dataset, limit and where it runs count. Trials that the lake
     holds already, from any earlier self-test of the same model, dataset and options, are not run
     again. Raises UsageError for unknown names and impossible grids, LayerhouseError for a model
-    that cannot be run and for a dataset that is evaluated by folds.
+    that cannot be run. Under folds, every trial is judged by the first repetition of theirs.
     """
     from analysis.diagnosis import Resampling
     from extract.running import leaving_a_core, open_bench
@@ -70,11 +69,6 @@ def self_test(
     config: dict[str, Any] = {**asked, "limit": request.limit}
     with open_tables(lake) as wh:
         info = dataset(wh, job.dataset_id)
-        if info.folds is not None:
-            raise LayerhouseError(
-                f"{job.dataset_id} is evaluated by folds, and the self-test learns from a train "
-                "split; add the same images under another name (`layerhouse datasets add`) for it"
-            )
         known = {row[0] for row in wh.sql("SELECT trial_id FROM fault_trial").fetchall()}
     if info.score != ACCURACY:  # which trials of older versions are by
         config["score"] = info.score
@@ -111,8 +105,10 @@ def _judge(lake: Lake, bench: Bench, resampling: Resampling) -> Judge:
         names = [bench.job.dataset_id]
         dataset = {
             table: wh.sql(f"FROM {table} WHERE dataset_id = $1", names).pl()
-            for table in ("dataset", "class")
+            for table in ("dataset", "class", "sample_fold")
         }
+    folds = dataset["sample_fold"].filter(pl.col("repetition") == 0)
+    dataset["sample_fold"] = folds.filter(pl.col("sample_id").is_in(bench.job.sample_ids))
     dataset["sample"] = bench.samples.with_columns(pl.lit(names[0]).alias("dataset_id"))
     return Judge(bench.rows(), dataset, bench.healthy, resampling)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-from extract.faults import Fault, FaultKind, fault_kinds, kind_named, parse_fault
+from extract.faults import Fault, FaultKind, LearningFault, fault_kinds, kind_named, parse_fault
 from warehouse.errors import UsageError
 from warehouse.vocabulary import LLM
 
@@ -78,7 +78,8 @@ def trials_of(bench: Bench, grid: TrialGrid) -> Iterator[Trial]:
     """All trials of a grid on one model; whatever stops them early, each seed's come together.
 
     Faults in the decoder strike behind its middle block. Severities that come to the same fault
-    (the labels of two classes can only change places) are one trial.
+    (the labels of two classes can only change places) are one trial. Faults that learn are left out
+    where there is nothing to learn from: under folds, of a model that saw no sample.
     """
     llm = f"llm.{bench.llm_blocks[len(bench.llm_blocks) // 2]}"
     seen: set[Any] = set()
@@ -92,7 +93,12 @@ def trials_of(bench: Bench, grid: TrialGrid) -> Iterator[Trial]:
         if grid.pairs:
             yield from (Trial(pair, seed) for pair in _pairs(grid, llm, seed))
         if grid.shifting and seed == 0:
-            yield from (Trial((fault,), seed) for fault in _shifting(llm))
+            can_learn = "train" in set(bench.taught["split"])
+            yield from (
+                Trial((fault,), seed)
+                for fault in _shifting(llm)
+                if can_learn or not isinstance(fault.kind, LearningFault)
+            )
 
 
 def _destroying_kinds() -> dict[str, FaultKind]:

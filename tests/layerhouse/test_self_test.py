@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analysis.diagnosis.intervals import Resampling
+from extract.datasets import resolve
+from extract.datasets.folding import fold
 from extract.faults.spec import parse_fault
 from extract.running.variants import Bench, open_bench
 from extract.sharing.job import ExtractRequest
@@ -70,6 +72,30 @@ def test_a_swaps_loss_is_what_its_share_implies(tested: Ran) -> None:
         assert lower <= estimated <= upper
         assert expected == pytest.approx(estimated, abs=0.1)
         assert expected == pytest.approx(cost, abs=0.1)
+
+
+@pytest.mark.slow
+def test_folds_are_tested_on_what_the_model_did_not_see(tmp_path: Path) -> None:
+    lake = Lake.at(tmp_path / "lake")
+    resolve(lake, "digits")
+    fold(lake, "digits", 5)
+    done = self_test(lake, replace(REQUEST, limit=None), grid=GRID, resampling=Resampling(500))
+    assert done.n_run == 5
+    with connect(lake) as wh:
+        rows = wh.sql(
+            "SELECT stage, verdict, expected_loss, estimated_loss, trial_kind FROM fault_trial"
+        ).fetchall()
+    struck = [row for row in rows if row[4] == "destroying"]
+    assert {stage: verdict for stage, verdict, *_ in struck} == FAILURE_MODES
+    for _, _, expected, estimated, _ in struck:
+        assert expected is None or expected == pytest.approx(estimated, abs=0.12)
+    shifting = TrialGrid((0.6,), seeds=1, healthy=0, kinds=(), pairs=False)
+    kinds = []
+    for seed in (None, 0):  # an untrained network saw nothing that a fault could learn from
+        bench = open_bench(lake, replace(REQUEST, limit=60, random_weights=seed))
+        assert (len(bench.samples) < 30) == (seed is None)
+        kinds.append({trial.faults[0].kind.name for trial in trials_of(bench, shifting)})
+    assert kinds[0] - kinds[1] == {"erase"}
 
 
 @pytest.mark.slow
