@@ -228,6 +228,14 @@ def made(frame: pl.DataFrame, score_name: str) -> World:
             }
         ),
         "sample": frame,
+        "sample_fold": pl.DataFrame(
+            schema={
+                "dataset_id": pl.String,
+                "sample_id": pl.String,
+                "repetition": pl.Int32,
+                "fold": pl.Int32,
+            }
+        ),
     }
     judge = Judge(described(), dataset, shown_of(frame, vectors, said), Resampling(500))
     return judge, frame, vectors, said
