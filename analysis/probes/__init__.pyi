@@ -1,5 +1,6 @@
 from .activations import Samples as Samples, read_cells as read_cells, read_vectors as read_vectors
 from .chunks import parts as parts
+from .evidence import AttentiveReader as AttentiveReader
 from .fitting import fit_vectors as fit_vectors
 from .kinds.linear import (
     LinearFits as LinearFits,

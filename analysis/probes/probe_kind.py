@@ -23,6 +23,9 @@ from warehouse.errors import LayerhouseError
 CPU_CHUNK_BYTES = 256 * 2**20
 GPU_CHUNK_BYTES = 8 * 2**30
 
+READER = "reader"
+"""What a kind calls the probe's own numbers among what it chose."""
+
 
 class LabelledVectors(NamedTuple):
     """One split: raw features [cells, n, width], and class indices [sets, n] per label set."""
@@ -51,7 +54,8 @@ class Fits:
     """One probe per (cell, label set): logits [cells, sets, n, n_classes] on val and test.
 
     `chosen[cell][set]` is what fitting chose or found, as JSON values; it is stored with the
-    probe. An entry `converged` that is False becomes a warning.
+    probe. An entry `converged` that is False becomes a warning; an entry `reader`, the probe's own
+    numbers, stays with the first probe of the true labels alone, since it is large.
     """
 
     val_logits: NDArray[np.float32]

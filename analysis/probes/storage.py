@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from analysis.logits import logit_rows
 from analysis.probes.activations import Samples
-from analysis.probes.probe_kind import ProbeKind
-from analysis.probes.targets import Target
+from analysis.probes.probe_kind import READER, ProbeKind
+from analysis.probes.targets import TRUE_LABELS, Target
 from analysis.queries import read_query
 from warehouse.catalogue import Warehouse
 from warehouse.errors import LayerhouseError
@@ -113,6 +113,7 @@ def tables_of(
     probes, logits = [], []
     for fit in fits:
         probe_id = subject.probe_id(fit.cell, fit.target)
+        chosen = fit.chosen if fit.target == TRUE_LABELS else _without_reader(fit.chosen)
         probes.append(
             {
                 "probe_id": probe_id,
@@ -122,7 +123,7 @@ def tables_of(
                 "kind": subject.kind,
                 "control": fit.target.control,
                 "seed": fit.target.seed,
-                "hyperparameters": {**subject.settings, "chosen": fit.chosen},
+                "hyperparameters": {**subject.settings, "chosen": chosen},
                 **_sizes(samples, fit.target),
                 "fit_seconds": fit.seconds,
             }
@@ -132,6 +133,13 @@ def tables_of(
                 logit_rows("probe_id", probe_id, samples.ids[samples.predicted(split)], split, rows)
             )
     return {"probe": probes, "probe_logit": pa.concat_tables(logits)}
+
+
+def _without_reader(chosen: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in chosen.items() if key != READER}
+    if "folds" in kept:
+        kept["folds"] = [_without_reader(one) for one in kept["folds"]]
+    return kept
 
 
 def _sizes(samples: Samples, target: Target) -> dict[str, int]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from analysis.diagnosis import require_known
 from analysis.report import figures, words
+from analysis.report.evidence import AGAINST, FOR
 from analysis.report.figures.canvas import STAGE_NAMES
 from analysis.report.palette import css
 from analysis.report.reading import Pages, read_pages, read_table
@@ -101,7 +102,9 @@ def _render(pages: Pages, lake_name: str) -> str:
         "default_kind": DEFAULT_PROBE_KIND,
         "layered": LAYERED,
     }
-    style = environment.get_template("style.css.jinja").render(light=css(0), dark=css(1))
+    style = environment.get_template("style.css.jinja").render(
+        light=css(0), dark=css(1), for_=FOR, against=AGAINST
+    )
     script = environment.get_template("script.js.jinja").render()
     return environment.get_template("report.html.jinja").render(
         pages=pages,

@@ -6,18 +6,22 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis.audit import read_findings
 from analysis.diagnosis import Finding, read_finding, sentence
 from analysis.queries import read_query
+from analysis.report.evidence import EvidenceMaps, evidence_maps
 from analysis.report.thumbnails import thumbnail
 from warehouse.catalogue import Warehouse
 from warehouse.errors import UsageError
 from warehouse.schema import quoted
+
+if TYPE_CHECKING:
+    import polars as pl
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -47,7 +51,8 @@ class LostImages:
     stage: str
     n: int
     shown: list[Row]
-    """Rows of `lost_samples`, each with its `thumbnail` (None where the image cannot be read)."""
+    """Rows of `lost_samples`, each with its `thumbnail` (None where the image cannot be read) and
+    its `maps`."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,9 @@ class ModelPage:
     prompts: Table
     reliance: Table
     lost: Table
+    readers: Table
+    maps: EvidenceMaps
+    """Of lost images that are shown: where in them their class is readable."""
     trials: Trials
     runs: Table
 
@@ -96,7 +104,10 @@ class ModelPage:
         """In pipeline order; stages that lost none are absent."""
         found = []
         for stage, rows in groupby(self.lost.rows, key=lambda row: row["lost_at"]):
-            shown = [{**row, "thumbnail": thumbnail(row["uri"])} for row in rows]
+            shown = [
+                {**row, "thumbnail": thumbnail(row["uri"]), "maps": self.maps.of[row["sample_id"]]}
+                for row in rows
+            ]
             found.append(LostImages(stage, shown[0]["n_lost"], shown))
         return found
 
@@ -239,6 +250,8 @@ def _read_model(
     runs = read_table(wh, "runs", **names)
     for run in runs.rows:
         run["versions"] = json.loads(run["versions"])
+    lost = read_table(wh, "lost_samples", **names, shown=shown)
+    readers = read_table(wh, "evidence_readers", **names)
     return ModelPage(
         key=key,
         model_id=model_id,
@@ -258,7 +271,17 @@ def _read_model(
         lens=read_table(wh, "lens", **names),
         prompts=read_table(wh, "prompts", **names),
         reliance=read_table(wh, "reliance", **names),
-        lost=read_table(wh, "lost_samples", **names, shown=shown),
+        lost=lost,
+        readers=readers,
+        maps=evidence_maps(readers.rows, lost.rows, partial(image_tokens, wh, names)),
         trials=Trials(*(read_table(wh, f"trial_{part.name}", **names) for part in fields(Trials))),
         runs=runs,
     )
+
+
+def image_tokens(
+    wh: Warehouse, names: Mapping[str, str], module: str, layer: int, samples: list[str]
+) -> pl.DataFrame:
+    """The kept image tokens of some samples in order: sample_id, row, column, vector."""
+    asked = {**names, "module": module, "layer": layer, "samples": samples}
+    return wh.sql(read_query(QUERIES, "evidence_tokens"), asked).pl()

@@ -36,6 +36,7 @@ def report_lake(path: Path) -> Lake:
     _write_ways(lake)
     _write_audit(lake)
     _write_nuisance(lake)
+    _write_tokens(lake)
     for model_id in MODELS:
         diagnose(lake, model_id, DATASET, n_resamples=200)
     compare_all(lake, n_resamples=200)
@@ -81,6 +82,37 @@ def _write_nuisance(lake: Lake) -> None:
     with RunWriter(lake, RunSpec("probe-target", HEALTHY, DATASET, {})) as writer:
         tables = {"target_probe": probes, "attribute_label": labels, "attribute_shortcut": [alone]}
         writer.commit({**tables, "border_fidelity": [border]})
+        writer.finish()
+
+
+def _write_tokens(lake: Lake) -> None:
+    """Tokens in a grid of 2 by 3 and of 2 by 2, and some without a place, with what reads them."""
+    data = MadeUpDataset.draw(DATASET, 400)
+    rng = np.random.default_rng(0)
+    classes = list(range(data.n_classes))
+    where = {("vision", 4): (2, 3), ("connector", 0): (2, 2), ("llm", LLM_LAYERS): (0, 2)}
+    tokens, probes = [], []
+    for (module, layer), (height, width) in where.items():
+        place = {"model_id": HEALTHY, "dataset_id": DATASET, "module": module, "layer": layer}
+        tokens += [
+            {**place, "sample_id": str(name), "token": token, "vector": rng.standard_normal(3)}
+            | {"row": token // width if height else None}
+            | {"column": token % width if height else None}
+            for name in data.sample_ids[data.split == "test"]
+            for token in range(max(1, height) * width)
+        ]
+        numbers = {part: rng.standard_normal((4, 3)).tolist() for part in ("queries", "values")}
+        reader = {"classes": classes, "intercepts": [0.0] * 4, **numbers}
+        probes.append(
+            {
+                **{**place, "probe_id": f"reader-{module}", "readout": "tokens"},
+                **{"kind": "attentive", "control": "none", "seed": 0, "fit_seconds": 1.0},
+                **{"n_train": 200, "n_val": 100, "n_test": 100},
+                "hyperparameters": {"chosen": {"reader": reader}},
+            }
+        )
+    with RunWriter(lake, RunSpec("probe", HEALTHY, DATASET, {"readers": True})) as writer:
+        writer.commit({"token_activation": tokens, "probe": probes})
         writer.finish()
 
 

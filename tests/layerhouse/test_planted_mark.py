@@ -4,6 +4,10 @@ the tower looks guilty of losing what it holds; what looks among all tokens find
 
 from __future__ import annotations
 
+import re
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from analysis.logits import logit_rows
+from analysis.report.evidence import evidence_maps
+from analysis.report.reading import image_tokens, read_table
 from extract.models import GivenModel
 from extract.running import extract
 from extract.sharing import ExtractRequest
@@ -34,6 +40,13 @@ SELECT
     max(loss) FILTER (WHERE stage = 'connector')
 FROM stage_loss
 """
+SAMPLES = """
+SELECT sample_id, uri, class_index, width, height, NULL AS fold FROM sample WHERE split = 'test'
+"""
+LOGITS = """
+SELECT concat(module, ' ', layer), sample_id, logits FROM probe_logit JOIN probe USING (probe_id)
+WHERE kind = 'attentive' AND control = 'none' AND seed = 0 AND split = 'test'
+"""
 READ = """
 SELECT module, readout, test_accuracy, control_accuracy FROM signal_flow
 WHERE readout IN ('tokens', 'mean') AND (module = 'connector' OR module = 'vision' AND layer = 1)
@@ -48,11 +61,16 @@ def marked(one: int, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
-def seen_by_filter(path: str) -> list[float]:
-    """How strong the strongest stripes of each class are: all that there is to see."""
+def stripes(path: str) -> np.ndarray:
+    """How strong the stripes of each class are in each patch, [classes, CELLS, CELLS]."""
     grey = np.asarray(Image.open(path).convert("L"), dtype=float) - 128
     patches = grey.reshape(CELLS, PATCH, CELLS, PATCH)
-    return (np.einsum("iajb,kab->kij", patches, PATTERNS) / PATCH**2).max(axis=(1, 2)).tolist()
+    return np.asarray(np.einsum("iajb,kab->kij", patches, PATTERNS) / PATCH**2)
+
+
+def seen_by_filter(path: str) -> list[float]:
+    """How strong the strongest stripes of each class are: all that there is to see."""
+    return stripes(path).max(axis=(1, 2)).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +141,48 @@ def test_the_verdict_turns_from_the_tower_to_what_comes_after(lake: Lake) -> Non
     assert cleared[1] < 0.12
     assert read["vision", "tokens"][0] > 0.9 > 0.8 > read["vision", "mean"][0]
     assert max(control for _, control in read.values()) < 0.65
+
+
+def test_the_maps_of_a_class_point_at_its_mark_and_those_of_the_other_do_not(
+    lake: Lake, tmp_path: Path
+) -> None:
+    about = {"model": "untrained", "dataset": "marks"}
+    options = [part for name, value in about.items() for part in (f"--{name}", value)]
+    run(lake, "probe", *options, "--kind", "attentive", "--seeds", "2")
+    with connect(lake) as wh:
+        samples = wh.sql(SAMPLES).pl().to_dicts()
+        readers = read_table(wh, "evidence_readers", **about).rows
+        stored = {(place, name): logits for place, name, logits in wh.sql(LOGITS).fetchall()}
+        own, other = (
+            evidence_maps(
+                readers,
+                [{**row, "class_index": (row["class_index"] + turn) % 2} for row in samples],
+                partial(image_tokens, wh, about),
+            ).of
+            for turn in (0, 1)
+        )
+    hits: dict[tuple[str, str, int], list[bool]] = {}
+    for row in samples:
+        label = row["class_index"]
+        mark = divmod(int(stripes(row["uri"])[label].argmax()), CELLS)
+        for which, maps in (("own", own), ("other", other)):
+            for found in maps[row["sample_id"]]:
+                peak = tuple(place - 1 for place in found.peak)
+                hits.setdefault((which, found.place, label), []).append(peak == mark)
+        for found in own[row["sample_id"]]:
+            logits = stored[found.place, row["sample_id"]]
+            margin = logits[label] - logits[1 - label]
+            assert (found.evidence.sum(), found.fits) == (pytest.approx(margin, abs=1e-3), True)
+    shares = {key: float(np.mean(found)) for key, found in hits.items()}
+    print(f"peaks on the mark: {shares}")  # noqa: T201 - figures for the note
+    assert min(shares["own", "vision 1", label] for label in (0, 1)) > 0.9
+    # The probe behind the connector looks for one class, and reads the other from its absence.
+    assert max(shares["own", "connector 0", label] for label in (0, 1)) > 0.9
+    assert max(share for (which, *_), share in shares.items() if which == "other") < 0.05
+    run(lake, "diagnose", *options)
+    run(lake, "report", "--out", str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "readable at vision 1 and connector 0" in page
+    over = re.findall(r'aria-label="Evidence for [^>]*><use href="#(.*?)"', page)
+    assert {f'<image id="{key}"' in page for key in over} == {True}
+    assert len(over) == 2 * len(set(over)) > 0

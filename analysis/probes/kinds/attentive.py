@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from analysis.logits import widen
 from analysis.parallel import one_torch_thread
-from analysis.probes.probe_kind import Fits, ProbeData, ProbeKind, seen_classes
+from analysis.probes.evidence import AttentiveReader
+from analysis.probes.probe_kind import READER, Fits, ProbeData, ProbeKind, seen_classes
 from analysis.probes.standardising import CONSTANT_SHARE
 
 NOWHERE = -1e30
@@ -70,7 +72,7 @@ class AttentiveProbe(ProbeKind):
         parts = zip(data.train.features, data.val.features, data.test, strict=True)
         for features in parts:
             train, val, test = map(FilledUp.of, features)
-            _standardise(train, (val, test))
+            mean, scale = _standardise(train, (val, test))
             labels = torch.searchsorted(seen, data.train.labels.contiguous())
             probes = _Probes.start(train.values.shape[-1], len(seen), data.seeds, train.values)
             known = torch.isin(data.val.labels, seen)
@@ -79,7 +81,13 @@ class AttentiveProbe(ProbeKind):
             with torch.no_grad():
                 val_logits.append(probes.logits(val).cpu().numpy())
                 test_logits.append(probes.logits(test).cpu().numpy())
-            chosen.append([{"epoch": epoch, "val_loss": loss} for epoch, loss in losses])
+            readers = probes.readers(mean, scale, named)
+            chosen.append(
+                [
+                    {"epoch": epoch, "val_loss": loss, READER: reader.as_json()}
+                    for (epoch, loss), reader in zip(losses, readers, strict=True)
+                ]
+            )
         return Fits(
             widen(np.stack(val_logits), named, data.n_classes),
             widen(np.stack(test_logits), named, data.n_classes),
@@ -126,9 +134,22 @@ class _Probes:
         pooled = (scores.softmax(dim=1) * evidence).sum(dim=1)
         return pooled.transpose(0, 1) + self.biases
 
+    def readers(
+        self, mean: Tensor, scale: Tensor, classes: NDArray[np.int64]
+    ) -> list[AttentiveReader]:
+        """Each probe on raw tokens; what the mean adds to all scores alike moves no weight."""
+        found = []
+        for tensors in zip(*self.tensors, strict=True):
+            queries, values, biases = (one.detach().double() for one in tensors)
+            queries, values = queries * scale[:, None], values * scale[:, None]
+            intercepts = biases[0] - mean.double() @ values
+            parts = (queries.T, values.T, intercepts)
+            found.append(AttentiveReader(classes, *(part.cpu().numpy() for part in parts)))
+        return found
 
-def _standardise(train: FilledUp, others: Sequence[FilledUp]) -> None:
-    """Scale features to mean 0 and variance 1 over all tokens of train, in place."""
+
+def _standardise(train: FilledUp, others: Sequence[FilledUp]) -> tuple[Tensor, Tensor]:
+    """Scale features to mean 0 and variance 1 over all tokens of train, in place: by what."""
     count = train.there.sum()
     mean = torch.zeros_like(train.values[0, 0])
     for _ in range(2):  # what float32 left of a large offset goes with the second
@@ -141,6 +162,7 @@ def _standardise(train: FilledUp, others: Sequence[FilledUp]) -> None:
     train.values.mul_(scale)
     for part in others:
         part.values.sub_(mean).mul_(scale).masked_fill_(~part.there[..., None], 0.0)
+    return mean, scale
 
 
 def _train(
