@@ -26,10 +26,15 @@ class AttentiveReader:
 
     @classmethod
     def of_json(cls, stored: Mapping[str, Any]) -> "AttentiveReader":
-        """What `as_json` gave."""
+        """What `as_json` gave; ValueError, TypeError or KeyError for what it never gives."""
         names = ("queries", "values", "intercepts")
-        numbers = (np.array(stored[name], dtype=np.float64) for name in names)
-        return cls(np.array(stored["classes"], dtype=np.int64), *numbers)
+        queries, values, intercepts = (np.array(stored[name], np.float64) for name in names)
+        classes = np.array(stored["classes"], dtype=np.int64)
+        if queries.shape != values.shape or len(queries) != len(classes) or len(classes) < 2:
+            raise ValueError("queries and values are not of the same classes and width")
+        if intercepts.shape != classes.shape:
+            raise ValueError("there is not one intercept per class")
+        return cls(classes, queries, values, intercepts)
 
     def as_json(self) -> dict[str, Any]:
         """Lists of numbers, as exact as the float32 they were."""

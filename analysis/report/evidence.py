@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analysis.probes import AttentiveReader
+from warehouse.errors import LayerhouseError
 
 Row = Mapping[str, Any]
 ReadTokens = Callable[[str, int, list[str]], pl.DataFrame]
@@ -79,7 +80,8 @@ def evidence_maps(
     """The maps of samples, each for its own class.
 
     readers: rows of `evidence_readers`; samples: sample_id, class_index, fold (None under a split),
-    width, height. Under folds a sample is read by the probe that saw nothing of its fold.
+    width, height. Under folds a sample is read by the probe that saw nothing of its fold. Raises
+    LayerhouseError for a probe or for places that cannot be.
     """
     of: dict[str, list[EvidenceMap]] = {row["sample_id"]: [] for row in samples}
     places: list[str] = []
@@ -90,7 +92,13 @@ def evidence_maps(
         if tokens["row"].null_count() == len(tokens):
             placeless.append(place)
             continue
-        found = _read(_by_fold(json.loads(reader["chosen"])), samples, tokens)
+        try:
+            found = _read(_by_fold(json.loads(reader["chosen"])), samples, tokens)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise LayerhouseError(
+                f"the image tokens kept at {place}, or the attentive probe of them, are not what "
+                "Layerhouse writes; `layerhouse validate` says what is wrong"
+            ) from error
         if not found:
             continue
         strongest = max(np.nanmax(np.abs(grid)) for _, grid, _ in found)
@@ -127,6 +135,8 @@ def _read(
         named = reader.named(vectors) == sample["class_index"]
         placed = rows["row"].is_not_null().to_numpy()
         at = rows.filter(placed).select("row", "column").to_numpy()
+        if at.min() < 0 or at.max() >= len(rows):
+            raise ValueError("places outside of any grid of so many tokens")
         grid = np.full(at.max(axis=0) + 1, np.nan)
         grid[at[:, 0], at[:, 1]] = evidence[placed]
         found.append((sample, grid, named))

@@ -18,7 +18,8 @@ WHERE
     AND probe.seed = 0
     AND layer.on_path
     AND coalesce(
-        probe.hyperparameters -> '$.chosen.reader', probe.hyperparameters -> '$.chosen.folds[0].reader'
+        probe.hyperparameters -> '$.chosen.reader',
+        probe.hyperparameters -> '$.chosen.folds[0].reader'
     ) IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY probe.module ORDER BY probe.layer DESC) = 1
 ORDER BY layer.depth

@@ -23,6 +23,7 @@ from tests.analysis.probes.test_attentive import CLASSES, SPLITS, planted
 from tests.analysis.report_lake import HEALTHY
 from tests.analysis.test_folds import deal_to_folds
 from tests.tables import tables
+from warehouse.errors import LayerhouseError
 
 SAMPLES = """
 SELECT sample_id, class_index, width, height, fold FROM sample
@@ -105,6 +106,18 @@ def test_strong_tokens_are_opaque_in_the_colour_of_their_side_and_lie_where_they
     assert list(evidence_maps([row], dealt, lambda *_: tokens).of.values()) == [[]]
     queries = tokens.with_columns(pl.lit(None, pl.Int32).alias("row"))
     assert evidence_maps([row], samples[:1], lambda *_: queries).placeless == ["vision 3"]
+
+
+@pytest.mark.parametrize("place", [-1, 10**9])
+def test_places_that_cannot_be_are_named_and_take_no_memory(place: int) -> None:
+    reader = {"classes": [0, 1], "queries": [[0.0]] * 2, "values": [[0.0]] * 2}
+    row = {"module": "vision", "layer": 3, "chosen": '{"reader": ' + _json(reader) + "}"}
+    sample = {"sample_id": "a", "class_index": 0, "fold": None, "width": 1, "height": 1}
+    tokens = pl.DataFrame({"sample_id": "a", "row": [place], "column": [0], "vector": [[1.0]]})
+    with pytest.raises(LayerhouseError, match="kept at vision 3, or the attentive probe"):
+        evidence_maps([row], [sample], lambda *_: tokens)
+    with pytest.raises(LayerhouseError, match="layerhouse validate"):
+        evidence_maps([{**row, "chosen": '{"reader": 7}'}], [sample], lambda *_: tokens)
 
 
 def _json(reader: dict[str, Any]) -> str:
