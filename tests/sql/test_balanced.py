@@ -197,6 +197,19 @@ def test_prompts_are_compared_by_the_score(catalogue, score):
 
 
 @SCORES
+def test_the_board_names_the_score_and_shows_its_interval(catalogue, score):
+    """12 of 20 right, all of class 0."""
+    con = catalogue(uneven(world(answers={"likelihood": (6, 12)}), score))
+    found = con.sql(
+        "SELECT score, answer_accuracy, answer_lower, answer_upper, chance, answer_signal, "
+        "balanced_accuracy FROM mart_leaderboard"
+    ).fetchall()
+    value, chance, n = {"accuracy": (0.6, 0.75, 20), BALANCED: (0.4, 0.5, 15)}[score]
+    signal = pytest.approx((value - chance) / (1 - chance))
+    assert found == [(score, value, *wilson(value, n), chance, signal, 0.4)]
+
+
+@SCORES
 def test_self_tests_by_another_score_do_not_count(catalogue, score):
     trial = {**NAMES, "trial_id": "t", "seed": 0, "destroying": False, "answer_cost": 0.0}
     trial |= {"verdict": "healthy", "mean_pooled_verdict": "healthy", "trial_kind": "healthy"}

@@ -96,5 +96,10 @@ def test_an_interval_made_for_other_numbers_is_left_away(catalogue):
     ]
 
 
+def test_an_interval_by_another_score_is_left_away(catalogue):
+    stored = [interval(0.15, 0.05, 0.25) | {"score": "balanced_accuracy"}]
+    assert [row[-3:] for row in paired(catalogue, stored)] == [(None, None, None)]
+
+
 def test_models_that_nobody_paired_are_not_compared(catalogue):
     assert paired(catalogue, []) == []
