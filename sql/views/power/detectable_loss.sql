@@ -104,9 +104,10 @@ SELECT
     margin,
     loss,
     smallest_loss(noise, n_effective, margin) AS detectable_loss,
-    -- At least one, where nothing ever differs.
+    -- At least one, where nothing ever differs; NULL too where rounding alone parts the loss from its
+    -- bound, since the size would be that of the rounding (or none that a BIGINT holds).
     CASE
-        WHEN stage = 'total' AND loss < healthy_upper
+        WHEN stage = 'total' AND loss < healthy_upper - 1e-8
             THEN
                 cast(
                     greatest(
@@ -116,7 +117,7 @@ SELECT
                         1
                     ) AS BIGINT
                 )
-        WHEN stage <> 'total' AND loss > margin
+        WHEN stage <> 'total' AND loss > margin + 1e-8
             THEN
                 cast(
                     ceil(settling_size(noise, loss, margin) * n_samples / n_effective) AS BIGINT
