@@ -12,6 +12,7 @@ from .evidence import (
     fold_widening as fold_widening,
     read_evidence as read_evidence,
 )
+from .family import FamilyLoss as FamilyLoss, family_losses as family_losses
 from .findings import (
     DiagnosedAnswer as DiagnosedAnswer,
     Finding as Finding,

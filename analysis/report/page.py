@@ -92,6 +92,7 @@ def _render(pages: Pages, lake_name: str) -> str:
         "coded",
         "breakable",
         "shortened",
+        "together",
     )
     environment.filters |= {name: getattr(words, name) for name in named}
     environment.globals |= {

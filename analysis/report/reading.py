@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.audit import read_findings
-from analysis.diagnosis import Finding, read_finding, sentence
+from analysis.diagnosis import (
+    FamilyLoss,
+    Finding,
+    family_losses,
+    read_evidence,
+    read_finding,
+    sentence,
+)
 from analysis.queries import read_query
 from analysis.report.evidence import EvidenceMaps, evidence_maps
 from analysis.report.thumbnails import thumbnail
@@ -127,6 +134,8 @@ class DatasetPage:
     """What an audit of the images found, in words; None where there was none."""
     models: list[ModelPage]
     """Those of the leaderboard that this page of the report shows in full."""
+    family: list[FamilyLoss]
+    """The losses of all of these models, with bounds that hold for all at once; none of one."""
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -234,7 +243,16 @@ def _read_dataset(
             _read_model(wh, model_id, dataset_id, f"{key}m{number}", shared, shown)
             for number, model_id in enumerate(in_full)
         ],
+        family=_read_family(wh, dataset_id, in_full),
     )
+
+
+def _read_family(wh: Warehouse, dataset_id: str, models: list[str]) -> list[FamilyLoss]:
+    rows = read_table(wh, "diagnosed_models", dataset=dataset_id, models=models).rows
+    diagnosed = [row["model_id"] for row in rows]
+    if len(diagnosed) < 2:
+        return []
+    return family_losses({name: read_evidence(wh, name, dataset_id) for name in diagnosed})
 
 
 def _read_model(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup, escape
 
-from warehouse.vocabulary import ACCURACY, HEALTHY, STAGE_OF, UNDETERMINED
+from analysis.diagnosis import FamilyLoss
+from analysis.report.figures.canvas import LOSS_NAMES
+from warehouse.vocabulary import ACCURACY, HEALTHY, MARGIN, STAGE_OF, UNDETERMINED
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,22 @@ def shortened(text: str, room: int = 80) -> str:
     """The beginning of a reply, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= room else f"{line[: room - 1]}…"
+
+
+def together(losses: Sequence[FamilyLoss]) -> str:
+    """What holds of all losses of a board at once."""
+    n_models = len({loss.model_id for loss in losses})
+    named = ", ".join(
+        f"{one.model_id} at the {LOSS_NAMES[one.stage]} ({points(one.loss)} points, at least "
+        f"{points(one.lower)})"
+        for one in sorted(losses, key=lambda one: -one.lower)
+        if one.lower > MARGIN
+    )
+    return (
+        f"A verdict is of its model alone, and of many some will be wrong. Of the {len(losses)} "
+        f"losses of these {n_models} models together (95%, max-T) "
+        + (f"these are there for certain: {named}." if named else "none is there for certain.")
+    )
 
 
 def coded(text: str) -> Markup:

@@ -213,6 +213,16 @@ def test_a_model_that_loses_nothing_is_settled_as_it_stands(catalogue: Catalogue
     assert worth == [(20, 0)]
 
 
+@pytest.mark.parametrize("margin", [0.2, 0.2 - 1e-16, 0.2 + 1e-9])
+def test_a_loss_at_the_margin_is_settled_by_no_number_of_images(
+    catalogue: Catalogue, margin: float
+) -> None:
+    rows = diagnosed()
+    rows["stage_interval"] = [interval("connector", 0.2, 0.0, 0.4) | {"margin": margin}]
+    query = "SELECT n_to_settle FROM detectable_loss WHERE stage = 'connector'"
+    assert catalogue(rows).sql(query).fetchall() == [(None,)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", WORLDS, ids=str)
 def test_a_tenth_less_shows_less_often_and_a_tenth_more_more_often(case: World) -> None:

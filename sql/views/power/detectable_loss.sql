@@ -8,7 +8,7 @@
 --
 -- n_to_settle: how many test images like these (as many to a group, as uneven) settle at 80% power
 -- that the loss that was found exceeds the margin, and of `total`, that it is what a healthy model may
--- lose. NULL where it is on the other side.
+-- lose. NULL where it is on the other side, or within a tenth of a point: no set settles that.
 WITH by_group AS (
     SELECT
         model_id,
@@ -104,10 +104,9 @@ SELECT
     margin,
     loss,
     smallest_loss(noise, n_effective, margin) AS detectable_loss,
-    -- At least one, where nothing ever differs; NULL too where rounding alone parts the loss from its
-    -- bound, since the size would be that of the rounding (or none that a BIGINT holds).
+    -- At least one, where nothing ever differs.
     CASE
-        WHEN stage = 'total' AND loss < healthy_upper - 1e-8
+        WHEN stage = 'total' AND loss <= healthy_upper - 0.001
             THEN
                 cast(
                     greatest(
@@ -117,7 +116,7 @@ SELECT
                         1
                     ) AS BIGINT
                 )
-        WHEN stage <> 'total' AND loss > margin + 1e-8
+        WHEN stage <> 'total' AND loss >= margin + 0.001
             THEN
                 cast(
                     ceil(settling_size(noise, loss, margin) * n_samples / n_effective) AS BIGINT
