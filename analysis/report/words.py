@@ -10,7 +10,6 @@ from datetime import datetime
 from markupsafe import Markup, escape
 
 from analysis.diagnosis import FamilyLoss
-from analysis.report.figures.canvas import LOSS_NAMES
 from warehouse.vocabulary import ACCURACY, HEALTHY, MARGIN, STAGE_OF, UNDETERMINED
 
 
@@ -102,9 +101,10 @@ def shortened(text: str, room: int = 80) -> str:
 
 def together(losses: Sequence[FamilyLoss]) -> str:
     """What holds of all losses of a board at once."""
+    titles = {stage: VERDICTS[mode].title for mode, stage in STAGE_OF.items()}
     n_models = len({loss.model_id for loss in losses})
     named = ", ".join(
-        f"{one.model_id} at the {LOSS_NAMES[one.stage]} ({points(one.loss)} points, at least "
+        f"{titles[one.stage]} of {one.model_id} ({points(one.loss)} points, at least "
         f"{points(one.lower)})"
         for one in sorted(losses, key=lambda one: -one.lower)
         if one.lower > MARGIN
