@@ -3,6 +3,7 @@
 import pytest
 
 from tests.sql.worlds import world
+from warehouse.vocabulary import SEEN_IN_TRAINING
 
 FULL = {
     ("vision", 0, "grid"): (9, 19),
@@ -140,6 +141,27 @@ def test_generated_text_is_the_answer_if_it_covers_the_test_split(
     ]
     con = catalogue(rows)
     assert signals(con, "stage, readout") == [("answer", spoken)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "spoken"), [(SEEN_IN_TRAINING, "generate"), ("cannot be decoded", "likelihood")]
+)
+def test_what_a_model_learned_need_not_be_generated(catalogue, reason, spoken):
+    """One rejected twice, by a run that was given again, is one sample."""
+    rows = world(answers={"generate": (5, 10), "likelihood": (5, 10)})
+    rows["answer"] = [
+        row
+        for row in rows["answer"]
+        if row["method"] == "likelihood" or row["sample_id"] < "test19"
+    ]
+    runs = ("r1", "r2")
+    rows["run"] = [
+        {"run_id": run, "command": "extract", "model_id": "m", "dataset_id": "d"} for run in runs
+    ]
+    rows["rejected_sample"] = [
+        {"run_id": run, "dataset_id": "d", "sample_id": "test19", "reason": reason} for run in runs
+    ]
+    assert signals(catalogue(rows), "stage, readout") == [("answer", spoken)]
 
 
 def test_without_answers_the_answer_stage_has_no_signal(catalogue):

@@ -48,6 +48,24 @@ test_sizes AS (
     GROUP BY dataset_id
 ),
 
+-- Nobody asks a model about what it was trained on (warehouse/vocabulary.py has the reason's words).
+left_out AS (
+    SELECT
+        run.model_id,
+        rejected_sample.dataset_id,
+        count(DISTINCT rejected_sample.sample_id) AS n
+    FROM rejected_sample
+    INNER JOIN run ON rejected_sample.run_id = run.run_id
+    INNER JOIN sample
+        ON
+            rejected_sample.dataset_id = sample.dataset_id
+            AND rejected_sample.sample_id = sample.sample_id
+    WHERE
+        sample.split = 'test'
+        AND rejected_sample.reason = 'the model saw it, or another of its group, in training'
+    GROUP BY run.model_id, rejected_sample.dataset_id
+),
+
 answer_methods AS (
     SELECT
         answers.model_id,
@@ -62,13 +80,16 @@ answer_methods AS (
         max(answers.score_value) FILTER (WHERE answers.split = 'test') AS test_accuracy,
         max(answers.chance) FILTER (WHERE answers.split = 'test') AS chance,
         max(answers.n) FILTER (WHERE answers.split = 'test') AS n_test,
-        max(test_sizes.n_samples) AS n_samples
+        max(test_sizes.n_samples) - coalesce(max(left_out.n), 0) AS n_samples
     FROM answers
     INNER JOIN test_sizes ON answers.dataset_id = test_sizes.dataset_id
+    LEFT JOIN left_out
+        ON answers.model_id = left_out.model_id AND answers.dataset_id = left_out.dataset_id
     GROUP BY answers.model_id, answers.dataset_id, answers.method
 ),
 
--- The model speaks for itself only if it did so for every test sample, or if that was chosen.
+-- The model speaks for itself only if it did so for every test sample that it did not learn, or if
+-- that was chosen.
 the_answer AS (
     SELECT answer_methods.*
     FROM answer_methods
@@ -82,7 +103,7 @@ the_answer AS (
         ORDER BY
             coalesce(answer_methods.method = diagnosis_choice.method, FALSE) DESC,
             answer_methods.method = 'generate'
-            AND answer_methods.n_test = answer_methods.n_samples DESC,
+            AND answer_methods.n_test >= answer_methods.n_samples DESC,
             answer_methods.method = 'likelihood' DESC,
             answer_methods.method
     ) = 1
