@@ -120,6 +120,7 @@ def _found(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int,
                 yield match.start(), match.end(), Mention(index, said, kind), other
     yield from _heads(text, classes)
     yield from _initials(text, classes)
+    yield from _species(text, classes)
     yield from _last_words(text, classes)
 
 
@@ -142,6 +143,19 @@ def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, i
             case = re.IGNORECASE if bare == letters else 0
             for match in re.finditer(rf"(?<![{WORD}]){letters}(?![{WORD}])", text, case):
                 yield *match.span(), Mention(index, letters, WORDED), True
+
+
+def _species(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
+    """Where a name of two words stands with the first cut to its letter, as E. coli, and no other
+    class would be cut to the same."""
+    phrases = [folded(names.phrase) for names in classes]
+    cut = [re.sub(r"(?i)^([a-z])[a-z]{3,} (?=[a-z]{3,}$)", r"\1. ", phrase) for phrase in phrases]
+    for index, (phrase, name) in enumerate(zip(phrases, cut, strict=True)):
+        if name != phrase and [other.casefold() for other in cut].count(name.casefold()) == 1:
+            letter, _, second = name.partition(". ")
+            found = rf"(?<![{WORD}.]){letter.upper()}\.\s?(?i:{second})(?![{WORD}])"
+            for match in re.finditer(found, text):
+                yield *match.span(), Mention(index, match[0], WORDED), True
 
 
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:

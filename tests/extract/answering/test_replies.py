@@ -49,6 +49,24 @@ def test_a_reply_is_read_by_the_documented_rules(reply: str, expected: int | Non
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
+        ("Ring forms consistent with P. falciparum.", 0),
+        ("This is P. vivax, not P. falciparum.", 1),
+        ("P.vivax", 1),
+        ("P. ovale", None),
+        ("p. vivax", None),
+        ("E. vivax", None),
+        ("P. effusion", None),
+    ],
+)
+def test_a_species_is_named_by_its_letter_too(reply: str, expected: int | None) -> None:
+    """Only where no other class would be cut to the same."""
+    classes = ["Plasmodium falciparum", "Plasmodium vivax", "Pleural effusion", "Pelvic effusion"]
+    assert parse_reply(reply, [ClassNames(name, name) for name in classes]) == expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
         ("no pneumonia", 0),
         ("There is pneumonia.", 1),
         ("pneumonia with effusion", 2),
