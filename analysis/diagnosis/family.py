@@ -50,9 +50,11 @@ def family_losses(
         return []
     centre, draws = np.array(points), np.stack(drawn, axis=1)
     errors = np.nanstd(draws, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        furthest = np.nanmax((draws - centre) / np.where(errors > 0, errors, np.nan), axis=1)
-    reach = float(np.quantile(furthest[~np.isnan(furthest)], LEVELS[1])) if errors.any() else 0.0
+    moves = errors > 0
+    reach = 0.0
+    if moves.any():
+        furthest = np.nanmax((draws - centre)[:, moves] / errors[moves], axis=1)
+        reach = float(np.nanquantile(furthest, LEVELS[1]))
     lower = centre - reach * errors * np.array(widenings)
     return [
         FamilyLoss(model_id, stage, float(loss), float(bound))

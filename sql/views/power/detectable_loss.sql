@@ -104,11 +104,11 @@ SELECT
     margin,
     loss,
     smallest_loss(noise, n_effective, margin) AS detectable_loss,
-    -- At least one, where nothing ever differs.
+    -- At least one, where nothing ever differs; NULL where numbers of a stranger go out of bounds.
     CASE
         WHEN stage = 'total' AND loss <= healthy_upper - 0.001
             THEN
-                cast(
+                try_cast(
                     greatest(
                         ceil(
                             settling_size(noise, loss, healthy_upper) * n_samples / n_effective
@@ -118,7 +118,7 @@ SELECT
                 )
         WHEN stage <> 'total' AND loss >= margin + 0.001
             THEN
-                cast(
+                try_cast(
                     ceil(settling_size(noise, loss, margin) * n_samples / n_effective) AS BIGINT
                 )
     END AS n_to_settle

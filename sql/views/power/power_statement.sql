@@ -40,7 +40,7 @@ shown AS (
 SELECT
     model_id,
     dataset_id,
-    cast(ceil(n_to_settle / unit) * unit AS BIGINT) AS n_to_settle,
+    try_cast(ceil(n_to_settle / unit) * unit AS BIGINT) AS n_to_settle,
     concat(
         'with ', n_samples, ' test images in ', n_groups, ' groups the smallest loss that can be ',
         'shown (80% power) is of ',
