@@ -54,6 +54,8 @@ class Remade:
             for table, own in self.rows.items()
             if own
         }
+        for row in renamed["dataset"]:  # two of one title could not be told apart in a report
+            row["title"] = f"{row['title']} ({self.into})"
         _write(lake, self.into, entry, renamed)
 
     def _entry(self, known: Registration) -> Registration:

@@ -119,6 +119,8 @@ def test_a_new_dataset_takes_the_folds_where_probes_rest_on_the_split(lake: Lake
     assert fold(lake, "pets", 5, "pets-folds").n_samples == 60  # once more, as after a kill
     with pytest.raises(UsageError, match="registered already"):
         fold(lake, "pets", 3, "pets-folds")
+    titles = rows(lake, "SELECT title FROM dataset ORDER BY dataset_id")
+    assert titles[1] == (f"{titles[0][0]} (pets-folds)",)
 
 
 def test_what_cannot_be_dealt_is_refused(lake: Lake, table: Path, tmp_path: Path) -> None:
