@@ -55,7 +55,7 @@ def alike(some: list[Fits], others: list[Fits]) -> None:
             torch.testing.assert_close(mine, theirs, atol=2e-5, rtol=0)
 
 
-@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("n_classes", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_rotations_together_are_what_each_is_alone(
     n_classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
