@@ -34,10 +34,13 @@ def family_losses(
     losses that rise and fall together cost less than as many independent ones. Under folds standard
     errors are widened as intervals are.
     """
+    if not evidences:
+        return []
     options = options or Resampling()
+    groups = next(iter(evidences.values())).groups  # those of all test samples, whoever saw which
+    weights, index = bootstrap_weights(groups, options.n_resamples, options.seed)
     names, points, drawn, widenings = [], [], [], []
     for model_id, evidence in evidences.items():
-        weights, index = bootstrap_weights(evidence.groups, options.n_resamples, options.seed)
         found = resampled(evidence, weights, index)
         as_it_is = resampled(evidence, np.ones_like(weights[:1]), index)
         for stage in STAGES:

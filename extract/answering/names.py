@@ -2,8 +2,10 @@
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from extract.answering.language import MARK, MENTION, WORD, language
@@ -146,16 +148,24 @@ def _initials(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, i
 
 
 def _species(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
-    """Where a name of two words stands with the first cut to its letter, as E. coli, and no other
-    class would be cut to the same."""
-    phrases = [folded(names.phrase) for names in classes]
-    cut = [re.sub(r"(?i)^([a-z])[a-z]{3,} (?=[a-z]{3,}$)", r"\1. ", phrase) for phrase in phrases]
-    for index, (phrase, name) in enumerate(zip(phrases, cut, strict=True)):
-        if name != phrase and [other.casefold() for other in cut].count(name.casefold()) == 1:
-            letter, _, second = name.partition(". ")
-            found = rf"(?<![{WORD}.]){letter.upper()}\.\s?(?i:{second})(?![{WORD}])"
-            for match in re.finditer(found, text):
-                yield *match.span(), Mention(index, match[0], WORDED), True
+    """Where a name of two words stands with the first cut to its letter, as E. coli."""
+    for index, found in _cut_species(tuple(folded(names.phrase) for names in classes)):
+        for match in found.finditer(text):
+            yield *match.span(), Mention(index, match[0], WORDED), True
+
+
+@lru_cache(maxsize=64)
+def _cut_species(phrases: tuple[str, ...]) -> tuple[tuple[int, re.Pattern[str]], ...]:
+    """What finds each name of two words that no other is cut like, unless its letter is that of an
+    option: "B. pneumonia" may be the second option, and not bacterial pneumonia."""
+    words = [re.fullmatch(r"(?i)([a-z])[a-z]{3,} ([a-z]{3,})", phrase) for phrase in phrases]
+    cut = [found and (found[1].upper(), found[2].casefold()) for found in words]
+    counts = Counter(cut)
+    return tuple(
+        (index, re.compile(rf"(?<![{WORD}.]){one[0]}\.\s?(?i:{one[1]})(?![{WORD}])"))
+        for index, one in enumerate(cut)
+        if one and counts[one] == 1 and ord(one[0]) - ord("A") >= len(phrases)
+    )
 
 
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:

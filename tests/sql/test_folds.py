@@ -161,3 +161,13 @@ def test_under_balanced_accuracy_each_class_weighs_as_much_as_another(catalogue)
         (0.375, 0.375, 0.0),
         (0.375, 0.125, 0.25),
     ]
+
+
+def test_the_reference_s_difference_is_that_of_the_baseline_that_each_fold_has_chosen(catalogue):
+    """Right are the chosen ones about four of six, the answer about one; y, the best on all of val,
+    is right about none."""
+    rows = folded() | {"dataset": [{"dataset_id": "d", "score": "accuracy", "evaluation": "folds"}]}
+    found = catalogue(rows).sql(
+        "SELECT count(*), sum(difference) FROM stage_difference WHERE stage = 'total'"
+    )
+    assert found.fetchall() == [(6, 4 - 1)]

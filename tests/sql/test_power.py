@@ -223,6 +223,20 @@ def test_a_loss_at_the_margin_is_settled_by_no_number_of_images(
     assert catalogue(rows).sql(query).fetchall() == [(None,)]
 
 
+def test_no_more_than_everything_can_be_lost(catalogue: Catalogue) -> None:
+    """One group tells as much as one image, however many are in it."""
+    rows = uneven("accuracy")
+    for row in rows["sample"]:
+        row["group_id"] = "one"
+    shown = catalogue(rows).sql("SELECT n_effective, likely_detectable_loss FROM dataset_power")
+    assert shown.fetchall() == [(1, 1)]
+    everything = diagnosed()
+    for row in everything["sample"]:
+        row["group_id"] = row["split"]
+    found = catalogue(everything).sql("SELECT DISTINCT n_effective FROM detectable_loss")
+    assert found.fetchall() == [(1,)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", WORLDS, ids=str)
 def test_a_tenth_less_shows_less_often_and_a_tenth_more_more_often(case: World) -> None:

@@ -69,8 +69,9 @@ measured AS (
         threshold.healthy_upper,
         least(
             greatest(
-                -- Sums of what does not vary at all may differ from 0 by rounding.
-                (wholes.disagreement - wholes.mean ^ 2) * wholes.whole
+                -- Sums of what does not vary at all may differ from 0 by rounding; one group alone
+                -- does not vary.
+                (wholes.disagreement - wholes.mean ^ 2) * wholes.whole * (1 - 1 / wholes.n_groups)
                 / nullif(greatest(wholes.between_groups, 0), 0),
                 wholes.n_alike
             ),

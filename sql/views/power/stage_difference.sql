@@ -2,7 +2,8 @@
 -- stage before knows of it than what stands for this one, by shares of seeds that are right; stage
 -- `total` from the reference to the answer.
 --
--- Where no baseline is better than what is read after vision, that is the reference.
+-- Where no baseline is better than what is read after vision, that is the reference. Under folds each
+-- fold has chosen its own baseline.
 WITH baselines AS (
     SELECT
         baseline.dataset_id,
@@ -19,8 +20,19 @@ WITH baselines AS (
         ON
             baseline.dataset_id = sample.dataset_id
             AND baseline_logit.sample_id = sample.sample_id
-    WHERE baseline_candidate.rank = 1 AND baseline_logit.split = 'test'
+    WHERE
+        baseline_candidate.rank = 1
+        AND baseline_logit.split = 'test'
+        AND baseline.dataset_id NOT IN (SELECT sample_fold.dataset_id FROM sample_fold)
     GROUP BY baseline.dataset_id, baseline_logit.sample_id
+    UNION ALL
+    SELECT
+        dataset_id,
+        sample_id,
+        avg(cast(is_right AS INTEGER)) AS is_right
+    FROM fold_prediction
+    WHERE stage = 'reference'
+    GROUP BY dataset_id, sample_id
 ),
 
 shares AS (

@@ -64,6 +64,12 @@ def test_a_species_is_named_by_its_letter_too(reply: str, expected: int | None) 
     assert parse_reply(reply, [ClassNames(name, name) for name in classes]) == expected
 
 
+def test_a_letter_that_may_be_an_option_s_is_no_species() -> None:
+    """ "B. pneumonia" may be the second option: which class was meant is not known."""
+    classes = [ClassNames(name, name) for name in ("Bacterial pneumonia", "Viral pneumonia")]
+    assert parse_reply("B. pneumonia", classes) is None
+
+
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
