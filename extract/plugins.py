@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Severity,
         SiteFault,
         Strike,
+        WeightFault,
         register_fault,
     )
     from extract.models import ModelPlugin, register
@@ -44,6 +45,7 @@ __all__ = [
     "Severity",
     "SiteFault",
     "Strike",
+    "WeightFault",
     "register",
     "register_fault",
     "register_readout",

@@ -14,3 +14,4 @@ from .loci import (
 )
 from .sample_rows import SampleRows as SampleRows, TokenMap as TokenMap
 from .token_maps import BatchFacts as BatchFacts
+from .weights import Weights as Weights, stage_weights as stage_weights

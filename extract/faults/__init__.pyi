@@ -1,3 +1,4 @@
+from .damaging import change_weights as change_weights, strikes_weights as strikes_weights
 from .donors import DonorBatch as DonorBatch
 from .effects import (
     ActivationFault as ActivationFault,
@@ -9,6 +10,7 @@ from .effects import (
     SiteFault as SiteFault,
     Strike as Strike,
     StruckBatch as StruckBatch,
+    WeightFault as WeightFault,
 )
 from .fault import Fault as Fault, FaultKind as FaultKind, Severity as Severity
 from .injector import Injector as Injector

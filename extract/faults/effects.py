@@ -2,9 +2,10 @@
 
 The image before it is preprocessed (`ImageFault`); a locus of the running model (`SiteFault`),
 there one sample's activations (`ActivationFault`, or `LearningFault` if it must see training
-samples first) or those of a donor in their place (`DonorFault`); or which label token gets which
-score (`LabelFault`). Nothing else of a batch can be changed, so whoever keeps inputs, or leaves
-work out, asks what kind of fault it is.
+samples first) or those of a donor in their place (`DonorFault`); which label token gets which
+score (`LabelFault`); or the model's weights, before it is run at all (`WeightFault`). Nothing else
+of a batch can be changed, so whoever keeps inputs, or leaves work out, asks what kind of fault it
+is.
 """
 
 from abc import abstractmethod
@@ -17,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from extract.anatomy import BatchFacts, Locus
+from extract.anatomy import Anatomy, BatchFacts, Locus
 from extract.faults.donors import DonorBatch, SampleRow
 from extract.faults.edit_hooks import editing
 from extract.faults.fault import Fault, FaultKind
@@ -27,6 +28,8 @@ from warehouse.vocabulary import ANSWER, LLM, VISION
 
 Labelled = tuple[Inputs, Sequence[int]]
 """A batch's inputs on the CPU, and the class index of every sample."""
+Phrases = Sequence[Sequence[int]]
+"""The tokens of every class's phrase."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,20 @@ class LabelFault(FaultKind):
 
     def meaning(self, fault: Fault, phrases: Sequence[Sequence[int]]) -> Hashable:
         return frozenset(self.permutation(fault, phrases).items())
+
+
+class WeightFault(FaultKind):
+    """Changes weights of a stage as the model is loaded, before an adapter is merged into them.
+
+    So an adapter that was trained on a damaged model finds what it was trained on.
+    """
+
+    @abstractmethod
+    def change(self, fault: Fault, model: Any, anatomy: Anatomy, phrases: Phrases) -> None:
+        """Change the loaded model's weights, of all of the fault's stage or of its layer.
+
+        Raises UsageError for a layer that the stage does not have.
+        """
 
 
 def seeded(fault: Fault, *about: object) -> torch.Generator:

@@ -31,6 +31,15 @@ def site_of(session: Session, fault: Fault) -> Locus:
         if fault.stage == VISION:
             return session.vision_exit or loci[-1]
         return loci[0 if fault.kind.from_start else -1]
+    return named_locus(fault, loci)
+
+
+def named_locus(fault: Fault, loci: Sequence[Locus]) -> Locus:
+    """The one of a stage's loci whose layer the fault names, counted from the end if negative.
+
+    Raises UsageError where none has it.
+    """
+    assert fault.layer is not None
     known = {locus.layer: locus for locus in loci}
     layer = fault.layer if fault.layer >= 0 else max(known) + 1 + fault.layer
     if layer not in known:

@@ -29,7 +29,12 @@ from .prompts import (
     unseeing_tokens as unseeing_tokens,
 )
 from .registry import entry_named as entry_named, matching_entries as matching_entries
-from .session import Inputs as Inputs, Session as Session, open_session as open_session
+from .session import (
+    Inputs as Inputs,
+    Session as Session,
+    anatomy_of as anatomy_of,
+    open_session as open_session,
+)
 from .sources import (
     ModelSource as ModelSource,
     known_facts as known_facts,

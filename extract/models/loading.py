@@ -5,7 +5,7 @@ weights lie in `placement`, what they are in `weights`, and what a class of some
 `plugins`; here these are put together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +71,16 @@ class LoadedModel:
 
 
 def load(
-    model: str | ModelSource | GivenModel, *, device: str = "auto", dtype: str = "auto"
+    model: str | ModelSource | GivenModel,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    change: Callable[[LoadedModel], None] | None = None,
 ) -> LoadedModel:
     """Load a model, given by name or already located, with its processor.
 
-    A model that is in memory already stays on its device and in its dtype.
+    A model that is in memory already stays on its device and in its dtype, and as it is. Of any
+    other, `change` may change the weights, before an adapter is merged into them.
 
     Raises LayerhouseError with counts and first names for missing, unexpected or misshapen weights,
     for a text-only model, and for a model whose own code would have to run.
@@ -88,10 +93,15 @@ def load(
     where = torch.device(choose_device(device))
     kind: torch.dtype = getattr(torch, choose_dtype(dtype, str(where)))
     with quiet():
-        return _loaded(source, where, kind)
+        return _loaded(source, where, kind, change)
 
 
-def _loaded(source: ModelSource, where: "torch.device", kind: "torch.dtype") -> LoadedModel:
+def _loaded(
+    source: ModelSource,
+    where: "torch.device",
+    kind: "torch.dtype",
+    change: Callable[[LoadedModel], None] | None,
+) -> LoadedModel:
     import torch
 
     ready, plugin = _processor_of(source), plugin_for(source.config)
@@ -104,18 +114,21 @@ def _loaded(source: ModelSource, where: "torch.device", kind: "torch.dtype") -> 
         loaded = load_weights(source, kind, where)
     if not source.placement.placed and source.quantization is None:
         loaded = loaded.to(where)
-    notes = ready.notes
-    if source.adapter is not None:
-        loaded, told = merge_adapter(source, loaded)
-        notes += told + unused_template(source.adapter, source.folder)
-        notes += unused_settings(source.adapter, source.folder)
     if source.placement.device_map is not None:
         where = loaded.get_input_embeddings().weight.device
         where = where if where.type != "meta" else torch.device("cpu")
     if source.quantization is not None and loaded.dtype.is_floating_point:
         kind = loaded.dtype  # some methods have kernels for one dtype only
-    processor, template = ready.processor, ready.template
-    return LoadedModel(source, loaded.eval(), processor, where, kind, template, plugin, notes)
+    parts = ready.processor, where, kind, ready.template, plugin
+    base = LoadedModel(source, loaded.eval(), *parts, ready.notes)
+    if change is not None:
+        change(base)
+    if source.adapter is None:
+        return base
+    merged, notes = merge_adapter(source, base.model)
+    notes += unused_template(source.adapter, source.folder)
+    notes += unused_settings(source.adapter, source.folder)
+    return replace(base, model=merged.eval(), notes=base.notes + notes)
 
 
 def read_prompts(

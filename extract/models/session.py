@@ -163,5 +163,10 @@ def open_session(
         render(loaded.processor, question, system, reply_prefix),
         entry.preprocessing if entry is not None else {},
     )
+    return Session(loaded, anatomy_of(loaded), encoder)
+
+
+def anatomy_of(loaded: LoadedModel) -> Anatomy:
+    """A loaded model's loci, as its plug-in finds them if it has one."""
     find_loci = discover if loaded.plugin is None else loaded.plugin.discover
-    return Session(loaded, find_loci(loaded.model), encoder)
+    return find_loci(loaded.model)

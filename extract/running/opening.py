@@ -1,13 +1,21 @@
 """Opening: a job's model loaded and checked, on images of its dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from extract.answering import Question, overridden_settings, told_apart, unending
-from extract.faults import complete_exits, stages_to_end
-from extract.models import Session, failing_as, foreign_processor, load, open_session
+from extract.faults import change_weights, complete_exits, stages_to_end, strikes_weights
+from extract.models import (
+    LoadedModel,
+    Session,
+    anatomy_of,
+    failing_as,
+    foreign_processor,
+    load,
+    open_session,
+)
 from extract.running.questions import questions_of
 from extract.running.seeing import find_sees_once
 from extract.running.self_check import Checked, check
@@ -50,7 +58,7 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
     """
     with open_tables(job.lake) as warehouse:
         refuse_changed(warehouse, job.dataset_id, job.sample_ids)
-    loaded = load(job.source, device=job.device, dtype=job.dtype)
+    loaded = load(job.source, device=job.device, dtype=job.dtype, change=_weight_faults(job))
     images = _checked_images(job)
     what = f"the self-check of {loaded.source.name} ({loaded.model_type}) fails"
     with failing_as(what, foreign_processor(loaded)):
@@ -66,6 +74,18 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
     questions = {way: replace(q, end_token=token, end=end) for way, q in questions.items()}
     lines = (*loaded.notes, *checked.lines, *_about_answers(job, session, questions[None]))
     return OpenedModel(session, questions, sees_once, checked.batching, lines, images[0])
+
+
+def _weight_faults(job: Job) -> Callable[[LoadedModel], None] | None:
+    """What the job's faults do to the weights of its model, if they strike them."""
+    if not strikes_weights(job.faults):
+        return None
+
+    def change(base: LoadedModel) -> None:
+        phrases = questions_of(job, base.processor)[None].phrases
+        change_weights(job.faults, base.model, anatomy_of(base), phrases)
+
+    return change
 
 
 def _all_phrases(questions: Mapping[Way | None, Question]) -> list[Sequence[int]]:

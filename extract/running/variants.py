@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from extract.faults import DonorFault, Fault, FaultyInputs, site_of
+from extract.faults import DonorFault, Fault, FaultyInputs, site_of, strikes_weights
 from extract.models import Session
 from extract.reading import Wanted, known_readouts
 from extract.running.background import ahead
@@ -23,7 +23,7 @@ from extract.running.results import RangeResult
 from extract.running.rows import answer_rows, model_rows
 from extract.sharing import ExtractRequest, Job, Range, fixed_batch_size, look_up
 from warehouse.catalogue import Recording
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 from warehouse.progress import Progress
 from warehouse.vocabulary import BEFORE_LLM, FINAL_TOKEN, GENERATE, LLM, MODULES
@@ -81,6 +81,8 @@ class Bench:
 
     def run(self, faults: Sequence[Fault]) -> Recording:
         """The model under these faults. Raises UsageError for a fault that it cannot have."""
+        if strikes_weights(faults):
+            raise UsageError("a fault of weights strikes a model as it is loaded; extract it so")
         if not faults:
             return self.healthy
         if len(faults) == 1 and self._moves_whole_images(faults[0]):

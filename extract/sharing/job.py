@@ -7,7 +7,7 @@ from typing import Any
 
 from extract.anatomy import Anatomy, Locus
 from extract.datasets import fingerprint_of, resolve
-from extract.faults import Fault, parse_fault, variant_of
+from extract.faults import Fault, parse_fault, strikes_weights, variant_of
 from extract.models import (
     GivenModel,
     ModelSource,
@@ -209,6 +209,8 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     refuse_unmeant(request)
     faults = tuple(parse_fault(spec) for spec in request.faults)
     source, device, dtype = _source(request)
+    if strikes_weights(faults):
+        _refuse_unchangeable(source)
     notes: list[str] = []
     dataset_id = resolve(lake, request.dataset, warn=notes.append)  # which may register it
     looked = frozenset(lake.store.commit_names())
@@ -243,6 +245,20 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     known = (request, lake, source, dtype, device, faults, info, own, identity, looked, swept)
     said = tuple(dict.fromkeys([*notes, *seen.notes, *told]))
     return Job(*known, said, tuple(removed), tuple(donors), seen)
+
+
+def _refuse_unchangeable(source: ModelSource | GivenModel) -> None:
+    """Weights are changed as they are loaded, whole and on one device."""
+    if isinstance(source, GivenModel):
+        raise UsageError(
+            "a fault of weights would change the model in memory for good; give it as a folder, or "
+            "damage it yourself"
+        )
+    if source.quantization is not None or source.placement.placed:
+        raise UsageError(
+            "a fault of weights needs them in full precision on one device, before anything is "
+            "packed; leave out --quantization and --device-map, or give the model unquantised"
+        )
 
 
 def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:

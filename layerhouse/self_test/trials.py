@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-from extract.faults import Fault, FaultKind, LearningFault, fault_kinds, kind_named, parse_fault
+from extract.faults import (
+    Fault,
+    FaultKind,
+    LearningFault,
+    WeightFault,
+    fault_kinds,
+    kind_named,
+    parse_fault,
+)
 from warehouse.errors import UsageError
 from warehouse.vocabulary import LLM
 
@@ -123,7 +131,7 @@ def _pairs(grid: TrialGrid, llm: str, seed: int) -> Iterator[tuple[Fault, ...]]:
 
 def _shifting(llm: str) -> Iterator[Fault]:
     for kind in fault_kinds().values():
-        if not kind.destroying:
+        if not kind.destroying and not isinstance(kind, WeightFault):
             severities = kind.trial_severities or (kind.severity.default,)
             for place, severity in product(_places(kind, llm), severities):
                 yield _fault(kind, place, severity, 0)

@@ -5,6 +5,7 @@ Their order is that of the self-test's trials.
 
 from extract.faults.fault import FaultKind
 from extract.faults.kinds.block import Block
+from extract.faults.kinds.damage import Damage
 from extract.faults.kinds.drop import Drop
 from extract.faults.kinds.erase import Erase
 from extract.faults.kinds.head import Head
@@ -24,4 +25,5 @@ OWN_KINDS: tuple[FaultKind, ...] = (
     Quantise(),
     Lowres(),
     Block(),
+    Damage(),
 )

@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 
 from extract.faults import kinds, registry
-from extract.faults.effects import ActivationFault, DonorFault, ImageFault, LabelFault, SiteFault
+from extract.faults.effects import (
+    ActivationFault,
+    DonorFault,
+    ImageFault,
+    LabelFault,
+    SiteFault,
+    WeightFault,
+)
 from extract.faults.fault import Fault
 from extract.faults.kinds import OWN_KINDS
 from extract.faults.registry import fault_kinds, kind_named, register_fault
@@ -29,7 +36,7 @@ from tests.packages import Install
 from tests.tables import tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
-from warehouse.vocabulary import MODULES, Cell
+from warehouse.vocabulary import ANSWER, MODULES, Cell
 
 EXAMPLE = examples("extending.md", "A kind of fault")["python"]
 MODEL, DATASET, LIMIT = "tiny-digits", "digits", 12
@@ -124,6 +131,14 @@ def check_effect(bench: Bench, fault: Fault, healthy: Shown, struck: Shown) -> s
         case SiteFault():
             assert changed
             assert min(changed) >= site_of(bench.session, fault).depth
+        case WeightFault() if fault.stage == ANSWER:
+            assert not changed
+            assert struck.answers != healthy.answers
+        case WeightFault():
+            first = min(depths[x.module, x.layer] for x in bench.session.anatomy.of(fault.stage))
+            # The connector is read as it enters the decoder, behind the first of its weights.
+            assert min(changed) == first
+            assert struck.answers != healthy.answers
         case _:
             pytest.fail(f"{type(fault.kind).__name__} derives from no base class that says so")
     return changed
@@ -148,11 +163,35 @@ def test_a_fault_changes_what_it_acts_on_in_an_extraction_and_in_the_self_test(
     changed = check_effect(bench, fault, extracted(lake), extracted(lake, spec))
     if isinstance(fault.kind, ActivationFault | DonorFault):
         assert min(changed) == site_of(bench.session, fault).depth
-    check_effect(bench, fault, recorded(bench), recorded(bench, spec))
+    if not isinstance(fault.kind, WeightFault):
+        check_effect(bench, fault, recorded(bench), recorded(bench, spec))
+
+
+@pytest.mark.parametrize("stage", ["connector", "llm.2"])
+def test_a_fault_of_weights_strikes_as_a_model_is_loaded_and_so_no_trial(
+    stage: str, lake: Lake, bench: Bench
+) -> None:
+    spec = f"damage@{stage}:1"
+    healthy, struck = extracted(lake), extracted(lake, spec)
+    depths = {(x.module, x.layer): x.depth for x in bench.session.anatomy.loci}
+    module, _, layer = stage.partition(".")
+    changed = {
+        depths[cell.module, cell.layer]
+        for cell in struck.vectors
+        if not np.array_equal(struck.vectors[cell], healthy.vectors[cell])
+    }
+    assert min(changed) == depths[module, int(layer or 0)]
+    with pytest.raises(UsageError, match="strikes a model as it is loaded"):
+        bench.run([parse_fault(spec)])
 
 
 OTHER_STAGES = [
-    *((kind.name, stage) for kind in OWN_KINDS for stage in kind.stages[:-1]),
+    *(
+        (kind.name, stage)
+        for kind in OWN_KINDS
+        for stage in kind.stages[:-1]
+        if not isinstance(kind, WeightFault)
+    ),
     *(("shuffle", stage) for stage in MODULES[:-1]),
 ]
 

@@ -1,0 +1,55 @@
+"""damage: the weights of a stage are blurred; those of the answer change places."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from extract.anatomy import Anatomy, stage_weights
+from extract.faults.effects import Phrases, WeightFault, seeded
+from extract.faults.fault import Fault, Severity
+from extract.faults.label_tokens import cycle_of
+from extract.faults.sites import named_locus
+from warehouse.errors import UsageError
+from warehouse.vocabulary import ANSWER, STAGES
+
+
+class Damage(WeightFault):
+    """Independent normal noise on every matrix of a stage, or of one block of it, `severity` times
+    the standard deviation of that matrix. At the answer, the head's rows of a share of the classes'
+    label tokens change places in a cycle, at least two of them.
+    """
+
+    name = "damage"
+    severity = Severity(
+        "standard deviations of noise on every matrix (at the answer the share of classes whose "
+        "label tokens' rows of the head change places)",
+        default=1,
+        high=1e6,
+    )
+    stages = STAGES
+
+    @torch.no_grad()
+    def change(self, fault: Fault, model: Any, anatomy: Anatomy, phrases: Phrases) -> None:
+        if fault.stage == ANSWER:
+            _permute(fault, model, anatomy, phrases)
+            return
+        layer = None
+        if fault.layer is not None:
+            blocks = [x for x in anatomy.of(fault.stage) if x.on_path and x.is_block]
+            layer = named_locus(fault, blocks).layer
+        for name, weight in stage_weights(model, anatomy, fault.stage, layer).items():
+            if weight.dim() >= 2:
+                drawn = torch.randn(weight.shape, generator=seeded(fault, name))
+                weight.add_((drawn * fault.severity * float(weight.float().std())).to(weight))
+
+
+def _permute(fault: Fault, model: Any, anatomy: Anatomy, phrases: Phrases) -> None:
+    if fault.severity > 1:
+        raise UsageError(f"the severity of {fault} is a share of classes, at most 1")
+    cycle = cycle_of(fault, phrases)
+    head = model.get_submodule(anatomy.head)
+    if head.weight is model.get_input_embeddings().weight:  # words are read as they were
+        head.weight = nn.Parameter(head.weight.detach().clone())
+    for rows in head.parameters():
+        rows[list(cycle)] = rows[list(cycle.values())]

@@ -1,0 +1,71 @@
+"""The weights of a stage are found in every family, and are those that its stage runs on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from extract.anatomy.weights import stage_weights
+from extract.faults.damaging import change_weights
+from extract.faults.spec import parse_fault
+from tests.extract.conftest import FamilyFolders
+from tests.extract.sessions import Opened, opened
+from tests.extract.tiny_families import FAMILIES
+from warehouse.vocabulary import ANSWER, CONNECTOR, LLM, STAGES, VISION
+
+QUICK = ("llava", "qwen3_vl")
+"""One with a projector behind its tower, one with mergers inside of it."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in FAMILIES
+        if name != "florence2"  # not understood, and refused
+    ],
+)
+def opened_family(request: pytest.FixtureRequest, family_folder: FamilyFolders) -> Opened:
+    if request.param == "smolvlm":
+        pytest.importorskip("num2words", reason="transformers' SmolVLM processor needs num2words")
+    return opened(family_folder(request.param), stages=())
+
+
+def test_no_weight_is_of_two_stages_and_a_block_is_part_of_its_stage(llava: Opened) -> None:
+    model, anatomy = llava.session.model, llava.session.anatomy
+    found = {stage: stage_weights(model, anatomy, stage) for stage in STAGES}
+    names = [name for weights in found.values() for name in weights]
+    assert len(names) == len(set(names))
+    assert {name.split(".")[1] for name in found[CONNECTOR]} == {"multi_modal_projector"}
+    assert list(found[ANSWER]) == ["lm_head.weight"]
+    block = stage_weights(model, anatomy, LLM, 1)
+    assert block.keys() < found[LLM].keys()
+    assert all(".layers.1." in name for name in block)
+
+
+@pytest.mark.parametrize("stage", [VISION, CONNECTOR, LLM, ANSWER])
+def test_damage_reaches_the_answer_and_training_reaches_what_was_damaged(
+    opened_family: Opened, stage: str
+) -> None:
+    session = opened_family.session
+    model, anatomy = session.model, session.anatomy
+    weights = stage_weights(model, anatomy, stage)
+    before = {name: weight.detach().clone() for name, weight in weights.items()}
+    tied = model.get_submodule(anatomy.head).weight
+    inputs = session.on_device(session.encode(opened_family.pictures))
+    healthy = session.last_logits(session.forward(inputs))
+    try:
+        model.zero_grad(set_to_none=True)
+        model(**inputs, use_cache=False).logits[:, -1].float().logsumexp(-1).sum().backward()
+        reached = [name for name, weight in weights.items() if weight.grad is not None]
+        change_weights([parse_fault(f"damage@{stage}:1")], model, anatomy, opened_family.phrases)
+        struck = session.last_logits(session.forward(inputs))
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.get_submodule(anatomy.head).weight = tied
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(before[name])
+    assert reached
+    assert not torch.equal(struck, healthy)
+    assert torch.equal(session.last_logits(session.forward(inputs)), healthy)
