@@ -12,12 +12,8 @@ from extract.models import (
     GivenModel,
     ModelSource,
     Prompt,
-    choose_device,
-    choose_dtype,
     default_budget,
-    locate,
     locate_processor,
-    parse_placement,
 )
 from extract.reading import Wanted, brought_readouts, readout_named, select
 from extract.sharing.asking import (
@@ -31,6 +27,7 @@ from extract.sharing.asking import (
 from extract.sharing.controls import HeldDonor, choose_image_donors, held_donors
 from extract.sharing.coverage import ReplyBudget, count_ends, plan
 from extract.sharing.identities import as_held, identity_in, refuse_other_readouts
+from extract.sharing.meant import refuse_unchangeable, source_of
 from extract.sharing.request import ExtractRequest, refuse_unmeant
 from extract.sharing.seen import NOTHING_SEEN, Seen, find_seen
 from warehouse.catalogue import (
@@ -39,7 +36,7 @@ from warehouse.catalogue import (
     labelled,
     open_tables,
 )
-from warehouse.errors import LayerhouseError, UsageError
+from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS
 from warehouse.lake import (
     Commit,
@@ -208,9 +205,9 @@ def _model_id(source: ModelSource | GivenModel, faults: Sequence[Fault]) -> str:
 def look_up(lake: Lake, request: ExtractRequest) -> Job:
     refuse_unmeant(request)
     faults = tuple(parse_fault(spec) for spec in request.faults)
-    source, device, dtype = _source(request)
+    source, device, dtype = source_of(request)
     if strikes_weights(faults):
-        _refuse_unchangeable(source)
+        refuse_unchangeable(source)
     notes: list[str] = []
     dataset_id = resolve(lake, request.dataset, warn=notes.append)  # which may register it
     looked = frozenset(lake.store.commit_names())
@@ -247,20 +244,6 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     return Job(*known, said, tuple(removed), tuple(donors), seen)
 
 
-def _refuse_unchangeable(source: ModelSource | GivenModel) -> None:
-    """Weights are changed as they are loaded, whole and on one device."""
-    if isinstance(source, GivenModel):
-        raise UsageError(
-            "a fault of weights would change the model in memory for good; give it as a folder, or "
-            "damage it yourself"
-        )
-    if source.quantization is not None or source.placement.placed:
-        raise UsageError(
-            "a fault of weights needs them in full precision on one device, before anything is "
-            "packed; leave out --quantization and --device-map, or give the model unquantised"
-        )
-
-
 def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:
     """What a model would be asked with every image of a dataset; its weights are not needed."""
     source = locate_processor(model)
@@ -281,22 +264,6 @@ def _without_answers(request: ExtractRequest, info: DatasetInfo) -> ExtractReque
     if request.samples is not None:
         labelled(info, "a majority of samples")
     return replace(request, answers=())
-
-
-def _source(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, str]:
-    """The model that is meant, its device and its dtype."""
-    model = request.model
-    if isinstance(model, GivenModel):
-        for name in ("adapter", "random_weights", "quantization", "device_map", "device", "dtype"):
-            if getattr(request, name) not in (None, "auto"):
-                raise UsageError(
-                    f"a model in memory is run as it is and where it is; leave out {name}"
-                )
-        return model, model.device, model.dtype
-    placement = parse_placement(request.quantization, request.device_map)
-    source = locate(model, request.adapter, request.random_weights, placement)
-    device = choose_device(request.device)
-    return source, device, choose_dtype(request.dtype, device)
 
 
 def refuse_other_identity(job: Job) -> None:
