@@ -83,6 +83,17 @@ one of the same class."""
 ASKED_CONTROLS = tuple(name.replace("_", "-") for name in IMAGE_CONTROLS)
 """The controls as a command takes them."""
 
+IMAGE_PATCH, LAST_PATCH, BOTH_PATCH = PATCHED_TOKENS = ("image", "last", "both")
+"""Whose states a patch replaces at a locus: those of all image tokens, of the last token of the
+prompt, or of both."""
+
+ALIKE_PATCH, ELSEWHERE_PATCH, NOISE_PATCH = PATCH_CONTROLS = ("same_class", "other_locus", "noise")
+"""What is put there as a control of a patch between images: the states of another image of the same
+class, those of the donor at another locus, or noise of the same norm."""
+
+NO_PATCH_CONTROL = "none"
+"""The donor's own states, at their own locus."""
+
 GIVEN_ONLY, ROTATE = SWEPT_ORDERS = ("given", "rotate")
 """Which orders of the classes a sweep asks with: the prompt's own, or every rotation of it too."""
 
@@ -222,6 +233,7 @@ MADE_FROM = {
     "probe-border": ("extract",),
     "probe-target": ("extract",),
     "probe-control-task": ("extract",),
+    "patch": ("extract",),
     "diagnose": EVIDENCE,
     "diagnose-choice": ("extract", "answers-import"),
     "compare": EVIDENCE,
@@ -236,7 +248,10 @@ WHATEVER_SPLIT = {
 """The commands whose rows are the same whichever samples are scored."""
 
 
-BY_SAMPLE = ("datasets-add", "extract", "answers-import", "answers-reparse", "answers-judge")
+BY_SAMPLE = (
+    *("datasets-add", "extract", "patch"),
+    *("answers-import", "answers-reparse", "answers-judge"),
+)
 """The commands each of whose rows is of one sample, so that without that sample the others stand. A
 command that is not named counted or fitted over all of them."""
 

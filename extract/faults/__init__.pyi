@@ -1,5 +1,6 @@
 from .damaging import change_weights as change_weights, strikes_weights as strikes_weights
 from .donors import DonorBatch as DonorBatch
+from .edit_hooks import Edit as Edit, editing as editing
 from .effects import (
     ActivationFault as ActivationFault,
     DonorFault as DonorFault,
@@ -27,6 +28,7 @@ from .registry import (
 )
 from .sites import (
     complete_exits as complete_exits,
+    end_of as end_of,
     site_of as site_of,
     stages_to_end as stages_to_end,
 )

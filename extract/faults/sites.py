@@ -22,15 +22,10 @@ def site_of(session: Session, fault: Fault) -> Locus:
     The vision tower ends where nothing but this locus carries the image on (`complete_exits`), the
     llm with its last block; kinds that strike `from_start` do so from the llm's first block on.
     """
-    loci = [
-        locus
-        for locus in session.anatomy.of(fault.stage)
-        if locus.on_path and (fault.stage != LLM or locus.is_block)
-    ]
+    loci = _struck(session, fault.stage)
     if fault.layer is None:
-        if fault.stage == VISION:
-            return session.vision_exit or loci[-1]
-        return loci[0 if fault.kind.from_start else -1]
+        at_start = fault.kind.from_start and fault.stage != VISION
+        return loci[0] if at_start else end_of(session, fault.stage)
     return named_locus(fault, loci)
 
 
@@ -48,6 +43,22 @@ def named_locus(fault: Fault, loci: Sequence[Locus]) -> Locus:
             f"answer, not {fault.layer}"
         )
     return known[layer]
+
+
+def end_of(session: Session, stage: str) -> Locus:
+    """Where a stage ends, as `complete_exits` found it."""
+    if stage == VISION and session.vision_exit is not None:
+        return session.vision_exit
+    return _struck(session, stage)[-1]
+
+
+def _struck(session: Session, stage: str) -> list[Locus]:
+    """The loci of a stage on the path to the answer, of the llm its blocks."""
+    return [
+        locus
+        for locus in session.anatomy.of(stage)
+        if locus.on_path and (stage != LLM or locus.is_block)
+    ]
 
 
 def stages_to_end(faults: Sequence[Fault]) -> list[str]:

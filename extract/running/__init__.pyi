@@ -1,9 +1,11 @@
 from .background import (
     BackgroundWriter as BackgroundWriter,
     Write as Write,
+    in_threads as in_threads,
     leaving_a_core as leaving_a_core,
     writers as writers,
 )
+from .batch_size import BatchSize as BatchSize, batch_size_for as batch_size_for
 from .batches import Runner as Runner
 from .clock import Stopwatch as Stopwatch
 from .dry_run import Outlook as Outlook, outlook as outlook
@@ -15,7 +17,8 @@ from .extraction import (
     pace as pace,
     put_behind as put_behind,
 )
-from .opening import open_model as open_model
+from .faulty import inputs_under as inputs_under, learn_faults as learn_faults
+from .opening import OpenedModel as OpenedModel, open_model as open_model
 from .preparing import Prepared as Prepared, Preparer as Preparer
 from .ranges import range_runner as range_runner
 from .results import BatchResult as BatchResult, RangeResult as RangeResult

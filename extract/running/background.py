@@ -73,6 +73,8 @@ def writers(device: str) -> int:
 
 Item = TypeVar("Item")
 """What a batch is prepared from."""
+Made = TypeVar("Made")
+"""What is made of it."""
 
 
 def ahead(
@@ -89,14 +91,15 @@ def ahead(
     forkable = sys.platform == "linux" and not multiprocessing.current_process().daemon
     if processes and forkable:
         return _in_processes(prepare, batches, processes)
-    return _in_threads(prepare, batches, threads)
+    return in_threads(prepare, batches, threads)
 
 
-def _in_threads(
-    prepare: Callable[[Item], Prepared], batches: Iterator[Item], workers: int
-) -> Generator[Prepared]:
+def in_threads(
+    prepare: Callable[[Item], Made], batches: Iterator[Item], workers: int = 1
+) -> Generator[Made]:
+    """The same in threads alone, of whatever is made of a batch."""
     with ThreadPoolExecutor(workers, thread_name_prefix="prepare") as pool:
-        waiting: deque[Future[Prepared]] = deque()
+        waiting: deque[Future[Made]] = deque()
         try:
             for batch in batches:
                 waiting.append(pool.submit(prepare, batch))

@@ -11,10 +11,12 @@ from .asking import (
     way_of as way_of,
 )
 from .claims import Claims as Claims
+from .controls import choose_image_donors as choose_image_donors
 from .coverage import (
     MOST_SAMPLES as MOST_SAMPLES,
     Range as Range,
     cells_of as cells_of,
+    plan as plan,
 )
 from .job import (
     COMMAND as COMMAND,

@@ -30,10 +30,11 @@ _BEGINNING = 2**40
 
 
 class Claims:
-    """The claims of one agent on one (model, dataset); a context manager that ends them all."""
+    """The claims of one agent at one kind of work on one (model, dataset); a context manager that
+    ends them all."""
 
-    def __init__(self, lake: Lake, model_id: str, dataset_id: str) -> None:
-        self._file = open_lock(lake.lock_file("extract", model_id, dataset_id))
+    def __init__(self, lake: Lake, model_id: str, dataset_id: str, work: str = "extract") -> None:
+        self._file = open_lock(lake.lock_file(work, model_id, dataset_id))
 
     def __enter__(self) -> "Claims":
         return self

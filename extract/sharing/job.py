@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from extract.anatomy import Anatomy, Locus
@@ -52,6 +53,8 @@ from warehouse.lake import (
 from warehouse.vocabulary import DEFAULT_PROMPT, GONE, OWN_IMAGE
 
 COMMAND = "extract"
+OF_A_MODEL = (COMMAND, "patch")
+"""What runs a model over a dataset: as it is, or with a donor's states."""
 READOUT_VERSION = 1
 """Raised when the meaning of a readout or answer changes, so that old and new never mix."""
 
@@ -268,7 +271,8 @@ def _without_answers(request: ExtractRequest, info: DatasetInfo) -> ExtractReque
 
 def refuse_other_identity(job: Job) -> None:
     """One (model, dataset) of a lake is one set of numbers; anything else needs another name."""
-    for run in find_runs(job.lake, COMMAND, job.model_id, job.dataset_id):
+    found = (find_runs(job.lake, one, job.model_id, job.dataset_id) for one in OF_A_MODEL)
+    for run in chain.from_iterable(found):
         difference = config_difference(identity_in(run), job.identity)
         if difference:
             raise LayerhouseError(

@@ -25,6 +25,7 @@ COMMANDS = {
     "answers": "extract",
     "probe": "analysis",
     "baseline": "analysis",
+    "patch": "extract",
     "diagnose": None,
     "power": None,
     "compare": None,

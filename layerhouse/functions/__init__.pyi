@@ -21,3 +21,4 @@ from .extracting import (
     rejected as rejected,
 )
 from .lakes import connect as connect, publish as publish, validate as validate
+from .patching import patch as patch

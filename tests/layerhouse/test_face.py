@@ -18,15 +18,17 @@ from layerhouse.cli import layerhouse as commands, main
 from layerhouse.datasets import DatasetOptions
 from layerhouse.functions.analysing import BaselineOptions, DiagnosisOptions, ProbeOptions
 from layerhouse.functions.extracting import ExtractOptions
+from layerhouse.functions.patching import PatchOptions
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
 LayerhouseError UsageError __version__ answers baseline compare connect datasets diagnose extract
-models power probe publish report runs validate
+models patch power probe publish report runs validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "extract": (layerhouse.extract, ExtractOptions),
+    "patch": (layerhouse.patch, PatchOptions),
     "probe": (layerhouse.probe, ProbeOptions),
     "baseline": (layerhouse.baseline, BaselineOptions),
     "diagnose": (layerhouse.diagnose, DiagnosisOptions),
@@ -48,10 +50,11 @@ ONLY_IN_PYTHON = {
     *((name, "progress") for name in FUNCTIONS),
     ("extract", "processor"),  # of a model in memory
     ("extract", "name"),
+    ("patch", "donor"),  # --from, which is no name in Python
 }
 NONE_IS_NOT_EMPTY = {("datasets remove", "sample"), ("datasets remove", "group")}
 """An empty list, which a command line cannot give, is refused: it must not mean all of them."""
-ONLY_ON_THE_COMMAND_LINE = {"list", "self_test"}
+ONLY_ON_THE_COMMAND_LINE = {"list", "self_test", "from"}
 
 
 def _parameters(name: str) -> dict[str, Any]:

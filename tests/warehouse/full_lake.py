@@ -44,6 +44,7 @@ def full_lake(path: Path, n_samples: int = 48) -> Lake:
     _write_measures(lake, samples)
     _write_audit(lake, samples)
     _write_folds(lake)
+    _write_patches(lake, samples)
     refresh(lake)
     return lake
 
@@ -303,6 +304,24 @@ def _write_audit(lake: Lake, samples: list[str]) -> None:
     with RunWriter(lake, RunSpec("datasets-audit", None, DATASET, {})) as writer:
         writer.commit(
             {name: [{"dataset_id": DATASET, **row} for row in own] for name, own in rows.items()}
+        )
+        writer.finish()
+
+
+def _write_patches(lake: Lake, samples: list[str]) -> None:
+    first, second, *_ = sorted(samples)
+    place = {"model_id": MODEL, "dataset_id": DATASET, "module": "llm", "layer": 0}
+    effect = {"ends_stage": False, "target_class_index": 1, "predicted_class_index": 1}
+    effect |= {"own_class_index": 0, "donor_class_index": 1}
+    effect |= {"target_shift": 0.5, "label_shift": -0.5}
+    with RunWriter(lake, RunSpec("patch", MODEL, DATASET, {})) as writer:
+        writer.commit(
+            {
+                "patch_effect": [
+                    {**place, "sample_id": first, "donor_id": second, "donor_model_id": MODEL}
+                    | {"tokens": "last", "control": "none", **effect}
+                ]
+            }
         )
         writer.finish()
 

@@ -71,6 +71,8 @@ COVERS = fields(
         "loci": listing(WORDS),
         "audit": WORDS,
         "trial": WORDS,
+        "donor": WORDS,
+        "due": listing(row(LOCUS, listing(WORDS))),
         "anatomy": ANATOMY,
         "readouts": mapping(WORDS, listing(WORDS)),
         "seconds": mapping(WORDS, amount),  # as the oldest noted them
@@ -124,6 +126,7 @@ TOGETHER = (
     ("tokens", "cells"),
     ("rejected", "reasons"),
     ("anatomy", "readouts"),
+    ("due", "donor"),
 )
 """Where the first is covered, the others must be said."""
 

@@ -39,6 +39,8 @@ def _as_begun(row: Mapping[str, Any]) -> str:
         if "prompt_id" in config.get("identity", {}) and "prompts" not in chosen:
             chosen["prompts"] = [config["identity"]["prompt_id"]]
         return extract_command(row, row["dataset_id"], chosen)
+    if row["command"] == "patch":
+        return patch_command(row, config)
     if row["command"] == "baseline":
         return baseline_command(row["dataset_id"], config.get("architecture", "texture-svm"))
     if row["command"] == "datasets-add":
@@ -77,6 +79,23 @@ def baseline_command(dataset_id: str, architecture: str = "texture-svm") -> str:
         f"layerhouse baseline --dataset {shlex.quote(dataset_id)} "
         f"--architecture {shlex.quote(architecture)}"
     )
+
+
+def patch_command(row: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """`layerhouse patch` as a run was asked for it."""
+    chosen = config["selection"]
+    begun = shlex.split(extract_command(row, row["dataset_id"], {**chosen, "answers": METHODS}))
+    words = ["layerhouse", "patch", *begun[2:]]
+    words += [word for name in chosen["tokens"] for word in ("--tokens", name)]
+    if not chosen["controls"]:
+        words.append("--no-controls")
+    if "base" in config:
+        name, *variant = config["base"].split("+")
+        words += ["--from", name]
+        for part in variant:
+            kind, _, value = part.partition(":")
+            words += [VARIANT_OPTIONS[kind].replace("--", "--from-"), value]
+    return shlex.join(words)
 
 
 def floor_command(model: Mapping[str, Any], dataset_id: str) -> str:

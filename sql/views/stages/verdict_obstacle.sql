@@ -171,7 +171,15 @@ SELECT
         m.intervals
     ) AS obstacle,
     nullif(
-        concat_ws('; ', m.baseline, likelihood_effect.note, tie_effect.note, asking_effect.note), ''
+        concat_ws(
+            '; ',
+            m.baseline,
+            likelihood_effect.note,
+            tie_effect.note,
+            asking_effect.note,
+            restoration_effect.note
+        ),
+        ''
     ) AS note
 FROM missing AS m
 LEFT JOIN likelihood_effect
@@ -182,3 +190,7 @@ LEFT JOIN tie_effect
     ON m.model_id = tie_effect.model_id AND m.dataset_id = tie_effect.dataset_id
 LEFT JOIN asking_effect
     ON m.model_id = asking_effect.model_id AND m.dataset_id = asking_effect.dataset_id
+LEFT JOIN restoration_effect
+    ON
+        m.model_id = restoration_effect.model_id
+        AND m.dataset_id = restoration_effect.dataset_id

@@ -228,6 +228,14 @@ PLANTED = {
         "UPDATE pair_interval SET lower = 1, upper = 0",
         "UPDATE pair_interval SET point = 'inf'",
     ],
+    "patch_effect.of_one_kind": [
+        "UPDATE patch_effect SET tokens = 'first'",
+        "UPDATE patch_effect SET control = 'blank'",
+        "UPDATE patch_effect SET donor_id = sample_id",
+        "UPDATE patch_effect SET donor_model_id = 'other', control = 'noise'",
+        "UPDATE patch_effect SET module = 'vision', tokens = 'last'",
+        "UPDATE patch_effect SET target_shift = 'nan'",
+    ],
     "fault_trial.stage_known": [
         "UPDATE fault_trial SET stage = 'middle'",
         "UPDATE fault_trial SET verdict = 'broken'",

@@ -1,0 +1,148 @@
+"""Opening: the models of a patch job loaded and checked, ready to run batches of its samples."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from extract.anatomy import Locus
+from extract.faults import Injector, end_of
+from extract.patching.donations import Donation, between_images, between_models, partners
+from extract.patching.job import PatchJob, refuse_other_structure
+from extract.patching.patcher import Patcher, Wanted
+from extract.patching.request import loci_of, wanted_of
+from extract.patching.sides import Side, attached
+from extract.patching.splicing import Splice
+from extract.running import (
+    BatchSize,
+    OpenedModel,
+    Prepared,
+    Preparer,
+    batch_size_for,
+    inputs_under,
+    learn_faults,
+    open_model,
+)
+from extract.sharing import Job, Way
+from warehouse.vocabulary import MODULES
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A patch job's models: `prepare` makes batches for the receiver and for the donors' side, of
+    what is `wanted`; `ends` are the loci, by name, where stages end, found where two models are
+    compared. `models` are the loaded ones with their jobs; `notes` are worth showing.
+    """
+
+    patcher: Patcher
+    prepare: Callable[[Sequence[str]], tuple[Prepared, Prepared]]
+    wanted: Wanted
+    ends: frozenset[str]
+    batch_size: BatchSize
+    models: Sequence[tuple[Job, OpenedModel]]
+    notes: tuple[str, ...]
+
+
+@contextmanager
+def opened(job: PatchJob) -> Iterator[Opened]:
+    """The models, their hooks registered for the length of a block."""
+    mine = open_model(job.receiver)
+    if job.donor is None:
+        with _between_images(job, mine) as ready:
+            yield ready
+        return
+    theirs = open_model(job.donor, MODULES)
+    refuse_other_structure(job, mine.session.anatomy.loci, theirs.session.anatomy.loci)
+    # Where stages end is asked of the better model: in a broken one nothing may get past anything.
+    loci = loci_of(job.request, theirs.session)
+    ends = frozenset(end_of(theirs.session, stage).name for stage in MODULES)
+    receiver = _side(job.receiver, mine, loci)
+    donations = between_models(_side(job.donor, theirs, loci), job.sample_ids)
+    models = [(job.receiver, mine), (job.donor, theirs)]
+    patcher = Patcher(receiver, donations)
+    with attached(receiver, donations[0].side):
+        yield _opened(job, patcher, loci, models, ends)
+
+
+@contextmanager
+def _between_images(job: PatchJob, mine: OpenedModel) -> Iterator[Opened]:
+    """One model, which gives itself states of other images."""
+    assert job.image_donors is not None
+    loci = loci_of(job.request, mine.session)
+    # What stands in for another locus is one of its module, chosen or not.
+    watched = [one for one in mine.session.anatomy.loci if one.on_path]
+    receiver = _side(job.receiver, mine, watched)
+    own, controls = job.receiver.own.way, job.request.controls
+    found = partners(mine.session, loci, _shapes(receiver, mine, watched)) if controls else {}
+    donations = between_images(receiver, job.image_donors, own, controls=controls)
+    patcher = Patcher(receiver, donations, found)
+    with attached(receiver):
+        yield _opened(job, patcher, loci, [(job.receiver, mine)], frozenset())
+
+
+def _opened(
+    job: PatchJob,
+    patcher: Patcher,
+    loci: Sequence[Locus],
+    models: Sequence[tuple[Job, OpenedModel]],
+    ends: frozenset[str],
+) -> Opened:
+    session = patcher.receiver.session
+    wanted, notes = wanted_of(job.request, session, loci, list(patcher.partners))
+    size = batch_size_for(job.receiver, batching=all(model.batching for _, model in models))
+    prepare = _preparing(job, models, patcher.donations)
+    said = tuple(dict.fromkeys((*(line for _, model in models for line in model.lines), *notes)))
+    return Opened(patcher, prepare, wanted, ends, size, models, said)
+
+
+def _side(job: Job, model: OpenedModel, loci: Sequence[Locus]) -> Side:
+    session, injector = model.session, None
+    if job.faults:
+        samples = job.info.samples
+        uris = dict(samples.select("sample_id", "uri").iter_rows())
+        size = batch_size_for(job, batching=model.batching).now
+        taught = job.seen.as_train(samples)
+        most = job.request.max_pixels
+        learned = learn_faults(job.faults, session, taught, uris, size, most)
+        injector = Injector(session, job.faults, model.phrases, learned)
+    return Side(session, model.questions[None], Splice(session, loci), injector)
+
+
+def _shapes(side: Side, model: OpenedModel, loci: Sequence[Locus]) -> dict[str, object]:
+    """The shapes of states at loci, by name, as one image has them."""
+    with attached(replace(side, injector=None)):
+        inputs = side.session.encode([model.image])
+        with replace(side, injector=None).running((inputs, {}), ["an image"]) as run:
+            _, states = run.given(loci)
+    return {name: tuple(each[at].shape for at in sorted(each)) for name, each in states.items()}
+
+
+def _preparing(
+    job: PatchJob, models: Sequence[tuple[Job, OpenedModel]], donations: Sequence[Donation]
+) -> Callable[[Sequence[str]], tuple[Prepared, Prepared]]:
+    """What prepares samples for the receiver and for another model that gives, if there is one."""
+    ways = [donation.way for donation in donations if not donation.is_other_model]
+    preparers = [_preparer(job, one, model) for one, model in models]
+
+    def prepare(names: Sequence[str]) -> tuple[Prepared, Prepared]:
+        mine = preparers[0](names, (None, *ways))
+        if len(preparers) == 1:
+            return mine, mine
+        theirs = preparers[1](mine.sample_ids)
+        if theirs.rejected:  # what one of the two cannot use, neither does
+            rejected = {**mine.rejected, **theirs.rejected}
+            mine = replace(preparers[0](theirs.sample_ids, (None, *ways)), rejected=rejected)
+        return mine, theirs
+
+    return prepare
+
+
+def _preparer(job: PatchJob, one: Job, model: OpenedModel) -> Preparer:
+    samples = one.info.samples
+    uris = dict(samples.select("sample_id", "uri").iter_rows())
+    unseen = samples.filter(~samples["sample_id"].is_in(one.seen.sample_ids))
+    shown = {} if job.image_donors is None else job.image_donors.shown()
+    own = one.own.way
+    ways = [Way(own.prompt_id, own.option_order, control) for control in shown]
+    prompts = dict.fromkeys(ways, one.prompt.text)
+    faulty = inputs_under(one.faults, unseen)
+    return Preparer(model.session, uris, faulty, one.request.max_pixels, prompts, shown)
