@@ -118,6 +118,10 @@ model whose prompt opens its reasoning."""
 SEEN_IN_TRAINING = "the model saw it, or another of its group, in training"
 """Why a sample was left out, in `rejected_sample`; of all others the image cannot be used."""
 
+SAYS_SEEN = "seen"
+"""What the commit of an extraction covers that tells which samples the model saw in training: how
+many. Runs of earlier versions do not tell."""
+
 LONGER_BUDGET = 8
 """How many times the tokens that cut replies an advice allows them."""
 

@@ -15,7 +15,7 @@ from analysis.queries import read_query
 from warehouse.catalogue import Catalogue, Warehouse, connect, dataset, labelled
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake, RunSpec, exclusive
-from warehouse.vocabulary import MARGIN, N_RESAMPLES, SEEN_IN_TRAINING
+from warehouse.vocabulary import MARGIN, N_RESAMPLES
 
 COMMAND = "diagnose"
 
@@ -119,7 +119,7 @@ def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:
         "AND stage = 'total' AND quantity = 'loss'",
         [model_id, dataset_id],
     ).fetchall()
-    seen = wh.sql(read_query(QUERIES, "seen"), {**names, "reason": SEEN_IN_TRAINING}).fetchall()
+    seen = wh.sql(read_query(QUERIES, "seen"), names).fetchall()
     return finding_of(rows, total[0] if total else None, seen[0][0])
 
 

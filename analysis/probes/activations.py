@@ -22,6 +22,7 @@ from warehouse.catalogue import (
     Warehouse,
     dataset,
     labelled,
+    left_out_samples,
     package_readouts,
     rotate,
 )
@@ -36,6 +37,7 @@ class Samples:
     """The samples that the cells of a model hold: train, then val, then test, each by sample_id.
 
     Under folds all of them are test, and `folds` [n repetitions, n samples] says in which fold.
+    `n_registered` are all that there are to hold: what the model saw in training is none of them.
     """
 
     ids: NDArray[np.object_]
@@ -94,7 +96,8 @@ def read_cells(
     if model_id not in known:
         hint = nearest(model_id, known) or "; `layerhouse extract` adds models"
         raise UsageError(f"the lake holds no model {model_id!r}{hint}")
-    names = {"model": model_id, "dataset": dataset_id}
+    names: dict[str, Any] = {"model": model_id, "dataset": dataset_id}
+    names["seen"] = left_out_samples(wh, model_id, dataset_id)
     rows = wh.sql(read_query(QUERIES, "cells"), names).fetchall()
     readouts = {facts.name: facts for facts, _ in package_readouts(wh)} | READOUTS
     command = f"`layerhouse extract --model {model_id} --dataset {dataset_id}`"
@@ -119,8 +122,8 @@ def read_cells(
     return widths, _samples(wh, names, next(iter(widths)), info)
 
 
-def _samples(wh: Warehouse, names: dict[str, str], cell: Cell, info: DatasetInfo) -> Samples:
-    asked: dict[str, Any] = {**names, **cell._asdict()}
+def _samples(wh: Warehouse, names: dict[str, Any], cell: Cell, info: DatasetInfo) -> Samples:
+    asked = {**names, **cell._asdict()}
     query = "held"
     if cell.readout in READOUTS and READOUTS[cell.readout].is_per_token:
         query = "held_tokens"
@@ -142,7 +145,7 @@ def _samples(wh: Warehouse, names: dict[str, str], cell: Cell, info: DatasetInfo
         class_index=frame["class_index"].to_numpy().astype(np.int64),
         split=frame["split"].to_numpy().astype(object),
         n_classes=len(info.classes),
-        n_registered=len(info.samples),
+        n_registered=len(info.samples) - len(names["seen"]),
         folds=_folds(info, frame["sample_id"]),
     )
     if samples.folds is not None:
@@ -164,18 +167,20 @@ def _folds(info: DatasetInfo, held: pl.Series) -> NDArray[np.int64] | None:
     return info.folds[info.samples["sample_id"].search_sorted(held)].T
 
 
-def _refuse_untrained(names: dict[str, str], samples: Samples) -> None:
-    """LayerhouseError where a few samples of the folds were extracted, and a class is missing."""
-    every = set(samples.class_index.tolist())
+def _refuse_untrained(names: dict[str, Any], samples: Samples) -> None:
+    """LayerhouseError where a few samples of the folds are held, and a class is missing."""
+    every, n = set(samples.class_index.tolist()), len(samples.ids)
     for seed in range(samples.n_repetitions):
         for rotation in samples.rotations(seed):
             parts = (rotation.val, rotation.test)
             lacking = every - set(samples.class_index[rotation.train].tolist())
             if lacking or not all(map(len, map(samples.ids.__getitem__, parts))):
+                way = f"extract all {samples.n_registered}"
+                if n == samples.n_registered:
+                    way = "deal it to fewer folds, or run a model that saw less of it in training"
                 raise LayerhouseError(
-                    f"{names['model']} on {names['dataset']}: the {len(samples.ids)} samples that "
-                    "were extracted leave one of its folds empty, or without a class to train on; "
-                    f"extract all {samples.n_registered}"
+                    f"{names['model']} on {names['dataset']}: the {n} samples that may be scored "
+                    "leave one of its folds empty, or without a class to train on; " + way
                 )
 
 
@@ -190,7 +195,9 @@ def read_vectors(
     out: Tensor | None = None
     for index, cell in enumerate(cells):
         held, matrix = wh.vectors(model_id, dataset_id, *cell)
-        place = pc.index_in(pa.array(held, pa.string()), value_set=ids).to_numpy()
+        place = pc.index_in(pa.array(held, pa.string()), value_set=ids)
+        if place.null_count:  # what the model saw in training is kept, and is none of the samples
+            matrix = matrix[place.is_valid().to_numpy(zero_copy_only=False)]
         if out is None:
             out = torch.empty(len(cells), len(samples.ids), matrix.shape[1])
         if matrix.shape[1] != out.shape[2]:
@@ -198,7 +205,7 @@ def read_vectors(
                 f"{model_id}: {cells[0]} has vectors of {out.shape[2]} numbers, {cell} of "
                 f"{matrix.shape[1]}, though their layers are equally wide"
             )
-        out[index].numpy()[place] = matrix
+        out[index].numpy()[place.drop_null().to_numpy()] = matrix
         if not torch.isfinite(out[index].sum()) and not torch.isfinite(out[index]).all():
             raise LayerhouseError(
                 f"{model_id} at {cell} holds NaN or Inf; extract it again with a wider --dtype"

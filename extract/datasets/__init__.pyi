@@ -7,7 +7,7 @@ from .registration import (
     AddResult as AddResult,
     add as add,
     add_per_label as add_per_label,
-    fingerprint_of as fingerprint_of,
+    fingerprints_of as fingerprints_of,
     registered as registered,
 )
 from .rescoring import set_score as set_score

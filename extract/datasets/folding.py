@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from extract.datasets.remaking import Remade, Row, refuse_resting, stored_rows
 from warehouse.catalogue import make_folds
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake import Lake
-from warehouse.vocabulary import BY_FOLDS, MADE_FROM, N_REPETITIONS, WHATEVER_SPLIT
+from warehouse.lake import Lake, list_commits
+from warehouse.vocabulary import (
+    BY_FOLDS,
+    MADE_FROM,
+    N_REPETITIONS,
+    SAYS_SEEN,
+    WHATEVER_SPLIT,
+)
 
 FEWEST_FOLDS = 3
 """One that is scored, one to choose on, one to train on."""
@@ -29,9 +35,10 @@ def fold(lake: Lake, name: str, n_folds: int, into: str | None = None) -> Folded
     """Deals all samples of a dataset to folds, whole groups together and every class evenly.
 
     Its verdicts rest on all samples from then on. That is refused where probes or baselines rest on
-    its split; with `into` a dataset of that name is evaluated so, and this one stays. Raises
-    UsageError for an impossible number of folds or a name that cannot be taken, LayerhouseError
-    where a class is in too few groups, or without labels.
+    its split, and where it is not known what a model saw in training; with `into` a dataset of that
+    name is evaluated so, and this one stays. Raises UsageError for an impossible number of folds or
+    a name that cannot be taken, LayerhouseError where a class is in too few groups, or without
+    labels.
     """
     check_folds(n_folds)
     rows = stored_rows(lake, name)
@@ -40,6 +47,8 @@ def fold(lake: Lake, name: str, n_folds: int, into: str | None = None) -> Folded
     if rows["dataset"][0]["n_folds"] == n_folds and into is None:
         return _folded(name, rows["sample"], rows["sample_fold"], n_folds)
     refuse_resting(lake, name, into, set(MADE_FROM) - WHATEVER_SPLIT, "split")
+    if into is None:
+        _refuse_unknown(lake, name)
     rows["sample"] = [
         {**row, "split": "test", "given_split": row["given_split"] or row["split"]}
         for row in rows["sample"]
@@ -49,6 +58,25 @@ def fold(lake: Lake, name: str, n_folds: int, into: str | None = None) -> Folded
     changed = {table: rows[table] for table in ("dataset", "sample", "sample_fold")}
     Remade(name, into, rows, changed, f"folds\t{n_folds}").write(lake)
     return _folded(into or name, rows["sample"], rows["sample_fold"], n_folds)
+
+
+def _refuse_unknown(lake: Lake, name: str) -> None:
+    """LayerhouseError where a model was run of which nobody noted what it saw in training.
+
+    Then all of the samples would be scored, those that it was trained on among them.
+    """
+    told: dict[str, bool] = {}
+    for commit in list_commits(lake, command="extract", dataset_id=name):
+        model = str(commit.model_id)
+        told[model] = told.get(model, False) or SAYS_SEEN in commit.covers
+    silent = [model for model, is_told in told.items() if not is_told]
+    if silent:
+        raise LayerhouseError(
+            f"{len(silent)} models were run on {name} by a version that did not note which samples "
+            f"they saw in training, first {silent[0]}; run its `layerhouse extract` once more, "
+            "which notes that and runs nothing again, take it out with `layerhouse models remove "
+            f"{silent[0]}`, or make a dataset beside this one with --into NEW"
+        )
 
 
 def check_folds(n_folds: int) -> None:

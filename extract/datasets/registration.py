@@ -95,17 +95,23 @@ def registered(lake: Lake) -> dict[str, Registration]:
     return found
 
 
-def fingerprint_of(lake: Lake, dataset_id: str) -> str:
-    """What covers all of a dataset that can change a number.
+def fingerprints_of(lake: Lake, dataset_id: str) -> list[str]:
+    """What covers all of a dataset that can change a number, and what did before its samples were
+    dealt to folds or put into other groups; that of today is the first.
 
     Raises LayerhouseError for one that was removed since it was looked up.
     """
-    known = registered(lake).get(dataset_id)
-    if known is None:
+    said = [
+        Registration(**commit.covers)
+        for commit in list_commits(lake, command=COMMAND, dataset_id=dataset_id)
+        if "fingerprint" in commit.covers
+    ]
+    if not said:
         raise LayerhouseError(
             f"the dataset {dataset_id} was removed from {lake} meanwhile; add it again first"
         )
-    return known.fingerprint
+    latest = sorted(said, key=lambda entry: -entry.revision)
+    return list(dict.fromkeys(entry.fingerprint for entry in latest))
 
 
 def add(

@@ -38,7 +38,7 @@ from extract.sharing import (
 )
 from warehouse.lake import Lake, RunWriter
 from warehouse.progress import Progress, listening
-from warehouse.vocabulary import BLIND
+from warehouse.vocabulary import BLIND, SAYS_SEEN
 
 
 def extract(
@@ -69,8 +69,19 @@ def done_before(job: Job) -> ExtractSummary | None:
     if known is None or not done:
         return None
     ledger = Ledger(job)
+    if job.seen.recorded is None:  # of earlier versions
+        _say_seen(job)
     ledger.close()
     return ledger.summary(wanted_by(job, *known), added=False)
+
+
+def _say_seen(job: Job) -> None:
+    """Add to a run that is done which samples its model saw in training."""
+    run = job.writer()
+    if run.is_finished:
+        run.reopen()
+    rows, covers = job.seen.rows(job.model_id, job.dataset_id), {SAYS_SEEN: len(job.seen.known)}
+    run.commit(rows, covers=covers, clashes=partial(is_other_identity, job), finished=True)
 
 
 def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSummary:
@@ -130,7 +141,8 @@ class Description:
             said = [commit.covers for commit in run.committed if "anatomy" in commit.covers]
             known = [structure_of(covers)[1] for covers in said]
             named = [covers.get("prompts", []) for covers in said]
-            if self.covers["readouts"] not in known or self.covers.get("prompts", []) not in named:
+            is_known = self.covers["readouts"] in known and self.covers.get("prompts", []) in named
+            if not (is_known and any(SAYS_SEEN in one.covers for one in run.committed)):
                 if run.is_finished:
                     run.reopen()
                 clashes = partial(is_other_identity, job)
@@ -141,7 +153,8 @@ def describe(job: Job, session: Session) -> Description:
     rows = model_rows(job.model_id, job.variant, session.loaded, session.anatomy)
     rows |= readout_rows(session.readouts)
     covers: dict[str, Any] = {"anatomy": asdict(session.anatomy)}
-    covers["readouts"] = dict(session.readouts)
+    covers |= {"readouts": dict(session.readouts), SAYS_SEEN: len(job.seen.known)}
+    rows |= job.seen.rows(job.model_id, job.dataset_id)
     entries = {each.entry.name: each.entry for each in job.asked.values() if job.info.classes}
     if entries:
         rows["prompt"] = [entry.words() for entry in entries.values()]

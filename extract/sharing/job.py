@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from extract.anatomy import Anatomy, Locus
-from extract.datasets import fingerprint_of, resolve
+from extract.datasets import fingerprints_of, resolve
 from extract.faults import Fault, parse_fault, strikes_weights, variant_of
 from extract.models import (
     GivenModel,
@@ -219,23 +219,23 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         refuse_other_readouts(wh)
         stored = lake_prompts(wh)
         donors = held_donors(wh, dataset_id) if request.image_controls else []
-        seen = find_seen(wh, info, source, request.trained_on)
+        seen = find_seen(wh, info, source, request.trained_on, _model_id(source, faults))
     removed = removed_samples(lake).get(dataset_id, {}).values()
     if not info.classes:
         request = _without_answers(request, info)
+    runs = find_runs(lake, COMMAND, _model_id(source, faults), dataset_id)
+    held = [identity_in(run) for run in runs]
     identity = {
         "model": source.identity(),
         "dtype": dtype,
         "faults": [str(fault) for fault in faults],
-        "dataset": fingerprint_of(lake, dataset_id),
+        "dataset": _fingerprint(lake, dataset_id, held if not faults else ()),
         "readout_version": READOUT_VERSION,
-        **seen.identity(),
+        **seen.identity(held),
     }
     prompts = Prompts(request.prompts, request.system, request.orders, request.image_controls)
-    runs = find_runs(lake, COMMAND, _model_id(source, faults), dataset_id)
     if request.answers_only:
         labelled(info, "a sweep of prompts")
-    held = [identity_in(run) for run in runs]
     own, swept, told = prompts.asked(source, info, stored, held if request.answers_only else None)
     identity |= {"question": own.question, "prompt": own.prompt.identity()}
     if own.entry.name != DEFAULT_PROMPT:
@@ -245,6 +245,14 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     known = (request, lake, source, dtype, device, faults, info, own, identity, looked, swept)
     said = tuple(dict.fromkeys([*notes, *seen.notes, *told]))
     return Job(*known, said, tuple(removed), tuple(donors), seen)
+
+
+def _fingerprint(lake: Lake, dataset_id: str, held: Sequence[Mapping[str, Any]]) -> str:
+    """A dataset's, as the identities state it that a lake holds: it is the same images whatever
+    folds or groups they were put into since. Not so under a fault, which has a share of every split
+    and learns of train: nothing is `held` then."""
+    known = fingerprints_of(lake, dataset_id)
+    return next((one["dataset"] for one in held if one.get("dataset") in known), known[0])
 
 
 def prompt_for(lake: Lake, model: str, dataset_name: str) -> Prompt:

@@ -2,7 +2,8 @@
 
 import csv
 import hashlib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,28 +13,55 @@ import polars as pl
 from extract.models import GivenModel, ModelSource
 from warehouse.catalogue import DatasetInfo, Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.lake import list_commits
 from warehouse.pretrained import read_object
-from warehouse.vocabulary import SPLITS
+from warehouse.vocabulary import SAYS_SEEN, SPLITS
 
 RECORD = "training.json"
 """What the folder of a model or adapter may bring: `images`, the beginnings of the SHA-256 of the
 files it was trained on, or `splits_used`, by split the hash of all of them (`images_hash`)."""
+IMAGE = re.compile(r"[0-9a-fA-F]{16,64}")
 YES, NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no", ""})
 KEYS = ("sample_id", "group_id")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The samples to be scored that are left out, and what is to be read of that."""
+    """The samples to be scored that are left out, `sample_ids`, and what is to be read of that.
+
+    `known` are all that the model saw, whatever their split: other samples may be scored later.
+    `recorded` is how many of them a lake that knows of any says, None where it knows nothing.
+    """
 
     sample_ids: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    known: frozenset[str] = frozenset()
+    recorded: int | None = None
 
-    def identity(self) -> dict[str, Any]:
-        """What of it decides a run's numbers; nothing where every sample is taken."""
-        if not self.sample_ids:
-            return {}
-        return {"trained_on": [len(self.sample_ids), images_hash(self.sample_ids)]}
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the lake has it as it is."""
+        return self.recorded == len(self.known)
+
+    def identity(self, held: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What of it decides a run's numbers, as the identities state it that a lake holds.
+
+        Its own record says the same whatever they do: they were stated when it knew nothing, or
+        when the dataset had samples that were removed since. Before there were records, an
+        identity told of what was left out.
+        """
+        mine, before = _stated(self.known), _stated(self.sample_ids)
+        for one in held:
+            said = {name: one[name] for name in ("trained_on",) if name in one}
+            if self.is_recorded or (self.recorded is None and said == before):
+                return said
+        return mine
+
+    def rows(self, model_id: str, dataset_id: str) -> dict[str, list[dict[str, Any]]]:
+        """The record, as rows of its table; there are none where nothing was seen."""
+        of = {"model_id": model_id, "dataset_id": dataset_id}
+        rows = [{**of, "sample_id": name} for name in sorted(self.known)]
+        return {"seen_sample": rows} if rows else {}
 
     def as_train(self, samples: pl.DataFrame) -> pl.DataFrame:
         """The samples with these in train: what must learn before it strikes may see them."""
@@ -44,15 +72,24 @@ class Seen:
 NOTHING_SEEN = Seen()
 
 
+def _stated(names: Collection[str]) -> dict[str, Any]:
+    return {"trained_on": [len(names), images_hash(names)]} if names else {}
+
+
 def images_hash(names: Iterable[str]) -> str:
     """Identity of a set of images by the hashes of their files, whatever their order."""
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
 
 def find_seen(
-    wh: Warehouse, info: DatasetInfo, source: ModelSource | GivenModel, given: Sequence[str]
+    wh: Warehouse,
+    info: DatasetInfo,
+    source: ModelSource | GivenModel,
+    given: Sequence[str],
+    model_id: str,
 ) -> Seen:
-    """What a model saw of a dataset, by what a person says and by the record that it brings.
+    """What a model saw of a dataset, by what a person says, by the record that it brings, and by
+    what the lake knows of it and of the model that it is a variant of.
 
     `given` are splits, attributes that say yes or no, and files of sample or group ids. A group of
     which it saw a part counts as seen, and what no verdict rests on is taken all the same: a
@@ -60,28 +97,59 @@ def find_seen(
     for a file that names what the dataset does not hold, and where nothing is left to score.
     """
     rows = info.samples.with_columns(pl.coalesce("given_split", "split").alias("given_split"))
+    held = _held(wh, info, source, model_id)
+    notes: list[str] = []
     marks = {what: _given(wh, info, rows, what) for what in given}
-    marks |= {str(path): _recorded(path, rows) for path in _records(source)}
-    marked = set[str]().union(*marks.values())
-    groups = rows.filter(pl.col("sample_id").is_in(marked))["group_id"].drop_nulls()
-    scored = rows.filter(pl.col("split") == "test")
-    left_out = scored.filter(
-        pl.col("sample_id").is_in(marked) | pl.col("group_id").is_in(groups.implode())
-    )["sample_id"].to_list()
-    if not left_out:
-        return NOTHING_SEEN
-    by = ", ".join(what for what, names in marks.items() if names)
-    if len(left_out) == len(scored):
-        raise LayerhouseError(
-            f"the model saw all {len(scored):,} samples of {info.dataset_id} that it would be "
-            f"scored on, or others of their groups ({by}); give it images that it was not "
-            "trained on"
+    marks |= {str(path): _recorded(path, info, rows, notes) for path in _records(source)}
+    marks["the lake's own record"] = set[str]().union(*held.values())
+    known = _whole_groups(rows, set[str]().union(*marks.values()))
+    recorded = len(_whole_groups(rows, held[model_id])) if model_id in held else None
+    scored = set(rows.filter(pl.col("split") == "test")["sample_id"])
+    left_out = known & scored
+    if left_out:
+        by = ", ".join(what for what, names in marks.items() if names)
+        if left_out == scored:
+            raise LayerhouseError(
+                f"the model saw all {len(scored):,} samples of {info.dataset_id} that it would be "
+                f"scored on, or others of their groups ({by}); give it images that it was not "
+                "trained on"
+            )
+        notes.append(
+            f"{len(left_out):,} of {len(scored):,} samples are left out, since the model saw them "
+            f"or others of their groups in training ({by})"
         )
-    told = (
-        f"{len(left_out):,} of {len(scored):,} samples are left out, since the model saw them or "
-        f"others of their groups in training ({by})"
-    )
-    return Seen(frozenset(left_out), (told,))
+    return Seen(frozenset(left_out), tuple(notes), frozenset(known), recorded)
+
+
+def _held(
+    wh: Warehouse, info: DatasetInfo, source: ModelSource | GivenModel, model_id: str
+) -> dict[str, set[str]]:
+    """By model what the lake knows: of this one and of those that it is a variant of, if anything.
+
+    A run says that it knows with its first commit, which has no rows where nothing was seen.
+    """
+    of = [model_id]
+    if isinstance(source, GivenModel) or source.random_seed is None:
+        parts = model_id.split("+")
+        of += ["+".join(parts[:n]) for n in range(1, len(parts))]
+    query = "SELECT sample_id FROM seen_sample WHERE model_id = $1 AND dataset_id = $2"
+    return {
+        one: {name for (name,) in wh.sql(query, [one, info.dataset_id]).fetchall()}
+        for one in of
+        if any(
+            SAYS_SEEN in commit.covers
+            for commit in list_commits(
+                wh.lake, command="extract", model_id=one, dataset_id=info.dataset_id
+            )
+        )
+    }
+
+
+def _whole_groups(rows: pl.DataFrame, names: Collection[str]) -> set[str]:
+    """These samples and all others of their groups."""
+    marked = pl.col("sample_id").is_in(list(names))
+    groups = rows.filter(marked)["group_id"].drop_nulls()
+    return set(rows.filter(marked | pl.col("group_id").is_in(groups.implode()))["sample_id"])
 
 
 def _records(source: ModelSource | GivenModel) -> list[Path]:
@@ -92,20 +160,33 @@ def _records(source: ModelSource | GivenModel) -> list[Path]:
     return [folder / RECORD for folder in folders if (folder / RECORD).is_file()]
 
 
-def _recorded(path: Path, rows: pl.DataFrame) -> set[str]:
+def _recorded(path: Path, info: DatasetInfo, rows: pl.DataFrame, notes: list[str]) -> set[str]:
     """The samples whose files a record names; another dataset of the same ids has other files."""
     record = read_object(path)
     images, splits = record.get("images", []), record.get("splits_used", {})
-    if not isinstance(images, list) or not all(isinstance(one, str) for one in images):
-        raise LayerhouseError(f"{path}: images is no list of texts; take the file away or mend it")
-    starts = {one[:16] for one in images}
+    if not isinstance(images, list) or not all(map(IMAGE.fullmatch, map(str, images))):
+        raise LayerhouseError(
+            f"{path}: images is no list of texts, the first 16 digits or more of the SHA-256 of a "
+            "file each; take the file away or mend it"
+        )
+    starts = {one[:16].lower() for one in images}
     found = set(rows.filter(pl.col("sha256").str.slice(0, 16).is_in(starts))["sample_id"])
     if images or not isinstance(splits, dict):
         return found
+    strange = []
     for split, used in splits.items():
         part = rows.filter(pl.col("given_split") == split)
         if isinstance(used, dict) and used.get("sha256") == images_hash(part["sha256"]):
             found |= set(part["sample_id"])
+        else:
+            strange.append(split)
+    phrases = [row.phrase for row in info.classes]
+    if strange and (record.get("dataset") == info.dataset_id or record.get("phrases") == phrases):
+        notes.append(
+            f"{path} does not say which images the model was trained on, only that they were the "
+            f"{' and '.join(strange)} of a dataset, and those of this one are others; if it saw "
+            "some of these, say which with --trained-on"
+        )
     return found
 
 
@@ -141,7 +222,7 @@ def _attributes(wh: Warehouse, info: DatasetInfo) -> list[str]:
 def _named(path: Path, info: DatasetInfo, rows: pl.DataFrame) -> set[str]:
     """The samples that a file names: a record, or a table or list of sample ids or group ids."""
     if path.suffix == ".json":
-        found = _recorded(path, rows)
+        found = _recorded(path, info, rows, [])
         if not found:
             raise LayerhouseError(f"{path} names no image of {info.dataset_id}")
         return found

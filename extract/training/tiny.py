@@ -22,7 +22,7 @@ import click
 import torch
 import transformers
 
-from extract.datasets import fingerprint_of, resolve
+from extract.datasets import fingerprints_of, resolve
 from extract.models import build_prompt
 from extract.training.answers import Answers
 from extract.training.building import build_model, build_processor
@@ -78,7 +78,7 @@ def train_tiny_model(
     processor.save_pretrained(out)
     for weights in out.glob("*.safetensors"):  # written for the owner alone
         weights.chmod(0o644)
-    record = _record(info, fingerprint_of(lake, dataset_id), question, recipe, history)
+    record = _record(info, fingerprints_of(lake, dataset_id)[0], question, recipe, history)
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     write_at_once(out / RECORD, lambda path: write_text(path, text))
     return history

@@ -74,6 +74,10 @@ def _write_activations(lake: Lake, samples: list[str], cells: list[tuple[str, in
         writer.commit(
             {"rejected_sample": [rejected], "package_readout": [brought], "image_file": [file]}
         )
+        first = min(samples)  # of train, so that it is scored by nobody anyway
+        writer.commit(
+            {"seen_sample": [{"model_id": MODEL, "dataset_id": DATASET, "sample_id": first}]}
+        )
         gone = {"dataset_id": DATASET, "mark": "0" * 64, "place": len(samples)}
         writer.commit({"removed_run": [removed], "removed_sample": [gone]})
         asked = {"template": "Which is it? {options}", "system": None, "reply_prefix": None}

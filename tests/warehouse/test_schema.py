@@ -47,6 +47,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "run",
         "sample",
         "sample_attribute",
+        "seen_sample",
         "shortcut",
         "stage_interval",
         "target_probe",

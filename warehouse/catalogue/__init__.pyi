@@ -30,5 +30,6 @@ from .samples import (
     changed_samples as changed_samples,
     dataset as dataset,
     labelled as labelled,
+    left_out_samples as left_out_samples,
     refuse_changed as refuse_changed,
 )

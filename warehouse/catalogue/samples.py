@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.reading import Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.images import FileState, RegisteredImage, changed_images
@@ -101,6 +102,17 @@ def labelled(info: DatasetInfo, what: str) -> DatasetInfo:
             "under another name, with a label each"
         )
     return info
+
+
+def left_out_samples(wh: Warehouse, model_id: str, dataset_id: str) -> list[str]:
+    """The test samples that a model is not scored on, since it saw something of their group in
+    training: what the view of that name shows, asked of the tables alone."""
+    rows = wh.sql(
+        f"WITH gone AS ({SHIPPED.views['left_out_sample']}) "
+        "SELECT sample_id FROM gone WHERE model_id = $1 AND dataset_id = $2 ORDER BY sample_id",
+        [model_id, dataset_id],
+    ).fetchall()
+    return [name for (name,) in rows]
 
 
 MEMORY = "images.seen"

@@ -20,7 +20,7 @@ from warehouse.untrusted import (
     truth,
     whole,
 )
-from warehouse.vocabulary import MODULES, SCORES
+from warehouse.vocabulary import MODULES, SAYS_SEEN, SCORES
 
 WORDS = text()
 LAST = 2**31 - 1
@@ -74,6 +74,7 @@ COVERS = fields(
         "donor": WORDS,
         "due": listing(row(LOCUS, listing(WORDS))),
         "anatomy": ANATOMY,
+        SAYS_SEEN: COUNT,
         "readouts": mapping(WORDS, listing(WORDS)),
         "seconds": mapping(WORDS, amount),  # as the oldest noted them
         "samples": anything,  # likewise

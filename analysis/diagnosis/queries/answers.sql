@@ -3,7 +3,7 @@ SELECT
     answer.method,
     answer.prompt_id,
     count(*) FILTER (WHERE sample.split = 'test') AS n_test
-FROM answer
+FROM unseen_answer AS answer
 INNER JOIN sample
     ON answer.dataset_id = sample.dataset_id AND answer.sample_id = sample.sample_id
 WHERE

@@ -1,4 +1,4 @@
--- The ids of the samples that one locus and readout holds.
+-- The ids of the samples that one locus and readout holds and that may be scored.
 SELECT sample_id
 FROM activation
 WHERE
@@ -7,3 +7,4 @@ WHERE
     AND module = $module
     AND layer = $layer
     AND readout = $readout
+    AND sample_id NOT IN (SELECT unnest($seen))

@@ -1,4 +1,4 @@
--- The ids of the samples whose image tokens one locus holds.
+-- The ids of the samples whose image tokens one locus holds and that may be scored.
 SELECT DISTINCT sample_id
 FROM token_activation
 WHERE
@@ -6,3 +6,4 @@ WHERE
     AND dataset_id = $dataset
     AND module = $module
     AND layer = $layer
+    AND sample_id NOT IN (SELECT unnest($seen))

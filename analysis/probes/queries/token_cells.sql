@@ -1,5 +1,5 @@
 -- The loci of one model on one dataset whose image tokens are kept, in pipeline order, as cells: how
--- many numbers the image with most tokens has, how many samples there are, and a mark that differs
+-- many numbers the image with most tokens has, how many samples may be scored, and a mark that differs
 -- where the sets of samples differ.
 WITH samples AS (
     SELECT
@@ -8,7 +8,10 @@ WITH samples AS (
         sample_id,
         count(*) AS n_tokens
     FROM token_activation
-    WHERE model_id = $model AND dataset_id = $dataset
+    WHERE
+        model_id = $model
+        AND dataset_id = $dataset
+        AND sample_id NOT IN (SELECT unnest($seen))
     GROUP BY module, layer, sample_id
 )
 

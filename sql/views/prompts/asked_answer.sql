@@ -11,7 +11,7 @@ WITH asked AS (
             WHEN option_order = 'given' THEN 0
             ELSE cast(split_part(option_order, ':', 2) AS INTEGER)
         END AS rotation
-    FROM answer
+    FROM unseen_answer
     WHERE image_control = 'own' AND NOT starts_with(method, 'imported:')
 ),
 

@@ -8,7 +8,7 @@ WITH given AS (
     SELECT
         *,
         CASE WHEN parsed THEN predicted_class_index END AS named
-    FROM answer
+    FROM unseen_answer
     WHERE option_order = 'given' AND NOT starts_with(method, 'imported:')
 ),
 

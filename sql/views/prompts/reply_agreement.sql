@@ -53,7 +53,7 @@ SELECT
     ) AS agreement,
     answer.parsed
     AND count(*) FILTER (WHERE ranked.place = 1) > 1 AS is_tied
-FROM answer
+FROM unseen_answer AS answer
 INNER JOIN ranked
     ON
         answer.model_id = ranked.model_id

@@ -86,6 +86,12 @@ predictions AS (
     INNER JOIN
         samples
         ON logit_lens.dataset_id = samples.dataset_id AND logit_lens.sample_id = samples.sample_id
+    LEFT JOIN left_out_sample AS gone
+        ON
+            logit_lens.model_id = gone.model_id
+            AND logit_lens.dataset_id = gone.dataset_id
+            AND logit_lens.sample_id = gone.sample_id
+    WHERE gone.sample_id IS NULL
     UNION ALL
     SELECT
         'fold' AS source,

@@ -6,7 +6,7 @@
 -- table `answer` beside them and change no number here.
 WITH own AS (
     SELECT *
-    FROM answer
+    FROM unseen_answer
     WHERE option_order = 'given' AND image_control = 'own'
 )
 

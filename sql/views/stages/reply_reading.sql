@@ -12,4 +12,10 @@ INNER JOIN sample
     ON
         reply_place.dataset_id = sample.dataset_id
         AND reply_place.sample_id = sample.sample_id
+LEFT JOIN left_out_sample AS gone
+    ON
+        reply_place.model_id = gone.model_id
+        AND reply_place.dataset_id = gone.dataset_id
+        AND reply_place.sample_id = gone.sample_id
+WHERE gone.sample_id IS NULL
 GROUP BY reply_place.model_id, reply_place.dataset_id, sample.split

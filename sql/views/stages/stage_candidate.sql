@@ -48,22 +48,13 @@ test_sizes AS (
     GROUP BY dataset_id
 ),
 
--- Nobody asks a model about what it was trained on (warehouse/vocabulary.py has the reason's words).
 left_out AS (
     SELECT
-        run.model_id,
-        rejected_sample.dataset_id,
-        count(DISTINCT rejected_sample.sample_id) AS n
-    FROM rejected_sample
-    INNER JOIN run ON rejected_sample.run_id = run.run_id
-    INNER JOIN sample
-        ON
-            rejected_sample.dataset_id = sample.dataset_id
-            AND rejected_sample.sample_id = sample.sample_id
-    WHERE
-        sample.split = 'test'
-        AND rejected_sample.reason = 'the model saw it, or another of its group, in training'
-    GROUP BY run.model_id, rejected_sample.dataset_id
+        model_id,
+        dataset_id,
+        count(*) AS n
+    FROM left_out_sample
+    GROUP BY model_id, dataset_id
 ),
 
 answer_methods AS (

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from extract.datasets import AddOptions, add, fingerprint_of, fold, registered, set_score
+from extract.datasets import AddOptions, add, fingerprints_of, fold, registered, set_score
 from extract.datasets.balance import usual_score
 from layerhouse.cli import layerhouse
 from warehouse.catalogue import connect, dataset
@@ -75,11 +75,11 @@ def test_the_score_may_be_chosen_and_stays_when_the_set_is_given_again(tmp_path:
     assert score_of(lake) == ACCURACY
     assert not add(lake, "pets", path).added
     assert score_of(lake) == ACCURACY
-    before = fingerprint_of(lake, "pets")
+    before = fingerprints_of(lake, "pets")
     assert add(lake, "pets", path, AddOptions(score=BALANCED)).added
     assert score_of(lake) == BALANCED
     add(lake, "pets", path, AddOptions(title="Pets"))
-    assert (score_of(lake), fingerprint_of(lake, "pets")) == (BALANCED, before)
+    assert (score_of(lake), fingerprints_of(lake, "pets")) == (BALANCED, before)
     with pytest.raises(UsageError, match="did you mean balanced_accuracy"):
         AddOptions(score="balanced-accuracy")
 
@@ -91,14 +91,14 @@ def test_changing_the_score_changes_nothing_else(tmp_path: Path) -> None:
     with connect(lake) as wh:
         tables = ("sample", "class", "sample_fold")
         before = [wh.sql(f"FROM {name} ORDER BY ALL").fetchall() for name in tables]
-    known = fingerprint_of(lake, "pets")
+    known = fingerprints_of(lake, "pets")
     assert set_score(lake, "pets", ACCURACY)
     assert not set_score(lake, "pets", ACCURACY)
     with connect(lake) as wh:
         assert [wh.sql(f"FROM {name} ORDER BY ALL").fetchall() for name in tables] == before
         facts = "SELECT score, evaluation, n_folds, n_samples FROM dataset"
         assert wh.sql(facts).fetchall() == [(ACCURACY, "folds", 3, 40)]
-    assert fingerprint_of(lake, "pets") == known
+    assert fingerprints_of(lake, "pets") == known
     assert set_score(lake, "pets", BALANCED)  # the one it had first
     assert score_of(lake) == BALANCED
 

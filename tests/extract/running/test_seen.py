@@ -8,20 +8,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from analysis.probes.activations import read_cells, read_vectors
 from extract.datasets import add
 from extract.datasets.folding import fold
 from extract.models.sources import ModelSource
-from extract.running.extraction import extract
+from extract.running import extraction
+from extract.running.extraction import Description, describe, extract
 from extract.sharing.seen import NOTHING_SEEN, Seen, find_seen, images_hash
 from tests.extract.running.test_agent import _request
 from tests.tables import tables
+from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
-from warehouse.vocabulary import SEEN_IN_TRAINING
+from warehouse.vocabulary import SAYS_SEEN, SEEN_IN_TRAINING, Cell
 
 NAMES = [f"{index:02}.png" for index in range(12)]
 NO_RECORD = ModelSource("none", Path("nowhere"))
@@ -60,7 +64,7 @@ def info_of(lake: Lake) -> DatasetInfo:
 
 def seen(lake: Lake, *given: str, source: ModelSource = NO_RECORD) -> Seen:
     with tables(lake) as wh:
-        return find_seen(wh, dataset(wh, "scans"), source, given)
+        return find_seen(wh, dataset(wh, "scans"), source, given, source.name)
 
 
 @pytest.fixture
@@ -144,8 +148,19 @@ def test_a_record_is_about_files_whatever_the_samples_are_called(
     assert seen(scans, source=by_splits).sample_ids == names(0, 6)
     assert seen(scans, source=replace(by_splits, random_seed=0)) == NOTHING_SEEN
     assert seen(scans, source=bringing({"dataset": "scans", "epochs": 3})) == NOTHING_SEEN
-    with pytest.raises(LayerhouseError, match="images is no list of texts"):
-        seen(scans, source=bringing({"images": {"a": 1}}))
+    for images in ({"a": 1}, [1], ["abcdef"], ["x" * 16]):
+        with pytest.raises(LayerhouseError, match="images is no list of texts"):
+            seen(scans, source=bringing({"images": images}))
+
+
+def test_a_record_whose_splits_are_of_other_images_is_named(scans: Lake, bringing: Any) -> None:
+    used = {"train": {"n": 6, "sha256": "0" * 64}}
+    phrases = ["benign", "malignant"]
+    for own in ({"dataset": "scans"}, {"dataset": "older", "phrases": phrases}):
+        found = seen(scans, source=bringing({"splits_used": used, **own}))
+        assert not found.known
+        assert "that they were the train of a dataset" in found.notes[0]
+    assert not seen(scans, source=bringing({"splits_used": used, "dataset": "digits"})).notes
 
 
 def test_an_extraction_leaves_them_out_and_is_whole(
@@ -166,14 +181,95 @@ def test_an_extraction_leaves_them_out_and_is_whole(
             assert {name for (name,) in held} == set(NAMES) - left
     assert dict(rejected) == dict.fromkeys(left, SEEN_IN_TRAINING)
     assert not extract(scans, asked).added
+    # what was said once need not be said again, and cannot be said otherwise
+    again = extract(scans, replace(asked, trained_on=()))
+    assert (again.added, again.n_samples) == (False, 8)
     with pytest.raises(LayerhouseError, match=r"another configuration .*trained_on"):
-        extract(scans, replace(asked, trained_on=()))
+        extract(scans, replace(asked, trained_on=["train"]))
 
 
 def test_what_no_verdict_rests_on_is_taken_whatever_the_model_saw(lake: Lake) -> None:
     with tables(lake) as wh:
         info = dataset(wh, "pictures")
-        assert find_seen(wh, info, NO_RECORD, ["train", "val"]) == NOTHING_SEEN
+        found = find_seen(wh, info, NO_RECORD, ["train", "val"], "none")
+        assert (found.sample_ids, found.notes) == (frozenset(), ())
+        others = info.samples.filter(pl.col("split") != "test")
+        assert found.known == set(others["sample_id"])  # which may be scored some day
         test = info.samples.filter(split="test")
         with pytest.raises(LayerhouseError, match=f"saw all {len(test)} samples"):
-            find_seen(wh, info, NO_RECORD, ["test"])
+            find_seen(wh, info, NO_RECORD, ["test"], "none")
+
+
+@pytest.fixture
+def split_scans(scans: Lake) -> Lake:
+    """The same pictures, evaluated by their split; of its test images the model saw none."""
+    add(scans, "split-scans", Path(str(info_of(scans).samples["uri"][0])).parent / "scans.csv")
+    return scans
+
+
+def held(lake: Lake, table: str) -> set[str]:
+    """The samples of which a table or view has rows."""
+    with connect(lake) as wh:
+        rows = wh.sql(
+            f"SELECT DISTINCT sample_id FROM {table} WHERE dataset_id = 'split-scans'"
+        ).fetchall()
+        return {name for (name,) in rows}
+
+
+def test_what_was_seen_is_no_evidence_once_a_dataset_is_folded(
+    split_scans: Lake, llava_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "seen.txt").write_text("01.png\n")  # of train, as 00.png of the same patient
+    left = set(NAMES) - names(0, 2)
+    asked = _request(llava_folder, dataset="split-scans", answers=["generate"], readouts=["mean"])
+    asked = replace(asked, trained_on=[str(tmp_path / "seen.txt")])
+    assert extract(split_scans, asked).n_samples == 12
+    assert held(split_scans, "seen_sample") == names(0, 2)
+    assert held(split_scans, "unseen_answer") == set(NAMES)
+    fold(split_scans, "split-scans", 3)
+    assert held(split_scans, "answer") == set(NAMES)
+    assert held(split_scans, "left_out_sample") == names(0, 2)
+    assert held(split_scans, "unseen_answer") == held(split_scans, "diagnosed_answer") == left
+    # more of the same model is of what it did not see alone, without being told again
+    more = extract(split_scans, replace(asked, readouts=["last"], trained_on=()))
+    assert (more.added, more.n_samples) == (True, 10)
+    with tables(split_scans) as wh:
+        cells, samples = read_cells(wh, more.model_id, "split-scans")
+        vectors = read_vectors(wh, more.model_id, "split-scans", [Cell("llm", 0, "mean")], samples)
+        one = wh.vectors(more.model_id, "split-scans", "llm", 0, "mean")
+    assert {cell.readout for cell in cells} == {"mean", "last"}
+    assert list(samples.ids) == NAMES[2:]
+    assert samples.n_registered == 10  # so that nobody is told that some are missing
+    assert np.array_equal(vectors[0].numpy(), one[1][2:])
+
+
+def test_a_variant_saw_what_its_model_saw(split_scans: Lake, llava_folder: Path) -> None:
+    asked = _request(llava_folder, dataset="split-scans", answers=["generate"], readouts=["mean"])
+    own = extract(split_scans, replace(asked, trained_on=["train"]))
+    fold(split_scans, "split-scans", 3)
+    struck = extract(split_scans, replace(asked, faults=["swap@vision:0.5"]))
+    assert (own.n_samples, struck.n_samples) == (12, 6)
+
+
+def test_folds_want_to_know_what_models_saw(
+    split_scans: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of earlier versions do not say, until they are asked for once more."""
+    asked = _request(llava_folder, dataset="split-scans", answers=["generate"], readouts=["mean"])
+
+    def of_before(*of: Any) -> Description:
+        found = describe(*of)
+        del found.covers[SAYS_SEEN]
+        return found
+
+    with monkeypatch.context() as before:
+        before.setattr(extraction, "describe", of_before)
+        extract(split_scans, asked)
+    with pytest.raises(LayerhouseError, match=r"1 models .* first llava.*once more"):
+        fold(split_scans, "split-scans", 3)
+    again = extract(split_scans, replace(asked, trained_on=["train"]))
+    assert not again.added
+    assert held(split_scans, "seen_sample") == names(0, 6)
+    assert not extract(split_scans, asked).added
+    fold(split_scans, "split-scans", 3)
+    assert extract(split_scans, asked).n_samples == 6

@@ -1,0 +1,63 @@
+"""What a model saw in training is no evidence of it, and of no other model."""
+
+from typing import Any
+
+import pytest
+
+from tests.sql.worlds import world
+from warehouse.vocabulary import SEEN_IN_TRAINING
+
+OF = {"model_id": "m", "dataset_id": "d"}
+
+
+def rows(seen: tuple[str, ...], n_groups: int = 20) -> dict[str, list[dict[str, Any]]]:
+    """Twenty test samples of which `m` answers the first fifteen rightly, and so does `n`."""
+    found = world(answers={"generate": (5, 15)}, n_groups=n_groups)
+    found["answer"] += [{**row, "model_id": "n"} for row in found["answer"]]
+    found["seen_sample"] = [{**OF, "sample_id": name} for name in seen]
+    return found
+
+
+@pytest.mark.exact_rows("left_out_sample")
+def test_whole_groups_of_test_are_left_out(catalogue):
+    query = "SELECT * FROM left_out_sample ORDER BY ALL"
+    assert catalogue(rows(("test03", "val01"))).sql(query).fetchall() == [("m", "d", "test03")]
+    # ten groups: test13 is of the patient of test03
+    grouped = rows(("test03",), n_groups=10)
+    assert catalogue(grouped).sql(query).fetchall() == [("m", "d", "test03"), ("m", "d", "test13")]
+
+
+def test_what_an_extraction_left_out_before_there_were_records_counts_too(catalogue):
+    found = rows(())
+    found["run"] = [{"run_id": "r", "command": "extract", **OF}]
+    found["rejected_sample"] = [
+        {"run_id": "r", "dataset_id": "d", "sample_id": "test01", "reason": SEEN_IN_TRAINING},
+        {"run_id": "r", "dataset_id": "d", "sample_id": "test02", "reason": "damaged"},
+    ]
+    query = "SELECT sample_id FROM left_out_sample"
+    assert catalogue(found).sql(query).fetchall() == [("test01",)]
+
+
+@pytest.mark.exact_rows("unseen_answer")
+def test_answers_about_them_are_not_scored(catalogue):
+    """They were given while the samples were not of test."""
+    con = catalogue(rows(("test00", "test01", "test19")))
+    left = con.sql("SELECT model_id, count(*) FROM unseen_answer GROUP BY model_id ORDER BY ALL")
+    assert left.fetchall() == [("m", 27), ("n", 30)]
+    scores = con.sql(
+        "SELECT model_id, n, accuracy FROM answer_accuracy WHERE split = 'test' ORDER BY model_id"
+    )
+    assert scores.fetchall() == [("m", 17, 13 / 17), ("n", 20, 0.75)]
+
+
+def test_a_lens_is_not_scored_on_them(catalogue):
+    found = rows(("test00",))
+    found["layer"] = [{"model_id": "m", "module": "llm", "layer": 0, "depth": 0}]
+    found["logit_lens"] = [
+        {**OF, "layer": 0, "sample_id": name, "predicted_class_index": 0}
+        for name in ("test00", "test01", "test02")
+    ]
+    con = catalogue(found)
+    assert con.sql(
+        "SELECT sum(n) FROM confusion WHERE source = 'lens' AND split = 'test'"
+    ).fetchall() == [(2,)]
