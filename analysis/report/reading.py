@@ -84,6 +84,8 @@ class ModelPage:
     sentence: str
     loci: Table
     curve: Table
+    causal: Table
+    restoration: Table
     nuisance: Table
     border: Table
     signals: Table
@@ -278,6 +280,8 @@ def _read_model(
         sentence=sentence(finding),
         loci=read_table(wh, "loci", model=model_id),
         curve=read_table(wh, "signal_curve", **names),
+        causal=read_table(wh, "causal", **names),
+        restoration=read_table(wh, "restoration", **names),
         nuisance=read_table(wh, "nuisance", **names),
         border=read_table(wh, "border", **names),
         signals=read_table(wh, "stage_signals", **names),

@@ -37,6 +37,7 @@ def report_lake(path: Path) -> Lake:
     _write_audit(lake)
     _write_nuisance(lake)
     _write_tokens(lake)
+    _write_patches(lake)
     for model_id in MODELS:
         diagnose(lake, model_id, DATASET, n_resamples=200)
     compare_all(lake, n_resamples=200)
@@ -83,6 +84,46 @@ def _write_nuisance(lake: Lake) -> None:
         tables = {"target_probe": probes, "attribute_label": labels, "attribute_shortcut": [alone]}
         writer.commit({**tables, "border_fidelity": [border]})
         writer.finish()
+
+
+def _write_patches(lake: Lake) -> None:
+    """The class is carried by the image tokens up to the llm, there more and more by the last; from
+    the healthy model all comes back at the connector, where probes see the loss too.
+    """
+    data = MadeUpDataset.draw(DATASET, 400)
+    test = np.flatnonzero(data.split == "test")
+    own = {"model_id": HEALTHY, "donor_model_id": HEALTHY, "dataset_id": DATASET}
+    turned = {("vision", 1, "image"): 90, ("connector", 0, "image"): 85, ("llm", 0, "image"): 60}
+    turned |= {("llm", 1, "image"): 20, ("llm", 0, "last"): 30, ("llm", 1, "last"): 80}
+    ends = {("vision", 1, "image"): 60, ("connector", 0, "image"): 95}
+    ends |= {("llm", LLM_LAYERS - 1, "both"): 95}
+    other = {"model_id": FAULTY, "donor_model_id": HEALTHY, "dataset_id": DATASET}
+    shifts = {"target_shift": 0.5, "label_shift": -0.5}
+    images, models = [], []
+    for number, place in enumerate(test):
+        label = int(data.class_index[place])
+        name, wrong = str(data.sample_ids[place]), (label + 1) % data.n_classes
+        known = {"sample_id": name, "own_class_index": label, **shifts}
+        images += [
+            {**own, **known, "module": module, "layer": layer, "tokens": tokens, "control": control}
+            | {"donor_id": str(data.sample_ids[test[number - 1]]), "ends_stage": False}
+            | {"target_class_index": wrong, "donor_class_index": wrong}
+            | {"predicted_class_index": wrong if number < n else label}
+            for (module, layer, tokens), share in turned.items()
+            for control, n in (("none", share), ("noise", share // 10), ("same_class", 2))
+        ]
+        models += [
+            {**other, **known, "module": module, "layer": layer, "tokens": tokens}
+            | {"control": "none", "donor_id": name, "ends_stage": True}
+            | {"target_class_index": label, "donor_class_index": label}
+            | {"own_class_index": label if number < 60 else wrong}
+            | {"predicted_class_index": label if number < right else wrong}
+            for (module, layer, tokens), right in ends.items()
+        ]
+    for model_id, rows in ((HEALTHY, images), (FAULTY, models)):
+        with RunWriter(lake, RunSpec("patch", model_id, DATASET, {})) as writer:
+            writer.commit({"patch_effect": rows})
+            writer.finish()
 
 
 def _write_tokens(lake: Lake) -> None:

@@ -1,5 +1,6 @@
 """The report's figures; each takes what `reading` read and returns inline SVG."""
 
+from analysis.report.figures.causal import causal
 from analysis.report.figures.confusion import confusion
 from analysis.report.figures.health_profile import health_profile
 from analysis.report.figures.lens import lens
@@ -12,6 +13,7 @@ from analysis.report.figures.signal_curve import signal_curve
 from analysis.report.figures.waterfall import waterfall
 
 __all__ = [
+    "causal",
     "confusion",
     "health_profile",
     "lens",

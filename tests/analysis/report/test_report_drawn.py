@@ -153,6 +153,26 @@ def test_nuisances_and_the_class_share_a_scale(figures):
     )
 
 
+def test_patches_of_all_tokens_share_a_scale(figures):
+    drawn, rows = figures[f"Causal curve of {HEALTHY} on shapes"]
+    assert [(row["tokens"], row["turned_share"]) for row in rows] == [
+        *(("image", share) for share in (0.9, 0.85, 0.6, 0.2)),
+        *(("last", share) for share in (0.3, 0.8)),
+    ]
+    control = [row["control_share"] for row in rows if row["module"] != "llm"]
+    control += [row["control_share"] for row in rows if row["tokens"] == "last"]
+    assert_in_scale(
+        [y for name in ("image", "last", "control") for _, y in drawn[name]],
+        [*(row["turned_share"] for row in rows), *control],
+    )
+
+
+def test_what_comes_back_stands_beside_what_is_lost(figure_report):
+    text = re.sub(r"<[^>]+>", "", figure_report.read_text("utf-8"))
+    assert "tiny40.0%vision0.0% 0.0 to 0.0" in text
+    assert "tiny40.0%connector87.5%" in text
+
+
 def test_the_border_and_what_an_attribute_tells_alone_are_in_the_tables(figure_report):
     text = re.sub(r"<[^>]+>", "", figure_report.read_text("utf-8"))
     assert "41.0% 36.0 to 46.0, chance 25.0%vision 2" in text

@@ -1,0 +1,97 @@
+"""Where along the pipeline the answer's class is carried, and by which tokens."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.report.figures.canvas import axes_in_pixels, grid_lines, label_right, mark, percent
+from analysis.report.palette import colour
+from analysis.report.reading import ModelPage, Row
+from analysis.report.svg import responsive
+from warehouse.vocabulary import BOTH_PATCH, IMAGE_PATCH, LAST_PATCH, LLM
+
+LOOKS = {
+    IMAGE_PATCH: ("image tokens", "image", "mean", "o", "-"),
+    LAST_PATCH: ("last prompt token", "last", "last", "^", "-"),
+    BOTH_PATCH: ("both", "both", "grid", "s", ":"),
+}
+"""By patched tokens the name, its short form, the role of the colour, marker and dash."""
+
+Label = tuple[float, str, str]
+
+
+def causal(page: ModelPage) -> Markup | None:
+    """Share of the answers that turn to a donor's class by locus and patched tokens, with Wilson
+    bands, and what controls turn; None without patches between images.
+    """
+    rows = page.causal.rows
+    if not rows:
+        return None
+    ends = "; ".join(
+        f"{LOOKS[tokens][0]}: {percent(own[0]['turned_share'])} at {own[0]['module']} layer "
+        f"{own[0]['layer']}, {percent(own[-1]['turned_share'])} at {own[-1]['module']} layer "
+        f"{own[-1]['layer']}"
+        for tokens in LOOKS
+        if (own := [row for row in rows if row["tokens"] == tokens])
+    )
+    return responsive(
+        f"{page.key}-causal",
+        lambda figure, is_narrow: _draw(rows, figure, is_narrow),
+        f"Causal curve of {page.model_id} on {page.dataset_id}",
+        f"Share of the answers that turn to the class of the states put there, by locus. {ends}.",
+        wide=280,
+        narrow=280,
+    )
+
+
+def _draw(rows: list[Row], figure: Figure, is_narrow: bool) -> None:
+    axes = axes_in_pixels(figure, left=46, right=96 if is_narrow else 158, top=10, bottom=42)
+    loci = {row["depth"]: row for row in sorted(rows, key=lambda row: row["depth"])}
+    depths = list(loci)
+    axes.set_xlim(depths[0] - 0.5, depths[-1] + 0.5)
+    axes.set_ylim(-4, 104)
+    axes.set_ylabel("answers turned (%)")
+    axes.set_xlabel("layer within each stage")
+    step = max(1, len(depths) // 16)
+    named = [f"{row['module'][0]}{row['layer']}" for row in loci.values()]
+    axes.set_xticks(depths[::step], named[::step])
+    grid_lines(axes, "y")
+    axes.spines["left"].set_visible(False)
+    labels = [_curve(axes, rows, tokens, is_narrow) for tokens in LOOKS]
+    labels.append(_controls(axes, rows))
+    label_right(axes, [label for label in labels if label is not None])
+
+
+def _curve(axes: Axes, rows: list[Row], tokens: str, is_narrow: bool) -> Label | None:
+    """The loci at which these tokens were patched; its label, None where they were nowhere."""
+    own = [row for row in rows if row["tokens"] == tokens]
+    if not own:
+        return None
+    name, short, role, marker, dash = LOOKS[tokens]
+    x = [row["depth"] for row in own]
+    low, high = ([100 * row[end] for row in own] for end in ("lower", "upper"))
+    axes.fill_between(x, low, high, color=colour(role), alpha=0.14, linewidth=0)
+    y = [100 * row["turned_share"] for row in own]
+    (line,) = axes.plot(
+        *(x, y), color=colour(role), marker=marker, markersize=4.5, linewidth=1.9, linestyle=dash
+    )
+    mark(line, tokens)
+    return y[-1], short if is_narrow else name, role
+
+
+def _controls(axes: Axes, rows: list[Row]) -> Label | None:
+    """What the strongest control of all tokens of a locus turns."""
+    whole = [row for row in rows if row["module"] != LLM or row["tokens"] != IMAGE_PATCH]
+    known: dict[int, float] = {}
+    for row in whole:
+        if row["control_share"] is not None:
+            known[row["depth"]] = max(known.get(row["depth"], 0.0), row["control_share"])
+    if not known:
+        return None
+    x = sorted(known)
+    y = [100 * known[depth] for depth in x]
+    (line,) = axes.plot(x, y, color=colour("muted"), linewidth=1, linestyle=(0, (1, 2)))
+    mark(line, "control")
+    return y[-1], "controls", "muted"
