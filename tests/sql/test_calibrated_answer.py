@@ -65,3 +65,30 @@ def test_calibration_never_stands_for_the_answer(catalogue):
     con = catalogue(world() | {"answer": likelihoods(LEANING)})
     query = "SELECT DISTINCT readout FROM stage_candidate"
     assert con.sql(query).fetchall() == [("likelihood",)]
+
+
+def test_under_folds_the_means_are_of_other_folds_alone(catalogue):
+    """Class 0 leads by so much in six samples, dealt twice to three folds. The mean lead over the
+    other folds is 1.25, 0.75 and -1, the second time 2.25, -0.25 and -1: for the samples, over both
+    times, 1.75, 0.5, -0.125, 1.5, -0.625 and -1. One time alone, and means over all samples or over
+    the sample's own fold would each name other classes."""
+    leads = (-6.0, 3.0, 0.0, -1.0, 0.0, 6.0)
+    dealt = ((0, 0, 1, 1, 2, 2), (0, 1, 2, 0, 1, 2))
+    of = [{"dataset_id": "d", "sample_id": f"s{i}"} for i in range(6)]
+    rows = {
+        "sample": [{**one, "split": "test", "class_index": i % 2} for i, one in enumerate(of)],
+        "sample_fold": [
+            {**one, "repetition": repetition, "fold": fold}
+            for repetition, folds in enumerate(dealt)
+            for one, fold in zip(of, folds, strict=True)
+        ],
+        "answer": [
+            {**NAMES, **one, "method": "likelihood", "parsed": True}
+            | {"label_logprobs": [lead - 9, -9.0], "predicted_class_index": 0}
+            for one, lead in zip(of, leads, strict=True)
+        ],
+    }
+    con = catalogue(rows)
+    named = con.sql("SELECT predicted_class_index FROM calibrated_answer ORDER BY sample_id")
+    assert [one for (one,) in named.fetchall()] == [1, 0, 0, 1, 0, 0]
+    assert accuracies(con) == [("calibrated", 3 / 6), ("likelihood", 3 / 6)]
