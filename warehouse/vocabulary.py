@@ -241,6 +241,7 @@ MADE_FROM = {
     "diagnose": EVIDENCE,
     "diagnose-choice": ("extract", "answers-import"),
     "compare": EVIDENCE,
+    "mend": ("extract",),
 }
 """By command, those whose rows of the same model and dataset its own are made from: without them
 they would stand for nothing, or for what was extracted anew since."""
@@ -265,6 +266,7 @@ GONE = ""
 VARIANT_OPTIONS = {
     "quantization": "--quantization",
     "adapter": "--adapter",
+    "mend": "--adapter",
     "fault": "--fault",
     "random": "--random-weights",
 }
@@ -315,6 +317,9 @@ N_RESAMPLES = 2000
 
 COSTLY = 0.10
 """A fault tells about verdicts where it takes at least this much of the answers' accuracy."""
+
+RANKING_GAIN = 0.01
+"""AUROC that a repair must bring for the accuracy it gains to be more than calibration."""
 
 SHORTCUT = 0.05
 """A fact alone reads the class where its lower bound lies more than this above chance."""

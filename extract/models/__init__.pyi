@@ -1,7 +1,9 @@
+from .adapters import untie as untie
 from .architectures import architecture_sizes as architecture_sizes
 from .budgets import default_budget as default_budget
 from .devices import choose_device as choose_device, choose_dtype as choose_dtype
 from .files import failing_as as failing_as
+from .folders import MEND_RECORD as MEND_RECORD, TRAINING_RECORD as TRAINING_RECORD
 from .given import GivenModel as GivenModel
 from .loading import (
     LoadedModel as LoadedModel,

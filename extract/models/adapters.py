@@ -121,7 +121,8 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
             f"{bad[0]}"
         )
     tuner = peft.mapping.PEFT_TYPE_TO_PREFIX_MAPPING[config.peft_type]
-    if found and not any(tuner in key for key in found):
+    brings_whole = bool(getattr(config, "modules_to_save", None))
+    if found and not brings_whole and not any(tuner in key for key in found):
         raise LayerhouseError(
             f"the file {folder / ADAPTER_WEIGHTS} holds {len(found)} whole weights and nothing of "
             f"a {config.peft_type.value}; where these are a model's, give it as --model"
@@ -242,13 +243,18 @@ def _kind(module: str) -> str:
 
 def _untie(adapter: _Adapter, model: Any) -> None:
     """Give the head weights of its own where an adapter changes only it or only the embeddings."""
+    ends = model.get_output_embeddings(), model.get_input_embeddings()
+    both = {name for name, module in model.named_modules() if module in ends}
+    if both & set(adapter.owners) and not getattr(adapter.config, "ensure_weight_tying", False):
+        untie(model)
+
+
+def untie(model: Any) -> None:
+    """Give a model's head weights of its own, where they are those of its input embeddings."""
     from torch import nn
 
     head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
-    if head is None or embeddings is None or head.weight is not embeddings.weight:
-        return
-    both = {name for name, module in model.named_modules() if module in (head, embeddings)}
-    if both & set(adapter.owners) and not getattr(adapter.config, "ensure_weight_tying", False):
+    if head is not None and embeddings is not None and head.weight is embeddings.weight:
         head.weight = nn.Parameter(head.weight.detach().clone())
 
 

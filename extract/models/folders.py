@@ -10,6 +10,10 @@ from pathlib import Path
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object
 
+TRAINING_RECORD = "training.json"
+"""What the folder of a model or adapter may hold besides: which images it was trained on."""
+MEND_RECORD = "mend.json"
+"""What the folder of a repair holds besides: which it is, and how it was trained."""
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 TRAINER_STATE = ("optimizer", "scheduler", "rng_state", "random_states", "training_args", "scaler")

@@ -19,6 +19,7 @@ from extract.models.fingerprints import (
 )
 from extract.models.folders import (
     ADAPTER_CONFIG,
+    MEND_RECORD,
     has_weights,
     refuse_no_model,
     refuse_unfit_adapter,
@@ -32,6 +33,7 @@ from extract.models.registry import RegistryEntry, find, find_alike, named_check
 from extract.models.safety import refuse_unsafe_adapter
 from warehouse.errors import LayerhouseError, UsageError, nearest, said
 from warehouse.pretrained import read_object, refuse_unsafe_weights
+from warehouse.vocabulary import SHUFFLED_LABELS, STAGES
 
 SNAPSHOT = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})((?:/[^/]+)*)$")
 """Where the hub's cache keeps one revision of a repository."""
@@ -77,7 +79,7 @@ class ModelSource:
         if self.quantization is not None:
             parts.append(f"quantization:{self.quantization}")
         if self.adapter is not None:
-            parts.append(f"adapter:{self.adapter.name}")
+            parts.append(_named_by(self.adapter))
         return "+".join(parts) or "base"
 
     def identity(self) -> dict[str, Any]:
@@ -123,6 +125,17 @@ class ModelSource:
             return []
         stated = fingerprint_weights(self.folder), fingerprint_by_windows(self.folder)
         return [identity | {"weights": weights} for weights in dict.fromkeys(stated)]
+
+
+def _named_by(adapter: Path) -> str:
+    """How a variant names its adapter: by its folder, and what was mended as such."""
+    if not (adapter / MEND_RECORD).is_file():
+        return f"adapter:{adapter.name}"
+    record = read_object(adapter / MEND_RECORD)
+    stage, repair, shuffled = (record.get(key) for key in ("stage", "repair", "shuffled"))
+    if stage not in STAGES or not re.fullmatch("[a-z-]+", str(repair)):
+        raise LayerhouseError(f"{adapter / MEND_RECORD} names no repair of a stage; mend it anew")
+    return f"mend:{stage}/{repair}" + (f"/{SHUFFLED_LABELS}" if shuffled is True else "")
 
 
 def locate(

@@ -1,6 +1,7 @@
 from .background import (
     BackgroundWriter as BackgroundWriter,
     Write as Write,
+    ahead as ahead,
     in_threads as in_threads,
     leaving_a_core as leaving_a_core,
     writers as writers,
@@ -17,7 +18,11 @@ from .extraction import (
     pace as pace,
     put_behind as put_behind,
 )
-from .faulty import inputs_under as inputs_under, learn_faults as learn_faults
+from .faulty import (
+    inputs_under as inputs_under,
+    learn_faults as learn_faults,
+    runner_of as runner_of,
+)
 from .opening import OpenedModel as OpenedModel, open_model as open_model
 from .preparing import Prepared as Prepared, Preparer as Preparer
 from .ranges import range_runner as range_runner

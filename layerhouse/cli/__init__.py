@@ -29,6 +29,7 @@ COMMANDS = {
     "diagnose": None,
     "power": None,
     "compare": None,
+    "mend": "extract",
     "report": "analysis",
     "validate": "validate",
     "sql": None,

@@ -21,4 +21,5 @@ from .extracting import (
     rejected as rejected,
 )
 from .lakes import connect as connect, publish as publish, validate as validate
+from .mending import AUTO as AUTO, EVERY as EVERY, Mending as Mending, mend as mend
 from .patching import patch as patch

@@ -18,17 +18,19 @@ from layerhouse.cli import layerhouse as commands, main
 from layerhouse.datasets import DatasetOptions
 from layerhouse.functions.analysing import BaselineOptions, DiagnosisOptions, ProbeOptions
 from layerhouse.functions.extracting import ExtractOptions
+from layerhouse.functions.mending import MendOptions
 from layerhouse.functions.patching import PatchOptions
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
 LayerhouseError UsageError __version__ answers baseline compare connect datasets diagnose extract
-models patch power probe publish report runs validate
+mend models patch power probe publish report runs validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "extract": (layerhouse.extract, ExtractOptions),
     "patch": (layerhouse.patch, PatchOptions),
+    "mend": (layerhouse.mend, MendOptions),
     "probe": (layerhouse.probe, ProbeOptions),
     "baseline": (layerhouse.baseline, BaselineOptions),
     "diagnose": (layerhouse.diagnose, DiagnosisOptions),
@@ -50,6 +52,7 @@ ONLY_IN_PYTHON = {
     *((name, "progress") for name in FUNCTIONS),
     ("extract", "processor"),  # of a model in memory
     ("extract", "name"),
+    ("mend", "on_epoch"),
     ("patch", "donor"),  # --from, which is no name in Python
 }
 NONE_IS_NOT_EMPTY = {("datasets remove", "sample"), ("datasets remove", "group")}

@@ -47,6 +47,7 @@ def test_the_thresholds_are_those_of_the_vocabulary(catalogue):
         "costly": words.COSTLY,
         "cheap": words.CHEAP,
         "shortcut": words.SHORTCUT,
+        "ranking_gain": words.RANKING_GAIN,
     }
     assert relation.columns == list(thresholds)
     assert relation.fetchall() == [tuple(thresholds.values())]

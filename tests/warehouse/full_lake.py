@@ -45,6 +45,7 @@ def full_lake(path: Path, n_samples: int = 48) -> Lake:
     _write_audit(lake, samples)
     _write_folds(lake)
     _write_patches(lake, samples)
+    _write_mends(lake)
     refresh(lake)
     return lake
 
@@ -309,6 +310,16 @@ def _write_audit(lake: Lake, samples: list[str]) -> None:
         writer.commit(
             {name: [{"dataset_id": DATASET, **row} for row in own] for name, own in rows.items()}
         )
+        writer.finish()
+
+
+def _write_mends(lake: Lake) -> None:
+    row = {"model_id": FAULTED, "base_model_id": MODEL, "dataset_id": DATASET, "stage": "llm"}
+    row |= {"repair": "lora", "control": "none", "n_parameters": 8, "n_train": 6, "n_epochs": 2}
+    row |= {"best_epoch": 1, "val_score_before": 0.5, "val_score": 0.75, "score": "accuracy"}
+    row |= {"val_loss_before": 0.9, "val_loss": 0.6, "seconds": 1.0}
+    with RunWriter(lake, RunSpec("mend", FAULTED, DATASET, {})) as writer:
+        writer.commit({"mend": [row]})
         writer.finish()
 
 

@@ -37,6 +37,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "near_duplicate",
         "package_readout",
         "pair_interval",
+        "mend",
         "patch_effect",
         "probe",
         "probe_coefficient",

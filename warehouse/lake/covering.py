@@ -73,6 +73,7 @@ COVERS = fields(
         "trial": WORDS,
         "donor": WORDS,
         "due": listing(row(LOCUS, listing(WORDS))),
+        "repair": WORDS,
         "anatomy": ANATOMY,
         SAYS_SEEN: COUNT,
         "readouts": mapping(WORDS, listing(WORDS)),

@@ -3,13 +3,13 @@
 from typing import Any
 
 import torch
-from torch import nn
 
 from extract.anatomy import Anatomy, stage_weights
 from extract.faults.effects import Phrases, WeightFault, seeded
 from extract.faults.fault import Fault, Severity
 from extract.faults.label_tokens import cycle_of
 from extract.faults.sites import named_locus
+from extract.models import untie
 from warehouse.errors import UsageError
 from warehouse.vocabulary import ANSWER, STAGES
 
@@ -48,8 +48,7 @@ def _permute(fault: Fault, model: Any, anatomy: Anatomy, phrases: Phrases) -> No
     if fault.severity > 1:
         raise UsageError(f"the severity of {fault} is a share of classes, at most 1")
     cycle = cycle_of(fault, phrases)
+    untie(model)  # words are read as they were
     head = model.get_submodule(anatomy.head)
-    if head.weight is model.get_input_embeddings().weight:  # words are read as they were
-        head.weight = nn.Parameter(head.weight.detach().clone())
     for rows in head.parameters():
         rows[list(cycle)] = rows[list(cycle.values())]

@@ -1,8 +1,9 @@
 -- Grain: one row per model that has its base in the lake, and that base.
 --
 -- A model with a fault is compared with the same model without it, one with an adapter with the
--- model before, and one made from a general model (`model_base`) with that model; the last two hold
--- for models without a fault only.
+-- model before, one with a repair with the model without it, faults and all, and one made from a
+-- general model (`model_base`) with that model. Adapters and general models hold for models without
+-- a fault only, and a repaired model is compared with what was repaired alone.
 WITH models AS (
     SELECT
         model_id,
@@ -10,7 +11,9 @@ WITH models AS (
         variant,
         -- What comes before the fault: nothing, or an adapter.
         coalesce(nullif(regexp_extract(variant, '^(.*?)[+]?fault:', 1), ''), 'base') AS unharmed,
-        starts_with(variant, 'fault:') OR contains(variant, '+fault:') AS is_faulty
+        starts_with(variant, 'fault:') OR contains(variant, '+fault:') AS is_faulty,
+        starts_with(variant, 'mend:') AS is_mended,
+        coalesce(nullif(regexp_replace(variant, '^mend:[^+]*[+]?', ''), ''), 'base') AS unmended
     FROM model
 ),
 
@@ -28,7 +31,7 @@ SELECT
 FROM models
 INNER JOIN models AS healthy
     ON models.name = healthy.name AND models.unharmed = healthy.variant
-WHERE models.is_faulty
+WHERE models.is_faulty AND NOT models.is_mended
 UNION ALL
 SELECT
     models.model_id,
@@ -38,6 +41,15 @@ FROM models
 INNER JOIN models AS plain
     ON models.name = plain.name AND plain.variant = 'base'
 WHERE starts_with(models.variant, 'adapter:') AND NOT models.is_faulty
+UNION ALL
+SELECT
+    models.model_id,
+    broken.model_id AS base_model_id,
+    'mend' AS pair_kind
+FROM models
+INNER JOIN models AS broken
+    ON models.name = broken.name AND models.unmended = broken.variant
+WHERE models.is_mended
 UNION ALL
 SELECT
     models.model_id,

@@ -7,4 +7,5 @@ SELECT
     8 AS longer_budget,
     0.10::DOUBLE AS costly,
     0.05::DOUBLE AS cheap,
-    0.05::DOUBLE AS shortcut
+    0.05::DOUBLE AS shortcut,
+    0.01::DOUBLE AS ranking_gain

@@ -584,7 +584,7 @@ def test_runs_of_records_that_say_little_are_removed_as_well(lake: Lake) -> None
 
 
 def test_what_no_command_says_rests_on_all_evidence_of_its_model_and_dataset() -> None:
-    unknown = RunFacts("mend-1", "mend", MODEL, DATASET)
+    unknown = RunFacts("scan-1", "scan", MODEL, DATASET)
     assert unknown.rests_on(RunFacts("extract-1", "extract", MODEL, DATASET))
     assert unknown.rests_on(RunFacts("baseline-1", "baseline", None, DATASET))
     assert not unknown.rests_on(RunFacts("extract-2", "extract", VARIANT, DATASET))

@@ -228,6 +228,15 @@ PLANTED = {
         "UPDATE pair_interval SET lower = 1, upper = 0",
         "UPDATE pair_interval SET point = 'inf'",
     ],
+    "mend.of_one_kind": [
+        "UPDATE mend SET stage = 'tower'",
+        "UPDATE mend SET control = 'blank'",
+        "UPDATE mend SET base_model_id = model_id",
+        "UPDATE mend SET n_parameters = 0",
+        "UPDATE mend SET best_epoch = 9",
+        "UPDATE mend SET val_score = 1.5",
+        "UPDATE mend SET val_loss = 'nan'",
+    ],
     "patch_effect.of_one_kind": [
         "UPDATE patch_effect SET tokens = 'first'",
         "UPDATE patch_effect SET control = 'blank'",

@@ -1,0 +1,4 @@
+from .kinds import REPAIRS as REPAIRS, repairs_of as repairs_of
+from .mending import Mended as Mended, MendRequest as MendRequest, mend as mend
+from .recipe import MendEpoch as MendEpoch, MendRecipe as MendRecipe
+from .repair import Repair as Repair

@@ -1,0 +1,143 @@
+"""`layerhouse mend`, the training of it: one repair of one stage becomes a folder that loads."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from extract.faults import WeightFault
+from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
+from extract.mending.repair import Repair, TrainedRepair
+from extract.mending.school import open_school
+from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel
+from extract.running import leaving_a_core, open_model
+from extract.sharing import ExtractRequest, Job, look_up
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.files import write_at_once, write_text
+from warehouse.lake import Lake
+from warehouse.pretrained import read_object
+
+
+@dataclass(frozen=True)
+class MendRequest:
+    """What to mend: a model as `extract` takes it, and where trained parts are saved."""
+
+    extract: ExtractRequest
+    out: Path
+    recipe: MendRecipe = field(default_factory=MendRecipe)
+
+
+@dataclass(frozen=True)
+class Mended:
+    """One trained repair: the folder that `extract --adapter` takes, and what it came to.
+
+    `was_there` tells that an earlier call trained it.
+    """
+
+    repair: Repair
+    folder: Path
+    n_parameters: int
+    history: list[MendEpoch]
+    was_there: bool
+
+    @property
+    def best(self) -> MendEpoch:
+        return best_epoch(self.history)
+
+
+def mend(
+    lake: Lake,
+    request: MendRequest,
+    repair: Repair,
+    on_epoch: Callable[[MendEpoch], None] = lambda _: None,
+) -> Mended:
+    """Train a repair on a dataset's train split, choose on val, and save it.
+
+    A folder that holds it already, of the same model, dataset, question and recipe, is taken as it
+    is. Raises UsageError for what cannot be trained (packed weights, faults of activations),
+    LayerhouseError for a folder that holds something else and a dataset without train or val.
+    """
+    job = look_up(lake, request.extract)
+    _refuse_untrainable(job)
+    name = f"{repair.stage}-{repair.name}"
+    folder = request.out / (f"{name}-shuffled" if request.recipe.shuffled else name)
+    identity = json.loads(json.dumps({"model": job.identity, "recipe": asdict(request.recipe)}))
+    if (folder / MEND_RECORD).is_file():
+        return _found(folder, repair, identity)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise LayerhouseError(f"{folder} holds other files; give a new folder with --out")
+    opened = open_model(job)
+    with leaving_a_core(job.device):
+        trained = repair.train(open_school(job, opened, request.recipe), on_epoch)
+    _save(folder, repair, job, request.recipe, trained, identity)
+    return Mended(repair, folder, trained.n_parameters, trained.history, was_there=False)
+
+
+def _refuse_untrainable(job: Job) -> None:
+    if isinstance(job.source, GivenModel):
+        raise UsageError("a model in memory would be changed for good; give its folder to mend it")
+    if not all(isinstance(fault.kind, WeightFault) for fault in job.faults):
+        raise UsageError(
+            "weights are mended, and a fault of activations strikes whatever they are; leave it out"
+        )
+    if job.source.adapter is not None:
+        raise UsageError(
+            "a repair is an adapter of its own; merge the model's into its weights, and give the "
+            "result as --model"
+        )
+    if job.source.quantization is not None or job.source.placement.placed:
+        raise UsageError(
+            "a repair is merged into whole weights on one device; leave out --quantization and "
+            "--device-map"
+        )
+
+
+def _found(folder: Path, repair: Repair, identity: dict[str, Any]) -> Mended:
+    record = read_object(folder / MEND_RECORD)
+    if record.get("identity") != identity:
+        raise LayerhouseError(
+            f"{folder} holds a repair of another model, dataset, question or recipe; give another "
+            "folder with --out, or take it away"
+        )
+    history = [MendEpoch(**epoch) for epoch in record["history"]]
+    return Mended(repair, folder, int(record["n_parameters"]), history, was_there=True)
+
+
+def _save(
+    folder: Path,
+    repair: Repair,
+    job: Job,
+    recipe: MendRecipe,
+    trained: TrainedRepair,
+    identity: dict[str, Any],
+) -> None:
+    """The adapter's files, then what its model saw, then the record: a folder with it is whole."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    rmtree(partial, ignore_errors=True)
+    # Told to look whether embeddings were changed, peft asks the hub for the base's configuration.
+    trained.tuned.save_pretrained(partial, save_embedding_layers=False)
+    (partial / "README.md").unlink(missing_ok=True)  # peft's empty model card
+    for weights in partial.glob("*.safetensors"):  # written for the owner alone
+        weights.chmod(0o644)
+    rows = job.info.samples
+    seen = rows.filter(rows["split"].is_in(["train", "val"]))["sha256"]
+    record = {"dataset": job.dataset_id, "images": sorted(seen.str.slice(0, 16))}
+    _write(partial / TRAINING_RECORD, record)
+    told = {
+        "stage": repair.stage,
+        "repair": repair.name,
+        "shuffled": recipe.shuffled,
+        "n_parameters": trained.n_parameters,
+        "history": [asdict(epoch) for epoch in trained.history],
+        "identity": identity,
+    }
+    _write(partial / MEND_RECORD, told)
+    rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    write_at_once(path, lambda new: write_text(new, text))

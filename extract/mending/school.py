@@ -1,0 +1,158 @@
+"""The school: a model's train and val samples as batches, what it must say to them, its marks."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from extract.answering import appended
+from extract.mending.recipe import MendRecipe
+from extract.models import Session
+from extract.running import OpenedModel, Prepared, Preparer, Stopwatch, ahead, runner_of
+from extract.sharing import Job
+from warehouse.errors import LayerhouseError
+from warehouse.lake import sample_order
+from warehouse.vocabulary import ACCURACY, LIKELIHOOD
+
+IGNORED = -100
+"""torch's mark for a target that does not count."""
+KEPT_BYTES = 2**30
+"""Prepared batches are kept between epochs up to this size, else prepared anew in each."""
+
+
+@dataclass
+class Lessons:
+    """The samples of one split in batches that stay what they are from epoch to epoch."""
+
+    preparer: Preparer
+    classes: dict[str, int]
+    batches: list[list[str]]
+    _kept: dict[int, Prepared] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        return sum(map(len, self.batches))
+
+    def __call__(self, order: Sequence[int] | None = None) -> Iterator[tuple[Prepared, Tensor]]:
+        """Batches and their samples' class indices, in the order asked for."""
+        order = range(len(self.batches)) if order is None else order
+        missing = [number for number in order if number not in self._kept]
+        fresh = ahead(self.preparer, (self.batches[number] for number in missing))
+        for number in order:
+            prepared = self._kept[number] if number in self._kept else next(fresh)
+            if number not in self._kept and self._fits(prepared):
+                self._kept[number] = prepared
+            if prepared.sample_ids:
+                told = [self.classes[name] for name in prepared.sample_ids]
+                yield prepared, torch.tensor(told)
+
+    def _fits(self, prepared: Prepared) -> bool:
+        tensors = (v for v in prepared.inputs.values() if isinstance(v, torch.Tensor))
+        return sum(v.nbytes for v in tensors) * len(self.batches) <= KEPT_BYTES
+
+
+@dataclass
+class School:
+    """An opened model with what it is taught and what it is examined on.
+
+    `targets` [classes, longest] are the tokens that name each class, `IGNORED` behind them.
+    """
+
+    job: Job
+    opened: OpenedModel
+    recipe: MendRecipe
+    train: Lessons
+    val: Lessons
+    targets: Tensor
+
+    @property
+    def session(self) -> Session:
+        return self.opened.session
+
+    def answers(self, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens of these classes [n, longest], as they are read and as they are scored."""
+        scored = self.targets[classes]
+        filled = scored.where(scored != IGNORED, self.targets[:1, :1])
+        return filled.to(self.session.loaded.device), scored.to(self.session.loaded.device)
+
+    def logits(self, prepared: Prepared, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """What the model says while it is given the right answers: fp32 [n, longest, vocabulary],
+        and the tokens that it should say [n, longest].
+        """
+        read, scored = self.answers(classes)
+        inputs = appended(self.session.on_device(prepared.inputs), read)
+        output = self.session.model(**inputs, use_cache=False)
+        return output.logits[:, -scored.shape[1] - 1 : -1].float(), scored
+
+    def loss(self, prepared: Prepared, classes: Tensor) -> Tensor:
+        """Mean negative log-likelihood of a token of the right answers."""
+        logits, scored = self.logits(prepared, classes)
+        return nn.functional.cross_entropy(
+            logits.flatten(0, 1), scored.flatten(), ignore_index=IGNORED
+        )
+
+    def examine(self) -> tuple[float, float]:
+        """The dataset's score on val, by the likelihoods that `extract` stores, and the mean
+        negative log-probability of the right class among the classes.
+        """
+        scores, truth = [], []
+        with runner_of(self.opened, (), {}, Stopwatch()) as runner:
+            for prepared, classes in self.val():
+                answers = runner.run(prepared, (), (LIKELIHOOD,))().answers
+                said = {answer.sample_id: answer.logprobs for answer in answers}
+                scores += [said[name] for name in prepared.sample_ids]
+                truth += classes.tolist()
+        return marks(np.array(scores), np.array(truth), self.job.info.score)
+
+
+def marks(logprobs: Any, truth: Any, score: str) -> tuple[float, float]:
+    """Score and log loss of likelihoods [n, classes] against class indices [n]."""
+    if not np.isfinite(logprobs).all():
+        return 0.0, float("inf")
+    right = logprobs.argmax(axis=1) == truth
+    shifted = logprobs - logprobs.max(axis=1, keepdims=True)
+    told = shifted[np.arange(len(truth)), truth] - np.log(np.exp(shifted).sum(axis=1))
+    if score == ACCURACY:
+        return float(right.mean()), float(-told.mean())
+    recalls = [right[truth == c].mean() for c in np.unique(truth)]
+    return float(np.mean(recalls)), float(-told.mean())
+
+
+def open_school(job: Job, opened: OpenedModel, recipe: MendRecipe) -> School:
+    """A model's lessons. Raises LayerhouseError for a dataset without samples in train or val."""
+    rows = job.info.samples
+    labels = dict(rows.select("sample_id", "class_index").iter_rows())
+    uris = dict(rows.select("sample_id", "uri").iter_rows())
+    preparer = Preparer(opened.session, uris, max_pixels=job.request.max_pixels)
+    size = recipe.batch_size if opened.batching else 1
+    found = {}
+    for split in ("train", "val"):
+        held = set(rows.filter(rows["split"] == split)["sample_id"])
+        names = [name for name in sample_order(rows["sample_id"]) if name in held]
+        if split == "train":
+            names = names[: recipe.images]
+        if not names:
+            raise LayerhouseError(
+                f"{job.dataset_id} has no samples in {split}, which a repair learns from or is "
+                "chosen on; a dataset that is evaluated by folds has none: mend on its split"
+            )
+        batches = [names[start : start + size] for start in range(0, len(names), size)]
+        told = _shuffled(labels, names, recipe) if split == "train" else labels
+        found[split] = Lessons(preparer, told, batches)
+    scored = opened.questions[None].scored
+    targets = torch.full((len(scored), max(map(len, scored))), IGNORED)
+    for row, tokens in zip(targets, scored, strict=True):
+        row[: len(tokens)] = torch.tensor(tokens)
+    return School(job, opened, recipe, found["train"], found["val"], targets)
+
+
+def _shuffled(labels: dict[str, int], names: Sequence[str], recipe: MendRecipe) -> dict[str, int]:
+    if not recipe.shuffled:
+        return labels
+    told = [labels[name] for name in names]
+    random.Random(recipe.seed).shuffle(told)
+    return dict(zip(names, told, strict=True))

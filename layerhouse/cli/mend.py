@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option
+from layerhouse.functions import AUTO, EVERY, mend
+from warehouse.vocabulary import DTYPES, STAGES
+
+if TYPE_CHECKING:
+    from analysis.comparison import Recovery
+    from extract.mending import MendEpoch, Repair
+    from layerhouse.functions import Mending
+
+
+@click.command("mend", short_help="Train repairs of a stage; show what they bring back.")
+@model_option("A registry name, a local Hugging Face folder, or a hub id, as it was extracted.")
+@dataset_option("A registered dataset.")
+@click.option(
+    "--stage",
+    type=Word("stage", (AUTO, EVERY, *STAGES)),
+    default=AUTO,
+    show_default=True,
+    help="What to mend; auto: what the diagnosis finds.",
+)
+@click.option("--repair", multiple=True, help="STAGE/REPAIR; repeatable.  [default: all]")
+@click.option("--fault", multiple=True, help="The faults of weights that it was extracted with.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Where repairs are saved.  [default: mended/MODEL/DATASET]",
+)
+@click.option("--shuffled-labels", is_flag=True, help="The control: train's labels are shuffled.")
+@click.option("--epochs", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option("--patience", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    help="[default: 1e-3, of more than 100 million parameters 2e-4]",
+)
+@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True)
+@click.option(
+    "--accumulate",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Batches whose gradients make one step.",
+)
+@click.option("--rank", type=click.IntRange(min=1), default=8, show_default=True, help="Of a LoRA.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--budget",
+    multiple=True,
+    metavar="IMAGES|MINUTESmin",
+    help="At most so many images of train, or minutes for each repair; repeatable.",
+)
+@click.option(
+    "--checkpointing", is_flag=True, help="Compute activations anew: slower, in less memory."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
+@click.option("--dtype", type=Word("dtype", ("auto", *DTYPES)), default="auto", show_default=True)
+@lake_option
+def command(**options: Any) -> None:
+    """Train repairs of a model's stages, cheapest first, and show what of the loss they bring back.
+
+    Each is trained on train, chosen on val and judged on test; what it trained is an adapter that
+    extract takes. The advice is the cheapest repair that is as good as the best on val.
+
+    \b
+    layerhouse mend --model tiny-digits --dataset digits --stage connector
+    layerhouse mend --model tiny-digits --dataset digits --fault damage@connector:2 --stage all
+    """
+    _show(mend(**options, on_epoch=_show_epoch))
+
+
+def _show_epoch(repair: Repair, epoch: MendEpoch) -> None:
+    click.echo(
+        f"{repair.title}: {'before' if epoch.number == 0 else epoch.number}, val score "
+        f"{epoch.val_score:.3f}, val loss {epoch.val_loss:.3f}, {epoch.seconds:.0f} s",
+        err=True,
+    )
+
+
+def _show(done: Mending) -> None:
+    from layerhouse.cli.diagnose import interval
+    from layerhouse.printing import print_table
+
+    for one in done.mended:
+        already = " (trained before)" if one.was_there else ""
+        helps = "" if one.best.number else "; nothing of it was better on val than no repair"
+        click.echo(f"{one.repair.title}: {one.folder}{already}{helps}")
+    if not done.recoveries:
+        return
+    click.echo(f"\nRepairs of {done.model_id} on {done.dataset_id}, by parameters")
+    rows = [
+        [
+            f"{one.stage}/{one.repair}" + (f" ({one.control})" if one.control != "none" else ""),
+            f"{one.n_parameters:,}",
+            f"{one.answered_before:.3f} → {one.answered_after:.3f}",
+            interval(one.gain, one.gain_lower, one.gain_upper),
+            _share(one.stage_share),
+            _share(one.total_share),
+            "–" if one.auroc_after is None else f"{one.auroc_before:.3f} → {one.auroc_after:.3f}",
+        ]
+        for one in done.recoveries
+    ]
+    heads = ["repair", "parameters", "answer", "gain [95% interval]", "of stage", "of all", "AUROC"]
+    print_table(heads, rows)
+    click.echo(_advice(done.advised))
+
+
+def _share(share: float | None) -> str:
+    """Above 1 the losses of other stages come back too, and by how much is no share of this one."""
+    return "–" if share is None else f"{share:.0%}" if share <= 1 else "over 100%"
+
+
+def _advice(advised: Recovery | None) -> str:
+    if advised is None:
+        return "Advice: none of these repairs helps on val."
+    told = f"Advice: {advised.stage}/{advised.repair} ({advised.n_parameters:,} parameters)"
+    if advised.total_share is not None:
+        told += f", which brings back {advised.total_share:.0%} of the loss"
+    if advised.is_calibration:
+        told += "; it is calibration, since samples are ranked hardly better"
+    return f"{told}."

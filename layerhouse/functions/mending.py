@@ -1,0 +1,214 @@
+"""`layerhouse.mend`: repairs of a model's stages, trained, run and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
+from layerhouse.parts import part
+from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.lake import Lake
+from warehouse.vocabulary import NO_CONTROL, SHUFFLED_LABELS, STAGES
+
+if TYPE_CHECKING:
+    from analysis.comparison import Recovery
+    from extract.mending import Mended, MendEpoch, MendRecipe, MendRequest, Repair
+    from extract.sharing import Job
+
+    OnEpoch = Callable[[Repair, MendEpoch], None]
+
+AUTO, EVERY = "auto", "all"
+COMMAND = "mend"
+
+
+class MendOptions(TypedDict, total=False):
+    """What `layerhouse mend --help` explains; every one may be left out."""
+
+    stage: str
+    repair: Several
+    fault: Several
+    shuffled_labels: bool
+    epochs: int
+    patience: int
+    learning_rate: float | None
+    batch_size: int
+    accumulate: int
+    rank: int
+    seed: int
+    budget: Several
+    checkpointing: bool
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Mending:
+    """What `mend` did: the repairs that it trained or found, and what all of the model's bring."""
+
+    model_id: str
+    dataset_id: str
+    mended: tuple[Mended, ...]
+    recoveries: tuple[Recovery, ...]
+
+    @property
+    def advised(self) -> Recovery | None:
+        """The sufficient repair with the fewest parameters, chosen on val; None if none gains."""
+        return next((one for one in self.recoveries if one.is_advised), None)
+
+
+@part("extract")
+def mend(
+    model: str | PathLike[str],
+    dataset: str | PathLike[str],
+    *,
+    out: str | PathLike[str] | None = None,
+    lake: Place = None,
+    on_epoch: OnEpoch | None = None,
+    **options: Unpack[MendOptions],
+) -> Mending:
+    """Train repairs of a stage on train, choose on val, and judge them on test.
+
+    `stage` is one of the pipeline's, `all`, or `auto`: those whose failure mode the diagnosis
+    finds. Each repair becomes a folder below `out` (by default `mended/MODEL/DATASET`) that
+    `extract` takes as an adapter; it is extracted, and compared with the model as it is. What is
+    there already is not trained again. The model must be extracted on the dataset; `fault` are
+    those of weights that it was extracted with, and `on_epoch` is told of every epoch;
+    `layerhouse mend --help` explains the options. Raises UsageError for a stage or repair that is
+    none, LayerhouseError for a model that is not in the lake and where `auto` finds no loss.
+    """
+    from extract.mending import MendRequest, repairs_of
+    from extract.sharing import ExtractRequest, look_up
+
+    place, chosen = lake_at(lake), known_options("mend", options, MendOptions)
+    stage, named = chosen.get("stage", AUTO), several(chosen.get("repair", ()))
+    if stage not in (AUTO, EVERY, *STAGES):
+        raise UsageError(f"unknown stage {stage!r}{nearest(stage, (AUTO, EVERY, *STAGES))}")
+    repairs_of(STAGES, named)  # a name that is none is told before anything is loaded
+    extraction = ExtractRequest(
+        str(model),
+        str(dataset),
+        faults=several(chosen.get("fault", ())),
+        device=chosen.get("device", "auto"),
+        dtype=chosen.get("dtype", "auto"),
+    )
+    job = look_up(place, extraction)
+    repairs = repairs_of(_stages(place, job, stage), named)
+    if not repairs:
+        raise UsageError(f"none of {', '.join(named)} is a repair of {stage}")
+    folder = Path(out) if out is not None else Path("mended", job.model_id, job.dataset_id)
+    request = MendRequest(extraction, folder, _recipe(chosen))
+    mended = [_one(place, job, request, each, on_epoch) for each in repairs]
+    from analysis.comparison import read_recoveries
+
+    found = read_recoveries(place, job.model_id, job.dataset_id)
+    return Mending(job.model_id, job.dataset_id, tuple(mended), tuple(found))
+
+
+def _recipe(options: Mapping[str, Any]) -> MendRecipe:
+    from extract.mending import MendRecipe
+
+    named = {"shuffled_labels": "shuffled"}
+    given = {
+        named.get(name, name): value
+        for name, value in options.items()
+        if name not in ("stage", "repair", "fault", "budget", "device", "dtype")
+    }
+    for text in several(options.get("budget", ())):
+        number = text.removesuffix("min")
+        if not number.isdecimal() or int(number) < 1:
+            raise UsageError(f"the budget {text!r} is neither images, 500, nor minutes, 30min")
+        given["images" if number == text else "minutes"] = int(number)
+    return MendRecipe(**given)
+
+
+def _stages(lake: Lake, job: Job, stage: str) -> tuple[str, ...]:
+    """The stages to mend; the model must be in the lake, and `auto` needs its diagnosis."""
+    names = [job.model_id, job.dataset_id]
+    from warehouse.catalogue import connect
+
+    with connect(lake) as wh:
+        known = wh.sql(
+            "FROM stage_signal WHERE model_id = $1 AND dataset_id = $2 AND stage = 'answer'", names
+        ).fetchall()
+        present = wh.sql(
+            "SELECT stage.stage FROM failure_mode AS mode JOIN stage USING (failure_mode) "
+            "WHERE model_id = $1 AND dataset_id = $2 AND mode.is_present "
+            "ORDER BY stage.stage_order",
+            names,
+        ).fetchall()
+    if not known:
+        raise LayerhouseError(
+            f"{job.model_id} has no answers on {job.dataset_id} that a repair could be held "
+            "against; run `layerhouse extract` for it first"
+        )
+    if stage != AUTO:
+        return STAGES if stage == EVERY else (stage,)
+    if not present:
+        raise LayerhouseError(
+            f"the diagnosis finds no stage of {job.model_id} that loses the class of "
+            f"{job.dataset_id}; diagnose it, or name what to mend with --stage"
+        )
+    return tuple(row[0] for row in present)
+
+
+def _one(
+    lake: Lake, job: Job, request: MendRequest, repair: Repair, on_epoch: OnEpoch | None
+) -> Mended:
+    """Train a repair, run the model with it, store how it did on val and on test."""
+    from analysis.comparison import compare
+    from extract.engines import extract_with_workers
+    from extract.mending import mend as train
+
+    def told(epoch: MendEpoch) -> None:
+        if on_epoch is not None:
+            on_epoch(repair, epoch)
+
+    mended = train(lake, request, repair, told)
+    if not mended.best.number:  # the model with it is the model without it
+        return mended
+    summary = extract_with_workers(lake, replace(request.extract, adapter=mended.folder), 1)
+    _store(lake, job, request.recipe, mended, summary.model_id)
+    compare(lake, summary.model_id, job.model_id, job.dataset_id)
+    return mended
+
+
+def _store(lake: Lake, job: Job, recipe: MendRecipe, mended: Mended, model_id: str) -> None:
+    from warehouse.catalogue import dataset, open_tables
+    from warehouse.lake import RunSpec, RunWriter
+
+    with open_tables(lake) as wh:
+        held = wh.sql(
+            "FROM mend WHERE model_id = $1 AND dataset_id = $2", [model_id, job.dataset_id]
+        ).fetchall()
+        info = dataset(wh, job.dataset_id)
+    if held:
+        return
+    before, best = mended.history[0], mended.best
+    n_train = int((info.samples["split"] == "train").sum())
+    row = {
+        "model_id": model_id,
+        "base_model_id": job.model_id,
+        "dataset_id": job.dataset_id,
+        "stage": mended.repair.stage,
+        "repair": mended.repair.name,
+        "control": SHUFFLED_LABELS if recipe.shuffled else NO_CONTROL,
+        "n_parameters": mended.n_parameters,
+        "n_train": n_train if recipe.images is None else min(recipe.images, n_train),
+        "n_epochs": mended.history[-1].number,
+        "best_epoch": best.number,
+        "val_score_before": before.val_score,
+        "val_score": best.val_score,
+        "val_loss_before": before.val_loss,
+        "val_loss": best.val_loss,
+        "score": info.score,
+        "seconds": mended.history[-1].seconds,
+    }
+    spec = RunSpec(COMMAND, model_id, job.dataset_id, {"repair": mended.repair.title}, job.device)
+    looked = frozenset(lake.store.commit_names())
+    with RunWriter(lake, spec, looked) as writer:
+        writer.commit({"mend": [row]}, covers={"repair": mended.repair.title})
+        writer.finish()

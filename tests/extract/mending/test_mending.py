@@ -1,0 +1,234 @@
+"""A repair trains one stage alone, and what it saved is what extract then runs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from extract.anatomy.loci import discover
+from extract.anatomy.weights import stage_weights
+from extract.datasets import add, fold
+from extract.mending.kinds import REPAIRS, repairs_of
+from extract.mending.mending import Mended, MendRequest, mend
+from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
+from extract.mending.repair import Repair
+from extract.models.loading import load
+from extract.models.sources import locate
+from extract.running.extraction import extract
+from extract.sharing.request import ExtractRequest
+from tests.extract.conftest import FamilyFolders
+from tests.extract.tiny_families import FAMILIES
+from tests.tables import tables
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake.lake import Lake
+from warehouse.vocabulary import CONNECTOR, STAGES
+
+SHORT = MendRecipe(epochs=3, batch_size=4, learning_rate=1e-3)
+FAULT = "damage@connector:1"
+REPAIR = {repair.title: repair for repair in REPAIRS}
+QUICK = ("llava-answer/label-rows", "llava-connector/finetune")
+"""One that is fitted at once, one that is learned step by step."""
+
+
+@pytest.fixture(scope="module")
+def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two classes that any model can be taught: dark pictures and bright ones."""
+    folder = tmp_path_factory.mktemp("shades")
+    random = np.random.default_rng(0)
+    for index in range(40):
+        low = 20 + 150 * (index % 2)
+        pixels = random.integers(low, low + 60, (56, 56, 3), dtype=np.uint8)
+        path = folder / ("benign", "malignant")[index % 2] / f"{index:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shades_lake(shades: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake = Lake.at(tmp_path_factory.mktemp("lake"))
+    add(lake, "shades", shades)
+    return lake.root
+
+
+@pytest.fixture
+def lake(shades_lake: Path, tmp_path: Path) -> Lake:
+    shutil.copytree(shades_lake, tmp_path / "lake")
+    return Lake.at(tmp_path / "lake")
+
+
+def request_of(
+    folder: Path, out: Path, recipe: MendRecipe = SHORT, fault: str = FAULT
+) -> MendRequest:
+    return MendRequest(ExtractRequest(str(folder), "shades", faults=(fault,)), out, recipe)
+
+
+def val_right(lake: Lake, model_id: str) -> float:
+    """The share of val whose likeliest class is the right one, of what extract stored."""
+    with tables(lake) as wh:
+        rows = wh.sql(
+            "SELECT avg(cast(answer.predicted_class_index = sample.class_index AS INTEGER)) "
+            "FROM answer JOIN sample USING (dataset_id, sample_id) "
+            "WHERE model_id = $1 AND method = 'likelihood' AND split = 'val'",
+            [model_id],
+        ).fetchall()
+    return float(rows[0][0])
+
+
+CASES = [
+    pytest.param(
+        family,
+        title,
+        id=f"{family}-{title}",
+        marks=() if f"{family}-{title}" in QUICK else pytest.mark.slow,
+    )
+    for family in FAMILIES
+    if family != "florence2"  # not understood, and refused
+    for title in REPAIR
+]
+
+
+@pytest.mark.parametrize(("family", "title"), CASES)
+def test_a_repair_changes_its_stage_alone_and_extract_runs_what_was_chosen(
+    family: str, title: str, family_folder: FamilyFolders, lake: Lake, tmp_path: Path
+) -> None:
+    if family == "smolvlm":
+        pytest.importorskip("num2words", reason="transformers' SmolVLM processor needs num2words")
+    folder, repair = family_folder(family), REPAIR[title]
+    told: list[MendEpoch] = []
+    request = request_of(folder, tmp_path / "out")
+    done = mend(lake, request, repair, told.append)
+    assert told == done.history
+    assert done.n_parameters > 0
+    if not done.best.number:  # on so few pictures nothing may help; extract refuses such an adapter
+        assert f"{family}-{title}" not in QUICK
+        return
+    summary = extract(lake, replace(request.extract, adapter=done.folder))
+    assert summary.model_id == f"{family}+mend:{title}+fault:{FAULT}"
+    assert val_right(lake, summary.model_id) == pytest.approx(done.best.val_score)
+    assert changed_stages(folder, done) == {repair.stage}
+
+
+def changed_stages(folder: Path, done: Mended) -> set[str]:
+    """The stages whose weights differ between a model and the same with a repair."""
+    before = load(str(folder)).model
+    after = load(locate(str(folder), done.folder)).model
+    anatomy = discover(before)
+    return {
+        stage
+        for stage in STAGES
+        for name, weight in stage_weights(before, anatomy, stage).items()
+        if not torch.equal(weight, after.get_parameter(name))
+    }
+
+
+def test_a_repair_that_is_there_is_taken_and_another_recipe_is_refused(
+    llava_folder: Path, lake: Lake, tmp_path: Path
+) -> None:
+    request, repair = request_of(llava_folder, tmp_path / "out"), REPAIR["connector/finetune"]
+    first = mend(lake, request, repair)
+    weights = load_file(first.folder / "adapter_model.safetensors")
+    again = mend(lake, request, repair)
+    assert not first.was_there
+    assert again == replace(first, was_there=True)
+    with pytest.raises(LayerhouseError, match="holds a repair of another model, dataset, question"):
+        mend(lake, replace(request, recipe=replace(SHORT, seed=1)), repair)
+    elsewhere = mend(lake, replace(request, out=tmp_path / "anew"), repair)
+    anew = load_file(elsewhere.folder / "adapter_model.safetensors")
+    assert anew.keys() == weights.keys()
+    assert all(torch.equal(anew[name], weight) for name, weight in weights.items())
+
+
+def test_shuffled_labels_are_learned_from_and_named(
+    llava_folder: Path, lake: Lake, tmp_path: Path
+) -> None:
+    shuffled = replace(SHORT, shuffled=True)
+    done = mend(lake, request_of(llava_folder, tmp_path, shuffled), REPAIR["answer/label-rows"])
+    assert done.folder.name == "answer-label-rows-shuffled"
+    source = locate(str(llava_folder), done.folder)
+    assert source.variant == "mend:answer/label-rows/shuffled_labels"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("title", REPAIR)
+def test_a_model_in_few_digits_is_mended_in_many(
+    title: str, llava_folder: Path, lake: Lake, tmp_path: Path
+) -> None:
+    request = request_of(llava_folder, tmp_path / "out")
+    request = replace(request, extract=replace(request.extract, dtype="bfloat16"))
+    done = mend(lake, request, REPAIR[title])
+    assert done.best.val_loss <= done.history[0].val_loss
+    saved = load_file(done.folder / "adapter_model.safetensors")
+    assert all(weight.isfinite().all() for weight in saved.values())
+
+
+@pytest.mark.slow
+def test_at_most_the_budgets_images_are_learned_from(
+    llava_folder: Path, lake: Lake, tmp_path: Path
+) -> None:
+    few = replace(SHORT, images=2, minutes=1e-9)
+    done = mend(lake, request_of(llava_folder, tmp_path, few), REPAIR["connector/finetune"])
+    assert [epoch.number for epoch in done.history] == [0, 1]  # the minutes are over
+
+
+@pytest.mark.slow
+def test_activations_are_computed_anew_for_the_same_gradient(
+    llava_folder: Path, lake: Lake, tmp_path: Path
+) -> None:
+    repair = REPAIR["connector/finetune"]
+    plain = mend(lake, request_of(llava_folder, tmp_path / "plain"), repair)
+    anew = replace(SHORT, checkpointing=True)
+    saving = mend(lake, request_of(llava_folder, tmp_path / "saving", anew), repair)
+    losses = [[epoch.train_loss for epoch in done.history[1:]] for done in (plain, saving)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_what_cannot_be_mended_is_refused(llava_folder: Path, lake: Lake, tmp_path: Path) -> None:
+    repair = REPAIR["connector/finetune"]
+    with pytest.raises(UsageError, match="a fault of activations strikes whatever they are"):
+        mend(lake, request_of(llava_folder, tmp_path, fault="swap@connector:0.5"), repair)
+    packed = replace(request_of(llava_folder, tmp_path).extract, faults=(), device_map="auto")
+    with pytest.raises(UsageError, match="leave out --quantization and --device-map"):
+        mend(lake, MendRequest(packed, tmp_path), repair)
+    done = mend(lake, request_of(llava_folder, tmp_path / "out"), repair)
+    tuned = replace(request_of(llava_folder, tmp_path).extract, adapter=done.folder)
+    with pytest.raises(UsageError, match="merge the model's into its weights"):
+        mend(lake, MendRequest(tuned, tmp_path / "more"), repair)
+    other = tmp_path / "mine" / "connector-finetune"
+    other.mkdir(parents=True)
+    (other / "notes.txt").write_text("mine")
+    with pytest.raises(LayerhouseError, match="holds other files"):
+        mend(lake, request_of(llava_folder, tmp_path / "mine"), repair)
+    assert (other / "notes.txt").read_text() == "mine"
+
+
+def test_a_dataset_by_folds_has_no_split_to_mend_on(
+    llava_folder: Path, shades: Path, lake: Lake, tmp_path: Path
+) -> None:
+    add(lake, "folded", shades)
+    fold(lake, "folded", 3)
+    asked = ExtractRequest(str(llava_folder), "folded")
+    with pytest.raises(LayerhouseError, match="evaluated by folds has none: mend on its split"):
+        mend(lake, MendRequest(asked, tmp_path), REPAIR["connector/finetune"])
+
+
+def test_repairs_are_found_by_stage_and_by_name() -> None:
+    assert [r.title for r in repairs_of((CONNECTOR,))] == ["connector/finetune"]
+    assert [r.title for r in repairs_of(STAGES, ("llm/lora",))] == ["llm/lora"]
+    with pytest.raises(UsageError, match="did you mean llm/lora"):
+        repairs_of(STAGES, ("llm/lroa",))
+    assert all(isinstance(repair, Repair) for repair in REPAIRS)
+
+
+def test_the_best_epoch_is_the_first_of_the_highest_score_and_least_loss() -> None:
+    told = [(0, 0.5, 1.0), (1, 0.8, 0.5), (2, 0.8, 0.4), (3, 0.7, 0.1)]
+    history = [MendEpoch(number, None, score, loss, 0.0) for number, score, loss in told]
+    assert best_epoch(history).number == 2
+    assert best_epoch([history[0], replace(history[0], number=1)]).number == 0

@@ -1,0 +1,116 @@
+"""What repairs bring back, and how likelihoods rank samples."""
+
+import math
+
+import pytest
+
+from tests.sql.worlds import NAMES, world
+
+REPAIRS = {  # right on test with the repair; its stage, parameters, right on val, control
+    "m+mend:answer/label-rows": (12, "answer", "label-rows", 6, 0.7, "none"),
+    "m+mend:connector/finetune": (18, "connector", "finetune", 80, 0.95, "none"),
+    "m+mend:llm/lora": (17, "llm", "lora", 300, 0.9, "none"),
+    "m+mend:vision/lora/shuffled_labels": (10, "vision", "lora", 40, 0.95, "shuffled_labels"),
+}
+
+
+@pytest.fixture
+def con(catalogue):
+    """A model that answers 9 of 20, and of which probes read 18 up to the last token."""
+    places = (("vision", 1, "mean"), ("connector", 0, "mean"), ("llm", 1, "last"))
+    rows = world(dict.fromkeys(places, (9, 18)), {"likelihood": (5, 9)})
+    rows["model"] = [
+        {"model_id": "m", "name": "m", "variant": "base"},
+        *({"model_id": name, "name": "m", "variant": name[2:]} for name in REPAIRS),
+    ]
+    rows["mend"] = []
+    for name, (right, stage, repair, n_parameters, val, control) in REPAIRS.items():
+        answers = world({}, {"likelihood": (8, right)})["answer"]
+        rows["answer"] += [row | {"model_id": name} for row in answers]
+        rows["mend"].append(
+            {"model_id": name, "base_model_id": "m", "dataset_id": "d", "stage": stage}
+            | {"repair": repair, "control": control, "n_parameters": n_parameters}
+            | {"val_score_before": 0.5, "val_score": val, "score": "accuracy"}
+        )
+    rows["pair_interval"] = [
+        {"model_id": "m+mend:connector/finetune", "base_model_id": "m", "dataset_id": "d"}
+        | {"stage": "answer", "quantity": "accuracy", "point": 0.45, "lower": 0.2, "upper": 0.7}
+    ]
+    return catalogue(rows)
+
+
+@pytest.mark.exact_rows("recovered_share")
+def test_the_advised_repair_is_the_smallest_that_is_as_good_as_the_best_on_val(con):
+    query = (
+        "SELECT model_id, answered_before, answered_after, round(gain, 9), gain_lower, gain_upper, "
+        "round(stage_loss, 9), round(total_loss, 9), round(stage_share, 9), round(total_share, 9), "
+        "round(val_gain, 9), is_sufficient, is_advised FROM recovered_share ORDER BY model_id"
+    )
+    (rows, connector, llm, shuffled), third = REPAIRS, 0.333333333
+    assert con.sql(query).fetchall() == [
+        (rows, 0.45, 0.6, 0.15, None, None, 0.45, 0.45, third, third, 0.2, False, False),
+        (connector, 0.45, 0.9, 0.45, 0.2, 0.7, 0.0, 0.45, None, 1.0, 0.45, True, True),
+        # 0.4 is less than 0.9 of 0.45.
+        (llm, 0.45, 0.85, 0.4, None, None, 0.0, 0.45, None, 0.888888889, 0.4, False, False),
+        # A control is never sufficient, whatever it does on val.
+        (shuffled, 0.45, 0.5, 0.05, None, None, 0.0, 0.45, None, 0.111111111, 0.45, False, False),
+    ]
+
+
+def test_a_repaired_model_is_paired_with_what_was_repaired(con):
+    query = "SELECT model_id, base_model_id, pair_kind FROM model_pair ORDER BY ALL"
+    assert con.sql(query).fetchall() == [(name, "m", "mend") for name in sorted(REPAIRS)]
+
+
+def test_a_repair_of_a_damaged_model_is_paired_with_the_damage(catalogue):
+    variants = ("base", "fault:damage@llm:1", "mend:llm/lora+fault:damage@llm:1", "mend:llm/lora")
+    models = [{"model_id": v, "name": "m", "variant": v} for v in variants]
+    query = "SELECT model_id, base_model_id, pair_kind FROM model_pair ORDER BY ALL"
+    assert catalogue({"model": models}).sql(query).fetchall() == [
+        ("fault:damage@llm:1", "base", "fault"),
+        ("mend:llm/lora", "base", "mend"),
+        ("mend:llm/lora+fault:damage@llm:1", "fault:damage@llm:1", "mend"),
+    ]
+
+
+def likely(number, share):
+    return {**NAMES, "sample_id": f"test{number:02d}", "method": "likelihood"} | {
+        "label_logprobs": [math.log(1 - share), math.log(share)]
+    }
+
+
+def ranked(catalogue, shares):
+    """AUROC where test00, test02, … are of class 0 and the others of class 1."""
+    rows = world()
+    rows["answer"] = [likely(number, share) for number, share in enumerate(shares)]
+    return catalogue(rows).sql("SELECT split, round(auroc, 9) FROM answer_auroc").fetchall()
+
+
+@pytest.mark.exact_rows("answer_auroc")
+def test_likelihoods_rank_samples_whatever_class_they_favour(catalogue):
+    assert ranked(catalogue, (0.1, 0.9, 0.2, 0.8)) == [("test", 1.0)]
+    # All named class 1, and ranked as well.
+    assert ranked(catalogue, (0.91, 0.99, 0.92, 0.98)) == [("test", 1.0)]
+    # Of four pairs one is turned and one is tied: (1 + 1 + 0.5 + 0) / 4.
+    assert ranked(catalogue, (0.3, 0.5, 0.5, 0.4)) == [("test", 0.625)]
+    assert ranked(catalogue, (0.3,)) == []
+
+
+def test_accuracy_that_is_gained_without_rank_is_calibration(catalogue):
+    rows = world({("llm", 1, "last"): (9, 18)}, {})
+    for name, shares in (("m", (0.91, 0.99, 0.92, 0.98)), ("n", (0.1, 0.9, 0.2, 0.8))):
+        for number, share in enumerate(shares):
+            told = {"model_id": name, "predicted_class_index": int(share > 0.5), "parsed": True}
+            rows["answer"].append(likely(number, share) | told)
+    rows["model"].append({"model_id": "n", "name": "n", "variant": "base"})
+    rows["mend"] = [
+        {"model_id": "n", "base_model_id": "m", "dataset_id": "d", "stage": "answer"}
+        | {"repair": "label-rows", "control": "none", "n_parameters": 6, "score": "accuracy"}
+        | {"val_score_before": 0.5, "val_score": 1.0}
+    ]
+    rows["pair_interval"] = [
+        {"model_id": "n", "base_model_id": "m", "dataset_id": "d", "stage": "answer"}
+        | {"quantity": "accuracy", "point": 0.5, "lower": 0.1, "upper": 0.9}
+    ]
+    query = "SELECT gain, auroc_before, auroc_after, is_calibration FROM recovered_share"
+    assert catalogue(rows).sql(query).fetchall() == [(0.5, 1.0, 1.0, True)]
