@@ -55,8 +55,10 @@ SELECT
     wilson_lower(counted.n_turned, counted.n) AS lower,
     wilson_upper(counted.n_turned, counted.n) AS upper,
     counted.n_there / counted.n AS unpatched_share,
-    max(counted.n_turned / counted.n) FILTER (
-        WHERE counted.control IN ('same_class', 'noise')
+    max(
+        CASE
+            WHEN counted.control IN ('same_class', 'noise') THEN counted.n_turned / counted.n
+        END
     ) OVER (
         PARTITION BY
             counted.model_id,

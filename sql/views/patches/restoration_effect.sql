@@ -8,12 +8,18 @@ WITH gaps AS (
     SELECT
         model_id,
         donor_model_id,
-        dataset_id
+        dataset_id,
+        max(gap) AS gap
     FROM stage_restoration
     GROUP BY model_id, donor_model_id, dataset_id
     HAVING count(restored_share) = 4 AND count(loss) = 4
+),
+
+best AS (
+    SELECT *
+    FROM gaps
     QUALIFY row_number() OVER (
-        PARTITION BY model_id, dataset_id ORDER BY max(gap) DESC, donor_model_id ASC
+        PARTITION BY model_id, dataset_id ORDER BY gap DESC, donor_model_id ASC
     ) = 1
 ),
 
@@ -31,11 +37,11 @@ ranked AS (
                 stage_restoration.stage_order ASC
         ) AS lost_rank
     FROM stage_restoration
-    INNER JOIN gaps
+    INNER JOIN best
         ON
-            stage_restoration.model_id = gaps.model_id
-            AND stage_restoration.donor_model_id = gaps.donor_model_id
-            AND stage_restoration.dataset_id = gaps.dataset_id
+            stage_restoration.model_id = best.model_id
+            AND stage_restoration.donor_model_id = best.donor_model_id
+            AND stage_restoration.dataset_id = best.dataset_id
 ),
 
 pairs AS (
