@@ -119,10 +119,13 @@ def test_what_comes_back_is_a_share_of_what_was_lost(catalogue):
 
 
 def test_of_nothing_there_is_no_share(catalogue):
+    effects = [
+        row | {"donor_model_id": f"right on {donor}"}
+        for donor in (8, 6, 9)
+        for row in between_models({("vision", "image"): 9}, 8, donor)
+    ]
     query = "SELECT gap_lower > 0, restored_share, lower, upper FROM restored_share"
-    for own, donor in ((8, 8), (8, 6), (8, 9)):
-        con = catalogue(patched(between_models({("vision", "image"): 9}, own, donor)))
-        assert con.sql(query).fetchall() == [(False, None, None, None)]
+    assert catalogue(patched(effects)).sql(query).fetchall() == [(False, None, None, None)] * 3
 
 
 @pytest.mark.exact_rows("patched_answer")

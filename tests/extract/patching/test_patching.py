@@ -114,6 +114,7 @@ def test_what_is_unfinished_is_gone_on_with_as_it_was_asked_for(done: Lake) -> N
     )
 
 
+@pytest.mark.slow
 def test_more_samples_are_added_to_those_there(lake: Lake) -> None:
     before = effects(lake)
     more = PatchRequest(DIGITS, tokens=("last",), controls=False, limit=8)
@@ -206,12 +207,14 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return Lake.at(tmp_path_factory.mktemp("fresh") / "lake")
 
 
+@pytest.mark.slow
 def test_a_prompt_that_was_extracted_with_is_patched_with(fresh: Lake) -> None:
     job = look_up_patch(fresh, PatchRequest(changed(prompts=("paper",))))
     assert job.receiver.own.way.prompt_id == "paper"
     assert job.spec.config["identity"]["prompt_id"] == "paper"
 
 
+@pytest.mark.slow
 def test_what_a_model_saw_is_not_patched(fresh: Lake, tmp_path: Path) -> None:
     names = look_up_patch(fresh, MODELS).sample_ids
     file = tmp_path / "seen.txt"
