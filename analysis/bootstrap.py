@@ -6,12 +6,14 @@ rows are paired.
 """
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import ACCURACY
 
 Floats = NDArray[np.float64]
 
@@ -97,3 +99,18 @@ def _group_sums(
     sizes = np.bincount(group_index, minlength=n_groups)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return np.add.reduceat(rows[:, order], starts, axis=1), sizes.astype(np.float64)
+
+
+def fold_widening(n_groups: int, score: str = ACCURACY) -> float:
+    """How much wider than the bootstrap's an interval of out-of-fold predictions has to be.
+
+    The bootstrap takes predictions as they are, but those of two folds come from models that share
+    most of their training samples, and err together; the less the more samples there are. Found by
+    simulation (`python -m bench.bench_folds`, docs/method.md).
+
+    Probes fit accuracy. How they share a mistake between a large and a small class costs that
+    little, and changes with every training set: recalls, and so balanced accuracy, deviate more
+    than the samples at hand show, however many they are.
+    """
+    of_recalls = 1.0 if score == ACCURACY else 1.7
+    return of_recalls * (1 + 3.5 / sqrt(n_groups))

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.bootstrap import bootstrap_weights, stratified_means
-from analysis.diagnosis import fold_widening
+from analysis.bootstrap import bootstrap_weights, fold_widening, stratified_means
 from warehouse.catalogue import make_folds, rotate
 from warehouse.vocabulary import ACCURACY, BALANCED_ACCURACY, N_REPETITIONS
 

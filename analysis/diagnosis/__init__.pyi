@@ -9,7 +9,6 @@ from .diagnosing import (
 from .evidence import (
     Evidence as Evidence,
     Predictor as Predictor,
-    fold_widening as fold_widening,
     read_evidence as read_evidence,
 )
 from .family import FamilyLoss as FamilyLoss, family_losses as family_losses

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from analysis.bootstrap import fold_widening
 from analysis.queries import read_query
 from warehouse.catalogue import Catalogue
 from warehouse.vocabulary import ACCURACY, BALANCED_ACCURACY
@@ -79,21 +79,6 @@ class Evidence:
     def widening(self) -> float:
         """How much wider than the bootstrap's its intervals are."""
         return fold_widening(self.n_groups, self.score) if self.is_folded else 1.0
-
-
-def fold_widening(n_groups: int, score: str = ACCURACY) -> float:
-    """How much wider than the bootstrap's an interval of out-of-fold predictions has to be.
-
-    The bootstrap takes predictions as they are, but those of two folds come from models that share
-    most of their training samples, and err together; the less the more samples there are. Found by
-    simulation (`python -m bench.bench_folds`, docs/method.md).
-
-    Probes fit accuracy. How they share a mistake between a large and a small class costs that
-    little, and changes with every training set: recalls, and so balanced accuracy, deviate more
-    than the samples at hand show, however many they are.
-    """
-    of_recalls = 1.0 if score == ACCURACY else 1.7
-    return of_recalls * (1 + 3.5 / sqrt(n_groups))
 
 
 def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:

@@ -17,16 +17,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.bootstrap import bootstrap_weights, weighted_means
+from analysis.bootstrap import bootstrap_weights, fold_widening, weighted_means
 from analysis.measures.geometry import MOST_SAMPLES, thinned
-from analysis.measures.measure import QUERIES, read_groups, refuse_folds
+from analysis.measures.measure import QUERIES, read_groups
 from analysis.probes import Samples, read_cells, read_vectors
 from analysis.queries import read_query
 from warehouse.catalogue import Warehouse, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter, exclusive
 from warehouse.progress import Progress
-from warehouse.vocabulary import CONNECTOR, N_RESAMPLES, VISION, Cell
+from warehouse.vocabulary import CONNECTOR, N_RESAMPLES, SPLITS, VISION, Cell
 
 COMMAND = "probe-border"
 NEIGHBOURS = 10
@@ -45,6 +45,11 @@ class Between(NamedTuple):
     lower: float
     upper: float
 
+    def widened(self, factor: float) -> Between:
+        """So many times as wide about its point."""
+        bounds = (self.point + factor * (one - self.point) for one in (self.lower, self.upper))
+        return Between(self.point, *bounds)
+
 
 def add_border(
     lake: Lake, model_id: str, dataset_id: str, *, progress: Progress | None = None
@@ -53,14 +58,13 @@ def add_border(
     the last layer of the vision tower that matters, and behind the connector.
 
     Returns at how many loci something was added. Neighbours and similarity are of all splits, more
-    than MOST_SAMPLES are thinned evenly, as are those of each split for the reconstruction. Raises
-    LayerhouseError where no readout was taken on both sides, for fewer than two test groups, and
-    for a dataset that is evaluated by folds.
+    than MOST_SAMPLES are thinned evenly, as are those of each split for the reconstruction, which
+    under folds is out of fold, by the first repetition. Raises LayerhouseError where no readout was
+    taken on both sides, and for fewer than two test groups.
     """
     settings = {"most_samples": MOST_SAMPLES, "neighbours": NEIGHBOURS}
     with exclusive(lake, COMMAND, model_id, dataset_id) as looked, open_tables(lake) as wh:
         widths, samples = read_cells(wh, model_id, dataset_id)
-        refuse_folds(samples, dataset_id, COMMAND)
         pairs = _pairs(wh, model_id, set(widths))
         stated = settings | {"samples": samples.fingerprint}
         done = _stored(wh, model_id, dataset_id, stated)
@@ -120,16 +124,19 @@ def fidelity(before: Tensor, behind: Tensor, samples: Samples, groups: Groups) -
     shared, k, chance = shared_neighbours(before[some], behind[some], own)
     overlap = _mean(shared[None], own)
     alike = similarity(before[some], behind[some], own)
-    parts = [samples.rows(split) for split in ("train", "val", "test")]
-    chosen = [np.arange(part.start, part.stop)[thinned(part.stop - part.start)] for part in parts]
-    penalty, lost = reconstruct([(behind[rows], before[rows]) for rows in chosen])
-    n_test_groups = len(set(groups[chosen[2]]))
-    if n_test_groups < 2:
+    fits = _rotations(samples, some)
+    penalties, lost = zip(
+        *(reconstruct([(behind[rows], before[rows]) for rows in fit]) for fit in fits), strict=True
+    )
+    tested = np.concatenate([fit[2] for fit in fits])
+    if len(set(groups[tested])) < 2:
         raise LayerhouseError(
             "all test samples are of one group; the fidelity of a border needs two test groups for "
             "an interval"
         )
-    kept = _mean(lost, groups[chosen[2]], of_ratio=True)
+    kept = _mean(np.hstack(lost), groups[tested], of_ratio=True)
+    if samples.folds is not None:
+        kept = kept.widened(fold_widening(len(set(groups[tested]))))
     return {
         "n_samples": len(some),
         "n_groups": len(set(own)),
@@ -141,13 +148,23 @@ def fidelity(before: Tensor, behind: Tensor, samples: Samples, groups: Groups) -
         "cka": None if alike is None else alike.point,
         "cka_lower": None if alike is None else alike.lower,
         "cka_upper": None if alike is None else alike.upper,
-        "n_train": len(chosen[0]),
-        "n_test": len(chosen[2]),
-        "penalty": penalty,
+        "n_train": max(len(fit[0]) for fit in fits),
+        "n_test": len(tested),
+        "penalty": float(np.median(penalties)),
         "reconstruction": kept.point,
         "reconstruction_lower": kept.lower,
         "reconstruction_upper": kept.upper,
     }
+
+
+def _rotations(samples: Samples, some: NDArray[np.int64]) -> list[list[NDArray[np.int64]]]:
+    """The places that each fit of the reconstruction is trained on, chooses on and is tested on:
+    a split's one, or one per fold of `some` samples."""
+    if samples.folds is not None:
+        every, rotations = np.arange(len(samples.ids)), samples.rotations(0)
+        return [[np.intersect1d(every[part], some) for part in rotation] for rotation in rotations]
+    parts = [samples.rows(split) for split in SPLITS]
+    return [[np.arange(part.start, part.stop)[thinned(part.stop - part.start)] for part in parts]]
 
 
 def shared_neighbours(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.devices import choose_device
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
 from analysis.metrics import true_logprobs
-from analysis.probes import LabelledVectors, LinearProbe, fit_linear
+from analysis.probes import LabelledVectors, LinearProbe, Samples, fit_linear
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 from warehouse.progress import Progress
@@ -38,17 +38,19 @@ def add_code_lengths(
     """Store the code length of every cell for `seeds` orders of train.
 
     Every portion's penalty is the one with the lowest log loss on val. Orders depend on the dataset
-    and the seed only. Returns at how many loci something was added.
+    and the seed only. Under folds another one is val for every seed, and the labels of all others
+    are sent. Returns at how many loci something was added.
     """
     probe = LinearProbe(device=choose_device())
 
     def compute(work: Work) -> Tables:
         rows = []
         for seed in range(seeds):
-            labels = work.samples.class_index[work.samples.rows("train")]
-            order = portion_order(labels, dataset_id, seed)
+            sent, val = sent_and_val(work.samples, seed)
+            labels = work.samples.class_index[sent]
             ends = portion_ends(len(labels), len(np.unique(labels)))
-            bits = online_bits(work, order, ends, probe)
+            sent = sent[portion_order(labels, dataset_id, seed)]
+            bits = online_bits(work, sent, val, ends, probe)
             uniform = len(labels) * math.log2(work.samples.n_classes)
             rows += [
                 place(work, cell)
@@ -66,6 +68,19 @@ def add_code_lengths(
     settings = {"seeds": seeds, "shares": list(SHARES)}
     measure = Measure("probe-code-length", "code_length", settings, compute)
     return add_measure(lake, model_id, dataset_id, measure, progress)
+
+
+def sent_and_val(samples: Samples, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places of the samples whose labels are sent, and of those that penalties are chosen on.
+
+    Under folds the seeds take the folds of one repetition after the other.
+    """
+    every = np.arange(len(samples.ids))
+    if samples.folds is None:
+        return every[samples.rows("train")], every[samples.rows("val")]
+    n_folds = int(samples.folds.max()) + 1
+    is_val = samples.folds[seed // n_folds % len(samples.folds)] == seed % n_folds
+    return every[~is_val], every[is_val]
 
 
 def portion_order(labels: NDArray[np.int64], dataset_id: str, seed: int) -> NDArray[np.int64]:
@@ -97,21 +112,25 @@ def portion_ends(n_train: int, n_classes: int) -> list[int]:
 
 
 def online_bits(
-    work: Work, order: NDArray[np.int64], ends: list[int], probe: LinearProbe
+    work: Work,
+    sent: NDArray[np.int64],
+    val: NDArray[np.int64],
+    ends: list[int],
+    probe: LinearProbe,
 ) -> NDArray[np.float64]:
-    """Bits of the whole code, one number per cell: [cells]."""
+    """Bits of the whole code of the samples at the places `sent`, in that order, one number per
+    cell: [cells]."""
     n_classes = work.samples.n_classes
     labels = torch.from_numpy(work.samples.class_index)
-    train = work.vectors[:, work.samples.rows("train")][:, torch.from_numpy(order)]
-    truth = labels[work.samples.rows("train")][torch.from_numpy(order)]
-    val = work.vectors[:, work.samples.rows("val")]
-    val_labels = labels[work.samples.rows("val")]
+    train, truth = work.vectors[:, torch.from_numpy(sent)], labels[torch.from_numpy(sent)]
+    chosen_on = work.vectors[:, torch.from_numpy(val)]
+    val_labels = labels[torch.from_numpy(val)]
     bits = np.full(len(work.cells), ends[0] * math.log2(n_classes))
     for start, stop in pairwise(ends):
         # Copies, since fitting standardises in place.
         fits = fit_linear(
             LabelledVectors(_moved(train[:, :start], probe), truth[None, :start].to(probe.device)),
-            LabelledVectors(_moved(val, probe), val_labels[None].to(probe.device)),
+            LabelledVectors(_moved(chosen_on, probe), val_labels[None].to(probe.device)),
             _moved(train[:, start:stop], probe),
             n_classes,
             choose="log_loss",

@@ -49,7 +49,8 @@ def add_coefficients(
             ]
         }
 
-    measure = Measure("probe-coefficients", "coefficients", {}, compute)
+    several = "each of its probes is one fit for every fold, none of whose weights are the probe's"
+    measure = Measure("probe-coefficients", "coefficients", {}, compute, wants_split=several)
     return add_measure(lake, model_id, dataset_id, measure, progress)
 
 

@@ -56,7 +56,9 @@ def add_folds(
         ]
         return {"fold_probe": probes, "fold_logit": pa.concat_tables(tables)}
 
-    measure = Measure("probe-folds", "fold_probe", {"n_folds": n_folds}, compute)
+    settled = "its probes are out of fold as they are, so that nothing is left for other folds"
+    settings = {"n_folds": n_folds}
+    measure = Measure("probe-folds", "fold_probe", settings, compute, wants_split=settled)
     return add_measure(lake, model_id, dataset_id, measure, progress)
 
 

@@ -19,6 +19,7 @@ def add_geometry(
     lake: Lake, model_id: str, dataset_id: str, *, progress: Progress | None = None
 ) -> int:
     """Fill `locus_geometry` from the train samples of every locus; returns at how many it did.
+    Under folds, where nothing is scored by what is described here, from all samples.
 
     More than MOST_SAMPLES are thinned evenly. `cka_to_previous` compares with the locus before that
     was read the same way in the same module; the first has none.
@@ -26,11 +27,13 @@ def add_geometry(
     last: dict[tuple[str, str], Tensor] = {}
 
     def compute(work: Work) -> Tables:
-        chosen = thinned(work.samples.count("train"))
-        labels = work.samples.class_index[work.samples.rows("train")][chosen]
+        mine = slice(None) if work.samples.folds is not None else work.samples.rows("train")
+        chosen = np.arange(len(work.samples.ids))[mine]
+        chosen = chosen[thinned(len(chosen))]
+        labels = work.samples.class_index[chosen]
         rows = []
         for cell, vectors in zip(work.cells, work.vectors, strict=True):
-            features = vectors[work.samples.rows("train")][chosen].double()
+            features = vectors[chosen].double()
             gram = centred_gram(features)
             before = last.get((cell.module, cell.readout))
             rows.append(

@@ -43,7 +43,8 @@ class Work:
 class Measure:
     """A measure: its command, the query that lists where it is stored, its settings and its work.
 
-    One that compares neighbours starts at the first cell again when one is missing.
+    One that compares neighbours starts at the first cell again when one is missing. `wants_split`
+    says why a dataset that is evaluated by folds cannot be measured, where that is so.
     """
 
     command: str
@@ -51,6 +52,7 @@ class Measure:
     settings: Mapping[str, Any]
     compute: Callable[[Work], Tables]
     compares_neighbours: bool = False
+    wants_split: str | None = None
 
 
 def add_measure(
@@ -63,11 +65,15 @@ def add_measure(
     """Compute and store a measure wherever the lake lacks it; returns at how many cells it did.
 
     Raises what `read_cells` and `read_vectors` raise: unknown names, nothing extracted, vectors of
-    two widths, NaN or Inf; and LayerhouseError for a dataset that is evaluated by folds.
+    two widths, NaN or Inf; and LayerhouseError where a measure that wants a split has none.
     """
     with exclusive(lake, measure.command, model_id, dataset_id) as looked, open_tables(lake) as wh:
         widths, samples = read_cells(wh, model_id, dataset_id)
-        refuse_folds(samples, dataset_id, measure.command)
+        if samples.folds is not None and measure.wants_split is not None:
+            raise LayerhouseError(
+                f"{dataset_id} is evaluated by folds, and {measure.wants_split}; the same images "
+                "under another name (`layerhouse datasets add`) have a split"
+            )
         settings = {**measure.settings, "samples": samples.fingerprint}
         done = _stored(wh, measure, model_id, dataset_id, settings)
         missing = [cell for cell in widths if cell not in done]
@@ -88,16 +94,6 @@ def add_measure(
             if writer.committed:  # also where it was stopped just before
                 writer.finish()
     return len(missing)
-
-
-def refuse_folds(samples: Samples, dataset_id: str, command: str) -> None:
-    """LayerhouseError where a dataset without a train split is to be measured by one."""
-    if samples.folds is not None:
-        raise LayerhouseError(
-            f"{dataset_id} is evaluated by folds, and {command} learns from a train split; its "
-            "probes are out of fold as they are, and the same images under another name "
-            "(`layerhouse datasets add`) have a split"
-        )
 
 
 def place(work: Work, cell: Cell) -> dict[str, Any]:

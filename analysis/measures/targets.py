@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from hashlib import blake2b
 from itertools import count
 from typing import Any
@@ -88,9 +87,10 @@ def add_control_task(
         info = labelled(dataset(wh, dataset_id), "a probe")
         found = read_attribute(wh, info, attribute)
 
-    @cache
-    def labellings() -> dict[int, dict[str, int]]:
-        types = recurring_types(info, found)
+    drawn_once: dict[int, dict[str, int]] = {}
+
+    def labellings(samples: Samples) -> dict[int, dict[str, int]]:
+        types = recurring_types(samples, found, dataset_id)
         names, shares = sorted(set(types.values())), class_shares(info)
         drawn = {
             seed: random_classes(names, shares, f"{dataset_id}\0{seed}") for seed in range(seeds)
@@ -101,37 +101,49 @@ def add_control_task(
         }
 
     def compute(work: Work) -> Tables:
-        return {"target_probe": _rows(work, kind, CONTROL_TASK + attribute, labellings())}
+        drawn_once.update({} if drawn_once else labellings(work.samples))
+        return {"target_probe": _rows(work, kind, CONTROL_TASK + attribute, drawn_once)}
 
     settings = {"attribute": attribute, "kind": kind.name, "options": kind.settings()}
     measure = Measure("probe-control-task", "target_probe", settings | {"seeds": seeds}, compute)
     return add_measure(lake, model_id, dataset_id, measure, progress)
 
 
-def recurring_types(info: DatasetInfo, attribute: Attribute) -> dict[str, str]:
-    """The type of every sample, by sample_id, but for those whose type train does not show.
+def recurring_types(samples: Samples, attribute: Attribute, dataset_id: str) -> dict[str, str]:
+    """The type of every sample, by sample_id, but for those whose type train does not show: under
+    folds, what trains where they are scored.
 
     Raises LayerhouseError where types are as many as samples, where there is one type only, and
-    where train shows those of less than half of test.
+    where train shows those of less than half of what is scored.
     """
-    refused = f"{attribute.name} cannot be a control task on {info.dataset_id}"
-    types = {name: str(value) for name, value in attribute.values.items()}
-    split_of = dict(zip(info.samples["sample_id"], info.samples["split"], strict=True))
+    refused = f"{attribute.name} cannot be a control task on {dataset_id}"
+    types = {name: str(attribute.values[name]) for name in samples.ids if name in attribute.values}
     n_types = len(set(types.values()))
     if n_types == len(types):
         raise LayerhouseError(f"{refused}: each of its {n_types} values is of one sample")
-    shown = {value for name, value in types.items() if split_of[name] == "train"}
-    test = [value for name, value in types.items() if split_of[name] == "test"]
-    n_recurring = sum(value in shown for value in test)
+    shown = _shown(samples, types)
+    test = [name for name in samples.ids[samples.predicted("test")] if name in types]
+    n_recurring = sum(name in shown for name in test)
     if not test or n_recurring < RECURRING * len(test):
         raise LayerhouseError(
             f"{refused}: train shows the values of {n_recurring} of {len(test)} test samples, and "
-            "a random class of any other value cannot be known (splits keep groups whole, so what "
-            "names a group never recurs)"
+            "a random class of any other value cannot be known (splits and folds keep groups "
+            "whole, so what names a group never recurs)"
         )
-    if len(shown) < 2:
+    if len(set(shown.values())) < 2:
         raise LayerhouseError(f"{refused}: train shows one value of it only")
-    return {name: value for name, value in types.items() if value in shown}
+    return shown
+
+
+def _shown(samples: Samples, types: dict[str, str]) -> dict[str, str]:
+    """Those of the samples whose type train shows. Under folds one that is left out trains nobody,
+    so that others may follow."""
+    found: dict[str, str] = {}
+    for rotation in samples.rotations(0):
+        seen = {types[name] for name in samples.ids[rotation.train] if name in types}
+        asked = samples.ids if samples.folds is None else samples.ids[rotation.test]
+        found |= {name: types[name] for name in asked if types.get(name) in seen}
+    return found if len(found) == len(types) else _shown(samples, found)
 
 
 def class_shares(info: DatasetInfo) -> NDArray[np.float64]:
@@ -211,32 +223,37 @@ def _relabelled(
     """The samples that have a label, with it; LayerhouseError where they cannot be probed."""
     ids = work.samples.ids[kept]
     labels = np.array([label_of[name] for name in ids], dtype=np.int64)
+    folds = work.samples.folds
     samples = replace(
         work.samples,
         ids=ids,
         class_index=labels,
         split=work.samples.split[kept],
         n_classes=max(label_of.values()) + 1,
+        folds=None if folds is None else folds[:, kept],
     )
     name = target.partition(":")[2]
-    for split in ("train", "val", "test"):
-        if not samples.count(split):
+    for number, rotation in enumerate(samples.rotations(0)):
+        for split, rows in rotation._asdict().items():
+            if not len(ids[rows]):
+                what = f"split {split}" if folds is None else f"{split} part of fold {number}"
+                raise LayerhouseError(
+                    f"no sample of the {what} has a value of {name} that can be probed"
+                )
+        if len(np.unique(labels[rotation.train])) < 2:
             raise LayerhouseError(
-                f"no sample of the split {split} has a value of {name} that can be probed"
+                f"the train samples of {work.model_id} show one value of {name} only; a probe "
+                "needs two"
             )
-    if len(np.unique(labels[samples.rows("train")])) < 2:
-        raise LayerhouseError(
-            f"the train samples of {work.model_id} show one value of {name} only; a probe needs two"
-        )
     return samples
 
 
 def _scores(samples: Samples, fit: Fit) -> dict[str, Any]:
-    truth = samples.class_index[samples.rows("test")]
+    truth = samples.class_index[samples.predicted("test")]
     right = fit.test_logits.argmax(axis=1) == truth
     return {
         "n_labels": len(np.unique(samples.class_index)),
-        **{f"n_{split}": samples.count(split) for split in ("train", "val", "test")},
+        **samples.sizes(fit.target.seed),
         "n_right": int(right.sum()),
         "n_largest": int(np.bincount(truth).max()),
         "balanced_accuracy": float(np.mean([right[truth == one].mean() for one in set(truth)])),

@@ -61,6 +61,12 @@ class Samples:
             return (Rotation(*map(self.rows, SPLITS)),)
         return rotate(self.folds[seed], int(self.folds.max()) + 1)
 
+    def sizes(self, seed: int) -> dict[str, int]:
+        """How many samples a probe of a seed is trained on, at most, and how many it predicts."""
+        n_train = max(len(self.ids[rotation.train]) for rotation in self.rotations(seed))
+        predicted = {split: len(self.ids[self.predicted(split)]) for split in ("val", "test")}
+        return {"n_train": n_train} | {f"n_{split}": n for split, n in predicted.items()}
+
     def predicted(self, split: str) -> slice:
         """The samples that predictions called val or test are of: under folds both are of all."""
         return self.rows(split) if self.folds is None else slice(0, len(self.ids))

@@ -124,7 +124,7 @@ def tables_of(
                 "control": fit.target.control,
                 "seed": fit.target.seed,
                 "hyperparameters": {**subject.settings, "chosen": chosen},
-                **_sizes(samples, fit.target),
+                **samples.sizes(fit.target.seed),
                 "fit_seconds": fit.seconds,
             }
         )
@@ -140,11 +140,3 @@ def _without_reader(chosen: dict[str, Any]) -> dict[str, Any]:
     if "folds" in kept:
         kept["folds"] = [_without_reader(one) for one in kept["folds"]]
     return kept
-
-
-def _sizes(samples: Samples, target: Target) -> dict[str, int]:
-    """How many samples a probe was trained on, at most, and how many it predicted."""
-    rotations = samples.rotations(target.seed)
-    n_train = max(len(samples.ids[rotation.train]) for rotation in rotations)
-    predicted = {split: len(samples.ids[samples.predicted(split)]) for split in ("val", "test")}
-    return {"n_train": n_train} | {f"n_{split}": n for split, n in predicted.items()}

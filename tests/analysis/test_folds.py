@@ -23,7 +23,7 @@ from bench.bench_folds import World, coverage
 from extract.datasets.folding import deal
 from tests.analysis.activation_lake import DATASET, MODEL, add_activations, dataset_lake, drawn
 from warehouse.catalogue.folds import rotate
-from warehouse.catalogue.refreshing import connect
+from warehouse.catalogue.refreshing import connect, open_tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
@@ -50,7 +50,7 @@ def folded_lake(path: Path, uris: list[str] | None = None) -> Lake:
 
 
 def deal_to_folds(lake: Lake) -> None:
-    with connect(lake) as wh:
+    with open_tables(lake) as wh:
         samples = wh.sql("SELECT * EXCLUDE (run_id) FROM sample ORDER BY sample_id").pl().to_dicts()
         (facts,) = wh.sql("SELECT * EXCLUDE (run_id) FROM dataset").pl().to_dicts()
     facts |= {"evaluation": "folds", "n_folds": K}

@@ -103,3 +103,54 @@ def test_a_control_task_is_what_the_probe_learns_by_heart_of_its_best_learnt_att
 def test_probes_of_other_labels_are_in_no_score_of_the_class(con):
     assert con.sql("SELECT count(*) FROM probe_accuracy").fetchall() == [(3,)]
     assert con.sql("SELECT n_seeds, n_test FROM signal_flow").fetchall() == [(2, 8)]
+
+
+def test_under_folds_a_value_is_named_by_what_trained_for_the_fold(catalogue):
+    """Six samples of three folds, dealt twice; five have the view ap, of classes 0 1 1 0 0, one pa.
+
+    The first time folds are s0 s1, s2 s3, s4 s5; each is scored by what the fold before trained.
+    Of ap there is 0 in the last, so that of s0 and s1 (0 1) one is right; 0 1, of which equals the
+    first is named, in the first, so that of s2 and s3 (1 0) one is; 1 0 in the second, and s4 is
+    right: 3 of 5. The second time folds are s0 s3, s1 s4, s2 s5: 1 names none of two rightly, 0 0
+    one of two, 1 0 none of one: 1 of 5. Of pa nothing trained, and the largest class of all is
+    named, 0 of 1 0 both times; s5 is of class 1.
+    """
+    classes = (0, 1, 1, 0, 0, 1)
+    dealt = ((0, 0, 1, 1, 2, 2), (0, 1, 2, 0, 1, 2))
+    of = [{"dataset_id": "d", "sample_id": f"s{i}"} for i in range(6)]
+    right = ({0, 1, 2, 3, 5}, {0, 1, 2, 3, 4})
+    con = catalogue(
+        {
+            "dataset": [{"dataset_id": "d", "evaluation": "folds", "n_folds": 3}],
+            "sample": [
+                {**one, "class_index": label, "split": "test"}
+                for one, label in zip(of, classes, strict=True)
+            ],
+            "sample_fold": [
+                {**one, "repetition": repetition, "fold": fold}
+                for repetition, folds in enumerate(dealt)
+                for one, fold in zip(of, folds, strict=True)
+            ],
+            "probe": [
+                {**PLACE, "probe_id": f"p{seed}", "control": "none", "seed": seed}
+                for seed in range(2)
+            ],
+            "probe_logit": [
+                {"probe_id": f"p{seed}", "sample_id": f"s{i}", "split": "test"}
+                | {"predicted_class_index": label if i in right[seed] else 1 - label}
+                for seed in range(2)
+                for i, label in enumerate(classes)
+            ],
+            "attribute_label": [
+                {**one, "attribute": "view", "value": "pa" if i == 5 else "ap"}
+                | {"label_index": int(i == 5)}
+                for i, one in enumerate(of)
+            ],
+        }
+    )
+    found = con.sql(
+        "SELECT value, n_test, round(test_accuracy, 9), round(chance, 9), round(signal, 9) "
+        "FROM stratum_signal ORDER BY value"
+    ).fetchall()
+    # ap: 4 of 5 and 5 of 5 right, so (4 - 3) / (5 - 3) and (5 - 1) / (5 - 1); pa: 1 and 0 of 1
+    assert found == [("ap", 5, 0.9, 0.4, 0.75), ("pa", 1, 0.5, 0.0, 0.5)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.diagnosis import fold_widening
+from analysis.bootstrap import fold_widening
 from bench.bench_power import WORLDS, World, power
 from tests.sql.conftest import Reader
 from tests.sql.worlds import Rows, interval, world

@@ -1,5 +1,6 @@
 -- Grain: one row per model, dataset, locus and readout: the online code length of the train labels
--- (Voita & Titov 2020), mean over orders of train. compression = uniform_bits / online_bits.
+-- (Voita & Titov 2020), mean over orders of train (under folds of all samples but those of the fold that
+-- penalties are chosen on, another one for every order). compression = uniform_bits / online_bits.
 WITH lengths AS (
     SELECT
         model_id,
@@ -10,7 +11,7 @@ WITH lengths AS (
         count(*) AS n_seeds,
         max(n_train) AS n_train,
         avg(online_bits) AS online_bits,
-        max(uniform_bits) AS uniform_bits
+        avg(uniform_bits) AS uniform_bits
     FROM code_length
     GROUP BY model_id, dataset_id, module, layer, readout
 )

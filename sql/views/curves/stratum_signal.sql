@@ -3,7 +3,7 @@
 --
 -- chance is what always naming the value's largest class of train scores on test, so that what the
 -- attribute tells of the class counts for nothing here; where train does not show the value, its
--- largest class of all. Test's own largest class would be too good where values are many and small.
+-- largest class of all. Under folds train is what trained for the fold (`trained_sample`). Test's own largest class would be too good where values are many and small.
 -- Samples weigh as the dataset's score has it: all alike, or each class of the split as much as
 -- another; weight is what those of the value weigh together.
 -- Scores are means over the probes' seeds.
@@ -37,46 +37,50 @@ WITH labels AS (
     LEFT JOIN dataset ON attribute_label.dataset_id = dataset.dataset_id
 ),
 
-train_counts AS (
+value_counts AS (
     SELECT
-        dataset_id,
-        attribute,
-        label_index,
-        class_index,
-        sum(weight) AS weight
+        labels.dataset_id,
+        labels.attribute,
+        labels.label_index,
+        t.repetition,
+        t.fold,
+        labels.class_index,
+        sum(labels.weight) AS weight
     FROM labels
-    WHERE split = 'train'
-    GROUP BY dataset_id, attribute, label_index, class_index
+    INNER JOIN trained_sample AS t
+        ON labels.dataset_id = t.dataset_id AND labels.sample_id = t.sample_id
+    GROUP BY ALL
 ),
 
 ranked AS (
     SELECT
-        dataset_id,
-        attribute,
-        label_index,
-        class_index,
+        *,
         row_number() OVER (
-            PARTITION BY dataset_id, attribute, label_index
+            PARTITION BY dataset_id, attribute, label_index, repetition, fold
             ORDER BY round(weight, 9) DESC, class_index ASC
         ) AS rank
-    FROM train_counts
+    FROM value_counts
 ),
 
 class_counts AS (
     SELECT
-        dataset_id,
-        class_index,
+        sample.dataset_id,
+        t.repetition,
+        t.fold,
+        sample.class_index,
         count(*) AS n
     FROM sample
-    WHERE split = 'train'
-    GROUP BY dataset_id, class_index
+    INNER JOIN trained_sample AS t
+        ON sample.dataset_id = t.dataset_id AND sample.sample_id = t.sample_id
+    GROUP BY ALL
 ),
 
 largest AS (
     SELECT
-        dataset_id,
-        class_index,
-        row_number() OVER (PARTITION BY dataset_id ORDER BY n DESC, class_index ASC) AS rank
+        *,
+        row_number() OVER (
+            PARTITION BY dataset_id, repetition, fold ORDER BY n DESC, class_index ASC
+        ) AS rank
     FROM class_counts
 ),
 
@@ -90,15 +94,27 @@ named AS (
         labels.class_index,
         labels.score,
         labels.weight,
+        sample_fold.repetition,
         coalesce(ranked.class_index, largest.class_index) AS named_index
     FROM labels
+    LEFT JOIN sample_fold
+        ON
+            labels.dataset_id = sample_fold.dataset_id
+            AND labels.sample_id = sample_fold.sample_id
     LEFT JOIN ranked
         ON
             labels.dataset_id = ranked.dataset_id
             AND labels.attribute = ranked.attribute
             AND labels.label_index = ranked.label_index
+            AND sample_fold.repetition IS NOT DISTINCT FROM ranked.repetition
+            AND sample_fold.fold IS NOT DISTINCT FROM ranked.fold
             AND ranked.rank = 1
-    LEFT JOIN largest ON labels.dataset_id = largest.dataset_id AND largest.rank = 1
+    LEFT JOIN largest
+        ON
+            labels.dataset_id = largest.dataset_id
+            AND sample_fold.repetition IS NOT DISTINCT FROM largest.repetition
+            AND sample_fold.fold IS NOT DISTINCT FROM largest.fold
+            AND largest.rank = 1
     WHERE labels.split = 'test'
 ),
 
@@ -118,7 +134,11 @@ strata AS (
             AS weight_by_value
     FROM probe_logit AS l
     INNER JOIN probe ON l.probe_id = probe.probe_id
-    INNER JOIN named ON probe.dataset_id = named.dataset_id AND l.sample_id = named.sample_id
+    INNER JOIN named
+        ON
+            probe.dataset_id = named.dataset_id
+            AND l.sample_id = named.sample_id
+            AND coalesce(named.repetition, probe.seed) = probe.seed
     WHERE l.split = 'test' AND probe.control = 'none'
     GROUP BY probe.probe_id, named.attribute, named.label_index, named.value
 )
@@ -137,7 +157,7 @@ SELECT
     max(strata.weight) AS weight,
     any_value(strata.score) AS score,
     avg(strata.weight_right / strata.weight) AS test_accuracy,
-    max(strata.weight_by_value / strata.weight) AS chance,
+    avg(strata.weight_by_value / strata.weight) AS chance,
     avg(
         (strata.weight_right - strata.weight_by_value)
         / nullif(round(strata.weight - strata.weight_by_value, 12), 0)

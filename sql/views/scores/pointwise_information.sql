@@ -10,14 +10,29 @@ WITH probes AS (
     WHERE control = 'none'
 ),
 
+trained AS (
+    SELECT
+        sample.dataset_id,
+        sample.class_index,
+        trained_sample.repetition,
+        trained_sample.fold,
+        count(*) AS n
+    FROM sample
+    INNER JOIN trained_sample
+        ON
+            sample.dataset_id = trained_sample.dataset_id
+            AND sample.sample_id = trained_sample.sample_id
+    GROUP BY ALL
+),
+
 shares AS (
     SELECT
         dataset_id,
         class_index,
-        count(*) / sum(count(*)) OVER (PARTITION BY dataset_id) AS share
-    FROM sample
-    WHERE split = 'train'
-    GROUP BY dataset_id, class_index
+        repetition,
+        fold,
+        n / sum(n) OVER (PARTITION BY dataset_id, repetition, fold) AS share
+    FROM trained
 ),
 
 scored AS (
@@ -27,6 +42,8 @@ scored AS (
         probes.dataset_id,
         probe_logit.sample_id,
         sample.class_index,
+        sample_fold.repetition,
+        sample_fold.fold,
         probe_logit.logits,
         cast(list_max(probe_logit.logits) AS DOUBLE) AS largest
     FROM probe_logit
@@ -34,6 +51,11 @@ scored AS (
     INNER JOIN
         sample
         ON probes.dataset_id = sample.dataset_id AND probe_logit.sample_id = sample.sample_id
+    LEFT JOIN sample_fold
+        ON
+            probes.dataset_id = sample_fold.dataset_id
+            AND probe_logit.sample_id = sample_fold.sample_id
+            AND probes.seed = sample_fold.repetition
     WHERE probe_logit.split = 'test'
 ),
 
@@ -58,3 +80,5 @@ LEFT JOIN shares
     ON
         likelihoods.dataset_id = shares.dataset_id
         AND likelihoods.class_index = shares.class_index
+        AND likelihoods.repetition IS NOT DISTINCT FROM shares.repetition
+        AND likelihoods.fold IS NOT DISTINCT FROM shares.fold
