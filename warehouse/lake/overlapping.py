@@ -14,7 +14,8 @@ from typing import Any
 
 from warehouse.lake.commits import Commit, gist
 
-Cells = frozenset[tuple[str, int, str]]
+Cells = frozenset[tuple[str, int, str, str | None]]
+"""Module, layer, what was taken or put there and, of a patch, whose states were put."""
 
 
 def done_twice(commits: Iterable[Commit]) -> list[tuple[Commit, Commit]]:
@@ -56,8 +57,10 @@ def _overlapping(work: Iterable[Commit]) -> Iterator[tuple[Commit, Commit]]:
 def _cells(commit: Commit) -> Cells:
     if "stop" not in commit.covers:
         return frozenset()
-    read = commit.covers.get("cells", ())
-    return frozenset((module, layer, name) for module, layer, names in read for name in names)
+    read, donor = commit.covers.get("cells", ()), commit.covers.get("donor")
+    return frozenset(
+        (module, layer, name, donor) for module, layer, names in read for name in names
+    )
 
 
 def _meeting(sides: Sequence[Sequence[Commit]]) -> Iterator[tuple[Commit, Commit]]:

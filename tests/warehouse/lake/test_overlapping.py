@@ -35,6 +35,16 @@ def test_what_another_run_rejected_is_no_work_done_twice(
     ]
 
 
+@pytest.mark.parametrize(("donors", "is_again"), [(("x", "y"), False), (("x", "x"), True)])
+def test_patches_from_two_donors_are_not_the_same_work(
+    donors: tuple[str, str], is_again: bool
+) -> None:
+    commits = [_commit(f"run{n}", n, 0, 10) for n in range(2)]
+    for commit, donor in zip(commits, donors, strict=True):
+        commit.covers["donor"] = donor
+    assert bool(done_twice(commits)) == is_again
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 20), st.integers(1, 8), st.sets(st.integers(0, 27), max_size=4)),
