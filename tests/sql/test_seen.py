@@ -48,6 +48,8 @@ def test_answers_about_them_are_not_scored(catalogue):
         "SELECT model_id, n, accuracy FROM answer_accuracy WHERE split = 'test' ORDER BY model_id"
     )
     assert scores.fetchall() == [("m", 17, 13 / 17), ("n", 20, 0.75)]
+    told = con.sql("SELECT model_id, n_test, n_samples FROM diagnosed_method ORDER BY ALL")
+    assert told.fetchall() == [("m", 17, 17), ("n", 20, 20)]
 
 
 def test_a_lens_is_not_scored_on_them(catalogue):
