@@ -13,7 +13,7 @@ from extract.mending.repair import Repair, TrainedRepair
 from extract.mending.school import open_school
 from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel
 from extract.running import leaving_a_core, open_model
-from extract.sharing import ExtractRequest, Job, look_up
+from extract.sharing import ExtractRequest, Job, look_up, refuse_other_identity
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake
@@ -56,11 +56,14 @@ def mend(
     """Train a repair on a dataset's train split, choose on val, and save it.
 
     A folder that holds it already, of the same model, dataset, question and recipe, is taken as it
-    is. Raises UsageError for what cannot be trained (packed weights, faults of activations),
-    LayerhouseError for a folder that holds something else and a dataset without train or val.
+    is. What the lake holds of the model must have been extracted as it is asked for here, in the
+    same numbers and under the same prompt. Raises UsageError for what cannot be trained (packed
+    weights, faults of activations), LayerhouseError for a folder that holds something else and a
+    dataset without train or val.
     """
     job = look_up(lake, request.extract)
     _refuse_untrainable(job)
+    refuse_other_identity(job)
     name = f"{repair.stage}-{repair.name}"
     folder = request.out / (f"{name}-shuffled" if request.recipe.shuffled else name)
     identity = json.loads(json.dumps({"model": job.identity, "recipe": asdict(request.recipe)}))
@@ -68,10 +71,15 @@ def mend(
         return _found(folder, repair, identity)
     if folder.is_dir() and any(folder.iterdir()):
         raise LayerhouseError(f"{folder} holds other files; give a new folder with --out")
+    partial = folder.with_name(f"{folder.name}.partial")
+    rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)  # what cannot be written is told before anything is trained
     opened = open_model(job)
     with leaving_a_core(job.device):
         trained = repair.train(open_school(job, opened, request.recipe), on_epoch)
-    _save(folder, repair, job, request.recipe, trained, identity)
+    _save(partial, repair, job, request.recipe, trained, identity)
+    rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
     return Mended(repair, folder, trained.n_parameters, trained.history, was_there=False)
 
 
@@ -106,7 +114,7 @@ def _found(folder: Path, repair: Repair, identity: dict[str, Any]) -> Mended:
 
 
 def _save(
-    folder: Path,
+    partial: Path,
     repair: Repair,
     job: Job,
     recipe: MendRecipe,
@@ -114,8 +122,6 @@ def _save(
     identity: dict[str, Any],
 ) -> None:
     """The adapter's files, then what its model saw, then the record: a folder with it is whole."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    rmtree(partial, ignore_errors=True)
     # Told to look whether embeddings were changed, peft asks the hub for the base's configuration.
     trained.tuned.save_pretrained(partial, save_embedding_layers=False)
     (partial / "README.md").unlink(missing_ok=True)  # peft's empty model card
@@ -134,8 +140,6 @@ def _save(
         "identity": identity,
     }
     _write(partial / MEND_RECORD, told)
-    rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:

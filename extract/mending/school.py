@@ -85,8 +85,10 @@ class School:
         """
         read, scored = self.answers(classes)
         inputs = appended(self.session.on_device(prepared.inputs), read)
-        output = self.session.model(**inputs, use_cache=False)
-        return output.logits[:, -scored.shape[1] - 1 : -1].float(), scored
+        n = scored.shape[1] + 1
+        keeping = self.session.logits_of_last(n)
+        output = self.session.model(**inputs, use_cache=False, **keeping)
+        return output.logits[:, -n:-1].float(), scored
 
     def loss(self, prepared: Prepared, classes: Tensor) -> Tensor:
         """Mean negative log-likelihood of a token of the right answers."""

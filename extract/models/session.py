@@ -67,7 +67,7 @@ class Session:
     @torch.inference_mode()
     def forward(self, inputs: Inputs, *, keep_cache: bool = False) -> Any:
         """One forward pass over a batch on the device, computing logits of the last position."""
-        return self.model(**inputs, use_cache=keep_cache, **self._last_logits)
+        return self.model(**inputs, use_cache=keep_cache, **self.logits_of_last(1))
 
     def last_logits(self, output: Any) -> Tensor:
         """The logits after the last prompt token as fp32 (n, vocabulary)."""
@@ -137,10 +137,16 @@ class Session:
         modules = self.model.modules()
         return next((m for m in modules if torch.is_tensor(vars(m).get("rope_deltas"))), None)
 
+    def logits_of_last(self, n: int) -> dict[str, int]:
+        """What to call the model with, so that it computes logits of its last `n` positions alone;
+        nothing where it always computes all.
+        """
+        return {"logits_to_keep": n} if self._keeps_logits else {}
+
     @cached_property
-    def _last_logits(self) -> dict[str, int]:
+    def _keeps_logits(self) -> bool:
         known = inspect.signature(self.model.forward).parameters
-        return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        return "logits_to_keep" in known
 
 
 def without_pixels(model: Any) -> Any:

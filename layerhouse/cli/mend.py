@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--repair", multiple=True, help="STAGE/REPAIR; repeatable.  [default: all]")
 @click.option("--fault", multiple=True, help="The faults of weights that it was extracted with.")
 @click.option(
+    "--prompt", multiple=True, metavar="NAME", help="The prompt that it was extracted with."
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Where repairs are saved.  [default: mended/MODEL/DATASET]",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     OnEpoch = Callable[[Repair, MendEpoch], None]
 
 AUTO, EVERY = "auto", "all"
+OF_THE_MODEL = ("stage", "repair", "fault", "prompt", "budget", "device", "dtype")
+"""Options that say what is mended, and how long; the others are the recipe's."""
 COMMAND = "mend"
 
 
@@ -31,6 +33,7 @@ class MendOptions(TypedDict, total=False):
     stage: str
     repair: Several
     fault: Several
+    prompt: Several
     shuffled_labels: bool
     epochs: int
     patience: int
@@ -82,16 +85,21 @@ def mend(
     """
     from extract.mending import MendRequest, repairs_of
     from extract.sharing import ExtractRequest, look_up
+    from warehouse.catalogue import open_tables
 
     place, chosen = lake_at(lake), known_options("mend", options, MendOptions)
     stage, named = chosen.get("stage", AUTO), several(chosen.get("repair", ()))
     if stage not in (AUTO, EVERY, *STAGES):
         raise UsageError(f"unknown stage {stage!r}{nearest(stage, (AUTO, EVERY, *STAGES))}")
     repairs_of(STAGES, named)  # a name that is none is told before anything is loaded
+    recipe = _recipe(chosen)
+    with open_tables(place):  # so is a lake that is not there
+        pass
     extraction = ExtractRequest(
         str(model),
         str(dataset),
         faults=several(chosen.get("fault", ())),
+        prompts=several(chosen.get("prompt", ())),
         device=chosen.get("device", "auto"),
         dtype=chosen.get("dtype", "auto"),
     )
@@ -100,7 +108,8 @@ def mend(
     if not repairs:
         raise UsageError(f"none of {', '.join(named)} is a repair of {stage}")
     folder = Path(out) if out is not None else Path("mended", job.model_id, job.dataset_id)
-    request = MendRequest(extraction, folder, _recipe(chosen))
+    place.refuse_own(folder)
+    request = MendRequest(extraction, folder, recipe)
     mended = [_one(place, job, request, each, on_epoch) for each in repairs]
     from analysis.comparison import read_recoveries
 
@@ -113,9 +122,7 @@ def _recipe(options: Mapping[str, Any]) -> MendRecipe:
 
     named = {"shuffled_labels": "shuffled"}
     given = {
-        named.get(name, name): value
-        for name, value in options.items()
-        if name not in ("stage", "repair", "fault", "budget", "device", "dtype")
+        named.get(name, name): value for name, value in options.items() if name not in OF_THE_MODEL
     }
     for text in several(options.get("budget", ())):
         number = text.removesuffix("min")

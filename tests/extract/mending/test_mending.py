@@ -207,6 +207,10 @@ def test_what_cannot_be_mended_is_refused(llava_folder: Path, lake: Lake, tmp_pa
     with pytest.raises(LayerhouseError, match="holds other files"):
         mend(lake, request_of(llava_folder, tmp_path / "mine"), repair)
     assert (other / "notes.txt").read_text() == "mine"
+    told: list[MendEpoch] = []
+    with pytest.raises(OSError, match="Not a directory"):
+        mend(lake, request_of(llava_folder, other / "notes.txt"), repair, told.append)
+    assert not told  # nothing was trained for it
 
 
 def test_a_dataset_by_folds_has_no_split_to_mend_on(
