@@ -12,12 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from extract.datasets import add, registration
+from extract.datasets import add
 from extract.reading.reader import Reader
 from extract.running import opening
 from extract.running.batches import Runner
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
-from extract.sharing import ledger
+from extract.sharing import job as jobs, ledger
+from extract.sharing.seen import find_seen
 from tests.extract.model_folders import edit_weights, weight_name
 from tests.tables import tables
 from warehouse.catalogue import connect
@@ -441,6 +442,10 @@ def test_an_extraction_whose_dataset_is_removed_stops_and_is_done_anew_whole(
 def test_a_dataset_that_is_removed_during_the_look_up_is_named(
     lake: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registration, "registered", lambda _: {})
+    def removed_meanwhile(*of: Any) -> Any:
+        remove(lake, "dataset", "pictures", with_dependents=True)
+        return find_seen(*of)
+
+    monkeypatch.setattr(jobs, "find_seen", removed_meanwhile)
     with pytest.raises(LayerhouseError, match=r"pictures was removed from .* add it again first"):
         extract(lake, _request(llava_folder))
