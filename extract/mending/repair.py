@@ -1,5 +1,6 @@
 """What a repair is: some parameters of one stage, trained while all others stay as they are."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,7 +48,10 @@ class GradientRepair(Repair):
         import torch
         from peft import PeftModel
 
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # of transformers, about peft's own calls
             torch.manual_seed(school.recipe.seed)
             tuned = PeftModel(school.session.model, self.adapter(school))
         return TrainedRepair(tuned, *learn(school, on_epoch))

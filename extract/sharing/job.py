@@ -28,7 +28,7 @@ from extract.sharing.asking import (
 from extract.sharing.controls import HeldDonor, choose_image_donors, held_donors
 from extract.sharing.coverage import ReplyBudget, count_ends, plan
 from extract.sharing.identities import as_held, identity_in, refuse_other_readouts
-from extract.sharing.meant import refuse_unchangeable, source_of
+from extract.sharing.meant import refuse_other_repair, refuse_unchangeable, source_of
 from extract.sharing.request import ExtractRequest, refuse_unmeant
 from extract.sharing.seen import NOTHING_SEEN, Seen, find_seen
 from warehouse.catalogue import (
@@ -211,6 +211,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     source, device, dtype = source_of(request)
     if strikes_weights(faults):
         refuse_unchangeable(source)
+    refuse_other_repair(source, faults)
     notes: list[str] = []
     dataset_id = resolve(lake, request.dataset, warn=notes.append)  # which may register it
     looked = frozenset(lake.store.commit_names())

@@ -1,6 +1,10 @@
 """Meant: which model a request means, on which device and in which numbers."""
 
+from collections.abc import Sequence
+
+from extract.faults import Fault, strikes_weights
 from extract.models import (
+    MEND_RECORD,
     GivenModel,
     ModelSource,
     choose_device,
@@ -9,7 +13,8 @@ from extract.models import (
     parse_placement,
 )
 from extract.sharing.request import ExtractRequest
-from warehouse.errors import UsageError
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.pretrained import read_object
 
 
 def source_of(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, str]:
@@ -26,6 +31,34 @@ def source_of(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, s
     source = locate(model, request.adapter, request.random_weights, placement)
     device = choose_device(request.device)
     return source, device, choose_dtype(request.dtype, device)
+
+
+def refuse_other_repair(source: ModelSource | GivenModel, faults: Sequence[Fault]) -> None:
+    """A repair was trained for certain weights, and certain damage of them; LayerhouseError where
+    it is put on others.
+    """
+    if isinstance(source, GivenModel) or source.adapter is None:
+        return
+    if not (source.adapter / MEND_RECORD).is_file():
+        return
+    stated = read_object(source.adapter / MEND_RECORD).get("identity")
+    trained = stated.get("model") if isinstance(stated, dict) else None
+    model = trained.get("model") if isinstance(trained, dict) else None
+    if not isinstance(trained, dict) or not isinstance(model, dict):
+        raise LayerhouseError(f"{source.adapter / MEND_RECORD} does not say for which model")
+    damaged = [str(fault) for fault in faults if strikes_weights([fault])]
+    if trained.get("faults") != damaged:
+        wanted = trained.get("faults") or ["no damage"]
+        raise LayerhouseError(
+            f"the repair {source.adapter.name} was trained on the model with "
+            f"{', '.join(map(str, wanted))}, and is put on one with "
+            f"{', '.join(damaged) or 'no damage'}; give it the faults that it was trained under"
+        )
+    if model.get("weights") != source.identity()["weights"]:
+        raise LayerhouseError(
+            f"the repair {source.adapter.name} was trained on other weights than those of "
+            f"{source.name}; mend this model"
+        )
 
 
 def refuse_unchangeable(source: ModelSource | GivenModel) -> None:

@@ -95,14 +95,11 @@ def mend(
     recipe = _recipe(chosen)
     with open_tables(place):  # so is a lake that is not there
         pass
-    extraction = ExtractRequest(
-        str(model),
-        str(dataset),
-        faults=several(chosen.get("fault", ())),
-        prompts=several(chosen.get("prompt", ())),
-        device=chosen.get("device", "auto"),
-        dtype=chosen.get("dtype", "auto"),
-    )
+    asked: dict[str, Any] = {
+        f"{name}s": several(chosen.get(name, ())) for name in ("fault", "prompt")
+    }
+    asked |= {name: chosen.get(name, AUTO) for name in ("device", "dtype")}
+    extraction = ExtractRequest(str(model), str(dataset), **asked)
     job = look_up(place, extraction)
     repairs = repairs_of(_stages(place, job, stage), named)
     if not repairs:
@@ -214,7 +211,8 @@ def _store(lake: Lake, job: Job, recipe: MendRecipe, mended: Mended, model_id: s
         "score": info.score,
         "seconds": mended.history[-1].seconds,
     }
-    spec = RunSpec(COMMAND, model_id, job.dataset_id, {"repair": mended.repair.title}, job.device)
+    config = {"base": job.model_id, "repair": mended.repair.title}
+    spec = RunSpec(COMMAND, model_id, job.dataset_id, config, job.device)
     looked = frozenset(lake.store.commit_names())
     with RunWriter(lake, spec, looked) as writer:
         writer.commit({"mend": [row]}, covers={"repair": mended.repair.title})

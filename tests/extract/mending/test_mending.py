@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from extract.anatomy.loci import discover
 from extract.anatomy.weights import stage_weights
@@ -22,6 +22,7 @@ from extract.mending.repair import Repair
 from extract.models.loading import load
 from extract.models.sources import locate
 from extract.running.extraction import extract
+from extract.sharing.job import look_up
 from extract.sharing.request import ExtractRequest
 from tests.extract.conftest import FamilyFolders
 from tests.extract.tiny_families import FAMILIES
@@ -144,6 +145,26 @@ def test_a_repair_that_is_there_is_taken_and_another_recipe_is_refused(
     anew = load_file(elsewhere.folder / "adapter_model.safetensors")
     assert anew.keys() == weights.keys()
     assert all(torch.equal(anew[name], weight) for name, weight in weights.items())
+
+
+def test_a_repair_is_put_on_what_it_was_trained_on_alone(
+    llava_folder: Path, lake: Lake, tmp_path: Path
+) -> None:
+    request = request_of(llava_folder, tmp_path / "out")
+    done = mend(lake, request, REPAIR["answer/label-rows"])
+    healthy = replace(request.extract, faults=(), adapter=done.folder)
+    with pytest.raises(LayerhouseError, match="on the model with damage@connector:1, and is put"):
+        look_up(lake, healthy)
+    struck = replace(healthy, faults=(FAULT, "noise@llm:0.1"))
+    assert look_up(lake, struck).variant == (
+        f"mend:answer/label-rows+fault:{FAULT}+fault:noise@llm:0.1"
+    )
+    other = Path(shutil.copytree(llava_folder, tmp_path / "llava"))
+    weights = load_file(other / "model.safetensors")
+    name = next(iter(weights))
+    save_file(weights | {name: weights[name] + 1}, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(LayerhouseError, match="was trained on other weights"):
+        look_up(lake, replace(healthy, model=str(other), faults=(FAULT,)))
 
 
 def test_shuffled_labels_are_learned_from_and_named(
