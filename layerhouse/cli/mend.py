@@ -105,13 +105,20 @@ def _show(done: Mending) -> None:
             interval(one.gain, one.gain_lower, one.gain_upper),
             _share(one.stage_share),
             _share(one.total_share),
-            "–" if one.auroc_after is None else f"{one.auroc_before:.3f} → {one.auroc_after:.3f}",
+            _ranked(one),
         ]
         for one in done.recoveries
     ]
     heads = ["repair", "parameters", "answer", "gain [95% interval]", "of stage", "of all", "AUROC"]
     print_table(heads, rows)
     click.echo(_advice(done.advised))
+
+
+def _ranked(one: Recovery) -> str:
+    if one.auroc_after is None:
+        return "–"
+    found = f"{one.auroc_before:.3f} → {one.auroc_after:.3f}"
+    return f"{found}, calibration" if one.is_calibration else found
 
 
 def _share(share: float | None) -> str:
