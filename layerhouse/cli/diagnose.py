@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from layerhouse.cli.prescription import run as run_prescription
 from layerhouse.cli.self_test import (
     refuse_without_self_test,
     run as run_self_test,
@@ -56,16 +57,22 @@ def command(
 
     With --self-test, ask instead how far such verdicts are to be trusted: known faults are injected
     into the model (a registry name or a folder), diagnosed, and compared with what was injected.
+    With --mend too, weights are damaged and every stage of each damage is mended: does the cheapest
+    good repair lie where the damage is?
 
     \b
     layerhouse diagnose --model tiny-digits --dataset digits
     layerhouse diagnose --model tiny-digits --dataset digits --self-test --quick
+    layerhouse diagnose --model tiny-digits --dataset digits --self-test --mend --seeds 1
     """
     if self_test:
         if method or prompt:
             raise UsageError(
                 "--method and --prompt choose a stored answer; leave them out of --self-test"
             )
+        if given.pop("mend"):
+            run_prescription(lake, model, dataset, given)
+            return
         run_self_test(lake, model, dataset, given, n_resamples=resamples, margin=margin, seed=seed)
         return
     refuse_without_self_test(given)

@@ -32,6 +32,9 @@ BARS = (
 
 _OPTIONS = (
     click.option("--self-test", is_flag=True, help="Inject known faults; are they named?"),
+    click.option(
+        "--mend", is_flag=True, help="Self-test: damage weights, and mend every stage of each."
+    ),
     click.option("--quick", is_flag=True, help="Self-test: a small grid for a first look."),
     click.option(
         "--severities", metavar="S,S,…", help="Self-test: of destroying faults.  [0.3,0.6,0.8]"

@@ -1,2 +1,3 @@
+from .prescription import PrescriptionGrid as PrescriptionGrid, prescribe as prescribe
 from .testing import SelfTest as SelfTest, self_test as self_test
 from .trials import TrialGrid as TrialGrid, trials_of as trials_of

@@ -114,3 +114,39 @@ def test_accuracy_that_is_gained_without_rank_is_calibration(catalogue):
     ]
     query = "SELECT gain, auroc_before, auroc_after, is_calibration FROM recovered_share"
     assert catalogue(rows).sql(query).fetchall() == [(0.5, 1.0, 1.0, True)]
+
+
+@pytest.mark.exact_rows("prescription")
+def test_a_damage_is_named_where_the_advised_repair_is_of_its_stage(catalogue):
+    """Two damages of a model that answers 18 of 20: one at the llm, one at the connector."""
+    rows = world({("llm", 1, "last"): (9, 18)}, {"likelihood": (9, 18)})
+    rows["mend"] = []
+    answered = {
+        "damage@llm:1": (8, "llm", 300, 16, 0.8, "answer", 6, 14, 0.7),
+        "damage@connector:2": (17, "connector", 80, 18, 0.9, "answer", 6, 18, 0.9),
+    }
+    for damage, (struck, *repairs) in answered.items():
+        base = f"m+fault:{damage}"
+        models = {base: struck}
+        for stage, size, right, val in (repairs[:4], repairs[4:]):
+            name = f"m+mend:{stage}/x+fault:{damage}"
+            models[name] = right
+            rows["mend"].append(
+                {"model_id": name, "base_model_id": base, "dataset_id": "d", "stage": stage}
+                | {"repair": "x", "control": "none", "n_parameters": size, "score": "accuracy"}
+                | {"val_score_before": 0.5, "val_score": val}
+            )
+        for name, right in models.items():
+            rows["model"].append({"model_id": name, "name": "m", "variant": name[2:]})
+            answers = world({}, {"likelihood": (5, right)})["answer"]
+            rows["answer"] += [row | {"model_id": name} for row in answers]
+    query = (
+        "SELECT damage, stage, round(cost, 9), is_costly, round(injected_share, 9), advised_stage, "
+        "is_named, round(advice_share, 9) FROM prescription ORDER BY damage"
+    )
+    assert catalogue(rows).sql(query).fetchall() == [
+        # Both are sufficient, and the answer's is the smaller; it costs less than ten points.
+        ("damage@connector:2", "connector", 0.05, False, 1.0, "answer", False, 1.0),
+        # 0.2 is less than 0.9 of 0.3 on val: the llm is advised. 8 of 10 points come back.
+        ("damage@llm:1", "llm", 0.5, True, 0.8, "llm", True, 1.0),
+    ]
