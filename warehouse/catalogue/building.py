@@ -10,7 +10,7 @@ from warehouse.errors import LayerhouseError
 from warehouse.schema import identifier
 from warehouse.vocabulary import VECTOR_TABLES
 
-UNCHANGED = frozenset({"diagnosed_answer"})
+UNCHANGED = frozenset({"diagnosed_answer", "unseen_answer"})
 """Views that show rows of a table as they are: stored, they would be in the catalogue twice."""
 
 
