@@ -11,7 +11,8 @@ from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object
 
 TRAINING_RECORD = "training.json"
-"""What the folder of a model or adapter may hold besides: which images it was trained on."""
+"""What the folder of a model or adapter may bring: `images`, the beginnings of the SHA-256 of the
+files it was trained on, or `splits_used`, by split the hash of all of them (`images_hash`)."""
 MEND_RECORD = "mend.json"
 """What the folder of a repair holds besides: which it is, and how it was trained."""
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

@@ -10,16 +10,13 @@ from typing import Any
 
 import polars as pl
 
-from extract.models import GivenModel, ModelSource
+from extract.models import TRAINING_RECORD, GivenModel, ModelSource
 from warehouse.catalogue import DatasetInfo, Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import list_commits
 from warehouse.pretrained import read_object
 from warehouse.vocabulary import SAYS_SEEN, SPLITS
 
-RECORD = "training.json"
-"""What the folder of a model or adapter may bring: `images`, the beginnings of the SHA-256 of the
-files it was trained on, or `splits_used`, by split the hash of all of them (`images_hash`)."""
 IMAGE = re.compile(r"[0-9a-fA-F]{16,64}")
 YES, NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no", ""})
 KEYS = ("sample_id", "group_id")
@@ -157,7 +154,7 @@ def _records(source: ModelSource | GivenModel) -> list[Path]:
     if isinstance(source, GivenModel) or source.random_seed is not None:
         return []
     folders = [folder for folder in (source.folder, source.adapter) if folder is not None]
-    return [folder / RECORD for folder in folders if (folder / RECORD).is_file()]
+    return [folder / TRAINING_RECORD for folder in folders if (folder / TRAINING_RECORD).is_file()]
 
 
 def _recorded(path: Path, info: DatasetInfo, rows: pl.DataFrame, notes: list[str]) -> set[str]:

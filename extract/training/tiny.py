@@ -23,7 +23,7 @@ import torch
 import transformers
 
 from extract.datasets import fingerprints_of, resolve
-from extract.models import build_prompt
+from extract.models import TRAINING_RECORD, build_prompt
 from extract.training.answers import Answers
 from extract.training.building import build_model, build_processor
 from extract.training.fitting import Epoch, best_epoch, fit
@@ -36,9 +36,6 @@ from warehouse.files import write_at_once, write_text
 from warehouse.images import open_image
 from warehouse.lake import Lake
 
-RECORD = "training.json"
-"""What a model was trained on, written last: a folder that has it is one that was made here."""
-
 
 def train_tiny_model(
     lake: Lake,
@@ -48,14 +45,14 @@ def train_tiny_model(
     on_epoch: Callable[[Epoch], None] | None = None,
     share: float | None = None,
 ) -> list[Epoch]:
-    """Trains on a registered dataset and saves the model folder, with its `RECORD`, to `out`.
+    """Trains on a registered dataset and saves the model folder to `out`, its record last.
 
     Reads the images of train and val only, or of whole groups that are this `share` of every class,
     whatever their split: the record says which, and `extract` leaves them out. Equal seeds give
     equal weights. Raises LayerhouseError where `out` holds something else than a model, a split is
     empty, or an image is another than the one registered.
     """
-    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
+    if out.is_dir() and any(out.iterdir()) and not (out / TRAINING_RECORD).is_file():
         raise LayerhouseError(f"{out} holds other files; give a new folder for the model")
     with open_tables(lake) as warehouse:
         info = dataset(warehouse, dataset_id)
@@ -80,7 +77,7 @@ def train_tiny_model(
         weights.chmod(0o644)
     record = _record(info, fingerprints_of(lake, dataset_id)[0], question, recipe, history)
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    write_at_once(out / RECORD, lambda path: write_text(path, text))
+    write_at_once(out / TRAINING_RECORD, lambda path: write_text(path, text))
     return history
 
 
