@@ -11,7 +11,7 @@ from extract.faults import WeightFault
 from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
 from extract.mending.repair import Repair, TrainedRepair
 from extract.mending.school import open_school
-from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel
+from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel, load_peft
 from extract.running import leaving_a_core, open_model
 from extract.sharing import ExtractRequest, Job, look_up, refuse_other_identity
 from warehouse.errors import LayerhouseError, UsageError
@@ -62,6 +62,7 @@ def mend(
     dataset without train or val.
     """
     job = look_up(lake, request.extract)
+    load_peft()  # told before anything is loaded, where it is missing
     _refuse_untrainable(job)
     refuse_other_identity(job)
     name = f"{repair.stage}-{repair.name}"

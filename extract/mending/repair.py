@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from extract.mending.learning import learn
 from extract.mending.recipe import MendEpoch
 from extract.mending.school import School
+from extract.models import load_peft
 
 OnEpoch = Callable[[MendEpoch], None]
 
@@ -46,12 +47,11 @@ class GradientRepair(Repair):
 
     def train(self, school: School, on_epoch: OnEpoch) -> TrainedRepair:
         import torch
-        from peft import PeftModel
 
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", FutureWarning
             )  # of transformers, about peft's own calls
             torch.manual_seed(school.recipe.seed)
-            tuned = PeftModel(school.session.model, self.adapter(school))
+            tuned = load_peft().PeftModel(school.session.model, self.adapter(school))
         return TrainedRepair(tuned, *learn(school, on_epoch))

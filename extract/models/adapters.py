@@ -56,7 +56,7 @@ def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]
     The structure stays that of the base. Raises LayerhouseError with counts and first names for
     keys that are missing, unexpected or misshapen.
     """
-    peft, folder = _peft(), source.adapter
+    peft, folder = load_peft(), source.adapter
     assert folder is not None
     with failing_as(f"the adapter {folder} cannot be merged"):
         adapter = _read(peft, folder, model, source.entry.key_mapping if source.entry else {})
@@ -85,7 +85,8 @@ def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]
     return merged, tuple(_notes(adapter, source, [name for name in same if name in adapter.owners]))
 
 
-def _peft() -> Any:
+def load_peft() -> Any:
+    """The package peft; LayerhouseError with what installs it, where it is missing."""
     try:
         import peft
     except ImportError as error:

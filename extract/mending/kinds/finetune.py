@@ -8,6 +8,7 @@ from torch import nn
 from extract.anatomy import stage_weights
 from extract.mending.repair import GradientRepair
 from extract.mending.school import School
+from extract.models import load_peft
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import CONNECTOR
 
@@ -22,8 +23,6 @@ class ConnectorFinetune(GradientRepair):
     stage = CONNECTOR
 
     def adapter(self, school: School) -> Any:
-        from peft import LoraConfig
-
         session = school.session
         weights = set(stage_weights(session.model, session.anatomy, CONNECTOR))
         modules = list(_covering(session.model, "", weights))
@@ -32,7 +31,7 @@ class ConnectorFinetune(GradientRepair):
                 f"the connector of {session.anatomy.model_type} has no module of its own that "
                 "could be trained whole"
             )
-        return LoraConfig(
+        return load_peft().LoraConfig(
             target_modules=NO_TUNER,
             modules_to_save=modules,
             base_model_name_or_path=school.job.source.name,

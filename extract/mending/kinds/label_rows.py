@@ -17,7 +17,7 @@ from torch import Tensor
 from extract.mending.recipe import MendEpoch, best_epoch
 from extract.mending.repair import OnEpoch, Repair, TrainedRepair
 from extract.mending.school import IGNORED, Lessons, School
-from extract.models import untie
+from extract.models import load_peft, untie
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import ANSWER
 
@@ -31,19 +31,18 @@ class LabelRows(Repair):
     stage = ANSWER
 
     def train(self, school: School, on_epoch: OnEpoch) -> TrainedRepair:
-        from peft import PeftModel, TrainableTokensConfig
-
+        peft = load_peft()
         session, start = school.session, time.monotonic()
         untie(session.model)
         head = session.model.get_submodule(session.anatomy.head)
         tokens = sorted({token for phrase in school.opened.phrases for token in phrase})
         states = _states(school, school.train, head, tokens)
-        config = TrainableTokensConfig(
+        config = peft.TrainableTokensConfig(
             token_indices=tokens,
             target_modules=[session.anatomy.head],
             base_model_name_or_path=school.job.source.name,
         )
-        tuned = PeftModel(session.model, config)
+        tuned = peft.PeftModel(session.model, config)
         rows = session.model.get_submodule(session.anatomy.head).trainable_tokens_delta["default"]
         before = rows.detach().float().clone()
         history = [MendEpoch(0, None, *school.examine(), time.monotonic() - start)]

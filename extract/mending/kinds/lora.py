@@ -6,6 +6,7 @@ from torch import nn
 
 from extract.mending.repair import GradientRepair
 from extract.mending.school import School
+from extract.models import load_peft
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import LLM, VISION
 
@@ -16,8 +17,6 @@ class _Lora(GradientRepair):
     name = "lora"
 
     def adapter(self, school: School) -> Any:
-        from peft import LoraConfig
-
         session, recipe = school.session, school.recipe
         matrices = [
             f"{locus.path}.{name}"
@@ -31,7 +30,7 @@ class _Lora(GradientRepair):
                 f"the blocks of {session.anatomy.model_type}'s {self.stage} have no plain matrices "
                 "that a LoRA could be put on"
             )
-        return LoraConfig(
+        return load_peft().LoraConfig(
             r=recipe.rank,
             lora_alpha=2 * recipe.rank,
             target_modules=matrices,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -242,6 +243,14 @@ def test_a_dataset_by_folds_has_no_split_to_mend_on(
     asked = ExtractRequest(str(llava_folder), "folded")
     with pytest.raises(LayerhouseError, match="evaluated by folds has none: mend on its split"):
         mend(lake, MendRequest(asked, tmp_path), REPAIR["connector/finetune"])
+
+
+def test_without_peft_it_says_what_installs_it(
+    llava_folder: Path, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(LayerhouseError, match=r"pip install 'layerhouse\[peft\]'"):
+        mend(lake, request_of(llava_folder, tmp_path), REPAIR["llm/lora"])
 
 
 def test_repairs_are_found_by_stage_and_by_name() -> None:
