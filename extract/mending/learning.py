@@ -12,7 +12,11 @@ from torch import nn
 
 from extract.mending.recipe import MendEpoch, best_epoch
 from extract.mending.school import School
+from extract.training import warm_cosine
 from warehouse.errors import LayerhouseError
+
+WARM_UP = 0.1
+"""The share of all steps over which the learning rate rises."""
 
 
 def learn(school: School, on_epoch: Callable[[MendEpoch], None]) -> tuple[int, list[MendEpoch]]:
@@ -31,7 +35,7 @@ def learn(school: School, on_epoch: Callable[[MendEpoch], None]) -> tuple[int, l
     optimiser = torch.optim.AdamW(
         weights.values(), lr=recipe.step_of(school.session.loaded.n_parameters), weight_decay=0.0
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _warm_cosine(steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, warm_cosine(steps, WARM_UP))
     start = time.monotonic()
     history = [MendEpoch(0, None, *_examined(school), time.monotonic() - start)]
     on_epoch(history[0])
@@ -122,9 +126,3 @@ def _training(school: School) -> Iterator[None]:
     finally:
         model.gradient_checkpointing_disable()
         model.eval()
-
-
-def _warm_cosine(steps: int) -> Callable[[int], float]:
-    """The factor on the learning rate at a step."""
-    rise = max(1, round(steps / 10))
-    return lambda step: min(1.0, (step + 1) / rise) * (1 + math.cos(math.pi * step / steps)) / 2

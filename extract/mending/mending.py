@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from shutil import rmtree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from extract.faults import WeightFault
@@ -13,7 +14,7 @@ from extract.mending.repair import Repair, TrainedRepair
 from extract.mending.school import open_school
 from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel, load_peft
 from extract.running import leaving_a_core, open_model
-from extract.sharing import ExtractRequest, Job, look_up, refuse_other_identity
+from extract.sharing import ExtractRequest, Job, look_up, refuse_other_identity, weight_faults
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake
@@ -72,15 +73,20 @@ def mend(
         return _found(folder, repair, identity)
     if folder.is_dir() and any(folder.iterdir()):
         raise LayerhouseError(f"{folder} holds other files; give a new folder with --out")
-    partial = folder.with_name(f"{folder.name}.partial")
-    rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)  # what cannot be written is told before anything is trained
-    opened = open_model(job)
-    with leaving_a_core(job.device):
-        trained = repair.train(open_school(job, opened, request.recipe), on_epoch)
-    _save(partial, repair, job, request.recipe, trained, identity)
-    rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    if not request.out.exists():
+        request.out.mkdir(parents=True, exist_ok=True)
+    # One of our own beside it: somebody else may be training the same, and what cannot be written
+    # is told before anything is trained.
+    with TemporaryDirectory(prefix=f"{folder.name}.", dir=request.out) as own:
+        partial = Path(own) / folder.name
+        opened = open_model(job)
+        with leaving_a_core(job.device):
+            trained = repair.train(open_school(job, opened, request.recipe), on_epoch)
+        _save(partial, repair, job, request.recipe, trained, identity)
+        if (folder / MEND_RECORD).is_file():
+            return _found(folder, repair, identity)
+        rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
     return Mended(repair, folder, trained.n_parameters, trained.history, was_there=False)
 
 
@@ -137,6 +143,10 @@ def _save(
         "repair": repair.name,
         "shuffled": recipe.shuffled,
         "n_parameters": trained.n_parameters,
+        "base": {
+            "weights": job.source.identity()["weights"],
+            "faults": weight_faults(job.faults),
+        },
         "history": [asdict(epoch) for epoch in trained.history],
         "identity": identity,
     }

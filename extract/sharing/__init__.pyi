@@ -31,4 +31,5 @@ from .job import (
     wanted_by as wanted_by,
 )
 from .ledger import ExtractSummary as ExtractSummary, Ledger as Ledger
+from .meant import weight_faults as weight_faults
 from .request import ExtractRequest as ExtractRequest, fixed_batch_size as fixed_batch_size

@@ -211,7 +211,6 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     source, device, dtype = source_of(request)
     if strikes_weights(faults):
         refuse_unchangeable(source)
-    refuse_other_repair(source, faults)
     notes: list[str] = []
     dataset_id = resolve(lake, request.dataset, warn=notes.append)  # which may register it
     looked = frozenset(lake.store.commit_names())
@@ -226,7 +225,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         request = _without_answers(request, info)
     runs = find_runs(lake, COMMAND, _model_id(source, faults), dataset_id)
     held = [identity_in(run) for run in runs]
-    identity = {
+    identity: dict[str, Any] = {
         "model": source.identity(),
         "dtype": dtype,
         "faults": [str(fault) for fault in faults],
@@ -234,6 +233,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         "readout_version": READOUT_VERSION,
         **seen.identity(held),
     }
+    refuse_other_repair(source, identity["model"], faults)
     prompts = Prompts(request.prompts, request.system, request.orders, request.image_controls)
     if request.answers_only:
         labelled(info, "a sweep of prompts")

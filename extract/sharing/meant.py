@@ -1,6 +1,7 @@
 """Meant: which model a request means, on which device and in which numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from extract.faults import Fault, strikes_weights
 from extract.models import (
@@ -33,32 +34,37 @@ def source_of(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, s
     return source, device, choose_dtype(request.dtype, device)
 
 
-def refuse_other_repair(source: ModelSource | GivenModel, faults: Sequence[Fault]) -> None:
+def refuse_other_repair(
+    source: ModelSource | GivenModel, identity: Mapping[str, Any], faults: Sequence[Fault]
+) -> None:
     """A repair was trained for certain weights, and certain damage of them; LayerhouseError where
-    it is put on others.
+    it is put on a model of another `identity`, or under other faults.
     """
     if isinstance(source, GivenModel) or source.adapter is None:
         return
     if not (source.adapter / MEND_RECORD).is_file():
         return
-    stated = read_object(source.adapter / MEND_RECORD).get("identity")
-    trained = stated.get("model") if isinstance(stated, dict) else None
-    model = trained.get("model") if isinstance(trained, dict) else None
-    if not isinstance(trained, dict) or not isinstance(model, dict):
+    base = read_object(source.adapter / MEND_RECORD).get("base")
+    if not isinstance(base, dict):
         raise LayerhouseError(f"{source.adapter / MEND_RECORD} does not say for which model")
-    damaged = [str(fault) for fault in faults if strikes_weights([fault])]
-    if trained.get("faults") != damaged:
-        wanted = trained.get("faults") or ["no damage"]
+    damaged = weight_faults(faults)
+    if base.get("faults") != damaged:
+        wanted = base.get("faults") or ["no damage"]
         raise LayerhouseError(
             f"the repair {source.adapter.name} was trained on the model with "
             f"{', '.join(map(str, wanted))}, and is put on one with "
             f"{', '.join(damaged) or 'no damage'}; give it the faults that it was trained under"
         )
-    if model.get("weights") != source.identity()["weights"]:
+    if base.get("weights") != identity["weights"]:
         raise LayerhouseError(
             f"the repair {source.adapter.name} was trained on other weights than those of "
             f"{source.name}; mend this model"
         )
+
+
+def weight_faults(faults: Sequence[Fault]) -> list[str]:
+    """The texts of the faults that strike weights."""
+    return [str(fault) for fault in faults if strikes_weights([fault])]
 
 
 def refuse_unchangeable(source: ModelSource | GivenModel) -> None:

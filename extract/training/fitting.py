@@ -58,7 +58,7 @@ def fit(
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _warm_cosine(steps, recipe.warm_up))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, warm_cosine(steps, recipe.warm_up))
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
     start = time.monotonic()
@@ -96,7 +96,7 @@ def _loss(logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
     )
 
 
-def _warm_cosine(steps: int, warm_up: float) -> Callable[[int], float]:
+def warm_cosine(steps: int, warm_up: float) -> Callable[[int], float]:
     """The factor on the learning rate at a step: linear up over a share of all, cosine to zero."""
     rise = max(1, round(steps * warm_up))
     return lambda step: min(1.0, (step + 1) / rise) * (1 + math.cos(math.pi * step / steps)) / 2

@@ -9,10 +9,10 @@ import click
 from layerhouse.cli.shared import progress
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.vocabulary import STAGES
+from warehouse.vocabulary import COSTLY, STAGES
 
 if TYPE_CHECKING:
-    from layerhouse.self_test import PrescriptionGrid
+    from layerhouse.self_test import Prescribed, PrescriptionGrid
     from warehouse.catalogue import Warehouse
     from warehouse.lake import Lake
 
@@ -37,7 +37,7 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any]) -> None:
     if named:
         raise UsageError(f"--{named[0]} means nothing where weights are damaged; leave it out")
     with progress(f"prescription test {model}") as report:
-        prescribe(
+        done = prescribe(
             lake,
             model,
             dataset,
@@ -45,11 +45,10 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any]) -> None:
             device=given["device"] or "auto",
             progress=report,
         )
-    from extract.models import locate
     from warehouse.catalogue import connect
 
     with connect(lake) as wh:
-        missed = show(wh, locate(model).name)
+        missed = show(wh, done)
     if missed and given["strict"]:
         raise LayerhouseError(f"the prescription test misses: {'; '.join(missed)}")
 
@@ -68,14 +67,20 @@ def _grid(given: dict[str, Any]) -> PrescriptionGrid:
     return PrescriptionGrid(**told)
 
 
-def show(wh: Warehouse, name: str) -> list[str]:
-    """Print what all damages of a model in the lake have shown; the bars that are missed."""
+def show(wh: Warehouse, done: Prescribed) -> list[str]:
+    """Print what all damages of a model have shown on a dataset; the bars that are missed."""
     from layerhouse.printing import print_table
 
+    click.echo(
+        f"{len(done.mendings)} of {done.n_damages} damages of {done.model_id} on "
+        f"{done.dataset_id} cost at least {COSTLY:.0%} and were mended."
+    )
+    names = [done.model_id, done.dataset_id]
     rows = wh.sql(
         "SELECT damage, cost, injected_share, advised_stage || '/' || advised_repair, "
-        "advice_share FROM prescription WHERE name = $1 ORDER BY stage, damage",
-        [name],
+        "advice_share FROM prescription WHERE name = $1 AND dataset_id = $2 "
+        "ORDER BY stage, damage",
+        names,
     ).fetchall()
     heads = ["damage", "cost", "back by its stage", "advised", "of the best"]
     print_table(heads, [[d, f"{c:.2f}", f"{s:.0%}", a or "–", _share(b)] for d, c, s, a, b in rows])
@@ -85,29 +90,29 @@ def show(wh: Warehouse, name: str) -> list[str]:
         for damaged, mended, share in wh.sql(
             "SELECT p.stage, r.stage, avg(r.gain / p.cost) FROM prescription AS p "
             "JOIN recovered_share AS r ON p.model_id = r.base_model_id "
-            "AND p.dataset_id = r.dataset_id WHERE p.name = $1 AND p.is_costly "
-            "AND r.control = 'none' GROUP BY ALL",
-            [name],
+            "AND p.dataset_id = r.dataset_id WHERE p.name = $1 AND p.dataset_id = $2 "
+            "AND p.is_costly AND r.control = 'none' GROUP BY ALL",
+            names,
         ).fetchall()
     }
     table = [[stage, *(shares.get((stage, mended), "–") for mended in STAGES)] for stage in STAGES]
     print_table(["damaged", *STAGES], table)
-    return list(_bars(wh, name))
+    return _bars(wh, names)
 
 
 def _share(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
 
-def _bars(wh: Warehouse, name: str) -> list[str]:
+def _bars(wh: Warehouse, names: list[str]) -> list[str]:
     from layerhouse.printing import print_table
 
     rows, missed = [], []
     for holds, wanted, words in BARS:
         found, n = wh.sql(
             f"SELECT avg(CAST(coalesce({holds}, FALSE) AS INTEGER)), count(*) FROM prescription "
-            "WHERE name = $1 AND is_costly",
-            [name],
+            "WHERE name = $1 AND dataset_id = $2 AND is_costly",
+            names,
         ).fetchall()[0]
         rows.append([words, str(n), f"≥ {wanted:.0%}", _share(found)])
         if found is not None and found < wanted:

@@ -46,6 +46,16 @@ class PrescriptionGrid:
                 yield from (f"damage@{stage}:{strength:g}{seeded}" for strength in strengths)
 
 
+@dataclass(frozen=True)
+class Prescribed:
+    """What was damaged, and what mending did of each damage that cost enough."""
+
+    model_id: str
+    dataset_id: str
+    n_damages: int
+    mendings: tuple[Mending, ...]
+
+
 def prescribe(
     lake: Lake,
     model: str,
@@ -55,17 +65,17 @@ def prescribe(
     out: Path = Path("mended"),
     device: str = "auto",
     progress: Progress | None = None,
-) -> list[Mending]:
+) -> Prescribed:
     """Damage a model stage by stage, and mend every stage of each damage that costs ten points.
 
-    The views `prescription` and `recovered_share` have what came of it. Raises as `extract` and
-    `mend` do.
+    A dataset that is evaluated by folds has no split to mend on. The views `prescription` and
+    `recovered_share` have what came of it. Raises as `extract` and `mend` do.
     """
     from layerhouse.functions import EVERY, extract, mend
 
     damages = list((grid or PrescriptionGrid()).damages())
     healthy = extract(model, dataset, lake=lake, device=device)
-    done = []
+    done: list[Mending] = []
     for number, damage in enumerate(damages):
         if progress is not None:
             progress(number, len(damages), damage)
@@ -85,7 +95,7 @@ def prescribe(
                     device=device,
                 )
             )
-    return done
+    return Prescribed(healthy.model_id, healthy.dataset_id, len(damages), tuple(done))
 
 
 def _answered(lake: Lake, model_id: str, dataset_id: str) -> float:

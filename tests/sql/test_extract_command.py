@@ -11,6 +11,7 @@ from tests.sql.worlds import world
     [
         ("base", ""),
         ("adapter:lora+fault:swap@vision:0.5", " --adapter lora --fault swap@vision:0.5"),
+        ("mend:llm/lora+fault:damage@llm:1", " --adapter llm/lora --fault damage@llm:1"),
         ("random:3", " --random-weights 3"),
         ("quantization:4bit", " --quantization 4bit"),
         ("quantization:awq+fault:head@answer", " --fault head@answer"),

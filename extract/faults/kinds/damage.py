@@ -38,10 +38,15 @@ class Damage(WeightFault):
         if fault.layer is not None:
             blocks = [x for x in anatomy.of(fault.stage) if x.on_path and x.is_block]
             layer = named_locus(fault, blocks).layer
-        for name, weight in stage_weights(model, anatomy, fault.stage, layer).items():
-            if weight.dim() >= 2:
-                drawn = torch.randn(weight.shape, generator=seeded(fault, name))
-                weight.add_((drawn * fault.severity * float(weight.float().std())).to(weight))
+        weights = stage_weights(model, anatomy, fault.stage, layer)
+        matrices = {name: w for name, w in weights.items() if w.dim() >= 2 and w.numel() > 1}
+        if not matrices:
+            raise UsageError(
+                f"{fault} changes nothing: that part of {anatomy.model_type} has no matrices"
+            )
+        for name, weight in matrices.items():
+            drawn = torch.randn(weight.shape, generator=seeded(fault, name))
+            weight.add_((drawn * fault.severity * float(weight.float().std())).to(weight))
 
 
 def _permute(fault: Fault, model: Any, anatomy: Anatomy, phrases: Phrases) -> None:

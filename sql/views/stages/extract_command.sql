@@ -20,10 +20,14 @@ SELECT
                     replace(
                         replace(
                             replace(
-                                regexp_replace(
-                                    concat('+', model.variant),
-                                    '[+]quantization:[^0-9+][^+]*',
-                                    ''
+                                replace(
+                                    regexp_replace(
+                                        concat('+', model.variant),
+                                        '[+]quantization:[^0-9+][^+]*',
+                                        ''
+                                    ),
+                                    '+mend:',
+                                    ' --adapter '
                                 ),
                                 '+adapter:',
                                 ' --adapter '
