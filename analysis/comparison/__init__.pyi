@@ -4,4 +4,3 @@ from .comparing import (
     compare as compare,
     compare_all as compare_all,
 )
-from .recovery import Recovery as Recovery, read_recoveries as read_recoveries

@@ -2,7 +2,8 @@
 
 Both models were tried on the same test samples, so each resample of whole test groups gives both a
 number, and the interval is that of their difference: what is hard for both cancels out. Accuracies,
-losses and health scores are computed anew in each resample, as `layerhouse diagnose` does.
+losses and health scores are computed anew in each resample, as `layerhouse diagnose` does; so is
+how well likelihoods rank, and of a repair what share of its base's losses it brings back.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from analysis.bootstrap import bootstrap_weights
+from analysis.comparison.ranking import auroc_gain
+from analysis.comparison.recovery import recovered
 from analysis.diagnosis import (
     DiagnosedAnswer,
     Evidence,
@@ -48,6 +51,15 @@ class Pair:
     @property
     def names(self) -> dict[str, str]:
         return {"model": self.model_id, "base": self.base_model_id, "dataset": self.dataset_id}
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The same as columns of a table."""
+        return {
+            "model_id": self.model_id,
+            "base_model_id": self.base_model_id,
+            "dataset_id": self.dataset_id,
+        }
 
 
 @dataclass(frozen=True)
@@ -237,7 +249,13 @@ def _comparison_config(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -
         "inputs": inputs_fingerprint(wh, pair.model_id, pair.dataset_id),
         "base_inputs": inputs_fingerprint(wh, pair.base_model_id, pair.dataset_id),
     }
+    # Only where it holds, so that what older versions found of other pairs stays theirs.
+    wanted |= {name: True for name in ("is_ranked", "is_repair") if _holds(wh, pair, name)}
     return renewed(wanted, wh.sql(read_query(QUERIES, "latest_run"), pair.names).fetchall())
+
+
+def _holds(wh: Warehouse, pair: Pair, query: str) -> bool:
+    return bool(wh.sql(read_query(QUERIES, query), pair.names).fetchall())
 
 
 def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> list[dict[str, Any]]:
@@ -249,29 +267,24 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
     once = np.ones_like(weights[:1])
     points = [resampled(side, once, group_index) for side in (model, base)]
     drawn = [resampled(side, weights, group_index) for side in (model, base)]
-    rows = []
-    for stage, quantity in points[0]:
-        if (stage, quantity) not in points[1]:
-            continue
-        key = stage, quantity
-        gains = points[0][key] - points[1][key], drawn[0][key] - drawn[1][key]
-        interval = bounds(*gains, model.widening)
-        if None in interval.values():
-            continue
-        rows.append(
-            {
-                "model_id": pair.model_id,
-                "base_model_id": pair.base_model_id,
-                "dataset_id": pair.dataset_id,
-                "stage": stage,
-                "quantity": quantity,
-                **interval,
-                "n_resamples": n_resamples,
-                "n_groups": model.n_groups,
-                "score": model.score,
-            }
-        )
-    return rows
+    found = {
+        key: (points[0][key] - points[1][key], drawn[0][key] - drawn[1][key])
+        for key in points[0]
+        if key in points[1]
+    }
+    if _holds(wh, pair, "is_ranked"):
+        said = wh.sql(read_query(QUERIES, "likelihoods"), pair.names).pl()
+        ranked = auroc_gain(said, weights, group_index)
+        found |= {(ANSWER, "auroc"): ranked} if ranked is not None else {}
+    if _holds(wh, pair, "is_repair"):
+        found |= recovered(points, drawn)
+    intervals = {key: bounds(*values, model.widening) for key, values in found.items()}
+    common = {**pair.keys, "n_resamples": n_resamples, "n_groups": model.n_groups}
+    return [
+        {**common, "stage": stage, "quantity": quantity, "score": model.score, **interval}
+        for (stage, quantity), interval in intervals.items()
+        if None not in interval.values()
+    ]
 
 
 def _require_same_samples(pair: Pair, model: Evidence, base: Evidence) -> None:

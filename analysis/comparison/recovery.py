@@ -1,43 +1,57 @@
-"""What repairs bring back of what a model lost."""
+"""What share of a base's losses a repair brings back, resampled."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from analysis.queries import read_query
-from warehouse.catalogue import connect
-from warehouse.lake import Lake
+import numpy as np
+from numpy.typing import NDArray
 
-QUERIES = Path(__file__).parent / "queries"
+from warehouse.vocabulary import ANSWER, STAGES
 
+Floats = NDArray[np.float64]
+Quantities = Mapping[tuple[str, str], Floats]
 
-@dataclass(frozen=True)
-class Recovery:
-    """A row of `recovered_share`; shares are None where there is no loss to be shared."""
+TOTAL = "total"
+"""What stands for a stage where all losses together are meant."""
 
-    model_id: str
-    stage: str
-    repair: str
-    control: str
-    n_parameters: int
-    answered_before: float
-    answered_after: float
-    gain: float
-    gain_lower: float | None
-    gain_upper: float | None
-    auroc_before: float | None
-    auroc_after: float | None
-    stage_share: float | None
-    total_share: float | None
-    val_gain: float
-    is_advised: bool
-    is_calibration: bool | None
+LACKING = 0.025
+"""Where more resamples than this have no loss, the ends of a share's interval lie among them."""
 
 
-def read_recoveries(lake: Lake, model_id: str, dataset_id: str) -> list[Recovery]:
-    """What the lake knows of a model's repairs on a dataset, cheapest first, controls last."""
-    names = {"model": model_id, "dataset": dataset_id}
-    with connect(lake) as wh:
-        rows = wh.sql(read_query(QUERIES, "recoveries"), names).pl().to_dicts()
-    return [Recovery(**row) for row in rows]
+def recovered(
+    points: Sequence[Quantities], drawn: Sequence[Quantities]
+) -> dict[tuple[str, str], tuple[Floats, Floats]]:
+    """What the answers gain over what each stage of the base loses, and over all: (stage, quantity)
+    to the share [1] and its resamples [n resamples].
+
+    Each of a model with a repair and of its base, as `resampled` gives them. Gain and loss come
+    from the same resample. A loss that is none, or that too many resamples lack, has no share.
+    """
+    answered = (ANSWER, "accuracy")
+    if not all(answered in side for side in (*points, *drawn)):
+        return {}
+    found = {}
+    at, by = (_losses(base) for _, base in (points, drawn))
+    for stage, loss in at.items():
+        if loss[0] <= 0 or (by[stage] <= 0).mean() > LACKING:
+            continue
+        shares = (
+            np.divide(
+                own[answered] - base[answered],
+                lost,
+                where=lost > 0,
+                out=np.full_like(lost, np.nan),
+            )
+            for (own, base), lost in ((points, loss), (drawn, by[stage]))
+        )
+        found[stage, "recovered_share"] = (next(shares), next(shares))
+    return found
+
+
+def _losses(base: Quantities) -> dict[str, Floats]:
+    """What each stage of the base loses, and all of them; nothing where one is not known."""
+    stages = {stage: base[stage, "loss"] for stage in STAGES if (stage, "loss") in base}
+    if len(stages) < len(STAGES):
+        return {}
+    return {**stages, TOTAL: np.sum(list(stages.values()), axis=0)}

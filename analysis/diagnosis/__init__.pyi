@@ -27,9 +27,10 @@ from .intervals import (
 )
 from .losses import available_accuracies as available_accuracies
 from .power import Power as Power, read_power as read_power
+from .repairs import Recovery as Recovery, read_recoveries as read_recoveries
 from .staleness import (
     inputs_fingerprint as inputs_fingerprint,
     renewed as renewed,
     store_intervals as store_intervals,
 )
-from .wording import sentence as sentence
+from .wording import advice as advice, of_two_methods as of_two_methods, sentence as sentence

@@ -10,7 +10,7 @@ from layerhouse.functions import AUTO, EVERY, mend
 from warehouse.vocabulary import DTYPES, STAGES
 
 if TYPE_CHECKING:
-    from analysis.comparison import Recovery
+    from analysis.diagnosis import Recovery
     from extract.mending import MendEpoch, Repair
     from layerhouse.functions import Mending
 
@@ -87,6 +87,7 @@ def _show_epoch(repair: Repair, epoch: MendEpoch) -> None:
 
 
 def _show(done: Mending) -> None:
+    from analysis.diagnosis import advice, of_two_methods
     from layerhouse.cli.diagnose import interval
     from layerhouse.printing import print_table
 
@@ -99,7 +100,7 @@ def _show(done: Mending) -> None:
     click.echo(f"\nRepairs of {done.model_id} on {done.dataset_id}, by parameters")
     rows = [
         [
-            f"{one.stage}/{one.repair}" + (f" ({one.control})" if one.control != "none" else ""),
+            one.title + (f" ({one.control})" if one.control != "none" else ""),
             f"{one.n_parameters:,}",
             f"{one.answered_before:.3f} → {one.answered_after:.3f}",
             interval(one.gain, one.gain_lower, one.gain_upper),
@@ -109,29 +110,22 @@ def _show(done: Mending) -> None:
         ]
         for one in done.recoveries
     ]
-    heads = ["repair", "parameters", "answer", "gain [95% interval]", "of stage", "of all", "AUROC"]
-    print_table(heads, rows)
-    click.echo(_advice(done.advised))
+    heads = ["repair", "parameters", "answer", "gain [95% interval]", "of stage", "of all"]
+    print_table([*heads, "AUROC gain"], rows)
+    for each in done.recoveries:
+        if not each.is_of_one_method:
+            click.echo(f"Note: {of_two_methods(each)}.")
+    told = "none of these repairs helps on val" if done.advised is None else advice(done.advised)
+    click.echo(f"Advice: {told}.")
 
 
 def _ranked(one: Recovery) -> str:
-    if one.auroc_after is None:
-        return "–"
-    found = f"{one.auroc_before:.3f} → {one.auroc_after:.3f}"
-    return f"{found}, calibration" if one.is_calibration else found
+    from layerhouse.cli.diagnose import interval
+
+    told = interval(one.auroc_gain, one.auroc_lower, one.auroc_upper)
+    return f"{told}, calibration" if one.is_calibration else told
 
 
 def _share(share: float | None) -> str:
     """Above 1 the losses of other stages come back too, and by how much is no share of this one."""
     return "–" if share is None else f"{share:.0%}" if share <= 1 else "over 100%"
-
-
-def _advice(advised: Recovery | None) -> str:
-    if advised is None:
-        return "Advice: none of these repairs helps on val."
-    told = f"Advice: {advised.stage}/{advised.repair} ({advised.n_parameters:,} parameters)"
-    if advised.total_share is not None:
-        told += f", which brings back {advised.total_share:.0%} of the loss"
-    if advised.is_calibration:
-        told += "; it is calibration, since samples are ranked hardly better"
-    return f"{told}."

@@ -15,7 +15,7 @@ from warehouse.lake import Lake
 from warehouse.vocabulary import NO_CONTROL, SHUFFLED_LABELS, STAGES
 
 if TYPE_CHECKING:
-    from analysis.comparison import Recovery
+    from analysis.diagnosis import Recovery
     from extract.mending import Mended, MendEpoch, MendRecipe, MendRequest, Repair
     from extract.sharing import Job
 
@@ -108,10 +108,12 @@ def mend(
     place.refuse_own(folder)
     request = MendRequest(extraction, folder, recipe)
     mended = [_one(place, job, request, each, on_epoch) for each in repairs]
-    from analysis.comparison import read_recoveries
+    from analysis.diagnosis import read_recoveries
+    from warehouse.catalogue import connect
 
-    found = read_recoveries(place, job.model_id, job.dataset_id)
-    return Mending(job.model_id, job.dataset_id, tuple(mended), tuple(found))
+    with connect(place) as wh:
+        found = read_recoveries(wh, job.model_id, job.dataset_id)
+    return Mending(job.model_id, job.dataset_id, tuple(mended), found)
 
 
 def _recipe(options: Mapping[str, Any]) -> MendRecipe:
@@ -173,11 +175,24 @@ def _one(
 
     mended = train(lake, request, repair, told)
     if not mended.best.number:  # the model with it is the model without it
+        _note_useless(lake, job, request.recipe, repair)
         return mended
     summary = extract_with_workers(lake, replace(request.extract, adapter=mended.folder), 1)
     _store(lake, job, request.recipe, mended, summary.model_id)
     compare(lake, summary.model_id, job.model_id, job.dataset_id)
     return mended
+
+
+def _note_useless(lake: Lake, job: Job, recipe: MendRecipe, repair: Repair) -> None:
+    """That it was tried stays known, by a run of the model itself, which has no rows."""
+    from warehouse.lake import RunSpec, RunWriter
+
+    if recipe.shuffled:
+        return
+    config = {"base": job.model_id, "repair": repair.title, "helps": False}
+    spec = RunSpec(COMMAND, job.model_id, job.dataset_id, config, job.device)
+    with RunWriter(lake, spec, frozenset(lake.store.commit_names())) as writer:
+        writer.finish()
 
 
 def _store(lake: Lake, job: Job, recipe: MendRecipe, mended: Mended, model_id: str) -> None:

@@ -44,6 +44,22 @@ numbers AS (
     WHERE loss IS NOT NULL
     UNION ALL
     SELECT
+        answer_auroc.model_id,
+        answer_auroc.dataset_id,
+        'answer' AS stage,
+        'auroc' AS quantity,
+        stage_signal.score,
+        answer_auroc.auroc AS value,
+        answer_auroc.n AS n_test
+    FROM answer_auroc
+    INNER JOIN stage_signal
+        ON
+            answer_auroc.model_id = stage_signal.model_id
+            AND answer_auroc.dataset_id = stage_signal.dataset_id
+            AND stage_signal.stage = 'answer'
+    WHERE answer_auroc.split = 'test'
+    UNION ALL
+    SELECT
         model_id,
         dataset_id,
         module AS stage,

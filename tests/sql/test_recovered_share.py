@@ -34,7 +34,12 @@ def con(catalogue):
         )
     rows["pair_interval"] = [
         {"model_id": "m+mend:connector/finetune", "base_model_id": "m", "dataset_id": "d"}
-        | {"stage": "answer", "quantity": "accuracy", "point": 0.45, "lower": 0.2, "upper": 0.7}
+        | {"stage": stage, "quantity": quantity, "point": point, "lower": lower, "upper": upper}
+        for stage, quantity, point, lower, upper in (
+            ("answer", "accuracy", 0.45, 0.2, 0.7),
+            ("total", "recovered_share", 1.0, 0.8, 1.25),
+            ("connector", "recovered_share", 9.0, 5.0, 12.0),  # of a loss that it no longer has
+        )
     ]
     return catalogue(rows)
 
@@ -44,16 +49,35 @@ def test_the_advised_repair_is_the_smallest_that_is_as_good_as_the_best_on_val(c
     query = (
         "SELECT model_id, answered_before, answered_after, round(gain, 9), gain_lower, gain_upper, "
         "round(stage_loss, 9), round(total_loss, 9), round(stage_share, 9), round(total_share, 9), "
-        "round(val_gain, 9), is_sufficient, is_advised FROM recovered_share ORDER BY model_id"
+        "total_share_lower, total_share_upper, round(val_gain, 9), is_sufficient, is_advised "
+        "FROM recovered_share ORDER BY model_id"
     )
+    no = (None, None)
     (rows, connector, llm, shuffled), third = REPAIRS, 0.333333333
     assert con.sql(query).fetchall() == [
-        (rows, 0.45, 0.6, 0.15, None, None, 0.45, 0.45, third, third, 0.2, False, False),
-        (connector, 0.45, 0.9, 0.45, 0.2, 0.7, 0.0, 0.45, None, 1.0, 0.45, True, True),
+        (rows, 0.45, 0.6, 0.15, *no, 0.45, 0.45, third, third, *no, 0.2, False, False),
+        (
+            *(connector, 0.45, 0.9, 0.45, 0.2, 0.7, 0.0, 0.45, None, 1.0, 0.8, 1.25),
+            *(0.45, True, True),
+        ),
         # 0.4 is less than 0.9 of 0.45.
-        (llm, 0.45, 0.85, 0.4, None, None, 0.0, 0.45, None, 0.888888889, 0.4, False, False),
+        (llm, 0.45, 0.85, 0.4, *no, 0.0, 0.45, None, 0.888888889, *no, 0.4, False, False),
         # A control is never sufficient, whatever it does on val.
-        (shuffled, 0.45, 0.5, 0.05, None, None, 0.0, 0.45, None, 0.111111111, 0.45, False, False),
+        (shuffled, 0.45, 0.5, 0.05, *no, 0.0, 0.45, None, 0.111111111, *no, 0.45, False, False),
+    ]
+
+
+@pytest.mark.exact_rows("repair_choice")
+def test_repairs_are_chosen_on_val_of_those_without_a_control(con):
+    query = (
+        "SELECT stage, repair, control, n_parameters, round(val_gain, 9), is_sufficient, "
+        "is_advised, is_best_of_stage FROM repair_choice ORDER BY model_id"
+    )
+    assert con.sql(query).fetchall() == [
+        ("answer", "label-rows", "none", 6, 0.2, False, False, True),
+        ("connector", "finetune", "none", 80, 0.45, True, True, True),
+        ("llm", "lora", "none", 300, 0.4, False, False, True),
+        ("vision", "lora", "shuffled_labels", 40, 0.45, False, False, False),
     ]
 
 
@@ -96,9 +120,20 @@ def test_likelihoods_rank_samples_whatever_class_they_favour(catalogue):
     assert ranked(catalogue, (0.3,)) == []
 
 
-def test_accuracy_that_is_gained_without_rank_is_calibration(catalogue):
+@pytest.mark.parametrize(
+    ("mended", "compared", "is_calibration"),
+    [
+        ((0.1, 0.9, 0.2, 0.8), [("accuracy", 0.5, 0.1)], True),
+        ((0.1, 0.9, 0.2, 0.8), [("accuracy", 0.5, 0.0)], False),  # nor is any gained for certain
+        ((0.1, 0.9, 0.2, 0.8), [("accuracy", 0.5, 0.1), ("auroc", 0.0, 0.001)], False),
+        ((0.1, 0.9, 0.2, 0.8), [("accuracy", 0.5, 0.1), ("auroc", 0.3, 0.001)], True),  # outdated
+    ],
+)
+def test_accuracy_that_is_gained_without_rank_is_calibration(
+    catalogue, mended, compared, is_calibration
+):
     rows = world({("llm", 1, "last"): (9, 18)}, {})
-    for name, shares in (("m", (0.91, 0.99, 0.92, 0.98)), ("n", (0.1, 0.9, 0.2, 0.8))):
+    for name, shares in (("m", (0.91, 0.99, 0.92, 0.98)), ("n", mended)):
         for number, share in enumerate(shares):
             told = {"model_id": name, "predicted_class_index": int(share > 0.5), "parsed": True}
             rows["answer"].append(likely(number, share) | told)
@@ -110,10 +145,15 @@ def test_accuracy_that_is_gained_without_rank_is_calibration(catalogue):
     ]
     rows["pair_interval"] = [
         {"model_id": "n", "base_model_id": "m", "dataset_id": "d", "stage": "answer"}
-        | {"quantity": "accuracy", "point": 0.5, "lower": 0.1, "upper": 0.9}
+        | {"quantity": quantity, "point": point, "lower": lower, "upper": 0.9}
+        for quantity, point, lower in compared
     ]
-    query = "SELECT gain, auroc_before, auroc_after, is_calibration FROM recovered_share"
-    assert catalogue(rows).sql(query).fetchall() == [(0.5, 1.0, 1.0, True)]
+    query = (
+        "SELECT method_before, method_after, gain, auroc_before, auroc_after, auroc_gain, "
+        "is_calibration FROM recovered_share"
+    )
+    asked = ("likelihood", "likelihood")
+    assert catalogue(rows).sql(query).fetchall() == [(*asked, 0.5, 1.0, 1.0, 0.0, is_calibration)]
 
 
 @pytest.mark.exact_rows("prescription")

@@ -1,15 +1,14 @@
 -- Grain: one row per model with a repair and dataset: what the repair brings on the scored samples.
 --
--- A repair is sufficient by val where it gains there at least 0.9 of what the best of the same
--- model's gains; the advised one is the sufficient one with the fewest trained parameters. That is
--- chosen on val alone, and the shares are of test: what of the loss of its stage, and of the whole,
--- comes back. A large repair makes good almost any damage, so which recovers most says little about
--- where the loss is; the cheapest sufficient one names it.
+-- Repairs are chosen on val alone (repair_choice), and the shares are of test: what of the loss of
+-- its stage, and of the whole, comes back. Intervals are those of `layerhouse compare`, and of
+-- today's numbers only. A gain of accuracy without one of AUROC is calibration.
 WITH answers AS (
     SELECT
         stage_signal.model_id,
         stage_signal.dataset_id,
         stage_signal.score,
+        stage_signal.readout AS method,
         stage_signal.available_accuracy AS answered,
         answer_auroc.auroc
     FROM stage_signal
@@ -23,96 +22,150 @@ WITH answers AS (
 
 losses AS (
     SELECT
-        stage_loss.model_id,
-        stage_loss.dataset_id,
-        stage.stage,
-        stage_loss.loss,
-        sum(stage_loss.loss) OVER (PARTITION BY stage_loss.model_id, stage_loss.dataset_id)
-            AS total_loss
+        model_id,
+        dataset_id,
+        stage,
+        loss,
+        CASE WHEN count(loss) OVER whole = 4 THEN sum(loss) OVER whole END AS total_loss
     FROM stage_loss
-    INNER JOIN stage ON stage_loss.failure_mode = stage.failure_mode
+    WINDOW whole AS (PARTITION BY model_id, dataset_id)
 ),
 
 gains AS (
     SELECT
-        mend.*,
+        repair_choice.*,
+        after.score,
+        before.method AS method_before,
+        after.method AS method_after,
         before.answered AS answered_before,
         after.answered AS answered_after,
         after.answered - before.answered AS gain,
         before.auroc AS auroc_before,
         after.auroc AS auroc_after,
+        after.auroc - before.auroc AS auroc_gain,
         losses.loss AS stage_loss,
         losses.total_loss,
-        mend.val_score - mend.val_score_before AS val_gain
-    FROM mend
+        CASE
+            WHEN losses.loss > threshold.margin
+                THEN (after.answered - before.answered) / losses.loss
+        END AS stage_share,
+        CASE
+            WHEN losses.total_loss > threshold.margin
+                THEN (after.answered - before.answered) / losses.total_loss
+        END AS total_share,
+        threshold.ranking_gain
+    FROM repair_choice
     INNER JOIN answers AS before
-        ON mend.base_model_id = before.model_id AND mend.dataset_id = before.dataset_id
+        ON
+            repair_choice.base_model_id = before.model_id
+            AND repair_choice.dataset_id = before.dataset_id
     INNER JOIN answers AS after
-        ON mend.model_id = after.model_id AND mend.dataset_id = after.dataset_id
+        ON
+            repair_choice.model_id = after.model_id
+            AND repair_choice.dataset_id = after.dataset_id
     LEFT JOIN losses
         ON
-            mend.base_model_id = losses.model_id
-            AND mend.dataset_id = losses.dataset_id
-            AND mend.stage = losses.stage
-    WHERE mend.score = after.score
+            repair_choice.base_model_id = losses.model_id
+            AND repair_choice.dataset_id = losses.dataset_id
+            AND repair_choice.stage = losses.stage
+    CROSS JOIN threshold
 ),
 
-compared AS (
-    SELECT *
-    FROM pair_interval
-    WHERE stage = 'answer' AND quantity = 'accuracy'
-),
-
-sufficient AS (
+-- What each of the four numbers is, and where its interval stands.
+numbers AS (
     SELECT
-        gains.*,
-        gains.control = 'none'
-        AND gains.val_gain > 0
-        AND gains.val_gain >= 0.9 * max(gains.val_gain) FILTER (WHERE gains.control = 'none')
-            OVER (PARTITION BY gains.base_model_id, gains.dataset_id) AS is_sufficient
+        gains.model_id,
+        gains.base_model_id,
+        gains.dataset_id,
+        gains.score,
+        named.what,
+        CASE named.what
+            WHEN 'stage_share' THEN gains.stage
+            WHEN 'total_share' THEN 'total'
+            ELSE 'answer'
+        END AS stage,
+        CASE named.what
+            WHEN 'gain' THEN 'accuracy'
+            WHEN 'auroc_gain' THEN 'auroc'
+            ELSE 'recovered_share'
+        END AS quantity,
+        CASE named.what
+            WHEN 'gain' THEN gains.gain
+            WHEN 'auroc_gain' THEN gains.auroc_gain
+            WHEN 'stage_share' THEN gains.stage_share
+            ELSE gains.total_share
+        END AS value
     FROM gains
+    CROSS JOIN (VALUES ('gain'), ('auroc_gain'), ('stage_share'), ('total_share')) AS named (what)
+),
+
+bounds AS (
+    SELECT
+        numbers.model_id,
+        numbers.base_model_id,
+        numbers.dataset_id,
+        max(pair_interval.lower) FILTER (WHERE numbers.what = 'gain') AS gain_lower,
+        max(pair_interval.upper) FILTER (WHERE numbers.what = 'gain') AS gain_upper,
+        max(pair_interval.lower) FILTER (WHERE numbers.what = 'auroc_gain') AS auroc_lower,
+        max(pair_interval.upper) FILTER (WHERE numbers.what = 'auroc_gain') AS auroc_upper,
+        max(pair_interval.lower) FILTER (WHERE numbers.what = 'stage_share') AS stage_share_lower,
+        max(pair_interval.upper) FILTER (WHERE numbers.what = 'stage_share') AS stage_share_upper,
+        max(pair_interval.lower) FILTER (WHERE numbers.what = 'total_share') AS total_share_lower,
+        max(pair_interval.upper) FILTER (WHERE numbers.what = 'total_share') AS total_share_upper
+    FROM numbers
+    INNER JOIN pair_interval
+        ON
+            numbers.model_id = pair_interval.model_id
+            AND numbers.base_model_id = pair_interval.base_model_id
+            AND numbers.dataset_id = pair_interval.dataset_id
+            AND numbers.score = pair_interval.score
+            AND numbers.stage = pair_interval.stage
+            AND numbers.quantity = pair_interval.quantity
+            AND abs(numbers.value - pair_interval.point) <= 1e-9
+    GROUP BY numbers.model_id, numbers.base_model_id, numbers.dataset_id
 )
 
 SELECT
-    sufficient.model_id,
-    sufficient.base_model_id,
-    sufficient.dataset_id,
-    sufficient.stage,
-    sufficient.repair,
-    sufficient.control,
-    sufficient.n_parameters,
-    sufficient.score,
-    sufficient.answered_before,
-    sufficient.answered_after,
-    sufficient.gain,
-    compared.lower AS gain_lower,
-    compared.upper AS gain_upper,
-    sufficient.auroc_before,
-    sufficient.auroc_after,
-    sufficient.stage_loss,
-    sufficient.total_loss,
-    CASE
-        WHEN sufficient.stage_loss > threshold.margin THEN sufficient.gain / sufficient.stage_loss
-    END AS stage_share,
-    CASE
-        WHEN sufficient.total_loss > threshold.margin THEN sufficient.gain / sufficient.total_loss
-    END AS total_share,
-    sufficient.val_gain,
-    sufficient.is_sufficient,
-    sufficient.is_sufficient
-    AND row_number() OVER (
-        PARTITION BY sufficient.base_model_id, sufficient.dataset_id, sufficient.is_sufficient
-        ORDER BY sufficient.n_parameters ASC, sufficient.val_gain DESC, sufficient.model_id ASC
-    ) = 1 AS is_advised,
-    compared.lower > 0
-    AND sufficient.auroc_after - sufficient.auroc_before < threshold.ranking_gain
-        AS is_calibration
-FROM sufficient
-CROSS JOIN threshold
-LEFT JOIN compared
+    gains.model_id,
+    gains.base_model_id,
+    gains.dataset_id,
+    gains.stage,
+    gains.repair,
+    gains.control,
+    gains.n_parameters,
+    gains.seconds,
+    gains.score,
+    gains.method_before,
+    gains.method_after,
+    gains.answered_before,
+    gains.answered_after,
+    gains.gain,
+    bounds.gain_lower,
+    bounds.gain_upper,
+    gains.auroc_before,
+    gains.auroc_after,
+    gains.auroc_gain,
+    bounds.auroc_lower,
+    bounds.auroc_upper,
+    gains.stage_loss,
+    gains.total_loss,
+    gains.stage_share,
+    bounds.stage_share_lower,
+    bounds.stage_share_upper,
+    gains.total_share,
+    bounds.total_share_lower,
+    bounds.total_share_upper,
+    gains.val_gain,
+    gains.is_sufficient,
+    gains.is_advised,
+    gains.is_best_of_stage,
+    -- Ranking that is better for certain is knowledge, however little of it.
+    bounds.gain_lower > 0
+    AND gains.auroc_gain < gains.ranking_gain
+    AND coalesce(bounds.auroc_lower, 0) <= 0 AS is_calibration
+FROM gains
+LEFT JOIN bounds
     ON
-        sufficient.model_id = compared.model_id
-        AND sufficient.base_model_id = compared.base_model_id
-        AND sufficient.dataset_id = compared.dataset_id
-        AND sufficient.score = compared.score
-        AND abs(sufficient.gain - compared.point) <= 1e-9
+        gains.model_id = bounds.model_id
+        AND gains.base_model_id = bounds.base_model_id
+        AND gains.dataset_id = bounds.dataset_id

@@ -72,7 +72,12 @@ SELECT
     model_id,
     dataset_id,
     split,
-    avg((twice_ranks - positives * (positives + 1)) / (2 * positives * negatives)) AS auroc
+    any_value(positives + negatives) AS n,
+    -- In one order, so that it is the same to the last bit.
+    avg(
+        (twice_ranks - positives * (positives + 1)) / (2 * positives * negatives)
+        ORDER BY class_index
+    ) AS auroc
 FROM rank_sums
 WHERE positives > 0 AND negatives > 0
 GROUP BY model_id, dataset_id, split

@@ -7,11 +7,13 @@ import pytest
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.comparison import compare, compare_all
+from analysis.comparison.ranking import auroc
 from analysis.diagnosis.diagnosing import read_evidence
 from layerhouse.cli import main
 from tests.lakes import MadeUpDataset, Signals, synthetic_lake, write_model
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import RunSpec, RunWriter
 
 LOSING = Signals.losing
 MODELS = {
@@ -19,13 +21,22 @@ MODELS = {
     "tiny+fault:swap@connector:0.5": LOSING(connector=0.3),
     "tiny+adapter:lora": LOSING(answer=0.1),
     "unlike": LOSING(),
+    "tiny+mend:llm/lora": LOSING(connector=0.05),
 }
-FAULTY, ADAPTED = "tiny+fault:swap@connector:0.5", "tiny+adapter:lora"
+FAULTY, ADAPTED, MENDED = [name for name in MODELS if "+" in name]
+REPAIR = {"base_model_id": FAULTY, "stage": "llm", "repair": "lora", "control": "none"}
+REPAIR |= {"n_parameters": 80, "n_train": 200, "n_epochs": 8, "best_epoch": 3, "seconds": 12.0}
+REPAIR |= {"val_score_before": 0.5, "val_score": 0.9, "val_loss_before": 1.0, "val_loss": 0.2}
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
-    return synthetic_lake(tmp_path_factory.mktemp("lake"), MODELS, n_samples=400, group_size=2)
+    lake = synthetic_lake(tmp_path_factory.mktemp("lake"), MODELS, n_samples=400, group_size=2)
+    with RunWriter(lake, RunSpec("mend", MENDED, "shapes", {})) as writer:
+        row = {"model_id": MENDED, "dataset_id": "shapes", "score": "accuracy", **REPAIR}
+        writer.commit({"mend": [row]})
+        writer.finish()
+    return lake
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +52,7 @@ def test_every_model_is_compared_with_what_it_came_from(compared):
     assert {(model_id, c.pair.base_model_id) for model_id, c in compared.items()} == {
         (FAULTY, "tiny"),
         (ADAPTED, "tiny"),
+        (MENDED, "tiny"),
     }
 
 
@@ -49,16 +61,18 @@ def test_the_difference_lies_where_the_models_differ(compared):
         model_id: {key for key, row in rows(c).items() if key[1] == "loss" and row.lower > 0}
         for model_id, c in compared.items()
     }
-    assert differs == {FAULTY: {("connector", "loss")}, ADAPTED: {("answer", "loss")}}
+    assert differs == {FAULTY: {("connector", "loss")}, ADAPTED: {("answer", "loss")}} | {
+        MENDED: {("connector", "loss")}
+    }
     answer = compared[FAULTY].answer
     assert answer.difference == pytest.approx(-0.3, abs=0.02)
     assert answer.lower < -0.3 < answer.upper < 0
 
 
 def test_every_number_of_both_models_has_its_interval(compared):
-    assert set(compared) == {FAULTY, ADAPTED}
+    assert set(compared) == {FAULTY, ADAPTED, MENDED}
     for comparison in compared.values():
-        assert len(comparison.rows) == 12
+        assert len(comparison.rows) == 13
         for row in comparison.rows:
             assert row.difference == pytest.approx(row.value - row.base_value, abs=1e-12)
             assert row.lower <= row.difference + 1e-9
@@ -76,6 +90,59 @@ def test_the_interval_is_the_paired_bootstrap_over_groups(lake, compared):
     assert (answer.lower, answer.upper) == pytest.approx(
         tuple(np.quantile(differences, [0.025, 0.975]))
     )
+
+
+def test_how_well_likelihoods_rank_is_resampled_too(lake, compared):
+    """Once more by counting pairs of samples, with numbers that are tied."""
+    query = (
+        "SELECT label_logprobs FROM diagnosed_answer JOIN sample USING (dataset_id, sample_id) "
+        "WHERE method = 'likelihood' AND split = 'test' AND model_id = $1 ORDER BY sample_id"
+    )
+    with connect(lake) as wh:
+        evidence = read_evidence(wh, "tiny", "shapes")
+        said = [np.array(wh.sql(query, [name]).pl()[:, 0].to_list()) for name in (FAULTY, "tiny")]
+        truth = wh.sql(
+            "SELECT class_index FROM sample WHERE split = 'test' ORDER BY sample_id"
+        ).pl()[:, 0]
+    weights, index = bootstrap_weights(evidence.groups, 60, 3)
+    labels = truth.to_numpy()
+    one = np.round(np.exp(said[0]), 1)
+    areas = []
+    for drawn in weights[:, index]:
+        of_classes = []
+        for k in range(4):
+            mine, others = one[labels == k, k][:, None], one[labels != k, k][None]
+            won = (mine > others) + (mine == others) / 2
+            of_pairs = np.outer(drawn[labels == k], drawn[labels != k])
+            of_classes.append((won * of_pairs).sum() / of_pairs.sum())
+        areas.append(np.mean(of_classes))
+    assert auroc(one, labels, weights, index) == pytest.approx(areas, abs=1e-12)
+
+    row = rows(compared[FAULTY])["answer", "auroc"]
+    assert row.value < row.base_value
+    assert row.lower < row.difference < row.upper < 0
+
+
+def test_of_a_repair_the_shares_of_what_its_base_lost_are_resampled(lake):
+    compare(lake, MENDED, FAULTY, "shapes", n_resamples=500)
+    query = (
+        "SELECT answered_after, round(stage_share, 9), round(total_share, 9), total_share_lower, "
+        "total_share_upper, auroc_lower > 0, is_calibration FROM recovered_share"
+    )
+    with connect(lake) as wh:
+        ((_, of_stage, of_all, lower, upper, *told),) = wh.sql(query).fetchall()
+        sides = [read_evidence(wh, model_id, "shapes") for model_id in (MENDED, FAULTY)]
+    assert of_stage is None  # the repaired stage loses nothing
+    right = [side.correct[side.rows[side.chosen["answer"]]] for side in sides]
+    best = sides[1].correct[sides[1].rows[sides[1].chosen["reference"]]]
+    seen = sides[1].correct[sides[1].rows[sides[1].chosen["vision"]]]
+    weights, index = bootstrap_weights(sides[0].groups, 500, 0)
+    means = weighted_means([*right, best, seen], weights, index)
+    reference = np.maximum(means[:, 2], means[:, 3])
+    shares = (means[:, 0] - means[:, 1]) / (reference - means[:, 1])
+    assert (lower, upper) == pytest.approx(tuple(np.quantile(shares, [0.025, 0.975])))
+    assert lower < of_all < upper
+    assert told == [True, False]
 
 
 @pytest.mark.slow
@@ -143,7 +210,7 @@ def test_models_tested_on_other_samples_are_refused(uneven):
 @pytest.mark.slow
 def test_a_pair_that_cannot_be_compared_leaves_the_others_alone(uneven, capsys):
     done, left_out = compare_all(uneven, n_resamples=200)
-    assert [c.pair.model_id for c in done] == [FAULTY]
+    assert [c.pair.model_id for c in done] == [FAULTY, MENDED]
     assert [(left.pair.model_id, left.pair.base_model_id) for left in left_out] == [
         (ADAPTED, "tiny")
     ]

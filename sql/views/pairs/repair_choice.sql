@@ -1,0 +1,60 @@
+-- Grain: one row per model with a repair and dataset that both it and the model without it answered:
+-- what the repair gains on val, and whether it is advised.
+--
+-- A repair is sufficient where it gains at least 0.9 of what the best of the same model's gains; the
+-- advised one is the sufficient one with the fewest trained parameters. A large repair makes good
+-- almost any damage, so which recovers most says little about where the loss is; the cheapest
+-- sufficient one names it. Chosen on val alone.
+WITH answers AS (
+    SELECT
+        model_id,
+        dataset_id,
+        score
+    FROM stage_signal
+    WHERE stage = 'answer'
+),
+
+gains AS (
+    SELECT
+        mend.*,
+        mend.val_score - mend.val_score_before AS val_gain
+    FROM mend
+    INNER JOIN answers AS before
+        ON mend.base_model_id = before.model_id AND mend.dataset_id = before.dataset_id
+    INNER JOIN answers AS after
+        ON mend.model_id = after.model_id AND mend.dataset_id = after.dataset_id
+    WHERE mend.score = after.score
+),
+
+judged AS (
+    SELECT
+        *,
+        control = 'none'
+        AND val_gain > 0
+        AND val_gain >= 0.9 * max(val_gain) FILTER (WHERE control = 'none')
+            OVER (PARTITION BY base_model_id, dataset_id) AS is_sufficient
+    FROM gains
+)
+
+SELECT
+    model_id,
+    base_model_id,
+    dataset_id,
+    stage,
+    repair,
+    control,
+    n_parameters,
+    seconds,
+    val_gain,
+    is_sufficient,
+    is_sufficient
+    AND row_number() OVER (
+        PARTITION BY base_model_id, dataset_id, is_sufficient
+        ORDER BY n_parameters ASC, val_gain DESC, model_id ASC
+    ) = 1 AS is_advised,
+    control = 'none'
+    AND row_number() OVER (
+        PARTITION BY base_model_id, dataset_id, stage, control
+        ORDER BY val_gain DESC, n_parameters ASC, model_id ASC
+    ) = 1 AS is_best_of_stage
+FROM judged
