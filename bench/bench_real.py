@@ -2,11 +2,13 @@
 
     python -m bench.bench_real [--model qwen2-vl-2b] [--device cpu] [--dtype auto] [--side 224]
         [--images 64] [--batch-size 8] [--rounds 3] [--tiny]
+    python -m bench.bench_real --model qwen2-vl-2b --write FOLDER
 
 Builds Qwen2-VL or Qwen2.5-VL at the sizes of a release (`extract/models/architectures.toml`) on the
 device, with a tokenizer and a processor made here, so that no weights are needed; synthetic
 pictures. `--tiny` is the same at toy size, to try the command. "Idle" is the share of the time in
-which no forward pass was running, by a GPU's own clock.
+which no forward pass was running, by a GPU's own clock. `--write` saves configuration and
+processor without weights, a folder that `extract --random-weights` takes.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import resource
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 import transformers as hf
@@ -21,7 +24,6 @@ import transformers as hf
 from bench.bench_extract import PHRASES, Bench, asking, rates
 from extract.models import (
     GivenModel,
-    LoadedModel,
     architecture_sizes,
     build_prompt,
     choose_device,
@@ -36,46 +38,62 @@ from tests.extract.tiny_families import FAMILIES, QWEN_NAMES, picture
 from warehouse.images import open_image
 
 
-def build(asked: argparse.Namespace) -> LoadedModel:
-    """The model with random weights, and the processor of its tiny twin."""
-    numbers, device = architecture_sizes()[asked.model], choose_device(asked.device)
+def described(asked: argparse.Namespace) -> tuple[Any, Any]:
+    """The configuration of the release, and the processor of its tiny twin."""
+    numbers = architecture_sizes()[asked.model]
     small, processor = FAMILIES[numbers["family"]]()
-    config = small.config
-    if not asked.tiny:
-        marks = {
-            f"{name}_id": processor.tokenizer.convert_tokens_to_ids(text)
-            for name, text in QWEN_NAMES.items()
-        }
-        config = hf.AutoConfig.for_model(
-            numbers["family"],
-            text_config=numbers["text"],
-            vision_config=numbers["vision"],
-            tie_word_embeddings=numbers["tie_word_embeddings"],
-            **marks,
-        )
-        longest = asked.side * asked.side
-        processor.image_processor.size = {"shortest_edge": 56 * 56, "longest_edge": longest}
+    if asked.tiny:
+        return small.config, processor
+    marks = {
+        f"{name}_id": processor.tokenizer.convert_tokens_to_ids(text)
+        for name, text in QWEN_NAMES.items()
+    }
+    config = hf.AutoConfig.for_model(
+        numbers["family"],
+        text_config=numbers["text"],
+        vision_config=numbers["vision"],
+        tie_word_embeddings=numbers["tie_word_embeddings"],
+        **marks,
+    )
+    longest = asked.side * asked.side
+    processor.image_processor.size = {"shortest_edge": 56 * 56, "longest_edge": longest}
+    return config, processor
+
+
+def build(asked: argparse.Namespace) -> GivenModel:
+    """The model with random weights, drawn on the device."""
+    device = choose_device(asked.device)
+    config, processor = described(asked)
     kind = getattr(torch, choose_dtype(asked.dtype, device))
     torch.manual_seed(0)
     with torch.device(device):
         model = hf.AutoModelForImageTextToText.from_config(config, dtype=kind)
-    return load(GivenModel(asked.model, model.eval(), processor))
+    return GivenModel(asked.model, model.eval(), processor)
+
+
+def options(description: str, model: str = "qwen2.5-vl-7b") -> argparse.ArgumentParser:
+    """What says which model of real size is meant."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--model", choices=("qwen2.5-vl-7b", "qwen2-vl-2b"), default=model)
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--side", type=int, default=448, help="of the pictures, in pixels")
+    parser.add_argument("--tiny", action="store_true")
+    return parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--model", choices=("qwen2.5-vl-7b", "qwen2-vl-2b"), default="qwen2.5-vl-7b"
-    )
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--side", type=int, default=448, help="of the pictures, in pixels")
+    parser = options(__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="FOLDER")
     asked = parser.parse_args()
-    loaded = build(asked)
+    if asked.write:
+        for part in described(asked):
+            part.save_pretrained(asked.write)
+        return
+    loaded = load(build(asked))
     print(f"{asked.model}: {loaded.n_parameters / 1e9:.2f} billion weights, {loaded.dtype}")
     question = build_prompt(PHRASES)
     phrases = phrase_tokens(loaded.processor, question, PHRASES)

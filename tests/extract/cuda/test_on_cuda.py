@@ -16,8 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from extract.datasets import fold
+from extract.mending import MendRecipe, MendRequest, mend, repairs_of
 from extract.models.loading import load
+from extract.patching import PatchRequest, patch
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
 from layerhouse.cli import main
 from tests.extract.anatomy.test_families import EVERY_WAY
@@ -26,6 +30,7 @@ from tests.extract.model_folders import edit_weights
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
+from warehouse.vocabulary import PATCH_CONTROLS, STAGES
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 ROUNDING = 6e-3
@@ -64,10 +69,15 @@ class Stored:
         return float(np.mean(same))
 
 
-def stored(lake: Lake, folder: Path, device: str, **asked: Any) -> Stored:
-    """One extraction on a device, into a lake of its own."""
+def copied(lake: Lake) -> Lake:
     copy = Lake.at(Path(mkdtemp(dir=lake.root.parent)) / "lake")
     shutil.copytree(lake.root, copy.root)
+    return copy
+
+
+def stored(lake: Lake, folder: Path, device: str, **asked: Any) -> Stored:
+    """One extraction on a device, into a lake of its own."""
+    copy = copied(lake)
     given = {"max_new_tokens": 6, "dtype": "float32", "device": device, **asked}
     summary = extract(copy, ExtractRequest(str(folder), "pictures", **given))
     with connect(copy) as wh:
@@ -131,6 +141,48 @@ def test_an_adapter_is_merged(lake: Lake, llava_folder: Path, tmp_path: Path) ->
         stored(lake, llava_folder, device, adapter=tmp_path / "tuned") for device in ("cuda", "cpu")
     )
     here.check_vectors(there, ROUNDING)
+
+
+def test_patches_turn_answers_alike(lake: Lake, llava_folder: Path) -> None:
+    """Images' states at the ends of connector and decoder, with every control."""
+    fold(lake, "pictures", 3)
+    found = []
+    for device in ("cuda", "cpu"):
+        asked = ExtractRequest(
+            str(llava_folder), "pictures", device=device, dtype="float32", layers=(-1,)
+        )
+        copy = copied(lake)
+        assert patch(copy, PatchRequest(asked)).added
+        with connect(copy) as wh:
+            found.append(wh.sql("SELECT * EXCLUDE run_id FROM patch_effect ORDER BY ALL").pl())
+    here, there = found
+    places = ["sample_id", "module", "layer", "tokens", "control", "donor_id"]
+    assert here.select(places).equals(there.select(places))
+    assert set(here["control"]) > set(PATCH_CONTROLS)
+    for shift in ("target_shift", "label_shift"):
+        np.testing.assert_allclose(here[shift], there[shift], atol=1e-2)
+        assert here[shift].abs().max() > 5e-2, "nothing that rounding would not do"
+    assert (here["predicted_class_index"] == there["predicted_class_index"]).mean() >= 0.9
+
+
+@pytest.mark.parametrize("title", ["connector/finetune", "llm/lora", "answer/label-rows"])
+def test_repairs_learn_alike(title: str, lake: Lake, llava_folder: Path, tmp_path: Path) -> None:
+    """With activations computed anew too, and with weights of few bits."""
+    pytest.importorskip("peft", reason="repairs need the peft extra")
+    (repair,) = repairs_of(STAGES, (title,))
+
+    def losses(device: str, dtype: str = "float32", **recipe: Any) -> NDArray[np.float64]:
+        asked = ExtractRequest(str(llava_folder), "pictures", device=device, dtype=dtype)
+        told = MendRecipe(epochs=2, batch_size=4, learning_rate=1e-3, **recipe)
+        out = Path(mkdtemp(dir=tmp_path))
+        done = mend(copied(lake), MendRequest(asked, out, told), repair)
+        return np.array([[epoch.train_loss or 0.0, epoch.val_loss] for epoch in done.history])
+
+    here = losses("cuda")
+    np.testing.assert_allclose(here, losses("cpu"), rtol=1e-2)
+    np.testing.assert_allclose(here, losses("cuda", checkpointing=True), rtol=1e-2)
+    np.testing.assert_allclose(here, losses("cuda", "bfloat16"), rtol=0.1)
+    assert here[-1, 1] != here[0, 1]
 
 
 def test_a_token_without_an_embedding_is_named_and_the_device_lives(
