@@ -86,7 +86,8 @@ def find_seen(
     model_id: str,
 ) -> Seen:
     """What a model saw of a dataset, by what a person says, by the record that it brings, and by
-    what the lake knows of it and of the model that it is a variant of.
+    what the lake knows of it and of the model that it is a variant of; where that is nothing yet,
+    by what it knows of the same images in other datasets.
 
     `given` are splits, attributes that say yes or no, and files of sample or group ids. A group of
     which it saw a part counts as seen, and what no verdict rests on is taken all the same: a
@@ -99,6 +100,8 @@ def find_seen(
     marks = {what: _given(wh, info, rows, what) for what in given}
     marks |= {str(path): _recorded(path, info, rows, notes) for path in _records(source)}
     marks["the lake's own record"] = set[str]().union(*held.values())
+    if model_id not in held:  # what was said once, be it nothing, is not said otherwise
+        marks |= _elsewhere(wh, info, _bases(source, model_id))
     known = _whole_groups(rows, set[str]().union(*marks.values()))
     recorded = len(_whole_groups(rows, held[model_id])) if model_id in held else None
     scored = set(rows.filter(pl.col("split") == "test")["sample_id"])
@@ -125,14 +128,10 @@ def _held(
 
     A run says that it knows with its first commit, which has no rows where nothing was seen.
     """
-    of = [model_id]
-    if isinstance(source, GivenModel) or source.random_seed is None:
-        parts = model_id.split("+")
-        of += ["+".join(parts[:n]) for n in range(1, len(parts))]
     query = "SELECT sample_id FROM seen_sample WHERE model_id = $1 AND dataset_id = $2"
     return {
         one: {name for (name,) in wh.sql(query, [one, info.dataset_id]).fetchall()}
-        for one in of
+        for one in _bases(source, model_id)
         if any(
             SAYS_SEEN in commit.covers
             for commit in list_commits(
@@ -140,6 +139,29 @@ def _held(
             )
         )
     }
+
+
+def _bases(source: ModelSource | GivenModel, model_id: str) -> list[str]:
+    """A model and those that it is a variant of; an untrained network is one of none."""
+    if not isinstance(source, GivenModel) and source.random_seed is not None:
+        return [model_id]
+    parts = model_id.split("+")
+    return ["+".join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+def _elsewhere(wh: Warehouse, info: DatasetInfo, models: Sequence[str]) -> dict[str, set[str]]:
+    """By dataset of the same images, as `fold --into` makes them, what these models saw there."""
+    rows = wh.sql(
+        "SELECT DISTINCT seen.dataset_id, own.sample_id FROM seen_sample AS seen "
+        "JOIN sample AS other USING (dataset_id, sample_id) "
+        "JOIN sample AS own ON own.sha256 = other.sha256 WHERE own.dataset_id = $1 "
+        "AND seen.dataset_id <> $1 AND list_contains($2, seen.model_id) ORDER BY ALL",
+        [info.dataset_id, list(models)],
+    ).fetchall()
+    found: dict[str, set[str]] = {}
+    for dataset_id, sample_id in rows:
+        found.setdefault(f"the lake's record on {dataset_id}", set()).add(sample_id)
+    return found
 
 
 def _whole_groups(rows: pl.DataFrame, names: Collection[str]) -> set[str]:

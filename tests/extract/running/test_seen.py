@@ -29,6 +29,7 @@ from warehouse.vocabulary import SAYS_SEEN, SEEN_IN_TRAINING, Cell
 
 NAMES = [f"{index:02}.png" for index in range(12)]
 NO_RECORD = ModelSource("none", Path("nowhere"))
+DATASETS = ("split-scans", "beside")
 PATIENTS = [f"p{index // 2}" for index in range(12)]
 
 
@@ -244,11 +245,16 @@ def test_what_was_seen_is_no_evidence_once_a_dataset_is_folded(
 
 
 def test_a_variant_saw_what_its_model_saw(split_scans: Lake, llava_folder: Path) -> None:
+    """Of the same images in a dataset made beside the first, too."""
     asked = _request(llava_folder, dataset="split-scans", answers=["generate"], readouts=["mean"])
+    fold(split_scans, "split-scans", 3, into="beside")
     own = extract(split_scans, replace(asked, trained_on=["train"]))
     fold(split_scans, "split-scans", 3)
-    struck = extract(split_scans, replace(asked, faults=["swap@vision:0.5"]))
-    assert (own.n_samples, struck.n_samples) == (12, 6)
+    swapped = replace(asked, faults=["swap@vision:0.5"])
+    struck, beside = (extract(split_scans, replace(swapped, dataset=of)) for of in DATASETS)
+    assert (own.n_samples, struck.n_samples, beside.n_samples) == (12, 6, 6)
+    assert "the lake's record on split-scans" in beside.notes[0]
+    assert not extract(split_scans, replace(swapped, dataset="beside")).added
 
 
 def test_folds_want_to_know_what_models_saw(
