@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from layerhouse.functions import Place, known_options, lake_at
+from layerhouse.functions import Place, Several, known_options, lake_at, several
 from layerhouse.parts import part
 from warehouse.errors import UsageError
 
@@ -26,6 +26,7 @@ class AnswerOptions(TypedDict, total=False):
     column: Mapping[str, str] | None
     letters: bool
     skip_unknown: bool
+    trained_on: Several
     encoding: str | None
     delimiter: str | None
 
@@ -48,6 +49,7 @@ def import_(
 
     given: dict[str, Any] = known_options("answers.import_", options, AnswerOptions)
     given["columns"] = given.pop("column", None) or {}
+    given["trained_on"] = several(given.pop("trained_on", None))
     return import_answers(lake_at(lake), Path(file), model, dataset, ImportOptions(**given))
 
 

@@ -19,11 +19,12 @@ from extract.answers.reading import ReadRecord, RecordReader, as_logprobs
 from extract.answers.records import Record, find_columns, records, strange_ends
 from extract.answers.rows import imported_row, method_name
 from extract.datasets import ReadOptions
-from warehouse.catalogue import DatasetInfo, dataset, labelled, open_tables
+from extract.sharing import Seen, find_seen
+from warehouse.catalogue import DatasetInfo, Warehouse, dataset, labelled, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
 from warehouse.lake import Lake, RunSpec, RunWriter, exclusive, find_runs, removed_samples
-from warehouse.vocabulary import IMPORTED
+from warehouse.vocabulary import IMPORTED, SAYS_SEEN
 
 COMMAND = "answers-import"
 
@@ -35,8 +36,9 @@ class ImportOptions:
     `name` becomes the method `imported:<name>`, by default the harness' or the file's; `title` is
     that of a model the lake does not know. `columns` say which column is meant by a role (`none`:
     no column is); `letters` that the question listed the classes under letters, in their order;
-    `skip_unknown` leaves out what names no sample. The rest is for text files, as
-    `extract.datasets.ReadOptions` has it.
+    `skip_unknown` leaves out what names no sample; `trained_on` says what the model saw in
+    training, as for `extract`. The rest is for text files, as `extract.datasets.ReadOptions` has
+    it.
     """
 
     name: str | None = None
@@ -44,6 +46,7 @@ class ImportOptions:
     columns: Mapping[str, str] = field(default_factory=dict)
     letters: bool = False
     skip_unknown: bool = False
+    trained_on: Sequence[str] = ()
     encoding: str | None = None
     delimiter: str | None = None
 
@@ -79,6 +82,7 @@ def import_answers(
     with open_tables(lake) as wh:
         info = labelled(dataset(wh, dataset_id), "an answer")
         row = model_row(wh, model_id, options.title)
+        seen = _seen(wh, info, model_id, options)
     named = SampleNames(
         dict(info.samples.select("sample_id", "uri").iter_rows()),
         removed_samples(lake).get(dataset_id, {}),
@@ -92,7 +96,7 @@ def import_answers(
         notes.append(f"{n:,} replies ended by {end!r}, which is not known; they are read as whole")
     read = RecordReader(info.classes, options.letters).read_all(found)
     _refuse_other_labels(read, info, path)
-    notes = [f"{path.name}: {columns.said()}", *notes, *_about(read, info, path)]
+    notes = [f"{path.name}: {columns.said()}", *notes, *_about(read, info, path), *seen.notes]
     config = {
         "method": method,
         "file": path.name,
@@ -104,20 +108,47 @@ def import_answers(
     spec = RunSpec(COMMAND, model_id, dataset_id, config)
     answers = [imported_row(model_id, dataset_id, method, one) for one in as_logprobs(read)]
     with exclusive(lake, COMMAND, model_id, dataset_id) as looked:
-        added = _write(lake, spec, looked, {"model": [row], "answer": answers})
+        added = _write(lake, spec, looked, {"model": [row], "answer": answers}, seen)
     n_parsed = sum(row["parsed"] for row in answers)
     return ImportSummary(
         spec.run_id, model_id, dataset_id, method, added, len(answers), n_parsed, tuple(notes)
     )
 
 
+def _seen(wh: Warehouse, info: DatasetInfo, model_id: str, options: ImportOptions) -> Seen:
+    """What the model saw in training. Raises LayerhouseError where the lake says otherwise."""
+    seen = find_seen(wh, info, None, options.trained_on, model_id)
+    if seen.recorded is not None and not seen.is_recorded:
+        raise LayerhouseError(
+            f"the lake says that {model_id} saw {seen.recorded:,} samples of {info.dataset_id} or "
+            f"of their groups in training, and this is {len(seen.known):,}; what was said once "
+            "holds: leave out --trained-on, or take the model's runs out first (`layerhouse models "
+            f"remove {model_id}`)"
+        )
+    return seen
+
+
 def _write(
-    lake: Lake, spec: RunSpec, looked: frozenset[str], tables: dict[str, list[dict[str, Any]]]
+    lake: Lake,
+    spec: RunSpec,
+    looked: frozenset[str],
+    tables: dict[str, list[dict[str, Any]]],
+    seen: Seen,
 ) -> bool:
-    """Commit all rows at once; False where the lake has them."""
+    """Commit all rows at once; False where the lake has them.
+
+    What the model saw goes with them where anything is known of that, or alone where an earlier
+    import did not say it.
+    """
+    known = seen.rows(str(spec.model_id), str(spec.dataset_id))
+    covers = {SAYS_SEEN: len(seen.known)} if known else {}
     with RunWriter(lake, spec, looked) as writer:
         if writer.is_finished:
-            return False
+            is_new = bool(known) and seen.recorded is None
+            if is_new:
+                writer.reopen()
+                writer.commit(known, covers=covers, finished=True)
+            return is_new
         for run in find_runs(lake, COMMAND, spec.model_id, spec.dataset_id):
             is_other = run["run_id"] != spec.run_id
             if is_other and run["config"].get("method") == spec.config["method"]:
@@ -127,7 +158,7 @@ def _write(
                     f"another --name, or take those out with `layerhouse runs remove "
                     f"{run['run_id']}`"
                 )
-        writer.commit(tables, finished=True)
+        writer.commit(tables | known, covers=covers, finished=True)
     return True
 
 

@@ -33,3 +33,4 @@ from .job import (
 from .ledger import ExtractSummary as ExtractSummary, Ledger as Ledger
 from .meant import weight_faults as weight_faults
 from .request import ExtractRequest as ExtractRequest, fixed_batch_size as fixed_batch_size
+from .seen import Seen as Seen, find_seen as find_seen

@@ -81,7 +81,7 @@ def images_hash(names: Iterable[str]) -> str:
 def find_seen(
     wh: Warehouse,
     info: DatasetInfo,
-    source: ModelSource | GivenModel,
+    source: ModelSource | GivenModel | None,
     given: Sequence[str],
     model_id: str,
 ) -> Seen:
@@ -89,6 +89,7 @@ def find_seen(
     what the lake knows of it and of the model that it is a variant of; where that is nothing yet,
     by what it knows of the same images in other datasets.
 
+    Of a model whose answers alone are known there is no `source`.
     `given` are splits, attributes that say yes or no, and files of sample or group ids. A group of
     which it saw a part counts as seen, and what no verdict rests on is taken all the same: a
     split's train and val. Raises UsageError for a name that means none of these, LayerhouseError
@@ -122,7 +123,7 @@ def find_seen(
 
 
 def _held(
-    wh: Warehouse, info: DatasetInfo, source: ModelSource | GivenModel, model_id: str
+    wh: Warehouse, info: DatasetInfo, source: ModelSource | GivenModel | None, model_id: str
 ) -> dict[str, set[str]]:
     """By model what the lake knows: of this one and of those that it is a variant of, if anything.
 
@@ -134,16 +135,14 @@ def _held(
         for one in _bases(source, model_id)
         if any(
             SAYS_SEEN in commit.covers
-            for commit in list_commits(
-                wh.lake, command="extract", model_id=one, dataset_id=info.dataset_id
-            )
+            for commit in list_commits(wh.lake, model_id=one, dataset_id=info.dataset_id)
         )
     }
 
 
-def _bases(source: ModelSource | GivenModel, model_id: str) -> list[str]:
+def _bases(source: ModelSource | GivenModel | None, model_id: str) -> list[str]:
     """A model and those that it is a variant of; an untrained network is one of none."""
-    if not isinstance(source, GivenModel) and source.random_seed is not None:
+    if isinstance(source, ModelSource) and source.random_seed is not None:
         return [model_id]
     parts = model_id.split("+")
     return ["+".join(parts[:n]) for n in range(1, len(parts) + 1)]
@@ -171,9 +170,9 @@ def _whole_groups(rows: pl.DataFrame, names: Collection[str]) -> set[str]:
     return set(rows.filter(marked | pl.col("group_id").is_in(groups.implode()))["sample_id"])
 
 
-def _records(source: ModelSource | GivenModel) -> list[Path]:
+def _records(source: ModelSource | GivenModel | None) -> list[Path]:
     """Those of the model and of its adapter; an untrained network saw nothing."""
-    if isinstance(source, GivenModel) or source.random_seed is not None:
+    if not isinstance(source, ModelSource) or source.random_seed is not None:
         return []
     folders = [folder for folder in (source.folder, source.adapter) if folder is not None]
     return [folder / TRAINING_RECORD for folder in folders if (folder / TRAINING_RECORD).is_file()]

@@ -45,6 +45,12 @@ def command() -> None:
     "--letters", is_flag=True, help="A, B, … in replies stand for the classes, in their order."
 )
 @click.option("--skip-unknown", is_flag=True, help="Leave out rows that name no sample.")
+@click.option(
+    "--trained-on",
+    multiple=True,
+    metavar="SPLIT|ATTRIBUTE|FILE",
+    help="What the model saw in training, as for extract; repeatable.",
+)
 @click.option("--encoding", help="That of a CSV file, such as latin-1.  [default: UTF-8]")
 @click.option("--delimiter", help="What separates the cells of a CSV file: semicolon, tab, ….")
 @lake_option

@@ -11,9 +11,11 @@ from .analysing import (
 )
 from .arguments import (
     Place as Place,
+    Several as Several,
     dataset_id as dataset_id,
     known_options as known_options,
     lake_at as lake_at,
+    several as several,
 )
 from .extracting import (
     ENGINES as ENGINES,

@@ -22,6 +22,7 @@ from tests.extract.answers.lake import (
     plain_rows,
 )
 from tests.tables import tables
+from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, remove
 
@@ -411,6 +412,33 @@ def test_the_same_file_again_is_nothing_to_do_and_another_one_is_refused(
     remove(lake, "run", again.run_id)
     imported(lake, path)
     assert answered(lake)["benign/img_a.png"] == "malignant"
+
+
+def test_what_a_model_saw_in_training_is_said_with_its_answers_or_later(
+    lake: Lake, tmp_path: Path
+) -> None:
+    path, seen = lines(tmp_path / "r.jsonl", plain_rows()), tmp_path / "seen.txt"
+    seen.write_text("malignant/img_f.png\n")
+    imported(lake, path)
+    notes = imported(lake, path, trained_on=(str(seen), "train"), title=None)
+    assert "1 of 2 samples are left out" in notes[-1]
+    again = import_answers(lake, path, MODEL, DATASET, ImportOptions())
+    assert not again.added
+    imported(lake, path, name="other", title=None)  # another harness' answers of the same model
+    with connect(lake) as wh:
+        held = wh.sql("SELECT DISTINCT sample_id FROM seen_sample").fetchall()
+        scored = wh.sql(
+            "SELECT method, sample_id FROM unseen_answer JOIN sample "
+            "USING (dataset_id, sample_id) WHERE split = 'test'"
+        )
+        assert {name for (name,) in held} == {*list(SAMPLES)[::3], "malignant/img_f.png"}
+        assert {name for _, name in scored.fetchall()} == {"benign/img_c.png"}
+    with pytest.raises(
+        LayerhouseError, match=r"saw 3 samples .* and this is 5; what was said once"
+    ):
+        imported(lake, path, name="third", trained_on=("val",), title=None)
+    remove(lake, "run", again.run_id)
+    assert "1 of 2" in imported(lake, path, title=None)[-1]
 
 
 def test_a_model_of_the_registry_needs_no_title(lake: Lake, tmp_path: Path) -> None:
