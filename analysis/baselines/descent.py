@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,20 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
 from analysis.baselines import augmentation
+from analysis.probes import weighed_mean
 from warehouse.errors import LayerhouseError
 
 EVALUATION_BATCH = 128
 Standardise = Callable[[Tensor], Tensor]
-Labelled = tuple[Tensor, Tensor]
+
+
+class LabelledPixels(NamedTuple):
+    """uint8 images [n, 3, side, side], class places [n], and what images weigh [n] in the loss and
+    in the score, with mean 1; None where all weigh the same."""
+
+    images: Tensor
+    classes: Tensor
+    weights: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -55,17 +64,17 @@ FROM_WEIGHTS = Schedule(learning_rate=1e-4, epochs=30, patience=8)
 def fit(
     model: nn.Module,
     standardise: Standardise,
-    train: Labelled,
-    val: Labelled,
+    train: LabelledPixels,
+    val: LabelledPixels,
     schedule: Schedule,
     generator: torch.Generator,
 ) -> dict[str, Any]:
     """Train `model` in place and leave it at its best epoch; returns which one that was.
 
-    train and val: uint8 images [n, 3, side, side] and class places [n]. Better is a higher val
-    accuracy, then a lower val loss. Raises LayerhouseError when the loss is not finite.
+    Better is a higher share of val that is right, then a lower val loss. Raises LayerhouseError
+    when the loss is not finite.
     """
-    images, classes = train
+    images, classes, weights = train
     size = min(schedule.batch_size, len(images))
     steps = max(1, len(images) // size)
     optimiser = torch.optim.AdamW(_groups(model, schedule.weight_decay), lr=schedule.learning_rate)
@@ -78,9 +87,10 @@ def fit(
         # What does not fill a batch waits for the next order: one image has no batch statistics.
         for rows in order[: steps * size].view(steps, size):
             batch = augmentation.augment(standardise(images[rows]), generator)
-            _step(model, batch, classes[rows], schedule, optimiser)
+            weighing = None if weights is None else weights[rows]
+            _step(model, LabelledPixels(batch, classes[rows], weighing), schedule, optimiser)
             warming.step()
-        score = _score(predict(model, standardise, val[0]), val[1])
+        score = _score(predict(model, standardise, val.images), val)
         if score > best:
             best, kept, best_epoch = score, deepcopy(model.state_dict()), epoch
         elif epoch - best_epoch >= schedule.patience:
@@ -99,15 +109,19 @@ def predict(model: nn.Module, standardise: Standardise, images: Tensor) -> NDArr
 
 def _step(
     model: nn.Module,
-    batch: Tensor,
-    classes: Tensor,
+    batch: LabelledPixels,
     schedule: Schedule,
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    logits = model(batch).logits
-    loss = cross_entropy(
-        logits, classes.to(logits.device), label_smoothing=schedule.label_smoothing
+    """One step on a batch whose images are standardised."""
+    logits = model(batch.images).logits
+    losses = cross_entropy(
+        logits,
+        batch.classes.to(logits.device),
+        label_smoothing=schedule.label_smoothing,
+        reduction="none",
     )
+    loss = (losses if batch.weights is None else losses * batch.weights.to(losses)).mean()
     if not torch.isfinite(loss):
         raise LayerhouseError(
             f"the loss of {type(model).__name__} is not finite; start from other weights or "
@@ -128,8 +142,9 @@ def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _score(logits: NDArray[np.float32], classes: Tensor) -> tuple[float, float]:
-    """Accuracy, then minus the log loss."""
+def _score(logits: NDArray[np.float32], val: LabelledPixels) -> tuple[float, float]:
+    """The share that is right, then minus the log loss, both as images weigh."""
     found = torch.from_numpy(logits)
-    right = (found.argmax(1) == classes).double().mean()
-    return float(right), -float(cross_entropy(found, classes))
+    right = weighed_mean((found.argmax(1) == val.classes).double(), val.weights)
+    losses = cross_entropy(found, val.classes, reduction="none")
+    return float(right), -float(weighed_mean(losses, val.weights))

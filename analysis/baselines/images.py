@@ -7,14 +7,17 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
+from torch import Tensor
 
 from analysis.parallel import cores
+from analysis.probes import weights_for
 from warehouse.catalogue import Warehouse, dataset, labelled
 from warehouse.errors import LayerhouseError
 from warehouse.images import open_image, parted
-from warehouse.vocabulary import SPLITS
+from warehouse.vocabulary import ACCURACY, SPLITS
 
 Value = TypeVar("Value")
 
@@ -25,7 +28,7 @@ class LabelledImages:
 
     Under folds all are test, and `folds` [n repetitions, n images] says in which fold.
     largest_side: of any image, in pixels; fingerprint: changes with images, how they are
-    opened, classes and splits.
+    opened, classes and splits; score: the dataset's, which baselines are fitted for.
     """
 
     sample_ids: NDArray[np.object_]
@@ -36,10 +39,15 @@ class LabelledImages:
     largest_side: int
     fingerprint: str
     folds: NDArray[np.int64] | None = None
+    score: str = ACCURACY
 
     @property
     def n_classes(self) -> int:
         return len(self.labels)
+
+    def weights(self, split: str) -> Tensor | None:
+        """What the images of a split weigh, as those of a probe (`weights_for`)."""
+        return weights_for(self.score, torch.from_numpy(self.class_index[self.rows[split]]))
 
     def each(self, read: Callable[[Image], Value]) -> list[Value]:
         """`read` of every image, decoded on all cores, a few in memory at a time."""
@@ -79,6 +87,7 @@ def read_images(wh: Warehouse, dataset_id: str) -> LabelledImages:
             (columns.write_csv() + "".join(opened) + dealt).encode(), digest_size=8
         ).hexdigest(),
         folds=None if info.folds is None else info.folds.T,
+        score=info.score,
     )
 
 

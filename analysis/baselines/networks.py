@@ -15,10 +15,18 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
 from analysis.baselines.architectures import Architecture, Options, Plan
-from analysis.baselines.descent import FROM_SCRATCH, FROM_WEIGHTS, Schedule, fit, predict
+from analysis.baselines.descent import (
+    FROM_SCRATCH,
+    FROM_WEIGHTS,
+    LabelledPixels,
+    Schedule,
+    fit,
+    predict,
+)
 from analysis.baselines.images import LabelledImages, Trained
 from analysis.devices import choose_device
 from analysis.logits import widen
+from analysis.probes import weights_for
 from warehouse.errors import LayerhouseError, UsageError, said
 from warehouse.pretrained import refuse_unsafe_weights
 from warehouse.vocabulary import SPLITS
@@ -199,14 +207,18 @@ def _train(
     place = torch.from_numpy(np.searchsorted(seen, images.class_index))
     known = torch.from_numpy(np.isin(images.class_index, seen))
     val_known = val[known[val]]
+    weights = {
+        name: weights_for(images.score, place[rows])
+        for name, rows in (("train", train), ("val", val_known))
+    }
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         model = _taking(origin.build(len(seen), side), side).to(device)
         chosen = fit(
             model,
             standardise,
-            (pixels[train], place[train]),
-            (pixels[val_known], place[val_known]),
+            LabelledPixels(pixels[train], place[train], weights["train"]),
+            LabelledPixels(pixels[val_known], place[val_known], weights["val"]),
             schedule,
             torch.Generator().manual_seed(seed),
         )

@@ -9,8 +9,7 @@ from PIL.Image import Image, Resampling
 
 from analysis.baselines.architectures import Architecture, Options, Plan
 from analysis.baselines.images import LabelledImages, Trained
-from analysis.probes import LabelledVectors, fit_linear
-from warehouse.vocabulary import SPLITS
+from analysis.probes import LabelledVectors, fit_linear, weights_for
 
 MAX_SIDE = 32
 
@@ -40,13 +39,12 @@ def train_pixels(images: LabelledImages, seed: int) -> Trained:
         pixels = pixels[..., :1]
     features = torch.from_numpy(pixels.reshape(len(pixels), -1).astype(np.float32))
     labels = torch.from_numpy(images.class_index)
-    train, val, test = (torch.from_numpy(images.rows[split]) for split in SPLITS)
-    fits = fit_linear(
-        LabelledVectors(features[None, train], labels[None, train]),
-        LabelledVectors(features[None, val], labels[None, val]),
-        features[None, test],
-        images.n_classes,
+    train, val = (
+        LabelledVectors(features[None, rows], shown, weights_for(images.score, shown))
+        for rows in (images.rows["train"], images.rows["val"])
+        for shown in [labels[None, rows]]
     )
+    fits = fit_linear(train, val, features[None, images.rows["test"]], images.n_classes)
     return Trained(
         val_logits=fits.val_logits[0, 0],
         test_logits=fits.test_logits[0, 0],

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 from skimage.feature import hog, local_binary_pattern
@@ -20,8 +21,9 @@ from sklearn.svm import SVC
 from analysis.baselines.architectures import Architecture, Options, Plan
 from analysis.baselines.images import LabelledImages, Trained
 from analysis.logits import widen
-from analysis.metrics import accuracy, log_loss
-from warehouse.vocabulary import SPLITS
+from analysis.metrics import log_loss
+from analysis.probes import weighed_mean
+from warehouse.vocabulary import ACCURACY, SPLITS
 
 SIDES = (64, 128)  # the smaller one where no image is larger
 HOG_CELLS = (8, 4)  # cells along a side
@@ -50,7 +52,7 @@ def plan(architecture: Architecture, options: Options) -> Plan:
 
 
 def train_texture(images: LabelledImages, seed: int) -> Trained:
-    """Grey images as squares; kernel, its width and C are chosen by val accuracy, ties early.
+    """Grey images as squares; kernel, its width and C are chosen by the score on val, ties early.
 
     The logits are the machine's one-versus-rest margins times one factor that minimises the log
     loss on val, so that the softmax is calibrated there and the order of classes is untouched.
@@ -65,7 +67,7 @@ def train_texture(images: LabelledImages, seed: int) -> Trained:
     geometry = _Geometry.of(features, train)
     best = max(
         (_fit(geometry, candidate, images) for candidate in CANDIDATES),
-        key=lambda fitted: fitted.val_accuracy,
+        key=lambda fitted: fitted.val_score,
     )
     seen = best.machine.classes_
     factor = _factor(best.margins[val], truth[val], seen)
@@ -102,18 +104,20 @@ class _Fitted:
     machine: SVC
     candidate: dict[str, Any]
     margins: NDArray[np.float64]
-    val_accuracy: float
+    val_score: float
 
 
 def _fit(geometry: _Geometry, candidate: dict[str, Any], images: LabelledImages) -> _Fitted:
     """One machine; all candidates share what the kernels are made of."""
     train, val = images.rows["train"], images.rows["val"]
     truth, kernel = images.class_index, geometry.kernel(candidate)
-    machine = SVC(kernel="precomputed", C=candidate["C"], break_ties=True)
+    weigh = None if images.score == ACCURACY else "balanced"
+    machine = SVC(kernel="precomputed", C=candidate["C"], break_ties=True, class_weight=weigh)
     machine.fit(kernel[train], truth[train])
     margins = _margins(machine, kernel)
     named = machine.classes_[margins[val].argmax(1)]
-    return _Fitted(machine, candidate, margins, float(accuracy(truth[val], named)))
+    right = torch.from_numpy(named == truth[val]).double()
+    return _Fitted(machine, candidate, margins, float(weighed_mean(right, images.weights("val"))))
 
 
 def _describe(image: Image, side: int) -> tuple[NDArray[np.float64], ...]:

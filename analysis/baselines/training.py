@@ -13,6 +13,7 @@ import pyarrow as pa
 from analysis.baselines.architectures import Architecture, Options, Plan, find
 from analysis.baselines.images import LabelledImages, Trained, read_images
 from analysis.logits import logit_rows
+from analysis.probes import score_setting
 from warehouse.catalogue import (
     Places,
     Rotation,
@@ -24,7 +25,7 @@ from warehouse.catalogue import (
 )
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Commit, Lake, RunSpec, RunWriter, config_difference, exclusive
-from warehouse.vocabulary import SPLITS
+from warehouse.vocabulary import ACCURACY, SPLITS
 
 COMMAND = "baseline"
 
@@ -64,16 +65,13 @@ def baseline(
     with exclusive(lake, COMMAND, dataset_id, plan.stored_as, str(seed)) as looked:
         with open_tables(lake) as wh:
             images = read_images(wh, dataset_id)
-            if images.folds is not None and not 0 <= seed < len(images.folds):
-                raise UsageError(
-                    f"under folds a seed is one of the {len(images.folds)} times that samples were "
-                    f"dealt to them, from 0, not {seed}"
-                )
+            _refuse_seed(images, seed)
             settings = {**plan.settings, "samples": images.fingerprint}
+            settings |= score_setting(images.score)
             config = {"architecture": plan.stored_as, "seed": seed, "settings": settings}
             spec = RunSpec(COMMAND, None, dataset_id, config)
             baseline_id = _baseline_id(dataset_id, config)
-            stored = _is_stored(wh, dataset_id, plan.stored_as, seed, settings)
+            stored = _is_stored(wh, dataset_id, plan.stored_as, seed, images.score, settings)
             if not stored:
                 refuse_changed(wh, dataset_id, images.sample_ids.tolist())
         with RunWriter(lake, spec, looked) as writer:
@@ -98,10 +96,21 @@ def baseline(
     )
 
 
+def _refuse_seed(images: LabelledImages, seed: int) -> None:
+    if images.folds is not None and not 0 <= seed < len(images.folds):
+        raise UsageError(
+            f"under folds a seed is one of the {len(images.folds)} times that samples were dealt "
+            f"to them, from 0, not {seed}"
+        )
+
+
 def _is_same(config: dict[str, Any], commit: Commit) -> bool:
-    """Whether another's commit holds a baseline of this architecture and seed."""
+    """Whether another's commit holds a baseline of this architecture, seed and score."""
     other = commit.run["config"]
-    return all(other.get(name) == config[name] for name in ("architecture", "seed"))
+    if any(other.get(name) != config[name] for name in ("architecture", "seed")):
+        return False
+    theirs, own = (one.get("settings", {}).get("score", ACCURACY) for one in (other, config))
+    return bool(theirs == own)
 
 
 def _scores(lake: Lake, baseline_id: str) -> dict[str, float]:
@@ -117,13 +126,18 @@ def _baseline_id(dataset_id: str, config: dict[str, Any]) -> str:
 
 
 def _is_stored(
-    wh: Warehouse, dataset_id: str, architecture: str, seed: int, settings: dict[str, Any]
+    wh: Warehouse,
+    dataset_id: str,
+    architecture: str,
+    seed: int,
+    score: str,
+    settings: dict[str, Any],
 ) -> bool:
     """Whether the lake holds this baseline; LayerhouseError if it does with other settings."""
     rows = wh.sql(
         "SELECT hyperparameters, run_id FROM baseline "
-        "WHERE dataset_id = $1 AND architecture = $2 AND seed = $3",
-        [dataset_id, architecture, seed],
+        "WHERE dataset_id = $1 AND architecture = $2 AND seed = $3 AND score = $4",
+        [dataset_id, architecture, seed, score],
     ).fetchall()
     for text, run_id in rows:
         before = {key: value for key, value in json.loads(text).items() if key != "chosen"}
@@ -150,6 +164,7 @@ def _row(
         "dataset_id": dataset_id,
         "architecture": plan.stored_as,
         "kind": architecture.kind,
+        "score": images.score,
         "seed": seed,
         **_sizes(images, seed),
     }

@@ -12,6 +12,7 @@ from analysis.probes import (
     Subject,
     fit_linear,
     seen_classes,
+    weights_for,
 )
 from warehouse.lake import Lake
 from warehouse.progress import Progress
@@ -50,7 +51,14 @@ def add_coefficients(
         }
 
     several = "each of its probes is one fit for every fold, none of whose weights are the probe's"
-    measure = Measure("probe-coefficients", "coefficients", {}, compute, wants_split=several)
+    measure = Measure(
+        "probe-coefficients",
+        "coefficients",
+        {},
+        compute,
+        wants_split=several,
+        fits_for_score=True,
+    )
     return add_measure(lake, model_id, dataset_id, measure, progress)
 
 
@@ -60,8 +68,9 @@ def _fit(work: Work, probe: LinearProbe) -> tuple[LinearFits, torch.Tensor]:
     features = work.vectors.to(probe.device, probe.dtype)
     rows = {split: work.samples.rows(split) for split in SPLITS}
     train, val = (
-        LabelledVectors(features[:, rows[split]], labels[None, rows[split]])
+        LabelledVectors(features[:, rows[split]], shown, weights_for(work.samples.score, shown))
         for split in ("train", "val")
+        for shown in [labels[None, rows[split]]]
     )
     seen = seen_classes(train.labels)
     return fit_linear(train, val, features[:, rows["test"]], work.samples.n_classes), seen

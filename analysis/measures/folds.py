@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analysis.devices import choose_device
 from analysis.logits import logit_columns
 from analysis.measures.measure import Measure, Tables, Work, add_measure, place
-from analysis.probes import LabelledVectors, LinearProbe, fit_linear
+from analysis.probes import LabelledVectors, LinearProbe, fit_linear, weights_for
 from warehouse.catalogue import make_folds
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
@@ -58,7 +58,9 @@ def add_folds(
 
     settled = "its probes are out of fold as they are, so that nothing is left for other folds"
     settings = {"n_folds": n_folds}
-    measure = Measure("probe-folds", "fold_probe", settings, compute, wants_split=settled)
+    measure = Measure(
+        "probe-folds", "fold_probe", settings, compute, wants_split=settled, fits_for_score=True
+    )
     return add_measure(lake, model_id, dataset_id, measure, progress)
 
 
@@ -86,9 +88,11 @@ def out_of_fold(
         train_part, val_part = (
             LabelledVectors(
                 work.vectors[:, rows].to(probe.device, probe.dtype),
-                labels[None, rows].to(probe.device),
+                shown,
+                weights_for(work.samples.score, shown),
             )
             for rows in (train, val)
+            for shown in [labels[None, rows].to(probe.device)]
         )
         scored = work.vectors[:, test].to(probe.device, probe.dtype)
         fits = fit_linear(train_part, val_part, scored, work.samples.n_classes)

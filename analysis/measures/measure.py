@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from analysis.probes import Samples, parts, read_cells, read_vectors
+from analysis.probes import Samples, parts, read_cells, read_vectors, score_setting
 from analysis.queries import read_query
 from warehouse.catalogue import Warehouse, open_tables
 from warehouse.errors import LayerhouseError
@@ -44,7 +44,8 @@ class Measure:
     """A measure: its command, the query that lists where it is stored, its settings and its work.
 
     One that compares neighbours starts at the first cell again when one is missing. `wants_split`
-    says why a dataset that is evaluated by folds cannot be measured, where that is so.
+    says why a dataset that is evaluated by folds cannot be measured, where that is so. One that
+    `fits_for_score` fits as probes do, and is made anew where that changes.
     """
 
     command: str
@@ -53,6 +54,7 @@ class Measure:
     compute: Callable[[Work], Tables]
     compares_neighbours: bool = False
     wants_split: str | None = None
+    fits_for_score: bool = False
 
 
 def add_measure(
@@ -75,6 +77,8 @@ def add_measure(
                 "under another name (`layerhouse datasets add`) have a split"
             )
         settings = {**measure.settings, "samples": samples.fingerprint}
+        if measure.fits_for_score:
+            settings |= score_setting(samples.score)
         done = _stored(wh, measure, model_id, dataset_id, settings)
         missing = [cell for cell in widths if cell not in done]
         if missing and measure.compares_neighbours:

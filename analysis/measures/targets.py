@@ -26,7 +26,7 @@ from warehouse.catalogue import DatasetInfo, dataset, labelled, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 from warehouse.progress import Progress
-from warehouse.vocabulary import ATTRIBUTE_TARGET, CONTROL_TASK, DEFAULT_PROBE_KIND
+from warehouse.vocabulary import ACCURACY, ATTRIBUTE_TARGET, CONTROL_TASK, DEFAULT_PROBE_KIND
 
 SEEDS = 5
 RECURRING = 0.5
@@ -231,6 +231,7 @@ def _relabelled(
         split=work.samples.split[kept],
         n_classes=max(label_of.values()) + 1,
         folds=None if folds is None else folds[:, kept],
+        score=ACCURACY,  # `n_right` is held against the largest label
     )
     name = target.partition(":")[2]
     for number, rotation in enumerate(samples.rotations(0)):

@@ -23,5 +23,11 @@ from .probe_kind import (
 from .probing import ProbeSummary as ProbeSummary, probe as probe
 from .registry import find_kind as find_kind
 from .standardising import Moments as Moments, standardise as standardise
-from .storage import Fit as Fit, Subject as Subject, tables_of as tables_of
+from .storage import (
+    Fit as Fit,
+    Subject as Subject,
+    score_setting as score_setting,
+    tables_of as tables_of,
+)
 from .targets import TRUE_LABELS as TRUE_LABELS
+from .weights import weighed_mean as weighed_mean, weights_for as weights_for

@@ -27,7 +27,7 @@ from warehouse.catalogue import (
     rotate,
 )
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.vocabulary import READOUTS, SPLITS, Cell
+from warehouse.vocabulary import ACCURACY, READOUTS, SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -38,6 +38,7 @@ class Samples:
 
     Under folds all of them are test, and `folds` [n repetitions, n samples] says in which fold.
     `n_registered` are all that there are to hold: what the model saw in training is none of them.
+    `score` is the dataset's, which probes are fitted for.
     """
 
     ids: NDArray[np.object_]
@@ -46,6 +47,7 @@ class Samples:
     n_classes: int
     n_registered: int
     folds: NDArray[np.int64] | None = None
+    score: str = ACCURACY
 
     @property
     def n_repetitions(self) -> int:
@@ -153,6 +155,7 @@ def _samples(wh: Warehouse, names: dict[str, Any], cell: Cell, info: DatasetInfo
         n_classes=len(info.classes),
         n_registered=len(info.samples) - len(names["seen"]),
         folds=_folds(info, frame["sample_id"]),
+        score=info.score,
     )
     if samples.folds is not None:
         _refuse_untrained(names, samples)

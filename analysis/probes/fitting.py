@@ -81,7 +81,7 @@ def _fit(
     features = vectors.to(kind.device)
     together = _together(samples, chunk.targets)
     folds = [
-        FoldFit(rotation, labels, tuple(target.seed for target in targets))
+        FoldFit(rotation, labels, tuple(target.seed for target in targets), samples.score)
         for targets in together
         for labels in [torch.from_numpy(labels_of(samples, dataset_id, targets)).to(kind.device)]
         for rotation in samples.rotations(targets[0].seed)

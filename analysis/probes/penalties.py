@@ -3,19 +3,25 @@
 import torch
 from torch import Tensor
 
+from analysis.probes.weights import weighed_mean
 
-def val_scores(logits: Tensor, labels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Accuracy and log loss on val, both [penalties, cells, sets].
+
+def val_scores(
+    logits: Tensor, labels: Tensor, seen: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Accuracy and log loss on val by what samples weigh there, both [penalties, cells, sets].
 
     A val sample of a class that train never showed counts as wrong in the accuracy of every
     penalty alike and is left out of the log loss.
     """
+    weights = weights if weights is None else weights.double()
     place = torch.searchsorted(seen, labels.contiguous()).clamp_max(len(seen) - 1)
     known = seen[place] == labels
-    accuracy = ((logits.argmax(-1) == place) & known).double().mean(-1)
+    accuracy = weighed_mean(((logits.argmax(-1) == place) & known).double(), weights)
     index = place.expand(logits.shape[:-1])[..., None]
     loss = -logits.log_softmax(-1).gather(-1, index)[..., 0].double()
-    return accuracy, (loss * known).sum(-1) / known.sum(-1).clamp_min(1)
+    counted = known if weights is None else known * weights
+    return accuracy, (loss * counted).sum(-1) / torch.where(known.any(-1), counted.sum(-1), 1)
 
 
 def best_penalty(accuracy: Tensor, loss: Tensor) -> Tensor:

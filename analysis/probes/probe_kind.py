@@ -15,8 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from analysis.probes.weights import weights_for
 from warehouse.catalogue import Places, Rotation
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import ACCURACY
 
 # Features of one chunk of cells: small enough that a few chunks fit anywhere, and that the Gram
 # matrices of a chunk stay near the cores.
@@ -28,10 +30,15 @@ READER = "reader"
 
 
 class LabelledVectors(NamedTuple):
-    """One split: raw features [cells, n, width], and class indices [sets, n] per label set."""
+    """One split: raw features [cells, n, width], and class indices [sets, n] per label set.
+
+    `weights` [sets, n] are what samples weigh in the loss and in what is chosen on val, with mean 1
+    in every set; None where all weigh the same.
+    """
 
     features: Tensor
     labels: Tensor
+    weights: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,17 @@ class Fits:
 
 class FoldFit(NamedTuple):
     """One fit under folds: what it trains on, chooses on and is scored on, the label sets
-    [sets, n samples], and their seeds [sets]."""
+    [sets, n samples], their seeds [sets], and the score that it is fitted for."""
 
     rotation: Rotation[slice] | Rotation[Places]
     labels: Tensor
     seeds: tuple[int, ...]
+    score: str = ACCURACY
+
+    def part(self, features: Tensor, rows: slice | Places) -> LabelledVectors:
+        """The samples at some places of features [cells, n samples, width]."""
+        labels = self.labels[:, rows]
+        return LabelledVectors(features[:, rows], labels, weights_for(self.score, labels))
 
 
 @dataclass(frozen=True)
@@ -89,8 +102,8 @@ class ProbeKind(ABC):
     def fit(self, data: ProbeData) -> Fits:
         """One probe per cell and label set.
 
-        Train on train, choose on val, only read test. A probe must not depend on its neighbours:
-        cells and label sets are chunked as memory allows.
+        Train on train, choose on val, both by their weights; only read test. A probe must not
+        depend on its neighbours: cells and label sets are chunked as memory allows.
         """
 
     def fit_folds(
@@ -98,11 +111,10 @@ class ProbeKind(ABC):
     ) -> Sequence[Fits]:
         """What each of some fits on the same features [cells, n samples, width] finds."""
         found = []
-        for (train, val, test), labels, seeds in folds:
-            fitted, chosen = (
-                LabelledVectors(features[:, rows], labels[:, rows]) for rows in (train, val)
-            )
-            data = ProbeData(fitted, chosen, features[:, test], n_classes, seeds)
+        for fold in folds:
+            train, val, test = fold.rotation
+            fitted, chosen = (fold.part(features, rows) for rows in (train, val))
+            data = ProbeData(fitted, chosen, features[:, test], n_classes, fold.seeds)
             found.append(self.fit(data))
         return found
 

@@ -16,7 +16,7 @@ from analysis.probes.tokens import read_tokens
 from warehouse.catalogue import open_tables
 from warehouse.lake import Commit, Lake, RunSpec, RunWriter, exclusive
 from warehouse.progress import Progress
-from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, Cell
+from warehouse.vocabulary import ACCURACY, DEFAULT_PROBE_KIND, PROBE_CONTROLS, Cell
 
 COMMAND = "probe"
 
@@ -127,7 +127,9 @@ def _commit(writer: RunWriter, subject: Subject, fits: list[Fit], samples: Sampl
 
     def clashes(commit: Commit) -> bool:
         """Whether another's commit holds some of these probes."""
-        is_alike = commit.run["config"].get("kind") == subject.kind
+        theirs = commit.run["config"]
+        score = theirs.get("settings", {}).get("score", ACCURACY)
+        is_alike = (theirs.get("kind"), score) == (subject.kind, subject.score)
         return is_alike and any(one in mine for one in commit.covers.get("probes", []))
 
     writer.commit(tables_of(subject, fits, samples), covers={"probes": mine}, clashes=clashes)

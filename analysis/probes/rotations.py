@@ -16,6 +16,7 @@ from analysis.probes.logistic.shared import shared_form
 from analysis.probes.logistic.solver import Stop, solve_path
 from analysis.probes.penalties import best_penalty, picked, val_scores
 from analysis.probes.probe_kind import Fits, FoldFit
+from analysis.probes.weights import weights_for
 
 LEAST_WIDTH = 256
 """Below, products cost little beside what is done per sample, and that is done for all of them."""
@@ -84,9 +85,9 @@ def _fit(
     trains = [torch.as_tensor(fold.rotation.train, device=features.device) for fold in folds]
     seen = labels[0, trains[0]].unique()
     form = shared_form(features, trains, each)
-    # A class that no train sample shows has no column; such samples are in no mask.
+    # A class that no train sample shows has no column; such samples weigh nothing.
     place = torch.searchsorted(seen, labels).clamp_max(len(seen) - 1)
-    target = one_hot(place, len(seen)).mT * form.mask[:, None]
+    target = one_hot(place, len(seen)).mT * _train_weights(folds, trains)[:, None]
     factor = 2.0 if len(seen) == 2 else 1.0  # as in `kinds.linear`
     path = solve_path(form, target.to(features), [factor / one for one in penalties], stop)
     scores = [
@@ -116,13 +117,26 @@ def _fit(
     return found
 
 
+def _train_weights(folds: Sequence[FoldFit], trains: Sequence[Tensor]) -> Tensor:
+    """What each sample weighs where a set is fitted, [sets, n samples]: 0 outside of its train."""
+    found = []
+    for fold, rows in zip(folds, trains, strict=True):
+        weights = weights_for(fold.score, fold.labels[:, rows])
+        whole = torch.zeros(fold.labels.shape, device=fold.labels.device)
+        whole[:, rows] = 1.0 if weights is None else weights
+        found.append(whole)
+    return torch.cat(found)
+
+
 def _scores(logits: Tensor, folds: Sequence[FoldFit], seen: Tensor) -> tuple[Tensor, Tensor]:
     """Accuracy and log loss of each set on the val samples of its rotation, [cells, sets]."""
     each = len(folds[0].labels)
     found = []
-    for number, (rotation, labels, _) in enumerate(folds):
-        mine = logits[None, :, number * each : (number + 1) * each][..., rotation.val].mT
-        found.append(val_scores(mine, labels[:, rotation.val], seen))
+    for number, fold in enumerate(folds):
+        rows = fold.rotation.val
+        mine = logits[None, :, number * each : (number + 1) * each][..., rows].mT
+        labels = fold.labels[:, rows]
+        found.append(val_scores(mine, labels, seen, weights_for(fold.score, labels)))
     accuracy, loss = (torch.cat(one, dim=2)[0] for one in zip(*found, strict=True))
     return accuracy, loss
 

@@ -19,25 +19,31 @@ from analysis.queries import read_query
 from warehouse.catalogue import Warehouse
 from warehouse.errors import LayerhouseError
 from warehouse.lake import config_difference
-from warehouse.vocabulary import Cell
+from warehouse.vocabulary import ACCURACY, Cell
 
 QUERIES = Path(__file__).parent / "queries"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whose probes: one model on one dataset, one kind, and the settings all of them share."""
+    """Whose probes: one model on one dataset, one kind, the score that they are fitted for, and the
+    settings all of them share."""
 
     model_id: str
     dataset_id: str
     kind: str
+    score: str
     settings: dict[str, Any]
 
     @classmethod
     def of(cls, kind: ProbeKind, model_id: str, dataset_id: str, samples: Samples) -> "Subject":
-        """The settings are the kind's own, and which samples it was fitted on."""
-        settings = {**kind.settings(), "samples": samples.fingerprint}
-        return cls(model_id, dataset_id, kind.name, settings)
+        """The settings are the kind's own, and on which samples and for what it was fitted."""
+        settings = {
+            **kind.settings(),
+            "samples": samples.fingerprint,
+            **score_setting(samples.score),
+        }
+        return cls(model_id, dataset_id, kind.name, samples.score, settings)
 
     def probe_id(self, cell: Cell, target: Target) -> str:
         """The same name for the same probe, whoever fits it and whenever."""
@@ -51,6 +57,12 @@ class Subject:
             self.settings,
         ]
         return blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def score_setting(score: str) -> dict[str, Any]:
+    """The score among the settings of what is fitted for it: nothing for accuracy, as it was when
+    nothing else was to be had."""
+    return {} if score == ACCURACY else {"score": score}
 
 
 @dataclass(frozen=True)
@@ -83,12 +95,17 @@ class Stored:
 
 
 def read_stored(wh: Warehouse, subject: Subject) -> Stored:
-    """The probes of this kind that the lake holds.
+    """The probes of this kind, fitted for this score, that the lake holds.
 
     Raises LayerhouseError where they were fitted with other settings or on other samples: a second
     probe of the same name would silently replace or double the first.
     """
-    names = {"model": subject.model_id, "dataset": subject.dataset_id, "kind": subject.kind}
+    names = {
+        "model": subject.model_id,
+        "dataset": subject.dataset_id,
+        "kind": subject.kind,
+        "score": subject.score,
+    }
     held: dict[Cell, set[Target]] = {}
     latest = None
     for module, layer, readout, control, seed, stored, run_id in wh.sql(
@@ -121,6 +138,7 @@ def tables_of(
                 "dataset_id": subject.dataset_id,
                 **fit.cell._asdict(),
                 "kind": subject.kind,
+                "score": subject.score,
                 "control": fit.target.control,
                 "seed": fit.target.seed,
                 "hyperparameters": {**subject.settings, "chosen": chosen},

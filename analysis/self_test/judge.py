@@ -138,6 +138,7 @@ class Judge:
             n_classes=len(self._dataset["class"]),
             n_registered=len(frame),
             folds=dealt["fold"].to_numpy().astype(np.int64)[None] if len(dealt) else None,
+            score=self.score,
         )
 
     def _fit(

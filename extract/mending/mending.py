@@ -19,6 +19,7 @@ from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake
 from warehouse.pretrained import read_object
+from warehouse.vocabulary import ACCURACY
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def mend(
     name = f"{repair.stage}-{repair.name}"
     folder = request.out / (f"{name}-shuffled" if request.recipe.shuffled else name)
     identity = json.loads(json.dumps({"model": job.identity, "recipe": asdict(request.recipe)}))
+    if job.info.score != ACCURACY:  # then samples weigh otherwise
+        identity["score"] = job.info.score
     if (folder / MEND_RECORD).is_file():
         return _found(folder, repair, identity)
     if folder.is_dir() and any(folder.iterdir()):

@@ -59,7 +59,8 @@ class Lessons:
 class School:
     """An opened model with what it is taught and what it is examined on.
 
-    `targets` [classes, longest] are the tokens that name each class, `IGNORED` behind them.
+    `targets` [classes, longest] are the tokens that name each class, `IGNORED` behind them;
+    `weights` [classes] what a train sample of each weighs.
     """
 
     job: Job
@@ -68,6 +69,7 @@ class School:
     train: Lessons
     val: Lessons
     targets: Tensor
+    weights: Tensor
 
     @property
     def session(self) -> Session:
@@ -91,11 +93,13 @@ class School:
         return output.logits[:, -n:-1].float(), scored
 
     def loss(self, prepared: Prepared, classes: Tensor) -> Tensor:
-        """Mean negative log-likelihood of a token of the right answers."""
+        """Mean negative log-likelihood of a token of the right answers, as their classes weigh."""
         logits, scored = self.logits(prepared, classes)
-        return nn.functional.cross_entropy(
-            logits.flatten(0, 1), scored.flatten(), ignore_index=IGNORED
+        losses = nn.functional.cross_entropy(
+            logits.transpose(1, 2), scored, ignore_index=IGNORED, reduction="none"
         )
+        weights = self.weights[classes].to(losses)
+        return (losses.sum(dim=1) * weights).sum() / (scored != IGNORED).sum()
 
     def examine(self) -> tuple[float, float]:
         """The dataset's score on val, by the likelihoods that `extract` stores, and the mean
@@ -112,7 +116,9 @@ class School:
 
 
 def marks(logprobs: Any, truth: Any, score: str) -> tuple[float, float]:
-    """Score and log loss of likelihoods [n, classes] against class indices [n]."""
+    """Score and log loss of likelihoods [n, classes] against class indices [n], for balanced
+    accuracy both as means over the classes' own.
+    """
     if not np.isfinite(logprobs).all():
         return 0.0, float("inf")
     right = logprobs.argmax(axis=1) == truth
@@ -120,8 +126,20 @@ def marks(logprobs: Any, truth: Any, score: str) -> tuple[float, float]:
     told = shifted[np.arange(len(truth)), truth] - np.log(np.exp(shifted).sum(axis=1))
     if score == ACCURACY:
         return float(right.mean()), float(-told.mean())
-    recalls = [right[truth == c].mean() for c in np.unique(truth)]
-    return float(np.mean(recalls)), float(-told.mean())
+    parts = [(right[truth == c].mean(), told[truth == c].mean()) for c in np.unique(truth)]
+    recall, likelihood = np.mean(parts, axis=0)
+    return float(recall), float(-likelihood)
+
+
+def class_weights(score: str, labels: Sequence[int], n_classes: int) -> Tensor:
+    """What a sample of each class weighs [classes], with mean 1 over the samples: all the same for
+    accuracy; for balanced accuracy each class as much as another.
+    """
+    if score == ACCURACY:
+        return torch.ones(n_classes)
+    counts = torch.bincount(torch.tensor(labels), minlength=n_classes)
+    even = len(labels) / (counts > 0).sum()
+    return torch.where(counts > 0, even / counts.clamp_min(1), 0.0)
 
 
 def open_school(job: Job, opened: OpenedModel, recipe: MendRecipe) -> School:
@@ -149,7 +167,9 @@ def open_school(job: Job, opened: OpenedModel, recipe: MendRecipe) -> School:
     targets = torch.full((len(scored), max(map(len, scored))), IGNORED)
     for row, tokens in zip(targets, scored, strict=True):
         row[: len(tokens)] = torch.tensor(tokens)
-    return School(job, opened, recipe, found["train"], found["val"], targets)
+    taught = [found["train"].classes[name] for batch in found["train"].batches for name in batch]
+    weights = class_weights(job.info.score, taught, len(scored))
+    return School(job, opened, recipe, found["train"], found["val"], targets, weights)
 
 
 def _shuffled(labels: dict[str, int], names: Sequence[str], recipe: MendRecipe) -> dict[str, int]:

@@ -1,14 +1,16 @@
 -- Grain: one row per (model, dataset, module) with activations: how much of the module they cover,
--- in loci and samples, and how many cells (one readout of one locus) no probe has read.
+-- in loci and samples, and how many cells (one readout of one locus) no probe has read that was
+-- fitted for the dataset's score.
 WITH probed AS (
     SELECT DISTINCT
-        model_id,
-        dataset_id,
-        module,
-        layer,
-        readout
+        probe.model_id,
+        probe.dataset_id,
+        probe.module,
+        probe.layer,
+        probe.readout
     FROM probe
-    WHERE control = 'none'
+    LEFT JOIN dataset ON probe.dataset_id = dataset.dataset_id
+    WHERE probe.control = 'none' AND probe.score = coalesce(dataset.score, 'accuracy')
 ),
 
 layers AS (

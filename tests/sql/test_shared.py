@@ -53,6 +53,49 @@ def test_the_thresholds_are_those_of_the_vocabulary(catalogue):
     assert relation.fetchall() == [tuple(thresholds.values())]
 
 
+@pytest.mark.parametrize(
+    ("of_d", "seen"),
+    [
+        ("accuracy", [("mine", "accuracy"), ("plain", "accuracy")]),
+        # Of m's mlp probes none was fitted for the score, so those for another stand in.
+        ("balanced_accuracy", [("even", "balanced_accuracy"), ("mine", "accuracy")]),
+    ],
+)
+@pytest.mark.exact_rows("scored_probe")
+def test_probes_for_the_datasets_score_are_evidence_else_those_for_another(catalogue, of_d, seen):
+    names = {"model_id": "m", "dataset_id": "d"}
+    found = [("plain", "linear", "accuracy"), ("even", "linear", "balanced_accuracy")]
+    rows = [
+        {**names, "probe_id": name, "kind": kind, "score": score}
+        for name, kind, score in [*found, ("mine", "mlp", "accuracy")]
+    ]
+    lake = {"probe": rows, "dataset": [{"dataset_id": "d", "score": of_d}]}
+    query = "SELECT probe_id, score FROM scored_probe ORDER BY probe_id"
+    assert catalogue(lake).sql(query).fetchall() == seen
+
+
+@pytest.mark.exact_rows("scored_baseline")
+def test_baselines_for_the_datasets_score_are_evidence_else_those_for_another(catalogue):
+    rows = [
+        {"baseline_id": f"{of} {architecture} {score}", "dataset_id": of, **made}
+        for of, architecture, score in [
+            ("d", "pixels", "accuracy"),
+            ("d", "pixels", "balanced_accuracy"),
+            ("d", "texture", "accuracy"),
+            ("unknown", "pixels", "accuracy"),
+            ("unknown", "pixels", "balanced_accuracy"),
+        ]
+        for made in [{"architecture": architecture, "score": score}]
+    ]
+    lake = {"baseline": rows, "dataset": [{"dataset_id": "d", "score": "balanced_accuracy"}]}
+    query = "SELECT baseline_id FROM scored_baseline ORDER BY baseline_id"
+    assert catalogue(lake).sql(query).fetchall() == [
+        ("d pixels balanced_accuracy",),
+        ("d texture accuracy",),
+        ("unknown pixels accuracy",),
+    ]
+
+
 @pytest.mark.exact_rows("examination")
 def test_an_examination_names_the_model_and_the_dataset_where_they_are_known(catalogue):
     rows = world({("vision", 0, "mean"): (5, 10)}, {"generate": (5, 10)})

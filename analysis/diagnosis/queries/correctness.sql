@@ -11,7 +11,7 @@ WITH test_samples AS (
 
 wanted_probes AS (
     SELECT *
-    FROM probe
+    FROM scored_probe
     WHERE
         model_id = $model
         AND dataset_id = $dataset
@@ -47,13 +47,13 @@ predictions AS (
     SELECT
         'baseline' AS module,
         NULL AS layer,
-        baseline.architecture AS readout,
-        baseline.kind,
+        scored_baseline.architecture AS readout,
+        scored_baseline.kind,
         baseline_logit.sample_id,
         baseline_logit.predicted_class_index
-    FROM baseline
-    INNER JOIN baseline_logit ON baseline.baseline_id = baseline_logit.baseline_id
-    WHERE baseline.dataset_id = $dataset
+    FROM scored_baseline
+    INNER JOIN baseline_logit ON scored_baseline.baseline_id = baseline_logit.baseline_id
+    WHERE scored_baseline.dataset_id = $dataset
     UNION ALL
     SELECT
         CASE WHEN model_id IS NULL THEN 'baseline' ELSE 'folds' END AS module,

@@ -4,7 +4,7 @@ SELECT
     probe_id AS name,
     run_id,
     n_test AS n
-FROM probe
+FROM scored_probe
 WHERE model_id = $model AND dataset_id = $dataset AND control = 'none'
 UNION ALL
 SELECT
@@ -21,7 +21,7 @@ SELECT
     baseline_id AS name,
     run_id,
     n_test AS n
-FROM baseline
+FROM scored_baseline
 WHERE dataset_id = $dataset
 UNION ALL
 SELECT

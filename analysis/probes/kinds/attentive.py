@@ -75,9 +75,12 @@ class AttentiveProbe(ProbeKind):
             mean, scale = _standardise(train, (val, test))
             labels = torch.searchsorted(seen, data.train.labels.contiguous())
             probes = _Probes.start(train.values.shape[-1], len(seen), data.seeds, train.values)
-            known = torch.isin(data.val.labels, seen)
+            counted = torch.isin(data.val.labels, seen).to(val.values)
+            if data.val.weights is not None:
+                counted *= data.val.weights
             held_out = torch.searchsorted(seen, data.val.labels.clamp(max=seen[-1]).contiguous())
-            losses = _train(probes, (train, labels), (val, held_out, known), self)
+            taught = (train, labels, data.train.weights)
+            losses = _train(probes, taught, (val, held_out, counted), self)
             with torch.no_grad():
                 val_logits.append(probes.logits(val).cpu().numpy())
                 test_logits.append(probes.logits(test).cpu().numpy())
@@ -167,15 +170,16 @@ def _standardise(train: FilledUp, others: Sequence[FilledUp]) -> tuple[Tensor, T
 
 def _train(
     probes: _Probes,
-    train: tuple[FilledUp, Tensor],
+    train: tuple[FilledUp, Tensor, Tensor | None],
     val: tuple[FilledUp, Tensor, Tensor],
     kind: AttentiveProbe,
 ) -> list[tuple[int, float]]:
     """Train in place, each set up to its own best epoch on val: that and its log loss there.
 
-    train and val: tokens, and labels [sets, n]; of val also which labels train shows.
+    train and val: tokens, labels [sets, n], and what they weigh [sets, n], on val 0 for classes
+    that train does not show.
     """
-    (tokens, labels), n = train, len(train[0].values)
+    (tokens, labels, weights), n = train, len(train[0].values)
     optimiser = torch.optim.AdamW(
         probes.tensors, lr=kind.learning_rate, weight_decay=kind.weight_decay
     )
@@ -186,8 +190,11 @@ def _train(
         order = torch.randperm(n, generator=torch.Generator().manual_seed(epoch))
         for rows in order.to(labels.device).split(kind.batch_size):
             optimiser.zero_grad(set_to_none=True)
+            found = _losses(probes, tokens.of_samples(rows), labels[:, rows])
+            if weights is not None:
+                found = found * weights[:, rows]
             # The probes share no weight, so the gradient of the sum is each one's own.
-            _losses(probes, tokens.of_samples(rows), labels[:, rows]).mean(dim=1).sum().backward()
+            found.mean(dim=1).sum().backward()
             optimiser.step()
         with torch.no_grad():
             found = _losses(probes, val[0], val[1])

@@ -69,7 +69,7 @@ class LinearProbe(ProbeKind):
 
     def fit(self, data: ProbeData) -> Fits:
         train, val = (
-            LabelledVectors(split.features.to(self.dtype), split.labels)
+            split._replace(features=split.features.to(self.dtype))
             for split in (data.train, data.val)
         )
         test = data.test.to(self.dtype)
@@ -130,8 +130,9 @@ def fit_linear(
 ) -> LinearFits:
     """Fit every penalty for every cell and label set, keep the best on val.
 
-    Best is the highest val accuracy, then the lowest val log loss, then the strongest penalty; with
-    `choose="log_loss"`, for those who need probabilities, the accuracy is not asked.
+    Samples weigh in the loss and on val as both say. Best is the highest val accuracy, then the
+    lowest val log loss, then the strongest penalty; with `choose="log_loss"`, for those who need
+    probabilities, the accuracy is not asked.
     The feature tensors are consumed (standardised in place). Label sets share their features'
     decomposition; every set must show the same classes on train.
     """
@@ -139,11 +140,11 @@ def fit_linear(
     penalties = tuple(sorted(penalties or penalty_grid(train.features.shape[2])))
     moments = standardise(train.features)
     form = form_of(train.features)
-    path = _solve(form, train.labels, seen, penalties, stop)
+    path = _solve(form, train, seen, penalties, stop)
     scaled = moments.inverse_scale[:, None]
     val_features = moments.centre(val.features).mul_(scaled)
     logits = path_logits(form, path, val_features)
-    accuracy, loss = val_scores(logits, val.labels, seen)
+    accuracy, loss = val_scores(logits, val.labels, seen, val.weights)
     best = best_penalty(accuracy, loss) if choose == "accuracy" else loss.argmin(0)
     coef, intercept, norm, decrement = (
         picked(torch.stack([getattr(solution, name) for solution in path]), best)
@@ -168,13 +169,15 @@ def fit_linear(
 
 def _solve(
     form: OwnForm,
-    labels: Tensor,
+    train: LabelledVectors,
     seen: Tensor,
     penalties: tuple[float, ...],
     stop: Stop,
 ) -> list[Solution]:
-    target = one_hot(torch.searchsorted(seen, labels.contiguous()), len(seen))
+    target = one_hot(torch.searchsorted(seen, train.labels.contiguous()), len(seen))
     target = target.mT.to(form.features).contiguous()
+    if train.weights is not None:
+        target *= train.weights[:, None]
     # Two classes: scikit-learn's binomial form has one weight vector w. Ours are ±w/2, whose
     # squared norm is half as large, so the same objective needs twice the strength.
     factor = 2.0 if len(seen) == 2 else 1.0

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from analysis.logits import widen
 from analysis.parallel import one_torch_thread
-from analysis.probes.probe_kind import Fits, ProbeData, ProbeKind, seen_classes
+from analysis.probes.probe_kind import Fits, LabelledVectors, ProbeData, ProbeKind, seen_classes
 from analysis.probes.standardising import standardise
 
 STATE_BYTES = 2**30  # weights, gradients and two moments of one chunk
@@ -52,7 +52,7 @@ class MlpProbe(ProbeKind):
         scale = moments.inverse_scale[:, None]
         layers = _start(features, len(seen), data.seeds, self.hidden)
         labels = torch.searchsorted(seen, data.train.labels.contiguous())
-        losses = _train(layers, features, labels, data.seeds, self)
+        losses = _train(layers, data.train._replace(labels=labels), data.seeds, self)
         named = seen.cpu().numpy()
         val_logits, test_logits = (
             _forward(layers, moments.centre(part).mul_(scale)[:, None], None).detach().cpu().numpy()
@@ -102,15 +102,12 @@ def _forward(layers: list[Tensor], batch: Tensor, mask: Tensor | None) -> Tensor
 
 def _train(
     layers: list[Tensor],
-    features: Tensor,
-    labels: Tensor,
+    train: LabelledVectors,
     seeds: tuple[int, ...],
     probe: MlpProbe,
 ) -> NDArray[np.float64]:
-    """Train layers in place; the mean loss of the last epoch, [cells, sets].
-
-    features: [cells, n, width]; labels: [sets, n].
-    """
+    """Train layers in place; the mean loss of the last epoch, [cells, sets]."""
+    features, labels, weights = train
     cells, n, _ = features.shape
     sets = len(seeds)
     optimiser = torch.optim.AdamW(
@@ -136,7 +133,10 @@ def _train(
             logits = _forward(layers, features[:, rows], mask)
             truth = labels.gather(1, rows).expand(cells, -1, -1)
             losses = cross_entropy(logits.flatten(0, 2), truth.flatten(), reduction="none")
-            mean = losses.view(cells, sets, -1).mean(-1)
+            losses = losses.view(cells, sets, -1)
+            if weights is not None:
+                losses = losses * weights.gather(1, rows)
+            mean = losses.mean(-1)
             optimiser.zero_grad(set_to_none=True)
             # The probes share no weight, so the gradient of the sum is each one's own.
             mean.sum().backward()

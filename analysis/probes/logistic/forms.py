@@ -53,12 +53,6 @@ def product(rows: Tensor, matrix: Tensor) -> Tensor:
     return found.view(*rows.shape[:3], -1)
 
 
-def probabilities(logits: Tensor, mask: Tensor | None) -> Tensor:
-    """Of logits [cells, sets, classes, n]; 0 for samples outside of a `mask` [sets, n]."""
-    prob = logits.softmax(-2)
-    return prob if mask is None else prob.mul_(mask[:, None])
-
-
 class Leading(NamedTuple):
     """The leading singular directions of some features, found with a random test matrix.
 
@@ -73,8 +67,8 @@ class Leading(NamedTuple):
 
 
 class Form(Protocol):
-    """A way of writing the problem down; `mask` says which samples a label set is fitted on, where
-    not all, and `blocks` how many parts of equally many sets have something of their own."""
+    """A way of writing the problem down; `blocks` is how many parts of equally many label sets
+    have something of their own."""
 
     parts: int
     blocks: int
@@ -82,9 +76,6 @@ class Form(Protocol):
 
     @property
     def features(self) -> Tensor: ...
-
-    @property
-    def mask(self) -> Tensor | None: ...
 
     @property
     def leading(self) -> Leading: ...
@@ -103,7 +94,6 @@ class SampleForm:
 
     parts = 2
     blocks = 1
-    mask = None
 
     def __init__(self, features: Tensor) -> None:
         self.features = features
@@ -125,7 +115,9 @@ class SampleForm:
 
     def data_gradient(self, residual: Tensor) -> Tensor:
         """Σ residual · xᵀ as both parts of a vector; residual: [cells, sets, classes, n]."""
-        return self.image(residual)
+        # What samples have in common moves no weight, features being centred, so no line search
+        # would see it grow from step to step until rounding makes it count.
+        return self.image(residual - residual.mean(-1, keepdim=True))
 
     def weights(self, coef: Tensor) -> Tensor:
         """Weights [cells, rows, width] of coordinates [cells, rows, n]."""
@@ -148,7 +140,6 @@ class FeatureForm:
 
     parts = 1
     blocks = 1
-    mask = None
 
     def __init__(self, features: Tensor) -> None:
         self.features = features

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from analysis.probes.logistic.forms import Leading, Vector, product
+from analysis.probes.logistic.goal import Goal
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,17 @@ class Preconditioner:
         )
 
 
-def preconditioner_of(leading: Leading, prob: Tensor, strength: float, n: Tensor) -> Preconditioner:
+def preconditioner_of(
+    leading: Leading, goal: Goal, prob: Tensor, strength: float
+) -> Preconditioner:
     """One curvature for all samples and classes of a problem: the mean of the loss's own.
 
-    prob: the probabilities at the point, [cells, sets, classes, n]; n: how many samples a set is
-    fitted on, [sets].
+    prob: the goal's probabilities at the point, [cells, sets, classes, n].
     """
     sets, classes = prob.shape[1:3]
-    curvature = (prob * (1 - prob)).sum((-2, -1)) / n / (classes - 1)
+    n = goal.named.sum((-2, -1))
+    squares = goal.unweighed(prob.square().sum(-2))
+    curvature = (prob.sum((-2, -1)) - squares.sum(-1)) / n / (classes - 1)
     curvature = curvature.clamp_min(1e-4)
     each = sets // leading.values.shape[1]
     values, rest = (one.repeat_interleave(each, 1) for one in (leading.values, leading.rest))

@@ -24,18 +24,16 @@ class FoldScale(NamedTuple):
 class SharedForm:
     """Unknowns over features, for label sets in blocks of one rotation each.
 
-    The features [cells, n, width] are those of all samples; a set looks at its rotation's train
-    samples alone (`mask` [sets, n]) and at features standardised on these, so that it is the very
-    problem that it is on a copy of them. One product reads the features for all rotations.
+    The features [cells, n, width] are those of all samples; a set looks at features standardised on
+    its rotation's train samples, and where the goal weighs these alone it is the very problem that
+    it is on a copy of them. One product reads the features for all rotations.
     """
 
     parts = 1
 
-    def __init__(
-        self, features: Tensor, mask: Tensor, scale: FoldScale, leading: Leading, n_rotations: int
-    ) -> None:
-        self.features, self.mask, self.scale, self.leading = features, mask, scale, leading
-        self.blocks = n_rotations
+    def __init__(self, features: Tensor, scale: FoldScale, leading: Leading, n_each: int) -> None:
+        self.features, self.scale, self.leading, self.n_each = features, scale, leading, n_each
+        self.blocks = scale.mean.shape[1]
         self.size = features.shape[2]
 
     def image(self, coef: Tensor) -> Tensor:
@@ -58,14 +56,14 @@ class SharedForm:
 
     def of(self, sets: Tensor) -> "SharedForm":
         """The form of some sets, as many of each of their rotations."""
-        rotations = (sets // (len(self.mask) // self.blocks)).unique()
+        rotations = (sets // self.n_each).unique()
         cells = len(self.features)
         basis = self.leading.basis.unflatten(1, (cells, self.blocks))[:, :, rotations]
         leading = Leading(
             basis.flatten(1, 2), self.leading.values[:, rotations], self.leading.rest[:, rotations]
         )
-        scale = self.scale.of(rotations)
-        return SharedForm(self.features, self.mask[sets], scale, leading, len(rotations))
+        n_each = len(sets) // len(rotations)
+        return SharedForm(self.features, self.scale.of(rotations), leading, n_each)
 
     def _each(self, rows: Tensor) -> Tensor:
         """[cells, sets, classes, a] as [cells, rotations, rows of each, a]."""
@@ -77,10 +75,8 @@ def shared_form(features: Tensor, trains: Sequence[Tensor], n_each: int) -> Shar
     rotation, by its train samples."""
     whole = standardise(features)
     raw_mean = whole.mean * whole.inverse_scale
-    mask = features.new_zeros(len(trains), features.shape[1])
     means, inverses, found = [], [], []
-    for row, train in zip(mask, trains, strict=True):
-        row[train] = 1
+    for train in trains:
         own = features[:, train]
         moments = standardise(own)
         # What is constant on train is so by the numbers that were given, whatever their offset.
@@ -96,4 +92,4 @@ def shared_form(features: Tensor, trains: Sequence[Tensor], n_each: int) -> Shar
         torch.cat([one.values for one in found], dim=1),
         torch.cat([one.rest for one in found], dim=1),
     )
-    return SharedForm(features, mask.repeat_interleave(n_each, 0), scale, leading, len(trains))
+    return SharedForm(features, scale, leading, n_each)

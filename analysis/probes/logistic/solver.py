@@ -2,7 +2,9 @@
 
 Objective per (cell, label set), the one of scikit-learn's `LogisticRegression(C)`:
 
-    sum_i −log softmax(W x_i + b)[y_i]  +  strength/2 · ‖W‖²,      b unpenalised.
+    sum_i w_i · −log softmax(W x_i + b)[y_i]  +  strength/2 · ‖W‖²,      b unpenalised,
+
+w_i as scikit-learn's `sample_weight`, 1 unless said otherwise.
 
 The ridge solution lies in the span of the training samples, so nothing is lost by working there.
 With more features than samples the unknowns are one number per sample and class, W = A X, and the
@@ -22,7 +24,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from analysis.probes.logistic.forms import Form, Vector, add, inner, probabilities
+from analysis.probes.logistic.forms import Form, Vector, add, inner
+from analysis.probes.logistic.goal import Goal
 from analysis.probes.logistic.line_search import line_search, ray_from
 from analysis.probes.logistic.preconditioner import preconditioner_of
 
@@ -60,11 +63,12 @@ class Solution:
 def solve_path(form: Form, target: Tensor, strengths: list[float], stop: Stop) -> list[Solution]:
     """Solutions for every strength, strong to weak, each started from the one before.
 
-    target: [sets, classes, n] one-hot, every class with at least one sample; 0 for samples that a
-    set is not fitted on.
+    target: [sets, classes, n] one-hot times what the sample weighs, every class with at least one
+    sample; 0 for samples that a set is not fitted on.
     """
     cells = len(form.features)
     sets, classes, _ = target.shape
+    goal = Goal.of(target)
     prior = target.mean(-1).log()
     zero = target.new_zeros(form.parts, cells, sets, classes, form.size)
     point = Vector(zero, (prior - prior.mean(-1, keepdim=True)).expand(cells, sets, classes))
@@ -72,26 +76,24 @@ def solve_path(form: Form, target: Tensor, strengths: list[float], stop: Stop) -
     before = point
     for strength in strengths:
         if path:
-            before, point = point, _extrapolate(form, target, before, point, strength)
+            before, point = point, _extrapolate(form, goal, before, point, strength)
         point = Vector(form.image(point.coef[0]), point.intercept)
-        solution, point = _minimise(form, target, point, strength, stop)
+        solution, point = _minimise(form, goal, point, strength, stop)
         path.append(solution)
     return path
 
 
-def _extrapolate(
-    form: Form, target: Tensor, before: Vector, point: Vector, strength: float
-) -> Vector:
+def _extrapolate(form: Form, goal: Goal, before: Vector, point: Vector, strength: float) -> Vector:
     """The best point for a new strength on the line through the last two solutions.
 
     The path of solutions is smooth in the strength: this saves a third of the iterations.
     """
     direction = Vector(point.coef - before.coef, point.intercept - before.intercept)
     logits = form.logits(point)
-    prob = probabilities(logits, form.mask)
-    gradient = _gradient(form, prob - target, point, strength)
+    prob = goal.probabilities(logits)
+    gradient = _gradient(form, prob - goal.named, point, strength)
     everywhere = torch.ones(prob.shape[:2], dtype=torch.bool, device=prob.device)
-    ray = ray_from(form, logits, target, gradient, point, direction, strength)
+    ray = ray_from(form, logits, goal, gradient, point, direction, strength)
     length, _, _ = line_search(ray, prob, everywhere)
     return add(point, length, direction)
 
@@ -102,18 +104,18 @@ def _gradient(form: Form, residual: Tensor, point: Vector, strength: float) -> V
 
 
 def _minimise(
-    form: Form, target: Tensor, point: Vector, strength: float, stop: Stop
+    form: Form, goal: Goal, point: Vector, strength: float, stop: Stop
 ) -> tuple[Solution, Vector]:
     """One strength from a warm start.
 
     Label sets need very different numbers of iterations: once half of them are solved the others
     go on alone.
     """
-    solution, point, live = _descend(form, target, point, strength, stop)
-    if 0 < len(live) < len(target):
+    solution, point, live = _descend(form, goal, point, strength, stop)
+    if 0 < len(live) < len(goal.named):
         left = replace(stop, iterations=stop.iterations - solution.iterations)
         some = Vector(point.coef[:, :, live], point.intercept[:, live])
-        rest, some = _minimise(form.of(live), target[live], some, strength, left)
+        rest, some = _minimise(form.of(live), goal.of_sets(live), some, strength, left)
         point = Vector(point.coef.clone(), point.intercept.clone())
         point.coef[:, :, live], point.intercept[:, live] = some
         solution.gradient_norm[:, live] = rest.gradient_norm
@@ -134,35 +136,35 @@ def _live(active: Tensor) -> Tensor:
 
 
 def _descend(
-    form: Form, target: Tensor, point: Vector, strength: float, stop: Stop
+    form: Form, goal: Goal, point: Vector, strength: float, stop: Stop
 ) -> tuple[Solution, Vector, Tensor]:
     """Until at most half of the label sets are left, whose places are the last value.
 
     A problem that has converged is left alone.
     """
-    n = target.sum((-2, -1))
+    n = goal.named.sum((-2, -1))
     logits = form.logits(point)
-    prob = probabilities(logits, form.mask)
-    precondition = preconditioner_of(form.leading, prob, strength, n)
+    prob = goal.probabilities(logits)
+    precondition = preconditioner_of(form.leading, goal, prob, strength)
     stalled = torch.zeros(prob.shape[:2], dtype=torch.bool, device=prob.device)
     gradient: Vector | None = None
     direction: Vector | None = None
     squared = prob.new_ones(prob.shape[:2])
     for iteration in range(stop.iterations + 1):
-        previous, gradient = gradient, _gradient(form, prob - target, point, strength)
+        previous, gradient = gradient, _gradient(form, prob - goal.named, point, strength)
         step = precondition(gradient)
         before, squared = squared, inner(step, gradient)
         norm = inner(gradient, gradient).clamp_min(0).sqrt() / n
         decrement = squared.clamp_min(0).sqrt()
         active = ((norm > stop.gradient) | (decrement > stop.decrement)) & ~stalled
         live = _live(active.any(0).view(form.blocks, -1))
-        if iteration == stop.iterations or len(live) <= len(target) // 2:
+        if iteration == stop.iterations or len(live) <= len(goal.named) // 2:
             break
         turn = torch.zeros_like(squared)
         if previous is not None:
             turn = ((squared - inner(step, previous)) / before).clamp_min(0)
         direction = add(Vector(-step.coef, -step.intercept), turn, direction or step)
-        ray = ray_from(form, logits, target, gradient, point, direction, strength)
+        ray = ray_from(form, logits, goal, gradient, point, direction, strength)
         length, prob, stuck = line_search(ray, prob, active)
         # Rounding can spoil a conjugate direction; only the plain step without descent is the end.
         stalled |= stuck & (turn == 0)

@@ -66,7 +66,7 @@ class _States:
 
     `others` [tokens] is the log of the sum over the exponents of all other tokens' logits, `offset`
     [rows] the head's bias; `wanted` [tokens] is the row of the token that should be said, and where
-    that is none of the rows `told` [tokens] has its logit.
+    that is none of the rows `told` [tokens] has its logit; `weights` [tokens] are its class'.
     """
 
     given: Tensor
@@ -74,6 +74,7 @@ class _States:
     offset: Tensor
     wanted: Tensor
     told: Tensor
+    weights: Tensor
 
 
 @torch.no_grad()
@@ -96,11 +97,12 @@ def _states(school: School, lessons: Lessons, head: Any, tokens: Sequence[int]) 
         wanted = torch.tensor([place.get(int(t), -1) for t in scored[counted]])
         told = logits[counted].gather(1, scored[counted][:, None])[:, 0]
         others = logits[counted].index_fill(1, chosen, float("-inf")).logsumexp(dim=1)
-        found.append((given[counted].cpu(), others.cpu(), wanted, told.cpu()))
-    given, others, wanted, told = (torch.cat(parts) for parts in zip(*found, strict=True))
+        weights = school.weights[classes][:, None].expand(counted.shape)[counted.cpu()]
+        found.append((given[counted].cpu(), others.cpu(), wanted, told.cpu(), weights))
+    given, others, wanted, told, weights = (torch.cat(part) for part in zip(*found, strict=True))
     bias = getattr(head, "bias", None)
     offset = torch.zeros(len(tokens)) if bias is None else bias[chosen].float().cpu()
-    return _States(given, others, offset, wanted, told)
+    return _States(given, others, offset, wanted, told, weights)
 
 
 def _fit(states: _States, before: Tensor, start: Tensor, ridge: float) -> tuple[Tensor, float]:
@@ -114,7 +116,7 @@ def _fit(states: _States, before: Tensor, start: Tensor, ridge: float) -> tuple[
         scores = states.given @ rows.T + states.offset
         total = torch.logaddexp(scores.logsumexp(dim=1), states.others)
         told = scores.gather(1, states.wanted.clamp(min=0)[:, None])[:, 0]
-        return (total - told.where(named, states.told)).mean()
+        return ((total - told.where(named, states.told)) * states.weights).mean()
 
     optimiser = torch.optim.LBFGS(
         [rows], max_iter=MOST_STEPS, tolerance_change=1e-9, line_search_fn="strong_wolfe"

@@ -1,7 +1,7 @@
 -- Every probed locus and readout is in the mart.
 WITH probes AS (
     SELECT *
-    FROM probe
+    FROM scored_probe
     WHERE control = 'none'
 )
 

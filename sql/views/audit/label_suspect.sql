@@ -5,7 +5,7 @@
 -- is one of each kind and all name the same other class; a reply that names none saves the label.
 WITH baselines AS (
     SELECT *
-    FROM baseline
+    FROM scored_baseline
     QUALIFY
         row_number() OVER (
             PARTITION BY dataset_id, architecture, kind

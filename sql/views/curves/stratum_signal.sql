@@ -120,7 +120,7 @@ named AS (
 
 strata AS (
     SELECT
-        probe.probe_id,
+        scored_probe.probe_id,
         named.attribute,
         named.label_index,
         named.value,
@@ -133,23 +133,23 @@ strata AS (
         coalesce(sum(named.weight) FILTER (WHERE named.named_index = named.class_index), 0)
             AS weight_by_value
     FROM probe_logit AS l
-    INNER JOIN probe ON l.probe_id = probe.probe_id
+    INNER JOIN scored_probe ON l.probe_id = scored_probe.probe_id
     INNER JOIN named
         ON
-            probe.dataset_id = named.dataset_id
+            scored_probe.dataset_id = named.dataset_id
             AND l.sample_id = named.sample_id
-            AND coalesce(named.repetition, probe.seed) = probe.seed
-    WHERE l.split = 'test' AND probe.control = 'none'
-    GROUP BY probe.probe_id, named.attribute, named.label_index, named.value
+            AND coalesce(named.repetition, scored_probe.seed) = scored_probe.seed
+    WHERE l.split = 'test' AND scored_probe.control = 'none'
+    GROUP BY scored_probe.probe_id, named.attribute, named.label_index, named.value
 )
 
 SELECT
-    probe.model_id,
-    probe.dataset_id,
-    probe.module,
-    probe.layer,
-    probe.readout,
-    probe.kind,
+    scored_probe.model_id,
+    scored_probe.dataset_id,
+    scored_probe.module,
+    scored_probe.layer,
+    scored_probe.readout,
+    scored_probe.kind,
     strata.attribute,
     strata.label_index,
     strata.value,
@@ -163,14 +163,14 @@ SELECT
         / nullif(round(strata.weight - strata.weight_by_value, 12), 0)
     ) AS signal
 FROM strata
-INNER JOIN probe ON strata.probe_id = probe.probe_id
+INNER JOIN scored_probe ON strata.probe_id = scored_probe.probe_id
 GROUP BY
-    probe.model_id,
-    probe.dataset_id,
-    probe.module,
-    probe.layer,
-    probe.readout,
-    probe.kind,
+    scored_probe.model_id,
+    scored_probe.dataset_id,
+    scored_probe.module,
+    scored_probe.layer,
+    scored_probe.readout,
+    scored_probe.kind,
     strata.attribute,
     strata.label_index,
     strata.value

@@ -6,25 +6,25 @@
 -- fold has chosen its own baseline.
 WITH baselines AS (
     SELECT
-        baseline.dataset_id,
+        scored_baseline.dataset_id,
         baseline_logit.sample_id,
         avg(cast(baseline_logit.predicted_class_index = sample.class_index AS INTEGER)) AS is_right
     FROM baseline_candidate
-    INNER JOIN baseline
+    INNER JOIN scored_baseline
         ON
-            baseline_candidate.dataset_id = baseline.dataset_id
-            AND baseline_candidate.architecture = baseline.architecture
-            AND baseline_candidate.kind = baseline.kind
-    INNER JOIN baseline_logit ON baseline.baseline_id = baseline_logit.baseline_id
+            baseline_candidate.dataset_id = scored_baseline.dataset_id
+            AND baseline_candidate.architecture = scored_baseline.architecture
+            AND baseline_candidate.kind = scored_baseline.kind
+    INNER JOIN baseline_logit ON scored_baseline.baseline_id = baseline_logit.baseline_id
     INNER JOIN sample
         ON
-            baseline.dataset_id = sample.dataset_id
+            scored_baseline.dataset_id = sample.dataset_id
             AND baseline_logit.sample_id = sample.sample_id
     WHERE
         baseline_candidate.rank = 1
         AND baseline_logit.split = 'test'
-        AND baseline.dataset_id NOT IN (SELECT sample_fold.dataset_id FROM sample_fold)
-    GROUP BY baseline.dataset_id, baseline_logit.sample_id
+        AND scored_baseline.dataset_id NOT IN (SELECT sample_fold.dataset_id FROM sample_fold)
+    GROUP BY scored_baseline.dataset_id, baseline_logit.sample_id
     UNION ALL
     SELECT
         dataset_id,

@@ -17,31 +17,32 @@ WITH samples AS (
 predictions AS (
     SELECT
         'probe' AS source,
-        probe.probe_id AS source_id,
-        probe.model_id,
-        probe.dataset_id,
+        scored_probe.probe_id AS source_id,
+        scored_probe.model_id,
+        scored_probe.dataset_id,
         NULL AS method,
         l.split,
         samples.class_index,
         l.predicted_class_index
     FROM probe_logit AS l
-    INNER JOIN probe ON l.probe_id = probe.probe_id
-    INNER JOIN samples ON probe.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
+    INNER JOIN scored_probe ON l.probe_id = scored_probe.probe_id
+    INNER JOIN samples
+        ON scored_probe.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
     UNION ALL
     SELECT
         'baseline' AS source,
-        baseline.baseline_id AS source_id,
+        scored_baseline.baseline_id AS source_id,
         NULL AS model_id,
-        baseline.dataset_id,
+        scored_baseline.dataset_id,
         NULL AS method,
         l.split,
         samples.class_index,
         l.predicted_class_index
     FROM baseline_logit AS l
-    INNER JOIN baseline ON l.baseline_id = baseline.baseline_id
+    INNER JOIN scored_baseline ON l.baseline_id = scored_baseline.baseline_id
     INNER JOIN
         samples
-        ON baseline.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
+        ON scored_baseline.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
     UNION ALL
     SELECT
         'answer' AS source,

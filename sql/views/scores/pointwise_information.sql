@@ -3,10 +3,11 @@
 --
 -- Pointwise V-information, -log2 g(y) + log2 g(y | x) (Ethayarajh et al. 2022, "Understanding
 -- dataset difficulty with V-usable information"): the model without input that fits train best says
--- its class shares. Negative where the probe misleads; NULL for a class that train does not show.
+-- says its class shares, and where a probe is fitted for balanced accuracy, to which all classes are
+-- equally many, the same for each. Negative where the probe misleads; NULL for a class that train does not show.
 WITH probes AS (
     SELECT *
-    FROM probe
+    FROM scored_probe
     WHERE control = 'none'
 ),
 
@@ -31,8 +32,10 @@ shares AS (
         class_index,
         repetition,
         fold,
-        n / sum(n) OVER (PARTITION BY dataset_id, repetition, fold) AS share
+        n / sum(n) OVER trained_together AS share,
+        1 / count(*) OVER trained_together AS even_share
     FROM trained
+    WINDOW trained_together AS (PARTITION BY dataset_id, repetition, fold)
 ),
 
 scored AS (
@@ -40,6 +43,7 @@ scored AS (
         probe_logit.probe_id,
         probes.model_id,
         probes.dataset_id,
+        probes.score,
         probe_logit.sample_id,
         sample.class_index,
         sample_fold.repetition,
@@ -74,7 +78,12 @@ SELECT
     likelihoods.dataset_id,
     likelihoods.sample_id,
     likelihoods.class_index,
-    likelihoods.log_likelihood / ln(2) - log2(shares.share) AS information_bits
+    likelihoods.log_likelihood / ln(2)
+    - log2(
+        CASE
+            WHEN likelihoods.score = 'balanced_accuracy' THEN shares.even_share ELSE shares.share
+        END
+    ) AS information_bits
 FROM likelihoods
 LEFT JOIN shares
     ON

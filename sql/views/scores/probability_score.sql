@@ -11,13 +11,13 @@ WITH classifiers AS (
         'probe' AS source,
         probe_id AS source_id,
         dataset_id
-    FROM probe
+    FROM scored_probe
     UNION ALL
     SELECT
         'baseline' AS source,
         baseline_id AS source_id,
         dataset_id
-    FROM baseline
+    FROM scored_baseline
 ),
 
 splits AS (

@@ -60,31 +60,31 @@ candidates AS (
 
 said AS (
     SELECT
-        probe.model_id,
-        probe.dataset_id,
-        probe.module,
-        probe.layer,
-        probe.readout,
-        probe.kind,
-        probe.seed AS repetition,
+        scored_probe.model_id,
+        scored_probe.dataset_id,
+        scored_probe.module,
+        scored_probe.layer,
+        scored_probe.readout,
+        scored_probe.kind,
+        scored_probe.seed AS repetition,
         probe_logit.sample_id,
         probe_logit.predicted_class_index
-    FROM probe
-    INNER JOIN probe_logit ON probe.probe_id = probe_logit.probe_id
-    WHERE probe.control = 'none' AND probe_logit.split = 'val'
+    FROM scored_probe
+    INNER JOIN probe_logit ON scored_probe.probe_id = probe_logit.probe_id
+    WHERE scored_probe.control = 'none' AND probe_logit.split = 'val'
     UNION ALL
     SELECT
         NULL AS model_id,
-        baseline.dataset_id,
+        scored_baseline.dataset_id,
         'baseline' AS module,
         NULL AS layer,
-        baseline.architecture AS readout,
-        baseline.kind,
-        baseline.seed AS repetition,
+        scored_baseline.architecture AS readout,
+        scored_baseline.kind,
+        scored_baseline.seed AS repetition,
         baseline_logit.sample_id,
         baseline_logit.predicted_class_index
-    FROM baseline
-    INNER JOIN baseline_logit ON baseline.baseline_id = baseline_logit.baseline_id
+    FROM scored_baseline
+    INNER JOIN baseline_logit ON scored_baseline.baseline_id = baseline_logit.baseline_id
     WHERE baseline_logit.split = 'val'
     UNION ALL
     SELECT

@@ -25,18 +25,18 @@ predictions AS (
         scored.sample_id,
         probe_logit.predicted_class_index
     FROM scored
-    INNER JOIN probe
+    INNER JOIN scored_probe
         ON
-            scored.model_id = probe.model_id
-            AND scored.dataset_id = probe.dataset_id
-            AND scored.module = probe.module
-            AND scored.layer = probe.layer
-            AND scored.readout = probe.readout
-            AND scored.kind = probe.kind
-            AND scored.repetition = probe.seed
+            scored.model_id = scored_probe.model_id
+            AND scored.dataset_id = scored_probe.dataset_id
+            AND scored.module = scored_probe.module
+            AND scored.layer = scored_probe.layer
+            AND scored.readout = scored_probe.readout
+            AND scored.kind = scored_probe.kind
+            AND scored.repetition = scored_probe.seed
     INNER JOIN probe_logit
-        ON probe.probe_id = probe_logit.probe_id AND scored.sample_id = probe_logit.sample_id
-    WHERE probe.control = 'none' AND probe_logit.split = 'test'
+        ON scored_probe.probe_id = probe_logit.probe_id AND scored.sample_id = probe_logit.sample_id
+    WHERE scored_probe.control = 'none' AND probe_logit.split = 'test'
     UNION ALL
     SELECT
         scored.model_id,
@@ -64,15 +64,15 @@ predictions AS (
         scored.sample_id,
         baseline_logit.predicted_class_index
     FROM scored
-    INNER JOIN baseline
+    INNER JOIN scored_baseline
         ON
-            scored.dataset_id = baseline.dataset_id
-            AND scored.readout = baseline.architecture
-            AND scored.kind = baseline.kind
-            AND scored.repetition = baseline.seed
+            scored.dataset_id = scored_baseline.dataset_id
+            AND scored.readout = scored_baseline.architecture
+            AND scored.kind = scored_baseline.kind
+            AND scored.repetition = scored_baseline.seed
     INNER JOIN baseline_logit
         ON
-            baseline.baseline_id = baseline_logit.baseline_id
+            scored_baseline.baseline_id = baseline_logit.baseline_id
             AND scored.sample_id = baseline_logit.sample_id
     WHERE scored.stage = 'reference' AND baseline_logit.split = 'test'
 )

@@ -4,12 +4,12 @@
 -- none does, any.
 WITH one_probe AS (
     SELECT
-        probe.model_id,
-        probe.dataset_id,
-        coalesce(max(stage_probe.probe_id), max(probe.probe_id)) AS probe_id
-    FROM probe
-    LEFT JOIN stage_probe ON probe.probe_id = stage_probe.probe_id AND stage_probe.rank = 1
-    GROUP BY probe.model_id, probe.dataset_id
+        scored_probe.model_id,
+        scored_probe.dataset_id,
+        coalesce(max(stage_probe.probe_id), max(scored_probe.probe_id)) AS probe_id
+    FROM scored_probe
+    LEFT JOIN stage_probe ON scored_probe.probe_id = stage_probe.probe_id AND stage_probe.rank = 1
+    GROUP BY scored_probe.model_id, scored_probe.dataset_id
 ),
 
 probed AS (

@@ -3,7 +3,7 @@
 -- seed_rank 1 says. An answer that stands for a stage has no probe.
 WITH probes AS (
     SELECT *
-    FROM probe
+    FROM scored_probe
     WHERE control = 'none'
 )
 

@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForImageClassification, ViTImagePr
 
 from analysis.baselines import Options, baseline, known_architectures
 from analysis.baselines.augmentation import augment
-from analysis.baselines.descent import FROM_SCRATCH, fit, predict
+from analysis.baselines.descent import FROM_SCRATCH, LabelledPixels, _score, fit, predict
 from analysis.baselines.networks import _from_scratch
 from tests.analysis.activation_lake import dataset_lake
 from tests.conftest import layerhouse
@@ -115,7 +115,8 @@ def test_the_same_seed_gives_the_same_numbers_and_leaves_torch_alone() -> None:
             standard = lambda pixels: pixels.float() / 255  # noqa: E731
             generator = torch.Generator().manual_seed(1)
             schedule = FROM_SCRATCH.at_most(2)
-            fit(model, standard, (images, classes), (images, classes), schedule, generator)
+            shown = LabelledPixels(images, classes, None)
+            fit(model, standard, shown, shown, schedule, generator)
             found.append(predict(model, standard, images))
     assert np.array_equal(*found)
     assert torch.equal(state, torch.get_rng_state())
@@ -133,8 +134,8 @@ def test_training_stops_early_and_keeps_the_best_epoch() -> None:
         chosen = fit(
             model,
             standard,
-            (images[:16], classes[:16]),
-            (images[16:], classes[16:]),
+            LabelledPixels(images[:16], classes[:16], None),
+            LabelledPixels(images[16:], classes[16:], None),
             FROM_SCRATCH,
             generator,
         )
@@ -259,3 +260,13 @@ def test_the_list_shows_every_architecture(tmp_path: Path) -> None:
     for architecture in known_architectures().values():
         assert architecture.name in done.out
     assert done.out.count("through timm") == 4
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.5, 0.5, 0.5, 1.5])])
+def test_images_weigh_in_what_is_best_on_val(weights: torch.Tensor | None) -> None:
+    val = LabelledPixels(torch.empty(4, 0), torch.tensor([0, 1, 1, 0]), weights)
+    logits = np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]], np.float32))
+    told = np.ones(4) if weights is None else weights.numpy()
+    right, likelihood = _score(logits, val)
+    assert right == pytest.approx((told * [1, 1, 0, 1]).sum() / 4)
+    assert likelihood == pytest.approx((told * np.log([0.9, 0.8, 0.3, 0.6])).sum() / 4, rel=1e-5)

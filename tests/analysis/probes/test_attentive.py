@@ -29,6 +29,9 @@ WIDTH, MOST = 6, 12
 QUICK = AttentiveProbe(epochs=12, patience=3)
 
 
+WEIGHTS = torch.tensor([1.5, 0.5])[CLASSES]
+
+
 def planted(classes: np.ndarray, fewest: int = 8, most: int = MOST) -> list[np.ndarray]:
     """Of each sample some tokens of noise around a large offset; one of them names the class."""
     rng = np.random.default_rng(0)
@@ -41,23 +44,30 @@ def planted(classes: np.ndarray, fewest: int = 8, most: int = MOST) -> list[np.n
     return found
 
 
-def data(seeds: tuple[int, ...], labels: torch.Tensor | None = None) -> ProbeData:
+def data(
+    seeds: tuple[int, ...],
+    labels: torch.Tensor | None = None,
+    weights: torch.Tensor | None = None,
+) -> ProbeData:
     """60 train, 30 val and 30 test samples at one cell."""
+    told = None if weights is None else weights.expand(len(seeds), -1)
     features = torch.full((1, 120, MOST, WIDTH), torch.nan)
     for at, tokens in enumerate(planted(CLASSES)):
         features[0, at, : len(tokens)] = torch.from_numpy(tokens)
     if labels is None:
         labels = torch.from_numpy(CLASSES).expand(len(seeds), -1)
     return ProbeData(
-        LabelledVectors(features[:, :60], labels[:, :60]),
-        LabelledVectors(features[:, 60:90], labels[:, 60:90]),
+        LabelledVectors(features[:, :60], labels[:, :60], None if told is None else told[:, :60]),
+        LabelledVectors(
+            features[:, 60:90], labels[:, 60:90], None if told is None else told[:, 60:90]
+        ),
         features[:, 90:],
         n_classes=2,
         seeds=seeds,
     )
 
 
-def trained_alone(seed: int, options: AttentiveProbe) -> np.ndarray:
+def trained_alone(seed: int, options: AttentiveProbe, weights: torch.Tensor) -> np.ndarray:
     """One probe sample by sample, on the tokens that there are, in double precision."""
     tokens = [torch.from_numpy(one).double() for one in planted(CLASSES)]
     every = torch.cat(tokens[:60])
@@ -84,10 +94,12 @@ def trained_alone(seed: int, options: AttentiveProbe) -> np.ndarray:
         order = torch.randperm(60, generator=torch.Generator().manual_seed(epoch))
         for rows in order.split(options.batch_size):
             optimiser.zero_grad()
-            cross_entropy(logits(rows.tolist()), labels[rows]).backward()
+            losses = cross_entropy(logits(rows.tolist()), labels[rows], reduction="none")
+            (losses * weights[rows]).mean().backward()
             optimiser.step()
         with torch.no_grad():
-            loss = float(cross_entropy(logits(range(60, 90)), labels[60:90]))
+            losses = cross_entropy(logits(range(60, 90)), labels[60:90], reduction="none")
+            loss = float((losses * weights[60:90]).sum() / weights[60:90].sum())
             left = options.patience if loss < best else left - 1
             if loss < best:
                 best, found = loss, logits(range(90, 120)).numpy()
@@ -96,12 +108,15 @@ def trained_alone(seed: int, options: AttentiveProbe) -> np.ndarray:
     return found
 
 
-def test_training_side_by_side_equals_training_alone_on_tokens_of_any_number() -> None:
-    fits = QUICK.fit(data((3, 4)))
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighed"])
+def test_training_side_by_side_equals_training_alone_on_tokens_of_any_number(
+    weights: torch.Tensor | None,
+) -> None:
+    fits = QUICK.fit(data((3, 4), weights=weights))
+    told = torch.ones(120) if weights is None else weights
     for at, seed in enumerate((3, 4)):
-        np.testing.assert_allclose(
-            fits.test_logits[0, at], trained_alone(seed, QUICK), rtol=1e-3, atol=1e-3
-        )
+        alone = trained_alone(seed, QUICK, told)
+        np.testing.assert_allclose(fits.test_logits[0, at], alone, rtol=1e-3, atol=1e-3)
 
 
 def test_a_seed_does_not_depend_on_the_others() -> None:

@@ -7,13 +7,16 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 
 from analysis.probes.kinds.linear import fit_linear, penalty_grid
 from analysis.probes.logistic.solver import Stop
 from analysis.probes.probe_kind import LabelledVectors
+from analysis.probes.weights import weights_for
 from tests.analysis.activation_lake import drawn
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import BALANCED_ACCURACY
 
 EXACT = Stop(1e-7, 1e-5, 3000)
 
@@ -32,10 +35,12 @@ def parts(
     )
 
 
-def sklearn_probabilities(features: np.ndarray, labels: np.ndarray, penalty: float) -> np.ndarray:
+def sklearn_probabilities(
+    features: np.ndarray, labels: np.ndarray, penalty: float, class_weight: str | None = None
+) -> np.ndarray:
     n = len(labels)
     scaler = StandardScaler().fit(features[: n // 2].astype(np.float64))
-    model = LogisticRegression(C=penalty, tol=1e-8, max_iter=20_000)
+    model = LogisticRegression(C=penalty, tol=1e-8, max_iter=20_000, class_weight=class_weight)
     model.fit(scaler.transform(features[: n // 2].astype(np.float64)), labels[: n // 2])
     return model.predict_proba(scaler.transform(features[3 * n // 4 :].astype(np.float64)))
 
@@ -61,6 +66,7 @@ CASES = {
         drawn(np.arange(160) % 2, 400, 1, 0.1),
         np.arange(160) % 2,
     ),
+    "drawn, few samples": (drawn(np.arange(106) % 2, 400, 1, 0.1), np.arange(106) % 2),
 }
 
 
@@ -73,6 +79,35 @@ def test_probabilities_equal_those_of_scikit_learn(name: str, relative: float) -
     fits = fit_linear(*parts(features, labels, torch.float64), n_classes, (penalty,), EXACT)
     expected = sklearn_probabilities(features, labels, penalty)
     np.testing.assert_allclose(probabilities(fits.test_logits[0, 0]), expected, atol=2e-5)
+
+
+def thinned(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Without two thirds of class 1 and half of the last class."""
+    left = np.bincount(labels)
+    kept = (labels != 1) | (np.cumsum(labels == 1) <= left[1] // 3)
+    last = labels.max()
+    kept &= (labels != last) | (last == 1) | (np.cumsum(labels == last) <= left[last] // 2)
+    return features[kept], labels[kept]
+
+
+def weighed(part: LabelledVectors) -> LabelledVectors:
+    return part._replace(weights=weights_for(BALANCED_ACCURACY, part.labels))
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("relative", [0.1, 10.0, 100.0])
+def test_balanced_probabilities_equal_those_of_scikit_learn(name: str, relative: float) -> None:
+    features, labels = thinned(*CASES[name])
+    penalty = relative / features.shape[1]
+    train, val, test = parts(features, labels, torch.float64)
+    n_classes = int(labels.max()) + 1
+    fits = fit_linear(weighed(train), weighed(val), test, n_classes, (penalty,), EXACT)
+    expected = sklearn_probabilities(features, labels, penalty, "balanced")
+    np.testing.assert_allclose(probabilities(fits.test_logits[0, 0]), expected, atol=2e-5)
+    n = len(labels)
+    named = fits.val_logits[0, 0].argmax(-1)
+    recalls = balanced_accuracy_score(labels[n // 2 : 3 * n // 4], named)
+    assert fits.val_accuracy[0, 0, 0] == pytest.approx(recalls, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", CASES)

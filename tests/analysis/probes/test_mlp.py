@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -15,12 +16,21 @@ from tests.analysis.activation_lake import drawn
 LABELS = np.arange(60) % 3
 
 
-def data(seeds: tuple[int, ...], cells: tuple[int, ...] = (0, 1)) -> ProbeData:
+WEIGHTS = torch.tensor([1.5, 0.5, 1.0])[LABELS[:40]]
+
+
+def data(
+    seeds: tuple[int, ...], cells: tuple[int, ...] = (0, 1), weights: torch.Tensor | None = None
+) -> ProbeData:
     """Forty train, ten val and ten test samples of some drawn cells, true labels for every seed."""
     features = torch.stack([torch.from_numpy(drawn(LABELS, 10, cell, 1.0)) for cell in cells])
     labels = torch.from_numpy(LABELS).expand(len(seeds), -1)
     return ProbeData(
-        LabelledVectors(features[:, :40].clone(), labels[:, :40]),
+        LabelledVectors(
+            features[:, :40].clone(),
+            labels[:, :40],
+            None if weights is None else weights.expand(len(seeds), -1),
+        ),
         LabelledVectors(features[:, 40:50].clone(), labels[:, 40:50]),
         features[:, 50:],
         n_classes=3,
@@ -29,7 +39,11 @@ def data(seeds: tuple[int, ...], cells: tuple[int, ...] = (0, 1)) -> ProbeData:
 
 
 def trained_alone(
-    features: torch.Tensor, labels: torch.Tensor, seed: int, options: MlpProbe
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    weights: torch.Tensor,
+    seed: int,
+    options: MlpProbe,
 ) -> nn.Module:
     """One probe with nn.Linear, torch's optimiser and a loop, from the same random numbers."""
     generator = torch.Generator().manual_seed(seed)
@@ -61,26 +75,28 @@ def trained_alone(
             )
             optimiser.param_groups[0]["lr"] = options.learning_rate * rate
             mask = keep[start : start + options.batch_size] / (1 - options.dropout)
-            loss = nn.functional.cross_entropy(
-                second(first(features[rows]).relu() * mask), labels[rows]
+            losses = nn.functional.cross_entropy(
+                second(first(features[rows]).relu() * mask), labels[rows], reduction="none"
             )
             optimiser.zero_grad()
-            loss.backward()
+            (losses * weights[rows]).mean().backward()
             optimiser.step()
             step += 1
     return model
 
 
-def test_side_by_side_training_equals_training_alone() -> None:
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighed"])
+def test_side_by_side_training_equals_training_alone(weights: torch.Tensor | None) -> None:
     probe = MlpProbe(hidden=8, epochs=3, learning_rate=3e-3)
-    given, raw = data(seeds=(0, 1)), data(seeds=(0, 1))
+    given, raw = data((0, 1), weights=weights), data(seeds=(0, 1))
+    told = torch.ones(40) if weights is None else weights
     fits = probe.fit(given)
     for cell in range(2):
         features = raw.train.features[cell]
         mean, spread = features.mean(0), features.std(0, correction=0)
         for seed in range(2):
             labels = raw.train.labels[seed]
-            alone = trained_alone((features - mean) / spread, labels, seed, probe)
+            alone = trained_alone((features - mean) / spread, labels, told, seed, probe)
             expected = alone((raw.test[cell] - mean) / spread).detach()
             np.testing.assert_allclose(fits.test_logits[cell, seed], expected, atol=1e-4)
 

@@ -26,7 +26,10 @@ from tests.analysis.activation_lake import (
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.lake.standing import list_commits
+from warehouse.status import status
+from warehouse.vocabulary import BALANCED_ACCURACY
 
 CLASSES, SPLITS = labels_and_splits(160, 4)
 VECTORS = {place: drawn(CLASSES, width, seed) for seed, (place, width) in enumerate(PLACES.items())}
@@ -185,6 +188,36 @@ def test_shuffles_are_the_same_for_every_model_and_differ_between_seeds(lake: La
         true = samples[0].class_index[rows]
         assert (first[rows] != true).any()
         np.testing.assert_array_equal(np.sort(first[rows]), np.sort(true))
+
+
+def rescore(lake: Lake, score: str) -> None:
+    with connect(lake) as wh:
+        (facts,) = wh.sql("SELECT * EXCLUDE (run_id) FROM dataset").pl().to_dicts()
+    with RunWriter(lake, RunSpec("datasets-score", None, DATASET, {})) as writer:
+        writer.commit({"dataset": [{**facts, "score": score}]}, finished=True)
+
+
+def test_probes_are_fitted_for_the_score_and_those_of_another_stand_in(tmp_path: Path) -> None:
+    """Nine of ten samples are of class 0, whom a probe for accuracy therefore names."""
+    classes = np.array([int(number % 10 == 0) for number in range(400)])
+    splits = np.array(["train", "val", "test", "train"])[np.arange(400) // 10 % 4]
+    lake = dataset_lake(tmp_path / "lake", classes, splits)
+    place = ("vision", 0, "mean")
+    add_activations(lake, {place: drawn(classes, 6, 0, 0.6)})
+    seen = "SELECT p.score, accuracy, balanced_accuracy FROM scored_probe AS p JOIN "
+    seen += "probe_accuracy USING (probe_id) WHERE split = 'test'"
+    assert probe(lake, MODEL, DATASET, controls=["none"]).n_probes == 1
+    (plain,) = rows(lake, seen)
+
+    rescore(lake, BALANCED_ACCURACY)
+    assert rows(lake, seen) == [plain]
+    assert status(lake).pairs[0].extents[0].n_unprobed == 1
+    assert probe(lake, MODEL, DATASET, controls=["none"]).n_probes == 1
+    (balanced,) = rows(lake, seen)
+    assert balanced[0] == BALANCED_ACCURACY
+    assert balanced[2] > plain[2] + 0.1
+    assert not probe(lake, MODEL, DATASET, controls=["none"]).added
+    assert status(lake).pairs[0].extents[0].n_unprobed == 0
 
 
 @pytest.mark.slow

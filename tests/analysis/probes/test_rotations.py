@@ -13,12 +13,13 @@ from analysis.probes.probe_kind import Fits, FoldFit, ProbeKind
 from analysis.probes.rotations import pays
 from tests.analysis.activation_lake import drawn
 from warehouse.catalogue.folds import make_folds, rotate
+from warehouse.vocabulary import ACCURACY, BALANCED_ACCURACY
 
 EXACT = LinearProbe(stop=Stop(1e-7, 1e-5, 3000), dtype=torch.float64)
 N, WIDTH, K = 300, 256, 3
 
 
-def folds_of(classes: np.ndarray, repetitions: int = 2) -> list[FoldFit]:
+def folds_of(classes: np.ndarray, repetitions: int = 2, score: str = ACCURACY) -> list[FoldFit]:
     """True and shuffled labels in every rotation of some repetitions."""
     names = [str(row // 2) for row in range(len(classes))]
     found = []
@@ -26,7 +27,7 @@ def folds_of(classes: np.ndarray, repetitions: int = 2) -> list[FoldFit]:
         shuffled = np.random.default_rng(own).permutation(classes)
         labels = torch.from_numpy(np.stack([classes, shuffled]))
         dealt = make_folds(classes, names, K, "set", own)
-        found += [FoldFit(rotation, labels, (own, own)) for rotation in rotate(dealt, K)]
+        found += [FoldFit(rotation, labels, (own, own), score) for rotation in rotate(dealt, K)]
     return found
 
 
@@ -55,14 +56,23 @@ def alike(some: list[Fits], others: list[Fits]) -> None:
             torch.testing.assert_close(mine, theirs, atol=2e-5, rtol=0)
 
 
-@pytest.mark.parametrize("n_classes", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("n_classes", "score"),
+    [
+        (2, BALANCED_ACCURACY),
+        pytest.param(2, ACCURACY, marks=pytest.mark.slow),
+        pytest.param(4, ACCURACY, marks=pytest.mark.slow),
+        pytest.param(4, BALANCED_ACCURACY, marks=pytest.mark.slow),
+    ],
+)
 def test_rotations_together_are_what_each_is_alone(
-    n_classes: int, monkeypatch: pytest.MonkeyPatch
+    n_classes: int, score: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    classes = np.random.default_rng(3).permutation(np.arange(N) % n_classes)
+    uneven = np.minimum(np.arange(N) % (n_classes + 2), n_classes - 1)
+    classes = np.random.default_rng(3).permutation(uneven)
     vectors = [uncommon(drawn(classes, WIDTH, seed, 0.1)) for seed in range(2)]
     features = torch.from_numpy(np.stack(vectors))
-    folds = folds_of(classes)
+    folds = folds_of(classes, score=score)
     assert pays(features, folds)
     together = EXACT.fit_folds(features.clone(), folds, n_classes)
     alone = ProbeKind.fit_folds(EXACT, features, folds, n_classes)

@@ -17,7 +17,8 @@ def test_the_rows_are_the_best_for_their_ridge() -> None:
     others = torch.randn(60, generator=generator)
     told = torch.randn(60, generator=generator) - 3
     offset, before = torch.tensor([0.5, 0.0, -0.5]), torch.randn(3, 4, generator=generator)
-    states = _States(given, others, offset, wanted, told)
+    weights = 0.5 + torch.arange(60) % 3
+    states = _States(given, others, offset, wanted, told, weights)
     fitted, loss = _fit(states, before, before, 1e-2)
 
     x, rest, named = given.double().numpy(), others.double().numpy(), wanted.numpy() >= 0
@@ -28,7 +29,8 @@ def test_the_rows_are_the_best_for_their_ridge() -> None:
         scores = x @ rows.T + offset.double().numpy()
         total = np.logaddexp(logsumexp(scores, axis=1), rest)
         own = scores[np.arange(60), np.maximum(wanted.numpy(), 0)]
-        mean = (total - np.where(named, own, told.double().numpy())).mean()
+        losses = total - np.where(named, own, told.double().numpy())
+        mean = (losses * weights.numpy()).mean()
         return mean, 0.5 * strength * ((rows - before.double().numpy()) ** 2).sum()
 
     best = minimize(lambda flat: sum(objective(flat)), before.double().numpy().ravel())

@@ -173,6 +173,8 @@ PLANTED = {
     ],
     "baseline.trained_within_train": "UPDATE sample SET split = 'test' WHERE split = 'train'",
     "probe.control_known": "UPDATE probe SET control = 'random' WHERE control <> 'none'",
+    "probe.score_known": "UPDATE probe SET score = 'precision'",
+    "baseline.score_known": "UPDATE baseline SET score = 'precision'",
     "sample.split_known": "UPDATE sample SET split = 'dev' WHERE split = 'val'",
     "sample.group_in_one_split": "UPDATE sample SET group_id = 'one'",
     "dataset.score_known": "UPDATE dataset SET score = 'precision'",
