@@ -32,6 +32,16 @@ FAILURE_MODES = {
 STAGE_OF = {mode: stage for stage, mode in FAILURE_MODES.items()}
 """The stage that each failure mode speaks of."""
 
+CLAIMS = NO_LONGER_READABLE, NOT_SAID, CAUSED, MENDED, CAUSED_AND_MENDED = (
+    "no longer readable",
+    "readable but not said",
+    "caused in",
+    "mended by",
+    "caused in and mended by",
+)
+"""What may be said of a loss: by probes alone (of the answer the second), where patching confirms
+it, where a repair of its stage undoes it, and both."""
+
 HEALTHY, UNDETERMINED = "healthy", "undetermined"
 VERDICTS = (*STAGE_OF, HEALTHY, UNDETERMINED)
 """What a diagnosis can end with."""
@@ -320,6 +330,9 @@ COSTLY = 0.10
 
 RANKING_GAIN = 0.01
 """AUROC that a repair must bring for the accuracy it gains to be more than calibration."""
+
+UNDONE = 0.8
+"""A repair undoes the loss of its stage where it brings back at least this share of it."""
 
 SHORTCUT = 0.05
 """A fact alone reads the class where its lower bound lies more than this above chance."""

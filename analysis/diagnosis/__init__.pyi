@@ -1,4 +1,14 @@
 from .choosing import Choice as Choice
+from .claiming import (
+    PLACES as PLACES,
+    advice as advice,
+    advised_in as advised_in,
+    claimed as claimed,
+    cure_of as cure_of,
+    of_two_methods as of_two_methods,
+    unmeasured as unmeasured,
+    use_of as use_of,
+)
 from .diagnosing import (
     Diagnosis as Diagnosis,
     diagnose as diagnose,
@@ -26,6 +36,7 @@ from .intervals import (
     resampled as resampled,
 )
 from .losses import available_accuracies as available_accuracies
+from .marks import Mark as Mark, Marks as Marks, read_marks as read_marks
 from .power import Power as Power, read_power as read_power
 from .repairs import Recovery as Recovery, read_recoveries as read_recoveries
 from .staleness import (
@@ -33,4 +44,4 @@ from .staleness import (
     renewed as renewed,
     store_intervals as store_intervals,
 )
-from .wording import advice as advice, of_two_methods as of_two_methods, sentence as sentence
+from .wording import sentence as sentence

@@ -9,6 +9,7 @@ from analysis.diagnosis.choosing import AS_BEFORE, Choice, choose_answer
 from analysis.diagnosis.evidence import QUERIES, read_evidence
 from analysis.diagnosis.findings import DiagnosedAnswer, Finding, ModeLoss, ReadAt, finding_of
 from analysis.diagnosis.intervals import Resampling, interval_rows
+from analysis.diagnosis.marks import Marks, read_marks
 from analysis.diagnosis.staleness import Tables, inputs_fingerprint, renewed, store_intervals
 from analysis.diagnosis.wording import sentence
 from analysis.queries import read_query
@@ -29,8 +30,9 @@ class Diagnosis:
     `verdict` is a failure mode, `healthy` or `undetermined`; `sentence` says it for a reader;
     `reason` names what is missing or worth knowing; `answered` is the share of test samples the
     model itself answers right, `answer` which of its answers that is; `rows` are the four failure
-    modes in pipeline order, `places` say where each stage was read. `run_id` is None where there
-    was nothing to compute intervals from.
+    modes in pipeline order, `places` say where each stage was read, `marks` what patching and
+    repairs say beside the probes. `run_id` is None where there was nothing to compute intervals
+    from.
     """
 
     model_id: str
@@ -44,6 +46,7 @@ class Diagnosis:
     answer: DiagnosedAnswer | None
     rows: tuple[ModeLoss, ...]
     places: tuple[ReadAt, ...]
+    marks: Marks
 
 
 def diagnose(
@@ -78,18 +81,20 @@ def diagnose(
         finding = read_finding(wh, model_id, dataset_id)
         answer = read_answer(wh, model_id, dataset_id)
         places = read_places(wh, model_id, dataset_id)
+        marks = read_marks(wh, model_id, dataset_id)
     return Diagnosis(
         model_id=model_id,
         dataset_id=dataset_id,
         run_id=run_id,
         added=added,
         verdict=finding.verdict,
-        sentence=sentence(finding),
+        sentence=sentence(finding, marks),
         reason=finding.reason,
         answered=finding.answered,
         answer=answer,
         rows=finding.modes,
         places=places,
+        marks=marks,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.diagnosis.claiming import advised_in, claimed, use_of
 from analysis.diagnosis.findings import (
     Failure,
     Finding,
@@ -10,17 +11,21 @@ from analysis.diagnosis.findings import (
     LossParts,
     PresentLoss,
 )
-from analysis.diagnosis.repairs import Recovery
+from analysis.diagnosis.marks import Marks
+from analysis.diagnosis.numbers import number, percent, points, within
 from warehouse.vocabulary import ACCURACY, ANSWER, CONNECTOR, LLM, VISION
 
+NOTHING = Marks()
 
-def sentence(finding: Finding) -> str:
-    """Two to five sentences: what is lost where, how sure, what would mend it, and how much of it
-    an untrained network reads and how many samples were left out, where there is such."""
+
+def sentence(finding: Finding, marks: Marks = NOTHING) -> str:
+    """Two to six sentences: what is lost where, how sure, what patching says, what mends it, and
+    how much of it an untrained network reads and how many samples were left out, where there is
+    such. The words go no further than the evidence, by default that of probes alone."""
     if isinstance(finding, Healthy):
         said = _healthy(finding)
     elif isinstance(finding, Failure):
-        said = _failure(finding)
+        said = _failure(finding, marks)
     else:
         said = f"The verdict is open: {finding.reason}."
     if finding.floor is not None:
@@ -47,45 +52,24 @@ def _floor(floor: Floor) -> str:
     )
 
 
-def _failure(finding: Failure) -> str:
-    listed = "".join(f", and {_interval(mode)} {WHERE[mode.stage]}" for mode in finding.also)
-    stage = finding.primary.stage
-    return (
-        f"{_overall(finding)} {_share(finding)} {WHERE[stage]}{listed}. "
-        f"{_remedy(stage, finding.parts)}."
+def _failure(finding: Failure, marks: Marks) -> str:
+    listed = "".join(
+        f", and {_interval(mode)} {claimed(mode.stage, marks.of(mode.stage))}"
+        for mode in finding.also
     )
-
-
-WHERE = {
-    VISION: "are gone when the image leaves the vision tower",
-    CONNECTOR: "are lost in the connector, between the vision tower and the language model",
-    LLM: "are lost inside the language model, before its last token",
-    ANSWER: "still reach the last token but are not said",
-}
-
-
-def points(share: float) -> str:
-    """A share of the samples in percentage points, e.g. '31 points' or '0.6 points'."""
-    return f"{_number(share)} points"
-
-
-def _number(share: float) -> str:
-    value = 100 * share
-    return f"{value:.0f}" if abs(value) >= 9.95 else f"{value:.1f}"
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.0f}%"
+    stage = finding.primary.stage
+    mark, advised = marks.of(stage), advised_in(marks)
+    said = [_overall(finding), f"{_share(finding)} {claimed(stage, mark)}{listed}."]
+    said += [use_of(mark) or ""] if mark is not None else []
+    said += [advised or ""]
+    if marks.advised is None:
+        said += [f"{_remedy(stage, finding.parts)}."]
+    return " ".join(part for part in said if part)
 
 
 def _interval(mode: PresentLoss) -> str:
     """'29 points (95% interval 22 to 36)'."""
-    return f"{points(mode.loss)} (95% interval {_range(mode.lower, mode.upper)})"
-
-
-def _range(lower: float, upper: float) -> str:
-    digits = 0 if upper >= 0.0995 else 1
-    return f"{100 * lower:.{digits}f} to {100 * upper:.{digits}f}"
+    return f"{points(mode.loss)}{within(mode.lower, mode.upper)}"
 
 
 def _overall(finding: Failure) -> str:
@@ -109,17 +93,16 @@ def _answered(share: float, score: str) -> str:
 def _share(finding: Failure) -> str:
     """'Of the 31 missing points, 29 (95% interval 22 to 36)', or 'All of the 29 missing …'."""
     mode = finding.primary
-    whole, part = _number(finding.lost), _number(mode.loss)
-    interval = f"(95% interval {_range(mode.lower, mode.upper)})"
+    whole, part = number(finding.lost), number(mode.loss)
     if part == whole:
-        return f"All of the {whole} missing points {interval}"
-    return f"Of the {whole} missing points, {part} {interval}"
+        return f"All of the {whole} missing points{within(mode.lower, mode.upper)}"
+    return f"Of the {whole} missing points, {part}{within(mode.lower, mode.upper)}"
 
 
 def _healthy(finding: Healthy) -> str:
     return (
         f"{_answered(finding.answered, finding.score)}, "
-        f"{points(finding.lost)} (95% interval {_range(finding.lower, finding.upper)}) "
+        f"{points(finding.lost)}{within(finding.lower, finding.upper)} "
         "below the best that any probe or baseline reads: no stage loses a part that matters, and "
         "there is nothing to repair inside the model."
     )
@@ -177,38 +160,4 @@ def _answer_remedy(parts: LossParts) -> str:
     return (
         "The class is known but mapped to the wrong words: calibrate the label likelihoods, reword "
         "the labels, or train the output head"
-    )
-
-
-def advice(advised: Recovery) -> str:
-    """The advised repair, what it costs and what it brings: 'connector/finetune (8,256 trained
-    parameters, 12 s), the cheapest repair that suffices: it brings back 97% (95% interval 91 to
-    104) of the loss'."""
-    cost = f"{advised.n_parameters:,} trained parameters, {advised.seconds:,.0f} s"
-    said = f"{advised.title} ({cost}), the cheapest repair that suffices: it {_brings(advised)}"
-    if advised.is_calibration:
-        said += "; that is calibration, since samples are ranked hardly better"
-    return said if advised.is_of_one_method else f"{said}; {of_two_methods(advised)}"
-
-
-def _brings(repair: Recovery) -> str:
-    if repair.total_share is None:
-        return f"gains {points(repair.gain)}{_bounds(repair.gain_lower, repair.gain_upper)}"
-    within = _bounds(repair.total_share_lower, repair.total_share_upper)
-    return f"brings back {percent(repair.total_share)}{within} of the loss"
-
-
-def _bounds(lower: float | None, upper: float | None) -> str:
-    """' (95% interval 91 to 104)' in hundredths, nothing where there is none."""
-    if lower is None or upper is None:
-        return ""
-    return f" (95% interval {_range(lower, upper)})"
-
-
-def of_two_methods(repair: Recovery) -> str:
-    """Why a gain is not the repair's alone."""
-    return (
-        f"the answers without {repair.title} are by {repair.method_before} and those with it by "
-        f"{repair.method_after}, so what it gains is not its own alone (`layerhouse diagnose "
-        "--method` chooses)"
     )

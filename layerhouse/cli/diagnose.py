@@ -17,7 +17,7 @@ from warehouse.lake import Lake
 from warehouse.vocabulary import MARGIN, N_RESAMPLES, UNDETERMINED
 
 if TYPE_CHECKING:
-    from analysis.diagnosis import Diagnosis
+    from analysis.diagnosis import Diagnosis, Mark
 
 
 @click.command("diagnose", short_help="Where is the class lost? Losses, intervals, a verdict.")
@@ -92,26 +92,48 @@ def command(
 
 
 def show(diagnosis: Diagnosis) -> None:
-    """Print the four losses with their intervals and the verdict's sentence."""
+    """Print what three kinds of evidence say of each failure mode, and the verdict's sentence."""
+    from analysis.diagnosis import unmeasured
     from layerhouse.printing import print_table
 
+    marks = {mark.failure_mode: mark for mark in diagnosis.marks.modes}
     rows = [
         [
             row.failure_mode,
             interval(row.loss, row.lower, row.upper),
+            *_others(marks.get(row.failure_mode)),
             "primary" if row.is_primary else "present" if row.is_present else "",
         ]
         for row in diagnosis.rows
     ]
-    print_table(["failure mode", "loss [95% interval]", ""], rows)
+    print_table(["failure mode", "loss [95% interval]", "patching", "mending", ""], rows)
     if diagnosis.places:
         click.echo(f"Read: {', '.join(map(str, diagnosis.places))}")
     if diagnosis.answer is not None:
         click.echo(f"Answer: {diagnosis.answer}")
+    for line in unmeasured(diagnosis.marks):
+        click.echo(f"{line}.")
     click.echo(f"Verdict: {diagnosis.verdict}")
     click.echo(diagnosis.sentence)
     if diagnosis.reason and diagnosis.verdict != UNDETERMINED:
         click.echo(f"Note: {diagnosis.reason}")
+
+
+def _others(mark: Mark | None) -> list[str]:
+    """What comes back with a better model's states, and with the best repair of the stage."""
+    if mark is None:
+        return ["not measured"] * 2
+    use = interval(mark.restored_share, mark.restored_lower, mark.restored_upper)
+    cure = interval(mark.recovered_share, mark.recovered_lower, mark.recovered_upper)
+    if mark.repair is None:
+        cure = "none helps"
+    elif mark.recovered_share is None:
+        gain = interval(mark.repair_gain, mark.repair_gain_lower, mark.repair_gain_upper)
+        cure = f"gains {gain}"
+    return [
+        "not measured" if mark.use_missing is not None else use,
+        "not measured" if mark.cure_missing is not None else cure,
+    ]
 
 
 def interval(point: float | None, lower: float | None, upper: float | None) -> str:

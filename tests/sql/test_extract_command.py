@@ -22,4 +22,5 @@ def test_a_variant_is_asked_for_by_its_options(catalogue, variant, options):
     rows["model"] = [{"model_id": "m", "name": "tiny", "variant": variant}]
     found = catalogue(rows).sql("SELECT * FROM extract_command").fetchall()
     command = f"layerhouse extract --model tiny{options} --dataset d"
-    assert found == [("m", "d", command, " --model m --dataset d")]
+    making = command.removeprefix("layerhouse extract")
+    assert found == [("m", "d", command, " --model m --dataset d", making)]

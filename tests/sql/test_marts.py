@@ -23,6 +23,7 @@ GRAINS = {
     "mart_signal_flow": "model_id, dataset_id, module, layer, readout, probe_kind",
     "mart_model_health": "model_id, dataset_id, module, track",
     "mart_failure_modes": "model_id, dataset_id, failure_mode",
+    "mart_evidence": "model_id, dataset_id, failure_mode",
     "mart_sample_outcomes": "model_id, dataset_id, sample_id",
     "mart_model_pairs": "model_id, base_model_id, dataset_id, stage, quantity",
     "mart_leaderboard": "model_id, dataset_id",

@@ -48,6 +48,7 @@ def test_the_thresholds_are_those_of_the_vocabulary(catalogue):
         "cheap": words.CHEAP,
         "shortcut": words.SHORTCUT,
         "ranking_gain": words.RANKING_GAIN,
+        "undone": words.UNDONE,
     }
     assert relation.columns == list(thresholds)
     assert relation.fetchall() == [tuple(thresholds.values())]

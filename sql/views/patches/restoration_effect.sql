@@ -1,18 +1,23 @@
 -- Grain: one row per (model, dataset) with patches from a better model at the ends of all stages:
 -- whether they point to the stage that the losses read by probes point to.
 --
--- Of several donors the one that is better by most speaks. They disagree where the stage at which
+-- Of several donors the one that is better by most speaks, but no repair, of which what it brings
+-- comes back where it was trained. They disagree where the stage at which
 -- most comes back is another than the one that loses most (more than in the donor, where that was
 -- probed), and brings more back beyond both intervals.
 WITH gaps AS (
     SELECT
-        model_id,
-        donor_model_id,
-        dataset_id,
-        max(gap) AS gap
+        stage_restoration.model_id,
+        stage_restoration.donor_model_id,
+        stage_restoration.dataset_id,
+        max(stage_restoration.gap) AS gap
     FROM stage_restoration
-    GROUP BY model_id, donor_model_id, dataset_id
-    HAVING count(restored_share) = 4 AND count(loss) = 4
+    ANTI JOIN mend ON stage_restoration.donor_model_id = mend.model_id
+    GROUP BY
+        stage_restoration.model_id,
+        stage_restoration.donor_model_id,
+        stage_restoration.dataset_id
+    HAVING count(stage_restoration.restored_share) = 4 AND count(stage_restoration.loss) = 4
 ),
 
 best AS (

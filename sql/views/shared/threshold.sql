@@ -8,4 +8,5 @@ SELECT
     0.10::DOUBLE AS costly,
     0.05::DOUBLE AS cheap,
     0.05::DOUBLE AS shortcut,
-    0.01::DOUBLE AS ranking_gain
+    0.01::DOUBLE AS ranking_gain,
+    0.8::DOUBLE AS undone

@@ -177,7 +177,8 @@ SELECT
             likelihood_effect.note,
             tie_effect.note,
             asking_effect.note,
-            restoration_effect.note
+            restoration_effect.note,
+            repair_effect.note
         ),
         ''
     ) AS note
@@ -194,3 +195,5 @@ LEFT JOIN restoration_effect
     ON
         m.model_id = restoration_effect.model_id
         AND m.dataset_id = restoration_effect.dataset_id
+LEFT JOIN repair_effect
+    ON m.model_id = repair_effect.model_id AND m.dataset_id = repair_effect.dataset_id

@@ -57,7 +57,7 @@ def test_two_losses_are_both_present_and_the_larger_is_primary(diagnoses):
     rows = diagnoses["twice"].rows
     assert [row.is_present for row in rows] == [False, True, False, True]
     assert diagnoses["twice"].verdict == "semantic_mapping"
-    assert "are lost in the connector" in diagnoses["twice"].sentence
+    assert "are no longer readable behind the connector" in diagnoses["twice"].sentence
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from analysis.diagnosis.claiming import cure_of, unmeasured
 from analysis.diagnosis.findings import (
     Failure,
     Floor,
@@ -13,7 +14,10 @@ from analysis.diagnosis.findings import (
     ReadAt,
     Undetermined,
 )
-from analysis.diagnosis.wording import points, sentence
+from analysis.diagnosis.marks import Mark, Marks
+from analysis.diagnosis.numbers import points
+from analysis.diagnosis.repairs import Recovery
+from analysis.diagnosis.wording import sentence
 from warehouse.vocabulary import FAILURE_MODES, MARGIN
 
 PARTS = LossParts(
@@ -55,11 +59,138 @@ def test_losses_are_points_with_their_interval():
     said = sentence(failure("connector", also=("answer",)))
     assert said == (
         "The model answers 60% of the test images right where its probes read 95%. Of the 35 "
-        "missing points, 25 (95% interval 20 to 30) are lost in the connector, between the vision "
-        "tower and the language model, and 10 points (95% interval 5 to 15) still reach the last "
-        "token but are not said. Retrain or widen the connector; the vision tower before it is "
-        "good enough."
+        "missing points, 25 (95% interval 20 to 30) are no longer readable behind the connector, "
+        "between the vision tower and the language model, and 10 points (95% interval 5 to 15) are "
+        "readable but not said at the last token. Retrain or widen the connector; the vision tower "
+        "before it is good enough."
     )
+
+
+def mark(stage="connector", **told):
+    """Of a stage's loss that nothing but probes have looked at, but for what is `told`."""
+    known = dict.fromkeys(Mark.__dataclass_fields__)
+    known |= {"stage": stage, "failure_mode": FAILURE_MODES[stage], "is_present": True}
+    known |= {"use_missing": "run `a`", "cure_missing": "run `b`", "claim": "no longer readable"}
+    return Mark(**known | told)
+
+
+def restored(share, is_caused, claim="caused in", stage="connector"):
+    found = {"restored_share": share, "restored_lower": share - 0.05, "use_missing": None}
+    found |= {"restored_upper": share + 0.05, "is_caused": is_caused, "claim": claim}
+    return {"stage": stage, "donor_model_id": "tiny", **found}
+
+
+REPAIRED = {"repair": "connector/finetune", "cure_missing": None, "is_mended": True}
+REPAIRED |= {"recovered_share": 0.9, "recovered_lower": 0.8, "recovered_upper": 1.0}
+REPAIRED |= {"repair_gain": 0.3}
+
+
+def recovery(**told):
+    known = dict.fromkeys(Recovery.__dataclass_fields__)
+    known |= {"stage": "connector", "repair": "finetune", "n_parameters": 8256, "seconds": 12.4}
+    known |= {"gain": 0.3, "gain_lower": 0.2, "gain_upper": 0.4, "total_share": 0.97}
+    known |= {"total_share_lower": 0.91, "total_share_upper": 1.04, "is_advised": True}
+    return Recovery(**known | told)
+
+
+def told(stage="connector", repairs=(), **evidence):
+    return sentence(failure(stage), Marks((mark(**{"stage": stage, **evidence}),), repairs))
+
+
+def test_what_was_not_measured_changes_no_word_of_a_verdict():
+    assert told() == sentence(failure("connector"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "where", "back"),
+    [
+        ("vision", "are caused in the vision tower", "at the end of the vision tower and not"),
+        ("answer", "are caused in the output head", "does not come back with any of its states"),
+    ],
+)
+def test_a_loss_that_patching_confirms_is_caused_there(stage, where, back):
+    said = told(**restored(0.94, True, stage=stage))
+    assert where in said
+    assert "Patching confirms it: of what tiny answers better, 94% (95% interval 89 to 99)" in said
+    assert back in said
+
+
+@pytest.mark.parametrize(
+    ("is_caused", "judged"), [(False, "does not confirm it"), (None, "leaves it open")]
+)
+def test_a_loss_that_patching_does_not_confirm_is_said_to_be_unreadable_alone(is_caused, judged):
+    said = told(**restored(0.04, is_caused, "no longer readable"))
+    assert "are no longer readable behind the connector" in said
+    assert f"Patching {judged}: of what tiny answers better, 4%" in said
+
+
+def test_the_advice_is_the_cheapest_repair_and_what_it_costs_and_brings():
+    said = told(repairs=(recovery(),), **REPAIRED, claim="mended by")
+    assert (
+        "between the vision tower and the language model, and mended by connector/finetune" in said
+    )
+    assert said.endswith(
+        "Advice: connector/finetune (8,256 trained parameters, 12 s), the cheapest repair that "
+        "suffices: it brings back 97% (95% interval 91 to 104) of the loss."
+    )
+    assert "Retrain" not in said
+
+
+def test_a_loss_with_both_is_caused_there_and_mended():
+    said = told(**{**restored(0.94, True), **REPAIRED, "claim": "caused in and mended by"})
+    assert "are caused in the connector and mended by connector/finetune" in said
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"is_calibration": True}, "of the loss; that is calibration, since"),
+        ({"total_share": None}, "suffices: it gains 30 points (95% interval 20 to 40)"),
+        (
+            {"method_before": "generate", "method_after": "likelihood"},
+            "by generate and those with it by likelihood, so what it gains is not its own alone",
+        ),
+    ],
+)
+def test_the_advice_says_what_a_gain_is_not(found, words):
+    assert words in told(repairs=(recovery(**found),))
+
+
+def test_repairs_that_do_not_help_leave_the_general_remark():
+    said = told(cure_missing=None)
+    assert "No repair that was tried helps on val. Retrain or widen the connector" in said
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({}, None),
+        ({"cure_missing": None}, "No repair of the connector that was tried helps on val."),
+        (
+            REPAIRED,
+            "connector/finetune brings back 90% (95% interval 80 to 100) of what the connector "
+            "loses.",
+        ),
+        ({**REPAIRED, "recovered_share": None}, "connector/finetune gains 30 points."),
+    ],
+)
+def test_what_the_repairs_of_a_stage_bring_is_one_sentence(found, words):
+    assert cure_of(mark(**found)) == words
+
+
+def test_what_is_not_measured_is_told_once_with_its_command():
+    marks = (
+        mark(),
+        mark("llm", cure_missing="run `c`"),
+        mark("answer", is_present=False, cure_missing="run `d`"),
+        mark("vision", is_present=False, is_caused=True, use_missing=None, cure_missing="run `e`"),
+    )
+    assert list(unmeasured(Marks(marks))) == [
+        "Use (patching) is not measured: run `a`",
+        "Cure (mending) is not measured: run `b`",
+        "Cure (mending) is not measured: run `c`",
+        "Cure (mending) is not measured: run `e`",
+    ]
 
 
 def test_a_better_baseline_is_named():

@@ -188,7 +188,7 @@ def test_numbers_of_the_verdict_are_on_the_card(page):
     card = re.search(r'<div class="card connector">(.*?)</div>', page, re.DOTALL)[1]
     assert "tiny<wbr>+fault:swap<wbr>@connector:0.5" in card
     assert "connector fidelity" in card
-    assert "are lost in the connector" in card
+    assert "are no longer readable behind the connector" in card
     primary = re.search(r'<li class="connector primary">(.*?)</li>', card, re.DOTALL)[1]
     assert "66.0%" in primary
     assert "−30.0" in primary

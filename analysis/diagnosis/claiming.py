@@ -1,0 +1,125 @@
+"""What three kinds of evidence bear, in words: where losses are, what patching and repairs say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analysis.diagnosis.marks import Mark, Marks
+from analysis.diagnosis.numbers import percent, points, within
+from analysis.diagnosis.repairs import Recovery
+from warehouse.vocabulary import (
+    ANSWER,
+    CAUSED,
+    CAUSED_AND_MENDED,
+    CONNECTOR,
+    LLM,
+    MENDED,
+    NO_LONGER_READABLE,
+    NOT_SAID,
+    VISION,
+)
+
+PLACES = {
+    VISION: "the vision tower",
+    CONNECTOR: "the connector",
+    LLM: "the language model",
+    ANSWER: "the output head",
+}
+UNREAD = {
+    VISION: f"are {NO_LONGER_READABLE} when the image leaves the vision tower",
+    CONNECTOR: f"are {NO_LONGER_READABLE} behind the connector, between the vision tower and the "
+    "language model",
+    LLM: f"are {NO_LONGER_READABLE} at the language model's last token",
+    ANSWER: f"are {NOT_SAID} at the last token",
+}
+"""What probes alone can say of a stage's loss."""
+
+
+def claimed(stage: str, mark: Mark | None) -> str:
+    """Where the points of a loss are, as far as the evidence bears: 'are caused in the connector
+    and mended by connector/finetune'."""
+    claim = None if mark is None else mark.claim
+    if mark is None or claim not in (CAUSED, MENDED, CAUSED_AND_MENDED):
+        return UNREAD[stage]
+    caused = f"are {CAUSED} {PLACES[stage]}"
+    if claim == CAUSED:
+        return caused
+    where = caused if claim == CAUSED_AND_MENDED else UNREAD[stage]
+    return f"{where}{' and' if claim == CAUSED_AND_MENDED else ', and'} {MENDED} {mark.repair}"
+
+
+def use_of(mark: Mark) -> str | None:
+    """What patching says of a stage, one sentence; None where it was not measured. The answer's own
+    part is what does not come back whatever states are put."""
+    if mark.restored_share is None:
+        return None
+    judged = {True: "confirms it", False: "does not confirm it", None: "leaves it open"}
+    back = f"{percent(mark.restored_share)}{within(mark.restored_lower, mark.restored_upper)}"
+    found = (
+        f"Patching {judged[mark.is_caused]}: of what {mark.donor_model_id} answers better, {back}"
+    )
+    if mark.stage == ANSWER:
+        return f"{found} does not come back with any of its states."
+    return f"{found} comes back with its states at the end of {PLACES[mark.stage]} and not before."
+
+
+def cure_of(mark: Mark) -> str | None:
+    """What mending says of a stage, one sentence; None where it was not measured."""
+    if mark.cure_missing is not None:
+        return None
+    if mark.repair is None or mark.repair_gain is None:
+        return f"No repair of {PLACES[mark.stage]} that was tried helps on val."
+    if mark.recovered_share is None:
+        gain = points(mark.repair_gain)
+        return (
+            f"{mark.repair} gains {gain}{within(mark.repair_gain_lower, mark.repair_gain_upper)}."
+        )
+    back = f"{percent(mark.recovered_share)}{within(mark.recovered_lower, mark.recovered_upper)}"
+    return f"{mark.repair} brings back {back} of what {PLACES[mark.stage]} loses."
+
+
+def unmeasured(marks: Marks) -> Iterator[str]:
+    """What is not measured of stages that probes or patching point to, each way out once: 'Use
+    (patching) is not measured: run …'."""
+    suspects = [mark for mark in marks.modes if mark.is_present or mark.is_caused]
+    kinds = {
+        "Use (patching)": [mark.use_missing for mark in suspects],
+        "Cure (mending)": [mark.cure_missing for mark in suspects],
+    }
+    for kind, found in kinds.items():
+        for missing in dict.fromkeys(text for text in found if text is not None):
+            yield f"{kind} is not measured: {missing}"
+
+
+def advice(advised: Recovery) -> str:
+    """The advised repair, what it costs and what it brings: 'connector/finetune (8,256 trained
+    parameters, 12 s), the cheapest repair that suffices: it brings back 97% (95% interval 91 to
+    104) of the loss'."""
+    cost = f"{advised.n_parameters:,} trained parameters, {advised.seconds:,.0f} s"
+    said = f"{advised.title} ({cost}), the cheapest repair that suffices: it {_brings(advised)}"
+    if advised.is_calibration:
+        said += "; that is calibration, since samples are ranked hardly better"
+    return said if advised.is_of_one_method else f"{said}; {of_two_methods(advised)}"
+
+
+def _brings(repair: Recovery) -> str:
+    if repair.total_share is None:
+        return f"gains {points(repair.gain)}{within(repair.gain_lower, repair.gain_upper)}"
+    bounds = within(repair.total_share_lower, repair.total_share_upper)
+    return f"brings back {percent(repair.total_share)}{bounds} of the loss"
+
+
+def of_two_methods(repair: Recovery) -> str:
+    """Why a gain is not the repair's alone."""
+    return (
+        f"the answers without {repair.title} are by {repair.method_before} and those with it by "
+        f"{repair.method_after}, so what it gains is not its own alone (`layerhouse diagnose "
+        "--method` chooses)"
+    )
+
+
+def advised_in(marks: Marks) -> str | None:
+    """The advice that repairs bear; None where none was trained."""
+    if marks.advised is not None:
+        return f"Advice: {advice(marks.advised)}."
+    return "No repair that was tried helps on val." if marks.tried_in_vain else None

@@ -1,0 +1,156 @@
+-- Grain: one row per (model, dataset, failure mode): what three kinds of evidence say of it.
+--
+-- Information: what probes read; is_lost as in failure_mode (is_present), FALSE where at most the
+-- margin is lost. Use: what comes back at the stage with the states of a better variant
+-- (stage_restoration, of the donor that is better by most); is_caused where the lower end of that
+-- exceeds the margin, in the score's points. Cure: what the repair of the stage that gains most on
+-- val brings back of its loss; is_mended where it gains for certain and brings back `undone`. Each
+-- is NULL where intervals leave it open, and where it was not measured: then a column says what
+-- would. The claim is all that may be said: `no longer readable` (of the answer `readable but not
+-- said`) by probes alone, `caused in` where patching confirms it, `mended by` where a repair of the
+-- stage undoes it. Mending a stage does not show that it is the one that is broken.
+WITH gaps AS (
+    SELECT
+        stage_restoration.model_id,
+        stage_restoration.dataset_id,
+        stage_restoration.donor_model_id,
+        max(stage_restoration.gap) AS gap
+    FROM stage_restoration
+    ANTI JOIN mend ON stage_restoration.donor_model_id = mend.model_id
+    GROUP BY
+        stage_restoration.model_id,
+        stage_restoration.dataset_id,
+        stage_restoration.donor_model_id
+),
+
+donors AS (
+    SELECT *
+    FROM gaps
+    QUALIFY row_number() OVER (
+        PARTITION BY model_id, dataset_id ORDER BY gap DESC, donor_model_id ASC
+    ) = 1
+),
+
+restored AS (
+    SELECT stage_restoration.*
+    FROM stage_restoration
+    INNER JOIN donors
+        ON
+            stage_restoration.model_id = donors.model_id
+            AND stage_restoration.dataset_id = donors.dataset_id
+            AND stage_restoration.donor_model_id = donors.donor_model_id
+),
+
+repaired AS (
+    SELECT *
+    FROM recovered_share
+    WHERE is_best_of_stage
+),
+
+-- Repairs of which no epoch was better on val than none: nothing was run with them.
+useless AS (
+    SELECT DISTINCT
+        model_id,
+        dataset_id,
+        split_part(json_extract_string(config, '$.repair'), '/', 1) AS stage
+    FROM run
+    WHERE command = 'mend' AND status = 'finished' AND contains(config, '"helps"')
+),
+
+measured AS (
+    SELECT
+        failure_mode.model_id,
+        failure_mode.dataset_id,
+        failure_mode.failure_mode,
+        stage.stage,
+        failure_mode.stage_order,
+        failure_mode.score,
+        failure_mode.is_present,
+        failure_mode.is_primary,
+        failure_mode.loss,
+        failure_mode.lower AS loss_lower,
+        failure_mode.upper AS loss_upper,
+        CASE
+            WHEN failure_mode.is_present THEN TRUE
+            WHEN failure_mode.upper <= failure_mode.margin THEN FALSE
+        END AS is_lost,
+        CASE WHEN failure_mode.lower IS NULL THEN evidence_way.information END
+            AS information_missing,
+        restored.donor_model_id,
+        restored.gap AS donor_gain,
+        restored.restored_share,
+        restored.lower AS restored_lower,
+        restored.upper AS restored_upper,
+        CASE
+            WHEN restored.lower * restored.gap > failure_mode.margin THEN TRUE
+            WHEN restored.upper * restored.gap <= failure_mode.margin THEN FALSE
+        END AS is_caused,
+        CASE
+            WHEN restored.restored_share IS NOT NULL THEN NULL
+            WHEN restored.donor_model_id IS NOT NULL
+                THEN
+                    concat(
+                        restored.donor_model_id,
+                        ' is not better beyond its interval, so there is nothing to come back'
+                    )
+            ELSE evidence_way.use
+        END AS use_missing,
+        CASE
+            WHEN repaired.repair IS NOT NULL THEN concat(repaired.stage, '/', repaired.repair)
+        END AS repair,
+        repaired.n_parameters,
+        repaired.seconds,
+        repaired.gain AS repair_gain,
+        repaired.gain_lower AS repair_gain_lower,
+        repaired.gain_upper AS repair_gain_upper,
+        repaired.stage_share AS recovered_share,
+        repaired.stage_share_lower AS recovered_lower,
+        repaired.stage_share_upper AS recovered_upper,
+        repaired.is_calibration,
+        CASE
+            WHEN repaired.method_before <> repaired.method_after THEN NULL
+            WHEN repaired.gain_lower > 0 AND repaired.stage_share >= threshold.undone THEN TRUE
+            WHEN repaired.gain_upper <= 0 OR repaired.stage_share_upper < threshold.undone
+                THEN FALSE
+            WHEN repaired.repair IS NULL AND useless.stage IS NOT NULL THEN FALSE
+        END AS is_mended,
+        CASE
+            WHEN repaired.repair IS NOT NULL OR useless.stage IS NOT NULL THEN NULL
+            ELSE evidence_way.cure
+        END AS cure_missing
+    FROM failure_mode
+    INNER JOIN stage ON failure_mode.failure_mode = stage.failure_mode
+    LEFT JOIN evidence_way
+        ON
+            failure_mode.model_id = evidence_way.model_id
+            AND failure_mode.dataset_id = evidence_way.dataset_id
+            AND stage.stage = evidence_way.stage
+    LEFT JOIN restored
+        ON
+            failure_mode.model_id = restored.model_id
+            AND failure_mode.dataset_id = restored.dataset_id
+            AND stage.stage = restored.stage
+    LEFT JOIN repaired
+        ON
+            failure_mode.model_id = repaired.base_model_id
+            AND failure_mode.dataset_id = repaired.dataset_id
+            AND stage.stage = repaired.stage
+    LEFT JOIN useless
+        ON
+            failure_mode.model_id = useless.model_id
+            AND failure_mode.dataset_id = useless.dataset_id
+            AND stage.stage = useless.stage
+    CROSS JOIN threshold
+)
+
+SELECT
+    *,
+    CASE
+        WHEN NOT is_present THEN NULL
+        WHEN is_caused AND is_mended THEN 'caused in and mended by'
+        WHEN is_caused THEN 'caused in'
+        WHEN is_mended THEN 'mended by'
+        WHEN stage = 'answer' THEN 'readable but not said'
+        ELSE 'no longer readable'
+    END AS claim
+FROM measured
