@@ -132,6 +132,9 @@ SAYS_SEEN = "seen"
 """What the commit of an extraction covers that tells which samples the model saw in training: how
 many. Runs of earlier versions do not tell."""
 
+BRINGS_ANSWERS = ("extract", "answers-import")
+"""The commands that say so."""
+
 LONGER_BUDGET = 8
 """How many times the tokens that cut replies an advice allows them."""
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from extract.datasets.remaking import Remade, Row, refuse_resting, stored_rows
 from warehouse.catalogue import make_folds
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake import Lake, list_commits
+from warehouse.lake import Lake, tells_nothing_seen
 from warehouse.vocabulary import (
     BY_FOLDS,
     MADE_FROM,
     N_REPETITIONS,
-    SAYS_SEEN,
     WHATEVER_SPLIT,
 )
 
@@ -65,11 +64,7 @@ def _refuse_unknown(lake: Lake, name: str) -> None:
 
     Then all of the samples would be scored, those that it was trained on among them.
     """
-    told: dict[str, bool] = {}
-    for commit in list_commits(lake, command="extract", dataset_id=name):
-        model = str(commit.model_id)
-        told[model] = told.get(model, False) or SAYS_SEEN in commit.covers
-    silent = [model for model, is_told in told.items() if not is_told]
+    silent = [model for model, _ in tells_nothing_seen(lake, name)]
     if silent:
         raise LayerhouseError(
             f"{len(silent)} models were run on {name} by a version that did not note which samples "

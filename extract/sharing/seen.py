@@ -15,7 +15,7 @@ from warehouse.catalogue import DatasetInfo, Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import list_commits
 from warehouse.pretrained import read_object
-from warehouse.vocabulary import SAYS_SEEN, SPLITS
+from warehouse.vocabulary import BRINGS_ANSWERS, SAYS_SEEN, SPLITS
 
 IMAGE = re.compile(r"[0-9a-fA-F]{16,64}")
 YES, NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no", ""})
@@ -135,7 +135,10 @@ def _held(
         for one in _bases(source, model_id)
         if any(
             SAYS_SEEN in commit.covers
-            for commit in list_commits(wh.lake, model_id=one, dataset_id=info.dataset_id)
+            for command in BRINGS_ANSWERS
+            for commit in list_commits(
+                wh.lake, command=command, model_id=one, dataset_id=info.dataset_id
+            )
         )
     }
 

@@ -127,6 +127,12 @@ def _pair(pair: PairStatus) -> list[str]:
 def _print_trouble(report: StatusReport) -> None:
     if report.problem:
         click.echo(f"Problem: {report.problem}")
+    for pair in report.pairs:
+        if pair.is_silent:
+            click.echo(
+                f"Not known: what {pair.model_id} saw of {pair.dataset_id} in training, all of "
+                f"which is scored; its extraction once more notes it: {pair.next_command}"
+            )
     for run in report.unfinished:
         click.echo(f"Unfinished: {run.run_id}, begun {run.started_at:%Y-%m-%d %H:%M} UTC")
     for damaged in report.damaged:

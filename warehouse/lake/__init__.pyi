@@ -8,7 +8,11 @@ from .commits import (
 from .compacting import Compaction as Compaction, compact as compact, joinable as joinable
 from .exclusion import exclusive as exclusive
 from .freeing import free as free
-from .history import config_difference as config_difference, find_runs as find_runs
+from .history import (
+    config_difference as config_difference,
+    find_runs as find_runs,
+    tells_nothing_seen as tells_nothing_seen,
+)
 from .holding import Kept as Kept, still_held as still_held
 from .inspection import (
     FREED as FREED,

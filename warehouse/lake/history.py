@@ -18,6 +18,7 @@ from warehouse.lake.commits import (
 )
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import Standing, list_commits, settled
+from warehouse.vocabulary import SAYS_SEEN
 
 
 class History:
@@ -148,6 +149,16 @@ def find_runs(
     for commit in list_commits(lake, command=command, model_id=model_id, dataset_id=dataset_id):
         rows[commit.run_id] = commit.row
     return list(rows.values())
+
+
+def tells_nothing_seen(lake: Lake, dataset_id: str | None = None) -> list[tuple[str, str]]:
+    """Models and datasets that they were run on, by versions that did not note what the models saw
+    of them in training."""
+    told: dict[tuple[str, str], bool] = {}
+    for commit in list_commits(lake, command="extract", dataset_id=dataset_id):
+        key = str(commit.model_id), str(commit.dataset_id)
+        told[key] = told.get(key, False) or SAYS_SEEN in commit.covers
+    return [key for key, is_told in told.items() if not is_told]
 
 
 def config_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

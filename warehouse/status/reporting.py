@@ -22,6 +22,7 @@ from warehouse.lake import (
     joinable,
     leftovers,
     take_stock,
+    tells_nothing_seen,
 )
 from warehouse.schema import SQL_ROOT
 from warehouse.status.commands import again, baseline_command, extract_command, floor_command
@@ -52,7 +53,8 @@ class PairStatus:
     classes at its highest; `probes` a kind to its probes on true labels; `diagnosis` is none, fresh
     or stale (older than the probes, answers or baselines); `next_command` is None where nothing is
     left to do, `floor_command` where what an untrained network already gives is known or where that
-    need not be known yet.
+    need not be known yet. `is_silent` tells that all samples are scored, by folds, and nobody noted
+    which of them the model saw in training.
     """
 
     model_id: str
@@ -67,17 +69,19 @@ class PairStatus:
     verdict: str | None
     next_command: str | None
     floor_command: str | None = None
+    is_silent: bool = False
 
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """A registered dataset and the architectures of its baselines."""
+    """A registered dataset, the architectures of its baselines, and whether folds are scored."""
 
     dataset_id: str
     title: str
     n_samples: int
     n_classes: int
     baselines: tuple[str, ...]
+    by_folds: bool
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,21 @@ def _pairs(
         _pair(key, found[key], models.get(key[0], {}), by_dataset.get(key[1]), waiting.get(key))
         for key in sorted(found)
     ]
+    folded = {dataset.dataset_id for dataset in datasets if dataset.by_folds}
+    silent = {key for key in tells_nothing_seen(wh.lake) if key[1] in folded} if folded else set()
+    pairs = [
+        _silent(pair, models.get(pair.model_id, {}))
+        if (pair.model_id, pair.dataset_id) in silent
+        else pair
+        for pair in pairs
+    ]
     return [_with_floor(pair, models.get(pair.model_id, {}), untrained) for pair in pairs]
+
+
+def _silent(pair: PairStatus, model: Mapping[str, Any]) -> PairStatus:
+    """The same extraction once more notes what the model saw, and runs nothing again."""
+    command = extract_command(model, pair.dataset_id)
+    return replace(pair, is_silent=True, next_command=command)
 
 
 def _with_floor(

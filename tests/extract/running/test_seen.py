@@ -19,12 +19,15 @@ from extract.models.sources import ModelSource
 from extract.running import extraction
 from extract.running.extraction import Description, describe, extract
 from extract.sharing.seen import NOTHING_SEEN, Seen, find_seen, images_hash
+from tests.checks import broken
 from tests.extract.running.test_agent import _request
 from tests.tables import tables
 from warehouse.catalogue.refreshing import connect
 from warehouse.catalogue.samples import DatasetInfo, dataset
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import find_runs, remove
 from warehouse.lake.lake import Lake
+from warehouse.status import status
 from warehouse.vocabulary import SAYS_SEEN, SEEN_IN_TRAINING, Cell
 
 NAMES = [f"{index:02}.png" for index in range(12)]
@@ -260,7 +263,9 @@ def test_a_variant_saw_what_its_model_saw(split_scans: Lake, llava_folder: Path)
 def test_folds_want_to_know_what_models_saw(
     split_scans: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Runs of earlier versions do not say, until they are asked for once more."""
+    """Runs of earlier versions do not say, until they are asked for once more. Where they were
+    folded already status names that command, and where the images were seen as those of another
+    dataset, the check does."""
     asked = _request(llava_folder, dataset="split-scans", answers=["generate"], readouts=["mean"])
 
     def of_before(*of: Any) -> Description:
@@ -271,10 +276,18 @@ def test_folds_want_to_know_what_models_saw(
     with monkeypatch.context() as before:
         before.setattr(extraction, "describe", of_before)
         extract(split_scans, asked)
+        extract(split_scans, replace(asked, dataset="scans"))  # folded by such a version
+    assert [pair.dataset_id for pair in status(split_scans).pairs if pair.is_silent] == ["scans"]
     with pytest.raises(LayerhouseError, match=r"1 models .* first llava.*once more"):
         fold(split_scans, "split-scans", 3)
     again = extract(split_scans, replace(asked, trained_on=["train"]))
     assert not again.added
+    assert "scored_nowhere" in broken(split_scans)  # of the same images in scans all are scored
+    (run,) = find_runs(split_scans, "extract", dataset_id="scans")
+    remove(split_scans, "run", run["run_id"])
+    assert extract(split_scans, replace(asked, dataset="scans")).n_samples == 6
+    assert not broken(split_scans) & {"scored_nowhere"}
+    assert not any(pair.is_silent for pair in status(split_scans).pairs)
     assert held(split_scans, "seen_sample") == names(0, 6)
     assert not extract(split_scans, asked).added
     fold(split_scans, "split-scans", 3)

@@ -180,6 +180,8 @@ PLANTED = {
     "dataset.score_known": "UPDATE dataset SET score = 'precision'",
     "sample.class_in_train": "UPDATE sample SET split = 'val' WHERE class_index = 2"
     " AND split = 'train'",
+    "seen_sample.scored_nowhere": "UPDATE sample SET sha256 = 'same';"
+    " UPDATE run SET dataset_id = 'dealt' WHERE command = 'extract'",
     "sample_fold.hold_groups": [
         "UPDATE sample_fold SET fold = (fold + 1) % 3 WHERE sample_id = 'dealt-3'",
         "DELETE FROM sample_fold WHERE sample_id = 'dealt-3' AND repetition = 1",
