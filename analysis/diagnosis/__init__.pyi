@@ -44,4 +44,5 @@ from .staleness import (
     renewed as renewed,
     store_intervals as store_intervals,
 )
+from .telling import Chapter as Chapter, story as story
 from .wording import sentence as sentence

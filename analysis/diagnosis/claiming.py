@@ -48,19 +48,28 @@ def claimed(stage: str, mark: Mark | None) -> str:
     return f"{where}{' and' if claim == CAUSED_AND_MENDED else ', and'} {MENDED} {mark.repair}"
 
 
+JUDGED = {
+    True: "confirms that it is",
+    False: "does not confirm that it is",
+    None: "leaves open whether it is",
+}
+"""What patching says of a stage that probes blame."""
+
+
 def use_of(mark: Mark) -> str | None:
     """What patching says of a stage, one sentence; None where it was not measured. The answer's own
     part is what does not come back whatever states are put."""
     if mark.restored_share is None:
         return None
-    judged = {True: "confirms it", False: "does not confirm it", None: "leaves it open"}
+    judged = JUDGED[mark.is_caused] if mark.is_present else "points to"
     back = f"{percent(mark.restored_share)}{within(mark.restored_lower, mark.restored_upper)}"
-    found = (
-        f"Patching {judged[mark.is_caused]}: of what {mark.donor_model_id} answers better, {back}"
-    )
+    where = "comes back with its states at the end of that stage and not before"
     if mark.stage == ANSWER:
-        return f"{found} does not come back with any of its states."
-    return f"{found} comes back with its states at the end of {PLACES[mark.stage]} and not before."
+        where = "does not come back with any of its states"
+    return (
+        f"Patching {judged} {PLACES[mark.stage]}: of what {mark.donor_model_id} answers better, "
+        f"{back} {where}."
+    )
 
 
 def cure_of(mark: Mark) -> str | None:
@@ -75,20 +84,21 @@ def cure_of(mark: Mark) -> str | None:
             f"{mark.repair} gains {gain}{within(mark.repair_gain_lower, mark.repair_gain_upper)}."
         )
     back = f"{percent(mark.recovered_share)}{within(mark.recovered_lower, mark.recovered_upper)}"
-    return f"{mark.repair} brings back {back} of what {PLACES[mark.stage]} loses."
+    return f"{mark.repair} brings back {back} of the loss at {PLACES[mark.stage]}."
 
 
 def unmeasured(marks: Marks) -> Iterator[str]:
-    """What is not measured of stages that probes or patching point to, each way out once: 'Use
-    (patching) is not measured: run …'."""
+    """What is not measured of stages that probes or patching point to, each way out once: 'Cure
+    (mending) of the connector is not measured: run …'."""
     suspects = [mark for mark in marks.modes if mark.is_present or mark.is_caused]
     kinds = {
-        "Use (patching)": [mark.use_missing for mark in suspects],
-        "Cure (mending)": [mark.cure_missing for mark in suspects],
+        "Use (patching)": [(mark.use_missing, PLACES[mark.stage]) for mark in suspects],
+        "Cure (mending)": [(mark.cure_missing, PLACES[mark.stage]) for mark in suspects],
     }
     for kind, found in kinds.items():
-        for missing in dict.fromkeys(text for text in found if text is not None):
-            yield f"{kind} is not measured: {missing}"
+        for missing in dict.fromkeys(text for text, _ in found if text is not None):
+            of = " and ".join(place for text, place in found if text == missing)
+            yield f"{kind} of {of} is not measured: {missing}"
 
 
 def advice(advised: Recovery) -> str:

@@ -59,11 +59,11 @@ def _failure(finding: Failure, marks: Marks) -> str:
     )
     stage = finding.primary.stage
     mark, advised = marks.of(stage), advised_in(marks)
-    said = [_overall(finding), f"{_share(finding)} {claimed(stage, mark)}{listed}."]
+    said = [overall(finding) or "", f"{_share(finding)} {claimed(stage, mark)}{listed}."]
     said += [use_of(mark) or ""] if mark is not None else []
     said += [advised or ""]
     if marks.advised is None:
-        said += [f"{_remedy(stage, finding.parts)}."]
+        said += [f"{remedy(finding)}."]
     return " ".join(part for part in said if part)
 
 
@@ -72,7 +72,12 @@ def _interval(mode: PresentLoss) -> str:
     return f"{points(mode.loss)}{within(mode.lower, mode.upper)}"
 
 
-def _overall(finding: Failure) -> str:
+def overall(finding: Finding) -> str | None:
+    """What the model answers, and what could be read; None where it has not answered."""
+    if finding.answered is None:
+        return None
+    if not isinstance(finding, Failure):
+        return f"{_answered(finding.answered, finding.score)}."
     source = (
         f"a traditional classifier ({finding.baseline}) reads"
         if finding.baseline is not None
@@ -108,7 +113,9 @@ def _healthy(finding: Healthy) -> str:
     )
 
 
-def _remedy(stage: str, parts: LossParts) -> str:
+def remedy(finding: Failure) -> str:
+    """What usually helps where a stage loses the class, before any repair was tried."""
+    stage, parts = finding.primary.stage, finding.parts
     if stage == LLM:
         return _llm_remedy(parts)
     if stage == ANSWER:

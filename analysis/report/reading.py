@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.audit import read_findings
 from analysis.diagnosis import (
+    Chapter,
     FamilyLoss,
     Finding,
     family_losses,
     read_evidence,
     read_finding,
+    read_marks,
     sentence,
+    story,
 )
 from analysis.queries import read_query
 from analysis.report.evidence import EvidenceMaps, evidence_maps
@@ -82,6 +85,9 @@ class ModelPage:
     dataset_id: str
     finding: Finding
     sentence: str
+    story: tuple[Chapter, ...]
+    marks: Table
+    repairs: Table
     loci: Table
     curve: Table
     causal: Table
@@ -267,6 +273,7 @@ def _read_model(
 ) -> ModelPage:
     names = {"model": model_id, "dataset": dataset_id}
     finding = read_finding(wh, model_id, dataset_id)
+    marks = read_marks(wh, model_id, dataset_id)
     runs = read_table(wh, "runs", **names)
     for run in runs.rows:
         run["versions"] = json.loads(run["versions"])
@@ -277,7 +284,10 @@ def _read_model(
         model_id=model_id,
         dataset_id=dataset_id,
         finding=finding,
-        sentence=sentence(finding),
+        sentence=sentence(finding, marks),
+        story=story(finding, marks),
+        marks=read_table(wh, "marks", **names),
+        repairs=read_table(wh, "repairs", **names),
         loci=read_table(wh, "loci", model=model_id),
         curve=read_table(wh, "signal_curve", **names),
         causal=read_table(wh, "causal", **names),

@@ -1,23 +1,27 @@
-"""`layerhouse mend` on the shipped model, through the command line."""
+"""`layerhouse mend` and what a verdict says with it, on the shipped model, by the command line."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.layerhouse.test_cli import run
 
-LAKE = "lake"
-NAMED = ("--model", "tiny-digits", "--dataset", "digits", "--lake", LAKE)
+NAMED = ("--model", "tiny-digits", "--dataset", "digits")
 DAMAGED = ("--fault", "damage@answer:0.6")
+STRUCK = ("--model", "tiny-digits+fault:damage@answer:0.6", "--dataset", "digits")
+COMMAND = re.compile(r"is not measured: run `layerhouse ([^`]+)`")
 
 
 @pytest.mark.slow
-def test_a_damaged_head_is_mended_at_the_head(
+def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAYERHOUSE_LAKE", "lake")
     assert run("mend", *NAMED, *DAMAGED, "--stage", "answer") == 2
     assert "there is no lake" in capsys.readouterr().err
     assert run("extract", *NAMED, *DAMAGED) == 0
@@ -26,11 +30,42 @@ def test_a_damaged_head_is_mended_at_the_head(
     assert run("mend", *NAMED, *DAMAGED) == 1
     assert "diagnose it, or name what to mend with --stage" in capsys.readouterr().err
     assert run("mend", *NAMED, *DAMAGED, "--stage", "answer", "--budget", "some") == 2
-    assert run("mend", *NAMED, *DAMAGED, "--stage", "answer") == 0
+
+    assert run("probe", *STRUCK, "--seeds", "1") == 0
+    capsys.readouterr()
+    assert run("diagnose", *STRUCK) == 0
+    said = capsys.readouterr().out
+    assert "are readable but not said at the last token." in said
+    patching, mending = map(shlex.split, COMMAND.findall(said))
+    assert patching == ["patch", *NAMED[:2], *DAMAGED, *NAMED[2:], "--from", "tiny-digits"]
+    assert mending == ["mend", *NAMED[:2], *DAMAGED, *NAMED[2:], "--stage", "answer"]
+    assert (run(*patching), run(*mending)) == (0, 0)
     first = capsys.readouterr().out
+    first = first[first.index("answer/label-rows: ") :]
     assert "Advice: answer/label-rows (640 trained parameters, " in first
-    assert run("mend", *NAMED, *DAMAGED, "--stage", "answer") == 0
+    assert run(*mending) == 0
     again = capsys.readouterr().out
     assert "(trained before)" in again
-    assert again.splitlines()[2:] == first.splitlines()[2:]
-    assert run("validate", "--lake", LAKE) == 0
+    assert again.splitlines()[1:] == first.splitlines()[1:]
+
+    assert run("diagnose", *STRUCK) == 0
+    said = capsys.readouterr().out
+    assert "is not measured" not in said
+    assert "are caused in the output head and mended by answer/label-rows" in said
+    assert "Patching confirms that it is the output head: of what tiny-digits answers" in said
+    assert re.search(
+        r"Advice: answer/label-rows \(640 trained parameters, \d+ s\), the cheapest repair that "
+        r"suffices: it brings back \d+% \(95% interval \d+ to \d+\) of the loss\.",
+        said,
+    )
+    assert run("report", *STRUCK, "--images", "0", "--out", "report.html") == 0
+    text = re.sub(r"<[^>]+>", "", Path("report.html").read_text("utf-8"))
+    told = [
+        *("From where to why, and to the cure", "are readable but not said at the last token."),
+        *("Patching confirms that it is the output head", "answer/label-rows brings back"),
+        *("answer/label-rows (640 trained parameters", "caused in and mended by answer/label-rows"),
+        "advised",
+    ]
+    places = [text.index(each, text.index(told[0])) for each in told]
+    assert places == sorted(places)
+    assert run("validate") == 0

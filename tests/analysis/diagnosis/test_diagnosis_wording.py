@@ -17,6 +17,7 @@ from analysis.diagnosis.findings import (
 from analysis.diagnosis.marks import Mark, Marks
 from analysis.diagnosis.numbers import points
 from analysis.diagnosis.repairs import Recovery
+from analysis.diagnosis.telling import story
 from analysis.diagnosis.wording import sentence
 from warehouse.vocabulary import FAILURE_MODES, MARGIN
 
@@ -104,24 +105,25 @@ def test_what_was_not_measured_changes_no_word_of_a_verdict():
 @pytest.mark.parametrize(
     ("stage", "where", "back"),
     [
-        ("vision", "are caused in the vision tower", "at the end of the vision tower and not"),
-        ("answer", "are caused in the output head", "does not come back with any of its states"),
+        ("vision", "the vision tower", "comes back with its states at the end of that stage"),
+        ("answer", "the output head", "does not come back with any of its states"),
     ],
 )
 def test_a_loss_that_patching_confirms_is_caused_there(stage, where, back):
     said = told(**restored(0.94, True, stage=stage))
-    assert where in said
-    assert "Patching confirms it: of what tiny answers better, 94% (95% interval 89 to 99)" in said
-    assert back in said
+    assert f"are caused in {where}" in said
+    found = f"Patching confirms that it is {where}: of what tiny answers better, 94% (95% interval "
+    assert f"{found}89 to 99) {back}" in said
 
 
 @pytest.mark.parametrize(
-    ("is_caused", "judged"), [(False, "does not confirm it"), (None, "leaves it open")]
+    ("is_caused", "judged"),
+    [(False, "does not confirm that it is"), (None, "leaves open whether it is")],
 )
 def test_a_loss_that_patching_does_not_confirm_is_said_to_be_unreadable_alone(is_caused, judged):
     said = told(**restored(0.04, is_caused, "no longer readable"))
     assert "are no longer readable behind the connector" in said
-    assert f"Patching {judged}: of what tiny answers better, 4%" in said
+    assert f"Patching {judged} the connector: of what tiny answers better, 4%" in said
 
 
 def test_the_advice_is_the_cheapest_repair_and_what_it_costs_and_brings():
@@ -168,8 +170,8 @@ def test_repairs_that_do_not_help_leave_the_general_remark():
         ({"cure_missing": None}, "No repair of the connector that was tried helps on val."),
         (
             REPAIRED,
-            "connector/finetune brings back 90% (95% interval 80 to 100) of what the connector "
-            "loses.",
+            "connector/finetune brings back 90% (95% interval 80 to 100) of the loss at the "
+            "connector.",
         ),
         ({**REPAIRED, "recovered_share": None}, "connector/finetune gains 30 points."),
     ],
@@ -186,10 +188,58 @@ def test_what_is_not_measured_is_told_once_with_its_command():
         mark("vision", is_present=False, is_caused=True, use_missing=None, cure_missing="run `e`"),
     )
     assert list(unmeasured(Marks(marks))) == [
-        "Use (patching) is not measured: run `a`",
-        "Cure (mending) is not measured: run `b`",
-        "Cure (mending) is not measured: run `c`",
-        "Cure (mending) is not measured: run `e`",
+        "Use (patching) of the connector and the language model is not measured: run `a`",
+        "Cure (mending) of the connector is not measured: run `b`",
+        "Cure (mending) of the language model is not measured: run `c`",
+        "Cure (mending) of the vision tower is not measured: run `e`",
+    ]
+
+
+def test_the_story_goes_from_the_answer_to_the_advice():
+    found = failure("connector")
+    patched = mark(**restored(0.7, True, None, "llm") | {"is_present": False})
+    marks = Marks((mark(**REPAIRED, is_primary=True), patched), (recovery(),))
+    steps = {step.title.partition(" (")[0]: step.sentences for step in story(found, marks)}
+    assert list(steps) == [
+        "The answer",
+        "Where the class stops being readable",
+        "What the answer is made from",
+        "What repairs bring",
+        "Advice",
+    ]
+    (answer,), (read,), (use,), cure, (advised,) = steps.values()
+    assert answer == "The model answers 60% of the test images right where its probes read 95%."
+    assert read.startswith("25 points (95% interval 20 to 30) are no longer readable behind the")
+    assert use.startswith("Patching points to the language model: of what tiny answers better, 70%")
+    assert [line.partition(" of ")[0] for line in cure] == [
+        "connector/finetune brings back 90% (95% interval 80 to 100)",
+        "Cure (mending)",
+    ]
+    assert advised.startswith("connector/finetune (8,256 trained parameters, 12 s), the cheapest")
+
+
+def test_without_repairs_and_patches_the_story_says_what_would_measure_them():
+    (*_, use, cure, advised) = story(failure("connector"), Marks((mark(),)))
+    assert use.sentences == ("Use (patching) of the connector is not measured: run `a`.",)
+    assert cure.sentences == ("Cure (mending) of the connector is not measured: run `b`.",)
+    assert advised.sentences == (
+        "Retrain or widen the connector; the vision tower before it is good enough.",
+    )
+
+
+def test_of_nothing_lost_there_is_nothing_to_confirm_or_mend():
+    calm = Marks((mark(is_present=False),))
+    said = [step.sentences for step in story(healthy(0.0, 0.03), calm)]
+    assert said[1:] == [
+        ("No stage loses a part that matters.",),
+        ("No stage is known to lose a part that matters, so there is nothing to confirm.",),
+        ("No stage is known to lose a part that matters, so there is nothing to mend.",),
+        ("None.",),
+    ]
+    doubted = Undetermined((), MARGIN, reason="no answers stored", answered=None, lost=None)
+    assert [step.sentences[0] for step in story(doubted, Marks())][:2] == [
+        "What the model answers is not known yet.",
+        "The verdict is open: no answers stored.",
     ]
 
 

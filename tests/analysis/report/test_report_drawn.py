@@ -173,6 +173,20 @@ def test_what_comes_back_stands_beside_what_is_lost(figure_report):
     assert "tiny40.0%connector87.5%" in text
 
 
+def test_the_story_goes_as_far_as_what_was_measured(figure_report):
+    """Of the faulty model patches are there, and of the healthy one nothing but probes."""
+    text = re.sub(r"<[^>]+>", "", figure_report.read_text("utf-8"))
+    faulty = text[text.index("From where to why") :]
+    assert "points to the" not in faulty
+    assert "Patching confirms that it is the connector: of what tiny answers better, " in faulty
+    way_out = (
+        "Cure (mending) of the connector is not measured: repairs are trained on whole weights"
+    )
+    assert way_out in faulty
+    assert "caused in" in faulty
+    assert text.count("From where to why, and to the cure") == 2
+
+
 def test_the_border_and_what_an_attribute_tells_alone_are_in_the_tables(figure_report):
     text = re.sub(r"<[^>]+>", "", figure_report.read_text("utf-8"))
     assert "41.0% 36.0 to 46.0, chance 25.0%vision 2" in text
