@@ -71,9 +71,9 @@ class Reader:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.con, name)
 
-    def sql(self, query: str, **more: Any) -> Relation:
+    def sql(self, query: str, params: Any = None) -> Relation:
         compute(self.con, query, self.held)
-        return Relation(self.con.sql(query, **more), query, self.noted)
+        return Relation(self.con.sql(query, params=params), query, self.noted)
 
 
 @pytest.fixture

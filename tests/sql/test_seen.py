@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from analysis.diagnosis.evidence import read_evidence
+from analysis.diagnosis.intervals import Resampling, interval_rows
 from tests.sql.worlds import world
 from warehouse.vocabulary import SEEN_IN_TRAINING
 
@@ -63,3 +65,27 @@ def test_a_lens_is_not_scored_on_them(catalogue):
     assert con.sql(
         "SELECT sum(n) FROM confusion WHERE source = 'lens' AND split = 'test'"
     ).fetchall() == [(2,)]
+
+
+@pytest.mark.exact_rows("reference_prediction")
+def test_a_baseline_is_held_against_the_samples_that_are_left(catalogue):
+    """It reads 19 of 20, of which the model saw the first five, and after vision 13 of 15 are."""
+    probes = {("vision", 1, "mean"): (9, 18), ("llm", 1, "last"): (6, 18)}
+    found = world(probes, {"likelihood": (4, 8)}, {("svm", 0): (9, 19)})
+    seen = [f"test{i:02d}" for i in range(5)]
+    found["seen_sample"] = [{**OF, "sample_id": name} for name in seen]
+    found["probe_logit"] = [row for row in found["probe_logit"] if row["sample_id"] not in seen]
+    con = catalogue(found)
+    said = con.sql(
+        "SELECT seed, stratum, count(*), sum(is_right::INT) FROM reference_prediction GROUP BY ALL"
+    ).fetchall()
+    assert said == [(0, 0, 20, 19)]
+    losses = con.sql("SELECT before, after, reference_source FROM stage_loss ORDER BY stage_order")
+    assert losses.fetchall()[0] == (pytest.approx(14 / 15), pytest.approx(13 / 15), "baseline")
+    evidence = read_evidence(con, "m", "d")
+    points = {
+        row["quantity"]: row["point"]
+        for row in interval_rows(evidence, Resampling(10), "m", "d")["stage_interval"]
+        if row["stage"] == "vision"
+    }
+    assert points["loss"] == pytest.approx(1 / 15)

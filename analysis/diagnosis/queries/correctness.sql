@@ -1,12 +1,19 @@
 -- Per test sample, the share of seeds that name its class: every probe locus, answer and baseline
 -- that the diagnosis of one model on one dataset may read; under folds also what stands for each
--- stage, by the choices of the folds.
+-- stage, by the choices of the folds. What the model saw in training is scored of nobody.
 WITH test_samples AS (
     SELECT
         sample_id,
         class_index
     FROM sample
-    WHERE dataset_id = $dataset AND split = 'test'
+    WHERE
+        dataset_id = $dataset
+        AND split = 'test'
+        AND sample_id NOT IN (
+            SELECT left_out_sample.sample_id
+            FROM left_out_sample
+            WHERE left_out_sample.model_id = $model AND left_out_sample.dataset_id = $dataset
+        )
 ),
 
 wanted_probes AS (

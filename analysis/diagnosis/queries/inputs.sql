@@ -43,4 +43,14 @@ SELECT
     0 AS n
 FROM dataset
 WHERE dataset_id = $dataset AND score <> 'accuracy'
+UNION ALL
+-- Nothing where nothing is left out; baselines are held against the rest.
+SELECT
+    'seen' AS source,
+    'left out' AS name,
+    '' AS run_id,
+    count(*) AS n
+FROM left_out_sample
+WHERE model_id = $model AND dataset_id = $dataset
+HAVING count(*) > 0
 ORDER BY source, name

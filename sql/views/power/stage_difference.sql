@@ -6,32 +6,10 @@
 -- fold has chosen its own baseline.
 WITH baselines AS (
     SELECT
-        scored_baseline.dataset_id,
-        baseline_logit.sample_id,
-        avg(cast(baseline_logit.predicted_class_index = sample.class_index AS INTEGER)) AS is_right
-    FROM baseline_candidate
-    INNER JOIN scored_baseline
-        ON
-            baseline_candidate.dataset_id = scored_baseline.dataset_id
-            AND baseline_candidate.architecture = scored_baseline.architecture
-            AND baseline_candidate.kind = scored_baseline.kind
-    INNER JOIN baseline_logit ON scored_baseline.baseline_id = baseline_logit.baseline_id
-    INNER JOIN sample
-        ON
-            scored_baseline.dataset_id = sample.dataset_id
-            AND baseline_logit.sample_id = sample.sample_id
-    WHERE
-        baseline_candidate.rank = 1
-        AND baseline_logit.split = 'test'
-        AND scored_baseline.dataset_id NOT IN (SELECT sample_fold.dataset_id FROM sample_fold)
-    GROUP BY scored_baseline.dataset_id, baseline_logit.sample_id
-    UNION ALL
-    SELECT
         dataset_id,
         sample_id,
         avg(cast(is_right AS INTEGER)) AS is_right
-    FROM fold_prediction
-    WHERE stage = 'reference'
+    FROM reference_prediction
     GROUP BY dataset_id, sample_id
 ),
 

@@ -1,8 +1,8 @@
 -- Grain: one row per (model, dataset, failure mode); four rows per model and dataset.
 --
 -- What each stage loses of what was there before it, as accuracy on test by the dataset's score. The first stage is held
--- against the reference: the better of the best baseline (chosen on val) and the accuracy after
--- vision.
+-- against the reference: the better of the best baseline (chosen on val), on the samples that the
+-- model did not see in training, and the accuracy after vision.
 -- The four losses sum to reference - answer. Where a stage has no accuracy its losses are NULL.
 -- llm_comprehension is split into what the image tokens no longer hold (comprehension) and what
 -- they hold but the last prompt token does not (utilisation); semantic_mapping into replies that
@@ -27,7 +27,38 @@ folded_baselines AS (
     GROUP BY dataset_id
 ),
 
-best_baselines AS (
+unseen_strata AS (
+    SELECT
+        of_models.model_id,
+        of_models.dataset_id,
+        reference_prediction.stratum,
+        avg(cast(reference_prediction.is_right AS INTEGER)) AS test_accuracy
+    FROM (
+        SELECT DISTINCT
+            model_id,
+            dataset_id
+        FROM left_out_sample
+    ) AS of_models
+    INNER JOIN reference_prediction ON of_models.dataset_id = reference_prediction.dataset_id
+    LEFT JOIN left_out_sample AS seen
+        ON
+            of_models.model_id = seen.model_id
+            AND of_models.dataset_id = seen.dataset_id
+            AND reference_prediction.sample_id = seen.sample_id
+    WHERE seen.sample_id IS NULL
+    GROUP BY of_models.model_id, of_models.dataset_id, reference_prediction.stratum
+),
+
+unseen_baselines AS (
+    SELECT
+        model_id,
+        dataset_id,
+        avg(test_accuracy) AS test_accuracy
+    FROM unseen_strata
+    GROUP BY model_id, dataset_id
+),
+
+all_baselines AS (
     SELECT
         baseline_candidate.dataset_id,
         coalesce(folded_baselines.test_accuracy, baseline_candidate.test_accuracy)
@@ -50,6 +81,19 @@ pivoted AS (
         any_value(score) AS score
     FROM stage_signal
     GROUP BY model_id, dataset_id
+),
+
+best_baselines AS (
+    SELECT
+        pivoted.model_id,
+        pivoted.dataset_id,
+        coalesce(unseen_baselines.test_accuracy, all_baselines.test_accuracy) AS test_accuracy
+    FROM pivoted
+    INNER JOIN all_baselines ON pivoted.dataset_id = all_baselines.dataset_id
+    LEFT JOIN unseen_baselines
+        ON
+            pivoted.model_id = unseen_baselines.model_id
+            AND pivoted.dataset_id = unseen_baselines.dataset_id
 ),
 
 calibrated AS (
@@ -100,7 +144,10 @@ measured AS (
                 )
         END AS calibration_loss
     FROM pivoted
-    LEFT JOIN best_baselines ON pivoted.dataset_id = best_baselines.dataset_id
+    LEFT JOIN best_baselines
+        ON
+            pivoted.model_id = best_baselines.model_id
+            AND pivoted.dataset_id = best_baselines.dataset_id
     LEFT JOIN image_token_accuracy
         ON
             pivoted.model_id = image_token_accuracy.model_id
