@@ -14,14 +14,14 @@ EXAMPLES := 5000
 with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
-.PHONY: demo extract probe baseline patch diagnose compare report validate publish status \
+.PHONY: demo extract probe baseline patch steer diagnose compare report validate publish status \
         test test-slow test-cluster test-cuda soak soak-trust soak-faults soak-kills self-test lint types bench bench-sql bench-extract bench-writer bench-gpu bench-real tiny-model docs clean \
         bi-superset bi-streamlit
 
 demo: $(VENV)/.installed
 	$(RUN) demo $(lake) $(ARGS)
 
-extract probe patch diagnose compare: $(VENV)/.installed
+extract probe patch steer diagnose compare: $(VENV)/.installed
 	$(RUN) $@ $(lake) $(with) $(ARGS)
 
 baseline: $(VENV)/.installed

@@ -31,6 +31,7 @@ from layerhouse.functions import (  # noqa: E402
     probe,
     publish,
     report,
+    steer,
     validate,
 )
 from warehouse.errors import LayerhouseError, UsageError  # noqa: E402
@@ -55,6 +56,7 @@ __all__ = [
     "publish",
     "report",
     "runs",
+    "steer",
     "validate",
 ]
 

@@ -104,6 +104,10 @@ class, those of the donor at another locus, or noise of the same norm."""
 NO_PATCH_CONTROL = "none"
 """The donor's own states, at their own locus."""
 
+CLASS_MEANS, PROBE_WEIGHTS = STEER_DIRECTIONS = ("means", "probe")
+"""Where the direction of a class comes from that states are moved along: the differences of class
+means, or the weights of the stored linear probe; any other word is a file."""
+
 GIVEN_ONLY, ROTATE = SWEPT_ORDERS = ("given", "rotate")
 """Which orders of the classes a sweep asks with: the prompt's own, or every rotation of it too."""
 
@@ -251,6 +255,7 @@ MADE_FROM = {
     "probe-target": ("extract",),
     "probe-control-task": ("extract",),
     "patch": ("extract",),
+    "steer": ("extract", "probe", "probe-coefficients"),
     "diagnose": EVIDENCE,
     "diagnose-choice": ("extract", "answers-import"),
     "compare": EVIDENCE,
@@ -267,7 +272,7 @@ WHATEVER_SPLIT = {
 
 
 BY_SAMPLE = (
-    *("datasets-add", "extract", "patch"),
+    *("datasets-add", "extract", "patch", "steer"),
     *("answers-import", "answers-reparse", "answers-judge"),
 )
 """The commands each of whose rows is of one sample, so that without that sample the others stand. A

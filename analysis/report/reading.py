@@ -92,6 +92,7 @@ class ModelPage:
     curve: Table
     causal: Table
     restoration: Table
+    ownership: Table
     nuisance: Table
     border: Table
     signals: Table
@@ -292,6 +293,7 @@ def _read_model(
         curve=read_table(wh, "signal_curve", **names),
         causal=read_table(wh, "causal", **names),
         restoration=read_table(wh, "restoration", **names),
+        ownership=read_table(wh, "ownership", **names),
         nuisance=read_table(wh, "nuisance", **names),
         border=read_table(wh, "border", **names),
         signals=read_table(wh, "stage_signals", **names),

@@ -1,7 +1,17 @@
+from .intervention import (
+    Intervention as Intervention,
+    Wanted as Wanted,
+    done_as as done_as,
+    selection_of as selection_of,
+)
+from .opening import preparer_of as preparer_of, side_of as side_of
 from .patching import (
     PatchOutlook as PatchOutlook,
     PatchSummary as PatchSummary,
     outlook as outlook,
     patch as patch,
 )
-from .request import PatchRequest as PatchRequest
+from .request import PatchRequest as PatchRequest, tokens_at as tokens_at
+from .sides import Side as Side, attached as attached
+from .splicing import Along as Along, adding as adding
+from .work import AtWork as AtWork, close as close

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from extract.anatomy import Locus
 from extract.models import Session
+from extract.patching.intervention import SampleRow
 from extract.patching.sides import Side
 from extract.patching.splicing import Change
 from extract.sharing import Way, choose_image_donors
@@ -21,9 +22,6 @@ from warehouse.vocabulary import (
     OTHER,
     SAME_CLASS,
 )
-
-SampleRow = tuple[str, int, str]
-"""(sample_id, class_index, group_id)"""
 
 
 @dataclass(frozen=True)

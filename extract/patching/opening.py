@@ -1,15 +1,20 @@
 """Opening: the models of a patch job loaded and checked, ready to run batches of its samples."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
 
 from extract.anatomy import Locus
 from extract.faults import Injector, end_of
 from extract.patching.donations import Donation, between_images, between_models, partners
+from extract.patching.intervention import Wanted
 from extract.patching.job import PatchJob, refuse_other_structure
-from extract.patching.patcher import Patcher, Wanted
+from extract.patching.patcher import Patcher
 from extract.patching.request import loci_of, wanted_of
+from extract.patching.rows import effect_table
 from extract.patching.sides import Side, attached
 from extract.patching.splicing import Splice
 from extract.running import (
@@ -33,6 +38,7 @@ class Opened:
     compared. `models` are the loaded ones with their jobs; `notes` are worth showing.
     """
 
+    job: PatchJob
     patcher: Patcher
     prepare: Callable[[Sequence[str]], tuple[Prepared, Prepared]]
     wanted: Wanted
@@ -40,6 +46,18 @@ class Opened:
     batch_size: BatchSize
     models: Sequence[tuple[Job, OpenedModel]]
     notes: tuple[str, ...]
+
+    @property
+    def passes(self) -> int:
+        return self.patcher.passes
+
+    @property
+    def covers(self) -> Mapping[str, Any]:
+        return {}
+
+    def table(self, prepared: Prepared, given: Prepared, wanted: Wanted) -> pa.Table:
+        effects = self.patcher.effects(prepared, given, wanted)
+        return effect_table(self.job, effects, self.ends)
 
 
 @contextmanager
@@ -55,8 +73,8 @@ def opened(job: PatchJob) -> Iterator[Opened]:
     # Where stages end is asked of the better model: in a broken one nothing may get past anything.
     loci = loci_of(job.request, theirs.session)
     ends = frozenset(end_of(theirs.session, stage).name for stage in MODULES)
-    receiver = _side(job.receiver, mine, loci)
-    donations = between_models(_side(job.donor, theirs, loci), job.sample_ids)
+    receiver = side_of(job.receiver, mine, loci)
+    donations = between_models(side_of(job.donor, theirs, loci), job.sample_ids)
     models = [(job.receiver, mine), (job.donor, theirs)]
     patcher = Patcher(receiver, donations)
     with attached(receiver, donations[0].side):
@@ -70,7 +88,7 @@ def _between_images(job: PatchJob, mine: OpenedModel) -> Iterator[Opened]:
     loci = loci_of(job.request, mine.session)
     # What stands in for another locus is one of its module, chosen or not.
     watched = [one for one in mine.session.anatomy.loci if one.on_path]
-    receiver = _side(job.receiver, mine, watched)
+    receiver = side_of(job.receiver, mine, watched)
     own, controls = job.receiver.own.way, job.request.controls
     found = partners(mine.session, loci, _shapes(receiver, mine, watched)) if controls else {}
     donations = between_images(receiver, job.image_donors, own, controls=controls)
@@ -91,10 +109,11 @@ def _opened(
     size = batch_size_for(job.receiver, batching=all(model.batching for _, model in models))
     prepare = _preparing(job, models, patcher.donations)
     said = tuple(dict.fromkeys((*(line for _, model in models for line in model.lines), *notes)))
-    return Opened(patcher, prepare, wanted, ends, size, models, said)
+    return Opened(job, patcher, prepare, wanted, ends, size, models, said)
 
 
-def _side(job: Job, model: OpenedModel, loci: Sequence[Locus]) -> Side:
+def side_of(job: Job, model: OpenedModel, loci: Sequence[Locus]) -> Side:
+    """A model as a side, its faults ready and its splice at these loci."""
     session, injector = model.session, None
     if job.faults:
         samples = job.info.samples
@@ -121,7 +140,8 @@ def _preparing(
 ) -> Callable[[Sequence[str]], tuple[Prepared, Prepared]]:
     """What prepares samples for the receiver and for another model that gives, if there is one."""
     ways = [donation.way for donation in donations if not donation.is_other_model]
-    preparers = [_preparer(job, one, model) for one, model in models]
+    shown = {} if job.image_donors is None else job.image_donors.shown()
+    preparers = [preparer_of(one, model, shown) for one, model in models]
 
     def prepare(names: Sequence[str]) -> tuple[Prepared, Prepared]:
         mine = preparers[0](names, (None, *ways))
@@ -136,11 +156,13 @@ def _preparing(
     return prepare
 
 
-def _preparer(job: PatchJob, one: Job, model: OpenedModel) -> Preparer:
-    samples = one.info.samples
+def preparer_of(
+    one: Job, model: OpenedModel, shown: Mapping[str, Mapping[str, str]] | None = None
+) -> Preparer:
+    """What prepares samples for a model, and those that are `shown` in their place by control."""
+    samples, shown = one.info.samples, shown or {}
     uris = dict(samples.select("sample_id", "uri").iter_rows())
     unseen = samples.filter(~samples["sample_id"].is_in(one.seen.sample_ids))
-    shown = {} if job.image_donors is None else job.image_donors.shown()
     own = one.own.way
     ways = [Way(own.prompt_id, own.option_order, control) for control in shown]
     prompts = dict.fromkeys(ways, one.prompt.text)

@@ -8,19 +8,12 @@ from torch import Tensor
 
 from extract.anatomy import Locus
 from extract.patching.donations import Donation, SameNorm
+from extract.patching.intervention import Wanted
 from extract.patching.sides import Run, Side
 from extract.patching.splicing import States, putting
 from extract.running import Prepared
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import ELSEWHERE_PATCH, NOISE_PATCH
-
-Wanted = Sequence[tuple[Locus, tuple[str, ...]]]
-"""Loci in pipeline order, each with what is put there, as `tokens/control`."""
-
-
-def put_as(tokens: str, control: str) -> str:
-    """How commits name what is put at a locus."""
-    return f"{tokens}/{control}"
 
 
 @dataclass(frozen=True)

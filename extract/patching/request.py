@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from extract.anatomy import Locus
 from extract.faults import end_of
 from extract.models import Session
-from extract.patching.patcher import Wanted, put_as
+from extract.patching.intervention import Wanted, done_as
 from extract.reading import select
 from extract.sharing import ExtractRequest
 from warehouse.errors import UsageError, nearest
@@ -87,10 +87,10 @@ def wanted_of(
         controls += PATCH_CONTROLS
     wanted, notes = [], []
     for locus in loci:
-        tokens = _tokens_at(session, locus)
+        tokens = tokens_at(session, locus)
         chosen = [name for name in tokens if not request.tokens or name in request.tokens]
         put = [
-            put_as(name, control)
+            done_as(name, control)
             for name in chosen
             for control in controls
             if control != ELSEWHERE_PATCH or locus.name in has_partner
@@ -107,7 +107,8 @@ def wanted_of(
     return wanted, tuple(notes)
 
 
-def _tokens_at(session: Session, locus: Locus) -> tuple[str, ...]:
+def tokens_at(session: Session, locus: Locus) -> tuple[str, ...]:
+    """Which tokens of a locus can be changed."""
     if locus.module != LLM:
         return (IMAGE_PATCH,)
     return (LAST_PATCH,) if session.anatomy.crosses else PATCHED_TOKENS

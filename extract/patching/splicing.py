@@ -15,7 +15,7 @@ from extract.anatomy import BatchFacts, Locus
 from extract.faults import Edit, editing
 from extract.models import Session
 from warehouse.errors import LayerhouseError
-from warehouse.vocabulary import BOTH_PATCH, LAST_PATCH, LLM
+from warehouse.vocabulary import BOTH_PATCH, IMAGE_PATCH, LAST_PATCH, LLM
 
 States = Mapping[tuple[int, int], Tensor]
 """By part of the locus and number of the sample its states there (rows, width): of the decoder all
@@ -93,6 +93,40 @@ def putting(
         return torch.where(chosen[:, None], given, rows)
 
     return put
+
+
+Along = Mapping[str, Tensor]
+"""What is added, by tokens, image or last: a vector of length 1 each (width)."""
+
+
+def adding(
+    facts: BatchFacts, locus: Locus, tokens: str, along: Sequence[Along], strength: float
+) -> Edit:
+    """An edit that adds to every state of these tokens `strength` times its own norm along a
+    direction, which each sample of the batch has its own of.
+
+    Of what enters a decoder in several parts the first is changed, which is what is read there.
+    """
+
+    def add(rows: Tensor, index: int, part: int) -> Tensor:
+        if part:
+            return rows
+        if locus.module != LLM:
+            return _along(rows, along[index][IMAGE_PATCH], strength)
+        changed = rows
+        for one in (IMAGE_PATCH, LAST_PATCH) if tokens == BOTH_PATCH else (tokens,):
+            chosen = _chosen(facts, index, one).to(rows.device)
+            moved = _along(rows, along[index][one], strength)
+            changed = torch.where(chosen[:, None], moved, changed)
+        return changed
+
+    return add
+
+
+def _along(rows: Tensor, direction: Tensor, strength: float) -> Tensor:
+    states = rows.float()
+    norm = states.norm(dim=1, keepdim=True)
+    return (states + strength * norm * direction.to(states.device)).to(rows.dtype)
 
 
 def _chosen(facts: BatchFacts, index: int, tokens: str) -> Tensor:

@@ -53,8 +53,8 @@ from warehouse.lake import (
 from warehouse.vocabulary import DEFAULT_PROMPT, GONE, OWN_IMAGE
 
 COMMAND = "extract"
-OF_A_MODEL = (COMMAND, "patch")
-"""What runs a model over a dataset: as it is, or with a donor's states."""
+OF_A_MODEL = (COMMAND, "patch", "steer")
+"""What runs a model over a dataset: as it is, with a donor's states, or moved along directions."""
 READOUT_VERSION = 1
 """Raised when the meaning of a readout or answer changes, so that old and new never mix."""
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "probe": "analysis",
     "baseline": "analysis",
     "patch": "extract",
+    "steer": "extract",
     "diagnose": None,
     "power": None,
     "compare": None,

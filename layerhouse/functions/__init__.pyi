@@ -25,3 +25,4 @@ from .extracting import (
 from .lakes import connect as connect, publish as publish, validate as validate
 from .mending import AUTO as AUTO, EVERY as EVERY, Mending as Mending, mend as mend
 from .patching import patch as patch
+from .steering import steer as steer

@@ -38,6 +38,7 @@ def report_lake(path: Path) -> Lake:
     _write_nuisance(lake)
     _write_tokens(lake)
     _write_patches(lake)
+    _write_steering(lake)
     for model_id in MODELS:
         diagnose(lake, model_id, DATASET, n_resamples=200)
     compare_all(lake, n_resamples=200)
@@ -124,6 +125,24 @@ def _write_patches(lake: Lake) -> None:
         with RunWriter(lake, RunSpec("patch", model_id, DATASET, {})) as writer:
             writer.commit({"patch_effect": rows})
             writer.finish()
+
+
+def _write_steering(lake: Lake) -> None:
+    """The first class is moved beyond all random directions, the second is not."""
+    data = MadeUpDataset.draw(DATASET, 400)
+    place = {"model_id": HEALTHY, "dataset_id": DATASET, "module": "llm", "layer": LLM_LAYERS - 1}
+    place |= {"tokens": "last", "direction": "means", "strength": 0.5}
+    randoms = np.sin(np.arange(100))
+    rows = [
+        {**place, "sample_id": str(data.sample_ids[at]), "class_index": index, "shift": shift}
+        | {"predicted_class_index": index, "own_class_index": int(data.class_index[at])}
+        | {"sham_shift": 0.0, "random_shifts": randoms}
+        for at in np.flatnonzero(data.split == "test")
+        for index, shift in ((0, 4.5), (1, 0.25))
+    ]
+    with RunWriter(lake, RunSpec("steer", HEALTHY, DATASET, {})) as writer:
+        writer.commit({"steer_effect": rows})
+        writer.finish()
 
 
 def _write_tokens(lake: Lake) -> None:

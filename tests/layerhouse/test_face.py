@@ -20,16 +20,18 @@ from layerhouse.functions.analysing import BaselineOptions, DiagnosisOptions, Pr
 from layerhouse.functions.extracting import ExtractOptions
 from layerhouse.functions.mending import MendOptions
 from layerhouse.functions.patching import PatchOptions
+from layerhouse.functions.steering import SteerOptions
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
 LayerhouseError UsageError __version__ answers baseline compare connect datasets diagnose extract
-mend models patch power probe publish report runs validate
+mend models patch power probe publish report runs steer validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "extract": (layerhouse.extract, ExtractOptions),
     "patch": (layerhouse.patch, PatchOptions),
+    "steer": (layerhouse.steer, SteerOptions),
     "mend": (layerhouse.mend, MendOptions),
     "probe": (layerhouse.probe, ProbeOptions),
     "baseline": (layerhouse.baseline, BaselineOptions),

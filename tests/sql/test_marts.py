@@ -28,6 +28,7 @@ GRAINS = {
     "mart_model_pairs": "model_id, base_model_id, dataset_id, stage, quantity",
     "mart_leaderboard": "model_id, dataset_id",
     "mart_prompt_sensitivity": "model_id, dataset_id, method, prompt_id, option_order",
+    "mart_class_ownership": "model_id, dataset_id, direction, class_index",
 }
 
 
@@ -60,6 +61,10 @@ def filled(empty_catalogue, tmp_path_factory):
         ],
         "health_interval": [
             {**NAMES, "module": "vision", "track": "mean", "lower": 0.1, "upper": 0.9}
+        ],
+        "steer_effect": [
+            {**NAMES, "sample_id": "test00", "module": "llm", "layer": 1, "tokens": "last"}
+            | {"direction": "means", "strength": 1.0, "random_shifts": [0.5, -0.5]}
         ],
     }
     path = tmp_path_factory.mktemp("marts") / "catalogue.duckdb"

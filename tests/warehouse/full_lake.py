@@ -45,6 +45,7 @@ def full_lake(path: Path, n_samples: int = 48) -> Lake:
     _write_audit(lake, samples)
     _write_folds(lake)
     _write_patches(lake, samples)
+    _write_steering(lake, samples)
     _write_mends(lake)
     refresh(lake)
     return lake
@@ -320,6 +321,20 @@ def _write_mends(lake: Lake) -> None:
     row |= {"val_loss_before": 0.9, "val_loss": 0.6, "seconds": 1.0}
     with RunWriter(lake, RunSpec("mend", FAULTED, DATASET, {})) as writer:
         writer.commit({"mend": [row]})
+        writer.finish()
+
+
+def _write_steering(lake: Lake, samples: list[str]) -> None:
+    place = {"model_id": MODEL, "dataset_id": DATASET, "module": "llm", "layer": 0}
+    place |= {"tokens": "last", "direction": "means", "strength": 1.0}
+    effect = {"predicted_class_index": 1, "own_class_index": 0, "shift": 2.0, "sham_shift": 0.1}
+    rows = [
+        {**place, "sample_id": name, "class_index": index, **effect, "random_shifts": [0.2, -0.1]}
+        for name in sorted(samples)[:2]
+        for index in (0, 1)
+    ]
+    with RunWriter(lake, RunSpec("steer", MODEL, DATASET, {})) as writer:
+        writer.commit({"steer_effect": rows})
         writer.finish()
 
 

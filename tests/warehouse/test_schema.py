@@ -39,6 +39,7 @@ def test_every_table_of_the_design_is_there() -> None:
         "pair_interval",
         "mend",
         "patch_effect",
+        "steer_effect",
         "probe",
         "probe_coefficient",
         "probe_logit",

@@ -72,6 +72,8 @@ COVERS = fields(
         "audit": WORDS,
         "trial": WORDS,
         "donor": WORDS,
+        "direction": WORDS,
+        "learned": mapping(WORDS, WORDS),
         "due": listing(row(LOCUS, listing(WORDS))),
         "repair": WORDS,
         "anatomy": ANATOMY,
@@ -128,7 +130,6 @@ TOGETHER = (
     ("tokens", "cells"),
     ("rejected", "reasons"),
     ("anatomy", "readouts"),
-    ("due", "donor"),
 )
 """Where the first is covered, the others must be said."""
 

@@ -15,7 +15,8 @@ from typing import Any
 from warehouse.lake.commits import Commit, gist
 
 Cells = frozenset[tuple[str, int, str, str | None]]
-"""Module, layer, what was taken or put there and, of a patch, whose states were put."""
+"""Module, layer, what was taken or done there and, of a patch, whose states were put, of steering
+along which direction states were moved."""
 
 
 def done_twice(commits: Iterable[Commit]) -> list[tuple[Commit, Commit]]:
@@ -57,9 +58,10 @@ def _overlapping(work: Iterable[Commit]) -> Iterator[tuple[Commit, Commit]]:
 def _cells(commit: Commit) -> Cells:
     if "stop" not in commit.covers:
         return frozenset()
-    read, donor = commit.covers.get("cells", ()), commit.covers.get("donor")
+    read = commit.covers.get("cells", ())
+    whose = commit.covers.get("donor", commit.covers.get("direction"))
     return frozenset(
-        (module, layer, name, donor) for module, layer, names in read for name in names
+        (module, layer, name, whose) for module, layer, names in read for name in names
     )
 
 

@@ -41,6 +41,8 @@ def _as_begun(row: Mapping[str, Any]) -> str:
         return extract_command(row, row["dataset_id"], chosen)
     if row["command"] == "patch":
         return patch_command(row, config)
+    if row["command"] == "steer":
+        return steer_command(row, config)
     if row["command"] == "baseline":
         return baseline_command(row["dataset_id"], config.get("architecture", "texture-svm"))
     if row["command"] == "datasets-add":
@@ -95,6 +97,19 @@ def patch_command(row: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         for part in variant:
             kind, _, value = part.partition(":")
             words += [VARIANT_OPTIONS[kind].replace("--", "--from-"), value]
+    return shlex.join(words)
+
+
+def steer_command(row: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """`layerhouse steer` as a run was asked for it."""
+    chosen = config["selection"]
+    begun = shlex.split(extract_command(row, row["dataset_id"], {**chosen, "answers": METHODS}))
+    words = ["layerhouse", "steer", *begun[2:]]
+    words += [word for name in chosen["tokens"] for word in ("--tokens", name)]
+    words += [word for far in chosen["strengths"] for word in ("--strength", f"{far:g}")]
+    words += ["--direction", chosen["direction"]]
+    if chosen["label"] is not None:
+        words += ["--label", chosen["label"]]
     return shlex.join(words)
 
 

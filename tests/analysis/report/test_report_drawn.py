@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from tests.analysis.report_lake import FAULTY, HEALTHY
+from tests.analysis.report_lake import FAULTY, HEALTHY, LLM_LAYERS
 from warehouse.catalogue.refreshing import connect
 
 WIDTH_OF_A_PIXEL = 0.05
@@ -185,6 +185,13 @@ def test_the_story_goes_as_far_as_what_was_measured(figure_report):
     assert way_out in faulty
     assert "caused in" in faulty
     assert text.count("From where to why, and to the cure") == 2
+
+
+def test_read_answered_and_owned_stand_side_by_side(figure_report):
+    text = re.sub(r"<[^>]+>", "", figure_report.read_text("utf-8"))
+    last = f"llm {LLM_LAYERS - 1}, last, 0.5"
+    assert re.search(rf"meansyesyesyes4\.50 4\.50 to 4\.501\.000\.010100\.0%{last}", text)
+    assert re.search(rf"meansyesyesno0\.25 0\.25 to 0\.251\.000\.\d+100\.0%{last}", text)
 
 
 def test_the_border_and_what_an_attribute_tells_alone_are_in_the_tables(figure_report):

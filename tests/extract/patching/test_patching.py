@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import layerhouse
 from extract.anatomy import Locus
-from extract.patching import PatchRequest, outlook, patch, patching
+from extract.patching import PatchRequest, opening, outlook, patch, patching
 from extract.patching.donations import ImageDonors
 from extract.patching.job import look_up_patch, refuse_other_structure
 from extract.running import extract
@@ -130,10 +130,10 @@ def test_whoever_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
     request = PatchRequest(DIGITS, tokens=("last",), limit=70)
     whole, cut = (Lake.at(tmp_path / name) for name in ("whole", "cut"))
     assert patch(whole, request).n_samples == 70
-    made = patching.effect_table
+    made = opening.effect_table
 
     def once(*given: Any) -> Any:
-        monkeypatch.setattr(patching, "effect_table", fail)
+        monkeypatch.setattr(opening, "effect_table", fail)
         return made(*given)
 
     def fail(*_: Any) -> Any:
@@ -142,11 +142,11 @@ def test_whoever_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
     request_cut = PatchRequest(
         ExtractRequest(**{**vars(DIGITS), "batch_size": 64}), tokens=("last",), limit=70
     )
-    monkeypatch.setattr(patching, "effect_table", once)
+    monkeypatch.setattr(opening, "effect_table", once)
     with pytest.raises(KeyboardInterrupt):
         patch(cut, request_cut)
     assert effects(cut).height
-    monkeypatch.setattr(patching, "effect_table", made)
+    monkeypatch.setattr(opening, "effect_table", made)
     assert patch(cut, request_cut).added
     key = ["tokens", "control", "sample_id"]
     found, expected = (effects(one).sort(key) for one in (cut, whole))

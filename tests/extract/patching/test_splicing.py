@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from extract.models import load, open_session
 from extract.patching.donations import Donation, SameNorm
 from extract.patching.patcher import Patcher
 from extract.patching.sides import Run, Side, attached
-from extract.patching.splicing import Splice, putting
+from extract.patching.splicing import Splice, adding, putting
 from extract.running.preparing import Prepared
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import Opened, opened
@@ -104,6 +105,11 @@ def test_every_family_is_patched_where_it_is_read(
                 torch.testing.assert_close(
                     patched(side, one, end.name, "image", states), answered, **CLOSE
                 )
+            for locus in session.anatomy.of("llm"):
+                drawn = torch.randn(locus.width, generator=torch.Generator().manual_seed(0))
+                along = {"last": drawn / drawn.norm()}
+                edit = adding(one.facts, locus, "last", [along, along], 2.0)
+                assert ((one.said({locus.name: edit}) - said).abs().amax(dim=1) > 1e-6).all()
 
 
 def test_only_the_named_tokens_are_replaced(llava: Opened, side: Side) -> None:
@@ -207,6 +213,18 @@ def worked(folder: Any) -> Any:
     return loaded
 
 
+def answer_by_hand(loaded: Any, rows: torch.Tensor) -> torch.Tensor:
+    """What that LLaVA answers where these rows enter block 1: (rows, width) → [classes]."""
+    attention = loaded.model.get_decoder().layers[1].self_attn
+    heads = attention.config.num_attention_heads // attention.config.num_key_value_heads
+    normed = rows / (rows.pow(2).mean(dim=1, keepdim=True) + 1e-6).sqrt()
+    values = normed.mean(dim=0) @ attention.v_proj.weight.T
+    parts = values.view(attention.config.num_key_value_heads, -1)
+    last = rows[-1] + parts.repeat_interleave(heads, dim=0).flatten()
+    logits = loaded.model.get_output_embeddings()(loaded.model.get_decoder().norm(last))
+    return torch.log_softmax(logits[[5, 9, 77]], dim=0)
+
+
 def test_a_transformer_worked_by_hand(family_folder: FamilyFolders, llava: Opened) -> None:
     """Image tokens reach the answer through block 1 alone, the last token at every place; what is
     put at either follows from sums.
@@ -223,18 +241,7 @@ def test_a_transformer_worked_by_hand(family_folder: FamilyFolders, llava: Opene
             image = torch.from_numpy(one.facts.image_mask[0][one.facts.prompt_mask[0]])
             before, after = own["llm.0"][0, 0], given["llm.0"][0, 0]
 
-            def by_hand(rows: torch.Tensor) -> torch.Tensor:
-                """The answer where these rows enter block 1: (rows, width) → [classes]."""
-                attention = loaded.model.get_decoder().layers[1].self_attn
-                heads = attention.config.num_attention_heads // attention.config.num_key_value_heads
-                normed = rows / (rows.pow(2).mean(dim=1, keepdim=True) + 1e-6).sqrt()
-                values = normed.mean(dim=0) @ attention.v_proj.weight.T
-                parts = values.view(attention.config.num_key_value_heads, -1)
-                spread = parts.repeat_interleave(heads, dim=0).flatten()
-                last = rows[-1] + spread
-                logits = loaded.model.get_output_embeddings()(loaded.model.get_decoder().norm(last))
-                return torch.log_softmax(logits[[5, 9, 77]], dim=0)
-
+            by_hand = partial(answer_by_hand, loaded)
             mixed = torch.where(image[:, None], after, before)
             torch.testing.assert_close(mine[0], by_hand(before), **CLOSE)
             torch.testing.assert_close(theirs[0], by_hand(after), **CLOSE)
@@ -252,3 +259,29 @@ def test_a_transformer_worked_by_hand(family_folder: FamilyFolders, llava: Opene
                 torch.testing.assert_close(found, expected, **CLOSE)
             torch.testing.assert_close(by_hand(mixed), theirs[0], **CLOSE)
             assert (mine[0] - theirs[0]).abs().max() > 0.01
+
+
+def test_what_is_added_is_worked_by_hand(family_folder: FamilyFolders, llava: Opened) -> None:
+    """In that LLaVA each state goes the given share of its own norm along the direction of its
+    tokens, and what is answered then follows from sums."""
+    loaded = worked(family_folder("llava"))
+    session = open_session(loaded, "What is it?")
+    loci = [locus for locus in session.anatomy.loci if locus.module == "llm"]
+    side = Side(session, Question((), [[5], [9], [77]], False, 1), Splice(session, loci))
+    width = loci[0].width
+    along = {"image": torch.eye(width)[0], "last": -torch.eye(width)[1]}
+    with attached(side), run(side, llava.pictures[:1]) as one:
+        mine, own = one.given(loci)
+        image = torch.from_numpy(one.facts.image_mask[0][one.facts.prompt_mask[0]])
+        rows = own["llm.0"][0, 0]
+        moved = {"image": rows.clone(), "last": rows.clone()}
+        moved["image"][image, 0] += 2 * rows[image].norm(dim=1)
+        moved["last"][-1, 1] -= 2 * rows[-1].norm()
+        moved["both"] = torch.where(image[:, None], moved["image"], moved["last"])
+        for tokens, expected in moved.items():
+            edit = adding(one.facts, named(side, "llm.0"), tokens, [along], 2.0)
+            torch.testing.assert_close(edit(rows, 0, 0), expected)
+            assert edit(rows, 0, 1) is rows  # what else enters a decoder stays
+            said = one.said({"llm.0": edit})[0]
+            torch.testing.assert_close(said, answer_by_hand(loaded, expected), **CLOSE)
+            assert (said - mine[0]).abs().max() > 0.01

@@ -241,6 +241,15 @@ PLANTED = {
         "UPDATE mend SET val_score = 1.5",
         "UPDATE mend SET val_loss = 'nan'",
     ],
+    "steer_effect.of_one_kind": [
+        "UPDATE steer_effect SET tokens = 'first'",
+        "UPDATE steer_effect SET module = 'vision'",
+        "UPDATE steer_effect SET direction = 'guess'",
+        "UPDATE steer_effect SET strength = 0",
+        "UPDATE steer_effect SET shift = 'nan'",
+        "UPDATE steer_effect SET random_shifts = [1, 'nan'::FLOAT] WHERE class_index = 0",
+        "UPDATE steer_effect SET random_shifts = [1] WHERE class_index = 0",
+    ],
     "patch_effect.of_one_kind": [
         "UPDATE patch_effect SET tokens = 'first'",
         "UPDATE patch_effect SET control = 'blank'",
@@ -400,7 +409,9 @@ def test_shares_above_one_are_found_in_every_mart(planted: duckdb.DuckDBPyConnec
     checks = [check for check in all_checks() if check.name == "shares_in_range"]
     assert {check.table for check in checks} == SHARES
     for check in checks:
-        (column,) = [c for c in ("chance", "p_end", "signal_before") if f'"{c}"' in check.sql]
+        (column,) = [
+            c for c in ("chance", "p_end", "signal_before", "p_value") if f'"{c}"' in check.sql
+        ]
         planted.execute(f'UPDATE "{check.table}" SET "{column}" = 1.5')
         assert _unexpected(planted, check.table, check.name) > 0, check.table
 

@@ -1,0 +1,146 @@
+"""What is asked of steering: along which directions, where, and how far."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from extract.anatomy import Locus
+from extract.models import Session
+from extract.patching import Wanted, done_as, tokens_at
+from extract.reading import select
+from extract.sharing import ExtractRequest
+from warehouse.errors import UsageError, nearest
+from warehouse.vocabulary import (
+    BLOCK,
+    BOTH_PATCH,
+    CLASS_MEANS,
+    IMAGE_PATCH,
+    LAST_PATCH,
+    LLM,
+    PATCHED_TOKENS,
+    STEER_DIRECTIONS,
+)
+
+USUAL_LIMIT = 64
+"""Samples that are steered unless told otherwise: every class and every control is a pass of its
+own over all of them."""
+
+USUAL_STRENGTHS = (0.5, 1.0)
+
+NO_IMAGE_TOKENS = (
+    "of {name}'s decoder only the last token is steered: it looks at the image by cross-attention, "
+    "so its prompt holds no image tokens"
+)
+
+
+@dataclass(frozen=True)
+class SteerRequest:
+    """What to steer: `receiver` answers, by likelihood, with its states moved along directions.
+
+    `direction` says whose: the differences of class `means`, the weights of the stored linear
+    `probe`, or a file; `label` names the class of a file's only vector. Modules and layers of the
+    receiver's request choose loci, by default three blocks of the decoder, a third of it apart.
+    `tokens` are whose states are moved, by default of the image tokens and of the last one,
+    `strengths` how far, in norms of each state; `limit` takes the first of the samples that are
+    scored.
+    """
+
+    receiver: ExtractRequest
+    direction: str = CLASS_MEANS
+    label: str | None = None
+    strengths: Sequence[float] = USUAL_STRENGTHS
+    tokens: Sequence[str] = ()
+    limit: int | None = USUAL_LIMIT
+
+    def refuse_unmeant(self) -> None:
+        """Raise UsageError for what cannot be meant, whatever the model and the dataset."""
+        for name in self.tokens:
+            if name not in PATCHED_TOKENS:
+                raise UsageError(f"unknown tokens {name!r}{nearest(name, PATCHED_TOKENS)}")
+        if not self.strengths:
+            raise UsageError("there must be a strength; 1 adds as much as the states' own norm")
+        for strength in self.strengths:
+            if not (math.isfinite(strength) and strength > 0):
+                raise UsageError(
+                    f"a strength must be above 0, not {strength:g}; 1 adds as much as the states' "
+                    "own norm"
+                )
+        if self.limit is not None and self.limit < 1:
+            raise UsageError("the limit must be at least 1 sample")
+        if not self.is_file:
+            if self.label is not None:
+                raise UsageError(
+                    f"every class has a direction of its own by {self.direction}; a class is named "
+                    "for a file that holds one vector"
+                )
+        elif not Path(self.direction).is_file():
+            raise UsageError(
+                f"unknown direction {self.direction!r}, which is no file either"
+                f"{nearest(self.direction, STEER_DIRECTIONS)}"
+            )
+
+    @property
+    def is_file(self) -> bool:
+        return self.direction not in STEER_DIRECTIONS
+
+
+@dataclass(frozen=True)
+class SteerPlaces:
+    """The loci to steer at, in pipeline order, with what is done there; `were_named` tells whether
+    a person chose them. `notes` are on what is left out."""
+
+    wanted: Wanted
+    were_named: bool
+    notes: tuple[str, ...] = ()
+
+
+def places_of(request: SteerRequest, session: Session) -> SteerPlaces:
+    """Raises UsageError where nothing is left of what was asked."""
+    asked = request.receiver
+    were_named = bool(asked.modules) or asked.layers != ()
+    if were_named:
+        chosen = select(
+            session.anatomy, session.readouts, modules=asked.modules, layers=asked.layers
+        )
+        loci = [locus for locus, _ in chosen if locus.on_path]
+    else:
+        loci = _usual(session)
+    if not loci:
+        raise UsageError("the answer depends on none of the chosen layers; name others")
+    wanted = []
+    for locus in loci:
+        there = tokens_at(session, locus)
+        names = [name for name in request.tokens or (there[-1],) if name in there]
+        if names:
+            how = [done_as(name, f"{s:g}") for name in names for s in _rising(request.strengths)]
+            wanted.append((locus, tuple(how)))
+    notes: tuple[str, ...] = ()
+    if session.anatomy.crosses and any(locus.module == LLM for locus in loci):
+        notes = (NO_IMAGE_TOKENS.format(name=session.loaded.source.name),)
+    if not wanted:
+        why = notes[0] if notes else "only the decoder has a last token"
+        raise UsageError(
+            f"none of the chosen loci has the tokens {', '.join(request.tokens)}; {why}"
+        )
+    return SteerPlaces(wanted, were_named, notes)
+
+
+def _rising(strengths: Sequence[float]) -> list[float]:
+    return sorted(set(strengths))
+
+
+def _usual(session: Session) -> list[Locus]:
+    """Three blocks of the decoder: a third of it behind its beginning, two thirds, the last one."""
+    blocks = [one for one in session.anatomy.of(LLM) if one.on_path and one.kind == BLOCK]
+    n = len(blocks)
+    return [blocks[at] for at in sorted({math.ceil(n * part / 3) - 1 for part in (1, 2, 3)})]
+
+
+READOUT_OF = {IMAGE_PATCH: "mean", LAST_PATCH: "last"}
+"""Of which readout's states the directions of these tokens are learned."""
+
+
+def parts_of(tokens: str) -> tuple[str, ...]:
+    """The tokens that have a direction each, of those that are moved together."""
+    return (IMAGE_PATCH, LAST_PATCH) if tokens == BOTH_PATCH else (tokens,)

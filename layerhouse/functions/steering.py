@@ -1,0 +1,126 @@
+"""`layerhouse.steer`: a class written into a model's states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+
+from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
+from layerhouse.parts import part
+from warehouse.errors import LayerhouseError
+from warehouse.progress import Progress
+
+if TYPE_CHECKING:
+    from extract.steering import SteerOutlook, SteerRequest, SteerSummary
+
+OF_THE_MODEL = ("adapter", "quantization", "device", "dtype", "device_map", "batch_size", "system")
+SEVERAL = {"fault": "faults", "module": "modules", "prompt": "prompts", "trained_on": "trained_on"}
+
+
+class SteerOptions(TypedDict, total=False):
+    """What `layerhouse steer --help` explains; every one may be left out."""
+
+    direction: str | PathLike[str]
+    label: str | None
+    strength: float | Sequence[float]
+    adapter: str | PathLike[str] | None
+    fault: Several
+    quantization: str | None
+    module: Several
+    layer: int | str | Sequence[int | str]
+    tokens: Several
+    limit: int | None
+    prompt: Several
+    system: str | None
+    trained_on: Several
+    device: str
+    dtype: str
+    device_map: str | PathLike[str] | None
+    batch_size: str | int
+    max_pixels: int
+    skip_bad: bool
+
+
+@overload
+def steer(
+    model: str | PathLike[str],
+    dataset: str | PathLike[str],
+    *,
+    dry_run: Literal[False] = False,
+    lake: Place = None,
+    progress: Progress | None = None,
+    **options: Unpack[SteerOptions],
+) -> SteerSummary: ...
+
+
+@overload
+def steer(
+    model: str | PathLike[str],
+    dataset: str | PathLike[str],
+    *,
+    dry_run: Literal[True],
+    lake: Place = None,
+    progress: Progress | None = None,
+    **options: Unpack[SteerOptions],
+) -> SteerOutlook: ...
+
+
+@part("extract")
+def steer(
+    model: str | PathLike[str],
+    dataset: str | PathLike[str],
+    *,
+    dry_run: bool = False,
+    lake: Place = None,
+    progress: Progress | None = None,
+    **options: Unpack[SteerOptions],
+) -> SteerSummary | SteerOutlook:
+    """Move a model's states along the direction of each class and write into the lake how far its
+    answers by likelihood follow: the table steer_effect, the views steer_flow and class_ownership.
+
+    Directions and their controls are learned of stored activations: `extract` comes first. Options
+    that take several (`module`, `layer`, `tokens`, `strength`, `fault`, `prompt`, `trained_on`)
+    take one or a list; `layerhouse steer --help` explains all. With `dry_run` nothing is written
+    and what would be done is returned instead.
+
+    Rejected images are a LayerhouseError at the end unless `skip_bad` is given; all others are in
+    the lake by then.
+    """
+    from extract.steering import outlook, steer as run
+
+    chosen = known_options("steer", options, SteerOptions)
+    request = _request(str(model), str(dataset), chosen)
+    if dry_run:
+        return outlook(lake_at(lake), request)
+    summary = run(lake_at(lake), request, progress)
+    if summary.rejected and not chosen.get("skip_bad"):
+        name, reason = next(iter(summary.rejected.items()))
+        raise LayerhouseError(
+            f"{len(summary.rejected):,} samples were rejected, first {name}: {reason}; all others "
+            "are in the lake, skip_bad (--skip-bad) accepts that"
+        )
+    return summary
+
+
+def _request(model: str, dataset: str, options: dict[str, Any]) -> SteerRequest:
+    from extract.sharing import ExtractRequest
+    from extract.steering import SteerRequest
+
+    of_model = {name: options[name] for name in (*OF_THE_MODEL, "max_pixels") if name in options}
+    of_model |= {
+        plural: several(options[name]) for name, plural in SEVERAL.items() if name in options
+    }
+    layers = options.get("layer", ())
+    of_model["layers"] = layers if isinstance(layers, int) else several(layers)
+    asked: dict[str, Any] = {"label": options.get("label")}
+    if options.get("direction"):
+        asked["direction"] = str(options["direction"])
+    if "tokens" in options:
+        asked["tokens"] = several(options["tokens"])
+    strength = options.get("strength", ())
+    if isinstance(strength, int | float) or strength:
+        asked["strengths"] = (strength,) if isinstance(strength, int | float) else tuple(strength)
+    if options.get("limit") is not None:
+        asked["limit"] = options["limit"]
+    return SteerRequest(ExtractRequest(model, dataset, **of_model), **asked)
