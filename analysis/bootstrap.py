@@ -101,16 +101,16 @@ def _group_sums(
     return np.add.reduceat(rows[:, order], starts, axis=1), sizes.astype(np.float64)
 
 
-def fold_widening(n_groups: int, score: str = ACCURACY) -> float:
+def fold_widening(n_groups: int, score: str = ACCURACY, is_fitted_otherwise: bool = False) -> float:
     """How much wider than the bootstrap's an interval of out-of-fold predictions has to be.
 
     The bootstrap takes predictions as they are, but those of two folds come from models that share
     most of their training samples, and err together; the less the more samples there are. Found by
     simulation (`python -m bench.bench_folds`, docs/method.md).
 
-    Probes fit accuracy. How they share a mistake between a large and a small class costs that
-    little, and changes with every training set: recalls, and so balanced accuracy, deviate more
-    than the samples at hand show, however many they are.
+    Recalls, and so balanced accuracy, rest on fewer samples of a small class than n_groups says.
+    Where probes are fitted for accuracy, how they share a mistake between a large and a small class
+    costs that little and changes with every training set, however many samples there are.
     """
-    of_recalls = 1.0 if score == ACCURACY else 1.7
+    of_recalls = 1.0 if score == ACCURACY else 1.7 if is_fitted_otherwise else 1.1
     return of_recalls * (1 + 3.5 / sqrt(n_groups))

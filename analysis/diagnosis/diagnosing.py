@@ -124,8 +124,8 @@ def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:
         "AND stage = 'total' AND quantity = 'loss'",
         [model_id, dataset_id],
     ).fetchall()
-    seen = wh.sql(read_query(QUERIES, "seen"), names).fetchall()
-    return finding_of(rows, total[0] if total else None, seen[0][0])
+    (caveats,) = wh.sql(read_query(QUERIES, "caveats"), names).pl().to_dicts()
+    return finding_of(rows, total[0] if total else None, caveats)
 
 
 def read_answer(wh: Catalogue, model_id: str, dataset_id: str) -> DiagnosedAnswer | None:

@@ -48,7 +48,8 @@ class Evidence:
     was not tested; under folds (`is_folded`) all are, and a seed is a repetition. `rows` finds a
     predictor's row, `chosen` the predictor that stands for a stage (and for `reference`, where
     there is a baseline). `strata` are the samples' classes [n] where each of them counts alike
-    (balanced accuracy), None where every sample does.
+    (balanced accuracy), None where every sample does. `is_fitted_otherwise` where probes are fitted
+    for another score than that.
     """
 
     groups: NDArray[np.str_]
@@ -58,6 +59,7 @@ class Evidence:
     curves: tuple[Curve, ...]
     is_folded: bool = False
     strata: NDArray[np.int64] | None = None
+    is_fitted_otherwise: bool = False
 
     @property
     def score(self) -> str:
@@ -78,7 +80,9 @@ class Evidence:
     @property
     def widening(self) -> float:
         """How much wider than the bootstrap's its intervals are."""
-        return fold_widening(self.n_groups, self.score) if self.is_folded else 1.0
+        if not self.is_folded:
+            return 1.0
+        return fold_widening(self.n_groups, self.score, self.is_fitted_otherwise)
 
 
 def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
@@ -104,7 +108,9 @@ def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
     groups = samples["group_id"].to_numpy().astype(str)
     is_balanced = samples["score"].eq(BALANCED_ACCURACY).any()
     strata = samples["class_index"].to_numpy().astype(np.int64) if is_balanced else None
-    return Evidence(groups, correct, rows, chosen, curves, is_folded, strata)
+    (caveats,) = wh.sql(read_query(QUERIES, "caveats"), names).pl().to_dicts()
+    otherwise = bool(caveats["is_fitted_otherwise"])
+    return Evidence(groups, correct, rows, chosen, curves, is_folded, strata, otherwise)
 
 
 def _matrix(

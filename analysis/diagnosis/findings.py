@@ -96,7 +96,8 @@ class Floor:
 class Finding:
     """What all outcomes have; accuracies are by the `score`, `reason` is a doubt or a note.
 
-    `n_seen` samples are left out because the model was trained on them.
+    `n_seen` samples are left out because the model was trained on them. Where
+    `is_fitted_otherwise`, probes are fitted for another score.
     """
 
     modes: tuple[ModeLoss, ...]
@@ -106,6 +107,7 @@ class Finding:
     lost: float | None
     floor: Floor | None = field(default=None, kw_only=True)
     n_seen: int = field(default=0, kw_only=True)
+    is_fitted_otherwise: bool = field(default=False, kw_only=True)
     score: str = field(default=ACCURACY, kw_only=True)
 
     @property
@@ -169,9 +171,12 @@ class Failure(Finding):
 
 
 def finding_of(
-    rows: Sequence[Mapping[str, Any]], total: tuple[float, float] | None, n_seen: int = 0
+    rows: Sequence[Mapping[str, Any]],
+    total: tuple[float, float] | None,
+    caveats: Mapping[str, Any],
 ) -> Undetermined | Healthy | Failure:
-    """From the rows of `queries/verdict.sql` and the bounds of the total loss, if stored."""
+    """From the rows of `queries/verdict.sql`, the bounds of the total loss, if stored, and the row
+    of `queries/caveats.sql`."""
     first, answer = rows[0], rows[-1]
     modes = tuple(_loss(row) for row in rows)
     reference, answered = first["before"], answer["after"]
@@ -183,7 +188,8 @@ def finding_of(
         "answered": answered,
         "lost": lost,
         "floor": _floor(first),
-        "n_seen": n_seen,
+        "n_seen": caveats["n_seen"],
+        "is_fitted_otherwise": bool(caveats["is_fitted_otherwise"]),
         "score": first["score"],
     }
     if first["verdict"] == UNDETERMINED:

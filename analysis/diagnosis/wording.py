@@ -20,8 +20,9 @@ NOTHING = Marks()
 
 def sentence(finding: Finding, marks: Marks = NOTHING) -> str:
     """Two to six sentences: what is lost where, how sure, what patching says, what mends it, and
-    how much of it an untrained network reads and how many samples were left out, where there is
-    such. The words go no further than the evidence, by default that of probes alone."""
+    how much of it an untrained network reads, how many samples were left out and whether probes are
+    fitted for another score, where there is such. The words go no further than the evidence, by
+    default that of probes alone."""
     if isinstance(finding, Healthy):
         said = _healthy(finding)
     elif isinstance(finding, Failure):
@@ -34,6 +35,11 @@ def sentence(finding: Finding, marks: Marks = NOTHING) -> str:
         said += (
             f" {finding.n_seen:,} samples are left out, since the model saw them or others of "
             "their groups in training."
+        )
+    if finding.is_fitted_otherwise:
+        said += (
+            f" The probes were fitted for another score than {finding.score.replace('_', ' ')} and "
+            "may read too little: `layerhouse probe` fits them for it."
         )
     return said
 

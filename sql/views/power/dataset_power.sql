@@ -32,7 +32,7 @@ widened AS (
         dataset.score,
         CASE
             WHEN dataset.evaluation = 'folds' AND dataset.score = 'balanced_accuracy'
-                THEN 1.7 * fold_widening(sizes.n_groups)
+                THEN 1.1 * fold_widening(sizes.n_groups)
             WHEN dataset.evaluation = 'folds' THEN fold_widening(sizes.n_groups)
             ELSE 1
         END AS widening

@@ -345,6 +345,14 @@ def test_every_verdict_says_how_many_samples_the_model_saw_in_training():
         assert "1,440 samples are left out, since the model saw them" in said
 
 
+def test_a_verdict_of_probes_for_another_score_says_what_fits_them():
+    found = replace(healthy(0.0, 0.05), score="balanced_accuracy")
+    said = sentence(replace(found, is_fitted_otherwise=True))
+    assert said.startswith(sentence(found))
+    assert "fitted for another score than balanced accuracy" in said
+    assert "`layerhouse probe`" in said
+
+
 def test_an_open_verdict_says_why():
     found = Undetermined((), MARGIN, "no answers stored", answered=None, lost=None)
     assert sentence(found) == "The verdict is open: no answers stored."
