@@ -271,6 +271,6 @@ def test_widened_intervals_hold_the_truth_as_often_as_they_say() -> None:
 
 @pytest.mark.slow
 def test_under_balanced_accuracy_they_are_widened_by_what_recalls_deviate_more() -> None:
-    held = coverage(World(150, 2, shares=(0.75, 0.25)), n_sets=150, n_folds=5)
-    assert min(held["widened"]) > 0.92
-    assert max(held["plain"]) < 0.88
+    held = coverage(World(150, 4, shares=(0.56, 0.2, 0.14, 0.1)), n_sets=150, n_folds=5)
+    assert min(held["widened"]) > 0.9
+    assert max(held["plain"]) < 0.92

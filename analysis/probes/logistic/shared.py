@@ -57,13 +57,8 @@ class SharedForm:
     def of(self, sets: Tensor) -> "SharedForm":
         """The form of some sets, as many of each of their rotations."""
         rotations = (sets // self.n_each).unique()
-        cells = len(self.features)
-        basis = self.leading.basis.unflatten(1, (cells, self.blocks))[:, :, rotations]
-        leading = Leading(
-            basis.flatten(1, 2), self.leading.values[:, rotations], self.leading.rest[:, rotations]
-        )
         n_each = len(sets) // len(rotations)
-        return SharedForm(self.features, self.scale.of(rotations), leading, n_each)
+        return SharedForm(self.features, self.scale.of(rotations), self.leading, n_each)
 
     def _each(self, rows: Tensor) -> Tensor:
         """[cells, sets, classes, a] as [cells, rotations, rows of each, a]."""
@@ -75,7 +70,7 @@ def shared_form(features: Tensor, trains: Sequence[Tensor], n_each: int) -> Shar
     rotation, by its train samples."""
     whole = standardise(features)
     raw_mean = whole.mean * whole.inverse_scale
-    means, inverses, found = [], [], []
+    means, inverses = [], []
     for train in trains:
         own = features[:, train]
         moments = standardise(own)
@@ -83,13 +78,9 @@ def shared_form(features: Tensor, trains: Sequence[Tensor], n_each: int) -> Shar
         spread = 1 / moments.inverse_scale
         constant = spread <= CONSTANT_SHARE * (moments.mean + raw_mean).abs()
         inverses.append(torch.where(constant, 0.0, moments.inverse_scale))
-        own.mul_((~constant)[:, None])
         means.append(moments.mean)
-        found.append(FeatureForm(own).leading)
     scale = FoldScale(torch.stack(means, dim=1), torch.stack(inverses, dim=1))
-    leading = Leading(
-        torch.stack([one.basis for one in found], dim=2).flatten(1, 2),
-        torch.cat([one.values for one in found], dim=1),
-        torch.cat([one.rest for one in found], dim=1),
-    )
-    return SharedForm(features, scale, leading, n_each)
+    # Most samples of any two rotations are the same, and it is but the preconditioner's.
+    share = sum(map(len, trains)) / len(trains) / features.shape[1]
+    basis, values, rest = FeatureForm(features).leading
+    return SharedForm(features, scale, Leading(basis, share * values, share * rest), n_each)
