@@ -84,7 +84,8 @@ def cure_of(mark: Mark) -> str | None:
             f"{mark.repair} gains {gain}{within(mark.repair_gain_lower, mark.repair_gain_upper)}."
         )
     back = f"{percent(mark.recovered_share)}{within(mark.recovered_lower, mark.recovered_upper)}"
-    return f"{mark.repair} brings back {back} of the loss at {PLACES[mark.stage]}."
+    known = "; that is calibration" if mark.is_calibration else ""
+    return f"{mark.repair} brings back {back} of the loss at {PLACES[mark.stage]}{known}."
 
 
 def unmeasured(marks: Marks) -> Iterator[str]:

@@ -173,6 +173,10 @@ def test_repairs_that_do_not_help_leave_the_general_remark():
             "connector/finetune brings back 90% (95% interval 80 to 100) of the loss at the "
             "connector.",
         ),
+        (
+            {**REPAIRED, "recovered_lower": None, "is_calibration": True},
+            "connector/finetune brings back 90% of the loss at the connector; that is calibration.",
+        ),
         ({**REPAIRED, "recovered_share": None}, "connector/finetune gains 30 points."),
     ],
 )
