@@ -2,6 +2,7 @@ SELECT
     model_id,
     dataset_id,
     failure_mode,
+    score,
     loss,
     lower AS loss_lower,
     upper AS loss_upper,

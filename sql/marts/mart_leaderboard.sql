@@ -115,6 +115,7 @@ SELECT
     answers.score_upper AS answer_upper,
     answers.balanced_accuracy,
     answers.macro_f1,
+    answer_auroc.auroc AS answer_auroc,
     answers.chance,
     answers.signal AS answer_signal,
     answers.unparsed_share,
@@ -146,6 +147,11 @@ LEFT JOIN answers
         stage_columns.model_id = answers.model_id
         AND stage_columns.dataset_id = answers.dataset_id
         AND stage_columns.answer_method = answers.method
+LEFT JOIN answer_auroc
+    ON
+        stage_columns.model_id = answer_auroc.model_id
+        AND stage_columns.dataset_id = answer_auroc.dataset_id
+        AND answer_auroc.split = 'test'
 LEFT JOIN answer_ranking
     ON
         stage_columns.model_id = answer_ranking.model_id

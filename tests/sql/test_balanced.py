@@ -5,6 +5,7 @@ that is right on the first k test samples has k / 20 by accuracy; by balanced ac
 up to 15, where all of class 0 are right, and from there a tenth more for each.
 """
 
+import math
 from typing import Any
 
 import pytest
@@ -198,15 +199,19 @@ def test_prompts_are_compared_by_the_score(catalogue, score):
 
 @SCORES
 def test_the_board_names_the_score_and_shows_its_interval(catalogue, score):
-    """12 of 20 right, all of class 0."""
-    con = catalogue(uneven(world(answers={"likelihood": (6, 12)}), score))
+    """12 of 20 right, all of class 0, and AUROC, which is of no score: 12 of 15 are ties."""
+    rows = uneven(world(answers={"likelihood": (6, 12)}), score)
+    for answer in rows["answer"]:
+        likely = [math.log(0.9), math.log(0.1)]
+        answer["label_logprobs"] = likely[:: -1 if answer["predicted_class_index"] else 1]
+    con = catalogue(rows)
     found = con.sql(
         "SELECT score, answer_accuracy, answer_lower, answer_upper, chance, answer_signal, "
-        "balanced_accuracy FROM mart_leaderboard"
+        "balanced_accuracy, answer_auroc FROM mart_leaderboard"
     ).fetchall()
     value, chance, n = {"accuracy": (0.6, 0.75, 20), BALANCED: (0.4, 0.5, 15)}[score]
     signal = pytest.approx((value - chance) / (1 - chance))
-    assert found == [(score, value, *wilson(value, n), chance, signal, 0.4)]
+    assert found == [(score, value, *wilson(value, n), chance, signal, 0.4, pytest.approx(0.4))]
 
 
 @SCORES

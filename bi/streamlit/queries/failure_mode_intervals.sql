@@ -3,6 +3,7 @@ SELECT
     model_id,
     verdict,
     failure_mode,
+    score,
     loss,
     loss_lower,
     loss_upper,

@@ -3,6 +3,7 @@ SELECT
     leaderboard_rank,
     model_id,
     verdict,
+    score,
     total_loss,
     reference_accuracy,
     vision_accuracy,
@@ -10,7 +11,8 @@ SELECT
     llm_accuracy,
     answer_accuracy,
     answer_lower,
-    answer_upper
+    answer_upper,
+    answer_auroc
 FROM mart_leaderboard
 WHERE
     (len($datasets) = 0 OR list_contains($datasets, dataset_id))

@@ -286,7 +286,7 @@ PLANTED = {
 }
 
 MARTS = {path.stem for path in (SQL_ROOT / "marts").glob("*.sql")}
-SHARES = MARTS - {"mart_sample_outcomes", "mart_model_pairs"}  # these hold no shares
+SHARES = MARTS - {"mart_sample_outcomes", "mart_model_pairs", "mart_evidence"}  # these hold none
 LOGITS = {"probe_logit": "probe", "baseline_logit": "baseline"}
 
 
