@@ -5,7 +5,7 @@ import pytest
 from tests.sql.worlds import world
 
 
-@pytest.mark.exact_rows("extract_command")
+@pytest.mark.exact_rows("extract_command", "model_options")
 @pytest.mark.parametrize(
     ("variant", "options"),
     [
@@ -20,7 +20,9 @@ from tests.sql.worlds import world
 def test_a_variant_is_asked_for_by_its_options(catalogue, variant, options):
     rows = world({("llm", 1, "last"): (7, 14)})
     rows["model"] = [{"model_id": "m", "name": "tiny", "variant": variant}]
-    found = catalogue(rows).sql("SELECT * FROM extract_command").fetchall()
+    con = catalogue(rows)
+    assert con.sql("SELECT * FROM model_options").fetchall() == [("m", "tiny", options)]
+    found = con.sql("SELECT * FROM extract_command").fetchall()
     command = f"layerhouse extract --model tiny{options} --dataset d"
     making = command.removeprefix("layerhouse extract")
     assert found == [("m", "d", command, " --model m --dataset d", making)]

@@ -10,9 +10,11 @@ WITH answers AS (
         stage_signal.dataset_id,
         stage_signal.available_accuracy AS answered,
         model.name,
-        model.variant
+        model.variant,
+        model_options.options
     FROM stage_signal
     INNER JOIN model ON stage_signal.model_id = model.model_id
+    INNER JOIN model_options ON stage_signal.model_id = model_options.model_id
     WHERE stage_signal.stage = 'answer' AND NOT regexp_matches(model.variant, '(^|[+])random:')
 ),
 
@@ -35,7 +37,7 @@ better AS (
         own.model_id,
         own.dataset_id,
         donor.name,
-        donor.variant,
+        donor.options,
         donor.answered,
         donor.model_id AS donor_model_id
     FROM answers AS own
@@ -54,17 +56,17 @@ healthy AS (
         model_id,
         dataset_id,
         name,
-        coalesce(nullif(regexp_extract(variant, '^(.*?)[+]?fault:', 1), ''), 'base') AS variant,
+        regexp_replace(options, ' --fault .*$', '') AS options,
         -1.0 AS answered,
         '' AS donor_model_id
     FROM answers
-    WHERE starts_with(variant, 'fault:') OR contains(variant, '+fault:')
+    WHERE contains(options, ' --fault ')
 )
 
 SELECT
     model_id,
     dataset_id,
-    concat(' --from ', name, replace(variant_options(variant), ' --', ' --from-')) AS options
+    concat(' --from ', name, replace(options, ' --', ' --from-')) AS options
 FROM (
     SELECT *
     FROM better

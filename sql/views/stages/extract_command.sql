@@ -15,8 +15,8 @@ made AS (
         examined.dataset_id,
         concat(
             ' --model ',
-            model.name,
-            variant_options(model.variant),
+            model_options.name,
+            model_options.options,
             ' --dataset ',
             examined.dataset_id,
             CASE
@@ -25,7 +25,7 @@ made AS (
             END
         ) AS making
     FROM examined
-    LEFT JOIN model ON examined.model_id = model.model_id
+    LEFT JOIN model_options ON examined.model_id = model_options.model_id
     LEFT JOIN diagnosed_prompt
         ON
             examined.model_id = diagnosed_prompt.model_id
