@@ -10,11 +10,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
+import layerhouse
+from tests.checks import broken
 from tests.cluster.storage import BUCKET, moto_server, s3_server
-from tests.conftest import Finished, layerhouse
+from tests.conftest import Finished, layerhouse as command
 from tests.soak import Found, assert_same, contents
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import list_commits
@@ -62,7 +68,7 @@ def environment(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def run(*arguments: str, cwd: Path) -> Finished:
-    done = layerhouse(*arguments, cwd=cwd)
+    done = command(*arguments, cwd=cwd)
     assert done.code == 0, done.err
     return done
 
@@ -80,7 +86,7 @@ def whole_path(lake: str, cwd: Path) -> dict[str, str]:
     status = run("status", "--verify", *at, cwd=cwd).out
     assert "Left over" not in status
     assert "Damaged" not in status
-    validated = layerhouse("validate", *at, cwd=cwd)
+    validated = command("validate", *at, cwd=cwd)
     queries = {
         "vectors and answers": ANSWERED,
         # The order in which a mean is added up shows in its last digit.
@@ -105,6 +111,68 @@ def test_every_command_does_in_a_bucket_what_it_does_in_a_folder(tmp_path: Path)
     in_bucket = whole_path(f"s3://{BUCKET}/whole/path", folders[1])
     assert in_bucket == in_folder
     assert not list(tmp_path.glob("bucket/lakehouse"))
+
+
+def zeros_and_ones(folder: Path) -> Path:
+    """A manifest of forty real digits of two classes, with splits."""
+    digits = load_digits()
+    lines = ["image_path,label,split"]
+    for index in [
+        *np.flatnonzero(digits.target == 0)[:24],
+        *np.flatnonzero(digits.target == 1)[:16],
+    ]:
+        pixels = (digits.images[index] * 15.9).astype(np.uint8)
+        Image.fromarray(pixels).resize((32, 32)).save(folder / f"{index:04}.png")
+        split = ("train", "train", "val", "test")[len(lines) % 4]
+        lines.append(f"{index:04}.png,{('zero', 'one')[digits.target[index]]},{split}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return folder / "manifest.csv"
+
+
+def newer_path(lake: str, manifest: Path, out: Path) -> dict[str, Any]:
+    """Folds, score, power, what was seen, tokens, patches and repairs; the rows that they made."""
+    seen = manifest.with_name("seen.txt")
+    seen.write_text("0000.png\n0001.png\n")
+    folded: dict[str, Any] = {"model": "tiny-digits", "dataset": "folded", "lake": lake}
+    split = {**folded, "dataset": "split"}
+    layerhouse.datasets.add("split", str(manifest), score="balanced_accuracy", lake=lake)
+    layerhouse.datasets.fold("split", folds=4, into="folded", lake=lake)
+    layerhouse.extract(
+        **folded, device="cpu", readout=["mean", "last", "tokens"], trained_on=str(seen)
+    )
+    for kind in ("linear", "attentive"):
+        layerhouse.probe(**folded, kind=kind, seeds=1)
+    layerhouse.baseline("folded", "pixels-logistic", lake=lake)
+    layerhouse.diagnose(**folded, resamples=100)
+    layerhouse.patch(**folded, device="cpu", module="llm", layer="3", limit=6)
+    layerhouse.extract(**split, device="cpu", answer="likelihood", fault="damage@connector:2")
+    layerhouse.mend(
+        **split, fault="damage@connector:2", stage="connector", epochs=1, device="cpu", out=out
+    )
+    queries = {
+        "seen": "SELECT model_id, dataset_id, sample_id FROM seen_sample",
+        "folds": "SELECT * EXCLUDE run_id FROM sample_fold",
+        "tokens": "SELECT module, layer, sample_id, token, round(list_sum(vector), 2) "
+        "FROM token_activation",
+        "patches": "SELECT sample_id, tokens, control, donor_id, predicted_class_index "
+        "FROM patch_effect",
+        "losses": "SELECT dataset_id, failure_mode, score, round(loss, 9) FROM stage_loss",
+        "power": "SELECT dataset_id, stage, round(detectable_loss, 9) FROM detectable_loss",
+        "repairs": "SELECT model_id, stage, repair, n_parameters, round(gain, 9) "
+        "FROM recovered_share",
+    }
+    with layerhouse.connect(lake) as wh:
+        return {name: sorted(wh.sql(query).fetchall(), key=str) for name, query in queries.items()}
+
+
+def test_evidence_of_every_kind_is_the_same_in_a_bucket(tmp_path: Path) -> None:
+    manifest = zeros_and_ones(tmp_path)
+    lakes = {"folder": str(tmp_path / "lakehouse"), "bucket": f"s3://{BUCKET}/newer/path"}
+    found = {name: newer_path(at, manifest, tmp_path / name) for name, at in lakes.items()}
+    assert all(found["folder"].values()), {name for name, n in found["folder"].items() if not n}
+    assert found["bucket"] == found["folder"]
+    for at in lakes.values():
+        assert not broken(Lake.at(at))
 
 
 # Agents on machines of their own, which know of one another only through the bucket.
@@ -211,7 +279,7 @@ def test_a_damaged_object_is_found_taken_out_and_done_again(
     content[len(content) // 2] ^= 1
     objects.delete([damaged])
     assert objects.create(damaged, bytes(content))
-    verified = layerhouse("status", "--verify", "--lake", lake, cwd=tmp_path)
+    verified = command("status", "--verify", "--lake", lake, cwd=tmp_path)
     assert verified.code == 1
     assert f"Damaged: {damaged}, has another checksum" in verified.out
     repaired = run("status", "--repair", "--lake", lake, cwd=tmp_path)
@@ -225,7 +293,7 @@ def test_a_damaged_object_is_found_taken_out_and_done_again(
 
 
 def refused(tmp_path: Path, lake: str, code: int) -> str:
-    done = layerhouse(*ASKED, "--lake", lake, cwd=tmp_path)
+    done = command(*ASKED, "--lake", lake, cwd=tmp_path)
     assert done.code == code, done.err
     assert len(done.err.splitlines()) == 1, done.err
     return done.err
@@ -253,7 +321,7 @@ def test_credentials_that_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_reading_what_is_not_there(tmp_path: Path) -> None:
-    done = layerhouse("sql", "SELECT 1", "--lake", f"s3://{BUCKET}/nothing", cwd=tmp_path)
+    done = command("sql", "SELECT 1", "--lake", f"s3://{BUCKET}/nothing", cwd=tmp_path)
     assert done.code == 2
     assert f"there is no lake at s3://{BUCKET}/nothing" in done.err
     assert keys(f"s3://{BUCKET}/nothing", "") == []
