@@ -67,7 +67,7 @@ def test_a_lens_is_not_scored_on_them(catalogue):
     ).fetchall() == [(2,)]
 
 
-@pytest.mark.exact_rows("reference_prediction")
+@pytest.mark.exact_rows("reference_prediction", "stage_reference")
 def test_a_baseline_is_held_against_the_samples_that_are_left(catalogue):
     """It reads 19 of 20, of which the model saw the first five, and after vision 13 of 15 are."""
     probes = {("vision", 1, "mean"): (9, 18), ("llm", 1, "last"): (6, 18)}
@@ -80,6 +80,8 @@ def test_a_baseline_is_held_against_the_samples_that_are_left(catalogue):
         "SELECT seed, stratum, count(*), sum(is_right::INT) FROM reference_prediction GROUP BY ALL"
     ).fetchall()
     assert said == [(0, 0, 20, 19)]
+    reference = con.sql("SELECT * FROM stage_reference").fetchall()
+    assert reference == [("m", "d", pytest.approx(14 / 15))]
     losses = con.sql("SELECT before, after, reference_source FROM stage_loss ORDER BY stage_order")
     assert losses.fetchall()[0] == (pytest.approx(14 / 15), pytest.approx(13 / 15), "baseline")
     evidence = read_evidence(con, "m", "d")

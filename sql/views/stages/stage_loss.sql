@@ -9,66 +9,7 @@
 -- name no class although the last token knew it, cut ones (truncated) and others (unparsed), and
 -- the rest (wrong).
 -- calibration_loss is another cut of semantic_mapping: what calibrated likelihoods would win back.
-WITH folded_strata AS (
-    SELECT
-        dataset_id,
-        stratum,
-        avg(cast(is_right AS INTEGER)) AS test_accuracy
-    FROM fold_prediction
-    WHERE stage = 'reference'
-    GROUP BY dataset_id, stratum
-),
-
-folded_baselines AS (
-    SELECT
-        dataset_id,
-        avg(test_accuracy) AS test_accuracy
-    FROM folded_strata
-    GROUP BY dataset_id
-),
-
-unseen_strata AS (
-    SELECT
-        of_models.model_id,
-        of_models.dataset_id,
-        reference_prediction.stratum,
-        avg(cast(reference_prediction.is_right AS INTEGER)) AS test_accuracy
-    FROM (
-        SELECT DISTINCT
-            model_id,
-            dataset_id
-        FROM left_out_sample
-    ) AS of_models
-    INNER JOIN reference_prediction ON of_models.dataset_id = reference_prediction.dataset_id
-    LEFT JOIN left_out_sample AS seen
-        ON
-            of_models.model_id = seen.model_id
-            AND of_models.dataset_id = seen.dataset_id
-            AND reference_prediction.sample_id = seen.sample_id
-    WHERE seen.sample_id IS NULL
-    GROUP BY of_models.model_id, of_models.dataset_id, reference_prediction.stratum
-),
-
-unseen_baselines AS (
-    SELECT
-        model_id,
-        dataset_id,
-        avg(test_accuracy) AS test_accuracy
-    FROM unseen_strata
-    GROUP BY model_id, dataset_id
-),
-
-all_baselines AS (
-    SELECT
-        baseline_candidate.dataset_id,
-        coalesce(folded_baselines.test_accuracy, baseline_candidate.test_accuracy)
-            AS test_accuracy
-    FROM baseline_candidate
-    LEFT JOIN folded_baselines ON baseline_candidate.dataset_id = folded_baselines.dataset_id
-    WHERE baseline_candidate.rank = 1
-),
-
-pivoted AS (
+WITH pivoted AS (
     SELECT
         model_id,
         dataset_id,
@@ -81,19 +22,6 @@ pivoted AS (
         any_value(score) AS score
     FROM stage_signal
     GROUP BY model_id, dataset_id
-),
-
-best_baselines AS (
-    SELECT
-        pivoted.model_id,
-        pivoted.dataset_id,
-        coalesce(unseen_baselines.test_accuracy, all_baselines.test_accuracy) AS test_accuracy
-    FROM pivoted
-    INNER JOIN all_baselines ON pivoted.dataset_id = all_baselines.dataset_id
-    LEFT JOIN unseen_baselines
-        ON
-            pivoted.model_id = unseen_baselines.model_id
-            AND pivoted.dataset_id = unseen_baselines.dataset_id
 ),
 
 calibrated AS (
@@ -111,11 +39,11 @@ measured AS (
             WHEN pivoted.after_vision IS NOT NULL
                 THEN greatest(
                     pivoted.after_vision,
-                    coalesce(best_baselines.test_accuracy, pivoted.after_vision)
+                    coalesce(stage_reference.test_accuracy, pivoted.after_vision)
                 )
         END AS reference,
         CASE
-            WHEN best_baselines.test_accuracy > pivoted.after_vision THEN 'baseline'
+            WHEN stage_reference.test_accuracy > pivoted.after_vision THEN 'baseline'
             WHEN pivoted.after_vision IS NOT NULL THEN 'vision'
         END AS reference_source,
         pivoted.after_vision,
@@ -144,10 +72,10 @@ measured AS (
                 )
         END AS calibration_loss
     FROM pivoted
-    LEFT JOIN best_baselines
+    LEFT JOIN stage_reference
         ON
-            pivoted.model_id = best_baselines.model_id
-            AND pivoted.dataset_id = best_baselines.dataset_id
+            pivoted.model_id = stage_reference.model_id
+            AND pivoted.dataset_id = stage_reference.dataset_id
     LEFT JOIN image_token_accuracy
         ON
             pivoted.model_id = image_token_accuracy.model_id
