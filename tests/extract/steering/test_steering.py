@@ -24,7 +24,7 @@ from layerhouse.cli import layerhouse as cli
 from tests.checks import broken
 from tests.conftest import Demo
 from tests.extract.conftest import FamilyFolders
-from warehouse.catalogue import connect
+from warehouse.catalogue import DatasetInfo, connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, find_runs, list_commits, remove_samples
 from warehouse.status.commands import again
@@ -106,33 +106,38 @@ def text(folder: Path) -> Path:
     return path
 
 
-def vectors(lake: Lake, path: Path, array: Any, label: str | None = None) -> Any:
+@pytest.fixture(scope="module")
+def digits(done: Lake) -> DatasetInfo:
+    return look_up_steer(done, LAST).receiver.info
+
+
+def vectors(digits: DatasetInfo, path: Path, array: Any, label: str | None = None) -> Any:
     """What a file of this array, or these arrays by name, says of the digits."""
     if isinstance(array, dict):
         save_file({name: torch.tensor(one) for name, one in array.items()}, path)
     else:
         np.save(path, array)
     request = SteerRequest(DIGITS, direction=str(path), label=label)
-    return source_of(request, "tiny-digits", look_up_steer(lake, LAST).receiver.info)
+    return source_of(request, "tiny-digits", digits)
 
 
-def test_a_file_says_which_vector_is_of_which_class(done: Lake, tmp_path: Path) -> None:
+def test_a_file_says_which_vector_is_of_which_class(digits: DatasetInfo, tmp_path: Path) -> None:
     rows = np.random.default_rng(0).standard_normal((10, 64))
     array, tensors = tmp_path / "rows.npy", tmp_path / "named.safetensors"
-    every = vectors(done, array, rows)
+    every = vectors(digits, array, rows)
     assert list(every.vectors) == list(range(10))
     assert every.name.startswith("file:rows@")
-    assert vectors(done, array, 2 * rows).name != every.name
-    one = vectors(done, array, rows[0], "three")
+    assert vectors(digits, array, 2 * rows).name != every.name
+    one = vectors(digits, array, rows[0], "three")
     assert list(one.vectors) == [3]
-    assert vectors(done, array, rows[:1], "four").name != one.name
-    named = vectors(done, tensors, {"two": rows[2], "one": rows[1]})
+    assert vectors(digits, array, rows[:1], "four").name != one.name
+    named = vectors(digits, tensors, {"two": rows[2], "one": rows[1]})
     assert sorted(named.vectors) == [1, 2]
     assert (named.vectors[2] == rows[2]).all()
-    assert list(vectors(done, tensors, {"all": rows}).vectors) == list(range(10))
+    assert list(vectors(digits, tensors, {"all": rows}).vectors) == list(range(10))
 
 
-def test_a_file_that_says_nothing_of_that_is_refused(done: Lake, tmp_path: Path) -> None:
+def test_a_file_that_says_nothing_of_that_is_refused(digits: DatasetInfo, tmp_path: Path) -> None:
     rows = np.ones((10, 64))
     array, tensors = tmp_path / "rows.npy", tmp_path / "named.safetensors"
     for path, given, label, said in (
@@ -146,7 +151,7 @@ def test_a_file_that_says_nothing_of_that_is_refused(done: Lake, tmp_path: Path)
         (tensors, {"two": rows[2], "eleven": rows[1]}, None, "does not say"),
     ):
         with pytest.raises((UsageError, LayerhouseError), match=said):
-            vectors(done, path, given, label)
+            vectors(digits, path, given, label)
 
 
 @pytest.mark.slow
