@@ -119,10 +119,12 @@ def _training(school: School) -> Iterator[None]:
         yield
         return
     model.enable_input_require_grads()
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    # What transformers calls "activation" checkpointing from 5.23 on.
+    what = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    getattr(model, f"{what}_checkpointing_enable")({"use_reentrant": False})
     model.train()
     try:
         yield
     finally:
-        model.gradient_checkpointing_disable()
+        getattr(model, f"{what}_checkpointing_disable")()
         model.eval()

@@ -1,6 +1,5 @@
 """What a repair is: some parameters of one stage, trained while all others stay as they are."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any, ClassVar
 from extract.mending.learning import learn
 from extract.mending.recipe import MendEpoch
 from extract.mending.school import School
-from extract.models import load_peft
+from extract.models import adaptable
 
 OnEpoch = Callable[[MendEpoch], None]
 
@@ -48,10 +47,7 @@ class GradientRepair(Repair):
     def train(self, school: School, on_epoch: OnEpoch) -> TrainedRepair:
         import torch
 
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", FutureWarning
-            )  # of transformers, about peft's own calls
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(school.recipe.seed)
-            tuned = load_peft().PeftModel(school.session.model, self.adapter(school))
+            tuned = adaptable(school.session.model, self.adapter(school))
         return TrainedRepair(tuned, *learn(school, on_epoch))

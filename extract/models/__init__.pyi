@@ -1,4 +1,4 @@
-from .adapters import load_peft as load_peft, untie as untie
+from .adapters import adaptable as adaptable, load_peft as load_peft, untie as untie
 from .architectures import architecture_sizes as architecture_sizes
 from .budgets import default_budget as default_budget
 from .devices import choose_device as choose_device, choose_dtype as choose_dtype

@@ -6,6 +6,7 @@ fine-tuned would then stand in the lake as the tuned one. Here every key has its
 
 import math
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,13 @@ def load_peft() -> Any:
             "adapters need peft; install it with: pip install 'layerhouse[peft]'"
         ) from error
     return peft
+
+
+def adaptable(model: Any, config: Any) -> Any:
+    """A model with an untrained adapter of peft."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of transformers, about peft's own calls
+        return load_peft().PeftModel(model, config)
 
 
 def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _Adapter:

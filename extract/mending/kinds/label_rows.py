@@ -17,7 +17,7 @@ from torch import Tensor
 from extract.mending.recipe import MendEpoch, best_epoch
 from extract.mending.repair import OnEpoch, Repair, TrainedRepair
 from extract.mending.school import IGNORED, Lessons, School
-from extract.models import load_peft, untie
+from extract.models import adaptable, load_peft, untie
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import ANSWER
 
@@ -42,7 +42,7 @@ class LabelRows(Repair):
             target_modules=[session.anatomy.head],
             base_model_name_or_path=school.job.source.name,
         )
-        tuned = peft.PeftModel(session.model, config)
+        tuned = adaptable(session.model, config)
         rows = session.model.get_submodule(session.anatomy.head).trainable_tokens_delta["default"]
         before = rows.detach().float().clone()
         history = [MendEpoch(0, None, *school.examine(), time.monotonic() - start)]

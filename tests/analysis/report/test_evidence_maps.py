@@ -22,7 +22,7 @@ from tests.analysis.activation_lake import DATASET, MODEL, add_activations, add_
 from tests.analysis.probes.test_attentive import CLASSES, SPLITS, planted
 from tests.analysis.report_lake import HEALTHY
 from tests.analysis.test_folds import deal_to_folds
-from tests.tables import tables
+from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError
 
 SAMPLES = """
@@ -48,7 +48,7 @@ def test_what_the_tokens_say_adds_up_to_what_the_fold_s_own_probe_says(tmp_path:
     add_tokens(lake, {("vision", 1): tokens})
     probe(lake, MODEL, DATASET, kind=AttentiveProbe(epochs=40), seeds=2)
     names = {"model": MODEL, "dataset": DATASET}
-    with tables(lake) as wh:
+    with connect(lake) as wh:
         samples = wh.sql(SAMPLES).pl().to_dicts()
         others = [{**row, "class_index": 1 - row["class_index"]} for row in samples]
         readers = read_table(wh, "evidence_readers", **names).rows
