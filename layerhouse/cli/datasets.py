@@ -210,15 +210,17 @@ def _show_folds(folded: Folded) -> None:
 def score_dataset(name: str, score: str, lake: Lake) -> None:
     """Rest everything on the dataset NAME on accuracy or balanced_accuracy.
 
-    Every number follows at once, without probing anew; verdicts are open until `layerhouse
-    diagnose` has made their intervals of this score.
+    Every number follows at once. Probes and baselines that were fitted for the other score stand in
+    until `layerhouse probe` and `baseline` have fitted their own; verdicts are open until
+    `layerhouse diagnose` has made their intervals of this score.
 
     \b
     layerhouse datasets score digits balanced_accuracy
     """
     changed = datasets.score(name, score, lake=lake)
     click.echo(
-        f"{name} now rests on {score}: run `layerhouse diagnose` again for its models"
+        f"{name} now rests on {score}: run `layerhouse probe`, `layerhouse baseline` and "
+        "`layerhouse diagnose` again for its models"
         if changed
         else f"Nothing to do: {name} rests on {score} already."
     )

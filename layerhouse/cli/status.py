@@ -130,8 +130,8 @@ def _print_trouble(report: StatusReport) -> None:
     for pair in report.pairs:
         if pair.is_silent:
             click.echo(
-                f"Not known: what {pair.model_id} saw of {pair.dataset_id} in training, all of "
-                f"which is scored; its extraction once more notes it: {pair.next_command}"
+                f"Not known: what {pair.model_id} saw of {pair.dataset_id} in training; all that "
+                f"was extracted is scored; its extraction once more notes it: {pair.next_command}"
             )
     for run in report.unfinished:
         click.echo(f"Unfinished: {run.run_id}, begun {run.started_at:%Y-%m-%d %H:%M} UTC")
