@@ -97,7 +97,8 @@ class Finding:
     """What all outcomes have; accuracies are by the `score`, `reason` is a doubt or a note.
 
     `n_seen` samples are left out because the model was trained on them. Where
-    `is_fitted_otherwise`, probes are fitted for another score.
+    `is_fitted_otherwise`, probes are fitted for another score; the weights of a model that
+    `is_untrained` are random.
     """
 
     modes: tuple[ModeLoss, ...]
@@ -108,6 +109,7 @@ class Finding:
     floor: Floor | None = field(default=None, kw_only=True)
     n_seen: int = field(default=0, kw_only=True)
     is_fitted_otherwise: bool = field(default=False, kw_only=True)
+    is_untrained: bool = field(default=False, kw_only=True)
     score: str = field(default=ACCURACY, kw_only=True)
 
     @property
@@ -190,6 +192,7 @@ def finding_of(
         "floor": _floor(first),
         "n_seen": caveats["n_seen"],
         "is_fitted_otherwise": bool(caveats["is_fitted_otherwise"]),
+        "is_untrained": caveats["is_untrained"],
         "score": first["score"],
     }
     if first["verdict"] == UNDETERMINED:

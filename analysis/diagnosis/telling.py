@@ -9,7 +9,7 @@ from analysis.diagnosis.claiming import UNREAD, advised_in, cure_of, unmeasured,
 from analysis.diagnosis.findings import Failure, Finding
 from analysis.diagnosis.marks import Marks
 from analysis.diagnosis.numbers import points, within
-from analysis.diagnosis.wording import overall, remedy
+from analysis.diagnosis.wording import IS_FLOOR, overall, remedy
 
 NOTHING_LOST = "No stage is known to lose a part that matters, so there is nothing to {}."
 
@@ -78,12 +78,14 @@ def _missing(
 
 def _advice(finding: Finding, marks: Marks) -> Iterator[str]:
     advised = advised_in(marks)
+    if finding.is_untrained:
+        yield IS_FLOOR
     if advised is not None:
         yield advised.removeprefix("Advice: ")
     if isinstance(finding, Failure):
-        if marks.advised is None:
+        if marks.advised is None and not finding.is_untrained:
             yield f"{remedy(finding)}."
         if finding.reason is not None:
             yield f"Note: {finding.reason}."
-    elif advised is None:
+    elif advised is None and not finding.is_untrained:
         yield "None." if finding.verdict == "healthy" else "None before the verdict is settled."

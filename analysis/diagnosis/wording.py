@@ -17,19 +17,26 @@ from warehouse.vocabulary import ACCURACY, ANSWER, CONNECTOR, LLM, VISION
 
 NOTHING = Marks()
 
+IS_FLOOR = (
+    "Its weights are random: it knows nothing, and what can be read in it is the floor, which its "
+    "architecture alone gives away; there is nothing to repair."
+)
+
 
 def sentence(finding: Finding, marks: Marks = NOTHING) -> str:
     """Two to six sentences: what is lost where, how sure, what patching says, what mends it, and
-    how much of it an untrained network reads, how many samples were left out and whether probes are
-    fitted for another score, where there is such. The words go no further than the evidence, by
-    default that of probes alone."""
+    how much of it an untrained network reads (or that this is one), how many samples were left out
+    and whether probes are fitted for another score, where there is such. The words go no further
+    than the evidence, by default that of probes alone."""
     if isinstance(finding, Healthy):
         said = _healthy(finding)
     elif isinstance(finding, Failure):
         said = _failure(finding, marks)
     else:
         said = f"The verdict is open: {finding.reason}."
-    if finding.floor is not None:
+    if finding.is_untrained:
+        said += f" {IS_FLOOR}"
+    elif finding.floor is not None:
         said += f" {_floor(finding.floor)}"
     if finding.n_seen:
         said += (
@@ -68,7 +75,7 @@ def _failure(finding: Failure, marks: Marks) -> str:
     said = [overall(finding) or "", f"{_share(finding)} {claimed(stage, mark)}{listed}."]
     said += [use_of(mark) or ""] if mark is not None else []
     said += [advised or ""]
-    if marks.advised is None:
+    if marks.advised is None and not finding.is_untrained:
         said += [f"{remedy(finding)}."]
     return " ".join(part for part in said if part)
 

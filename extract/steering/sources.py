@@ -101,10 +101,12 @@ def source_of(
         )
     vectors = _by_class(_read(path), labels, request.label, path)
     for index, vector in vectors.items():
-        if not np.isfinite(vector).all() or not vector.any():
+        with np.errstate(over="ignore"):
+            length = np.linalg.norm(vector)
+        if not 0 < length < np.inf:  # of not a number, neither holds
             raise LayerhouseError(
-                f"{path}: the vector of class {list(labels)[index]} is no direction (all zero, or "
-                "not finite)"
+                f"{path}: the vector of class {list(labels)[index]} is no direction (its length is "
+                "zero or not finite)"
             )
     mark = blake2b(digest_size=4)
     for index in sorted(vectors):
@@ -116,7 +118,7 @@ def _read(path: Path) -> dict[str, Floats]:
     """The arrays of a file, by name; that of an .npy has none."""
     try:
         if path.suffix == ".npy":
-            return {"": np.load(path, allow_pickle=False).astype(np.float64)}
+            return {"": _numbers(path)}
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
@@ -124,6 +126,13 @@ def _read(path: Path) -> dict[str, Floats]:
     except Exception as error:  # whatever the two say of a file that is not theirs
         raise LayerhouseError(f"cannot read directions from {path}: {error}") from error
     raise UsageError(f"{path} is no .npy and no .safetensors, of which directions can be read")
+
+
+def _numbers(path: Path) -> Floats:
+    """Whatever numpy would read besides (pickled objects, archives, words) is refused."""
+    with path.open("rb") as file:
+        found = np.lib.format.read_array(file, allow_pickle=False)
+    return found.astype(np.float64, casting="same_kind")
 
 
 def _by_class(

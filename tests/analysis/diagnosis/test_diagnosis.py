@@ -21,6 +21,7 @@ MODELS = {
     "mislabelled": LOSING(answer=0.3),
     "twice": LOSING(connector=0.2, answer=0.25),
     "mute": Signals(methods=()),
+    "mute+random:0": Signals(methods=()),
     "half": Signals(modules=("connector", "llm")),
 }
 
@@ -69,6 +70,7 @@ def test_two_losses_are_both_present_and_the_larger_is_primary(diagnoses):
         ("inattentive", ("image tokens still hold the class",)),
         ("mislabelled", ("mapped to the wrong words",)),
         ("mute", ("no answers stored: run `layerhouse extract --model mute",)),
+        ("mute+random:0", ("Its weights are random: it knows nothing",)),
         ("half", ("no probe at the end of vision: run `layerhouse extract --model half",)),
     ],
 )

@@ -67,6 +67,27 @@ def test_losses_are_points_with_their_interval():
     )
 
 
+UNTRAINED_FINDINGS = {
+    "fails": failure("answer"),
+    "loses nothing": healthy(-0.01, 0.03),
+    "open": Undetermined((), MARGIN, "no probes", answered=0.1, lost=None),
+}
+
+
+@pytest.mark.parametrize("finding", UNTRAINED_FINDINGS.values(), ids=UNTRAINED_FINDINGS)
+def test_an_untrained_model_is_a_floor_and_gets_no_advice(finding):
+    finding = replace(finding, is_untrained=True, floor=Floor(trained=0.4, untrained=0.4))
+    floor = (
+        "Its weights are random: it knows nothing, and what can be read in it is the floor, which "
+        "its architecture alone gives away; there is nothing to repair."
+    )
+    said = sentence(finding)
+    assert said.endswith(floor)
+    assert "train the output head" not in said
+    assert "untrained network" not in said
+    assert story(finding, Marks())[-1].sentences == (floor,)
+
+
 def mark(stage="connector", **told):
     """Of a stage's loss that nothing but probes have looked at, but for what is `told`."""
     known = dict.fromkeys(Mark.__dataclass_fields__)

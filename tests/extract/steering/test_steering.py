@@ -147,6 +147,9 @@ def test_a_file_that_says_nothing_of_that_is_refused(digits: DatasetInfo, tmp_pa
         (array, rows[0], "tree", "did you mean three"),
         (array, rows * np.nan, None, "is no direction"),
         (array, rows * 0, None, "is no direction"),
+        (array, rows * 1e200, None, "is no direction"),
+        (array, rows * 1e-200, None, "is no direction"),
+        (array, rows * (1 + 1j), None, "cannot read directions"),
         (array, np.array([{"a": 1}]), None, "cannot read directions"),
         (tensors, {"two": rows[2], "eleven": rows[1]}, None, "does not say"),
     ):
