@@ -1,9 +1,9 @@
--- Grain: one row per (model, dataset, probe kind): probes on true labels.
+-- Grain: one row per (model, dataset, probe kind): probes on true labels that are evidence.
 SELECT
     model_id,
     dataset_id,
     kind,
     count(*) FILTER (WHERE control = 'none') AS n_probes
-FROM probe
+FROM scored_probe
 GROUP BY model_id, dataset_id, kind
 ORDER BY model_id, dataset_id, kind

@@ -75,6 +75,33 @@ def test_probes_for_the_datasets_score_are_evidence_else_those_for_another(catal
     assert catalogue(lake).sql(query).fetchall() == seen
 
 
+@pytest.mark.parametrize(
+    ("refitted", "seen"),
+    [
+        ([], {"accuracy": 4}),
+        ([("vision", "none")], {"accuracy": 4}),
+        ([("vision", "none"), ("llm", "shuffled_labels")], {"accuracy": 4}),
+        ([("vision", "none"), ("llm", "none")], {"balanced_accuracy": 2}),
+        # A cell more, which nobody has probed for the other score, takes nothing away.
+        ([("vision", "none"), ("connector", "none"), ("llm", "none")], {"balanced_accuracy": 3}),
+    ],
+)
+def test_probes_for_another_score_are_evidence_until_every_cell_has_its_own(
+    catalogue, refitted, seen
+):
+    fitted = [(module, control) for module in ("vision", "llm") for control in words.PROBE_CONTROLS]
+    rows = [
+        {"probe_id": f"{score} {module} {control}", "model_id": "m", "dataset_id": "d"}
+        | {"module": module, "layer": 0, "readout": "mean", "kind": "linear"}
+        | {"control": control, "score": score}
+        for score, made in [("accuracy", fitted), ("balanced_accuracy", refitted)]
+        for module, control in made
+    ]
+    lake = {"probe": rows, "dataset": [{"dataset_id": "d", "score": "balanced_accuracy"}]}
+    query = "SELECT score, count(*) FROM scored_probe GROUP BY score"
+    assert dict(catalogue(lake).sql(query).fetchall()) == seen
+
+
 @pytest.mark.exact_rows("scored_baseline")
 def test_baselines_for_the_datasets_score_are_evidence_else_those_for_another(catalogue):
     rows = [
