@@ -210,9 +210,8 @@ def _show_folds(folded: Folded) -> None:
 def score_dataset(name: str, score: str, lake: Lake) -> None:
     """Rest everything on the dataset NAME on accuracy or balanced_accuracy.
 
-    Every number follows at once. Probes and baselines that were fitted for the other score stand in
-    until `layerhouse probe` and `baseline` have fitted their own; verdicts are open until
-    `layerhouse diagnose` has made their intervals of this score.
+    Every number follows at once; probes and baselines fitted for the other score stand in until
+    `layerhouse probe` and `baseline` were run, and verdicts are open until `diagnose` was.
 
     \b
     layerhouse datasets score digits balanced_accuracy

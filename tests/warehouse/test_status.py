@@ -324,6 +324,7 @@ def test_a_finished_lake_asks_for_the_report(lake: Lake) -> None:
         con.execute("UPDATE mart_failure_modes SET loss_lower = 0")
         con.execute(f"DELETE FROM answer WHERE model_id <> '{MODEL}'")
         con.execute(f"DELETE FROM probe WHERE model_id <> '{MODEL}'")
+        con.execute(f"DELETE FROM stored.scored_probe WHERE model_id <> '{MODEL}'")
         con.execute(f"DELETE FROM mart_failure_modes WHERE model_id <> '{MODEL}'")
     report = status(lake)
     assert report.next_command == "layerhouse report --out report.html"
