@@ -70,8 +70,8 @@ def self_test(
     with open_tables(lake) as wh:
         info = dataset(wh, job.dataset_id)
         known = {row[0] for row in wh.sql("SELECT trial_id FROM fault_trial").fetchall()}
-    if info.score != ACCURACY:  # which trials of older versions are by
-        config["score"] = info.score
+    if info.score != ACCURACY:  # for which older versions fitted all probes
+        config["fitted_for"] = info.score
     ids = {trial: _trial_id(job, config, trial) for trial in trials_of(bench, grid)}
     todo = {trial: name for trial, name in ids.items() if name not in known}
     whole = {**config, "versions": TRIAL_VERSIONS, "grid": asdict(grid)}
