@@ -248,15 +248,19 @@ def _named(path: Path, info: DatasetInfo, rows: pl.DataFrame) -> set[str]:
             raise LayerhouseError(f"{path} names no image of {info.dataset_id}")
         return found
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [line for line in csv.reader(file) if any(map(str.strip, line))]
+        lines = path.read_text(encoding="utf-8-sig").strip().split("\n")
+        table = [line for line in csv.reader(lines) if any(map(str.strip, line))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LayerhouseError(f"{path} is no table or list of sample ids: {error}") from error
-    heads = [key for key in KEYS if lines and key in lines[0]]
-    place = lines[0].index(heads[0]) if heads else 0
-    names = [line[place].strip() for line in lines[bool(heads) :] if len(line) > place]
+    heads = [key for key in KEYS if table and key in table[0]]
     by = {key: set(rows[key].drop_nulls()) for key in heads[:1] or KEYS}
-    strange = [name for name in names if not any(name in known for known in by.values())]
+    known = set[str]().union(*by.values())
+    if heads:
+        place = table[0].index(heads[0])
+        names = [line[place].strip() for line in table[1:] if len(line) > place]
+    else:
+        names = [_listed(line.strip(), known) for line in lines if line.strip()]
+    strange = [name for name in names if name not in known]
     if strange or not names:
         first = f", first {strange[0]!r}" if strange else ""
         raise LayerhouseError(
@@ -265,3 +269,8 @@ def _named(path: Path, info: DatasetInfo, rows: pl.DataFrame) -> set[str]:
         )
     matched = [pl.col(key).is_in(names) for key in by]
     return set(rows.filter(pl.any_horizontal(matched))["sample_id"])
+
+
+def _listed(line: str, known: set[str]) -> str:
+    """What a line without a head names: a name may hold commas and quotation marks itself."""
+    return line if line in known else next(csv.reader([line]))[0].strip()

@@ -33,7 +33,7 @@ from warehouse.vocabulary import SAYS_SEEN, SEEN_IN_TRAINING, Cell
 NAMES = [f"{index:02}.png" for index in range(12)]
 NO_RECORD = ModelSource("none", Path("nowhere"))
 DATASETS = ("split-scans", "beside")
-PATIENTS = [f"p{index // 2}" for index in range(12)]
+PATIENTS = [f"p{index // 2}" for index in range(10)] + 2 * ['Roe, "J"']
 
 
 def names(first: int, stop: int) -> set[str]:
@@ -89,6 +89,7 @@ def bringing(tmp_path: Path) -> Any:
     [
         ("00.png\n01.png\n05.png\n", names(0, 2) | names(4, 6)),  # whole patients
         ("p1\n\np4\n", names(2, 4) | names(8, 10)),
+        ('Roe, "J"\n00.png,40\n', names(0, 2) | names(10, 12)),
         ("age,group_id\n1,p0\n", names(0, 2)),
         ("\ufeffsample_id,age\n11.png,40\n", names(10, 12)),
     ],
