@@ -106,6 +106,17 @@ def test_each_kind_of_evidence_has_a_mark_or_what_would_give_it(catalogue):
     ]
 
 
+def test_of_a_loss_that_may_be_none_a_repair_brings_back_no_share_that_is_told(catalogue):
+    """The gain has its interval, the share has none: too many resamples have no loss there."""
+    rows = mend(broken(), "connector", 18, 80)
+    rows["pair_interval"] = [r for r in rows["pair_interval"] if r["stage"] == "answer"]
+    columns = "stage, recovered_share, round(repair_gain, 9), is_mended"
+    assert marks(catalogue, rows, columns)[1] == ("connector", None, 0.5, None)
+    rows["pair_interval"] = []  # not compared yet: the share stands without an interval
+    share = "stage, round(recovered_share, 9), repair_gain_lower, is_mended"
+    assert marks(catalogue, rows, share)[1] == ("connector", 0.909090909, None, None)
+
+
 @pytest.mark.parametrize(
     ("connector", "mended", "claim"),
     [
