@@ -96,11 +96,11 @@ def test_points_are_the_views_own_numbers(lake):
             "FULL JOIN feature_health AS h USING (model_id, dataset_id, module, track)"
         ).fetchall()
     # Four accuracies, under both their names, and four losses each, but three without answers.
-    assert len(stages) == 7 * 12 + 9
+    assert len(stages) == 7 * 12 + 2 * 9
     for _, _, quantity, point, loss, signal in stages:
         assert point == pytest.approx(loss if quantity == "loss" else signal, abs=1e-12)
     # vision, connector, and two tracks of the llm; "half" has no vision curve.
-    assert len(health) == 7 * 4 + 3
+    assert len(health) == 8 * 4 + 3
     for point, score in health:
         assert point == pytest.approx(score, abs=1e-12)
 
