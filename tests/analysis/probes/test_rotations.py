@@ -72,7 +72,7 @@ def test_rotations_together_are_what_each_is_alone(
     classes = np.random.default_rng(3).permutation(uneven)
     vectors = [uncommon(drawn(classes, WIDTH, seed, 0.1)) for seed in range(2)]
     features = torch.from_numpy(np.stack(vectors))
-    folds = folds_of(classes, score=score)
+    folds = folds_of(classes, 1, score)
     assert pays(features, folds)
     together = EXACT.fit_folds(features.clone(), folds, n_classes)
     alone = ProbeKind.fit_folds(EXACT, features, folds, n_classes)
