@@ -32,10 +32,8 @@ if shutil.which("java") is None:
 NOT_PORTABLE = {
     "answer_auroc",
     "calibrated_answer",
-    "extract_command",
     "fault_detection",
     "fault_outcome",
-    "patch_donor",
     "pointwise_information",
     "probability_score",
     "steered_direction",
