@@ -79,10 +79,14 @@ class FoldFit(NamedTuple):
     seeds: tuple[int, ...]
     score: str = ACCURACY
 
+    def told(self, rows: slice | Places) -> tuple[Tensor, Tensor | None]:
+        """The labels [sets, n] of the samples at some places, and what they weigh."""
+        labels = self.labels[:, rows]
+        return labels, weights_for(self.score, labels)
+
     def part(self, features: Tensor, rows: slice | Places) -> LabelledVectors:
         """The samples at some places of features [cells, n samples, width]."""
-        labels = self.labels[:, rows]
-        return LabelledVectors(features[:, rows], labels, weights_for(self.score, labels))
+        return LabelledVectors(features[:, rows], *self.told(rows))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from analysis.probes.logistic.shared import shared_form
 from analysis.probes.logistic.solver import Stop, solve_path
 from analysis.probes.penalties import best_penalty, picked, val_scores
 from analysis.probes.probe_kind import Fits, FoldFit
-from analysis.probes.weights import weights_for
+from warehouse.catalogue import Places
 
 LEAST_WIDTH = 256
 """Below, products cost little beside what is done per sample, and that is done for all of them."""
@@ -24,6 +24,10 @@ LEAST_TRAIN = 1 / 3
 """Of the width: with fewer train samples products with their Gram matrices are cheaper."""
 MOST_NUMBERS = 2**25
 """What one of the solver's vectors may hold; it has about a dozen."""
+
+
+HeldOut = tuple[slice | Places, Tensor, Tensor | None]
+"""The val samples of a rotation: where they are, their labels [sets, n], and what they weigh."""
 
 
 def pays(features: Tensor, folds: Sequence[FoldFit]) -> bool:
@@ -90,8 +94,9 @@ def _fit(
     target = one_hot(place, len(seen)).mT * _train_weights(folds, trains)[:, None]
     factor = 2.0 if len(seen) == 2 else 1.0  # as in `kinds.linear`
     path = solve_path(form, target.to(features), [factor / one for one in penalties], stop)
+    held_out = [(fold.rotation.val, *fold.told(fold.rotation.val)) for fold in folds]
     scores = [
-        _scores(form.logits(Vector(one.coef[None], one.intercept)), folds, seen) for one in path
+        _scores(form.logits(Vector(one.coef[None], one.intercept)), held_out, seen) for one in path
     ]
     accuracy, loss = (torch.stack(one) for one in zip(*scores, strict=True))
     best = best_penalty(accuracy, loss)
@@ -121,22 +126,20 @@ def _train_weights(folds: Sequence[FoldFit], trains: Sequence[Tensor]) -> Tensor
     """What each sample weighs where a set is fitted, [sets, n samples]: 0 outside of its train."""
     found = []
     for fold, rows in zip(folds, trains, strict=True):
-        weights = weights_for(fold.score, fold.labels[:, rows])
+        _, weights = fold.told(fold.rotation.train)
         whole = torch.zeros(fold.labels.shape, device=fold.labels.device)
         whole[:, rows] = 1.0 if weights is None else weights
         found.append(whole)
     return torch.cat(found)
 
 
-def _scores(logits: Tensor, folds: Sequence[FoldFit], seen: Tensor) -> tuple[Tensor, Tensor]:
+def _scores(logits: Tensor, held_out: Sequence[HeldOut], seen: Tensor) -> tuple[Tensor, Tensor]:
     """Accuracy and log loss of each set on the val samples of its rotation, [cells, sets]."""
-    each = len(folds[0].labels)
+    each = logits.shape[1] // len(held_out)
     found = []
-    for number, fold in enumerate(folds):
-        rows = fold.rotation.val
+    for number, (rows, labels, weights) in enumerate(held_out):
         mine = logits[None, :, number * each : (number + 1) * each][..., rows].mT
-        labels = fold.labels[:, rows]
-        found.append(val_scores(mine, labels, seen, weights_for(fold.score, labels)))
+        found.append(val_scores(mine, labels, seen, weights))
     accuracy, loss = (torch.cat(one, dim=2)[0] for one in zip(*found, strict=True))
     return accuracy, loss
 

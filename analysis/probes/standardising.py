@@ -36,7 +36,14 @@ class Moments:
 
 
 def standardise(features: Tensor) -> Moments:
-    """Scale train features [cells, n, width] to mean 0 and variance 1 per feature, in place.
+    """Scale train features [cells, n, width] to mean 0 and variance 1 per feature, in place."""
+    moments = centred(features)
+    features.mul_(moments.inverse_scale[:, None])
+    return moments
+
+
+def centred(features: Tensor) -> Moments:
+    """The moments of train features [cells, n, width], which are shifted to mean 0 in place.
 
     The mean is taken twice: what float32 rounding left of a large offset after the first
     subtraction is removed by the second.
@@ -49,5 +56,4 @@ def standardise(features: Tensor) -> Moments:
     spread = features.square().mean(dim=1).sqrt_()
     constant = spread <= CONSTANT_SHARE * mean.abs()
     inverse_scale = torch.where(constant, 0.0, 1.0 / spread.masked_fill(constant, 1.0))
-    features.mul_(inverse_scale[:, None])
     return Moments(mean=mean, inverse_scale=inverse_scale)

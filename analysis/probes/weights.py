@@ -1,25 +1,21 @@
 """What samples weigh, so that a probe is fitted and chosen for the score of its dataset."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from warehouse.vocabulary import ACCURACY
+from warehouse.catalogue import fitting_weights
 
 
 def weights_for(score: str, labels: Tensor) -> Tensor | None:
-    """The weights of labels [..., n] in each row: None where all weigh the same, for accuracy.
-
-    For balanced accuracy each class weighs as much as another: n / (classes · samples of its
-    class), with mean 1, over the classes of that row (scikit-learn's `class_weight="balanced"`).
+    """The weights of labels [..., n], those of each row as `fitting_weights` has them: None where
+    all weigh the same.
     """
-    if score == ACCURACY:
+    rows = labels.reshape(-1, labels.shape[-1]).cpu().numpy()
+    weights = [one for row in rows if (one := fitting_weights(score, row)) is not None]
+    if not weights:
         return None
-    rows = labels.reshape(-1, labels.shape[-1])
-    weights = torch.empty(rows.shape, dtype=torch.float32, device=labels.device)
-    for weight, row in zip(weights, rows, strict=True):
-        _, place, counts = row.unique(return_inverse=True, return_counts=True)
-        weight.copy_((len(row) / (len(counts) * counts))[place])
-    return weights.view(labels.shape)
+    return torch.from_numpy(np.stack(weights)).float().to(labels.device).view(labels.shape)
 
 
 def weighed_mean(values: Tensor, weights: Tensor | None) -> Tensor:

@@ -14,6 +14,7 @@ from extract.mending.recipe import MendRecipe
 from extract.models import Session
 from extract.running import OpenedModel, Prepared, Preparer, Stopwatch, ahead, runner_of
 from extract.sharing import Job
+from warehouse.catalogue import fitting_weights
 from warehouse.errors import LayerhouseError
 from warehouse.lake import sample_order
 from warehouse.vocabulary import ACCURACY, LIKELIHOOD
@@ -131,15 +132,14 @@ def marks(logprobs: Any, truth: Any, score: str) -> tuple[float, float]:
     return float(recall), float(-likelihood)
 
 
-def class_weights(score: str, labels: Sequence[int], n_classes: int) -> Tensor:
-    """What a sample of each class weighs [classes], with mean 1 over the samples: all the same for
-    accuracy; for balanced accuracy each class as much as another.
-    """
-    if score == ACCURACY:
+def class_weights(score: str, labels: Any, n_classes: int) -> Tensor:
+    """What a sample of each class weighs [classes] where samples have these labels [n]."""
+    weights = fitting_weights(score, labels)
+    if weights is None:
         return torch.ones(n_classes)
-    counts = torch.bincount(torch.tensor(labels), minlength=n_classes)
-    even = len(labels) / (counts > 0).sum()
-    return torch.where(counts > 0, even / counts.clamp_min(1), 0.0)
+    of_class = torch.zeros(n_classes)
+    of_class[torch.from_numpy(labels)] = torch.from_numpy(weights).float()
+    return of_class
 
 
 def open_school(job: Job, opened: OpenedModel, recipe: MendRecipe) -> School:
@@ -168,7 +168,7 @@ def open_school(job: Job, opened: OpenedModel, recipe: MendRecipe) -> School:
     for row, tokens in zip(targets, scored, strict=True):
         row[: len(tokens)] = torch.tensor(tokens)
     taught = [found["train"].classes[name] for batch in found["train"].batches for name in batch]
-    weights = class_weights(job.info.score, taught, len(scored))
+    weights = class_weights(job.info.score, np.array(taught), len(scored))
     return School(job, opened, recipe, found["train"], found["val"], targets, weights)
 
 

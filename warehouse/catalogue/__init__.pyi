@@ -33,3 +33,4 @@ from .samples import (
     left_out_samples as left_out_samples,
     refuse_changed as refuse_changed,
 )
+from .weights import fitting_weights as fitting_weights

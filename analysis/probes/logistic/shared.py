@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from analysis.probes.logistic.forms import FeatureForm, Leading, Vector, product
-from analysis.probes.standardising import CONSTANT_SHARE, standardise
+from analysis.probes.standardising import CONSTANT_SHARE, centred, standardise
 
 
 class FoldScale(NamedTuple):
@@ -73,7 +73,7 @@ def shared_form(features: Tensor, trains: Sequence[Tensor], n_each: int) -> Shar
     means, inverses = [], []
     for train in trains:
         own = features[:, train]
-        moments = standardise(own)
+        moments = centred(own)
         # What is constant on train is so by the numbers that were given, whatever their offset.
         spread = 1 / moments.inverse_scale
         constant = spread <= CONSTANT_SHARE * (moments.mean + raw_mean).abs()
