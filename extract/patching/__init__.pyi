@@ -1,3 +1,9 @@
+from .account import (
+    InterventionOutlook as InterventionOutlook,
+    InterventionSummary as InterventionSummary,
+    carried_out as carried_out,
+    foreseen as foreseen,
+)
 from .intervention import (
     Intervention as Intervention,
     Wanted as Wanted,
@@ -14,4 +20,3 @@ from .patching import (
 from .request import PatchRequest as PatchRequest, tokens_at as tokens_at
 from .sides import Side as Side, attached as attached
 from .splicing import Along as Along, adding as adding
-from .work import AtWork as AtWork, close as close

@@ -51,6 +51,11 @@ class Intervention(ABC):
         return self.receiver.dataset_id
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth showing of the models that were looked up."""
+        return tuple(self.receiver.notes)
+
+    @property
     def seen(self) -> frozenset[str]:
         """The samples that are left out because a model was trained on them."""
         return self.receiver.seen.sample_ids

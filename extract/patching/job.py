@@ -44,6 +44,10 @@ class PatchJob(Intervention):
         return self.request.most_samples
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        return (*super().notes, *(() if self.donor is None else self.donor.notes))
+
+    @property
     def seen(self) -> frozenset[str]:
         return self.receiver.seen.sample_ids | (self.donor or self.receiver).seen.sample_ids
 

@@ -55,6 +55,12 @@ class Opened:
     def covers(self) -> Mapping[str, Any]:
         return {}
 
+    def passes_of(self, wanted: Wanted) -> int:
+        """Once for a sample's own answer, once for each donor, once for every patch."""
+        controls = {one.partition("/")[2] for _, put in wanted for one in put}
+        given = [one for one in self.patcher.donations if controls & set(one.controls)]
+        return 1 + len(given) + sum(len(put) for _, put in wanted)
+
     def table(self, prepared: Prepared, given: Prepared, wanted: Wanted) -> pa.Table:
         effects = self.patcher.effects(prepared, given, wanted)
         return effect_table(self.job, effects, self.ends)

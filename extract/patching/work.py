@@ -24,8 +24,9 @@ from warehouse.progress import Progress
 class Ready(Protocol):
     """A job's models, opened: `prepare` makes batches of samples, for the receiver and for whoever
     gives it states; `table` runs one and returns its rows. `models` are the loaded ones with their
-    jobs, `passes` counts how often single samples ran through one; `covers` is what more the first
-    commit of a run says.
+    jobs, `passes` counts how often single samples ran through one, `passes_of` how often one does
+    for what is wanted; `covers` is what more the first commit of a run says, `notes` are worth
+    showing.
     """
 
     @property
@@ -40,7 +41,10 @@ class Ready(Protocol):
     def passes(self) -> int: ...
     @property
     def covers(self) -> Mapping[str, Any]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
 
+    def passes_of(self, wanted: Wanted) -> int: ...
     def table(self, prepared: Prepared, given: Prepared, wanted: Wanted) -> pa.Table: ...
 
 

@@ -39,6 +39,10 @@ class OpenedSteering:
     def covers(self) -> Mapping[str, Any]:
         return {"learned": self.steerer.directions.learned}
 
+    def passes_of(self, wanted: Wanted) -> int:
+        """Once for a sample as it is, once for every direction."""
+        return 1 + self.steerer.directions.n * sum(len(put) for _, put in wanted)
+
     def table(self, prepared: Prepared, _: Prepared, wanted: Wanted) -> pa.Table:
         return effect_table(self.job, self.steerer.effects(prepared, wanted))
 

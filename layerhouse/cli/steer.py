@@ -5,11 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option, progress
+from layerhouse.cli.shared import (
+    Word,
+    dataset_option,
+    intervention_options,
+    model_option,
+    progress,
+    show_outlook,
+    show_summary,
+)
 from layerhouse.functions import connect, steer
-from warehouse.images import MAX_PIXELS
 from warehouse.lake import Lake
-from warehouse.vocabulary import CLASS_MEANS, DTYPES, MODULES, PATCHED_TOKENS, QUANTIZATIONS
+from warehouse.vocabulary import CLASS_MEANS, MODULES, PATCHED_TOKENS, QUANTIZATIONS
 
 if TYPE_CHECKING:
     from extract.steering import SteerOutlook, SteerSummary
@@ -60,34 +67,7 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=click.IntRange(min=1), help="Only the first N scored samples.  [default: 64]"
 )
-@click.option("--prompt", multiple=True, metavar="NAME|FILE", help="How the question is put.")
-@click.option("--system", metavar="TEXT", help="The system text, in the place of the prompt's own.")
-@click.option(
-    "--trained-on",
-    multiple=True,
-    metavar="SPLIT|ATTRIBUTE|FILE",
-    help="What the model saw in training, as for extract; repeatable.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
-@click.option(
-    "--dtype",
-    type=Word("dtype", ("auto", *DTYPES)),
-    default="auto",
-    show_default=True,
-    help="The numbers of weights and activations.",
-)
-@click.option("--device-map", help="For models larger than one GPU, as for extract.")
-@click.option("--batch-size", default="auto", show_default=True, help="auto, or a number.")
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=MAX_PIXELS,
-    show_default=True,
-    help="Reject images of more pixels.",
-)
-@click.option("--skip-bad", is_flag=True, help="Exit 0 even if images had to be rejected.")
-@click.option("--dry-run", is_flag=True, help="Print what would be done and what it takes.")
-@lake_option
+@intervention_options
 def command(lake: Lake, dry_run: bool, **options: Any) -> None:
     """Move a model's states along the direction of each class, at one locus after the other, and
     write how far its answers by likelihood follow, beside 100 random directions and a sham.
@@ -102,46 +82,17 @@ def command(lake: Lake, dry_run: bool, **options: Any) -> None:
     layerhouse steer --model tiny-digits --dataset digits --module llm --layer -2 --direction probe
     """
     if dry_run:
-        _print_outlook(steer(**options, lake=lake, dry_run=True))
+        plan = steer(**options, lake=lake, dry_run=True)
+        show_outlook(plan, "find", _what(plan))
         return
     with progress(f"steer {options['model']}") as told:
         summary = steer(**options, lake=lake, progress=told)
-    _print(summary)
+    show_summary(summary, "Found", _what(summary))
     _print_ownership(lake, summary)
-
-
-def _print_outlook(plan: SteerOutlook) -> None:
-    what = _what(plan)
-    if not plan.n_samples:
-        click.echo(f"Nothing to do: {what} are in the lake already.")
-        return
-    click.echo(
-        f"Would find {what} on {plan.device} in {plan.dtype}: {plan.n_samples:,} samples, "
-        f"{plan.n_passes:,} passes of one image, about {plan.seconds:,.0f} s (measured on "
-        f"{plan.n_measured} images; nothing was written)"
-    )
-    for module, loci in plan.loci.items():
-        click.echo(f"  {module}: {'; '.join(loci)}")
-    for note in plan.notes:
-        click.echo(note)
 
 
 def _what(of: SteerOutlook | SteerSummary) -> str:
     return f"effects of {of.direction} on {of.model_id} on {of.dataset_id}"
-
-
-def _print(summary: SteerSummary) -> None:
-    for note in summary.notes:
-        click.echo(note)
-    if not summary.added:
-        click.echo(f"Nothing to do: {_what(summary)} are in the lake already ({summary.run_id}).")
-        return
-    click.echo(
-        f"Found {_what(summary)}: {summary.n_samples:,} samples, {summary.n_places} places, "
-        f"{summary.n_passes:,} passes in {summary.seconds:,.1f} s ({summary.run_id})"
-    )
-    if summary.rejected:
-        click.echo(f"{len(summary.rejected):,} samples were rejected")
 
 
 def _print_ownership(lake: Lake, summary: SteerSummary) -> None:

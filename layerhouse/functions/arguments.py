@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from warehouse.errors import nearest
+from warehouse.errors import LayerhouseError, nearest
 from warehouse.lake import Lake
 
 Place = str | PathLike[str] | Lake | None
@@ -35,6 +35,21 @@ def several(given: Item | Sequence[Item] | None) -> tuple[Item, ...]:
     if given is None:
         return ()
     return (given,) if isinstance(given, str | int) else tuple(given)
+
+
+def layers_of(given: Any) -> Any:
+    """Layers as a request has them: a number is how many of the last, all else is which."""
+    return given if isinstance(given, int) else several(given)
+
+
+def refuse_rejected(rejected: Mapping[str, str], skip_bad: bool | None) -> None:
+    """LayerhouseError where samples could not be used, unless that is accepted."""
+    if rejected and not skip_bad:
+        name, reason = next(iter(rejected.items()))
+        raise LayerhouseError(
+            f"{len(rejected):,} samples were rejected, first {name}: {reason}; all others "
+            "are in the lake, skip_bad (--skip-bad) accepts that"
+        )
 
 
 def known_options(function: str, options: Mapping[str, Any], known: type[Any]) -> dict[str, Any]:

@@ -6,9 +6,17 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
+from layerhouse.functions.arguments import (
+    Place,
+    Several,
+    known_options,
+    lake_at,
+    layers_of,
+    refuse_rejected,
+    several,
+)
 from layerhouse.parts import part
-from warehouse.errors import LayerhouseError, UsageError
+from warehouse.errors import UsageError
 from warehouse.progress import Progress
 
 if TYPE_CHECKING:
@@ -107,12 +115,7 @@ def patch(
     if dry_run:
         return outlook(lake_at(lake), request)
     summary = run(lake_at(lake), request, progress)
-    if summary.rejected and not chosen.get("skip_bad"):
-        name, reason = next(iter(summary.rejected.items()))
-        raise LayerhouseError(
-            f"{len(summary.rejected):,} samples were rejected, first {name}: {reason}; all others "
-            "are in the lake, skip_bad (--skip-bad) accepts that"
-        )
+    refuse_rejected(summary.rejected, chosen.get("skip_bad"))
     return summary
 
 
@@ -133,7 +136,7 @@ def _requests(
         **both,
         **_variant(options, ""),
         modules=several(options.get("module", ())),
-        layers=_layers(options.get("layer", ())),
+        layers=layers_of(options.get("layer", ())),
     )
     variant = _variant(options, "from_")
     if donor is None:
@@ -152,7 +155,3 @@ def _variant(options: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         "faults": several(options.get(f"{prefix}fault", ())),
         "quantization": options.get(f"{prefix}quantization"),
     }
-
-
-def _layers(given: Any) -> Any:
-    return given if isinstance(given, int) else several(given)

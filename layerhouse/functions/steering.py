@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
+from layerhouse.functions.arguments import (
+    Place,
+    Several,
+    known_options,
+    lake_at,
+    layers_of,
+    refuse_rejected,
+    several,
+)
 from layerhouse.parts import part
-from warehouse.errors import LayerhouseError
 from warehouse.progress import Progress
 
 if TYPE_CHECKING:
@@ -94,12 +101,7 @@ def steer(
     if dry_run:
         return outlook(lake_at(lake), request)
     summary = run(lake_at(lake), request, progress)
-    if summary.rejected and not chosen.get("skip_bad"):
-        name, reason = next(iter(summary.rejected.items()))
-        raise LayerhouseError(
-            f"{len(summary.rejected):,} samples were rejected, first {name}: {reason}; all others "
-            "are in the lake, skip_bad (--skip-bad) accepts that"
-        )
+    refuse_rejected(summary.rejected, chosen.get("skip_bad"))
     return summary
 
 
@@ -111,8 +113,7 @@ def _request(model: str, dataset: str, options: dict[str, Any]) -> SteerRequest:
     of_model |= {
         plural: several(options[name]) for name, plural in SEVERAL.items() if name in options
     }
-    layers = options.get("layer", ())
-    of_model["layers"] = layers if isinstance(layers, int) else several(layers)
+    of_model["layers"] = layers_of(options.get("layer", ()))
     asked: dict[str, Any] = {"label": options.get("label")}
     if options.get("direction"):
         asked["direction"] = str(options["direction"])

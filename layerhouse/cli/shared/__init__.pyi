@@ -1,3 +1,8 @@
+from .interventions import (
+    intervention_options as intervention_options,
+    show_outlook as show_outlook,
+    show_summary as show_summary,
+)
 from .options import (
     dataset_option as dataset_option,
     lake_option as lake_option,
