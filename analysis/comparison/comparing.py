@@ -171,7 +171,8 @@ def compare(
 
     Raises UsageError for unknown names, a model compared with itself and impossible options,
     LayerhouseError when a model has neither probes nor answers on the dataset, when the two were
-    not tested on the same samples, and when these form a single group.
+    not tested on the same samples, when these form a single group, and when the two are read by
+    probes for different scores.
     """
     pair = Pair(model_id, base_model_id, dataset_id)
     _check(lake, pair)
@@ -263,6 +264,7 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
     model = read_evidence(wh, pair.model_id, pair.dataset_id)
     base = read_evidence(wh, pair.base_model_id, pair.dataset_id)
     _require_same_samples(pair, model, base)
+    _require_same_fits(pair, model, base)
     weights, group_index = bootstrap_weights(model.groups, n_resamples, seed)
     once = np.ones_like(weights[:1])
     points = [resampled(side, once, group_index) for side in (model, base)]
@@ -285,6 +287,18 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
         for (stage, quantity), interval in intervals.items()
         if None not in interval.values()
     ]
+
+
+def _require_same_fits(pair: Pair, model: Evidence, base: Evidence) -> None:
+    """Where both were probed, both must be read by probes for the same score."""
+    fits = [side.is_fitted_otherwise for side in (model, base)]
+    if None not in fits and fits[0] != fits[1]:
+        name = pair.model_id if fits[0] else pair.base_model_id
+        raise NotComparableError(
+            f"the probes of {pair.model_id} and of {pair.base_model_id} on {pair.dataset_id} are "
+            f"fitted for different scores: run `layerhouse probe --model {name} --dataset "
+            f"{pair.dataset_id}`"
+        )
 
 
 def _require_same_samples(pair: Pair, model: Evidence, base: Evidence) -> None:

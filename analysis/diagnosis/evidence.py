@@ -49,7 +49,7 @@ class Evidence:
     predictor's row, `chosen` the predictor that stands for a stage (and for `reference`, where
     there is a baseline). `strata` are the samples' classes [n] where each of them counts alike
     (balanced accuracy), None where every sample does. `is_fitted_otherwise` where probes are fitted
-    for another score than that.
+    for another score than that, None where there are no probes.
     """
 
     groups: NDArray[np.str_]
@@ -59,7 +59,7 @@ class Evidence:
     curves: tuple[Curve, ...]
     is_folded: bool = False
     strata: NDArray[np.int64] | None = None
-    is_fitted_otherwise: bool = False
+    is_fitted_otherwise: bool | None = None
 
     @property
     def score(self) -> str:
@@ -82,7 +82,7 @@ class Evidence:
         """How much wider than the bootstrap's its intervals are."""
         if not self.is_folded:
             return 1.0
-        return fold_widening(self.n_groups, self.score, self.is_fitted_otherwise)
+        return fold_widening(self.n_groups, self.score, bool(self.is_fitted_otherwise))
 
 
 def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
@@ -109,7 +109,7 @@ def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
     is_balanced = samples["score"].eq(BALANCED_ACCURACY).any()
     strata = samples["class_index"].to_numpy().astype(np.int64) if is_balanced else None
     (caveats,) = wh.sql(read_query(QUERIES, "caveats"), names).pl().to_dicts()
-    otherwise = bool(caveats["is_fitted_otherwise"])
+    otherwise = caveats["is_fitted_otherwise"]
     return Evidence(groups, correct, rows, chosen, curves, is_folded, strata, otherwise)
 
 

@@ -1,5 +1,6 @@
 """Two models on the same test samples: what the paired interval says of their difference."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.comparison import compare, compare_all
+from analysis.comparison.comparing import Pair, _require_same_fits
 from analysis.comparison.ranking import auroc
 from analysis.diagnosis.diagnosing import read_evidence
 from layerhouse.cli import main
@@ -228,3 +230,17 @@ def test_a_single_test_group_leaves_nothing_to_resample(tmp_path):
     lake = synthetic_lake(tmp_path / "lake", models, n_samples=80, group_size=20)
     with pytest.raises(LayerhouseError, match="needs at least 2 groups"):
         compare(lake, ADAPTED, "tiny", "shapes")
+
+
+@pytest.mark.parametrize(("fits", "named"), [((True, False), FAULTY), ((False, True), "tiny")])
+def test_probes_for_different_scores_are_not_set_side_by_side(lake, fits, named):
+    pair = Pair(FAULTY, "tiny", "shapes")
+    with connect(lake) as wh:
+        sides = [read_evidence(wh, model, "shapes") for model in (FAULTY, "tiny")]
+    assert [side.is_fitted_otherwise for side in sides] == [False, False]
+    both = [replace(side, is_fitted_otherwise=fit) for side, fit in zip(sides, fits, strict=True)]
+    said = re.escape(f"run `layerhouse probe --model {named} --dataset shapes`")
+    with pytest.raises(LayerhouseError, match=f"fitted for different scores: {said}"):
+        _require_same_fits(pair, *both)
+    _require_same_fits(pair, *sides)
+    _require_same_fits(pair, both[0], replace(sides[1], is_fitted_otherwise=None))
