@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
 
 from analysis.diagnosis.marks import Mark, Marks
 from analysis.diagnosis.numbers import percent, points, within
@@ -88,15 +89,23 @@ def cure_of(mark: Mark) -> str | None:
     return f"{mark.repair} brings back {back} of the loss at {PLACES[mark.stage]}{known}."
 
 
-def unmeasured(marks: Marks) -> Iterator[str]:
+class Kind(StrEnum):
+    """The kinds of evidence that are measured beside probes."""
+
+    USE = "Use (patching)"
+    CURE = "Cure (mending)"
+
+    def missing(self, mark: Mark) -> str | None:
+        """What would measure it, None where it is measured."""
+        return mark.use_missing if self is Kind.USE else mark.cure_missing
+
+
+def unmeasured(marks: Marks, kinds: Iterable[Kind] = Kind) -> Iterator[str]:
     """What is not measured of stages that probes or patching point to, each way out once: 'Cure
     (mending) of the connector is not measured: run …'."""
     suspects = [mark for mark in marks.modes if mark.is_present or mark.is_caused]
-    kinds = {
-        "Use (patching)": [(mark.use_missing, PLACES[mark.stage]) for mark in suspects],
-        "Cure (mending)": [(mark.cure_missing, PLACES[mark.stage]) for mark in suspects],
-    }
-    for kind, found in kinds.items():
+    for kind in kinds:
+        found = [(kind.missing(mark), PLACES[mark.stage]) for mark in suspects]
         for missing in dict.fromkeys(text for text, _ in found if text is not None):
             of = " and ".join(place for text, place in found if text == missing)
             yield f"{kind} of {of} is not measured: {missing}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.diagnosis.claiming import UNREAD, advised_in, cure_of, unmeasured, use_of
+from analysis.diagnosis.claiming import UNREAD, Kind, advised_in, cure_of, unmeasured, use_of
 from analysis.diagnosis.findings import Failure, Finding
 from analysis.diagnosis.marks import Marks
 from analysis.diagnosis.numbers import points, within
@@ -58,19 +58,19 @@ def _use(finding: Finding, marks: Marks) -> Iterator[str]:
     ]
     yield from (use for mark in told if (use := use_of(mark)) is not None)
     if not told:
-        yield from _missing(finding, marks, "Use", "confirm")
+        yield from _missing(finding, marks, Kind.USE, "confirm")
 
 
 def _cure(finding: Finding, marks: Marks) -> Iterator[str]:
     told = [cure for mark in marks.modes if (cure := cure_of(mark)) is not None]
     yield from told
-    yield from _missing(finding, marks, "Cure", "mend", told=bool(told))
+    yield from _missing(finding, marks, Kind.CURE, "mend", told=bool(told))
 
 
 def _missing(
-    finding: Finding, marks: Marks, kind: str, done: str, told: bool = False
+    finding: Finding, marks: Marks, kind: Kind, done: str, told: bool = False
 ) -> Iterator[str]:
-    lines = [f"{line}." for line in unmeasured(marks) if line.startswith(kind)]
+    lines = [f"{line}." for line in unmeasured(marks, [kind])]
     yield from lines
     if not lines and not told and not isinstance(finding, Failure):
         yield NOTHING_LOST.format(done)
