@@ -8,6 +8,7 @@ import click
 from layerhouse import datasets
 from layerhouse.cli.shared import (
     Word,
+    due_after_score,
     lake_option,
     progress,
     removal_options,
@@ -216,13 +217,11 @@ def score_dataset(name: str, score: str, lake: Lake) -> None:
     \b
     layerhouse datasets score digits balanced_accuracy
     """
-    changed = datasets.score(name, score, lake=lake)
-    click.echo(
-        f"{name} now rests on {score}: run `layerhouse probe`, `layerhouse baseline` and "
-        "`layerhouse diagnose` again for its models"
-        if changed
-        else f"Nothing to do: {name} rests on {score} already."
-    )
+    if not datasets.score(name, score, lake=lake):
+        click.echo(f"Nothing to do: {name} rests on {score} already.")
+        return
+    steps = due_after_score(lake, name, score)
+    click.echo(f"{name} now rests on {score}" + (f": run {' and '.join(steps)}" if steps else ""))
 
 
 @command.command("audit")

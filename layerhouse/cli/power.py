@@ -64,6 +64,12 @@ def _show_stages(found: Power) -> None:
         for stage in found.stages
     ]
     print_table(["stage", "loss", "differs", "independent", "shows from", "settled by"], rows)
+    if any(stage.n_to_settle is None for stage in found.stages):
+        click.echo(
+            "-: no number of images settles it, because the loss is not above the margin (or in "
+            "total above what a healthy model may lose), is within a tenth of a point of it, or "
+            "because the images do not differ in it."
+        )
 
 
 def _points(share: float) -> str:

@@ -1,6 +1,8 @@
 -- Grain: one row per pair of models, dataset, stage and quantity that both have.
 --
--- The differences are today's, between accuracies on as many test samples; an interval that was made for other numbers is left away.
+-- The differences are today's, between accuracies on as many test samples; an interval that was made
+-- for other numbers is left away. There is no difference between what probes for one score read and
+-- what probes for another do.
 WITH wanted AS (
     SELECT
         model_id,
@@ -27,7 +29,8 @@ numbers AS (
         named.quantity,
         stage_signal.score,
         stage_signal.available_accuracy AS value,
-        stage_signal.n_test
+        stage_signal.n_test,
+        stage_signal.stage <> 'answer' AS is_probed
     FROM stage_signal
     -- `signal` is the name that accuracies had, kept for one version.
     CROSS JOIN (VALUES ('accuracy'), ('signal')) AS named (quantity)
@@ -39,7 +42,8 @@ numbers AS (
         'loss' AS quantity,
         score,
         loss AS value,
-        NULL AS n_test
+        NULL AS n_test,
+        TRUE AS is_probed
     FROM stage_loss
     WHERE loss IS NOT NULL
     UNION ALL
@@ -50,7 +54,8 @@ numbers AS (
         'auroc' AS quantity,
         stage_signal.score,
         answer_auroc.auroc AS value,
-        answer_auroc.n AS n_test
+        answer_auroc.n AS n_test,
+        FALSE AS is_probed
     FROM answer_auroc
     INNER JOIN stage_signal
         ON
@@ -66,9 +71,27 @@ numbers AS (
         concat('health_', track) AS quantity,
         score,
         health_score AS value,
-        NULL AS n_test
+        NULL AS n_test,
+        TRUE AS is_probed
     FROM feature_health
     WHERE health_score IS NOT NULL
+),
+
+fitted AS (
+    SELECT
+        numbers.model_id,
+        numbers.dataset_id,
+        numbers.stage,
+        numbers.quantity,
+        numbers.score,
+        numbers.value,
+        numbers.n_test,
+        CASE WHEN numbers.is_probed THEN probe_fit.fitted_score END AS fitted_score
+    FROM numbers
+    LEFT JOIN probe_fit
+        ON
+            numbers.model_id = probe_fit.model_id
+            AND numbers.dataset_id = probe_fit.dataset_id
 ),
 
 intervals AS (
@@ -99,10 +122,14 @@ compared AS (
         a.score,
         a.value,
         b.value AS base_value,
-        a.value - b.value AS difference
+        a.fitted_score,
+        b.fitted_score AS base_fitted_score,
+        CASE
+            WHEN coalesce(a.fitted_score = b.fitted_score, TRUE) THEN a.value - b.value
+        END AS difference
     FROM wanted
-    INNER JOIN numbers AS a ON wanted.model_id = a.model_id
-    INNER JOIN numbers AS b
+    INNER JOIN fitted AS a ON wanted.model_id = a.model_id
+    INNER JOIN fitted AS b
         ON
             wanted.base_model_id = b.model_id
             AND a.dataset_id = b.dataset_id
@@ -124,6 +151,8 @@ SELECT
     stage.stage_order,
     compared.quantity,
     compared.score,
+    compared.fitted_score,
+    compared.base_fitted_score,
     compared.value,
     compared.base_value,
     compared.difference,

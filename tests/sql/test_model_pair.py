@@ -69,6 +69,43 @@ def paired(catalogue, intervals):
     ).fetchall()
 
 
+def probed(fits: dict[str, str]):
+    """Models that were probed after the tower and answered, `a` better than `b`, whose probes are
+    fitted for these scores."""
+    rows: dict[str, list[dict[str, object]]] = {"model": []}
+    for right, (model_id, score) in zip((16, 12), fits.items(), strict=True):
+        places = {("vision", 1, "mean"): (9, right), ("llm", 1, "last"): (8, right - 2)}
+        other = world(places, {"likelihood": (5, right - 6)})
+        for row in other["probe"] + other["probe_logit"]:
+            row["probe_id"] = f"{model_id}-{row['probe_id']}"
+        other["probe"] = [row | {"score": score} for row in other["probe"]]
+        for table in ("probe", "layer", "answer"):
+            other[table] = [row | {"model_id": model_id} for row in other[table]]
+        other["model"] = [{"model_id": model_id, "name": model_id, "variant": "base"}]
+        for table, some in other.items():
+            rows[table] = some if table == "sample" else rows.get(table, []) + some
+    rows["pair_interval"] = [interval(0.2, 0.1, 0.3)]
+    return rows
+
+
+def test_what_probes_for_different_scores_read_has_no_difference(catalogue):
+    asked = (
+        "SELECT stage, quantity, fitted_score, base_fitted_score, round(value, 9), "
+        "round(base_value, 9), round(difference, 9), is_different FROM mart_model_pairs "
+        "WHERE quantity IN ('accuracy', 'loss') AND stage IN ('vision', 'answer') "
+        "ORDER BY quantity, stage"
+    )
+    plain, even = "accuracy", "balanced_accuracy"
+    for other, differs in ((plain, [0.2, 0.0, 0.0]), (even, [None] * 3)):
+        found = catalogue(probed({"a": plain, "b": other})).sql(asked).fetchall()
+        assert found == [
+            ("answer", "accuracy", None, None, 0.5, 0.3, 0.2, True),
+            ("vision", "accuracy", plain, other, 0.8, 0.6, differs[0], None),
+            ("answer", "loss", plain, other, 0.2, 0.2, differs[1], None),
+            ("vision", "loss", plain, other, 0.0, 0.0, differs[2], None),
+        ]
+
+
 def interval(point, lower, upper, quantity="accuracy"):
     ids = {"model_id": "a", "base_model_id": "b", "dataset_id": NAMES["dataset_id"]}
     key = {"stage": "answer", "quantity": quantity}

@@ -204,11 +204,11 @@ def test_a_doubt_says_what_the_set_shows_and_what_would_settle_it(catalogue: Cat
     ]
 
 
-def test_a_model_that_loses_nothing_is_settled_as_it_stands(catalogue: Catalogue) -> None:
+def test_a_loss_of_nothing_is_settled_by_no_number_of_images(catalogue: Catalogue) -> None:
     """Nothing differs anywhere: no spread to divide by, no logarithm of 0."""
     rows = world(dict.fromkeys(PLACES, (10, 20)), {"generate": (10, 20)})
     con = catalogue(rows | {"dataset": dataset(score="accuracy")})
-    assert con.sql("SELECT DISTINCT n_to_settle FROM power_statement").fetchall() == [(1,)]
+    assert con.sql("SELECT DISTINCT n_to_settle FROM power_statement").fetchall() == [(None,)]
     worth = con.sql("SELECT DISTINCT n_effective, disagreement FROM detectable_loss").fetchall()
     assert worth == [(20, 0)]
 

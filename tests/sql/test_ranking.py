@@ -140,17 +140,23 @@ def test_an_answer_stands_for_no_stage_of_a_model_that_was_not_probed(catalogue)
 
 @pytest.mark.exact_rows("retained_signal")
 def test_the_floor_is_the_best_of_the_same_model_with_random_weights(catalogue):
-    """Chance 0.5; m retains 0.2 of 0.4, its random twins 0.05 of 0.3 and 0.1 of 0.4; n has none."""
+    """Chance 0.5; m retains 0.2 of 0.4, its random twins 0.05 of 0.3 and 0.1 of 0.4; n has none.
+
+    What probes for another score read of a third twin is no floor of the others.
+    """
     rows = world(at_the_end(14), {"generate": (6, 13)})
     for model_id, name, variant, n_seen, n_right in (
         ("m+random:0", "m", "random:0", 16, 11),
         ("m+random:1", "m", "random:1", 18, 12),
+        ("m+random:2", "m", "random:2", 20, 20),
         ("n", "n", "base", 18, 18),
     ):
         other = world(at_the_end(n_right, n_seen), {"generate": (5, 10)})
         other["model"][0] |= {"name": name, "variant": variant}
         for row in other["probe"] + other["probe_logit"]:
             row["probe_id"] = f"{model_id}-{row['probe_id']}"
+        if variant == "random:2":
+            other["probe"] = [row | {"score": "balanced_accuracy"} for row in other["probe"]]
         for table in ("model", "layer", "probe", "answer"):
             rows[table] += [row | {"model_id": model_id} for row in other[table]]
         rows["probe_logit"] += other["probe_logit"]
@@ -163,6 +169,7 @@ def test_the_floor_is_the_best_of_the_same_model_with_random_weights(catalogue):
         ("m", 20, 0.9, "vision", 0.25, 0.5, 0.25, 0.9, 0.9),
         ("m+random:0", 20, 0.8, "vision", 0.3, 0.166666667, 0.25, 0.8, 0.9),
         ("m+random:1", 20, 0.9, "vision", 0.4, 0.25, 0.25, 0.9, 0.9),
+        ("m+random:2", 20, 1.0, "vision", 0.5, 1.0, 1.0, 1.0, 1.0),
         ("n", 20, 0.9, "vision", 0.4, 1.0, None, 0.9, None),
     ]
 

@@ -62,7 +62,7 @@ def test_the_thresholds_are_those_of_the_vocabulary(catalogue):
         ("balanced_accuracy", [("even", "balanced_accuracy"), ("mine", "accuracy")]),
     ],
 )
-@pytest.mark.exact_rows("scored_probe")
+@pytest.mark.exact_rows("scored_probe", "probe_fit")
 def test_probes_for_the_datasets_score_are_evidence_else_those_for_another(catalogue, of_d, seen):
     names = {"model_id": "m", "dataset_id": "d"}
     found = [("plain", "linear", "accuracy"), ("even", "linear", "balanced_accuracy")]
@@ -72,7 +72,9 @@ def test_probes_for_the_datasets_score_are_evidence_else_those_for_another(catal
     ]
     lake = {"probe": rows, "dataset": [{"dataset_id": "d", "score": of_d}]}
     query = "SELECT probe_id, score FROM scored_probe ORDER BY probe_id"
-    assert catalogue(lake).sql(query).fetchall() == seen
+    con = catalogue(lake)
+    assert con.sql(query).fetchall() == seen
+    assert con.sql("FROM probe_fit").fetchall() == [("m", "d", "accuracy")]
 
 
 @pytest.mark.parametrize(

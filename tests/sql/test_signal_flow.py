@@ -115,13 +115,19 @@ def test_signal_is_corrected_for_chance(flow):
 
 
 def test_an_untrained_model_is_the_floor_beside_every_variant_of_its_name(catalogue):
-    models = {"m": "base", "m+random:0": "random:0", "m+random:1": "random:1", "other": "base"}
+    models = {"m": "base", "other": "base"}
+    models |= {f"m+random:{seed}": f"random:{seed}" for seed in range(3)}
     predicted = {
         "m": [0, 1, 0, 1],
         "m+random:0": [0, 0, 1, 0],
         "m+random:1": [0, 1, 1, 0],
+        "m+random:2": [0, 1, 0, 1],  # its probes are fitted for another score
         "other": [0, 1, 0, 0],
     }
+
+    def score_of(model: str) -> str:
+        return "balanced_accuracy" if model.endswith("random:2") else "accuracy"
+
     con = catalogue(
         {
             "sample": SAMPLES,
@@ -130,7 +136,9 @@ def test_an_untrained_model_is_the_floor_beside_every_variant_of_its_name(catalo
                 for model, variant in models.items()
             ],
             "layer": [layer("vision", 0, 0) | {"model_id": model} for model in models],
-            "probe": [probe(model, "vision", 0, model_id=model) for model in models],
+            "probe": [
+                probe(model, "vision", 0, model_id=model, score=score_of(model)) for model in models
+            ],
             "probe_logit": [row for model in models for row in logits(model, predicted[model])],
         }
     )
@@ -139,5 +147,6 @@ def test_an_untrained_model_is_the_floor_beside_every_variant_of_its_name(catalo
         ("m", 1.0, 0.375, 0.625),
         ("m+random:0", 0.25, 0.375, -0.125),
         ("m+random:1", 0.5, 0.375, 0.125),
+        ("m+random:2", 1.0, 1.0, 0.0),
         ("other", 0.75, None, None),
     ]

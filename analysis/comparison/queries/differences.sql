@@ -12,6 +12,7 @@ WHERE
     model_id = $model
     AND base_model_id = $base
     AND dataset_id = $dataset
+    AND difference IS NOT NULL
     -- The same numbers as `accuracy`, by the name that those had.
     AND quantity <> 'signal'
 ORDER BY quantity = 'accuracy' DESC, quantity DESC, stage_order ASC

@@ -8,10 +8,10 @@ SELECT
         WHERE model_id = $model AND dataset_id = $dataset
     ) AS n_seen,
     (
-        SELECT bool_or(scored_probe.score <> dataset.score)
-        FROM scored_probe
-        INNER JOIN dataset ON scored_probe.dataset_id = dataset.dataset_id
-        WHERE scored_probe.model_id = $model AND scored_probe.dataset_id = $dataset
+        SELECT probe_fit.fitted_score <> dataset.score
+        FROM probe_fit
+        INNER JOIN dataset ON probe_fit.dataset_id = dataset.dataset_id
+        WHERE probe_fit.model_id = $model AND probe_fit.dataset_id = $dataset
     ) AS is_fitted_otherwise,
     coalesce(
         (

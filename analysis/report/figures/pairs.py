@@ -61,7 +61,7 @@ def grouped(page: DatasetPage) -> list[PairOfModels]:
     """The differences of accuracies by pair, in the order of the query."""
     rows: dict[tuple[str, str], list[Row]] = {}
     for row in page.pairs.rows:
-        if row["quantity"] == "accuracy":
+        if row["quantity"] == "accuracy" and row["difference"] is not None:
             rows.setdefault((row["model_id"], row["base_model_id"]), []).append(row)
     return [PairOfModels(*names, found) for names, found in rows.items()]
 

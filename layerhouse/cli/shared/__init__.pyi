@@ -15,4 +15,5 @@ from .removals import (
     removal_options as removal_options,
     show_removal as show_removal,
 )
+from .rescoring import due_after_score as due_after_score
 from .words import Word as Word

@@ -7,7 +7,8 @@
 -- name that Hewitt & Liang 2019 gave to something else. change is the step from the
 -- on-path locus before that was read the same way; off the path there is none. random_accuracy is
 -- the mean test accuracy of untrained models of the same architecture (variants random:<seed>) at
--- the same place, above_random = test_accuracy - random_accuracy: what training added.
+-- the same place whose probes are fitted for the same score, above_random = test_accuracy -
+-- random_accuracy: what training added.
 -- control_task_accuracy is the mean test accuracy, over seeds, of probes of random classes given to
 -- the values of an attribute that recur across train and test; of several attributes the one that is
 -- learnt best. above_control_task = test_accuracy - that is what Hewitt & Liang 2019 call selectivity.
@@ -35,15 +36,19 @@ WITH tracks AS (
 
 models AS (
     SELECT
-        model_id,
-        name,
-        variant
+        model.model_id,
+        model.name,
+        model.variant,
+        probe_fit.dataset_id,
+        probe_fit.fitted_score
     FROM model
+    INNER JOIN probe_fit ON model.model_id = probe_fit.model_id
 ),
 
 floors AS (
     SELECT
         models.name,
+        models.fitted_score,
         tracks.dataset_id,
         tracks.module,
         tracks.layer,
@@ -51,10 +56,17 @@ floors AS (
         tracks.kind,
         avg(tracks.test_accuracy) AS random_accuracy
     FROM tracks
-    INNER JOIN models ON tracks.model_id = models.model_id
+    INNER JOIN models
+        ON tracks.model_id = models.model_id AND tracks.dataset_id = models.dataset_id
     WHERE regexp_full_match(models.variant, 'random:\d+')
     GROUP BY
-        models.name, tracks.dataset_id, tracks.module, tracks.layer, tracks.readout, tracks.kind
+        models.name,
+        models.fitted_score,
+        tracks.dataset_id,
+        tracks.module,
+        tracks.layer,
+        tracks.readout,
+        tracks.kind
 ),
 
 learnt AS (
@@ -137,10 +149,11 @@ INNER JOIN layer
         tracks.model_id = layer.model_id
         AND tracks.module = layer.module
         AND tracks.layer = layer.layer
-LEFT JOIN models ON tracks.model_id = models.model_id
+LEFT JOIN models ON tracks.model_id = models.model_id AND tracks.dataset_id = models.dataset_id
 LEFT JOIN floors
     ON
         models.name = floors.name
+        AND models.fitted_score = floors.fitted_score
         AND tracks.dataset_id = floors.dataset_id
         AND tracks.module = floors.module
         AND tracks.layer = floors.layer

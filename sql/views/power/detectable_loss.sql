@@ -8,7 +8,8 @@
 --
 -- n_to_settle: how many test images like these (as many to a group, as uneven) settle at 80% power
 -- that the loss that was found exceeds the margin, and of `total`, that it is what a healthy model may
--- lose. NULL where it is on the other side, or within a tenth of a point: no set settles that.
+-- lose. NULL where it is on the other side, or within a tenth of a point: no set settles that; and
+-- where all samples differ by the same: they tell of no spread that a number could be made of.
 WITH by_group AS (
     SELECT
         model_id,
@@ -105,16 +106,13 @@ SELECT
     margin,
     loss,
     smallest_loss(noise, n_effective, margin) AS detectable_loss,
-    -- At least one, where nothing ever differs; NULL where numbers of a stranger go out of bounds.
+    -- NULL also where numbers of a stranger go out of bounds.
     CASE
         WHEN stage = 'total' AND loss <= healthy_upper - 0.001
             THEN
                 try_cast(
-                    greatest(
-                        ceil(
-                            settling_size(noise, loss, healthy_upper) * n_samples / n_effective
-                        ),
-                        1
+                    ceil(
+                        settling_size(noise, loss, healthy_upper) * n_samples / n_effective
                     ) AS BIGINT
                 )
         WHEN stage <> 'total' AND loss >= margin + 0.001

@@ -6,6 +6,7 @@
 -- the same model retains with random weights, the best of its seeds: a share that any network of
 -- that shape passes on. random_accuracy is likewise what can still be read after the vision tower of
 -- an untrained twin that was probed on as many test samples, beside vision_accuracy, the model's own.
+-- Both are of twins whose probes are fitted for the same score as the model's.
 WITH stages AS (
     SELECT
         model_id,
@@ -44,6 +45,7 @@ retained AS (
         stages.model_id,
         stages.dataset_id,
         model.name,
+        probe_fit.fitted_score,
         starts_with(model.variant, 'random:') AS is_random,
         probed.model_id IS NOT NULL AS is_probed,
         stages.n_test,
@@ -64,6 +66,8 @@ retained AS (
     LEFT JOIN probed
         ON stages.model_id = probed.model_id AND stages.dataset_id = probed.dataset_id
     LEFT JOIN model ON stages.model_id = model.model_id
+    LEFT JOIN probe_fit
+        ON stages.model_id = probe_fit.model_id AND stages.dataset_id = probe_fit.dataset_id
 )
 
 SELECT
@@ -75,10 +79,11 @@ SELECT
     reference_source,
     total_loss,
     retained_signal,
-    max(retained_signal) FILTER (WHERE is_random) OVER (PARTITION BY name, dataset_id)
-        AS random_floor,
+    max(retained_signal) FILTER (WHERE is_random) OVER (
+        PARTITION BY name, dataset_id, fitted_score
+    ) AS random_floor,
     vision_accuracy,
     max(vision_accuracy) FILTER (WHERE is_random AND is_probed) OVER (
-        PARTITION BY name, dataset_id, n_test
+        PARTITION BY name, dataset_id, n_test, fitted_score
     ) AS random_accuracy
 FROM retained

@@ -12,6 +12,8 @@ from PIL import Image
 from extract.datasets import AddOptions, add, fingerprints_of, fold, registered, set_score
 from extract.datasets.balance import usual_score
 from layerhouse.cli import layerhouse
+from layerhouse.cli.shared import due_after_score
+from tests.lakes import Signals, rest_on, synthetic_lake
 from warehouse.catalogue import connect, dataset
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
@@ -125,3 +127,22 @@ def test_images_without_labels_have_no_score_to_change(tmp_path: Path) -> None:
         set_score(Lake.at(lake), "pets", BALANCED)
     with pytest.raises(UsageError, match="did you mean pets"):
         set_score(Lake.at(lake), "petz", BALANCED)
+
+
+def test_a_new_score_says_what_is_to_run_and_no_more(tmp_path: Path) -> None:
+    lake = synthetic_lake(tmp_path / "lake", {"b": Signals(), "a": Signals()}, n_samples=40)
+    diagnose = "`layerhouse diagnose` for its models"
+    # What stood in until now was fitted for the score that the set has again.
+    assert due_after_score(lake, "shapes", ACCURACY) == [diagnose]
+    rest_on(lake, BALANCED)
+    probe = "`layerhouse probe` again for a, b"
+    due = [probe, "`layerhouse baseline` again", diagnose]
+    assert due_after_score(lake, "shapes", BALANCED) == due
+
+    add(lake, "pets", table(tmp_path, {"cat": 30, "dog": 10}))
+    run = ["datasets", "score", "pets", ACCURACY, "--lake", str(lake)]
+    for said in (
+        f"pets now rests on {ACCURACY}",
+        f"Nothing to do: pets rests on {ACCURACY} already.",
+    ):
+        assert CliRunner().invoke(layerhouse, run).output == f"{said}\n"
