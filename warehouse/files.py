@@ -72,6 +72,15 @@ def folder_at_once(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def passing_folder(folder: Path) -> Iterator[Path]:
+    """A new folder beside `folder` to write into, gone afterwards unless the block gave it another
+    name; those of killed writers go too.
+    """
+    with _passing(folder, is_folder=True) as temporary:
+        yield temporary
+
+
+@contextmanager
 def _passing(path: Path, *, is_folder: bool) -> Iterator[Path]:
     """A new file or folder of a passing name beside `path`, gone afterwards.
 

@@ -1,14 +1,15 @@
 """Learning: the trainable parameters of a model take steps on train; val chooses the epoch."""
 
-import math
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from extract.mending.recipe import MendEpoch, best_epoch
 from extract.mending.school import School
@@ -24,76 +25,156 @@ def learn(school: School, on_epoch: Callable[[MendEpoch], None]) -> tuple[int, l
 
     AdamW without weight decay, a warm-up over the first tenth and a cosine to zero, gradients of at
     most norm 1; trained parameters are fp32 and all others stay what they are, under autocast. What
-    gets no gradient is not counted. Returns the number of trained parameters and the epochs.
+    gets no gradient is not counted. Behind each epoch it is kept in `school.unfinished`, from where
+    the same training goes on. Returns the number of trained parameters and the epochs.
     """
     recipe, model = school.recipe, school.session.model
     weights = {name: w for name, w in model.named_parameters() if w.requires_grad}
     for weight in weights.values():
         weight.data = weight.data.float()
-    n_batches = len(school.train.batches)
-    steps = recipe.epochs * math.ceil(n_batches / recipe.accumulate)
-    optimiser = torch.optim.AdamW(
-        weights.values(), lr=recipe.step_of(school.session.loaded.n_parameters), weight_decay=0.0
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, warm_cosine(steps, WARM_UP))
-    start = time.monotonic()
-    history = [MendEpoch(0, None, *_examined(school), time.monotonic() - start)]
-    on_epoch(history[0])
-    best = {name: weight.detach().clone() for name, weight in weights.items()}
-    reached: set[str] = set()
-    order = random.Random(recipe.seed)
-    for number in range(1, recipe.epochs + 1):
-        chosen = order.sample(range(n_batches), n_batches)
-        with _training(school):
-            loss = _steps(school, chosen, optimiser, schedule, weights, reached)
-        epoch = MendEpoch(number, loss, *_examined(school), time.monotonic() - start)
-        history.append(epoch)
+    course = _Course(school, weights)
+    course.take_up()
+    for epoch in course.history:
         on_epoch(epoch)
-        if best_epoch(history) is epoch:
-            best = {name: weight.detach().clone() for name, weight in weights.items()}
-        if _is_over(school, history):
+    start = time.monotonic() - (course.history[-1].seconds if course.history else 0.0)
+    order = random.Random(recipe.seed)
+    for number in range(recipe.epochs + 1):
+        chosen = order.sample(course.batches, len(course.batches)) if number else []
+        if number < len(course.history):
+            continue
+        if course.is_over:
             break
-    with torch.no_grad():
-        for name, weight in weights.items():
-            weight.copy_(best[name])
-            weight.requires_grad_(False)
-    return sum(weights[name].numel() for name in reached), history
-
-
-def _steps(
-    school: School,
-    order: list[int],
-    optimiser: Any,
-    schedule: Any,
-    weights: dict[str, nn.Parameter],
-    reached: set[str],
-) -> float:
-    """One pass over train; notes which weights got a gradient, and gives the mean loss."""
-    total, seen = 0.0, 0
-    for place, (prepared, classes) in enumerate(school.train(order), 1):
+        loss = course.pass_over(chosen, number) if number else None
         with _autocast(school):
-            loss = school.loss(prepared, classes)
-        _refuse_endless(school, loss)
-        (loss / school.recipe.accumulate).backward()
-        total, seen = total + loss.item() * len(classes), seen + len(classes)
-        if place % school.recipe.accumulate == 0 or place == len(order):
-            reached |= {name for name, weight in weights.items() if weight.grad is not None}
-            nn.utils.clip_grad_norm_(weights.values(), 1.0)
-            optimiser.step()
-            schedule.step()
-            optimiser.zero_grad()
-    return total / seen
+            marks = school.examine()
+        epoch = MendEpoch(number, loss, *marks, time.monotonic() - start)
+        course.note(epoch)
+        on_epoch(epoch)
+    course.go_back()
+    return sum(weights[name].numel() for name in course.reached), course.history
 
 
-def _examined(school: School) -> tuple[float, float]:
-    with _autocast(school):
-        return school.examine()
+@dataclass
+class _Course:
+    """A training on its way: what of it changes from step to step, and from epoch to epoch.
 
+    `best` are the weights of the best epoch so far, `reached` the names of those that a gradient
+    ever came to.
+    """
 
-def _is_over(school: School, history: list[MendEpoch]) -> bool:
-    recipe, last = school.recipe, history[-1]
-    late = recipe.minutes is not None and last.seconds >= 60 * recipe.minutes
-    return late or last.number - best_epoch(history).number >= recipe.patience
+    school: School
+    weights: dict[str, nn.Parameter]
+    history: list[MendEpoch] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        recipe = self.school.recipe
+        self.batches = range(len(self.school.train.batches))
+        self.rate = recipe.step_of(self.school.session.loaded.n_parameters)
+        self.optimiser = torch.optim.AdamW(self.weights.values(), lr=self.rate, weight_decay=0.0)
+        self.steps = len(self.batches[:: recipe.accumulate])
+        self.factor = warm_cosine(recipe.epochs * self.steps, WARM_UP)
+
+    @property
+    def is_over(self) -> bool:
+        """Val has stopped gaining, or the minutes are over; at least one epoch is learned."""
+        if len(self.history) < 2:
+            return False
+        recipe, last = self.school.recipe, self.history[-1]
+        late = recipe.minutes is not None and last.seconds >= 60 * recipe.minutes
+        return late or last.number - best_epoch(self.history).number >= recipe.patience
+
+    def pass_over(self, order: list[int], number: int) -> float:
+        """One pass over train, the epoch of this number; gives the mean loss."""
+        accumulate = self.school.recipe.accumulate
+        groups = [order[start : start + accumulate] for start in range(0, len(order), accumulate)]
+        lessons = self.school.train.each(order)
+        total, seen = 0.0, 0
+        with _training(self.school):
+            for step, group in enumerate(groups, (number - 1) * self.steps):
+                for prepared, classes in islice(lessons, len(group)):
+                    if prepared.sample_ids:
+                        total += self._loss(prepared, classes) * len(classes)
+                        seen += len(classes)
+                self._step(step)
+        if not seen:
+            raise LayerhouseError(
+                f"no image of {self.school.job.dataset_id}'s train split could be read; "
+                "`layerhouse extract` says of each why"
+            )
+        return total / seen
+
+    def _loss(self, prepared: Any, classes: Tensor) -> float:
+        """The loss of a batch, whose gradient is added."""
+        with _autocast(self.school):
+            loss = self.school.loss(prepared, classes)
+        _refuse_endless(self.school, loss)
+        (loss / self.school.recipe.accumulate).backward()
+        return float(loss.item())
+
+    def _step(self, step: int) -> None:
+        self.reached |= {name for name, weight in self.weights.items() if weight.grad is not None}
+        nn.utils.clip_grad_norm_(self.weights.values(), 1.0)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate * self.factor(step)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+
+    def note(self, epoch: MendEpoch) -> None:
+        """An epoch is over: its weights may be the best, and all is kept."""
+        self.history.append(epoch)
+        if best_epoch(self.history) is epoch:
+            self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        if self.school.unfinished is not None:
+            told = {
+                "history": [asdict(each) for each in self.history],
+                "reached": sorted(self.reached),
+            }
+            self.school.unfinished.write(self._tensors(), told)
+
+    def take_up(self) -> None:
+        """Go to where the same training was kept, if it was."""
+        kept = self.school.unfinished and self.school.unfinished.read()
+        if not kept:
+            return
+        tensors, told = kept
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            part, _, inner = name.partition("/")
+            parts.setdefault(part, {})[inner] = tensor
+        shapes = {name: weight.shape for name, weight in self.weights.items()}
+        if shapes != {name: weight.shape for name, weight in parts["weight"].items()}:
+            return  # another release of peft has other parameters
+        self.history = [MendEpoch(**epoch) for epoch in told["history"]]
+        self.reached = set(told["reached"])
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(parts["weight"][name])
+        self.best = {
+            name: parts["best"][name].to(weight.device) for name, weight in self.weights.items()
+        }
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in parts.get("optimiser", {}).items():
+            index, _, inner = name.partition("/")
+            state.setdefault(int(index), {})[inner] = tensor
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        state = self.optimiser.state_dict()["state"]
+        return {
+            **{f"weight/{name}": weight.detach() for name, weight in self.weights.items()},
+            **{f"best/{name}": weight for name, weight in self.best.items()},
+            **{f"optimiser/{i}/{name}": t for i, held in state.items() for name, t in held.items()},
+        }
+
+    def go_back(self) -> None:
+        """To the weights of the best epoch, for good."""
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(self.best[name])
+                weight.requires_grad_(False)
 
 
 def _refuse_endless(school: School, loss: Any) -> None:

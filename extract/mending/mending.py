@@ -3,20 +3,20 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from extract.faults import WeightFault
 from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
 from extract.mending.repair import Repair, TrainedRepair
 from extract.mending.school import open_school
+from extract.mending.unfinished import Unfinished
 from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel, load_peft
 from extract.running import leaving_a_core, open_model
 from extract.sharing import ExtractRequest, Job, look_up, refuse_other_identity, weight_faults
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.files import write_at_once, write_text
+from warehouse.files import passing_folder, write_at_once, write_text
 from warehouse.lake import Lake
 from warehouse.pretrained import read_object
 from warehouse.vocabulary import ACCURACY
@@ -58,10 +58,11 @@ def mend(
     """Train a repair on a dataset's train split, choose on val, and save it.
 
     A folder that holds it already, of the same model, dataset, question and recipe, is taken as it
-    is. What the lake holds of the model must have been extracted as it is asked for here, in the
-    same numbers and under the same prompt. Raises UsageError for what cannot be trained (packed
-    weights, faults of activations), LayerhouseError for a folder that holds something else and a
-    dataset without train or val.
+    is, and the training of one that was stopped goes on behind its last whole epoch. What the lake
+    holds of the model must have been extracted as it is asked for here, in the same numbers and
+    under the same prompt. Raises UsageError for what cannot be trained (packed weights, faults of
+    activations), LayerhouseError for a folder that holds something else and a dataset without train
+    or val.
     """
     job = look_up(lake, request.extract)
     load_peft()  # told before anything is loaded, where it is missing
@@ -72,7 +73,13 @@ def mend(
     identity = json.loads(json.dumps({"model": job.identity, "recipe": asdict(request.recipe)}))
     if job.info.score != ACCURACY:  # then samples weigh otherwise
         identity["score"] = job.info.score
+    taught = job.info.samples.select("sample_id", "split", "class_index", "sha256").write_json()
+    unfinished = Unfinished(
+        folder.with_name(f".{folder.name}.unfinished"),
+        identity | {"samples": sha256(taught.encode()).hexdigest()},
+    )
     if (folder / MEND_RECORD).is_file():
+        unfinished.remove()  # of one who trained the same at the same time, and was killed
         return _found(folder, repair, identity)
     if folder.is_dir() and any(folder.iterdir()):
         raise LayerhouseError(f"{folder} holds other files; give a new folder with --out")
@@ -80,16 +87,17 @@ def mend(
         request.out.mkdir(parents=True, exist_ok=True)
     # One of our own beside it: somebody else may be training the same, and what cannot be written
     # is told before anything is trained.
-    with TemporaryDirectory(prefix=f"{folder.name}.", dir=request.out) as own:
-        partial = Path(own) / folder.name
+    with passing_folder(folder) as partial:
         opened = open_model(job)
         with leaving_a_core(job.device):
-            trained = repair.train(open_school(job, opened, request.recipe), on_epoch)
+            school = open_school(job, opened, request.recipe, unfinished)
+            trained = repair.train(school, on_epoch)
         _save(partial, repair, job, request.recipe, trained, identity)
-        if (folder / MEND_RECORD).is_file():
-            return _found(folder, repair, identity)
-        rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        if is_first := not (folder / MEND_RECORD).is_file():
+            partial.rename(folder)
+    unfinished.remove()
+    if not is_first:
+        return _found(folder, repair, identity)
     return Mended(repair, folder, trained.n_parameters, trained.history, was_there=False)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from extract.answering import appended
 from extract.mending.recipe import MendRecipe
+from extract.mending.unfinished import Unfinished
 from extract.models import Session
 from extract.running import OpenedModel, Prepared, Preparer, Stopwatch, ahead, runner_of
 from extract.sharing import Job
@@ -38,18 +39,21 @@ class Lessons:
     def n(self) -> int:
         return sum(map(len, self.batches))
 
-    def __call__(self, order: Sequence[int] | None = None) -> Iterator[tuple[Prepared, Tensor]]:
-        """Batches and their samples' class indices, in the order asked for."""
-        order = range(len(self.batches)) if order is None else order
+    def __call__(self) -> Iterator[tuple[Prepared, Tensor]]:
+        """The batches of samples that can be read, with these samples' class indices."""
+        for prepared, classes in self.each(range(len(self.batches))):
+            if prepared.sample_ids:
+                yield prepared, classes
+
+    def each(self, order: Sequence[int]) -> Iterator[tuple[Prepared, Tensor]]:
+        """The batches of these numbers; one may hold no sample that can be read."""
         missing = [number for number in order if number not in self._kept]
         fresh = ahead(self.preparer, (self.batches[number] for number in missing))
         for number in order:
             prepared = self._kept[number] if number in self._kept else next(fresh)
             if number not in self._kept and self._fits(prepared):
                 self._kept[number] = prepared
-            if prepared.sample_ids:
-                told = [self.classes[name] for name in prepared.sample_ids]
-                yield prepared, torch.tensor(told)
+            yield prepared, torch.tensor([self.classes[name] for name in prepared.sample_ids])
 
     def _fits(self, prepared: Prepared) -> bool:
         tensors = (v for v in prepared.inputs.values() if isinstance(v, torch.Tensor))
@@ -61,7 +65,8 @@ class School:
     """An opened model with what it is taught and what it is examined on.
 
     `targets` [classes, longest] are the tokens that name each class, `IGNORED` behind them;
-    `weights` [classes] what a train sample of each weighs.
+    `weights` [classes] what a train sample of each weighs; `unfinished` is where a training is kept
+    from epoch to epoch, None if it is not.
     """
 
     job: Job
@@ -71,6 +76,7 @@ class School:
     val: Lessons
     targets: Tensor
     weights: Tensor
+    unfinished: Unfinished | None = None
 
     @property
     def session(self) -> Session:
@@ -113,6 +119,11 @@ class School:
                 said = {answer.sample_id: answer.logprobs for answer in answers}
                 scores += [said[name] for name in prepared.sample_ids]
                 truth += classes.tolist()
+        if not truth:
+            raise LayerhouseError(
+                f"no image of {self.job.dataset_id}'s val split could be read; `layerhouse "
+                "extract` says of each why"
+            )
         return marks(np.array(scores), np.array(truth), self.job.info.score)
 
 
@@ -142,7 +153,9 @@ def class_weights(score: str, labels: Any, n_classes: int) -> Tensor:
     return of_class
 
 
-def open_school(job: Job, opened: OpenedModel, recipe: MendRecipe) -> School:
+def open_school(
+    job: Job, opened: OpenedModel, recipe: MendRecipe, unfinished: Unfinished | None = None
+) -> School:
     """A model's lessons. Raises LayerhouseError for a dataset without samples in train or val."""
     rows = job.info.samples
     labels = dict(rows.select("sample_id", "class_index").iter_rows())
@@ -169,7 +182,8 @@ def open_school(job: Job, opened: OpenedModel, recipe: MendRecipe) -> School:
         row[: len(tokens)] = torch.tensor(tokens)
     taught = [found["train"].classes[name] for batch in found["train"].batches for name in batch]
     weights = class_weights(job.info.score, np.array(taught), len(scored))
-    return School(job, opened, recipe, found["train"], found["val"], targets, weights)
+    lessons = found["train"], found["val"]
+    return School(job, opened, recipe, *lessons, targets, weights, unfinished)
 
 
 def _shuffled(labels: dict[str, int], names: Sequence[str], recipe: MendRecipe) -> dict[str, int]:

@@ -7,10 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from extract.anatomy.loci import discover
@@ -37,33 +35,6 @@ FAULT = "damage@connector:1"
 REPAIR = {repair.title: repair for repair in REPAIRS}
 QUICK = ("llava-answer/label-rows", "llava-connector/finetune")
 """One that is fitted at once, one that is learned step by step."""
-
-
-@pytest.fixture(scope="module")
-def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of two classes that any model can be taught: dark pictures and bright ones."""
-    folder = tmp_path_factory.mktemp("shades")
-    random = np.random.default_rng(0)
-    for index in range(40):
-        low = 20 + 150 * (index % 2)
-        pixels = random.integers(low, low + 60, (56, 56, 3), dtype=np.uint8)
-        path = folder / ("benign", "malignant")[index % 2] / f"{index:02}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(pixels).save(path)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def shades_lake(shades: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lake = Lake.at(tmp_path_factory.mktemp("lake"))
-    add(lake, "shades", shades)
-    return lake.root
-
-
-@pytest.fixture
-def lake(shades_lake: Path, tmp_path: Path) -> Lake:
-    shutil.copytree(shades_lake, tmp_path / "lake")
-    return Lake.at(tmp_path / "lake")
 
 
 def request_of(
@@ -131,21 +102,27 @@ def changed_stages(folder: Path, done: Mended) -> set[str]:
     }
 
 
-def test_a_repair_that_is_there_is_taken_and_another_recipe_is_refused(
+def test_of_two_who_train_the_same_the_first_one_s_is_taken_and_another_recipe_is_refused(
     llava_folder: Path, lake: Lake, tmp_path: Path
 ) -> None:
     request, repair = request_of(llava_folder, tmp_path / "out"), REPAIR["connector/finetune"]
-    first = mend(lake, request, repair)
-    weights = load_file(first.folder / "adapter_model.safetensors")
-    again = mend(lake, request, repair)
+    done: list[Mended] = []
+
+    def overtaken(epoch: MendEpoch) -> None:
+        if epoch.number == 1:
+            done.append(mend(lake, request, repair))
+
+    late = mend(lake, request, repair, overtaken)
+    first = done[0]
     assert not first.was_there
-    assert again == replace(first, was_there=True)
+    assert late == replace(first, was_there=True)
+    left = request.out / ".connector-finetune.unfinished"
+    assert not left.exists()
+    left.touch()  # as if the late one had been killed
+    assert mend(lake, request, repair) == late
+    assert [path.name for path in request.out.iterdir()] == ["connector-finetune"]
     with pytest.raises(LayerhouseError, match="holds a repair of another model, dataset, question"):
         mend(lake, replace(request, recipe=replace(SHORT, seed=1)), repair)
-    elsewhere = mend(lake, replace(request, out=tmp_path / "anew"), repair)
-    anew = load_file(elsewhere.folder / "adapter_model.safetensors")
-    assert anew.keys() == weights.keys()
-    assert all(torch.equal(anew[name], weight) for name, weight in weights.items())
 
 
 def test_a_repair_is_put_on_what_it_was_trained_on_alone(
@@ -198,6 +175,29 @@ def test_at_most_the_budgets_images_are_learned_from(
     few = replace(SHORT, images=2, minutes=1e-9)
     done = mend(lake, request_of(llava_folder, tmp_path, few), REPAIR["connector/finetune"])
     assert [epoch.number for epoch in done.history] == [0, 1]  # the minutes are over
+
+
+@pytest.mark.slow
+def test_images_that_cannot_be_read_are_left_out_and_a_split_without_any_is_told(
+    llava_folder: Path, shades: Path, lake: Lake, tmp_path: Path
+) -> None:
+    own = shutil.copytree(shades, tmp_path / "own")
+    add(lake, "own", own)
+    with tables(lake) as wh:
+        rows = wh.sql("SELECT split, uri FROM sample WHERE dataset_id = 'own'").fetchall()
+    of = {split: [Path(uri) for name, uri in rows if name == split] for split in ("train", "val")}
+    request = request_of(llava_folder, tmp_path / "out", replace(SHORT, batch_size=1, epochs=1))
+    request = replace(request, extract=replace(request.extract, dataset="own"))
+    for path in of["train"][1:]:
+        path.unlink()
+    done = mend(lake, request, REPAIR["connector/finetune"])
+    assert done.history[1].val_loss != done.history[0].val_loss  # of one picture it learned
+    for split in ("val", "train"):
+        for path in of[split]:
+            path.unlink(missing_ok=True)
+        again = replace(request, out=tmp_path / split)
+        with pytest.raises(LayerhouseError, match="no image of own's val split could be read"):
+            mend(lake, again, REPAIR["connector/finetune"])
 
 
 @pytest.mark.slow
