@@ -37,6 +37,7 @@ from warehouse.lake import Lake, RunSpec, exclusive
 from warehouse.vocabulary import ANSWER, N_RESAMPLES
 
 COMMAND = "compare"
+ANSWERED = (ANSWER, "accuracy")
 QUERIES = Path(__file__).parent / "queries"
 
 
@@ -106,8 +107,7 @@ class Comparison:
     @property
     def answer(self) -> Difference | None:
         """The difference of the answers' accuracies, if both models answered."""
-        wanted = (ANSWER, "accuracy")
-        return next((row for row in self.rows if (row.stage, row.quantity) == wanted), None)
+        return next((row for row in self.rows if (row.stage, row.quantity) == ANSWERED), None)
 
 
 @dataclass(frozen=True)
@@ -279,6 +279,10 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
         ranked = auroc_gain(said, weights, group_index)
         found |= {(ANSWER, "auroc"): ranked} if ranked is not None else {}
     if _holds(wh, pair, "is_repair"):
+        if (alike := _answered_alike(wh, pair, model, base)) is not None:
+            by = [resampled(alike, each, group_index)[ANSWERED] for each in (once, weights)]
+            found[ANSWER, "gain"] = points[0][ANSWERED] - by[0], drawn[0][ANSWERED] - by[1]
+            points[1], drawn[1] = points[1] | {ANSWERED: by[0]}, drawn[1] | {ANSWERED: by[1]}
         found |= recovered(points, drawn)
     intervals = {key: bounds(*values, model.widening) for key, values in found.items()}
     common = {**pair.keys, "n_resamples": n_resamples, "n_groups": model.n_groups}
@@ -287,6 +291,21 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
         for (stage, quantity), interval in intervals.items()
         if None not in interval.values()
     ]
+
+
+def _answered_alike(wh: Warehouse, pair: Pair, model: Evidence, base: Evidence) -> Evidence | None:
+    """The base by answers of the method that the model answers by, as `recovered_share` has it;
+    None where it is diagnosed by these, or has none to the same samples.
+    """
+    own, other = (side.chosen.get(ANSWER) for side in (model, base))
+    if own is None or other is None or own == other or model.is_folded:
+        return None
+    found = read_evidence(wh, pair.base_model_id, pair.dataset_id, answered_by=own[2])
+    if found.chosen[ANSWER] != own or not np.array_equal(
+        *(np.isnan(side.correct[side.rows[own]]) for side in (found, model))
+    ):
+        return None
+    return found
 
 
 def _require_same_fits(pair: Pair, model: Evidence, base: Evidence) -> None:

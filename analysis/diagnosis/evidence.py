@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.bootstrap import fold_widening
 from analysis.queries import read_query
 from warehouse.catalogue import Catalogue
-from warehouse.vocabulary import ACCURACY, BALANCED_ACCURACY
+from warehouse.vocabulary import ACCURACY, ANSWER, BALANCED_ACCURACY
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -85,8 +85,12 @@ class Evidence:
         return fold_widening(self.n_groups, self.score, bool(self.is_fitted_otherwise))
 
 
-def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
-    """Read the predictors of all chosen candidates and all health curves."""
+def read_evidence(
+    wh: Catalogue, model_id: str, dataset_id: str, *, answered_by: str | None = None
+) -> Evidence:
+    """Read the predictors of all chosen candidates and all health curves; where the answers are to
+    be those by another method than what is diagnosed, and there are such, with these.
+    """
     names = {"model": model_id, "dataset": dataset_id}
     samples = wh.sql(
         "SELECT sample_id, group_id, class_index, score FROM sample "
@@ -101,6 +105,8 @@ def read_evidence(wh: Catalogue, model_id: str, dataset_id: str) -> Evidence:
             read_query(QUERIES, "chosen"), names
         ).fetchall()
     }
+    if answered_by in set(long.filter(pl.col("module") == ANSWER)["readout"]):
+        chosen[ANSWER] = (ANSWER, None, str(answered_by), ANSWER)
     curves = _curves(wh.sql(read_query(QUERIES, "curves"), names).pl())
     wanted = set(chosen.values()) | {place for curve in curves for place in curve.predictors}
     rows, correct = _matrix(long, samples["sample_id"], wanted)

@@ -4,6 +4,7 @@ from .continuing import (
     appended as appended,
     cache_of as cache_of,
 )
+from .fitting import minimise as minimise
 from .generating import overridden_settings as overridden_settings, unending as unending
 from .joining import HeldPrompt as HeldPrompt, hold as hold, joined as joined
 from .marks import left_open as left_open, without_reasoning as without_reasoning
@@ -16,6 +17,13 @@ from .methods import (
 )
 from .names import alike as alike
 from .naming import ClassNames as ClassNames
+from .part import (
+    AnswerPart as AnswerPart,
+    Lesson as Lesson,
+    Listener as Listener,
+    WorkingPart as WorkingPart,
+)
+from .parts import PARTS as PARTS, read_part as read_part
 from .phrases import (
     ended as ended,
     telling_tokens as telling_tokens,

@@ -18,6 +18,7 @@ from torch import Tensor
 from extract.answering.continuing import Prompted
 from extract.answering.generating import Reply, generate, refuse_broken, replies_of, sample
 from extract.answering.naming import ClassNames
+from extract.answering.part import WorkingPart
 from extract.answering.phrases import ended
 from extract.answering.replies import parse_reply
 from extract.answering.sampling import seed_of, standing
@@ -39,7 +40,8 @@ class Question:
 
     Likelihoods end with `end_token`, `end` as text; that is empty where the model has none and None
     where scores go on without one (`counts_ends`). `unseeing` are the tokens of the prompt without
-    an image, `prior` the log-likelihoods behind it once they are known.
+    an image, `prior` the log-likelihoods behind it once they are known; `part` scores the classes
+    in the place of their phrases, if the model has one.
     """
 
     classes: Sequence[ClassNames]
@@ -53,11 +55,21 @@ class Question:
     end: str | None = None
     unseeing: Sequence[int] = ()
     prior: Sequence[float] | None = None
+    part: WorkingPart | None = None
 
     @cached_property
     def scored(self) -> list[list[int]]:
         """The phrases as likelihoods take them."""
         return ended(self.phrases, self.end_token)
+
+    def scores(self, session: Session, prompted: Prompted) -> Tensor:
+        """How likely each class is as the answer, in log: fp32 (n, classes), on the device; right
+        behind the forward pass over the prompts.
+        """
+        if self.part is not None and self.part.listens:
+            return self.part.scores(None, prompted.n)
+        likelihoods = score_phrases(session, prompted, self.scored)
+        return likelihoods if self.part is None else self.part.scores(likelihoods, prompted.n)
 
 
 class AnswerMethod(ABC):
@@ -89,7 +101,7 @@ class AnswerMethod(ABC):
 
 
 class Likelihood(AnswerMethod):
-    """The class whose phrase is the likeliest reply."""
+    """The class whose phrase is the likeliest reply, or that the model's part finds likeliest."""
 
     name = LIKELIHOOD
 
@@ -101,7 +113,7 @@ class Likelihood(AnswerMethod):
         sample_ids: Sequence[str],
     ) -> Tensor:
         """Log-likelihoods fp32 (n, classes)."""
-        return score_phrases(session, prompted, question.scored)
+        return question.scores(session, prompted)
 
     def read(
         self,

@@ -35,7 +35,8 @@ class MendRequest:
 class Mended:
     """One trained repair: the folder that `extract --adapter` takes, and what it came to.
 
-    `was_there` tells that an earlier call trained it.
+    `was_there` tells that an earlier call trained it; it learned from `n_train` samples, None where
+    from all that the recipe allows.
     """
 
     repair: Repair
@@ -43,6 +44,7 @@ class Mended:
     n_parameters: int
     history: list[MendEpoch]
     was_there: bool
+    n_train: int | None = None
 
     @property
     def best(self) -> MendEpoch:
@@ -65,8 +67,7 @@ def mend(
     or val.
     """
     job = look_up(lake, request.extract)
-    load_peft()  # told before anything is loaded, where it is missing
-    _refuse_untrainable(job)
+    _refuse_untrainable(job, repair)
     refuse_other_identity(job)
     name = f"{repair.stage}-{repair.name}"
     folder = request.out / (f"{name}-shuffled" if request.recipe.shuffled else name)
@@ -98,10 +99,13 @@ def mend(
     unfinished.remove()
     if not is_first:
         return _found(folder, repair, identity)
-    return Mended(repair, folder, trained.n_parameters, trained.history, was_there=False)
+    told = trained.n_parameters, trained.history
+    return Mended(repair, folder, *told, was_there=False, n_train=trained.n_train)
 
 
-def _refuse_untrainable(job: Job) -> None:
+def _refuse_untrainable(job: Job, repair: Repair) -> None:
+    if repair.needs_peft:
+        load_peft()  # told before anything is loaded, where it is missing
     if isinstance(job.source, GivenModel):
         raise UsageError("a model in memory would be changed for good; give its folder to mend it")
     if not all(isinstance(fault.kind, WeightFault) for fault in job.faults):
@@ -128,7 +132,8 @@ def _found(folder: Path, repair: Repair, identity: dict[str, Any]) -> Mended:
             "folder with --out, or take it away"
         )
     history = [MendEpoch(**epoch) for epoch in record["history"]]
-    return Mended(repair, folder, int(record["n_parameters"]), history, was_there=True)
+    told = int(record["n_parameters"]), history
+    return Mended(repair, folder, *told, was_there=True, n_train=record.get("n_train"))
 
 
 def _save(
@@ -139,12 +144,8 @@ def _save(
     trained: TrainedRepair,
     identity: dict[str, Any],
 ) -> None:
-    """The adapter's files, then what its model saw, then the record: a folder with it is whole."""
-    # Told to look whether embeddings were changed, peft asks the hub for the base's configuration.
-    trained.tuned.save_pretrained(partial, save_embedding_layers=False)
-    (partial / "README.md").unlink(missing_ok=True)  # peft's empty model card
-    for weights in partial.glob("*.safetensors"):  # written for the owner alone
-        weights.chmod(0o644)
+    """The repair's files, then what its model saw, then the record: a folder with it is whole."""
+    trained.save(partial)
     rows = job.info.samples
     seen = rows.filter(rows["split"].is_in(["train", "val"]))["sha256"]
     record = {"dataset": job.dataset_id, "images": sorted(seen.str.slice(0, 16))}
@@ -154,6 +155,7 @@ def _save(
         "repair": repair.name,
         "shuffled": recipe.shuffled,
         "n_parameters": trained.n_parameters,
+        "n_train": trained.n_train,
         "base": {
             "weights": job.source.identity()["weights"],
             "faults": weight_faults(job.faults),

@@ -1,8 +1,11 @@
 """What a repair is: some parameters of one stage, trained while all others stay as they are."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from extract.mending.learning import learn
@@ -15,11 +18,15 @@ OnEpoch = Callable[[MendEpoch], None]
 
 @dataclass(frozen=True)
 class TrainedRepair:
-    """What a repair trained: a model of peft that holds it, and how that went."""
+    """What a repair trained, and how that went; `save` writes it into a folder.
 
-    tuned: Any
+    It learned from `n_train` samples, None where from all that there were.
+    """
+
+    save: Callable[[Path], None]
     n_parameters: int
     history: list[MendEpoch]
+    n_train: int | None = None
 
 
 class Repair(ABC):
@@ -27,6 +34,7 @@ class Repair(ABC):
 
     name: ClassVar[str]
     stage: ClassVar[str]
+    needs_peft: ClassVar[bool] = True
 
     @abstractmethod
     def train(self, school: School, on_epoch: OnEpoch) -> TrainedRepair:
@@ -50,4 +58,17 @@ class GradientRepair(Repair):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(school.recipe.seed)
             tuned = adaptable(school.session.model, self.adapter(school))
-        return TrainedRepair(tuned, *learn(school, on_epoch))
+        return TrainedRepair(saving(tuned), *learn(school, on_epoch))
+
+
+def saving(tuned: Any) -> Callable[[Path], None]:
+    """What writes the adapter of a model of peft into a folder."""
+
+    def save(folder: Path) -> None:
+        # Told to look whether embeddings changed, peft asks the hub for the base's configuration.
+        tuned.save_pretrained(folder, save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+        for weights in folder.glob("*.safetensors"):  # written for the owner alone
+            weights.chmod(0o644)
+
+    return save

@@ -3,7 +3,11 @@ from .architectures import architecture_sizes as architecture_sizes
 from .budgets import default_budget as default_budget
 from .devices import choose_device as choose_device, choose_dtype as choose_dtype
 from .files import failing_as as failing_as
-from .folders import MEND_RECORD as MEND_RECORD, TRAINING_RECORD as TRAINING_RECORD
+from .folders import (
+    ANSWER_PART as ANSWER_PART,
+    MEND_RECORD as MEND_RECORD,
+    TRAINING_RECORD as TRAINING_RECORD,
+)
 from .given import GivenModel as GivenModel
 from .loading import (
     LoadedModel as LoadedModel,

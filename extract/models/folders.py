@@ -15,6 +15,8 @@ TRAINING_RECORD = "training.json"
 files it was trained on, or `splits_used`, by split the hash of all of them (`images_hash`)."""
 MEND_RECORD = "mend.json"
 """What the folder of a repair holds besides: which it is, and how it was trained."""
+ANSWER_PART = "answer_part.safetensors"
+"""What a repair that changes no weights is: numbers by which a model's classes are scored."""
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 TRAINER_STATE = ("optimizer", "scheduler", "rng_state", "random_states", "training_args", "scaler")
@@ -58,6 +60,15 @@ def refuse_unfit_adapter(folder: Path) -> None:
     """Raise UsageError unless a folder holds an adapter that can be read, and nothing that was
     trained beside it.
     """
+    if "+" in folder.resolve().name:
+        raise UsageError(f"{folder}: an adapter is known by its folder, whose name may hold no +")
+    if is_answer_part(folder):
+        if not (folder / MEND_RECORD).is_file():
+            raise UsageError(
+                f"{folder} holds a repair without its {MEND_RECORD}, which says for which model it "
+                "is; mend it anew"
+            )
+        return
     if not all((folder / name).is_file() for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)):
         raise UsageError(f"{folder} is no adapter: {_lacking(folder)}")
     _refuse_pointers(folder)
@@ -68,14 +79,17 @@ def refuse_unfit_adapter(folder: Path) -> None:
         and path.stem != Path(ADAPTER_WEIGHTS).stem
         and not path.name.startswith(TRAINER_STATE)
     ]
-    if "+" in folder.resolve().name:
-        raise UsageError(f"{folder}: an adapter is known by its folder, whose name may hold no +")
     if beside:
         raise UsageError(
             f"beside the adapter {folder} lie weights that were trained with it and that peft does "
             f"not read ({', '.join(beside[:3])}); merge all of them into the base with the tool "
             "that wrote them, and give the result as --model"
         )
+
+
+def is_answer_part(folder: Path) -> bool:
+    """Whether a folder holds a repair that scores classes, and no weights to be merged."""
+    return (folder / ANSWER_PART).is_file() and not (folder / ADAPTER_CONFIG).is_file()
 
 
 def _refuse_pointers(folder: Path) -> None:

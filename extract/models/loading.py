@@ -123,7 +123,7 @@ def _loaded(
     base = LoadedModel(source, loaded.eval(), *parts, ready.notes)
     if change is not None:
         change(base)
-    if source.adapter is None:
+    if source.adapter is None or source.answer_part is not None:
         return base
     merged, notes = merge_adapter(source, base.model)
     notes += unused_template(source.adapter, source.folder)

@@ -19,8 +19,10 @@ from extract.models.fingerprints import (
 )
 from extract.models.folders import (
     ADAPTER_CONFIG,
+    ANSWER_PART,
     MEND_RECORD,
     has_weights,
+    is_answer_part,
     refuse_no_model,
     refuse_unfit_adapter,
 )
@@ -59,6 +61,17 @@ class ModelSource:
     @property
     def config(self) -> dict[str, Any]:
         return read_object(self.folder / "config.json")
+
+    @property
+    def answer_part(self) -> Path | None:
+        """The file of its repair that scores classes and changes no weights, if it has one."""
+        if self.adapter is None or not is_answer_part(self.adapter):
+            return None
+        return self.adapter / ANSWER_PART
+
+    @property
+    def _adapter_config(self) -> str | None:
+        return ADAPTER_CONFIG if self.answer_part is None else None
 
     @property
     def published_quantization(self) -> str | None:
@@ -102,7 +115,7 @@ class ModelSource:
         if self.placement.quantization is not None:
             found["quantization"] = self.placement.quantization
         if self.adapter is not None:
-            found["adapter"] = fingerprint_weights(self.adapter, ADAPTER_CONFIG)
+            found["adapter"] = fingerprint_weights(self.adapter, self._adapter_config)
         if self.random_seed is not None:
             found["random_seed"] = self.random_seed
         if self.entry is not None and self.entry.repetition_penalty is not None:
@@ -115,7 +128,7 @@ class ModelSource:
         if identity["weights"].startswith(WHOLE):
             found["weights"] = fingerprint_by_windows(self.folder)
         if self.adapter is not None and identity["adapter"].startswith(WHOLE):
-            found["adapter"] = fingerprint_by_windows(self.adapter, ADAPTER_CONFIG)
+            found["adapter"] = fingerprint_by_windows(self.adapter, self._adapter_config)
         return found
 
     def identities_by_weights(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
@@ -199,6 +212,13 @@ def known_facts(name: str) -> dict[str, Any]:
 
 def _adapted(source: ModelSource, path: Path) -> ModelSource:
     refuse_unfit_adapter(path)
+    if is_answer_part(path):
+        if source.quantization is not None:
+            raise UsageError(
+                f"the repair {path.name} was fitted on weights that are not quantised "
+                f"({source.quantization}); leave out --adapter or the quantisation"
+            )
+        return replace(source, adapter=path.resolve())
     if source.quantization is not None:
         way_out = (
             "leave out --adapter or --quantization"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from extract.anatomy import BatchFacts, Locus
-from extract.answering import Prompted, Question, cache_of, score_phrases
+from extract.answering import Prompted, Question, cache_of
 from extract.faults import DonorBatch, Edit, Injector, StruckBatch
 from extract.models import Session
 from extract.patching.splicing import Splice, States, taking
@@ -78,7 +78,7 @@ class Run:
             logits = session.last_logits(output)
             del output
             prompted = Prompted(dict(self.inputs), logits, cache, self.facts)
-            scores = score_phrases(session, prompted, self.side.question.scored).cpu()
+            scores = self.side.question.scores(session, prompted).cpu()
         fine = scores.isfinite().all(dim=1)
         if not fine.all():
             name = self.names[int(fine.int().argmin())]

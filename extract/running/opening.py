@@ -16,6 +16,7 @@ from extract.models import (
     load,
     open_session,
 )
+from extract.running.parts import part_of
 from extract.running.questions import questions_of
 from extract.running.seeing import find_sees_once
 from extract.running.self_check import Checked, check
@@ -71,7 +72,11 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
     sees_once = () if job.faults else find_sees_once(session, images, _texts(job))
     token = session.end_token if job.counts_ends else None
     end = _as_text(session, token) if job.counts_ends else None
-    questions = {way: replace(q, end_token=token, end=end) for way, q in questions.items()}
+    part = part_of(job, session, images[0])
+    end = end if part is None else None  # what a part says is likely has no tokens
+    questions = {
+        way: replace(q, end_token=token, end=end, part=part) for way, q in questions.items()
+    }
     lines = (*loaded.notes, *checked.lines, *_about_answers(job, session, questions[None]))
     return OpenedModel(session, questions, sees_once, checked.batching, lines, images[0])
 

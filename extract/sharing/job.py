@@ -28,7 +28,12 @@ from extract.sharing.asking import (
 from extract.sharing.controls import HeldDonor, choose_image_donors, held_donors
 from extract.sharing.coverage import ReplyBudget, count_ends, plan
 from extract.sharing.identities import as_held, identity_in, refuse_other_readouts
-from extract.sharing.meant import refuse_other_repair, refuse_unchangeable, source_of
+from extract.sharing.meant import (
+    answered_as_it_can,
+    refuse_other_repair,
+    refuse_unchangeable,
+    source_of,
+)
 from extract.sharing.request import ExtractRequest, refuse_unmeant
 from extract.sharing.seen import NOTHING_SEEN, Seen, find_seen
 from warehouse.catalogue import (
@@ -209,6 +214,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     refuse_unmeant(request)
     faults = tuple(parse_fault(spec) for spec in request.faults)
     source, device, dtype = source_of(request)
+    request = answered_as_it_can(request, source)
     if strikes_weights(faults):
         refuse_unchangeable(source)
     notes: list[str] = []

@@ -1,6 +1,7 @@
 """Meant: which model a request means, on which device and in which numbers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from extract.faults import Fault, strikes_weights
@@ -13,9 +14,11 @@ from extract.models import (
     locate,
     parse_placement,
 )
+from extract.reading import readout_named
 from extract.sharing.request import ExtractRequest
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object
+from warehouse.vocabulary import GENERATE, LIKELIHOOD, METHODS
 
 
 def source_of(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, str]:
@@ -60,6 +63,27 @@ def refuse_other_repair(
             f"the repair {source.adapter.name} was trained on other weights than those of "
             f"{source.name}; mend this model"
         )
+
+
+def answered_as_it_can(request: ExtractRequest, source: ModelSource | GivenModel) -> ExtractRequest:
+    """The request by likelihood alone, of a model whose repair scores classes and changes no
+    weights: replies would be those of the model without it. UsageError where one is asked for.
+    """
+    if isinstance(source, GivenModel) or source.answer_part is None:
+        return request
+    is_replied = (
+        (GENERATE in request.answers and set(request.answers) != set(METHODS))
+        or request.samples is not None
+        or request.max_new_tokens is not None
+        or any(readout_named(name).facts.follows_a_reply for name in request.readouts)
+    )
+    if is_replied:
+        raise UsageError(
+            f"{source.variant} scores the classes and leaves what the model replies as it was; ask "
+            "it for the answer likelihood alone"
+        )
+    answers = tuple(name for name in request.answers if name == LIKELIHOOD)
+    return replace(request, answers=answers)
 
 
 def weight_faults(faults: Sequence[Fault]) -> list[str]:

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     multiple=True,  # click would take the last of several without a word
     callback=lambda _context, _option, value: _only(value),
-    help="The folder of a LoRA.",
+    help="The folder of a LoRA, or of a repair that mend trained.",
 )
 @click.option(
     "--random-weights",

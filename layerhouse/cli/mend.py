@@ -68,8 +68,8 @@ if TYPE_CHECKING:
 def command(**options: Any) -> None:
     """Train repairs of a model's stages, cheapest first, and show what of the loss they bring back.
 
-    Each is trained on train, chosen on val and judged on test; what it trained is an adapter that
-    extract takes. The advice is the cheapest repair that is as good as the best on val.
+    Each is trained on train, chosen on val and judged on test; what it trained is a folder
+    that extract takes as --adapter. The advice is the cheapest repair as good as the best on val.
 
     \b
     layerhouse mend --model tiny-digits --dataset digits --stage connector

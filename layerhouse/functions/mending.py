@@ -216,7 +216,7 @@ def _store(lake: Lake, job: Job, recipe: MendRecipe, mended: Mended, model_id: s
         "repair": mended.repair.name,
         "control": SHUFFLED_LABELS if recipe.shuffled else NO_CONTROL,
         "n_parameters": mended.n_parameters,
-        "n_train": n_train if recipe.images is None else min(recipe.images, n_train),
+        "n_train": mended.n_train or min(recipe.images or n_train, n_train),
         "n_epochs": mended.history[-1].number,
         "best_epoch": best.number,
         "val_score_before": before.val_score,

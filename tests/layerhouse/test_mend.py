@@ -41,17 +41,18 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     assert mending == ["mend", *NAMED[:2], *DAMAGED, *NAMED[2:], "--stage", "answer"]
     assert (run(*patching), run(*mending)) == (0, 0)
     first = capsys.readouterr().out
-    first = first[first.index("answer/label-rows: ") :]
+    first = first[first.index("answer/prior: ") :]
     assert "Advice: answer/label-rows (640 trained parameters, " in first
+    assert "Note: " not in first  # all are held against answers of their own method
     assert run(*mending) == 0
     again = capsys.readouterr().out
-    assert "(trained before)" in again
-    assert again.splitlines()[1:] == first.splitlines()[1:]
+    assert again.count("(trained before)") == 3
+    assert again.splitlines()[3:] == first.splitlines()[3:]
 
     assert run("diagnose", *STRUCK) == 0
     said = capsys.readouterr().out
     assert "is not measured" not in said
-    assert "are caused in the output head and mended by answer/label-rows" in said
+    assert "are caused in the output head and mended by answer/probe" in said
     assert "Patching confirms that it is the output head: of what tiny-digits answers" in said
     assert re.search(
         r"Advice: answer/label-rows \(640 trained parameters, \d+ s\), the cheapest repair that "
@@ -62,8 +63,8 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     text = re.sub(r"<[^>]+>", "", Path("report.html").read_text("utf-8"))
     told = [
         *("From where to why, and to the cure", "are readable but not said at the last token."),
-        *("Patching confirms that it is the output head", "answer/label-rows brings back"),
-        *("answer/label-rows (640 trained parameters", "caused in and mended by answer/label-rows"),
+        *("Patching confirms that it is the output head", "answer/probe brings back"),
+        *("answer/label-rows (640 trained parameters", "caused in and mended by answer/probe"),
         "advised",
     ]
     places = [text.index(each, text.index(told[0])) for each in told]

@@ -156,6 +156,45 @@ def test_accuracy_that_is_gained_without_rank_is_calibration(
     assert catalogue(rows).sql(query).fetchall() == [(*asked, 0.5, 1.0, 1.0, 0.0, is_calibration)]
 
 
+@pytest.mark.parametrize(
+    ("with_it", "asked", "expected"),
+    [
+        # It has no replies: likelihoods without it answer 11 of 20, where replies answer 9.
+        ({"likelihood": 15}, ("likelihood", "likelihood"), (0.55, 0.75, 0.2, 0.1, 0.5)),
+        (
+            {"likelihood": 15, "generate": 13},
+            ("generate", "generate"),
+            (0.45, 0.65, 0.2, 0.05, 0.5),
+        ),
+        ({"imported:x": 13}, ("generate", "imported:x"), (0.45, 0.65, 0.2, 0.05, 0.5)),
+    ],
+)
+def test_what_answers_by_one_method_is_held_against_answers_by_the_same(
+    catalogue, with_it, asked, expected
+):
+    """The model loses 8 of 20 by its replies, which stay what the shares are of."""
+    rows = world({("llm", 1, "last"): (9, 17)}, {"generate": (5, 9), "likelihood": (6, 11)})
+    rows["model"].append({"model_id": "n", "name": "n", "variant": "base"})
+    for method, right in with_it.items():
+        answers = world({}, {method: (8, right)})["answer"]
+        rows["answer"] += [row | {"model_id": "n"} for row in answers]
+    rows["mend"] = [
+        {"model_id": "n", "base_model_id": "m", "dataset_id": "d", "stage": "answer"}
+        | {"repair": "prior", "control": "none", "n_parameters": 2, "score": "accuracy"}
+        | {"val_score_before": 0.5, "val_score": 0.7}
+    ]
+    rows["pair_interval"] = [
+        {"model_id": "n", "base_model_id": "m", "dataset_id": "d", "stage": "answer"}
+        | {"quantity": quantity, "point": 0.2, "lower": lower, "upper": 0.4}
+        for quantity, lower in (("gain", 0.1), ("accuracy", 0.05))
+    ]
+    query = (
+        "SELECT method_before, method_after, answered_before, answered_after, round(gain, 9), "
+        "gain_lower, round(stage_share, 9) FROM recovered_share"
+    )
+    assert catalogue(rows).sql(query).fetchall() == [(*asked, *expected)]
+
+
 @pytest.mark.exact_rows("prescription")
 def test_a_damage_is_named_where_the_advised_repair_is_of_its_stage(catalogue):
     """Two damages of a model that answers 18 of 20: one at the llm, one at the connector."""

@@ -1,15 +1,27 @@
 """The repairs that Layerhouse brings, one to a file: a new one is a file and its line here.
 
 In the order in which they are tried: of stages from the answer back, of each the smaller first.
+Those that score classes and change no weights are the parts of `extract.answering`.
 """
 
+from extract.answering import PARTS
 from extract.mending.kinds.finetune import ConnectorFinetune
 from extract.mending.kinds.label_rows import LabelRows
 from extract.mending.kinds.lora import DecoderLora, TowerLora
+from extract.mending.parts import PartRepair
 from extract.mending.repair import Repair
 from warehouse.errors import UsageError, nearest
+from warehouse.vocabulary import ANSWER
 
-REPAIRS: tuple[Repair, ...] = (LabelRows(), ConnectorFinetune(), DecoderLora(), TowerLora())
+OF_PARTS = [PartRepair(part) for part in PARTS]
+REPAIRS: tuple[Repair, ...] = (
+    *(repair for repair in OF_PARTS if repair.stage == ANSWER),
+    LabelRows(),
+    ConnectorFinetune(),
+    *(repair for repair in OF_PARTS if repair.stage != ANSWER),
+    DecoderLora(),
+    TowerLora(),
+)
 
 
 def repairs_of(stages: tuple[str, ...], only: tuple[str, ...] = ()) -> list[Repair]:

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from extract.answering import minimise
 from extract.mending.recipe import MendEpoch, best_epoch
-from extract.mending.repair import OnEpoch, Repair, TrainedRepair
+from extract.mending.repair import OnEpoch, Repair, TrainedRepair, saving
 from extract.mending.school import IGNORED, Lessons, School
 from extract.models import adaptable, load_peft, untie
 from warehouse.errors import LayerhouseError
@@ -23,7 +24,6 @@ from warehouse.vocabulary import ANSWER
 
 RIDGES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 """Tried from strong to weak, as shares of the states' mean squared norm; the best on val stays."""
-MOST_STEPS = 200
 
 
 class LabelRows(Repair):
@@ -57,7 +57,7 @@ class LabelRows(Repair):
                 on_epoch(epoch)
                 best = fitted if best_epoch(history) is epoch else best
             rows.copy_(best)
-        return TrainedRepair(tuned, rows.numel(), history)
+        return TrainedRepair(saving(tuned), rows.numel(), history)
 
 
 @dataclass(frozen=True)
@@ -118,18 +118,7 @@ def _fit(states: _States, before: Tensor, start: Tensor, ridge: float) -> tuple[
         told = scores.gather(1, states.wanted.clamp(min=0)[:, None])[:, 0]
         return ((total - told.where(named, states.told)) * states.weights).mean()
 
-    optimiser = torch.optim.LBFGS(
-        [rows], max_iter=MOST_STEPS, tolerance_change=1e-9, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        loss = mean_loss() + 0.5 * strength * (rows - origin).square().sum()
-        loss.backward()
-        return loss
-
-    with torch.enable_grad():
-        optimiser.step(closure)
+    minimise(rows, lambda: mean_loss() + 0.5 * strength * (rows - origin).square().sum())
     return rows.detach().to(before.device), float(mean_loss())
 
 

@@ -1,7 +1,9 @@
 -- Grain: one row per model with a repair and dataset: what the repair brings on the scored samples.
 --
 -- Repairs are chosen on val alone (repair_choice), and the shares are of test: what of the loss of
--- its stage, and of the whole, comes back. Intervals are those of `layerhouse compare`, and of
+-- its stage, and of the whole, comes back. The answers without a repair are those by the method of
+-- the answers with it, where there are such: a repair that scores classes has no replies to be held
+-- against replies. Intervals are those of `layerhouse compare`, and of
 -- today's numbers only. A gain of accuracy without one of AUROC is calibration.
 WITH answers AS (
     SELECT
@@ -10,6 +12,7 @@ WITH answers AS (
         stage_signal.score,
         stage_signal.readout AS method,
         stage_signal.available_accuracy AS answered,
+        stage_signal.n_test,
         answer_auroc.auroc
     FROM stage_signal
     LEFT JOIN answer_auroc
@@ -31,29 +34,20 @@ losses AS (
     WINDOW whole AS (PARTITION BY model_id, dataset_id)
 ),
 
-gains AS (
+paired AS (
     SELECT
         repair_choice.*,
         after.score,
-        before.method AS method_before,
+        before.method <> after.method AND alike.method IS NOT NULL AS is_by_another,
+        coalesce(alike.method, before.method) AS method_before,
         after.method AS method_after,
-        before.answered AS answered_before,
+        CASE
+            WHEN before.method <> after.method AND alike.method IS NOT NULL THEN alike.score_value
+            ELSE before.answered
+        END AS answered_before,
         after.answered AS answered_after,
-        after.answered - before.answered AS gain,
         before.auroc AS auroc_before,
-        after.auroc AS auroc_after,
-        after.auroc - before.auroc AS auroc_gain,
-        losses.loss AS stage_loss,
-        losses.total_loss,
-        CASE
-            WHEN losses.loss > threshold.margin
-                THEN (after.answered - before.answered) / losses.loss
-        END AS stage_share,
-        CASE
-            WHEN losses.total_loss > threshold.margin
-                THEN (after.answered - before.answered) / losses.total_loss
-        END AS total_share,
-        threshold.ranking_gain
+        after.auroc AS auroc_after
     FROM repair_choice
     INNER JOIN answers AS before
         ON
@@ -63,11 +57,37 @@ gains AS (
         ON
             repair_choice.model_id = after.model_id
             AND repair_choice.dataset_id = after.dataset_id
+    LEFT JOIN answer_accuracy AS alike
+        ON
+            repair_choice.base_model_id = alike.model_id
+            AND repair_choice.dataset_id = alike.dataset_id
+            AND after.method = alike.method
+            AND after.n_test = alike.n
+            AND alike.split = 'test'
+),
+
+gains AS (
+    SELECT
+        paired.*,
+        paired.answered_after - paired.answered_before AS gain,
+        paired.auroc_after - paired.auroc_before AS auroc_gain,
+        losses.loss AS stage_loss,
+        losses.total_loss,
+        CASE
+            WHEN losses.loss > threshold.margin
+                THEN (paired.answered_after - paired.answered_before) / losses.loss
+        END AS stage_share,
+        CASE
+            WHEN losses.total_loss > threshold.margin
+                THEN (paired.answered_after - paired.answered_before) / losses.total_loss
+        END AS total_share,
+        threshold.ranking_gain
+    FROM paired
     LEFT JOIN losses
         ON
-            repair_choice.base_model_id = losses.model_id
-            AND repair_choice.dataset_id = losses.dataset_id
-            AND repair_choice.stage = losses.stage
+            paired.base_model_id = losses.model_id
+            AND paired.dataset_id = losses.dataset_id
+            AND paired.stage = losses.stage
     CROSS JOIN threshold
 ),
 
@@ -85,7 +105,7 @@ numbers AS (
             ELSE 'answer'
         END AS stage,
         CASE named.what
-            WHEN 'gain' THEN 'accuracy'
+            WHEN 'gain' THEN if(gains.is_by_another, 'gain', 'accuracy')
             WHEN 'auroc_gain' THEN 'auroc'
             ELSE 'recovered_share'
         END AS quantity,

@@ -147,6 +147,29 @@ def test_of_a_repair_the_shares_of_what_its_base_lost_are_resampled(lake):
     assert told == [True, False]
 
 
+def test_a_repair_without_replies_is_held_against_likelihoods(tmp_path):
+    told = replace(LOSING(), modules=())
+    mended = "tiny+mend:answer/prior"
+    models = {"tiny": replace(told, unparsed=0.4), mended: replace(told, methods=("likelihood",))}
+    lake = synthetic_lake(tmp_path / "lake", models, n_samples=200)
+    with RunWriter(lake, RunSpec("mend", mended, "shapes", {})) as writer:
+        row = {"model_id": mended, "dataset_id": "shapes", "score": "accuracy", **REPAIR}
+        writer.commit({"mend": [row | {"base_model_id": "tiny", "stage": "answer"}]})
+        writer.finish()
+    compare(lake, mended, "tiny", "shapes", n_resamples=500)
+    query = "SELECT method_before, gain, gain_lower, gain_upper FROM recovered_share"
+    with connect(lake) as wh:
+        ((method, gain, *interval),) = wh.sql(query).fetchall()
+        replied = read_evidence(wh, "tiny", "shapes")
+        sides = [read_evidence(wh, n, "shapes", answered_by="likelihood") for n in (mended, "tiny")]
+    assert (method, replied.chosen["answer"][2]) == ("likelihood", "generate")
+    right = [side.correct[side.rows[side.chosen["answer"]]] for side in sides]
+    assert gain == pytest.approx(np.mean(right[0] - right[1]))
+    weights, index = bootstrap_weights(replied.groups, 500, 0)
+    differences = weighted_means(right[0] - right[1], weights, index)[:, 0]
+    assert interval == pytest.approx(list(np.quantile(differences, [0.025, 0.975])))
+
+
 @pytest.mark.slow
 def test_a_second_time_there_is_nothing_to_add_until_the_options_change(lake, compared):
     again = compare(lake, FAULTY, "tiny", "shapes", n_resamples=500)

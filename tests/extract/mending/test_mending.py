@@ -20,9 +20,11 @@ from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
 from extract.mending.repair import Repair
 from extract.models.loading import load
 from extract.models.sources import locate
+from extract.patching import PatchRequest, patch
 from extract.running.extraction import extract
 from extract.sharing.job import look_up
 from extract.sharing.request import ExtractRequest
+from tests.checks import broken
 from tests.extract.conftest import FamilyFolders
 from tests.extract.tiny_families import FAMILIES
 from tests.tables import tables
@@ -33,8 +35,9 @@ from warehouse.vocabulary import CONNECTOR, STAGES
 SHORT = MendRecipe(epochs=3, batch_size=4, learning_rate=1e-3)
 FAULT = "damage@connector:1"
 REPAIR = {repair.title: repair for repair in REPAIRS}
-QUICK = ("llava-answer/label-rows", "llava-connector/finetune")
-"""One that is fitted at once, one that is learned step by step."""
+QUICK = ("llava-answer/label-rows", "llava-connector/finetune", "llava-llm/heads")
+"""One that is fitted at once, one that is learned step by step, one that changes no weight."""
+PARTS = ("answer/prior", "answer/probe", "llm/heads")
 
 
 def request_of(
@@ -86,7 +89,7 @@ def test_a_repair_changes_its_stage_alone_and_extract_runs_what_was_chosen(
     summary = extract(lake, replace(request.extract, adapter=done.folder))
     assert summary.model_id == f"{family}+mend:{title}+fault:{FAULT}"
     assert val_right(lake, summary.model_id) == pytest.approx(done.best.val_score)
-    assert changed_stages(folder, done) == {repair.stage}
+    assert changed_stages(folder, done) == (set() if title in PARTS else {repair.stage})
 
 
 def changed_stages(folder: Path, done: Mended) -> set[str]:
@@ -129,14 +132,12 @@ def test_a_repair_is_put_on_what_it_was_trained_on_alone(
     llava_folder: Path, lake: Lake, tmp_path: Path
 ) -> None:
     request = request_of(llava_folder, tmp_path / "out")
-    done = mend(lake, request, REPAIR["answer/label-rows"])
+    done = mend(lake, request, REPAIR["answer/prior"])
     healthy = replace(request.extract, faults=(), adapter=done.folder)
     with pytest.raises(LayerhouseError, match="on the model with damage@connector:1, and is put"):
         look_up(lake, healthy)
     struck = replace(healthy, faults=(FAULT, "noise@llm:0.1"))
-    assert look_up(lake, struck).variant == (
-        f"mend:answer/label-rows+fault:{FAULT}+fault:noise@llm:0.1"
-    )
+    assert look_up(lake, struck).variant == (f"mend:answer/prior+fault:{FAULT}+fault:noise@llm:0.1")
     other = Path(shutil.copytree(llava_folder, tmp_path / "llava"))
     weights = load_file(other / "model.safetensors")
     name = next(iter(weights))
@@ -149,10 +150,10 @@ def test_shuffled_labels_are_learned_from_and_named(
     llava_folder: Path, lake: Lake, tmp_path: Path
 ) -> None:
     shuffled = replace(SHORT, shuffled=True)
-    done = mend(lake, request_of(llava_folder, tmp_path, shuffled), REPAIR["answer/label-rows"])
-    assert done.folder.name == "answer-label-rows-shuffled"
+    done = mend(lake, request_of(llava_folder, tmp_path, shuffled), REPAIR["llm/heads"])
+    assert done.folder.name == "llm-heads-shuffled"
     source = locate(str(llava_folder), done.folder)
-    assert source.variant == "mend:answer/label-rows/shuffled_labels"
+    assert source.variant == "mend:llm/heads/shuffled_labels"
 
 
 @pytest.mark.slow
@@ -164,8 +165,8 @@ def test_a_model_in_few_digits_is_mended_in_many(
     request = replace(request, extract=replace(request.extract, dtype="bfloat16"))
     done = mend(lake, request, REPAIR[title])
     assert done.best.val_loss <= done.history[0].val_loss
-    saved = load_file(done.folder / "adapter_model.safetensors")
-    assert all(weight.isfinite().all() for weight in saved.values())
+    (saved,) = done.folder.glob("*.safetensors")
+    assert all(weight.isfinite().all() for weight in load_file(saved).values())
 
 
 @pytest.mark.slow
@@ -245,6 +246,55 @@ def test_a_dataset_by_folds_has_no_split_to_mend_on(
         mend(lake, MendRequest(asked, tmp_path), REPAIR["connector/finetune"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("title", PARTS)
+def test_a_repair_that_scores_classes_leaves_the_model_as_it_is(
+    title: str, llava_folder: Path, lake: Lake, tmp_path: Path
+) -> None:
+    request = request_of(llava_folder, tmp_path, fault="damage@answer:1")
+    plain = replace(request.extract, modules=("llm",), layers=(3,))
+    mended = replace(plain, adapter=mend(lake, request, REPAIR[title]).folder)
+    base, model = extract(lake, plain).model_id, extract(lake, mended).model_id
+    assert patch(lake, PatchRequest(mended, limit=4)).added
+    with tables(lake) as wh:
+        said = "SELECT DISTINCT method, end_token FROM answer WHERE model_id = $1"
+        assert wh.sql(said, [model]).fetchall() == [("likelihood", None)]
+        for table in ("activation", "logit_lens"):
+            kept = f"SELECT * EXCLUDE (model_id, run_id) FROM {table} WHERE model_id = $1"
+            of_both = (wh.sql(f"{kept} ORDER BY ALL", [name]).fetchall() for name in (model, base))
+            assert next(of_both) == next(of_both)
+        patched = wh.sql(
+            "SELECT bool_and(patch_effect.own_class_index = answer.predicted_class_index) "
+            "FROM patch_effect JOIN answer USING (model_id, sample_id) WHERE tokens = 'last'"
+        )
+        assert patched.fetchall() == [(True,)]
+    assert broken(lake) == set()
+
+
+def test_a_repair_that_scores_classes_is_asked_for_nothing_else(
+    llava_folder: Path, shades: Path, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no peft; and replies, label tokens and other classes are not what it is for."""
+    monkeypatch.setitem(sys.modules, "peft", None)
+    request = request_of(llava_folder, tmp_path)
+    done = mend(lake, request, REPAIR["answer/probe"])
+    assert done.n_parameters == 2 * 64 + 2
+    mended = replace(request.extract, adapter=done.folder)
+    for asked in ({"answers": ("generate",)}, {"samples": 3, "temperature": 1.0}):
+        with pytest.raises(UsageError, match="leaves what the model replies as it was"):
+            look_up(lake, replace(mended, **asked))
+    with pytest.raises(UsageError, match="with the label tokens that head@answer:1 exchanges"):
+        extract(lake, replace(mended, faults=(FAULT, "head@answer:1")))
+    for name in ("a", "b"):
+        shutil.copytree(shades / "benign", tmp_path / "others" / name)
+    add(lake, "others", tmp_path / "others")
+    with pytest.raises(LayerhouseError, match="tells apart benign, malignant, and others has"):
+        extract(lake, replace(mended, dataset="others"))
+    (done.folder / "mend.json").unlink()
+    with pytest.raises(UsageError, match=r"without its mend\.json"):
+        look_up(lake, mended)
+
+
 def test_without_peft_it_says_what_installs_it(
     llava_folder: Path, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +305,9 @@ def test_without_peft_it_says_what_installs_it(
 
 def test_repairs_are_found_by_stage_and_by_name() -> None:
     assert [r.title for r in repairs_of((CONNECTOR,))] == ["connector/finetune"]
+    titles = [repair.title for repair in REPAIRS]
+    assert titles[:4] == ["answer/prior", "answer/probe", "answer/label-rows", "connector/finetune"]
+    assert titles[4:] == ["llm/heads", "llm/lora", "vision/lora"]
     assert [r.title for r in repairs_of(STAGES, ("llm/lora",))] == ["llm/lora"]
     with pytest.raises(UsageError, match="did you mean llm/lora"):
         repairs_of(STAGES, ("llm/lroa",))
