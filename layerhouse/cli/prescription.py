@@ -62,7 +62,7 @@ def _grid(given: dict[str, Any]) -> PrescriptionGrid:
             told["severities"] = tuple(float(part) for part in given["severities"].split(","))
         except ValueError as error:
             raise UsageError(
-                f"--severities takes numbers like 0.5,1,2, not {given['severities']!r}"
+                f"--severities takes ranks like 4,2,1, not {given['severities']!r}"
             ) from error
     return PrescriptionGrid(**told)
 

@@ -37,7 +37,9 @@ _OPTIONS = (
     ),
     click.option("--quick", is_flag=True, help="Self-test: a small grid for a first look."),
     click.option(
-        "--severities", metavar="S,S,…", help="Self-test: of destroying faults.  [0.3,0.6,0.8]"
+        "--severities",
+        metavar="S,S,…",
+        help="Self-test: of destroying faults; with --mend ranks.  [0.3,0.6,0.8; 4,2,1]",
     ),
     click.option("--seeds", type=int, help="Self-test: of destroying faults and pairs.  [3]"),
     click.option("--healthy", type=int, help="Self-test: trials without a fault.  [20]"),

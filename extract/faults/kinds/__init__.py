@@ -9,6 +9,7 @@ from extract.faults.kinds.damage import Damage
 from extract.faults.kinds.drop import Drop
 from extract.faults.kinds.erase import Erase
 from extract.faults.kinds.head import Head
+from extract.faults.kinds.lowrank import LowRank
 from extract.faults.kinds.lowres import Lowres
 from extract.faults.kinds.noise import Noise
 from extract.faults.kinds.quantise import Quantise
@@ -26,4 +27,5 @@ OWN_KINDS: tuple[FaultKind, ...] = (
     Lowres(),
     Block(),
     Damage(),
+    LowRank(),
 )

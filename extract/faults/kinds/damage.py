@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 
-from extract.anatomy import Anatomy, stage_weights
+from extract.anatomy import Anatomy
 from extract.faults.effects import Phrases, WeightFault, seeded
 from extract.faults.fault import Fault, Severity
 from extract.faults.label_tokens import cycle_of
-from extract.faults.sites import named_locus
+from extract.faults.matrices import struck_matrices
 from extract.models import untie
 from warehouse.errors import UsageError
 from warehouse.vocabulary import ANSWER, STAGES
@@ -34,17 +34,7 @@ class Damage(WeightFault):
         if fault.stage == ANSWER:
             _permute(fault, model, anatomy, phrases)
             return
-        layer = None
-        if fault.layer is not None:
-            blocks = [x for x in anatomy.of(fault.stage) if x.on_path and x.is_block]
-            layer = named_locus(fault, blocks).layer
-        weights = stage_weights(model, anatomy, fault.stage, layer)
-        matrices = {name: w for name, w in weights.items() if w.dim() >= 2 and w.numel() > 1}
-        if not matrices:
-            raise UsageError(
-                f"{fault} changes nothing: that part of {anatomy.model_type} has no matrices"
-            )
-        for name, weight in matrices.items():
+        for name, weight in struck_matrices(fault, model, anatomy).items():
             drawn = torch.randn(weight.shape, generator=seeded(fault, name))
             weight.add_((drawn * fault.severity * float(weight.float().std())).to(weight))
 

@@ -17,9 +17,9 @@ damaged AS (
         model_id,
         name,
         regexp_extract(variant, '^fault:(.*)$', 1) AS damage,
-        regexp_extract(variant, '^fault:damage@([a-z]+)', 1) AS stage
+        regexp_extract(variant, '^fault:[a-z]+@([a-z]+)', 1) AS stage
     FROM model
-    WHERE regexp_full_match(variant, 'fault:damage@[^+]*')
+    WHERE strikes_weights(variant) AND NOT contains(variant, '+')
 ),
 
 repairs AS (

@@ -12,8 +12,7 @@ WITH subjects AS (
             FROM layer
         ) AS is_described,
         contains(concat('+', model.variant), '+mend:') AS has_repair,
-        regexp_full_match(model.variant, 'base|fault:damage@[^+]*([+]fault:damage@[^+]*)*')
-            AS is_whole
+        model.variant = 'base' OR strikes_weights(model.variant) AS is_whole
     FROM extract_command
     LEFT JOIN model ON extract_command.model_id = model.model_id
     LEFT JOIN dataset ON extract_command.dataset_id = dataset.dataset_id

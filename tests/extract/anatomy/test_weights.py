@@ -43,13 +43,20 @@ def test_no_weight_is_of_two_stages_and_a_block_is_part_of_its_stage(llava: Open
     assert all(".layers.1." in name for name in block)
 
 
-@pytest.mark.parametrize("stage", [VISION, CONNECTOR, LLM, ANSWER])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(f"damage@{stage}:1" for stage in STAGES),
+        *(f"lowrank@{stage}:1" for stage in (VISION, CONNECTOR, LLM)),
+    ],
+)
 def test_damage_reaches_the_answer_and_training_reaches_what_was_damaged(
-    opened_family: Opened, stage: str
+    opened_family: Opened, fault: str
 ) -> None:
     session = opened_family.session
     model, anatomy = session.model, session.anatomy
-    weights = stage_weights(model, anatomy, stage)
+    struck_by = parse_fault(fault)
+    weights = stage_weights(model, anatomy, struck_by.stage)
     before = {name: weight.detach().clone() for name, weight in weights.items()}
     tied = model.get_submodule(anatomy.head).weight
     inputs = session.on_device(session.encode(opened_family.pictures))
@@ -58,7 +65,7 @@ def test_damage_reaches_the_answer_and_training_reaches_what_was_damaged(
         model.zero_grad(set_to_none=True)
         model(**inputs, use_cache=False).logits[:, -1].float().logsumexp(-1).sum().backward()
         reached = [name for name, weight in weights.items() if weight.grad is not None]
-        change_weights([parse_fault(f"damage@{stage}:1")], model, anatomy, opened_family.phrases)
+        change_weights([struck_by], model, anatomy, opened_family.phrases)
         struck = session.last_logits(session.forward(inputs))
     finally:
         model.zero_grad(set_to_none=True)
@@ -69,3 +76,32 @@ def test_damage_reaches_the_answer_and_training_reaches_what_was_damaged(
     assert reached
     assert not torch.equal(struck, healthy)
     assert torch.equal(session.last_logits(session.forward(inputs)), healthy)
+
+
+def test_matrices_are_left_with_their_rank_and_fewer_directions_are_some_of_more(
+    llava: Opened,
+) -> None:
+    model, anatomy = llava.session.model, llava.session.anatomy
+    weights = stage_weights(model, anatomy, CONNECTOR)
+    before = {name: weight.detach().clone() for name, weight in weights.items()}
+    cut = {}
+    try:
+        for rank in (3, 1):
+            change_weights([parse_fault(f"lowrank@connector:{rank}")], model, anatomy, ())
+            cut[rank] = {name: weight.detach().clone() for name, weight in weights.items()}
+            with torch.no_grad():
+                for name, weight in weights.items():
+                    weight.copy_(before[name])
+    finally:
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(before[name])
+    for name, weight in before.items():
+        if weight.dim() < 2:
+            assert torch.equal(cut[1][name], weight)
+            continue
+        for rank in (3, 1):
+            assert torch.linalg.matrix_rank(cut[rank][name]) == rank
+        rows = torch.linalg.svd(cut[1][name]).Vh[:1]
+        _, _, wide = torch.linalg.svd(cut[3][name])
+        assert torch.allclose((rows @ wide[:3].T).norm(), torch.tensor(1.0), atol=1e-4)
