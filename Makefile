@@ -105,6 +105,7 @@ bench: $(VENV)/.developing
 	$(BIN)/python -m bench.bench_probes --paper
 	$(BIN)/python -m bench.bench_replies
 	$(BIN)/python -m bench.bench_patching
+	$(BIN)/python -m bench.bench_steering
 
 # On a machine with a CUDA device: every family there against the same on the CPU.
 test-cuda: $(VENV)/.developing

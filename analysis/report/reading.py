@@ -93,6 +93,7 @@ class ModelPage:
     causal: Table
     restoration: Table
     ownership: Table
+    steering: Table
     nuisance: Table
     border: Table
     signals: Table
@@ -294,6 +295,7 @@ def _read_model(
         causal=read_table(wh, "causal", **names),
         restoration=read_table(wh, "restoration", **names),
         ownership=read_table(wh, "ownership", **names),
+        steering=read_table(wh, "steering", **names),
         nuisance=read_table(wh, "nuisance", **names),
         border=read_table(wh, "border", **names),
         signals=read_table(wh, "stage_signals", **names),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from extract.steering.request import SteerRequest
 from warehouse.catalogue import DatasetInfo, Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.vocabulary import CLASS_MEANS, PROBE_WEIGHTS, Cell
+from warehouse.vocabulary import BY_FOLDS, CLASS_MEANS, PROBE_WEIGHTS, Cell
 
 Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int64]
@@ -61,8 +61,7 @@ class ProbeWeights:
         if not rows:
             raise LayerhouseError(
                 f"the lake holds no coefficients of the linear probe at {cell} of {self.model_id} "
-                f"on {self.dataset_id}: `layerhouse probe --coefficients` stores them (of datasets "
-                "with a split)"
+                f"on {self.dataset_id}: `layerhouse probe --coefficients` stores them"
             )
         return _against_others({index: np.array(vector, float) for index, vector in rows})
 
@@ -87,10 +86,17 @@ class FromFile:
 def source_of(
     request: SteerRequest, model_id: str, info: DatasetInfo
 ) -> ClassMeans | ProbeWeights | FromFile:
-    """Raises UsageError for a file that does not say which vector is of which class."""
+    """Raises UsageError for a file that does not say which vector is of which class, and for
+    weights of probes under folds."""
     if request.direction == CLASS_MEANS:
         return ClassMeans()
     if not request.is_file:
+        if info.evaluation == BY_FOLDS:
+            raise UsageError(
+                f"{info.dataset_id} is scored by folds: a probe there is one fit for each, and of "
+                "none are weights stored; take --direction means, which are learned for each fold, "
+                "or a file"
+            )
         return ProbeWeights(model_id, info.dataset_id)
     path = Path(request.direction)
     labels = {row.label: row.index for row in info.classes}

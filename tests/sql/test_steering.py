@@ -59,11 +59,11 @@ def test_the_furthest_of_each_draw_is_what_an_effect_must_reach(steered):
     assert found == [
         (
             *(*place, 0, "x", 4, 4, 4, pytest.approx(4 - half), pytest.approx(4 + half)),
-            *(0.5, 0.5, 0.5, 4, 0, spread, 2, pytest.approx(3.2 / math.sqrt(4.56)), 0.2),
+            *(0.5, 0.5, 0.5, 4, 0, spread, 2, pytest.approx(3.2 / math.sqrt(4.56)), 0.2, False),
         ),
         (
             *(*place, 1, "y", 4, 4, 1, 1, 1, 0.5, 0.5, 0.0, 4, 0, spread, 2),
-            *(pytest.approx(0.8 / math.sqrt(2.16)), 0.6),
+            *(pytest.approx(0.8 / math.sqrt(2.16)), 0.6, False),
         ),
     ]
 
@@ -157,6 +157,11 @@ def test_read_answered_and_owned_stand_side_by_side(catalogue):
         ("z", 4, 1, "last", None, None, False, 0, found[2][-1]),
     ]
     assert found[2][-1] > 0.5
+    places = built.sql("SELECT label, layer, is_beyond FROM steer_flow ORDER BY label, layer")
+    assert places.fetchall() == [
+        *(("x", layer, True) for layer in (0, 1)),
+        *((label, 1, False) for label in "yz"),
+    ]
     mart = built.sql("SELECT model_name, label, is_owned FROM mart_class_ownership ORDER BY ALL")
     assert mart.fetchall() == [("m", "x", True), ("m", "y", False), ("m", "z", False)]
     few = {**rows, "probe": [row for row in rows["probe"] if row["control"] == "none"]}

@@ -6,6 +6,7 @@ from analysis.report.figures.health_profile import health_profile
 from analysis.report.figures.lens import lens
 from analysis.report.figures.nuisance import nuisance
 from analysis.report.figures.overview import overview
+from analysis.report.figures.ownership import ownership
 from analysis.report.figures.pairs import pairs
 from analysis.report.figures.prompts import prompts
 from analysis.report.figures.self_test import self_test
@@ -19,6 +20,7 @@ __all__ = [
     "lens",
     "nuisance",
     "overview",
+    "ownership",
     "pairs",
     "prompts",
     "self_test",

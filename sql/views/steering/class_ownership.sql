@@ -67,9 +67,7 @@ SELECT
     furthest.random_most,
     furthest.z,
     furthest.p_value,
-    furthest.p_value <= 0.05
-    AND furthest.effect > 0
-    AND furthest.effect > furthest.sham_effect AS is_owned
+    furthest.is_beyond AS is_owned
 FROM furthest
 LEFT JOIN probes
     ON

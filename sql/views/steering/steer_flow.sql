@@ -6,7 +6,7 @@
 -- direction) at once: by single-step max-T (Westfall and Young 1993) the share of draws, this one
 -- among them, of which the furthest z of any row reaches this one. A draw deals each class a random
 -- direction of its own, the same at all places and strengths, as a class has one. The interval is
--- over groups (Cochran 1977, 6.4).
+-- over groups (Cochran 1977, 6.4). is_beyond where the class is owned there.
 WITH groups AS (
     SELECT
         steer_effect.model_id,
@@ -134,7 +134,10 @@ SELECT
     reached.random_deviation,
     reached.random_most,
     reached.z,
-    reached.p_value
+    reached.p_value,
+    reached.p_value <= 0.05
+    AND intervals.effect > 0
+    AND intervals.effect > intervals.sham_effect AS is_beyond
 FROM intervals
 INNER JOIN reached
     ON

@@ -194,6 +194,17 @@ def test_read_answered_and_owned_stand_side_by_side(figure_report):
     assert re.search(rf"meansyesyesno0\.25 0\.25 to 0\.251\.000\.\d+100\.0%{last}", text)
 
 
+def test_every_class_and_place_that_was_written_has_its_cell(figures):
+    drawn, rows = figures[f"Classes owned by {HEALTHY} on shapes"]
+    cells = {
+        f"written:{row['class_index']}:{row['depth']}:{('within', 'beyond')[row['is_beyond']]}"
+        for row in rows
+    }
+    assert {name for name in drawn if name.startswith("written")} == cells
+    assert [row["is_beyond"] for row in rows] == [True, False]
+    assert {"owned:0:yes", "owned:1:no", "read:0:yes"} <= set(drawn)
+
+
 def test_the_border_and_what_an_attribute_tells_alone_are_in_the_tables(figure_report):
     text = re.sub(r"<[^>]+>", "", figure_report.read_text("utf-8"))
     assert "41.0% 36.0 to 46.0, chance 25.0%vision 2" in text

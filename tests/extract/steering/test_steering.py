@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,13 @@ def test_what_cannot_be_meant_is_refused_before_a_model_is_opened(
     assert "has a direction of its own" in refused(done, label="zero")
     assert "no .npy and no .safetensors" in refused(done, direction=str(text(tmp_path)))
     assert "under another configuration" in refused(done, changed(dtype="bfloat16"))
+
+
+def test_probes_under_folds_have_no_weights_to_steer_along(digits: DatasetInfo) -> None:
+    asked = SteerRequest(DIGITS, direction="probe")
+    with pytest.raises(UsageError, match=r"by folds: a probe .* take --direction means"):
+        source_of(asked, "tiny-digits", replace(digits, evaluation="folds"))
+    assert source_of(asked, "tiny-digits", digits).name == "probe"
 
 
 def text(folder: Path) -> Path:
