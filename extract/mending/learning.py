@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from extract.mending.recipe import MendEpoch, best_epoch
 from extract.mending.school import School
+from extract.running import Prepared
 from extract.training import warm_cosine
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 
 WARM_UP = 0.1
 """The share of all steps over which the learning rate rises."""
@@ -28,11 +29,7 @@ def learn(school: School, on_epoch: Callable[[MendEpoch], None]) -> tuple[int, l
     gets no gradient is not counted. Behind each epoch it is kept in `school.unfinished`, from where
     the same training goes on. Returns the number of trained parameters and the epochs.
     """
-    recipe, model = school.recipe, school.session.model
-    weights = {name: w for name, w in model.named_parameters() if w.requires_grad}
-    for weight in weights.values():
-        weight.data = weight.data.float()
-    course = _Course(school, weights)
+    recipe, course = school.recipe, course_of(school)
     course.take_up()
     for epoch in course.history:
         on_epoch(epoch)
@@ -45,17 +42,26 @@ def learn(school: School, on_epoch: Callable[[MendEpoch], None]) -> tuple[int, l
         if course.is_over:
             break
         loss = course.pass_over(chosen, number) if number else None
-        with _autocast(school):
+        with autocast(school):
             marks = school.examine()
         epoch = MendEpoch(number, loss, *marks, time.monotonic() - start)
         course.note(epoch)
         on_epoch(epoch)
     course.go_back()
-    return sum(weights[name].numel() for name in course.reached), course.history
+    return course.n_parameters, course.history
+
+
+def course_of(school: School) -> "Course":
+    """A training that has not begun, of what of the model asks for gradients."""
+    parameters = school.session.model.named_parameters()
+    weights = {name: weight for name, weight in parameters if weight.requires_grad}
+    for weight in weights.values():
+        weight.data = weight.data.float()
+    return Course(school, weights)
 
 
 @dataclass
-class _Course:
+class Course:
     """A training on its way: what of it changes from step to step, and from epoch to epoch.
 
     `best` are the weights of the best epoch so far, `reached` the names of those that a gradient
@@ -77,6 +83,10 @@ class _Course:
         self.factor = warm_cosine(recipe.epochs * self.steps, WARM_UP)
 
     @property
+    def n_parameters(self) -> int:
+        return sum(self.weights[name].numel() for name in self.reached)
+
+    @property
     def is_over(self) -> bool:
         """Val has stopped gaining, or the minutes are over; at least one epoch is learned."""
         if len(self.history) < 2:
@@ -91,13 +101,13 @@ class _Course:
         groups = [order[start : start + accumulate] for start in range(0, len(order), accumulate)]
         lessons = self.school.train.each(order)
         total, seen = 0.0, 0
-        with _training(self.school):
+        with training(self.school, anew=self.school.recipe.checkpointing):
             for step, group in enumerate(groups, (number - 1) * self.steps):
                 for prepared, classes in islice(lessons, len(group)):
                     if prepared.sample_ids:
-                        total += self._loss(prepared, classes) * len(classes)
+                        total += self.learn_from(prepared, classes) * len(classes)
                         seen += len(classes)
-                self._step(step)
+                self.step(step)
         if not seen:
             raise LayerhouseError(
                 f"no image of {self.school.job.dataset_id}'s train split could be read; "
@@ -105,15 +115,26 @@ class _Course:
             )
         return total / seen
 
-    def _loss(self, prepared: Any, classes: Tensor) -> float:
-        """The loss of a batch, whose gradient is added."""
-        with _autocast(self.school):
-            loss = self.school.loss(prepared, classes)
-        _refuse_endless(self.school, loss)
-        (loss / self.school.recipe.accumulate).backward()
+    def learn_from(self, prepared: Prepared, classes: Tensor) -> float:
+        """Add the gradient of a batch; gives its loss."""
+        recipe = self.school.recipe
+        try:
+            with autocast(self.school):
+                loss = self.school.loss(prepared, classes)
+            _refuse_endless(self.school, loss)
+            (loss / recipe.accumulate).backward()
+        except torch.OutOfMemoryError as error:
+            half = max(recipe.batch_size // 2, 1)
+            raise LayerhouseError(
+                f"a batch of {len(classes)} does not fit in the memory of {self.school.job.device} "
+                f"while {self.school.job.model_id} is mended; --batch-size {half} --accumulate "
+                f"{recipe.accumulate * recipe.batch_size // half} takes the same steps in less, "
+                "--checkpointing in much less"
+            ) from error
         return float(loss.item())
 
-    def _step(self, step: int) -> None:
+    def step(self, step: int) -> None:
+        """Change the weights by the gradients since the last step."""
         self.reached |= {name for name, weight in self.weights.items() if weight.grad is not None}
         nn.utils.clip_grad_norm_(self.weights.values(), 1.0)
         for group in self.optimiser.param_groups:
@@ -185,7 +206,7 @@ def _refuse_endless(school: School, loss: Any) -> None:
         )
 
 
-def _autocast(school: School) -> AbstractContextManager[Any]:
+def autocast(school: School) -> AbstractContextManager[Any]:
     loaded = school.session.loaded
     if loaded.dtype == torch.float32:
         return nullcontext()
@@ -193,12 +214,17 @@ def _autocast(school: School) -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def _training(school: School) -> Iterator[None]:
+def training(school: School, *, anew: bool) -> Iterator[None]:
     """Activations are computed anew for gradients if asked for; dropout stays off otherwise."""
     model = school.session.model
-    if not school.recipe.checkpointing:
+    if not anew:
         yield
         return
+    if not can_compute_anew(school):
+        raise UsageError(
+            f"transformers cannot compute the activations of {school.session.anatomy.model_type} "
+            "anew; leave out --checkpointing"
+        )
     model.enable_input_require_grads()
     # What transformers calls "activation" checkpointing from 5.23 on.
     what = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
@@ -208,4 +234,9 @@ def _training(school: School) -> Iterator[None]:
         yield
     finally:
         getattr(model, f"{what}_checkpointing_disable")()
+        model.disable_input_require_grads()
         model.eval()
+
+
+def can_compute_anew(school: School) -> bool:
+    return bool(school.session.model.supports_gradient_checkpointing)

@@ -51,6 +51,51 @@ class Mended:
         return best_epoch(self.history)
 
 
+@dataclass(frozen=True)
+class MendJob:
+    """A repair that is to be trained, or was."""
+
+    job: Job
+    repair: Repair
+    folder: Path
+    identity: dict[str, Any]
+
+    @property
+    def unfinished(self) -> Unfinished:
+        rows = self.job.info.samples.select("sample_id", "split", "class_index", "sha256")
+        taught = sha256(rows.write_json().encode()).hexdigest()
+        path = self.folder.with_name(f".{self.folder.name}.unfinished")
+        return Unfinished(path, self.identity | {"samples": taught})
+
+    def found(self) -> Mended | None:
+        """What the folder holds. Raises LayerhouseError for another repair than this."""
+        if not (self.folder / MEND_RECORD).is_file():
+            return None
+        record = read_object(self.folder / MEND_RECORD)
+        if record.get("identity") != self.identity:
+            raise LayerhouseError(
+                f"{self.folder} holds a repair of another model, dataset, question or recipe; give "
+                "another folder with --out, or take it away"
+            )
+        history = [MendEpoch(**epoch) for epoch in record["history"]]
+        told = int(record["n_parameters"]), history
+        n_train = record.get("n_train")
+        return Mended(self.repair, self.folder, *told, was_there=True, n_train=n_train)
+
+
+def look_up_mend(lake: Lake, request: MendRequest, repair: Repair) -> MendJob:
+    """What a request comes to for a repair. Raises as `mend` does, before a model is loaded."""
+    job = look_up(lake, request.extract)
+    _refuse_untrainable(job, repair)
+    refuse_other_identity(job)
+    name = f"{repair.stage}-{repair.name}"
+    folder = request.out / (f"{name}-shuffled" if request.recipe.shuffled else name)
+    identity = json.loads(json.dumps({"model": job.identity, "recipe": asdict(request.recipe)}))
+    if job.info.score != ACCURACY:  # then samples weigh otherwise
+        identity["score"] = job.info.score
+    return MendJob(job, repair, folder, identity)
+
+
 def mend(
     lake: Lake,
     request: MendRequest,
@@ -66,22 +111,11 @@ def mend(
     activations), LayerhouseError for a folder that holds something else and a dataset without train
     or val.
     """
-    job = look_up(lake, request.extract)
-    _refuse_untrainable(job, repair)
-    refuse_other_identity(job)
-    name = f"{repair.stage}-{repair.name}"
-    folder = request.out / (f"{name}-shuffled" if request.recipe.shuffled else name)
-    identity = json.loads(json.dumps({"model": job.identity, "recipe": asdict(request.recipe)}))
-    if job.info.score != ACCURACY:  # then samples weigh otherwise
-        identity["score"] = job.info.score
-    taught = job.info.samples.select("sample_id", "split", "class_index", "sha256").write_json()
-    unfinished = Unfinished(
-        folder.with_name(f".{folder.name}.unfinished"),
-        identity | {"samples": sha256(taught.encode()).hexdigest()},
-    )
-    if (folder / MEND_RECORD).is_file():
-        unfinished.remove()  # of one who trained the same at the same time, and was killed
-        return _found(folder, repair, identity)
+    work = look_up_mend(lake, request, repair)
+    job, folder, identity = work.job, work.folder, work.identity
+    if found := work.found():
+        work.unfinished.remove()  # of one who trained the same at the same time, and was killed
+        return found
     if folder.is_dir() and any(folder.iterdir()):
         raise LayerhouseError(f"{folder} holds other files; give a new folder with --out")
     if not request.out.exists():
@@ -91,16 +125,14 @@ def mend(
     with passing_folder(folder) as partial:
         opened = open_model(job)
         with leaving_a_core(job.device):
-            school = open_school(job, opened, request.recipe, unfinished)
+            school = open_school(job, opened, request.recipe, work.unfinished)
             trained = repair.train(school, on_epoch)
         _save(partial, repair, job, request.recipe, trained, identity)
-        if is_first := not (folder / MEND_RECORD).is_file():
+        if not (found := work.found()):
             partial.rename(folder)
-    unfinished.remove()
-    if not is_first:
-        return _found(folder, repair, identity)
+    work.unfinished.remove()
     told = trained.n_parameters, trained.history
-    return Mended(repair, folder, *told, was_there=False, n_train=trained.n_train)
+    return found or Mended(repair, folder, *told, was_there=False, n_train=trained.n_train)
 
 
 def _refuse_untrainable(job: Job, repair: Repair) -> None:
@@ -122,18 +154,6 @@ def _refuse_untrainable(job: Job, repair: Repair) -> None:
             "a repair is merged into whole weights on one device; leave out --quantization and "
             "--device-map"
         )
-
-
-def _found(folder: Path, repair: Repair, identity: dict[str, Any]) -> Mended:
-    record = read_object(folder / MEND_RECORD)
-    if record.get("identity") != identity:
-        raise LayerhouseError(
-            f"{folder} holds a repair of another model, dataset, question or recipe; give another "
-            "folder with --out, or take it away"
-        )
-    history = [MendEpoch(**epoch) for epoch in record["history"]]
-    told = int(record["n_parameters"]), history
-    return Mended(repair, folder, *told, was_there=True, n_train=record.get("n_train"))
 
 
 def _save(

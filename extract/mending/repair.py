@@ -35,10 +35,16 @@ class Repair(ABC):
     name: ClassVar[str]
     stage: ClassVar[str]
     needs_peft: ClassVar[bool] = True
+    examinations: ClassVar[int] = 1
+    """How often val is looked at, where that is not once an epoch."""
 
     @abstractmethod
     def train(self, school: School, on_epoch: OnEpoch) -> TrainedRepair:
         """Train it, and leave the model mended, at its best epoch on val."""
+
+    def counted(self, school: School) -> int | None:
+        """How many parameters it would train; None where training alone tells."""
+        return None
 
     @property
     def title(self) -> str:
@@ -52,13 +58,16 @@ class GradientRepair(Repair):
     def adapter(self, school: School) -> Any:
         """The configuration of peft."""
 
-    def train(self, school: School, on_epoch: OnEpoch) -> TrainedRepair:
+    def attach(self, school: School) -> Any:
+        """The model with the adapter on it, untrained."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(school.recipe.seed)
-            tuned = adaptable(school.session.model, self.adapter(school))
-        return TrainedRepair(saving(tuned), *learn(school, on_epoch))
+            return adaptable(school.session.model, self.adapter(school))
+
+    def train(self, school: School, on_epoch: OnEpoch) -> TrainedRepair:
+        return TrainedRepair(saving(self.attach(school)), *learn(school, on_epoch))
 
 
 def saving(tuned: Any) -> Callable[[Path], None]:

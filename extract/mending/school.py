@@ -39,9 +39,9 @@ class Lessons:
     def n(self) -> int:
         return sum(map(len, self.batches))
 
-    def __call__(self) -> Iterator[tuple[Prepared, Tensor]]:
+    def __call__(self, order: Sequence[int] | None = None) -> Iterator[tuple[Prepared, Tensor]]:
         """The batches of samples that can be read, with these samples' class indices."""
-        for prepared, classes in self.each(range(len(self.batches))):
+        for prepared, classes in self.each(range(len(self.batches)) if order is None else order):
             if prepared.sample_ids:
                 yield prepared, classes
 
@@ -108,13 +108,13 @@ class School:
         weights = self.weights[classes].to(losses)
         return (losses.sum(dim=1) * weights).sum() / (scored != IGNORED).sum()
 
-    def examine(self) -> tuple[float, float]:
-        """The dataset's score on val, by the likelihoods that `extract` stores, and the mean
-        negative log-probability of the right class among the classes.
+    def examine(self, batches: Sequence[int] | None = None) -> tuple[float, float]:
+        """The dataset's score on val (or batches of it), by the likelihoods that `extract` stores,
+        and the mean negative log-probability of the right class among the classes.
         """
         scores, truth = [], []
         with runner_of(self.opened, (), {}, Stopwatch()) as runner:
-            for prepared, classes in self.val():
+            for prepared, classes in self.val(batches):
                 answers = runner.run(prepared, (), (LIKELIHOOD,))().answers
                 said = {answer.sample_id: answer.logprobs for answer in answers}
                 scores += [said[name] for name in prepared.sample_ids]

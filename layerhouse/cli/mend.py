@@ -11,7 +11,7 @@ from warehouse.vocabulary import DTYPES, STAGES
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Recovery
-    from extract.mending import MendEpoch, Repair
+    from extract.mending import MendEpoch, MendOutlook, Repair, RepairOutlook
     from layerhouse.functions import Mending
 
 
@@ -64,8 +64,9 @@ if TYPE_CHECKING:
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option("--dtype", type=Word("dtype", ("auto", *DTYPES)), default="auto", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Print what it would cost; train and write nothing.")
 @lake_option
-def command(**options: Any) -> None:
+def command(dry_run: bool, **options: Any) -> None:
     """Train repairs of a model's stages, cheapest first, and show what of the loss they bring back.
 
     Each is trained on train, chosen on val and judged on test; what it trained is a folder
@@ -73,9 +74,55 @@ def command(**options: Any) -> None:
 
     \b
     layerhouse mend --model tiny-digits --dataset digits --stage connector
+    layerhouse mend --model tiny-digits --dataset digits --stage all --dry-run
     layerhouse mend --model tiny-digits --dataset digits --fault damage@connector:2 --stage all
     """
+    if dry_run:
+        _show_outlook(mend(**options, dry_run=True))
+        return
     _show(mend(**options, on_epoch=_show_epoch))
+
+
+def _show_outlook(plan: MendOutlook) -> None:
+    from layerhouse.printing import print_table
+
+    due = [one for one in plan.repairs if not one.was_there]
+    for one in plan.repairs:
+        if one.was_there:
+            click.echo(f"{one.title} is there already: {one.folder}")
+    if not due:
+        return
+    click.echo(
+        f"Would mend {plan.model_id} on {plan.dataset_id} on {plan.device} in {plan.dtype}: "
+        f"{plan.n_train:,} images to learn from, {plan.n_val:,} to choose on; at most (measured on "
+        f"a batch of {plan.n_measured}; nothing was written)"
+    )
+    heads = ["repair", "parameters", "epochs", "steps", "seconds", "memory", "with checkpointing"]
+    print_table([*heads, "disk", "until it is done"], [_planned(one) for one in due])
+    click.echo("Memory without what is held in passing; each is then extracted, and compared.")
+
+
+def _planned(one: RepairOutlook) -> list[str]:
+    parameters = "–" if one.n_parameters is None else f"{one.n_parameters:,}"
+    took, memory = f"{one.seconds:,.0f}", one.footprint
+    if memory is None:
+        return [one.title, parameters, "–", "–", took, "–", "–", _size(one.disk), "–"]
+    learned = f" (behind {one.n_learned})" if one.n_learned else ""
+    return [
+        one.title,
+        parameters,
+        f"{one.n_epochs}{learned}",
+        f"{one.n_steps:,}",
+        took,
+        _size(memory.plain),
+        "–" if memory.checkpointed is None else _size(memory.checkpointed),
+        _size(one.disk),
+        _size(one.disk_unfinished),
+    ]
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
 
 
 def _show_epoch(repair: Repair, epoch: MendEpoch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
 from layerhouse.parts import part
@@ -16,8 +16,15 @@ from warehouse.vocabulary import NO_CONTROL, SHUFFLED_LABELS, STAGES
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Recovery
-    from extract.mending import Mended, MendEpoch, MendRecipe, MendRequest, Repair
-    from extract.sharing import Job
+    from extract.mending import (
+        Mended,
+        MendEpoch,
+        MendOutlook,
+        MendRecipe,
+        MendRequest,
+        Repair,
+    )
+    from extract.sharing import ExtractRequest, Job
 
     OnEpoch = Callable[[Repair, MendEpoch], None]
 
@@ -63,16 +70,43 @@ class Mending:
         return next((one for one in self.recoveries if one.is_advised), None)
 
 
+@overload
+def mend(
+    model: str | PathLike[str],
+    dataset: str | PathLike[str],
+    *,
+    out: str | PathLike[str] | None = None,
+    dry_run: Literal[False] = False,
+    lake: Place = None,
+    on_epoch: OnEpoch | None = None,
+    **options: Unpack[MendOptions],
+) -> Mending: ...
+
+
+@overload
+def mend(
+    model: str | PathLike[str],
+    dataset: str | PathLike[str],
+    *,
+    out: str | PathLike[str] | None = None,
+    dry_run: Literal[True],
+    lake: Place = None,
+    on_epoch: OnEpoch | None = None,
+    **options: Unpack[MendOptions],
+) -> MendOutlook: ...
+
+
 @part("extract")
 def mend(
     model: str | PathLike[str],
     dataset: str | PathLike[str],
     *,
     out: str | PathLike[str] | None = None,
+    dry_run: bool = False,
     lake: Place = None,
     on_epoch: OnEpoch | None = None,
     **options: Unpack[MendOptions],
-) -> Mending:
+) -> Mending | MendOutlook:
     """Train repairs of a stage on train, choose on val, and judge them on test.
 
     `stage` is one of the pipeline's, `all`, or `auto`: those whose failure mode the diagnosis
@@ -80,11 +114,12 @@ def mend(
     `extract` takes as an adapter; it is extracted, and compared with the model as it is. What is
     there already is not trained again. The model must be extracted on the dataset; `fault` are
     those of weights that it was extracted with, and `on_epoch` is told of every epoch;
-    `layerhouse mend --help` explains the options. Raises UsageError for a stage or repair that is
-    none, LayerhouseError for a model that is not in the lake and where `auto` finds no loss.
+    `layerhouse mend --help` explains the options. With `dry_run` nothing is trained or written, and
+    what it would cost is returned instead. Raises UsageError for a stage or repair that is none,
+    LayerhouseError for a model that is not in the lake and where `auto` finds no loss.
     """
-    from extract.mending import MendRequest, repairs_of
-    from extract.sharing import ExtractRequest, look_up
+    from extract.mending import MendRequest, outlook, repairs_of
+    from extract.sharing import look_up
     from warehouse.catalogue import open_tables
 
     place, chosen = lake_at(lake), known_options("mend", options, MendOptions)
@@ -95,11 +130,7 @@ def mend(
     recipe = _recipe(chosen)
     with open_tables(place):  # so is a lake that is not there
         pass
-    asked: dict[str, Any] = {
-        f"{name}s": several(chosen.get(name, ())) for name in ("fault", "prompt")
-    }
-    asked |= {name: chosen.get(name, AUTO) for name in ("device", "dtype")}
-    extraction = ExtractRequest(str(model), str(dataset), **asked)
+    extraction = _extraction(str(model), str(dataset), chosen)
     job = look_up(place, extraction)
     repairs = repairs_of(_stages(place, job, stage), named)
     if not repairs:
@@ -107,6 +138,8 @@ def mend(
     folder = Path(out) if out is not None else Path("mended", job.model_id, job.dataset_id)
     place.refuse_own(folder)
     request = MendRequest(extraction, folder, recipe)
+    if dry_run:
+        return outlook(place, request, repairs)
     mended = [_one(place, job, request, each, on_epoch) for each in repairs]
     from analysis.diagnosis import read_recoveries
     from warehouse.catalogue import connect
@@ -114,6 +147,16 @@ def mend(
     with connect(place) as wh:
         found = read_recoveries(wh, job.model_id, job.dataset_id)
     return Mending(job.model_id, job.dataset_id, tuple(mended), found)
+
+
+def _extraction(model: str, dataset: str, options: Mapping[str, Any]) -> ExtractRequest:
+    from extract.sharing import ExtractRequest
+
+    asked: dict[str, Any] = {
+        f"{name}s": several(options.get(name, ())) for name in ("fault", "prompt")
+    }
+    asked |= {name: options.get(name, AUTO) for name in ("device", "dtype")}
+    return ExtractRequest(model, dataset, **asked)
 
 
 def _recipe(options: Mapping[str, Any]) -> MendRecipe:

@@ -39,6 +39,11 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     patching, mending = map(shlex.split, COMMAND.findall(said))
     assert patching == ["patch", *NAMED[:2], *DAMAGED, *NAMED[2:], "--from", "tiny-digits"]
     assert mending == ["mend", *NAMED[:2], *DAMAGED, *NAMED[2:], "--stage", "answer"]
+    assert run(*mending, "--dry-run") == 0
+    planned = capsys.readouterr().out
+    assert "Would mend tiny-digits+fault:damage@answer:0.6 on digits on " in planned
+    assert re.search(r"answer/label-rows +640 +– +– +\d+ ", planned)
+    assert not Path("mended").exists()
     assert (run(*patching), run(*mending)) == (0, 0)
     first = capsys.readouterr().out
     first = first[first.index("answer/prior: ") :]
@@ -47,6 +52,8 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     assert run(*mending) == 0
     again = capsys.readouterr().out
     assert again.count("(trained before)") == 3
+    assert run(*mending, "--dry-run") == 0
+    assert capsys.readouterr().out.startswith("answer/prior is there already: mended/")
     assert again.splitlines()[3:] == first.splitlines()[3:]
 
     assert run("diagnose", *STRUCK) == 0

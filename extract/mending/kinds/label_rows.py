@@ -29,13 +29,18 @@ RIDGES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 class LabelRows(Repair):
     name = "label-rows"
     stage = ANSWER
+    examinations = 1 + len(RIDGES)
+
+    def counted(self, school: School) -> int:
+        head = school.session.model.get_submodule(school.session.anatomy.head)
+        return len(_tokens(school)) * int(head.weight.shape[1])
 
     def train(self, school: School, on_epoch: OnEpoch) -> TrainedRepair:
         peft = load_peft()
         session, start = school.session, time.monotonic()
         untie(session.model)
         head = session.model.get_submodule(session.anatomy.head)
-        tokens = sorted({token for phrase in school.opened.phrases for token in phrase})
+        tokens = _tokens(school)
         states = _states(school, school.train, head, tokens)
         config = peft.TrainableTokensConfig(
             token_indices=tokens,
@@ -58,6 +63,11 @@ class LabelRows(Repair):
                 best = fitted if best_epoch(history) is epoch else best
             rows.copy_(best)
         return TrainedRepair(saving(tuned), rows.numel(), history)
+
+
+def _tokens(school: School) -> list[int]:
+    """Those that name classes."""
+    return sorted({token for phrase in school.opened.phrases for token in phrase})
 
 
 @dataclass(frozen=True)
