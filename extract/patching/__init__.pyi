@@ -10,7 +10,11 @@ from .intervention import (
     done_as as done_as,
     selection_of as selection_of,
 )
-from .opening import preparer_of as preparer_of, side_of as side_of
+from .opening import (
+    deaf_behind as deaf_behind,
+    preparer_of as preparer_of,
+    side_of as side_of,
+)
 from .patching import (
     PatchOutlook as PatchOutlook,
     PatchSummary as PatchSummary,

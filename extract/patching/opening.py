@@ -114,8 +114,19 @@ def _opened(
     wanted, notes = wanted_of(job.request, session, loci, list(patcher.partners))
     size = batch_size_for(job.receiver, batching=all(model.batching for _, model in models))
     prepare = _preparing(job, models, patcher.donations)
-    said = tuple(dict.fromkeys((*(line for _, model in models for line in model.lines), *notes)))
+    lines = (line for _, model in models for line in model.lines)
+    said = tuple(dict.fromkeys((*lines, *notes, *deaf_behind(models[0][1]))))
     return Opened(job, patcher, prepare, wanted, ends, size, models, said)
+
+
+def deaf_behind(model: OpenedModel) -> tuple[str, ...]:
+    """Says where nothing that is done to states changes an answer, of a model whose repair answers
+    of what it hears on the way."""
+    part = model.questions[None].part
+    if part is None or not part.listens:
+        return ()
+    last = part.listener.places[-1].path
+    return (f"it answers of what {last} and others before it are given: behind it no state counts",)
 
 
 def side_of(job: Job, model: OpenedModel, loci: Sequence[Locus]) -> Side:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from extract.patching import Wanted, attached, preparer_of, side_of
+from extract.patching import Wanted, attached, deaf_behind, preparer_of, side_of
 from extract.running import BatchSize, OpenedModel, Prepared, batch_size_for, open_model
 from extract.sharing import Job
 from extract.steering.directions import Directions, learn
@@ -62,7 +62,7 @@ def opened(job: SteerJob) -> Iterator[OpenedSteering]:
         prepared = prepare(names)
         return prepared, prepared
 
-    notes = (*model.lines, *places.notes, *_left_out(job, directions))
+    notes = (*model.lines, *places.notes, *_left_out(job, directions), *deaf_behind(model))
     size = batch_size_for(job.receiver, batching=model.batching)
     with attached(side):
         yield OpenedSteering(

@@ -11,6 +11,7 @@ from extract.faults.spec import parse_fault
 from tests.extract.conftest import FamilyFolders
 from tests.extract.sessions import Opened, opened
 from tests.extract.tiny_families import FAMILIES
+from warehouse.errors import UsageError
 from warehouse.vocabulary import ANSWER, CONNECTOR, LLM, STAGES, VISION
 
 QUICK = ("llava", "qwen3_vl")
@@ -105,3 +106,18 @@ def test_matrices_are_left_with_their_rank_and_fewer_directions_are_some_of_more
         rows = torch.linalg.svd(cut[1][name]).Vh[:1]
         _, _, wide = torch.linalg.svd(cut[3][name])
         assert torch.allclose((rows @ wide[:3].T).norm(), torch.tensor(1.0), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["damage@connector:1", "lowrank@connector:1"])
+def test_a_stage_without_matrices_is_not_struck(kind: str, llava: Opened) -> None:
+    model, anatomy = llava.session.model, llava.session.anatomy
+    path = "model.multi_modal_projector"
+    whole = model.get_submodule(path)
+    try:
+        model.set_submodule(path, torch.nn.LayerNorm(4))
+        before = [weight.clone() for weight in model.parameters()]
+        with pytest.raises(UsageError, match="changes nothing: that part of llava has no matrices"):
+            change_weights([parse_fault(kind)], model, anatomy, ())
+        assert all(map(torch.equal, before, model.parameters()))
+    finally:
+        model.set_submodule(path, whole)

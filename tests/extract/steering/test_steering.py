@@ -16,6 +16,8 @@ from click.testing import CliRunner
 from safetensors.torch import save_file
 
 import layerhouse
+from extract.mending import MendRecipe, MendRequest, mend, repairs_of
+from extract.models import load
 from extract.running import extract
 from extract.sharing import ExtractRequest
 from extract.steering import SteerRequest, opening, outlook, steer, steering
@@ -314,6 +316,68 @@ def test_a_fault_is_steered_like_any_variant(lake: Lake) -> None:
     faulty = changed(faults=("swap@connector:0.5",))
     asked = SteerRequest(faulty, tokens=("last",), strengths=(1.0,), limit=4)
     assert steer(lake, asked).model_id == "tiny-digits+fault:swap@connector:0.5"
+
+
+def shifts(lake: Lake, **words: Any) -> pl.Series:
+    """What steering brings of a variant that was never extracted before."""
+    asked = changed(limit=150, answers=("likelihood",), **words)
+    extract(lake, asked)
+    done = steer(lake, replace(LAST, receiver=replace(asked, limit=None)))
+    found = rows_of(lake, f"FROM steer_effect WHERE model_id = '{done.model_id}'")
+    return found.sort("sample_id", "class_index")["shift"]
+
+
+@pytest.mark.slow
+def test_an_adapter_is_steered_as_the_weights_that_it_makes(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft", reason="adapters need the peft extra")
+    lake, loaded = Lake.at(tmp_path / "lake"), load("tiny-digits")
+    torch.manual_seed(0)
+    config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], use_dora=True)
+    tuned = peft.get_peft_model(loaded.model, config)
+    with torch.no_grad():
+        for weight in tuned.parameters():
+            if weight.requires_grad:
+                weight += 0.05 * torch.randn_like(weight)
+    tuned.save_pretrained(tmp_path / "dora")
+    tuned.merge_and_unload().save_pretrained(tmp_path / "merged")
+    loaded.processor.save_pretrained(tmp_path / "merged")
+    adapted = shifts(lake, adapter=tmp_path / "dora")
+    whole = shifts(lake, model=str(tmp_path / "merged"))
+    assert (adapted - whole).abs().max() < 1e-4
+    assert (adapted - shifts(lake)).abs().max() > 1e-3
+
+
+@pytest.mark.slow
+def test_a_repair_that_adds_to_the_classes_alone_moves_no_more_by_steering(tmp_path: Path) -> None:
+    """What is added to a class, whatever the image, is gone from the difference that is told."""
+    lake = Lake.at(tmp_path / "lake")
+    plain = shifts(lake)
+    (prior,) = repairs_of(("answer",), ("answer/prior",))
+    asked = MendRequest(changed(modules=(), layers=()), tmp_path / "mends", MendRecipe(images=64))
+    done = mend(lake, asked, prior)
+    assert (shifts(lake, adapter=done.folder) - plain).abs().max() < 1e-4
+
+
+@pytest.mark.slow
+def test_a_repair_that_answers_of_its_heads_is_deaf_to_what_comes_behind_them(
+    tmp_path: Path,
+) -> None:
+    lake = Lake.at(tmp_path / "lake")
+    (heads,) = repairs_of(("llm",), ("llm/heads",))
+    asked = MendRequest(changed(modules=(), layers=()), tmp_path / "mends", MendRecipe(images=64))
+    done = mend(lake, asked, heads)
+    assert set(shifts(lake, adapter=done.folder)) == {0.0}
+    again = replace(LAST, receiver=changed(adapter=done.folder), limit=5)
+    (said,) = [note for note in steer(lake, again).notes if "no state counts" in note]
+    assert "layers.3.self_attn.o_proj" in said
+
+
+@pytest.mark.slow
+def test_a_quantised_model_is_steered_like_any_variant(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="quantised weights need the quantization extra")
+    lake = Lake.at(tmp_path / "lake")
+    moved = (shifts(lake, quantization="4bit") - shifts(lake)).abs()
+    assert 0 < moved.mean() < 0.3
 
 
 @pytest.mark.slow
