@@ -1,7 +1,7 @@
 """Part repairs: what scores classes is fitted on train, chosen on val; no weight is changed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,26 +36,27 @@ class PartRepair(Repair):
                 "another lake"
             )
         lessons = self._wanted(school)
-        given, said, truth = _heard(school, school.val, listener, is_scored=True)
-
-        def marked(logprobs: Tensor) -> tuple[float, float]:
-            return marks(logprobs.numpy(), truth.numpy(), school.job.info.score)
-
-        history = [MendEpoch(0, None, *marked(said), time.monotonic() - start)]
-        on_epoch(history[0])
-        taught, _, classes = _heard(school, lessons, listener, is_scored=not listener.places)
-        lesson = Lesson(
-            taught, classes, school.weights[classes], len(school.targets), listener.widths
-        )
-        best: AnswerPart | None = None
-        for number, (part, loss) in enumerate(self.part.fits(lesson), 1):
-            seconds = time.monotonic() - start
-            history.append(MendEpoch(number, loss, *marked(part.logprobs(given)), seconds))
-            on_epoch(history[-1])
-            best = part if best_epoch(history[1:]) is history[-1] else best
-        assert best is not None  # some are always tried
+        heard = list(_heard(school, lessons, listener, is_scored=not listener.places))
+        given, likelihoods, classes = (torch.cat(part) for part in zip(*heard, strict=True))
+        taught = given if listener.places else likelihoods
+        if not taught.isfinite().all():
+            raise LayerhouseError(
+                f"{self.title} learns from numbers of {school.job.model_id} that are not finite; "
+                f"{session.loaded.remedy}"
+            )
+        weights, n_classes = school.weights[classes], len(school.targets)
+        lesson = Lesson(taught, classes, weights, n_classes, listener.widths)
+        parts, losses = zip(*self.part.fits(lesson), strict=True)
+        history = [
+            MendEpoch(number, loss, *told, time.monotonic() - start)
+            for number, (loss, told) in enumerate(
+                zip((None, *losses), _examined(school, listener, parts), strict=True)
+            )
+        ]
+        for epoch in history:
+            on_epoch(epoch)
         listener.close()
-        chosen = best
+        chosen = parts[best_epoch(history[1:]).number - 1]
 
         def save(folder: Path) -> None:
             chosen.save(folder / ANSWER_PART, school.job.phrases)
@@ -72,21 +73,28 @@ class PartRepair(Repair):
         return Lessons(train.preparer, train.classes, batches)
 
 
-def _heard(
-    school: School, lessons: Lessons, listener: Listener, *, is_scored: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What a part is given of each sample [n, …], the likelihoods of its classes' phrases
-    [n, classes] if they are scored, else nothing, and its class [n]; on the CPU.
-    """
-    found = list(_batches(school, lessons, listener, is_scored=is_scored))
-    given, said, classes = (torch.cat(part) for part in zip(*found, strict=True))
-    return given if listener.places else said, said, classes
+def _examined(
+    school: School, listener: Listener, parts: Sequence[AnswerPart]
+) -> list[tuple[float, float]]:
+    """Score and log loss on val of the classes' likelihoods, and of what each part makes of it."""
+    said: list[list[Tensor]] = [[] for _ in range(1 + len(parts))]
+    truth = []
+    for given, likelihoods, classes in _heard(school, school.val, listener, is_scored=True):
+        made = [part.logprobs(given if listener.places else likelihoods) for part in parts]
+        for found, logprobs in zip(said, (likelihoods, *made), strict=True):
+            found.append(logprobs)
+        truth.append(classes)
+    told = torch.cat(truth).numpy()
+    return [marks(torch.cat(found).numpy(), told, school.job.info.score) for found in said]
 
 
 @torch.no_grad()
-def _batches(
+def _heard(
     school: School, lessons: Lessons, listener: Listener, *, is_scored: bool
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Of each batch what is listened to [n, widths], the likelihoods of its classes' phrases
+    [n, classes] if they are scored, each nothing otherwise, and its classes [n]; on the CPU.
+    """
     session, question = school.session, replace(school.opened.questions[None], part=None)
     for prepared, classes in lessons():
         inputs = session.on_device(prepared.inputs)

@@ -165,7 +165,13 @@ def test_patches_turn_answers_alike(lake: Lake, llava_folder: Path) -> None:
     assert (here["predicted_class_index"] == there["predicted_class_index"]).mean() >= 0.9
 
 
-@pytest.mark.parametrize("title", ["connector/finetune", "llm/lora", "answer/label-rows"])
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("connector/finetune", "llm/lora", "answer/label-rows"),
+        *("answer/prior", "answer/probe", "llm/heads"),
+    ],
+)
 def test_repairs_learn_alike(title: str, lake: Lake, llava_folder: Path, tmp_path: Path) -> None:
     """With activations computed anew too, and with weights of few bits."""
     pytest.importorskip("peft", reason="repairs need the peft extra")
