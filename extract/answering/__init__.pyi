@@ -21,6 +21,7 @@ from .part import (
     AnswerPart as AnswerPart,
     Lesson as Lesson,
     Listener as Listener,
+    Place as Place,
     WorkingPart as WorkingPart,
 )
 from .parts import PARTS as PARTS, read_part as read_part

@@ -67,6 +67,11 @@ class AnswerPart(ABC):
 
     @classmethod
     @abstractmethod
+    def counted(cls, n_classes: int, widths: Sequence[int]) -> int:
+        """How many numbers it learns of so many classes from places of these widths."""
+
+    @classmethod
+    @abstractmethod
     def fits(cls, lesson: Lesson) -> Iterator[tuple["AnswerPart", float]]:
         """Parts to choose from on val, each with its mean loss on the lesson."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from extract.answering import AnswerPart, Lesson, Listener, Prompted, cache_of
+from extract.answering import AnswerPart, Lesson, Listener, Place, Prompted, cache_of
 from extract.mending.recipe import MendEpoch, best_epoch
 from extract.mending.repair import OnEpoch, Repair, TrainedRepair
 from extract.mending.school import Lessons, School, marks
@@ -25,10 +25,13 @@ class PartRepair(Repair):
         self.part = part
         self.name, self.stage = part.name, part.stage  # type: ignore[misc]
 
+    def counted(self, school: School) -> int | None:
+        widths = [width for place in self._places(school) for width in place.widths]
+        return self.part.counted(len(school.targets), widths)
+
     def train(self, school: School, on_epoch: OnEpoch) -> TrainedRepair:
         session, start = school.session, time.monotonic()
-        inputs = session.on_device(session.encode([school.opened.image]))
-        listener = Listener(session, self.part.places(session, inputs))
+        listener = Listener(session, self._places(school))
         if not listener.places and not school.job.counts_ends:
             raise LayerhouseError(
                 f"the likelihoods of {school.job.model_id} are of an earlier version, which "
@@ -62,6 +65,11 @@ class PartRepair(Repair):
             chosen.save(folder / ANSWER_PART, school.job.phrases)
 
         return TrainedRepair(save, chosen.n_parameters, history, lessons.n)
+
+    def _places(self, school: School) -> Sequence[Place]:
+        session = school.session
+        inputs = session.on_device(session.encode([school.opened.image]))
+        return self.part.places(session, inputs)
 
     def _wanted(self, school: School) -> Lessons:
         """The lessons of train that the part learns from, in as large batches."""

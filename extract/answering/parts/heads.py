@@ -56,6 +56,11 @@ class Heads(AnswerPart):
         return found
 
     @classmethod
+    def counted(cls, n_classes: int, widths: Sequence[int]) -> int:
+        """At most, where heads are of several widths."""
+        return n_classes * sum(sorted(widths, reverse=True)[:N_HEADS])
+
+    @classmethod
     def fits(cls, lesson: Lesson) -> Iterator[tuple[AnswerPart, float]]:
         ends = torch.tensor(lesson.widths).cumsum(dim=0)
         columns = torch.stack([ends - torch.tensor(lesson.widths), ends], dim=1)

@@ -5,7 +5,7 @@ What a model favours whatever it is shown is evened out, as in contextual and ba
 answers is concave in these numbers, and a ridge keeps what few samples do not tell.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -19,6 +19,10 @@ class Prior(AnswerPart):
     name = "prior"
     stage = ANSWER
     kept = ("added",)
+
+    @classmethod
+    def counted(cls, n_classes: int, widths: Sequence[int]) -> int:  # noqa: ARG003
+        return n_classes
 
     @classmethod
     def fits(cls, lesson: Lesson) -> Iterator[tuple[AnswerPart, float]]:

@@ -29,6 +29,10 @@ class Probe(AnswerPart):
         return (Place(session.anatomy.head, (int(head.weight.shape[1]),)),)
 
     @classmethod
+    def counted(cls, n_classes: int, widths: Sequence[int]) -> int:
+        return n_classes * (sum(widths) + 1)
+
+    @classmethod
     def fits(cls, lesson: Lesson) -> Iterator[tuple[AnswerPart, float]]:
         mean, deviation = lesson.given.mean(dim=0), lesson.given.std(dim=0, correction=0)
         scale = torch.where(deviation > LEAST_DEVIATION, 1 / deviation, 0)

@@ -131,6 +131,7 @@ def test_what_is_saved_is_read_again(part: type[AnswerPart], tmp_path: Path) -> 
     classes = [0, 1] * 10
     given = torch.randn(20, 2, generator=generator) + torch.eye(2)[classes]
     made = last(part, lesson_of(given, classes, 2, (2,)))
+    assert made.n_parameters == part.counted(2, (2,))
     made.save(tmp_path / "part", ["benign", "malignant"])
     found, phrases = read_part(tmp_path / "part")
     assert (type(found), phrases) == (part, ["benign", "malignant"])
