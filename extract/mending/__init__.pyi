@@ -1,5 +1,6 @@
 from .costs import MendOutlook as MendOutlook, RepairOutlook as RepairOutlook, outlook as outlook
+from .job import Mended as Mended, MendRequest as MendRequest
 from .kinds import REPAIRS as REPAIRS, repairs_of as repairs_of
-from .mending import Mended as Mended, MendRequest as MendRequest, mend as mend
+from .mending import mend as mend
 from .recipe import MendEpoch as MendEpoch, MendRecipe as MendRecipe
 from .repair import Repair as Repair

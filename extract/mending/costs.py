@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from extract.mending.job import MendJob, MendRequest, look_up_mend
 from extract.mending.learning import Course, autocast, can_compute_anew, course_of, training
-from extract.mending.mending import MendJob, MendRequest, look_up_mend
 from extract.mending.repair import GradientRepair, Repair
 from extract.mending.school import School, open_school
 from extract.running import Prepared, leaving_a_core, open_model

@@ -44,7 +44,8 @@ def learn(school: School, on_epoch: Callable[[MendEpoch], None]) -> tuple[int, l
         loss = course.pass_over(chosen, number) if number else None
         with autocast(school):
             marks = school.examine()
-        epoch = MendEpoch(number, loss, *marks, time.monotonic() - start)
+        seconds = school.peers.gathered(time.monotonic() - start)[0]
+        epoch = MendEpoch(number, loss, *marks, seconds)
         course.note(epoch)
         on_epoch(epoch)
     course.go_back()
@@ -98,8 +99,11 @@ class Course:
     def pass_over(self, order: list[int], number: int) -> float:
         """One pass over train, the epoch of this number; gives the mean loss."""
         accumulate = self.school.recipe.accumulate
-        groups = [order[start : start + accumulate] for start in range(0, len(order), accumulate)]
-        lessons = self.school.train.each(order)
+        groups = [
+            self.school.peers.share(order[start : start + accumulate])
+            for start in range(0, len(order), accumulate)
+        ]
+        lessons = self.school.train.each([number for group in groups for number in group])
         total, seen = 0.0, 0
         with training(self.school, anew=self.school.recipe.checkpointing):
             for step, group in enumerate(groups, (number - 1) * self.steps):
@@ -108,6 +112,7 @@ class Course:
                         total += self.learn_from(prepared, classes) * len(classes)
                         seen += len(classes)
                 self.step(step)
+        total, seen = map(sum, zip(*self.school.peers.gathered((total, seen)), strict=True))
         if not seen:
             raise LayerhouseError(
                 f"no image of {self.school.job.dataset_id}'s train split could be read; "
@@ -135,6 +140,7 @@ class Course:
 
     def step(self, step: int) -> None:
         """Change the weights by the gradients since the last step."""
+        self.school.peers.add_up(self.weights.values())
         self.reached |= {name for name, weight in self.weights.items() if weight.grad is not None}
         nn.utils.clip_grad_norm_(self.weights.values(), 1.0)
         for group in self.optimiser.param_groups:
@@ -147,7 +153,7 @@ class Course:
         self.history.append(epoch)
         if best_epoch(self.history) is epoch:
             self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
-        if self.school.unfinished is not None:
+        if self.school.unfinished is not None and not self.school.peers.rank:
             told = {
                 "history": [asdict(each) for each in self.history],
                 "reached": sorted(self.reached),

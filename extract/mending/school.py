@@ -1,6 +1,7 @@
 """The school: a model's train and val samples as batches, what it must say to them, its marks."""
 
 import random
+from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from extract.answering import appended
+from extract.mending.peers import ALONE, Peers
 from extract.mending.recipe import MendRecipe
 from extract.mending.unfinished import Unfinished
 from extract.models import Session
@@ -66,7 +68,7 @@ class School:
 
     `targets` [classes, longest] are the tokens that name each class, `IGNORED` behind them;
     `weights` [classes] what a train sample of each weighs; `unfinished` is where a training is kept
-    from epoch to epoch, None if it is not.
+    from epoch to epoch, None if it is not; `peers` shares the batches.
     """
 
     job: Job
@@ -77,6 +79,7 @@ class School:
     targets: Tensor
     weights: Tensor
     unfinished: Unfinished | None = None
+    peers: Peers = ALONE
 
     @property
     def session(self) -> Session:
@@ -112,13 +115,18 @@ class School:
         """The dataset's score on val (or batches of it), by the likelihoods that `extract` stores,
         and the mean negative log-probability of the right class among the classes.
         """
-        scores, truth = [], []
+        asked = range(len(self.val.batches)) if batches is None else batches
+        mine, found = self.peers.share(asked), {}
         with runner_of(self.opened, (), {}, Stopwatch()) as runner:
-            for prepared, classes in self.val(batches):
+            for number, (prepared, classes) in zip(mine, self.val.each(mine), strict=True):
+                if not prepared.sample_ids:
+                    continue
                 answers = runner.run(prepared, (), (LIKELIHOOD,))().answers
                 said = {answer.sample_id: answer.logprobs for answer in answers}
-                scores += [said[name] for name in prepared.sample_ids]
-                truth += classes.tolist()
+                found[number] = [said[name] for name in prepared.sample_ids], classes.tolist()
+        held = ChainMap(*self.peers.gathered(found))
+        scores = [one for number in sorted(held) for one in held[number][0]]
+        truth = [one for number in sorted(held) for one in held[number][1]]
         if not truth:
             raise LayerhouseError(
                 f"no image of {self.job.dataset_id}'s val split could be read; `layerhouse "
@@ -154,7 +162,11 @@ def class_weights(score: str, labels: Any, n_classes: int) -> Tensor:
 
 
 def open_school(
-    job: Job, opened: OpenedModel, recipe: MendRecipe, unfinished: Unfinished | None = None
+    job: Job,
+    opened: OpenedModel,
+    recipe: MendRecipe,
+    unfinished: Unfinished | None = None,
+    peers: Peers = ALONE,
 ) -> School:
     """A model's lessons. Raises LayerhouseError for a dataset without samples in train or val."""
     rows = job.info.samples
@@ -183,7 +195,7 @@ def open_school(
     taught = [found["train"].classes[name] for batch in found["train"].batches for name in batch]
     weights = class_weights(job.info.score, np.array(taught), len(scored))
     lessons = found["train"], found["val"]
-    return School(job, opened, recipe, *lessons, targets, weights, unfinished)
+    return School(job, opened, recipe, *lessons, targets, weights, unfinished, peers)
 
 
 def _shuffled(labels: dict[str, int], names: Sequence[str], recipe: MendRecipe) -> dict[str, int]:

@@ -64,6 +64,13 @@ if TYPE_CHECKING:
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option("--dtype", type=Word("dtype", ("auto", *DTYPES)), default="auto", show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that share the batches of a step: one per GPU, or sharing the CPU.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what it would cost; train and write nothing.")
 @lake_option
 def command(dry_run: bool, **options: Any) -> None:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     OnEpoch = Callable[[Repair, MendEpoch], None]
 
 AUTO, EVERY = "auto", "all"
-OF_THE_MODEL = ("stage", "repair", "fault", "prompt", "budget", "device", "dtype")
-"""Options that say what is mended, and how long; the others are the recipe's."""
+OF_THE_MODEL = ("stage", "repair", "fault", "prompt", "budget", "device", "dtype", "workers")
+"""Options that say what is mended, how long and where; the others are the recipe's."""
 COMMAND = "mend"
 
 
@@ -53,6 +53,7 @@ class MendOptions(TypedDict, total=False):
     checkpointing: bool
     device: str
     dtype: str
+    workers: int
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def mend(
         raise UsageError(f"none of {', '.join(named)} is a repair of {stage}")
     folder = Path(out) if out is not None else Path("mended", job.model_id, job.dataset_id)
     place.refuse_own(folder)
-    request = MendRequest(extraction, folder, recipe)
+    request = MendRequest(extraction, folder, recipe, chosen.get("workers", 1))
     if dry_run:
         return outlook(place, request, repairs)
     mended = [_one(place, job, request, each, on_epoch) for each in repairs]
@@ -220,7 +221,8 @@ def _one(
     if not mended.best.number:  # the model with it is the model without it
         _note_useless(lake, job, request.recipe, repair)
         return mended
-    summary = extract_with_workers(lake, replace(request.extract, adapter=mended.folder), 1)
+    repaired = replace(request.extract, adapter=mended.folder)
+    summary = extract_with_workers(lake, repaired, request.workers)
     _store(lake, job, request.recipe, mended, summary.model_id)
     compare(lake, summary.model_id, job.model_id, job.dataset_id)
     return mended

@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from extract.anatomy.loci import discover
 from extract.anatomy.weights import stage_weights
 from extract.datasets import add, fold
+from extract.mending.job import Mended, MendRequest
 from extract.mending.kinds import REPAIRS, repairs_of
-from extract.mending.mending import Mended, MendRequest, mend
+from extract.mending.mending import mend
 from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
 from extract.mending.repair import Repair
 from extract.models.loading import load
@@ -220,6 +221,9 @@ def test_what_cannot_be_mended_is_refused(llava_folder: Path, lake: Lake, tmp_pa
     packed = replace(request_of(llava_folder, tmp_path).extract, faults=(), device_map="auto")
     with pytest.raises(UsageError, match="leave out --quantization and --device-map"):
         mend(lake, MendRequest(packed, tmp_path), repair)
+    idle = replace(request_of(llava_folder, tmp_path), workers=2)
+    with pytest.raises(UsageError, match="which are 1; give --accumulate 2 or more"):
+        mend(lake, idle, repair)
     done = mend(lake, request_of(llava_folder, tmp_path / "out"), repair)
     tuned = replace(request_of(llava_folder, tmp_path).extract, adapter=done.folder)
     with pytest.raises(UsageError, match="merge the model's into its weights"):

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from extract.mending.mending import MendRequest, mend
+from extract.mending.job import MendRequest
+from extract.mending.mending import mend
 from extract.mending.recipe import MendEpoch
 from extract.mending.unfinished import Unfinished
 from tests.extract.mending.test_mending import REPAIR, SHORT, request_of

@@ -1,0 +1,188 @@
+"""A repair that is to be trained: what is asked for, where it lies, and what is saved of it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from extract.faults import WeightFault
+from extract.mending.peers import ALONE, Peers
+from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
+from extract.mending.repair import Repair, TrainedRepair
+from extract.mending.school import open_school
+from extract.mending.unfinished import Unfinished
+from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel, load_peft
+from extract.running import leaving_a_core, open_model
+from extract.sharing import ExtractRequest, Job, look_up, refuse_other_identity, weight_faults
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.files import write_at_once, write_text
+from warehouse.lake import Lake
+from warehouse.pretrained import read_object
+from warehouse.vocabulary import ACCURACY
+
+
+@dataclass(frozen=True)
+class MendRequest:
+    """What to mend: a model as `extract` takes it, and where trained parts are saved.
+
+    `workers` processes share the batches of a step.
+    """
+
+    extract: ExtractRequest
+    out: Path
+    recipe: MendRecipe = field(default_factory=MendRecipe)
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Mended:
+    """One trained repair: the folder that `extract --adapter` takes, and what it came to.
+
+    `was_there` tells that an earlier call trained it; it learned from `n_train` samples, None where
+    from all that the recipe allows.
+    """
+
+    repair: Repair
+    folder: Path
+    n_parameters: int
+    history: list[MendEpoch]
+    was_there: bool
+    n_train: int | None = None
+
+    @property
+    def best(self) -> MendEpoch:
+        return best_epoch(self.history)
+
+
+@dataclass(frozen=True)
+class MendJob:
+    """A repair that is to be trained, or was."""
+
+    job: Job
+    repair: Repair
+    folder: Path
+    identity: dict[str, Any]
+
+    @property
+    def unfinished(self) -> Unfinished:
+        rows = self.job.info.samples.select("sample_id", "split", "class_index", "sha256")
+        taught = sha256(rows.write_json().encode()).hexdigest()
+        path = self.folder.with_name(f".{self.folder.name}.unfinished")
+        return Unfinished(path, self.identity | {"samples": taught})
+
+    def found(self) -> Mended | None:
+        """What the folder holds. Raises LayerhouseError for another repair than this."""
+        if not (self.folder / MEND_RECORD).is_file():
+            return None
+        record = read_object(self.folder / MEND_RECORD)
+        if record.get("identity") != self.identity:
+            raise LayerhouseError(
+                f"{self.folder} holds a repair of another model, dataset, question or recipe; give "
+                "another folder with --out, or take it away"
+            )
+        history = [MendEpoch(**epoch) for epoch in record["history"]]
+        told = int(record["n_parameters"]), history
+        n_train = record.get("n_train")
+        return Mended(self.repair, self.folder, *told, was_there=True, n_train=n_train)
+
+
+def look_up_mend(lake: Lake, request: MendRequest, repair: Repair) -> MendJob:
+    """What a request comes to for a repair. Raises as `mend` does, before a model is loaded."""
+    job = look_up(lake, request.extract)
+    _refuse_untrainable(job, repair)
+    _refuse_idle(request)
+    refuse_other_identity(job)
+    name = f"{repair.stage}-{repair.name}"
+    folder = request.out / (f"{name}-shuffled" if request.recipe.shuffled else name)
+    identity = json.loads(json.dumps({"model": job.identity, "recipe": asdict(request.recipe)}))
+    if job.info.score != ACCURACY:  # then samples weigh otherwise
+        identity["score"] = job.info.score
+    return MendJob(job, repair, folder, identity)
+
+
+def train(
+    work: MendJob,
+    recipe: MendRecipe,
+    partial: Path,
+    on_epoch: Callable[[MendEpoch], None],
+    peers: Peers = ALONE,
+) -> Mended:
+    """Train a repair; the first of several peers saves it in `partial`."""
+    job = work.job
+    opened = open_model(job)
+    with leaving_a_core(job.device):
+        school = open_school(job, opened, recipe, work.unfinished, peers)
+        trained = work.repair.train(school, on_epoch)
+    if not peers.rank:
+        _save(partial, work.repair, job, recipe, trained, work.identity)
+    told = trained.n_parameters, trained.history
+    return Mended(work.repair, work.folder, *told, was_there=False, n_train=trained.n_train)
+
+
+def _refuse_idle(request: MendRequest) -> None:
+    workers, accumulate = request.workers, request.recipe.accumulate
+    if workers < 1:
+        raise UsageError(f"--workers must be at least 1, not {workers}")
+    if workers > accumulate:
+        raise UsageError(
+            f"{workers} workers share the batches of a step, which are {accumulate}; give "
+            f"--accumulate {workers} or more, and a smaller --batch-size for the same step"
+        )
+
+
+def _refuse_untrainable(job: Job, repair: Repair) -> None:
+    if repair.needs_peft:
+        load_peft()  # told before anything is loaded, where it is missing
+    if isinstance(job.source, GivenModel):
+        raise UsageError("a model in memory would be changed for good; give its folder to mend it")
+    if not all(isinstance(fault.kind, WeightFault) for fault in job.faults):
+        raise UsageError(
+            "weights are mended, and a fault of activations strikes whatever they are; leave it out"
+        )
+    if job.source.adapter is not None:
+        raise UsageError(
+            "a repair is an adapter of its own; merge the model's into its weights, and give the "
+            "result as --model"
+        )
+    if job.source.quantization is not None or job.source.placement.placed:
+        raise UsageError(
+            "a repair is merged into whole weights on one device; leave out --quantization and "
+            "--device-map"
+        )
+
+
+def _save(
+    partial: Path,
+    repair: Repair,
+    job: Job,
+    recipe: MendRecipe,
+    trained: TrainedRepair,
+    identity: dict[str, Any],
+) -> None:
+    """The repair's files, then what its model saw, then the record: a folder with it is whole."""
+    trained.save(partial)
+    rows = job.info.samples
+    seen = rows.filter(rows["split"].is_in(["train", "val"]))["sha256"]
+    record = {"dataset": job.dataset_id, "images": sorted(seen.str.slice(0, 16))}
+    _write(partial / TRAINING_RECORD, record)
+    told = {
+        "stage": repair.stage,
+        "repair": repair.name,
+        "shuffled": recipe.shuffled,
+        "n_parameters": trained.n_parameters,
+        "n_train": trained.n_train,
+        "base": {
+            "weights": job.source.identity()["weights"],
+            "faults": weight_faults(job.faults),
+        },
+        "history": [asdict(epoch) for epoch in trained.history],
+        "identity": identity,
+    }
+    _write(partial / MEND_RECORD, told)
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    write_at_once(path, lambda new: write_text(new, text))
