@@ -214,10 +214,10 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     refuse_unmeant(request)
     faults = tuple(parse_fault(spec) for spec in request.faults)
     source, device, dtype = source_of(request)
-    request = answered_as_it_can(request, source)
     if strikes_weights(faults):
         refuse_unchangeable(source)
     notes: list[str] = []
+    request = answered_as_it_can(request, source, warn=notes.append)
     dataset_id = resolve(lake, request.dataset, warn=notes.append)  # which may register it
     looked = frozenset(lake.store.commit_names())
     with open_tables(lake) as wh:

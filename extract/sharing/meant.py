@@ -1,6 +1,6 @@
 """Meant: which model a request means, on which device and in which numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -65,7 +65,9 @@ def refuse_other_repair(
         )
 
 
-def answered_as_it_can(request: ExtractRequest, source: ModelSource | GivenModel) -> ExtractRequest:
+def answered_as_it_can(
+    request: ExtractRequest, source: ModelSource | GivenModel, warn: Callable[[str], None]
+) -> ExtractRequest:
     """The request by likelihood alone, of a model whose repair scores classes and changes no
     weights: replies would be those of the model without it. UsageError where one is asked for.
     """
@@ -83,6 +85,8 @@ def answered_as_it_can(request: ExtractRequest, source: ModelSource | GivenModel
             "it for the answer likelihood alone"
         )
     answers = tuple(name for name in request.answers if name == LIKELIHOOD)
+    if len(answers) < len(request.answers):
+        warn(f"{source.variant} answers by likelihood alone: it scores the classes")
     return replace(request, answers=answers)
 
 

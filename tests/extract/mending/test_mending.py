@@ -284,6 +284,8 @@ def test_a_repair_that_scores_classes_is_asked_for_nothing_else(
     done = mend(lake, request, REPAIR["answer/probe"])
     assert done.n_parameters == 2 * 64 + 2
     mended = replace(request.extract, adapter=done.folder)
+    (told,) = (note for note in look_up(lake, mended).notes if "likelihood" in note)
+    assert told == "mend:answer/probe answers by likelihood alone: it scores the classes"
     for asked in ({"answers": ("generate",)}, {"samples": 3, "temperature": 1.0}):
         with pytest.raises(UsageError, match="leaves what the model replies as it was"):
             look_up(lake, replace(mended, **asked))
