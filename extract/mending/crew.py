@@ -5,12 +5,14 @@ What one of them fails of ends all: without it the others cannot go on.
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 
 from extract.mending.job import Mended, MendRequest, look_up_mend, train
@@ -134,6 +136,8 @@ def _work(pipe: Connection, order: _Order) -> None:
     """The life of one process."""
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    Thread(target=_end_with_parent, daemon=True).start()
     request, size = order.request, order.request.workers
     if request.extract.device == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // size))
@@ -152,3 +156,11 @@ def _work(pipe: Connection, order: _Order) -> None:
     except Exception as error:
         name = type(error).__name__
         pipe.send((LEFT, LayerhouseError(f"a process that mends failed: {name}: {said(error)}")))
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot end its processes, and they would hold their devices on."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
