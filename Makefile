@@ -14,7 +14,7 @@ EXAMPLES := 5000
 with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
-.PHONY: demo extract probe baseline patch steer diagnose compare report validate publish status \
+.PHONY: demo extract probe baseline patch steer diagnose compare report figures validate publish status \
         test test-slow test-cluster test-cuda soak soak-trust soak-faults soak-kills self-test lint types bench bench-sql bench-extract bench-writer bench-gpu bench-real tiny-model docs clean \
         bi-superset bi-streamlit
 
@@ -29,6 +29,9 @@ baseline: $(VENV)/.installed
 
 report: $(VENV)/.installed
 	$(RUN) report $(lake) $(with) --out "$(or $(OUT),report.html)" $(ARGS)
+
+figures: $(VENV)/.installed
+	$(RUN) figures $(lake) $(with) --out "$(or $(OUT),figures)" $(ARGS)
 
 publish: $(VENV)/.installed
 	$(RUN) publish $(lake) --out "$(or $(OUT),published)" $(ARGS)

@@ -1,1 +1,11 @@
 from .page import report as report
+from .paper.choices import (
+    FIGURE_FORMS as FIGURE_FORMS,
+    FIGURE_WIDTHS as FIGURE_WIDTHS,
+    TABLE_MARKUPS as TABLE_MARKUPS,
+)
+from .paper.writing import (
+    Outcome as Outcome,
+    Wish as Wish,
+    write_figures as write_figures,
+)

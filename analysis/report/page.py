@@ -10,13 +10,13 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.diagnosis import require_known
 from analysis.report import figures, words
+from analysis.report.choosing import wanted
 from analysis.report.evidence import AGAINST, FOR
 from analysis.report.figures.canvas import STAGE_NAMES
 from analysis.report.palette import css
-from analysis.report.reading import Pages, read_pages, read_table
-from warehouse.catalogue import Warehouse, connect
+from analysis.report.reading import Pages, read_pages
+from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake
@@ -47,29 +47,9 @@ def report(
     if out.is_dir():
         raise UsageError(f"{out} is a folder; name a file, for instance {out}/report.html")
     with connect(lake) as wh:
-        pages = read_pages(wh, _wanted(wh, models, datasets), images, page)
+        pages = read_pages(wh, wanted(wh, models, datasets), images, page)
     _write(out, _render(pages, lake.name))
     return out
-
-
-def _wanted(wh: Warehouse, models: Sequence[str], datasets: Sequence[str]) -> list[tuple[str, str]]:
-    """The stored (model, dataset) pairs that were asked for."""
-    for table, names in (("model", models), ("dataset", datasets)):
-        for name in names:
-            require_known(wh, table, name)
-    stored = [(row["model_id"], row["dataset_id"]) for row in read_table(wh, "pairs").rows]
-    wanted = [
-        (model_id, dataset_id)
-        for model_id, dataset_id in stored
-        if model_id in (models or [model_id]) and dataset_id in (datasets or [dataset_id])
-    ]
-    if not wanted:
-        what = " and ".join([*models, *datasets])
-        raise LayerhouseError(
-            f"there is nothing to report{f' about {what}' if what else ''}: run `layerhouse "
-            "extract`, `layerhouse probe` and `layerhouse diagnose` first, or `layerhouse demo`"
-        )
-    return wanted
 
 
 def _render(pages: Pages, lake_name: str) -> str:

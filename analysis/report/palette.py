@@ -8,6 +8,9 @@ Tol's, lightened for dark; whatever a hue says, a label, marker or dash pattern 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 # role: (light, dark)
 ROLES: dict[str, tuple[str, str]] = {
@@ -35,9 +38,22 @@ _SENTINELS = {role: f"#0a0b{number:02x}" for number, role in enumerate(ROLES, st
 _BY_SENTINEL = {sentinel: role for role, sentinel in _SENTINELS.items()}
 
 
+_ON_PAPER = ContextVar("on_paper", default=False)
+
+
 def colour(role: str) -> str:
     """The colour to draw with in matplotlib for this role."""
-    return _SENTINELS[role]
+    return ROLES[role][0] if _ON_PAPER.get() else _SENTINELS[role]
+
+
+@contextmanager
+def on_paper() -> Iterator[None]:
+    """What is drawn in this block has its light colours itself, and needs no stylesheet."""
+    before = _ON_PAPER.set(True)
+    try:
+        yield
+    finally:
+        _ON_PAPER.reset(before)
 
 
 def with_variables(svg: str) -> str:

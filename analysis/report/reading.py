@@ -178,16 +178,24 @@ class Pages:
         return sum(len(page.models) for page in self.datasets)
 
 
-def read_pages(wh: Warehouse, pairs: list[tuple[str, str]], shown: int, number: int = 1) -> Pages:
+def read_pages(
+    wh: Warehouse,
+    pairs: list[tuple[str, str]],
+    shown: int,
+    number: int = 1,
+    *,
+    most: int | None = None,
+) -> Pages:
     """The page of that `number`, from 1, of a report on these (model_id, dataset_id).
 
-    Tables are of all of them, grouped by dataset in their order; in full it shows `IN_FULL` of
-    them, best answer first. `shown` bounds the images per model and stage. Raises UsageError for
-    a page that there is not.
+    Tables are of all of them, grouped by dataset in their order; in full it shows `most` of
+    them (by default IN_FULL), best answer first. `shown` bounds the images per model and stage.
+    Raises UsageError for a page that there is not.
     """
     datasets = list(dict.fromkeys(dataset_id for _, dataset_id in pairs))
     models = sorted({model_id for model_id, _ in pairs})
-    n_pages = -(-len(pairs) // IN_FULL)
+    most = IN_FULL if most is None else most
+    n_pages = -(-len(pairs) // most)
     if not 1 <= number <= n_pages:
         pages = "1 page" if n_pages == 1 else f"{n_pages} pages"
         raise UsageError(f"the report has {pages}; there is no page {number}")
@@ -201,7 +209,7 @@ def read_pages(wh: Warehouse, pairs: list[tuple[str, str]], shown: int, number: 
         for name in datasets
     }
     in_order = [(row["model_id"], name) for name, board in boards.items() for row in board.rows]
-    in_full = in_order[(number - 1) * IN_FULL : number * IN_FULL]
+    in_full = in_order[(number - 1) * most : number * most]
     return Pages(
         standing=read_table(wh, "standing", models=models, datasets=datasets),
         datasets=[

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -32,36 +33,46 @@ Draw = Callable[[Figure, bool], None]
 """Draws on an empty figure; the flag says whether it is the narrow one."""
 
 
-def responsive(
-    key: str, draw: Draw, title: str, description: str, *, wide: int, narrow: int
-) -> Markup:
-    """Both versions of a figure, `wide` and `narrow` pixels high, described for screen readers.
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that is not drawn yet: `wide` and `narrow` are the heights of its two versions.
 
-    `key` must be unique on the page; the same arguments give the same bytes.
+    `key` is unique on a page. `panels`: parts that each fill a narrow figure of their own; on a
+    page they stand one below the other, on paper each in a file.
     """
-    parts = []
-    for name, is_narrow, width, height in (
-        ("wide", False, WIDE, wide),
-        ("narrow", True, NARROW, narrow),
-    ):
-        drawn = _draw(f"{key}-{name}", draw, width, height, is_narrow)
-        label = (
-            f'<title id="{key}-{name}-title">{escape(title)}</title>'
-            f'<desc id="{key}-{name}-desc">{escape(description)}</desc>'
-        )
-        opening = (
-            f'<svg class="{name}" role="img" viewBox="0 0 {width} {height}" '
-            f'aria-labelledby="{key}-{name}-title {key}-{name}-desc">'
-        )
-        parts.append(opening + label + drawn + "</svg>")
-    return Markup("\n".join(parts))
+
+    key: str
+    draw: Draw
+    title: str
+    description: str
+    wide: int
+    narrow: int
+    panels: Mapping[str, Draw] = field(default_factory=dict)
+
+    def __html__(self) -> Markup:
+        """Both versions as inline SVG, described for screen readers; always the same bytes."""
+        parts = []
+        for name, is_narrow, width, height in (
+            ("wide", False, WIDE, self.wide),
+            ("narrow", True, NARROW, self.narrow),
+        ):
+            key = f"{self.key}-{name}"
+            label = (
+                f'<title id="{key}-title">{escape(self.title)}</title>'
+                f'<desc id="{key}-desc">{escape(self.description)}</desc>'
+            )
+            opening = (
+                f'<svg class="{name}" role="img" viewBox="0 0 {width} {height}" '
+                f'aria-labelledby="{key}-title {key}-desc">'
+            )
+            drawn = _draw(key, self.draw, width, height, is_narrow)
+            parts.append(opening + label + drawn + "</svg>")
+        return Markup("\n".join(parts))
 
 
-def _draw(key: str, draw: Draw, width: int, height: int, is_narrow: bool) -> str:
-    """The inside of the SVG element."""
-    settings: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": key,
+def style() -> dict[Any, Any]:
+    """What matplotlib draws every figure with, in the colours of the moment."""
+    return {
         "font.size": 12,
         "text.parse_math": False,
         "text.color": colour("ink"),
@@ -78,7 +89,11 @@ def _draw(key: str, draw: Draw, width: int, height: int, is_narrow: bool) -> str
         "ytick.labelsize": 11,
         "patch.linewidth": 0,
     }
-    with matplotlib.rc_context(settings):
+
+
+def _draw(key: str, draw: Draw, width: int, height: int, is_narrow: bool) -> str:
+    """The inside of the SVG element."""
+    with matplotlib.rc_context(style() | {"svg.fonttype": "none", "svg.hashsalt": key}):
         figure = Figure(figsize=(width / 72, height / 72))
         FigureCanvasSVG(figure)
         draw(figure, is_narrow)

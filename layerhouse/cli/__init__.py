@@ -32,6 +32,7 @@ COMMANDS = {
     "compare": None,
     "mend": "extract",
     "report": "analysis",
+    "figures": "analysis",
     "validate": "validate",
     "sql": None,
     "shell": None,

@@ -17,6 +17,7 @@ from layerhouse.answers import AnswerOptions
 from layerhouse.cli import layerhouse as commands, main
 from layerhouse.datasets import DatasetOptions
 from layerhouse.functions.analysing import BaselineOptions, DiagnosisOptions, ProbeOptions
+from layerhouse.functions.drawing import FigureOptions
 from layerhouse.functions.extracting import ExtractOptions
 from layerhouse.functions.mending import MendOptions
 from layerhouse.functions.patching import PatchOptions
@@ -25,7 +26,7 @@ from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
 LayerhouseError UsageError __version__ answers baseline compare connect datasets diagnose extract
-mend models patch power probe publish report runs steer validate
+figures mend models patch power probe publish report runs steer validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
@@ -38,6 +39,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "diagnose": (layerhouse.diagnose, DiagnosisOptions),
     "compare": (layerhouse.compare, None),
     "report": (layerhouse.report, None),
+    "figures": (layerhouse.figures, FigureOptions),
     "publish": (layerhouse.publish, None),
     "validate": (layerhouse.validate, None),
     "datasets add": (layerhouse.datasets.add, DatasetOptions),

@@ -88,6 +88,7 @@ LACKING: list[tuple[str, ...]] = [
     ("probe", "--model", "tiny-digits", "--dataset", "digits"),
     ("baseline", "--dataset", "digits", "--architecture", "pixels-logistic"),
     ("report",),
+    ("figures", "--out", "figures"),
     ("validate",),
 ]
 

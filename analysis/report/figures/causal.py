@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import axes_in_pixels, grid_lines, label_right, mark, percent
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from warehouse.vocabulary import BOTH_PATCH, IMAGE_PATCH, LAST_PATCH, LLM
 
 LOOKS = {
@@ -22,7 +21,7 @@ LOOKS = {
 Label = tuple[float, str, str]
 
 
-def causal(page: ModelPage) -> Markup | None:
+def causal(page: ModelPage) -> Drawing | None:
     """Share of the answers that turn to a donor's class by locus and patched tokens, with Wilson
     bands, and what controls turn; None without patches between images.
     """
@@ -36,7 +35,7 @@ def causal(page: ModelPage) -> Markup | None:
         for tokens in LOOKS
         if (own := [row for row in rows if row["tokens"] == tokens])
     )
-    return responsive(
+    return Drawing(
         f"{page.key}-causal",
         lambda figure, is_narrow: _draw(rows, figure, is_narrow),
         f"Causal curve of {page.model_id} on {page.dataset_id}",

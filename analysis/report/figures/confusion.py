@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
-from analysis.report.figures.heatmap import Matrix, draw_matrices
+from analysis.report.figures.heatmap import Matrix, alone, draw_matrices
 from analysis.report.reading import ModelPage, Row
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 
 COMPARISONS = {
     "label_probe": ("Last probe", "label", "last probe says"),
@@ -15,7 +13,7 @@ COMPARISONS = {
 }
 
 
-def confusion(page: ModelPage) -> Markup | None:
+def confusion(page: ModelPage) -> Drawing | None:
     """Up to three matrices; None while there is neither a last probe nor an answer."""
     rows = {
         name: [row for row in page.confusion.rows if row["comparison"] == name]
@@ -25,13 +23,14 @@ def confusion(page: ModelPage) -> Markup | None:
     if not matrices:
         return None
     agreed = "; ".join(f"{m.title}: {_agreement(m)}" for m in matrices)
-    return responsive(
+    return Drawing(
         f"{page.key}-confusion",
         lambda figure, is_narrow: draw_matrices(matrices, figure, beside=not is_narrow),
         f"Confusion matrices of {page.model_id} on {page.dataset_id}",
         f"{agreed}. Rows against columns, in numbers of test images.",
         wide=300,
         narrow=350 * len(matrices),
+        panels=alone(matrices),
     )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import axes_in_pixels, grid_lines, mark
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from warehouse.vocabulary import ANSWER, BEFORE_LLM, CONNECTOR, LLM, STAGES, VISION
 
 NAMES = {
@@ -37,7 +36,7 @@ class Point:
     upper: float | None
 
 
-def health_profile(page: ModelPage) -> Markup | None:
+def health_profile(page: ModelPage) -> Drawing | None:
     """Feature health scores with bootstrap intervals; None while no module has one."""
     points = _points(page)
     if not any(point.column != ANSWER for point in points):
@@ -48,7 +47,7 @@ def health_profile(page: ModelPage) -> Markup | None:
         else f"answer accuracy {point.score:.2f}"
         for point in points
     )
-    return responsive(
+    return Drawing(
         f"{page.key}-health",
         lambda figure, is_narrow: _draw(points, figure, is_narrow),
         f"Health profile of {page.model_id} on {page.dataset_id}",

@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 from analysis.report.figures.canvas import axes_in_pixels, mark, pixels
 from analysis.report.palette import colour
+from analysis.report.svg import Draw
 
 NUMBERS_UP_TO = 14
 """Larger matrices show shades alone."""
@@ -47,6 +48,15 @@ def draw_matrices(matrices: list[Matrix], figure: Figure, *, beside: bool) -> No
             bottom=height - (number * step_y + box_h) + bottom,
         )
         _draw(axes, matrix)
+
+
+def alone(matrices: list[Matrix]) -> dict[str, Draw]:
+    """What draws each of them on a figure of its own, by name."""
+
+    def draws(matrix: Matrix) -> Draw:
+        return lambda figure, is_narrow: draw_matrices([matrix], figure, beside=not is_narrow)
+
+    return {matrix.name: draws(matrix) for matrix in matrices}
 
 
 def _draw(axes: Axes, matrix: Matrix) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from math import floor
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import axes_in_pixels, grid_lines, label_right, mark, percent
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from analysis.report.words import measured
 
 
-def lens(page: ModelPage) -> Markup | None:
+def lens(page: ModelPage) -> Drawing | None:
     """Logit-lens accuracy by layer with its band, beside the last token's probe; None without."""
     rows = page.lens.rows
     if not rows:
@@ -24,7 +23,7 @@ def lens(page: ModelPage) -> Markup | None:
         f"layer {row['layer']}: {percent(row['accuracy'])}" for row in (rows[0], rows[-1])
     )
     name = measured(page.finding.score)
-    return responsive(
+    return Drawing(
         f"{page.key}-lens",
         lambda figure, is_narrow: _draw(rows, figure, is_narrow, name),
         f"Logit lens of {page.model_id} on {page.dataset_id}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import cycle
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,14 +17,14 @@ from analysis.report.figures.canvas import (
 )
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 
 HUES = ("last", "grid", "cls", "connector", "kept")
 MARKERS = "^sDvP"
 CLASS = "the class"
 
 
-def nuisance(page: ModelPage) -> Markup | None:
+def nuisance(page: ModelPage) -> Drawing | None:
     """Signal of every attribute that was probed by locus, beside that of the class; None without.
 
     All are corrected for their own chance, so that attributes of few and of many values compare.
@@ -37,7 +36,7 @@ def nuisance(page: ModelPage) -> Markup | None:
         f"{name}: {percent(own[-1]['signal'] or 0)} at the last locus"
         for name, own in _by_attribute(rows).items()
     )
-    return responsive(
+    return Drawing(
         f"{page.key}-nuisance",
         lambda figure, is_narrow: _draw(rows, figure, is_narrow),
         f"Nuisances of {page.model_id} on {page.dataset_id}",

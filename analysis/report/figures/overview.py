@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,7 +20,7 @@ from analysis.report.figures.canvas import (
 )
 from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from analysis.report.words import VERDICTS, axis_of
 from warehouse.vocabulary import STAGES
 
@@ -30,7 +29,7 @@ OUTWARDS = STAGES[::-1]
 """From the answer on: the order in which the losses stand beside it."""
 
 
-def overview(page: DatasetPage) -> Markup | None:
+def overview(page: DatasetPage) -> Drawing | None:
     """One bar per model that is shown in full, from its answer accuracy up to the reference; None
     without answers."""
     models = [
@@ -41,7 +40,7 @@ def overview(page: DatasetPage) -> Markup | None:
     if not models:
         return None
     height = ROW * len(models) + 78
-    return responsive(
+    return Drawing(
         f"{page.key}-overview",
         lambda figure, is_narrow: _draw(models, figure, is_narrow, axis_of(page.facts["score"])),
         f"What the models answer on {page.dataset_id} and where the rest is lost",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -10,7 +9,7 @@ from matplotlib.patches import Rectangle
 from analysis.report.figures.canvas import axes_in_pixels, mark, shortened
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 
 ASKED = ("read", "answered", "owned")
 ROW, HEAD, FOOT = 22, 8, 42
@@ -18,7 +17,7 @@ NUMBERS_UP_TO = 12
 """Of more loci, on a narrow page of half as many, cells show shades alone."""
 
 
-def ownership(page: ModelPage) -> Markup | None:
+def ownership(page: ModelPage) -> Drawing | None:
     """A mark by class for each question, and by class and locus how far writing the class there
     raises it in the answer; None where nothing was steered.
     """
@@ -28,7 +27,7 @@ def ownership(page: ModelPage) -> Markup | None:
     asked = [r for r in page.ownership.rows if r["direction"] == rows[0]["direction"]]
     owned = [row["label"] for row in asked if row["is_owned"]]
     height = HEAD + FOOT + ROW * len(asked)
-    return responsive(
+    return Drawing(
         f"{page.key}-ownership",
         lambda figure, is_narrow: _draw(rows, asked, figure, is_narrow),
         f"Classes owned by {page.model_id} on {page.dataset_id}",

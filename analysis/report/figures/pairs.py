@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,11 +18,11 @@ from analysis.report.figures.canvas import (
 )
 from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from analysis.report.words import points
 from warehouse.vocabulary import MODULES
 
-HEAD, ROW = 40, 22
+HEAD, ROW = 44, 22
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class PairOfModels:
     rows: list[Row]
 
 
-def pairs(page: DatasetPage) -> Markup | None:
+def pairs(page: DatasetPage) -> Drawing | None:
     """Differences of the accuracy after each stage; None without a pair."""
     found = grouped(page)
     if not found:
@@ -47,7 +46,7 @@ def pairs(page: DatasetPage) -> Markup | None:
         + ", ".join(f"{row['stage']} {signed(row['difference'])}" for row in pair.rows)
         for pair in found
     )
-    return responsive(
+    return Drawing(
         f"{page.key}-pairs",
         lambda figure, is_narrow: _draw(found, figure, is_narrow),
         f"Differences between models on {page.dataset_id}",
@@ -73,7 +72,7 @@ def signed(share: float) -> str:
 
 
 def _draw(found: list[PairOfModels], figure: Figure, is_narrow: bool) -> None:
-    left, right = (92, 12) if is_narrow else (130, 150)
+    left, right = (108, 12) if is_narrow else (130, 150)
     axes = axes_in_pixels(figure, left=left, right=right, top=6, bottom=40)
     lines = sum(len(pair.rows) for pair in found)
     axes.set_ylim(HEAD * len(found) + ROW * lines, 0)
@@ -85,7 +84,7 @@ def _draw(found: list[PairOfModels], figure: Figure, is_narrow: bool) -> None:
     axes.axvline(0, color=colour("muted"), linewidth=1)
     y = 0.0
     for pair in found:
-        _head(axes, pair, y + HEAD - 14, left, 46 if is_narrow else 100)
+        _head(axes, pair, y + HEAD - (18 if is_narrow else 14), left, is_narrow)
         y += HEAD
         for row in pair.rows:
             _difference(axes, row, y + ROW / 2, is_narrow)
@@ -98,10 +97,15 @@ def _reach(row: Row) -> float:
     return 1.15 * max(5.0, *(100 * abs(edge) for edge in edges if edge is not None))
 
 
-def _head(axes: Axes, pair: PairOfModels, y: float, left: int, room: int) -> None:
-    text = f"{pair.model_id} minus {pair.base_model_id}"
+def _head(axes: Axes, pair: PairOfModels, y: float, left: int, is_narrow: bool) -> None:
+    """Both names, whose ends tell pairs apart; below each other where it is narrow."""
+    if is_narrow:
+        names = (pair.model_id, f"minus {pair.base_model_id}")
+        text = "\n".join(shortened(name, 46) for name in names)
+    else:
+        text = shortened(f"{pair.model_id} minus {pair.base_model_id}", 92)
     axes.annotate(
-        shortened(text, room),
+        text,
         (0, y),
         xycoords=axes.get_yaxis_transform(),
         xytext=(8 - left, 0),
@@ -109,6 +113,7 @@ def _head(axes: Axes, pair: PairOfModels, y: float, left: int, room: int) -> Non
         va="center",
         fontweight="bold",
         annotation_clip=False,
+        bbox={"facecolor": colour("surface"), "pad": 1},  # no line crosses the names
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,7 +16,7 @@ from analysis.report.figures.canvas import (
 )
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from analysis.report.words import axis_of, measured
 from warehouse.vocabulary import GIVEN
 
@@ -25,7 +24,7 @@ ROOM = 22
 """Characters of a prompt's name beside its row."""
 
 
-def prompts(page: ModelPage) -> Markup | None:
+def prompts(page: ModelPage) -> Drawing | None:
     """Accuracy per prompt with its Wilson band, other orders as small marks; None without a sweep.
 
     Prompts that the model does not understand are hollow.
@@ -38,7 +37,7 @@ def prompts(page: ModelPage) -> Markup | None:
         f"{own['prompt_id']}: {percent(own['accuracy'])}" for own in map(_own, by_prompt)
     )
     label = axis_of(page.finding.score, "answered")
-    return responsive(
+    return Drawing(
         f"{page.key}-prompts",
         lambda figure, is_narrow: _draw(by_prompt, figure, is_narrow, label),
         f"Prompts of {page.model_id} on {page.dataset_id}",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
-from analysis.report.figures.heatmap import Matrix, draw_matrices
+from analysis.report.figures.heatmap import Matrix, alone, draw_matrices
 from analysis.report.reading import ModelPage
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from warehouse.vocabulary import HEALTHY, STAGE_OF, STAGES, UNDETERMINED
 
 INJECTED = (*STAGES, "none")
@@ -14,7 +12,7 @@ SHORT = STAGE_OF | {HEALTHY: "healthy", UNDETERMINED: "undeterm."}
 READINGS = {"diagnosis": "This diagnosis", "mean_pooled": "Mean-pooled curves"}
 
 
-def self_test(page: ModelPage) -> Markup | None:
+def self_test(page: ModelPage) -> Drawing | None:
     """Injected stage against verdict, for both readings; None without a self-test."""
     matrices = [_matrix(page, reading) for reading in READINGS]
     matrices = [matrix for matrix in matrices if matrix.counts]
@@ -25,13 +23,14 @@ def self_test(page: ModelPage) -> Markup | None:
         f"{sum(m.counts.values())} trials named right"
         for m in matrices
     )
-    return responsive(
+    return Drawing(
         f"{page.key}-selftest",
         lambda figure, is_narrow: draw_matrices(matrices, figure, beside=not is_narrow),
         f"Self-test of the diagnosis on {page.model_id} and {page.dataset_id}",
         f"{said}. Rows: the stage a fault was injected at; columns: the verdict.",
         wide=290,
         narrow=310 * len(matrices),
+        panels=alone(matrices),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor
 
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
@@ -18,7 +17,7 @@ from analysis.report.figures.canvas import (
 )
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from analysis.report.words import measured
 from warehouse.vocabulary import ACCURACY, ANSWER, BLOCK
 
@@ -49,7 +48,7 @@ Label = tuple[float, str, str]
 """(height, text, role of its colour)"""
 
 
-def signal_curve(page: ModelPage) -> Markup | None:
+def signal_curve(page: ModelPage) -> Drawing | None:
     """Test accuracy per locus and readout with Wilson 95% bands, the answer, baseline, chance; None
     for a model of which no layer is known.
     """
@@ -59,7 +58,7 @@ def signal_curve(page: ModelPage) -> Markup | None:
     def draw(figure: Figure, is_narrow: bool) -> None:
         _Curve(page, figure, is_narrow).draw()
 
-    return responsive(
+    return Drawing(
         f"{page.key}-curve",
         draw,
         f"Signal curve of {page.model_id} on {page.dataset_id}",

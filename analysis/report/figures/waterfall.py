@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,7 +16,7 @@ from analysis.report.figures.canvas import (
 )
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from analysis.report.words import axis_of, bounds, loss
 from warehouse.vocabulary import ACCURACY, MODULES
 
@@ -35,13 +34,13 @@ class Bar:
     is_bold: bool = False
 
 
-def waterfall(page: ModelPage) -> Markup | None:
+def waterfall(page: ModelPage) -> Drawing | None:
     """The stage losses with their bootstrap intervals; None while nothing can be compared."""
     bars = _bars(page)
     if not bars:
         return None
     said = "; ".join(f"{bar.name}: {bar.value}" for bar in bars)
-    return responsive(
+    return Drawing(
         f"{page.key}-losses",
         lambda figure, is_narrow: _draw(bars, figure, is_narrow, axis_of(page.finding.score)),
         f"Loss waterfall of {page.model_id} on {page.dataset_id}",
@@ -118,6 +117,7 @@ def _draw_bar(axes: Axes, bar: Bar, row: float, is_narrow: bool) -> None:
     weight = "bold" if bar.is_bold else "normal"
     if is_narrow:
         above: dict[str, Any] = {"textcoords": "offset points", "va": "bottom", "fontsize": 11.5}
+        above["bbox"] = {"facecolor": colour("surface"), "pad": 1}  # no line crosses the words
         axes.annotate(bar.name, (0, row - 0.24), xytext=(0, 2), fontweight=weight, **above)
         axes.annotate(bar.value, (0, row - 0.24), xytext=(176, 2), fontweight=weight, **above)
         return

@@ -55,7 +55,7 @@ def test_the_page_fits_and_asks_nobody(visit, figure_report, width, scheme):
         "[...document.querySelectorAll('figure')].map(figure =>"
         " [...figure.querySelectorAll('svg')].filter(svg => svg.clientWidth > 0).length)"
     )
-    assert sum(drawn) == 2 + 4 * 2 + 5
+    assert sum(drawn) == 2 + 4 * 2 + 6
     assert set(drawn) <= {0, 1}
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from analysis.report.figures.canvas import spread
 from analysis.report.palette import ROLES, colour, with_variables
-from analysis.report.svg import responsive
+from analysis.report.svg import Drawing
 from analysis.report.words import bounds, coded, loss
 
 
@@ -20,14 +20,14 @@ def test_labels_keep_their_distance_and_their_order(positions):
 
 
 def test_words_of_any_script_are_drawn_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
-    drawn = responsive(
+    drawn = Drawing(
         "key",
         lambda figure, _: figure.text(0.1, 0.5, "肺炎"),
         "title",
         "description",
         wide=100,
         narrow=100,
-    )
+    ).__html__()
     assert "肺炎" in drawn
     assert not recwarn.list
 

@@ -1,0 +1,1 @@
+"""What `layerhouse figures` writes: the report's figures and tables as files for a paper."""

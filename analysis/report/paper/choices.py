@@ -1,0 +1,6 @@
+"""The words that a person chooses by; known before anything heavy is imported."""
+
+FIGURE_FORMS = ("pdf", "svg", "png")
+FIGURE_WIDTHS = ("single", "double")
+"""Of a paper's columns: one, or the page's full width."""
+TABLE_MARKUPS = ("latex", "markdown", "csv")
