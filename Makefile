@@ -14,7 +14,7 @@ EXAMPLES := 5000
 with = $(if $(MODEL),--model "$(MODEL)") $(if $(DATASET),--dataset "$(DATASET)")
 lake = --lake "$(LAKE)"
 
-.PHONY: demo extract probe baseline patch steer diagnose compare report figures validate publish status \
+.PHONY: demo study extract probe baseline patch steer diagnose compare report figures validate publish status \
         test test-slow test-cluster test-cuda soak soak-trust soak-faults soak-kills self-test lint types bench bench-sql bench-extract bench-writer bench-gpu bench-real tiny-model docs clean \
         bi-superset bi-streamlit
 
@@ -26,6 +26,9 @@ extract probe patch steer diagnose compare: $(VENV)/.installed
 
 baseline: $(VENV)/.installed
 	$(RUN) baseline $(lake) --dataset "$(DATASET)" --architecture "$(ARCHITECTURE)" $(ARGS)
+
+study: $(VENV)/.installed
+	$(RUN) study "$(FILE)" $(if $(filter-out lakehouse,$(LAKE)),$(lake)) $(ARGS)
 
 report: $(VENV)/.installed
 	$(RUN) report $(lake) $(with) --out "$(or $(OUT),report.html)" $(ARGS)

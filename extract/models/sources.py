@@ -156,6 +156,8 @@ def locate(
     adapter: str | Path | None = None,
     random_seed: int | None = None,
     placement: Placement | None = None,
+    *,
+    fetch: bool = True,
 ) -> ModelSource:
     """Find a model by registry name, local folder or hub id, fetching it if it has to be.
 
@@ -163,9 +165,10 @@ def locate(
     the model is that architecture untrained, the floor under every probe: configuration and
     processor are all that is fetched and all that a folder must hold. Raises UsageError for an
     unknown name and for an adapter of untrained weights, LayerhouseError for a folder that is no
-    model and for a failed download.
+    model, for a failed download, and without `fetch` for one that is not on this machine.
     """
-    source = replace(_locate(name, weights=random_seed is None), placement=placement or Placement())
+    found = _locate(name, weights=random_seed is None, fetch=fetch)
+    source = replace(found, placement=placement or Placement())
     published = source.published_quantization
     if published is not None and source.placement.quantization is not None:
         raise UsageError(
@@ -240,7 +243,7 @@ def _adapted(source: ModelSource, path: Path) -> ModelSource:
     return replace(source, adapter=path.resolve(), adapter_note=note)
 
 
-def _locate(name: str, *, weights: bool) -> ModelSource:
+def _locate(name: str, *, weights: bool, fetch: bool = True) -> ModelSource:
     try:
         is_folder = Path(name).is_dir() or name.startswith((".", "/", "~"))
         folder = Path(name).expanduser().resolve() if is_folder else None
@@ -272,7 +275,7 @@ def _locate(name: str, *, weights: bool) -> ModelSource:
         )
     revision = entry.revision if entry is not None else "main"
     gated = entry is not None and entry.gated
-    root = download(owner_and_name, revision, subfolder, gated=gated, weights=weights)
+    root = download(owner_and_name, revision, subfolder, gated=gated, weights=weights, fetch=fetch)
     label = entry.name if entry is not None else name
     folder = root / subfolder if subfolder else root
     return _checked(ModelSource(label, folder, entry, revision=root.name), weights=weights)

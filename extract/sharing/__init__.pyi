@@ -31,6 +31,6 @@ from .job import (
     wanted_by as wanted_by,
 )
 from .ledger import ExtractSummary as ExtractSummary, Ledger as Ledger
-from .meant import weight_faults as weight_faults
+from .meant import meant_model_id as meant_model_id, weight_faults as weight_faults
 from .request import ExtractRequest as ExtractRequest, fixed_batch_size as fixed_batch_size
 from .seen import Seen as Seen, find_seen as find_seen

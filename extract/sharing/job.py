@@ -30,6 +30,7 @@ from extract.sharing.coverage import ReplyBudget, count_ends, plan
 from extract.sharing.identities import as_held, identity_in, refuse_other_readouts
 from extract.sharing.meant import (
     answered_as_it_can,
+    model_id_of,
     refuse_other_repair,
     refuse_unchangeable,
     source_of,
@@ -99,7 +100,7 @@ class Job:
 
     @property
     def model_id(self) -> str:
-        return _model_id(self.source, self.faults)
+        return model_id_of(self.source, self.faults)
 
     @property
     def dataset_id(self) -> str:
@@ -205,11 +206,6 @@ class Job:
         )
 
 
-def _model_id(source: ModelSource | GivenModel, faults: Sequence[Fault]) -> str:
-    variant = variant_of(faults, source.variant)
-    return source.name if variant == "base" else f"{source.name}+{variant}"
-
-
 def look_up(lake: Lake, request: ExtractRequest) -> Job:
     refuse_unmeant(request)
     faults = tuple(parse_fault(spec) for spec in request.faults)
@@ -225,11 +221,11 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         refuse_other_readouts(wh)
         stored = lake_prompts(wh)
         donors = held_donors(wh, dataset_id) if request.image_controls else []
-        seen = find_seen(wh, info, source, request.trained_on, _model_id(source, faults))
+        seen = find_seen(wh, info, source, request.trained_on, model_id_of(source, faults))
     removed = removed_samples(lake).get(dataset_id, {}).values()
     if not info.classes:
         request = _without_answers(request, info)
-    runs = find_runs(lake, COMMAND, _model_id(source, faults), dataset_id)
+    runs = find_runs(lake, COMMAND, model_id_of(source, faults), dataset_id)
     held = [identity_in(run) for run in runs]
     identity: dict[str, Any] = {
         "model": source.identity(),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from extract.faults import Fault, strikes_weights
+from extract.faults import Fault, parse_fault, strikes_weights, variant_of
 from extract.models import (
     MEND_RECORD,
     GivenModel,
@@ -35,6 +35,29 @@ def source_of(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, s
     source = locate(model, request.adapter, request.random_weights, placement)
     device = choose_device(request.device)
     return source, device, choose_dtype(request.dtype, device)
+
+
+def meant_model_id(
+    model: str,
+    *,
+    adapter: str | None = None,
+    random_weights: int | None = None,
+    quantization: str | None = None,
+    device_map: str | None = None,
+    fault: str | Sequence[str] = (),
+) -> str:
+    """The id that the lake gives a model with what is done to it, by files on this machine alone.
+
+    Raises LayerhouseError where they are not there, or are none of a model.
+    """
+    faults = [parse_fault(spec) for spec in ([fault] if isinstance(fault, str) else fault)]
+    placement = parse_placement(quantization, device_map)
+    return model_id_of(locate(model, adapter, random_weights, placement, fetch=False), faults)
+
+
+def model_id_of(source: ModelSource | GivenModel, faults: Sequence[Fault]) -> str:
+    variant = variant_of(faults, source.variant)
+    return source.name if variant == "base" else f"{source.name}+{variant}"
 
 
 def refuse_other_repair(

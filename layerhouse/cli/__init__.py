@@ -39,6 +39,7 @@ COMMANDS = {
     "publish": None,
     "status": None,
     "compact": None,
+    "study": None,
 }
 """Every command with the extra that installs what it needs; None needs nothing more."""
 

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import chdir
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from layerhouse.cli.shared import progress
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from layerhouse.study import Came, Cost, Ground, Study, StudyStep
+
+STATUS = "status"
+
+
+class Files(click.Group):
+    """A group whose first argument is a file, unless it is one of its commands."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args.insert(0, "run")
+        return super().parse_args(ctx, args)
+
+
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+lake_option = click.option(
+    "--lake",
+    metavar="PATH|URL",
+    help="The lake's folder, or s3://bucket/prefix, gs://….  [default: as the file says, else "
+    "$LAYERHOUSE_LAKE, else lakehouse beside the file]",
+)
+
+
+@click.group("study", cls=Files, short_help="Run models × datasets × variants from one file.")
+def command() -> None:
+    """Run all of a study that is not done yet: extract, probe, diagnose and what its file asks for.
+
+    \b
+    layerhouse study study.toml --dry-run
+    layerhouse study study.toml
+    layerhouse study study.toml --share 2/8
+    layerhouse study status study.toml
+    """
+
+
+@command.command("run", hidden=True)
+@file_argument
+@click.option("--dry-run", is_flag=True, help="Print the steps and what they cost; do nothing.")
+@click.option(
+    "--share", metavar="I/N", help="Only every N-th cell, from the I-th: for jobs side by side."
+)
+@lake_option
+def run_command(file: Path, dry_run: bool, share: str | None, lake: str | None) -> None:
+    """Run all of a study that is not done yet.
+
+    Each step is a command of its own, and does nothing where it is done. One that fails stops only
+    what needs it; the end names it and the command. Exit 1 if any failed.
+
+    \b
+    layerhouse study run study.toml --dry-run
+    layerhouse study run study.toml --share 2/8
+    """
+    from layerhouse.study import Share, run
+
+    chosen = Share.parse(share) if share is not None else None
+    ground, steps = _opened(file, lake)
+    if chosen is not None:
+        steps = chosen.of_steps(steps)
+    if dry_run:
+        _print_plan(ground, steps)
+        return
+    with progress(f"study {ground.study.title}") as told:
+
+        def on_step(number: int, step: StudyStep, came: Came | None) -> None:
+            told(number, len(steps), str(step))
+            if came is not None:
+                click.echo(f"[{number + 1}/{len(steps)}] {_said(came)}")
+
+        came = run(ground, steps, on_step)
+    _print_end(ground, came)
+
+
+@command.command(STATUS)
+@file_argument
+@lake_option
+def status_command(file: Path, lake: str | None) -> None:
+    """Show the grid: what is done of every cell, and what each says.
+
+    \b
+    layerhouse study status study.toml
+    """
+    from layerhouse.printing import print_table
+    from layerhouse.study import cells_of
+
+    ground, steps = _opened(file, lake)
+    standing = ground.refresh()
+    rows = []
+    for cell in cells_of(ground.study):
+        own = [step for step in steps if step.cell is not None and str(step.cell) == str(cell)]
+        done = {step.kind: "✓" if standing.is_done(step) else "–" for step in own}
+        for step in own:
+            record = ground.record(step)
+            if record is not None and not record.went_well:
+                done[step.kind] = "failed"
+        pair = standing.pair(cell)
+        verdict = (pair.verdict if pair is not None else None) or "–"
+        kinds = ("extract", "probe", "diagnose")
+        name = cell.model.name, cell.variant.name, cell.dataset.dataset
+        rows.append([*name, *(done[kind] for kind in kinds), verdict])
+    print_table(["model", "variant", "dataset", "extract", "probe", "diagnose", "verdict"], rows)
+    lacking = [step for step in steps if step.cell is not None and not standing.is_done(step)]
+    if lacking:
+        click.echo(f"\n{len(lacking)} steps of cells are not done. Next: layerhouse study {file}")
+
+
+def _opened(file: Path, lake: str | None) -> tuple[Ground, list[StudyStep]]:
+    from layerhouse.study import Ground, Journal, plan, read_study
+
+    study = read_study(file)
+    given = lake or study.place or os.environ.get("LAYERHOUSE_LAKE")
+    place = Lake.at(given if given is not None else study.folder / "lakehouse")
+    journal = Journal(study.folder / f"{study.path.stem}.study")
+    steps = plan(study)
+    with chdir(study.folder):  # whence its paths are seen
+        for step in steps:
+            _check(study, step)
+    return Ground(study, place, journal), steps
+
+
+def _check(study: Study, step: StudyStep) -> None:
+    """Let click read a step's options as it will when it is run, and say what it would say."""
+    from layerhouse.cli import layerhouse
+
+    found: click.Command | None = layerhouse
+    rest, context = list(step.arguments), click.Context(layerhouse)
+    while isinstance(found, click.Group):
+        found = found.get_command(context, rest.pop(0))
+    assert found is not None
+    try:
+        found.make_context(step.kind, rest)
+    except (click.ClickException, UsageError) as error:
+        said = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        raise UsageError(f"{study.path}: {step}: {said}") from error
+
+
+def _print_plan(ground: Ground, steps: Sequence[StudyStep]) -> None:
+    from layerhouse.study import costs
+
+    standing = ground.refresh()
+    known = [step for step in steps if step.kind != "extract"]
+    click.echo(f"{ground.study.title}: {len(steps)} steps into {ground.lake}")
+    found = []
+    for cost in costs(ground, standing, list(steps)):
+        found.append(cost)
+        click.echo(f"  {cost.step.cell}: {_cost(cost)}")
+    if found:
+        click.echo(f"Extraction in all: {_in_all(found)}")
+    for step in known:
+        there = " (there already)" if standing.is_done(step) else ""
+        click.echo(f"  {ground.text(step)}{there}")
+
+
+def _cost(cost: Cost) -> str:
+    if cost.why and cost.n_samples == 0:
+        return cost.why
+    parts = [
+        "images not counted yet" if cost.n_samples is None else f"{cost.n_samples:,} images",
+        "size not known" if cost.n_bytes is None else _size(cost.n_bytes),
+        "time not known" if cost.seconds is None else _time(cost.seconds),
+    ]
+    return ", ".join(parts) + (f" ({cost.why})" if cost.why else "")
+
+
+def _in_all(found: Sequence[Cost]) -> str:
+    """Sums of what is known, and of how many cells each is not."""
+    sums = []
+    for values, shown in (
+        ([one.n_samples for one in found], lambda n: f"{n:,.0f} images"),
+        ([one.n_bytes for one in found], _size),
+        ([one.seconds for one in found], _time),
+    ):
+        known = [float(value) for value in values if value is not None]
+        lacking = len(values) - len(known)
+        sums.append(shown(sum(known)) + (f" and {lacking} cells not known" if lacking else ""))
+    return ", ".join(sums)
+
+
+def _size(n_bytes: float) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.0f} MB"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{seconds:,.0f} s"
+
+
+def _said(came: Came) -> str:
+    from layerhouse.study import Outcome
+
+    spent = f" in {came.seconds:,.0f} s" if came.outcome is Outcome.DONE else ""
+    return f"{came.step}: {came.outcome.value}{spent}{f', {came.why}' if came.why else ''}"
+
+
+def _print_end(ground: Ground, came: Sequence[Came]) -> None:
+    from layerhouse.study import Outcome
+
+    failed = [one for one in came if one.outcome is Outcome.FAILED]
+    waits = [one for one in came if one.outcome is Outcome.WAITS]
+    new = sum(one.outcome is Outcome.DONE for one in came)
+    click.echo(f"\n{new} steps done, {len(came) - new - len(failed) - len(waits)} there already.")
+    if failed and Path.cwd() != ground.study.folder:
+        click.echo(f"Paths are seen from {ground.study.folder}.")
+    for one in failed:
+        said = ground.journal.log(one.step.name)
+        click.echo(f"\nFailed: {one.why}\n  {ground.text(one.step)}")
+        click.echo(f"  all it said: {said}")
+    for one in waits:
+        click.echo(f"Not run: {ground.text(one.step)} ({one.why})")
+    if failed:
+        raise LayerhouseError(
+            f"{len(failed)} of {len(came)} steps failed; give the command again when that is mended"
+        )

@@ -1,0 +1,11 @@
+from .costing import Cost as Cost, costs as costs
+from .journal import Journal as Journal
+from .planning import (
+    StudyCell as StudyCell,
+    StudyStep as StudyStep,
+    cells_of as cells_of,
+    plan as plan,
+)
+from .reading import Study as Study, read_study as read_study
+from .running import Came as Came, Outcome as Outcome, Share as Share, run as run
+from .standing import Ground as Ground, StudyStanding as StudyStanding

@@ -1,0 +1,138 @@
+"""Where a study stands: which steps the lake and the journal know to be done, and what of cells."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import chdir
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from layerhouse.study.journal import Journal, StepRecord
+from layerhouse.study.planning import ADD, BASE_ID, MODEL_ID, PROMPTS, StudyCell, StudyStep
+from layerhouse.study.reading import Study
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from warehouse.status import PairStatus, StatusReport
+
+CHANGING = ("adapter", "random_weights", "quantization", "device_map", "fault")
+"""Options of `extract` that make another model of one."""
+AGAIN = ("compare", "report", "figures", "publish")
+"""Steps that look at all that is there, so that they are run each time."""
+
+
+@dataclass
+class Ground:
+    """A study's lake and journal, and the ids that the lake gives its models."""
+
+    study: Study
+    lake: Lake
+    journal: Journal
+    _ids: dict[str, str] = field(default_factory=dict)
+
+    def record(self, step: StudyStep) -> StepRecord | None:
+        """What came of a step, if it was this command on this lake."""
+        found = self.journal.read(step.name)
+        asked, lake = self.arguments(step), str(self.lake)
+        same = found is not None and found.lake == lake and found.command == asked
+        return found if same else None
+
+    def model_id(self, cell: StudyCell | None) -> str | None:
+        """The id of a cell's model; None for one whose files are not on this machine yet."""
+        found = None if cell is None else self._look(cell)
+        return found if isinstance(found, str) else None
+
+    def obstacle(self, cell: StudyCell) -> str:
+        """Why the id of a cell's model is not known; nothing where it is."""
+        found = self._look(cell)
+        return "" if isinstance(found, str) else str(found)
+
+    def _look(self, cell: StudyCell) -> str | LayerhouseError:
+        """The id, which is kept, or what stands in the way, which may have gone the next time."""
+        from extract.sharing import meant_model_id
+
+        if str(cell) in self._ids:
+            return self._ids[str(cell)]
+        changes = {name: cell.options[name] for name in CHANGING if name in cell.options}
+        try:
+            with chdir(self.study.folder):
+                self._ids[str(cell)] = meant_model_id(cell.model.model, **changes)
+        except LayerhouseError as error:
+            return error
+        return self._ids[str(cell)]
+
+    def arguments(self, step: StudyStep) -> tuple[str, ...]:
+        """A step's, with the models' ids in the places that are held for them where known."""
+        ids = {MODEL_ID: self.model_id(step.cell), BASE_ID: self.model_id(step.base)}
+        return tuple(ids.get(each) or each for each in step.arguments)
+
+    def text(self, step: StudyStep) -> str:
+        """A step's command, as somebody would type it in the study's folder."""
+        return shlex.join(("layerhouse", *self.arguments(step), "--lake", str(self.lake)))
+
+    def refresh(self) -> StudyStanding:
+        """What the lake holds now."""
+        from warehouse.status import status
+
+        return StudyStanding(self, status(self.lake) if _lies_there(self.lake) else None)
+
+
+@dataclass
+class StudyStanding:
+    """What a lake held at one moment; None where there was none yet."""
+
+    ground: Ground
+    report: StatusReport | None
+
+    @cached_property
+    def _pairs(self) -> Mapping[tuple[str, str], PairStatus]:
+        pairs = self.report.pairs if self.report is not None else []
+        return {(pair.model_id, pair.dataset_id): pair for pair in pairs}
+
+    @cached_property
+    def _datasets(self) -> Mapping[str, Sequence[str]]:
+        datasets = self.report.datasets if self.report is not None else []
+        return {each.dataset_id: each.baselines for each in datasets}
+
+    def n_samples(self, dataset: str) -> int | None:
+        """How many images a dataset has; None for one that is not registered yet."""
+        found = self.report.datasets if self.report is not None else []
+        return next((each.n_samples for each in found if each.dataset_id == dataset), None)
+
+    def pair(self, cell: StudyCell) -> PairStatus | None:
+        model_id = self.ground.model_id(cell)
+        return self._pairs.get((str(model_id), cell.dataset.dataset))
+
+    def is_done(self, step: StudyStep) -> bool:
+        """Whether the journal says so of this very command, and the lake still has what it made."""
+        record = self.ground.record(step)
+        if record is None or not record.went_well or step.kind in AGAIN:
+            return False
+        if step.cell is None:
+            name = step.name.rpartition(",")[2]
+            return self._has(name, step.kind)
+        pair = self.pair(step.cell)
+        if pair is None:
+            return False
+        if step.kind == "extract":
+            return bool(pair.extents)
+        if step.kind == PROMPTS:
+            return bool(pair.answers)
+        if step.kind == "probe":
+            return bool(pair.probes) and not any(extent.n_unprobed for extent in pair.extents)
+        return pair.diagnosis == "fresh"
+
+    def _has(self, dataset: str, kind: str) -> bool:
+        known = self._datasets.get(dataset)
+        return known is not None and (kind == ADD or bool(known))
+
+
+def _lies_there(lake: Lake) -> bool:
+    try:
+        lake.require()
+    except UsageError:
+        return False
+    return True
