@@ -9,6 +9,8 @@ from urllib.parse import quote
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from analysis.report.palette import colour
 from analysis.report.svg import MARK
@@ -68,6 +70,22 @@ def shortened(name: str, room: int) -> str:
     if len(name) <= room:
         return name
     return f"{name[: room // 2]}…{name[-(room - room // 2 - 1) :]}"
+
+
+def fitted(name: str, room: float, size: float, weight: str = "normal") -> str:
+    """A name, shortened to so many pixels in letters of this size."""
+    for length in range(len(name), 3, -1):
+        found = shortened(name, length)
+        if text_width(found, size, weight) <= room:
+            return found
+    return shortened(name, 3)
+
+
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """In pixels, in matplotlib's own font, which is wider than most."""
+    letters = FontProperties(size=size, weight=weight)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, letters, False)
+    return float(width)
 
 
 def label_right(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:

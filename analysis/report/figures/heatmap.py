@@ -5,15 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.report.figures.canvas import axes_in_pixels, mark, pixels
+from analysis.report.figures.canvas import (
+    axes_in_pixels,
+    mark,
+    pixels,
+    shortened,
+    text_width,
+)
 from analysis.report.palette import colour
 from analysis.report.svg import Draw
 
 NUMBERS_UP_TO = 14
 """Larger matrices show shades alone."""
+MARKED_UP_TO = 40
+"""Cells of larger matrices are drawn as one, and no smaller than can be seen."""
 LONGEST_LABEL = 11
 
 
@@ -36,7 +46,7 @@ def draw_matrices(matrices: list[Matrix], figure: Figure, *, beside: bool) -> No
     """Side by side, or one below the other."""
     width, height = pixels(figure)
     n = len(matrices)
-    left, right, top, bottom = 78, 8, 26, 74
+    left, right, top, bottom = max(_label_room(matrix) for matrix in matrices) + 34, 8, 26, 74
     step_x, step_y = (width / n, 0.0) if beside else (0.0, height / n)
     box_w, box_h = (width / n, height) if beside else (width, height / n)
     for number, matrix in enumerate(matrices):
@@ -64,13 +74,29 @@ def _draw(axes: Axes, matrix: Matrix) -> None:
     axes.set_xlim(-0.5, n_columns - 0.5)
     axes.set_ylim(n_rows - 0.5, -0.5)
     totals = [sum(n for (row, _), n in matrix.counts.items() if row == i) for i in range(n_rows)]
-    for (row, column), n in sorted(matrix.counts.items()):
-        _cell(axes, matrix, row, column, n / totals[row])
+    shares = {cell: n / totals[cell[0]] for cell, n in sorted(matrix.counts.items())}
+    if max(n_rows, n_columns) > MARKED_UP_TO:
+        _cells(axes, matrix, shares)
+    else:
+        for (row, column), share in shares.items():
+            _cell(axes, matrix, row, column, share)
     axes.set_title(matrix.title, fontsize=12, color=colour("ink"), loc="left", pad=7)
     axes.set_xlabel(matrix.column_title)
     axes.set_ylabel(matrix.row_title)
     _ticks(axes, matrix)
     axes.tick_params(length=0, pad=3)
+
+
+def _cells(axes: Axes, matrix: Matrix, shares: dict[tuple[int, int], float]) -> None:
+    seen = 1.2 * max(len(matrix.rows), len(matrix.columns)) / 230  # of the fewest pixels it has
+    half = max(0.48, seen / 2)
+    corners = ((-half, -half), (-half, half), (half, half), (half, -half))
+    places = [[(column + x, row + y) for x, y in corners] for row, column in shares]
+    shades = [
+        to_rgba(colour("good" if cell in matrix.right else "answer"), 0.12 + 0.7 * share)
+        for cell, share in shares.items()
+    ]
+    axes.add_collection(PolyCollection(places, facecolors=shades, linewidths=0))
 
 
 def _cell(axes: Axes, matrix: Matrix, row: int, column: int, share: float) -> None:
@@ -98,23 +124,25 @@ def _cell(axes: Axes, matrix: Matrix, row: int, column: int, share: float) -> No
 
 
 def _ticks(axes: Axes, matrix: Matrix) -> None:
-    step_x = max(1, len(matrix.columns) // 16)
-    step_y = max(1, len(matrix.rows) // 16)
+    columns = _shown(matrix.columns)
+    rows = _shown(matrix.rows)
     long = max(map(len, matrix.columns)) > 2
     axes.set_xticks(
-        range(0, len(matrix.columns), step_x),
-        [_short(name) for name in matrix.columns[::step_x]],
+        list(columns),
+        list(columns.values()),
         rotation=38 if long else 0,
         ha="right" if long else "center",
         rotation_mode="anchor",
         fontsize=10,
     )
-    axes.set_yticks(
-        range(0, len(matrix.rows), step_y),
-        [_short(name) for name in matrix.rows[::step_y]],
-        fontsize=10,
-    )
+    axes.set_yticks(list(rows), list(rows.values()), fontsize=10)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
+def _shown(names: tuple[str, ...]) -> dict[int, str]:
+    """The names that are written, as many as there is room for, by their places."""
+    step = max(1, len(names) // 16)
+    return {at: shortened(names[at], LONGEST_LABEL) for at in range(0, len(names), step)}
+
+
+def _label_room(matrix: Matrix) -> float:
+    return max(text_width(name, 10) for name in _shown(matrix.rows).values())

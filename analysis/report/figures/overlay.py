@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
     axes_in_pixels,
+    fitted,
     grid_lines,
     mark,
     percent,
@@ -178,7 +179,7 @@ def _legend(figure: Figure, models: Sequence[str], top: float) -> None:
     axes.set_axis_off()
     axes.set_xlim(0, width)
     axes.set_ylim(height - top - FOOT, 0)
-    names = _names(models, int((width / columns - 44) / LETTER))
+    names = _names(models, width / columns - 44)
     for place, name in enumerate(names):
         column, line = divmod(place, lines)
         x, y = 12 + column * width / columns, LINE * (line + 0.5)
@@ -191,9 +192,9 @@ def _legend(figure: Figure, models: Sequence[str], top: float) -> None:
     axes.text(40, y, "chance", fontsize=11, va="center", color=colour("muted"))
 
 
-def _names(models: Sequence[str], room: int) -> list[str]:
+def _names(models: Sequence[str], room: float) -> list[str]:
     """As short as they must be; where two would read alike all are numbered."""
-    names = [shortened(name, room) for name in models]
+    names = [fitted(name, room, 11) for name in models]
     if len(set(names)) == len(names):
         return names
-    return [f"{at} {shortened(name, room - 3)}" for at, name in enumerate(models, start=1)]
+    return [f"{at} {fitted(name, room - 24, 11)}" for at, name in enumerate(models, start=1)]

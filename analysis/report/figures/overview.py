@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from analysis.report.figures.canvas import (
     LOSS_NAMES,
     axes_in_pixels,
+    fitted,
     grid_lines,
     mark,
     percent,
     pixels,
     quiet_axis,
-    shortened,
+    text_width,
 )
 from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
@@ -81,11 +82,11 @@ def _draw(models: list[Row], figure: Figure, is_narrow: bool, label: str) -> Non
     quiet_axis(axes, "y")
     _legend(figure)
     for row, model in enumerate(models):
-        _draw_model(axes, model, row, 54 if is_narrow else 110)
+        _draw_model(axes, model, row, pixels(figure)[0] - 26)
 
 
-def _draw_model(axes: Axes, model: Row, row: int, room: int) -> None:
-    """A bar with the model's name and verdict above it, which share `room` characters."""
+def _draw_model(axes: Axes, model: Row, row: int, room: float) -> None:
+    """A bar with the model's name and verdict above it, which share `room` pixels."""
     parts = [("kept", 100 * model["answer_accuracy"])]
     losses = _losses(model)
     parts += [(stage, 100 * losses.get(stage, 0.0)) for stage in OUTWARDS]
@@ -108,7 +109,8 @@ def _draw_model(axes: Axes, model: Row, row: int, room: int) -> None:
         start += width
     text: dict[str, Any] = {"va": "bottom", "textcoords": "offset points", "fontsize": 12}
     verdict = VERDICTS[model["verdict"]]
-    name = shortened(model["model_id"], room - len(verdict.title))
+    left = room - text_width(verdict.title, 12, "bold") - 6
+    name = fitted(model["model_id"], left, 12)
     axes.annotate(name, (0, row - 0.08), xytext=(0, 2), **text)
     axes.annotate(
         verdict.title,

@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from analysis.report.figures.canvas import (
     STAGE_NAMES,
     axes_in_pixels,
+    fitted,
     grid_lines,
     mark,
     quiet_axis,
-    shortened,
 )
 from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
-from analysis.report.svg import Drawing
+from analysis.report.svg import NARROW, WIDE, Drawing
 from analysis.report.words import points
 from warehouse.vocabulary import MODULES
 
@@ -101,9 +101,9 @@ def _head(axes: Axes, pair: PairOfModels, y: float, left: int, is_narrow: bool) 
     """Both names, whose ends tell pairs apart; below each other where it is narrow."""
     if is_narrow:
         names = (pair.model_id, f"minus {pair.base_model_id}")
-        text = "\n".join(shortened(name, 46) for name in names)
+        text = "\n".join(fitted(name, NARROW - 20, 12, "bold") for name in names)
     else:
-        text = shortened(f"{pair.model_id} minus {pair.base_model_id}", 92)
+        text = fitted(f"{pair.model_id} minus {pair.base_model_id}", WIDE - 20, 12, "bold")
     axes.annotate(
         text,
         (0, y),

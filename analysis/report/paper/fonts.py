@@ -117,6 +117,9 @@ def light(font: FontPath) -> LightFont:
         for table in SHAPING:
             if table in whole:
                 del whole[table]
+        for table in whole["cmap"].tables:
+            table.cmap = {}
+        whole["post"].formatType = 3
         folder = Path(_passing().name)
         place = folder / f"{len(list(folder.iterdir()))}.ttf"
         whole.save(place, reorderTables=False)

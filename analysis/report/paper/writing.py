@@ -207,10 +207,8 @@ class _Plan:
             size = {"width_inches": self.column.inches, "height_inches": round(height, 2)}
             said = {"title": picture.title, "description": picture.description}
             if height > PAGE_INCHES:
-                self.notes.append(
-                    f"{stem} is {height:.0f} in high, more than a page: fewer models (--model) "
-                    "make it lower"
-                )
+                way = "" if model_id else ": fewer models (--model) make it lower"
+                self.notes.append(f"{stem} is {height:.0f} in high, more than a page{way}")
             for form in self.wish.forms:
                 write = partial(self._write, picture, form)
                 about = {"figure": name, **owner, **said, **size}

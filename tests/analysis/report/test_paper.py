@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
@@ -20,6 +21,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from analysis.report import figures
+from analysis.report.figures.canvas import text_width
+from analysis.report.figures.heatmap import Matrix, alone
+from analysis.report.figures.overlay import _look, _names
 from analysis.report.paper.choices import FIGURE_FORMS, FIGURE_WIDTHS, TABLE_MARKUPS
 from analysis.report.paper.files import RESERVED, short_names
 from analysis.report.paper.fonts import fonts_for
@@ -169,6 +173,84 @@ def test_the_same_lake_gives_the_same_bytes(figure_lake, tmp_path):
     )
     assert [path.read_bytes() for path in once] == [path.read_bytes() for path in twice]
     assert len(once) == 2
+
+
+# Several models in one figure
+
+
+def _panel(dataset_id, accuracies):
+    """A dataset on which models of different depths read these shares, one after each layer."""
+    curves = [
+        {"model_id": name, "module": module, "depth": depth, "test_accuracy": share, "chance": 0.25}
+        for name, shares in accuracies.items()
+        for depth, (module, share) in enumerate(shares)
+    ]
+    board = [
+        {"model_id": name, "answer_accuracy": shares[-1][1] - 0.1, "answer_lower": 0.3}
+        | {"answer_upper": 0.9}
+        for name, shares in accuracies.items()
+    ]
+    return figures.Panel(dataset_id, "accuracy", curves, board)
+
+
+DEEP = [("vision", 0.4), ("vision", 0.6), ("connector", 0.7), ("llm", 0.5), ("llm", 0.8)]
+FLAT = [("vision", 0.9), ("connector", 0.45), ("llm", 0.55)]
+
+
+def test_models_of_any_depth_lie_over_each_other_in_scale(tmp_path):
+    panels = [_panel("a", {"deep": DEEP, "flat": FLAT}), _panel("b", {"deep": FLAT})]
+    drawing = figures.overlay(panels, ["deep", "flat", "mute"])
+    picture = PaperFigure(drawing.draw, drawing.wide, drawing.title, drawing.description)
+    write_picture(picture, tmp_path / "a.svg", "svg", COLUMNS["double"], fonts_for([]))
+    places = {}
+    for group in ElementTree.fromstring((tmp_path / "a.svg").read_text("utf-8")).iter():
+        if (name := group.get("data-mark")) is not None:
+            uses = [use for use in group.iter() if use.tag.endswith("use")]
+            places[name] = [(float(use.get("x")), float(use.get("y"))) for use in uses]
+    values = {"a:deep": DEEP, "a:flat": FLAT, "b:deep": FLAT}
+    assert places.keys() == values.keys() | {f"{name}:answer" for name in values}
+    points = [
+        (y, share)
+        for name, layers in values.items()
+        for (_, y), (_, share) in zip(places[name], layers, strict=True)
+    ]
+    slope, offset = np.polyfit([share for _, share in points], [y for y, _ in points], 1)
+    assert max(abs(slope * share + offset - y) for y, share in points) < 0.01
+    (first, second, connector, *_), (only, bridge, _) = places["a:deep"], places["a:flat"]
+    assert first[0] < only[0] < second[0] < connector[0] == pytest.approx(bridge[0])
+
+
+def test_one_model_on_one_dataset_is_no_overlay():
+    assert figures.overlay([_panel("a", {"deep": DEEP})], ["deep"]) is None
+    assert figures.overlay([_panel("a", {})], ["deep", "flat"]) is None
+
+
+def test_no_two_of_the_models_that_one_figure_holds_look_alike():
+    assert len({str(sorted(_look(at).items(), key=str)) for at in range(figures.MOST)}) == 14
+
+
+def test_names_that_would_be_shortened_alike_are_numbered():
+    names = _names([f"{'x' * 60}{letter}{'y' * 60}" for letter in "ab"], 200)
+    assert len(set(names)) == 2
+    assert [name[:2] for name in names] == ["1 ", "2 "]
+    assert all(text_width(name, 11) <= 200 for name in names)
+
+
+def test_a_matrix_of_many_classes_names_some_of_them_and_shows_every_cell():
+    names = tuple(f"class number {at}" for at in range(300))
+    counts = {(at, (at + 7) % 300): 1 for at in range(300)}
+    matrix = Matrix("m", "Answer", "label", "answer", names, names, counts, frozenset())
+    figure = Figure(figsize=(380 / 72, 350 / 72), dpi=72)
+    alone([matrix])["m"](figure, True)
+    (axes,) = figure.axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(labels) == len(set(labels)) <= 17
+    (cells,) = axes.collections
+    shown = [path.get_extents() for path in cells.get_paths()]
+    centres = np.array([(box.x0 + box.x1, box.y0 + box.y1) for box in shown]) / 2
+    assert np.abs(centres - [(column, row) for row, column in counts]).max() < 1e-9
+    to_pixels = axes.get_window_extent().width / 300
+    assert min(box.width for box in shown) * to_pixels >= 1
 
 
 # Tables
