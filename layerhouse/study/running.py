@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from layerhouse.study.journal import StepRecord
-from layerhouse.study.planning import StudyStep
+from layerhouse.study.planning import ADD, StudyStep
 from layerhouse.study.standing import AGAIN, Ground
 from warehouse.errors import UsageError
 
@@ -55,12 +55,16 @@ class Share:
 
         What looks at several cells at once is left to a run of the whole, when all shares are done.
         """
-        units = {str(step.cell) if step.cell else step.name: step.kind for step in steps}
-        counted = [unit for unit, kind in units.items() if kind not in (*AGAIN, "add")]
-        own = set(counted[self.number - 1 :: self.of])
-        taken = [step for step in steps if (str(step.cell) if step.cell else step.name) in own]
+        shared_out = [step for step in steps if step.kind not in (*AGAIN, ADD)]
+        units = list(dict.fromkeys(map(_unit, shared_out)))[self.number - 1 :: self.of]
+        taken = [step for step in shared_out if _unit(step) in units]
         needed = {name for step in taken for name in step.needs}
         return [step for step in steps if step in taken or step.name in needed]
+
+
+def _unit(step: StudyStep) -> str:
+    """What is shared out whole: a cell, or a step that is of none."""
+    return step.name if step.cell is None else str(step.cell)
 
 
 def run(

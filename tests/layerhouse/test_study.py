@@ -166,6 +166,7 @@ def test_shares_take_every_cell_and_baseline_once_with_what_they_need(
     of: int, tmp_path: Path
 ) -> None:
     text = MINIMAL.replace('"digits"', '"digits"\npath = "x"') + "[baseline]\n[compare]\n[report]\n"
+    text += "[[model]]\nmodel = 'mine'\nbase = 'tiny-digits'\n"
     for number in range(4):
         text += f"[[variant]]\nname = 'v{number}'\n"
     steps = plan(read_study(written(tmp_path, text)))

@@ -69,7 +69,7 @@ def _losses(page: DatasetPage, losses: Sequence[Row]) -> Grid:
                 Field(signed(last.get("accuracy_after"))),
             ]
         )
-    modes = [f"{VERDICTS[mode].title.capitalize()} [95%]" for mode in MODES]
+    modes = [f"{_headed(VERDICTS[mode].title)} [95%]" for mode in MODES]
     return Grid(
         f"Losses in points of {measured(page.facts['score'])} on test of {page.dataset_id}; bold: "
         "present",
@@ -159,6 +159,11 @@ def interval(
     if value is None or lower is None or upper is None:
         return said
     return f"{said} [{signed(lower, factor, digits)}, {signed(upper, factor, digits)}]"
+
+
+def _headed(words: str) -> str:
+    """Words as the head of a column."""
+    return f"{words[:1].upper()}{words[1:]}".replace("Llm", "LLM")
 
 
 TABLES: Mapping[str, PrintedTable] = {
