@@ -5,7 +5,7 @@ from .paper.choices import (
     TABLE_MARKUPS as TABLE_MARKUPS,
 )
 from .paper.writing import (
-    Outcome as Outcome,
     Wish as Wish,
+    WrittenFigures as WrittenFigures,
     write_figures as write_figures,
 )

@@ -17,7 +17,7 @@ from layerhouse.functions.arguments import (
 from layerhouse.parts import part
 
 if TYPE_CHECKING:
-    from analysis.report import Outcome
+    from analysis.report import WrittenFigures
 
 
 class FigureOptions(TypedDict, total=False):
@@ -37,7 +37,7 @@ def figures(
     *,
     lake: Place = None,
     **options: Unpack[FigureOptions],
-) -> Outcome:
+) -> WrittenFigures:
     """Write every figure of the report as a file of its own into the folder `out`.
 
     `format` is one or several of pdf, svg and png; `table` writes the tables too, as latex,

@@ -35,6 +35,11 @@ class Folder(Store):
     locks_reach_everyone = True
 
     def require(self) -> None:
+        if self.root.is_file():
+            raise UsageError(
+                f"there is no lake at {self.root}, which is a file; what was published from a lake "
+                "holds its marts alone, for DuckDB and BI tools to read"
+            )
         if not self.root.is_dir():
             raise no_lake(self.root)
         known = inside(self.root, "commits").is_dir() or (self.root / CATALOGUE).exists()

@@ -74,7 +74,8 @@ def shortened(name: str, room: int) -> str:
 
 def fitted(name: str, room: float, size: float, weight: str = "normal") -> str:
     """A name, shortened to so many pixels in letters of this size."""
-    for length in range(len(name), 3, -1):
+    share = room / max(text_width(name, size, weight), 1)
+    for length in range(min(len(name), int(1.3 * share * len(name)) + 2), 3, -1):
         found = shortened(name, length)
         if text_width(found, size, weight) <= room:
             return found

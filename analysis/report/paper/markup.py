@@ -38,7 +38,7 @@ _IN_LATEX = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
-    "|": r"\textbar{}",
+    "|": "$|$",
     '"': r"\symbol{34}",
     "`": r"\`{}",
     "−": "$-$",

@@ -60,7 +60,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WrittenFigures:
     """The files that were written, and lines on what was not and what to look at."""
 
     written: list[Path]
@@ -89,7 +89,7 @@ class Dataset:
 
 def write_figures(
     lake: Lake, out: Path, models: Sequence[str], datasets: Sequence[str], wish: Wish
-) -> Outcome:
+) -> WrittenFigures:
     """Write the figures, and if wished the tables, of these models on these datasets into `out`.
 
     Files of ours are replaced, others never touched; the same lake gives the same bytes. Raises
@@ -113,7 +113,7 @@ def write_figures(
     plan.add_overlays(found)
     folder.announce({sheet.name: sheet.about for sheet in plan.sheets})
     written = [folder.write(sheet.name, sheet.write) for sheet in plan.sheets]
-    return Outcome(written, [*plan.notes, *plan.left_out()])
+    return WrittenFigures(written, [*plan.notes, *plan.left_out()])
 
 
 def _read(wh: Warehouse, pairs: list[tuple[str, str]]) -> tuple[list[Dataset], Fonts]:
