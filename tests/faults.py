@@ -150,6 +150,10 @@ COMMANDS = {
     # Most of its steps are pages that Great Expectations writes, several for every suite.
     "validate": Command(("validate", "--data-docs", "{out}/docs"), "probed", sparsely=19),
     "report": Command(("report", "--images", "0", "--out", "{out}/report.html"), "probed"),
+    "figures": Command(
+        (*"figures --format svg --only overview --table csv --out".split(), "{out}/figures"),
+        "probed",
+    ),
     "sql": Command(("sql", "FROM sample", "--format", "parquet", "--out", "{out}/a"), "probed"),
 }
 
