@@ -151,7 +151,10 @@ COMMANDS = {
     "validate": Command(("validate", "--data-docs", "{out}/docs"), "probed", sparsely=19),
     "report": Command(("report", "--images", "0", "--out", "{out}/report.html"), "probed"),
     "figures": Command(
-        (*"figures --format svg --only overview --table csv --out".split(), "{out}/figures"),
+        (
+            *["figures", "--format", "svg", "--only", "overview", "--table", "csv", "--out"],
+            "{out}/figures",
+        ),
         "probed",
     ),
     "sql": Command(("sql", "FROM sample", "--format", "parquet", "--out", "{out}/a"), "probed"),

@@ -51,8 +51,11 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def points(share: float | None) -> str:
-    """A share as percentage points without their unit: '30.1'."""
-    return MISSING if share is None else f"{100 * share:.1f}"
+    """A share as percentage points without their unit: '30.1', '−0.4', and '0.0' without a sign."""
+    if share is None:
+        return MISSING
+    text = f"{abs(100 * share):.1f}"
+    return f"−{text}" if share < 0 and text != "0.0" else text
 
 
 def loss(share: float | None) -> str:

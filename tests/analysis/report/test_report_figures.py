@@ -59,6 +59,7 @@ def test_losses_are_written_with_a_minus_sign(share, text):
 def test_bounds_without_an_interval_are_empty():
     assert bounds(None, None) == ""
     assert bounds(0.24, 0.365) == "24.0 to 36.5"
+    assert bounds(-0.004, -0.0001) == "−0.4 to 0.0"
 
 
 def test_commands_in_a_sentence_are_set_as_code_and_the_rest_is_escaped():
