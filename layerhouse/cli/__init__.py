@@ -36,16 +36,13 @@ COMMANDS = {
     "validate": "validate",
     "sql": None,
     "shell": None,
+    "mcp": "mcp",
     "publish": None,
     "status": None,
     "compact": None,
     "study": None,
 }
 """Every command with the extra that installs what it needs; None needs nothing more."""
-
-
-DAMAGED = "Corrupt database file"
-"""What DuckDB says of a block that is not as it was written; it looks when it reads the block."""
 
 
 class LazyGroup(click.Group):
@@ -73,13 +70,12 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as fault:
-            if DAMAGED not in str(fault) or ctx.obj is None:
+            from warehouse.catalogue import forget_damaged
+
+            said = None if ctx.obj is None else forget_damaged(ctx.obj, fault)
+            if said is None:
                 raise
-            ctx.obj.catalogue.unlink(missing_ok=True)
-            raise LayerhouseError(
-                f"the catalogue {ctx.obj.catalogue} was damaged and was deleted; give the command "
-                "again, and it is rebuilt from the shards"
-            ) from fault
+            raise said from fault
 
 
 def _bind_environment(command: click.Command, prefix: str) -> None:

@@ -13,14 +13,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from layerhouse.cli import DAMAGED, main
+from layerhouse.cli import main
 from tests.warehouse.old_catalogues import kept as kept_archives, unpack
 from tests.warehouse.small_lakes import add_extraction, rows_of, small_lake
 from warehouse.catalogue import refreshing
 from warehouse.catalogue.currency import opened_if_current
 from warehouse.catalogue.definitions import SHIPPED
 from warehouse.catalogue.refreshing import connect, refresh
-from warehouse.catalogue.soundness import catalogue_is_sound, log_of, note_built
+from warehouse.catalogue.soundness import DAMAGED, catalogue_is_sound, log_of, note_built
 from warehouse.lake.lake import Lake
 from warehouse.vocabulary import VECTOR_TABLES
 

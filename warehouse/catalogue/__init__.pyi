@@ -33,4 +33,5 @@ from .samples import (
     left_out_samples as left_out_samples,
     refuse_changed as refuse_changed,
 )
+from .soundness import forget_damaged as forget_damaged
 from .weights import fitting_weights as fitting_weights

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -66,7 +67,9 @@ class Catalogue:
             return []
 
     def close(self) -> None:
-        self._con.close()
+        # A query that was stopped may not have ended yet; its connection goes when it does.
+        with suppress(duckdb.ResourceInUseException):
+            self._con.close()
 
     def __enter__(self) -> Self:
         return self

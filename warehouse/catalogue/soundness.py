@@ -10,9 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from warehouse.errors import LayerhouseError
 from warehouse.files import checksum, write_at_once, write_text
 from warehouse.lake import Lake
 from warehouse.untrusted import UnfitError, listing, parse_json, read_bounded, row, text, whole
+
+DAMAGED = "Corrupt database file"
+"""What DuckDB says of a block that is not as it was written; it looks when it reads the block."""
 
 NOTE = "catalog.check"
 NOTED = listing(row(whole(), whole(), text("a checksum", r"[0-9a-f]{64}")))
@@ -37,6 +41,17 @@ def catalogue_is_sound(lake: Lake) -> bool:
         return True
     digest = checksum(lake.catalogue)  # a copy has another date
     return any(entry[2] == digest for entry in entries)
+
+
+def forget_damaged(lake: Lake, fault: Exception) -> LayerhouseError | None:
+    """Delete a catalogue that a query found damaged, and what to tell; None of another fault."""
+    if DAMAGED not in str(fault):
+        return None
+    lake.catalogue.unlink(missing_ok=True)
+    return LayerhouseError(
+        f"the catalogue {lake.catalogue} was damaged and was deleted; give the command again, and "
+        "it is rebuilt from the shards"
+    )
 
 
 def log_of(lake: Lake) -> Path:
