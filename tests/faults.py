@@ -56,7 +56,7 @@ SIZES = (2_000, 20_000, 200_000)
 """The bytes that a file may not grow beyond, in turn; what a command says fits into any of them."""
 
 WRITING = os.O_WRONLY | os.O_RDWR
-OF_RUNS = ("run_id", "started_at", "finished_at", "device", "versions", "fit_seconds")
+OF_RUNS = ("run_id", "started_at", "finished_at", "device", "versions", "fit_seconds", "seconds")
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Command:
 ABOUT = ("--model", "alpha", "--dataset", "shapes")
 FEW = ("--resamples", "100")
 FOREIGN = ("--model", "gpt-x", "--dataset", "digits", "--title", "GPT-X")
-SHORTLY: dict[str, Any] = {"answers": ("generate",), "max_new_tokens": 2, "device": "cpu"}
 SHORT = ("--limit", "8", "--answer", "likelihood", "--batch-size", "4", "--device", "cpu")
+REPAIR = ("--stage", "connector", "--epochs", "2", "--device", "cpu")
 READ = ("--readout", "mean", "--readout", "last", "--readout", "tokens")
 COMMANDS = {
     "probe": Command(
@@ -146,6 +146,12 @@ COMMANDS = {
         "rejected",
         ("answer", "activation"),
     ),
+    "mend": Command(
+        ("mend", "--model", "tiny-digits", "--dataset", "pictures", *REPAIR, "--out", "{out}/m"),
+        "answered",
+        ("mend", "answer", "pair_interval"),
+        sparsely=3,
+    ),
     "publish": Command(("publish", "--out", "{out}/marts"), "probed"),
     # Most of its steps are pages that Great Expectations writes, several for every suite.
     "validate": Command(("validate", "--data-docs", "{out}/docs"), "probed", sparsely=19),
@@ -181,6 +187,9 @@ def make_lakes(folder: Path, wanted: Collection[str]) -> dict[str, Lake]:
     for name, change in (("joined", _join), ("damaged", _damage), ("withdrawn", _withdraw)):
         lakes[name] = Lake.at(shutil.copytree(lakes["small"].root, folder / name))
         change(lakes[name])
+    if "answered" in wanted:
+        lakes["answered"] = Lake.at(shutil.copytree(pictured.root, folder / "answered"))
+        _extract(lakes["answered"])
     if "rejected" in wanted:
         lakes["rejected"] = Lake.at(shutil.copytree(pictured.root, folder / "rejected"))
         _reject(lakes["rejected"], folder / "pictures" / "left" / "00.png")
@@ -216,10 +225,14 @@ def _reject(lake: Lake, image: Path) -> None:
     """An extraction that one image was not ready for, which any other tries again."""
     sound = image.read_bytes()
     image.write_bytes(b"not an image yet")
-    request = ExtractRequest("tiny-digits", "pictures", limit=8, **SHORTLY)
-    # In a child: a process that ran torch must not be forked afterwards.
-    assert os.waitpid(fork(lambda: extract(lake, request)), 0)[1] == 0
+    _extract(lake, limit=8, answers=("generate",), max_new_tokens=2)
     image.write_bytes(sound)
+
+
+def _extract(lake: Lake, **asked: Any) -> None:
+    """In a child: a process that ran torch must not be forked afterwards."""
+    request = ExtractRequest("tiny-digits", "pictures", device="cpu", **asked)
+    assert os.waitpid(fork(lambda: extract(lake, request)), 0)[1] == 0
 
 
 def _damage(lake: Lake) -> None:

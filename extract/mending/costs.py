@@ -143,7 +143,7 @@ def _stepwise(work: MendJob, school: School, examining: float) -> RepairOutlook:
         course.learn_from(prepared, classes)
 
     with training(school, anew=recipe.checkpointing):
-        batch, step = _timed(school, learned, lambda: course.step(0))
+        batch, step = _timed(school, learned, lambda: course.step(0, school.n_tokens(classes)))
     epoch = len(course.batches) * batch + course.steps * step + examining
     kept = work.unfinished.read()
     n_told = len(kept[1]["history"]) if kept else 0

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from extract.mending.recipe import MendEpoch, best_epoch
 from extract.mending.school import School
@@ -66,7 +67,7 @@ class Course:
     """A training on its way: what of it changes from step to step, and from epoch to epoch.
 
     `best` are the weights of the best epoch so far, `reached` the names of those that a gradient
-    ever came to.
+    ever came to. `usual` keeps summed gradients near the size of their mean.
     """
 
     school: School
@@ -81,6 +82,7 @@ class Course:
         self.rate = recipe.step_of(self.school.session.loaded.n_parameters)
         self.optimiser = torch.optim.AdamW(self.weights.values(), lr=self.rate, weight_decay=0.0)
         self.steps = len(self.batches[:: recipe.accumulate])
+        self.usual = recipe.accumulate * recipe.batch_size
         self.factor = warm_cosine(recipe.epochs * self.steps, WARM_UP)
 
     @property
@@ -107,11 +109,13 @@ class Course:
         total, seen = 0.0, 0
         with training(self.school, anew=self.school.recipe.checkpointing):
             for step, group in enumerate(groups, (number - 1) * self.steps):
+                n_tokens = 0
                 for prepared, classes in islice(lessons, len(group)):
                     if prepared.sample_ids:
-                        total += self.learn_from(prepared, classes) * len(classes)
-                        seen += len(classes)
-                self.step(step)
+                        loss, n = self.learn_from(prepared, classes)
+                        total, n_tokens = total + loss * n, n_tokens + n
+                self.step(step, n_tokens)
+                seen += n_tokens
         total, seen = map(sum, zip(*self.school.peers.gathered((total, seen)), strict=True))
         if not seen:
             raise LayerhouseError(
@@ -120,14 +124,17 @@ class Course:
             )
         return total / seen
 
-    def learn_from(self, prepared: Prepared, classes: Tensor) -> float:
-        """Add the gradient of a batch; gives its loss."""
-        recipe = self.school.recipe
+    def learn_from(self, prepared: Prepared, classes: Tensor) -> tuple[float, int]:
+        """Add the gradient of a batch; gives its loss, and of how many tokens that is the mean.
+
+        A batch weighs as its tokens, so that those of a step weigh alike however they are batched.
+        """
+        recipe, n_tokens = self.school.recipe, self.school.n_tokens(classes)
         try:
             with autocast(self.school):
                 loss = self.school.loss(prepared, classes)
             _refuse_endless(self.school, loss)
-            (loss / recipe.accumulate).backward()
+            (loss * (n_tokens / self.usual)).backward()
         except torch.OutOfMemoryError as error:
             half = max(recipe.batch_size // 2, 1)
             raise LayerhouseError(
@@ -136,12 +143,17 @@ class Course:
                 f"{recipe.accumulate * recipe.batch_size // half} takes the same steps in less, "
                 "--checkpointing in much less"
             ) from error
-        return float(loss.item())
+        return float(loss.item()), n_tokens
 
-    def step(self, step: int) -> None:
-        """Change the weights by the gradients since the last step."""
-        self.school.peers.add_up(self.weights.values())
+    def step(self, step: int, n_tokens: int) -> None:
+        """Change the weights by the mean gradient of the tokens learned since the last step."""
+        peers = self.school.peers
+        peers.add_up(self.weights.values())
         self.reached |= {name for name, weight in self.weights.items() if weight.grad is not None}
+        learned = sum(peers.gathered(n_tokens))
+        for weight in self.weights.values():
+            if weight.grad is not None and learned:
+                weight.grad *= self.usual / learned
         nn.utils.clip_grad_norm_(self.weights.values(), 1.0)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate * self.factor(step)
@@ -221,7 +233,7 @@ def autocast(school: School) -> AbstractContextManager[Any]:
 
 @contextmanager
 def training(school: School, *, anew: bool) -> Iterator[None]:
-    """Activations are computed anew for gradients if asked for; dropout stays off otherwise."""
+    """Activations are computed anew for gradients if asked for; dropout stays off."""
     model = school.session.model
     if not anew:
         yield
@@ -235,7 +247,8 @@ def training(school: School, *, anew: bool) -> Iterator[None]:
     # What transformers calls "activation" checkpointing from 5.23 on.
     what = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
     getattr(model, f"{what}_checkpointing_enable")({"use_reentrant": False})
-    model.train()
+    for layer in _layers(model):
+        _compute_anew(layer)
     try:
         yield
     finally:
@@ -245,4 +258,27 @@ def training(school: School, *, anew: bool) -> Iterator[None]:
 
 
 def can_compute_anew(school: School) -> bool:
-    return bool(school.session.model.supports_gradient_checkpointing)
+    model = school.session.model
+    return bool(model.supports_gradient_checkpointing and _layers(model))
+
+
+def _layers(model: nn.Module) -> list[nn.Module]:
+    return [part for part in model.modules() if isinstance(part, GradientCheckpointingLayer)]
+
+
+def _compute_anew(layer: Any) -> None:
+    """transformers asks that a layer is trained, which would turn on its dropout: it is while it is
+    called, and no longer while it computes."""
+    checkpoint = layer._gradient_checkpointing_func
+
+    def checkpointed(forward: Callable[..., Any], *given: Any) -> Any:
+        def undropped(*given: Any) -> Any:
+            layer.training = False
+            try:
+                return forward(*given)
+            finally:
+                layer.training = True
+
+        return checkpoint(undropped, *given)
+
+    layer.training, layer._gradient_checkpointing_func = True, checkpointed

@@ -111,6 +111,10 @@ class School:
         weights = self.weights[classes].to(losses)
         return (losses.sum(dim=1) * weights).sum() / (scored != IGNORED).sum()
 
+    def n_tokens(self, classes: Tensor) -> int:
+        """How many tokens the right answers have."""
+        return int((self.targets[classes] != IGNORED).sum())
+
     def examine(self, batches: Sequence[int] | None = None) -> tuple[float, float]:
         """The dataset's score on val (or batches of it), by the likelihoods that `extract` stores,
         and the mean negative log-probability of the right class among the classes.

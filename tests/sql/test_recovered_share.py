@@ -41,6 +41,11 @@ def con(catalogue):
             ("connector", "recovered_share", 9.0, 5.0, 12.0),  # of a loss that it no longer has
         )
     ]
+    # Compared, and too many resamples lack a loss that shares could be of.
+    rows["pair_interval"].append(
+        {"model_id": "m+mend:answer/label-rows", "base_model_id": "m", "dataset_id": "d"}
+        | {"stage": "answer", "quantity": "accuracy", "point": 0.15, "lower": -0.1, "upper": 0.4}
+    )
     return catalogue(rows)
 
 
@@ -53,9 +58,9 @@ def test_the_advised_repair_is_the_smallest_that_is_as_good_as_the_best_on_val(c
         "FROM recovered_share ORDER BY model_id"
     )
     no = (None, None)
-    (rows, connector, llm, shuffled), third = REPAIRS, 0.333333333
+    rows, connector, llm, shuffled = REPAIRS
     assert con.sql(query).fetchall() == [
-        (rows, 0.45, 0.6, 0.15, *no, 0.45, 0.45, third, third, *no, 0.2, False, False),
+        (rows, 0.45, 0.6, 0.15, -0.1, 0.4, 0.45, 0.45, *no, *no, 0.2, False, False),
         (
             *(connector, 0.45, 0.9, 0.45, 0.2, 0.7, 0.0, 0.45, None, 1.0, 0.8, 1.25),
             *(0.45, True, True),
@@ -185,8 +190,11 @@ def test_what_answers_by_one_method_is_held_against_answers_by_the_same(
     ]
     rows["pair_interval"] = [
         {"model_id": "n", "base_model_id": "m", "dataset_id": "d", "stage": "answer"}
-        | {"quantity": quantity, "point": 0.2, "lower": lower, "upper": 0.4}
-        for quantity, lower in (("gain", 0.1), ("accuracy", 0.05))
+        | {"quantity": quantity, "point": point, "lower": lower, "upper": 0.8}
+        for quantity, point, lower in (
+            *(("gain", 0.2, 0.1), ("accuracy", 0.2, 0.05)),
+            ("recovered_share", 0.5, 0.1),
+        )
     ]
     query = (
         "SELECT method_before, method_after, answered_before, answered_after, round(gain, 9), "

@@ -4,7 +4,8 @@
 -- its stage, and of the whole, comes back. The answers without a repair are those by the method of
 -- the answers with it, where there are such: a repair that scores classes has no replies to be held
 -- against replies. Intervals are those of `layerhouse compare`, and of
--- today's numbers only. A gain of accuracy without one of AUROC is calibration.
+-- today's numbers only; of a loss that may be none, which has no interval where the gain has one,
+-- there is no share to tell. A gain of accuracy without one of AUROC is calibration.
 WITH answers AS (
     SELECT
         stage_signal.model_id,
@@ -169,10 +170,16 @@ SELECT
     bounds.auroc_upper,
     gains.stage_loss,
     gains.total_loss,
-    gains.stage_share,
+    CASE
+        WHEN bounds.gain_lower IS NULL OR bounds.stage_share_lower IS NOT NULL
+            THEN gains.stage_share
+    END AS stage_share,
     bounds.stage_share_lower,
     bounds.stage_share_upper,
-    gains.total_share,
+    CASE
+        WHEN bounds.gain_lower IS NULL OR bounds.total_share_lower IS NOT NULL
+            THEN gains.total_share
+    END AS total_share,
     bounds.total_share_lower,
     bounds.total_share_upper,
     gains.val_gain,

@@ -41,13 +41,8 @@ restored AS (
             AND stage_restoration.donor_model_id = donors.donor_model_id
 ),
 
--- Of a loss that may be none a repair brings back no share that could be told, only a gain.
 repaired AS (
-    SELECT
-        *,
-        CASE
-            WHEN gain_lower IS NULL OR stage_share_lower IS NOT NULL THEN stage_share
-        END AS told_share
+    SELECT *
     FROM recovered_share
     WHERE is_best_of_stage
 ),
@@ -108,13 +103,13 @@ measured AS (
         repaired.gain AS repair_gain,
         repaired.gain_lower AS repair_gain_lower,
         repaired.gain_upper AS repair_gain_upper,
-        repaired.told_share AS recovered_share,
+        repaired.stage_share AS recovered_share,
         repaired.stage_share_lower AS recovered_lower,
         repaired.stage_share_upper AS recovered_upper,
         repaired.is_calibration,
         CASE
             WHEN repaired.method_before <> repaired.method_after THEN NULL
-            WHEN repaired.gain_lower > 0 AND repaired.told_share >= threshold.undone THEN TRUE
+            WHEN repaired.gain_lower > 0 AND repaired.stage_share >= threshold.undone THEN TRUE
             WHEN repaired.gain_upper <= 0 OR repaired.stage_share_upper < threshold.undone
                 THEN FALSE
             WHEN repaired.repair IS NULL AND useless.stage IS NOT NULL THEN FALSE
