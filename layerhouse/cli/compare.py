@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared import lake_option
+from layerhouse.cli.shared import format_option, lake_option
 from layerhouse.functions import compare
+from layerhouse.printing import document, print_json
 from warehouse.vocabulary import N_RESAMPLES
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 @click.option("--dataset", metavar="D", help="A dataset in the lake.  [default: all]")
 @click.option("--resamples", type=int, default=N_RESAMPLES, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
+@format_option
 @lake_option
-def command(**options: Any) -> None:
+def command(form: str, **options: Any) -> None:
     """Store how much two models differ on the same test samples, with paired 95% intervals.
 
     Without --base a model is compared with what it came from: the model before an adapter or a
@@ -30,6 +32,10 @@ def command(**options: Any) -> None:
     layerhouse compare --model medgemma-4b --base gemma-3-4b --dataset busi
     """
     done, left_out = compare(**options)
+    if form == "json":
+        noted = [document(each) | {"note": each.note} for each in done]
+        print_json({"comparisons": noted, "left_out": left_out})
+        return
     for comparison in done:
         _show(comparison)
     for pair, reason in ((left.pair, left.reason) for left in left_out):

@@ -10,8 +10,9 @@ from layerhouse.cli.self_test import (
     run as run_self_test,
     self_test_options,
 )
-from layerhouse.cli.shared import dataset_option, lake_option, model_option
+from layerhouse.cli.shared import dataset_option, format_option, lake_option, model_option
 from layerhouse.functions import diagnose
+from layerhouse.printing import print_json
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.vocabulary import MARGIN, N_RESAMPLES, UNDETERMINED
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--prompt", metavar="NAME", help="The prompt whose answer is diagnosed, likewise.")
 @self_test_options
+@format_option
 @lake_option
 def command(
     model: str,
@@ -49,6 +51,7 @@ def command(
     seed: int,
     method: str | None,
     prompt: str | None,
+    form: str,
     lake: Lake,
     self_test: bool,
     **given: Any,
@@ -62,14 +65,12 @@ def command(
 
     \b
     layerhouse diagnose --model tiny-digits --dataset digits
+    layerhouse diagnose --model tiny-digits --dataset digits --format json
     layerhouse diagnose --model tiny-digits --dataset digits --self-test --quick
     layerhouse diagnose --model tiny-digits --dataset digits --self-test --mend --seeds 1
     """
     if self_test:
-        if method or prompt:
-            raise UsageError(
-                "--method and --prompt choose a stored answer; leave them out of --self-test"
-            )
+        _refuse_beside_self_test(method or prompt, form)
         if given.pop("mend"):
             run_prescription(lake, model, dataset, given)
             return
@@ -86,6 +87,22 @@ def command(
         prompt=prompt,
         lake=lake,
     )
+    if form == "json":
+        print_json(diagnosis)
+        return
+    _tell(diagnosis)
+
+
+def _refuse_beside_self_test(answer: str | None, form: str) -> None:
+    if form == "json":
+        raise UsageError("--format json is for a diagnosis; leave it out of --self-test")
+    if answer:
+        raise UsageError(
+            "--method and --prompt choose a stored answer; leave them out of --self-test"
+        )
+
+
+def _tell(diagnosis: Diagnosis) -> None:
     if not diagnosis.added and diagnosis.run_id:
         click.echo(f"Nothing to do: this diagnosis is in the lake already ({diagnosis.run_id}).")
     show(diagnosis)

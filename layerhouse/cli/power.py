@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared import lake_option
+from layerhouse.cli.shared import format_option, lake_option
 from layerhouse.functions import power
+from layerhouse.printing import print_json
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Power
@@ -14,16 +15,21 @@ if TYPE_CHECKING:
 @click.command("power", short_help="What losses a dataset's test images can show.")
 @click.option("--dataset", metavar="D", required=True, help="A dataset in the lake.")
 @click.option("--model", metavar="M", help="A model that was probed on it, for its own stages.")
+@format_option
 @lake_option
-def command(**options: Any) -> None:
+def command(form: str, **options: Any) -> None:
     """Tell the smallest loss that a test set shows: in 80 of 100 samplings the 95% interval of such
     a loss lies above the margin.
 
     \b
     layerhouse power --dataset busi
     layerhouse power --dataset busi --model medgemma-4b
+    layerhouse power --dataset busi --format json
     """
     found = power(**options)
+    if form == "json":
+        print_json(found)
+        return
     _show_dataset(found)
     if found.model_id is not None:
         _show_stages(found)

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.shared import lake_option
+from layerhouse.cli.shared import format_option, lake_option
+from layerhouse.printing import print_json
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.vocabulary import LIKELIHOOD
@@ -26,12 +27,14 @@ MANY_RECORDS = 500
     "--free", is_flag=True, help="Delete the files of what was removed, joined or never committed."
 )
 @click.option("--dry-run", is_flag=True, help="With --free: say what would be deleted.")
+@format_option
 @lake_option
-def command(verify: bool, repair: bool, free: bool, dry_run: bool, lake: Lake) -> None:
+def command(verify: bool, repair: bool, free: bool, dry_run: bool, form: str, lake: Lake) -> None:
     """Look the lake over; exit 1 when something in it is damaged.
 
     \b
     layerhouse status
+    layerhouse status --format json
     layerhouse status --verify
     layerhouse status --repair
     layerhouse status --free --dry-run
@@ -40,19 +43,30 @@ def command(verify: bool, repair: bool, free: bool, dry_run: bool, lake: Lake) -
 
     if dry_run and not free:
         raise UsageError("--dry-run says what --free would delete; add --free")
+    if form == "json" and (repair or free):
+        raise UsageError("--format json shows the state; give --repair and --free without it")
     if repair:
         _repair(lake)
     if free:
         _free(lake, dry_run=dry_run)
     report = status(lake, verify=verify)
+    if form == "json":
+        print_json(report)
+    else:
+        _show(report)
+    if report.damaged or report.problem:
+        click.get_current_context().exit(1)
+
+
+def _show(report: StatusReport) -> None:
     size = report.n_bytes / 2**20
-    click.echo(f"{lake}: {report.n_commits} commits, {report.n_shards} shards, {size:.1f} MiB")
+    click.echo(
+        f"{report.lake}: {report.n_commits} commits, {report.n_shards} shards, {size:.1f} MiB"
+    )
     _print_contents(report)
     _print_trouble(report)
     _print_floors(report)
     click.echo(f"Next: {report.next_command}")
-    if report.damaged or report.problem:
-        click.get_current_context().exit(1)
 
 
 def _repair(lake: Lake) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,15 @@ def test_power_is_told_before_and_after_a_run(
     stages = [line.split()[0] for line in said.splitlines()[-5:]]
     assert stages == ["vision", "connector", "llm", "answer", "total"]
 
+    assert run(lake, "--dataset", "shapes", "--model", "tiny", "--format", "json") == 0
+    told = json.loads(capsys.readouterr().out)
     found = layerhouse.power("shapes", "tiny", lake=lake.root)
+    assert told["n_effective"] == found.n_effective
+    assert told["sizes"][0] == {
+        "loss": float(found.sizes[0].loss),
+        "least_images": found.sizes[0].least_images,
+        "likely_images": found.sizes[0].likely_images,
+    }
     (lost,) = [stage for stage in found.stages if stage.stage == "connector"]
     assert lost.loss == pytest.approx(0.3, abs=0.1)
     assert lost.n_to_settle is not None

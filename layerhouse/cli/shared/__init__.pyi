@@ -5,6 +5,7 @@ from .interventions import (
 )
 from .options import (
     dataset_option as dataset_option,
+    format_option as format_option,
     lake_option as lake_option,
     limit_options as limit_options,
     model_option as model_option,

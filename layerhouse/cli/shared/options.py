@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from layerhouse.cli.shared.words import Word
 from warehouse.lake import Lake
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -32,6 +33,16 @@ def limit_options(command: Command) -> Command:
     timeout = click.option("--timeout", type=float, metavar="S", help="Stop after so many seconds.")
     memory = click.option("--memory", metavar="SIZE", help="Take at most so much, such as 4GB.")
     return timeout(memory(command))
+
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=Word("format", ("table", "json")),
+    default="table",
+    show_default=True,
+    help="For a person, or for a program: the fields of what Python returns.",
+)
 
 
 def model_option(help_text: str) -> Callable[[Command], Command]:
