@@ -4,6 +4,7 @@ from .paper.choices import (
     FIGURE_WIDTHS as FIGURE_WIDTHS,
     TABLE_MARKUPS as TABLE_MARKUPS,
 )
+from .paper.kinds import FIGURES as FIGURES
 from .paper.writing import (
     Wish as Wish,
     WrittenFigures as WrittenFigures,

@@ -10,21 +10,23 @@ from layerhouse.functions.arguments import Place, lake_at
 from layerhouse.parts import part
 
 if TYPE_CHECKING:
-    from warehouse.catalogue import Warehouse
+    from layerhouse.functions.notebook import OpenLake
     from warehouse.validation import ValidationReport
 
 
 def connect(
     lake: Place = None, *, timeout: float | None = None, memory: str | None = None
-) -> Warehouse:
+) -> OpenLake:
     """Open a lake read-only, its catalogue brought up to date first.
 
-    A query may take `timeout` seconds and that much `memory`, such as "4GB"; by default there is no
-    limit.
+    What it gives shows itself in a notebook, has the usual frames by name and figures as
+    `plot.signal_curve(model, dataset)`. A query may take `timeout` seconds and that much `memory`,
+    such as "4GB"; by default there is no limit.
     """
+    from layerhouse.functions.notebook import OpenLake
     from warehouse.catalogue import connect as open_lake
 
-    return open_lake(lake_at(lake), timeout=timeout, memory=memory)
+    return OpenLake(open_lake(lake_at(lake), timeout=timeout, memory=memory), memory)
 
 
 def publish(out: str | PathLike[str], *, patients: bool = False, lake: Place = None) -> list[Path]:
