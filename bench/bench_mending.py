@@ -23,7 +23,7 @@ from extract.datasets import add
 from extract.mending.kinds import repairs_of
 from extract.mending.recipe import MendEpoch, MendRecipe
 from extract.mending.repair import Repair
-from extract.mending.school import open_school
+from extract.mending.school import open_school, taught_samples
 from extract.running import open_model
 from extract.sharing import ExtractRequest, look_up
 from tests.extract.tiny_families import picture
@@ -59,7 +59,8 @@ def measure(repair: Repair, lake: Lake, asked: argparse.Namespace) -> None:
     if on_cuda:
         torch.cuda.reset_peak_memory_stats()
     told: list[MendEpoch] = []
-    trained = repair.train(open_school(job, opened, recipe), told.append)
+    school = open_school(job, opened, recipe, taught_samples(job, None))
+    trained = repair.train(school, told.append)
     before, after = (epoch.seconds for epoch in told)
     seconds, n = (after - before) / asked.steps, asked.batch_size * asked.accumulate
     line = f"{repair.title}: {trained.n_parameters:,} parameters, {seconds:.2f} s a step of {n}"

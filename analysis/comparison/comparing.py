@@ -279,7 +279,7 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
         ranked = auroc_gain(said, weights, group_index)
         found |= {(ANSWER, "auroc"): ranked} if ranked is not None else {}
     if _holds(wh, pair, "is_repair"):
-        if (alike := _answered_alike(wh, pair, model, base)) is not None:
+        if (alike := _answered_alike(wh, pair, model)) is not None:
             by = [resampled(alike, each, group_index)[ANSWERED] for each in (once, weights)]
             found[ANSWER, "gain"] = points[0][ANSWERED] - by[0], drawn[0][ANSWERED] - by[1]
             points[1], drawn[1] = points[1] | {ANSWERED: by[0]}, drawn[1] | {ANSWERED: by[1]}
@@ -293,16 +293,17 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
     ]
 
 
-def _answered_alike(wh: Warehouse, pair: Pair, model: Evidence, base: Evidence) -> Evidence | None:
+def _answered_alike(wh: Warehouse, pair: Pair, model: Evidence) -> Evidence | None:
     """The base by answers of the method that the model answers by, as `recovered_share` has it;
     None where it is diagnosed by these, or has none to the same samples.
     """
-    own, other = (side.chosen.get(ANSWER) for side in (model, base))
-    if own is None or other is None or own == other or model.is_folded:
+    methods = dict(wh.sql(read_query(QUERIES, "methods"), pair.names).fetchall())
+    own, other = (methods.get(name) for name in (pair.model_id, pair.base_model_id))
+    if own is None or other is None or own == other:
         return None
-    found = read_evidence(wh, pair.base_model_id, pair.dataset_id, answered_by=own[2])
-    if found.chosen[ANSWER] != own or not np.array_equal(
-        *(np.isnan(side.correct[side.rows[own]]) for side in (found, model))
+    found = read_evidence(wh, pair.base_model_id, pair.dataset_id, answered_by=own)
+    if found.chosen[ANSWER] != (ANSWER, None, own, ANSWER) or not np.array_equal(
+        *(np.isnan(side.correct[side.rows[side.chosen[ANSWER]]]) for side in (found, model))
     ):
         return None
     return found

@@ -111,6 +111,13 @@ def read_cells(
     command = f"`layerhouse extract --model {model_id} --dataset {dataset_id}`"
     wanted = wh.sql(read_query(QUERIES, "token_cells"), names).fetchall() if tokens else rows
     if not wanted:
+        of = {"model": model_id, "dataset": dataset_id}
+        if not rows and wh.sql(read_query(QUERIES, "one_each_fold"), of).fetchall():
+            raise LayerhouseError(
+                f"{model_id} is one model for each fold of {dataset_id}, whose states no probe can "
+                "be fitted on together: its answers alone are kept, and `layerhouse compare` takes "
+                "them"
+            )
         what, how = ("image tokens", " --readout tokens") if tokens else ("activations", "")
         command = f"{command[:-1]}{how}`"
         raise LayerhouseError(

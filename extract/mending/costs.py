@@ -1,7 +1,7 @@
 """What training repairs would cost, measured on one batch of each; nothing is kept or written."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 from extract.mending.job import MendJob, MendRequest, look_up_mend
 from extract.mending.learning import Course, autocast, can_compute_anew, course_of, training
 from extract.mending.repair import GradientRepair, Repair
-from extract.mending.school import School, open_school
+from extract.mending.school import School, open_school, taught_samples
 from extract.running import Prepared, leaving_a_core, open_model
 from warehouse.lake import Lake
 
@@ -67,7 +67,8 @@ class RepairOutlook:
 
 @dataclass(frozen=True)
 class MendOutlook:
-    """What training repairs of a model would cost, `n_measured` images a batch."""
+    """What training repairs of a model would cost, `n_measured` images a batch; under folds each
+    is trained for each of them, of `n_train` and `n_val` images in the first."""
 
     model_id: str
     dataset_id: str
@@ -76,6 +77,7 @@ class MendOutlook:
     n_train: int
     n_val: int
     n_measured: int
+    n_folds: int | None
     repairs: tuple[RepairOutlook, ...]
 
 
@@ -83,17 +85,50 @@ def outlook(lake: Lake, request: MendRequest, repairs: Sequence[Repair]) -> Mend
     """What `mend` would do with this request for each of these. Raises as it does."""
     works = [look_up_mend(lake, request, repair) for repair in repairs]
     job, recipe = works[0].job, request.recipe
-    splits = job.info.samples["split"]
-    n_train, n_val = (int((splits == name).sum()) for name in ("train", "val"))
-    n_train = n_train if recipe.images is None else min(recipe.images, n_train)
     found = {work.repair.title: _there(work) for work in works}
-    due = [work for work in works if found[work.repair.title] is None]
-    if due:
-        found |= {one.title: one for one in _measured(due, request)}
-    n_measured = min(recipe.batch_size, n_train) if due else 0
+    left = {
+        work.repair.title: _parts_left(lake, request, work)
+        for work in works
+        if found[work.repair.title] is None
+    }
+    taught = taught_samples(job, None if job.info.n_folds is None else 0)
+    n_train, n_val = len(taught["train"][: recipe.images]), len(taught["val"])
+    if left:
+        due = [parts[0] for parts in left.values()]
+        found |= {one.title: _times(one, left[one.title]) for one in _measured(due, request)}
+    n_measured = min(recipe.batch_size, n_train) if left else 0
     known = job.model_id, job.dataset_id, job.device, job.dtype
     plans = tuple(one for one in found.values() if one is not None)
-    return MendOutlook(*known, n_train, n_val, n_measured, plans)
+    return MendOutlook(*known, n_train, n_val, n_measured, job.info.n_folds, plans)
+
+
+def _parts_left(lake: Lake, request: MendRequest, work: MendJob) -> list[MendJob]:
+    """What of a repair is to be trained: itself, or a part for each fold that is not there yet.
+
+    The record of the whole is missing where parts are there: then the last of them costs nothing.
+    """
+    if not work.is_by_fold:
+        return [work]
+    parts = [
+        look_up_mend(lake, replace(request, fold=fold), work.repair)
+        for fold in range(work.job.info.n_folds or 0)
+    ]
+    return [part for part in parts if part.found() is None] or parts[-1:]
+
+
+def _times(one: RepairOutlook, parts: Sequence[MendJob]) -> RepairOutlook:
+    """All parts of a repair cost what the first one does."""
+    n, folder = len(parts), parts[0].folder
+    if parts[0].fold is not None:
+        folder = folder.parent
+    return replace(
+        one,
+        folder=folder,
+        n_epochs=n * one.n_epochs,
+        n_steps=n * one.n_steps,
+        seconds=n * one.seconds,
+        disk=n * one.disk,
+    )
 
 
 def _there(work: MendJob) -> RepairOutlook | None:
@@ -108,7 +143,7 @@ def _measured(works: Sequence[MendJob], request: MendRequest) -> Iterator[Repair
     job = works[0].job
     opened = open_model(job)
     with leaving_a_core(job.device):
-        school = open_school(job, opened, request.recipe)
+        school = open_school(job, opened, request.recipe, works[0].taught)
         examining = len(school.val.batches) * _timed(school, lambda: _examine(school))[0]
         for work in works:
             if isinstance(work.repair, GradientRepair):

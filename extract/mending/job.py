@@ -1,9 +1,11 @@
 """A repair that is to be trained: what is asked for, where it lies, and what is saved of it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,25 @@ from extract.faults import WeightFault
 from extract.mending.peers import ALONE, Peers
 from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
 from extract.mending.repair import Repair, TrainedRepair
-from extract.mending.school import open_school
+from extract.mending.school import open_school, taught_samples
 from extract.mending.unfinished import Unfinished
-from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel, load_peft
+from extract.models import (
+    MEND_RECORD,
+    TRAINING_RECORD,
+    GivenModel,
+    fold_folder,
+    fold_repairs,
+    load_peft,
+)
 from extract.running import leaving_a_core, open_model
-from extract.sharing import ExtractRequest, Job, look_up, refuse_other_identity, weight_faults
+from extract.sharing import (
+    ExtractRequest,
+    Job,
+    look_up,
+    refuse_other_identity,
+    refuse_seen_fold,
+    weight_faults,
+)
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake
@@ -27,13 +43,15 @@ from warehouse.vocabulary import ACCURACY
 class MendRequest:
     """What to mend: a model as `extract` takes it, and where trained parts are saved.
 
-    `workers` processes share the batches of a step.
+    `workers` processes share the batches of a step. Where the dataset is evaluated by folds, `fold`
+    is the one that is not looked at; without it a repair is one for each of them.
     """
 
     extract: ExtractRequest
     out: Path
     recipe: MendRecipe = field(default_factory=MendRecipe)
     workers: int = 1
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,11 +82,23 @@ class MendJob:
     repair: Repair
     folder: Path
     identity: dict[str, Any]
+    fold: int | None = None
+
+    @property
+    def is_by_fold(self) -> bool:
+        """Whether it is a repair for each fold of a dataset."""
+        return self.fold is None and self.job.info.n_folds is not None
+
+    @cached_property
+    def taught(self) -> dict[str, list[str]]:
+        """The samples that it learns from, and is chosen on."""
+        return taught_samples(self.job, self.fold)
 
     @property
     def unfinished(self) -> Unfinished:
         rows = self.job.info.samples.select("sample_id", "split", "class_index", "sha256")
-        taught = sha256(rows.write_json().encode()).hexdigest()
+        told = rows.write_json() + ("" if self.fold is None else json.dumps(self.taught))
+        taught = sha256(told.encode()).hexdigest()
         path = self.folder.with_name(f".{self.folder.name}.unfinished")
         return Unfinished(path, self.identity | {"samples": taught})
 
@@ -82,10 +112,21 @@ class MendJob:
                 f"{self.folder} holds a repair of another model, dataset, question or recipe; give "
                 "another folder with --out, or take it away"
             )
+        for fold, folder in self._parts():
+            refuse_seen_fold(folder, fold, self.job.info)
         history = [MendEpoch(**epoch) for epoch in record["history"]]
         told = int(record["n_parameters"]), history
         n_train = record.get("n_train")
         return Mended(self.repair, self.folder, *told, was_there=True, n_train=n_train)
+
+    def _parts(self) -> Iterator[tuple[int, Path]]:
+        """The repairs of single folds, with their folds."""
+        if self.fold is not None:
+            yield self.fold, self.folder
+        elif self.is_by_fold:
+            for fold, folder in enumerate(fold_repairs(self.folder)):
+                if folder is not None:
+                    yield fold, folder
 
 
 def look_up_mend(lake: Lake, request: MendRequest, repair: Repair) -> MendJob:
@@ -99,7 +140,12 @@ def look_up_mend(lake: Lake, request: MendRequest, repair: Repair) -> MendJob:
     identity = json.loads(json.dumps({"model": job.identity, "recipe": asdict(request.recipe)}))
     if job.info.score != ACCURACY:  # then samples weigh otherwise
         identity["score"] = job.info.score
-    return MendJob(job, repair, folder, identity)
+    if job.info.n_folds is not None:
+        identity["n_folds"] = job.info.n_folds
+    if request.fold is not None:
+        identity["fold"] = request.fold
+        folder = folder / fold_folder(request.fold)
+    return MendJob(job, repair, folder, identity, request.fold)
 
 
 def train(
@@ -113,12 +159,16 @@ def train(
     job = work.job
     opened = open_model(job)
     with leaving_a_core(job.device):
-        school = open_school(job, opened, recipe, work.unfinished, peers)
+        school = open_school(job, opened, recipe, work.taught, work.unfinished, peers)
         trained = work.repair.train(school, on_epoch)
-    if not peers.rank:
-        _save(partial, work.repair, job, recipe, trained, work.identity)
+    n_train = trained.n_train
+    if work.fold is not None and n_train is None:
+        n_train = school.train.n
     told = trained.n_parameters, trained.history
-    return Mended(work.repair, work.folder, *told, was_there=False, n_train=trained.n_train)
+    done = Mended(work.repair, work.folder, *told, was_there=False, n_train=n_train)
+    if not peers.rank:
+        _save(partial, work, recipe, trained, done)
+    return done
 
 
 def _refuse_idle(request: MendRequest) -> None:
@@ -154,33 +204,40 @@ def _refuse_untrainable(job: Job, repair: Repair) -> None:
 
 
 def _save(
-    partial: Path,
-    repair: Repair,
-    job: Job,
-    recipe: MendRecipe,
-    trained: TrainedRepair,
-    identity: dict[str, Any],
+    partial: Path, work: MendJob, recipe: MendRecipe, trained: TrainedRepair, done: Mended
 ) -> None:
     """The repair's files, then what its model saw, then the record: a folder with it is whole."""
     trained.save(partial)
-    rows = job.info.samples
-    seen = rows.filter(rows["split"].is_in(["train", "val"]))["sha256"]
-    record = {"dataset": job.dataset_id, "images": sorted(seen.str.slice(0, 16))}
+    rows, names = work.job.info.samples, sorted(chain.from_iterable(work.taught.values()))
+    seen = rows.filter(rows["sample_id"].is_in(names))["sha256"]
+    record = {"dataset": work.job.dataset_id, "images": sorted(seen.str.slice(0, 16))}
     _write(partial / TRAINING_RECORD, record)
+    told: dict[str, Any] = {}
+    if work.fold is not None:
+        told = {"fold": work.fold, "dataset": work.job.dataset_id, "samples": names}
+    write_record(partial, work, recipe, done, told)
+
+
+def write_record(
+    folder: Path, work: MendJob, recipe: MendRecipe, done: Mended, more: Mapping[str, Any]
+) -> None:
+    """What a folder with a repair says of it; `more` is said where there are folds."""
+    job = work.job
     told = {
-        "stage": repair.stage,
-        "repair": repair.name,
+        "stage": work.repair.stage,
+        "repair": work.repair.name,
         "shuffled": recipe.shuffled,
-        "n_parameters": trained.n_parameters,
-        "n_train": trained.n_train,
+        "n_parameters": done.n_parameters,
+        "n_train": done.n_train,
         "base": {
             "weights": job.source.identity()["weights"],
             "faults": weight_faults(job.faults),
         },
-        "history": [asdict(epoch) for epoch in trained.history],
-        "identity": identity,
+        "history": [asdict(epoch) for epoch in done.history],
+        "identity": work.identity,
+        **more,
     }
-    _write(partial / MEND_RECORD, told)
+    _write(folder / MEND_RECORD, told)
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import random
 from collections import ChainMap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -165,14 +165,35 @@ def class_weights(score: str, labels: Any, n_classes: int) -> Tensor:
     return of_class
 
 
+def taught_samples(job: Job, fold: int | None) -> dict[str, list[str]]:
+    """The samples of train and of val in the order in which they are learned.
+
+    Under folds those of all folds but `fold` and the next, and of the next; what the model is not
+    scored on, since it saw it before, is in neither, as for probes.
+    """
+    samples, folds, n_folds = job.info.samples, job.info.folds, job.info.n_folds
+    part = dict(samples.select("sample_id", "split").iter_rows())
+    if fold is not None and folds is not None and n_folds is not None:
+        named = {fold: "test", (fold + 1) % n_folds: "val"}
+        dealt = zip(samples["sample_id"], folds[:, 0].tolist(), strict=True)
+        part = {name: named.get(own, "train") for name, own in dealt}
+        part |= dict.fromkeys(job.seen.sample_ids, "test")
+    order = sample_order(samples["sample_id"])
+    return {split: [n for n in order if part[n] == split] for split in ("train", "val")}
+
+
 def open_school(
     job: Job,
     opened: OpenedModel,
     recipe: MendRecipe,
+    taught: Mapping[str, Sequence[str]],
     unfinished: Unfinished | None = None,
     peers: Peers = ALONE,
 ) -> School:
-    """A model's lessons. Raises LayerhouseError for a dataset without samples in train or val."""
+    """A model's lessons, of the samples that are `taught` by split.
+
+    Raises LayerhouseError for a split without samples.
+    """
     rows = job.info.samples
     labels = dict(rows.select("sample_id", "class_index").iter_rows())
     uris = dict(rows.select("sample_id", "uri").iter_rows())
@@ -180,14 +201,13 @@ def open_school(
     size = recipe.batch_size if opened.batching else 1
     found = {}
     for split in ("train", "val"):
-        held = set(rows.filter(rows["split"] == split)["sample_id"])
-        names = [name for name in sample_order(rows["sample_id"]) if name in held]
+        names = list(taught[split])
         if split == "train":
             names = names[: recipe.images]
         if not names:
             raise LayerhouseError(
                 f"{job.dataset_id} has no samples in {split}, which a repair learns from or is "
-                "chosen on; a dataset that is evaluated by folds has none: mend on its split"
+                "chosen on"
             )
         batches = [names[start : start + size] for start in range(0, len(names), size)]
         told = _shuffled(labels, names, recipe) if split == "train" else labels
@@ -196,8 +216,8 @@ def open_school(
     targets = torch.full((len(scored), max(map(len, scored))), IGNORED)
     for row, tokens in zip(targets, scored, strict=True):
         row[: len(tokens)] = torch.tensor(tokens)
-    taught = [found["train"].classes[name] for batch in found["train"].batches for name in batch]
-    weights = class_weights(job.info.score, np.array(taught), len(scored))
+    learned = [found["train"].classes[name] for batch in found["train"].batches for name in batch]
+    weights = class_weights(job.info.score, np.array(learned), len(scored))
     lessons = found["train"], found["val"]
     return School(job, opened, recipe, *lessons, targets, weights, unfinished, peers)
 

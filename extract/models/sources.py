@@ -6,10 +6,12 @@ is used unless a hub model was asked for that is not in the local cache.
 
 import re
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from extract.models.bases import check_base, revision_note
+from extract.models.by_fold import fold_repairs
 from extract.models.fingerprints import (
     WHOLE,
     fingerprint_by_windows,
@@ -65,13 +67,29 @@ class ModelSource:
     @property
     def answer_part(self) -> Path | None:
         """The file of its repair that scores classes and changes no weights, if it has one."""
-        if self.adapter is None or not is_answer_part(self.adapter):
-            return None
-        return self.adapter / ANSWER_PART
+        folder = next(filter(None, self.fold_repairs), self.adapter)
+        return folder / ANSWER_PART if folder is not None and is_answer_part(folder) else None
 
     @property
     def _adapter_config(self) -> str | None:
         return ADAPTER_CONFIG if self.answer_part is None else None
+
+    @property
+    def fold_repairs(self) -> tuple[Path | None, ...]:
+        """By fold what answers its samples, where that is not one adapter for all."""
+        return () if self.adapter is None else fold_repairs(self.adapter)
+
+    def of_fold(self, fold: int) -> "ModelSource":
+        """What answers the samples of a fold."""
+        return replace(self, adapter=self.fold_repairs[fold])
+
+    def _adapter_identity(self, adapter: Path) -> str:
+        """Of its weights; of a repair by folds those of all of them, in their order."""
+        if not (folders := self.fold_repairs):
+            return fingerprint_weights(adapter, self._adapter_config)
+        config = self._adapter_config
+        marks = [folder and fingerprint_weights(folder, config) for folder in folders]
+        return "folds:" + sha256(repr(marks).encode()).hexdigest()[:16]
 
     @property
     def published_quantization(self) -> str | None:
@@ -115,7 +133,7 @@ class ModelSource:
         if self.placement.quantization is not None:
             found["quantization"] = self.placement.quantization
         if self.adapter is not None:
-            found["adapter"] = fingerprint_weights(self.adapter, self._adapter_config)
+            found["adapter"] = self._adapter_identity(self.adapter)
         if self.random_seed is not None:
             found["random_seed"] = self.random_seed
         if self.entry is not None and self.entry.repetition_penalty is not None:
@@ -186,7 +204,7 @@ def locate(
         if random_seed < 0:
             raise UsageError(f"the seed of random weights must be 0 or more, not {random_seed}")
         return replace(source, random_seed=random_seed)
-    return source if adapter is None else _adapted(source, Path(adapter))
+    return source if adapter is None else _adapted_by_fold(source, Path(adapter))
 
 
 def locate_processor(name: str) -> ModelSource:
@@ -211,6 +229,21 @@ def known_facts(name: str) -> dict[str, Any]:
         "family": config.get("model_type"),
         "variant": source.variant,
     }
+
+
+def _adapted_by_fold(source: ModelSource, path: Path) -> ModelSource:
+    """The model with an adapter, or with one for each fold."""
+    if folders := fold_repairs(path):
+        found = [_adapted(source, folder) for folder in folders if folder is not None]
+        if not found:
+            raise UsageError(f"of the repairs in {path} none helps; leave out --adapter")
+        return replace(found[0], adapter=path.resolve())
+    record = path / MEND_RECORD
+    if record.is_file() and read_object(record).get("fold") is not None:
+        raise UsageError(
+            f"{path} is the repair for one fold alone; give the folder that it lies in as --adapter"
+        )
+    return _adapted(source, path)
 
 
 def _adapted(source: ModelSource, path: Path) -> ModelSource:

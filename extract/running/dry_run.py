@@ -24,6 +24,7 @@ from extract.sharing import (
     Ledger,
     Range,
     cells_of,
+    fold_parts,
     look_up,
     refuse_other_identity,
     wanted_by,
@@ -64,20 +65,22 @@ def outlook(lake: Lake, request: ExtractRequest) -> Outlook:
     job = look_up(lake, request)
     refuse_other_identity(job)
     with leaving_a_core(job.device):
-        opened = open_model(job)
+        part = fold_parts(job)[0] if job.is_by_fold else job
+        opened = open_model(part)
         wanted = wanted_by(job, opened.session.anatomy, opened.session.readouts)
         ranges = Ledger(job).lacking(wanted)
         if not ranges:
             return _outlook(job, [], _Measure(), opened.lines)
-        with range_runner(job, opened, Stopwatch()) as runner:
+        with range_runner(part, opened, Stopwatch()) as runner:
             return _measured(job, runner, ranges)
 
 
 def _measured(job: Job, runner: RangeRunner, ranges: Sequence[Range]) -> Outlook:
     """Run one batch twice, the second time for the clock: the first one warms up."""
     most = max(ranges, key=lambda one: (one.n * len(cells_of(one.wanted, ())), len(one.answers)))
+    most = most if runner.names_of(most) else next(filter(runner.names_of, ranges))
     result = RangeResult(most)
-    names = next(runner.batch_size.cut(job.order[most.start : most.stop]))
+    names = next(runner.batch_size.cut(runner.names_of(most)))
     for _ in range(2):
         started = perf_counter()
         prepared = runner.preparer(names, ways_of(most))

@@ -15,6 +15,8 @@ from typing import Any
 
 from extract.models import Session
 from extract.running.background import BackgroundWriter, leaving_a_core, writers
+from extract.running.batch_size import batch_size_for
+from extract.running.by_fold import FoldRunner
 from extract.running.clock import Stopwatch
 from extract.running.opening import open_model
 from extract.running.ranges import range_runner
@@ -28,6 +30,7 @@ from extract.sharing import (
     Job,
     Ledger,
     Range,
+    fold_parts,
     is_other_identity,
     job_is_done,
     known_structure,
@@ -56,7 +59,8 @@ def extract(
     if done is not None:
         return done
     with Claims(lake, job.model_id, job.dataset_id) as claims, leaving_a_core(job.device):
-        return _extract(job, claims, progress)
+        work = _extract_by_fold if job.is_by_fold else _extract
+        return work(job, claims, progress)
 
 
 def done_before(job: Job) -> ExtractSummary | None:
@@ -122,6 +126,39 @@ def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSumm
         notes=(*runner.notes, *runner.runner.notes, *size.notes),
         n_bytes=writer.n_bytes,
         n_tokens=writer.n_tokens,
+    )
+
+
+def _extract_by_fold(job: Job, claims: Claims, progress: Progress | None) -> ExtractSummary:
+    """As `_extract` of answers alone; a range is written once every fold's model has been at it."""
+    stopwatch, ledger, run = Stopwatch(), Ledger(job), job.writer()
+
+    def begin(session: Session) -> None:
+        describe(job, session).write(job, run, claims)
+
+    due, size = ledger.lacking(()), batch_size_for(job, batching=True)
+    if not due:
+        begin(open_model(fold_parts(job)[0]).session)
+        ledger.close()
+        return ledger.summary((), added=False)
+    total, done, started = sum(one.n for one in due), 0, perf_counter()
+    runner = FoldRunner(job, stopwatch, size, begin)
+    writer = RangeWriter(job, run, None, size, stopwatch, claims.release)
+    while due:
+        writer.overtaken = False
+        for free in claims.rounds(scattered(job, due), partial(ledger.lacking, ())):
+            put = partial(writer.write, in_turn=lambda: None)
+            for n in runner.run(reopening(run, free), total, put):
+                done = min(done + n, total)
+                if progress is not None:
+                    note = pace(done, total, perf_counter() - started, writer.n_bytes)
+                    progress(done, total, note)
+        due = ledger.lacking(()) if writer.overtaken else []
+    ledger.check_complete(())
+    run.finish({"seconds": stopwatch.lap()})
+    seconds = dict(stopwatch.seconds)
+    return ledger.summary(
+        (), added=True, seconds=seconds, notes=tuple(runner.notes), n_bytes=writer.n_bytes
     )
 
 

@@ -22,7 +22,7 @@ from extract.running.seeing import find_sees_once
 from extract.running.self_check import Checked, check
 from extract.sharing import Job, Way
 from warehouse.catalogue import open_tables, refuse_changed
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
 from warehouse.vocabulary import GENERATE, LIKELIHOOD
 
@@ -55,8 +55,14 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
     """Load a job's model, check how it is read on images of the dataset, find where stages end:
     those at whose end the job's faults strike, and `ends`.
 
-    Raises LayerhouseError naming the family and the check that failed.
+    Raises LayerhouseError naming the family and the check that failed, UsageError for a model that
+    is one for each fold.
     """
+    if job.is_by_fold:
+        raise UsageError(
+            f"{job.variant} is one model for each fold, whose states cannot be read or changed "
+            "together: it is there for its answers, which layerhouse extract takes"
+        )
     with open_tables(job.lake) as warehouse:
         refuse_changed(warehouse, job.dataset_id, job.sample_ids)
     loaded = load(job.source, device=job.device, dtype=job.dtype, change=_weight_faults(job))

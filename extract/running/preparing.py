@@ -1,7 +1,7 @@
 """Preparing: samples of a dataset become a batch that the model can take."""
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import local
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from extract.running.clock import Stopwatch
 from extract.sharing import Way, shown_in
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS, open_image
-from warehouse.vocabulary import BLANK, OWN_IMAGE, SEEN_IN_TRAINING
+from warehouse.vocabulary import BLANK, OWN_IMAGE
 
 AskedInputs: TypeAlias = tuple[dict[str, Any], Mapping[str, DonorBatch]]
 _Opened = dict[str, tuple[Image.Image, dict[str, Image.Image]]]
@@ -63,7 +63,7 @@ class Preparer:
     An image that cannot be decoded, has more than `max_pixels` pixels or that the model's
     preprocessing refuses is rejected; the batch goes on without it. `prompts` are the texts of the
     ways of asking besides the run's own; `image_donors` say by image control whose image is shown
-    in the place of a sample's. `seen` are not looked at: the model was trained on them.
+    in the place of a sample's.
     """
 
     session: Session
@@ -72,7 +72,6 @@ class Preparer:
     max_pixels: int = MAX_PIXELS
     prompts: Mapping[Way, str] = field(default_factory=dict)
     image_donors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    seen: Collection[str] = ()
     _own: local = field(init=False, default_factory=local)
 
     def batch(self, asked: tuple[Sequence[str], Sequence[Way | None]]) -> Prepared:
@@ -111,9 +110,6 @@ class Preparer:
         """Every readable image with its donors, by fault."""
         opened: _Opened = {}
         for name in sample_ids:
-            if name in self.seen:
-                rejected[name] = SEEN_IN_TRAINING
-                continue
             try:
                 image = self._image(name)
                 donors = self.faulty.donors_of(name).items()

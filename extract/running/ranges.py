@@ -19,6 +19,7 @@ from extract.running.preparing import Prepared, Preparer
 from extract.running.results import BatchResult, LateReply, MissingReply, RangeResult
 from extract.sharing import Job, Range, Way, by_way, way_of
 from warehouse.errors import LayerhouseError
+from warehouse.vocabulary import SEEN_IN_TRAINING
 
 MOST_WAITING = 4
 """Ranges that are kept in memory for the sake of replies that are missing."""
@@ -72,10 +73,18 @@ class RangeRunner:
         the result that each batch is a part of joins `results`.
         """
         for one in ranges:
-            result, ways = RangeResult(one), ways_of(one)
-            for names in self.batch_size.cut(self.job.order[one.start : one.stop]):
+            result, ways, names = RangeResult(one), ways_of(one), self.names_of(one)
+            seen = set(self.job.order[one.start : one.stop]).difference(names)
+            result.reject(dict.fromkeys(seen, SEEN_IN_TRAINING))
+            # A range of which nothing is left is whole behind a batch of nothing.
+            for batch in self.batch_size.cut(names) if names else [names]:
                 results.append(result)
-                yield names, ways
+                yield batch, ways
+
+    def names_of(self, one: Range) -> list[str]:
+        """The samples of a range that the model did not see in training."""
+        seen = self.job.seen.sample_ids
+        return [name for name in self.job.order[one.start : one.stop] if name not in seen]
 
     def _timed(self, coming: Iterator[Prepared]) -> Iterator[Prepared]:
         """The batches, with the time spent waiting for them and that spent preparing them."""
@@ -202,7 +211,7 @@ def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterato
     uris = dict(samples.select("sample_id", "uri").iter_rows())
     prompts = {asked.way: asked.prompt.text for asked in job.swept}
     preparer = Preparer(
-        session, uris, inputs_under(faults, unseen), most, prompts, job.image_donors, seen
+        session, uris, inputs_under(faults, unseen), most, prompts, job.image_donors
     )
     learned = learn_faults(faults, session, job.seen.as_train(samples), uris, size.now, most)
     with runner_of(opened, faults, learned, stopwatch) as runner:

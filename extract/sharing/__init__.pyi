@@ -10,6 +10,7 @@ from .asking import (
     shown_in as shown_in,
     way_of as way_of,
 )
+from .by_fold import refuse_seen_fold as refuse_seen_fold
 from .claims import Claims as Claims
 from .controls import choose_image_donors as choose_image_donors
 from .coverage import (
@@ -32,5 +33,6 @@ from .job import (
 )
 from .ledger import ExtractSummary as ExtractSummary, Ledger as Ledger
 from .meant import meant_model_id as meant_model_id, weight_faults as weight_faults
+from .parting import fold_parts as fold_parts
 from .request import ExtractRequest as ExtractRequest, fixed_batch_size as fixed_batch_size
 from .seen import Seen as Seen, find_seen as find_seen

@@ -25,6 +25,7 @@ from extract.sharing.asking import (
     lake_prompts,
     read_ways,
 )
+from extract.sharing.by_fold import refuse_other_folds
 from extract.sharing.controls import HeldDonor, choose_image_donors, held_donors
 from extract.sharing.coverage import ReplyBudget, count_ends, plan
 from extract.sharing.identities import as_held, identity_in, refuse_other_readouts
@@ -120,6 +121,11 @@ class Job:
         return {
             c: choose_image_donors(rows.iter_rows(), c, held) for c in controls if c != OWN_IMAGE
         }
+
+    @property
+    def is_by_fold(self) -> bool:
+        """Whether its model is one for each fold of the dataset."""
+        return isinstance(self.source, ModelSource) and bool(self.source.fold_repairs)
 
     @property
     def question(self) -> str:
@@ -236,6 +242,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
         **seen.identity(held),
     }
     refuse_other_repair(source, identity["model"], faults)
+    refuse_other_folds(source, info, faults)
     prompts = Prompts(request.prompts, request.system, request.orders, request.image_controls)
     if request.answers_only:
         labelled(info, "a sweep of prompts")
@@ -332,7 +339,7 @@ def job_is_done(job: Job) -> bool:
 
 def wanted_by(job: Job, anatomy: Anatomy, readouts: Readouts) -> Wanted:
     asked = job.request
-    if asked.answers_only:
+    if asked.answers_only or job.is_by_fold:
         return ()
     return select(
         anatomy, readouts, modules=asked.modules, layers=asked.layers, readouts=asked.readouts

@@ -94,7 +94,12 @@ def answered_as_it_can(
     """The request by likelihood alone, of a model whose repair scores classes and changes no
     weights: replies would be those of the model without it. UsageError where one is asked for.
     """
-    if isinstance(source, GivenModel) or source.answer_part is None:
+    if isinstance(source, GivenModel):
+        return request
+    if source.fold_repairs and not request.answers_only:
+        _refuse_states(request, source)
+        warn(f"{source.variant} is one model for each fold: its answers alone are kept")
+    if source.answer_part is None:
         return request
     is_replied = (
         (GENERATE in request.answers and set(request.answers) != set(METHODS))
@@ -111,6 +116,14 @@ def answered_as_it_can(
     if len(answers) < len(request.answers):
         warn(f"{source.variant} answers by likelihood alone: it scores the classes")
     return replace(request, answers=answers)
+
+
+def _refuse_states(request: ExtractRequest, source: ModelSource) -> None:
+    if request.readouts or request.modules or request.layers:
+        raise UsageError(
+            f"{source.variant} is one model for each fold, whose states no probe can be fitted on "
+            "together; it answers alone: leave out module, layer and readout"
+        )
 
 
 def weight_faults(faults: Sequence[Fault]) -> list[str]:

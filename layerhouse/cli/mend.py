@@ -76,8 +76,9 @@ if TYPE_CHECKING:
 def command(dry_run: bool, **options: Any) -> None:
     """Train repairs of a model's stages, cheapest first, and show what of the loss they bring back.
 
-    Each is trained on train, chosen on val and judged on test; what it trained is a folder
-    that extract takes as --adapter. The advice is the cheapest repair as good as the best on val.
+    Each is trained on train, chosen on val and judged on test, or once for each fold of a
+    dataset with folds; what it trained is a folder that extract takes as --adapter. The advice
+    is the cheapest repair as good as the best on val.
 
     \b
     layerhouse mend --model tiny-digits --dataset digits --stage connector
@@ -106,6 +107,11 @@ def _show_outlook(plan: MendOutlook) -> None:
     )
     heads = ["repair", "parameters", "epochs", "steps", "seconds", "memory", "with checkpointing"]
     print_table([*heads, "disk", "until it is done"], [_planned(one) for one in due])
+    if plan.n_folds is not None:
+        click.echo(
+            f"By folds: each repair is {plan.n_folds} trainings, one for each fold, and as many "
+            "models are loaded to extract it; epochs, steps, seconds and disk are of all together."
+        )
     click.echo("Memory without what is held in passing; each is then extracted, and compared.")
 
 

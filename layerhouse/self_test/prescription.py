@@ -75,7 +75,7 @@ def prescribe(
 ) -> Prescribed:
     """Damage a model stage by stage, and mend every stage of each damage that costs ten points.
 
-    A dataset that is evaluated by folds has no split to mend on. The views `prescription` and
+    The views `prescription` and
     `recovered_share` have what came of it. Raises as `extract` and `mend` do.
     """
     from layerhouse.functions import EVERY, extract, mend

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import layerhouse
 from tests.layerhouse.test_cli import run
 
 NAMED = ("--model", "tiny-digits", "--dataset", "digits")
@@ -76,4 +77,42 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     ]
     places = [text.index(each, text.index(told[0])) for each in told]
     assert places == sorted(places)
+    assert run("validate") == 0
+
+
+@pytest.mark.slow
+def test_a_dataset_by_folds_is_mended_fold_by_fold_and_judged_on_all_that_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAYERHOUSE_LAKE", "lake")
+    model, named = STRUCK[1], (*NAMED[:2], *DAMAGED, "--dataset", "folded")
+    assert run("extract", *NAMED, "--answers-only", "--limit", "1") == 0
+    assert run("datasets", "fold", "digits", "--folds", "3", "--into", "folded") == 0
+    narrow = ("--module", "llm", "--readout", "last")
+    assert run("extract", *named, *narrow) == 0
+    assert run("probe", "--model", model, "--dataset", "folded", "--seeds", "1") == 0
+    mending = ("mend", *named, "--stage", "answer", "--repair", "answer/probe")
+    mending = (*mending, "--repair", "answer/label-rows")
+    assert run(*mending, "--dry-run") == 0
+    assert "each repair is 3 trainings, one for each fold" in capsys.readouterr().out
+    assert run(*mending) == 0
+    told = capsys.readouterr().out
+    assert told.count("→ 0.9") == 2
+    wh = layerhouse.connect("lake")
+    rows = wh.sql(
+        "SELECT repair, method_after, gain, gain_lower, gain_upper, auroc_lower "
+        "FROM recovered_share"
+    ).fetchall()
+    assert {name: method for name, method, *_ in rows} == {
+        "probe": "likelihood",
+        "label-rows": "generate",
+    }
+    for _, _, gain, lower, upper, ranked in rows:
+        assert 0.4 < lower < gain < upper
+        assert ranked > 0.1
+    mended = model.replace("+", "+mend:answer/probe+")
+    capsys.readouterr()
+    assert run("probe", "--model", mended, "--dataset", "folded") == 1
+    assert "is one model for each fold of folded" in capsys.readouterr().err
     assert run("validate") == 0

@@ -166,11 +166,7 @@ def test_what_is_not_measured_names_the_command_or_why_there_is_none(catalogue, 
     assert ways(catalogue, broken(variant=variant)) == [(use, cure)]
 
 
-def test_what_folds_or_answers_alone_keep_from_being_measured_is_said(catalogue):
-    rows = broken()
-    rows["dataset"][0]["evaluation"] = "folds"
-    ((cure,),) = ways(catalogue, rows, "cure")
-    assert cure.startswith("repairs are trained on a split, and this dataset is evaluated by folds")
+def test_what_answers_alone_keep_from_being_measured_is_said(catalogue):
     rows = broken(variant="base") | {"layer": [], "probe": [], "stage_interval": []}
     known = "nothing but answers from elsewhere is known of this model"
     ((lost, *others), *_) = marks(catalogue, rows, "information_missing, use_missing, cure_missing")

@@ -1,6 +1,6 @@
 -- Corrected likelihoods belong to a likelihood that counts an end, have one value per class, and are
 -- the log-likelihoods over a whole number of tokens, or less one prior per class, the same for all
--- samples of a run.
+-- samples of a run; a repair under folds is a model of its own for each fold.
 WITH scored AS (
     SELECT
         *,
@@ -12,27 +12,41 @@ WITH scored AS (
     FROM answer
 ),
 
+dealt AS (
+    SELECT
+        scored.*,
+        CASE WHEN contains(scored.model_id, '+mend:') THEN sample_fold.fold END AS fold
+    FROM scored
+    LEFT JOIN sample_fold
+        ON
+            scored.dataset_id = sample_fold.dataset_id
+            AND scored.sample_id = sample_fold.sample_id
+            AND sample_fold.repetition = 0
+),
+
 priors AS (
     SELECT
         run_id,
         prompt_id,
         option_order,
+        fold,
         any_value(prior) AS prior
-    FROM scored
+    FROM dealt
     WHERE label_pmi IS NOT NULL
-    GROUP BY run_id, prompt_id, option_order
+    GROUP BY run_id, prompt_id, option_order, fold
 ),
 
 compared AS (
     SELECT
-        scored.*,
-        list_zip(scored.prior, priors.prior) AS both_priors
-    FROM scored
+        dealt.*,
+        list_zip(dealt.prior, priors.prior) AS both_priors
+    FROM dealt
     LEFT JOIN priors
         ON
-            scored.run_id = priors.run_id
-            AND scored.prompt_id = priors.prompt_id
-            AND scored.option_order = priors.option_order
+            dealt.run_id = priors.run_id
+            AND dealt.prompt_id = priors.prompt_id
+            AND dealt.option_order = priors.option_order
+            AND dealt.fold IS NOT DISTINCT FROM priors.fold
 )
 
 SELECT

@@ -4,7 +4,6 @@ WITH subjects AS (
     SELECT
         extract_command.*,
         model.variant,
-        dataset.evaluation,
         verdict_obstacle.obstacle,
         patch_donor.options AS donor,
         extract_command.model_id IN (
@@ -15,7 +14,6 @@ WITH subjects AS (
         model.variant = 'base' OR strikes_weights(model.variant) AS is_whole
     FROM extract_command
     LEFT JOIN model ON extract_command.model_id = model.model_id
-    LEFT JOIN dataset ON extract_command.dataset_id = dataset.dataset_id
     LEFT JOIN verdict_obstacle
         ON
             extract_command.model_id = verdict_obstacle.model_id
@@ -50,10 +48,6 @@ SELECT
             THEN
                 'repairs are trained on whole weights, without adapters, quantisation or '
                 || 'faults of activations, and not on untrained ones'
-        WHEN subjects.evaluation = 'folds'
-            THEN
-                'repairs are trained on a split, and this dataset is evaluated by folds: '
-                || 'register it under another name'
         ELSE concat('run `layerhouse mend', subjects.making, ' --stage ', stage.stage, '`')
     END AS cure
 FROM subjects

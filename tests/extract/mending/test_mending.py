@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from extract.anatomy.loci import discover
 from extract.anatomy.weights import stage_weights
-from extract.datasets import add, fold
+from extract.datasets import add
 from extract.mending.job import Mended, MendRequest
 from extract.mending.kinds import REPAIRS, repairs_of
 from extract.mending.mending import mend
@@ -255,16 +255,6 @@ def test_what_cannot_be_mended_is_refused(llava_folder: Path, lake: Lake, tmp_pa
     with pytest.raises(OSError, match="Not a directory"):
         mend(lake, request_of(llava_folder, other / "notes.txt"), repair, told.append)
     assert not told  # nothing was trained for it
-
-
-def test_a_dataset_by_folds_has_no_split_to_mend_on(
-    llava_folder: Path, shades: Path, lake: Lake, tmp_path: Path
-) -> None:
-    add(lake, "folded", shades)
-    fold(lake, "folded", 3)
-    asked = ExtractRequest(str(llava_folder), "folded")
-    with pytest.raises(LayerhouseError, match="evaluated by folds has none: mend on its split"):
-        mend(lake, MendRequest(asked, tmp_path), REPAIR["connector/finetune"])
 
 
 @pytest.mark.slow
