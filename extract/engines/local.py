@@ -17,7 +17,14 @@ from typing import Any
 
 from extract.models import choose_device
 from extract.running import extract
-from extract.sharing import ExtractRequest, ExtractSummary, job_is_done, look_up
+from extract.sharing import (
+    ExtractRequest,
+    ExtractSummary,
+    deaf_to_the_keyboard,
+    end_with_parent,
+    job_is_done,
+    look_up,
+)
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 from warehouse.progress import Progress, listening
@@ -89,7 +96,8 @@ class _Worker:
         pipe, theirs = context.Pipe(duplex=False)
         arguments = (theirs, self.lake, self.request, self.threads)
         process = context.Process(target=_work, args=arguments, daemon=True)
-        process.start()
+        with deaf_to_the_keyboard():
+            process.start()
         theirs.close()
         return process, pipe
 
@@ -142,6 +150,7 @@ def _work(pipe: Connection, lake: Lake, request: ExtractRequest, threads: int) -
     """The life of a worker process."""
     import torch
 
+    end_with_parent()
     if request.device == "cpu":
         torch.set_num_threads(threads)
 

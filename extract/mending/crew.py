@@ -5,14 +5,12 @@ What one of them fails of ends all: without it the others cannot go on.
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import Any
 
 from extract.mending.job import Mended, MendRequest, look_up_mend, train
@@ -20,6 +18,7 @@ from extract.mending.peers import meeting
 from extract.mending.recipe import MendEpoch
 from extract.mending.repair import Repair
 from extract.models import choose_device
+from extract.sharing import deaf_to_the_keyboard, end_with_parent
 from warehouse.errors import LayerhouseError, said
 from warehouse.lake import Lake
 
@@ -81,7 +80,8 @@ def train_together(
                 order = _Order(lake, own, repair, partial, rank, Path(folder, "meeting"))
                 pipe, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=_work, args=(theirs, order), daemon=True)
-                process.start()
+                with deaf_to_the_keyboard():
+                    process.start()
                 theirs.close()
                 crew.append(_Member(device, process, pipe))
             return _watched(crew, on_epoch)
@@ -136,8 +136,7 @@ def _work(pipe: Connection, order: _Order) -> None:
     """The life of one process."""
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     request, size = order.request, order.request.workers
     if request.extract.device == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // size))
@@ -156,11 +155,3 @@ def _work(pipe: Connection, order: _Order) -> None:
     except Exception as error:
         name = type(error).__name__
         pipe.send((LEFT, LayerhouseError(f"a process that mends failed: {name}: {said(error)}")))
-
-
-def _end_with_parent() -> None:
-    """A killed parent cannot end its processes, and they would hold their devices on."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

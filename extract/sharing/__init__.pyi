@@ -34,5 +34,9 @@ from .job import (
 from .ledger import ExtractSummary as ExtractSummary, Ledger as Ledger
 from .meant import meant_model_id as meant_model_id, weight_faults as weight_faults
 from .parting import fold_parts as fold_parts
+from .processes import (
+    deaf_to_the_keyboard as deaf_to_the_keyboard,
+    end_with_parent as end_with_parent,
+)
 from .request import ExtractRequest as ExtractRequest, fixed_batch_size as fixed_batch_size
 from .seen import Seen as Seen, find_seen as find_seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -99,10 +100,13 @@ def layerhouse() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 1 the work or a check failed, 2 wrong usage."""
+    """Run one command and exit: 0 done, 1 the work or a check failed, 2 wrong usage, 130 stopped
+    by the keyboard."""
     sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
+STOPPED = 128 + signal.SIGINT
+"""As a shell has it of what the keyboard ended."""
 MOST_SHOWN = 300
 """Letters of a path that a message holds; one may be refused for having more."""
 
@@ -119,8 +123,9 @@ def _run(arguments: list[str]) -> int:
         return 2
     except click.ClickException as fault:
         return _fail(fault.format_message(), fault.exit_code)
-    except click.exceptions.Abort:
-        return _fail("stopped by the keyboard; what was committed stays, run it again to go on", 1)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        told = "stopped by the keyboard; what was committed stays, run it again to go on"
+        return _fail(told, STOPPED)
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has seen enough; Python would complain at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -104,6 +104,7 @@ def fit_probes(
     **options: Unpack[ProbeOptions],
 ) -> ProbeSummary:
     """As `probe`, without what it measures beyond the probes."""
+    lake_at(lake).require()
     from analysis.probes import probe as fit
 
     chosen = known_options("probe", options, ProbeOptions)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,6 +15,9 @@ from layerhouse.study.journal import StepRecord
 from layerhouse.study.planning import ADD, StudyStep
 from layerhouse.study.standing import AGAIN, Ground
 from warehouse.errors import UsageError
+
+GRACE = 10.0
+"""Seconds in which a step that the keyboard stopped must have ended."""
 
 
 class Outcome(Enum):
@@ -100,15 +104,15 @@ def _run(ground: Ground, step: StudyStep) -> Came:
     arguments, log = ground.arguments(step), ground.journal.log(step.name)
     started = time.monotonic()
     with log.open("wb") as said:
-        code = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-m", "layerhouse", *arguments],
             cwd=ground.study.folder,
             env=_environment(ground),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
+        )
+        code = _ended(process)
     seconds = time.monotonic() - started
     entry = StepRecord(
         arguments, str(ground.lake), code, _last_line(ground, step), round(seconds, 1)
@@ -116,6 +120,19 @@ def _run(ground: Ground, step: StudyStep) -> Came:
     ground.journal.write(step.name, entry)
     why = "" if code == 0 else entry.said or f"ended with exit code {code}"
     return Came(step, Outcome.DONE if code == 0 else Outcome.FAILED, why, seconds)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a step. Ctrl-C reaches it too, and it ends what it started itself."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        raise
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _environment(ground: Ground) -> Mapping[str, str]:

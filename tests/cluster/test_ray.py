@@ -226,7 +226,7 @@ def test_the_keyboard_stops_the_command_and_all_of_its_ray(tmp_path: Path) -> No
     assert len(workers) == 2
     os.killpg(running.pid, signal.SIGINT)
     said = running.communicate(timeout=60)[1].splitlines()
-    assert running.returncode == 1
+    assert running.returncode == 130
     assert said[-1].startswith("Error: stopped by the keyboard")
     assert all(line.startswith("extract tiny-digits: ") for line in said[:-1] if line), said
     for start, stop in _ranges(lake):

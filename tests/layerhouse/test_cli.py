@@ -191,6 +191,14 @@ def test_bad_input_ends_with_one_sentence_and_its_exit_code(
     assert says in said
 
 
+def test_a_lake_that_is_not_there_is_named_and_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*PROBE, "--lake", str(tmp_path / "typo")) == 2
+    assert f"there is no lake at {tmp_path / 'typo'}" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
+
+
 def test_a_folder_that_is_no_model_is_named(
     tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

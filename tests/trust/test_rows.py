@@ -107,7 +107,7 @@ def test_the_command_says_so_in_one_line(lake: Lake, capsys: pytest.CaptureFixtu
     threading.Timer(1.5, *KILL).start()
     with pytest.raises(SystemExit) as ended:
         main(["sql", ENDLESS, "--lake", str(lake.root)])
-    assert ended.value.code == 1
+    assert ended.value.code == 130
     assert capsys.readouterr().err.strip().splitlines() == [
         "Error: stopped by the keyboard; what was committed stays, run it again to go on"
     ]
