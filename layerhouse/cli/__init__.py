@@ -41,7 +41,7 @@ COMMANDS = {
     "publish": None,
     "status": None,
     "compact": None,
-    "study": None,
+    "study": "all",
 }
 """Every command with the extra that installs what it needs; None needs nothing more."""
 

@@ -120,6 +120,7 @@ def test_a_command_that_needs_no_part_works_without_any(filled: Path) -> None:
         "sql": ("SELECT 1 AS one",),
         "publish": ("--out", "published"),
         "diagnose": ("--model", "tiny", "--dataset", "shapes"),
+        "power": ("--dataset", "shapes"),
         "compare": ("--model", "tiny", "--base", "other", "--dataset", "shapes"),
     }
     free = [name for name, extra in COMMANDS.items() if extra is None]
