@@ -199,18 +199,18 @@ def _time(seconds: float) -> str:
 
 
 def _said(came: Came) -> str:
-    from layerhouse.study import Outcome
+    from layerhouse.study import StepOutcome
 
-    spent = f" in {came.seconds:,.0f} s" if came.outcome is Outcome.DONE else ""
+    spent = f" in {came.seconds:,.0f} s" if came.outcome is StepOutcome.DONE else ""
     return f"{came.step}: {came.outcome.value}{spent}{f', {came.why}' if came.why else ''}"
 
 
 def _print_end(ground: Ground, came: Sequence[Came]) -> None:
-    from layerhouse.study import Outcome
+    from layerhouse.study import StepOutcome
 
-    failed = [one for one in came if one.outcome is Outcome.FAILED]
-    waits = [one for one in came if one.outcome is Outcome.WAITS]
-    new = sum(one.outcome is Outcome.DONE for one in came)
+    failed = [one for one in came if one.outcome is StepOutcome.FAILED]
+    waits = [one for one in came if one.outcome is StepOutcome.WAITS]
+    new = sum(one.outcome is StepOutcome.DONE for one in came)
     click.echo(f"\n{new} steps done, {len(came) - new - len(failed) - len(waits)} there already.")
     if failed and Path.cwd() != ground.study.folder:
         click.echo(f"Paths are seen from {ground.study.folder}.")

@@ -7,5 +7,5 @@ from .planning import (
     plan as plan,
 )
 from .reading import Study as Study, read_study as read_study
-from .running import Came as Came, Outcome as Outcome, Share as Share, run as run
+from .running import Came as Came, Share as Share, StepOutcome as StepOutcome, run as run
 from .standing import Ground as Ground, StudyStanding as StudyStanding

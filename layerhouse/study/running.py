@@ -20,7 +20,7 @@ GRACE = 10.0
 """Seconds in which a step that the keyboard stopped must have ended."""
 
 
-class Outcome(Enum):
+class StepOutcome(Enum):
     """What became of a step."""
 
     THERE = "there already"
@@ -34,7 +34,7 @@ class Came:
     """A step and what became of it; `why` where it failed or could not be run."""
 
     step: StudyStep
-    outcome: Outcome
+    outcome: StepOutcome
     why: str = ""
     seconds: float = 0.0
 
@@ -87,13 +87,13 @@ def run(
         on_step(number, step, None)
         lacking = [name for name in step.needs if not sound.get(name, True)]
         if lacking:
-            one = Came(step, Outcome.WAITS, f"{said[lacking[0]]} has to go well first")
+            one = Came(step, StepOutcome.WAITS, f"{said[lacking[0]]} has to go well first")
         elif standing.is_done(step):
-            one = Came(step, Outcome.THERE)
+            one = Came(step, StepOutcome.THERE)
         else:
             one = _run(ground, step)
             standing = ground.refresh()
-        sound[step.name] = one.outcome in (Outcome.THERE, Outcome.DONE)
+        sound[step.name] = one.outcome in (StepOutcome.THERE, StepOutcome.DONE)
         came.append(one)
         on_step(number, step, one)
     return came
@@ -119,7 +119,7 @@ def _run(ground: Ground, step: StudyStep) -> Came:
     )
     ground.journal.write(step.name, entry)
     why = "" if code == 0 else entry.said or f"ended with exit code {code}"
-    return Came(step, Outcome.DONE if code == 0 else Outcome.FAILED, why, seconds)
+    return Came(step, StepOutcome.DONE if code == 0 else StepOutcome.FAILED, why, seconds)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
