@@ -163,6 +163,9 @@ def _print_plan(ground: Ground, steps: Sequence[StudyStep]) -> None:
     for step in known:
         there = " (there already)" if standing.is_done(step) else ""
         click.echo(f"  {ground.text(step)}{there}")
+    wrong = [str(cost.step.cell) for cost in found if cost.is_wrong]
+    if wrong:
+        raise UsageError(f"{_cells(len(wrong))} cannot be run as written: {', '.join(wrong)}")
 
 
 def _cost(cost: Cost) -> str:
@@ -186,8 +189,12 @@ def _in_all(found: Sequence[Cost]) -> str:
     ):
         known = [float(value) for value in values if value is not None]
         lacking = len(values) - len(known)
-        sums.append(shown(sum(known)) + (f" and {lacking} cells not known" if lacking else ""))
+        sums.append(shown(sum(known)) + (f" and {_cells(lacking)} not known" if lacking else ""))
     return ", ".join(sums)
+
+
+def _cells(n: int) -> str:
+    return "1 cell" if n == 1 else f"{n:,} cells"
 
 
 def _size(n_bytes: float) -> str:

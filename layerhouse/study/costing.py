@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from layerhouse.study.planning import StudyStep
 from layerhouse.study.standing import Ground, StudyStanding
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 
 
 @dataclass(frozen=True)
 class Cost:
     """What is left of an extraction: images, bytes and seconds; None where that is not known.
 
-    `why` says what stands in the way of measuring it.
+    `why` says what stands in the way of measuring it; `is_wrong` that it is how it is asked for.
     """
 
     step: StudyStep
@@ -23,6 +23,7 @@ class Cost:
     n_bytes: int | None = None
     seconds: float | None = None
     why: str = ""
+    is_wrong: bool = False
 
 
 def costs(ground: Ground, standing: StudyStanding, steps: list[StudyStep]) -> Iterator[Cost]:
@@ -39,8 +40,12 @@ def costs(ground: Ground, standing: StudyStanding, steps: list[StudyStep]) -> It
         elif ground.model_id(step.cell) is None:
             size = _by_sizes(step.cell.model.model)
             n = standing.n_samples(step.cell.dataset.dataset)
+            if n is None:  # measuring another model may have registered it
+                standing = ground.refresh()
+                n = standing.n_samples(step.cell.dataset.dataset)
             n_bytes = None if size is None or n is None else n * size
-            yield Cost(step, n, n_bytes, None, ground.obstacle(step.cell))
+            error = ground.obstacle(step.cell)
+            yield Cost(step, n, n_bytes, None, str(error), isinstance(error, UsageError))
         else:
             yield _measured(ground, step)
 
@@ -81,5 +86,5 @@ def _measured(ground: Ground, step: StudyStep) -> Cost:
                 **options,
             )
     except LayerhouseError as error:
-        return Cost(step, why=str(error))
+        return Cost(step, why=str(error), is_wrong=isinstance(error, UsageError))
     return Cost(step, found.n_samples, found.n_bytes, found.seconds)

@@ -45,10 +45,10 @@ class Ground:
         found = None if cell is None else self._look(cell)
         return found if isinstance(found, str) else None
 
-    def obstacle(self, cell: StudyCell) -> str:
-        """Why the id of a cell's model is not known; nothing where it is."""
+    def obstacle(self, cell: StudyCell) -> LayerhouseError | None:
+        """Why the id of a cell's model is not known; None where it is."""
         found = self._look(cell)
-        return "" if isinstance(found, str) else str(found)
+        return None if isinstance(found, str) else found
 
     def _look(self, cell: StudyCell) -> str | LayerhouseError:
         """The id, which is kept, or what stands in the way, which may have gone the next time."""

@@ -193,6 +193,17 @@ def test_an_option_that_a_command_does_not_take_is_told_before_anything_is_run(
 
 
 @pytest.mark.slow
+def test_a_dry_run_names_cells_that_cannot_be_run_as_written(tmp_path: Path) -> None:
+    text = MINIMAL + '[[model]]\nmodel = "tiny-digitz"\n[[model]]\nmodel = "medvlm-r1"\n'
+    told = cli("study", written(tmp_path, text), "--dry-run")
+    assert told.returncode == 2, told.stdout + told.stderr
+    assert "1 cell cannot be run as written: tiny-digitz on digits" in told.stderr
+    assert "did you mean tiny-digits" in told.stdout
+    assert "medvlm-r1 on digits: 1,797 images, " in told.stdout
+    assert "time not known (JZPeterPan/MedVLM-R1 at revision" in told.stdout
+
+
+@pytest.mark.slow
 def test_what_fails_stops_only_what_needs_it_and_is_named_with_its_command(tmp_path: Path) -> None:
     """Run from elsewhere: paths in the file are seen from its folder."""
     for name, shade in (("dark", 20), ("bright", 220)):
