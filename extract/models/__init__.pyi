@@ -16,6 +16,7 @@ from .loading import (
     load as load,
     read_prompts as read_prompts,
 )
+from .naming import refuse_unknown as refuse_unknown
 from .placement import parse_placement as parse_placement
 from .plugins import ModelPlugin as ModelPlugin, register as register
 from .processors import Encoder as Encoder

@@ -29,13 +29,14 @@ from extract.models.folders import (
     refuse_unfit_adapter,
 )
 from extract.models.hub import download
+from extract.models.naming import meant
 from extract.models.placement import Placement
 from extract.models.plugins import plugin_for, runs_by_plugin
 from extract.models.published import find_published, layout_of
 from extract.models.quantized import quantization_of
-from extract.models.registry import RegistryEntry, find, find_alike, named_checkpoint, registry
+from extract.models.registry import RegistryEntry, find, find_alike
 from extract.models.safety import refuse_unsafe_adapter
-from warehouse.errors import LayerhouseError, UsageError, nearest, said
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object, refuse_unsafe_weights
 from warehouse.vocabulary import SHUFFLED_LABELS, STAGES
 
@@ -277,19 +278,9 @@ def _adapted(source: ModelSource, path: Path) -> ModelSource:
 
 
 def _locate(name: str, *, weights: bool, fetch: bool = True) -> ModelSource:
-    try:
-        is_folder = Path(name).is_dir() or name.startswith((".", "/", "~"))
-        folder = Path(name).expanduser().resolve() if is_folder else None
-    except (OSError, RuntimeError) as error:  # a name too long, or of no user
-        raise UsageError(f"{name[:99]} cannot be a folder: {said(error)[:99]}") from error
+    folder, entry = meant(name)
     if folder is not None:
         return _checked(_cached(folder) or ModelSource(folder.name, folder), weights=weights)
-    entry = named_checkpoint(name)
-    if entry is None and "/" not in name:
-        raise UsageError(
-            f"unknown model {name!r}{nearest(name.lower(), registry())}; a path of a model folder "
-            "or a hub id (owner/name) is taken too"
-        )
     if entry is not None and entry.load != "native" and not runs_by_plugin(entry.name):
         raise LayerhouseError(
             f"{entry.title} cannot be loaded: {entry.reason}; convert it to a class of "

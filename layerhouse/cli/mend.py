@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option
+from layerhouse.cli.shared import Word, dataset_option, lake_option, runnable_model_option
 from layerhouse.functions import AUTO, EVERY, mend
 from warehouse.vocabulary import DTYPES, STAGES
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("mend", short_help="Train repairs of a stage; show what they bring back.")
-@model_option("A registry name, a local Hugging Face folder, or a hub id, as it was extracted.")
+@runnable_model_option("A registry name, a local folder, or a hub id, as it was extracted.")
 @dataset_option("A registered dataset.")
 @click.option(
     "--stage",

@@ -190,15 +190,19 @@ def test_an_option_that_a_command_does_not_take_is_told_before_anything_is_run(
     assert "probe tiny-digits on digits: No such option '--sedes'" in told.stderr
     assert "--seeds" in told.stderr
     assert not (tmp_path / "study.study").exists()
+    misspelt = cli("study", written(tmp_path, MINIMAL.replace("tiny-digits", "tiny-digit")))
+    assert misspelt.returncode == 2
+    assert "unknown model 'tiny-digit'; did you mean tiny-digits" in misspelt.stderr
 
 
 @pytest.mark.slow
 def test_a_dry_run_names_cells_that_cannot_be_run_as_written(tmp_path: Path) -> None:
-    text = MINIMAL + '[[model]]\nmodel = "tiny-digitz"\n[[model]]\nmodel = "medvlm-r1"\n'
+    text = MINIMAL + "[[model]]\nmodel = 'medvlm-r1'\n[[variant]]\nname = 'base'\n"
+    text += "[[variant]]\nname = 'odd'\nmodels = ['tiny-digits']\nextract = { device = 'gpuu' }\n"
     told = cli("study", written(tmp_path, text), "--dry-run")
     assert told.returncode == 2, told.stdout + told.stderr
-    assert "1 cell cannot be run as written: tiny-digitz on digits" in told.stderr
-    assert "did you mean tiny-digits" in told.stdout
+    assert "1 cell cannot be run as written: tiny-digits (odd) on digits" in told.stderr
+    assert "unknown device 'gpuu'; did you mean cpu?" in told.stdout
     assert "medvlm-r1 on digits: 1,797 images, " in told.stdout
     assert "time not known (JZPeterPan/MedVLM-R1 at revision" in told.stdout
 

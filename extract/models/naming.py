@@ -1,0 +1,30 @@
+"""Naming: what a model's name means, before anything of the model is read or fetched."""
+
+from pathlib import Path
+
+from extract.models.registry import RegistryEntry, named_checkpoint, registry
+from warehouse.errors import UsageError, nearest, said
+
+
+def refuse_unknown(name: str) -> None:
+    """Raise UsageError for a name that is neither a path nor a hub id, and that nobody knows.
+
+    Nothing is read or fetched of the model.
+    """
+    meant(name)
+
+
+def meant(name: str) -> tuple[Path | None, RegistryEntry | None]:
+    """The folder that a name is, else what the registry knows of it, if it does."""
+    try:
+        is_folder = Path(name).is_dir() or name.startswith((".", "/", "~"))
+        folder = Path(name).expanduser().resolve() if is_folder else None
+    except (OSError, RuntimeError) as error:  # a name too long, or of no user
+        raise UsageError(f"{name[:99]} cannot be a folder: {said(error)[:99]}") from error
+    entry = None if folder is not None else named_checkpoint(name)
+    if folder is None and entry is None and "/" not in name:
+        raise UsageError(
+            f"unknown model {name!r}{nearest(name.lower(), registry())}; a path of a model folder "
+            "or a hub id (owner/name) is taken too"
+        )
+    return folder, entry
