@@ -147,6 +147,7 @@ def test_of_a_repair_the_shares_of_what_its_base_lost_are_resampled(lake):
     assert told == [True, False]
 
 
+@pytest.mark.slow
 def test_a_repair_without_replies_is_held_against_likelihoods(tmp_path):
     told = replace(LOSING(), modules=())
     mended = "tiny+mend:answer/prior"
