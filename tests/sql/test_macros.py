@@ -2,9 +2,6 @@
 
 import pytest
 
-from extract.faults import WeightFault
-from extract.faults.kinds import OWN_KINDS
-
 
 @pytest.fixture
 def con(catalogue):
@@ -90,22 +87,3 @@ def test_an_attribute_is_one_column_to_group_by(catalogue):
     con = catalogue({"sample_attribute": rows})
     query = "FROM attribute('sex') ORDER BY ALL"
     assert con.sql(query).fetchall() == [("d", "a", "F"), ("d", "b", "M"), ("e", "a", "F")]
-
-
-def test_faults_of_weights_are_those_that_the_catalogue_takes_for_such(con):
-    told = {kind.name for kind in OWN_KINDS if isinstance(kind, WeightFault)}
-    kinds = [kind.name for kind in OWN_KINDS]
-    texts = [f"fault:{kind}@llm:1" for kind in kinds]
-    assert {
-        kind
-        for kind, text in zip(kinds, texts, strict=True)
-        if con.sql("SELECT strikes_weights($1)", params=[text]).fetchall() == [(True,)]
-    } == told
-    for variant, strikes in (
-        ("fault:damage@llm.1:0.5+fault:lowrank@vision:2", True),
-        ("fault:damage@llm:1+fault:noise@llm:1", False),
-        ("mend:llm/lora+fault:damage@llm:1", False),
-        ("base", False),
-    ):
-        found = con.sql("SELECT strikes_weights($1)", params=[variant]).fetchall()
-        assert found == [(strikes,)], variant

@@ -4,7 +4,10 @@ import math
 
 import pytest
 
+from extract.faults import WeightFault
+from extract.faults.kinds import OWN_KINDS
 from tests.sql.worlds import NAMES, world
+from warehouse.schema import SQL_ROOT
 
 REPAIRS = {  # right on test with the repair; its stage, parameters, right on val, control
     "m+mend:answer/label-rows": (12, "answer", "label-rows", 6, 0.7, "none"),
@@ -237,3 +240,10 @@ def test_a_damage_is_named_where_the_advised_repair_is_of_its_stage(catalogue):
         # 0.2 is less than 0.9 of 0.3 on val: the llm is advised. 8 of 10 points come back.
         ("damage@llm:1", "llm", 0.5, True, 0.8, "llm", True, 1.0),
     ]
+
+
+@pytest.mark.parametrize("view", ["pairs/prescription", "stages/evidence_way"])
+def test_views_take_for_damage_what_strikes_weights(view):
+    """Another kind of fault of weights belongs in both of them."""
+    kinds = "|".join(kind.name for kind in OWN_KINDS if isinstance(kind, WeightFault))
+    assert f"fault:({kinds})@" in (SQL_ROOT / "views" / f"{view}.sql").read_text(encoding="utf-8")

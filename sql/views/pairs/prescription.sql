@@ -19,7 +19,7 @@ damaged AS (
         regexp_extract(variant, '^fault:(.*)$', 1) AS damage,
         regexp_extract(variant, '^fault:[a-z]+@([a-z]+)', 1) AS stage
     FROM model
-    WHERE strikes_weights(variant) AND NOT contains(variant, '+')
+    WHERE regexp_full_match(variant, 'fault:(damage|lowrank)@[^+]*')
 ),
 
 repairs AS (

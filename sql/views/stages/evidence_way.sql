@@ -11,7 +11,10 @@ WITH subjects AS (
             FROM layer
         ) AS is_described,
         contains(concat('+', model.variant), '+mend:') AS has_repair,
-        model.variant = 'base' OR strikes_weights(model.variant) AS is_whole
+        regexp_full_match(
+            model.variant,
+            'base|fault:(damage|lowrank)@[^+]*([+]fault:(damage|lowrank)@[^+]*)*'
+        ) AS is_whole
     FROM extract_command
     LEFT JOIN model ON extract_command.model_id = model.model_id
     LEFT JOIN verdict_obstacle
