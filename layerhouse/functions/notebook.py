@@ -38,7 +38,6 @@ class OpenLake(Warehouse):
     def __init__(self, opened: Warehouse, memory: str | None = None) -> None:
         super().__init__(opened.lake, opened._con, opened._timeout)
         self._memory = memory
-        self._known = self._commits()
         self._given: dict[str, Any] = {}
 
     @property
@@ -73,13 +72,14 @@ class OpenLake(Warehouse):
     @property
     def is_stale(self) -> bool:
         """Whether something was committed since it was opened, or refreshed."""
-        return self._commits() != self._known
+        known = self._con.execute("SELECT commit_id FROM record_file").fetchall()
+        return {name for (name,) in known} != set(self.lake.store.commit_names())
 
     def refresh(self) -> OpenLake:
         """Look at the lake as it is now. Frames from elsewhere (`with_tables`) stay."""
         opened = open_lake(self.lake, timeout=self._timeout, memory=self._memory)
         self._con.close()
-        self.lake, self._con, self._known = opened.lake, opened._con, self._commits()
+        self.lake, self._con = opened.lake, opened._con
         return self.with_tables(**self._given)
 
     def with_tables(self, **frames: Any) -> OpenLake:
@@ -92,11 +92,12 @@ class OpenLake(Warehouse):
         taken = {
             name
             for (name,) in self._con.execute(
-                "SELECT table_name FROM duckdb_tables() UNION SELECT view_name FROM duckdb_views()"
+                "SELECT lower(table_name) FROM duckdb_tables() "
+                "UNION SELECT lower(view_name) FROM duckdb_views()"
             ).fetchall()
         }
         for name, frame in frames.items():
-            if name in taken and name not in self._given:
+            if name.lower() in taken - {given.lower() for given in self._given}:
                 raise UsageError(f"the lake has a table {name} of its own; give yours another name")
             self._con.register(name, _arrow(name, frame))
             self._given[name] = frame
@@ -112,9 +113,6 @@ class OpenLake(Warehouse):
     def _title(self) -> str:
         stale = "; more was committed since: call refresh()" if self.is_stale else ""
         return f"{self.lake}{stale}"
-
-    def _commits(self) -> frozenset[str]:
-        return frozenset(self.lake.store.commit_names())
 
     def _view(self, name: str, model: str | None, dataset: str | None, order: str) -> pl.DataFrame:
         """A view's rows, of one model and dataset where they are named."""

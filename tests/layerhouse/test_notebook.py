@@ -83,6 +83,8 @@ def test_frames_of_the_caller_stand_beside_the_lakes_tables_and_change_none(
     assert wh.with_tables(mine=frame.clear()).sql("SELECT * FROM mine").fetchall() == []
     with pytest.raises(UsageError, match="the lake has a table model of its own"):
         wh.with_tables(model=frame)
+    with pytest.raises(UsageError, match="the lake has a table Failure_Mode of its own"):
+        wh.with_tables(Failure_Mode=frame)  # which SQL takes for the view
     with pytest.raises(UsageError, match="x is no frame of Polars, pandas or Arrow, but str"):
         wh.with_tables(x="/etc/passwd")
     with pytest.raises(LayerhouseError):
