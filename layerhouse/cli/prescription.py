@@ -84,14 +84,17 @@ def show(wh: Warehouse, done: Prescribed) -> list[str]:
     ).fetchall()
     heads = ["damage", "cost", "back by its stage", "advised", "of the best"]
     print_table(heads, [[d, f"{c:.2f}", f"{s:.0%}", a or "–", _share(b)] for d, c, s, a, b in rows])
-    click.echo("\nDamaged stage (rows), share of the cost that mending each stage brings back")
+    click.echo("\nDamaged stage (rows), share of the cost that the best repair of each brings back")
     shares = {
         (damaged, mended): f"{share:.0%}"
         for damaged, mended, share in wh.sql(
-            "SELECT p.stage, r.stage, avg(r.gain / p.cost) FROM prescription AS p "
+            "SELECT damaged, mended, avg(share) FROM ("
+            "SELECT p.stage AS damaged, r.stage AS mended, max(r.gain / p.cost) AS share "
+            "FROM prescription AS p "
             "JOIN recovered_share AS r ON p.model_id = r.base_model_id "
             "AND p.dataset_id = r.dataset_id WHERE p.name = $1 AND p.dataset_id = $2 "
-            "AND p.is_costly AND r.control = 'none' GROUP BY ALL",
+            "AND p.is_costly AND r.control = 'none' GROUP BY p.model_id, p.stage, r.stage) "
+            "GROUP BY ALL",
             names,
         ).fetchall()
     }

@@ -6,6 +6,8 @@ import pytest
 
 from extract.faults import WeightFault
 from extract.faults.kinds import OWN_KINDS
+from layerhouse.cli.prescription import show
+from layerhouse.self_test import Prescribed
 from tests.sql.worlds import NAMES, world
 from warehouse.schema import SQL_ROOT
 
@@ -207,24 +209,24 @@ def test_what_answers_by_one_method_is_held_against_answers_by_the_same(
 
 
 @pytest.mark.exact_rows("prescription")
-def test_a_damage_is_named_where_the_advised_repair_is_of_its_stage(catalogue):
+def test_a_damage_is_named_where_the_advised_repair_is_of_its_stage(catalogue, capsys):
     """Two damages of a model that answers 18 of 20: one at the llm, one at the connector."""
     rows = world({("llm", 1, "last"): (9, 18)}, {"likelihood": (9, 18)})
     rows["mend"] = []
     answered = {
-        "damage@llm:1": (8, "llm", 300, 16, 0.8, "answer", 6, 14, 0.7),
+        "damage@llm:1": (8, *("llm", 300, 16, 0.8, "answer", 6, 14, 0.7, "llm", 9, 9, 0.6)),
         "damage@connector:2": (17, "connector", 80, 18, 0.9, "answer", 6, 18, 0.9),
     }
     for damage, (struck, *repairs) in answered.items():
         base = f"m+fault:{damage}"
         models = {base: struck}
-        for stage, size, right, val in (repairs[:4], repairs[4:]):
-            name = f"m+mend:{stage}/x+fault:{damage}"
+        for number, (stage, size, right, val) in enumerate(zip(*[iter(repairs)] * 4, strict=True)):
+            name = f"m+mend:{stage}/x{number}+fault:{damage}"
             models[name] = right
             rows["mend"].append(
                 {"model_id": name, "base_model_id": base, "dataset_id": "d", "stage": stage}
-                | {"repair": "x", "control": "none", "n_parameters": size, "score": "accuracy"}
-                | {"val_score_before": 0.5, "val_score": val}
+                | {"repair": f"x{number}", "control": "none", "n_parameters": size}
+                | {"score": "accuracy", "val_score_before": 0.5, "val_score": val}
             )
         for name, right in models.items():
             rows["model"].append({"model_id": name, "name": "m", "variant": name[2:]})
@@ -234,12 +236,16 @@ def test_a_damage_is_named_where_the_advised_repair_is_of_its_stage(catalogue):
         "SELECT damage, stage, round(cost, 9), is_costly, round(injected_share, 9), advised_stage, "
         "is_named, round(advice_share, 9) FROM prescription ORDER BY damage"
     )
-    assert catalogue(rows).sql(query).fetchall() == [
+    con = catalogue(rows)
+    assert con.sql(query).fetchall() == [
         # Both are sufficient, and the answer's is the smaller; it costs less than ten points.
         ("damage@connector:2", "connector", 0.05, False, 1.0, "answer", False, 1.0),
         # 0.2 is less than 0.9 of 0.3 on val: the llm is advised. 8 of 10 points come back.
         ("damage@llm:1", "llm", 0.5, True, 0.8, "llm", True, 1.0),
     ]
+    show(con, Prescribed("m", "d", 2, ()))
+    matrix = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["llm", "–", "–", "80%", "60%"] in matrix  # of the llm's two repairs the better one
 
 
 @pytest.mark.parametrize("view", ["pairs/prescription", "stages/evidence_way"])
