@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from extract.faults import Fault, parse_fault, strikes_weights, variant_of
@@ -40,17 +41,17 @@ def source_of(request: ExtractRequest) -> tuple[ModelSource | GivenModel, str, s
 def meant_model_id(
     model: str,
     *,
-    adapter: str | None = None,
+    adapter: Path | None = None,
     random_weights: int | None = None,
     quantization: str | None = None,
     device_map: str | None = None,
-    fault: str | Sequence[str] = (),
+    fault: Sequence[str] = (),
 ) -> str:
     """The id that the lake gives a model with what is done to it, by files on this machine alone.
 
     Raises LayerhouseError where they are not there, or are none of a model.
     """
-    faults = [parse_fault(spec) for spec in ([fault] if isinstance(fault, str) else fault)]
+    faults = [parse_fault(spec) for spec in fault]
     placement = parse_placement(quantization, device_map)
     return model_id_of(locate(model, adapter, random_weights, placement, fetch=False), faults)
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,7 @@ from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
-    from layerhouse.study import Came, Cost, Ground, Study, StudyStep
+    from layerhouse.study import Came, Cost, Ground, Study, StudyCell, StudyStep
 
 STATUS = "status"
 
@@ -98,24 +98,34 @@ def status_command(file: Path, lake: str | None) -> None:
     from layerhouse.study import cells_of
 
     ground, steps = _opened(file, lake)
-    standing = ground.refresh()
-    rows = []
+    standing, rows = ground.refresh(), []
+    done = {step.name: standing.is_done(step) for step in steps if step.cell is not None}
     for cell in cells_of(ground.study):
-        own = [step for step in steps if step.cell is not None and str(step.cell) == str(cell)]
-        done = {step.kind: "✓" if standing.is_done(step) else "–" for step in own}
-        for step in own:
-            record = ground.record(step)
-            if record is not None and not record.went_well:
-                done[step.kind] = "failed"
+        kinds = ("extract", "probe", "diagnose")
+        marks = [_mark(ground, step, done[step.name]) for step in _of(steps, cell, kinds)]
         pair = standing.pair(cell)
         verdict = (pair.verdict if pair is not None else None) or "–"
-        kinds = ("extract", "probe", "diagnose")
         name = cell.model.name, cell.variant.name, cell.dataset.dataset
-        rows.append([*name, *(done[kind] for kind in kinds), verdict])
+        rows.append([*name, *marks, verdict])
     print_table(["model", "variant", "dataset", "extract", "probe", "diagnose", "verdict"], rows)
-    lacking = [step for step in steps if step.cell is not None and not standing.is_done(step)]
+    lacking = sum(not is_done for is_done in done.values())
     if lacking:
-        click.echo(f"\n{len(lacking)} steps of cells are not done. Next: layerhouse study {file}")
+        click.echo(f"\n{lacking} steps of cells are not done. Next: layerhouse study {file}")
+
+
+def _of(steps: Sequence[StudyStep], cell: StudyCell, kinds: Sequence[str]) -> list[StudyStep]:
+    """A cell's steps of these kinds, in their order."""
+    from layerhouse.study import named_of
+
+    by_name = {step.name: step for step in steps}
+    return [by_name[named_of(kind, cell)] for kind in kinds]
+
+
+def _mark(ground: Ground, step: StudyStep, is_done: bool) -> str:
+    record = ground.record(step)
+    if record is not None and not record.went_well:
+        return "failed"
+    return "✓" if is_done else "–"
 
 
 def _opened(file: Path, lake: str | None) -> tuple[Ground, list[StudyStep]]:
@@ -127,13 +137,12 @@ def _opened(file: Path, lake: str | None) -> tuple[Ground, list[StudyStep]]:
     journal = Journal(study.folder / f"{study.path.stem}.study")
     steps = plan(study)
     with chdir(study.folder):  # whence its paths are seen
-        for step in steps:
-            _check(study, step)
-    return Ground(study, place, journal), steps
+        options = {step.name: _read(study, step) for step in steps}
+    return Ground(study, place, journal, options), steps
 
 
-def _check(study: Study, step: StudyStep) -> None:
-    """Let click read a step's options as it will when it is run, and say what it would say."""
+def _read(study: Study, step: StudyStep) -> dict[str, Any]:
+    """A step's options as click will read them when it is run; or what it would say."""
     from layerhouse.cli import layerhouse
 
     found: click.Command | None = layerhouse
@@ -142,7 +151,7 @@ def _check(study: Study, step: StudyStep) -> None:
         found = found.get_command(context, rest.pop(0))
     assert found is not None
     try:
-        found.make_context(step.kind, rest)
+        return found.make_context(step.kind, rest).params
     except (click.ClickException, UsageError) as error:
         said = error.format_message() if isinstance(error, click.ClickException) else str(error)
         raise UsageError(f"{study.path}: {step}: {said}") from error

@@ -21,6 +21,7 @@ from .drawing import figures as figures
 from .extracting import (
     ENGINES as ENGINES,
     extract as extract,
+    is_extracted as is_extracted,
     rejected as rejected,
 )
 from .lakes import connect as connect, publish as publish, validate as validate

@@ -129,6 +129,22 @@ def extract(
     return summary
 
 
+def is_extracted(
+    model: str, dataset: str, *, lake: Place = None, **options: Unpack[ExtractOptions]
+) -> bool:
+    """Whether the lake holds all that `extract` would add, of this very model and dataset.
+
+    Neither weights nor images are read but for their checksums. Raises LayerhouseError as `extract`
+    does where the lake holds another model of this name.
+    """
+    from extract.sharing import job_is_done, look_up, refuse_other_identity
+
+    chosen = known_options("extract", options, ExtractOptions)
+    job = look_up(lake_at(lake), _request(model, dataset, chosen))
+    refuse_other_identity(job)
+    return job_is_done(job)
+
+
 def rejected(summary: ExtractSummary) -> str:
     """How many samples were rejected, and the first with its reason."""
     n, (name, reason) = len(summary.rejected), next(iter(summary.rejected.items()))

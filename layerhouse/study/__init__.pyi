@@ -4,6 +4,7 @@ from .planning import (
     StudyCell as StudyCell,
     StudyStep as StudyStep,
     cells_of as cells_of,
+    named_of as named_of,
     plan as plan,
 )
 from .reading import Study as Study, read_study as read_study

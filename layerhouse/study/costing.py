@@ -73,18 +73,9 @@ def _by_sizes(model: str) -> int | None:
 def _measured(ground: Ground, step: StudyStep) -> Cost:
     from layerhouse.functions import extract
 
-    assert step.cell is not None
-    cell = step.cell
-    options = {name.replace("-", "_"): given for name, given in cell.options.items()}
     try:
         with chdir(ground.study.folder):
-            found = extract(
-                cell.model.model,
-                cell.dataset.dataset,
-                dry_run=True,
-                lake=ground.lake,
-                **options,
-            )
+            found = extract(**ground.extraction(step), dry_run=True)
     except LayerhouseError as error:
         return Cost(step, why=str(error), is_wrong=isinstance(error, UsageError))
     return Cost(step, found.n_samples, found.n_bytes, found.seconds)

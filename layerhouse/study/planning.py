@@ -56,9 +56,13 @@ class StudyStep:
     cell: StudyCell | None = None
     base: StudyCell | None = None
 
+    @property
+    def about(self) -> str:
+        """The cell, or the dataset of a step that is of none; nothing where it is of all."""
+        return unquote(self.name.partition(",")[2]) if self.cell is None else str(self.cell)
+
     def __str__(self) -> str:
-        about = self.cell if self.cell is not None else unquote(self.name).partition(",")[2]
-        return f"{self.kind} {about}".strip()
+        return f"{self.kind} {self.about}".strip()
 
 
 def plan(study: Study) -> list[StudyStep]:
@@ -119,7 +123,7 @@ def _of_cells(study: Study) -> Iterator[StudyStep]:
     for cell in cells_of(study):
         given = ("--model", cell.model.model, "--dataset", cell.dataset.dataset)
         held = ("--model", MODEL_ID, "--dataset", cell.dataset.dataset)
-        added, first = _added(cell.dataset), _named_of("extract", cell)
+        added, first = _added(cell.dataset), named_of("extract", cell)
         yield StudyStep(
             "extract", first, ("extract", *given, *_arguments(study, cell.options)), added, cell
         )
@@ -127,12 +131,12 @@ def _of_cells(study: Study) -> Iterator[StudyStep]:
             asked = {k: v for k, v in cell.options.items() if k not in OF_ACTIVATIONS}
             asked |= {"answers_only": True, "prompt": list(study.prompts)}
             more = ("extract", *given, *_arguments(study, asked))
-            yield StudyStep(PROMPTS, _named_of(PROMPTS, cell), more, (first,), cell)
+            yield StudyStep(PROMPTS, named_of(PROMPTS, cell), more, (first,), cell)
         before = first
         for kind in ("probe", "diagnose"):
             more = (kind, *held, *_arguments(study, study.options.get(kind, {})))
-            yield StudyStep(kind, _named_of(kind, cell), more, (before,), cell)
-            before = _named_of(kind, cell)
+            yield StudyStep(kind, named_of(kind, cell), more, (before,), cell)
+            before = named_of(kind, cell)
 
 
 def _joint(study: Study) -> Iterator[StudyStep]:
@@ -144,7 +148,7 @@ def _joint(study: Study) -> Iterator[StudyStep]:
             yield StudyStep("compare", _named("compare", each.dataset), asked)
         for cell, base in _based(study):
             pair = ("--model", MODEL_ID, "--base", BASE_ID, "--dataset", cell.dataset.dataset)
-            name = _named_of("compare", cell)
+            name = named_of("compare", cell)
             yield StudyStep("compare", name, ("compare", *pair, *more), cell=cell, base=base)
     for kind in ("report", "figures", "publish"):
         if (options := study.options.get(kind)) is not None:
@@ -164,7 +168,8 @@ def _added(dataset: StudiedDataset) -> tuple[str, ...]:
     return () if dataset.path is None else (_named(ADD, dataset.dataset),)
 
 
-def _named_of(kind: str, cell: StudyCell) -> str:
+def named_of(kind: str, cell: StudyCell) -> str:
+    """The name of a cell's step of a kind."""
     return _named(kind, cell.model.name, cell.variant.name, cell.dataset.dataset)
 
 
@@ -178,7 +183,7 @@ def _arguments(study: Study, options: Options) -> list[str]:
     found = []
     for key, value in options.items():
         name = key.replace("_", "-")
-        if key.replace("-", "_") in OWN:
+        if key in OWN:
             raise UsageError(f"{study.path}: the study gives --{name} itself; leave out {key}")
         for each in value if isinstance(value, list) else [value]:
             if each is True:

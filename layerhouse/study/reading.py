@@ -237,7 +237,7 @@ def _options(path: Path, tree: Options, key: str) -> Options:
     found = tree.get(key, {})
     if not isinstance(found, dict):
         raise UsageError(f"{path}: {key} must be a table of options, as `{key} --help` names them")
-    return found
+    return {name.replace("-", "_"): value for name, value in found.items()}
 
 
 def _needed(path: Path, table: Options, key: str) -> str:

@@ -7,10 +7,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layerhouse.study.journal import Journal, StepRecord
-from layerhouse.study.planning import ADD, BASE_ID, MODEL_ID, PROMPTS, StudyCell, StudyStep
+from layerhouse.study.planning import (
+    ADD,
+    BASE_ID,
+    MODEL_ID,
+    PROMPTS,
+    StudyCell,
+    StudyStep,
+    named_of,
+)
 from layerhouse.study.reading import Study
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
@@ -20,17 +28,23 @@ if TYPE_CHECKING:
 
 CHANGING = ("adapter", "random_weights", "quantization", "device_map", "fault")
 """Options of `extract` that make another model of one."""
+OF_THE_COMMAND = ("lake", "dry_run", "skip_bad")
+"""Options of the command `extract` that say nothing of what is extracted."""
 AGAIN = ("compare", "report", "figures", "publish")
 """Steps that look at all that is there, so that they are run each time."""
 
 
 @dataclass
 class Ground:
-    """A study's lake and journal, and the ids that the lake gives its models."""
+    """A study's lake and journal, and the ids that the lake gives its models.
+
+    `options` has those of every step by its name, as the command line reads them.
+    """
 
     study: Study
     lake: Lake
     journal: Journal
+    options: Mapping[str, Mapping[str, Any]]
     _ids: dict[str, str] = field(default_factory=dict)
 
     def record(self, step: StudyStep) -> StepRecord | None:
@@ -56,13 +70,19 @@ class Ground:
 
         if str(cell) in self._ids:
             return self._ids[str(cell)]
-        changes = {name: cell.options[name] for name in CHANGING if name in cell.options}
+        options = self.options[named_of("extract", cell)]
+        changes = {name: options[name] for name in CHANGING}
         try:
             with chdir(self.study.folder):
                 self._ids[str(cell)] = meant_model_id(cell.model.model, **changes)
         except LayerhouseError as error:
             return error
         return self._ids[str(cell)]
+
+    def extraction(self, step: StudyStep) -> dict[str, Any]:
+        """What the function `extract` takes for the same as a step that extracts."""
+        asked = {k: v for k, v in self.options[step.name].items() if k not in OF_THE_COMMAND}
+        return asked | {"lake": self.lake}
 
     def arguments(self, step: StudyStep) -> tuple[str, ...]:
         """A step's, with the models' ids in the places that are held for them where known."""
@@ -93,7 +113,7 @@ class StudyStanding:
         return {(pair.model_id, pair.dataset_id): pair for pair in pairs}
 
     @cached_property
-    def _datasets(self) -> Mapping[str, Sequence[str]]:
+    def _baselines(self) -> Mapping[str, Sequence[str]]:
         datasets = self.report.datasets if self.report is not None else []
         return {each.dataset_id: each.baselines for each in datasets}
 
@@ -107,27 +127,33 @@ class StudyStanding:
         return self._pairs.get((str(model_id), cell.dataset.dataset))
 
     def is_done(self, step: StudyStep) -> bool:
-        """Whether the journal says so of this very command, and the lake still has what it made."""
+        """Whether the journal says so of this very command, and the lake still has what it made.
+
+        What is extracted must be of the model as it is now, and all of it. Whether a dataset's
+        images are still those that were registered its command looks each time.
+        """
         record = self.ground.record(step)
-        if record is None or not record.went_well or step.kind in AGAIN:
+        if record is None or not record.went_well or step.kind in (ADD, *AGAIN):
             return False
         if step.cell is None:
-            name = step.name.rpartition(",")[2]
-            return self._has(name, step.kind)
+            return bool(self._baselines.get(step.about))
         pair = self.pair(step.cell)
         if pair is None:
             return False
-        if step.kind == "extract":
-            return bool(pair.extents)
-        if step.kind == PROMPTS:
-            return bool(pair.answers)
+        if step.kind in ("extract", PROMPTS):
+            return self._is_extracted(step)
         if step.kind == "probe":
             return bool(pair.probes) and not any(extent.n_unprobed for extent in pair.extents)
         return pair.diagnosis == "fresh"
 
-    def _has(self, dataset: str, kind: str) -> bool:
-        known = self._datasets.get(dataset)
-        return known is not None and (kind == ADD or bool(known))
+    def _is_extracted(self, step: StudyStep) -> bool:
+        from layerhouse.functions import is_extracted
+
+        try:
+            with chdir(self.ground.study.folder):
+                return is_extracted(**self.ground.extraction(step))
+        except LayerhouseError:  # which the command will tell
+            return False
 
 
 def _lies_there(lake: Lake) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
-from layerhouse.study.planning import plan
+from extract.models.registry import find
+from layerhouse import extract
+from layerhouse.cli.study import _opened
+from layerhouse.study.journal import StepRecord
+from layerhouse.study.planning import cells_of, plan
 from layerhouse.study.reading import read_study
 from layerhouse.study.running import Share
 from warehouse.errors import UsageError
@@ -195,6 +201,47 @@ def test_an_option_that_a_command_does_not_take_is_told_before_anything_is_run(
     assert "unknown model 'tiny-digit'; did you mean tiny-digits" in misspelt.stderr
 
 
+def test_a_variant_is_the_model_that_its_command_makes_however_its_options_are_written(
+    tmp_path: Path,
+) -> None:
+    text = MINIMAL + "[[variant]]\nname = 'as it is'\n"
+    for number, options in enumerate(
+        ('"random-weights" = 3', "random_weights = true", "fault = ['noise@llm', 'drop@vision']")
+    ):
+        text += f"[[variant]]\nname = '{number}'\nextract = {{ {options} }}\n"
+    ground, _ = _opened(written(tmp_path, text), None)
+    found = [ground.model_id(cell) for cell in cells_of(ground.study)]
+    assert found == [
+        "tiny-digits",
+        "tiny-digits+random:3",
+        "tiny-digits+random:0",
+        "tiny-digits+fault:noise@llm:4+fault:drop@vision:0.5",
+    ]
+
+
+@pytest.mark.slow
+def test_what_was_extracted_of_other_weights_or_in_part_is_not_done(tmp_path: Path) -> None:
+    """Whatever the journal says."""
+    folder = tmp_path / "mine"
+    shutil.copytree(find("tiny-digits").folder, folder)
+    text = MINIMAL.replace('"tiny-digits"', '"./mine"')
+    path = written(tmp_path, text + "[extract]\nlimit = 6\nanswer = 'likelihood'\nlayer = -1\n")
+    ground, steps = _opened(path, None)
+    ground.journal.open()
+    (step,) = [step for step in steps if step.kind == "extract"]
+    record = StepRecord(ground.arguments(step), str(ground.lake), 0, "", 1.0)
+    ground.journal.write(step.name, record)
+    assert not ground.refresh().is_done(step)
+    extract(folder, "digits", lake=ground.lake, limit=4, answer="likelihood", layer="-1")
+    assert not ground.refresh().is_done(step)
+    extract(folder, "digits", lake=ground.lake, limit=6, answer="likelihood", layer="-1")
+    assert ground.refresh().is_done(step)
+    weights = load_file(folder / "model.safetensors")
+    name = next(iter(weights))
+    save_file(weights | {name: weights[name] + 1}, folder / "model.safetensors", {"format": "pt"})
+    assert not _opened(path, None)[0].refresh().is_done(step)
+
+
 @pytest.mark.slow
 def test_a_dry_run_names_cells_that_cannot_be_run_as_written(tmp_path: Path) -> None:
     text = MINIMAL + "[[model]]\nmodel = 'medvlm-r1'\n[[variant]]\nname = 'base'\n"
@@ -232,7 +279,10 @@ def test_what_fails_stops_only_what_needs_it_and_is_named_with_its_command(tmp_p
     assert "add shades: done" in told.stdout
     assert (tmp_path / "study" / "out").is_dir()
     assert told.stderr.rstrip().endswith("steps failed; give the command again when that is mended")
-    assert "add shades: there already" in cli("study", path, cwd=tmp_path).stdout
+    Image.new("L", (8, 8), 90).save(tmp_path / "study" / "images" / "dark" / "new.png")
+    again = cli("study", path, cwd=tmp_path).stdout
+    assert "add shades: failed, dataset shades is registered with other content" in again
+    assert "extract tiny-digits (bad) on shades: not run, add shades has to go well" in again
 
 
 SCHEDULER = """#!{python}
