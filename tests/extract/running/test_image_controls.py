@@ -153,7 +153,7 @@ def test_controls_are_asked_about_without_activations_alone(tmp_path: Path) -> N
     with pytest.raises(UsageError, match="the samples' own images; add --answers-only"):
         look_up(lake, ExtractRequest("tiny-digits", "digits", image_controls=("blank",)))
     said = CliRunner().invoke(
-        cli, ["extract", "--model", "m", "--dataset", "d", "--image-control", "grey"]
+        cli, ["extract", "--model", "tiny-digits", "--dataset", "d", "--image-control", "grey"]
     )
     assert said.exit_code != 0
     assert "image control" in str(said.exception) or "image control" in said.output
