@@ -37,9 +37,9 @@ def broken(effects=(), variant=BROKEN):
     return rows | {"stage_interval": losses(**points)}
 
 
-def mend(rows, stage, right, size, val=0.9, asked="likelihood"):
+def mend(rows, stage, right, size, val=0.9, asked="likelihood", repair="lora"):
     """With this repair of the stage so many of 20 are right; half a point to either side."""
-    name, repair = f"m+mend:{stage}", {"answer": "label-rows"}.get(stage, "lora")
+    name = f"m+mend:{stage}/{repair}"
     rows["model"].append({"model_id": name, "name": "tiny", "variant": f"mend:{stage}/{repair}+f"})
     answers = world({}, {asked: (8, right)})["answer"]
     rows["answer"] += [row | {"model_id": name} for row in answers]
@@ -133,6 +133,17 @@ def test_the_claim_is_what_the_evidence_bears(catalogue, connector, mended, clai
     found = marks(catalogue, rows, "claim, use_missing IS NULL, cure_missing IS NULL")
     assert found[1] == (claim, connector is not None, mended is not None)
     assert [row[0] for row in found if row is not found[1]] == [None] * 3
+
+
+def test_of_a_stages_repairs_the_advised_one_speaks(catalogue):
+    rows = mend(broken(), "connector", 18, 80)
+    mend(rows, "connector", 17, 40, val=0.88, repair="finetune")
+    (mark,) = marks(catalogue, rows, "repair, n_parameters, is_mended")[1:2]
+    assert mark == ("connector/finetune", 40, True)
+    # 0.4 is less than 0.9 of the 0.5 that the larger one gains on val, so that one is advised.
+    rows["mend"][-1]["val_score"] = 0.8
+    (mark,) = marks(catalogue, rows, "repair, n_parameters, is_mended")[1:2]
+    assert mark == ("connector/lora", 80, True)
 
 
 def test_a_gain_that_is_not_the_repairs_alone_undoes_nothing(catalogue):

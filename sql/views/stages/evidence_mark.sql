@@ -3,8 +3,9 @@
 -- Information: what probes read; is_lost as in failure_mode (is_present), FALSE where at most the
 -- margin is lost. Use: what comes back at the stage with the states of a better variant
 -- (stage_restoration, of the donor that is better by most); is_caused where the lower end of that
--- exceeds the margin, in the score's points. Cure: what the repair of the stage that gains most on
--- val brings back of its loss; is_mended where it gains for certain and brings back `undone`. Each
+-- exceeds the margin, in the score's points. Cure: what the advised repair, where it is of the
+-- stage, else the one of the stage that gains most on val brings back of its loss; is_mended where
+-- it gains for certain and brings back `undone`. Each
 -- is NULL where intervals leave it open, and where it was not measured: then a column says what
 -- would. The claim is all that may be said: `no longer readable` (of the answer `readable but not
 -- said`) by probes alone, `caused in` where patching confirms it, `mended by` where a repair of the
@@ -44,7 +45,10 @@ restored AS (
 repaired AS (
     SELECT *
     FROM recovered_share
-    WHERE is_best_of_stage
+    WHERE is_advised OR is_best_of_stage
+    QUALIFY row_number() OVER (
+        PARTITION BY base_model_id, dataset_id, stage ORDER BY is_advised DESC, model_id ASC
+    ) = 1
 ),
 
 -- Repairs of which no epoch was better on val than none: nothing was run with them.
