@@ -7,6 +7,7 @@ LAKE ?= lakehouse
 RUN := $(BIN)/layerhouse
 SUPERSET := .venv-superset
 MOTO := .venv-moto
+DELTA := .venv-delta
 FLIPS := 2000
 EXAMPLES := 5000
 
@@ -68,6 +69,11 @@ test-cluster: $(VENV)/.clustered
 test-storage: $(VENV)/.developing $(MOTO)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/cluster/test_storage.py $(ARGS)
 test-cluster: $(MOTO)/.installed
+
+.PHONY: test-delta
+# The lake's Delta tables in DuckDB's delta extension, which only an older DuckDB has.
+test-delta: $(VENV)/.developing $(DELTA)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/cluster/test_delta.py tests/warehouse/delta $(ARGS)
 
 .PHONY: test-wheel
 # The wheel in fresh environments outside the repository, bare and with all extras; fetches those.
@@ -180,5 +186,10 @@ $(MOTO)/.installed: tests/cluster/moto.txt
 	$(MOTO)/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
+$(DELTA)/.installed: tests/cluster/delta.txt
+	test -x $(DELTA)/bin/python || $(PYTHON) -m venv $(DELTA)
+	$(DELTA)/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(SUPERSET) $(MOTO) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(SUPERSET) $(MOTO) $(DELTA) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -39,6 +39,7 @@ COMMANDS = {
     "shell": None,
     "mcp": "mcp",
     "publish": None,
+    "delta": "delta",
     "status": None,
     "compact": None,
     "study": "all",

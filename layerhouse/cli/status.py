@@ -94,13 +94,18 @@ def _repair(lake: Lake) -> None:
 
 
 def _free(lake: Lake, *, dry_run: bool) -> None:
+    from warehouse.catalogue import write_delta
+    from warehouse.delta import clear_old, logged
     from warehouse.lake import free
 
-    found = free(lake, dry_run=dry_run)
+    if not dry_run and (tables := logged(lake)):
+        write_delta(lake, tables)  # else their newest versions would name what goes
+    found = [(each.path, each.bytes) for each in free(lake, dry_run=dry_run)]
+    found += clear_old(lake, dry_run=dry_run)
     if dry_run:
-        for each in found:
-            click.echo(f"Would delete: {each.path}, {each.bytes:,} bytes")
-    size = sum(each.bytes for each in found)
+        for path, size in found:
+            click.echo(f"Would delete: {path}, {size:,} bytes")
+    size = sum(size for _, size in found)
     done = "Would be deleted" if dry_run else "Deleted"
     click.echo(f"{done} of what was removed or joined: {len(found)} files, {size:,} bytes")
 

@@ -24,7 +24,12 @@ from .extracting import (
     is_extracted as is_extracted,
     rejected as rejected,
 )
-from .lakes import connect as connect, publish as publish, validate as validate
+from .lakes import (
+    connect as connect,
+    delta as delta,
+    publish as publish,
+    validate as validate,
+)
 from .mending import AUTO as AUTO, EVERY as EVERY, Mending as Mending, mend as mend
 from .patching import patch as patch
 from .steering import steer as steer

@@ -6,11 +6,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layerhouse.functions.arguments import Place, lake_at
+from layerhouse.functions.arguments import Place, Several, lake_at, several
 from layerhouse.parts import part
+from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
     from layerhouse.functions.notebook import OpenLake
+    from warehouse.delta import DeltaLog
     from warehouse.validation import ValidationReport
 
 
@@ -37,6 +39,25 @@ def publish(out: str | PathLike[str], *, patients: bool = False, lake: Place = N
     from warehouse.publishing import publish as write
 
     return write(lake_at(lake), Path(out), patients=patients)
+
+
+def delta(table: Several = (), *, remove: bool = False, lake: Place = None) -> list[DeltaLog]:
+    """Write Delta logs over the lake's shards, of all tables or of some, or bring them up to date;
+    returns one of each. They follow the lake from then on. With `remove` they are deleted; returns
+    none."""
+    from warehouse.catalogue import write_delta
+    from warehouse.delta import remove as delete
+    from warehouse.schema import table_schema, tables
+
+    chosen, known, place = several(table), tables(), lake_at(lake)
+    for name in chosen:
+        table_schema(name)
+        if name not in known:
+            raise UsageError(f"{name} is the catalogue's own and lies in no shard")
+    if remove:
+        delete(place, chosen or known)
+        return []
+    return write_delta(place, chosen or known)
 
 
 @part("validate")

@@ -25,8 +25,8 @@ from layerhouse.functions.steering import SteerOptions
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
-LayerhouseError UsageError __version__ answers baseline compare connect datasets diagnose extract
-figures mend models patch power probe publish report runs steer validate
+LayerhouseError UsageError __version__ answers baseline compare connect datasets delta diagnose
+extract figures mend models patch power probe publish report runs steer validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
@@ -42,6 +42,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "figures": (layerhouse.figures, FigureOptions),
     "publish": (layerhouse.publish, None),
     "validate": (layerhouse.validate, None),
+    "delta": (layerhouse.delta, None),
     "datasets add": (layerhouse.datasets.add, DatasetOptions),
     "datasets remove": (layerhouse.datasets.remove, None),
     "power": (layerhouse.power, None),

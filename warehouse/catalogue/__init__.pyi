@@ -22,6 +22,7 @@ from .refreshing import (
     current as current,
     open_tables as open_tables,
     refresh as refresh,
+    write_delta as write_delta,
 )
 from .rows import Rows as Rows
 from .samples import (

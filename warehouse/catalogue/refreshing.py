@@ -37,6 +37,7 @@ from warehouse.catalogue.reading import (
     set_vector_shards,
 )
 from warehouse.catalogue.soundness import catalogue_is_sound, note_built
+from warehouse.delta import DeltaLog, follow, logged, refuse_place, write
 from warehouse.errors import LayerhouseError
 from warehouse.files import copy_file, file_lock, put_in_place, sync
 from warehouse.lake import Commit, Lake, Standing, read_commit
@@ -128,7 +129,24 @@ def _build_alone(
         if not force and _written(lake) != looked_at and is_current(lake, views=views):
             return False
         _build(lake, force, views)
+        if lake.desk is None and logged(lake):
+            with open_catalogue(lake) as con:
+                follow(lake, con)
     return True
+
+
+def write_delta(lake: Lake, chosen: Iterable[str]) -> list[DeltaLog]:
+    """Write the Delta logs of these tables, or bring them up to date; the catalogue comes first.
+    From then on they follow whenever it is brought up to date. Raises as `warehouse.delta.write`,
+    and LayerhouseError where this user may not write to the lake."""
+    refuse_place(lake)
+    lake.require()
+    lake.create()
+    looked_at = _written(lake)
+    if not is_current(lake, views=False):
+        _build_alone(lake, looked_at, views=False)
+    with _builder_lock(lake), open_catalogue(lake) as con:
+        return list(write(lake, con, chosen))
 
 
 def _written(lake: Lake) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ from warehouse.lake.commits import (
 from warehouse.lake.lake import Lake
 from warehouse.lake.standing import Standing
 from warehouse.schema import tables
-from warehouse.storage import QUARANTINE, Shard, is_passing
+from warehouse.storage import DELTA_LOG, DELTA_ROWS, QUARANTINE, Shard, is_passing
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,9 @@ def _is_shard(path: str) -> bool:
 
 
 def _unnamed(path: str, kind: str) -> str:
-    return kind if path.endswith(".parquet") else ""
+    """What a file is that no commit names; nothing of a Delta log can be a shard."""
+    is_delta = path.split("/")[1:2] in ([DELTA_LOG], [DELTA_ROWS])
+    return kind if path.endswith(".parquet") and not is_delta else ""
 
 
 def dead_in_quarantine(lake: Lake, stock: Stock) -> list[Leftover]:

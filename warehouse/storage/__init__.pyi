@@ -7,6 +7,8 @@ from .location import (
 from .store import (
     BUILDING as BUILDING,
     CATALOGUE as CATALOGUE,
+    DELTA_LOG as DELTA_LOG,
+    DELTA_ROWS as DELTA_ROWS,
     QUARANTINE as QUARANTINE,
     Draft as Draft,
     Shard as Shard,

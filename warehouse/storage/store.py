@@ -27,6 +27,10 @@ CATALOGUE = "catalog.duckdb"
 QUARANTINE = "quarantine"
 """Where a repair puts what it takes out; it lies there to be looked at and is read by nobody."""
 
+DELTA_LOG, DELTA_ROWS = "_delta_log", "_delta_rows"
+"""In a table's folder, what its Delta log is made of and the files that only this names; both can
+be made anew at any time."""
+
 BUILDING = "catalog.building"
 """A catalogue under construction. No glob for catalogues or shards matches it or what DuckDB puts
 beside it."""

@@ -1,0 +1,98 @@
+"""Bring the Delta logs of a lake to the state that its catalogue shows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from warehouse.delta.contents import Shown
+from warehouse.delta.folders import logged, refuse_place, table_folder
+from warehouse.delta.logs import Log
+from warehouse.errors import LayerhouseError
+from warehouse.files import inside, make_folder
+from warehouse.lake import Lake
+from warehouse.storage import DELTA_ROWS
+
+if TYPE_CHECKING:
+    import duckdb
+
+BEHIND = logging.getLogger("layerhouse.delta")
+
+
+@dataclass(frozen=True)
+class DeltaLog:
+    """A table's Delta log: the number of its newest `version`, that version's rows and files, and
+    whether it is `new`. `n_rewritten` of the files are beside the shards, as their rows are in none
+    as they are."""
+
+    table: str
+    path: str
+    version: int
+    n_rows: int
+    n_files: int
+    n_rewritten: int
+    new: bool
+
+
+def write(lake: Lake, con: duckdb.DuckDBPyConnection, chosen: Iterable[str]) -> Iterator[DeltaLog]:
+    """Let the Delta logs of these tables show what an open catalogue of the lake does.
+
+    One process at a time does so for a lake: whoever holds the builder's lock. Killed anywhere, it
+    leaves readers the version before. Raises UsageError for a lake whose tables cannot be named,
+    LayerhouseError where a log cannot be read or written.
+    """
+    refuse_place(lake)
+    for table in chosen:
+        folder = table_folder(lake, table)
+        make_folder(folder)
+        log, shown = Log(folder, table), Shown.by(lake, con, table)
+        state = shown.state
+        if log.exists and log.state == state:
+            yield _told(log, log.version(), log.files(), new=False)
+            continue
+        files = {file.path: file for file in shown.files()}
+        version = log.show(files, state)
+        sizes = {path: (one.bytes, one.rows) for path, one in files.items()}
+        yield _told(log, version, sizes, new=True)
+
+
+def _told(
+    log: Log, version: int, files: Mapping[str, tuple[int, int | None]], *, new: bool
+) -> DeltaLog:
+    rewritten = sum(path.startswith(f"{DELTA_ROWS}/") for path in files)
+    n_rows = sum(rows or 0 for _, rows in files.values())
+    return DeltaLog(log.table, str(log.folder), version, n_rows, len(files), rewritten, new)
+
+
+def follow(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    """As `write`, of the tables that have a log already. What keeps it from that is told in one
+    line and is no error: the logs stay as they are, and the lake is not about them."""
+    try:
+        behind = [
+            table
+            for table in logged(lake)
+            if Log(table_folder(lake, table), table).state != Shown.by(lake, con, table).state
+        ]
+        for _ in write(lake, con, behind):
+            pass
+    except (LayerhouseError, OSError) as error:
+        BEHIND.warning("The Delta logs of %s stay behind: %s", lake, error)
+
+
+def clear_old(lake: Lake, *, dry_run: bool = False) -> list[tuple[str, int]]:
+    """Delete the files of rows that the newest version of no Delta table names any more, and that
+    only its older versions need; returns the paths, relative to the lake, and bytes of each. With
+    `dry_run` none is deleted. Raises LayerhouseError where a log cannot be read."""
+    found: list[tuple[str, int]] = []
+    for table in logged(lake):
+        folder = table_folder(lake, table)
+        present = sorted(inside(lake.root, f"{table}/{DELTA_ROWS}").rglob("*.parquet"))
+        named = Log(folder, table).files() if present else {}
+        for path in present:
+            if path.relative_to(folder).as_posix() not in named:
+                found.append((path.relative_to(lake.root).as_posix(), path.stat().st_size))
+                if not dry_run:
+                    path.unlink(missing_ok=True)
+    return found
