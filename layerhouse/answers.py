@@ -7,8 +7,16 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from layerhouse.functions import Place, Several, known_options, lake_at, several
+from layerhouse.functions import (
+    Place,
+    Several,
+    known_options,
+    lake_at,
+    refuse_unknown_here,
+    several,
+)
 from layerhouse.parts import part
+from warehouse.devices import refuse_unknown_device
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,9 +71,10 @@ def export(
     lake: Place = None,
 ) -> int:
     """Write a model's answers to a `.jsonl`, `.csv` or `.tsv` file; returns how many there were."""
+    place = lake_at(lake)
+    refuse_unknown_here(place, [model], [dataset])
     from extract.answers import export_answers
 
-    place = lake_at(lake)
     place.refuse_own(Path(out))
     return export_answers(place, Path(out), model, dataset, method)
 
@@ -113,14 +122,22 @@ def reparse(
     `layerhouse.extract` takes as a model, that model says which class each reply names that it has
     not judged, as the method `judged:<name>`. With `dry_run` nothing is stored.
     """
+    from extract.models import refuse_unknown
+
+    place, models, abouts = lake_at(lake), filter(None, (model,)), filter(None, (dataset,))
+    refuse_unknown_here(place, models, abouts)
+    if device is not None:
+        refuse_unknown_device(device)
+    if judge is not None:
+        refuse_unknown(str(judge))
     from extract.answers import judge_replies, reparse as read_anew
 
     if judge is None:
         if device is not None:
             raise UsageError("reading by rules needs no device; give it with a judge")
-        return read_anew(lake_at(lake), model, dataset, dry_run=dry_run)
+        return read_anew(place, model, dataset, dry_run=dry_run)
     return judge_replies(
-        lake_at(lake),
+        place,
         str(judge),
         model,
         dataset,

@@ -1,5 +1,7 @@
 """The traditional classifiers of `layerhouse baseline`, as architectures.toml lists them."""
 
+from __future__ import annotations
+
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -7,10 +9,12 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analysis.baselines.images import LabelledImages, Trained
 from warehouse.errors import LayerhouseError, UsageError, nearest
+
+if TYPE_CHECKING:  # what stands in them needs torch
+    from analysis.baselines.images import LabelledImages, Trained
 
 LISTED = Path(__file__).with_name("architectures.toml")
 DEEP = "analysis.baselines.networks"
@@ -29,7 +33,7 @@ class Options:
     epochs: int | None = None
     device: str = "auto"
 
-    def refuse_for(self, architecture: "Architecture") -> None:
+    def refuse_for(self, architecture: Architecture) -> None:
         """UsageError if any option is set for a classifier that has none."""
         for option in fields(self):
             if getattr(self, option.name) != option.default:

@@ -26,12 +26,11 @@ from analysis.diagnosis import (
     read_answer,
     read_evidence,
     renewed,
-    require_known,
     resampled,
     store_intervals,
 )
 from analysis.queries import read_query
-from warehouse.catalogue import Warehouse, connect, dataset, labelled
+from warehouse.catalogue import Warehouse, connect, dataset, labelled, require_known
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, exclusive
 from warehouse.vocabulary import ANSWER, N_RESAMPLES

@@ -14,7 +14,6 @@ from .diagnosing import (
     diagnose as diagnose,
     read_answer as read_answer,
     read_finding as read_finding,
-    require_known as require_known,
 )
 from .evidence import (
     Evidence as Evidence,

@@ -13,8 +13,8 @@ from analysis.diagnosis.marks import Marks, read_marks
 from analysis.diagnosis.staleness import Tables, inputs_fingerprint, renewed, store_intervals
 from analysis.diagnosis.wording import sentence
 from analysis.queries import read_query
-from warehouse.catalogue import Catalogue, Warehouse, connect, dataset, labelled
-from warehouse.errors import UsageError, nearest
+from warehouse.catalogue import Catalogue, Warehouse, connect, dataset, labelled, require_known
+from warehouse.errors import UsageError
 from warehouse.lake import Lake, RunSpec, exclusive
 from warehouse.vocabulary import MARGIN, N_RESAMPLES
 
@@ -139,14 +139,6 @@ def read_places(wh: Catalogue, model_id: str, dataset_id: str) -> tuple[ReadAt, 
     """Where each stage before the answer was read, in pipeline order."""
     names = {"model": model_id, "dataset": dataset_id}
     return tuple(ReadAt(*row) for row in wh.sql(read_query(QUERIES, "read_at"), names).fetchall())
-
-
-def require_known(wh: Warehouse, table: str, name: str) -> None:
-    """Raise UsageError with the nearest names unless the lake has that model or dataset."""
-    known = [row[0] for row in wh.sql(f"SELECT {table}_id FROM {table}").fetchall()]
-    if name not in known:
-        hint = nearest(name, known) or "; `layerhouse status` says what to run first"
-        raise UsageError(f"the lake holds no {table} {name!r}{hint}")
 
 
 def _check_options(n_resamples: int, margin: float) -> None:

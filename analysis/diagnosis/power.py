@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from analysis.diagnosis.diagnosing import require_known
 from analysis.queries import read_query
-from warehouse.catalogue import Warehouse
+from warehouse.catalogue import Warehouse, require_known
 from warehouse.errors import LayerhouseError
 
 QUERIES = Path(__file__).parent / "queries"

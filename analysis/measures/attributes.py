@@ -9,12 +9,8 @@ import numpy as np
 from analysis.audit import categories, names_samples
 from analysis.measures.measure import QUERIES
 from analysis.queries import read_query
-from warehouse.catalogue import DatasetInfo, Warehouse
-from warehouse.errors import LayerhouseError, UsageError, nearest
-
-GROUP = "group_id"
-IMAGE_FACTS = ("width", "height", "size")
-"""What is known of every image, in pixels; a manifest's column of the same name comes before it."""
+from warehouse.catalogue import DatasetInfo, Warehouse, require_attribute
+from warehouse.errors import LayerhouseError
 
 
 @dataclass(frozen=True)
@@ -55,17 +51,10 @@ def read_attribute(wh: Warehouse, info: DatasetInfo, name: str) -> Attribute:
     stored = wh.sql(query, {"dataset": info.dataset_id, "attribute": name}).fetchall()
     if stored:
         return Attribute(name, dict(stored))
+    require_attribute(wh, info.dataset_id, name)
     samples = info.samples
-    if name in (GROUP, *IMAGE_FACTS):
-        column = (samples["width"] * samples["height"]) if name == "size" else samples[name]
-        return Attribute(name, dict(zip(samples["sample_id"], column.to_list(), strict=True)))
-    query = read_query(QUERIES, "attribute_names")
-    found = [row[0] for row in wh.sql(query, {"dataset": info.dataset_id}).fetchall()]
-    known = [*found, *IMAGE_FACTS, GROUP]
-    raise UsageError(
-        f"{info.dataset_id} has no attribute {name!r}{nearest(name, known)}; it has "
-        f"{', '.join(known)}"
-    )
+    column = (samples["width"] * samples["height"]) if name == "size" else samples[name]
+    return Attribute(name, dict(zip(samples["sample_id"], column.to_list(), strict=True)))
 
 
 def _said(values: list[str | float]) -> str:

@@ -24,9 +24,10 @@ from warehouse.catalogue import (
     labelled,
     left_out_samples,
     package_readouts,
+    require_known,
     rotate,
 )
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import ACCURACY, READOUTS, SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"
@@ -100,10 +101,7 @@ def read_cells(
     where cells hold different samples, or where a split is empty.
     """
     info = labelled(dataset(wh, dataset_id), "a probe")
-    known = [row[0] for row in wh.sql("SELECT model_id FROM model").fetchall()]
-    if model_id not in known:
-        hint = nearest(model_id, known) or "; `layerhouse extract` adds models"
-        raise UsageError(f"the lake holds no model {model_id!r}{hint}")
+    require_known(wh, "model", model_id)
     names: dict[str, Any] = {"model": model_id, "dataset": dataset_id}
     names["seen"] = left_out_samples(wh, model_id, dataset_id)
     rows = wh.sql(read_query(QUERIES, "cells"), names).fetchall()

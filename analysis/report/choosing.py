@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.diagnosis import require_known
 from analysis.report.reading import read_table
-from warehouse.catalogue import Warehouse
+from warehouse.catalogue import Warehouse, require_known
 from warehouse.errors import LayerhouseError
 
 

@@ -5,6 +5,7 @@ from .hooks import (
     watching as watching,
     with_hidden as with_hidden,
 )
+from .kinds import FINAL_NORM as FINAL_NORM, LAYER_KINDS as LAYER_KINDS, POST_NORM as POST_NORM
 from .loci import (
     CROSS_STATES as CROSS_STATES,
     OUTPUT as OUTPUT,

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from extract.anatomy.kinds import FINAL_NORM, POST_NORM, PROJECTOR
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import BLOCK, CONNECTOR, LLM, MODULES, VISION
 
@@ -96,14 +97,14 @@ def discover(model: Any) -> Anatomy:
     _expect_count(model, LLM, len(decoder_blocks), _configured(text, LAYER_COUNTS))
     places = [(VISION, BLOCK, path) for path in main]
     if post := _norm_after(model, stacks[0], up_to=tower):
-        places.append((VISION, "post_norm", post))
+        places.append((VISION, POST_NORM, post))
     places += [(VISION, BLOCK, path) for stack in further for path in stack]
     owner = _owner(model, blocks)
     crosses = CROSS_STATES in inspect.signature(owner.forward).parameters
-    places.append((CONNECTOR, "projector", path_of(model, owner) if crosses else decoder_blocks[0]))
+    places.append((CONNECTOR, PROJECTOR, path_of(model, owner) if crosses else decoder_blocks[0]))
     places += [(LLM, BLOCK, path) for path in decoder_blocks]
     if final := _norm_after(model, blocks, up_to=decoder):
-        places.append((LLM, "final_norm", final))
+        places.append((LLM, FINAL_NORM, final))
     return Anatomy(
         model_type=str(model.config.model_type),
         tower=path_of(model, tower),

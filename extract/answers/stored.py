@@ -9,8 +9,8 @@ from typing import Any
 
 from extract.answering import left_open, read_reply
 from extract.answers.reading import named_class
-from extract.models import PromptEntry, shipped_prompts
-from extract.sharing import Listing, is_replied, lake_prompts, listing
+from extract.models import PromptEntry, lake_prompts, shipped_prompts
+from extract.sharing import Listing, is_replied, listing
 from warehouse.catalogue import Catalogue, ClassRow, open_tables
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake

@@ -1,6 +1,7 @@
 from .checking import AddOptions as AddOptions
 from .contact_sheet import preview as preview
 from .folding import Folded as Folded, check_folds as check_folds, fold as fold
+from .naming import refuse_unknown_dataset as refuse_unknown_dataset
 from .pixels import PixelOptions as PixelOptions, pixel_options as pixel_options
 from .reading import default_name as default_name, offered as offered
 from .registration import (

@@ -18,6 +18,7 @@ from extract.datasets.checking import (
     difference,
     without,
 )
+from extract.datasets.naming import COMMAND
 from extract.datasets.per_label import per_label, several_labels
 from extract.datasets.reading import as_typed, offered, read_source
 from extract.datasets.remembering import said
@@ -31,7 +32,6 @@ from warehouse.lake import Lake, RunSpec, RunWriter, list_commits, removed_sampl
 from warehouse.progress import Progress
 from warehouse.vocabulary import ACCURACY
 
-COMMAND = "datasets-add"
 READING = 4
 """How images are read, as registrations note it: 1 knew no transparency nor DICOM's colours, 2 none
 of pixels that are not square.

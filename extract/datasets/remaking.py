@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
-from extract.datasets.registration import COMMAND, Registration, check_name, registered
+from extract.datasets.naming import COMMAND
+from extract.datasets.registration import Registration, check_name, registered
 from warehouse.catalogue import Warehouse, dataset, open_tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, RunWriter, find_runs

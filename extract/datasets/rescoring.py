@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from extract.datasets.balance import check_score
-from extract.datasets.registration import COMMAND, registered
+from extract.datasets.naming import COMMAND
+from extract.datasets.registration import registered
 from extract.datasets.remaking import stored_rows
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from extract.datasets.measuring import read_otherwise
-from extract.datasets.reading import default_name, is_source, location_of, offered
-from extract.datasets.registration import COMMAND, READING, Registration, add, registered
+from extract.datasets.naming import COMMAND, unknown_dataset
+from extract.datasets.reading import default_name, is_source, location_of
+from extract.datasets.registration import READING, Registration, add, registered
 from extract.datasets.remaking import stored_rows
 from extract.datasets.remembering import is_finding, options_of
 from warehouse.catalogue import changed_samples, dataset, open_tables
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import file_state
 from warehouse.lake import Lake, RunSpec, RunWriter
 from warehouse.progress import Progress
@@ -49,9 +50,7 @@ def resolve(
             for warning in result.warnings:
                 warn(warning)
         return result.dataset_id
-    raise UsageError(
-        f"no dataset is called {name_or_path!r}{nearest(name_or_path, {*known, *offered()})}"
-    )
+    raise unknown_dataset(name_or_path, known)
 
 
 def _name_at(typed: str, known: Mapping[str, Registration]) -> str:

@@ -33,3 +33,4 @@ from .sites import (
     stages_to_end as stages_to_end,
 )
 from .spec import parse_fault as parse_fault, variant_of as variant_of
+from .words import read_words as read_words

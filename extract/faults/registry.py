@@ -8,13 +8,10 @@ import re
 
 from extract.faults.fault import FaultKind
 from extract.faults.kinds import OWN_KINDS
+from extract.faults.words import GROUP, registered
 from warehouse.errors import UsageError, nearest
 from warehouse.extensions import installed
 from warehouse.vocabulary import STAGES
-
-GROUP = "layerhouse.faults"
-
-_registered: dict[str, FaultKind] = {}
 
 
 def register_fault(kind: FaultKind) -> FaultKind:
@@ -23,7 +20,7 @@ def register_fault(kind: FaultKind) -> FaultKind:
     Raises UsageError for a kind that could not be written or told from one of ours.
     """
     _check(kind)
-    _registered[kind.name] = kind
+    registered[kind.name] = kind
     return kind
 
 
@@ -33,7 +30,7 @@ def fault_kinds() -> dict[str, FaultKind]:
     for kind in brought:
         _check(kind)
     own = {kind.name: kind for kind in OWN_KINDS}
-    return own | {kind.name: kind for kind in brought} | _registered
+    return own | {kind.name: kind for kind in brought} | registered
 
 
 def kind_named(name: str) -> FaultKind:

@@ -4,3 +4,4 @@ from .kinds import REPAIRS as REPAIRS, repairs_of as repairs_of
 from .mending import mend as mend
 from .recipe import MendEpoch as MendEpoch, MendRecipe as MendRecipe
 from .repair import Repair as Repair
+from .titles import REPAIR_TITLES as REPAIR_TITLES

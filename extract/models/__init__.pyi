@@ -8,6 +8,7 @@ from .folders import (
     ANSWER_PART as ANSWER_PART,
     MEND_RECORD as MEND_RECORD,
     TRAINING_RECORD as TRAINING_RECORD,
+    refuse_unfit_adapter as refuse_unfit_adapter,
 )
 from .given import GivenModel as GivenModel
 from .loading import (
@@ -25,6 +26,7 @@ from .prompt_entries import (
     PromptEntry as PromptEntry,
     default_prompt as default_prompt,
     find_prompts as find_prompts,
+    lake_prompts as lake_prompts,
     rotations as rotations,
     shipped_prompts as shipped_prompts,
     stored_prompts as stored_prompts,

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+from extract.models.folders import refuse_no_model
 from extract.models.registry import RegistryEntry, named_checkpoint, registry
 from warehouse.errors import UsageError, nearest, said
 
 
 def refuse_unknown(name: str) -> None:
-    """Raise UsageError for a name that is neither a path nor a hub id, and that nobody knows.
-
-    Nothing is read or fetched of the model.
+    """Raise UsageError for a name that is neither a path nor a hub id, and that nobody knows;
+    LayerhouseError for the path of nothing. Nothing is read or fetched of the model.
     """
-    meant(name)
+    folder, _ = meant(name)
+    if folder is not None and not folder.exists():
+        refuse_no_model(folder, weights=False)
 
 
 def meant(name: str) -> tuple[Path | None, RegistryEntry | None]:

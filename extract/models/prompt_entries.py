@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import UsageError, nearest
 from warehouse.vocabulary import (
@@ -26,6 +26,9 @@ from warehouse.vocabulary import (
     REVERSED,
     ROTATED,
 )
+
+if TYPE_CHECKING:
+    from warehouse.catalogue import Catalogue
 
 FILE = Path(__file__).resolve().with_name("prompts.toml")
 EVERY = "all"
@@ -160,6 +163,13 @@ def rotations(n: int) -> list[str]:
 def shipped_prompts() -> dict[str, PromptEntry]:
     """The prompts that Layerhouse brings, by name."""
     return {entry.name: entry for entry in read_prompts(FILE)}
+
+
+def lake_prompts(wh: "Catalogue") -> dict[str, PromptEntry]:
+    """The prompts that the lake's answers were asked with, by name."""
+    relation = wh.sql("SELECT * EXCLUDE run_id FROM prompt")
+    rows = relation.fetchall()
+    return stored_prompts([dict(zip(relation.columns, row, strict=True)) for row in rows])
 
 
 def find_prompts(

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
-from extract.anatomy import Locus, watching
+from extract.anatomy import FINAL_NORM, Locus, watching
 from extract.answering import telling_tokens
 from extract.models import Inputs, Session
 from extract.reading.readouts import FinalToken
@@ -87,7 +87,7 @@ def _matching(session: Session, head: nn.Linear, tokens: list[int], inputs: Inpu
     loci = session.anatomy.of(LLM)
     last, logits = _last_states(session, loci[-2:], inputs)
     wanted = torch.log_softmax(logits[:, tokens], dim=-1)
-    final = frozenset(locus.layer for locus in loci if locus.kind == "final_norm")
+    final = frozenset(locus.layer for locus in loci if locus.kind == FINAL_NORM)
     norm: Callable[[Tensor], Tensor] = _identity
     if final:
         norm = _without_hooks(session.model.get_submodule(loci[-1].path))

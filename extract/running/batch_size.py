@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from extract.sharing import COMMAND, Job, fixed_batch_size
+from extract.sharing import COMMAND, Job, batch_size_of
 from warehouse.errors import LayerhouseError
 from warehouse.lake import list_commits
 
@@ -43,7 +43,7 @@ class BatchSize:
 
 def batch_size_for(job: Job, *, batching: bool) -> BatchSize:
     """What to begin with; `batching` is False for a model whose images must run one by one."""
-    asked = fixed_batch_size(job.request)
+    asked = batch_size_of(job.request.batch_size)
     size = asked or remembered_batch(job) or AUTO_BATCH
     return BatchSize(size if batching else 1, asked is not None)
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from extract.anatomy import Anatomy, Locus, hidden, watching, with_hidden
+from extract.anatomy import POST_NORM, Anatomy, Locus, hidden, watching, with_hidden
 from extract.answering import UNSUPPORTED, Prompted, cache_of, ended, score_phrases
 from extract.models import Inputs, Session
 from extract.reading import Reader, readouts_at
@@ -150,7 +150,7 @@ def _survey(session: Session, inputs: Inputs) -> Session:
     loci, readouts = [], {}
     for locus in session.anatomy.loci:
         seen = shapes[locus.name]
-        again = locus.kind == "post_norm" and all(len(shape) == 2 for shape in seen[1:])
+        again = locus.kind == POST_NORM and all(len(shape) == 2 for shape in seen[1:])
         if not seen or (len(seen) > 1 and not again):
             raise _fail(
                 session, "hooks", f"{locus.name} ({locus.path}) ran {len(seen)} times, not once"

@@ -21,7 +21,7 @@ from extract.running.opening import OpenedModel, open_model
 from extract.running.preparing import Prepared, Preparer
 from extract.running.results import RangeResult
 from extract.running.rows import answer_rows, model_rows
-from extract.sharing import ExtractRequest, Job, Range, fixed_batch_size, look_up
+from extract.sharing import ExtractRequest, Job, Range, batch_size_of, look_up
 from warehouse.catalogue import Recording
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
@@ -149,7 +149,7 @@ class Bench:
     def _batch_size(self) -> int:
         if not self.opened.batching:
             return 1
-        return fixed_batch_size(self.job.request) or BATCH
+        return batch_size_of(self.job.request.batch_size) or BATCH
 
     def _prepared(self, faulty: FaultyInputs, uris: Mapping[str, str]) -> Iterator[Prepared]:
         """The dataset's batches; those of unchanged inputs are kept, and serve whoever wants them.

@@ -4,12 +4,12 @@ from .asking import (
     Way as Way,
     by_way as by_way,
     is_replied as is_replied,
-    lake_prompts as lake_prompts,
     listing as listing,
     method_of as method_of,
     shown_in as shown_in,
     way_of as way_of,
 )
+from .batch_sizes import batch_size_of as batch_size_of
 from .by_fold import refuse_seen_fold as refuse_seen_fold
 from .claims import Claims as Claims
 from .controls import choose_image_donors as choose_image_donors
@@ -38,5 +38,5 @@ from .processes import (
     deaf_to_the_keyboard as deaf_to_the_keyboard,
     end_with_parent as end_with_parent,
 )
-from .request import ExtractRequest as ExtractRequest, fixed_batch_size as fixed_batch_size
+from .request import ExtractRequest as ExtractRequest
 from .seen import Seen as Seen, find_seen as find_seen

@@ -19,9 +19,8 @@ from extract.models import (
     read_prompts,
     rotations,
     shipped_prompts,
-    stored_prompts,
 )
-from warehouse.catalogue import Catalogue, ClassRow, DatasetInfo
+from warehouse.catalogue import ClassRow, DatasetInfo
 from warehouse.errors import UsageError
 from warehouse.vocabulary import (
     DEFAULT_PROMPT,
@@ -135,13 +134,6 @@ def by_way(answers: Iterable[str]) -> dict[Way | None, list[str]]:
     for asked in answers:
         found.setdefault(way_of(asked), []).append(asked)
     return found
-
-
-def lake_prompts(wh: Catalogue) -> dict[str, PromptEntry]:
-    """The prompts that the lake's answers were asked with, by name."""
-    relation = wh.sql("SELECT * EXCLUDE run_id FROM prompt")
-    rows = relation.fetchall()
-    return stored_prompts([dict(zip(relation.columns, row, strict=True)) for row in rows])
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from extract.models import (
     ModelSource,
     Prompt,
     default_budget,
+    lake_prompts,
     locate_processor,
 )
 from extract.reading import Wanted, brought_readouts, readout_named, select
@@ -22,7 +23,6 @@ from extract.sharing.asking import (
     Prompts,
     Way,
     asked_by,
-    lake_prompts,
     read_ways,
 )
 from extract.sharing.by_fold import refuse_other_folds

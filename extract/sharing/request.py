@@ -7,6 +7,7 @@ from pathlib import Path
 from extract.answering import Sampling
 from extract.models import GivenModel
 from extract.reading import Layers, check_names, readout_named
+from extract.sharing.batch_sizes import batch_size_of
 from warehouse.errors import UsageError, nearest
 from warehouse.images import MAX_PIXELS
 from warehouse.vocabulary import GENERATE, GIVEN_ONLY, IMAGE_CONTROLS, METHODS, SWEPT_ORDERS
@@ -74,7 +75,7 @@ def refuse_unmeant(request: ExtractRequest) -> None:
     for method in request.answers:
         if method not in METHODS:
             raise UsageError(f"unknown way of answering {method!r}{nearest(method, METHODS)}")
-    fixed_batch_size(request)
+    batch_size_of(request.batch_size)
     if request.limit is not None and request.limit < 1:
         raise UsageError("the limit must be at least 1 sample")
     if request.max_pixels < 1:
@@ -124,16 +125,3 @@ def _refuse_unmeant_samples(request: ExtractRequest) -> None:
         )
     if GENERATE not in request.answers:
         raise UsageError("samples are drawn of generated replies; add the answer generate")
-
-
-def fixed_batch_size(request: ExtractRequest) -> int | None:
-    """The batch size asked for, None for auto."""
-    if request.batch_size == "auto":
-        return None
-    try:
-        size = int(request.batch_size)
-    except ValueError:
-        size = 0
-    if size < 1:
-        raise UsageError(f"the batch size must be auto or at least 1, not {request.batch_size!r}")
-    return size

@@ -1,3 +1,4 @@
+from .naming import refuse_unknown_direction as refuse_unknown_direction
 from .request import SteerRequest as SteerRequest
 from .steering import (
     SteerOutlook as SteerOutlook,

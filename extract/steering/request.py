@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from extract.anatomy import Locus
 from extract.models import Session
 from extract.patching import Wanted, done_as, tokens_at
 from extract.reading import select
 from extract.sharing import ExtractRequest
+from extract.steering.naming import refuse_unknown_direction
 from warehouse.errors import UsageError, nearest
 from warehouse.vocabulary import (
     BLOCK,
@@ -74,11 +74,8 @@ class SteerRequest:
                     f"every class has a direction of its own by {self.direction}; a class is named "
                     "for a file that holds one vector"
                 )
-        elif not Path(self.direction).is_file():
-            raise UsageError(
-                f"unknown direction {self.direction!r}, which is no file either"
-                f"{nearest(self.direction, STEER_DIRECTIONS)}"
-            )
+        else:
+            refuse_unknown_direction(self.direction)
 
     @property
     def is_file(self) -> bool:

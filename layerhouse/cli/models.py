@@ -6,6 +6,7 @@ import click
 
 from layerhouse import models
 from layerhouse.cli.shared import lake_option, removal_options, show_removal, shown_prompt
+from layerhouse.functions import refuse_unknown_to_run
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 
@@ -63,13 +64,15 @@ def show_model(name: str, dataset: str | None, lake: Lake) -> None:
     layerhouse models show tiny-digits --dataset digits
     """
     from extract.models import known_facts
-    from extract.sharing import prompt_for
     from layerhouse.printing import print_table
 
     facts = known_facts(name)
     rows = [[fact, str(value)] for fact, value in facts.items() if value not in (None, {}, ())]
     print_table(["fact", "value"], rows)
     if dataset is not None:
+        refuse_unknown_to_run(lake, name, dataset, {})
+        from extract.sharing import prompt_for
+
         prompt = prompt_for(lake, name, dataset)
         for note in prompt.notes:
             click.echo(note)
@@ -86,12 +89,14 @@ def verify_model(name: str | None, everything: bool) -> None:
     layerhouse models verify lingshu-7b
     layerhouse models verify --all
     """
-    from extract.models import entry_named, matching_entries, verifiable, verify
+    from extract.models import entry_named, matching_entries
     from layerhouse.printing import print_table
 
     if (name is None) != everything:
         raise UsageError("name one model to verify, or say --all")
     entries = [entry_named(name)] if name else matching_entries()
+    from extract.models import verifiable, verify
+
     rows, failed = [], 0
     for entry in entries:
         if everything and not verifiable(entry):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse.cli.shared import progress
+from layerhouse.functions import refuse_unknown_to_run
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.vocabulary import COSTLY, STAGES
@@ -31,11 +32,12 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any]) -> None:
 
     `given` are the options of the self-test.
     """
-    from layerhouse.self_test import prescribe
-
     named = [name for name in MEANINGLESS if given[name]]
     if named:
         raise UsageError(f"--{named[0]} means nothing where weights are damaged; leave it out")
+    refuse_unknown_to_run(lake, model, dataset, given)
+    from layerhouse.self_test import prescribe
+
     with progress(f"prescription test {model}") as report:
         done = prescribe(
             lake,

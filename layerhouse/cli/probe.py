@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option, progress
-from layerhouse.functions import dataset_id, fit_probes, measures
+from layerhouse.functions import fit_probes, measures
 from warehouse.lake import Lake
 from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, PROBE_KINDS
 
@@ -73,7 +73,7 @@ def command(lake: Lake, model: str, dataset: str, **options: Any) -> None:
     layerhouse probe --model tiny-digits --dataset digits --geometry --folds 5
     layerhouse probe --model tiny-digits --dataset chest --target view --control-task scanner
     """
-    more = measures(**options)
+    more = measures(lake, model, dataset, **options)
     with progress(f"probe {model}") as told:
         summary = fit_probes(model, dataset, lake=lake, progress=told, **options)
     for warning in summary.warnings:
@@ -86,5 +86,5 @@ def command(lake: Lake, model: str, dataset: str, **options: Any) -> None:
         )
     for name, add in more.items():
         with progress(f"{name} {model}") as told:
-            n_loci = add(lake, model, dataset_id(dataset), progress=told)
+            n_loci = add(progress=told)
         click.echo(f"Stored {name} of {n_loci} loci." if n_loci else f"The lake holds the {name}.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from layerhouse.cli.shared import progress
+from layerhouse.functions import refuse_unknown_to_run
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.vocabulary import HEALTHY, STAGE_OF, STAGES, UNDETERMINED
@@ -69,6 +70,7 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **resamplin
 
     `given` are the options above, `resampling` those of `Resampling`.
     """
+    refuse_unknown_to_run(lake, model, dataset, given)
     from analysis.diagnosis import Resampling
     from extract.sharing import ExtractRequest
     from layerhouse.self_test import self_test

@@ -31,5 +31,9 @@ from .lakes import (
     validate as validate,
 )
 from .mending import AUTO as AUTO, EVERY as EVERY, Mending as Mending, mend as mend
+from .names import (
+    refuse_unknown_here as refuse_unknown_here,
+    refuse_unknown_to_run as refuse_unknown_to_run,
+)
 from .patching import patch as patch
 from .steering import steer as steer

@@ -17,8 +17,11 @@ from layerhouse.functions.arguments import (
     lake_at,
     several,
 )
+from layerhouse.functions.names import refuse_unknown_attributes, refuse_unknown_here
 from layerhouse.parts import part
+from warehouse.devices import AUTO, refuse_unknown_device
 from warehouse.errors import UsageError
+from warehouse.lake import Lake
 from warehouse.progress import Progress
 from warehouse.vocabulary import (
     DEFAULT_PROBE_KIND,
@@ -88,10 +91,10 @@ def probe(
     `control_task` name attributes to be probed, each stored once; `layerhouse probe --help`
     explains all options.
     """
-    more = measures(**options)
+    more = measures(lake_at(lake), model, dataset, **options)
     summary = fit_probes(model, dataset, lake=lake, progress=progress, **options)
     for add in more.values():
-        add(lake_at(lake), model, dataset_id(dataset), progress=progress)
+        add(progress=progress)
     return summary
 
 
@@ -104,7 +107,6 @@ def fit_probes(
     **options: Unpack[ProbeOptions],
 ) -> ProbeSummary:
     """As `probe`, without what it measures beyond the probes."""
-    lake_at(lake).require()
     from analysis.probes import probe as fit
 
     chosen = known_options("probe", options, ProbeOptions)
@@ -119,30 +121,40 @@ def fit_probes(
     )
 
 
-def measures(**options: Unpack[ProbeOptions]) -> dict[str, Callable[..., int]]:
-    """What is asked for beyond the probes, by the name it has in messages: what adds it."""
+def measures(
+    lake: Lake, model: str, dataset: str | PathLike[str], **options: Unpack[ProbeOptions]
+) -> dict[str, Callable[..., int]]:
+    """What is asked for beyond the probes, by the name it has in messages: what adds it.
+
+    UsageError for names that the lake does not hold, before anything heavy is imported.
+    """
+    chosen, named = known_options("probe", options, ProbeOptions), dataset_id(dataset)
+    targets, tasks = several(chosen.get("target")), several(chosen.get("control_task"))
+    refuse_unknown_here(lake, [model], [named])
+    refuse_unknown_attributes(lake, named, [*targets, *tasks])
     from analysis import measures as known
 
     asked: dict[str, Callable[..., int]] = {}
-    if options.get("coefficients"):
-        if not _facts(options.get("kind", DEFAULT_PROBE_KIND)).has_coefficients:
+    if chosen.get("coefficients"):
+        if not _facts(chosen.get("kind", DEFAULT_PROBE_KIND)).has_coefficients:
             raise UsageError("only linear probes have coefficients; leave --kind at linear")
         asked["coefficients"] = known.add_coefficients
-    if options.get("code_length"):
-        asked["code length"] = partial(known.add_code_lengths, seeds=options.get("seeds") or 5)
-    if options.get("geometry"):
+    seeds = chosen.get("seeds") or 5
+    if chosen.get("code_length"):
+        asked["code length"] = partial(known.add_code_lengths, seeds=seeds)
+    if chosen.get("geometry"):
         asked["geometry"] = known.add_geometry
-    if options.get("border"):
+    if chosen.get("border"):
         asked["border fidelity"] = known.add_border
-    if folds := options.get("folds"):
+    if folds := chosen.get("folds"):
         asked[f"{folds} folds"] = partial(known.add_folds, n_folds=folds)
-    for name in several(options.get("target", ())):
-        adds = partial(known.add_attribute, attribute=name, kind=_kind(options))
+    for name in targets:
+        adds = partial(known.add_attribute, attribute=name, kind=_kind(chosen))
         asked[f"target {name}"] = adds
-    for name in several(options.get("control_task", ())):
-        adds = partial(known.add_control_task, attribute=name, kind=_kind(options))
-        asked[f"control task {name}"] = partial(adds, seeds=options.get("seeds") or 5)
-    return asked
+    for name in tasks:
+        adds = partial(known.add_control_task, attribute=name, kind=_kind(chosen))
+        asked[f"control task {name}"] = partial(adds, seeds=seeds)
+    return {name: partial(add, lake, model, named) for name, add in asked.items()}
 
 
 def _kind(options: Mapping[str, Any]) -> ProbeKind:
@@ -184,15 +196,19 @@ def baselines(
     **options: Unpack[BaselineOptions],
 ) -> Iterator[BaselineSummary]:
     """As `baseline`, each summary as soon as its classifier is trained."""
-    from analysis.baselines import Options, baseline as train, find
+    from analysis.baselines import find
     from extract import datasets
 
     chosen = known_options("baseline", options, BaselineOptions)
     first, seeds = chosen.pop("seed", 0), chosen.pop("seeds", 1)
-    where = lake_at(lake)
+    where, asked = lake_at(lake), [find(name) for name in several(architecture)]
+    refuse_unknown_device(chosen.get("device", AUTO))
+    datasets.refuse_unknown_dataset(where, str(dataset))
+    from analysis.baselines import Options, baseline as train
+
     notes: list[str] = []
     resolved = datasets.resolve(where, str(dataset), warn=notes.append)
-    for one in map(find, several(architecture)):
+    for one in asked:
         # What has no randomness is one and the same for every seed.
         for seed in range(first, first + (seeds if one.is_deep else 1)):
             done = train(where, resolved, one.name, seed=seed, options=Options(**chosen))
@@ -213,6 +229,7 @@ def diagnose(
     samples. `method` and `prompt` choose which of the model's answers is diagnosed, until another
     is chosen. The self-test of the diagnosis is the command `layerhouse diagnose --self-test`.
     """
+    refuse_unknown_here(lake_at(lake), [model], [dataset_id(dataset)])
     from analysis.diagnosis import Choice, diagnose as attribute
 
     asked = known_options("diagnose", options, DiagnosisOptions)
@@ -242,9 +259,10 @@ def compare(
     that has such a base. Gives the comparisons, and the pairs that could not be compared with the
     reason.
     """
+    where, named = lake_at(lake), dataset_id(dataset) if dataset is not None else None
+    refuse_unknown_here(where, filter(None, (model, base)), filter(None, (named,)))
     from analysis.comparison import compare as compare_two, compare_all
 
-    where, named = lake_at(lake), dataset_id(dataset) if dataset is not None else None
     options: dict[str, Any] = {"n_resamples": resamples, "seed": seed}
     if base is None:
         return compare_all(where, several(model), several(named), **options)
@@ -258,6 +276,7 @@ def power(dataset: str | PathLike[str], model: str | None = None, *, lake: Place
 
     Without `model` before one was run on it, with one by how its stages differ there.
     """
+    refuse_unknown_here(lake_at(lake), filter(None, (model,)), [dataset_id(dataset)])
     from analysis.diagnosis import read_power
     from warehouse.catalogue import connect
 
@@ -281,9 +300,10 @@ def report(
     are embedded per model and stage: 0 keeps patients' images out of the file. A `page` shows 40
     models in full, best answer first. Returns its path.
     """
-    from analysis.report import report as write
-
     names = [dataset_id(name) for name in several(dataset)]
     place = lake_at(lake)
+    refuse_unknown_here(place, several(model), names)
+    from analysis.report import report as write
+
     place.refuse_own(Path(out))
     return write(place, Path(out), several(model), names, images=images, page=page)

@@ -14,6 +14,7 @@ from layerhouse.functions.arguments import (
     lake_at,
     several,
 )
+from layerhouse.functions.names import refuse_unknown_here
 from layerhouse.parts import part
 
 if TYPE_CHECKING:
@@ -44,12 +45,13 @@ def figures(
     markdown or csv; `width` is single or double, of a paper's columns; `only` names figures and
     tables. Gives the files that were written, and lines on those that were not.
     """
-    from analysis.report import Wish, write_figures
-
     asked = known_options("figures", options, FigureOptions)
     names = [dataset_id(name) for name in several(dataset)]
     place, table = lake_at(lake), asked.get("table")
+    refuse_unknown_here(place, several(model), names)
     place.refuse_own(Path(out))
+    from analysis.report import Wish, write_figures
+
     wish = Wish(
         tuple(dict.fromkeys(form.lower() for form in several(asked.get("format", "pdf")))),
         None if table is None else table.lower(),

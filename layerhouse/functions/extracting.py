@@ -8,6 +8,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
+from layerhouse.functions.names import refuse_unknown_to_run
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
@@ -114,9 +115,10 @@ def extract(
     process; its weights, settings and processor are fingerprinted, so that another model under that
     name is refused. Code that changes what it does, such as a hook, is for its name to tell.
     """
+    chosen = known_options("extract", options, ExtractOptions)
+    refuse_unknown_to_run(lake_at(lake), model, str(dataset), chosen)
     from extract.running import outlook
 
-    chosen = known_options("extract", options, ExtractOptions)
     request = _request(_meant(model, processor, name), dataset, chosen)
     if dry_run:
         return outlook(lake_at(lake), request)

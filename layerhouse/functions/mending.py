@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
+from layerhouse.functions.names import (
+    refuse_unknown_here,
+    refuse_unknown_repairs,
+    refuse_unknown_to_run,
+)
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
@@ -119,18 +124,17 @@ def mend(
     what it would cost is returned instead. Raises UsageError for a stage or repair that is none,
     LayerhouseError for a model that is not in the lake and where `auto` finds no loss.
     """
-    from extract.mending import MendRequest, outlook, repairs_of
-    from extract.sharing import look_up
-    from warehouse.catalogue import open_tables
-
     place, chosen = lake_at(lake), known_options("mend", options, MendOptions)
     stage, named = chosen.get("stage", AUTO), several(chosen.get("repair", ()))
     if stage not in (AUTO, EVERY, *STAGES):
         raise UsageError(f"unknown stage {stage!r}{nearest(stage, (AUTO, EVERY, *STAGES))}")
-    repairs_of(STAGES, named)  # a name that is none is told before anything is loaded
+    refuse_unknown_repairs(named)
+    refuse_unknown_here(place)
+    refuse_unknown_to_run(place, str(model), str(dataset), chosen)
+    from extract.mending import MendRequest, outlook, repairs_of
+    from extract.sharing import look_up
+
     recipe = _recipe(chosen)
-    with open_tables(place):  # so is a lake that is not there
-        pass
     extraction = _extraction(str(model), str(dataset), chosen)
     job = look_up(place, extraction)
     repairs = repairs_of(_stages(place, job, stage), named)

@@ -15,6 +15,7 @@ from layerhouse.functions.arguments import (
     refuse_rejected,
     several,
 )
+from layerhouse.functions.names import refuse_unknown_to_run
 from layerhouse.parts import part
 from warehouse.errors import UsageError
 from warehouse.progress import Progress
@@ -101,9 +102,11 @@ def patch(
     Rejected images are a LayerhouseError at the end unless `skip_bad` is given; all others are in
     the lake by then.
     """
+    chosen = known_options("patch", options, PatchOptions)
+    for one in (model, donor):
+        refuse_unknown_to_run(lake_at(lake), one and str(one), str(dataset), chosen)
     from extract.patching import PatchRequest, outlook, patch as run
 
-    chosen = known_options("patch", options, PatchOptions)
     receiver, giving = _requests(str(model), donor, str(dataset), chosen)
     request = PatchRequest(
         receiver,

@@ -15,8 +15,10 @@ from layerhouse.functions.arguments import (
     refuse_rejected,
     several,
 )
+from layerhouse.functions.names import refuse_unknown_here, refuse_unknown_to_run
 from layerhouse.parts import part
 from warehouse.progress import Progress
+from warehouse.vocabulary import CLASS_MEANS
 
 if TYPE_CHECKING:
     from extract.steering import SteerOutlook, SteerRequest, SteerSummary
@@ -94,9 +96,14 @@ def steer(
     Rejected images are a LayerhouseError at the end unless `skip_bad` is given; all others are in
     the lake by then.
     """
+    chosen = known_options("steer", options, SteerOptions)
+    from extract.steering import refuse_unknown_direction
+
+    refuse_unknown_here(lake_at(lake))
+    refuse_unknown_direction(str(chosen.get("direction") or CLASS_MEANS))
+    refuse_unknown_to_run(lake_at(lake), str(model), str(dataset), chosen)
     from extract.steering import outlook, steer as run
 
-    chosen = known_options("steer", options, SteerOptions)
     request = _request(str(model), str(dataset), chosen)
     if dry_run:
         return outlook(lake_at(lake), request)

@@ -153,7 +153,7 @@ class Tools:
 
     def _require_pair(self, wh: Warehouse, model: str, dataset: str) -> None:
         """Raise a LayerhouseError unless the lake has probes or answers of the model there."""
-        from analysis.diagnosis import require_known
+        from warehouse.catalogue import require_known
 
         require_known(wh, "model", model)
         require_known(wh, "dataset", dataset)

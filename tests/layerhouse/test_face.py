@@ -173,6 +173,7 @@ def test_without_options_a_function_asks_for_what_its_command_asks_for(
         raise LayerhouseError("recorded")
 
     monkeypatch.setattr(patched, record)
+    monkeypatch.setattr("layerhouse.functions.analysing.refuse_unknown_here", lambda *_: None)
     monkeypatch.setenv("LAYERHOUSE_LAKE", str(tmp_path))
     with pytest.raises(LayerhouseError, match="recorded"):
         FUNCTIONS[name][0](*arguments.values())

@@ -6,6 +6,10 @@ from .folds import (
     rotate as rotate,
 )
 from .in_memory import Scratch as Scratch
+from .known import (
+    require_attribute as require_attribute,
+    require_known as require_known,
+)
 from .reading import (
     Catalogue as Catalogue,
     Tables as Tables,
