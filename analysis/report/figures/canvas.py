@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from matplotlib.artist import Artist
@@ -23,6 +23,11 @@ STAGE_NAMES = {
 }
 LOSS_NAMES = STAGE_NAMES | {"answer": "answer mapping"}
 """The stages where something is lost; the answer itself is no place."""
+
+
+def hiding() -> dict[str, Any]:
+    """A patch behind words, so that no grid line crosses them."""
+    return {"facecolor": colour("surface"), "pad": 1}
 
 
 def pixels(figure: Figure) -> tuple[float, float]:

@@ -7,8 +7,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from analysis.report.figures.canvas import axes_in_pixels, grid_lines, mark
+from analysis.report.figures.naming import name_clear
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
 from analysis.report.svg import Drawing
@@ -89,9 +91,13 @@ def _draw(points: list[Point], figure: Figure, is_narrow: bool) -> None:
     axes.spines["left"].set_visible(False)
     _draw_lines(axes, points)
     _legend(axes, points)
-    highest = max((p.score for p in points if p.column == LLM), default=0.0)
     for point in points:
-        _draw_point(axes, point, point.score == highest)
+        _draw_point(axes, point)
+    taken: list[Bbox] = []
+    for point in points:
+        edges = [edge for edge in (point.score, point.upper, point.lower) if edge is not None]
+        near = [(_place(point), edge) for edge in edges]
+        name_clear(axes, f"{point.score:.2f}", near, _role(point), taken)
 
 
 def _place(point: Point) -> float:
@@ -117,26 +123,19 @@ def _draw_lines(axes: Axes, points: list[Point]) -> None:
             )
 
 
-def _draw_point(axes: Axes, point: Point, is_upper: bool) -> None:
-    """One score with its interval; `is_upper` of two in a column is named above, else below."""
-    hue = colour("ink") if point.column == ANSWER else colour(point.track)
+def _role(point: Point) -> str:
+    return "ink" if point.column == ANSWER else point.track
+
+
+def _draw_point(axes: Axes, point: Point) -> None:
+    """One score with its interval."""
+    hue = colour(_role(point))
     x = _place(point)
     if point.lower is not None and point.upper is not None:
         axes.plot([x, x], [point.lower, point.upper], color=hue, linewidth=1.6, zorder=3)
     marker = "D" if point.column == ANSWER else TRACKS[point.track][1]
     (score,) = axes.plot([x], [point.score], color=hue, marker=marker, markersize=7, zorder=4)
     mark(score, f"{point.column}:{point.track}")
-    beside = point.column != LLM
-    axes.annotate(
-        f"{point.score:.2f}",
-        (x, point.score),
-        xytext=(8, 9) if beside else (6, 15) if is_upper else (6, -15),
-        textcoords="offset points",
-        ha="left" if beside else "center",
-        va="center",
-        fontsize=11,
-        color=hue,
-    )
 
 
 def _legend(axes: Axes, points: list[Point]) -> None:

@@ -13,6 +13,7 @@ from analysis.report.figures.canvas import (
     axes_in_pixels,
     fitted,
     grid_lines,
+    hiding,
     mark,
     percent,
     pixels,
@@ -108,6 +109,7 @@ def _draw_model(axes: Axes, model: Row, row: int, room: float) -> None:
             )
         start += width
     text: dict[str, Any] = {"va": "bottom", "textcoords": "offset points", "fontsize": 12}
+    text["bbox"] = hiding()
     verdict = VERDICTS[model["verdict"]]
     left = room - text_width(verdict.title, 12, "bold") - 6
     name = fitted(model["model_id"], left, 12)

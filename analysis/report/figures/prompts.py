@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
+    hiding,
     mark,
     percent,
     share_axes,
@@ -84,9 +85,8 @@ def _prompt(axes: Axes, rows: list[Row], place: float, is_narrow: bool) -> None:
     name, value = shortened(own["prompt_id"], ROOM), percent(own["accuracy"], 1)
     said: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
     if is_narrow:
-        axes.annotate(
-            f"{name}  {value}", (0, place - 0.24), xytext=(0, 2), va="bottom", fontsize=11.5, **said
-        )
+        said |= {"xytext": (0, 2), "va": "bottom", "fontsize": 11.5, "bbox": hiding()}
+        axes.annotate(f"{name}  {value}", (0, place - 0.24), **said)
         return
     axes.annotate(name, (0, place), xytext=(-12, 0), ha="right", va="center", **said)
     axes.annotate(value, (100, place), xytext=(12, 0), ha="left", va="center", **said)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from analysis.report.figures.canvas import (
     STAGE_NAMES,
@@ -15,6 +16,7 @@ from analysis.report.figures.canvas import (
     mark,
     percent,
 )
+from analysis.report.figures.naming import name_clear
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import Drawing
@@ -109,6 +111,7 @@ class _Curve:
             figure, left=46, right=96 if is_narrow else 158, top=26, bottom=42
         )
         self.labels: list[Label] = []
+        self.early: list[tuple[str, list[tuple[float, float]], str]] = []
 
     def draw(self) -> None:
         self._frame()
@@ -118,6 +121,9 @@ class _Curve:
         for readout, look in looks(self.page).items():
             self._readout(readout, look)
         self._answer()
+        taken: list[Bbox] = []
+        for name, points, role in self.early:
+            name_clear(self.axes, name, points, role, taken)
         label_right(self.axes, self.labels)
 
     def _frame(self) -> None:
@@ -256,28 +262,13 @@ class _Curve:
         )
 
     def _name_curve(self, look: Look, x: list[int], y: list[float]) -> None:
-        """At the right edge if the curve runs to the end, else on the side away from the others."""
+        """At the right edge if the curve runs to the end, else beside it, once all are drawn."""
         name = look.short if self.is_narrow else look.name
         if x[-1] == self.last_depth:
             self.labels.append((y[-1], name, look.role))
             return
-        middle = len(x) // 2
-        is_upper = y[-1] >= self._highest_at(x[-1])
-        self.axes.annotate(
-            name,
-            (x[middle], y[middle]) if is_upper else (x[-1], y[-1]),
-            xytext=(-8, 8) if is_upper else (0, -18),
-            textcoords="offset points",
-            ha="right" if is_upper and x[middle] > 2 else "center",
-            fontsize=11,
-            color=colour(look.role),
-        )
-
-    def _highest_at(self, depth: int) -> float:
-        """The best accuracy in percent that any readout has at a locus."""
-        return max(
-            100 * row["test_accuracy"] for row in self.page.curve.rows if row["depth"] == depth
-        )
+        points = [(float(depth), share) for depth, share in zip(x, y, strict=True)]
+        self.early.append((name, points[::-1], look.role))
 
     def _answer(self) -> None:
         answer = self.page.signal(ANSWER)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
     LOSS_NAMES,
+    hiding,
     mark,
     percent,
     share_axes,
@@ -117,7 +118,7 @@ def _draw_bar(axes: Axes, bar: Bar, row: float, is_narrow: bool) -> None:
     weight = "bold" if bar.is_bold else "normal"
     if is_narrow:
         above: dict[str, Any] = {"textcoords": "offset points", "va": "bottom", "fontsize": 11.5}
-        above["bbox"] = {"facecolor": colour("surface"), "pad": 1}  # no line crosses the words
+        above["bbox"] = hiding()
         axes.annotate(bar.name, (0, row - 0.24), xytext=(0, 2), fontweight=weight, **above)
         axes.annotate(bar.value, (0, row - 0.24), xytext=(176, 2), fontweight=weight, **above)
         return

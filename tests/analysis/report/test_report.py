@@ -185,9 +185,15 @@ def test_the_sql_beside_a_figure_gives_the_very_rows_it_was_drawn_from(lake, pag
 
 
 def test_numbers_of_the_verdict_are_on_the_card(page):
-    card = re.search(r'<div class="card connector">(.*?)</div>', page, re.DOTALL)[1]
-    assert "tiny<wbr>+fault:swap<wbr>@connector:0.5" in card
-    assert "connector fidelity" in card
+    summary, card = re.search(
+        r'<details class="page connector">\s*<summary>(.*?)</summary>\s*'
+        r'<div class="card connector">(.*?)</div>',
+        page,
+        re.DOTALL,
+    ).groups()
+    assert "tiny<wbr>+fault:swap<wbr>@connector:0.5" in summary
+    assert "connector fidelity" in summary
+    assert "61.0% answered right · reference 96.0%" in summary
     assert "are no longer readable behind the connector" in card
     primary = re.search(r'<li class="connector primary">(.*?)</li>', card, re.DOTALL)[1]
     assert "66.0%" in primary
@@ -224,7 +230,7 @@ def test_an_unfinished_model_gets_a_page_that_says_what_is_missing(model_id, tmp
         tmp_path / "lake", {model_id: UNFINISHED[model_id]}, n_samples=120, baseline=None
     )
     text = report(lake, tmp_path / "report.html").read_text("utf-8")
-    assert '<p class="badge muted">undetermined</p>' in text
+    assert '<span class="badge muted">undetermined</span>' in text
     assert "The verdict is open: no " in text
     outline = Outline(text)
     assert (outline.open, outline.wrong) == ([], [])
@@ -261,8 +267,15 @@ def test_several_datasets_are_linked_from_the_top_and_each_names_its_score(tmp_p
     assert "score: accuracy" in shapes
     for words, n_there in (("test images classified right", 0), ("balanced accuracy on test", 4)):
         assert (other.count(words), shapes.count(words)) == (n_there, 4 - n_there)
-    assert '<li><a href="#d0">Made-up other</a></li>' in text
-    assert '<li><a href="#d1">Made-up shapes</a></li>' in text
+    rail = text.split('<nav class="rail"')[1].split("</nav>")[0]
+    assert re.findall(r'<a href="#(\w+)">(?:<span class="\w+ dot".*?</span>)?([\w -]+)', rail) == [
+        ("standing", "All models on all datasets"),
+        ("d0", "Made-up other"),
+        ("d0m0", "tiny"),
+        ("d1", "Made-up shapes"),
+        ("d1m0", "tiny"),
+        ("method", "How to read this"),
+    ]
 
 
 def test_unknown_names_are_refused_with_the_nearest(lake, tmp_path):
@@ -335,7 +348,7 @@ def test_images_of_each_class_are_shown_as_the_model_is_shown_them(lake, tmp_pat
     shown = text.split('<details class="classes">')[1].split("</details>")[0]
     with connect(lake) as wh:
         classes = wh.sql("SELECT label FROM class ORDER BY class_index").fetchall()
-    assert [label.split(":")[0] for label in re.findall("<h5>(.*?)</h5>", shown)] == [
+    assert [label.split(":")[0] for label in re.findall("<h3>(.*?)</h3>", shown)] == [
         label for (label,) in classes
     ]
     assert shown.count("<li>") == 2 * len(classes)
@@ -370,7 +383,7 @@ def test_of_many_models_a_page_shows_some_in_full_and_all_in_its_tables(
         outline = Outline(out)
         assert outline.wrong == []
         assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
-        board = out.split('<table class="board"')[1].split("</table>")[0]
+        board = out.split('<table class="board judged"')[1].split("</table>")[0]
         assert board.count('<th scope="row">') == len(MODELS)
         assert board.count("<a href") == 3 - number
         assert f"Page {number} of 2" in out

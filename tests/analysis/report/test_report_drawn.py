@@ -23,7 +23,7 @@ def figures(figure_lake, figure_report):
     text = figure_report.read_text("utf-8")
     found = {}
     with connect(figure_lake) as wh:
-        for figure in re.findall(r"<figure>.*?</figure>", text, re.DOTALL):
+        for figure in re.findall(r"<figure[ >].*?</figure>", text, re.DOTALL):
             drawing = re.search(r"<svg.*?</svg>", figure, re.DOTALL)
             if drawing:
                 tree = ElementTree.fromstring(drawing[0])
