@@ -37,6 +37,11 @@ report: $(VENV)/.installed
 figures: $(VENV)/.installed
 	$(RUN) figures $(lake) $(with) --out "$(or $(OUT),figures)" $(ARGS)
 
+# Pages about a lake, or with FILE=marts.duckdb about a published file, for browsers of this machine.
+.PHONY: explore
+explore: $(VENV)/.exploring
+	$(RUN) explore $(if $(FILE),"$(FILE)",$(lake)) $(ARGS)
+
 publish: $(VENV)/.installed
 	$(RUN) publish $(lake) --out "$(or $(OUT),published)" $(ARGS)
 
@@ -170,6 +175,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.developing: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,dev]"
+	touch $@
+
+$(VENV)/.exploring: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,explore]"
 	touch $@
 
 $(VENV)/.clustered: $(VENV)/.developing

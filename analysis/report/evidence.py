@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analysis.probes import AttentiveReader
+from analysis.report.palette import AGAINST, FOR
 from warehouse.errors import LayerhouseError
 
 Row = Mapping[str, Any]
 ReadTokens = Callable[[str, int, list[str]], pl.DataFrame]
 """Of a module, a layer and samples the image tokens in order: sample_id, row, column, vector."""
 
-FOR, AGAINST = (240, 110, 30), (60, 150, 230)
-"""Seen on grey images as on coloured ones, and told apart by colour-blind eyes."""
 STRONGEST = 190
 """The opacity of the strongest token of 255: the image still shows through."""
 

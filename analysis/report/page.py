@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.report import figures, words
+from analysis.report import figures
 from analysis.report.choosing import wanted
-from analysis.report.evidence import AGAINST, FOR
-from analysis.report.figures.canvas import STAGE_NAMES
-from analysis.report.palette import css
+from analysis.report.environment import environment_for, style_sheet
 from analysis.report.reading import Pages, read_pages
 from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake
-from warehouse.vocabulary import DEFAULT_PROBE_KIND, LAYERED
 
 IMAGES = 6
 """Lost images shown per model and stage, a few kilobytes each."""
@@ -53,44 +49,13 @@ def report(
 
 
 def _render(pages: Pages, lake_name: str) -> str:
-    environment = Environment(
-        loader=PackageLoader("analysis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    named = (
-        "measured",
-        "percent",
-        "points",
-        "loss",
-        "score",
-        "moment",
-        "seconds",
-        "versions",
-        "coded",
-        "breakable",
-        "shortened",
-        "together",
-    )
-    environment.filters |= {name: getattr(words, name) for name in named}
-    environment.globals |= {
-        "bounds": words.bounds,
-        "verdicts": words.VERDICTS,
-        "stage_names": STAGE_NAMES,
-        "figures": figures,
-        "default_kind": DEFAULT_PROBE_KIND,
-        "layered": LAYERED,
-    }
-    style = environment.get_template("style.css.jinja").render(
-        light=css(0), dark=css(1), for_=FOR, against=AGAINST
-    )
+    environment = environment_for()
     script = environment.get_template("script.js.jinja").render()
     return environment.get_template("report.html.jinja").render(
         pages=pages,
         lake_name=lake_name,
-        style=Markup(style),
+        figures=figures,
+        style=Markup(style_sheet(environment)),
         script=Markup(script),
         script_hash=_source_hash(script),
     )

@@ -34,6 +34,10 @@ ROLES: dict[str, tuple[str, str]] = {
     "good": ("#1a7f37", "#57c973"),
 }
 
+FOR, AGAINST = (240, 110, 30), (60, 150, 230)
+"""Of what lies over images: seen on grey ones as on coloured ones, and told apart by colour-blind
+eyes."""
+
 _SENTINELS = {role: f"#0a0b{number:02x}" for number, role in enumerate(ROLES, start=1)}
 _BY_SENTINEL = {sentinel: role for role, sentinel in _SENTINELS.items()}
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.audit import read_findings
 from analysis.diagnosis import (
@@ -24,11 +23,11 @@ from analysis.diagnosis import (
     story,
 )
 from analysis.queries import read_query
+from analysis.report.asking import Parameter, Row, Table, ask
 from analysis.report.evidence import EvidenceMaps, evidence_maps
 from analysis.report.thumbnails import thumbnail
-from warehouse.catalogue import Warehouse
+from warehouse.catalogue import Catalogue, Warehouse
 from warehouse.errors import UsageError
-from warehouse.schema import quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,21 +36,6 @@ QUERIES = Path(__file__).parent / "queries"
 
 IN_FULL = 40
 """Models, each on a dataset, that one page of a report shows in full: some 150 kB each."""
-
-Row = dict[str, Any]
-Parameter = str | int | list[str]
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of one query, and the query as a reader can paste it into `layerhouse sql`."""
-
-    rows: list[Row]
-    sql: str
-
-    @property
-    def first(self) -> Row | None:
-        return self.rows[0] if self.rows else None
 
 
 @dataclass(frozen=True)
@@ -222,24 +206,9 @@ def read_pages(
     )
 
 
-def read_table(wh: Warehouse, name: str, **parameters: Parameter) -> Table:
+def read_table(wh: Catalogue, name: str, **parameters: Parameter) -> Table:
     """The rows of `queries/<name>.sql`."""
-    query = read_query(QUERIES, name)
-    rows = wh.sql(query, parameters).pl().to_dicts()
-    return Table(rows, _with_literals(query, parameters))
-
-
-def _with_literals(query: str, parameters: Mapping[str, Parameter]) -> str:
-    """The query with its parameters written out, comments left away."""
-    lines = [line for line in query.splitlines() if not line.lstrip().startswith("--")]
-    # In one pass, since a name from the lake may look like a parameter itself.
-    return re.sub(r"\$([a-z]+)", lambda match: _literal(parameters[match[1]]), "\n".join(lines))
-
-
-def _literal(value: Parameter) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_literal, value)) + "]"
-    return str(value) if isinstance(value, int) else quoted(value)
+    return ask(wh, QUERIES, name, **parameters)
 
 
 def _read_dataset(

@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 import matplotlib
 from markupsafe import Markup
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -28,6 +32,9 @@ NOISE = (
     r"<defs>\s*<style.*?</style>\s*</defs>",  # it would style the whole page
     r"<!--.*?-->",
 )
+
+_POINTED: ContextVar[dict[str, Sequence[str]] | None] = ContextVar("pointed", default=None)
+"""What the points of each artist say, by its id; None where nobody will point at them."""
 
 Draw = Callable[[Figure, bool], None]
 """Draws on an empty figure; the flag says whether it is the narrow one."""
@@ -70,6 +77,26 @@ class Drawing:
         return Markup("\n".join(parts))
 
 
+@contextmanager
+def pointed_out() -> Iterator[None]:
+    """Points that are drawn in this block say what they are when somebody points at them."""
+    before = _POINTED.set({})
+    try:
+        yield
+    finally:
+        _POINTED.reset(before)
+
+
+def point_out(artist: Artist, name: str, said: Sequence[str]) -> None:
+    """What each point of a line or a scatter says in a page that shows it: `said` [n points], in
+    their order. `name` is as for `mark`, of which nothing else of the figure has the same."""
+    pointed = _POINTED.get()
+    if pointed is not None:
+        identity = quote(name, safe=":")
+        artist.set_gid(f"{MARK}{identity}")
+        pointed[identity] = said
+
+
 def style() -> dict[Any, Any]:
     """What matplotlib draws every figure with, in the colours of the moment."""
     return {
@@ -93,6 +120,9 @@ def style() -> dict[Any, Any]:
 
 def _draw(key: str, draw: Draw, width: int, height: int, is_narrow: bool) -> str:
     """The inside of the SVG element."""
+    pointed = _POINTED.get()
+    if pointed is not None:
+        pointed.clear()
     with matplotlib.rc_context(style() | {"svg.fonttype": "none", "svg.hashsalt": key}):
         figure = Figure(figsize=(width / 72, height / 72))
         FigureCanvasSVG(figure)
@@ -103,7 +133,34 @@ def _draw(key: str, draw: Draw, width: int, height: int, is_narrow: bool) -> str
             # text stays text, for the reader's own fonts: a glyph is missed for its width alone
             warnings.filterwarnings("ignore", r"Glyph .* missing from")
             figure.savefig(buffer, format="svg", metadata=nothing)
-    return _cleaned(buffer.getvalue(), key)
+    inside = _cleaned(buffer.getvalue(), key)
+    for name, said in (pointed or {}).items():
+        inside = _saying(inside, name, said)
+    return inside
+
+
+def _saying(inside: str, name: str, said: Sequence[str]) -> str:
+    """The drawing with a title in each point of the artist of that name."""
+    start = inside.index(f'data-mark="{name}"')
+    end = _group_end(inside, start)
+    texts = iter(said)
+
+    def titled(match: re.Match[str]) -> str:
+        return f'<use class="point"{match[1]}><title>{escape(next(texts))}</title></use>'
+
+    group, n_points = re.subn(r"<use\b([^>]*?)\s*/>", titled, inside[start:end])
+    assert n_points == len(said), f"{name} has {n_points} points, {len(said)} were named"
+    return inside[:start] + group + inside[end:]
+
+
+def _group_end(inside: str, start: int) -> int:
+    """Where the group ends in whose opening tag `start` lies."""
+    depth = 1
+    for tag in re.finditer(r"<g\b|</g>", inside[start:]):
+        depth += -1 if tag[0] == "</g>" else 1
+        if depth == 0:
+            return start + tag.start()
+    raise AssertionError("a group that does not end")
 
 
 def _cleaned(document: str, key: str) -> str:

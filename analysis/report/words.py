@@ -6,11 +6,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from analysis.diagnosis import FamilyLoss
 from warehouse.vocabulary import ACCURACY, HEALTHY, MARGIN, STAGE_OF, UNDETERMINED
+
+if TYPE_CHECKING:
+    from analysis.diagnosis import FamilyLoss
+
+
+STAGE_NAMES = {
+    "vision": "vision tower",
+    "connector": "connector",
+    "llm": "language model",
+    "answer": "answer",
+}
 
 
 @dataclass(frozen=True)

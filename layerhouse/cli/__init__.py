@@ -37,6 +37,7 @@ COMMANDS = {
     "validate": "validate",
     "sql": None,
     "shell": None,
+    "explore": "explore",
     "mcp": "mcp",
     "publish": None,
     "delta": "delta",

@@ -14,13 +14,8 @@ from matplotlib.textpath import text_to_path
 
 from analysis.report.palette import colour
 from analysis.report.svg import MARK
+from analysis.report.words import STAGE_NAMES
 
-STAGE_NAMES = {
-    "vision": "vision tower",
-    "connector": "connector",
-    "llm": "language model",
-    "answer": "answer",
-}
 LOSS_NAMES = STAGE_NAMES | {"answer": "answer mapping"}
 """The stages where something is lost; the answer itself is no place."""
 

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import (
-    STAGE_NAMES,
     axes_in_pixels,
     fitted,
     grid_lines,
@@ -19,7 +18,7 @@ from analysis.report.figures.canvas import (
 from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
 from analysis.report.svg import NARROW, WIDE, Drawing
-from analysis.report.words import points
+from analysis.report.words import STAGE_NAMES, points
 from warehouse.vocabulary import MODULES
 
 HEAD, ROW = 44, 22

@@ -1,0 +1,248 @@
+"""What the explorer's pages say is what the lake says, and their SQL gives it again."""
+
+from __future__ import annotations
+
+import html
+import re
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from layerhouse.explore import ExploredFile, ExploredLake
+from tests.conftest import Demo
+from tests.lakes import Signals, synthetic_lake
+from tests.layerhouse.explore.visitor import Answer, Visitor
+from warehouse.catalogue import connect
+from warehouse.images import open_image
+from warehouse.publishing import open_published, publish
+
+FAULTY = "tiny-digits+fault:swap@connector:0.5"
+PAIR = {"model": FAULTY, "dataset": "digits"}
+LOST = "SELECT min(sample_id) FROM mart_sample_outcomes WHERE model_id = $1 AND lost_at = $2"
+
+
+def words(text: str) -> str:
+    """What a page says, without its tags."""
+    inside = text[text.index("<main") : text.index('<details class="asked">')]
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", inside)).split())
+
+
+@pytest.fixture(scope="module")
+def lost(demo: Demo) -> str:
+    """A sample that the faulty model loses in its connector."""
+    with connect(demo.lake) as wh:
+        ((sample,),) = wh.sql(LOST, [FAULTY, "connector"]).fetchall()
+    return str(sample)
+
+
+def test_the_first_page_has_a_cell_for_every_model_on_every_dataset(visitor, demo):
+    page = visitor.get("/")
+    assert page.status == 200
+    with connect(demo.lake) as wh:
+        rows = wh.sql("SELECT model_id, verdict, answer_accuracy FROM mart_leaderboard").fetchall()
+    assert len(rows) == 2
+    for model, verdict, accuracy in rows:
+        cell = page.text[page.text.index(f'aria-label="{model} on digits') :].split("</td>")[0]
+        assert verdict.replace("_", " ") in cell
+        assert f"{100 * accuracy:.1f}%" in cell
+
+
+def test_models_that_were_not_tried_on_a_dataset_have_an_empty_cell(stranger):
+    said = words(stranger.get("/").text)
+    assert "2 models on 2 datasets" in said
+    assert said.count("not tried") == 1
+    assert said.count("no answers") == 1
+
+
+@pytest.fixture(scope="module")
+def page(visitor: Visitor) -> Answer:
+    """The page of the faulty model."""
+    return visitor.get("/model", **PAIR)
+
+
+def test_the_model_s_page_draws_its_curve_with_points_that_say_what_they_are(page, demo):
+    said = words(page.text)
+    with connect(demo.lake) as wh:
+        points = wh.sql(
+            "SELECT module, layer, readout, test_accuracy FROM mart_signal_flow "
+            "WHERE model_id = $1 AND probe_kind = 'linear'",
+            [FAULTY],
+        ).fetchall()
+    assert len(points) > 10
+    for module, layer, readout, accuracy in points:
+        point = f"<title>{module} {layer}, {readout}: {100 * accuracy:.1f}% ("
+        assert page.text.count(point) == 2, "once in the wide drawing, once in the narrow one"
+    assert "connector fidelity" in said
+    assert "nothing was patched: run layerhouse patch" in said
+    assert "The model answers 53% of the test images right" in said
+
+
+def test_outcomes_are_counted_per_model_and_lead_to_their_samples(visitor, page, demo):
+    with connect(demo.lake) as wh:
+        counted = wh.sql(
+            "SELECT coalesce(lost_at, 'right'), count(*) FROM mart_sample_outcomes "
+            "WHERE model_id = $1 GROUP BY ALL",
+            [FAULTY],
+        ).fetchall()
+    assert len(counted) > 2
+    for outcome, n in counted:
+        assert f"outcome={outcome}" in page.text
+        assert f"{n} samples" in words(visitor.get("/samples", outcome=outcome, **PAIR).text)
+
+
+@pytest.mark.parametrize(
+    ("given", "condition"),
+    [
+        ({}, "TRUE"),
+        ({"outcome": "lost"}, "NOT answer_knows"),
+        ({"outcome": "connector", "label": 3}, "lost_at = 'connector' AND class_index = 3"),
+        ({"answer": 5}, "predicted_class_index = 5 AND answer_parsed"),
+        ({"answer": -1}, "NOT answer_parsed"),
+        (
+            {"with_": "tiny-digits", "differs": 1},
+            "predicted_class_index <> (SELECT o.predicted_class_index "
+            "FROM mart_sample_outcomes AS o "
+            "WHERE o.model_id = 'tiny-digits' AND o.sample_id = m.sample_id)",
+        ),
+    ],
+)
+def test_filters_leave_the_samples_that_sql_leaves(visitor, demo, given, condition):
+    page = visitor.get("/samples", **PAIR, **given)
+    with connect(demo.lake) as wh:
+        counted = "SELECT count(*) FROM mart_sample_outcomes AS m WHERE model_id = $1 AND "
+        ((n,),) = wh.sql(counted + condition, [FAULTY]).fetchall()
+    assert f"{n} sample" in words(page.text)
+    assert page.text.count('class="truth"') == min(n, 48)
+
+
+def test_pages_of_samples_follow_one_another_without_a_gap(visitor, demo):
+    seen: list[str] = []
+    for number in (1, 2, 3):
+        found = re.findall(
+            r"<code>(digits/\d+)</code>", visitor.get("/samples", page=number, **PAIR).text
+        )
+        seen += found
+    with connect(demo.lake) as wh:
+        rows = wh.sql(
+            "SELECT sample_id FROM mart_sample_outcomes WHERE model_id = $1 ORDER BY ALL", [FAULTY]
+        ).fetchall()
+    assert seen == [name for (name,) in rows][: 3 * 48]
+
+
+def test_attributes_filter_by_name_and_value(stranger):
+    from tests.layerhouse.explore.conftest import DATASET, EVIL, MODEL
+
+    pair = {"model": MODEL, "dataset": DATASET}
+    some = stranger.get("/samples", attribute="view $x", value="a'p", **pair)
+    others = stranger.get("/samples", attribute="view $x", value=EVIL, **pair)
+    assert {some.status, others.status} == {200}
+    # Every second sample is test, and of those every one has the other value.
+    assert "0 samples" in words(some.text)
+    assert "30 samples" in words(others.text)
+    assert "no attribute" in stranger.get("/samples", attribute="vieu", **pair).text
+
+
+def test_a_sample_s_page_tells_of_two_models_side_by_side(visitor, demo, lost):
+    page = visitor.get("/sample", sample=lost, with_="tiny-digits", **PAIR)
+    said = words(page.text)
+    assert page.text.count('<section class="told"') == 2
+    assert "lost at connector" in said
+    with connect(demo.lake) as wh:
+        ((reply, label),) = wh.sql(
+            "SELECT answer_text, label FROM mart_sample_outcomes "
+            "WHERE model_id = $1 AND sample_id = $2",
+            [FAULTY, lost],
+        ).fetchall()
+        near = wh.sql(
+            "SELECT sample_id FROM nearest($1, 'digits', 'vision', 2, 'mean', $2, k := 12)",
+            [FAULTY, lost],
+        ).fetchall()
+    assert re.search(rf'<q class="reply"> *{reply}</q>', page.text)
+    assert f"Label {label}" in said
+    assert "vision knew it" in said
+    chosen = visitor.get("/sample", sample=lost, place="vision.2/mean", **PAIR).text
+    shown = re.findall(r"<code>(digits/\d+)</code>", chosen)
+    assert shown == [name for (name,) in near]
+
+
+def test_a_sample_that_is_not_scored_has_a_page_too(visitor, demo):
+    with connect(demo.lake) as wh:
+        ((sample,),) = wh.sql("SELECT min(sample_id) FROM sample WHERE split = 'train'").fetchall()
+    said = words(visitor.get("/sample", sample=sample, **PAIR).text)
+    assert "not scored" in said
+    assert "Neighbours" in said
+
+
+def test_a_picture_is_what_the_model_is_shown(visitor, demo, lost):
+    got = visitor.get("/picture", dataset="digits", sample=lost)
+    assert got.headers["content-type"] == "image/png"
+    shown = Image.open(BytesIO(got.body))
+    with connect(demo.lake) as wh:
+        ((uri,),) = wh.sql("SELECT uri FROM sample WHERE sample_id = $1", [lost]).fetchall()
+    own = open_image(uri)
+    assert shown.size == (256, 256)
+    assert shown.resize(own.size, Image.Resampling.NEAREST).tobytes() == own.tobytes()
+
+
+def test_the_sql_of_a_page_can_be_pasted(visitor, page, demo, lost):
+    given = {**PAIR, "sample": lost, "with_": "tiny-digits"}
+    others = [visitor.get(path, **given) for path in ("/", "/samples", "/sample")]
+    with connect(demo.lake) as wh:
+        for shown in (page, *others):
+            assert shown.queries
+            for name, query in shown.queries.items():
+                assert "$" not in query
+                assert wh.sql(query).columns, name
+
+
+def test_a_published_file_shows_the_same_numbers_and_says_what_it_lacks(
+    visitor, page, published, lost
+):
+    file = Visitor(ExploredFile(published / "marts.duckdb"))
+    assert words(file.get("/").text) == words(visitor.get("/").text)
+    there = file.get("/model", **PAIR)
+    ours, theirs = page.text, there.text
+    points = [re.findall(r"<title>(\w+ \d+, \w+: .*?)</title>", text) for text in (ours, theirs)]
+    assert points[0] == points[1]
+    assert len(points[0]) > 20
+    for part in ('id="outcomes"', 'class="strip"'):
+        own, other = (text[text.index(part) :].split("</section>")[0] for text in (ours, theirs))
+        assert own.split("</ol>")[0] == other.split("</ol>")[0]
+    assert "A published file holds no patches" in theirs
+    sample = words(file.get("/sample", sample=lost, **PAIR).text)
+    assert "holds no images unless it was written with --patients" in sample
+    assert "holds no activations" in sample
+    assert "lost at connector" in sample
+    with open_published(published / "marts.duckdb") as con:
+        others = [file.get(path, sample=lost, **PAIR) for path in ("/", "/samples", "/sample")]
+        for shown in (there, *others):
+            assert shown.queries
+            for query in shown.queries.values():
+                assert con.sql(query).columns
+
+
+@pytest.mark.slow
+def test_a_file_with_patients_shows_its_images(demo, tmp_path, lost):
+    publish(demo.lake, tmp_path / "full.duckdb", patients=True)
+    file = Visitor(ExploredFile(tmp_path / "full.duckdb"))
+    got = file.get("/picture", dataset="digits", sample=lost)
+    assert got.headers["content-type"] == "image/png"
+
+
+@pytest.mark.slow
+def test_what_is_committed_meanwhile_is_on_the_next_page(tmp_path: Path):
+    lake = synthetic_lake(tmp_path / "lake", {"one": Signals()}, n_samples=80)
+    visitor = Visitor(ExploredLake(lake))
+    assert "1 model on 1 dataset" in words(visitor.get("/").text)
+    synthetic_lake(lake.root, {"two": Signals()}, dataset_id="more", n_samples=80)
+    assert "2 models on 2 datasets" in words(visitor.get("/").text)
+
+
+def test_an_empty_lake_says_what_to_run(tmp_path: Path):
+    (tmp_path / "lakehouse").mkdir()
+    from warehouse.lake.lake import Lake
+
+    said = Visitor(ExploredLake(Lake.at(tmp_path / "lakehouse"))).get("/").text
+    assert "<code>layerhouse demo</code>" in said
