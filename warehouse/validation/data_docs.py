@@ -2,7 +2,8 @@
 
 Great Expectations writes one page per suite and per result, and pulls its styles and scripts from
 the network. Here the pages keep their content and get a stylesheet of their own; the front page,
-which needs scripts even to list the results, is replaced by one that shows every check.
+which needs scripts even to list the results, is replaced by one that shows every check, and each
+check that did not pass gets a page of its own with the rows that break it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ from pathlib import Path
 
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import folder_at_once
+from warehouse.validation.checks import all_checks
 from warehouse.validation.report import ValidationReport
 
 HERE = Path(__file__).parent
 STYLE = "data_docs.css"
+VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+FAILED = "failed"
+ROOM = 300
+"""Letters of one value."""
 MARK = "data-docs.txt"
 MARK_TEXT = "Data Docs of `layerhouse validate`; the next run replaces this folder.\n"
 
@@ -49,7 +55,7 @@ def finish(folder: Path, report: ValidationReport) -> None:
         root = os.path.relpath(folder, page.parent)
         page.write_text(offline(page.read_text(encoding="utf-8"), root), encoding="utf-8")
     shutil.copyfile(HERE / STYLE, folder / STYLE)
-    (folder / "index.html").write_text(_front_page(folder, report), encoding="utf-8")
+    _write_pages(folder, report)
     (folder / MARK).write_text(MARK_TEXT, encoding="utf-8")
 
 
@@ -58,11 +64,13 @@ def offline(html: str, root: str) -> str:
     title = re.search(r"Validations / (\w+)|Expectations / (\w+)", html)
     name = next(filter(None, title.groups()), "") if title else ""
     head = (
-        f'<head><meta charset="UTF-8"><title>{name} · Data Docs</title>'
+        f'<head><meta charset="UTF-8">{VIEWPORT}<title>{name} · Data Docs</title>'
         f'<link rel="stylesheet" href="{root}/{STYLE}"></head>'
     )
     html = re.sub(r"(?s)<head>.*?</head>", head, html, count=1)
+    html = re.sub(r"<html>", '<html lang="en">', html, count=1)
     html = re.sub(r"(?s)<script\b.*?</script>|<footer\b.*?</footer>|<img\b.*?>", "", html)
+    html = re.sub(rf'(<a href="{re.escape(root)}/index.html">)\s*</a>', r"\1All checks</a>", html)
     html = re.sub(
         r'(?s)<div class="card mb-3">\s*<div class="card-header p-2">\s*<strong>Actions'
         r".*?</div>\s*</div>\s*</div>\s*</div>\s*</div>",
@@ -72,7 +80,8 @@ def offline(html: str, root: str) -> str:
     return re.sub(r'(?s)<a\b[^>]*href="https?://[^"]*"[^>]*>(.*?)</a>', r"\1", html)
 
 
-def _front_page(folder: Path, report: ValidationReport) -> str:
+def _write_pages(folder: Path, report: ValidationReport) -> None:
+    """The front page, and in `failed/` one of each check that did not pass."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -82,9 +91,27 @@ def _front_page(folder: Path, report: ValidationReport) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["told"] = _told
     pages = {path.parts[-4]: path for path in sorted(folder.glob("validations/*/*/*/*.html"))}
     links = {table: path.relative_to(folder).as_posix() for table, path in pages.items()}
     tables = [(table, list(group)) for table, group in groupby(report.checks, lambda c: c.table)]
-    return environment.get_template("data_docs.html.jinja").render(
-        report=report, tables=tables, links=links, style=STYLE
-    )
+    front = environment.get_template("data_docs.html.jinja")
+    own = {
+        (check.table, check.name): f"{FAILED}/{check.table}.{check.name}.html"
+        for check in [*report.failures, *report.warnings]
+    }
+    said = front.render(report=report, tables=tables, links=links, own=own, style=STYLE)
+    (folder / "index.html").write_text(said, encoding="utf-8")
+    (folder / FAILED).mkdir()
+    queries = {(check.table, check.name): check.sql for check in all_checks()}
+    page = environment.get_template("failed_check.html.jinja")
+    for check in [*report.failures, *report.warnings]:
+        key = check.table, check.name
+        said = page.render(check=check, sql=queries[key], table=links.get(check.table), style=STYLE)
+        (folder / own[key]).write_text(said, encoding="utf-8")
+
+
+def _told(value: object) -> str:
+    """A value on a page: of a long one its beginning."""
+    text = "NULL" if value is None else str(value)
+    return text if len(text) <= ROOM else f"{text[:ROOM]}…"

@@ -26,7 +26,7 @@ from great_expectations.render.renderer import site_builder
 
 from warehouse.validation.checks import Check
 from warehouse.validation.dialect import lent
-from warehouse.validation.report import EXAMPLES, CheckResult
+from warehouse.validation.report import SHOWN, CheckResult
 
 DATA_SOURCE = "catalogue"
 SITE = "layerhouse"
@@ -105,7 +105,7 @@ def _result(check: Check, found: Any) -> CheckResult:
         level=check.level,
         passed=bool(found.success),
         unexpected=int(found.result["observed_value"]),
-        examples=[dict(row) for row in rows[:EXAMPLES]],
+        rows=[dict(row) for row in rows[:SHOWN]],
     )
 
 

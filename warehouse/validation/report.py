@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLES = 5
+SHOWN = 100
+"""Rows that break a rule which are kept for Data Docs."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
     """One check of one table.
 
-    `unexpected` counts the rows that break `rule`, `examples` shows up to five of them; `problem`
-    says why a check could not be made, in which case it did not pass. `level` is "error" or
-    "warning".
+    `unexpected` counts the rows that break `rule`, `rows` holds up to SHOWN of them and `examples`
+    up to five; `problem` says why a check could not be made, in which case it did not pass.
+    `level` is "error" or "warning".
     """
 
     name: str
@@ -24,8 +26,12 @@ class CheckResult:
     level: str
     passed: bool
     unexpected: int
-    examples: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
     problem: str | None = None
+
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        return self.rows[:EXAMPLES]
 
     @property
     def detail(self) -> str:

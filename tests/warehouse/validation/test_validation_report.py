@@ -154,6 +154,36 @@ def test_data_docs_open_offline(lake: Lake, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_rows_that_break_a_rule_have_a_page(lake: Lake, tmp_path: Path) -> None:
+    long = "x" * 1000
+    with tampered(lake) as con:
+        con.execute("UPDATE sample SET split = '<dev>' WHERE split = 'val'")
+        con.execute(f"UPDATE sample SET split = '{long}' WHERE split = 'test'")
+        con.execute("UPDATE probe SET n_train = 1000000")
+    report = validate(lake, tmp_path / "docs")
+    failed = {f"{c.table}.{c.name}": c for c in [*report.failures, *report.warnings]}
+    pages = {path.stem: path for path in (tmp_path / "docs" / "failed").iterdir()}
+    assert set(pages) == set(failed)
+    front = (tmp_path / "docs" / "index.html").read_text(encoding="utf-8")
+    for name, check in failed.items():
+        assert f'href="failed/{name}.html"' in front
+        html = pages[name].read_text(encoding="utf-8")
+        n_shown = len(re.findall("<tr>", html.split("<tbody>")[1]))
+        assert n_shown == min(check.unexpected, 100)
+        assert ("are shown; all of them with the query" in html) == (check.unexpected > 100)
+    assert max(check.unexpected for check in failed.values()) > 100
+    split = pages["sample.split_known"].read_text(encoding="utf-8")
+    assert "&lt;dev&gt;" in split
+    assert "<dev>" not in split
+    assert f"{long[:300]}…" in split
+    assert long not in split
+    assert "FROM sample" in split
+    scheme = (tmp_path / "docs" / "data_docs.css").read_text(encoding="utf-8")
+    light, dark = scheme.split("@media (prefers-color-scheme: dark)")
+    assert set(re.findall(r"--[\w-]+(?=:)", light)) <= set(re.findall(r"--[\w-]+(?=:)", dark))
+
+
+@pytest.mark.slow
 def test_pages_that_cannot_be_written_are_no_data_docs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
