@@ -72,10 +72,10 @@ def export(
 ) -> int:
     """Write a model's answers to a `.jsonl`, `.csv` or `.tsv` file; returns how many there were."""
     place = lake_at(lake)
+    place.refuse_own(Path(out))
     refuse_unknown_here(place, [model], [dataset])
     from extract.answers import export_answers
 
-    place.refuse_own(Path(out))
     return export_answers(place, Path(out), model, dataset, method)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import click
 import duckdb
 
-from layerhouse.printing import write_relation
+from layerhouse.printing import unbroken, write_relation
 from warehouse.catalogue import Warehouse, connect
 from warehouse.errors import LayerhouseError, nearest
 from warehouse.lake import Lake
@@ -217,5 +217,6 @@ def _keep_history(readline: ModuleType, path: Path) -> None:
 
 def _said(fault: str) -> bool:
     """Report a fault on stderr; always False, for callers to return."""
-    click.echo(f"Error: {fault.strip()}", err=True)
+    stream = unbroken(sys.stderr) if "\n" in fault.strip() else sys.stderr
+    click.echo(f"Error: {fault.strip()}", file=stream)
     return False

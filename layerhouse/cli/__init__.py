@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 from layerhouse.parts import part
-from layerhouse.printing import guarded, plain
+from layerhouse.printing import guarded, plain, unbroken
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.extensions import layerhouse_version
 
@@ -157,5 +157,8 @@ def _refused_by_the_system(fault: Exception) -> str | None:
 
 
 def _fail(sentence: str, code: int) -> int:
-    click.echo(f"Error: {plain(sentence)}", err=True)
+    laid_out = "\n" in sentence  # a query with a caret below its fault
+    with guarded():
+        stream = unbroken(sys.stderr) if laid_out else sys.stderr
+        click.echo(f"Error: {plain(sentence)}", file=stream)
     return code

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from layerhouse.cli.shared import Word, lake_option, limit_options
-from layerhouse.printing import FORMATS, write_relation
+from layerhouse.printing import FORMATS, unbroken, write_relation
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake
 
@@ -54,7 +54,7 @@ def command(query: str, form: str | None, out: Path | None, lake: Lake, **option
             if options["explain"]:
                 plan = warehouse.sql(f"EXPLAIN {'ANALYZE ' if timing else ''}{text}")
                 for _, lines in plan.fetchall():
-                    click.echo(lines.rstrip())
+                    click.echo(lines.rstrip(), file=unbroken(sys.stdout))
             else:
                 rows = warehouse.sql(text)
                 write_relation(rows if most is None else rows.limit(most), chosen, sys.stdout, out)

@@ -10,14 +10,15 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
-from layerhouse.printing.terminal import plain
+from layerhouse.printing.terminal import plain, unbroken
 from warehouse.lake import Lake
 
 
 def print_json(found: Any) -> None:
     """Write it to standard output. What is no number, NaN or an infinity, is null."""
-    json.dump(document(found), sys.stdout, ensure_ascii=False, indent=1, allow_nan=False)
-    sys.stdout.write("\n")
+    stream = unbroken(sys.stdout)
+    json.dump(document(found), stream, ensure_ascii=False, indent=1, allow_nan=False)
+    stream.write("\n")
 
 
 def document(value: Any) -> Any:

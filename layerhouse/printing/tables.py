@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from layerhouse.printing.terminal import plain, raw
+from layerhouse.printing.cells import width_on, wrapped
+from layerhouse.printing.fitting import RULE, records, table
+from layerhouse.printing.terminal import BOLD, DIM, plain, raw, styled, unbroken
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once
 from warehouse.schema import identifier
@@ -18,13 +19,9 @@ from warehouse.schema import identifier
 if TYPE_CHECKING:
     from warehouse.catalogue import Rows
 
-FORMATS = ("table", "csv", "json", "parquet", "markdown")
+FORMATS = ("table", "vertical", "csv", "json", "parquet", "markdown")
 TABLE_ROWS = 200
 """A terminal shows this many rows; the machine formats write all of them."""
-CELL_WIDTH = 60
-"""A terminal shows this many characters of one value."""
-GAP = 3
-"""Characters between two columns."""
 
 
 def write_relation(relation: Rows, form: str, stream: IO[str], out: Path | None) -> None:
@@ -36,7 +33,7 @@ def write_relation(relation: Rows, form: str, stream: IO[str], out: Path | None)
         return
     written = _zones_as_text(relation)
     if out is None:
-        _WRITERS[form](written, stream)
+        _WRITERS[form](written, unbroken(stream))
     else:
         _replace(out, lambda path: _text(written, form, path))
 
@@ -111,79 +108,68 @@ def _markdown(relation: Rows, stream: IO[str]) -> None:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A small table of texts on standard output."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """A small table of texts on standard output, as wide as the terminal at most."""
+    names = [plain(name) for name in header]
+    cells = [[plain(entry) for entry in row] for row in rows]
+    stream = raw(sys.stdout)
+    _lay_out(names, cells, stream, width_on(stream))
 
-    table = Table(header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in header:
-        table.add_column(Text(name))
-    for row in rows:
-        table.add_row(*(Text(plain(entry)) for entry in row))
-    # A pipe has no width of its own: there a line is as long as its content.
-    console = Console(file=raw(sys.stdout))
-    if not console.is_terminal:
-        console.width = 240
-    console.print(table)
+
+def _lay_out(
+    names: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    stream: IO[str],
+    width: int | None,
+    right: Collection[int] = (),
+) -> None:
+    sheet = table(names, cells, width, right)
+    if sheet is None:
+        for number, row in enumerate(cells):
+            shown = [(name, entry) for name, entry in zip(names, row, strict=True) if entry]
+            lines = records([name for name, _ in shown], [entry for _, entry in shown], width)
+            stream.write("\n".join([*([""] if number else []), *lines, ""]))
+        return
+    for line in sheet.header:
+        stream.write(f"{styled(line, stream, BOLD)}\n")
+    stream.write(f"{RULE * sheet.width}\n")
+    stream.writelines(f"{line}\n" for line in sheet.body)
 
 
 def _table(relation: Rows, stream: IO[str]) -> None:
-    """The rows and columns that a terminal can show, and a line on what was left out."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """The rows that a terminal can show, and a line on what was left out."""
+    _print_rows(relation, raw(stream), vertical=False)
 
-    console = Console(file=raw(stream))
+
+def _vertical(relation: Rows, stream: IO[str]) -> None:
+    """The same, each row on lines of its own."""
+    _print_rows(relation, raw(stream), vertical=True)
+
+
+def _print_rows(relation: Rows, stream: IO[str], *, vertical: bool) -> None:
     rows = relation.limit(TABLE_ROWS + 1).fetchall()
     cells = [[plain(entry) for entry in row] for row in _cells(rows[:TABLE_ROWS])]
-    names = [plain(name) for name in relation.columns]
-    shown = len(names)
-    if console.is_terminal:
-        cells = [[_cut(entry) for entry in row] for row in cells]
-        shown = _fitting(names, cells, console.width)
+    names, width = [plain(name) for name in relation.columns], width_on(stream)
+    numeric = [str(kind) in _NUMERIC or str(kind).startswith("DECIMAL") for kind in relation.types]
+    right = [at for at, is_number in enumerate(numeric) if is_number]
+    if vertical or table(names, cells, width, right) is None:
+        for number, row in enumerate(cells, 1):
+            rule = f"{RULE * 3} {number} ".ljust(min(width or 40, 40), RULE)
+            stream.write(f"{styled(rule, stream, BOLD)}\n")
+            stream.writelines(f"{line}\n" for line in records(names, row, width))
     else:
-        # A pipe has no width of its own: there a line is as long as its content.
-        console.width = sum(_width(names, cells, column) + GAP for column in range(shown)) + 1
-    table = Table(header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name, kind in list(zip(names, relation.types, strict=True))[:shown]:
-        right = str(kind) in _NUMERIC or str(kind).startswith("DECIMAL")
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(entry) for entry in row[:shown]))
-    console.print(table)
+        _lay_out(names, cells, stream, width, right)
     if not rows:
-        console.print("no rows", style="dim")
-    if shown < len(names):
-        left = ", ".join(names[shown:])
-        console.print(Text(f"… not shown for want of width: {left}", style="dim"))
+        stream.write(f"{styled('no rows', stream, DIM)}\n")
     if len(rows) > TABLE_ROWS:
-        console.print(
-            f"… the first {TABLE_ROWS} rows; --format csv, json or parquet writes all of them",
-            style="dim",
-        )
-
-
-def _cut(entry: str) -> str:
-    return entry if len(entry) <= CELL_WIDTH else f"{entry[: CELL_WIDTH - 1]}…"
-
-
-def _width(names: Sequence[str], cells: Sequence[Sequence[str]], column: int) -> int:
-    lines = [line for row in cells for line in row[column].splitlines()]
-    return max(map(len, [names[column], *lines]))
-
-
-def _fitting(names: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> int:
-    """How many of the first columns fit side by side, at least one."""
-    ends = accumulate(_width(names, cells, column) + GAP for column in range(len(names)))
-    return max(1, sum(end - GAP <= width for end in ends))
+        told = f"… the first {TABLE_ROWS} rows; --format csv, json or parquet writes all of them"
+        for line in wrapped(told, width or len(told)):
+            stream.write(f"{styled(line, stream, DIM)}\n")
 
 
 _NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "FLOAT", "DOUBLE"}
 _WRITERS: dict[str, Callable[[Rows, IO[str]], None]] = {
     "table": _table,
+    "vertical": _vertical,
     "csv": _csv,
     "json": _json,
     "markdown": _markdown,

@@ -1,4 +1,4 @@
-"""What reaches a terminal: words and line ends, no orders to it.
+"""What reaches a terminal: words and line ends, no orders to it, and no line broken in a word.
 
 Labels, file names, names of models and replies are whatever somebody wrote. What the libraries that
 draw tables and bars send is theirs, so these write past the guard, with names made plain before.
@@ -7,16 +7,28 @@ draw tables and bars send is theirs, so these write past the guard, with names m
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, cast
 
+from layerhouse.printing.cells import width_on, wrapped
 from warehouse.errors import ORDERS, plain
 
 NOT_BACK = re.compile(rf"(?!\r){ORDERS.pattern}")
 """The same without the return to a line's begin, which bars of libraries draw with."""
+
+
+BOLD, DIM = "1", "2"
+"""How a terminal is told to write."""
+
+
+def styled(line: str, stream: IO[str], style: str) -> str:
+    """The line so written, on a terminal that can and may."""
+    may = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return f"\x1b[{style}m{line}\x1b[0m" if may else line
 
 
 def raw(stream: IO[str]) -> IO[str]:
@@ -24,15 +36,38 @@ def raw(stream: IO[str]) -> IO[str]:
     return stream.stream if isinstance(stream, Guarded) else stream
 
 
-class Guarded(io.TextIOBase):
-    """A terminal's stream that passes no orders on."""
+def unbroken(stream: IO[str]) -> IO[str]:
+    """The stream with lines as they are written, for what is no prose."""
+    return cast(IO[str], stream.whole_lines()) if isinstance(stream, Guarded) else stream
 
-    def __init__(self, stream: IO[str], orders: re.Pattern[str]) -> None:
-        self.stream, self._orders = stream, orders
+
+def _in_lines(text: str, width: int) -> str:
+    if all(len(line) <= width for line in text.split("\n")) and text.isascii():
+        return text
+    return "\n".join(part for line in text.split("\n") for part in wrapped(line, width))
+
+
+class Guarded(io.TextIOBase):
+    """A terminal's stream that passes no orders on and breaks lines between words.
+
+    With `as_it_is` lines stay whole: what a program may read, and what was laid out already.
+    """
+
+    def __init__(self, stream: IO[str], orders: re.Pattern[str], *, as_it_is: bool = False) -> None:
+        self.stream, self._orders, self._as_it_is = stream, orders, as_it_is
+        self._begins = True
 
     def write(self, text: str) -> int:
-        self.stream.write(plain(text, self._orders))
+        shown = plain(text, self._orders)
+        if self._begins and not self._as_it_is and "\r" not in shown:
+            shown = _in_lines(shown, width_on(self.stream) or 0)
+        self.stream.write(shown)
+        self._begins = text.endswith("\n") or (self._begins and not text)
         return len(text)
+
+    def whole_lines(self) -> Guarded:
+        """The same terminal, with lines as they are."""
+        return Guarded(self.stream, self._orders, as_it_is=True)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

@@ -50,23 +50,23 @@ def shown(wh: Warehouse, query: str, monkeypatch: pytest.MonkeyPatch, width: int
     return re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
 
 
-def test_columns_that_do_not_fit_a_terminal_are_named(
+def test_rows_that_do_not_fit_a_terminal_stand_on_lines_of_their_own(
     wh: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = f"SELECT {', '.join(f'{i} AS column_{i}' for i in range(30))}"
     text = shown(wh, query, monkeypatch)
-    assert "column_0 " in text.splitlines()[0]
-    assert max(map(len, text.splitlines())) <= 80
-    _, _, rest = text.partition("not shown for want of width: ")
-    assert rest.split()[-1] == "column_29"
-    assert all(f"column_{i}" in text for i in range(30))
+    assert [line.split() for line in text.splitlines()[1:]] == [
+        [f"column_{i}", str(i)] for i in range(30)
+    ]
     assert "column_29" in shown(wh, query, monkeypatch, width=1000).splitlines()[0]
 
 
-def test_long_texts_and_vectors_are_cut(wh: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_texts_are_shown_whole_and_of_vectors_their_beginning(
+    wh: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = shown(wh, "SELECT repeat('x', 500) AS long, range(4096) AS vector", monkeypatch, 100)
-    assert "x" * 59 + "…" in text
-    assert "x" * 60 not in text
+    assert text.count("x") == 500
+    assert max(map(len, text.splitlines())) <= 100
     assert "[0, 1, 2, 3, …] (4096)" in text
 
 
