@@ -220,7 +220,7 @@ def _judge_pair(
                 covers = {"replaces": ["answer"], "judged": len(run.committed)}
                 run.commit({"answer": rows}, covers)
             if progress is not None:
-                progress(len(found), len(due), " on ".join(pair))
+                progress(len(found), len(due), f"replies of {' on '.join(pair)}")
         if due and not dry_run:
             run.finish()
     return Judged(

@@ -88,6 +88,7 @@ class _Worker:
         self.done = 0
         self.done_before = 0
         self.total = 0
+        self.phase = ""
         self.summary: ExtractSummary | None = None
         self.process, self.pipe = self._started()
 
@@ -115,7 +116,8 @@ class _Worker:
             return
         if kind == "progress":
             self.done, self.total = self.done_before + value[0], value[1]
-            self.deaths = 0
+            self.phase = value[2].partition(",")[0]
+            self.deaths = 0 if value[0] else self.deaths  # one may die of loading
         elif kind == "done":
             self.summary = value
         else:
@@ -143,7 +145,8 @@ def _watch(crew: Sequence[_Worker], progress: Progress | None) -> None:
                 worker.hear()
         if progress is not None:
             done = sum(worker.done for worker in crew)
-            progress(done, max([done, *(worker.total for worker in crew)]))
+            first = max(crew, key=lambda worker: worker.done)
+            progress(done, max([done, *(worker.total for worker in crew)]), first.phase)
 
 
 def _work(pipe: Connection, lake: Lake, request: ExtractRequest, threads: int) -> None:

@@ -209,7 +209,7 @@ class _HandingOut:
     def _report(self) -> None:
         if self.progress is not None:
             total = max(self.done, self.plan.total)
-            note = pace(self.done, total, perf_counter() - self.started, self.n_bytes)
+            note = pace(self.team.job, self.done, perf_counter() - self.started, self.n_bytes)
             self.progress(self.done, total, note)
 
 

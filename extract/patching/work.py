@@ -114,7 +114,7 @@ class AtWork:
                 tables += list(self._tables(prepared, given, one.wanted))
                 self._done = min(self._done + prepared.n_asked, self._total)
                 if self.progress is not None:
-                    self.progress(self._done, self._total, "")
+                    self.progress(self._done, self._total, "answers")
         self._commit(one, tables, rejected, perf_counter() - started)
         self.claims.release(one.start, one.stop)
 

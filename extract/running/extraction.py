@@ -58,7 +58,8 @@ def extract(
     done = done_before(job)
     if done is not None:
         return done
-    with Claims(lake, job.model_id, job.dataset_id) as claims, leaving_a_core(job.device):
+    claiming = Claims(lake, job.model_id, job.dataset_id)
+    with claiming as claims, leaving_a_core(job.device), listening(progress):
         work = _extract_by_fold if job.is_by_fold else _extract
         return work(job, claims, progress)
 
@@ -113,7 +114,7 @@ def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSumm
                 for n in chain.from_iterable(work):
                     done = min(done + n, total)
                     if progress is not None:
-                        note = pace(done, total, perf_counter() - started, writer.n_bytes)
+                        note = pace(job, done, perf_counter() - started, writer.n_bytes)
                         progress(done, total, note)
             # What another machine did some of was dropped whole; the rest of it is still due.
             due = ledger.lacking(wanted) if writer.overtaken else []
@@ -151,7 +152,7 @@ def _extract_by_fold(job: Job, claims: Claims, progress: Progress | None) -> Ext
             for n in runner.run(reopening(run, free), total, put):
                 done = min(done + n, total)
                 if progress is not None:
-                    note = pace(done, total, perf_counter() - started, writer.n_bytes)
+                    note = pace(job, done, perf_counter() - started, writer.n_bytes)
                     progress(done, total, note)
         due = ledger.lacking(()) if writer.overtaken else []
     ledger.check_complete(())
@@ -225,8 +226,8 @@ def scattered(job: Job, ranges: Sequence[Range]) -> Sequence[Range]:
     return [*ranges[first:], *ranges[:first]]
 
 
-def pace(done: int, total: int, seconds: float, n_bytes: int) -> str:
-    """A few words on how fast the work goes."""
+def pace(job: Job, done: int, seconds: float, n_bytes: int) -> str:
+    """What is being done, and how fast it goes."""
     rate = done / max(seconds, 1e-9)
-    left = (total - done) / max(rate, 1e-9)
-    return f"{rate:.1f} images/s, {left:.0f} s left, {n_bytes / 1e9:.3f} GB written"
+    what = "answers" if job.request.answers_only else "images"
+    return f"{what}, {rate:.1f} a second, {n_bytes / 1e9:.3f} GB written"

@@ -24,6 +24,7 @@ from extract.sharing import Job, Way
 from warehouse.catalogue import open_tables, refuse_changed
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import open_image
+from warehouse.progress import tell
 from warehouse.vocabulary import GENERATE, LIKELIHOOD
 
 CHECKED_IMAGES = 3
@@ -65,8 +66,10 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
         )
     with open_tables(job.lake) as warehouse:
         refuse_changed(warehouse, job.dataset_id, job.sample_ids)
+    tell(0, len(job.sample_ids), "loading the model")
     loaded = load(job.source, device=job.device, dtype=job.dtype, change=_weight_faults(job))
     images = _checked_images(job)
+    tell(0, len(job.sample_ids), "checking how it is read")
     what = f"the self-check of {loaded.source.name} ({loaded.model_type}) fails"
     with failing_as(what, foreign_processor(loaded)):
         questions = questions_of(job, loaded.processor)
