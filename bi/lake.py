@@ -15,6 +15,9 @@ Row = dict[str, Any]
 
 EXPECTED = Path(__file__).parent / "expected"
 
+QUERIES = Path(__file__).parent / "marts"
+"""What tools ask the published marts, one statement a file; `EXPECTED` has what the lake says."""
+
 PUBLISHED = "published"
 """The chart that lists the marts of the file, whichever these are."""
 
@@ -47,6 +50,9 @@ class Lake:
             return [row for mart in self._rows(MARTS) for row in self._rows(count(mart["mart"]))]
         return self._rows((EXPECTED / f"{name}.sql").read_text("utf-8"))
 
+    def mart(self, name: str) -> list[Row]:
+        return self._rows(f"SELECT * FROM {name}")
+
     def _rows(self, statement: str) -> list[Row]:
         return json.loads(self._run("sql", "--format", "json", statement))
 
@@ -56,6 +62,11 @@ class Lake:
         if done.returncode != 0:
             sys.exit(done.returncode)  # the command has said why
         return done.stdout
+
+
+def queries() -> dict[str, str]:
+    """The statements on the marts by their names."""
+    return {path.stem: path.read_text("utf-8") for path in sorted(QUERIES.glob("*.sql"))}
 
 
 def count(mart: str) -> str:
@@ -97,11 +108,16 @@ def _ordered(rows: Sequence[Row], names: list[str]) -> list[Row]:
     """By the exact columns first: two floats that differ by rounding must not change places."""
 
     def key(row: Row) -> tuple[list[str], list[float]]:
-        values = [row[name] for name in names]
+        values = [_exact(row[name]) for name in names]
         exact = [repr(value) for value in values if not isinstance(value, float)]
         return exact, [value for value in values if isinstance(value, float)]
 
     return sorted(rows, key=key)
+
+
+def _exact(value: Any) -> Any:
+    """Some tools have no integers: a whole number is one, whatever type it comes as."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -17,6 +17,13 @@ def test_order_rounding_and_the_stamp_do_not_matter() -> None:
     assert difference(shown, ROWS) is None
 
 
+def test_a_tool_without_integers_shows_whole_numbers() -> None:
+    ranked = [{"rank": 2, "loss": 0.5}, {"rank": 1, "loss": 0.75}]
+    shown = [{"rank": 1.0, "loss": 0.75}, {"rank": 2.0, "loss": 0.5}]
+    assert difference(shown, ranked) is None
+    assert "loss is 0.5 instead of 0.75" in str(difference([shown[1], shown[1]], ranked))
+
+
 @pytest.mark.parametrize(
     ("shown", "said"),
     [
