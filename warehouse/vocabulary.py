@@ -136,7 +136,7 @@ SAYS_SEEN = "seen"
 """What the commit of an extraction covers that tells which samples the model saw in training: how
 many. Runs of earlier versions do not tell."""
 
-BRINGS_ANSWERS = ("extract", "answers-import")
+BRINGS_ANSWERS = ("extract", "answers-import", "import")
 """The commands that say so."""
 
 LONGER_BUDGET = 8
@@ -235,25 +235,26 @@ fitted there; kinds that other packages bring come after these, by name. The fir
 DEFAULT_PROBE_KIND = next(iter(PROBE_KINDS))
 
 
-EVIDENCE = ("extract", "answers-import", "probe", "baseline")
+EVIDENCE = ("extract", "import", "answers-import", "probe", "baseline")
 """The commands whose rows are evidence; a command that `MADE_FROM` does not name rests on all."""
 
 MADE_FROM = {
     "extract": (),
+    "import": (),
     "self-test": (),
     "datasets-audit": (),
     "answers-import": (),
     "answers-reparse": ("extract", "answers-import"),
     "answers-judge": ("extract", "answers-import"),
     "baseline": (),
-    "probe": ("extract",),
-    "probe-coefficients": ("extract", "probe"),
-    "probe-code-length": ("extract",),
-    "probe-geometry": ("extract",),
-    "probe-folds": ("extract",),
-    "probe-border": ("extract",),
-    "probe-target": ("extract",),
-    "probe-control-task": ("extract",),
+    "probe": ("extract", "import"),
+    "probe-coefficients": (*("extract", "import"), "probe"),
+    "probe-code-length": ("extract", "import"),
+    "probe-geometry": ("extract", "import"),
+    "probe-folds": ("extract", "import"),
+    "probe-border": ("extract", "import"),
+    "probe-target": ("extract", "import"),
+    "probe-control-task": ("extract", "import"),
     "patch": ("extract",),
     "steer": ("extract", "probe", "probe-coefficients"),
     "diagnose": EVIDENCE,
@@ -265,14 +266,14 @@ MADE_FROM = {
 they would stand for nothing, or for what was extracted anew since."""
 
 WHATEVER_SPLIT = {
-    *("extract", "datasets-audit", "diagnose-choice"),
+    *("extract", "import", "datasets-audit", "diagnose-choice"),
     *("answers-import", "answers-reparse", "answers-judge"),
 }
 """The commands whose rows are the same whichever samples are scored."""
 
 
 BY_SAMPLE = (
-    *("datasets-add", "extract", "patch", "steer"),
+    *("datasets-add", "extract", "import", "patch", "steer"),
     *("answers-import", "answers-reparse", "answers-judge"),
 )
 """The commands each of whose rows is of one sample, so that without that sample the others stand. A

@@ -8,7 +8,8 @@ from typing import Any
 from extract.models import GivenModel, ModelSource
 from extract.reading import brought_readouts
 from warehouse.catalogue import Warehouse, package_readouts
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
+from warehouse.lake import Lake, find_runs
 
 BY_WINDOWS = (
     "the lake knows the weights of {name} by windows of their large files, as earlier versions "
@@ -63,3 +64,13 @@ def refuse_other_readouts(wh: Warehouse) -> None:
                 f"the lake holds another readout {facts.name!r}, of {identity}; use another lake, "
                 f"or give that of {here.identity} another name"
             )
+
+
+def refuse_brought(lake: Lake, model_id: str) -> None:
+    """What another program took stands under its name, and both would be in the same cells."""
+    if runs := find_runs(lake, "import", model_id):
+        raise UsageError(
+            f"{model_id} is a model whose states were brought with `layerhouse import`; run this "
+            "one under another name, or take those out first (`layerhouse runs remove "
+            f"{runs[0]['run_id']}`)"
+        )

@@ -28,7 +28,7 @@ from extract.sharing.asking import (
 from extract.sharing.by_fold import refuse_other_folds
 from extract.sharing.controls import HeldDonor, choose_image_donors, held_donors
 from extract.sharing.coverage import ReplyBudget, count_ends, plan
-from extract.sharing.identities import as_held, identity_in, refuse_other_readouts
+from extract.sharing.identities import as_held, identity_in, refuse_brought, refuse_other_readouts
 from extract.sharing.meant import (
     answered_as_it_can,
     model_id_of,
@@ -231,6 +231,7 @@ def look_up(lake: Lake, request: ExtractRequest) -> Job:
     removed = removed_samples(lake).get(dataset_id, {}).values()
     if not info.classes:
         request = _without_answers(request, info)
+    refuse_brought(lake, model_id_of(source, faults))
     runs = find_runs(lake, COMMAND, model_id_of(source, faults), dataset_id)
     held = [identity_in(run) for run in runs]
     identity: dict[str, Any] = {

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -41,6 +42,8 @@ COMMANDS = {
     "mcp": "mcp",
     "publish": None,
     "delta": "delta",
+    "export": "extract",
+    "import": "extract",
     "status": None,
     "compact": None,
     "study": "all",
@@ -57,7 +60,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"layerhouse.cli.{cmd_name}").command
+        command = import_module(f"layerhouse.cli.{_module(cmd_name)}").command
         assert isinstance(command, click.Command)
         _bind_environment(command, f"LAYERHOUSE_{cmd_name.upper()}")
         return command
@@ -79,6 +82,10 @@ class LazyGroup(click.Group):
             if said is None:
                 raise
             raise said from fault
+
+
+def _module(name: str) -> str:
+    return f"{name}_" if iskeyword(name) else name
 
 
 def _bind_environment(command: click.Command, prefix: str) -> None:

@@ -36,4 +36,5 @@ from .names import (
     refuse_unknown_to_run as refuse_unknown_to_run,
 )
 from .patching import patch as patch
+from .states import export as export, import_ as import_
 from .steering import steer as steer

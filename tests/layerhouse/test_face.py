@@ -21,12 +21,13 @@ from layerhouse.functions.drawing import FigureOptions
 from layerhouse.functions.extracting import ExtractOptions
 from layerhouse.functions.mending import MendOptions
 from layerhouse.functions.patching import PatchOptions
+from layerhouse.functions.states import ExportOptions, ImportStatesOptions
 from layerhouse.functions.steering import SteerOptions
 from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
 LayerhouseError UsageError __version__ answers baseline compare connect datasets delta diagnose
-extract figures mend models patch power probe publish report runs steer validate
+export extract figures import_ mend models patch power probe publish report runs steer validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
@@ -43,6 +44,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "publish": (layerhouse.publish, None),
     "validate": (layerhouse.validate, None),
     "delta": (layerhouse.delta, None),
+    "export": (layerhouse.export, ExportOptions),
+    "import": (layerhouse.import_, ImportStatesOptions),
     "datasets add": (layerhouse.datasets.add, DatasetOptions),
     "datasets remove": (layerhouse.datasets.remove, None),
     "power": (layerhouse.power, None),

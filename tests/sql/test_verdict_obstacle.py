@@ -100,3 +100,24 @@ def test_what_is_missing_is_listed_and_hides_the_intervals_made_of_it(catalogue)
     )
     rows = con.sql("SELECT * FROM verdict_obstacle").fetchall()
     assert rows == [("m", "d", needed, NO_BASELINE)]
+
+
+@pytest.mark.exact_rows("brought_states", "verdict_obstacle")
+def test_of_states_that_were_brought_nothing_is_run(catalogue):
+    rows = world({("llm", 1, "last"): (7, 14)}, {}, BASELINE, n_groups=20)
+    rows["run"] = [{"run_id": "import-0", "command": "import", "model_id": "m", "dataset_id": "d"}]
+    con = catalogue(rows)
+    answers = (
+        "no answers stored: bring them with `layerhouse answers import FILE --model m --dataset d`"
+    )
+    way_out = (
+        ", whose states were not brought: `layerhouse import` takes a folder that holds them too "
+        "under another name"
+    )
+    assert con.sql("SELECT * FROM brought_states").fetchall() == [("m", "d", answers, way_out)]
+    needed = f"{answers}; no probe at the end of vision, connector{way_out}"
+    assert con.sql("SELECT * FROM verdict_obstacle").fetchall() == [("m", "d", needed, None)]
+    use_and_cure = con.sql("SELECT DISTINCT use, cure FROM evidence_way").fetchall()
+    assert use_and_cure == [
+        ("the states of this model were brought from elsewhere, and it is not run here",) * 2
+    ]

@@ -52,6 +52,8 @@ def _as_begun(row: Mapping[str, Any]) -> str:
     names = f"--model {shlex.quote(row['model_id'] or '')} --dataset {dataset}"
     if row["command"] == "answers-import":
         return f"layerhouse answers import {shlex.quote(config.get('file', 'FILE'))} {names}"
+    if row["command"] == "import":
+        return f"layerhouse import {shlex.quote(config.get('folder', 'FOLDER'))} {names}"
     if row["command"] == "answers-judge":
         return f"layerhouse answers reparse {names} --judge {shlex.quote(config['judge'])}"
     command, more = ASKED_WITH.get(row["command"], (row["command"], ""))

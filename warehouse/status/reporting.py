@@ -239,6 +239,7 @@ def _with_floor(
 ) -> PairStatus:
     """Only where all else is done: of a model as it is that has no untrained twin in the lake."""
     is_due = pair.next_command is None and pair.extents and model.get("variant") == "base"
+    is_due = is_due and not model.get("is_brought", False)
     if not is_due or (model["model_name"], pair.dataset_id) in untrained:
         return pair
     return replace(pair, floor_command=floor_command(model, pair.dataset_id))
@@ -279,13 +280,16 @@ def _missing(pair: PairStatus, model: Mapping[str, Any], is_labelled: bool) -> s
     """
     if not model.get("is_described", True):
         return None
+    is_brought = model.get("is_brought", False)
     if not is_labelled:
-        return None if pair.extents else extract_command(model, pair.dataset_id)
+        return None if pair.extents or is_brought else extract_command(model, pair.dataset_id)
     names = f"--model {shlex.quote(pair.model_id)} --dataset {shlex.quote(pair.dataset_id)}"
-    if not pair.extents or not pair.answers:
+    if not is_brought and not (pair.extents and pair.answers):
         return extract_command(model, pair.dataset_id)
     if any(extent.n_unprobed for extent in pair.extents):
         return f"layerhouse probe {names}"
+    if not pair.answers:
+        return f"layerhouse answers import FILE {names}"
     if not pair.baselines:
         return baseline_command(pair.dataset_id)
     if pair.diagnosis != "fresh":

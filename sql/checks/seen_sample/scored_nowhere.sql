@@ -18,7 +18,7 @@ asked AS (
         dataset_id,
         min(run_id) AS run_id
     FROM run
-    WHERE command IN ('extract', 'answers-import')
+    WHERE command IN ('extract', 'answers-import', 'import')
     GROUP BY model_id, dataset_id
 )
 

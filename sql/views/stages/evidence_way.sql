@@ -10,6 +10,10 @@ WITH subjects AS (
             SELECT layer.model_id
             FROM layer
         ) AS is_described,
+        extract_command.model_id IN (
+            SELECT brought_states.model_id
+            FROM brought_states
+        ) AS is_brought,
         contains(concat('+', model.variant), '+mend:') AS has_repair,
         regexp_full_match(
             model.variant,
@@ -36,6 +40,8 @@ SELECT
     CASE
         WHEN NOT subjects.is_described
             THEN 'nothing but answers from elsewhere is known of this model'
+        WHEN subjects.is_brought
+            THEN 'the states of this model were brought from elsewhere, and it is not run here'
         WHEN subjects.has_repair THEN 'what a repair brings is told beside the model without it'
         WHEN subjects.donor IS NULL
             THEN
@@ -46,6 +52,8 @@ SELECT
     CASE
         WHEN NOT subjects.is_described
             THEN 'nothing but answers from elsewhere is known of this model'
+        WHEN subjects.is_brought
+            THEN 'the states of this model were brought from elsewhere, and it is not run here'
         WHEN subjects.has_repair THEN 'what a repair brings is told beside the model without it'
         WHEN NOT subjects.is_whole
             THEN

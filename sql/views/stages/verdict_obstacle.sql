@@ -56,13 +56,19 @@ missing AS (
     SELECT
         coverage.model_id,
         coverage.dataset_id,
-        concat(
-            ': run `', extract_command.command, '`, then `layerhouse probe',
-            extract_command.arguments, '`'
+        coalesce(
+            brought.stages,
+            concat(
+                ': run `', extract_command.command, '`, then `layerhouse probe',
+                extract_command.arguments, '`'
+            )
         ) AS way_out,
         CASE
             WHEN NOT coverage.has_answers
-                THEN concat('no answers stored: run `', extract_command.command, '`')
+                THEN coalesce(
+                    brought.answers,
+                    concat('no answers stored: run `', extract_command.command, '`')
+                )
         END AS answers,
         CASE
             WHEN
@@ -91,20 +97,15 @@ missing AS (
         CASE
             WHEN test_counts.smallest < test_counts.largest
                 THEN concat(
-                    'some stages were tested on ',
-                    test_counts.smallest,
-                    ' of ',
-                    test_counts.largest,
-                    ' samples',
-                    way_out
+                    'some stages were tested on ', test_counts.smallest, ' of ',
+                    test_counts.largest, ' samples', way_out
                 )
         END AS samples,
         truncation_effect.obstacle AS replies,
         CASE
             WHEN least(test_groups.n_groups, interval_counts.n_groups) < threshold.min_groups
                 THEN concat(
-                    'only ',
-                    least(test_groups.n_groups, interval_counts.n_groups),
+                    'only ', least(test_groups.n_groups, interval_counts.n_groups),
                     ' test groups where intervals need ',
                     threshold.min_groups,
                     ': register more labelled images with `layerhouse datasets add`'
@@ -118,11 +119,8 @@ missing AS (
                         THEN 'no intervals'
                     WHEN interval_counts.score <> coverage.score
                         THEN concat(
-                            'the intervals are of ',
-                            interval_counts.score,
-                            ', and the score is ',
-                            coverage.score,
-                            ' now'
+                            'the intervals are of ', interval_counts.score,
+                            ', and the score is ', coverage.score, ' now'
                         )
                     ELSE 'the intervals are older than the probes, answers or baselines'
                 END,
@@ -145,6 +143,8 @@ missing AS (
         ON
             coverage.model_id = extract_command.model_id
             AND coverage.dataset_id = extract_command.dataset_id
+    LEFT JOIN brought_states AS brought
+        ON coverage.model_id = brought.model_id AND coverage.dataset_id = brought.dataset_id
     LEFT JOIN test_counts
         ON
             coverage.model_id = test_counts.model_id
