@@ -7,11 +7,12 @@ the catalogue itself (DuckDB's, or a general SQL terminal) would have neither th
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -20,7 +21,7 @@ import click
 import duckdb
 
 from layerhouse.printing import unbroken, write_relation
-from warehouse.catalogue import Warehouse, connect
+from warehouse.catalogue import Rows, Warehouse, connect, still_working
 from warehouse.errors import LayerhouseError, nearest
 from warehouse.lake import Lake
 
@@ -29,11 +30,16 @@ HISTORY_LINES = 1000
 HELP = """\
 A query ends with a semicolon and may run over several lines; Ctrl-C drops it, Ctrl-D leaves.
 .tables         tables, views and marts, with what each holds
-.schema NAME    the columns of one
+.schema NAME    what one holds, and each of its columns
+\\x              each row on lines of its own; again: side by side where they fit
+.export FILE    write the last result to a .csv, .parquet, .json or .md; .export! writes over a file
 .timing on|off  whether to say how long a query took
 .refresh        take in what was committed since the prompt was opened
 .help           this page
 .quit           leave"""
+
+FORM_OF = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown"}
+"""The form in which a result is written to a file, by its suffix."""
 
 SUMMARY = """
 SELECT table_name, comment FROM duckdb_tables()
@@ -43,6 +49,8 @@ SELECT view_name, comment FROM duckdb_views()
 WHERE NOT internal AND schema_name = 'main' AND database_name = 'catalog'
 ORDER BY ALL
 """
+
+COMMENT = f"SELECT comment FROM ({SUMMARY}) WHERE table_name = $1"
 
 COLUMNS = """
 SELECT column_name, data_type, comment FROM duckdb_columns()
@@ -57,7 +65,9 @@ class Shell:
     def __init__(self, lake: Lake, *, timing: bool = False, **limits: Any) -> None:
         """`limits` are what `connect` takes: timeout and memory of a query."""
         self.lake = lake
-        self.timing = timing
+        self.timing, self.vertical = timing, False
+        self._last: Rows | None = None
+        self._keep_history: Callable[[], None] = lambda: None
         self._limits = limits
         self.warehouse: Warehouse = connect(lake, **limits)
 
@@ -70,6 +80,7 @@ class Shell:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._keep_history()
         self.warehouse.close()
 
     def run(self) -> int:
@@ -97,6 +108,10 @@ class Shell:
         """Statements from a file or pipe; the first fault ends it, as a script should."""
         buffer = ""
         for line in lines:
+            if not buffer.strip() and _is_command(line):
+                if not self._command(line):
+                    return 1
+                continue
             buffer += line
             if self._ends(buffer) and not self._answer(buffer):
                 return 1
@@ -106,8 +121,8 @@ class Shell:
 
     def _take(self, buffer: str, line: str) -> str:
         """Add a line; returns what is still waiting for its semicolon."""
-        if not buffer and line.lstrip().startswith("."):
-            self._command(line.split())
+        if not buffer and _is_command(line):
+            self._command(line)
             return ""
         buffer = f"{buffer}{line}\n"
         if not buffer.strip():
@@ -135,42 +150,82 @@ class Shell:
             started = time.monotonic()
             try:
                 relation = self.warehouse.sql(statement.query)
-                write_relation(relation, self._form(), sys.stdout, None)
+                self._show(relation)
+                self._last = relation
             except (LayerhouseError, duckdb.Error) as fault:
                 return _said(str(fault))
             except KeyboardInterrupt:
+                self._begin_anew_if_busy()
                 return _said("stopped by the keyboard")
             if self.timing:
                 click.echo(f"{time.monotonic() - started:.3f} s", err=True)
         return True
 
-    @staticmethod
-    def _form() -> str:
-        return "table" if sys.stdout.isatty() else "csv"
+    def _begin_anew_if_busy(self) -> None:
+        """A query that does not stop keeps its connection, so others get a new one."""
+        if still_working():
+            self._open()
 
-    def _command(self, words: list[str]) -> None:
-        verb, rest = words[0], words[1:]
+    def _open(self) -> None:
+        self.warehouse.close()
+        self.warehouse, self._last = connect(self.lake, **self._limits), None
+
+    def _show(self, relation: Rows) -> None:
+        form = "vertical" if self.vertical else "table" if sys.stdout.isatty() else "csv"
+        write_relation(relation, form, sys.stdout, None)
+
+    def _command(self, line: str) -> bool:
+        """What begins with a dot, or \\x; False where it was not understood or refused."""
+        verb, *rest = line.split(maxsplit=1)
+        given = rest[0].strip().rstrip(";") if rest else ""
         if verb == ".help":
             click.echo(HELP)
         elif verb == ".tables":
-            write_relation(self.warehouse.sql(SUMMARY), self._form(), sys.stdout, None)
-        elif verb == ".schema" and len(rest) == 1:
-            self._schema(rest[0])
-        elif verb == ".timing" and rest in (["on"], ["off"]):
-            self.timing = rest == ["on"]
+            self._show(self.warehouse.sql(SUMMARY))
+        elif verb == ".schema" and given:
+            return self._schema(given)
+        elif verb in ("\\x", ".x"):
+            self.vertical = not self.vertical
+            how = "on lines of its own" if self.vertical else "side by side with others"
+            click.echo(f"each row {how}{'' if self.vertical else ' where they fit'}", err=True)
+        elif verb in (".export", ".export!") and given:
+            return self._export(Path(given.strip("\"'")).expanduser(), over=verb.endswith("!"))
+        elif verb == ".timing" and given in ("on", "off"):
+            self.timing = given == "on"
         elif verb == ".refresh":
-            self.warehouse.close()
-            self.warehouse = connect(self.lake, **self._limits)
+            self._open()
         else:
-            verbs = [line.split()[0] for line in HELP.splitlines() if line.startswith(".")]
-            _said(f"{' '.join(words)} is not understood{nearest(verb, verbs)}; .help lists all")
+            verbs = [line.split()[0] for line in HELP.splitlines() if line[0] in ".\\"]
+            return _said(f"{line.strip()} is not understood{nearest(verb, verbs)}; .help lists all")
+        return True
 
-    def _schema(self, name: str) -> None:
-        relation = self.warehouse.sql(COLUMNS, [name])
-        if not relation.fetchall():
-            _said(f"there is no table {name}{nearest(name, self._names())}")
-            return
-        write_relation(self.warehouse.sql(COLUMNS, [name]), self._form(), sys.stdout, None)
+    def _schema(self, name: str) -> bool:
+        if not self.warehouse.sql(COLUMNS, [name]).fetchall():
+            return _said(f"there is no table {name}{nearest(name, self._names())}")
+        for (comment,) in self.warehouse.sql(COMMENT, [name]).fetchall():
+            click.echo(f"{name}: {comment}" if comment else name, err=not sys.stdout.isatty())
+        self._show(self.warehouse.sql(COLUMNS, [name]))
+        return True
+
+    def _export(self, out: Path, *, over: bool) -> bool:
+        """Write the last result, which is asked for once more: of the same state of the lake."""
+        form = FORM_OF.get(out.suffix.lower())
+        if self._last is None:
+            return _said("there is no result to export yet; ask for one first")
+        if form is None:
+            return _said(f"{out} says not how it is to be written; call it {' or '.join(FORM_OF)}")
+        if out.exists() and not over:
+            return _said(f"{out} is there already; .export! {out} writes over it")
+        try:
+            self.lake.refuse_own(out)
+            write_relation(self._last, form, sys.stdout, out)
+        except (LayerhouseError, duckdb.Error) as fault:
+            return _said(str(fault))
+        except KeyboardInterrupt:
+            self._begin_anew_if_busy()
+            return _said(f"stopped by the keyboard; {out} was not written")
+        click.echo(f"wrote {out}", err=True)
+        return True
 
     def _names(self) -> list[str]:
         return [name for name, _ in self.warehouse.sql(SUMMARY).fetchall()]
@@ -182,10 +237,10 @@ class Shell:
         except ImportError:  # Python on Windows is built without it
             return
         history = _history()
-        if history.exists():
+        with suppress(OSError):  # none yet, or one of a stranger
             readline.read_history_file(history)
         readline.set_history_length(HISTORY_LINES)
-        atexit.register(_keep_history, readline, history)
+        self._keep_history = partial(_keep_history, readline, history)
         names = sorted({*self._names(), *_macros(self.warehouse)})
 
         def complete(text: str, state: int) -> str | None:
@@ -194,6 +249,10 @@ class Shell:
 
         readline.set_completer(complete)
         readline.parse_and_bind("tab: complete")
+
+
+def _is_command(line: str) -> bool:
+    return line.lstrip().startswith((".", "\\"))
 
 
 def _macros(warehouse: Warehouse) -> list[str]:
@@ -209,7 +268,9 @@ def _history() -> Path:
 def _keep_history(readline: ModuleType, path: Path) -> None:
     """A history that cannot be kept is no reason to end with an error."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.chmod(0o600)  # what was asked may name patients
         readline.write_history_file(path)
     except OSError:
         return

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
 
@@ -111,7 +112,21 @@ def layerhouse() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 the work or a check failed, 2 wrong usage, 130 stopped
     by the keyboard."""
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    if "duckdb" in sys.modules:
+        _leave_behind(code)
+    sys.exit(code)
+
+
+def _leave_behind(code: int) -> None:
+    """End without what Python does at its end, which would wait for a query that does not stop."""
+    from warehouse.catalogue import still_working
+
+    if still_working():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # its reader has gone, or it is closed
+                stream.flush()
+        os._exit(code)
 
 
 STOPPED = 128 + signal.SIGINT

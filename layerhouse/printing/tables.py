@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -78,10 +80,24 @@ def _json(relation: Rows, stream: IO[str]) -> None:
     names = relation.columns
     before = "["
     for row in relation.iter_rows():
-        entry = dict(zip(names, row, strict=True))
-        stream.write(before + json.dumps(entry, default=str, ensure_ascii=False))
+        entry = {name: _as_json(value) for name, value in zip(names, row, strict=True)}
+        stream.write(before + json.dumps(entry, ensure_ascii=False, allow_nan=False))
         before = ",\n "
     stream.write("]\n" if before != "[" else "[]\n")
+
+
+def _as_json(value: object) -> Any:
+    """A value in what JSON has: what is no number is null, in lists and structures too; times,
+    identifiers and the like are texts."""
+    if isinstance(value, float | Decimal):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(entry) for entry in value]
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def cell(value: object) -> str:

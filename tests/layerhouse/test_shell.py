@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from layerhouse.cli import main
@@ -186,7 +189,9 @@ def test_the_prompt_answers_and_refuses_on_a_terminal(lake: Lake, tmp_path: Path
     assert "Permission Error" in prompt.type("FROM read_text('/etc/passwd');")
     assert "^" in prompt.type("SELEC 1;")
     assert "mart_leaderboard" in prompt.type(".tables")
-    assert "group_id" in prompt.type(".schema sample")
+    schema = prompt.type(".schema sample")
+    assert "group_id" in schema
+    assert "One image" in schema or "sample:" in schema
     assert "did you mean sample" in prompt.type(".schema sampl")
     assert ".refresh" in prompt.type(".help")
     os.write(prompt.screen, b"\x04")
@@ -194,3 +199,95 @@ def test_the_prompt_answers_and_refuses_on_a_terminal(lake: Lake, tmp_path: Path
     os.close(prompt.screen)
     assert files(lake) == before
     assert "FROM sample;" in (tmp_path / "layerhouse" / "history").read_text()
+
+
+def test_the_prompt_shows_rows_upright_and_writes_results_out(lake: Lake, tmp_path: Path) -> None:
+    prompt = Prompt(lake, tmp_path)
+    out = tmp_path / "my rows.csv"
+    assert "there is no result to export yet" in prompt.type(f".export {out}")
+    assert "─── 1 ─" not in prompt.type("SELECT sample_id, split FROM sample ORDER BY ALL;")
+    assert "wrote" in prompt.type(f".export {out}")
+    assert out.read_text().splitlines()[:2] == ["sample_id,split", "s0,train"]
+    assert "is there already; .export!" in prompt.type(f".export {out}")
+    assert "wrote" in prompt.type(f".export! {tmp_path / 'rows.parquet'}")
+    assert "call it .csv or .parquet or .json or .md" in prompt.type(".export rows.xlsx")
+    assert "own files" in prompt.type(f".export {lake.root / 'catalog.csv'}")
+    assert "cannot write" in prompt.type(f".export {tmp_path / 'nowhere' / 'rows.csv'}")
+    assert "each row on lines of its own" in prompt.type("\\x")
+    assert "─── 1 ─" in prompt.type("SELECT sample_id, split FROM sample ORDER BY ALL;")
+    assert "side by side" in prompt.type("\\x")
+    assert "did you mean .export" in prompt.type(".exprt rows.csv")
+    os.write(prompt.screen, b"\x04")
+    assert prompt.process.wait(timeout=60) == 0
+    os.close(prompt.screen)
+    history = tmp_path / "layerhouse" / "history"
+    assert history.stat().st_mode & 0o777 == 0o600
+    assert history.parent.stat().st_mode & 0o777 == 0o700
+    with duckdb.connect() as con:
+        rows = con.sql(f"FROM '{tmp_path / 'rows.parquet'}'").fetchall()
+    assert rows[0] == ("s0", "train")
+
+
+def test_a_script_takes_what_begins_with_a_dot(
+    lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out = tmp_path / "rows.json"
+    script = f"SELECT 1 AS a;\n.export {out}\n.schema prompt\n.nonsense\nSELECT 2 AS b;\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(script))
+    assert run(lake, "shell") == 1
+    said = capsys.readouterr()
+    assert json.loads(out.read_text()) == [{"a": 1}]
+    assert said.out.startswith("a\n1\ncolumn_name,data_type,comment\nprompt_id,VARCHAR,")
+    assert ".nonsense is not understood" in said.err
+    assert "b" not in said.out.splitlines()
+
+
+def test_json_has_null_for_what_is_no_number(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = (
+        "SELECT 'nan'::FLOAT AS a, ['inf'::DOUBLE, 0.5, NULL] AS b, "
+        "{'x': ['nan'::FLOAT], 'y': 1.25::DECIMAL(9,2)} AS c, MAP {'k': '-inf'::FLOAT} AS d, "
+        "DATE '2026-01-02' AS e, '\\x41'::BLOB AS f, 170141183460469231731687303715884105727 AS g, "
+        "TRUE AS h, chr(27) || 'é' AS i"
+    )
+    assert run(lake, "sql", query, "--format", "json") == 0
+
+    def refused(word: str) -> None:
+        raise AssertionError(word)
+
+    (row,) = json.loads(capsys.readouterr().out, parse_constant=refused)
+    assert row == {
+        "a": None,
+        "b": [None, 0.5, None],
+        "c": {"x": [None], "y": 1.25},
+        "d": {"k": None},
+        "e": "2026-01-02",
+        "f": "41",
+        "g": 170141183460469231731687303715884105727,
+        "h": True,
+        "i": "\x1bé",
+    }
+
+
+DEAF = "SELECT levenshtein(repeat('a', 60000), repeat('b', 60000))"
+"""One value that takes DuckDB many seconds, in which it looks for no interruption."""
+
+
+@pytest.mark.parametrize("ended", ["keyboard", "timeout"])
+def test_a_query_that_does_not_stop_is_left_behind_in_one_line(lake: Lake, ended: str) -> None:
+    command = [sys.executable, "-m", "layerhouse", "sql", DEAF, "--lake", str(lake.root)]
+    running = subprocess.Popen(
+        [*command, *(["--timeout", "2"] if ended == "timeout" else [])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if ended == "keyboard":
+        time.sleep(2)  # it is at work by then; that it is not would show in what it says
+        running.send_signal(signal.SIGINT)
+    out, said = running.communicate(timeout=60)
+    assert len(out.splitlines()) <= 1  # the header of what is not known yet
+    assert len(said.strip().splitlines()) == 1
+    assert running.returncode == (130 if ended == "keyboard" else 1)
+    assert ("stopped by the keyboard" if ended == "keyboard" else "stopped after 2 s") in said

@@ -28,7 +28,7 @@ from .refreshing import (
     refresh as refresh,
     write_delta as write_delta,
 )
-from .rows import Rows as Rows
+from .rows import Rows as Rows, still_working as still_working
 from .samples import (
     ClassRow as ClassRow,
     DatasetInfo as DatasetInfo,

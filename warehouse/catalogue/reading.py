@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,7 +40,8 @@ class Catalogue:
         """
         try:
             refuse_writes(query)
-            relation = stoppable(self._con, lambda: self._con.sql(query, params=params))
+            bound = partial(self._con.sql, query, params=params)  # constants are computed by then
+            relation = stoppable(self._con, bound, self._timeout)
         except duckdb.Error as error:
             raise LayerhouseError(self._explained(error, query, params)) from error
         return Rows(relation, self._con, self._timeout)

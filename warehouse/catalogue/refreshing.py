@@ -1,11 +1,14 @@
 """The catalogue: one DuckDB file that holds every small table, rebuilt from the shards."""
 
+from __future__ import annotations
+
 import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -37,7 +40,7 @@ from warehouse.catalogue.reading import (
     set_vector_shards,
 )
 from warehouse.catalogue.soundness import catalogue_is_sound, note_built
-from warehouse.delta import DeltaLog, follow, logged, refuse_place, write
+from warehouse.delta import logged, refuse_place
 from warehouse.errors import LayerhouseError
 from warehouse.files import copy_file, file_lock, put_in_place, sync
 from warehouse.lake import Commit, Lake, Standing, read_commit
@@ -45,9 +48,12 @@ from warehouse.schema import BOOKKEEPING, apply, migrations, pending, tables
 from warehouse.storage import BUILDING
 from warehouse.vocabulary import VECTOR_TABLES
 
+if TYPE_CHECKING:
+    from warehouse.delta import DeltaLog
+
 
 def connect(
-    lake: "Lake | str | os.PathLike[str] | None" = None,
+    lake: Lake | str | os.PathLike[str] | None = None,
     *,
     timeout: float | None = None,
     memory: str | None = None,
@@ -130,6 +136,8 @@ def _build_alone(
             return False
         _build(lake, force, views)
         if lake.desk is None and logged(lake):
+            from warehouse.delta import follow  # which brings NumPy and pyarrow
+
             with open_catalogue(lake) as con:
                 follow(lake, con)
     return True
@@ -139,6 +147,8 @@ def write_delta(lake: Lake, chosen: Iterable[str]) -> list[DeltaLog]:
     """Write the Delta logs of these tables, or bring them up to date; the catalogue comes first.
     From then on they follow whenever it is brought up to date. Raises as `warehouse.delta.write`,
     and LayerhouseError where this user may not write to the lake."""
+    from warehouse.delta import write
+
     refuse_place(lake)
     lake.require()
     lake.create()

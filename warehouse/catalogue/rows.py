@@ -99,6 +99,15 @@ class Rows:
         return stoppable(self._con, lambda: work(*given, **named), self._timeout)
 
 
+_deaf: list[threading.Thread] = []
+
+
+def still_working() -> bool:
+    """Whether a query goes on that was told to stop: DuckDB looks up between vectors of rows only,
+    and one function of one value may take seconds. Python would wait for it at its end."""
+    return any(thread.is_alive() for thread in _deaf)
+
+
 def stoppable(
     con: duckdb.DuckDBPyConnection, work: Callable[[], Any], timeout: float | None = None
 ) -> Any:
@@ -119,8 +128,9 @@ def stoppable(
             failed.append(error)
         done.set()
 
+    working = threading.Thread(target=run, daemon=True)
     try:
-        threading.Thread(target=run, daemon=True).start()
+        working.start()
         started = time.monotonic()
         while not done.wait(TICK if timeout is None else min(TICK, timeout)):
             if timeout is not None and time.monotonic() - started >= timeout:
@@ -130,7 +140,8 @@ def stoppable(
                 )
     except BaseException:
         con.interrupt()
-        done.wait(GRACE)
+        if not done.wait(GRACE):
+            _deaf.append(working)
         raise
     if failed:
         raise failed[0]
