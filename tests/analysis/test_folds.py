@@ -175,6 +175,7 @@ def test_each_fold_chooses_without_its_own_samples(lake: Lake) -> None:
     assert single == [(3 * 90, 90)]
 
 
+@pytest.mark.slow
 def test_intervals_are_wider_than_the_bootstraps_own(lake: Lake) -> None:
     diagnose(lake, MODEL, DATASET, n_resamples=300)
     with connect(lake) as wh:
@@ -198,6 +199,7 @@ def test_intervals_are_wider_than_the_bootstraps_own(lake: Lake) -> None:
     assert replace(evidence, is_folded=False).widening == 1
 
 
+@pytest.mark.slow
 def test_baselines_predict_every_image_out_of_fold(tmp_path: Path) -> None:
     from PIL import Image
 

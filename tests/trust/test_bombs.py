@@ -360,6 +360,7 @@ def test_a_shard_of_vectors(lake: Lake) -> None:
         wh.vectors(MODEL, DATASET, "vision", 0, "mean")
 
 
+@pytest.mark.slow
 def test_a_locus_of_more_than_the_memory(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(lake) as wh:
         monkeypatch.setattr(vectors, "memory", lambda: 4 * 2 * 4 - 1)  # of four vectors of two
@@ -367,6 +368,7 @@ def test_a_locus_of_more_than_the_memory(lake: Lake, monkeypatch: pytest.MonkeyP
             wh.vectors(MODEL, DATASET, "vision", 0, "mean")
 
 
+@pytest.mark.slow
 def test_sample_names_of_a_shard_of_vectors(lake: Lake) -> None:
     for path in lake.root.glob("activation/**/*.parquet"):
         _committed(lake, path, _repeating(pq.ParquetFile(path).read(), "sample_id"))

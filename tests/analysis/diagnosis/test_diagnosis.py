@@ -140,6 +140,7 @@ def test_newest_options_win_even_if_they_were_used_before(small):
     assert len({strict.run_id, lenient.run_id, again.run_id}) == 3
 
 
+@pytest.mark.slow
 def test_another_score_is_another_diagnosis_and_the_first_one_comes_back(small):
     """Four classes of 10 to 15 test samples: the two scores are near, and never mixed."""
     first = diagnose(small, "tiny", "shapes", n_resamples=200)

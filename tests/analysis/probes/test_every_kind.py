@@ -84,6 +84,7 @@ def test_every_kind_fits_is_stored_and_shown(kind: ProbeKind, lake: Lake) -> Non
     assert_shown(lake, kind.name)
 
 
+@pytest.mark.slow
 def test_a_packages_kind_runs_through_the_command_and_is_shown(
     install: Install, lake: Lake
 ) -> None:

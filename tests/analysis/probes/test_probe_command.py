@@ -197,6 +197,7 @@ def rescore(lake: Lake, score: str) -> None:
         writer.commit({"dataset": [{**facts, "score": score}]}, finished=True)
 
 
+@pytest.mark.slow
 def test_probes_are_fitted_for_the_score_and_those_of_another_stand_in(tmp_path: Path) -> None:
     """Nine of ten samples are of class 0, whom a probe for accuracy therefore names."""
     classes = np.array([int(number % 10 == 0) for number in range(400)])

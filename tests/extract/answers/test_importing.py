@@ -397,6 +397,7 @@ def test_images_without_labels_have_no_answers(tmp_path: Path) -> None:
         imported(lake, lines(tmp_path / "r.jsonl", plain_rows()))
 
 
+@pytest.mark.slow
 def test_the_same_file_again_is_nothing_to_do_and_another_one_is_refused(
     lake: Lake, tmp_path: Path
 ) -> None:

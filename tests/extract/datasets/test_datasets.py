@@ -324,6 +324,7 @@ def test_changed_content_under_a_known_name_is_refused_with_the_difference(
     assert stored(lake, "xray").samples.equals(before)
 
 
+@pytest.mark.slow
 def test_a_moved_source_is_found_again_by_adding_it_from_there(tmp_path: Path, lake: Lake) -> None:
     root = write_manifest(tmp_path / "xray", FULL, split_rows())
     add(lake, "xray", root, AddOptions(title="Chest"))

@@ -259,6 +259,7 @@ def test_bad_files_are_listed_together_and_skipped_when_asked(tmp_path: Path) ->
         add(lake, "other", root, AddOptions(reading=ReadOptions(skip_bad=True)))
 
 
+@pytest.mark.slow
 def test_where_a_message_stops_a_file_lists_all_bad_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

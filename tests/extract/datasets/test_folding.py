@@ -95,6 +95,7 @@ def test_given_again_nothing_changes_and_other_folds_are_dealt_while_nothing_res
     assert [name for name, _ in splits] == ["test", "train", "val"]
 
 
+@pytest.mark.slow
 def test_the_same_source_added_again_keeps_its_folds(lake: Lake, table: Path) -> None:
     fold(lake, "pets", 5)
     dealt = rows(lake, "FROM sample_fold ORDER BY ALL")
@@ -106,6 +107,7 @@ def test_the_same_source_added_again_keeps_its_folds(lake: Lake, table: Path) ->
     assert rows(lake, "SELECT DISTINCT split FROM sample") == [("test",)]
 
 
+@pytest.mark.slow
 def test_a_new_dataset_takes_the_folds_where_probes_rest_on_the_split(lake: Lake) -> None:
     with RunWriter(lake, RunSpec("baseline", None, "pets", {})) as writer:
         writer.finish()
@@ -148,6 +150,7 @@ def test_what_cannot_be_dealt_is_refused(lake: Lake, table: Path, tmp_path: Path
     assert rows(lake, "SELECT count(*) FROM dataset WHERE evaluation = 'folds'") == [(1,)]
 
 
+@pytest.mark.slow
 def test_united_groups_are_dealt_anew(lake: Lake) -> None:
     fold(lake, "pets", 5)
     group_of = dict(rows(lake, "SELECT sample_id, group_id FROM sample"))

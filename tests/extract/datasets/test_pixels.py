@@ -87,10 +87,10 @@ def told(result: AddResult) -> str:
     ("dtype", "low", "high", "shown"),
     [
         ("uint16", 0, 255, "0,255"),
-        ("uint16", 3, 1000, "0,1023"),
-        ("uint16", 16, 4080, "0,4095"),
+        pytest.param("uint16", 3, 1000, "0,1023", marks=pytest.mark.slow),
+        pytest.param("uint16", 16, 4080, "0,4095", marks=pytest.mark.slow),
         ("uint16", 5, 16000, "0,16383"),
-        ("int32", 0, 4095, "0,4095"),
+        pytest.param("int32", 0, 4095, "0,4095", marks=pytest.mark.slow),
         ("float32", 0, 1, "0,1"),
     ],
 )
@@ -110,7 +110,12 @@ def test_the_smallest_depth_that_holds_all_values_is_chosen_and_told(
 
 
 @pytest.mark.parametrize(
-    ("dtype", "low", "high"), [("int32", -1000, 3000), ("float32", -2, 8), ("float32", 0, 30)]
+    ("dtype", "low", "high"),
+    [
+        ("int32", -1000, 3000),
+        pytest.param("float32", -2, 8, marks=pytest.mark.slow),
+        pytest.param("float32", 0, 30, marks=pytest.mark.slow),
+    ],
 )
 def test_values_without_a_depth_are_shown_between_percentiles_of_train(
     tmp_path: Path, lake: Lake, dtype: str, low: float, high: float
@@ -154,9 +159,9 @@ def of_earlier_versions(lake: Lake, name: str) -> str:
     ("options", "shown"),
     [
         ({"shown": "100,2000"}, "100,2000"),
-        ({"shown": (100, 2000)}, "100,2000"),
+        pytest.param({"shown": (100, 2000)}, "100,2000", marks=pytest.mark.slow),
         ({"window": "1000,400"}, "800,1200"),
-        ({"window": (0.5, 1)}, "0,1"),
+        pytest.param({"window": (0.5, 1)}, "0,1", marks=pytest.mark.slow),
     ],
 )
 def test_a_range_or_window_may_be_asked_for(
@@ -359,6 +364,7 @@ def test_what_an_earlier_version_read_otherwise_is_another_dataset(
         add(lake, "set", root)
 
 
+@pytest.mark.slow
 def test_a_run_on_what_an_earlier_version_read_otherwise_is_refused(
     tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

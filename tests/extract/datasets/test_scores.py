@@ -129,6 +129,7 @@ def test_images_without_labels_have_no_score_to_change(tmp_path: Path) -> None:
         set_score(Lake.at(lake), "petz", BALANCED)
 
 
+@pytest.mark.slow
 def test_a_new_score_says_what_is_to_run_and_no_more(tmp_path: Path) -> None:
     lake = synthetic_lake(tmp_path / "lake", {"b": Signals(), "a": Signals()}, n_samples=40)
     diagnose = "`layerhouse diagnose` for its models"

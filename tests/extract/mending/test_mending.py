@@ -106,6 +106,7 @@ def changed_stages(folder: Path, done: Mended) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_of_two_who_train_the_same_the_first_one_s_is_taken_and_another_recipe_is_refused(
     llava_folder: Path, lake: Lake, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ def stopped(lake: Lake, request: MendRequest, at: Callable[[], object]) -> list[
     return epochs
 
 
+@pytest.mark.slow
 def test_a_training_stopped_again_and_again_ends_as_one_that_was_not(
     llava_folder: Path, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

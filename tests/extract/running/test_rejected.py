@@ -178,6 +178,7 @@ def test_a_run_notes_what_it_took(lake: Lake, llava_folder: Path) -> None:
         assert spent == pytest.approx(summary.seconds[work], abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(
     lake: Lake, llava_folder: Path
 ) -> None:

@@ -172,6 +172,7 @@ def test_the_default_is_the_registrys_or_by_the_chat_template(
     assert (known["hulu-med-7b"], known["tiny-digits"]) == (8192, None)
 
 
+@pytest.mark.slow
 def test_long_replies_of_several_batches_go_on_together(
     lake: Lake,
     registered_lake: Path,

@@ -248,6 +248,7 @@ def test_what_was_seen_is_no_evidence_once_a_dataset_is_folded(
     assert np.array_equal(vectors[0].numpy(), one[1][2:])
 
 
+@pytest.mark.slow
 def test_a_variant_saw_what_its_model_saw(split_scans: Lake, llava_folder: Path) -> None:
     """Of the same images in a dataset made beside the first, too."""
     asked = _request(llava_folder, dataset="split-scans", answers=["generate"], readouts=["mean"])
@@ -261,6 +262,7 @@ def test_a_variant_saw_what_its_model_saw(split_scans: Lake, llava_folder: Path)
     assert not extract(split_scans, replace(swapped, dataset="beside")).added
 
 
+@pytest.mark.slow
 def test_folds_want_to_know_what_models_saw(
     split_scans: Lake, llava_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,7 @@ def test_averages_alone_are_followed_by_tokens_alone(lake: Lake, llava_folder: P
     assert not _extract(lake, llava_folder).added
 
 
+@pytest.mark.slow
 def test_after_a_failure_compaction_and_removal_all_others_are_there(
     lake: Lake, llava_folder: Path, undisturbed: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

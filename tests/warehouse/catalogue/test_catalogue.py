@@ -135,6 +135,7 @@ def test_tables_are_had_where_views_know_no_rows(lake: Lake) -> None:
     assert contents(lake) == whole
 
 
+@pytest.mark.slow
 def test_tables_are_had_where_no_views_are(lake: Lake) -> None:
     with tampered(lake) as con:
         con.execute("UPDATE catalogue_build SET sql_hash = 'another'")

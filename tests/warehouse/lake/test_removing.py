@@ -407,7 +407,7 @@ def test_a_remover_that_fails_half_way_leaves_all_or_nothing(
 # Done anew.
 
 
-@pytest.mark.parametrize("freed", [False, True])
+@pytest.mark.parametrize("freed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_removed_run_done_anew_is_there_once_under_later_numbers(lake: Lake, freed: bool) -> None:
     before = rows_of(lake, "activation", "answer", "sample")
     remove(lake, "dataset", DATASET, with_dependents=True)
@@ -467,6 +467,7 @@ def test_who_opened_the_lake_before_still_sees_it_until_the_space_is_freed(lake:
             vectors(older)
 
 
+@pytest.mark.slow
 def test_status_tells_what_was_removed_and_free_deletes_exactly_that(lake: Lake) -> None:
     planned = remove(lake, "model", MODEL, with_dependents=True)
     whole = [*planned.runs, *planned.dependents]
@@ -530,7 +531,7 @@ def _lose_shard(lake: Lake, name: str) -> None:
     (lake.root / path).write_bytes(b"")
 
 
-@pytest.mark.parametrize("lose", [_lose_record, _lose_shard])
+@pytest.mark.parametrize("lose", [_lose_record, pytest.param(_lose_shard, marks=pytest.mark.slow)])
 def test_what_was_removed_does_not_come_back_where_the_removal_is_damaged(
     lake: Lake, lose: Callable[[Lake, str], None]
 ) -> None:
