@@ -1,10 +1,17 @@
-from .asking import Parameter as Parameter, Row as Row, Table as Table, ask as ask
+from .asking import (
+    Parameter as Parameter,
+    Row as Row,
+    Table as Table,
+    ask as ask,
+    with_literals as with_literals,
+)
 from .environment import environment_for as environment_for, style_sheet as style_sheet
 from .evidence import (
     EvidenceMap as EvidenceMap,
     EvidenceMaps as EvidenceMaps,
     evidence_maps as evidence_maps,
 )
+from .figures.projection import projection as projection
 from .page import report as report
 from .paper.choices import (
     FIGURE_FORMS as FIGURE_FORMS,
@@ -12,6 +19,7 @@ from .paper.choices import (
     TABLE_MARKUPS as TABLE_MARKUPS,
 )
 from .paper.kinds import FIGURES as FIGURES, MODEL_FIGURES as MODEL_FIGURES
+from .paper.projecting import write_projection as write_projection
 from .paper.writing import (
     Wish as Wish,
     WrittenFigures as WrittenFigures,

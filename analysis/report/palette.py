@@ -31,6 +31,9 @@ ROLES: dict[str, tuple[str, str]] = {
     "llm": ("#aa3377", "#d977ad"),
     "answer": ("#c0392b", "#f0796c"),
     "kept": ("#5b6670", "#97a2ad"),
+    "cyan": ("#00798c", "#6fd3de"),
+    "indigo": ("#5b4bb7", "#a99cf5"),
+    "brown": ("#7a4a21", "#cfa27a"),
     "good": ("#1a7f37", "#57c973"),
 }
 

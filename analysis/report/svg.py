@@ -33,8 +33,9 @@ NOISE = (
     r"<!--.*?-->",
 )
 
-_POINTED: ContextVar[dict[str, Sequence[str]] | None] = ContextVar("pointed", default=None)
-"""What the points of each artist say, by its id; None where nobody will point at them."""
+_POINTED: ContextVar[dict[str, list[tuple[str, str]]] | None] = ContextVar("pointed", default=None)
+"""What the points of each artist say, and their keys, by its id; None where nobody will point at
+them."""
 
 Draw = Callable[[Figure, bool], None]
 """Draws on an empty figure; the flag says whether it is the narrow one."""
@@ -87,14 +88,15 @@ def pointed_out() -> Iterator[None]:
         _POINTED.reset(before)
 
 
-def point_out(artist: Artist, name: str, said: Sequence[str]) -> None:
-    """What each point of a line or a scatter says in a page that shows it: `said` [n points], in
-    their order. `name` is as for `mark`, of which nothing else of the figure has the same."""
+def point_out(artist: Artist, name: str, said: Sequence[str], keys: Sequence[str] = ()) -> None:
+    """What each marker of a line says in a page that shows it: `said` [n points], in their order,
+    and what a page may know them by, `keys` [n points] or none. `name` is as for `mark`, of which
+    nothing else of the figure has the same."""
     pointed = _POINTED.get()
     if pointed is not None:
         identity = quote(name, safe=":")
         artist.set_gid(f"{MARK}{identity}")
-        pointed[identity] = said
+        pointed[identity] = list(zip(said, keys or [""] * len(said), strict=True))
 
 
 def style() -> dict[Any, Any]:
@@ -134,22 +136,24 @@ def _draw(key: str, draw: Draw, width: int, height: int, is_narrow: bool) -> str
             warnings.filterwarnings("ignore", r"Glyph .* missing from")
             figure.savefig(buffer, format="svg", metadata=nothing)
     inside = _cleaned(buffer.getvalue(), key)
-    for name, said in (pointed or {}).items():
-        inside = _saying(inside, name, said)
+    for name, points in (pointed or {}).items():
+        inside = _saying(inside, name, points)
     return inside
 
 
-def _saying(inside: str, name: str, said: Sequence[str]) -> str:
-    """The drawing with a title in each point of the artist of that name."""
+def _saying(inside: str, name: str, points: Sequence[tuple[str, str]]) -> str:
+    """The drawing with a title, and its key, in each point of the artist of that name."""
     start = inside.index(f'data-mark="{name}"')
     end = _group_end(inside, start)
-    texts = iter(said)
+    waiting = iter(points)
 
     def titled(match: re.Match[str]) -> str:
-        return f'<use class="point"{match[1]}><title>{escape(next(texts))}</title></use>'
+        said, key = next(waiting)
+        known = f' data-key="{escape(key)}"' if key else ""
+        return f'<use class="point"{match[1]}{known}><title>{escape(said)}</title></use>'
 
     group, n_points = re.subn(r"<use\b([^>]*?)\s*/>", titled, inside[start:end])
-    assert n_points == len(said), f"{name} has {n_points} points, {len(said)} were named"
+    assert n_points == len(points), f"{name} has {n_points} points, {len(points)} were named"
     return inside[:start] + group + inside[end:]
 
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "mend": "extract",
     "report": "analysis",
     "figures": "analysis",
+    "project": "analysis",
     "validate": "validate",
     "sql": None,
     "shell": None,

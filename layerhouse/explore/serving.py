@@ -116,6 +116,7 @@ def make_app(source: Explored) -> Starlette:
         Route("/model", page("model")),
         Route("/samples", page("samples")),
         Route("/sample", page("sample")),
+        Route("/projection", page("projection")),
         Route("/picture", partial(_answer, filled, picture)),
         Route("/style.css", lambda _: filled.style),
         Route("/script.js", lambda _: filled.script),

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.report import Row, Table, ask
+from analysis.queries import read_query
+from analysis.report import Row, Table, ask, with_literals
 from layerhouse.explore.sources import Explored
 from warehouse.catalogue import Catalogue, Warehouse
 from warehouse.errors import UsageError, nearest
@@ -33,6 +34,11 @@ class Visit:
     def rows(self, name: str, **parameters: Parameter) -> list[Row]:
         """The rows of `queries/<name>.sql`."""
         return self.keep(name, ask(self.wh, QUERIES, name, **parameters)).rows
+
+    def show(self, name: str, **parameters: Parameter) -> None:
+        """Let the page show `queries/<name>.sql`, whose rows were read in another way."""
+        query = with_literals(read_query(QUERIES, name), parameters)
+        self.keep(name, Table([], query))
 
     def keep(self, name: str, table: Table) -> Table:
         """A table whose query the page shows, under a name of its own."""

@@ -17,7 +17,7 @@ from .arguments import (
     lake_at as lake_at,
     several as several,
 )
-from .drawing import figures as figures
+from .drawing import figures as figures, project as project
 from .extracting import (
     ENGINES as ENGINES,
     extract as extract,

@@ -18,7 +18,16 @@ from layerhouse.functions.names import refuse_unknown_here
 from layerhouse.parts import part
 
 if TYPE_CHECKING:
+    from analysis.projection import Projection
     from analysis.report import WrittenFigures
+
+
+class ProjectionOptions(TypedDict, total=False):
+    """What `layerhouse project --help` explains; every one may be left out."""
+
+    method: str
+    colour: str
+    width: str
 
 
 class FigureOptions(TypedDict, total=False):
@@ -59,3 +68,37 @@ def figures(
         several(asked.get("only")),
     )
     return write_figures(place, Path(out), several(model), names, wish)
+
+
+@part("analysis")
+def project(
+    model: str,
+    dataset: str,
+    at: str,
+    *,
+    out: str | PathLike[str] | None = None,
+    lake: Place = None,
+    **options: Unpack[ProjectionOptions],
+) -> Projection:
+    """Lay the vectors of a place out on a plane, and write the figure if `out` names a file.
+
+    `at` is MODULE.LAYER/READOUT, such as "llm.3/mean"; `method` is pca or tsne; `colour` is class,
+    answer or the name of an attribute. What it gives has the samples' places as `.frame`, and what
+    the plane is worth in `.layout`.
+    """
+    from analysis.projection import cell_named, project as lay_out
+    from analysis.report import write_projection
+    from layerhouse.functions.lakes import connect
+
+    asked = known_options("project", options, ProjectionOptions)
+    place = lake_at(lake)
+    if out is not None:
+        place.refuse_own(Path(out))
+    cell, look = cell_named(at), {key: asked[key] for key in ("method", "colour") if key in asked}
+    with connect(place) as wh:
+        wh.known("model", model)
+        name = wh.known("dataset", dataset_id(dataset))
+        shown = lay_out(wh, model, name, cell, **look)
+    if out is not None:
+        write_projection(shown, Path(out), asked.get("width", "single"))
+    return shown

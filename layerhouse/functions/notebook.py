@@ -180,7 +180,7 @@ class Plots:
     def __dir__(self) -> list[str]:
         from analysis.report import FIGURES
 
-        return sorted(name.replace("-", "_") for name in FIGURES)
+        return sorted(["projection", *(name.replace("-", "_") for name in FIGURES)])
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in dir(self):
@@ -194,6 +194,30 @@ class Plots:
             return self.draw(name, model, dataset, width)
 
         return draw
+
+    @part("analysis")
+    def projection(
+        self,
+        model: str,
+        dataset: str,
+        at: str,
+        *,
+        method: str = "pca",
+        colour: str = "class",
+        width: str = "double",
+    ) -> InlineFigure:
+        """The samples of a place on a plane: `layerhouse.project`, inline."""
+        from analysis.projection import cell_named, project
+        from analysis.report import write_projection
+
+        cell = cell_named(at)
+        self.wh.known("model", model)
+        self.wh.known("dataset", dataset)
+        shown = project(self.wh, model, dataset, cell, method=method, colour=colour)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "projection.svg"
+            write_projection(shown, path, width)
+            return InlineFigure({path.name: path.read_text(encoding="utf-8")})
 
     @part("analysis")
     def draw(

@@ -17,7 +17,7 @@ from layerhouse.answers import AnswerOptions
 from layerhouse.cli import layerhouse as commands, main
 from layerhouse.datasets import DatasetOptions
 from layerhouse.functions.analysing import BaselineOptions, DiagnosisOptions, ProbeOptions
-from layerhouse.functions.drawing import FigureOptions
+from layerhouse.functions.drawing import FigureOptions, ProjectionOptions
 from layerhouse.functions.extracting import ExtractOptions
 from layerhouse.functions.mending import MendOptions
 from layerhouse.functions.patching import PatchOptions
@@ -27,7 +27,8 @@ from warehouse.errors import LayerhouseError, UsageError
 
 NAMES = """
 LayerhouseError UsageError __version__ answers baseline compare connect datasets delta diagnose
-export extract figures import_ mend models patch power probe publish report runs steer validate
+export extract figures import_ mend models patch power probe project publish report runs steer
+validate
 """
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
@@ -39,6 +40,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], type[Any] | None]] = {
     "baseline": (layerhouse.baseline, BaselineOptions),
     "diagnose": (layerhouse.diagnose, DiagnosisOptions),
     "compare": (layerhouse.compare, None),
+    "project": (layerhouse.project, ProjectionOptions),
     "report": (layerhouse.report, None),
     "figures": (layerhouse.figures, FigureOptions),
     "publish": (layerhouse.publish, None),

@@ -119,3 +119,15 @@ def test_the_example_notebook_runs_on_the_demos_lake(
     losses = seen["losses"]
     assert isinstance(losses, pl.DataFrame)
     assert losses.height
+
+
+def test_a_projection_is_drawn_inline(demo: Demo, tmp_path: Path) -> None:
+    with layerhouse.connect(demo.lake) as wh:
+        assert "projection" in dir(wh.plot)
+        drawn = wh.plot.projection("tiny-digits", "digits", at="llm.4/last", colour="answer")
+        with pytest.raises(UsageError, match="no model 'tiny-digit'"):
+            wh.plot.projection("tiny-digit", "digits", at="llm.4/last")
+        with pytest.raises(UsageError, match=r"a place is MODULE\.LAYER/READOUT"):
+            wh.plot.projection("tiny-digits", "digits", at="llm")
+    assert drawn._repr_html_().startswith("<svg")
+    assert [path.name for path in drawn.save(tmp_path)] == ["projection.svg"]

@@ -9,6 +9,7 @@ from analysis.report.figures.overlay import MOST, Panel, overlay
 from analysis.report.figures.overview import overview
 from analysis.report.figures.ownership import ownership
 from analysis.report.figures.pairs import pairs
+from analysis.report.figures.projection import projection
 from analysis.report.figures.prompts import prompts
 from analysis.report.figures.self_test import self_test
 from analysis.report.figures.signal_curve import signal_curve
@@ -26,6 +27,7 @@ __all__ = [
     "overview",
     "ownership",
     "pairs",
+    "projection",
     "prompts",
     "self_test",
     "signal_curve",

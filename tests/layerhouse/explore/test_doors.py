@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import duckdb
 import pytest
@@ -52,9 +53,9 @@ def test_every_answer_forbids_what_a_page_does_not_need(visitor, path):
     assert "access-control-allow-origin" not in headers
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nothing_can_be_sent(visitor, method):
-    assert visitor.get("/model", method=method).status == 405
+@pytest.mark.parametrize("verb", ["POST", "PUT", "DELETE"])
+def test_nothing_can_be_sent(visitor, verb):
+    assert visitor.get("/model", verb=verb).status == 405
 
 
 @pytest.mark.parametrize("path", ["/", "/model", "/samples", "/sample"])
@@ -109,6 +110,22 @@ def test_a_place_that_is_none_is_told_in_a_sentence(visitor, place):
     got = visitor.get("/sample", sample="digits/0000", place=place, **pair)
     assert got.status == 404
     assert "a place is MODULE.LAYER/READOUT" in one_sentence(got.text)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"place": "llm"}, "a place is MODULE.LAYER/READOUT"),
+        ({"place": "llm.99/mean"}, "holds no activations of tiny-digits on digits at llm layer 99"),
+        ({"method": "umap"}, "unknown method 'umap'"),
+        ({"colour": "clas"}, "there is no colour 'clas'; did you mean class"),
+    ],
+)
+def test_a_projection_of_nothing_is_told_in_a_sentence(visitor, given, said):
+    pair = {"model": "tiny-digits", "dataset": "digits"}
+    got = visitor.get("/projection", **{"place": "llm.4/last", **pair, **given})
+    assert got.status == 404
+    assert said in one_sentence(got.text)
 
 
 def test_a_place_without_vectors_has_no_neighbours(visitor):
@@ -185,7 +202,12 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(published, capsys):
 
 
 def test_the_keyboard_ends_it_with_one_line(published: Path):
-    with exploring(str(published / "marts.duckdb"), "--no-browser", cwd=published) as (_, process):
+    with exploring(str(published / "marts.duckdb"), "--no-browser", cwd=published) as (
+        address,
+        process,
+    ):
+        with urlopen(address) as page:
+            assert page.status == 200
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
         assert process.stdout is not None

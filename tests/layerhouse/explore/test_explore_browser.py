@@ -24,6 +24,7 @@ PAGES = {
     "samples": f"samples?{urlencode({**BESIDE, 'outcome': 'lost'})}",
     "sample": f"sample?{urlencode({**BESIDE, 'sample': 'digits/0010'})}",
     "error": "model?model=none",
+    "projection": f"projection?{urlencode(PAIR)}",
 }
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 """What axe-core calls the levels A and AA."""
@@ -78,6 +79,8 @@ def test_every_page_fits_asks_nobody_and_keeps_nobody_out(visit, address, width,
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core").Axe()
     page, said, asked = visit(width, scheme)
     for name, path in PAGES.items():
+        if name == "projection" and (width, scheme) == (400, "dark"):
+            continue  # of thousands of points: the slow ones look at it
         page.goto(f"{address}{path}")
         for folded in page.locator("details").all():
             folded.evaluate("details => { details.open = true }")
@@ -148,6 +151,19 @@ def test_the_mouse_finds_the_nearest_point(visit, address):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     said = page.locator("figure .said").first
     assert said.text_content() == point.locator("title").text_content()
+
+
+@pytest.mark.slow
+def test_a_point_of_a_projection_leads_to_its_sample(visit, address):
+    page, said, _ = visit()
+    page.goto(f"{address}{PAGES['projection']}")
+    page.locator(".plot").focus()
+    page.keyboard.press("ArrowRight")
+    sample = page.locator("figure .said").text_content().split(":")[0]
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/sample?*")
+    assert page.locator("h1").text_content() == sample
+    assert said == []
 
 
 @pytest.mark.slow

@@ -167,6 +167,19 @@ def test_a_sample_s_page_tells_of_two_models_side_by_side(visitor, demo, lost):
     assert shown == [name for (name,) in near]
 
 
+def test_the_projection_has_a_point_for_every_sample_of_the_place(visitor, demo):
+    page = visitor.get("/projection", place="connector.0/mean", colour="answer", **PAIR)
+    said = words(page.text)
+    assert "first two principal components" in said
+    assert "1,797 samples" in said
+    wide = page.text.split('<svg class="narrow"')[0]
+    with connect(demo.lake) as wh:
+        rows = wh.sql("SELECT sample_id FROM sample").fetchall()
+        assert wh.sql(page.queries["vectors"]).columns == ["sample_id", "label", "split", "vector"]
+    assert set(re.findall(r'data-key="([^"]*)"', wide)) == {name for (name,) in rows}
+    assert 'data-opens="/sample?place=connector.0%2Fmean' in page.text
+
+
 def test_a_sample_that_is_not_scored_has_a_page_too(visitor, demo):
     with connect(demo.lake) as wh:
         ((sample,),) = wh.sql("SELECT min(sample_id) FROM sample WHERE split = 'train'").fetchall()
@@ -215,6 +228,7 @@ def test_a_published_file_shows_the_same_numbers_and_says_what_it_lacks(
     assert "holds no images unless it was written with --patients" in sample
     assert "holds no activations" in sample
     assert "lost at connector" in sample
+    assert "holds no activations" in words(file.get("/projection", **PAIR).text)
     with open_published(published / "marts.duckdb") as con:
         others = [file.get(path, sample=lost, **PAIR) for path in ("/", "/samples", "/sample")]
         for shown in (there, *others):

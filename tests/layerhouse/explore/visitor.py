@@ -47,7 +47,7 @@ class Visitor:
         self.app = make_app(source)
 
     def get(
-        self, path: str, *, host: str = "127.0.0.1:8501", method: str = "GET", **given: Any
+        self, path: str, *, host: str = "127.0.0.1:8501", verb: str = "GET", **given: Any
     ) -> Answer:
         """The page at a path, with parameters of the address (`with_` is `with`)."""
         query = urlencode({name.rstrip("_"): value for name, value in given.items()})
@@ -56,7 +56,7 @@ class Visitor:
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
-            "method": method,
+            "method": verb,
             "scheme": "http",
             "path": path,
             "raw_path": path.encode(),
