@@ -17,7 +17,7 @@ lake = --lake "$(LAKE)"
 
 .PHONY: demo study extract probe baseline patch steer diagnose compare report figures validate publish status \
         test test-slow test-cluster test-cuda soak soak-trust soak-faults soak-kills self-test lint types bench bench-sql bench-extract bench-writer bench-gpu bench-real tiny-model docs clean \
-        bi-superset bi-evidence bi-clients bi-streamlit
+        bi-superset bi-evidence bi-clients
 
 demo: $(VENV)/.installed
 	$(RUN) demo $(lake) $(ARGS)
@@ -56,10 +56,6 @@ bi-evidence: $(VENV)/.developing
 
 bi-clients: $(VENV)/.developing
 	$(BIN)/python -m bi.clients.run --layerhouse "$(RUN)" $(lake) $(ARGS)
-
-bi-streamlit: $(VENV)/.developing
-	$(BIN)/python -m bi.streamlit.run --layerhouse "$(RUN)" $(lake) \
-	    --out "$(or $(OUT),streamlit.png)" $(ARGS)
 
 validate status: $(VENV)/.installed
 	$(RUN) $@ $(lake) $(ARGS)

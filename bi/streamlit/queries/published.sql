@@ -1,3 +1,0 @@
-SELECT *  -- noqa: AM04
-FROM build
-ORDER BY mart
