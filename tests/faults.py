@@ -64,8 +64,9 @@ class Command:
     """One command, the lake it is given on, and the tables that say what it did.
 
     `{out}` in its arguments is a folder for results, `{pictures}` one of images, `{answers}` a file
-    of answers. What sees to the lake's files (`tidies`) must end with the same, and what mends a
-    lake (`mends`) begins with damage. Of very many steps one in `sparsely` is tried.
+    of answers, `{states}` one of states. What sees to the lake's files (`tidies`) must end with the
+    same, and what mends a lake (`mends`) begins with damage. Of very many steps one in `sparsely`
+    is tried.
     """
 
     arguments: tuple[str, ...]
@@ -136,6 +137,15 @@ COMMANDS = {
         ("answers", "export", "--model", MODEL, "--dataset", "digits", "--out", "{out}/a.csv"),
         "small",
     ),
+    "states-export": Command(
+        ("export", "--model", "tiny", "--dataset", "shapes", "--out", "{out}/states"), "activations"
+    ),
+    "states-import": Command(
+        ("import", "{states}", "--model", "friend", "--dataset", "digits"),
+        "small",
+        ("activation", "model", "layer"),
+    ),
+    "delta": Command(("delta", "--table", "answer", "--table", "run"), "small", ("answer",)),
     "extract": Command(
         ("extract", "--model", "tiny-digits", "--dataset", "pictures", *SHORT, *READ),
         "pictured",
@@ -193,6 +203,7 @@ def make_lakes(folder: Path, wanted: Collection[str]) -> dict[str, Lake]:
     if "rejected" in wanted:
         lakes["rejected"] = Lake.at(shutil.copytree(pictured.root, folder / "rejected"))
         _reject(lakes["rejected"], folder / "pictures" / "left" / "00.png")
+    _write_states(folder / "states")
     with (folder / "answers.jsonl").open("w") as file:
         for n in range(N_SMALL):
             print(json.dumps({"sample_id": f"s{n}", "reply": "It is zero."}), file=file)
@@ -211,6 +222,15 @@ def _small(folder: Path) -> Lake:
         writer.commit(tables, covers)
     writer.finish()
     return lake
+
+
+def _write_states(folder: Path) -> None:
+    """What another program took of the samples of the small lake."""
+    folder.mkdir()
+    np.save(folder / "last.npy", np.eye(N_SMALL, 8, dtype=np.float32))
+    loci = [{"module": "llm", "layer": 0, "readout": "last", "file": "last.npy"}]
+    said = {"samples": [f"s{n}" for n in range(N_SMALL)], "loci": loci}
+    (folder / "manifest.json").write_text(json.dumps(said))
 
 
 def _join(lake: Lake) -> None:
@@ -287,7 +307,7 @@ class Trial:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
             shared = self.folder.parent
             places = {"out": self.folder / "out", "pictures": shared / "pictures"}
-            places["answers"] = shared / "answers.jsonl"
+            places["answers"], places["states"] = shared / "answers.jsonl", shared / "states"
             arguments = [each.format(**places) for each in self.command.arguments]
             main([*arguments, "--lake", str(self.lake.root)])
         except SystemExit as ended:

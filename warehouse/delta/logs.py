@@ -61,7 +61,8 @@ class Log:
 
     @property
     def exists(self) -> bool:
-        return (self.folder / DELTA_LOG).is_dir()
+        """Whether it has a version; a writer that was stopped may leave a folder without any."""
+        return any((self.folder / DELTA_LOG).glob("*.json"))
 
     @property
     def state(self) -> str | None:

@@ -45,17 +45,26 @@ def write(lake: Lake, con: duckdb.DuckDBPyConnection, chosen: Iterable[str]) -> 
     """
     refuse_place(lake)
     for table in chosen:
-        folder = table_folder(lake, table)
-        make_folder(folder)
-        log, shown = Log(folder, table), Shown.by(lake, con, table)
-        state = shown.state
-        if log.exists and log.state == state:
-            yield _told(log, log.version(), log.files(), new=False)
-            continue
-        files = {file.path: file for file in shown.files()}
-        version = log.show(files, state)
-        sizes = {path: (one.bytes, one.rows) for path, one in files.items()}
-        yield _told(log, version, sizes, new=True)
+        try:
+            yield _written(lake, con, table)
+        except OSError as error:
+            raise LayerhouseError(
+                f"cannot write the Delta log of {table} in {lake}: {error.strerror or error}; "
+                "readers see the version before, and the same command goes on from there"
+            ) from error
+
+
+def _written(lake: Lake, con: duckdb.DuckDBPyConnection, table: str) -> DeltaLog:
+    folder = table_folder(lake, table)
+    make_folder(folder)
+    log, shown = Log(folder, table), Shown.by(lake, con, table)
+    state = shown.state
+    if log.exists and log.state == state:
+        return _told(log, log.version(), log.files(), new=False)
+    files = {file.path: file for file in shown.files()}
+    version = log.show(files, state)
+    sizes = {path: (one.bytes, one.rows) for path, one in files.items()}
+    return _told(log, version, sizes, new=True)
 
 
 def _told(
@@ -89,7 +98,8 @@ def clear_old(lake: Lake, *, dry_run: bool = False) -> list[tuple[str, int]]:
     for table in logged(lake):
         folder = table_folder(lake, table)
         present = sorted(inside(lake.root, f"{table}/{DELTA_ROWS}").rglob("*.parquet"))
-        named = Log(folder, table).files() if present else {}
+        log = Log(folder, table)
+        named = log.files() if present and log.exists else {}
         for path in present:
             if path.relative_to(folder).as_posix() not in named:
                 found.append((path.relative_to(lake.root).as_posix(), path.stat().st_size))

@@ -302,6 +302,16 @@ def test_killed_while_it_writes_readers_see_the_version_before(
     assert_shown(lake, USED)
 
 
+def test_a_log_without_a_version_is_begun(lake: Lake) -> None:
+    """As a full disk leaves one."""
+    (lake.root / "run" / "_delta_log" / f"{0:020}.json").unlink()
+    open_tables(lake).close()
+    (log,) = layerhouse.delta("run", lake=lake)
+    assert (log.version, log.n_rows, log.new) == (0, 2, True)
+    give_back(lake, dry_run=False)
+    assert_shown(lake, ["run"])
+
+
 def damage(lake: Lake) -> None:
     (lake.root / "run" / "_delta_log" / f"{0:020}.json").write_text("{")
 
