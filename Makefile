@@ -136,6 +136,19 @@ test-cuda: $(VENV)/.developing
 docs: $(VENV)/.installed
 	$(BIN)/python -m tests.docs.dictionary
 
+.PHONY: site
+# The documentation as a site, in build/site. A link to nothing, a page in no list or a docstring that
+# cannot be shown is an error; links out of the repository are not followed.
+site: $(VENV)/.documented
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going \
+	    --doctree-dir build/doctrees docs build/site
+	@echo "build/site/index.html"
+
+.PHONY: tutorials
+# The three tutorials as a newcomer types them, in an environment of their own; fetches what it installs.
+tutorials: $(VENV)/.developing
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.docs.tutorials $(ARGS)
+
 bench-sql: $(VENV)/.developing
 	$(BIN)/python -m bench.bench_sql $(ARGS)
 
@@ -186,6 +199,10 @@ $(VENV)/.exploring: $(VENV)/.installed
 
 $(VENV)/.clustered: $(VENV)/.developing
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(CLUSTER_EXTRAS)]"
+	touch $@
+
+$(VENV)/.documented: $(VENV)/.developing
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,dev,docs]"
 	touch $@
 
 $(SUPERSET)/.installed: bi/superset/requirements.txt

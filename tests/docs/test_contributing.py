@@ -22,7 +22,7 @@ def test_ci_runs_what_the_page_says_and_nothing_else() -> None:
 def test_every_check_runs_or_is_named_as_left_out() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    kinds = ("test", "verify", "self-test", "bi-", "soak", "lint", "types")
+    kinds = ("test", "verify", "self-test", "bi-", "soak", "lint", "types", "site", "tutorials")
     checks = {name for name in targets if name.startswith(kinds)}
     assert _made(LEFT_OUT) <= targets
     assert _made(RUNS) | _made(LEFT_OUT) == checks
