@@ -38,7 +38,7 @@ def export(lake: Lake, out: Path, **options: object) -> Path:
     return out
 
 
-@pytest.mark.parametrize("form", ["safetensors", "npy"])
+@pytest.mark.parametrize("form", ["safetensors", pytest.param("npy", marks=pytest.mark.slow)])
 def test_what_is_exported_comes_back_bit_for_bit(lake: Lake, tmp_path: Path, form: str) -> None:
     out = export(lake, tmp_path / "out", format=form)
     other = small_lake(tmp_path / "other")
@@ -76,6 +76,7 @@ def test_a_folder_says_what_it_holds(lake: Lake, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_no_patient_and_no_path_is_in_it(lake: Lake, tmp_path: Path) -> None:
     for form in ("safetensors", "npy", "hf"):
         for path in export(lake, tmp_path / form, format=form).rglob("*"):
@@ -87,8 +88,10 @@ def test_no_patient_and_no_path_is_in_it(lake: Lake, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("chosen", "cells"),
     [
-        ({"module": "llm"}, {("llm", 0), ("llm", 7)}),
-        ({"layer": 0}, {("vision", 0), ("connector", 0), ("llm", 0)}),
+        pytest.param({"module": "llm"}, {("llm", 0), ("llm", 7)}, marks=pytest.mark.slow),
+        pytest.param(
+            {"layer": 0}, {("vision", 0), ("connector", 0), ("llm", 0)}, marks=pytest.mark.slow
+        ),
         ({"layer": [-1]}, {("vision", 0), ("connector", 0), ("llm", 7)}),
         ({"module": "llm", "layer": "7"}, {("llm", 7)}),
         ({"readout": "grid"}, {("vision", 0)}),
