@@ -31,9 +31,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Two models by strange names on samples with an attribute, one of them on another dataset,
     where it was not asked; a reply that is a script."""
     place = tmp_path_factory.mktemp("hostile") / "lakehouse"
-    models = {MODEL: Signals.losing(connector=0.3), OTHER: Signals()}
+    asked = {"methods": ("generate",), "seeds": 1}
+    models = {MODEL: Signals(answer=0.5, **asked), OTHER: Signals(**asked)}
     lake = synthetic_lake(place, models, dataset_id=DATASET, n_samples=120)
-    mute = {OTHER: Signals(methods=(), seeds=1)}
+    mute = {OTHER: Signals(methods=(), modules=("vision",), seeds=1)}
     synthetic_lake(place, mute, dataset_id="more", n_samples=40, baseline=None)
     owner = {"dataset_id": DATASET, "sample_id": SAMPLE}
     reply = {

@@ -17,7 +17,7 @@ import pytest
 from layerhouse.cli import main
 from layerhouse.explore import ExploredFile
 from tests.layerhouse.explore.conftest import DATASET, EVIL, MODEL, OTHER, SAMPLE
-from tests.layerhouse.explore.visitor import Visitor, exploring
+from tests.layerhouse.explore.visitor import Visitor, exploring, words
 from warehouse.catalogue import connect
 
 PAIR = {"model": MODEL, "dataset": DATASET}
@@ -58,7 +58,9 @@ def test_nothing_can_be_sent(visitor, verb):
     assert visitor.get("/model", verb=verb).status == 405
 
 
-@pytest.mark.parametrize("path", ["/", "/model", "/samples", "/sample"])
+@pytest.mark.parametrize(
+    "path", ["/", pytest.param("/model", marks=pytest.mark.slow), "/samples", "/sample"]
+)
 def test_names_labels_and_replies_are_texts(stranger, hostile, path):
     page = stranger.get(path, sample=SAMPLE, with_=OTHER, attribute="view $x", value=EVIL, **PAIR)
     assert page.status == 200
@@ -69,6 +71,23 @@ def test_names_labels_and_replies_are_texts(stranger, hostile, path):
     for name, query in page.queries.items():
         with connect(hostile) as wh:
             assert wh.sql(query).columns, name
+
+
+def test_models_that_were_not_tried_on_a_dataset_have_an_empty_cell(stranger):
+    said = words(stranger.get("/").text)
+    assert "2 models on 2 datasets" in said
+    assert said.count("not tried") == 1
+    assert said.count("no answers") == 1
+
+
+def test_attributes_filter_by_name_and_value(stranger):
+    some = stranger.get("/samples", attribute="view $x", value="a'p", **PAIR)
+    others = stranger.get("/samples", attribute="view $x", value=EVIL, **PAIR)
+    assert {some.status, others.status} == {200}
+    # Every second sample is test, and of those every one has the other value.
+    assert "0 samples" in words(some.text)
+    assert "30 samples" in words(others.text)
+    assert "no attribute" in stranger.get("/samples", attribute="vieu", **PAIR).text
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ PAGES = {
     "error": "model?model=none",
     "projection": f"projection?{urlencode(PAIR)}",
 }
+QUICK = ("grid", "model", "sample")
+"""Those that are looked at in one width and scheme by `make test`; all in all by the slow tests."""
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 """What axe-core calls the levels A and AA."""
 
@@ -79,8 +81,8 @@ def test_every_page_fits_asks_nobody_and_keeps_nobody_out(visit, address, width,
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core").Axe()
     page, said, asked = visit(width, scheme)
     for name, path in PAGES.items():
-        if name == "projection" and (width, scheme) == (400, "dark"):
-            continue  # of thousands of points: the slow ones look at it
+        if (width, scheme) == (400, "dark") and name not in QUICK:
+            continue
         page.goto(f"{address}{path}")
         for folded in page.locator("details").all():
             folded.evaluate("details => { details.open = true }")
@@ -100,6 +102,7 @@ def test_dark_is_dark(visit, address):
     assert max(int(part) for part in colour.strip("rgb()").split(",")[:3]) < 60
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_reaches_everything(visit, address):
     """From the first page to a model, through its curve's points, and to a sample's neighbours."""
     page, said, _ = visit()
@@ -143,6 +146,7 @@ def tabbed(page) -> int:
         assert page.evaluate(OUTLINE) != "none", page.evaluate("document.activeElement.outerHTML")
 
 
+@pytest.mark.slow
 def test_the_mouse_finds_the_nearest_point(visit, address):
     page, _, _ = visit()
     page.goto(f"{address}{PAGES['model']}")

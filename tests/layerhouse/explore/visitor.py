@@ -79,6 +79,12 @@ class Visitor:
         return Answer(sent[0]["status"], headers, body)
 
 
+def words(text: str) -> str:
+    """What a page says, without its tags."""
+    inside = text[text.index("<main") : text.index('<details class="asked">')]
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", inside)).split())
+
+
 @contextmanager
 def exploring(*words: str, cwd: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`layerhouse explore`, started; gives its address and the process, which ends afterwards."""
