@@ -49,7 +49,7 @@ def read_pictures(uris: Sequence[str], progress: Progress | None = None) -> Pict
         for index, (grey, spread) in enumerate(pool.map(_read, uris)):
             small[index], colour[index] = grey, spread
             if progress is not None:
-                progress(index + 1, n, "images")
+                progress(index + 1, n)
     inner = np.zeros((SIDE, SIDE), dtype=bool)
     inner[1:-1, 1:-1] = True
     facts = {

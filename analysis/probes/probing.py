@@ -84,7 +84,7 @@ def probe(
                 warnings += _warnings(fits)
                 done += len(fits)
                 if progress is not None:
-                    progress(done, total, "fitting probes")
+                    progress(done, total)
             if writer.committed:
                 writer.finish()
     seconds = time.perf_counter() - started

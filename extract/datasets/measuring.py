@@ -85,7 +85,7 @@ def measure(
         for number, found in enumerate(results, start=1):
             done += found
             if progress:
-                progress(number, len(items), "images")
+                progress(number, len(items))
     if pixels.frame and not any(_has_several(result) for _, result in done):
         raise UsageError(f"--frame {pixels.frame}: no image has several frames or pages")
     return done

@@ -52,4 +52,4 @@ from .sources import (
     locate_processor as locate_processor,
 )
 from .text_models import TextModel as TextModel, load_text_model as load_text_model
-from .verification import verifiable as verifiable, verify as verify
+from .verification import Verification as Verification, verifiable as verifiable, verify as verify

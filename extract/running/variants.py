@@ -140,7 +140,7 @@ class Bench:
             for prepared in self._prepared(faulty, uris):
                 result.add(runner.run(prepared, whole.wanted, whole.answers)())
                 if self.progress is not None:
-                    self.progress(len(result.sample_ids), whole.n, "images")
+                    self.progress(len(result.sample_ids), whole.n)
         answers = sorted(result.answers, key=lambda answer: answer.sample_id)
         rows = answer_rows(self.job.model_id, self.job.dataset_id, answers)
         return Recording(sorted(result.sample_ids), dict(result.take_vectors()), rows)

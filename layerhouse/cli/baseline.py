@@ -4,8 +4,11 @@ from typing import Any
 
 import click
 
-from layerhouse.cli.shared import dataset_option, lake_option
+from layerhouse.cli.shared import dataset_option, format_option, lake_option
 from layerhouse.functions import baselines
+from layerhouse.printing import print_json, print_table
+
+WORDS = "layerhouse.cli.baseline"
 
 
 def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -13,8 +16,10 @@ def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None
     if not wanted or context.resilient_parsing:
         return
     from analysis.baselines import known_architectures
-    from layerhouse.printing import print_table
 
+    if "json" in context.meta.get(WORDS, ()):
+        print_json({"architectures": list(known_architectures().values())})
+        context.exit()
     rows = [
         [a.name, a.kind, "yes" if a.is_native else f"through {a.needs}", a.hub or "–", a.title]
         for a in known_architectures().values()
@@ -23,7 +28,19 @@ def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None
     context.exit()
 
 
-@click.command("baseline", short_help="Train a traditional image classifier on the same split.")
+class ListingCommand(click.Command):
+    """Keeps what was typed: --list answers before other options are read, --format among them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[WORDS] = [word.removeprefix("--format=") for word in args]
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    "baseline",
+    cls=ListingCommand,
+    short_help="Train a traditional image classifier on the same split.",
+)
 @dataset_option("A registered dataset, a folder of classes, or a manifest.")
 @click.option(
     "--architecture",
@@ -52,8 +69,9 @@ def _show_list(context: click.Context, _: click.Parameter, wanted: bool) -> None
     callback=_show_list,
     help="Show every architecture and exit.",
 )
+@format_option
 @lake_option
-def command(dataset: str, architecture: tuple[str, ...], **options: Any) -> None:
+def command(dataset: str, architecture: tuple[str, ...], form: str, **options: Any) -> None:
     """Train a traditional image classifier: what the task allows without a language model.
 
     \b
@@ -61,6 +79,9 @@ def command(dataset: str, architecture: tuple[str, ...], **options: Any) -> None
     layerhouse baseline --dataset digits --architecture resnet --architecture vit --seeds 3
     layerhouse baseline --dataset digits --architecture resnet --weights microsoft/resnet-50
     """
+    if form == "json":
+        print_json({"baselines": list(baselines(dataset, architecture, **options))})
+        return
     for summary in baselines(dataset, architecture, **options):
         for note in summary.notes:
             click.echo(f"Warning: {note}", err=True)

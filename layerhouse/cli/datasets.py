@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse import datasets
+from layerhouse.cli.dataset_facts import facts, listed, show_facts, show_findings
 from layerhouse.cli.shared import (
     Word,
     due_after_score,
+    format_option,
     lake_option,
     progress,
     removal_options,
     show_removal,
 )
-from layerhouse.printing import print_table
+from layerhouse.printing import print_json, print_table
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.vocabulary import SCORES, SPLITS
 
 if TYPE_CHECKING:
-    from analysis.audit import AuditFinding
     from extract.datasets import AddResult, Folded, Summary
 
 
@@ -30,8 +31,9 @@ def command() -> None:
 
 
 @command.command("list")
+@format_option
 @lake_option
-def list_datasets(lake: Lake) -> None:
+def list_datasets(form: str, lake: Lake) -> None:
     """One line per dataset of the lake, and the built-in ones.
 
     \b
@@ -40,16 +42,20 @@ def list_datasets(lake: Lake) -> None:
     from extract.datasets import offered, registered
     from warehouse.catalogue import connect, dataset
 
-    known = registered(lake)
+    known, found = registered(lake), []
     for name in sorted({*known, *offered()}):
-        if name not in known:
-            click.echo(f"{name}: built in, registered on first use")
-            continue
-        with connect(lake) as warehouse:
-            info = dataset(warehouse, name)
-        labels = ", ".join(row.label for row in info.classes)
-        classes = f"{len(info.classes)} classes ({labels})" if labels else "no labels"
-        click.echo(f"{name}: {info.title}, {len(info.samples):,} samples, {classes}")
+        one: dict[str, Any] = {"dataset_id": name, "is_registered": name in known}
+        if name in known:
+            with connect(lake) as warehouse:
+                info = dataset(warehouse, name)
+            labels = [row.label for row in info.classes]
+            one |= {"title": info.title, "n_samples": len(info.samples), "labels": labels}
+        found.append(one)
+    if form == "json":
+        print_json({"datasets": found})
+        return
+    for one in found:
+        click.echo(listed(one))
 
 
 @command.command("add")
@@ -232,8 +238,9 @@ def score_dataset(name: str, score: str, lake: Lake) -> None:
     metavar="NEW",
     help="With --unite, leave NAME as it is and register NEW, each group in one split.",
 )
+@format_option
 @lake_option
-def audit_dataset(name: str, **options: Any) -> None:
+def audit_dataset(name: str, form: str, **options: Any) -> None:
     """Look for what is wrong with the images of the dataset NAME.
 
     Near-duplicates in two splits, groups or labels, blank images, splits too small to say much,
@@ -245,6 +252,9 @@ def audit_dataset(name: str, **options: Any) -> None:
     """
     with progress(f"auditing {name}") as told:
         result = datasets.audit(name, progress=told, **options)
+    if form == "json":
+        print_json(result)
+        return
     if options["unite"]:
         click.echo(
             f"{result.dataset_id}: groups joined to another: {result.n_joined:,}; "
@@ -256,7 +266,7 @@ def audit_dataset(name: str, **options: Any) -> None:
     )
     if result.n_compared:
         click.echo(MAY_BE_MISSED)
-    _show_findings(result.findings)
+    show_findings(result.findings)
     if result.not_judged:
         click.echo(f"Not held against the class: {result.not_judged}")
 
@@ -267,18 +277,12 @@ MAY_BE_MISSED = (
 )
 
 
-def _show_findings(findings: Sequence[AuditFinding]) -> None:
-    for finding in findings:
-        click.echo(f"- {finding.sentence}")
-    if not findings:
-        click.echo("Nothing was found.")
-
-
 @command.command("show")
 @click.argument("name")
 @click.option("--preview", metavar="FILE.png", help="Write a sheet of images of each class.")
+@format_option
 @lake_option
-def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
+def show_dataset(name: str, preview: str | None, form: str, lake: Lake) -> None:
     """Classes and splits of one dataset.
 
     \b
@@ -296,32 +300,11 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
             "WHERE dataset_id = $1",
             [name],
         ).fetchall()
-    click.echo(f"{info.dataset_id}: {info.title}")
-    samples = info.samples
-    rows = []
-    for row in info.classes:
-        own = samples.filter(samples["class_index"] == row.index)
-        counts = [own.filter(own["split"] == split).height for split in SPLITS]
-        rows.append([row.label, row.phrase, *map(str, counts)])
-    print_table(["class", "phrase", *SPLITS], rows)
-    click.echo(f"{samples['group_id'].n_unique():,} groups, {samples.height:,} samples")
-    if info.n_folds:
-        click.echo(f"Evaluated by {info.n_folds} folds of whole groups: every sample is scored")
-    if info.classes:
-        click.echo(f"Score: {info.score}")
-    if shown:
-        click.echo(
-            "The smallest loss that its test images can show (80% power) is of "
-            f"{100 * shown[0][0]:.0f} to {100 * shown[0][1]:.0f} points: "
-            f"`layerhouse power --dataset {name}`"
-        )
-    if info.pixel_rule:
-        click.echo(f"Pixel rule: {info.pixel_rule}")
-    if findings is None:
-        click.echo(f"Not audited yet: `layerhouse datasets audit {name}`")
+    told = facts(info, shown[0] if shown else None, findings)
+    if form == "json":
+        print_json(told)
     else:
-        click.echo("Audit:")
-        _show_findings(findings)
+        show_facts(told, findings)
     if preview:
         write_preview(lake, [name], preview)
 
@@ -333,7 +316,9 @@ def show_dataset(name: str, preview: str | None, lake: Lake) -> None:
     "--group", multiple=True, help="Only the samples of this group, a patient; repeatable."
 )
 @removal_options
-def remove_dataset(name: str, sample: Sequence[str], group: Sequence[str], **options: Any) -> None:
+def remove_dataset(
+    name: str, sample: Sequence[str], group: Sequence[str], form: str, **options: Any
+) -> None:
     """Take the dataset NAME out of the lake; it may then be added anew, with other content.
 
     What was extracted from it and found out on it goes with --with-dependents. Its files stay until
@@ -346,4 +331,4 @@ def remove_dataset(name: str, sample: Sequence[str], group: Sequence[str], **opt
     layerhouse datasets remove cells --group patient-0a1b2c3d4e5f --with-dependents
     """
     removed = datasets.remove(name, sample=sample or None, group=group or None, **options)
-    show_removal(removed, dry_run=options["dry_run"])
+    show_removal(removed, dry_run=options["dry_run"], form=form)

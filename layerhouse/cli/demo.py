@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.shared import lake_option
+from layerhouse.cli.shared import format_option, lake_option
+from layerhouse.printing import print_json
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where to write the report.",
 )
+@format_option
 @lake_option
-def command(out: Path, lake: Lake) -> None:
+def command(out: Path, form: str, lake: Lake) -> None:
     """Run the shipped tiny model on handwritten digits, healthy and with four known faults.
 
     \b
@@ -36,7 +38,11 @@ def command(out: Path, lake: Lake) -> None:
     from layerhouse.demo import demo
 
     started = time.monotonic()
-    rows = demo(lake, out, say=lambda step: click.echo(f"· {step}"))
+    is_json = form == "json"
+    rows = demo(lake, out, say=lambda step: click.echo(f"· {step}", err=is_json))
+    if is_json:
+        print_json({"rows": rows, "report": out, "lake": lake})
+        return
     click.echo()
     _print(rows)
     click.echo(f"\nReport: {out}   Lake: {lake}   {time.monotonic() - started:.0f} s")

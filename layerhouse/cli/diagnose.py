@@ -70,11 +70,12 @@ def command(
     layerhouse diagnose --model tiny-digits --dataset digits --self-test --mend --seeds 1
     """
     if self_test:
-        _refuse_beside_self_test(method or prompt, form)
+        _refuse_beside_self_test(method or prompt)
         if given.pop("mend"):
-            run_prescription(lake, model, dataset, given)
+            run_prescription(lake, model, dataset, given, form)
             return
-        run_self_test(lake, model, dataset, given, n_resamples=resamples, margin=margin, seed=seed)
+        resampling = {"n_resamples": resamples, "margin": margin, "seed": seed}
+        run_self_test(lake, model, dataset, given, form, **resampling)
         return
     refuse_without_self_test(given)
     diagnosis = diagnose(
@@ -93,9 +94,7 @@ def command(
     _tell(diagnosis)
 
 
-def _refuse_beside_self_test(answer: str | None, form: str) -> None:
-    if form == "json":
-        raise UsageError("--format json is for a diagnosis; leave it out of --self-test")
+def _refuse_beside_self_test(answer: str | None) -> None:
     if answer:
         raise UsageError(
             "--method and --prompt choose a stored answer; leave them out of --self-test"

@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared import Word, dataset_option, lake_option, runnable_model_option
+from layerhouse.cli.shared import (
+    Word,
+    dataset_option,
+    format_option,
+    lake_option,
+    runnable_model_option,
+)
 from layerhouse.functions import AUTO, EVERY, mend
+from layerhouse.printing import print_json
 from warehouse.vocabulary import DTYPES, STAGES
 
 if TYPE_CHECKING:
@@ -72,8 +79,9 @@ if TYPE_CHECKING:
     help="Processes that share the batches of a step: one per GPU, or sharing the CPU.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what it would cost; train and write nothing.")
+@format_option
 @lake_option
-def command(dry_run: bool, **options: Any) -> None:
+def command(dry_run: bool, form: str, **options: Any) -> None:
     """Train repairs of a model's stages, cheapest first, and show what of the loss they bring back.
 
     Each is trained on train, chosen on val and judged on test, or once for each fold of a
@@ -86,9 +94,38 @@ def command(dry_run: bool, **options: Any) -> None:
     layerhouse mend --model tiny-digits --dataset digits --fault damage@connector:2 --stage all
     """
     if dry_run:
-        _show_outlook(mend(**options, dry_run=True))
+        plan = mend(**options, dry_run=True)
+        if form == "json":
+            print_json(plan)
+        else:
+            _show_outlook(plan)
         return
-    _show(mend(**options, on_epoch=_show_epoch))
+    done = mend(**options, on_epoch=_show_epoch)
+    if form == "json":
+        print_json(_document(done))
+    else:
+        _show(done)
+
+
+def _document(done: Mending) -> dict[str, Any]:
+    """Its fields; a repair by its title, with the epoch that was kept."""
+    mended = [
+        {
+            "repair": one.repair.title,
+            "folder": one.folder,
+            "n_parameters": one.n_parameters,
+            "was_there": one.was_there,
+            "best": one.best,
+        }
+        for one in done.mended
+    ]
+    return {
+        "model_id": done.model_id,
+        "dataset_id": done.dataset_id,
+        "mended": mended,
+        "recoveries": done.recoveries,
+        "advised": None if done.advised is None else done.advised.title,
+    }
 
 
 def _show_outlook(plan: MendOutlook) -> None:

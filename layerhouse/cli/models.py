@@ -1,14 +1,24 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerhouse import models
-from layerhouse.cli.shared import lake_option, removal_options, show_removal, shown_prompt
+from layerhouse.cli.shared import (
+    format_option,
+    lake_option,
+    removal_options,
+    show_removal,
+    shown_prompt,
+)
 from layerhouse.functions import refuse_unknown_to_run
+from layerhouse.printing import document, print_json, print_table
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from extract.models import Verification
 
 
 @click.group("models", short_help="The models known by name: list, show, verify; remove.")
@@ -18,7 +28,8 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("pattern", default="*")
-def list_models(pattern: str) -> None:
+@format_option
+def list_models(pattern: str, form: str) -> None:
     """A table of the models whose name matches PATTERN (shell wildcards).
 
     \b
@@ -26,8 +37,10 @@ def list_models(pattern: str) -> None:
     layerhouse models list "*7b*"
     """
     from extract.models import matching_entries
-    from layerhouse.printing import print_table
 
+    if form == "json":
+        print_json({"models": list(matching_entries(pattern))})
+        return
     rows = [
         [
             entry.name,
@@ -52,8 +65,9 @@ def _size(size: tuple[int, int] | None) -> str:
 @command.command("show")
 @click.argument("name")
 @click.option("--dataset", metavar="D", help="Show the prompt that goes with each of its images.")
+@format_option
 @lake_option
-def show_model(name: str, dataset: str | None, lake: Lake) -> None:
+def show_model(name: str, dataset: str | None, form: str, lake: Lake) -> None:
     """Everything known about one model, and where it is known from.
 
     NAME is a registry name, a local Hugging Face folder, or a hub id. With --dataset it is shown
@@ -64,16 +78,19 @@ def show_model(name: str, dataset: str | None, lake: Lake) -> None:
     layerhouse models show tiny-digits --dataset digits
     """
     from extract.models import known_facts
-    from layerhouse.printing import print_table
 
-    facts = known_facts(name)
-    rows = [[fact, str(value)] for fact, value in facts.items() if value not in (None, {}, ())]
-    print_table(["fact", "value"], rows)
+    facts, prompt = known_facts(name), None
     if dataset is not None:
         refuse_unknown_to_run(lake, name, dataset, {})
         from extract.sharing import prompt_for
 
         prompt = prompt_for(lake, name, dataset)
+    if form == "json":
+        print_json({"facts": facts, "prompt": prompt})
+        return
+    rows = [[fact, str(value)] for fact, value in facts.items() if value not in (None, {}, ())]
+    print_table(["fact", "value"], rows)
+    if prompt is not None:
         for note in prompt.notes:
             click.echo(note)
         click.echo(shown_prompt(prompt))
@@ -82,7 +99,8 @@ def show_model(name: str, dataset: str | None, lake: Lake) -> None:
 @command.command("verify")
 @click.argument("name", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every model whose configuration ships.")
-def verify_model(name: str | None, everything: bool) -> None:
+@format_option
+def verify_model(name: str | None, everything: bool, form: str) -> None:
     """Build the real architecture without weights and compare it with the registry.
 
     \b
@@ -90,33 +108,36 @@ def verify_model(name: str | None, everything: bool) -> None:
     layerhouse models verify --all
     """
     from extract.models import entry_named, matching_entries
-    from layerhouse.printing import print_table
 
     if (name is None) != everything:
         raise UsageError("name one model to verify, or say --all")
     entries = [entry_named(name)] if name else matching_entries()
     from extract.models import verifiable, verify
 
-    rows, failed = [], 0
+    found = []
     for entry in entries:
         if everything and not verifiable(entry):
             continue
-        result = verify(entry)
-        wrong = [
-            f"{c.what}: {c.found}, not {c.expected}" for c in result.expectations if not c.agrees
-        ]
-        failed += bool(wrong)
-        size = f"{result.n_parameters / 1e9:.2f}B"
-        rows.append([entry.name, size, str(len(result.anatomy.loci)), "; ".join(wrong) or "agrees"])
-    print_table(["name", "parameters", "loci", "registry"], rows)
-    if failed:
+        found.append(verify(entry))
+    if form == "json":
+        print_json({"models": [document(one) | {"passed": one.passed} for one in found]})
+    else:
+        header = ["name", "parameters", "loci", "registry"]
+        print_table(header, [_verified(one) for one in found])
+    if not all(one.passed for one in found):
         click.get_current_context().exit(1)
+
+
+def _verified(one: Verification) -> list[str]:
+    wrong = [f"{c.what}: {c.found}, not {c.expected}" for c in one.expectations if not c.agrees]
+    size = f"{one.n_parameters / 1e9:.2f}B"
+    return [one.model, size, str(len(one.anatomy.loci)), "; ".join(wrong) or "agrees"]
 
 
 @command.command("remove")
 @click.argument("model")
 @removal_options
-def remove_model(model: str, **options: Any) -> None:
+def remove_model(model: str, form: str, **options: Any) -> None:
     """Take MODEL out of the lake: all that was extracted from it, probed, answered and diagnosed.
 
     Its variants (`MODEL+fault:…`) are models of their own and stay; what compares others with it
@@ -126,4 +147,4 @@ def remove_model(model: str, **options: Any) -> None:
     \b
     layerhouse models remove my-llava --dry-run
     """
-    show_removal(models.remove(model, **options), dry_run=options["dry_run"])
+    show_removal(models.remove(model, **options), dry_run=options["dry_run"], form=form)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from layerhouse.cli.shared import (
     show_summary,
 )
 from layerhouse.functions import connect, patch
+from layerhouse.printing import print_json, print_table
 from warehouse.lake import Lake
 from warehouse.vocabulary import MODULES, PATCHED_TOKENS, QUANTIZATIONS
 
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
     help="Only the first N scored samples.  [default: 256 between images; with --from all]",
 )
 @intervention_options
-def command(lake: Lake, dry_run: bool, **options: Any) -> None:
+def command(lake: Lake, dry_run: bool, form: str, **options: Any) -> None:
     """Put the states of a donor in the place of a model's own, at one locus after the other, and
     write what it answers then. Only answers by likelihood are patched.
 
@@ -90,12 +91,19 @@ def command(lake: Lake, dry_run: bool, **options: Any) -> None:
     """
     if dry_run:
         plan = patch(**options, lake=lake, dry_run=True)
-        show_outlook(plan, "patch", _what(plan))
+        if form == "json":
+            print_json(plan)
+        else:
+            show_outlook(plan, "patch", _what(plan))
         return
     with progress(f"patch {options['model']}") as told:
         summary = patch(**options, lake=lake, progress=told)
+    effects = _effects(lake, summary)
+    if form == "json":
+        print_json({"summary": summary, "effects": effects})
+        return
     show_summary(summary, "Patched", _what(summary))
-    _print_effects(lake, summary)
+    _print_effects(summary, effects)
 
 
 def _what(of: PatchOutlook | PatchSummary) -> str:
@@ -103,38 +111,44 @@ def _what(of: PatchOutlook | PatchSummary) -> str:
     return f"states of {donor} into {of.model_id} on {of.dataset_id}"
 
 
-def _print_effects(lake: Lake, summary: PatchSummary) -> None:
-    """What all patches of that kind in the lake say, whatever this command added to them."""
-    from layerhouse.printing import print_table
+WITHIN = ("n", "turned_share", "unpatched_share", "control_share", "target_shift")
+BETWEEN = ("n", "own_score", "patched_score", "donor_score", "restored_share", "lower", "upper")
+PLACE = ("module", "layer", "tokens")
 
-    of = [summary.model_id, summary.dataset_id]
+
+def _effects(lake: Lake, summary: PatchSummary) -> list[dict[str, Any]]:
+    """What all patches of that kind in the lake say, whatever this command added to them."""
+    is_within, of = summary.donor_id == summary.model_id, [summary.model_id, summary.dataset_id]
+    fields = (*PLACE, *(WITHIN if is_within else BETWEEN))
+    view, donor = (
+        ("causal_flow", "control = 'none'")
+        if is_within
+        else ("restored_share", "donor_model_id = $3")
+    )
     with connect(lake) as wh:
-        if summary.donor_id == summary.model_id:
-            rows = wh.sql(
-                "SELECT module, layer, tokens, n, turned_share, unpatched_share, control_share, "
-                "target_shift FROM causal_flow WHERE model_id = $1 AND dataset_id = $2 AND "
-                "control = 'none' ORDER BY depth, tokens",
-                of,
-            ).fetchall()
-            heads = ["locus", "tokens", "n", "turned", "unpatched", "controls", "shift"]
-            print_table(heads, [_place(row, "{:.2f}") for row in rows])
-            return
         rows = wh.sql(
-            "SELECT module, layer, tokens, n, own_score, patched_score, donor_score, "
-            "restored_share, lower, upper FROM restored_share WHERE model_id = $1 AND "
-            "dataset_id = $2 AND donor_model_id = $3 ORDER BY depth, tokens",
-            [*of, summary.donor_id],
+            f"SELECT {', '.join(fields)} FROM {view} WHERE model_id = $1 AND dataset_id = $2 "
+            f"AND {donor} ORDER BY depth, tokens",
+            of if is_within else [*of, summary.donor_id],
         ).fetchall()
+    return [dict(zip(fields, row, strict=True)) for row in rows]
+
+
+def _print_effects(summary: PatchSummary, effects: Sequence[Mapping[str, Any]]) -> None:
+    if summary.donor_id == summary.model_id:
+        heads = ["locus", "tokens", "n", "turned", "unpatched", "controls", "shift"]
+        print_table(heads, [_shown(row, "{:.2f}") for row in effects])
+        return
     heads = ["locus", "tokens", "n", "own", "patched", "donor", "restored", "lower", "upper"]
-    print_table(heads, [_place(row, "{:.3f}") for row in rows])
-    if rows and rows[0][7] is None:
+    print_table(heads, [_shown(row, "{:.3f}") for row in effects])
+    if effects and effects[0]["restored_share"] is None:
         click.echo(
             f"{summary.donor_id} is not better beyond its 95% interval, so there is nothing of "
             "which a share could come back."
         )
 
 
-def _place(row: Sequence[Any], form: str) -> list[str]:
-    module, layer, tokens, n, *numbers = row
+def _shown(row: Mapping[str, Any], form: str) -> list[str]:
+    module, layer, tokens, n, *numbers = row.values()
     shown = ("-" if value is None else form.format(value) for value in numbers)
     return [f"{module}.{layer}", tokens, f"{n:,}", *shown]

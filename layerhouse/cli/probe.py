@@ -4,8 +4,16 @@ from typing import Any
 
 import click
 
-from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option, progress
+from layerhouse.cli.shared import (
+    Word,
+    dataset_option,
+    format_option,
+    lake_option,
+    model_option,
+    progress,
+)
 from layerhouse.functions import fit_probes, measures
+from layerhouse.printing import print_json
 from warehouse.lake import Lake
 from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, PROBE_KINDS
 
@@ -62,8 +70,9 @@ from warehouse.vocabulary import DEFAULT_PROBE_KIND, PROBE_CONTROLS, PROBE_KINDS
     help="Also probe a random class per value of an attribute that recurs across train and test "
     "(Hewitt & Liang 2019); repeatable.",
 )
+@format_option
 @lake_option
-def command(lake: Lake, model: str, dataset: str, **options: Any) -> None:
+def command(lake: Lake, model: str, dataset: str, form: str, **options: Any) -> None:
     """Train a probe on every (locus, readout) of a model and store its logits.
 
     \b
@@ -78,13 +87,18 @@ def command(lake: Lake, model: str, dataset: str, **options: Any) -> None:
         summary = fit_probes(model, dataset, lake=lake, progress=told, **options)
     for warning in summary.warnings:
         click.echo(f"Warning: {warning}", err=True)
+    measured = {}
+    for name, add in more.items():
+        with progress(f"{name} {model}") as told:
+            measured[name] = add(progress=told)
+    if form == "json":
+        print_json({"summary": summary, "measured_loci": measured})
+        return
     if not summary.added:
         click.echo(f"Nothing to do: these probes are in the lake already ({summary.run_id}).")
     else:
         click.echo(
             f"Fitted {summary.n_probes} probes in {summary.seconds:.1f} s ({summary.run_id})"
         )
-    for name, add in more.items():
-        with progress(f"{name} {model}") as told:
-            n_loci = add(progress=told)
+    for name, n_loci in measured.items():
         click.echo(f"Stored {name} of {n_loci} loci." if n_loci else f"The lake holds the {name}.")

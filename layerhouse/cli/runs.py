@@ -5,9 +5,12 @@ from typing import Any
 import click
 
 from layerhouse import runs
-from layerhouse.cli.shared import lake_option, removal_options, show_removal
+from layerhouse.cli.shared import format_option, lake_option, removal_options, show_removal
+from layerhouse.printing import print_json, print_table
 from warehouse.catalogue import open_tables
 from warehouse.lake import Lake
+
+FIELDS = ("run_id", "model_id", "dataset_id", "status", "started_at")
 
 
 @click.group("runs", short_help="The runs of a lake: list them; remove one's rows.")
@@ -16,20 +19,21 @@ def command() -> None:
 
 
 @command.command("list")
+@format_option
 @lake_option
-def list_runs(lake: Lake) -> None:
+def list_runs(form: str, lake: Lake) -> None:
     """A table of the runs, the oldest first, with what each was of and how it stands.
 
     \b
     layerhouse runs list
     """
-    from layerhouse.printing import print_table
-
     with open_tables(lake) as warehouse:
         found = warehouse.sql(
-            "SELECT run_id, model_id, dataset_id, status, started_at FROM run "
-            "ORDER BY started_at, run_id"
+            f"SELECT {', '.join(FIELDS)} FROM run ORDER BY started_at, run_id"
         ).fetchall()
+    if form == "json":
+        print_json({"runs": [dict(zip(FIELDS, row, strict=True)) for row in found]})
+        return
     if not found:
         click.echo(f"{lake} holds no runs.")
         return
@@ -43,7 +47,7 @@ def list_runs(lake: Lake) -> None:
 @command.command("remove")
 @click.argument("run")
 @removal_options
-def remove_run(run: str, **options: Any) -> None:
+def remove_run(run: str, form: str, **options: Any) -> None:
     """Take RUN's rows out of the lake; the command that made it does it anew.
 
     Its files stay until `layerhouse status --free` deletes them.
@@ -51,4 +55,4 @@ def remove_run(run: str, **options: Any) -> None:
     \b
     layerhouse runs remove probe-0a1b2c3d4e5f --dry-run
     """
-    show_removal(runs.remove(run, **options), dry_run=options["dry_run"])
+    show_removal(runs.remove(run, **options), dry_run=options["dry_run"], form=form)

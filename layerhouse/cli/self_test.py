@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ import click
 from layerhouse.cli.shared import progress
 from layerhouse.functions import refuse_unknown_to_run
 from layerhouse.parts import part
+from layerhouse.printing import print_json, print_table
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.vocabulary import HEALTHY, STAGE_OF, STAGES, UNDETERMINED
 
@@ -65,7 +66,9 @@ def refuse_without_self_test(given: dict[str, Any]) -> None:
 
 
 @part("all")
-def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **resampling: Any) -> None:
+def run(
+    lake: Lake, model: str, dataset: str, given: dict[str, Any], form: str, **resampling: Any
+) -> None:
     """Run the self-test, print what it found; LayerhouseError if `strict` and a bar is missed.
 
     `given` are the options above, `resampling` those of `Resampling`.
@@ -90,7 +93,12 @@ def run(lake: Lake, model: str, dataset: str, given: dict[str, Any], **resamplin
     from warehouse.catalogue import connect
 
     with connect(lake) as wh:
-        missed = show(wh, done)
+        found = _found(wh, [done.model_id, done.dataset_id])
+    if form == "json":
+        print_json({"self_test": done, **found})
+    else:
+        _show(done, found)
+    missed = [f"{bar['bar']}: {_share(bar['diagnosis'])} of {bar['n']}" for bar in _missed(found)]
     if missed and given["strict"]:
         raise LayerhouseError(f"the self-test misses: {'; '.join(missed)}")
 
@@ -113,89 +121,92 @@ def _grid(given: dict[str, Any]) -> TrialGrid:
     return replace(TrialGrid.quick() if given["quick"] else TrialGrid(), **changes)
 
 
-def show(wh: Warehouse, done: SelfTest) -> list[str]:
-    """Print both confusion matrices, what is detectable from where on, and the bars; those missed.
+Found = dict[str, list[dict[str, Any]]]
 
-    Everything is read from the views over `fault_trial`, so earlier trials count too.
-    """
-    from layerhouse.printing import print_table
 
+def _found(wh: Warehouse, names: list[str]) -> Found:
+    """Confusions, what is detectable from where on, pairs and bars, of all trials of a model: they
+    are read from the views over `fault_trial`, so earlier ones count too."""
+
+    def records(query: str) -> list[dict[str, Any]]:
+        rows = wh.sql(query, names)
+        return [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
+
+    ours = "WHERE model_id = $1 AND dataset_id = $2"
+    return {
+        "confusion": records(
+            f"SELECT reading, injected, verdict, n_trials FROM fault_confusion {ours} "
+            "AND trial_kind IN ('healthy', 'destroying') ORDER BY ALL"
+        ),
+        "detection": records(
+            "SELECT kind, stage, min(severity) FILTER (WHERE is_reliable) AS severity, "
+            "arg_min(answer_cost, severity) FILTER (WHERE is_reliable) AS answer_cost "
+            f"FROM fault_detection {ours} AND trial_kind = 'destroying' "
+            "GROUP BY kind, stage ORDER BY kind DESC, stage"
+        ),
+        "pairs": records(
+            f"SELECT stages, cost_band, n_trials, n_found FROM fault_pair {ours} "
+            "ORDER BY stages DESC, least_cost"
+        ),
+        "bars": _bars(records(f"SELECT * FROM self_test_summary {ours}")),
+    }
+
+
+def _bars(summaries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each bar with what both readings reach, and whether the diagnosis' own misses it."""
+    own, pooled = (
+        next(one for one in summaries if one["reading"] == reading) for reading in READINGS
+    )
+    bars = []
+    for share, wanted, n, words in BARS:
+        found, at_most = own[share], share == "false_alarm_share"
+        is_missed = found is not None and (found > wanted if at_most else found < wanted)
+        bar = {"bar": words, "n": own[n], "wanted": wanted, "is_at_most": at_most}
+        bars.append(
+            {**bar, "diagnosis": found, "mean_pooled": pooled[share], "is_missed": is_missed}
+        )
+    return bars
+
+
+def _missed(found: Found) -> list[dict[str, Any]]:
+    return [bar for bar in found["bars"] if bar["is_missed"]]
+
+
+def _show(done: SelfTest, found: Found) -> None:
     click.echo(
         f"{done.n_run} of {done.n_trials} trials were run now ({done.seconds:.0f} s), the others "
         f"are in the lake; faults are injected into {done.model_id} on {done.dataset_id}."
     )
-    names = [done.model_id, done.dataset_id]
     for reading, title in READINGS.items():
         click.echo(f"\n{title}: injected (rows) against diagnosed")
-        print_table(["injected", *VERDICTS.values()], _matrix(wh, names, reading))
+        print_table(["injected", *VERDICTS.values()], _matrix(found["confusion"], reading))
     click.echo("\nLowest severity from which on a destroying fault is always named")
-    print_table(["fault", "severity", "answer cost"], _detectable(wh, names))
-    if pairs := _pairs(wh, names):
+    print_table(["fault", "severity", "answer cost"], map(_detectable, found["detection"]))
+    if found["pairs"]:
         click.echo("\nTwo faults at once, by what the cheaper one takes")
-        print_table(["stages", "cheaper fault takes", "trials", "both present"], pairs)
+        heads = ["stages", "cheaper fault takes", "trials", "both present"]
+        print_table(heads, [[str(value) for value in row.values()] for row in found["pairs"]])
     click.echo()
-    return _bars(wh, names)
+    print_table(["bar", "trials", "wanted", "diagnosis", "mean-pooled"], map(_bar, found["bars"]))
 
 
-def _matrix(wh: Warehouse, names: list[str], reading: str) -> list[list[Any]]:
-    rows = wh.sql(
-        "SELECT injected, verdict, n_trials FROM fault_confusion WHERE model_id = $1 "
-        "AND dataset_id = $2 AND reading = $3 AND trial_kind IN ('healthy', 'destroying')",
-        [*names, reading],
-    ).fetchall()
-    counts = {(injected, verdict): n for injected, verdict, n in rows}
+def _matrix(confusion: Sequence[Mapping[str, Any]], reading: str) -> list[list[str]]:
+    of = [row for row in confusion if row["reading"] == reading]
+    counts = {(row["injected"], row["verdict"]): row["n_trials"] for row in of}
     stages = [s for s in ("none", *STAGES) if any(s == i for i, _ in counts)]
     return [[stage, *(str(counts.get((stage, v), 0)) for v in VERDICTS)] for stage in stages]
 
 
-def _detectable(wh: Warehouse, names: list[str]) -> list[list[Any]]:
-    rows = wh.sql(
-        "SELECT kind, stage, min(severity) FILTER (WHERE is_reliable), "
-        "arg_min(answer_cost, severity) FILTER (WHERE is_reliable) FROM fault_detection "
-        "WHERE model_id = $1 AND dataset_id = $2 AND trial_kind = 'destroying' "
-        "GROUP BY kind, stage ORDER BY kind DESC, stage",
-        names,
-    ).fetchall()
-    return [
-        [f"{kind}@{stage}", *(("never", "–") if least is None else (f"{least:g}", f"{cost:.2f}"))]
-        for kind, stage, least, cost in rows
-    ]
+def _detectable(row: Mapping[str, Any]) -> list[str]:
+    fault = f"{row['kind']}@{row['stage']}"
+    if row["severity"] is None:
+        return [fault, "never", "–"]
+    return [fault, f"{row['severity']:g}", f"{row['answer_cost']:.2f}"]
 
 
-def _pairs(wh: Warehouse, names: list[str]) -> list[list[Any]]:
-    rows = wh.sql(
-        "SELECT stages, cost_band, n_trials, n_found FROM fault_pair WHERE model_id = $1 "
-        "AND dataset_id = $2 ORDER BY stages DESC, least_cost",
-        names,
-    ).fetchall()
-    return [[stages, band, str(n), str(found)] for stages, band, n, found in rows]
-
-
-def _bars(wh: Warehouse, names: list[str]) -> list[str]:
-    """Print each bar for both readings; the diagnosis' own that are missed, in words."""
-    from layerhouse.printing import print_table
-
-    columns = ", ".join(f"{share}, {n}" for share, _, n, _ in BARS)
-    rows: dict[str, Sequence[Any]] = {
-        row[0]: row[1:]
-        for row in wh.sql(
-            f"SELECT reading, {columns} FROM self_test_summary "
-            "WHERE model_id = $1 AND dataset_id = $2",
-            names,
-        ).fetchall()
-    }
-    table, missed = [], []
-    for index, (share, bar, _, words) in enumerate(BARS):
-        own, n = rows["diagnosis"][2 * index : 2 * index + 2]
-        pooled = rows["mean_pooled"][2 * index]
-        most = share == "false_alarm_share"
-        table.append(
-            [words, str(n), f"{'≤' if most else '≥'} {bar:.0%}", _share(own), _share(pooled)]
-        )
-        if own is not None and (own > bar if most else own < bar):
-            missed.append(f"{words}: {_share(own)} of {n}")
-    print_table(["bar", "trials", "wanted", "diagnosis", "mean-pooled"], table)
-    return missed
+def _bar(bar: Mapping[str, Any]) -> list[str]:
+    wanted = f"{'≤' if bar['is_at_most'] else '≥'} {bar['wanted']:.0%}"
+    return [bar["bar"], str(bar["n"]), wanted, _share(bar["diagnosis"]), _share(bar["mean_pooled"])]
 
 
 def _share(value: float | None) -> str:

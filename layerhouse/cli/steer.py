@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from layerhouse.cli.shared import (
     show_summary,
 )
 from layerhouse.functions import connect, steer
+from layerhouse.printing import print_json, print_table
 from warehouse.lake import Lake
 from warehouse.vocabulary import CLASS_MEANS, MODULES, PATCHED_TOKENS, QUANTIZATIONS
 
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
     "--limit", type=click.IntRange(min=1), help="Only the first N scored samples.  [default: 64]"
 )
 @intervention_options
-def command(lake: Lake, dry_run: bool, **options: Any) -> None:
+def command(lake: Lake, dry_run: bool, form: str, **options: Any) -> None:
     """Move a model's states along the direction of each class, at one locus after the other, and
     write how far its answers by likelihood follow, beside 100 random directions and a sham.
 
@@ -83,40 +85,55 @@ def command(lake: Lake, dry_run: bool, **options: Any) -> None:
     """
     if dry_run:
         plan = steer(**options, lake=lake, dry_run=True)
-        show_outlook(plan, "find", _what(plan))
+        if form == "json":
+            print_json(plan)
+        else:
+            show_outlook(plan, "find", _what(plan))
         return
     with progress(f"steer {options['model']}") as told:
         summary = steer(**options, lake=lake, progress=told)
+    classes = _classes(lake, summary)
+    if form == "json":
+        print_json({"summary": summary, "classes": classes})
+        return
     show_summary(summary, "Found", _what(summary))
-    _print_ownership(lake, summary)
+    _print_ownership(summary, classes)
 
 
 def _what(of: SteerOutlook | SteerSummary) -> str:
     return f"effects of {of.direction} on {of.model_id} on {of.dataset_id}"
 
 
-def _print_ownership(lake: Lake, summary: SteerSummary) -> None:
-    """What all effects of that source in the lake say, whatever this command added to them."""
-    from layerhouse.printing import print_table
+MARKS = ("is_read", "is_answered", "is_owned")
+NUMBERS = ("effect", "sham_effect", "random_most")
+PLACE = ("p_value", "module", "layer", "tokens", "strength")
 
+
+def _classes(lake: Lake, summary: SteerSummary) -> list[dict[str, Any]]:
+    """What all effects of that source in the lake say, whatever this command added to them."""
+    fields = ("label", *MARKS, *NUMBERS, *PLACE)
     with connect(lake) as wh:
         rows = wh.sql(
-            "SELECT label, is_read, is_answered, is_owned, effect, sham_effect, random_most, "
-            "p_value, concat(module, '.', layer), tokens, strength FROM class_ownership WHERE "
-            "model_id = $1 AND dataset_id = $2 AND direction = $3 ORDER BY class_index",
+            f"SELECT {', '.join(fields)} FROM class_ownership WHERE model_id = $1 "
+            "AND dataset_id = $2 AND direction = $3 ORDER BY class_index",
             [summary.model_id, summary.dataset_id, summary.direction],
         ).fetchall()
+    return [dict(zip(fields, row, strict=True)) for row in rows]
+
+
+def _print_ownership(summary: SteerSummary, classes: Sequence[Mapping[str, Any]]) -> None:
     heads = ["class", "read", "answered", "owned", "effect", "sham", "random", "p", "locus"]
-    print_table([*heads, "tokens", "strength"], [_shown(*row) for row in rows])
-    if any(row[1] is None for row in rows):
+    print_table([*heads, "tokens", "strength"], [_shown(row) for row in classes])
+    if any(row["is_read"] is None for row in classes):
         click.echo(
             "Not measured (-) is what no probe, or none on shuffled labels, was trained for: run "
             f"layerhouse probe --model {summary.model_id} --dataset {summary.dataset_id}"
         )
 
 
-def _shown(label: str, *told: Any) -> list[str]:
-    marks, numbers, (p_value, place, tokens, strength) = told[:3], told[3:6], told[6:]
-    said = [{None: "-", True: "yes", False: "no"}[mark] for mark in marks]
-    shown = [f"{number:.2f}" for number in numbers]
-    return [label, *said, *shown, f"{p_value:.3f}", place, tokens, f"{strength:g}"]
+def _shown(row: Mapping[str, Any]) -> list[str]:
+    said = [{None: "-", True: "yes", False: "no"}[row[mark]] for mark in MARKS]
+    shown = [f"{row[number]:.2f}" for number in NUMBERS]
+    place = f"{row['module']}.{row['layer']}"
+    last = [f"{row['p_value']:.3f}", place, row["tokens"], f"{row['strength']:g}"]
+    return [row["label"], *said, *shown, *last]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared import progress
+from layerhouse.cli.shared import format_option, progress
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from layerhouse.study import Came, Cost, Ground, Study, StudyCell, StudyStep
 
 STATUS = "status"
+DONE, NOTHING = "✓", "–"
+IN_WORDS = {DONE: "done", NOTHING: None}
+"""What marks of the grid are for a program; others are words already."""
 
 
 class Files(click.Group):
@@ -87,14 +90,15 @@ def run_command(file: Path, dry_run: bool, share: str | None, lake: str | None) 
 
 @command.command(STATUS)
 @file_argument
+@format_option
 @lake_option
-def status_command(file: Path, lake: str | None) -> None:
+def status_command(file: Path, form: str, lake: str | None) -> None:
     """Show the grid: what is done of every cell, and what each says.
 
     \b
     layerhouse study status study.toml
     """
-    from layerhouse.printing import print_table
+    from layerhouse.printing import print_json, print_table
     from layerhouse.study import cells_of
 
     ground, steps = _opened(file, lake)
@@ -104,11 +108,16 @@ def status_command(file: Path, lake: str | None) -> None:
         kinds = ("extract", "probe", "diagnose")
         marks = [_mark(ground, step, done[step.name]) for step in _of(steps, cell, kinds)]
         pair = standing.pair(cell)
-        verdict = (pair.verdict if pair is not None else None) or "–"
+        verdict = (pair.verdict if pair is not None else None) or NOTHING
         name = cell.model.name, cell.variant.name, cell.dataset.dataset
         rows.append([*name, *marks, verdict])
-    print_table(["model", "variant", "dataset", "extract", "probe", "diagnose", "verdict"], rows)
+    heads = ["model", "variant", "dataset", "extract", "probe", "diagnose", "verdict"]
     lacking = sum(not is_done for is_done in done.values())
+    if form == "json":
+        cells = [dict(zip(heads, map(IN_WORDS.get, row, row), strict=True)) for row in rows]
+        print_json({"cells": cells, "n_lacking": lacking})
+        return
+    print_table(heads, rows)
     if lacking:
         click.echo(f"\n{lacking} steps of cells are not done. Next: layerhouse study {file}")
 
@@ -125,7 +134,7 @@ def _mark(ground: Ground, step: StudyStep, is_done: bool) -> str:
     record = ground.record(step)
     if record is not None and not record.went_well:
         return "failed"
-    return "✓" if is_done else "–"
+    return DONE if is_done else NOTHING
 
 
 def _opened(file: Path, lake: str | None) -> tuple[Ground, list[StudyStep]]:

@@ -16,7 +16,6 @@ from layerhouse.printing.fitting import RULE, records, table
 from layerhouse.printing.terminal import BOLD, DIM, plain, raw, styled, unbroken
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once
-from warehouse.schema import identifier
 
 if TYPE_CHECKING:
     from warehouse.catalogue import Rows
@@ -42,6 +41,8 @@ def write_relation(relation: Rows, form: str, stream: IO[str], out: Path | None)
 
 def _zones_as_text(relation: Rows) -> Rows:
     """Times with a zone as DuckDB writes them: as Python's they would need a package, pytz."""
+    from warehouse.schema import identifier  # which brings DuckDB
+
     zoned = ["TIME ZONE" in str(kind) for kind in relation.types]
     if not any(zoned):
         return relation

@@ -68,8 +68,6 @@ ONLY_IN_PYTHON = {
 NONE_IS_NOT_EMPTY = {("datasets remove", "sample"), ("datasets remove", "group")}
 """An empty list, which a command line cannot give, is refused: it must not mean all of them."""
 ONLY_ON_THE_COMMAND_LINE = {"list", "self_test", "from"}
-PRINTED_AS = {"diagnose", "compare", "power"}
-"""Commands whose --format is about what they print; that of figures is about files."""
 
 
 def _parameters(name: str) -> dict[str, Any]:
@@ -100,8 +98,12 @@ def _parameters_of_command(name: str) -> dict[str, click.Parameter]:
         for parameter in _command(name).params
         if "Self-test" not in (getattr(parameter, "help", None) or "")
     }
-    without = ONLY_ON_THE_COMMAND_LINE | ({"format"} if name in PRINTED_AS else set())
-    return {word: named[word] for word in named.keys() - without}
+    # what is called form says how it is printed; --format of figures and export is about files
+    return {
+        word: parameter
+        for word, parameter in named.items()
+        if word not in ONLY_ON_THE_COMMAND_LINE and parameter.name != "form"
+    }
 
 
 def test_the_names_are_these_and_no_other() -> None:

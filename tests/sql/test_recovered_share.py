@@ -6,7 +6,7 @@ import pytest
 
 from extract.faults import WeightFault
 from extract.faults.kinds import OWN_KINDS
-from layerhouse.cli.prescription import show
+from layerhouse.cli.prescription import found_in, show
 from layerhouse.self_test import Prescribed
 from tests.sql.worlds import NAMES, world
 from warehouse.schema import SQL_ROOT
@@ -243,7 +243,7 @@ def test_a_damage_is_named_where_the_advised_repair_is_of_its_stage(catalogue, c
         # 0.2 is less than 0.9 of 0.3 on val: the llm is advised. 8 of 10 points come back.
         ("damage@llm:1", "llm", 0.5, True, 0.8, "llm", True, 1.0),
     ]
-    show(con, Prescribed("m", "d", 2, ()))
+    show(Prescribed("m", "d", 2, ()), found_in(con, ["m", "d"]))
     matrix = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["llm", "–", "–", "80%", "60%"] in matrix  # of the llm's two repairs the better one
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerhouse.cli.shared.options import Command, lake_option
+from layerhouse.cli.shared.options import Command, format_option, lake_option
 from layerhouse.cli.shared.words import Word
 from warehouse.images import MAX_PIXELS
 from warehouse.vocabulary import DTYPES
@@ -45,6 +45,7 @@ _OPTIONS = (
     ),
     click.option("--skip-bad", is_flag=True, help="Exit 0 even if images had to be rejected."),
     click.option("--dry-run", is_flag=True, help="Print what would be done and what it takes."),
+    format_option,
     lake_option,
 )
 

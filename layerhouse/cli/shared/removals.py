@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from layerhouse.cli.shared.options import lake_option
+from layerhouse.cli.shared.options import format_option, lake_option
 
 if TYPE_CHECKING:
     from warehouse.lake import Removal, RemovedRun, SampleRemoval
@@ -21,6 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def removal_options(command: Command) -> Command:
     for option in (
         lake_option,
+        format_option,
         click.option("--dry-run", is_flag=True, help="Say what would go and change nothing."),
         click.option(
             "--with-dependents", is_flag=True, help="Take out the runs that rest on it, too."
@@ -30,10 +31,15 @@ def removal_options(command: Command) -> Command:
     return command
 
 
-def show_removal(removal: Removal | SampleRemoval, *, dry_run: bool) -> None:
+def show_removal(removal: Removal | SampleRemoval, *, dry_run: bool, form: str) -> None:
     """Print what goes, what rests on it, what stays, and what to run again."""
     from warehouse.lake import SampleRemoval
 
+    if form == "json":
+        from layerhouse.printing import print_json
+
+        print_json(removal)
+        return
     if isinstance(removal, SampleRemoval):
         _show_samples(removal, dry_run=dry_run)
         return
