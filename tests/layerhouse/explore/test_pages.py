@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from layerhouse.explore import ExploredFile, ExploredLake
+from tests.analysis.report_lake import DATASET, HEALTHY, report_lake
 from tests.conftest import Demo
 from tests.lakes import Signals, synthetic_lake
 from tests.layerhouse.explore.visitor import Answer, Visitor, words
@@ -234,3 +235,17 @@ def test_an_empty_lake_says_what_to_run(tmp_path: Path):
 
     said = Visitor(ExploredLake(Lake.at(tmp_path / "lakehouse"))).get("/").text
     assert "<code>layerhouse demo</code>" in said
+
+
+@pytest.mark.slow
+def test_a_sample_with_image_tokens_shows_where_its_class_is_read(tmp_path: Path):
+    visitor = Visitor(ExploredLake(report_lake(tmp_path / "lake")))
+    given = {"model": HEALTHY, "dataset": DATASET}
+    page = visitor.get("/sample", sample="image-00001", **given)
+    assert re.findall(r'aria-label="Evidence at ([^:]*): most in row \d', page.text) == [
+        "vision 4",
+        "connector 0",
+    ]
+    causal = visitor.get("/model", **given).text
+    assert "The causal curve in numbers" in causal
+    assert re.search(r"<title>vision \d, image tokens: [\d.]+% turn", causal)
