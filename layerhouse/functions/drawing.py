@@ -57,7 +57,8 @@ def figures(
     asked = known_options("figures", options, FigureOptions)
     names = [dataset_id(name) for name in several(dataset)]
     place, table = lake_at(lake), asked.get("table")
-    refuse_unknown_here(place, several(model), names)
+    if model or names:
+        refuse_unknown_here(place, several(model), names)
     place.refuse_own(Path(out))
     from analysis.report import Wish, write_figures
 

@@ -85,7 +85,7 @@ LACKING: list[tuple[str, ...]] = [
     ("extract", "--model", "tiny-digits", "--dataset", "digits"),
     ("models", "verify", "tiny-digits"),
     ("datasets", "add", "digits", "digits"),
-    ("probe", "--model", "tiny-digits", "--dataset", "digits"),
+    ("probe", "--model", "tiny", "--dataset", "shapes"),
     ("baseline", "--dataset", "digits", "--architecture", "pixels-logistic"),
     ("report",),
     ("figures", "--out", "figures"),
@@ -94,7 +94,7 @@ LACKING: list[tuple[str, ...]] = [
 
 
 def test_a_command_whose_part_is_missing_names_its_extra(tmp_path: Path) -> None:
-    (tmp_path / "lakehouse" / "commits").mkdir(parents=True)
+    synthetic_lake(tmp_path / "lakehouse", {"tiny": Signals()}, n_samples=40)
     for name, (code, said) in _without_parts(LACKING, tmp_path).items():
         assert code == 1, name
         assert f"pip install 'layerhouse[{COMMANDS[name]}]'" in said
