@@ -226,7 +226,7 @@ def test_the_donor_is_the_best_variant_that_is_no_repair(catalogue):
 
 @pytest.mark.exact_rows("repair_effect")
 def test_a_verdict_is_told_where_the_cheapest_repair_lies_elsewhere(catalogue):
-    rows = mend(broken(), "answer", 17, 6, val=0.88)
+    rows = mend(broken(), "answer", 17, 6, val=0.88, repair="label-rows")
     query = "SELECT * FROM repair_effect"
     note = (
         "repairs point elsewhere than probes: the cheapest that suffices is answer/label-rows, "
