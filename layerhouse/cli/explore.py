@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import webbrowser
 from pathlib import Path
@@ -25,7 +26,7 @@ PORT = 8501
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @lake_option
-def command(file: Path | None, port: int, no_browser: bool, lake: Lake) -> None:
+def command(file: Path | None, port: int, no_browser: bool, lake: Lake) -> int:
     """Serve pages about the lake, or about a FILE that `layerhouse publish` wrote, to this machine.
 
     All models on all datasets, their curves and losses, every sample with what two models made of
@@ -49,6 +50,8 @@ def command(file: Path | None, port: int, no_browser: bool, lake: Lake) -> None:
         serve(source, port, announce)
     except KeyboardInterrupt:
         click.echo("ended")
+        return 128 + signal.SIGINT
+    return 0
 
 
 def _has_screen() -> bool:

@@ -228,7 +228,7 @@ def test_the_keyboard_ends_it_with_one_line(published: Path):
         with urlopen(address) as page:
             assert page.status == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(20) == 130
         assert process.stdout is not None
         assert process.stdout.read() == "ended\n"
 
