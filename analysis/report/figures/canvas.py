@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 from urllib.parse import quote
@@ -85,7 +86,10 @@ def fitted(name: str, room: float, size: float, weight: str = "normal") -> str:
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """In pixels, in matplotlib's own font, which is wider than most."""
     letters = FontProperties(size=size, weight=weight)
-    width, _, _ = text_to_path.get_text_width_height_descent(text, letters, False)
+    with warnings.catch_warnings():
+        # a glyph that this font lacks is missed for its width alone: a tab, Chinese, an emoji
+        warnings.filterwarnings("ignore", r"Glyph .* missing from")
+        width, _, _ = text_to_path.get_text_width_height_descent(text, letters, False)
     return float(width)
 
 

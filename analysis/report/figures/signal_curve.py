@@ -148,6 +148,8 @@ class _Curve:
         values = [row["wilson_lower"] for row in self.page.curve.rows]
         values += [row["chance"] for row in self.page.signals.rows]
         values += [row["test_accuracy"] for row in self.page.signals.rows]
+        answer = self.page.signal(ANSWER)
+        values += [self._answer_bounds(answer)[0]] if answer else []
         known = [value for value in values if value is not None]
         return max(0, 10 * floor(10 * min(known, default=0)) - 4)
 
@@ -281,18 +283,23 @@ class _Curve:
         points = [(float(depth), share) for depth, share in zip(x, y, strict=True)]
         self.early.append((name, points[::-1], look.role))
 
+    def _answer_bounds(self, answer: Row) -> tuple[float, float]:
+        """The answer's interval, by the score that its dataset rests on."""
+        spoken = next(row for row in self.page.answers.rows if row["method"] == answer["readout"])
+        return spoken["score_lower"], spoken["score_upper"]
+
     def _answer(self) -> None:
         answer = self.page.signal(ANSWER)
         if not answer:
             return
-        spoken = next(row for row in self.page.answers.rows if row["method"] == answer["readout"])
         share = 100 * answer["test_accuracy"]
-        self.axes.errorbar(
+        lower, upper = self._answer_bounds(answer)
+        _, _, (bar,) = self.axes.errorbar(
             [self.answer_x],
             [share],
             yerr=[  # at 0 and at 1 the bounds are these but for rounding
-                [max(0.0, share - 100 * spoken["wilson_lower"])],
-                [max(0.0, 100 * spoken["wilson_upper"] - share)],
+                [max(0.0, share - 100 * lower)],
+                [max(0.0, 100 * upper - share)],
             ],
             color=colour("ink"),
             marker="D",
@@ -300,4 +307,5 @@ class _Curve:
             linewidth=1.6,
             zorder=4,
         )
+        mark(bar, "answer-interval")
         self.labels.append((share, f"answer {percent(answer['test_accuracy'])}", "ink"))

@@ -148,12 +148,12 @@ def test_models_are_folded_and_a_link_into_one_opens_it(visit):
     first, second = page.locator("details.page").all()
     assert [is_open(first), is_open(second)] == [False, False]
     page.locator("table.board tbody a").nth(1).click()
-    page.wait_for_function("document.querySelectorAll('details.page')[1].open")
+    page.wait_for_function("() => document.querySelectorAll('details.page')[1].open")
     assert not is_open(first)
     assert 0 <= second.bounding_box()["y"] < 100
     page.locator("details.page > summary").nth(1).click()
     page.locator("table.board tbody a").nth(1).click()  # the address stays the same
-    page.wait_for_function("document.querySelectorAll('details.page')[1].open")
+    page.wait_for_function("() => document.querySelectorAll('details.page')[1].open")
     page.get_by_role("button", name="Open all").click()
     assert is_open(first)
     assert page.evaluate("document.documentElement.scrollHeight") > 3 * folded
@@ -179,7 +179,8 @@ def test_the_contents_mark_what_is_read_and_every_entry_leads_there(visit):
     for target in targets:
         page.locator(f"nav.rail a[href='#{target}']").click()
         page.wait_for_function(
-            f"document.querySelector('nav.rail a[aria-current]')?.hash == '#{target}'"
+            "hash => document.querySelector('nav.rail a[aria-current]')?.hash == hash",
+            arg=f"#{target}",
         )
         assert page.locator("nav.rail a[aria-current]").count() == 1
 
@@ -189,7 +190,7 @@ def test_the_keyboard_skips_the_contents_and_opens_a_page(visit):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.id == 'main'")
+    page.wait_for_function("() => document.activeElement.id == 'main'")
     page.locator("details.page > summary").first.focus()
     page.keyboard.press("Enter")
     assert is_open(page.locator("details.page").first)
@@ -200,7 +201,7 @@ def test_on_a_phone_the_contents_wait_and_model_and_verdict_stay_in_sight(visit)
     assert page.locator("nav.rail a").first.is_hidden()
     page.locator("nav.rail summary").click()
     page.locator("nav.rail a").last.click()
-    page.wait_for_function("location.hash == '#method'")
+    page.wait_for_function("() => location.hash == '#method'")
     assert page.locator("nav.rail a").first.is_hidden()
     board = page.locator("div.scroll:has(table.board)")
     for shift in (0, 300):

@@ -11,7 +11,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from analysis.report import read_pages
+from analysis.report.figures.signal_curve import signal_curve
 from tests.analysis.report_lake import FAULTY, HEALTHY, LLM_LAYERS
+from tests.lakes import Signals, rest_on, synthetic_lake
 from warehouse.catalogue.refreshing import connect
 
 WIDTH_OF_A_PIXEL = 0.05
@@ -90,6 +93,24 @@ def test_the_curves_go_through_the_accuracies(figures):
         heights += [y for _, y in drawn[readout]]
         values += accuracies
     assert_in_scale(heights, values)
+
+
+def test_the_answer_s_bar_is_the_interval_of_the_score_that_the_dataset_rests_on(tmp_path):
+    lake = synthetic_lake(tmp_path / "lake", {"tiny": Signals(answer=0.6)}, n_samples=120)
+    rest_on(lake, "balanced_accuracy")
+    with connect(lake) as wh:
+        ((page,),) = (one.models for one in read_pages(wh, [("tiny", "shapes")], 0).datasets)
+        answers = wh.sql("FROM answer_accuracy WHERE split = 'test' AND method = 'generate'")
+        answer = answers.pl().row(0, named=True)
+    drawing = re.search(r"<svg.*?</svg>", signal_curve(page).__html__(), re.DOTALL)[0]
+    drawn = marks(ElementTree.fromstring(drawing))
+    curve = [row["test_accuracy"] for row in page.curve.rows if row["readout"] == "mean"]
+    bounds = [answer["score_lower"], answer["score_upper"]]
+    assert (
+        min(abs(answer["wilson_lower"] - bounds[0]), abs(answer["wilson_upper"] - bounds[1])) > 0.01
+    )
+    bar = sorted((y for _, y in drawn["answer-interval"]), reverse=True)
+    assert_in_scale([y for _, y in drawn["mean"]] + bar, curve + bounds)
 
 
 def test_the_waterfall_s_steps_are_as_long_as_the_losses(figures):

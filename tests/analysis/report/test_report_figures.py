@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from analysis.report.figures.canvas import spread
+from analysis.report.figures.canvas import spread, text_width
 from analysis.report.palette import ROLES, colour, with_variables
 from analysis.report.svg import Drawing
 from analysis.report.words import bounds, coded, loss
@@ -29,6 +29,12 @@ def test_words_of_any_script_are_drawn_without_a_warning(recwarn: pytest.Warning
         narrow=100,
     ).__html__()
     assert "肺炎" in drawn
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["肺炎", "tab\there", "😀"])
+def test_names_of_any_script_are_measured_without_a_warning(name, recwarn):
+    assert text_width(name, 11) > 0
     assert not recwarn.list
 
 
