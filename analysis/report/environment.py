@@ -39,6 +39,7 @@ def environment_for(*packages: str) -> Environment:
     environment.filters |= {name: getattr(words, name) for name in named}
     environment.globals |= {
         "bounds": words.bounds,
+        "loss_bounds": words.loss_bounds,
         "verdicts": words.VERDICTS,
         "stage_names": words.STAGE_NAMES,
         "default_kind": DEFAULT_PROBE_KIND,

@@ -57,8 +57,8 @@ def axis_of(score: str, done: str = "classified") -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share as percent: '96.3%'."""
-    return MISSING if share is None else f"{100 * share:.{digits}f}%"
+    """A share as percent: '96.3%', '−0.8%'."""
+    return MISSING if share is None else f"{100 * share:.{digits}f}%".replace("-", "−")
 
 
 def points(share: float | None) -> str:
@@ -71,10 +71,7 @@ def points(share: float | None) -> str:
 
 def loss(share: float | None) -> str:
     """A loss in percentage points: '−30.1', and '0.0' where nothing is lost."""
-    if share is None:
-        return MISSING
-    text = f"{abs(100 * share):.1f}"
-    return text if text == "0.0" else f"−{text}"
+    return points(None if share is None else -share)
 
 
 def score(value: float | None) -> str:
@@ -87,6 +84,11 @@ def bounds(lower: float | None, upper: float | None) -> str:
     if lower is None or upper is None:
         return ""
     return f"{points(lower)} to {points(upper)}"
+
+
+def loss_bounds(lower: float | None, upper: float | None) -> str:
+    """The interval of a loss, with the sign of `loss`: '−36.5 to −24.0', empty if there is none."""
+    return "" if lower is None or upper is None else bounds(-upper, -lower)
 
 
 def moment(value: datetime | None) -> str:

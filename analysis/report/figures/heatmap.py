@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
@@ -25,6 +26,9 @@ NUMBERS_UP_TO = 14
 MARKED_UP_TO = 40
 """Cells of larger matrices are drawn as one, and no smaller than can be seen."""
 LONGEST_LABEL = 11
+MOST_NAMES = 16
+COLUMN_ROOM, ROW_ROOM = 14, 10
+"""The least pixels from one written name to the next; columns' are slanted."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,10 @@ def draw_matrices(matrices: list[Matrix], figure: Figure, *, beside: bool) -> No
     """Side by side, or one below the other."""
     width, height = pixels(figure)
     n = len(matrices)
-    left, right, top, bottom = max(_label_room(matrix) for matrix in matrices) + 34, 8, 26, 74
     step_x, step_y = (width / n, 0.0) if beside else (0.0, height / n)
     box_w, box_h = (width / n, height) if beside else (width, height / n)
+    right, top, bottom = 8, 26, 74
+    left = max(_label_room(matrix, box_h - top - bottom) for matrix in matrices) + 34
     for number, matrix in enumerate(matrices):
         axes = axes_in_pixels(
             figure,
@@ -124,8 +129,10 @@ def _cell(axes: Axes, matrix: Matrix, row: int, column: int, share: float) -> No
 
 
 def _ticks(axes: Axes, matrix: Matrix) -> None:
-    columns = _shown(matrix.columns)
-    rows = _shown(matrix.rows)
+    _, _, width, height = axes.get_window_extent().bounds
+    scale = 72 / axes.figure.dpi
+    columns = _shown(matrix.columns, width * scale, COLUMN_ROOM)
+    rows = _shown(matrix.rows, height * scale, ROW_ROOM)
     long = max(map(len, matrix.columns)) > 2
     axes.set_xticks(
         list(columns),
@@ -138,11 +145,11 @@ def _ticks(axes: Axes, matrix: Matrix) -> None:
     axes.set_yticks(list(rows), list(rows.values()), fontsize=10)
 
 
-def _shown(names: tuple[str, ...]) -> dict[int, str]:
+def _shown(names: tuple[str, ...], room: float, each: float) -> dict[int, str]:
     """The names that are written, as many as there is room for, by their places."""
-    step = max(1, len(names) // 16)
+    step = max(1, len(names) // MOST_NAMES, ceil(each * len(names) / max(room, each)))
     return {at: shortened(names[at], LONGEST_LABEL) for at in range(0, len(names), step)}
 
 
-def _label_room(matrix: Matrix) -> float:
-    return max(text_width(name, 10) for name in _shown(matrix.rows).values())
+def _label_room(matrix: Matrix, height: float) -> float:
+    return max(text_width(name, 10) for name in _shown(matrix.rows, height, ROW_ROOM).values())

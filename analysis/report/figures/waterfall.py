@@ -18,7 +18,7 @@ from analysis.report.figures.canvas import (
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
 from analysis.report.svg import Drawing
-from analysis.report.words import axis_of, bounds, loss
+from analysis.report.words import axis_of, loss, loss_bounds
 from warehouse.vocabulary import ACCURACY, MODULES
 
 
@@ -66,7 +66,7 @@ def _bars(page: ModelPage) -> list[Bar]:
         before, after = 100 * row["accuracy_before"], 100 * row["accuracy_after"]
         value, whisker = loss(row["loss"]), None
         if row["loss_lower"] is not None:
-            value += f" ({bounds(row['loss_lower'], row['loss_upper'])})"
+            value += f" ({loss_bounds(row['loss_lower'], row['loss_upper'])})"
             whisker = before - 100 * row["loss_upper"], before - 100 * row["loss_lower"]
         stage, is_bold = row["stage"], row["is_present"]
         bars.append(Bar(LOSS_NAMES[stage], after, before, value, stage, whisker, is_bold))
