@@ -14,7 +14,7 @@ from analysis.diagnosis.staleness import Tables, inputs_fingerprint, renewed, st
 from analysis.diagnosis.wording import sentence
 from analysis.queries import read_query
 from warehouse.catalogue import Catalogue, Warehouse, connect, dataset, labelled, require_known
-from warehouse.errors import UsageError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, exclusive
 from warehouse.vocabulary import MARGIN, N_RESAMPLES
 
@@ -111,8 +111,19 @@ def _add_intervals(
             return interval_rows(evidence, options, model_id, dataset_id)
 
         config = _diagnosis_config(wh, model_id, dataset_id, options)
+        _refuse_without_stages(wh, model_id, dataset_id)
         spec = RunSpec(COMMAND, model_id, dataset_id, config)
         return store_intervals(lake, spec, looked, compute)
+
+
+def _refuse_without_stages(wh: Catalogue, model_id: str, dataset_id: str) -> None:
+    names = {"model": model_id, "dataset": dataset_id}
+    if not wh.sql(read_query(QUERIES, "verdict"), names).fetchall():
+        raise LayerhouseError(
+            f"no probe of {model_id} on {dataset_id} can stand for a stage, and no answers are "
+            "stored; a verdict reads mean or grid at the end of vision and connector, last in the "
+            "llm, and answers"
+        )
 
 
 def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:

@@ -118,13 +118,7 @@ def import_answers(
 def _seen(wh: Warehouse, info: DatasetInfo, model_id: str, options: ImportOptions) -> Seen:
     """What the model saw in training. Raises LayerhouseError where the lake says otherwise."""
     seen = find_seen(wh, info, None, options.trained_on, model_id)
-    if seen.recorded is not None and not seen.is_recorded:
-        raise LayerhouseError(
-            f"the lake says that {model_id} saw {seen.recorded:,} samples of {info.dataset_id} or "
-            f"of their groups in training, and this is {len(seen.known):,}; what was said once "
-            "holds: leave out --trained-on, or take the model's runs out first (`layerhouse models "
-            f"remove {model_id}`)"
-        )
+    seen.refuse_other(model_id, info.dataset_id)
     return seen
 
 

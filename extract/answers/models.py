@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 from extract.models import matching_entries
 from warehouse.catalogue import Catalogue
 from warehouse.errors import UsageError, nearest
+
+MOST_LETTERS = 200
+"""Of a name as a folder has it, which may have 255."""
 
 
 def model_row(wh: Catalogue, model_id: str, title: str | None) -> dict[str, Any]:
@@ -41,5 +45,10 @@ def model_row(wh: Catalogue, model_id: str, title: str | None) -> dict[str, Any]
         raise UsageError(
             f"--model {model_id!r} becomes an id of the lake; use letters, numbers, '.', ':' and "
             "'-' for it, and say the whole name with --title"
+        )
+    if len(quote(model_id)) > MOST_LETTERS:
+        raise UsageError(
+            f"--model {model_id[:40]}… becomes the name of a folder and is too long for one; give "
+            "a shorter one, and say the whole name with --title"
         )
     return row | {"title": title}

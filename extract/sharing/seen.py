@@ -40,6 +40,16 @@ class Seen:
         """Whether the lake has it as it is."""
         return self.recorded == len(self.known)
 
+    def refuse_other(self, model_id: str, dataset_id: str) -> None:
+        """Raise LayerhouseError where the lake says otherwise: verdicts rest on what it says."""
+        if self.recorded is not None and not self.is_recorded:
+            raise LayerhouseError(
+                f"the lake says that {model_id} saw {self.recorded:,} samples of {dataset_id} or "
+                f"of their groups in training, and this is {len(self.known):,}; what was said once "
+                "holds: leave out --trained-on, or take the model's runs out first (`layerhouse "
+                f"models remove {model_id}`)"
+            )
+
     def identity(self, held: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What of it decides a run's numbers, as the identities state it that a lake holds.
 

@@ -153,10 +153,9 @@ def _cells(
             f"the lake holds no activations of {model_id} on {dataset_id}; `layerhouse extract` "
             "adds them"
         )
-    last: dict[str, int] = {row["module"]: row["n_layers"] for row in rows}
     for layer in selected.layers:
         if not any(_is_layer(row, layer) for row in rows if _wanted(row, selected, layers=False)):
-            legal = "; ".join(f"{module} has 0 to {n - 1}" for module, n in last.items())
+            legal = "; ".join(f"{module} has {_told(rows, module)}" for module in _modules(rows))
             raise UsageError(f"no locus that was extracted matches layer {layer!r}; {legal}")
     found = [row for row in rows if _wanted(row, selected, layers=True)]
     if not found:
@@ -171,6 +170,18 @@ def _cells(
         {name: row[name] for name in told} | {"length": row["width"] * slots[row["readout"]]}
         for row in found
     ]
+
+
+def _modules(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(row["module"] for row in rows))
+
+
+def _told(rows: Sequence[Mapping[str, Any]], module: str) -> str:
+    """The layers of a module, of which some may not have been extracted."""
+    layers = sorted({row["layer"] for row in rows if row["module"] == module})
+    if len(layers) > 2 and layers[-1] - layers[0] == len(layers) - 1:
+        return f"{layers[0]} to {layers[-1]}"
+    return ", ".join(map(str, layers))
 
 
 def _wanted(row: Mapping[str, Any], selected: Selected, *, layers: bool) -> bool:

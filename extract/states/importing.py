@@ -13,7 +13,8 @@ from extract.answers import SampleNames, model_row
 from extract.models import matching_entries
 from extract.running import activation_table
 from extract.sharing import Seen, find_seen
-from extract.states.manifests import StatesFolder, TensorPlace, read_manifest
+from extract.states.manifests import StatesFolder, read_manifest
+from extract.states.places import TensorPlace
 from extract.states.reading import read_rows, widths
 from warehouse.catalogue import DatasetInfo, Warehouse, dataset, open_tables
 from warehouse.errors import LayerhouseError, UsageError
@@ -105,6 +106,7 @@ def import_states(
         _refuse_other_states(lake, model_id)
         row = _model_row(wh, model_id, options.title, manifest.title)
         seen = find_seen(wh, info, None, options.trained_on, model_id)
+        seen.refuse_other(model_id, dataset_id)
     brought = _matched(lake, manifest, info, options)
     tables = {"model": [row], **_described(model_id, brought)}
     with open_tables(lake) as wh:
@@ -186,6 +188,7 @@ def _matched(
         found.append(sample)
     if unknown and not (rows and options.skip_unknown):
         raise LayerhouseError(_unknown_said(unknown, manifest, info, rows))
+    _refuse_other_labels(manifest, info, found)
     missing = tuple(name for name in info.samples["sample_id"] if name not in rows)
     if missing and not options.partial:
         raise LayerhouseError(
@@ -196,6 +199,24 @@ def _matched(
     notes = [f"{n_removed:,} samples that were removed were left out"] if n_removed else []
     notes += [f"{len(unknown):,} rows that name no sample were left out"] if unknown else []
     return _Brought(manifest, tuple(found), widths(manifest), missing, tuple(notes))
+
+
+def _refuse_other_labels(
+    manifest: StatesFolder, info: DatasetInfo, found: Sequence[str | None]
+) -> None:
+    """An export's samples of the same names are others where their classes are."""
+    ids, classes = info.samples["sample_id"], info.samples["class_index"]
+    held = {
+        name: None if index is None else info.classes[index].label
+        for name, index in zip(ids, classes, strict=True)
+    }
+    for name, label in zip(found, manifest.labels or (), strict=False):
+        if name is not None and held[name] != label:
+            raise LayerhouseError(
+                f"{manifest.folder} says that {name} is of the class {label}, and in "
+                f"{info.dataset_id} it is of {held[name]}; name the --dataset that was exported, "
+                "or leave the column label out of its samples where the labels were changed since"
+            )
 
 
 def _unknown_said(

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from extract.states.layout import HF, KIND, MANIFEST, VERSION
+from extract.states.places import BLOCK, PLAIN, TensorPlace, file_in, places_said, refuse_pickle
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import inside
 from warehouse.untrusted import (
@@ -34,24 +35,24 @@ from warehouse.untrusted import (
     truth,
     whole,
 )
-from warehouse.vocabulary import LLM, MODULES, READOUTS, Cell
+from warehouse.vocabulary import LLM, MODULES, Cell
 
 TOML = "manifest.toml"
 COUNT = whole(0, 2**31 - 1)
+LAYER = whole(0, 9999)
+WIDTH = whole(1, 2**31 - 1)
 NAME = text("a name", r"[^\0]+", 4096)
 WORDS = text()
 
 IMAGE, ALL = MEANS = ("image", "all")
-BLOCK = "block"
-PLAIN = tuple(name for name, facts in READOUTS.items() if facts.slots)
 
 LOCUS = fields(
-    {"module": one_of(*MODULES), "layer": COUNT, "readout": one_of(*PLAIN), "file": NAME},
+    {"module": one_of(*MODULES), "layer": LAYER, "readout": one_of(*PLAIN), "file": NAME},
     {"tensor": NAME, "kind": NAME, "path": NAME, "on_path": truth}
-    | dict.fromkeys(("depth", "width", "length"), anything),
+    | {"width": WIDTH, "length": WIDTH, "depth": anything},
 )
 VLLM = fields(
-    {"layers": listing(COUNT), "requests": mapping(NAME, NAME)},
+    {"layers": listing(LAYER), "requests": mapping(NAME, NAME)},
     {"image_token_id": COUNT, "mean_over": one_of(*MEANS)},
 )
 OURS = (
@@ -72,21 +73,6 @@ MANIFESTED = fields(
     | dict.fromkeys(OURS, anything),
 )
 
-PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib")
-READ = (".safetensors", ".npy")
-
-
-@dataclass(frozen=True)
-class TensorPlace:
-    """Where the vectors of a cell lie, and what is known of its locus."""
-
-    cell: Cell
-    file: Path
-    tensor: str | None
-    kind: str
-    path: str
-    on_path: bool
-
 
 @dataclass(frozen=True)
 class Requests:
@@ -102,7 +88,8 @@ class Requests:
 @dataclass(frozen=True)
 class StatesFolder:
     """What a folder holds: samples by their names, and vectors at `places` in the order of these,
-    or the `requests` of them. `title` is what the model is called."""
+    or the `requests` of them. `title` is what the model is called; `labels` are what the lake of an
+    export called the samples' classes."""
 
     folder: Path
     file: Path
@@ -110,6 +97,7 @@ class StatesFolder:
     places: tuple[TensorPlace, ...]
     requests: Requests | None
     title: str | None
+    labels: tuple[str | None, ...] | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -140,7 +128,9 @@ def read_manifest(folder: Path) -> StatesFolder:
         if "samples" not in said:
             raise UnfitError("it names no samples, in the order of the rows")
         samples = _named(folder, said["samples"])
-        return replace(found, samples=samples, places=_places(folder, said["loci"]))
+        labels = _labels(folder, said) if said.get("kind") == KIND else None
+        places = places_said(folder, said["loci"])
+        return replace(found, samples=samples, places=places, labels=labels)
 
 
 @contextmanager
@@ -181,23 +171,13 @@ def _title(said: Mapping[str, Any]) -> str | None:
     return title if isinstance(title, str) else None
 
 
-def refuse_pickle(file: Path) -> None:
-    """Raise LayerhouseError for a kind of file that runs what it holds when it is read."""
-    if file.suffix.lower() in PICKLES:
-        raise LayerhouseError(
-            f"{file} may be a pickle, which runs what it holds when it is read, and is not opened; "
-            "where you trust it write it as safetensors: "
-            "safetensors.torch.save_file(torch.load(FILE, weights_only=True), NAME)"
-        )
-
-
 def _named(folder: Path, said: Any) -> tuple[str, ...]:
     """The samples: a list, or a file with one on each line or in the column sample_id."""
     if not isinstance(said, str):
         return _distinct(said)
-    file = _file(folder, said, (".parquet", ".csv", ".txt"))
+    file = file_in(folder, said, (".parquet", ".csv", ".txt"))
     if file.suffix == ".txt":
-        lines = read_bounded(file).decode().splitlines()
+        lines = read_bounded(file).decode("utf-8-sig").splitlines()
         return _distinct([line for line in lines if line.strip()])
     try:
         names = _column(file)
@@ -209,6 +189,17 @@ def _named(folder: Path, said: Any) -> tuple[str, ...]:
     if names.dtype != pl.String or names.null_count():
         raise UnfitError(f"the column sample_id of {file.name} lacks a name or holds no texts")
     return _distinct(names.to_list())
+
+
+def _labels(folder: Path, said: Mapping[str, Any]) -> tuple[str | None, ...] | None:
+    """Those of an export's samples, which tell another dataset with the same names; None where the
+    file does not have them."""
+    file = inside(folder, str(said["samples"]))
+    if file.suffix != ".parquet" or "label" not in (schema := pl.read_parquet_schema(file)):
+        return None
+    if schema["label"] != pl.String:
+        raise UnfitError(f"the column label of {file.name} holds no texts")
+    return tuple(pl.read_parquet(file, columns=["label"])["label"].to_list())
 
 
 def _column(file: Path) -> pl.Series:
@@ -224,50 +215,6 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
     if not names:
         raise UnfitError("it names no samples")
     return tuple(names)
-
-
-def _file(folder: Path, name: str, suffixes: tuple[str, ...] = READ) -> Path:
-    found = inside(folder, name)
-    refuse_pickle(found)
-    if found.suffix not in suffixes:
-        ways = {
-            ".npz": "; save each of its arrays with numpy.save",
-            ".zst": "; unpack it with zstd -d and name what comes out",
-        }
-        raise UnfitError(f"{name} is none of {', '.join(suffixes)}{ways.get(found.suffix, '')}")
-    if not found.is_file():
-        raise UnfitError(f"it names {name}, which is not there")
-    return found
-
-
-def _places(folder: Path, said: list[dict[str, Any]]) -> tuple[TensorPlace, ...]:
-    places = [
-        TensorPlace(
-            Cell(one["module"], one["layer"], one["readout"]),
-            _file(folder, one["file"]),
-            one.get("tensor"),
-            one.get("kind", BLOCK),
-            one.get("path", f"layers.{one['layer']}"),
-            one.get("on_path", True),
-        )
-        for one in said
-    ]
-    cells = [place.cell for place in places]
-    if not cells:
-        raise UnfitError("it names no loci")
-    for at, cell in enumerate(cells):
-        if cell in cells[:at]:
-            raise UnfitError(f"it names {cell} twice")
-    for place in places:
-        if place.file.suffix == ".safetensors" and place.tensor is None:
-            raise UnfitError(f"it does not say which tensor of {place.file.name} is {place.cell}")
-        about = {(p.kind, p.path, p.on_path) for p in places if p.cell[:2] == place.cell[:2]}
-        if len(about) > 1:
-            raise UnfitError(f"it says two things of {place.cell.module} layer {place.cell.layer}")
-    for module in {cell.module for cell in cells}:
-        if not any(place.on_path for place in places if place.cell.module == module):
-            raise UnfitError(f"no locus of {module} is on the answer's path")
-    return tuple(places)
 
 
 def _with_requests(found: StatesFolder, said: dict[str, Any]) -> StatesFolder:
@@ -286,7 +233,7 @@ def _with_requests(found: StatesFolder, said: dict[str, Any]) -> StatesFolder:
     order = sorted(by_file, key=lambda name: str(by_file[name]))
     requests = Requests(
         layers,
-        tuple(_file(found.folder, name, (".safetensors",)) for name in order),
+        tuple(file_in(found.folder, name, (".safetensors",)) for name in order),
         said.get("image_token_id"),
         said.get("mean_over"),
     )

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.states.manifests import ALL, Requests, StatesFolder, TensorPlace
+from extract.states.manifests import ALL, Requests, StatesFolder
+from extract.states.places import TensorPlace
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import LLM, READOUTS, Cell
 
@@ -34,7 +35,13 @@ def widths(manifest: StatesFolder) -> dict[Cell, int]:
         return {place.cell: width for place in manifest.places}
     found = {place.cell: _width(manifest, place) for place in manifest.places}
     loci: dict[tuple[str, int], tuple[int, Cell]] = {}
-    for cell, length in found.items():
+    for place in manifest.places:
+        cell, length = place.cell, found[place.cell]
+        if other := [said for said in place.lengths if said != length]:
+            raise LayerhouseError(
+                f"{manifest.file} says that the vectors of {cell} have {other[0]:,} numbers, and "
+                f"{_called(place.file, place.tensor)} has {length:,}"
+            )
         slots = READOUTS[cell.readout].slots
         if not length or length % slots:
             raise LayerhouseError(
@@ -57,8 +64,9 @@ def _width(manifest: StatesFolder, place: TensorPlace) -> int:
         if len(shape) != 2 or shape[0] != len(manifest.samples):
             raise LayerhouseError(
                 f"{what} is of the shape {list(shape)}, and the manifest names "
-                f"{len(manifest.samples):,} samples: it must be [samples, width]; whole token "
-                "sequences are taken as vLLM writes them, and else have to be pooled first"
+                f"{len(manifest.samples):,} samples: it must be [samples, width], a tensor for "
+                "each layer; whole token sequences are taken as vLLM writes them, and else have to "
+                "be pooled first"
             )
         return int(shape[1])
 

@@ -10,8 +10,8 @@ from layerhouse.cli.shared import (
     Word,
     dataset_option,
     lake_option,
+    model_option,
     progress,
-    runnable_model_option,
     shown_prompt,
 )
 from layerhouse.functions import ENGINES, extract, rejected
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @click.command("extract", short_help="Run a model over a dataset; store what every layer holds.")
-@runnable_model_option("A registry name, a local Hugging Face folder, or a hub id.")
+@model_option("A registry name, a local Hugging Face folder, or a hub id.")
 @dataset_option("A registered dataset, a folder of classes, or a manifest.")
 @click.option(
     "--readout",

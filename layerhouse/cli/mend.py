@@ -10,7 +10,7 @@ from layerhouse.cli.shared import (
     dataset_option,
     format_option,
     lake_option,
-    runnable_model_option,
+    model_option,
 )
 from layerhouse.functions import AUTO, EVERY, mend
 from layerhouse.printing import print_json
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("mend", short_help="Train repairs of a stage; show what they bring back.")
-@runnable_model_option("A registry name, a local folder, or a hub id, as it was extracted.")
+@model_option("A registry name, a local folder, or a hub id, as it was extracted.")
 @dataset_option("A registered dataset.")
 @click.option(
     "--stage",

@@ -10,8 +10,8 @@ from layerhouse.cli.shared import (
     Word,
     dataset_option,
     intervention_options,
+    model_option,
     progress,
-    runnable_model_option,
     show_outlook,
     show_summary,
 )
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("patch", short_help="Put a donor's states into a model: what is its answer made of?")
-@runnable_model_option("The model that answers: a registry name, a local folder, or a hub id.")
+@model_option("The model that answers: a registry name, a local folder, or a hub id.")
 @dataset_option("A registered dataset, a folder of classes, or a manifest.")
 @click.option(
     "--from",

@@ -10,8 +10,8 @@ from layerhouse.cli.shared import (
     Word,
     dataset_option,
     intervention_options,
+    model_option,
     progress,
-    runnable_model_option,
     show_outlook,
     show_summary,
 )
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("steer", short_help="Write a class into a model's states: does its answer follow?")
-@runnable_model_option("The model that answers: a registry name, a local folder, or a hub id.")
+@model_option("The model that answers: a registry name, a local folder, or a hub id.")
 @dataset_option("A registered dataset, a folder of classes, or a manifest.")
 @click.option(
     "--direction",

@@ -27,6 +27,7 @@ def refuse_unknown_to_run(lake: Lake, model: Any, dataset: str, options: Mapping
     from extract.sharing import batch_size_of
 
     if isinstance(model, str):
+        _refuse_brought(lake, model)
         refuse_unknown(model)
     if (device := options.get("device")) is not None:
         refuse_unknown_device(device)
@@ -41,6 +42,18 @@ def refuse_unknown_to_run(lake: Lake, model: Any, dataset: str, options: Mapping
         batch_size_of(options["batch_size"])
     refuse_unknown_dataset(lake, dataset)
     _refuse_unknown_prompts(lake, several(options.get("prompt")))
+
+
+def _refuse_brought(lake: Lake, model: str) -> None:
+    """A name by which the lake knows states alone is no misspelt one."""
+    from warehouse.lake import find_runs
+
+    if find_runs(lake, "import", model):
+        raise UsageError(
+            f"{model} is known by its states alone, which `layerhouse import` brought, so that it "
+            "cannot be run; give the model that they were taken of by its own name, and this lake "
+            "holds both"
+        )
 
 
 def refuse_unknown_here(

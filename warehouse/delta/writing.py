@@ -76,18 +76,20 @@ def _told(
 
 
 def follow(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
-    """As `write`, of the tables that have a log already. What keeps it from that is told in one
-    line and is no error: the logs stay as they are, and the lake is not about them."""
-    try:
-        behind = [
-            table
-            for table in logged(lake)
-            if Log(table_folder(lake, table), table).state != Shown.by(lake, con, table).state
-        ]
-        for _ in write(lake, con, behind):
-            pass
-    except (LayerhouseError, OSError) as error:
-        BEHIND.warning("The Delta logs of %s stay behind: %s", lake, error)
+    """As `write`, of the tables that have a log already. What keeps some from that is told in one
+    line and is no error: their logs stay as they are, and the lake is not about them."""
+    failed: dict[str, LayerhouseError | OSError] = {}
+    for table in logged(lake):
+        try:
+            state = Log(table_folder(lake, table), table).state
+            if state != Shown.by(lake, con, table).state:
+                list(write(lake, con, [table]))
+        except (LayerhouseError, OSError) as error:
+            failed[table] = error
+    if failed:
+        names = ", ".join(list(failed)[:3]) + (", …" if len(failed) > 3 else "")
+        why = next(iter(failed.values()))
+        BEHIND.warning("The Delta logs of %s in %s stay behind: %s", names, lake, why)
 
 
 def clear_old(lake: Lake, *, dry_run: bool = False) -> list[tuple[str, int]]:

@@ -9,7 +9,6 @@ from .options import (
     lake_option as lake_option,
     limit_options as limit_options,
     model_option as model_option,
-    runnable_model_option as runnable_model_option,
 )
 from .progress_bar import progress as progress
 from .prompts import shown_prompt as shown_prompt

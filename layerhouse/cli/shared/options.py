@@ -49,17 +49,5 @@ def model_option(help_text: str) -> Callable[[Command], Command]:
     return click.option("--model", required=True, metavar="M", help=help_text)
 
 
-def runnable_model_option(help_text: str) -> Callable[[Command], Command]:
-    """A model that is run: a misspelt name is told before anything heavy is imported."""
-
-    def known(_context: click.Context, _option: click.Parameter, value: str) -> str:
-        from extract.models import refuse_unknown
-
-        refuse_unknown(value)
-        return value
-
-    return click.option("--model", required=True, metavar="M", callback=known, help=help_text)
-
-
 def dataset_option(help_text: str) -> Callable[[Command], Command]:
     return click.option("--dataset", required=True, metavar="D", help=help_text)

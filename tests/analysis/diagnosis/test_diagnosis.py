@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from analysis.comparison import compare
 from analysis.diagnosis import Choice, diagnose
+from analysis.probes.probing import probe
+from tests.analysis.activation_lake import MODEL, add_activations, dataset_lake
 from tests.lakes import MadeUpDataset, Signals, rest_on, synthetic_lake, write_baseline
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
@@ -239,6 +242,16 @@ def test_a_model_that_never_saw_the_dataset_is_sent_to_extract(small):
     synthetic_lake(small.root, {}, dataset_id="others", n_samples=200)
     with pytest.raises(LayerhouseError, match="neither probes nor answers of tiny on others; run"):
         diagnose(small, "tiny", "others")
+
+
+def test_probes_that_stand_for_no_stage_are_told(tmp_path):
+    """Such as of the readouts that another program took: averages over a prompt's tokens."""
+    lake = dataset_lake(tmp_path, np.arange(40) // 4 % 2, ["train", "val", "test", "test"] * 10)
+    vectors = np.random.default_rng(0).normal(size=(40, 4))
+    add_activations(lake, {("llm", 0, "mean"): vectors})
+    probe(lake, MODEL, "shapes", seeds=1)
+    with pytest.raises(LayerhouseError, match="on shapes can stand for a stage, and no answers"):
+        diagnose(lake, MODEL, "shapes")
 
 
 @pytest.mark.parametrize(

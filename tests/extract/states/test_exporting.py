@@ -54,6 +54,14 @@ def test_what_is_exported_comes_back_bit_for_bit(lake: Lake, tmp_path: Path, for
         assert path.read_bytes() == (tmp_path / "same" / path.name).read_bytes()
 
 
+def test_samples_of_another_class_are_of_another_dataset(lake: Lake, tmp_path: Path) -> None:
+    out = export(lake, tmp_path / "out", module="connector")
+    rows = pl.read_parquet(out / "samples.parquet").with_columns(label=pl.lit("one"))
+    rows.write_parquet(out / "samples.parquet")
+    with pytest.raises(LayerhouseError, match="s0 is of the class one, and in digits it is"):
+        bring(lake, out, "again")
+
+
 def test_a_folder_says_what_it_holds(lake: Lake, tmp_path: Path) -> None:
     out = export(lake, tmp_path / "out")
     said = json.loads((out / "manifest.json").read_text())
@@ -110,7 +118,7 @@ def test_loci_are_chosen_as_for_an_extraction(
     ("chosen", "said"),
     [
         ({"module": "vison"}, "did you mean vision"),
-        ({"layer": 3}, "matches layer 3; vision has 0 to 0; connector has 0 to 0; llm has 0 to 7"),
+        ({"layer": 3}, "matches layer 3; vision has 0; connector has 0; llm has 0, 7"),
         ({"readout": "men"}, "did you mean mean"),
         ({"readout": "cls"}, "the lake holds vision grid, vision mean"),
         ({"readout": "tokens"}, "layerhouse delta --table token_activation"),
@@ -172,6 +180,7 @@ def test_what_is_no_export_is_never_replaced(
         export(lake, lake.root / "activation" / "out")
 
 
+@pytest.mark.slow
 def test_an_earlier_export_is_replaced_when_that_is_asked_for(
     lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +201,7 @@ def test_an_earlier_export_is_replaced_when_that_is_asked_for(
     assert len(list(out.glob("*.npy"))) == 5
 
 
+@pytest.mark.slow
 def test_a_folder_is_whole_or_not_there(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,7 @@ def test_a_manifest_may_be_toml_and_samples_a_file(lake: Lake, tmp_path: Path) -
     folder = tmp_path / "states"
     said = pooled(folder)
     (folder / "manifest.json").unlink()
-    (folder / "ids.txt").write_text("\n".join(SAMPLES) + "\n")
+    (folder / "ids.txt").write_text("\n".join(SAMPLES) + "\n", encoding="utf-8-sig")
     loci = "\n".join(
         "[[loci]]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in one.items())
         for one in said["loci"]
@@ -240,6 +240,15 @@ WRONG = {
     "no width": (tensor(torch.ones(4, 0)), "0 numbers"),
     "NaN": (tensor(NAN), "llm layer 7, readout last of"),
     "not four quarters": (locus(module="vision", layer=1, readout="grid"), "not 4 equal parts"),
+    "another width than it says": (locus(width=4), "have 4 numbers, and 7-last of"),
+    "another length than it says": (locus(length=1), "have 1 numbers, and 7-last of"),
+    "one tensor for two loci": (locus(tensor="0-last"), "both llm layer 0, readout last and llm"),
+    "a readout of elsewhere": (
+        locus(module="vision"),
+        "of vision are mean, cls, grid",
+    ),
+    "a class token of the llm": (locus(readout="cls"), "of llm are mean, last, grid, reply"),
+    "no layer of any model": (locus(layer=10000), "not a whole number from 0 to 9999"),
     "two widths": (another_width, "are of one locus and say that it has 3 and 5 numbers"),
 }
 
@@ -326,6 +335,7 @@ def test_what_is_wrong_with_requests_is_told_in_one_sentence(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_missing_samples_are_accepted_when_that_is_said(lake: Lake, tmp_path: Path) -> None:
     pooled(tmp_path / "states", ["s0", "s1", "s2"])
     with pytest.raises(LayerhouseError, match=r"no states of 1 of 4 samples.*first s3; --partial"):
@@ -343,6 +353,7 @@ def test_unknown_samples_are_left_out_when_that_is_said(lake: Lake, tmp_path: Pa
     assert said["samples"][-1] == "s7"
 
 
+@pytest.mark.slow
 def test_samples_that_were_removed_stay_out(lake: Lake, tmp_path: Path) -> None:
     remove_samples(lake, DATASET, ["s1"])
     pooled(tmp_path / "states")
@@ -366,6 +377,12 @@ def test_a_name_stands_for_one_model(lake: Lake, tmp_path: Path) -> None:
     pooled(tmp_path / "newer", dtype=torch.float16)
     with pytest.raises(LayerhouseError, match=r"holds states of friend.*already, from states"):
         bring(lake, tmp_path / "newer")
+    with pytest.raises(LayerhouseError, match="what was said once holds: leave out --trained-on"):
+        bring(lake, tmp_path / "states", trained_on=["val"])
+    with pytest.raises(UsageError, match="too long for one"):
+        bring(lake, tmp_path / "states", "ü" * 70)
+    with pytest.raises(UsageError, match="known by its states alone"):
+        layerhouse.patch("friend", DATASET, lake=lake)
     with pytest.raises(UsageError, match="the lake holds no dataset"):
         layerhouse.import_(tmp_path / "states", "a", "digit", lake=lake)
 

@@ -137,6 +137,7 @@ def test_each_refresh_is_one_version_and_earlier_ones_stay(lake: Lake) -> None:
     assert Log(lake.root / "activation", "activation").version() == 1
 
 
+@pytest.mark.slow
 def test_rows_that_were_replaced_are_there_once(lake: Lake) -> None:
     newer = {**answer_row("s1"), "text": "zero"}
     with RunWriter(lake, extract_spec(again=1)) as writer:
@@ -149,6 +150,7 @@ def test_rows_that_were_replaced_are_there_once(lake: Lake) -> None:
     assert older["text"].to_list() == ["one"] * 4
 
 
+@pytest.mark.slow
 def test_a_lake_that_was_compacted_and_freed_shows_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -305,6 +307,7 @@ def test_killed_while_it_writes_readers_see_the_version_before(
     assert_shown(lake, USED)
 
 
+@pytest.mark.slow
 def test_a_log_without_a_version_is_begun(lake: Lake) -> None:
     """As a full disk leaves one."""
     (lake.root / "run" / "_delta_log" / f"{0:020}.json").unlink()
@@ -339,9 +342,10 @@ def test_a_log_that_cannot_be_followed_is_told_in_one_line_and_fails_nothing(
     with open_tables(lake) as wh:
         assert wh.sql("SELECT count(*) FROM activation").fetchall() == [(48,)]
     (line,) = caplog.messages
-    assert line.startswith(f"The Delta logs of {lake} stay behind: ")
+    assert line.startswith(f"The Delta logs of run in {lake} stay behind: ")
     assert said in line
     assert "\n" not in line
+    assert_shown(lake, ["activation", "layer"])
     with pytest.raises(LayerhouseError, match=said):
         layerhouse.delta(lake=lake)
     if how is lock_out:
@@ -358,7 +362,7 @@ def test_a_command_tells_of_logs_that_stay_behind_and_does_its_work(lake: Lake) 
     asked = ("sql", "SELECT count(*) AS n FROM activation", "--format", "csv")
     done = command(*asked, "--lake", str(lake.root), cwd=lake.root)
     assert (done.code, done.out) == (0, "n\n48\n")
-    assert done.err.startswith(f"The Delta logs of {lake} stay behind: ")
+    assert done.err.startswith(f"The Delta logs of run in {lake} stay behind: ")
     assert done.err.count("\n") == 1
 
 
@@ -425,6 +429,7 @@ def test_two_at_once_write_each_version_once(tmp_path: Path) -> None:
     assert {Log(lake.root / name, name).version() for name in USED} == {0}
 
 
+@pytest.mark.slow
 def test_an_empty_lake_has_empty_tables(tmp_path: Path) -> None:
     empty = Lake.at(tmp_path / "lake").create()
     logs = layerhouse.delta(lake=empty)
