@@ -41,7 +41,7 @@ def find_sample(visit: Visit, dataset_id: str, sample_id: str) -> Row:
         return found[0]
     alike = visit.rows("alike", dataset=dataset_id, sample=sample_id)
     hint = nearest(sample_id, [row["sample_id"] for row in alike])
-    raise UsageError(f"{dataset_id} has no sample {sample_id!r}{hint}")
+    raise UsageError(f"no sample {sample_id!r} in {dataset_id}{hint}")
 
 
 def read_picture(uri: str | None, side: int) -> Image | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from shlex import quote
 
 from warehouse.catalogue import Catalogue, Warehouse, connect
 from warehouse.lake import Lake
@@ -64,7 +65,8 @@ class ExploredFile(Explored):
 
     @property
     def sql_command(self) -> str:
-        return "duckdb -readonly"
+        file = self.path / "marts.duckdb" if self.path.is_dir() else self.path
+        return f"duckdb -readonly {quote(str(file))}"
 
     def opened(self) -> Catalogue:
         from warehouse.publishing import open_published

@@ -77,7 +77,7 @@ class Visit:
         for what, name in (("dataset", dataset_id), ("model", model_id)):
             known = [row[f"{what}_id"] for row in grid]
             if name not in known:
-                raise UsageError(f"{self.source.name} has no {what} {name!r}{nearest(name, known)}")
+                raise UsageError(f"no {what} {name!r} in {self.source.name}{nearest(name, known)}")
         for row in grid:
             if (row["model_id"], row["dataset_id"]) == (model_id, dataset_id):
                 return row

@@ -26,6 +26,7 @@ SHOWN = {
 }
 """The queries behind the figures, by what they are called on the page."""
 MISTAKES = 12
+UNKNOWN = "no layer of this model is known: its answers were brought from elsewhere"
 
 
 def model_page(visit: Visit) -> dict[str, Any]:
@@ -46,13 +47,20 @@ def model_page(visit: Visit) -> dict[str, Any]:
         "row": row,
         "model": model,
         "figures": {name: drawn(MODEL_FIGURES[name].draw(model)) for name in FIGURES},
-        "missing": {name: MODEL_FIGURES[name].missing for name in FIGURES},
+        "missing": {name: _missing(visit, model, name) for name in FIGURES},
         "outcomes": {key: outcomes[key] for key in OUTCOMES if key in outcomes},
         "n_outcomes": sum(outcomes.values()),
         "outcome_words": OUTCOMES,
         "mistakes": visit.rows("mistakes", **names, most=MISTAKES),
         "others": visit.beside(row),
     }
+
+
+def _missing(visit: Visit, model: ModelPage, name: str) -> str:
+    """What stands in the place of a figure that there is not."""
+    if visit.lake is not None and not model.loci.rows:
+        return UNKNOWN
+    return MODEL_FIGURES[name].missing
 
 
 def _read(lake: Warehouse, model_id: str, dataset_id: str) -> ModelPage:

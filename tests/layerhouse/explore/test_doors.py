@@ -98,20 +98,25 @@ def test_attributes_filter_by_name_and_value(stranger):
 def test_a_sample_that_is_not_there_is_told_in_a_sentence(stranger, path, sample):
     got = stranger.get(path, sample=sample, **PAIR)
     assert got.status == 404
-    assert "has no sample" in one_sentence(got.text)
+    assert "no sample" in one_sentence(got.text)
+
+
+def test_a_sentence_that_is_written_large_changes_no_name(stranger):
+    said = one_sentence(stranger.get("/model", model="nobody", dataset=PAIR["dataset"]).text)
+    assert said.startswith("no model 'nobody' in lakehouse; known are ")
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"model": "tiny-digit"}, "did you mean tiny-digits"),
-        ({"model": ""}, "has no model"),
+        ({"model": ""}, "no model"),
         ({"dataset": "digitz"}, "did you mean digits"),
         ({"page": "two"}, "page is a whole number"),
         ({"page": "9" * 40}, "page is a whole number"),
         ({"label": "1; SELECT"}, "label is a whole number"),
         ({"outcome": "lots"}, "there is no outcome"),
-        ({"with_": "tiny"}, "has no model"),
+        ({"with_": "tiny"}, "no model"),
         ({"attribute": "age"}, "no attribute"),
     ],
 )
@@ -190,7 +195,9 @@ def test_what_is_no_publication_is_refused_in_a_sentence(demo, tmp_path, capsys)
 
 def test_a_published_folder_is_its_file(published, tmp_path):
     shutil.copy(published / "marts.duckdb", tmp_path / "marts.duckdb")
-    assert Visitor(ExploredFile(tmp_path)).get("/").status == 200
+    got = Visitor(ExploredFile(tmp_path)).get("/")
+    assert got.status == 200
+    assert f"<code>duckdb -readonly {tmp_path / 'marts.duckdb'} " in got.text
 
 
 def test_a_file_of_an_older_version_says_what_it_lacks(published, tmp_path):

@@ -16,6 +16,7 @@ from tests.lakes import Signals, synthetic_lake
 from tests.layerhouse.explore.visitor import Answer, Visitor, words
 from warehouse.catalogue import connect
 from warehouse.images import open_image
+from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.publishing import open_published, publish
 
 FAULTY = "tiny-digits+fault:swap@connector:0.5"
@@ -249,3 +250,25 @@ def test_a_sample_with_image_tokens_shows_where_its_class_is_read(tmp_path: Path
     causal = visitor.get("/model", **given).text
     assert "The causal curve in numbers" in causal
     assert re.search(r"<title>vision \d, image tokens: [\d.]+% turn", causal)
+
+
+def test_a_model_of_which_only_answers_are_known_is_not_sent_to_probe_or_patch(tmp_path):
+    lake = synthetic_lake(
+        tmp_path / "lake", {"tiny": Signals(methods=("generate",), seeds=1)}, n_samples=120
+    )
+    with connect(lake) as wh:
+        answers = wh.sql(
+            "SELECT * EXCLUDE run_id REPLACE ('api' AS model_id, 'imported:x' AS method) "
+            "FROM answer"
+        ).to_arrow_table()
+        model = wh.sql("SELECT * REPLACE ('api' AS model_id, 'api' AS name) FROM model")
+        rows = {"answer": answers, "model": model.to_arrow_table()}
+    with RunWriter(lake, RunSpec("answers-import", "api", "shapes")) as writer:
+        writer.commit(rows)
+        writer.finish()
+    page = Visitor(ExploredLake(lake)).get("/model", model="api", dataset="shapes").text
+    shown = page.split("<h2")[0]
+    assert shown.count("no layer of this model is known") == 4
+    for command in ("probe", "patch", "extract"):
+        assert f"<code>layerhouse {command}" not in shown
+    assert "/projection" not in shown
