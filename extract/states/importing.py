@@ -286,9 +286,11 @@ def _write(
             return False
         for run in find_runs(lake, COMMAND, spec.model_id, spec.dataset_id):
             if run["run_id"] != spec.run_id:
+                held = "already" if run["status"] == "finished" else "of an import that was stopped"
                 raise LayerhouseError(
-                    f"the lake holds states of {spec.model_id} on {spec.dataset_id} already, from "
-                    f"{run['config'].get('folder')}; give these another --model, or take those out "
+                    f"the lake holds states of {spec.model_id} on {spec.dataset_id} {held}, from "
+                    f"{run['config'].get('folder')} with other files; give these another "
+                    "--model, or take those out "
                     f"with `layerhouse runs remove {run['run_id']}`"
                 )
         done = {(one.covers.get("start"), one.covers.get("stop")) for one in writer.committed}

@@ -88,7 +88,10 @@ def test_sequences_of_vllm_are_pooled_as_our_readouts_are(lake: Lake, tmp_path: 
 
 @pytest.mark.parametrize(
     ("said", "expected"),
-    [({"image_token_id": None}, None), ({"image_token_id": None, "mean_over": "all"}, 1.0)],
+    [
+        pytest.param({"image_token_id": None}, None, marks=pytest.mark.slow),
+        ({"image_token_id": None, "mean_over": "all"}, 1.0),
+    ],
 )
 def test_a_mean_is_over_what_the_manifest_says_and_of_nothing_else(
     lake: Lake, tmp_path: Path, said: dict[str, Any], expected: float | None
@@ -407,6 +410,9 @@ def test_stopped_anywhere_it_goes_on_to_the_same_end(
             layerhouse.import_(tmp_path / "states", "friend", DATASET, lake=lake, progress=stop)
     assert len(find_runs(lake, "import")) == 1
     assert len(list_commits(lake, command="import")) == 2
+    pooled(tmp_path / "changed", dtype=torch.float16)
+    with pytest.raises(LayerhouseError, match="of an import that was stopped, from states with"):
+        bring(lake, tmp_path / "changed")
     assert layerhouse.import_(tmp_path / "states", "friend", DATASET, lake=lake).added
     for cell, (found, vectors) in held(lake).items():
         assert found == list(SAMPLES)
