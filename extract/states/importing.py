@@ -289,9 +289,9 @@ def _write(
                 held = "already" if run["status"] == "finished" else "of an import that was stopped"
                 raise LayerhouseError(
                     f"the lake holds states of {spec.model_id} on {spec.dataset_id} {held}, from "
-                    f"{run['config'].get('folder')} with other files; give these another "
-                    "--model, or take those out "
-                    f"with `layerhouse runs remove {run['run_id']}`"
+                    f"{run['config'].get('folder')} with other files or options; give these "
+                    "another --model, or take those out with "
+                    f"`layerhouse runs remove {run['run_id']}`"
                 )
         done = {(one.covers.get("start"), one.covers.get("stop")) for one in writer.committed}
         ranges = list(brought.ranges())
