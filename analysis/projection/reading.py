@@ -41,6 +41,8 @@ class Projection:
     layout: Layout
     samples: pl.DataFrame
     values: Values
+    notes: tuple[str, ...] = ()
+    """What to look at in the figure that was written of it."""
 
     @property
     def worth(self) -> str:

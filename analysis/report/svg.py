@@ -41,6 +41,14 @@ Draw = Callable[[Figure, bool], None]
 """Draws on an empty figure; the flag says whether it is the narrow one."""
 
 
+@contextmanager
+def missing_glyphs() -> Iterator[None]:
+    """Within it matplotlib says nothing of letters that its font lacks."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from")
+        yield
+
+
 @dataclass(frozen=True)
 class Drawing:
     """A figure that is not drawn yet: `wide` and `narrow` are the heights of its two versions.
@@ -131,9 +139,7 @@ def _draw(key: str, draw: Draw, width: int, height: int, is_narrow: bool) -> str
         draw(figure, is_narrow)
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        with warnings.catch_warnings():
-            # text stays text, for the reader's own fonts: a glyph is missed for its width alone
-            warnings.filterwarnings("ignore", r"Glyph .* missing from")
+        with missing_glyphs():  # text stays text, for the reader's own fonts
             figure.savefig(buffer, format="svg", metadata=nothing)
     inside = _cleaned(buffer.getvalue(), key)
     for name, points in (pointed or {}).items():

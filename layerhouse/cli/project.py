@@ -58,3 +58,5 @@ def command(**options: Any) -> None:
     click.echo(shown.worth)
     if options["out"] is not None:
         click.echo(f"Figure: {options['out']}")
+    for note in shown.notes:
+        click.echo(f"Note: {note}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -101,5 +102,6 @@ def project(
         name = wh.known("dataset", dataset_id(dataset))
         shown = lay_out(wh, model, name, cell, **look)
     if out is not None:
-        write_projection(shown, Path(out), asked.get("width", "single"))
+        notes = write_projection(shown, Path(out), asked.get("width", "single"))
+        shown = replace(shown, notes=tuple(notes))
     return shown

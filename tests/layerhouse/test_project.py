@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 import layerhouse
 from layerhouse.cli import main
 from tests.conftest import Demo
+from warehouse.catalogue import connect
 from warehouse.errors import UsageError
+from warehouse.lake.lake import Lake
+from warehouse.lake.runs import RunSpec, RunWriter
 
 PLACE = ("--model", "tiny-digits", "--dataset", "digits", "--at", "llm.4/last")
 
@@ -30,6 +34,22 @@ def test_it_writes_the_figure_and_says_what_it_is_worth(demo: Demo, tmp_path: Pa
     assert "1,797 samples" in said
     assert said.endswith(f"Figure: {out}\n")
     assert "PCA of tiny-digits on digits at llm.4/last" in out.read_text(encoding="utf-8")
+
+
+def test_letters_that_no_font_has_are_told_in_a_note(tmp_path, capsys, recwarn, demo):
+    lake = Lake.at(Path(shutil.copytree(demo.lake.root, tmp_path / "lake")))
+    with connect(lake) as wh:
+        samples = wh.sql("SELECT sample_id FROM sample WHERE dataset_id = 'digits'").fetchall()
+    value = {"dataset_id": "digits", "name": "site", "value": "\U000f0002"}
+    with RunWriter(lake, RunSpec("datasets-add", None, "digits", {"n": 2})) as writer:
+        writer.commit({"sample_attribute": [{**value, "sample_id": name} for (name,) in samples]})
+        writer.finish()
+    out = tmp_path / "plane.png"
+    place = ("--lake", str(lake.root), *PLACE, "--colour", "site", "--out", str(out))
+    code, said, told = run(capsys, *place)
+    assert (code, told) == (0, "")
+    assert "Note: no font of this machine has \U000f0002; boxes stand for them" in said
+    assert not [w for w in recwarn.list if "missing from" in str(w.message)]
 
 
 @pytest.mark.parametrize(

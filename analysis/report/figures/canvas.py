@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 from urllib.parse import quote
@@ -14,7 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from analysis.report.palette import colour
-from analysis.report.svg import MARK
+from analysis.report.svg import MARK, missing_glyphs
 from analysis.report.words import STAGE_NAMES
 
 LOSS_NAMES = STAGE_NAMES | {"answer": "answer mapping"}
@@ -86,9 +85,7 @@ def fitted(name: str, room: float, size: float, weight: str = "normal") -> str:
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """In pixels, in matplotlib's own font, which is wider than most."""
     letters = FontProperties(size=size, weight=weight)
-    with warnings.catch_warnings():
-        # a glyph that this font lacks is missed for its width alone: a tab, Chinese, an emoji
-        warnings.filterwarnings("ignore", r"Glyph .* missing from")
+    with missing_glyphs():  # a tab, Chinese, an emoji: missed for their width alone
         width, _, _ = text_to_path.get_text_width_height_descent(text, letters, False)
     return float(width)
 

@@ -21,7 +21,7 @@ from matplotlib.font_manager import FontPath
 
 from analysis.report.palette import on_paper
 from analysis.report.paper.fonts import Fonts, light
-from analysis.report.svg import MARK, NARROW, WIDE, Draw, style
+from analysis.report.svg import MARK, NARROW, WIDE, Draw, missing_glyphs, style
 from warehouse.files import write_text
 
 DOTS_PER_INCH = 300
@@ -68,7 +68,8 @@ def write_picture(
         "svg.fonttype": "path",
         "svg.hashsalt": picture.title,
     }
-    with on_paper(), matplotlib.rc_context(style() | settings):
+    # Which letters no font has is told by who chose the fonts.
+    with on_paper(), matplotlib.rc_context(style() | settings), missing_glyphs():
         figure = Figure(figsize=(column.pixels / 72, picture.height / 72), dpi=72)
         FigureCanvasPdf(figure)
         picture.draw(figure, column.is_narrow)
