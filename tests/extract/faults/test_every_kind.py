@@ -10,6 +10,7 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from extract.faults.kinds import OWN_KINDS
 from extract.faults.registry import fault_kinds, kind_named, register_fault
 from extract.faults.sites import site_of
 from extract.faults.spec import parse_fault
+from extract.faults.words import registered
 from extract.running.extraction import extract
 from extract.running.variants import Bench, open_bench
 from extract.sharing.job import ExtractRequest
@@ -57,8 +59,7 @@ def brought() -> Iterator[None]:
     """The page's kinds are known, as if their package were installed."""
     named: dict[str, Any] = {}
     exec(EXAMPLE, named)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_registered", {})
+    with patch.dict(registered, clear=True):
         for class_name in BROUGHT.values():
             register_fault(named[class_name]())
         yield
@@ -219,10 +220,8 @@ def test_every_file_of_a_kind_is_known() -> None:
     assert {kind.name for kind in OWN_KINDS} == files
 
 
-def test_an_installed_package_brings_its_kinds(
-    install: Install, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "_registered", {})
+@patch.dict(registered, clear=True)
+def test_an_installed_package_brings_its_kinds(install: Install) -> None:
     with pytest.raises(UsageError, match="unknown kind of fault 'blur'"):
         parse_fault("blur@vision")
     for name, class_name in BROUGHT.items():
