@@ -153,6 +153,7 @@ def _opened(file: Path, lake: str | None) -> tuple[Ground, list[StudyStep]]:
 def _read(study: Study, step: StudyStep) -> dict[str, Any]:
     """A step's options as click will read them when it is run; or what it would say."""
     from layerhouse.cli import layerhouse
+    from layerhouse.functions import refuse_unknown_words
 
     found: click.Command | None = layerhouse
     rest, context = list(step.arguments), click.Context(layerhouse)
@@ -160,7 +161,10 @@ def _read(study: Study, step: StudyStep) -> dict[str, Any]:
         found = found.get_command(context, rest.pop(0))
     assert found is not None
     try:
-        return found.make_context(step.kind, rest).params
+        options = found.make_context(step.kind, rest).params
+        if step.kind == "extract":
+            refuse_unknown_words(options["model"], options)
+        return options
     except (click.ClickException, UsageError) as error:
         said = error.format_message() if isinstance(error, click.ClickException) else str(error)
         raise UsageError(f"{study.path}: {step}: {said}") from error

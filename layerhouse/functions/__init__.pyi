@@ -34,6 +34,7 @@ from .mending import AUTO as AUTO, EVERY as EVERY, Mending as Mending, mend as m
 from .names import (
     refuse_unknown_here as refuse_unknown_here,
     refuse_unknown_to_run as refuse_unknown_to_run,
+    refuse_unknown_words as refuse_unknown_words,
 )
 from .patching import patch as patch
 from .states import export as export, import_ as import_

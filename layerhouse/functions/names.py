@@ -22,12 +22,25 @@ def refuse_unknown_to_run(lake: Lake, model: Any, dataset: str, options: Mapping
     `options` are those of the command; a model in memory has no name that could be unknown.
     """
     from extract.datasets import refuse_unknown_dataset
-    from extract.faults import read_words
-    from extract.models import parse_placement, refuse_unfit_adapter, refuse_unknown
-    from extract.sharing import batch_size_of
+    from extract.models import refuse_unfit_adapter
 
     if isinstance(model, str):
         _refuse_brought(lake, model)
+    refuse_unknown_words(model, options)
+    for adapter in (options.get("adapter"), options.get("from_adapter")):
+        if adapter is not None and not Path(adapter).exists():
+            refuse_unfit_adapter(Path(adapter))
+    refuse_unknown_dataset(lake, dataset)
+    _refuse_unknown_prompts(lake, several(options.get("prompt")))
+
+
+def refuse_unknown_words(model: Any, options: Mapping[str, Any]) -> None:
+    """UsageError for a model, a device, a fault or a place that there could be in no lake."""
+    from extract.faults import read_words
+    from extract.models import parse_placement, refuse_unknown
+    from extract.sharing import batch_size_of
+
+    if isinstance(model, str):
         refuse_unknown(model)
     if (device := options.get("device")) is not None:
         refuse_unknown_device(device)
@@ -35,13 +48,8 @@ def refuse_unknown_to_run(lake: Lake, model: Any, dataset: str, options: Mapping
         read_words(fault)
     _refuse_unknown_layers(options.get("layer"))
     parse_placement(options.get("quantization"), options.get("device_map"))
-    for adapter in (options.get("adapter"), options.get("from_adapter")):
-        if adapter is not None and not Path(adapter).exists():
-            refuse_unfit_adapter(Path(adapter))
     if "batch_size" in options:
         batch_size_of(options["batch_size"])
-    refuse_unknown_dataset(lake, dataset)
-    _refuse_unknown_prompts(lake, several(options.get("prompt")))
 
 
 def _refuse_brought(lake: Lake, model: str) -> None:

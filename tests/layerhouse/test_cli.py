@@ -331,15 +331,3 @@ def test_a_path_that_no_file_can_have_is_told_in_one_sentence(
     assert re.search(why, said)
     assert "nexpected failure" not in said
     assert len(said) < 1000
-
-
-@pytest.mark.parametrize("name", ["extract", "mend", "patch", "steer"])
-def test_a_misspelt_model_is_told_before_anything_heavy_is_imported(
-    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for heavy in ("torch", "transformers"):
-        monkeypatch.setitem(sys.modules, heavy, None)  # importing it fails from here on
-    with pytest.raises(SystemExit) as ended:
-        main([name, "--model", "tiny-digit", "--dataset", "digits"])
-    assert ended.value.code == 2
-    assert "unknown model 'tiny-digit'; did you mean tiny-digits?" in capsys.readouterr().err

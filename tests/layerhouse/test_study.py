@@ -199,6 +199,10 @@ def test_an_option_that_a_command_does_not_take_is_told_before_anything_is_run(
     misspelt = cli("study", written(tmp_path, MINIMAL.replace("tiny-digits", "tiny-digit")))
     assert misspelt.returncode == 2
     assert "unknown model 'tiny-digit'; did you mean tiny-digits" in misspelt.stderr
+    struck = cli("study", written(tmp_path, MINIMAL + "[extract]\nfault = 'noize@llm'\n"))
+    assert struck.returncode == 2
+    assert "extract tiny-digits on digits: " in struck.stderr
+    assert "did you mean noise" in struck.stderr
 
 
 def test_a_variant_is_the_model_that_its_command_makes_however_its_options_are_written(

@@ -39,6 +39,13 @@ RUN, HELD = (*MODEL, *DATASET), ("--model", "tiny", "--dataset", "shapes")
 
 TYPOS = {
     **{
+        f"{name} of a misspelt model": (
+            (name, "--model", "tiny-digit", *DATASET),
+            "unknown model 'tiny-digit'; did you mean tiny-digits?",
+        )
+        for name in ("extract", "patch", "steer", "mend")
+    },
+    **{
         f"{name} of an unknown dataset": ((name, *MODEL, "--dataset", "digit"), "mean digits?")
         for name in ("extract", "patch", "steer", "mend")
     },
