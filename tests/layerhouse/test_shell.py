@@ -175,8 +175,8 @@ class Prompt:
 
     def type(self, line: str, then: str = "layerhouse> ") -> str:
         os.write(self.screen, f"{line}\n".encode())
-        # The terminal echoes what is typed before the answer comes.
-        return self.wait_for(then)
+        # The terminal echoes what is typed before the answer; long paths break its lines.
+        return " ".join(self.wait_for(then).split())
 
 
 def test_the_prompt_answers_and_refuses_on_a_terminal(lake: Lake, tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_the_prompt_shows_rows_upright_and_writes_results_out(lake: Lake, tmp_pa
     assert "─── 1 ─" not in prompt.type("SELECT sample_id, split FROM sample ORDER BY ALL;")
     assert "wrote" in prompt.type(f".export {out}")
     assert out.read_text().splitlines()[:2] == ["sample_id,split", "s0,train"]
-    assert "is there already; .export!" in " ".join(prompt.type(f".export {out}").split())
+    assert "is there already; .export!" in prompt.type(f".export {out}")
     assert "wrote" in prompt.type(f".export! {tmp_path / 'rows.parquet'}")
     assert "call it .csv or .parquet or .json or .md" in prompt.type(".export rows.xlsx")
     assert "own files" in prompt.type(f".export {lake.root / 'catalog.csv'}")
