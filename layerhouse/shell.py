@@ -145,9 +145,10 @@ class Shell:
         try:
             statements = duckdb.extract_statements(text)
         except duckdb.Error as fault:
+            self._last = None
             return _said(str(fault))
         for statement in statements:
-            started = time.monotonic()
+            started, self._last = time.monotonic(), None
             try:
                 relation = self.warehouse.sql(statement.query)
                 self._show(relation)

@@ -26,7 +26,12 @@ TABLE_ROWS = 200
 
 
 def write_relation(relation: Rows, form: str, stream: IO[str], out: Path | None) -> None:
-    """Write `relation` as `form` to the file `out`, or to `stream` where there is none."""
+    """Write `relation` as `form` to the file `out`, or to `stream` where there is none.
+
+    Raises UsageError for two columns of one name in a form that tells columns apart by these.
+    """
+    if form in ("json", "parquet"):
+        _refuse_doubled(relation.columns, form)
     if form == "parquet":
         if out is None:
             raise UsageError("--format parquet needs a file to write: add --out FILE.parquet")
@@ -37,6 +42,15 @@ def write_relation(relation: Rows, form: str, stream: IO[str], out: Path | None)
         _WRITERS[form](written, unbroken(stream))
     else:
         _replace(out, lambda path: _text(written, form, path))
+
+
+def _refuse_doubled(names: Sequence[str], form: str) -> None:
+    doubled = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if doubled:
+        raise UsageError(
+            f"{names.count(doubled[0])} columns have the name {doubled[0]!r}, by which "
+            f"{form} tells them apart; give each a name of its own with AS"
+        )
 
 
 def _zones_as_text(relation: Rows) -> Rows:

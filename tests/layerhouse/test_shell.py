@@ -217,6 +217,9 @@ def test_the_prompt_shows_rows_upright_and_writes_results_out(lake: Lake, tmp_pa
     assert "─── 1 ─" in prompt.type("SELECT sample_id, split FROM sample ORDER BY ALL;")
     assert "side by side" in prompt.type("\\x")
     assert "did you mean .export" in prompt.type(".exprt rows.csv")
+    for wrong in ("SELECT 1 AS a; SELECT nope;", "SELECT 1 AS a; SELEC 2;"):
+        prompt.type(wrong)
+        assert "no result to export" in prompt.type(f".export! {out}"), wrong
     os.write(prompt.screen, b"\x04")
     assert prompt.process.wait(timeout=60) == 0
     os.close(prompt.screen)
@@ -268,6 +271,19 @@ def test_json_has_null_for_what_is_no_number(
         "h": True,
         "i": "\x1bé",
     }
+
+
+@pytest.mark.parametrize("form", ["json", "parquet"])
+def test_two_columns_of_one_name_are_refused_where_names_tell_them_apart(
+    form: str, lake: Lake, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / f"rows.{form}"
+    query = "SELECT a.sample_id, b.sample_id FROM sample AS a, sample AS b"
+    assert run(lake, "sql", query, "--format", form, "--out", str(out)) == 2
+    assert "2 columns have the name 'sample_id'" in capsys.readouterr().err
+    assert not out.exists()
+    assert run(lake, "sql", f"{query} ORDER BY ALL LIMIT 1", "--format", "csv") == 0
+    assert capsys.readouterr().out == "sample_id,sample_id\ns0,s0\n"
 
 
 DEAF = "SELECT levenshtein(repeat('a', 60000), repeat('b', 60000))"
