@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.projection.methods import METHODS, PCA, TSNE
 from warehouse.errors import LayerhouseError, UsageError, nearest
-
-PCA, TSNE = METHODS = ("pca", "tsne")
 
 MOST = 5_000
 """Samples that are laid out; of more they are drawn."""

@@ -120,6 +120,14 @@ def test_importing_it_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_the_list_of_commands_imports_nothing_heavy() -> None:
+    heavy = ("torch", "transformers", "polars", "pyarrow", "numpy", "pandas", "sklearn")
+    script = f"import sys; from layerhouse.cli import _run; _run(['--help']); h = {heavy}\n"
+    script += "print([n for n in h if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_takes_what_its_command_takes(name: str) -> None:
     assert set(_parameters(name)) == set(_parameters_of_command(name))
