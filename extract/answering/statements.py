@@ -253,7 +253,9 @@ def _pass_verb(sentence: str, tokens: list[Token], at: int, reach: Reach) -> Non
         reach.drop("aside")
     elif deny is not None:
         subject = re.match(r"(?i)(?:no|none of|nothing|neither|nor)\b", deny.text)
-        if not subject or re.search(r"[,，]|\band\b", sentence[deny.end : token.start]):
+        between = sentence[deny.end : token.start]
+        apart = r"(?i)[,，:：—]| - |^-(?:it|this|that|the)\b|\band\b"  # "No—it is benign", too
+        if not subject or re.search(apart, between):
             reach.drop("deny")
 
 

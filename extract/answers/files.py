@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from extract.answers.records import ROLES
 from extract.datasets import LabelTable, ReadOptions, read_table
 from warehouse.errors import LayerhouseError
 
@@ -16,6 +17,8 @@ HARNESSES = {
     "lm-eval": ({"doc_id", "arguments"}, {"doc_id", "doc", "filtered_resps"}),
     "lmms-eval": ({"doc_id", "filtered_resps"}, {"doc_id", "resps", "input"}),
     "vlmevalkit": ({"index", "prediction"},),
+    "openai-batch": ({"custom_id", "response"},),
+    "anthropic-batch": ({"custom_id", "result"},),
     "medevalkit": ({"response", "choices", "answer"}, {"response", "messages"}),
 }
 """Columns that tell a harness, any of the sets; the first that fits is it."""
@@ -34,6 +37,9 @@ OTHERWISE = {
 """What is to be done with files that are not read as they are."""
 OTHERWISE |= {".xls": OTHERWISE[".xlsx"], ".ods": OTHERWISE[".xlsx"], ".tgz": OTHERWISE[".gz"]}
 OTHERWISE |= {".pickle": OTHERWISE[".pkl"]}
+
+
+_SAYS = {name for name in (*ROLES["reply"], *ROLES["scores"]) if "." not in name}
 
 
 def read_rows(path: Path, reading: ReadOptions) -> LabelTable:
@@ -60,7 +66,7 @@ def harness_of(table: LabelTable) -> str | None:
 
 
 def _json(path: Path) -> LabelTable:
-    """A list of objects, one object that holds one such list, or objects by sample."""
+    """A list of objects, an object that holds one such list, or one by sample or by column."""
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeError as error:
@@ -89,4 +95,19 @@ def _objects(found: Any) -> list[dict[str, Any]] | None:
         return _objects(lists[0])
     if found and not lists and all(isinstance(value, str) for value in found.values()):
         return [{"sample_id": name, "reply": reply} for name, reply in found.items()]
+    return _by_name(found)
+
+
+def _by_name(found: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows of objects that lie under the names of samples, or, as pandas writes a table, of
+    columns that lie under theirs; None where no object says a reply, as in a summary of scores.
+    """
+    objects = list(found.values())
+    if not objects or not all(isinstance(value, dict) and value for value in objects):
+        return None
+    names = objects[0].keys()
+    if found.keys() & _SAYS and all(value.keys() == names for value in objects):
+        return [{column: cells[name] for column, cells in found.items()} for name in names]
+    if all(value.keys() & _SAYS for value in objects):
+        return [{"sample_id": name} | row for name, row in found.items()]
     return None

@@ -6,6 +6,7 @@ answers they are, of which samples, and whether these are the images that the fi
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import Any
 from extract.answers.files import harness_of, read_rows
 from extract.answers.matching import SampleNames
 from extract.answers.models import model_row
-from extract.answers.reading import ReadRecord, RecordReader, as_logprobs
+from extract.answers.reading import ReadRecord, RecordReader, as_logprobs, kind_of_scores
 from extract.answers.records import Record, find_columns, records, strange_ends
 from extract.answers.rows import imported_row, method_name
 from extract.datasets import ReadOptions
@@ -96,6 +97,7 @@ def import_answers(
         notes.append(f"{n:,} replies ended by {end!r}, which is not known; they are read as whole")
     read = RecordReader(info.classes, options.letters).read_all(found)
     _refuse_other_labels(read, info, path)
+    _refuse_numbers(read, info, path)
     notes = [f"{path.name}: {columns.said()}", *notes, *_about(read, info, path), *seen.notes]
     config = {
         "method": method,
@@ -233,6 +235,20 @@ def _refuse_other_labels(read: Sequence[ReadRecord], info: DatasetInfo, path: Pa
         )
 
 
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?|true|false", re.IGNORECASE)
+
+
+def _refuse_numbers(read: Sequence[ReadRecord], info: DatasetInfo, path: Path) -> None:
+    """Numbers for classes, which are called otherwise, would count as replies that name none."""
+    if all(one.predicted is None and _NUMBER.fullmatch((one.reply or "").strip()) for one in read):
+        labels = ", ".join(row.label for row in info.classes)
+        raise LayerhouseError(
+            f"the replies of {path} are numbers, first {read[0].reply!r} ({read[0].record.place}), "
+            f"and {info.dataset_id} has no class that is called so; write the names of its classes "
+            f"({labels}) in their place"
+        )
+
+
 def _about(read: Sequence[ReadRecord], info: DatasetInfo, path: Path) -> list[str]:
     """What is worth knowing of answers that were imported."""
     n, notes = len(read), []
@@ -251,6 +267,8 @@ def _about(read: Sequence[ReadRecord], info: DatasetInfo, path: Path) -> list[st
             f"the file's own labels could be compared with the dataset's for {compared:,} of "
             f"{n:,} samples"
         )
+    if (kind := kind_of_scores(read)) is not None:
+        notes.append(f"scores are taken as {kind}")
     bare = sum(one.is_bare_letter for one in read)
     if bare:
         notes.append(

@@ -62,8 +62,9 @@ class SampleNames:
 
 def _parts(path: str) -> tuple[str, ...]:
     """The folders and the file of a path of any machine."""
+    if address := re.match(r"[a-zA-Z][\w+.-]*://", path):
+        path = re.sub(r"[?#].*", "", path[address.end() :])  # what a signed address ends in
     plain = unquote(path).replace("\\", "/")
-    plain = re.sub(r"^[a-zA-Z][\w+.-]*://", "", plain)
     return tuple(part for part in plain.split("/") if part not in ("", "."))
 
 

@@ -153,22 +153,50 @@ class RecordReader:
         return tuple(found[index] for index in range(n))
 
 
-def as_logprobs(read: Sequence[ReadRecord]) -> list[ReadRecord]:
-    """The same records with scores as log probabilities.
+LOGS, SHARES, PERCENTS, RAW = (
+    "log probabilities",
+    "probabilities",
+    "probabilities in percent",
+    "numbers before a softmax",
+)
 
-    Scores of a file are one kind: logs, none of which is above zero; probabilities, which sum to
-    one; else numbers before a softmax.
+
+def kind_of_scores(read: Sequence[ReadRecord]) -> str | None:
+    """What the scores of a file are, None where it has none.
+
+    They are one kind: logs, none of which is above zero; probabilities, which sum to one or to a
+    hundred, as far as they may have been rounded; else numbers before a softmax.
     """
     held = [one.scores for one in read if one.scores is not None]
+    if not held:
+        return None
     if all(score <= 0 for scores in held for score in scores):
+        return LOGS
+    if _are_shares(held, 1):
+        return SHARES
+    return PERCENTS if _are_shares(held, 100) else RAW
+
+
+def _are_shares(held: Sequence[Sequence[float]], whole: int) -> bool:
+    """Whether all are parts of a whole, each rounded to a hundredth of it or more exactly."""
+    return all(
+        min(scores) >= 0 and abs(sum(scores) / whole - 1) <= 0.005 * len(scores) + 1e-9
+        for scores in held
+    )
+
+
+def as_logprobs(read: Sequence[ReadRecord]) -> list[ReadRecord]:
+    """The same records with scores as log probabilities, by what `kind_of_scores` says."""
+    kind = kind_of_scores(read)
+    if kind in (None, LOGS):
         return list(read)
-    are_shares = all(min(s) >= 0 and abs(sum(s) - 1) < 1e-3 for s in held)
-    change = _log if are_shares else _log_softmax
+    change = _log_softmax if kind == RAW else _log
     return [one if one.scores is None else replace(one, scores=change(one.scores)) for one in read]
 
 
 def _log(scores: Sequence[float]) -> tuple[float, ...]:
-    return tuple(max(math.log(score), LEAST) if score > 0 else LEAST for score in scores)
+    whole = sum(scores)
+    return tuple(max(math.log(score / whole), LEAST) if score > 0 else LEAST for score in scores)
 
 
 def _log_softmax(scores: Sequence[float]) -> tuple[float, ...]:

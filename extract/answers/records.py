@@ -16,11 +16,12 @@ from warehouse.vocabulary import LENGTH, STOP
 
 ROLES: dict[str, tuple[str, ...]] = {
     "sample": (
-        *("sample_id", "image_path", "image_file", "img_path", "file_name", "filename"),
-        *("file_path", "file", "path", "image", "img", "images", "image_id", "id", "question_id"),
-        *("doc_id", "index"),
+        *("sample_id", "custom_id", "image_path", "image_file", "img_path", "file_name"),
+        *("filename", "file_path", "file", "path", "image", "img", "images", "image_id", "id"),
+        *("question_id", "doc_id", "index"),
     ),
     "reply": (
+        *("response.body.choices.0.message.content", "result.message.content.0.text"),
         *("reply", "response", "resps", "prediction", "filtered_resps", "raw_output"),
         *("model_output", "model_answer", "generated_text", "completion", "output", "pred", "text"),
     ),
@@ -31,10 +32,18 @@ ROLES: dict[str, tuple[str, ...]] = {
     "options": ("options", "choices"),
     "question": ("question", "prompt", "input", "arguments"),
     "scores": ("scores", "label_logprobs", "logprobs"),
-    "finish": ("finish_reason", "finishReason", "stop_reason", "done_reason"),
-    "tokens": ("n_tokens", "completion_tokens"),
+    "finish": (
+        *("finish_reason", "finishReason", "stop_reason", "done_reason"),
+        *("response.body.choices.0.finish_reason", "result.message.stop_reason"),
+    ),
+    "tokens": (
+        *("n_tokens", "completion_tokens"),
+        *("response.body.usage.completion_tokens", "result.message.usage.output_tokens"),
+    ),
 }
-"""Usual names of the columns by what they mean, the surest first."""
+"""Usual names of the columns by what they mean, the surest first. Points lead into objects and
+lists, as those of the batches of OpenAI and Anthropic.
+"""
 
 INSIDE = ("", "doc.", "messages.", "metadata.")
 """Where harnesses keep what they were told of a sample: beside the reply, or in an object there."""
@@ -45,7 +54,9 @@ LETTERED = re.compile(r"(?:option_)?([A-Z])")
 """A column that is one option of the question, as A, B, … or option_A, option_B, …."""
 
 FAILED = re.compile(
-    r"\s*(?:Failed to obtain answer via API\.?|\[?(?:API )?ERROR\]?(?::.*)?)\s*", re.IGNORECASE
+    r"\s*(?:Failed to obtain answer via API\.?|\[?(?:API )?ERROR\]?(?::.*)?|Error code: \d{3}\b.*"
+    r"|(?:Request timed out|Connection error)\.)\s*",
+    re.IGNORECASE | re.DOTALL,
 )
 """What harnesses write where a model gave no reply."""
 
@@ -112,13 +123,14 @@ def find_columns(table: LabelTable, given: Mapping[str, str]) -> Columns:
     for role, name in given.items():
         if role not in ROLES:
             raise UsageError(f"--column {role}=… names nothing that is read{nearest(role, ROLES)}")
-        if name != "none" and name not in known:
+        if name != "none" and not _is_there(name, known, table.rows):
             raise UsageError(f"{table.path} has no column {name!r}{nearest(name, known)}")
         by_role[role] = name
     for role, usual in ROLES.items():
         taken = set(by_role.values())
         inside = (place + name for name in usual for place in INSIDE)
-        found = next((name for name in inside if name in known and name not in taken), None)
+        there = (name for name in inside if _is_there(name, known, table.rows))
+        found = next((name for name in there if name not in taken), None)
         if role not in given and found is not None:
             by_role[role] = found
     by_role = {role: name for role, name in by_role.items() if name != "none"}
@@ -136,7 +148,7 @@ def find_columns(table: LabelTable, given: Mapping[str, str]) -> Columns:
     if not by_role.keys() & {"reply", "scores"} and not columns.scored:
         raise LayerhouseError(
             f"{table.path} has no replies; say which of its columns holds them with --column "
-            f"reply=…; its columns are {shown}"
+            f"reply=… (messages.-1.content: that of the last of a list); its columns are {shown}"
         )
     return columns
 
@@ -196,12 +208,25 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, None]:
     return names
 
 
+def _is_there(name: str, known: Mapping[str, None], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a column has that name, or a row holds something deeper in an object or a list."""
+    return name in known or (
+        name.count(".") > 1 and any(_value(row, name) is not None for row in rows)
+    )
+
+
 def _value(row: Mapping[str, Any], name: str) -> Any:
+    """What a row holds by a name, whose points lead into objects and, by number, into lists."""
     if name in row or "." not in name:
         return row.get(name)
-    outer, inner = name.split(".", 1)
-    held = row.get(outer)
-    return held.get(inner) if isinstance(held, dict) else None
+    held: Any = row
+    for part in name.split("."):
+        if isinstance(held, list) and re.fullmatch(r"-?\d+", part):
+            place = int(part)
+            held = held[place] if -len(held) <= place < len(held) else None
+        else:
+            held = held.get(part) if isinstance(held, dict) else None
+    return held
 
 
 def _columns_of(pattern: re.Pattern[str], known: Mapping[str, None]) -> dict[str, str]:

@@ -286,10 +286,12 @@ def group_warnings(items: Sequence[Item], groups: Sequence[str], where_from: str
         )
     spelled: dict[str, str] = {}
     for group in dict.fromkeys(item.group_id for item in items if item.group_id):
-        other = spelled.setdefault(" ".join(group.casefold().split()), group)
+        key = group.lstrip("0") if group.isdecimal() else " ".join(group.casefold().split())
+        other = spelled.setdefault(key, group)
         if other != group:
+            how = "zeros in front" if group.isdecimal() else "case or spaces"
             warnings.append(
-                f"the groups {other} and {group} differ in case or spaces alone{source}; if they "
+                f"the groups {other} and {group} differ in {how} alone{source}; if they "
                 "are one patient, write them in one way, since splits may part them now"
             )
             break

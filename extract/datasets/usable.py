@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from extract.datasets.measuring import Measured
 from extract.datasets.source import Contents, Item
 from warehouse.errors import LayerhouseError
 from warehouse.files import write_at_once
-from warehouse.images import parted
+from warehouse.images import is_image_file, parted
 
 Images = Mapping[str, Measured | LayerhouseError]
 """What was measured of every image by uri, or why it could not be."""
@@ -119,10 +120,15 @@ def _hint(item: Item) -> str:
         return f": it is a link to {file.readlink()}, which is not there"
     if not file.parent.is_dir():
         return f": there is no folder {file.parent} (--images names the one that paths start from)"
+    meant, alike = {_plain(file.name), _plain(unquote(file.name))}, ""
+    stem = _plain(file.stem)
     for other in file.parent.iterdir():
-        if _plain(file.name) in (_plain(other.name), _plain(other.stem)):
+        own = _plain(other.stem)
+        if _plain(other.name) in meant or own in meant:
             return f"; there is {other.name} instead"
-    return ""
+        if own == stem and is_image_file(other):
+            alike = f"; there is {other.name} instead"
+    return alike
 
 
 def _plain(name: str) -> str:

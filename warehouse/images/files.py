@@ -26,6 +26,8 @@ from warehouse.images.pictures import (
 from warehouse.images.uris import Preparation
 
 _GREY16 = {"I;16", "I;16B", "I;16L", "I;16N"}
+_MAPPED = {*_GREY16, "L", "P", "RGBA", "RGBX", "CMYK"}
+"""Modes of files that Pillow does not read but maps into memory."""
 _WORDS = {
     "1": "1-bit",
     "L": "8-bit grey",
@@ -44,7 +46,7 @@ _FORMATS = (
 # Several pictures in one file that are one to look at: a photograph with its preview, layers.
 _ONE_PICTURE = {"MPO", "PSD", "ICO", "ICNS"}
 _PHOTOMETRIC, _SAMPLE_FORMAT, _BITS, _SUBFILE, _PLANAR = 262, 339, 258, 254, 284  # tags of TIFF
-_DESCRIPTION = 270
+_DESCRIPTION, _ORIENTATION = 270, 274
 _WHITE_IS_ZERO = 0
 
 
@@ -147,18 +149,33 @@ def _rawmode(image: Any) -> str:
 
 
 def _flat(image: Any, name: str) -> Picture:
+    reading = "orientation" if _was_misread(image) else ""
     upright = _upright(image)
     mode = _WORDS.get(image.mode, image.mode)
-    picture = FlatPicture(name, mode, image=upright)
+    picture = FlatPicture(name, mode, reading, image=upright)
     if picture.has_transparency and _hides_colours(upright):
-        return FlatPicture(name, mode, "transparency", image=upright)
+        reading = ", ".join(filter(None, (reading, "transparency")))
+        return FlatPicture(name, mode, reading, image=upright)
     return picture
 
 
 def _upright(image: Any) -> Any:
     from PIL import ImageOps
 
+    if _is_sideways(image):  # Pillow maps such a file into memory with its sides exchanged
+        image.filename = ""
     return ImageOps.exif_transpose(image)
+
+
+def _is_sideways(image: Any) -> bool:
+    """Whether a TIFF's rows are the columns of what it shows."""
+    return _tags(image).get(_ORIENTATION, 1) in (5, 6, 7, 8)
+
+
+def _was_misread(image: Any) -> bool:
+    """Whether earlier versions let Pillow map a sideways picture into memory, not yet loaded."""
+    is_mapped = len(image.tile) == 1 and image.tile[0][0] == "raw" and image.mode in _MAPPED
+    return is_mapped and _rawmode(image) == image.mode and _is_sideways(image)
 
 
 def _hides_colours(image: Any) -> bool:
@@ -168,16 +185,18 @@ def _hides_colours(image: Any) -> bool:
 
 def _deep_grey(image: Any, name: str) -> Picture:
     key, says_its_range = image.info.get("transparency"), _says_its_range(image)
+    readings = ["orientation" if _was_misread(image) else ""]
     values = np.asarray(_upright(image))
     tags = _tags(image)
     is_unsigned = tags.get(_BITS) == (32,) and tags.get(_SAMPLE_FORMAT, (1,))[0] == 1
     if values.dtype == np.int32 and is_unsigned:
         values = values.view(np.uint32)  # Pillow knows no unsigned ones
     alpha = None if key is None else np.where(values == key, 0, 255).astype(np.uint8)
+    readings += ["transparency" if alpha is not None and alpha.min() == 0 else ""]
     return DeepPicture(
         name,
         _WORDS.get(image.mode, "16-bit grey"),
-        "transparency" if alpha is not None and alpha.min() == 0 else "",
+        ", ".join(filter(None, readings)),
         Scale.FIXED if says_its_range else Scale.OPEN,
         stored=values,
         usual=None if image.mode == "F" else _of_sixteen_bits,

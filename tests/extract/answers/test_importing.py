@@ -122,6 +122,48 @@ def llava() -> Rows:
     ]
 
 
+def openai_batch() -> Rows:
+    """Replies deep in the body of a response."""
+    return [
+        {
+            "id": f"batch_req_{n}",
+            "custom_id": name,
+            "response": {
+                "status_code": 200,
+                "body": {
+                    "choices": [{"message": {"content": said(of)}, "finish_reason": "stop"}],
+                    "usage": {"completion_tokens": 7},
+                },
+            },
+            "error": None,
+        }
+        for n, (name, (_, of)) in enumerate(SAMPLES.items())
+    ]
+
+
+def anthropic_batch() -> Rows:
+    return [
+        {
+            "custom_id": name,
+            "result": {
+                "type": "succeeded",
+                "message": {
+                    "content": [{"type": "text", "text": said(of)}],
+                    "stop_reason": "end_turn",
+                },
+            },
+        }
+        for name, (_, of) in SAMPLES.items()
+    ]
+
+
+def signed_addresses() -> Rows:
+    return [
+        {"image": f"https://store/img/{name}?sig=a/b.png&x=1#frame=2", "reply": said(of)}
+        for name, (_, of) in SAMPLES.items()
+    ]
+
+
 def prompt_with_letters() -> Rows:
     return [
         {"sample_id": name, "prompt": "Which?\n(A) malignant\n(B) benign", "reply": "BA"[of]}
@@ -141,6 +183,20 @@ def as_json(path: Path, rows: Rows) -> Path:
     return path
 
 
+def by_sample(path: Path, rows: Rows) -> Path:
+    """Objects under the names of their samples."""
+    named = {row["sample_id"]: {k: row[k] for k in row if k != "sample_id"} for row in rows}
+    path.write_text(json.dumps(named), encoding="utf-8")
+    return path
+
+
+def by_column(path: Path, rows: Rows) -> Path:
+    """As pandas' `to_json` writes a table."""
+    columns = {name: {str(n): row[name] for n, row in enumerate(rows)} for name in rows[0]}
+    path.write_text(json.dumps(columns), encoding="utf-8")
+    return path
+
+
 @pytest.mark.parametrize(
     ("rows", "name", "method", "write"),
     [
@@ -151,6 +207,11 @@ def as_json(path: Path, rows: Rows) -> Path:
         (medevalkit(), "results.json", "medevalkit", as_json),
         (llava(), "answers.jsonl", "answers", lines),
         (prompt_with_letters(), "answers.jsonl", "answers", lines),
+        (openai_batch(), "batch_output.jsonl", "openai-batch", lines),
+        (anthropic_batch(), "results.jsonl", "anthropic-batch", lines),
+        (signed_addresses(), "answers.jsonl", "answers", lines),
+        (plain_rows(), "answers.json", "answers", by_sample),
+        (plain_rows(), "answers.json", "answers", by_column),
     ],
 )
 def test_what_harnesses_write_is_read(
@@ -203,6 +264,10 @@ def changed(**more: Any) -> Callable[[Rows], Rows]:
         (lambda rows: rows, {"columns": {"answer": "reply"}}, "names nothing that is read"),
         (lambda rows: rows, {"name": "///"}, "no method can be called"),
         (lambda rows: [row | {"reply": None} for row in rows], {}, "holds no reply to any sample"),
+        (lambda rows: [row | {"reply": n % 2} for n, row in enumerate(rows)], {}, "are numbers, f"),
+        (lambda rows: [row | {"reply": "1.0"} for row in rows], {}, "first '1.0' .*benign, malign"),
+        (lambda rows: [row | {"reply": True} for row in rows], {}, "no class that is called so"),
+        (lambda rows: rows, {"columns": {"reply": "reply.-1.content"}}, "no column 'reply.-1.con"),
     ],
 )
 def test_what_is_not_certain_is_refused_and_nothing_enters(
@@ -258,8 +323,15 @@ def test_a_byte_order_mark_and_the_line_ends_of_windows_change_nothing(
     assert answered(lake) == RIGHT
 
 
+LIMITED = "Error code: 429 - {'error': {'message': 'Rate limit reached',\n 'code': 'limit'}}"
+
+
 @pytest.mark.parametrize(
-    "silent", [None, float("nan"), "Failed to obtain answer via API.", "[ERROR]: timeout", []]
+    "silent",
+    [
+        *(None, float("nan"), "Failed to obtain answer via API.", "[ERROR]: timeout", []),
+        *(LIMITED, "Request timed out.", "Connection error."),
+    ],
 )
 def test_what_is_no_reply_is_left_out_and_said(silent: Any, lake: Lake, tmp_path: Path) -> None:
     path = lines(tmp_path / "replies.jsonl", changed(reply=silent)(plain_rows()))
@@ -324,19 +396,24 @@ def test_an_option_that_is_no_class_is_no_answer(lake: Lake, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("scores", "logs"),
+    ("scores", "kind", "logs"),
     [
-        ({"malignant": -2.5, "benign": -0.5}, [-0.5, -2.5]),
-        ({"benign": 0.75, "malignant": 0.25}, [-0.287682, -1.386294]),
-        ({"benign": 1.0, "malignant": 0.0}, [0.0, -100.0]),
-        ({"malignant": 3.0, "benign": 3.0}, [-0.693147, -0.693147]),
+        ({"malignant": -2.5, "benign": -0.5}, "log probabilities", [-0.5, -2.5]),
+        ({"benign": 0.75, "malignant": 0.25}, "probabilities", [-0.287682, -1.386294]),
+        ({"benign": 1.0, "malignant": 0.0}, "probabilities", [0.0, -100.0]),
+        ({"benign": 0.67, "malignant": 0.34}, "probabilities", [-0.410428, -1.088760]),
+        ({"benign": 75, "malignant": 25}, "probabilities in percent", [-0.287682, -1.386294]),
+        ({"malignant": 3.0, "benign": 3.0}, "numbers before a softmax", [-0.693147, -0.693147]),
+        ({"benign": 0.9, "malignant": 0.8}, "numbers before a softmax", [-0.644397, -0.744397]),
+        ({"benign": 60.0, "malignant": 20.0}, "numbers before a softmax", [0.0, -40.0]),
     ],
 )
 def test_scores_are_kept_as_log_probabilities(
-    scores: Any, logs: list[float], lake: Lake, tmp_path: Path
+    scores: Any, kind: str, logs: list[float], lake: Lake, tmp_path: Path
 ) -> None:
     rows = [{"sample_id": name, "scores": scores} for name in SAMPLES]
-    imported(lake, lines(tmp_path / "r.jsonl", rows))
+    notes = imported(lake, lines(tmp_path / "r.jsonl", rows))
+    assert f"scores are taken as {kind}" in notes
     with tables(lake) as wh:
         found = wh.sql("SELECT label_logprobs, predicted_class_index, text FROM answer").fetchall()
     assert all(row[0] == pytest.approx(logs, abs=1e-5) for row in found)

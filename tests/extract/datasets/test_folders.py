@@ -361,10 +361,15 @@ def test_findings_that_are_one_but_for_case_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_explained(tmp_path: Path) -> None:
     root, lake = images(tmp_path / "set", "a", "b", n=3), Lake.at(tmp_path / "lake")
     rows = "image_path,label\na/0.png,a\na/1,a\nb/2.PNG,b\nb/0.png,b\nc/0.png,b\n"
-    (root / "manifest.csv").write_text(rows)
-    with pytest.raises(LayerhouseError, match="2 of 5 images") as said:
+    (root / "b/x y.png").write_bytes((root / "b/1.png").read_bytes())
+    (root / "b/1.txt").write_text("a report")
+    (root / "manifest.csv").write_text(rows + "b/1.jpg,b\nb/x%20y.png,b\nb/3.png,b\n")
+    with pytest.raises(LayerhouseError, match="5 of 8 images") as said:
         add(lake, "set", root)
     assert "b/2.PNG does not exist; there is 2.png instead" in str(said.value)
+    assert "b/1.jpg does not exist; there is 1.png instead" in str(said.value)
+    assert "b/x%20y.png does not exist; there is x y.png instead" in str(said.value)
+    assert "b/3.png does not exist\n" in f"{said.value}\n"
     assert f"there is no folder {root}/c (--images names the one" in str(said.value)
 
 

@@ -87,6 +87,13 @@ def test_patients_that_only_case_or_spaces_tell_apart_are_named(
     assert ("differ in case or spaces alone (groups are the column" in said) == (spelled != "p0 ")
 
 
+def test_patients_that_only_zeros_in_front_tell_apart_are_named(images: Path, lake: Lake) -> None:
+    path = table(images, "group_id", lambda n: "007" if n == 5 else f"{n // 3 + 6}")
+    assert "the groups 7 and 007 differ in zeros in front alone (groups are the column" in told(
+        add(lake, "set", path)
+    )
+
+
 def test_a_column_that_is_no_patient_s_is_not_spoken_of(images: Path, lake: Lake) -> None:
     path = table(images, "site", lambda _: "one")
     assert "group" not in told(add(lake, "set", path)).replace("test has only 4 groups", "")

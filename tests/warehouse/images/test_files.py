@@ -62,6 +62,27 @@ def test_deep_grey_is_scaled_from_its_full_range_or_from_the_one_asked_for(
     assert np.array_equal(opened(f"{path}#range=0,4095")[..., 1], scaled(grey, 4095))
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "I;16B", "I", "F"])
+def test_a_tiff_is_turned_upright_whatever_its_mode(
+    tmp_path: Path, mode: str, compression: str | None
+) -> None:
+    """Pillow maps some modes into memory, with height and width exchanged."""
+    kind = {"I;16": "<u2", "I;16B": ">u2", "I": "i4", "F": "f4"}.get(mode)
+    values = TWELVE[..., 0] / (65535 if mode == "F" else 1)
+    colours = Image.fromarray((DEEP // 257).astype(np.uint8))
+    image = Image.fromarray(values.astype(kind)) if kind else colours.convert(mode)
+    shown = "#range=0,0.1" if mode == "F" else "#range=0,4095" if kind else ""
+    path, turned = tmp_path / "a.tif", {3: 2, 6: -1, 8: 1}
+    image.save(path, compression=compression)
+    upright = opened(f"{path}{shown}")
+    for orientation, quarters in turned.items():
+        image.save(path, compression=compression, tiffinfo={274: orientation})
+        assert np.array_equal(opened(f"{path}{shown}"), np.rot90(upright, quarters))
+        misread = compression is None and orientation != 3 and mode not in ("1", "RGB", "I", "F")
+        assert ("orientation" in picture_at(str(path)).reading) == misread
+
+
 @pytest.mark.parametrize("writer", ["png", "tif<", "tif>", "tif-zlib"])
 def test_deep_colour_keeps_all_of_its_bits(tmp_path: Path, writer: str) -> None:
     path = tmp_path / "a"
