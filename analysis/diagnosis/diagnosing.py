@@ -127,16 +127,11 @@ def _refuse_without_stages(wh: Catalogue, model_id: str, dataset_id: str) -> Non
 
 
 def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:
-    """The stored verdict of a model on a dataset, with the losses and intervals behind it."""
+    """The verdict of a model on a dataset, with the losses and intervals behind it, as a lake or a
+    published file has it."""
     names = {"model": model_id, "dataset": dataset_id}
     rows = wh.sql(read_query(QUERIES, "verdict"), names).pl().to_dicts()
-    total = wh.sql(
-        "SELECT lower, upper FROM stage_interval WHERE model_id = $1 AND dataset_id = $2 "
-        "AND stage = 'total' AND quantity = 'loss'",
-        [model_id, dataset_id],
-    ).fetchall()
-    (caveats,) = wh.sql(read_query(QUERIES, "caveats"), names).pl().to_dicts()
-    return finding_of(rows, total[0] if total else None, caveats)
+    return finding_of(rows)
 
 
 def read_answer(wh: Catalogue, model_id: str, dataset_id: str) -> DiagnosedAnswer | None:

@@ -114,8 +114,11 @@ def read_evidence(
     groups = samples["group_id"].to_numpy().astype(str)
     is_balanced = samples["score"].eq(BALANCED_ACCURACY).any()
     strata = samples["class_index"].to_numpy().astype(np.int64) if is_balanced else None
-    (caveats,) = wh.sql(read_query(QUERIES, "caveats"), names).pl().to_dicts()
-    otherwise = caveats["is_fitted_otherwise"]
+    fitted = wh.sql(
+        "SELECT is_fitted_otherwise FROM caveat WHERE model_id = $model AND dataset_id = $dataset",
+        names,
+    ).fetchall()
+    otherwise = fitted[0][0] if fitted else None
     return Evidence(groups, correct, rows, chosen, curves, is_folded, strata, otherwise)
 
 

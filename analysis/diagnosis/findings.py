@@ -172,13 +172,8 @@ class Failure(Finding):
         return self.primary.failure_mode
 
 
-def finding_of(
-    rows: Sequence[Mapping[str, Any]],
-    total: tuple[float, float] | None,
-    caveats: Mapping[str, Any],
-) -> Undetermined | Healthy | Failure:
-    """From the rows of `queries/verdict.sql`, the bounds of the total loss, if stored, and the row
-    of `queries/caveats.sql`."""
+def finding_of(rows: Sequence[Mapping[str, Any]]) -> Undetermined | Healthy | Failure:
+    """From the rows of `queries/verdict.sql`."""
     first, answer = rows[0], rows[-1]
     modes = tuple(_loss(row) for row in rows)
     reference, answered = first["before"], answer["after"]
@@ -190,16 +185,16 @@ def finding_of(
         "answered": answered,
         "lost": lost,
         "floor": _floor(first),
-        "n_seen": caveats["n_seen"],
-        "is_fitted_otherwise": bool(caveats["is_fitted_otherwise"]),
-        "is_untrained": caveats["is_untrained"],
+        "n_seen": first["n_left_out"],
+        "is_fitted_otherwise": bool(first["is_fitted_otherwise"]),
+        "is_untrained": first["is_untrained"],
         "score": first["score"],
     }
     if first["verdict"] == UNDETERMINED:
         return Undetermined(**common)
     if first["verdict"] == HEALTHY:
-        assert total is not None  # nothing is healthy whose loss has no interval
-        return Healthy(**common, lower=total[0], upper=total[1])
+        # Nothing is healthy whose loss has no interval.
+        return Healthy(**common, lower=first["total_loss_lower"], upper=first["total_loss_upper"])
     present = [mode for mode in modes if isinstance(mode, PresentLoss)]
     return Failure(
         **common,

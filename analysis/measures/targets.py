@@ -57,7 +57,8 @@ def add_attribute(
 
     def compute(work: Work) -> Tables:
         label_of = {name: label for name, (label, _) in labels.items()}
-        rows = _rows(work, kind, ATTRIBUTE_TARGET + attribute, {0: label_of})
+        # `n_right` is held against the largest label, whatever the score of the classes.
+        rows = _rows(work, kind, ATTRIBUTE_TARGET + attribute, {0: label_of}, ACCURACY)
         told = dict(about)
         about.clear()  # once a run is enough
         return {"target_probe": rows, **told}
@@ -102,10 +103,15 @@ def add_control_task(
 
     def compute(work: Work) -> Tables:
         drawn_once.update({} if drawn_once else labellings(work.samples))
-        return {"target_probe": _rows(work, kind, CONTROL_TASK + attribute, drawn_once)}
+        # It is held against the probes of the classes, and so fitted for what they are.
+        score = work.samples.score
+        return {"target_probe": _rows(work, kind, CONTROL_TASK + attribute, drawn_once, score)}
 
     settings = {"attribute": attribute, "kind": kind.name, "options": kind.settings()}
-    measure = Measure("probe-control-task", "target_probe", settings | {"seeds": seeds}, compute)
+    measure = Measure(
+        *("probe-control-task", "target_probe", settings | {"seeds": seeds}, compute),
+        fits_for_score=True,
+    )
     return add_measure(lake, model_id, dataset_id, measure, progress)
 
 
@@ -198,13 +204,18 @@ def _about(
 
 
 def _rows(
-    work: Work, kind: ProbeKind, target: str, labellings: Mapping[int, Mapping[str, int]]
+    work: Work,
+    kind: ProbeKind,
+    target: str,
+    labellings: Mapping[int, Mapping[str, int]],
+    score: str,
 ) -> list[dict[str, Any]]:
-    """Rows of target_probe, one per cell and seed; a labelling gives labels by sample_id."""
+    """Rows of target_probe, one per cell and seed, of probes fitted for a score; a labelling gives
+    labels by sample_id."""
     rows = []
     for seed, label_of in labellings.items():
         kept = np.array([name in label_of for name in work.samples.ids])
-        samples = _relabelled(work, kept, label_of, target)
+        samples = replace(_relabelled(work, kept, label_of, target), score=score)
         vectors = {
             cell: own[kept].numpy() for cell, own in zip(work.cells, work.vectors, strict=True)
         }
@@ -231,7 +242,6 @@ def _relabelled(
         split=work.samples.split[kept],
         n_classes=max(label_of.values()) + 1,
         folds=None if folds is None else folds[:, kept],
-        score=ACCURACY,  # `n_right` is held against the largest label
     )
     name = target.partition(":")[2]
     for number, rotation in enumerate(samples.rotations(0)):

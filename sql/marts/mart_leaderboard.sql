@@ -54,6 +54,7 @@ scores AS (
         stage_columns.dataset_id,
         retained_signal.retained_signal,
         retained_signal.random_floor,
+        retained_signal.random_accuracy,
         retained_signal.reference_accuracy,
         retained_signal.reference_source,
         retained_signal.total_loss,
@@ -130,8 +131,17 @@ SELECT
     stage_columns.connector_accuracy,
     stage_columns.llm_accuracy,
     scores.total_loss,
+    loss_interval.lower AS total_loss_lower,
+    loss_interval.upper AS total_loss_upper,
+    baseline_candidate.architecture AS best_baseline,
+    baseline_candidate.test_accuracy AS baseline_accuracy,
     scores.retained_signal,
     scores.random_floor,
+    -- What is untrained itself has no floor.
+    CASE WHEN NOT caveat.is_untrained THEN scores.random_accuracy END AS random_accuracy,
+    caveat.is_untrained,
+    caveat.is_fitted_otherwise,
+    caveat.n_left_out,
     verdicts.verdict,
     verdicts.reason,
     scores.vision_health,
@@ -172,6 +182,17 @@ LEFT JOIN verdicts
     ON stage_columns.model_id = verdicts.model_id AND stage_columns.dataset_id = verdicts.dataset_id
 LEFT JOIN scores
     ON stage_columns.model_id = scores.model_id AND stage_columns.dataset_id = scores.dataset_id
+LEFT JOIN loss_interval
+    ON
+        stage_columns.model_id = loss_interval.model_id
+        AND stage_columns.dataset_id = loss_interval.dataset_id
+        AND loss_interval.stage = 'total'
+LEFT JOIN baseline_candidate
+    ON
+        stage_columns.dataset_id = baseline_candidate.dataset_id
+        AND baseline_candidate.rank = 1
+LEFT JOIN caveat
+    ON stage_columns.model_id = caveat.model_id AND stage_columns.dataset_id = caveat.dataset_id
 LEFT JOIN examination
     ON
         stage_columns.model_id = examination.model_id

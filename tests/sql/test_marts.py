@@ -29,6 +29,8 @@ GRAINS = {
     "mart_leaderboard": "model_id, dataset_id",
     "mart_prompt_sensitivity": "model_id, dataset_id, method, prompt_id, option_order",
     "mart_class_ownership": "model_id, dataset_id, direction, class_index",
+    "mart_causal_flow": "model_id, dataset_id, module, layer, tokens, control",
+    "mart_repairs": "model_id, dataset_id",
 }
 
 
@@ -54,7 +56,10 @@ def filled(empty_catalogue, tmp_path_factory):
             {"dataset_id": "d", "class_index": i, "label": label}
             for i, label in enumerate(["even", "odd"])
         ],
-        "stage_interval": [interval("connector", 0.1, 0.05, 0.15)],
+        "stage_interval": [
+            interval("connector", 0.1, 0.05, 0.15),
+            interval("total", 0.25, 0.2, 0.3),
+        ],
         "pair_interval": [
             {"model_id": "b", "base_model_id": "m", "dataset_id": "d", "stage": "answer"}
             | {"quantity": "signal", "point": 0.35, "lower": 0.2, "upper": 0.5}
@@ -65,6 +70,18 @@ def filled(empty_catalogue, tmp_path_factory):
         "steer_effect": [
             {**NAMES, "sample_id": "test00", "module": "llm", "layer": 1, "tokens": "last"}
             | {"direction": "means", "strength": 1.0, "random_shifts": [0.5, -0.5]}
+        ],
+        "patch_effect": [
+            {**NAMES, "sample_id": f"test{i:02d}", "module": "llm", "layer": 1, "tokens": "last"}
+            | {"control": control, "donor_model_id": "m", "target_class_index": 1}
+            | {"predicted_class_index": int(i < turned), "own_class_index": 0}
+            for control, turned in (("none", 3), ("noise", 1))
+            for i in range(4)
+        ],
+        "mend": [
+            {"model_id": "b", "base_model_id": "m", "dataset_id": "d", "stage": "connector"}
+            | {"repair": "lora", "control": "none", "n_parameters": 5, "score": "accuracy"}
+            | {"val_score_before": 0.5, "val_score": 0.75, "seconds": 2.0}
         ],
     }
     path = tmp_path_factory.mktemp("marts") / "catalogue.duckdb"
@@ -149,6 +166,41 @@ def test_failure_modes_carry_what_was_there_before_and_after(con):
     where = "WHERE model_id = 'm'"
     query = f"SELECT bool_and({deprecated}) FROM mart_failure_modes {where}"
     assert con.sql(query).fetchall() == [(True,)]
+
+
+def test_the_causal_flow_names_model_dataset_and_stage(con):
+    query = (
+        "SELECT model_name, variant, dataset_title, depth, module, module_order, layer, tokens, "
+        "control, n, turned_share, turned_lower < 0.75 AND turned_upper > 0.75, control_share "
+        "FROM mart_causal_flow ORDER BY control"
+    )
+    place = ("m", "base", "Shapes", 5, "llm", 2, 1, "last")
+    assert con.sql(query).fetchall() == [
+        (*place, "noise", 4, 0.25, False, 0.25),
+        (*place, "none", 4, 0.75, True, 0.25),
+    ]
+
+
+def test_repairs_carry_what_they_cost_and_bring(con):
+    query = (
+        "SELECT model_name, base_model_id, dataset_title, stage, stage_order, repair, "
+        "n_parameters, seconds, answered_before, answered_after, round(gain, 9), gain_lower, "
+        "round(val_gain, 9), is_advised FROM mart_repairs"
+    )
+    what = ("b", "m", "Shapes", "connector", 1, "lora", 5, 2.0)
+    assert con.sql(query).fetchall() == [(*what, 0.65, 1.0, 0.35, None, 0.25, True)]
+
+
+def test_the_leaderboard_says_what_to_know_of_its_numbers(con):
+    query = (
+        "SELECT total_loss_lower, total_loss_upper, best_baseline, baseline_accuracy, "
+        "random_accuracy, is_untrained, is_fitted_otherwise, n_left_out FROM mart_leaderboard "
+        "ORDER BY model_id DESC"
+    )
+    assert con.sql(query).fetchall() == [
+        (0.2, 0.3, "svm", 0.9, None, False, False, 0),
+        (None, None, "svm", 0.9, None, False, None, 0),
+    ]
 
 
 def test_sample_outcomes_say_where_the_class_was_lost(con):

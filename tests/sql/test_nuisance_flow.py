@@ -100,6 +100,53 @@ def test_a_control_task_is_what_the_probe_learns_by_heart_of_its_best_learnt_att
     assert found == [(0.75, 0.375, 0.375, 0.5, 0.25)]
 
 
+CONTROL_TASKS = "SELECT kind, control_task_accuracy, above_control_task FROM signal_flow"
+
+
+@pytest.mark.parametrize(
+    ("fitted_for", "found"),
+    [
+        # Probes of the classes weigh as the score does, which a task fitted for accuracy did not.
+        ("balanced_accuracy", [("linear", 0.25, 0.5)]),
+        # They are of the score before; so is the task that they are held against.
+        ("accuracy", [("linear", 0.75, 0.0)]),
+    ],
+)
+def test_a_control_task_is_held_against_probes_that_were_fitted_for_the_same(
+    catalogue, fitted_for, found
+):
+    """One of each score, of which the balanced accuracies are 0.25 and 0.75."""
+    probe = {**PLACE, "probe_id": "p", "control": "none", "seed": 0, "score": fitted_for}
+    tasks = {"old": ("{}", 0.75), "new": ('{"settings": {"score": "balanced_accuracy"}}', 0.25)}
+    con = catalogue(
+        {
+            "dataset": [{"dataset_id": "d", "score": "balanced_accuracy"}],
+            "sample": [
+                {"dataset_id": "d", "sample_id": f"t{i}", "class_index": c, "split": "test"}
+                for i, c in enumerate((0, 0, 1, 1))
+            ],
+            "layer": [
+                {"model_id": "m", "module": "vision", "layer": 0, "depth": 0, "on_path": True}
+            ],
+            "probe": [probe],
+            "probe_logit": [
+                {"probe_id": "p", "sample_id": f"t{i}", "split": "test"}
+                | {"predicted_class_index": c}
+                for i, c in enumerate((0, 0, 1, 0))
+            ],
+            "run": [
+                {"run_id": name, "command": "probe-control-task", "config": config}
+                for name, (config, _) in tasks.items()
+            ],
+            "target_probe": [
+                target(f"control_task:{name}", 4, run_id=name) | {"balanced_accuracy": share}
+                for name, (_, share) in tasks.items()
+            ],
+        }
+    )
+    assert con.sql(CONTROL_TASKS).fetchall() == found
+
+
 def test_probes_of_other_labels_are_in_no_score_of_the_class(con):
     assert con.sql("SELECT count(*) FROM probe_accuracy").fetchall() == [(3,)]
     assert con.sql("SELECT n_seeds, n_test FROM signal_flow").fetchall() == [(2, 8)]

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.diagnosis.evidence import read_evidence
 from analysis.diagnosis.intervals import Resampling, interval_rows
-from tests.sql.worlds import world
+from tests.sql.worlds import add_probe, world
 from warehouse.vocabulary import SEEN_IN_TRAINING
 
 OF = {"model_id": "m", "dataset_id": "d"}
@@ -38,6 +38,18 @@ def test_what_an_extraction_left_out_before_there_were_records_counts_too(catalo
     ]
     query = "SELECT sample_id FROM left_out_sample"
     assert catalogue(found).sql(query).fetchall() == [("test01",)]
+
+
+@pytest.mark.exact_rows("caveat")
+def test_a_caveat_is_of_every_model_that_was_probed_or_asked(catalogue):
+    found = rows(("test03", "val01"))
+    found["dataset"] = [{"dataset_id": "d", "score": "balanced_accuracy"}]
+    found["model"].append({"model_id": "n", "name": "n", "variant": "quantization:4bit+random:7"})
+    add_probe(found, ("vision", 1, "mean"), (5, 15))
+    assert catalogue(found).sql("FROM caveat ORDER BY model_id").fetchall() == [
+        ("m", "d", 1, True, False),
+        ("n", "d", 0, None, True),
+    ]
 
 
 @pytest.mark.exact_rows("unseen_answer")

@@ -29,6 +29,6 @@ SELECT
     is_mended,
     cure_missing,
     claim
-FROM evidence_mark
+FROM mart_evidence
 WHERE model_id = $model AND dataset_id = $dataset
 ORDER BY stage_order

@@ -27,6 +27,6 @@ SELECT
     val_gain,
     is_advised,
     is_calibration
-FROM recovered_share
+FROM mart_repairs
 WHERE base_model_id = $model AND dataset_id = $dataset
 ORDER BY control, n_parameters, model_id

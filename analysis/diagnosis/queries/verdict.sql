@@ -1,4 +1,5 @@
--- The verdict with the losses behind it, in pipeline order.
+-- The verdict with the losses behind it, in pipeline order, and what to know of the numbers. Of marts
+-- alone, so that a published file says what the lake does.
 SELECT
     mart_failure_modes.failure_mode,
     mart_failure_modes.stage,
@@ -14,27 +15,24 @@ SELECT
     mart_failure_modes.accuracy_before AS before,
     mart_failure_modes.accuracy_after AS after,
     mart_failure_modes.reference_source,
-    baseline_candidate.architecture AS baseline,
+    mart_leaderboard.best_baseline AS baseline,
     mart_failure_modes.comprehension_loss,
     mart_failure_modes.utilisation_loss,
     mart_failure_modes.unparsed_loss,
     mart_failure_modes.truncated_loss,
     mart_failure_modes.wrong_loss,
     mart_failure_modes.calibration_loss,
-    retained_signal.vision_accuracy,
-    -- What is untrained itself has no floor.
-    CASE
-        WHEN NOT starts_with(mart_failure_modes.variant, 'random:')
-            THEN retained_signal.random_accuracy
-    END AS random_accuracy
+    mart_leaderboard.vision_accuracy,
+    mart_leaderboard.random_accuracy,
+    mart_leaderboard.total_loss_lower,
+    mart_leaderboard.total_loss_upper,
+    mart_leaderboard.n_left_out,
+    mart_leaderboard.is_fitted_otherwise,
+    mart_leaderboard.is_untrained
 FROM mart_failure_modes
-LEFT JOIN retained_signal
+LEFT JOIN mart_leaderboard
     ON
-        mart_failure_modes.model_id = retained_signal.model_id
-        AND mart_failure_modes.dataset_id = retained_signal.dataset_id
-LEFT JOIN baseline_candidate
-    ON
-        mart_failure_modes.dataset_id = baseline_candidate.dataset_id
-        AND baseline_candidate.rank = 1
+        mart_failure_modes.model_id = mart_leaderboard.model_id
+        AND mart_failure_modes.dataset_id = mart_leaderboard.dataset_id
 WHERE mart_failure_modes.model_id = $model AND mart_failure_modes.dataset_id = $dataset
 ORDER BY mart_failure_modes.stage_order

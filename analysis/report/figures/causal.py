@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.canvas import axes_in_pixels, grid_lines, label_right, mark, percent
+from analysis.report.figures.loci import HEAD, name_loci
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import Drawing, point_out
@@ -47,16 +48,15 @@ def causal(page: ModelPage) -> Drawing | None:
 
 
 def _draw(rows: list[Row], figure: Figure, is_narrow: bool) -> None:
-    axes = axes_in_pixels(figure, left=46, right=96 if is_narrow else 158, top=10, bottom=42)
-    loci = {row["depth"]: row for row in sorted(rows, key=lambda row: row["depth"])}
-    depths = list(loci)
-    axes.set_xlim(depths[0] - 0.5, depths[-1] + 0.5)
+    right = 96 if is_narrow else 158
+    axes = axes_in_pixels(figure, left=46, right=right, top=HEAD, bottom=42)
+    loci = {float(row["depth"]): row for row in rows}
+    axes.set_xlim(min(loci) - 0.5, max(loci) + 0.5)
     axes.set_ylim(-4, 104)
     axes.set_ylabel("answers turned (%)")
     axes.set_xlabel("layer within each stage")
-    step = max(1, len(depths) // 16)
-    named = [f"{row['module'][0]}{row['layer']}" for row in loci.values()]
-    axes.set_xticks(depths[::step], named[::step])
+    ticks = name_loci(axes, loci, is_narrow)
+    axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
     grid_lines(axes, "y")
     axes.spines["left"].set_visible(False)
     labels = [_curve(axes, rows, tokens, is_narrow) for tokens in LOOKS]

@@ -15,6 +15,7 @@ from analysis.report.figures.canvas import (
     percent,
     shortened,
 )
+from analysis.report.figures.loci import HEAD, name_loci
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import Drawing
@@ -54,20 +55,19 @@ def _by_attribute(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def _draw(rows: list[Row], figure: Figure, is_narrow: bool) -> None:
-    axes = axes_in_pixels(figure, left=46, right=96 if is_narrow else 158, top=10, bottom=42)
+    right = 96 if is_narrow else 158
+    axes = axes_in_pixels(figure, left=46, right=right, top=HEAD, bottom=42)
     attributes = _by_attribute(rows)
     longest = max(attributes.values(), key=len)
-    depths = [row["depth"] for row in longest]
+    loci = {float(row["depth"]): row for row in longest}
     known = [row[name] for row in rows for name in ("signal", "class_signal")]
     lowest = min((value for value in known if value is not None), default=0)
-    axes.set_xlim(depths[0] - 0.5, depths[-1] + 0.5)
+    axes.set_xlim(min(loci) - 0.5, max(loci) + 0.5)
     axes.set_ylim(min(-4, 100 * lowest - 4), 104)
     axes.set_ylabel("above chance (%)")
     axes.set_xlabel("layer within each stage")
-    step = max(1, len(longest) // 16)
-    axes.set_xticks(
-        depths[::step], [f"{row['module'][0]}{row['layer']}" for row in longest[::step]]
-    )
+    ticks = name_loci(axes, loci, is_narrow)
+    axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
     grid_lines(axes, "y")
     axes.spines["left"].set_visible(False)
     axes.axhline(0, color=colour("muted"), linewidth=1, linestyle=(0, (1, 2)))

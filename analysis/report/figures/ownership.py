@@ -7,12 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.report.figures.canvas import axes_in_pixels, mark, shortened
+from analysis.report.figures.loci import HEAD, name_loci
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import Drawing
 
 ASKED = ("read", "answered", "owned")
-ROW, HEAD, FOOT = 22, 8, 42
+ROW, FOOT = 22, 42
 NUMBERS_UP_TO = 12
 """Of more loci, on a narrow page of half as many, cells show shades alone."""
 
@@ -40,17 +41,15 @@ def ownership(page: ModelPage) -> Drawing | None:
 def _draw(rows: list[Row], asked: list[Row], figure: Figure, is_narrow: bool) -> None:
     left = 84 if is_narrow else 150
     axes = axes_in_pixels(figure, left=left, right=8, top=HEAD, bottom=FOOT)
-    loci = {row["depth"]: f"{row['module'][0]}{row['layer']}" for row in rows}
-    depths = sorted(loci)
+    depths = sorted({row["depth"] for row in rows})
     first = len(ASKED) + 0.4  # a gap between what is asked and where it is written
     axes.set_xlim(-0.5, first + len(depths) - 0.5)
     axes.set_ylim(len(asked) - 0.5, -0.5)
-    step = max(1, len(depths) // (8 if is_narrow else 16))
-    shown = range(0, len(depths), step)
+    loci = name_loci(axes, {first + depths.index(r["depth"]): r for r in rows}, is_narrow)
     words = ("read", "answ.", "owned") if is_narrow else ASKED
     axes.set_xticks(
-        [*range(len(ASKED)), *(first + at for at in shown)],
-        [*words, *(loci[depths[at]] for at in shown)],
+        [*range(len(ASKED)), *(x for x, _ in loci)],
+        [*words, *(layer for _, layer in loci)],
     )
     axes.set_yticks(
         range(len(asked)), [shortened(row["label"], 11 if is_narrow else 20) for row in asked]

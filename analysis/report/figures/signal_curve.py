@@ -15,11 +15,12 @@ from analysis.report.figures.canvas import (
     mark,
     percent,
 )
+from analysis.report.figures.loci import HEAD, name_stage, number_step
 from analysis.report.figures.naming import name_clear
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import Drawing, point_out
-from analysis.report.words import STAGE_NAMES, bounds, measured
+from analysis.report.words import bounds, measured
 from warehouse.vocabulary import ACCURACY, ANSWER, BLOCK
 
 
@@ -114,7 +115,7 @@ class _Curve:
         self.half_step = max(0.5, 0.014 * self.last_depth)
         self.answer_x = self.last_depth + 3 * self.half_step
         self.axes = axes_in_pixels(
-            figure, left=46, right=96 if is_narrow else 158, top=26, bottom=42
+            figure, left=46, right=96 if is_narrow else 158, top=HEAD, bottom=42
         )
         self.labels: list[Label] = []
         self.early: list[tuple[str, list[tuple[float, float]], str]] = []
@@ -160,9 +161,9 @@ class _Curve:
             start, end = loci[0]["depth"] - 0.5, loci[-1]["depth"] + 0.5
             if number % 2 == 0:
                 self.axes.axvspan(start, end, color=colour("band"), zorder=0)
-            self._name((start + end) / 2, module)
+            name_stage(self.axes, (start + end) / 2, module, self.is_narrow)
             ticks += self._ticks(loci)
-        self._name(self.answer_x, ANSWER)
+        name_stage(self.axes, self.answer_x, ANSWER, self.is_narrow)
         self.axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
 
     def _spans(self) -> dict[str, list[Row]]:
@@ -171,24 +172,9 @@ class _Curve:
             spans.setdefault(row["module"], []).append(row)
         return spans
 
-    def _name(self, x: float, module: str) -> None:
-        short = {"vision": "vision", "connector": "conn.", "llm": "LLM"}
-        name = short.get(module, module) if self.is_narrow else STAGE_NAMES[module]
-        self.axes.text(
-            x,
-            1.03,
-            name,
-            transform=self.axes.get_xaxis_transform(),
-            ha="center",
-            fontsize=11,
-            color=colour("muted"),
-        )
-
     def _ticks(self, loci: list[Row]) -> list[tuple[float, str]]:
         """Layer numbers of the blocks, as many as fit."""
-        width = self.axes.get_window_extent().width * 72 / self.axes.figure.dpi
-        room = width / (self.answer_x + 1.4)
-        step = next(step for step in (1, 2, 4, 8, 16, 32, 64) if step * room >= 22)
+        step = number_step(self.axes, self.answer_x + 1.4)
         return [
             (row["depth"], str(row["layer"]))
             for row in loci

@@ -5,11 +5,11 @@ SELECT
     tokens,
     n,
     turned_share,
-    lower,
-    upper,
+    turned_lower AS lower,
+    turned_upper AS upper,
     control_share,
     unpatched_share,
     donor_accuracy
-FROM causal_flow
+FROM mart_causal_flow
 WHERE model_id = $model AND dataset_id = $dataset AND control = 'none'
 ORDER BY tokens ASC, depth ASC

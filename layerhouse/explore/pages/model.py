@@ -7,7 +7,7 @@ from typing import Any
 from analysis.report import MODEL_FIGURES, ModelPage, read_pages
 from layerhouse.explore.drawing import drawn
 from layerhouse.explore.pages.outcomes import OUTCOMES
-from layerhouse.explore.pages.published import published_model
+from layerhouse.explore.pages.published import published_model, tells_all
 from layerhouse.explore.visit import Visit
 from warehouse.catalogue import Warehouse
 
@@ -26,6 +26,7 @@ SHOWN = {
 }
 """The queries behind the figures, by what they are called on the page."""
 MISTAKES = 12
+OLDER = "an older Layerhouse wrote this file, without patches: publish it again"
 UNKNOWN = "no layer of this model is known: its answers were brought from elsewhere"
 
 
@@ -60,6 +61,8 @@ def _missing(visit: Visit, model: ModelPage, name: str) -> str:
     """What stands in the place of a figure that there is not."""
     if visit.lake is not None and not model.loci.rows:
         return UNKNOWN
+    if name == "causal" and visit.lake is None and not tells_all(visit):
+        return OLDER
     return MODEL_FIGURES[name].missing
 
 

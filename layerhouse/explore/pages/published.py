@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from analysis.diagnosis import Finding
+from analysis.diagnosis import Finding, read_finding, read_marks, sentence
 from analysis.report import EvidenceMaps, ModelPage, Row, Table, Trials, ask, read_table
 from layerhouse.explore.visit import QUERIES, Visit
 
 NOTHING = Table([], "")
 EMPTY: tuple[Any, ...] = (
-    *("marks", "repairs", "causal", "restoration", "ownership", "steering", "nuisance", "border"),
+    *("marks", "repairs", "restoration", "ownership", "steering", "nuisance", "border"),
     *("lens", "prompts", "reliance", "lost", "readers", "runs"),
 )
 """What the figures of a model take and no mart holds."""
@@ -19,7 +19,8 @@ EMPTY: tuple[Any, ...] = (
 
 def published_model(visit: Visit, row: Row) -> ModelPage:
     """What the figures draw of the model and dataset of a row of `grid`. What no mart holds is
-    empty, and so are sentence, story and marks."""
+    empty, and so are story and marks; of a file that an older Layerhouse wrote also the sentence
+    and the causal curve."""
     names = {"model": row["model_id"], "dataset": row["dataset_id"]}
 
     def own(name: str) -> Table:
@@ -34,16 +35,23 @@ def published_model(visit: Visit, row: Row) -> ModelPage:
         "answers": Table([each for each in stages.rows if each["stage"] == "answer"], stages.sql),
         "losses": losses,
         "health": read_table(visit.wh, "health", **names),
-        "baselines": _reference(losses, row),
+        "baselines": NOTHING,
         "classes": ask(visit.wh, QUERIES, "classes", dataset=row["dataset_id"]),
         "confusion": own("confusion"),
     }
+    finding, said = _finding(row, losses), ""
+    held["causal"] = NOTHING
+    if tells_all(visit):
+        finding = read_finding(visit.wh, *names.values())
+        said = sentence(finding, read_marks(visit.wh, *names.values()))
+        held["causal"] = read_table(visit.wh, "causal", **names)
+        held["baselines"] = own("baseline")
     return ModelPage(
         key="m",
         model_id=row["model_id"],
         dataset_id=row["dataset_id"],
-        finding=_finding(row, losses),
-        sentence="",
+        finding=finding,
+        sentence=said,
         story=(),
         maps=EvidenceMaps({}, [], []),
         trials=Trials(*[NOTHING] * len(fields(Trials))),
@@ -52,7 +60,15 @@ def published_model(visit: Visit, row: Row) -> ModelPage:
     )
 
 
+def tells_all(visit: Visit) -> bool:
+    """Whether the file holds what sentences and causal curves are of."""
+    query = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'mart_causal_flow'"
+    ((n,),) = visit.wh.sql(query).fetchall()
+    return bool(n)
+
+
 def _finding(row: Row, losses: Table) -> Finding:
+    """As far as a file of an older version tells."""
     first = losses.first
     return Finding(
         modes=(),
@@ -62,12 +78,3 @@ def _finding(row: Row, losses: Table) -> Finding:
         lost=row["total_loss"],
         score=row["score"],
     )
-
-
-def _reference(losses: Table, row: Row) -> Table:
-    """The baseline that is the reference; which one it was, no mart says."""
-    first = losses.first
-    if first is None or first["reference_source"] != "baseline":
-        return NOTHING
-    best = {"architecture": "best baseline", "test_accuracy": row["reference_accuracy"]}
-    return Table([best], losses.sql)

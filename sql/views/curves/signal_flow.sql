@@ -11,7 +11,8 @@
 -- random_accuracy: what training added.
 -- control_task_accuracy is the mean test accuracy, over seeds, of probes of random classes given to
 -- the values of an attribute that recur across train and test; of several attributes the one that is
--- learnt best. above_control_task = test_accuracy - that is what Hewitt & Liang 2019 call selectivity.
+-- learnt best, of those whose probes are fitted for the score that the model's are.
+-- above_control_task = test_accuracy - that is what Hewitt & Liang 2019 call selectivity.
 WITH tracks AS (
     SELECT
         model_id,
@@ -84,8 +85,17 @@ learnt AS (
             END
         ) AS accuracy
     FROM target_probe
+    INNER JOIN probe_fit
+        ON
+            target_probe.model_id = probe_fit.model_id
+            AND target_probe.dataset_id = probe_fit.dataset_id
+    LEFT JOIN run ON target_probe.run_id = run.run_id
     LEFT JOIN dataset ON target_probe.dataset_id = dataset.dataset_id
-    WHERE starts_with(target_probe.target, 'control_task:')
+    WHERE
+        starts_with(target_probe.target, 'control_task:')
+        -- A run that says no score fitted for accuracy.
+        AND coalesce(json_extract_string(run.config, '$.settings.score'), 'accuracy')
+        = probe_fit.fitted_score
     GROUP BY
         target_probe.model_id,
         target_probe.dataset_id,

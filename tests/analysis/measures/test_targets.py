@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -11,6 +13,7 @@ from analysis.measures.targets import random_classes
 from layerhouse.cli.probe import command
 from tests.analysis.activation_lake import DATASET, MODEL, add_activations, dataset_lake
 from tests.analysis.probes.test_probe_command import rows
+from tests.lakes import rest_on
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
@@ -42,7 +45,19 @@ COLUMNS = {
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake whose site and view were probed by the command, twice."""
-    lake = dataset_lake(tmp_path_factory.mktemp("targets") / "lake", CLASSES, SPLITS)
+    lake = made(tmp_path_factory.mktemp("targets") / "lake")
+    asked = ["--model", MODEL, "--dataset", DATASET, "--lake", str(lake.root), "--seeds", "3"]
+    more = ["--target", "view", "--target", "finding", "--target", "age", "--control-task", "site"]
+    for options in (more, more[-2:]):
+        result = CliRunner().invoke(command, [*asked, *options], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    assert "The lake holds the control task site." in result.output
+    return lake
+
+
+def made(path: Path) -> Lake:
+    """Samples with the columns as attributes, and their vectors."""
+    lake = dataset_lake(path, CLASSES, SPLITS)
     own = [
         {"dataset_id": DATASET, "sample_id": f"image-{i:05d}", "name": name, "value": value}
         for name, values in COLUMNS.items()
@@ -53,12 +68,6 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         writer.commit({"sample_attribute": own})
         writer.finish()
     add_activations(lake, {place: own.astype(np.float32) for place, own in VECTORS.items()})
-    asked = ["--model", MODEL, "--dataset", DATASET, "--lake", str(lake.root), "--seeds", "3"]
-    more = ["--target", "view", "--target", "finding", "--target", "age", "--control-task", "site"]
-    for options in (more, more[-2:]):
-        result = CliRunner().invoke(command, [*asked, *options], catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-    assert "The lake holds the control task site." in result.output
     return lake
 
 
@@ -101,6 +110,22 @@ def test_a_random_class_per_site_is_learnt_by_heart_where_the_site_can_be_read(
     assert found[BLIND] < 0.75
     seeds = "SELECT DISTINCT seed, n_labels FROM target_probe WHERE target = 'control_task:site'"
     assert sorted(rows(probed, seeds)) == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_a_control_task_is_fitted_anew_where_the_score_is_another(tmp_path: Path) -> None:
+    lake = made(tmp_path / "lake")
+
+    def measured() -> int:
+        return add_control_task(lake, MODEL, DATASET, attribute="site", seeds=1)
+
+    assert measured() == 2
+    rest_on(lake, "balanced_accuracy", DATASET)
+    assert (measured(), measured()) == (2, 0)
+    fitted = (
+        "SELECT json_extract_string(run.config, '$.settings.score') "
+        "FROM target_probe INNER JOIN run USING (run_id)"
+    )
+    assert rows(lake, fitted) == [("balanced_accuracy",)] * 2, "the older ones are replaced"
 
 
 def test_numbers_are_read_in_ten_parts_that_are_named(probed: Lake) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import duckdb
 import pytest
 from PIL import Image
 
+from analysis.comparison import compare_all
+from analysis.diagnosis import diagnose
 from layerhouse.explore import ExploredFile, ExploredLake
 from tests.analysis.report_lake import DATASET, HEALTHY, report_lake
 from tests.conftest import Demo
@@ -16,6 +21,7 @@ from tests.lakes import Signals, synthetic_lake
 from tests.layerhouse.explore.visitor import Answer, Visitor, words
 from warehouse.catalogue import connect
 from warehouse.images import open_image
+from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunSpec, RunWriter
 from warehouse.publishing import open_published, publish
 
@@ -199,7 +205,9 @@ def test_a_published_file_shows_the_same_numbers_and_says_what_it_lacks(
     for part in ('id="outcomes"', 'class="strip"'):
         own, other = (text[text.index(part) :].split("</section>")[0] for text in (ours, theirs))
         assert own.split("</ol>")[0] == other.split("</ol>")[0]
-    assert "A published file holds no patches" in theirs
+    assert card(ours) == card(theirs)
+    assert "The model answers 53% of the test images right" in card(theirs)
+    assert "nothing was patched: run layerhouse patch" in words(theirs)
     sample = words(file.get("/sample", sample=lost, **PAIR).text)
     assert "holds no images unless it was written with --patients" in sample
     assert "holds no activations" in sample
@@ -211,6 +219,99 @@ def test_a_published_file_shows_the_same_numbers_and_says_what_it_lacks(
             assert shown.queries
             for query in shown.queries.values():
                 assert con.sql(query).columns
+
+
+def card(page: str) -> str:
+    """What the verdict's card on a model's page says."""
+    inside = page[page.index('<div class="card') : page.index('<ul class="ways">')]
+    return " ".join(re.sub(r"<[^>]*>", " ", inside).split())
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Beside a lake its publication: `tiny` was patched and mended, and its untrained twin read."""
+    place = tmp_path_factory.mktemp("small")
+    lost = Signals.losing(connector=0.4)
+    models = {
+        "tiny": lost,
+        "tiny+random:0": Signals(0.5, 0.5, 0.5, 0.3),
+        "tiny+mend:connector/lora": Signals(),
+    }
+    models = {name: replace(signals, seeds=1) for name, signals in models.items()}
+    lake = synthetic_lake(place / "lake", models, n_samples=120)
+    names = {"model_id": "tiny", "dataset_id": "shapes"}
+    patches = [
+        {
+            **names,
+            "donor_model_id": "tiny",
+            "sample_id": f"image-{i:05d}",
+            "donor_id": "image-00001",
+        }
+        | {"module": "llm", "layer": layer, "tokens": tokens, "control": control}
+        | {"ends_stage": False, "target_class_index": 1, "donor_class_index": 1}
+        | {"own_class_index": 0, "predicted_class_index": int(i % 8 == 1 and control == "none")}
+        | {"target_shift": 0.5, "label_shift": -0.5}
+        for layer in (0, 1)
+        for tokens in ("image", "last")
+        for control in ("none", "noise")
+        for i in range(1, 120, 4)
+    ]
+    mended = {
+        **{**names, "model_id": "tiny+mend:connector/lora"},
+        **{"base_model_id": "tiny", "stage": "connector", "repair": "lora", "control": "none"},
+        **{"n_parameters": 8256, "seconds": 12.0, "val_score_before": 0.5, "val_score": 0.9},
+        **{"score": "accuracy", "n_train": 60, "n_epochs": 3, "best_epoch": 2},
+        **{"val_loss_before": 2.0, "val_loss": 1.0},
+    }
+    tables = {
+        "patch": ("tiny", "patch_effect", patches),
+        "mend": (mended["model_id"], "mend", [mended]),
+    }
+    for command, (model_id, table, rows) in tables.items():
+        with RunWriter(lake, RunSpec(command, str(model_id), "shapes", {})) as writer:
+            writer.commit({table: rows})
+            writer.finish()
+    diagnose(lake, "tiny", "shapes", n_resamples=100)
+    compare_all(lake, n_resamples=100)
+    publish(lake, place / "marts.duckdb")
+    return place
+
+
+SMALL = {"model": "tiny", "dataset": "shapes"}
+
+
+def test_a_published_file_tells_verdict_and_causal_curve_as_the_lake_does(small: Path):
+    lake = Visitor(ExploredLake(Lake.at(small / "lake")))
+    file = Visitor(ExploredFile(small / "marts.duckdb"))
+    for model in ("tiny", "tiny+random:0"):
+        given = {"model": model, "dataset": "shapes"}
+        ours, theirs = (words(each.get("/model", **given).text) for each in (lake, file))
+        ours = ours.replace(" Its vectors on a plane", "")  # which no mart holds
+        told = theirs.split("Samples by outcome")[0]
+        assert ours.split("Samples by outcome")[0] == told
+        if model == "tiny":
+            assert "The causal curve in numbers" in told
+            assert "mended by connector/lora" in told
+            assert "can be read in an untrained network of the same architecture too" in told
+        else:
+            assert "Its weights are random" in told
+            assert "nothing was patched: run layerhouse patch" in told
+
+
+def test_a_file_of_an_older_version_shows_all_but_the_words_and_the_causal_curve(small, tmp_path):
+    path = tmp_path / "old.duckdb"
+    shutil.copy(small / "marts.duckdb", path)
+    new = ("total_loss_lower", "total_loss_upper", "best_baseline", "baseline_accuracy")
+    new += ("random_accuracy", "is_untrained", "is_fitted_otherwise", "n_left_out")
+    with duckdb.connect(str(path)) as con:
+        con.execute("DROP TABLE mart_causal_flow; DROP TABLE mart_repairs")
+        for column in new:
+            con.execute(f"ALTER TABLE mart_leaderboard DROP COLUMN {column}")
+    page = Visitor(ExploredFile(path)).get("/model", **SMALL)
+    assert page.status == 200
+    assert "connector fidelity" in card(page.text)
+    assert "An older Layerhouse wrote this file" in card(page.text)
+    assert "wrote this file, without patches: publish it again" in page.text
 
 
 @pytest.mark.slow
@@ -232,8 +333,6 @@ def test_what_is_committed_meanwhile_is_on_the_next_page(tmp_path: Path):
 
 def test_an_empty_lake_says_what_to_run(tmp_path: Path):
     (tmp_path / "lakehouse").mkdir()
-    from warehouse.lake.lake import Lake
-
     said = Visitor(ExploredLake(Lake.at(tmp_path / "lakehouse"))).get("/").text
     assert "<code>layerhouse demo</code>" in said
 
