@@ -51,6 +51,9 @@ _NAMES = {
 }
 """Spark's names of DuckDB's functions that sqlglot does not know."""
 
+_OF_TEXT = ("shell_word",)
+"""Macros of a text, which is a text; those of numbers are numbers."""
+
 EVEN = "bround"
 
 
@@ -279,7 +282,7 @@ def _type(arrow: Any) -> str:
 
 
 def _functions(spark: Any, macros: Mapping[str, str]) -> list[str]:
-    """Macros of plain numbers as functions of the session; returns their names."""
+    """Macros of plain numbers or texts as functions of the session; returns their names."""
     made: list[str] = []
     for name, text in macros.items():
         found = _MACRO.match(re.sub(r"--[^\n]*\n", "", text).strip())
@@ -289,9 +292,10 @@ def _functions(spark: Any, macros: Mapping[str, str]) -> list[str]:
             expression = to_spark(f"SELECT {found[3]}", made).removeprefix("SELECT ")
         except LayerhouseError:
             continue  # a function of vectors; no view uses one
-        parameters = ", ".join(f"{each.strip()} DOUBLE" for each in found[2].split(","))
+        kind = "STRING" if name in _OF_TEXT else "DOUBLE"
+        parameters = ", ".join(f"{each.strip()} {kind}" for each in found[2].split(","))
         spark.sql(
-            f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({parameters}) RETURNS DOUBLE "
+            f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({parameters}) RETURNS {kind} "
             f"RETURN {expression}"
         )
         made.append(name)

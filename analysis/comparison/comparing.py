@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -315,8 +316,8 @@ def _require_same_fits(pair: Pair, model: Evidence, base: Evidence) -> None:
         name = pair.model_id if fits[0] else pair.base_model_id
         raise NotComparableError(
             f"the probes of {pair.model_id} and of {pair.base_model_id} on {pair.dataset_id} are "
-            f"fitted for different scores: run `layerhouse probe --model {name} --dataset "
-            f"{pair.dataset_id}`"
+            f"fitted for different scores: run `layerhouse probe --model {quote(name)} --dataset "
+            f"{quote(pair.dataset_id)}`"
         )
 
 

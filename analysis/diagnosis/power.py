@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from analysis.queries import read_query
 from warehouse.catalogue import Warehouse, require_known
@@ -75,6 +76,7 @@ def read_power(wh: Warehouse, dataset_id: str, model_id: str | None = None) -> P
     if not stages:
         raise LayerhouseError(
             f"of {model_id} on {dataset_id} no two stages can be held against each other yet: run "
-            f"`layerhouse probe --model {model_id} --dataset {dataset_id}`, or leave out --model"
+            f"`layerhouse probe --model {quote(model_id)} --dataset {quote(dataset_id)}`, or leave "
+            "out --model"
         )
     return replace(power, model_id=model_id, stages=tuple(StagePower(*row) for row in stages))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from shlex import quote
 from typing import Any
 
 from analysis.diagnosis.evidence import QUERIES
 from analysis.queries import read_query
-from warehouse.catalogue import Warehouse
+from warehouse.catalogue import Catalogue, Warehouse
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter
 
@@ -25,11 +26,26 @@ def inputs_fingerprint(wh: Warehouse, model_id: str, dataset_id: str) -> str:
     inputs = wh.sql(read_query(QUERIES, "inputs"), names).fetchall()
     if not any(source in ("probe", "answer") for source, *_ in inputs):
         raise LayerhouseError(
-            f"the lake holds neither probes nor answers of {model_id} on {dataset_id}; run "
-            f"`layerhouse extract` for them, then `layerhouse probe --model {model_id} "
-            f"--dataset {dataset_id}`"
+            f"the lake holds neither probes nor answers of {model_id} on {dataset_id}; "
+            f"{_way_out(wh, model_id, dataset_id)}"
         )
     return blake2b(json.dumps(inputs).encode(), digest_size=8).hexdigest()
+
+
+def _way_out(wh: Catalogue, model_id: str, dataset_id: str) -> str:
+    """The commands that make what a verdict is read from of what is there."""
+    names = {"model": model_id, "dataset": dataset_id}
+    pair = f"--model {quote(model_id)} --dataset {quote(dataset_id)}"
+    ((is_brought, has_vectors),) = wh.sql(read_query(QUERIES, "states"), names).fetchall()
+    probed = f"run `layerhouse probe {pair}`"
+    if is_brought:
+        return (
+            f"its states were brought, and it is not run here: {probed}, and bring its answers "
+            f"with `layerhouse answers import FILE {pair}`"
+        )
+    if has_vectors:
+        return probed
+    return f"run `layerhouse extract` for them, then `layerhouse probe {pair}`"
 
 
 def renewed(wanted: Mapping[str, Any], latest: Sequence[tuple[str, str]]) -> dict[str, Any]:

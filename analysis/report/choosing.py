@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 from analysis.report.reading import read_table
 from warehouse.catalogue import Warehouse, require_known
@@ -18,15 +19,30 @@ def wanted(wh: Warehouse, models: Sequence[str], datasets: Sequence[str]) -> lis
         for name in names:
             require_known(wh, table, name)
     stored = [(row["model_id"], row["dataset_id"]) for row in read_table(wh, "pairs").rows]
-    found = [
-        (model_id, dataset_id)
-        for model_id, dataset_id in stored
-        if model_id in (models or [model_id]) and dataset_id in (datasets or [dataset_id])
-    ]
-    if not found:
-        what = " and ".join([*models, *datasets])
-        raise LayerhouseError(
-            f"there is nothing to report{f' about {what}' if what else ''}: run `layerhouse "
-            "extract`, `layerhouse probe` and `layerhouse diagnose` first, or `layerhouse demo`"
+
+    def among(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [
+            (model_id, dataset_id)
+            for model_id, dataset_id in pairs
+            if model_id in (models or [model_id]) and dataset_id in (datasets or [dataset_id])
+        ]
+
+    if found := among(stored):
+        return found
+    unread = [(row["model_id"], row["dataset_id"]) for row in read_table(wh, "unread").rows]
+    what = " and ".join([*models, *datasets])
+    raise LayerhouseError(
+        f"there is nothing to report{f' about {what}' if what else ''}: {_way_out(among(unread))}"
+    )
+
+
+def _way_out(unread: list[tuple[str, str]]) -> str:
+    """The commands that make something to report, of states that are there or of none."""
+    if not unread:
+        return (
+            "run `layerhouse extract`, `layerhouse probe` and `layerhouse diagnose` first, or "
+            "`layerhouse demo`"
         )
-    return found
+    model_id, dataset_id = map(quote, unread[0])
+    pair = f"--model {model_id} --dataset {dataset_id}"
+    return f"run `layerhouse probe {pair}` and `layerhouse diagnose {pair}` first"

@@ -5,6 +5,8 @@ Figures are not among it: matplotlib takes its time, and a page without a figure
 
 from __future__ import annotations
 
+from shlex import quote
+
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from analysis.report import words
@@ -37,6 +39,7 @@ def environment_for(*packages: str) -> Environment:
         "together",
     )
     environment.filters |= {name: getattr(words, name) for name in named}
+    environment.filters["as_word"] = quote
     environment.globals |= {
         "bounds": words.bounds,
         "loss_bounds": words.loss_bounds,

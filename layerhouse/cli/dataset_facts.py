@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,7 +69,7 @@ def show_facts(facts: dict[str, Any], findings: Sequence[AuditFinding] | None) -
             "The smallest loss that its test images can show (80% power) is of "
             f"{100 * facts['least_detectable_loss']:.0f} to "
             f"{100 * facts['likely_detectable_loss']:.0f} points: "
-            f"`layerhouse power --dataset {name}`"
+            f"`layerhouse power --dataset {quote(name)}`"
         )
     if facts["pixel_rule"]:
         click.echo(f"Pixel rule: {facts['pixel_rule']}")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -127,7 +128,8 @@ def _print_ownership(summary: SteerSummary, classes: Sequence[Mapping[str, Any]]
     if any(row["is_read"] is None for row in classes):
         click.echo(
             "Not measured (-) is what no probe, or none on shuffled labels, was trained for: run "
-            f"layerhouse probe --model {summary.model_id} --dataset {summary.dataset_id}"
+            f"layerhouse probe --model {quote(summary.model_id)} --dataset "
+            f"{quote(summary.dataset_id)}"
         )
 
 

@@ -1,5 +1,7 @@
 """The command that runs a model over a dataset again, with the options of its variant."""
 
+import shlex
+
 import pytest
 
 from tests.sql.worlds import world
@@ -26,3 +28,20 @@ def test_a_variant_is_asked_for_by_its_options(catalogue, variant, options):
     command = f"layerhouse extract --model tiny{options} --dataset d"
     making = command.removeprefix("layerhouse extract")
     assert found == [("m", "d", command, " --model m --dataset d", making)]
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", "<script>x</script>", "100%25", "模型", "$x"])
+def test_names_are_words_of_the_command(catalogue, name):
+    """What is pasted into a shell is taken for the names that they are."""
+    rows = world({("llm", 1, "last"): (7, 14)})
+    rows["model"] = [{"model_id": name, "name": name, "variant": "base"}]
+    for table in ("probe", "layer"):
+        rows[table] = [row | {"model_id": name} for row in rows[table]]
+    con = catalogue(rows)
+    ((command, arguments, obstacle),) = con.sql(
+        "SELECT command, arguments, obstacle FROM extract_command "
+        "INNER JOIN verdict_obstacle USING (model_id, dataset_id)"
+    ).fetchall()
+    assert shlex.split(command) == ["layerhouse", "extract", "--model", name, "--dataset", "d"]
+    assert shlex.split(arguments) == ["--model", name, "--dataset", "d"]
+    assert f"layerhouse extract --model {shlex.quote(name)} --dataset d" in obstacle

@@ -1,5 +1,7 @@
 """The macros for ad-hoc work."""
 
+import shlex
+
 import pytest
 
 
@@ -87,3 +89,10 @@ def test_an_attribute_is_one_column_to_group_by(catalogue):
     con = catalogue({"sample_attribute": rows})
     query = "FROM attribute('sex') ORDER BY ALL"
     assert con.sql(query).fetchall() == [("d", "a", "F"), ("d", "b", "M"), ("e", "a", "F")]
+
+
+@pytest.mark.parametrize(
+    "word", ["m", "a+b:c@d/e.f=g,h%i_j-k", "a b", "it's 'so'", "", "ü", "a\nb", "$(x)", "#", "\\"]
+)
+def test_a_word_of_a_command_is_quoted_as_shells_take_it(con, word):
+    assert con.sql("SELECT shell_word($1)", params=[word]).fetchall() == [(shlex.quote(word),)]

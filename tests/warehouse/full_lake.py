@@ -348,8 +348,10 @@ def _write_patches(lake: Lake, samples: list[str]) -> None:
         writer.commit(
             {
                 "patch_effect": [
-                    {**place, "sample_id": first, "donor_id": second, "donor_model_id": MODEL}
+                    {**place, "sample_id": name, "donor_model_id": MODEL}
+                    | {"donor_id": second if name == first else first}
                     | {"tokens": "last", "control": "none", **effect}
+                    for name in samples
                 ]
             }
         )

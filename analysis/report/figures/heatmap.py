@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, radians, sin
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
@@ -27,6 +28,9 @@ MARKED_UP_TO = 40
 """Cells of larger matrices are drawn as one, and no smaller than can be seen."""
 LONGEST_LABEL = 11
 MOST_NAMES = 16
+SLANT = 38
+"""Degrees by which columns' names are turned, where they are longer than two letters."""
+LEAST_FOOT = 74
 COLUMN_ROOM, ROW_ROOM = 14, 10
 """The least pixels from one written name to the next; columns' are slanted."""
 
@@ -52,7 +56,8 @@ def draw_matrices(matrices: list[Matrix], figure: Figure, *, beside: bool) -> No
     n = len(matrices)
     step_x, step_y = (width / n, 0.0) if beside else (0.0, height / n)
     box_w, box_h = (width / n, height) if beside else (width, height / n)
-    right, top, bottom = 8, 26, 74
+    right, top = 8, 26
+    bottom = max(_foot(matrix) for matrix in matrices)
     left = max(_label_room(matrix, box_h - top - bottom) for matrix in matrices) + 34
     for number, matrix in enumerate(matrices):
         axes = axes_in_pixels(
@@ -85,7 +90,10 @@ def _draw(axes: Axes, matrix: Matrix) -> None:
     else:
         for (row, column), share in shares.items():
             _cell(axes, matrix, row, column, share)
-    axes.set_title(matrix.title, fontsize=12, color=colour("ink"), loc="left", pad=7)
+    # A title that is wider than the matrix goes over the names of its rows.
+    is_wide = text_width(matrix.title, 12) > axes.get_window_extent().width * 72 / axes.figure.dpi
+    loc: Literal["left", "right"] = "right" if is_wide else "left"
+    axes.set_title(matrix.title, fontsize=12, color=colour("ink"), loc=loc, pad=7)
     axes.set_xlabel(matrix.column_title)
     axes.set_ylabel(matrix.row_title)
     _ticks(axes, matrix)
@@ -133,11 +141,11 @@ def _ticks(axes: Axes, matrix: Matrix) -> None:
     scale = 72 / axes.figure.dpi
     columns = _shown(matrix.columns, width * scale, COLUMN_ROOM)
     rows = _shown(matrix.rows, height * scale, ROW_ROOM)
-    long = max(map(len, matrix.columns)) > 2
+    long = _is_slanted(matrix)
     axes.set_xticks(
         list(columns),
         list(columns.values()),
-        rotation=38 if long else 0,
+        rotation=SLANT if long else 0,
         ha="right" if long else "center",
         rotation_mode="anchor",
         fontsize=10,
@@ -149,6 +157,18 @@ def _shown(names: tuple[str, ...], room: float, each: float) -> dict[int, str]:
     """The names that are written, as many as there is room for, by their places."""
     step = max(1, len(names) // MOST_NAMES, ceil(each * len(names) / max(room, each)))
     return {at: shortened(names[at], LONGEST_LABEL) for at in range(0, len(names), step)}
+
+
+def _is_slanted(matrix: Matrix) -> bool:
+    return max(map(len, matrix.columns)) > 2
+
+
+def _foot(matrix: Matrix) -> float:
+    """Pixels that the columns' names and their title take below."""
+    if not _is_slanted(matrix):
+        return LEAST_FOOT
+    longest = max(text_width(shortened(name, LONGEST_LABEL), 10) for name in matrix.columns)
+    return max(LEAST_FOOT, 40 + longest * sin(radians(SLANT)))
 
 
 def _label_room(matrix: Matrix, height: float) -> float:

@@ -66,7 +66,7 @@ healthy AS (
 SELECT
     model_id,
     dataset_id,
-    concat(' --from ', name, replace(options, ' --', ' --from-')) AS options
+    concat(' --from ', shell_word(name), replace(options, ' --', ' --from-')) AS options
 FROM (
     SELECT *
     FROM better

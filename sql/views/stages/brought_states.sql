@@ -5,9 +5,9 @@ SELECT DISTINCT
     dataset_id,
     concat(
         'no answers stored: bring them with `layerhouse answers import FILE --model ',
-        model_id,
+        shell_word(model_id),
         ' --dataset ',
-        dataset_id,
+        shell_word(dataset_id),
         '`'
     ) AS answers,
     ', whose states were not brought: `layerhouse import` takes a folder that holds them too under '

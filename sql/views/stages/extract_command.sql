@@ -15,13 +15,13 @@ made AS (
         examined.dataset_id,
         concat(
             ' --model ',
-            model_options.name,
+            shell_word(model_options.name),
             model_options.options,
             ' --dataset ',
-            examined.dataset_id,
+            shell_word(examined.dataset_id),
             CASE
                 WHEN diagnosed_prompt.prompt_id <> 'default'
-                    THEN concat(' --prompt ', diagnosed_prompt.prompt_id)
+                    THEN concat(' --prompt ', shell_word(diagnosed_prompt.prompt_id))
             END
         ) AS making
     FROM examined
@@ -36,6 +36,6 @@ SELECT
     model_id,
     dataset_id,
     concat('layerhouse extract', making) AS command,
-    concat(' --model ', model_id, ' --dataset ', dataset_id) AS arguments,
+    concat(' --model ', shell_word(model_id), ' --dataset ', shell_word(dataset_id)) AS arguments,
     making
 FROM made

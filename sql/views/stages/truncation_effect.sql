@@ -41,7 +41,7 @@ SELECT
                 threshold.longer_budget * endings.cut_after,
                 '`',
                 ', then `layerhouse answers reparse' || extract_command.arguments
-                || ' --judge ' || endings.judge || '`'
+                || ' --judge ' || shell_word(endings.judge) || '`'
             )
     END AS obstacle
 FROM endings

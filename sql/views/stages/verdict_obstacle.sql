@@ -134,7 +134,7 @@ missing AS (
                 THEN concat(
                     'no baseline, so the reference is the accuracy after vision: ',
                     '`layerhouse baseline --dataset ',
-                    coverage.dataset_id,
+                    shell_word(coverage.dataset_id),
                     ' --architecture texture-svm` adds one'
                 )
         END AS baseline

@@ -8,6 +8,7 @@ import pytest
 from analysis.comparison import compare
 from analysis.diagnosis import Choice, diagnose
 from analysis.probes.probing import probe
+from analysis.report import report
 from tests.analysis.activation_lake import MODEL, add_activations, dataset_lake
 from tests.lakes import MadeUpDataset, Signals, rest_on, synthetic_lake, write_baseline
 from warehouse.catalogue.refreshing import connect
@@ -242,6 +243,22 @@ def test_a_model_that_never_saw_the_dataset_is_sent_to_extract(small):
     synthetic_lake(small.root, {}, dataset_id="others", n_samples=200)
     with pytest.raises(LayerhouseError, match="neither probes nor answers of tiny on others; run"):
         diagnose(small, "tiny", "others")
+
+
+def test_a_model_whose_states_were_brought_is_sent_to_probe_and_never_to_extract(tmp_path):
+    lake = synthetic_lake(tmp_path, {"tiny": Signals(modules=(), methods=())}, n_samples=40)
+    with RunWriter(lake, RunSpec("import", "tiny", "shapes", {"states": "a"})) as writer:
+        writer.finish()
+    with pytest.raises(LayerhouseError) as refused:
+        diagnose(lake, "tiny", "shapes")
+    named = "--model tiny --dataset shapes"
+    assert f"run `layerhouse probe {named}`" in str(refused.value)
+    assert f"`layerhouse answers import FILE {named}`" in str(refused.value)
+    assert "extract" not in str(refused.value)
+    with pytest.raises(LayerhouseError) as refused:
+        report(lake, tmp_path / "report.html")
+    assert f"run `layerhouse probe {named}` and `layerhouse diagnose {named}`" in str(refused.value)
+    assert "extract" not in str(refused.value)
 
 
 def test_probes_that_stand_for_no_stage_are_told(tmp_path):

@@ -442,6 +442,9 @@ def test_what_was_brought_goes_through_every_command(
     assert "Nothing to do" in run(*asked, "--partial")
     named = ("--model", "friend", "--dataset", DATASET)
     assert "Next: layerhouse probe --model friend" in run("status")
+    said = run("diagnose", *named, code=1)
+    assert f"run `layerhouse probe {' '.join(named)}`" in said
+    assert "extract" not in said
     run("probe", *named, "--seeds", "1")
     assert f"Next: layerhouse answers import FILE {' '.join(named)}" in run("status")
     said = run("diagnose", *named)

@@ -9,11 +9,13 @@ from io import BytesIO
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 from PIL import Image
 
 from analysis.comparison import compare_all
 from analysis.diagnosis import diagnose
+from layerhouse.cli import main
 from layerhouse.explore import ExploredFile, ExploredLake
 from tests.analysis.report_lake import DATASET, HEALTHY, report_lake
 from tests.conftest import Demo
@@ -181,6 +183,41 @@ def test_a_picture_is_what_the_model_is_shown(visitor, demo, lost):
     assert shown.resize(own.size, Image.Resampling.NEAREST).tobytes() == own.tobytes()
 
 
+def test_dicom_is_shown_in_the_frame_the_shades_and_the_colours_that_the_model_sees(tmp_path):
+    """Left is white, red or the second frame's, right is black: the uris say how to open each."""
+    pytest.importorskip("pydicom", reason="the extra layerhouse[dicom] is not installed")
+    from tests.warehouse.images.dicom_files import dicom, write
+
+    left = np.zeros((80, 80), np.uint8)
+    left[:, :40] = 255
+    red = np.stack([left, 0 * left, 0 * left], axis=-1)
+    objects = {
+        "negative": dicom(4095 - 16 * left.astype(np.uint16), "MONOCHROME1", BitsStored=12),
+        "frames": dicom(np.stack([255 - left, left, 255 - left])),
+        "colour": dicom(red, "RGB"),
+    }
+    lake = Lake.at(tmp_path / "lake")
+    folder = tmp_path / "images"
+    for name, item in objects.items():
+        write(folder / "it's <b>100%</b>" / f"{name}.dcm", item)
+    add = ["datasets", "add", "scans", str(folder), "--lake", str(lake.root), "--frame", "middle"]
+    with pytest.raises(SystemExit) as ended:
+        main([*add, "--unlabelled"])
+    assert not ended.value.code
+    visitor = Visitor(ExploredLake(lake))
+    with connect(lake) as wh:
+        known = dict(wh.sql("SELECT sample_id, uri FROM sample").fetchall())
+    assert len(known) == 3
+    for sample, uri in known.items():
+        got = visitor.get("/picture", dataset="scans", sample=sample)
+        assert got.headers["content-type"] == "image/png"
+        shown = np.asarray(Image.open(BytesIO(got.body)))
+        np.testing.assert_array_equal(shown, np.asarray(open_image(uri)))
+        bright = (255, 0, 0) if "colour" in sample else (255, 255, 255)
+        np.testing.assert_allclose(shown[5, 5], bright, atol=17)
+        assert tuple(shown[5, 75]) == (0, 0, 0)
+
+
 def test_the_sql_of_a_page_can_be_pasted(visitor, page, demo, lost):
     given = {**PAIR, "sample": lost, "with_": "tiny-digits"}
     others = [visitor.get(path, **given) for path in ("/", "/samples", "/sample")]
@@ -329,6 +366,20 @@ def test_what_is_committed_meanwhile_is_on_the_next_page(tmp_path: Path):
     assert "1 model on 1 dataset" in words(visitor.get("/").text)
     synthetic_lake(lake.root, {"two": Signals()}, dataset_id="more", n_samples=80)
     assert "2 models on 2 datasets" in words(visitor.get("/").text)
+
+
+def test_states_that_nobody_probed_are_named_with_what_reads_them(tmp_path: Path):
+    """Of a model that cannot be run here, and of images without labels, which nothing reads."""
+    place = tmp_path / "lake"
+    lake = synthetic_lake(place, {"one": Signals(seeds=1)}, n_samples=40)
+    runs = {("import", "it's friend", "shapes"), ("extract", "one", "shapes")}
+    for command, model_id, dataset_id in {*runs, ("extract", "one", "unlabelled")}:
+        with RunWriter(lake, RunSpec(command, model_id, dataset_id, {"states": "a"})) as writer:
+            writer.finish()
+    page = Visitor(ExploredLake(lake)).get("/").text
+    assert re.findall(r"<code>(layerhouse probe .*?)</code>", page) == [
+        "layerhouse probe --model &#39;it&#39;&#34;&#39;&#34;&#39;s friend&#39; --dataset shapes"
+    ]
 
 
 def test_an_empty_lake_says_what_to_run(tmp_path: Path):

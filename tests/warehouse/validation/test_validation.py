@@ -409,9 +409,8 @@ def test_shares_above_one_are_found_in_every_mart(planted: duckdb.DuckDBPyConnec
     checks = [check for check in all_checks() if check.name == "shares_in_range"]
     assert {check.table for check in checks} == SHARES
     for check in checks:
-        (column,) = [
-            c for c in ("chance", "p_end", "signal_before", "p_value") if f'"{c}"' in check.sql
-        ]
+        own = ("chance", "p_end", "signal_before", "p_value", "own_accuracy", "answered_before")
+        (column,) = [c for c in own if f'"{c}"' in check.sql]
         planted.execute(f'UPDATE "{check.table}" SET "{column}" = 1.5')
         assert _unexpected(planted, check.table, check.name) > 0, check.table
 
