@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from extract.answers.records import ROLES
+from extract.answers.columns import ROLES
 from extract.datasets import LabelTable, ReadOptions, read_table
 from warehouse.errors import LayerhouseError
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from extract.answers.columns import find_columns
 from extract.answers.files import harness_of, read_rows
 from extract.answers.matching import SampleNames
 from extract.answers.models import model_row
 from extract.answers.reading import ReadRecord, RecordReader, as_logprobs, kind_of_scores
-from extract.answers.records import Record, find_columns, records, strange_ends
+from extract.answers.records import Record, records, strange_ends
 from extract.answers.rows import imported_row, method_name
 from extract.datasets import ReadOptions
 from extract.sharing import Seen, find_seen

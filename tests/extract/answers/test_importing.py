@@ -265,7 +265,7 @@ def changed(**more: Any) -> Callable[[Rows], Rows]:
         (lambda rows: rows, {"name": "///"}, "no method can be called"),
         (lambda rows: [row | {"reply": None} for row in rows], {}, "holds no reply to any sample"),
         (lambda rows: [row | {"reply": n % 2} for n, row in enumerate(rows)], {}, "are numbers, f"),
-        (lambda rows: [row | {"reply": "1.0"} for row in rows], {}, "first '1.0' .*benign, malign"),
+        (lambda rows: [row | {"reply": "1.0"} for row in rows], {}, "first '1' .*benign, malign"),
         (lambda rows: [row | {"reply": True} for row in rows], {}, "no class that is called so"),
         (lambda rows: rows, {"columns": {"reply": "reply.-1.content"}}, "no column 'reply.-1.con"),
     ],
