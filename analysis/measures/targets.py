@@ -109,7 +109,10 @@ def add_control_task(
 
     settings = {"attribute": attribute, "kind": kind.name, "options": kind.settings()}
     measure = Measure(
-        *("probe-control-task", "target_probe", settings | {"seeds": seeds}, compute),
+        "probe-control-task",
+        "target_probe",
+        settings | {"seeds": seeds},
+        compute,
         fits_for_score=True,
     )
     return add_measure(lake, model_id, dataset_id, measure, progress)

@@ -97,6 +97,11 @@ class ModelPage:
     trials: Trials
     runs: Table
 
+    @property
+    def is_brought(self) -> bool:
+        """Whether another program took its states; as far as runs are known."""
+        return any(row["command"] == "import" for row in self.runs.rows if row["model_id"])
+
     def signal(self, stage: str) -> Row | None:
         return next((row for row in self.signals.rows if row["stage"] == stage), None)
 

@@ -21,6 +21,7 @@ from extract.answering.naming import (
 )
 from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, Statement
 from extract.answering.readings import Reading, begun, largest_share, of_the_whole
+from extract.answering.spelling import is_terse
 from extract.answering.statements import statements
 
 
@@ -51,7 +52,22 @@ def _read(reply: str, classes: tuple[ClassNames, ...], letters: bool, cut: bool)
     own = marks.own_turn(text)
     read = _decided if cut and own == text else _answered
     reading = read(own, unframed(classes), letters)
+    if reading.index is None and not cut:
+        reading = _word_for_word(own, classes) or reading
     return replace(reading, why="; ".join(filter(None, (left_out, reading.why))))
+
+
+def _word_for_word(text: str, classes: Sequence[ClassNames]) -> Reading | None:
+    """The one class whose name is all that is said, whatever marks the name holds; numbers and
+    letters may stand for something else."""
+    said = text.strip().casefold()
+    known = [{names.label, names.phrase, *names.also} for names in classes]
+    named = [
+        index
+        for index, names in enumerate(known)
+        if said in {name.strip().casefold() for name in names if not is_terse(name)}
+    ]
+    return Reading(named[0], "it is the name of the class", firm=True) if len(named) == 1 else None
 
 
 UNDECIDED = Reading(None, "cut before it had answered")

@@ -85,6 +85,12 @@ class Visit:
             f"{self.source.name} has neither probes nor answers of {model_id} on {dataset_id}"
         )
 
+    def knows_layers(self, model_id: str) -> bool:
+        """Whether any layer of a model is known: none is where answers alone were brought."""
+        query = "SELECT count(*) FROM layer WHERE model_id = $1"
+        ((n,),) = self.wh.sql(query, [model_id]).fetchall()
+        return bool(n)
+
     def beside(self, row: Row) -> list[str]:
         """The other models on the dataset of a row of `grid`, best answer first."""
         return [

@@ -157,7 +157,7 @@ class _Plan:
                 if self.wish.has(name):
                     drawing = of_model.draw(drawn)
                     who = page.dataset_id, stored.model_id
-                    self._figure(name, drawing, of_model.missing, *who)
+                    self._figure(name, drawing, of_model.why_missing(stored), *who)
         if self.wish.table is not None:
             self._tables(page, dataset.losses.rows, self.wish.table)
         if dataset.names.legend and len(self.sheets) > first:

@@ -27,7 +27,6 @@ SHOWN = {
 """The queries behind the figures, by what they are called on the page."""
 MISTAKES = 12
 OLDER = "an older Layerhouse wrote this file, without patches: publish it again"
-UNKNOWN = "no layer of this model is known: its answers were brought from elsewhere"
 
 
 def model_page(visit: Visit) -> dict[str, Any]:
@@ -59,11 +58,11 @@ def model_page(visit: Visit) -> dict[str, Any]:
 
 def _missing(visit: Visit, model: ModelPage, name: str) -> str:
     """What stands in the place of a figure that there is not."""
-    if visit.lake is not None and not model.loci.rows:
-        return UNKNOWN
     if name == "causal" and visit.lake is None and not tells_all(visit):
         return OLDER
-    return MODEL_FIGURES[name].missing
+    figure = MODEL_FIGURES[name]
+    # No mart says whether layers that were not probed are known.
+    return figure.why_missing(model) if visit.lake is not None else figure.missing
 
 
 def _read(lake: Warehouse, model_id: str, dataset_id: str) -> ModelPage:

@@ -41,6 +41,7 @@ def projection_page(visit: Visit) -> dict[str, Any]:
     attributes = [each["name"] for each in visit.rows("attributes", dataset=dataset_id)]
     given = visit.text("place") or (places[-1] if places else "")
     method, colour = visit.text("method") or METHODS[0], visit.text("colour") or COLOURS[0]
+    filled["knows_layers"] = visit.knows_layers(model_id)
     filled |= {"places": places, "place": given, "method": method, "colour": colour}
     filled["colours"] = [*COLOURS, *attributes]
     if given:

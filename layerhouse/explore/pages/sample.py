@@ -55,6 +55,7 @@ def sample_page(visit: Visit) -> dict[str, Any]:
         "others": visit.beside(row),
         "places": [place_name(each) for each in places],
         "place": place,
+        "knows_layers": visit.lake is not None and visit.knows_layers(row["model_id"]),
         "neighbours": _neighbours(visit, row["model_id"], names, place) if place else [],
     }
 

@@ -53,6 +53,26 @@ def test_a_reply_is_read_by_the_documented_rules(reply: str, expected: int | Non
     assert parse_reply(reply, LESIONS) == expected
 
 
+MARKED = [
+    ClassNames("0", "肺炎 <b>重</b>"),
+    ClassNames("1", "سليم <b>طبيعي</b>"),
+    ClassNames("2", 'it\'s "odd" & 100%'),
+]
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("肺炎 <b>重</b>", 0),
+        (" سليم <b>طبيعي</b>\n", 1),
+        ('It\'s "odd" & 100%', 2),
+        ("肺炎 <b>重</b> سليم <b>طبيعي</b>", None),
+    ],
+)
+def test_a_name_that_holds_marks_is_read_word_for_word(reply: str, expected: int | None) -> None:
+    assert parse_reply(reply, MARKED) == expected
+
+
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [

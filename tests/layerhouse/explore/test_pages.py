@@ -422,3 +422,20 @@ def test_a_model_of_which_only_answers_are_known_is_not_sent_to_probe_or_patch(t
     for command in ("probe", "patch", "extract"):
         assert f"<code>layerhouse {command}" not in shown
     assert "/projection" not in shown
+    given = {"model": "api", "dataset": "shapes", "sample": "image-00001"}
+    for path in ("/sample", "/projection"):
+        said = words(Visitor(ExploredLake(lake)).get(path, **given).text)
+        assert "No layer of api is known" in said
+        assert "layerhouse probe" not in said
+
+
+def test_a_model_whose_states_were_brought_is_not_sent_to_patch(tmp_path):
+    lake = synthetic_lake(tmp_path / "lake", {"tiny": Signals(methods=(), seeds=1)}, n_samples=80)
+    with RunWriter(lake, RunSpec("import", "tiny", "shapes", {"states": "a"})) as writer:
+        writer.finish()
+    page = Visitor(ExploredLake(lake)).get("/model", model="tiny", dataset="shapes").text
+    shown = page.split('<details class="asked">')[0]
+    assert "the states of this model were brought from elsewhere" in shown
+    assert "<code>layerhouse answers import FILE --model tiny --dataset shapes</code>" in shown
+    for command in ("patch", "extract", "mend", "steer"):
+        assert f"<code>layerhouse {command}" not in shown
