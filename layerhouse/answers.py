@@ -53,12 +53,14 @@ def import_(
     `column` says which column is meant by a role (`sample`, `reply`, `label`, …; `none`: no column
     is); `layerhouse answers import --help` explains the rest. All of the file or nothing enters.
     """
+    given: dict[str, Any] = known_options("answers.import_", options, AnswerOptions)
+    place = lake_at(lake)
+    refuse_unknown_here(place, datasets=[dataset])
     from extract.answers import ImportOptions, import_answers
 
-    given: dict[str, Any] = known_options("answers.import_", options, AnswerOptions)
     given["columns"] = given.pop("column", None) or {}
     given["trained_on"] = several(given.pop("trained_on", None))
-    return import_answers(lake_at(lake), Path(file), model, dataset, ImportOptions(**given))
+    return import_answers(place, Path(file), model, dataset, ImportOptions(**given))
 
 
 @part("extract")

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from layerhouse.functions import Place, connect, known_options, lake_at
+from layerhouse.functions import Place, connect, known_options, lake_at, refuse_unknown_here
 from layerhouse.parts import part
 from warehouse.errors import UsageError
 from warehouse.progress import Progress
@@ -127,9 +127,11 @@ def fold(name: str, *, folds: int, into: str | None = None, lake: Place = None) 
     dataset of the same images for that. Raises UsageError for fewer than 3 folds, LayerhouseError
     where a class is in too few groups.
     """
+    place = lake_at(lake)
+    refuse_unknown_here(place, datasets=[name])
     from extract.datasets import fold as deal
 
-    return deal(lake_at(lake), name, folds, into)
+    return deal(place, name, folds, into)
 
 
 @part("extract")
@@ -140,9 +142,11 @@ def score(name: str, score: str, *, lake: Place = None) -> bool:
     the views follows, and a diagnosis made for the other score counts as none until `diagnose` is
     run again. Raises UsageError for an unknown dataset or score.
     """
+    place = lake_at(lake)
+    refuse_unknown_here(place, datasets=[name])
     from extract.datasets import set_score
 
-    return set_score(lake_at(lake), name, score)
+    return set_score(place, name, score)
 
 
 def audit(
@@ -164,6 +168,7 @@ def audit(
     if into is not None and not unite:
         raise UsageError("--into names the dataset that --unite makes; add --unite")
     place = lake_at(lake)
+    refuse_unknown_here(place, datasets=[name])
     with part("analysis"):
         from analysis.audit import audit as look, linked_samples
 

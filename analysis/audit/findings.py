@@ -26,7 +26,7 @@ def read_findings(wh: Warehouse, dataset_id: str) -> list[AuditFinding] | None:
     """What the newest audit of a dataset found, the gravest first; None where there was none."""
     if not wh.sql(read_query(QUERIES, "audit"), {"dataset": dataset_id}).fetchall():
         return None
-    rows = wh.sql(read_query(QUERIES, "findings"), {"dataset": dataset_id}).pl().to_dicts()
+    rows = wh.sql(read_query(QUERIES, "findings"), {"dataset": dataset_id}).to_dicts()
     return sorted(
         (AuditFinding(row["finding"], row["subject"], _said(row)) for row in rows),
         key=lambda finding: list(_WORDS).index(finding.kind),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from analysis.diagnosis.evidence import QUERIES
 from analysis.queries import read_query
-from warehouse.catalogue import connect
+from warehouse.catalogue import Catalogue, connect
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, RunSpec, RunWriter
 
@@ -33,29 +33,39 @@ def choose_answer(
 
     Raises UsageError for answers that the lake does not hold of a test sample.
     """
-    names = {"model": model_id, "dataset": dataset_id}
     with connect(lake) as wh:
-        stored = wh.sql(
-            "SELECT run_id, method, prompt_id FROM diagnosis_choice WHERE model_id = $model "
-            "AND dataset_id = $dataset",
-            names,
-        ).fetchall()
-        held = wh.sql(read_query(QUERIES, "answers"), names).fetchall()
-        under = wh.sql(
-            "SELECT prompt_id FROM diagnosed_prompt WHERE model_id = $model "
-            "AND dataset_id = $dataset",
-            names,
-        ).fetchall()
-    replaced, method, prompt_id = stored[0] if stored else (None, None, None)
-    before = Choice(method, prompt_id)
-    wanted = Choice(_chosen(choice.method, method), _chosen(choice.prompt_id, prompt_id))
-    own = under[0][0] if under else "default"
-    _require_held(names, wanted, own, [(row[0], row[1]) for row in held])
+        replaced, before, wanted = read_choice(wh, model_id, dataset_id, choice)
     if wanted == before:
         return
     spec = RunSpec(COMMAND, model_id, dataset_id, {**asdict(wanted), "replaces": replaced})
     with RunWriter(lake, spec, looked) as writer:
         writer.finish()
+
+
+def read_choice(
+    wh: Catalogue, model_id: str, dataset_id: str, choice: Choice
+) -> tuple[str | None, Choice, Choice]:
+    """The run of the choice that is stored, what it is, and what this one makes of it.
+
+    Raises UsageError as `choose_answer`.
+    """
+    names = {"model": model_id, "dataset": dataset_id}
+    stored = wh.sql(
+        "SELECT run_id, method, prompt_id FROM diagnosis_choice WHERE model_id = $model "
+        "AND dataset_id = $dataset",
+        names,
+    ).fetchall()
+    held = wh.sql(read_query(QUERIES, "answers"), names).fetchall()
+    under = wh.sql(
+        "SELECT prompt_id FROM diagnosed_prompt WHERE model_id = $model AND dataset_id = $dataset",
+        names,
+    ).fetchall()
+    replaced, method, prompt_id = stored[0] if stored else (None, None, None)
+    before = Choice(method, prompt_id)
+    wanted = Choice(_chosen(choice.method, method), _chosen(choice.prompt_id, prompt_id))
+    own = under[0][0] if under else "default"
+    _require_held(names, wanted, own, [(row[0], row[1]) for row in held])
+    return replaced, before, wanted
 
 
 def _chosen(asked: str | None, before: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.diagnosis.choosing import AS_BEFORE, Choice, choose_answer
+from analysis.diagnosis.choosing import AS_BEFORE, Choice, choose_answer, read_choice
 from analysis.diagnosis.evidence import QUERIES, read_evidence
 from analysis.diagnosis.findings import DiagnosedAnswer, Finding, ModeLoss, ReadAt, finding_of
 from analysis.diagnosis.intervals import Resampling, interval_rows
@@ -71,6 +71,8 @@ def diagnose(
     with connect(lake) as wh:
         require_known(wh, "model", model_id)
         require_known(wh, "dataset", dataset_id)
+        if choice != AS_BEFORE:
+            read_choice(wh, model_id, dataset_id, choice)
         labelled(dataset(wh, dataset_id), "a diagnosis")
     options = Resampling(n_resamples, margin, seed)
     with exclusive(lake, COMMAND, model_id, dataset_id) as looked:
@@ -130,7 +132,7 @@ def read_finding(wh: Catalogue, model_id: str, dataset_id: str) -> Finding:
     """The verdict of a model on a dataset, with the losses and intervals behind it, as a lake or a
     published file has it."""
     names = {"model": model_id, "dataset": dataset_id}
-    rows = wh.sql(read_query(QUERIES, "verdict"), names).pl().to_dicts()
+    rows = wh.sql(read_query(QUERIES, "verdict"), names).to_dicts()
     return finding_of(rows)
 
 

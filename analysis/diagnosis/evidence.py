@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from analysis.bootstrap import fold_widening
 from analysis.queries import read_query
 from warehouse.catalogue import Catalogue
 from warehouse.vocabulary import ACCURACY, ANSWER, BALANCED_ACCURACY
+
+if TYPE_CHECKING:
+    import polars as pl
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -91,6 +94,8 @@ def read_evidence(
     """Read the predictors of all chosen candidates and all health curves; where the answers are to
     be those by another method than what is diagnosed, and there are such, with these.
     """
+    import polars as pl
+
     names = {"model": model_id, "dataset": dataset_id}
     samples = wh.sql(
         "SELECT sample_id, group_id, class_index, score FROM sample "
@@ -126,6 +131,8 @@ def _matrix(
     long: pl.DataFrame, sample_ids: pl.Series, wanted: set[Predictor]
 ) -> tuple[dict[Predictor, int], NDArray[np.float64]]:
     """The long form (one row per predictor and sample) as a matrix; NaN where a row is missing."""
+    import polars as pl
+
     order = sorted(wanted, key=lambda place: (place[0], place[1] or 0, place[2:]))
     predictors = pl.DataFrame(
         [(*place, row) for row, place in enumerate(order)],

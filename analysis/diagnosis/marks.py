@@ -76,5 +76,5 @@ class Marks:
 def read_marks(wh: Catalogue, model_id: str, dataset_id: str) -> Marks:
     """What the lake holds of the three kinds of evidence for a model on a dataset."""
     names = {"model": model_id, "dataset": dataset_id}
-    rows = wh.sql(read_query(QUERIES, "marks"), names).pl().to_dicts()
+    rows = wh.sql(read_query(QUERIES, "marks"), names).to_dicts()
     return Marks(tuple(Mark(**row) for row in rows), read_recoveries(wh, model_id, dataset_id))

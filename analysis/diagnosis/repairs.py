@@ -57,5 +57,5 @@ class Recovery:
 def read_recoveries(wh: Catalogue, model_id: str, dataset_id: str) -> tuple[Recovery, ...]:
     """What the lake knows of a model's repairs on a dataset, cheapest first, controls last."""
     names = {"model": model_id, "dataset": dataset_id}
-    rows = wh.sql(read_query(QUERIES, "recoveries"), names).pl().to_dicts()
+    rows = wh.sql(read_query(QUERIES, "recoveries"), names).to_dicts()
     return tuple(Recovery(**row) for row in rows)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from analysis.projection.colours import CLASS, Values, read_values
@@ -14,6 +14,9 @@ from analysis.projection.laying import PCA, Layout, lay_out
 from warehouse.catalogue import Warehouse
 from warehouse.errors import UsageError
 from warehouse.vocabulary import Cell
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def cell_named(text: str) -> Cell:
@@ -70,6 +73,8 @@ class Projection:
     def frame(self) -> pl.DataFrame:
         """One row per sample that stands on the plane: sample_id, label, split, x, y, and the
         value that colours it."""
+        import polars as pl
+
         values = [self.values.of.get(sample) for sample in self.samples["sample_id"]]
         return self.samples.with_columns(
             x=pl.Series(self.layout.places[:, 0]),

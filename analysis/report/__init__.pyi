@@ -16,15 +16,13 @@ from .page import report as report
 from .paper.choices import (
     FIGURE_FORMS as FIGURE_FORMS,
     FIGURE_WIDTHS as FIGURE_WIDTHS,
+    FIGURES as FIGURES,
     TABLE_MARKUPS as TABLE_MARKUPS,
 )
-from .paper.kinds import FIGURES as FIGURES, MODEL_FIGURES as MODEL_FIGURES
+from .paper.kinds import MODEL_FIGURES as MODEL_FIGURES
 from .paper.projecting import write_projection as write_projection
-from .paper.writing import (
-    Wish as Wish,
-    WrittenFigures as WrittenFigures,
-    write_figures as write_figures,
-)
+from .paper.wishing import Wish as Wish
+from .paper.writing import WrittenFigures as WrittenFigures, write_figures as write_figures
 from .reading import (
     ModelPage as ModelPage,
     Trials as Trials,

@@ -31,7 +31,7 @@ class Table:
 def ask(wh: Catalogue, folder: Path, name: str, **parameters: Parameter) -> Table:
     """The rows of `<name>.sql` in a folder."""
     query = read_query(folder, name)
-    rows = wh.sql(query, parameters or None).pl().to_dicts()
+    rows = wh.sql(query, parameters or None).to_dicts()
     return Table(rows, with_literals(query, parameters))
 
 

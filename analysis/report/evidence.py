@@ -7,10 +7,9 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,8 +17,11 @@ from analysis.probes import AttentiveReader
 from analysis.report.palette import AGAINST, FOR
 from warehouse.errors import LayerhouseError
 
+if TYPE_CHECKING:
+    import polars as pl
+
 Row = Mapping[str, Any]
-ReadTokens = Callable[[str, int, list[str]], pl.DataFrame]
+ReadTokens: TypeAlias = "Callable[[str, int, list[str]], pl.DataFrame]"
 """Of a module, a layer and samples the image tokens in order: sample_id, row, column, vector."""
 
 STRONGEST = 190

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from markupsafe import Markup
 
+from analysis.diagnosis import FamilyLoss
 from analysis.report import figures
 from analysis.report.choosing import wanted
 from analysis.report.environment import environment_for, style_sheet
-from analysis.report.reading import Pages, read_pages
+from analysis.report.reading import Pages, read_families, read_pages
 from warehouse.catalogue import connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import write_at_once, write_text
@@ -44,15 +45,17 @@ def report(
         raise UsageError(f"{out} is a folder; name a file, for instance {out}/report.html")
     with connect(lake) as wh:
         pages = read_pages(wh, wanted(wh, models, datasets), images, page)
-    _write(out, _render(pages, lake.name))
+        families = read_families(wh, pages)
+    _write(out, _render(pages, families, lake.name))
     return out
 
 
-def _render(pages: Pages, lake_name: str) -> str:
+def _render(pages: Pages, families: Mapping[str, Sequence[FamilyLoss]], lake_name: str) -> str:
     environment = environment_for()
     script = environment.get_template("script.js.jinja").render()
     return environment.get_template("report.html.jinja").render(
         pages=pages,
+        families=families,
         lake_name=lake_name,
         figures=figures,
         style=Markup(style_sheet(environment)),

@@ -133,8 +133,6 @@ class DatasetPage:
     """What an audit of the images found, in words; None where there was none."""
     models: list[ModelPage]
     """Those of the leaderboard that this page of the report shows in full."""
-    family: list[FamilyLoss]
-    """The losses of all of these models, with bounds that hold for all at once; none of one."""
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -235,8 +233,16 @@ def _read_dataset(
             _read_model(wh, model_id, dataset_id, f"{key}m{number}", shared, shown)
             for number, model_id in enumerate(in_full)
         ],
-        family=_read_family(wh, dataset_id, in_full),
     )
+
+
+def read_families(wh: Warehouse, pages: Pages) -> dict[str, list[FamilyLoss]]:
+    """By dataset the losses of the models shown in full, with bounds that hold for all at once;
+    none of a single model."""
+    return {
+        page.dataset_id: _read_family(wh, page.dataset_id, [m.model_id for m in page.models])
+        for page in pages.datasets
+    }
 
 
 def _read_family(wh: Warehouse, dataset_id: str, models: list[str]) -> list[FamilyLoss]:

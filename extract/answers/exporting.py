@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from extract.answers.stored import StoredReplies
-from warehouse.catalogue import ClassRow, connect, dataset
+from warehouse.catalogue import ClassRow, connect, dataset, require_known
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.files import write_at_once
 from warehouse.lake import Lake
@@ -32,7 +32,7 @@ def export_answers(
     if out.suffix.lower() not in WRITERS:
         raise UsageError(f"--out {out} names no format; end it in {' or '.join(WRITERS)}")
     with connect(lake) as wh:
-        classes = dataset(wh, dataset_id).classes
+        require_known(wh, "dataset", dataset_id)
         held = wh.sql(_HELD, [model_id, dataset_id]).fetchall()
         if not held:
             known = [name for (name,) in wh.sql("SELECT DISTINCT model_id FROM answer").fetchall()]
@@ -43,7 +43,8 @@ def export_answers(
         methods = [name for (name,) in held]
         if method is not None and method not in methods:
             raise UsageError(f"{model_id} has no answers {method!r}{nearest(method, methods)}")
-        found = wh.sql(_ANSWERS, [model_id, dataset_id, method]).pl().to_dicts()
+        classes = dataset(wh, dataset_id).classes
+        found = wh.sql(_ANSWERS, [model_id, dataset_id, method]).to_dicts()
         replies = StoredReplies.of(wh, model_id, dataset_id, classes)
     rows = [_row(one, replies, classes) for one in found]
 

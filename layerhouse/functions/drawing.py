@@ -58,10 +58,7 @@ def figures(
     asked = known_options("figures", options, FigureOptions)
     names = [dataset_id(name) for name in several(dataset)]
     place, table = lake_at(lake), asked.get("table")
-    if model or names:
-        refuse_unknown_here(place, several(model), names)
-    place.refuse_own(Path(out))
-    from analysis.report import Wish, write_figures
+    from analysis.report import Wish
 
     wish = Wish(
         tuple(dict.fromkeys(form.lower() for form in several(asked.get("format", "pdf")))),
@@ -69,6 +66,11 @@ def figures(
         asked.get("width", "single").lower(),
         several(asked.get("only")),
     )
+    if model or names:
+        refuse_unknown_here(place, several(model), names)
+    place.refuse_own(Path(out))
+    from analysis.report import write_figures  # matplotlib
+
     return write_figures(place, Path(out), several(model), names, wish)
 
 

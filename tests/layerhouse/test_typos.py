@@ -1,4 +1,5 @@
-"""A misspelt name is told before torch, transformers, scikit-learn or polars are imported."""
+"""A misspelt name is told before torch, transformers, scikit-learn, polars or matplotlib are
+imported."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ TELL = """
 import contextlib, io, json, sys
 from layerhouse.cli import main
 
-HEAVY = {"torch", "transformers", "sklearn", "polars"}
+HEAVY = {"torch", "transformers", "sklearn", "polars", "matplotlib"}
 for words in json.load(sys.stdin):
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
@@ -107,7 +108,21 @@ TYPOS = {
         ("answers", "export", "--model", "tny", *DATASET, "--out", "a.csv"),
         "no model 'tny'",
     ),
+    "answers of a method": (
+        ("answers", "export", *HELD, "--method", "generat", "--out", "a.csv"),
+        "did you mean generate?",
+    ),
+    "answers brought": (
+        ("answers", "import", "a.csv", "--model", "m", "--dataset", "d"),
+        "dataset 'd'",
+    ),
+    "a method to diagnose": (("diagnose", *HELD, "--method", "generat"), "by generat to"),
+    "a prompt to diagnose": (("diagnose", *HELD, "--prompt", "clinicl"), "to the prompt clinicl"),
+    "a dataset to audit": (("datasets", "audit", "shape"), "mean shapes?"),
+    "a dataset to fold": (("datasets", "fold", "shape", "--folds", "5"), "mean shapes?"),
+    "a dataset to score": (("datasets", "score", "shape", "accuracy"), "mean shapes?"),
     "figures": (("figures", "--out", "f", "--model", "tny"), "no model 'tny'"),
+    "a figure": (("figures", "--out", "f", "--only", "losse"), "mean losses?"),
 }
 
 

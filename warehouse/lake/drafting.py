@@ -7,12 +7,15 @@ import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from warehouse.files import TEMPORARY, checksum, inside, make_folder, write_durably
 from warehouse.lake.commits import RecordError, moment_of
 from warehouse.lake.lake import Lake
-from warehouse.lake.shards import Piece, write_parquet
 from warehouse.storage import Draft
+
+if TYPE_CHECKING:
+    from warehouse.lake.shards import Piece
 
 
 def draft(lake: Lake, run_id: str, piece: Piece, written: ExitStack) -> Draft:
@@ -20,6 +23,8 @@ def draft(lake: Lake, run_id: str, piece: Piece, written: ExitStack) -> Draft:
 
     `written` removes the file in the end, unless it has another name by then.
     """
+    from warehouse.lake.shards import write_parquet  # pyarrow, which readers do without
+
     folder = inside(lake.root, piece.folder)
     make_folder(folder)
     file = folder / f"{run_id}-{uuid.uuid4().hex}{TEMPORARY}"

@@ -1,5 +1,7 @@
 """Runs: how agents add rows to a lake, crash-safe and repeatable."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +12,7 @@ from functools import cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import LayerhouseError
 from warehouse.lake.commits import Commit, is_compaction, is_removal, read_commit
@@ -19,10 +21,12 @@ from warehouse.lake.facts import REMOVE, RunFacts
 from warehouse.lake.ground import REGISTRATION, refuse_regrouped, refuse_removed
 from warehouse.lake.history import Following, History
 from warehouse.lake.lake import Lake
-from warehouse.lake.shards import Rows, checked_table, pieces
 from warehouse.lake.standing import settled, told_by
 from warehouse.schema import newest_migration
 from warehouse.storage import Draft, Turn
+
+if TYPE_CHECKING:
+    from warehouse.lake.shards import Piece, Rows
 
 RECORDED_VERSIONS = ("layerhouse", "duckdb", "pyarrow", "torch", "transformers", "scikit-learn")
 
@@ -87,7 +91,7 @@ class RunWriter:
     work.
     """
 
-    def __init__(self, lake: Lake, spec: RunSpec, looked: "frozenset[str] | None" = None) -> None:
+    def __init__(self, lake: Lake, spec: RunSpec, looked: frozenset[str] | None = None) -> None:
         self.lake = lake.create()
         self.spec = spec
         self.run_id = spec.run_id
@@ -96,7 +100,7 @@ class RunWriter:
         self._moments = LaterTimes(lake)
         self._following = Following(lake, self.run_id)
 
-    def __enter__(self) -> "RunWriter":
+    def __enter__(self) -> RunWriter:
         return self
 
     def __exit__(
@@ -181,8 +185,7 @@ class RunWriter:
         in_turn: Callable[[], None] | None = None,
     ) -> Commit:
         names = {"model_id": self.spec.model_id, "dataset_id": self.spec.dataset_id}
-        checked = {name: checked_table(name, rows, self.run_id) for name, rows in tables.items()}
-        parts = [piece for name, rows in checked.items() for piece in pieces(name, rows, names)]
+        parts = _pieces(tables, self.run_id, names)
         self._moments.warm(self._known)
         try:
             with ExitStack() as written:
@@ -258,10 +261,9 @@ class RunWriter:
         with ExitStack() as written:
             told: list[Draft] = []
             if note.changes_status or not before.is_told:
-                rows = checked_table("run", [row], self.run_id)
                 told = [
                     draft(self.lake, self.run_id, piece, written)
-                    for piece in pieces("run", rows, {})
+                    for piece in _pieces({"run": [row]}, self.run_id, {})
                 ]
             commit_id, entering = f"{self.run_id}-{before.next}", [*drafts, *told]
             commit = Commit(
@@ -297,6 +299,16 @@ class RunWriter:
             "versions": _versions(),
             **before.took(note.notes),
         }
+
+
+def _pieces(
+    tables: Mapping[str, Rows], run_id: str, names: Mapping[str, str | None]
+) -> list[Piece]:
+    """The shards of these rows, all of which fit their tables."""
+    from warehouse.lake.shards import checked_table, pieces  # pyarrow, which readers do without
+
+    checked = {name: checked_table(name, rows, run_id) for name, rows in tables.items()}
+    return [piece for name, rows in checked.items() for piece in pieces(name, rows, names)]
 
 
 def _is_alike(commit: Commit, spec: RunSpec) -> bool:

@@ -123,7 +123,7 @@ def _cell(axes: Axes, matrix: Matrix, row: int, column: int, share: float) -> No
     )
     n = matrix.counts[row, column]
     mark(cell, f"{matrix.name}:{row}:{column}:{n}")
-    axes.add_patch(cell)
+    axes.add_artist(cell)  # the limits stand, so none are looked for
     if max(len(matrix.rows), len(matrix.columns)) <= NUMBERS_UP_TO:
         axes.text(
             column,

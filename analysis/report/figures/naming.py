@@ -47,7 +47,11 @@ def name_clear(
             len(lines) * others
         )
 
-    counted = [(crossed(place), place) for place in _places(axes, text, near)]
+    counted = []
+    for spot in _places(axes, text, near):
+        counted.append((crossed(spot), spot))
+        if counted[-1][0] == 0:
+            break
     if not counted:
         return
     n_crossed, place = min(counted, key=lambda one: one[0])  # of several the first

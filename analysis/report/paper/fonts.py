@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import string
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fontTools.ttLib import TTFont
+from matplotlib.backends._backend_pdf_ps import get_glyphs_subset
 from matplotlib.font_manager import FontEntry, FontPath, findfont, fontManager
 from matplotlib.ft2font import FaceFlags, FT2Font
 
@@ -97,11 +99,16 @@ def _is_postscript(path: str, index: int) -> bool:
 SHAPING = ("GSUB", "GPOS", "GDEF", "kern", "morx", "kerx")
 """Tables that choose and place glyphs, which a file that names its glyphs has no use for."""
 
+USUAL = f"{string.printable}{''.join(map(chr, range(0xA0, 0x100)))}–—…‘’“”−×→≤≥■ﬀﬁﬂﬃﬄ"
+"""Letters and signs of most figures; the last are what `fi` and its like are drawn as."""
 
-class LightFont(FontPath):
-    """A font's file without those, that is looked up as the font itself."""
+
+class PartFont(FontPath):
+    """A font's file with a part of its glyphs and tables, that is looked up as the font itself."""
 
     of: FontPath
+    glyphs: Mapping[int, int]
+    """Of the font, and the numbers that they have in this part."""
 
     def __eq__(self, other: object) -> bool:
         return self.of == other
@@ -110,9 +117,27 @@ class LightFont(FontPath):
         return hash(self.of)
 
 
+def part_of(font: FontPath, glyphs: Iterable[int]) -> PartFont:
+    """A file of the same font that has these glyphs, the sooner embedded the fewer others it has.
+
+    A file of a paper's takes a few of a font's thousands of glyphs, and most take the same ones.
+    """
+    usual = _usual(font)
+    return usual if usual.glyphs.keys() >= set(glyphs) else _light(font)
+
+
 @cache
-def light(font: FontPath) -> LightFont:
-    """The same font, glyph by glyph, of which a part is embedded in a fourth of the time."""
+def _usual(font: FontPath) -> PartFont:
+    """The glyphs of USUAL letters."""
+    whole, of_letter = _light(font), FT2Font(font.path, face_index=font.face_index).get_charmap()
+    glyphs = {of_letter[ord(letter)] for letter in USUAL if ord(letter) in of_letter}
+    with get_glyphs_subset(whole, glyphs) as part:
+        return _written(font, part.font, part.glyph_index_map)
+
+
+@cache
+def _light(font: FontPath) -> PartFont:
+    """All glyphs without SHAPING, of which a part is embedded in a fourth of the time."""
     with TTFont(font.path, fontNumber=font.face_index, lazy=True, recalcBBoxes=False) as whole:
         for table in SHAPING:
             if table in whole:
@@ -120,11 +145,15 @@ def light(font: FontPath) -> LightFont:
         for table in whole["cmap"].tables:
             table.cmap = {}
         whole["post"].formatType = 3
-        folder = Path(_passing().name)
-        place = folder / f"{len(list(folder.iterdir()))}.ttf"
-        whole.save(place, reorderTables=False)
-    found = LightFont(str(place), 0)
-    found.of = font
+        return _written(font, whole, {glyph: glyph for glyph in range(len(whole.getGlyphOrder()))})
+
+
+def _written(font: FontPath, part: TTFont, glyphs: Mapping[int, int]) -> PartFont:
+    folder = Path(_passing().name)
+    place = folder / f"{len(list(folder.iterdir()))}.ttf"
+    part.save(place, reorderTables=False)
+    found = PartFont(str(place), 0)
+    found.of, found.glyphs = font, glyphs
     return found
 
 

@@ -86,6 +86,3 @@ DATASET_FIGURES: Mapping[str, OfDataset] = {
 
 OVERLAY = "signal-curves"
 """All models of a dataset in one figure, and all datasets beside each other."""
-
-FIGURES = (*MODEL_FIGURES, *DATASET_FIGURES, OVERLAY)
-"""All of them."""

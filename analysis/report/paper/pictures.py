@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontPath
 
 from analysis.report.palette import on_paper
-from analysis.report.paper.fonts import Fonts, light
+from analysis.report.paper.fonts import Fonts, part_of
 from analysis.report.svg import MARK, NARROW, WIDE, Draw, missing_glyphs, style
 from warehouse.files import write_text
 
@@ -105,8 +105,12 @@ class _ScaledFile(PdfFile):
         self.width, self.height = width, height  # what lies outside of these is left away
         self.output(self._scale, 0, 0, self._scale, 0, 0, Op.concat_matrix)
 
-    def embedTTF(self, filename: FontPath, subset_index: int, charmap: Any) -> Any:  # noqa: N802
-        return super().embedTTF(light(filename), subset_index, charmap)
+    def embedTTF(  # noqa: N802
+        self, filename: FontPath, subset_index: int, charmap: Mapping[int, int]
+    ) -> Any:
+        part = part_of(filename, charmap.values())
+        glyphs = {code: part.glyphs[glyph] for code, glyph in charmap.items()}
+        return super().embedTTF(part, subset_index, glyphs)
 
 
 def _svg(figure: Figure, picture: PaperFigure, path: Path, column: Column) -> None:

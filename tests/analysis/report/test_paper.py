@@ -24,14 +24,22 @@ from analysis.report import figures
 from analysis.report.figures.canvas import text_width
 from analysis.report.figures.heatmap import Matrix, alone
 from analysis.report.figures.overlay import _look, _names
-from analysis.report.paper.choices import FIGURE_FORMS, FIGURE_WIDTHS, TABLE_MARKUPS
+from analysis.report.paper.choices import (
+    FIGURE_FORMS,
+    FIGURE_WIDTHS,
+    FIGURES,
+    PRINTED_TABLES,
+    TABLE_MARKUPS,
+)
 from analysis.report.paper.files import RESERVED, short_names
 from analysis.report.paper.fonts import fonts_for
-from analysis.report.paper.kinds import DATASET_FIGURES, MODEL_FIGURES
+from analysis.report.paper.kinds import DATASET_FIGURES, MODEL_FIGURES, OVERLAY
 from analysis.report.paper.legible import legible, names_for, texts
 from analysis.report.paper.markup import MARKUPS, Field, Grid, latex, markdown
 from analysis.report.paper.pictures import COLUMNS, FORMS, PaperFigure, write_picture
-from analysis.report.paper.writing import Wish, write_figures
+from analysis.report.paper.tables import TABLES
+from analysis.report.paper.wishing import Wish
+from analysis.report.paper.writing import write_figures
 from analysis.report.reading import read_pages
 from tests.analysis.report_lake import DATASET, FAULTY, HEALTHY
 from warehouse.catalogue.refreshing import connect
@@ -70,11 +78,9 @@ def test_every_figure_of_the_report_is_one_for_a_paper(drawings):
 
 
 def test_the_words_to_choose_by_are_those_that_are_understood():
-    assert tuple(map(tuple, (FORMS, COLUMNS, MARKUPS))) == (
-        FIGURE_FORMS,
-        FIGURE_WIDTHS,
-        TABLE_MARKUPS,
-    )
+    understood = FORMS, COLUMNS, MARKUPS, (*MODEL_FIGURES, *DATASET_FIGURES, OVERLAY), TABLES
+    words = FIGURE_FORMS, FIGURE_WIDTHS, TABLE_MARKUPS, FIGURES, PRINTED_TABLES
+    assert tuple(map(tuple, understood)) == words
 
 
 @pytest.mark.parametrize("width", FIGURE_WIDTHS)
