@@ -167,4 +167,6 @@ def _diagnosis_config(
         "inputs": inputs_fingerprint(wh, model_id, dataset_id),
     }
     names = {"model": model_id, "dataset": dataset_id}
-    return renewed(wanted, wh.sql(read_query(QUERIES, "latest_run"), names).fetchall())
+    ((n_outdated,),) = wh.sql(read_query(QUERIES, "outdated"), names).fetchall()
+    latest = wh.sql(read_query(QUERIES, "latest_run"), names).fetchall()
+    return renewed(wanted, latest, is_outdated=n_outdated > 0)

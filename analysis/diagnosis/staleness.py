@@ -48,17 +48,20 @@ def _way_out(wh: Catalogue, model_id: str, dataset_id: str) -> str:
     return f"run `layerhouse extract` for them, then `layerhouse probe {pair}`"
 
 
-def renewed(wanted: Mapping[str, Any], latest: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def renewed(
+    wanted: Mapping[str, Any], latest: Sequence[tuple[str, str]], *, is_outdated: bool = False
+) -> dict[str, Any]:
     """The configuration of a run that gives what is wanted, where `latest` is (run_id, config).
 
     It names the run it replaces, which lets one command be run with other options and then with
     the first ones again: each time the newest run's intervals win. If they are what is asked for
-    already, that run's own configuration comes back.
+    already, that run's own configuration comes back, unless it `is_outdated`: of numbers that are
+    defined otherwise by now.
     """
     if not latest:
         return {**wanted, "replaces": None}
     run_id, config = latest[0][0], json.loads(latest[0][1])
-    if {**config, "replaces": None} == {**wanted, "replaces": None}:
+    if not is_outdated and {**config, "replaces": None} == {**wanted, "replaces": None}:
         return dict(config)
     return {**wanted, "replaces": run_id}
 

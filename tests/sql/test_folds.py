@@ -90,6 +90,37 @@ def test_a_fold_chooses_on_the_samples_of_the_others(catalogue):
     ]
 
 
+STANDS = {
+    "fold_choice": "FROM fold_choice ORDER BY ALL",
+    "fold_prediction": "FROM fold_prediction ORDER BY ALL",
+    "stage_signal": "SELECT stage, module, test_accuracy, n_test FROM stage_signal ORDER BY ALL",
+    "stage_loss": "SELECT stage, before, after, loss FROM stage_loss ORDER BY ALL",
+}
+
+
+def test_where_samples_were_dealt_more_often_than_probed_the_answer_stands_for_no_stage(catalogue):
+    """One seed was fitted, and the samples are dealt five times: the other four say nothing."""
+    once, often = folded(), folded()
+    often["sample_fold"] = [
+        row | {"repetition": repetition, "fold": (row["fold"] + repetition * i) % 3}
+        for repetition in range(5)
+        for i, row in enumerate(often["sample_fold"])
+    ]
+    told = [
+        {name: con.sql(query).fetchall() for name, query in STANDS.items()}
+        for con in map(catalogue, (once, often))
+    ]
+    assert told[0] == told[1]
+
+
+def test_answers_alone_are_held_against_every_deal(catalogue):
+    rows = folded()
+    rows |= {name: [] for name in ("probe", "probe_logit", "baseline", "baseline_logit")}
+    rows["sample_fold"] += [{**row, "repetition": 1} for row in rows["sample_fold"]]
+    signal = "SELECT stage, test_accuracy, n_test FROM stage_signal WHERE stage = 'answer'"
+    assert catalogue(rows).sql(signal).fetchall() == [("answer", pytest.approx(1 / 6), 6)]
+
+
 @pytest.mark.exact_rows("fold_prediction", "seed_prediction")
 def test_a_sample_is_scored_by_the_choice_of_its_fold(catalogue):
     con = catalogue(folded())

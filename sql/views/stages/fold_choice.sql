@@ -4,7 +4,8 @@
 --
 -- Chosen on what probes and baselines of that repetition say of the samples of all other folds, as
 -- val: nobody chooses on what is scored. An answer, which is not trained, is held against the same
--- samples. Each weighs as the dataset's score has it: all alike, or each class as much as another.
+-- samples, in the repetitions that the model was probed in: in another it would stand for every
+-- stage. Each weighs as the dataset's score has it: all alike, or each class as much as another.
 -- Otherwise chosen as in `stage_candidate`.
 WITH folded AS (
     SELECT
@@ -58,6 +59,15 @@ candidates AS (
     WHERE dataset_id IN (SELECT folded.dataset_id FROM folded)
 ),
 
+probed AS (
+    SELECT DISTINCT
+        model_id,
+        dataset_id,
+        seed AS repetition
+    FROM scored_probe
+    WHERE control = 'none'
+),
+
 said AS (
     SELECT
         scored_probe.model_id,
@@ -94,10 +104,12 @@ said AS (
         NULL AS layer,
         answer.method AS readout,
         'answer' AS kind,
-        NULL AS repetition,
+        probed.repetition,  -- NULL, which is each of them, where it was probed in none
         answer.sample_id,
         CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
     FROM diagnosed_answer AS answer
+    LEFT JOIN probed
+        ON answer.model_id = probed.model_id AND answer.dataset_id = probed.dataset_id
 ),
 
 counted AS (

@@ -7,6 +7,9 @@ import pytest
 
 from analysis.comparison import compare
 from analysis.diagnosis import Choice, diagnose
+from analysis.diagnosis.diagnosing import _diagnosis_config
+from analysis.diagnosis.evidence import read_evidence
+from analysis.diagnosis.intervals import Resampling, interval_rows
 from analysis.probes.probing import probe
 from analysis.report import report
 from tests.analysis.activation_lake import MODEL, add_activations, dataset_lake
@@ -243,6 +246,22 @@ def test_a_model_that_never_saw_the_dataset_is_sent_to_extract(small):
     synthetic_lake(small.root, {}, dataset_id="others", n_samples=200)
     with pytest.raises(LayerhouseError, match="neither probes nor answers of tiny on others; run"):
         diagnose(small, "tiny", "others")
+
+
+def test_intervals_of_numbers_that_are_defined_otherwise_by_now_are_made_anew_once(tmp_path):
+    """An older version stored them, of the very probes, answers and baselines that are there."""
+    lake = synthetic_lake(tmp_path, {"tiny": LOSING(connector=0.3)}, n_samples=200)
+    options = Resampling(100, 0.02, 0)
+    with connect(lake) as wh:
+        config = _diagnosis_config(wh, "tiny", "shapes", options)
+        tables = interval_rows(read_evidence(wh, "tiny", "shapes"), options, "tiny", "shapes")
+    for row in tables["stage_interval"]:
+        row["point"] += 0.25
+    with RunWriter(lake, RunSpec("diagnose", "tiny", "shapes", config)) as writer:
+        writer.commit(tables, finished=True)
+    found = [diagnose(lake, "tiny", "shapes", n_resamples=100) for _ in range(2)]
+    assert [each.added for each in found] == [True, False]
+    assert {each.verdict for each in found} == {"connector_fidelity"}
 
 
 def test_a_model_whose_states_were_brought_is_sent_to_probe_and_never_to_extract(tmp_path):
