@@ -373,26 +373,29 @@ def _disturb(folder: Path, fault: str | None, at: int) -> None:
     _STEPS.clear()
     mine = os.fspath(folder)
 
-    def step(place: object) -> None:
-        if isinstance(place, (str, bytes)) and os.fsdecode(place).startswith(mine):
+    def step(place: str, told: str | None) -> None:
+        """`told` is the file that the system names where it refuses one; of a descriptor none."""
+        if place.startswith(mine):
             number = _STEPS["taken"]
             _STEPS["taken"] += 1
             if fault == KILL and number == at:
                 os.kill(os.getpid(), signal.SIGKILL)
             if fault == FULL and number >= at:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), told)
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         name = os.fsdecode(arguments[0]) if event == "open" and _is_text(arguments[0]) else ""
         if name.endswith(("steps.txt", "modules.txt", ".lock", "/lock")):
             return
-        if (event == "open" and arguments[2] & WRITING) or event in ("os.rename", "os.mkdir"):
-            step(os.fspath(arguments[0]) if not isinstance(arguments[0], int) else None)
+        writes = (event == "open" and arguments[2] & WRITING) or event in ("os.rename", "os.mkdir")
+        if writes and not isinstance(arguments[0], int):
+            place = os.fsdecode(arguments[0])
+            step(place, place)
 
     sync = os.fsync
 
     def syncing(descriptor: int) -> None:
-        step(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        step(str(Path(f"/proc/self/fd/{descriptor}").readlink()), None)
         sync(descriptor)
 
     os.fsync = syncing

@@ -75,7 +75,7 @@ def use_of(mark: Mark) -> str | None:
 
 def cure_of(mark: Mark) -> str | None:
     """What mending says of a stage, one sentence; None where it was not measured."""
-    if mark.cure_missing is not None:
+    if mark.repair is None and mark.cure_missing is not None:
         return None
     if mark.repair is None or mark.repair_gain is None:
         return f"No repair of {PLACES[mark.stage]} that was tried helps on val."

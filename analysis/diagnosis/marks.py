@@ -69,7 +69,7 @@ class Marks:
     @property
     def tried_in_vain(self) -> bool:
         """Whether repairs were trained, and none of them helps on val."""
-        tried = any(mark.cure_missing is None for mark in self.modes)
+        tried = any(mark.repair or mark.cure_missing is None for mark in self.modes)
         return tried and self.advised is None
 
 

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from extract.faults import WeightFault
 from extract.mending.peers import ALONE, Peers
@@ -32,7 +35,7 @@ from extract.sharing import (
     refuse_seen_fold,
     weight_faults,
 )
-from warehouse.errors import LayerhouseError, UsageError
+from warehouse.errors import LayerhouseError, UsageError, said
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake
 from warehouse.pretrained import read_object
@@ -167,8 +170,21 @@ def train(
     told = trained.n_parameters, trained.history
     done = Mended(work.repair, work.folder, *told, was_there=False, n_train=n_train)
     if not peers.rank:
-        _save(partial, work, recipe, trained, done)
+        with telling_unsaved(work.folder):
+            _save(partial, work, recipe, trained, done)
     return done
+
+
+@contextmanager
+def telling_unsaved(folder: Path) -> Iterator[None]:
+    """Raise LayerhouseError where what the block writes into a repair's folder finds no room."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise LayerhouseError(
+            f"the repair cannot be saved in {folder}: {said(error)}; make room there and run the "
+            "command again, it goes on where it was"
+        ) from error
 
 
 def _refuse_idle(request: MendRequest) -> None:

@@ -10,6 +10,7 @@ from extract.mending.job import (
     MendJob,
     MendRequest,
     look_up_mend,
+    telling_unsaved,
     train,
     write_record,
 )
@@ -82,7 +83,8 @@ def _by_fold(
         n_train=min(part.n_train or 0 for part in parts),
     )
     helping = [part.folder.name if part.best.number else None for part in parts]
-    write_record(work.folder, work, recipe, done, {"folds": helping})
+    with telling_unsaved(work.folder):
+        write_record(work.folder, work, recipe, done, {"folds": helping})
     return done
 
 

@@ -142,14 +142,11 @@ def _others(mark: Mark | None) -> list[str]:
     use = interval(mark.restored_share, mark.restored_lower, mark.restored_upper)
     cure = interval(mark.recovered_share, mark.recovered_lower, mark.recovered_upper)
     if mark.repair is None:
-        cure = "none helps"
+        cure = "none helps" if mark.cure_missing is None else "not measured"
     elif mark.recovered_share is None:
         gain = interval(mark.repair_gain, mark.repair_gain_lower, mark.repair_gain_upper)
         cure = f"gains {gain}"
-    return [
-        "not measured" if mark.use_missing is not None else use,
-        "not measured" if mark.cure_missing is not None else cure,
-    ]
+    return ["not measured" if mark.use_missing is not None else use, cure]
 
 
 def interval(point: float | None, lower: float | None, upper: float | None) -> str:

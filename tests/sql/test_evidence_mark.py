@@ -110,11 +110,23 @@ def test_of_a_loss_that_may_be_none_a_repair_brings_back_no_share_that_is_told(c
     """The gain has its interval, the share has none: too many resamples have no loss there."""
     rows = mend(broken(), "connector", 18, 80)
     rows["pair_interval"] = [r for r in rows["pair_interval"] if r["stage"] == "answer"]
-    columns = "stage, recovered_share, round(repair_gain, 9), is_mended"
-    assert marks(catalogue, rows, columns)[1] == ("connector", None, 0.5, None)
+    columns = "stage, recovered_share, round(repair_gain, 9), is_mended, cure_missing"
+    compare = "run `layerhouse compare --model m+mend:connector/lora --base m --dataset d`"
+    assert marks(catalogue, rows, columns)[1] == ("connector", None, 0.5, None, compare)
     rows["pair_interval"] = []  # not compared yet: the share stands without an interval
-    share = "stage, round(recovered_share, 9), repair_gain_lower, is_mended"
-    assert marks(catalogue, rows, share)[1] == ("connector", 0.909090909, None, None)
+    share = "stage, round(recovered_share, 9), repair_gain_lower, is_mended, cure_missing"
+    assert marks(catalogue, rows, share)[1] == ("connector", 0.909090909, None, None, compare)
+
+
+@pytest.mark.parametrize("lower", [0.0, -0.01])
+def test_of_a_loss_that_is_not_present_no_comparison_is_asked_for(catalogue, lower):
+    """It may have no share however often it is compared."""
+    rows = mend(broken(), "connector", 18, 80)
+    rows["pair_interval"] = [r for r in rows["pair_interval"] if r["stage"] == "answer"]
+    for row in rows["stage_interval"]:
+        if (row["stage"], row["quantity"]) == ("connector", "loss"):
+            row["lower"] = lower
+    assert marks(catalogue, rows, "is_present, cure_missing")[1] == (False, None)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """What stands in the way of a verdict, one row per model and dataset."""
 
+import json
+
 import pytest
 
-from tests.sql.worlds import ended, interval, world
+from tests.sql.worlds import NAMES, ended, interval, world
 
 PROBES = {
     ("vision", 1, "grid"): (9, 18),
@@ -41,6 +43,24 @@ def test_twenty_test_groups_are_enough_and_nineteen_are_not(catalogue, in_split,
     few = f"only 19 {MORE_GROUPS}"
     assert obstacles(catalogue, groups=in_split, n_groups=resampled) == [("m", "d", few, None)]
     assert obstacles(catalogue, groups=20, n_groups=20) == [("m", "d", None, None)]
+
+
+@pytest.mark.exact_rows("one_each_fold")
+def test_a_repair_by_folds_is_sent_to_no_probe(catalogue):
+    compare = (
+        "it is one model for each fold, of whose stages nothing can be told: `layerhouse compare` "
+        "holds its answers against those of the model without it"
+    )
+    probe = "no probes stored: run `layerhouse probe --model m --dataset d`"
+    for adapter, wanted in (("folds:0a1b", compare), ("0a1b", probe), (None, probe)):
+        rows = world({}, {"likelihood": (6, 13)}, BASELINE, n_groups=20)
+        told = json.dumps({"identity": {"model": {"adapter": adapter}}})
+        rows["run"] = [{"run_id": "r", "command": "extract", **NAMES, "config": told}]
+        con = catalogue(rows)
+        found = con.sql("SELECT * FROM one_each_fold").fetchall()
+        assert found == ([("m", "d", compare)] if wanted == compare else [])
+        ((obstacle,),) = con.sql("SELECT obstacle FROM verdict_obstacle").fetchall()
+        assert obstacle == wanted
 
 
 def test_one_missing_interval_is_missing_intervals(catalogue):

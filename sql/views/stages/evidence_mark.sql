@@ -119,6 +119,21 @@ measured AS (
             WHEN repaired.repair IS NULL AND useless.stage IS NOT NULL THEN FALSE
         END AS is_mended,
         CASE
+            -- A loss that is present has a share once the two are compared as they are now.
+            WHEN
+                failure_mode.is_present
+                AND repaired.stage_share_lower IS NULL
+                AND repaired.method_before = repaired.method_after
+                THEN
+                    concat(
+                        'run `layerhouse compare --model ',
+                        shell_word(repaired.model_id),
+                        ' --base ',
+                        shell_word(repaired.base_model_id),
+                        ' --dataset ',
+                        shell_word(repaired.dataset_id),
+                        '`'
+                    )
             WHEN repaired.repair IS NOT NULL OR useless.stage IS NOT NULL THEN NULL
             ELSE evidence_way.cure
         END AS cure_missing

@@ -78,10 +78,12 @@ missing AS (
                     'only answers are known of this model, which were brought from elsewhere: they '
                     || 'rank beside others, but of its stages nothing can be told'
             WHEN NOT coverage.has_probes
-                THEN
+                THEN coalesce(
+                    one_each_fold.stages,
                     concat(
                         'no probes stored: run `layerhouse probe', extract_command.arguments, '`'
                     )
+                )
             WHEN NOT (coverage.has_vision AND coverage.has_connector AND coverage.has_llm)
                 THEN concat(
                     'no probe at the end of ',
@@ -143,6 +145,10 @@ missing AS (
         ON
             coverage.model_id = extract_command.model_id
             AND coverage.dataset_id = extract_command.dataset_id
+    LEFT JOIN one_each_fold
+        ON
+            coverage.model_id = one_each_fold.model_id
+            AND coverage.dataset_id = one_each_fold.dataset_id
     LEFT JOIN brought_states AS brought
         ON coverage.model_id = brought.model_id AND coverage.dataset_id = brought.dataset_id
     LEFT JOIN test_counts
@@ -172,13 +178,8 @@ SELECT
     ) AS obstacle,
     nullif(
         concat_ws(
-            '; ',
-            m.baseline,
-            likelihood_effect.note,
-            tie_effect.note,
-            asking_effect.note,
-            restoration_effect.note,
-            repair_effect.note
+            '; ', m.baseline, likelihood_effect.note, tie_effect.note, asking_effect.note,
+            restoration_effect.note, repair_effect.note
         ),
         ''
     ) AS note

@@ -179,6 +179,12 @@ def test_the_advice_says_what_a_gain_is_not(found, words):
     assert words in told(repairs=(recovery(**found),))
 
 
+def test_a_repair_that_is_to_be_compared_anew_was_tried():
+    marks = Marks((mark(**{**REPAIRED, "cure_missing": "run `layerhouse compare …`"}),))
+    assert marks.tried_in_vain
+    assert not Marks((mark(),)).tried_in_vain
+
+
 def test_repairs_that_do_not_help_leave_the_general_remark():
     said = told(cure_missing=None)
     assert "No repair that was tried helps on val. Retrain or widen the connector" in said
@@ -199,6 +205,10 @@ def test_repairs_that_do_not_help_leave_the_general_remark():
             "connector/finetune brings back 90% of the loss at the connector; that is calibration.",
         ),
         ({**REPAIRED, "recovered_share": None}, "connector/finetune gains 30 points."),
+        (
+            {**REPAIRED, "recovered_share": None, "cure_missing": "run `layerhouse compare …`"},
+            "connector/finetune gains 30 points.",
+        ),
     ],
 )
 def test_what_the_repairs_of_a_stage_bring_is_one_sentence(found, words):

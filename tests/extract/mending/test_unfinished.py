@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from extract.mending.job import MendRequest
+from extract.mending.job import MendRequest, telling_unsaved
 from extract.mending.mending import mend
 from extract.mending.recipe import MendEpoch
 from extract.mending.unfinished import Unfinished
@@ -75,6 +75,25 @@ def test_where_there_is_no_room_the_one_before_stays(kept: Unfinished) -> None:
     assert found is not None
     assert torch.equal(found[0]["weight/a"], TENSORS["weight/a"])
     assert [path.name for path in kept.path.parent.iterdir()] == [kept.path.name]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: save_file({"a": torch.zeros(9_000)}, path),
+        lambda path: path.write_text("9" * 9_000),
+    ],
+)
+def test_a_repair_that_finds_no_room_is_told_in_one_sentence(
+    write: Callable[[Path], object], tmp_path: Path
+) -> None:
+    told = f"^the repair cannot be saved in {tmp_path}: .*File too large.*; make room there and run"
+    with (
+        files_of_at_most(1_000),
+        pytest.raises(LayerhouseError, match=told),
+        telling_unsaved(tmp_path),
+    ):
+        write(tmp_path / "adapter.safetensors")
 
 
 class Stop(BaseException):
