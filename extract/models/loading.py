@@ -22,6 +22,7 @@ from extract.models.quiet import quiet
 from extract.models.sources import ModelSource, locate
 from extract.models.templates import Template, carried_template, unused_template
 from extract.models.weights import load_weights, refuse_endless, untrained
+from warehouse.collecting import collecting_nothing
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def read_prompts(
 
     Raises LayerhouseError for a processor that is incomplete or has a template that fails.
     """
-    with quiet():
+    with collecting_nothing(), quiet():  # here most of transformers is imported
         ready = source.ready if isinstance(source, GivenModel) else _processor_of(source)
     prompts = [
         prompt_of(ready.processor, question, ready.template, system, prefix)
