@@ -2,6 +2,7 @@ from .adapters import adaptable as adaptable, load_peft as load_peft, untie as u
 from .architectures import architecture_sizes as architecture_sizes
 from .budgets import default_budget as default_budget
 from .by_fold import fold_folder as fold_folder, fold_repairs as fold_repairs
+from .collecting import collecting_nothing as collecting_nothing
 from .devices import choose_device as choose_device, choose_dtype as choose_dtype
 from .files import failing_as as failing_as
 from .folders import (

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from extract.models.adapters import merge_adapter
+from extract.models.collecting import collecting_nothing
 from extract.models.devices import choose_device, choose_dtype
 from extract.models.files import failing_as
 from extract.models.given import GivenModel
@@ -22,7 +23,6 @@ from extract.models.quiet import quiet
 from extract.models.sources import ModelSource, locate
 from extract.models.templates import Template, carried_template, unused_template
 from extract.models.weights import load_weights, refuse_endless, untrained
-from warehouse.collecting import collecting_nothing
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:

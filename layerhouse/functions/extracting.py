@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
 from layerhouse.functions.names import refuse_unknown_to_run
 from layerhouse.parts import part
-from warehouse.collecting import collecting_nothing
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
 from warehouse.progress import Progress
@@ -118,6 +117,8 @@ def extract(
     """
     chosen = known_options("extract", options, ExtractOptions)
     refuse_unknown_to_run(lake_at(lake), model, str(dataset), chosen)
+    from extract.models import collecting_nothing
+
     with collecting_nothing():
         from extract.running import outlook  # torch
 

@@ -21,14 +21,3 @@ def collecting_nothing() -> Iterator[None]:
         gc.unfreeze()  # all are old now, and looked through as seldom as those
         if was_on:
             gc.enable()
-
-
-@contextmanager
-def collecting_new_only() -> Iterator[None]:
-    """For work that makes many objects that go together, such as figures: what was there before is
-    left alone."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
