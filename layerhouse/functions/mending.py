@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
@@ -176,6 +177,9 @@ def _recipe(options: Mapping[str, Any]) -> MendRecipe:
         if not number.isdecimal() or int(number) < 1:
             raise UsageError(f"the budget {text!r} is neither images, 500, nor minutes, 30min")
         given["images" if number == text else "minutes"] = int(number)
+    rate = given.get("learning_rate")
+    if rate is not None and not 0 < rate < inf:  # of not a number, neither holds
+        raise UsageError(f"a learning rate must be finite and above 0, not {rate:g}")
     return MendRecipe(**given)
 
 

@@ -31,6 +31,10 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     assert run("mend", *NAMED, *DAMAGED) == 1
     assert "diagnose it, or name what to mend with --stage" in capsys.readouterr().err
     assert run("mend", *NAMED, *DAMAGED, "--stage", "answer", "--budget", "some") == 2
+    for rate in ("nan", "inf"):
+        asked = ("--stage", "answer", "--learning-rate", rate)
+        assert run("mend", *NAMED, *DAMAGED, *asked) == 2
+        assert "must be finite" in capsys.readouterr().err
 
     assert run("probe", *STRUCK, "--seeds", "1") == 0
     capsys.readouterr()
