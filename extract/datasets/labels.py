@@ -102,8 +102,8 @@ def class_rows(
 ) -> list[dict[str, Any]]:
     """The rows of table `class`: a label without a phrase is `spelled`.
 
-    Raises UsageError for a phrase of an unknown label, LayerhouseError for two classes that no
-    reply can tell apart, or whose labels are one number.
+    Raises UsageError for a phrase of an unknown label, LayerhouseError for a class whose name has
+    lost letters, for two that no reply can tell apart, and for two whose labels are one number.
     """
     numbers = sorted((Decimal(label), label) for label in labels if _NUMBER.fullmatch(label))
     for (number, first), (other, second) in pairwise(numbers):
@@ -124,8 +124,18 @@ def class_rows(
         }
         for index, label in enumerate(labels)
     ]
+    _refuse_lost(rows)
     _refuse_alike(rows)
     return rows
+
+
+def _refuse_lost(rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        if "\ufffd" in row["phrase"]:
+            raise LayerhouseError(
+                f"the class {row['label']} has lost letters, for which programs write \ufffd; "
+                f"correct it where it comes from, or say how it is spelled ({_naming(row)})"
+            )
 
 
 def _refuse_alike(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -29,7 +29,10 @@ SUFFIXES = {*_TEXT, *_LINES, ".parquet"}
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 MISSING = frozenset(
-    ("", "nan", "-nan", "null", "none", "na", "n/a", "<na>", "#n/a", "#na", "nat", "nil", "?")
+    (
+        *("", "nan", "-nan", "null", "none", "na", "n/a", "<na>", "#n/a", "#na", "nat", "nil", "?"),
+        *("#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!", "#n/a!"),
+    )
 )
 """How programs write that there is no value, in lower case."""
 
@@ -110,7 +113,7 @@ def _delimited(path: Path, reading: ReadOptions) -> LabelTable:
         delimiter, content = told[1], f"\n{content[told.end() :]}"
     records = _records(path, content, delimiter)
     _, header = next(records, (1, []))
-    columns = [name.strip() for name in header]
+    columns = [_plain(name.strip()) for name in header]
     if reading.delimiter is None and not told and len(columns) == 1:
         _refuse_other_delimiter(path, columns[0], usual)
     _refuse_doubled(path, columns)
@@ -119,7 +122,7 @@ def _delimited(path: Path, reading: ReadOptions) -> LabelTable:
         if len(cells) != len(columns):
             uneven.append((line, len(cells)))
             continue
-        cleaned = (cell.strip() for cell in cells)
+        cleaned = (_plain(cell.strip()) for cell in cells)
         rows.append({k: v for k, v in zip(columns, cleaned, strict=True) if k})
         lines.append(f"line {line}, row {len(rows)}")
     if uneven:
@@ -136,6 +139,12 @@ def _delimited(path: Path, reading: ReadOptions) -> LabelTable:
             "what separates cells with --delimiter"
         )
     return LabelTable(path, [name for name in columns if name], rows, lines)
+
+
+def _plain(cell: str) -> str:
+    """A cell without what keeps Excel from taking its text for a number: `="007"` is 007."""
+    kept = re.fullmatch(r'="([^"]*)"', cell)
+    return kept[1] if kept else cell
 
 
 def _records(path: Path, content: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -28,7 +28,8 @@ TABLE_ROWS = 200
 def write_relation(relation: Rows, form: str, stream: IO[str], out: Path | None) -> None:
     """Write `relation` as `form` to the file `out`, or to `stream` where there is none.
 
-    Raises UsageError for two columns of one name in a form that tells columns apart by these.
+    Raises UsageError for two columns of one name in a form that tells columns apart by these, and
+    for a type that the form does not have.
     """
     if form in ("json", "parquet"):
         _refuse_doubled(relation.columns, form)
@@ -75,9 +76,19 @@ def _replace(out: Path, produce: Callable[[Path], None]) -> None:
 
 
 def _parquet(relation: Rows, path: Path) -> None:
+    import pyarrow as pa
     import pyarrow.parquet
 
-    pyarrow.parquet.write_table(relation.to_arrow_table(), path)
+    table = relation.to_arrow_table()
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        try:
+            pyarrow.parquet.write_table(table.select([name]).slice(0, 0), pa.BufferOutputStream())
+        except pa.ArrowNotImplementedError as error:
+            raise UsageError(
+                f"the column {name!r} is of the type {kind}, which cannot be written as Parquet; "
+                "make another of it, as CAST(… AS VARCHAR) does"
+            ) from error
+    pyarrow.parquet.write_table(table, path)
 
 
 def _text(relation: Rows, form: str, path: Path) -> None:

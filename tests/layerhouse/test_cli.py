@@ -246,6 +246,16 @@ def test_columns_of_one_name_keep_their_values_beside_a_time_with_a_zone() -> No
     assert stream.getvalue().splitlines()[1] == "5,2026-01-02 00:00:00+00,7"
 
 
+@pytest.mark.parametrize("of", ["INTERVAL 3 DAY", "{'a': [INTERVAL 3 DAY]}", "union_value(k := 1)"])
+def test_what_parquet_cannot_hold_is_named(of: str, tmp_path: Path) -> None:
+    out = tmp_path / "x.parquet"
+    with duckdb.connect() as connection:
+        relation = connection.sql(f"SELECT 1 AS n, {of} AS took")
+        with pytest.raises(UsageError, match=r"the column 'took' is of the type .* CAST"):
+            write_relation(relation, "parquet", io.StringIO(), out)
+    assert not list(tmp_path.iterdir())
+
+
 def test_formats_of_sql_hold_the_same_rows(demo: Demo, tmp_path: Path) -> None:
     query = "SELECT label, class_index FROM class ORDER BY class_index LIMIT 2"
     lake = ("--lake", str(demo.lake.root))

@@ -53,6 +53,13 @@ def test_names_that_differ_in_what_counts_are_taken(labels: tuple[str, ...]) -> 
     assert [row["label"] for row in class_rows("d", labels, {})] == list(labels)
 
 
+def test_a_name_that_lost_letters_is_refused_unless_it_is_spelled_out() -> None:
+    labels = ("b\ufffdsartig", "gutartig")
+    with pytest.raises(LayerhouseError, match=r"has lost letters.*--phrase .*…"):
+        class_rows("d", labels, {})
+    assert class_rows("d", labels, {labels[0]: "bösartig"})[0]["phrase"] == "bösartig"
+
+
 def test_names_that_others_begin_with_are_warned_of_by_name() -> None:
     labels = ("4", "4a", "40", "5")
     (line, _) = label_warnings(class_rows("d", labels, {}))

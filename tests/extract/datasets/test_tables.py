@@ -119,6 +119,7 @@ def test_what_cannot_be_read_for_certain_is_refused_with_its_line(
         (b'image_path,label,report\n1.png,a,"two\nlines"\n2.png,b,one\n', {}),
         (b",image_path,label\n0,1.png,a\n1,2.png,b\n", {}),
         (TWO.encode() + b",\n , \n,,,\n", {}),
+        (b'image_path,="label"\n="1.png",="a"\n"=""2.png""",b\n', {}),
     ],
 )
 def test_what_is_certain_or_named_is_read(
@@ -211,7 +212,7 @@ def test_json_lines_say_the_same_as_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "nan", "NaN", "NULL", "None", "NA", "n/a", "<NA>", "  ", "?"]
+    "written", ["", "nan", "NaN", "NULL", "None", "NA", "n/a", "<NA>", "  ", "?", "#REF!", "#N/A"]
 )
 def test_a_missing_label_is_refused_or_skipped_and_never_a_class(
     tmp_path: Path, written: str
