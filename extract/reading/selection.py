@@ -1,8 +1,8 @@
 """Selection: which loci and readouts a person asked for.
 
-One rule for layers: nothing means all, an integer n the last n, a list exactly those, negatives
-count from the end, and a norm can be named by its kind. What matches nothing is an error that
-states the legal range.
+One rule for layers: nothing means all, otherwise exactly those that are named; negatives count from
+the end, and a norm can be named by its kind. What matches nothing is an error that states the legal
+range.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from extract.reading.readouts import known_readouts, readout_named
 from warehouse.errors import UsageError, nearest
 from warehouse.vocabulary import BEFORE_LLM, LLM, MODULES, ReadoutFacts
 
-Layers = int | Sequence[int | str]
+Layers = Sequence[int | str]
 Wanted = Sequence[tuple[Locus, tuple[str, ...]]]
 """Loci in pipeline order, each with the readouts to take there."""
 
@@ -91,8 +91,6 @@ def check_names(modules: Sequence[str], readouts: Sequence[str]) -> None:
 
 def _chosen_loci(anatomy: Anatomy, modules: Sequence[str], layers: Layers) -> list[Locus]:
     among = [locus for locus in anatomy.loci if not modules or locus.module in modules]
-    if isinstance(layers, int):
-        return _last(anatomy, among, layers)
     if not layers:
         return among
     chosen: set[str] = set()
@@ -102,13 +100,6 @@ def _chosen_loci(anatomy: Anatomy, modules: Sequence[str], layers: Layers) -> li
             raise UsageError(f"no locus matches layer {layer!r}; {_legal(among)}")
         chosen |= matching
     return [locus for locus in among if locus.name in chosen]
-
-
-def _last(anatomy: Anatomy, among: list[Locus], count: int) -> list[Locus]:
-    longest = max(len(anatomy.of(locus.module)) for locus in among)
-    if not 0 < count <= longest:
-        raise UsageError(f"cannot take the last {count} layers; {_legal(among)}")
-    return [locus for locus in among if locus in anatomy.of(locus.module)[-count:]]
 
 
 def _is_layer(anatomy: Anatomy, locus: Locus, layer: int | str) -> bool:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse import answers
-from layerhouse.cli.shared import dataset_option, lake_option, model_option, progress
+from layerhouse.cli.shared import (
+    dataset_option,
+    lake_option,
+    model_option,
+    progress,
+    trained_on_option,
+)
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Lake
 from warehouse.vocabulary import FINISHES, LENGTH, STOP
@@ -45,12 +51,7 @@ def command() -> None:
     "--letters", is_flag=True, help="A, B, … in replies stand for the classes, in their order."
 )
 @click.option("--skip-unknown", is_flag=True, help="Leave out rows that name no sample.")
-@click.option(
-    "--trained-on",
-    multiple=True,
-    metavar="SPLIT|ATTRIBUTE|FILE",
-    help="What the model saw in training, as for extract; repeatable.",
-)
+@trained_on_option("What the model saw in training, as for extract; repeatable.")
 @click.option("--encoding", help="That of a CSV file, such as latin-1.  [default: UTF-8]")
 @click.option("--delimiter", help="What separates the cells of a CSV file: semicolon, tab, ….")
 @lake_option
@@ -106,8 +107,8 @@ def export_file(model: str, dataset: str, method: str | None, out: Path, lake: L
 
 
 @command.command("reparse")
-@click.option("--model", metavar="M", help="Only this model's replies.  [default: all]")
-@click.option("--dataset", metavar="D", help="Only replies about this dataset.  [default: all]")
+@model_option("Only this model's replies.  [default: all]", required=False)
+@dataset_option("Only replies about this dataset.  [default: all]", required=False)
 @click.option(
     "--judge",
     metavar="FOLDER",

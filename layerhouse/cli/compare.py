@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared import format_option, lake_option
+from layerhouse.cli.shared import (
+    dataset_option,
+    format_option,
+    lake_option,
+    model_option,
+    named_option,
+)
 from layerhouse.functions import compare
 from layerhouse.printing import document, print_json
 from warehouse.vocabulary import N_RESAMPLES
@@ -14,9 +20,14 @@ if TYPE_CHECKING:
 
 
 @click.command("compare", short_help="Two models side by side, with paired intervals.")
-@click.option("--model", metavar="M", help="A model in the lake.  [default: all that have a base]")
-@click.option("--base", metavar="B", help="The model to compare it with.  [default: its own base]")
-@click.option("--dataset", metavar="D", help="A dataset in the lake.  [default: all]")
+@model_option("A model in the lake.  [default: all that have a base]", required=False)
+@named_option(
+    "--base",
+    metavar="B",
+    help_text="The model to compare it with.  [default: its own base]",
+    required=False,
+)
+@dataset_option("A dataset in the lake.  [default: all]", required=False)
 @click.option("--resamples", type=int, default=N_RESAMPLES, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @format_option

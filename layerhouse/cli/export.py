@@ -5,9 +5,15 @@ from typing import Any
 
 import click
 
-from layerhouse.cli.shared import Word, dataset_option, lake_option, model_option
+from layerhouse.cli.shared import (
+    Word,
+    dataset_option,
+    lake_option,
+    layer_option,
+    model_option,
+    module_option,
+)
 from layerhouse.functions import export
-from warehouse.vocabulary import MODULES
 
 FORMATS = ("safetensors", "npy", "hf")
 
@@ -15,12 +21,8 @@ FORMATS = ("safetensors", "npy", "hf")
 @click.command("export", short_help="Write a model's vectors as safetensors, NumPy or a dataset.")
 @model_option("A model in the lake.")
 @dataset_option("A dataset in the lake.")
-@click.option("--module", multiple=True, type=Word("module", MODULES), help="Repeatable.")
-@click.option(
-    "--layer",
-    multiple=True,
-    help="An index (negatives count from the end), post_norm or final_norm; repeatable.",
-)
+@module_option("all")
+@layer_option
 @click.option("--readout", multiple=True, help="mean, last, cls, grid, …; repeatable.")
 @click.option(
     "--format",

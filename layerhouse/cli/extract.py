@@ -1,29 +1,35 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerhouse.cli.shared import (
     Word,
+    adapter_option,
+    batch_size_option,
     dataset_option,
+    device_option,
+    dtype_option,
+    fault_option,
     lake_option,
+    layer_option,
+    max_pixels_option,
     model_option,
+    module_option,
     progress,
+    quantization_option,
     shown_prompt,
+    skip_bad_option,
+    system_option,
+    trained_on_option,
 )
 from layerhouse.functions import ENGINES, extract, rejected
-from warehouse.errors import LayerhouseError, UsageError
-from warehouse.images import MAX_PIXELS
+from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import (
     ASKED_CONTROLS,
-    DTYPES,
     GIVEN_ONLY,
     METHODS,
-    MODULES,
-    QUANTIZATIONS,
     READOUTS,
     SWEPT_ORDERS,
 )
@@ -43,24 +49,9 @@ if TYPE_CHECKING:
     help="How tokens become one vector, or tokens: each image token is kept, by default at the "
     "ends of vision and connector; repeatable.  [default: by the locus]",
 )
-@click.option(
-    "--module",
-    multiple=True,
-    type=Word("module", MODULES),
-    help="Only loci of this part of the model; repeatable.  [default: all]",
-)
-@click.option(
-    "--layer",
-    multiple=True,
-    help="An index (negatives count from the end), post_norm or final_norm; repeatable.",
-)
-@click.option(
-    "--adapter",
-    type=click.Path(path_type=Path),
-    multiple=True,  # click would take the last of several without a word
-    callback=lambda _context, _option, value: _only(value),
-    help="The folder of a LoRA, or of a repair that mend trained.",
-)
+@module_option("all")
+@layer_option
+@adapter_option("--adapter", "The folder of a LoRA, or of a repair that mend trained.")
 @click.option(
     "--random-weights",
     type=click.IntRange(min=0),
@@ -69,7 +60,7 @@ if TYPE_CHECKING:
     metavar="[SEED]",
     help="Run the same architecture untrained: the floor under every probe.",
 )
-@click.option("--fault", multiple=True, help="KIND@STAGE[.LAYER][:SEVERITY]; repeatable.")
+@fault_option("--fault", "KIND@STAGE[.LAYER][:SEVERITY]; repeatable.")
 @click.option(
     "--answer",
     multiple=True,
@@ -89,7 +80,7 @@ if TYPE_CHECKING:
     help="How the question is put: a prompt that ships or is in the lake, or a TOML file of "
     "prompts; repeatable with --answers-only, as is all.  [default: default]",
 )
-@click.option("--system", metavar="TEXT", help="The system text, in the place of the prompt's own.")
+@system_option
 @click.option(
     "--answers-only",
     is_flag=True,
@@ -121,33 +112,20 @@ if TYPE_CHECKING:
     metavar="T",
     help="How freely samples are drawn: 1 as the model's own probabilities have it.",
 )
-@click.option(
-    "--trained-on",
-    multiple=True,
-    metavar="SPLIT|ATTRIBUTE|FILE",
-    help="What the model saw in training: a split, an attribute of 0 and 1, or a file of sample or "
+@trained_on_option(
+    "What the model saw in training: a split, an attribute of 0 and 1, or a file of sample or "
     "group ids. Samples to be scored are left out where it saw any of their group; repeatable.  "
-    "[default: what the training.json beside the model or adapter says]",
+    "[default: what the training.json beside the model or adapter says]"
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
-@click.option(
-    "--dtype",
-    type=Word("dtype", ("auto", *DTYPES)),
-    default="auto",
-    show_default=True,
-    help="The numbers of weights and activations.",
-)
-@click.option(
-    "--quantization",
-    type=Word("quantization", QUANTIZATIONS),
-    help="Quantised weights, as a variant of the model.",
-)
+@device_option
+@dtype_option
+@quantization_option("--quantization", "Quantised weights, as a variant of the model.")
 @click.option(
     "--device-map",
     help="For models larger than one GPU: auto, balanced, sequential, or a JSON file that says "
     "which part lies where.",
 )
-@click.option("--batch-size", default="auto", show_default=True, help="auto, or a number.")
+@batch_size_option
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N samples.")
 @click.option(
     "--workers",
@@ -169,14 +147,8 @@ if TYPE_CHECKING:
     help="The Ray cluster, or local for one embedded here.  [default: that of `ray start` on this "
     "machine, else local]",
 )
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=MAX_PIXELS,
-    show_default=True,
-    help="Reject images of more pixels.",
-)
-@click.option("--skip-bad", is_flag=True, help="Exit 0 even if images had to be rejected.")
+@max_pixels_option
+@skip_bad_option
 @click.option(
     "--preparers",
     type=click.IntRange(min=0),
@@ -212,15 +184,6 @@ def command(skip_bad: bool, dry_run: bool, **options: Any) -> None:
         )
     if summary.rejected:
         click.echo(rejected(summary))
-
-
-def _only(adapters: Sequence[Path]) -> Path | None:
-    if len(adapters) > 1:
-        raise UsageError(
-            "one adapter is merged at a time; merge the first into the model with peft, save that "
-            "and give it as --model"
-        )
-    return adapters[0] if adapters else None
 
 
 def _print_outlook(plan: Outlook) -> None:

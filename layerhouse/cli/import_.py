@@ -5,7 +5,13 @@ from typing import Any
 
 import click
 
-from layerhouse.cli.shared import dataset_option, lake_option, model_option, progress
+from layerhouse.cli.shared import (
+    dataset_option,
+    lake_option,
+    model_option,
+    progress,
+    trained_on_option,
+)
 from layerhouse.functions import import_
 
 
@@ -16,12 +22,7 @@ from layerhouse.functions import import_
 @click.option("--title", help="What the model is called.  [default: as the manifest says]")
 @click.option("--partial", is_flag=True, help="Accept that samples of the dataset are missing.")
 @click.option("--skip-unknown", is_flag=True, help="Leave out rows that name no sample.")
-@click.option(
-    "--trained-on",
-    multiple=True,
-    metavar="SPLIT|ATTRIBUTE|FILE",
-    help="What the model saw in training, as for extract; repeatable.",
-)
+@trained_on_option("What the model saw in training, as for extract; repeatable.")
 @lake_option
 def command(folder: Path, model: str, dataset: str, **options: Any) -> None:
     """Add the vectors of FOLDER, whose manifest says what its files hold, as activations.

@@ -8,13 +8,16 @@ import click
 from layerhouse.cli.shared import (
     Word,
     dataset_option,
+    device_option,
+    dtype_option,
+    fault_option,
     format_option,
     lake_option,
     model_option,
 )
 from layerhouse.functions import AUTO, EVERY, mend
 from layerhouse.printing import print_json
-from warehouse.vocabulary import DTYPES, STAGES
+from warehouse.vocabulary import STAGES
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Recovery
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     help="What to mend; auto: what the diagnosis finds.",
 )
 @click.option("--repair", multiple=True, help="STAGE/REPAIR; repeatable.  [default: all]")
-@click.option("--fault", multiple=True, help="The faults of weights that it was extracted with.")
+@fault_option("--fault", "The faults of weights that it was extracted with.")
 @click.option(
     "--prompt", multiple=True, metavar="NAME", help="The prompt that it was extracted with."
 )
@@ -69,8 +72,8 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpointing", is_flag=True, help="Compute activations anew: slower, in less memory."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
-@click.option("--dtype", type=Word("dtype", ("auto", *DTYPES)), default="auto", show_default=True)
+@device_option
+@dtype_option
 @click.option(
     "--workers",
     type=click.IntRange(min=1),

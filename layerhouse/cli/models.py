@@ -6,6 +6,7 @@ import click
 
 from layerhouse import models
 from layerhouse.cli.shared import (
+    dataset_option,
     format_option,
     lake_option,
     removal_options,
@@ -64,7 +65,7 @@ def _size(size: tuple[int, int] | None) -> str:
 
 @command.command("show")
 @click.argument("name")
-@click.option("--dataset", metavar="D", help="Show the prompt that goes with each of its images.")
+@dataset_option("Show the prompt that goes with each of its images.", required=False)
 @format_option
 @lake_option
 def show_model(name: str, dataset: str | None, form: str, lake: Lake) -> None:

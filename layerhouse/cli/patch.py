@@ -1,24 +1,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerhouse.cli.shared import (
     Word,
+    adapter_option,
     dataset_option,
+    fault_option,
     intervention_options,
+    layer_option,
     model_option,
+    module_option,
+    named_option,
     progress,
+    quantization_option,
     show_outlook,
     show_summary,
 )
 from layerhouse.functions import connect, patch
 from layerhouse.printing import print_json, print_table
 from warehouse.lake import Lake
-from warehouse.vocabulary import MODULES, PATCHED_TOKENS, QUANTIZATIONS
+from warehouse.vocabulary import PATCHED_TOKENS
 
 if TYPE_CHECKING:
     from extract.patching import PatchOutlook, PatchSummary
@@ -27,35 +32,22 @@ if TYPE_CHECKING:
 @click.command("patch", short_help="Put a donor's states into a model: what is its answer made of?")
 @model_option("The model that answers: a registry name, a local folder, or a hub id.")
 @dataset_option("A registered dataset, a folder of classes, or a manifest.")
-@click.option(
+@named_option(
     "--from",
     "donor",
     metavar="M2",
-    help="Put the states of a better model or variant, of the same images.  [default: those of "
-    "other images, of another class, in the model itself]",
+    help_text="Put the states of a better model or variant, of the same images.  [default: those "
+    "of other images, of another class, in the model itself]",
+    required=False,
 )
-@click.option("--adapter", type=click.Path(path_type=Path), help="The folder of a LoRA of --model.")
-@click.option("--fault", multiple=True, help="KIND@STAGE[.LAYER][:SEVERITY], repeatable.")
-@click.option(
-    "--quantization", type=Word("quantization", QUANTIZATIONS), help="Of --model's weights."
-)
-@click.option("--from-adapter", type=click.Path(path_type=Path), help="The same of --from.")
-@click.option("--from-fault", multiple=True, help="The same of --from; repeatable.")
-@click.option(
-    "--from-quantization", type=Word("quantization", QUANTIZATIONS), help="The same of --from."
-)
-@click.option(
-    "--module",
-    multiple=True,
-    type=Word("module", MODULES),
-    help="Only loci of this part of the model; repeatable.  [default: all on the path to the "
-    "answer; with --from the ends of the stages]",
-)
-@click.option(
-    "--layer",
-    multiple=True,
-    help="An index (negatives count from the end), post_norm or final_norm; repeatable.",
-)
+@adapter_option("--adapter", "The folder of a LoRA of --model.")
+@fault_option("--fault", "KIND@STAGE[.LAYER][:SEVERITY], repeatable.")
+@quantization_option("--quantization", "Of --model's weights.")
+@adapter_option("--from-adapter", "The same of --from.")
+@fault_option("--from-fault", "The same of --from; repeatable.")
+@quantization_option("--from-quantization", "The same of --from.")
+@module_option("all on the path to the answer; with --from the ends of the stages")
+@layer_option
 @click.option(
     "--tokens",
     multiple=True,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerhouse.cli.shared import format_option, lake_option
+from layerhouse.cli.shared import dataset_option, format_option, lake_option, model_option
 from layerhouse.functions import power
 from layerhouse.printing import print_json
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @click.command("power", short_help="What losses a dataset's test images can show.")
-@click.option("--dataset", metavar="D", required=True, help="A dataset in the lake.")
-@click.option("--model", metavar="M", help="A model that was probed on it, for its own stages.")
+@dataset_option("A dataset in the lake.")
+@model_option("A model that was probed on it, for its own stages.", required=False)
 @format_option
 @lake_option
 def command(form: str, **options: Any) -> None:

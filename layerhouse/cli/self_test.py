@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from layerhouse.cli.shared import progress
+from layerhouse.cli.shared import adapter_option, progress
 from layerhouse.functions import refuse_unknown_to_run
 from layerhouse.parts import part
 from layerhouse.printing import print_json, print_table
@@ -45,7 +44,7 @@ _OPTIONS = (
     ),
     click.option("--seeds", type=int, help="Self-test: of destroying faults and pairs.  [3]"),
     click.option("--healthy", type=int, help="Self-test: trials without a fault.  [20]"),
-    click.option("--adapter", type=click.Path(path_type=Path), help="Self-test: a LoRA's folder."),
+    adapter_option("--adapter", "Self-test: a LoRA's folder."),
     click.option("--limit", type=click.IntRange(min=1), help="Self-test: only so many samples."),
     click.option("--device", help="Self-test: where the model runs.  [auto]"),
     click.option("--strict", is_flag=True, help="Self-test: exit 1 where a bar is missed."),

@@ -1,25 +1,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+<<<<<<< HEAD
 from pathlib import Path
 from shlex import quote
+=======
+>>>>>>> 76c86200 (Commands that run a model share their options, a number is that layer everywhere, and no name is dropped without a word)
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerhouse.cli.shared import (
     Word,
+    adapter_option,
     dataset_option,
+    fault_option,
     intervention_options,
+    layer_option,
     model_option,
+    module_option,
     progress,
+    quantization_option,
     show_outlook,
     show_summary,
 )
 from layerhouse.functions import connect, steer
 from layerhouse.printing import print_json, print_table
 from warehouse.lake import Lake
-from warehouse.vocabulary import CLASS_MEANS, MODULES, PATCHED_TOKENS, QUANTIZATIONS
+from warehouse.vocabulary import CLASS_MEANS, PATCHED_TOKENS
 
 if TYPE_CHECKING:
     from extract.steering import SteerOutlook, SteerSummary
@@ -43,23 +51,11 @@ if TYPE_CHECKING:
     type=float,
     help="How far each state is moved, in its own norm; repeatable.  [default: 0.5 and 1]",
 )
-@click.option("--adapter", type=click.Path(path_type=Path), help="The folder of a LoRA of --model.")
-@click.option("--fault", multiple=True, help="KIND@STAGE[.LAYER][:SEVERITY], repeatable.")
-@click.option(
-    "--quantization", type=Word("quantization", QUANTIZATIONS), help="Of --model's weights."
-)
-@click.option(
-    "--module",
-    multiple=True,
-    type=Word("module", MODULES),
-    help="Only loci of this part of the model; repeatable.  [default: three blocks of the decoder, "
-    "a third of it apart]",
-)
-@click.option(
-    "--layer",
-    multiple=True,
-    help="An index (negatives count from the end), post_norm or final_norm; repeatable.",
-)
+@adapter_option("--adapter", "The folder of a LoRA of --model.")
+@fault_option("--fault", "KIND@STAGE[.LAYER][:SEVERITY], repeatable.")
+@quantization_option("--quantization", "Of --model's weights.")
+@module_option("three blocks of the decoder, a third of it apart")
+@layer_option
 @click.option(
     "--tokens",
     multiple=True,

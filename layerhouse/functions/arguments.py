@@ -37,11 +37,6 @@ def several(given: Item | Sequence[Item] | None) -> tuple[Item, ...]:
     return (given,) if isinstance(given, str | int) else tuple(given)
 
 
-def layers_of(given: Any) -> Any:
-    """Layers as a request has them: a number is how many of the last, all else is which."""
-    return given if isinstance(given, int) else several(given)
-
-
 def refuse_rejected(rejected: Mapping[str, str], skip_bad: bool | None) -> None:
     """LayerhouseError where samples could not be used, unless that is accepted."""
     if rejected and not skip_bad:

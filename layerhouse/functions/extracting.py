@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from layerhouse.functions.arguments import Place, Several, known_options, lake_at, several
 from layerhouse.functions.names import refuse_unknown_to_run
+from layerhouse.functions.running import RunOptions, requested
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
@@ -26,37 +27,23 @@ OF_THE_RUN = ("engine", "workers", "ray_address", "skip_bad")
 """Options that say how an extraction is run; the others say what is extracted."""
 
 
-class ExtractOptions(TypedDict, total=False):
+class ExtractOptions(RunOptions, total=False):
     """What `layerhouse extract --help` explains; every one may be left out."""
 
     readout: Several
-    module: Several
-    layer: int | str | Sequence[int | str]
-    adapter: str | PathLike[str] | None
     random_weights: int | None
-    fault: Several
     answer: Several
-    device: str
-    dtype: str
-    quantization: str | None
-    device_map: str | PathLike[str] | None
-    batch_size: str | int
     limit: int | None
     workers: int | None
     engine: str
     ray_address: str | None
-    max_pixels: int
     max_new_tokens: int | None
-    skip_bad: bool
     preparers: int | None
-    prompt: Several
-    system: str | None
     orders: str
     answers_only: bool
     image_control: Several
     samples: int | None
     temperature: float | None
-    trained_on: Several
 
 
 @overload
@@ -179,21 +166,12 @@ def _meant(
 def _request(
     model: str | GivenModel, dataset: str | PathLike[str], options: Mapping[str, Any]
 ) -> ExtractRequest:
-    from extract.sharing import ExtractRequest
-
     asked = {name: given for name, given in options.items() if name not in OF_THE_RUN}
-    named: dict[str, Any] = {
-        f"{name}s": several(asked.pop(name))
-        for name in ("readout", "module", "layer", "fault", "answer", "prompt", "image_control")
-        if name in asked
-    }
-    if "trained_on" in asked:
-        named["trained_on"] = several(asked.pop("trained_on"))
-    if "image_controls" in named:
-        named["image_controls"] = tuple(
-            control.replace("-", "_") for control in named["image_controls"]
-        )
-    return ExtractRequest(model, str(dataset), **named, **asked)
+    if "image_control" in asked:
+        asked["image_control"] = [
+            control.replace("-", "_") for control in several(asked["image_control"])
+        ]
+    return requested(model, dataset, asked)
 
 
 def _run(

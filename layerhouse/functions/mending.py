@@ -15,6 +15,7 @@ from layerhouse.functions.names import (
     refuse_unknown_repairs,
     refuse_unknown_to_run,
 )
+from layerhouse.functions.running import requested
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 AUTO, EVERY = "auto", "all"
 OF_THE_MODEL = ("stage", "repair", "fault", "prompt", "budget", "device", "dtype", "workers")
 """Options that say what is mended, how long and where; the others are the recipe's."""
+OF_THE_EXTRACTION = ("fault", "prompt", "device", "dtype")
 COMMAND = "mend"
 
 
@@ -156,13 +158,8 @@ def mend(
 
 
 def _extraction(model: str, dataset: str, options: Mapping[str, Any]) -> ExtractRequest:
-    from extract.sharing import ExtractRequest
-
-    asked: dict[str, Any] = {
-        f"{name}s": several(options.get(name, ())) for name in ("fault", "prompt")
-    }
-    asked |= {name: options.get(name, AUTO) for name in ("device", "dtype")}
-    return ExtractRequest(model, dataset, **asked)
+    asked = {name: given for name, given in options.items() if name in OF_THE_EXTRACTION}
+    return requested(model, dataset, asked)
 
 
 def _recipe(options: Mapping[str, Any]) -> MendRecipe:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from layerhouse.functions.arguments import (
     Place,
     Several,
     known_options,
     lake_at,
-    layers_of,
     refuse_rejected,
     several,
 )
 from layerhouse.functions.names import refuse_unknown_to_run
+from layerhouse.functions.running import RunOptions, of_the_model, requested
 from layerhouse.parts import part
 from warehouse.errors import UsageError
 from warehouse.progress import Progress
@@ -24,32 +24,21 @@ if TYPE_CHECKING:
     from extract.patching import PatchOutlook, PatchSummary
     from extract.sharing import ExtractRequest
 
-OF_BOTH = ("device", "dtype", "device_map", "batch_size", "system", "max_pixels")
+OF_THE_RECEIVER = ("module", "layer")
+"""Where states are put, which is said once; a donor gives its own of the same places."""
+OF_A_VARIANT = ("adapter", "fault", "quantization")
+"""What is said of the receiver and, with `from_` before it, of the donor."""
 
 
-class PatchOptions(TypedDict, total=False):
+class PatchOptions(RunOptions, total=False):
     """What `layerhouse patch --help` explains; every one may be left out."""
 
-    adapter: str | PathLike[str] | None
-    fault: Several
-    quantization: str | None
     from_adapter: str | PathLike[str] | None
     from_fault: Several
     from_quantization: str | None
-    module: Several
-    layer: int | str | Sequence[int | str]
     tokens: Several
     controls: bool
     limit: int | None
-    prompt: Several
-    system: str | None
-    trained_on: Several
-    device: str
-    dtype: str
-    device_map: str | PathLike[str] | None
-    batch_size: str | int
-    max_pixels: int
-    skip_bad: bool
 
 
 @overload
@@ -125,36 +114,15 @@ def patch(
 def _requests(
     model: str, donor: str | PathLike[str] | None, dataset: str, options: Mapping[str, Any]
 ) -> tuple[ExtractRequest, ExtractRequest | None]:
-    from extract.sharing import ExtractRequest
-
-    both = {name: options[name] for name in OF_BOTH if name in options}
-    both |= {
-        plural: several(options[name])
-        for name, plural in (("prompt", "prompts"), ("trained_on", "trained_on"))
-        if name in options
-    }
-    receiver = ExtractRequest(
-        model,
-        dataset,
-        **both,
-        **_variant(options, ""),
-        modules=several(options.get("module", ())),
-        layers=layers_of(options.get("layer", ())),
-    )
-    variant = _variant(options, "from_")
+    of_receiver = of_the_model(options)
+    of_donor = {name: options.get(f"from_{name}") for name in OF_A_VARIANT}
+    receiver = requested(model, dataset, of_receiver)
     if donor is None:
-        if any(variant.values()):
+        if any(of_donor.values()):
             raise UsageError(
                 "from_adapter, from_fault and from_quantization say which variant of "
                 "the donor is meant; name it with --from (donor=)"
             )
         return receiver, None
-    return receiver, ExtractRequest(str(donor), dataset, **both, **variant)
-
-
-def _variant(options: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {
-        "adapter": options.get(f"{prefix}adapter"),
-        "faults": several(options.get(f"{prefix}fault", ())),
-        "quantization": options.get(f"{prefix}quantization"),
-    }
+    of_both = {name: given for name, given in of_receiver.items() if name not in OF_THE_RECEIVER}
+    return receiver, requested(str(donor), dataset, of_both | of_donor)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from layerhouse.functions.arguments import (
     Place,
     Several,
     known_options,
     lake_at,
-    layers_of,
     refuse_rejected,
     several,
 )
 from layerhouse.functions.names import refuse_unknown_here, refuse_unknown_to_run
+from layerhouse.functions.running import RunOptions, of_the_model, requested
 from layerhouse.parts import part
 from warehouse.progress import Progress
 from warehouse.vocabulary import CLASS_MEANS
@@ -23,32 +23,15 @@ from warehouse.vocabulary import CLASS_MEANS
 if TYPE_CHECKING:
     from extract.steering import SteerOutlook, SteerRequest, SteerSummary
 
-OF_THE_MODEL = ("adapter", "quantization", "device", "dtype", "device_map", "batch_size", "system")
-SEVERAL = {"fault": "faults", "module": "modules", "prompt": "prompts", "trained_on": "trained_on"}
 
-
-class SteerOptions(TypedDict, total=False):
+class SteerOptions(RunOptions, total=False):
     """What `layerhouse steer --help` explains; every one may be left out."""
 
     direction: str | PathLike[str]
     label: str | None
     strength: float | Sequence[float]
-    adapter: str | PathLike[str] | None
-    fault: Several
-    quantization: str | None
-    module: Several
-    layer: int | str | Sequence[int | str]
     tokens: Several
     limit: int | None
-    prompt: Several
-    system: str | None
-    trained_on: Several
-    device: str
-    dtype: str
-    device_map: str | PathLike[str] | None
-    batch_size: str | int
-    max_pixels: int
-    skip_bad: bool
 
 
 @overload
@@ -113,14 +96,8 @@ def steer(
 
 
 def _request(model: str, dataset: str, options: dict[str, Any]) -> SteerRequest:
-    from extract.sharing import ExtractRequest
     from extract.steering import SteerRequest
 
-    of_model = {name: options[name] for name in (*OF_THE_MODEL, "max_pixels") if name in options}
-    of_model |= {
-        plural: several(options[name]) for name, plural in SEVERAL.items() if name in options
-    }
-    of_model["layers"] = layers_of(options.get("layer", ()))
     asked: dict[str, Any] = {"label": options.get("label")}
     if options.get("direction"):
         asked["direction"] = str(options["direction"])
@@ -131,4 +108,4 @@ def _request(model: str, dataset: str, options: dict[str, Any]) -> SteerRequest:
         asked["strengths"] = (strength,) if isinstance(strength, int | float) else tuple(strength)
     if options.get("limit") is not None:
         asked["limit"] = options["limit"]
-    return SteerRequest(ExtractRequest(model, dataset, **of_model), **asked)
+    return SteerRequest(requested(model, dataset, of_the_model(options)), **asked)

@@ -303,12 +303,39 @@ def test_an_option_can_come_from_the_environment(
     assert json.loads(capsys.readouterr().out) == [{"one": 1}]
 
 
-def test_of_two_adapters_none_is_left_out_without_a_word(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+ALONE = ("power", "compare")
+"""Commands that need no model."""
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "said"),
+    [
+        ("extract", "--adapter", "one adapter is merged at a time; merge the first into"),
+        ("patch", "--from-adapter", "one adapter is merged at a time; merge the first into"),
+        ("steer", "--adapter", "one adapter is merged at a time; merge the first into"),
+        ("probe", "--model", "run the command once for each, or all of them by `layerhouse study`"),
+        ("power", "--dataset", "run the command once for each"),
+        ("compare", "--base", "run the command once for each"),
+    ],
+)
+def test_of_two_values_none_is_left_out_without_a_word(
+    command: str, option: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    words = ("extract", "--model", "tiny-digits", "--dataset", "digits", "--lake", str(tmp_path))
-    assert run(*words, "--adapter", "one", "--adapter", "two") == 2
-    assert "one adapter is merged at a time; merge the first into" in capsys.readouterr().err
+    named = {"--model": "tiny-digits", "--dataset": "digits"}
+    others = [word for pair in named.items() if command not in ALONE for word in pair]
+    words = (command, *others, "--lake", str(tmp_path))
+    assert run(*words, option, "one", option, "two") == 2
+    told = capsys.readouterr().err
+    assert f"{option} is given" in told
+    assert said in told
+
+
+def test_a_named_folder_with_spaces_can_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAYERHOUSE_EXTRACT_MODEL", str(tmp_path / "my model"))
+    assert run("extract", "--dataset", "digits", "--lake", str(tmp_path / "lake")) == 1
+    assert "my model does not exist" in capsys.readouterr().err
 
 
 LONG = "a" * 5000

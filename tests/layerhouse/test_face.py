@@ -203,6 +203,23 @@ def test_an_option_that_does_not_exist_is_named_with_the_nearest() -> None:
         layerhouse.extract("tiny-digits", "digits", redout="mean")  # type: ignore[call-arg]
 
 
+def test_a_number_means_that_layer_in_every_function(tmp_path: Path) -> None:
+    digits = ("tiny-digits", "digits")
+    extracted = layerhouse.extract(*digits, lake=tmp_path, module="llm", layer=3, dry_run=True)
+    assert extracted.loci == {"llm": ["3 (mean, last)"]}
+    patched = layerhouse.patch(
+        *digits,
+        lake=tmp_path,
+        module="llm",
+        layer=3,
+        tokens="last",
+        controls=False,
+        limit=2,
+        dry_run=True,
+    )
+    assert patched.loci == {"llm": ["3 (last/none)"]}
+
+
 def test_a_misspelt_name_is_a_usage_error_as_on_the_command_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean mean"):
         layerhouse.extract("tiny-digits", "digits", readout="meen", lake=tmp_path)

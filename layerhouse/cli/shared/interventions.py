@@ -8,42 +8,31 @@ from typing import TYPE_CHECKING
 import click
 
 from layerhouse.cli.shared.options import Command, format_option, lake_option
-from layerhouse.cli.shared.words import Word
-from warehouse.images import MAX_PIXELS
-from warehouse.vocabulary import DTYPES
+from layerhouse.cli.shared.running import (
+    batch_size_option,
+    device_option,
+    dtype_option,
+    max_pixels_option,
+    skip_bad_option,
+    system_option,
+    trained_on_option,
+)
 
 if TYPE_CHECKING:
     from extract.patching import InterventionOutlook, InterventionSummary
 
 _OPTIONS = (
     click.option("--prompt", multiple=True, metavar="NAME|FILE", help="How the question is put."),
-    click.option(
-        "--system", metavar="TEXT", help="The system text, in the place of the prompt's own."
+    system_option,
+    trained_on_option(
+        "What the model saw in training, or a donor's model, as for extract; repeatable."
     ),
-    click.option(
-        "--trained-on",
-        multiple=True,
-        metavar="SPLIT|ATTRIBUTE|FILE",
-        help="What the model saw in training, or a donor's model, as for extract; repeatable.",
-    ),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …"),
-    click.option(
-        "--dtype",
-        type=Word("dtype", ("auto", *DTYPES)),
-        default="auto",
-        show_default=True,
-        help="The numbers of weights and activations.",
-    ),
+    device_option,
+    dtype_option,
     click.option("--device-map", help="For models larger than one GPU, as for extract."),
-    click.option("--batch-size", default="auto", show_default=True, help="auto, or a number."),
-    click.option(
-        "--max-pixels",
-        type=click.IntRange(min=1),
-        default=MAX_PIXELS,
-        show_default=True,
-        help="Reject images of more pixels.",
-    ),
-    click.option("--skip-bad", is_flag=True, help="Exit 0 even if images had to be rejected."),
+    batch_size_option,
+    max_pixels_option,
+    skip_bad_option,
     click.option("--dry-run", is_flag=True, help="Print what would be done and what it takes."),
     format_option,
     lake_option,

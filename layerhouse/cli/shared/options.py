@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from layerhouse.cli.shared.words import Word
+from warehouse.errors import UsageError
 from warehouse.lake import Lake
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -45,9 +46,43 @@ format_option = click.option(
 )
 
 
-def model_option(help_text: str) -> Callable[[Command], Command]:
-    return click.option("--model", required=True, metavar="M", help=help_text)
+class OnceOption(click.Option):
+    """An option of one value that refuses a second: click takes the last without a word, and
+    somebody meant the first too. `way_out` says how both are had.
+    """
+
+    def __init__(self, *args: Any, way_out: str, **attributes: Any) -> None:
+        super().__init__(*args, **attributes | {"multiple": True})
+        self.way_out = way_out
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        value = self.resolve_envvar_value(ctx)
+        return None if value is None else (value,)  # whole: a folder's name may have spaces
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        values = super().process_value(ctx, value)
+        if len(values) > 1:
+            raise UsageError(f"{self.opts[0]} is given {len(values)} times: {self.way_out}")
+        return values[0] if values else None
 
 
-def dataset_option(help_text: str) -> Callable[[Command], Command]:
-    return click.option("--dataset", required=True, metavar="D", help=help_text)
+def named_option(
+    *names: str, metavar: str, help_text: str, required: bool = True
+) -> Callable[[Command], Command]:
+    """What is run or shown, by its name; one of them."""
+    return click.option(
+        *names,
+        cls=OnceOption,
+        way_out="run the command once for each, or all of them by `layerhouse study`",
+        required=required,
+        metavar=metavar,
+        help=help_text,
+    )
+
+
+def model_option(help_text: str, *, required: bool = True) -> Callable[[Command], Command]:
+    return named_option("--model", metavar="M", help_text=help_text, required=required)
+
+
+def dataset_option(help_text: str, *, required: bool = True) -> Callable[[Command], Command]:
+    return named_option("--dataset", metavar="D", help_text=help_text, required=required)

@@ -55,11 +55,6 @@ def test_by_default_everything_is_read_and_the_grid_where_a_module_ends() -> Non
     }
 
 
-def test_an_integer_takes_the_last_layers_of_every_module() -> None:
-    assert list(_names(layers=1)) == ["vision.3", "connector.0", "llm.2"]
-    assert list(_names(layers=2, modules=("llm",))) == ["llm.1", "llm.2"]
-
-
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [
@@ -99,7 +94,6 @@ def test_tokens_are_taken_where_they_are_named_and_at_few_places_unless_layers_a
     [
         ({"layers": (7,)}, r"no locus matches layer 7; vision has 0 to 3 \(or -4 to -1\), 3 is"),
         ({"layers": ("norm",)}, "no locus matches layer 'norm'"),
-        ({"layers": 9}, "cannot take the last 9 layers"),
         ({"layers": (2,), "modules": ("connector",)}, "connector has 0"),
         ({"modules": ("visio",)}, "did you mean vision"),
         ({"readouts": ("men",)}, "did you mean mean"),
