@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from extract.mending.recipe import MendEpoch, best_epoch
+from extract.mending.recipe import MendEpoch, best_epoch, fruitless_epochs
 from extract.mending.school import School
 from extract.running import Prepared
 from extract.training import warm_cosine
@@ -96,7 +96,7 @@ class Course:
             return False
         recipe, last = self.school.recipe, self.history[-1]
         late = recipe.minutes is not None and last.seconds >= 60 * recipe.minutes
-        return late or last.number - best_epoch(self.history).number >= recipe.patience
+        return late or fruitless_epochs(self.history) >= recipe.patience
 
     def pass_over(self, order: list[int], number: int) -> float:
         """One pass over train, the epoch of this number; gives the mean loss."""

@@ -13,9 +13,9 @@ class MendRecipe:
     `learning_rate` None is 1e-3 for models of up to 100 million parameters and 2e-4 for larger ones
     (as QLoRA has it for 7 to 13 billion: Dettmers et al. 2023, table 9). A step is taken after
     `accumulate` batches of `batch_size`. Training ends after `epochs`, after `patience` of them
-    without a better one on val, or behind the epoch in which `minutes` have passed. At most
-    `images` of train are used. `checkpointing` computes activations anew for the gradient, which
-    takes a third longer and a fraction of the memory.
+    without a higher score or a lower loss on val, or behind the epoch in which `minutes` have
+    passed. At most `images` of train are used. `checkpointing` computes activations anew for the
+    gradient, which takes a third longer and a fraction of the memory.
     """
 
     learning_rate: float | None = None
@@ -53,3 +53,12 @@ class MendEpoch:
 def best_epoch(history: list[MendEpoch]) -> MendEpoch:
     """The highest score on val, of equal ones the lowest loss; where nothing helped, epoch 0."""
     return max(history, key=lambda epoch: (epoch.val_score, -epoch.val_loss, -epoch.number))
+
+
+def fruitless_epochs(history: list[MendEpoch]) -> int:
+    """How many epochs ago val last gained: a higher score, or a lower loss.
+
+    A model that answers nothing rightly yet scores at chance for epochs while its loss falls.
+    """
+    lowest = min(history, key=lambda epoch: epoch.val_loss)
+    return history[-1].number - max(best_epoch(history).number, lowest.number)

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-<<<<<<< HEAD
-from pathlib import Path
 from shlex import quote
-=======
->>>>>>> 76c86200 (Commands that run a model share their options, a number is that layer everywhere, and no name is dropped without a word)
 from typing import TYPE_CHECKING, Any
 
 import click

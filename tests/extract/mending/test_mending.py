@@ -17,7 +17,7 @@ from extract.datasets import add
 from extract.mending.job import Mended, MendRequest
 from extract.mending.kinds import REPAIRS, repairs_of
 from extract.mending.mending import mend
-from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
+from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch, fruitless_epochs
 from extract.mending.repair import Repair
 from extract.models.loading import load
 from extract.models.sources import locate
@@ -333,3 +333,19 @@ def test_the_best_epoch_is_the_first_of_the_highest_score_and_least_loss() -> No
     history = [MendEpoch(number, None, score, loss, 0.0) for number, score, loss in told]
     assert best_epoch(history).number == 2
     assert best_epoch([history[0], replace(history[0], number=1)]).number == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "fruitless"),
+    [
+        ([(0.5, 1.0), (0.8, 0.5), (0.8, 0.5), (0.7, 0.6)], 2),
+        ([(0.10, 3.8), (0.10, 2.3), (0.09, 2.2)], 0),  # at chance still, and learning
+        ([(0.10, 3.8), (0.30, 3.9), (0.20, 3.7), (0.20, 4.0)], 1),
+        ([(0.5, 1.0)], 0),
+    ],
+)
+def test_an_epoch_bears_fruit_by_its_score_or_by_its_loss(
+    told: list[tuple[float, float]], fruitless: int
+) -> None:
+    epochs = [MendEpoch(number, None, *both, 0.0) for number, both in enumerate(told)]
+    assert fruitless_epochs(epochs) == fruitless
