@@ -38,11 +38,16 @@ def broken(effects=(), variant=BROKEN):
 
 
 def mend(rows, stage, right, size, val=0.9, asked="likelihood", repair="lora"):
-    """With this repair of the stage so many of 20 are right; half a point to either side."""
+    """With this repair of the stage so many of 20 are right; half a point to either side.
+
+    Val was not answered with it, so that the likelihoods of its training say what it gains there.
+    """
     name = f"m+mend:{stage}/{repair}"
     rows["model"].append({"model_id": name, "name": "tiny", "variant": f"mend:{stage}/{repair}+f"})
     answers = world({}, {asked: (8, right)})["answer"]
-    rows["answer"] += [row | {"model_id": name} for row in answers]
+    rows["answer"] += [
+        row | {"model_id": name} for row in answers if row["sample_id"].startswith("test")
+    ]
     named = {"model_id": name, "base_model_id": "m", "dataset_id": "d"}
     rows["mend"].append(
         {**named, "stage": stage, "repair": repair, "control": "none", "n_parameters": size}

@@ -188,7 +188,7 @@ def test_repairs_carry_what_they_cost_and_bring(con):
         "round(val_gain, 9), is_advised FROM mart_repairs"
     )
     what = ("b", "m", "Shapes", "connector", 1, "lora", 5, 2.0)
-    assert con.sql(query).fetchall() == [(*what, 0.65, 1.0, 0.35, None, 0.25, True)]
+    assert con.sql(query).fetchall() == [(*what, 0.65, 1.0, 0.35, None, 0.4, True)]
 
 
 def test_the_leaderboard_says_what_to_know_of_its_numbers(con):

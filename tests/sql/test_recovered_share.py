@@ -11,11 +11,11 @@ from layerhouse.self_test import Prescribed
 from tests.sql.worlds import NAMES, world
 from warehouse.schema import SQL_ROOT
 
-REPAIRS = {  # right on test with the repair; its stage, parameters, right on val, control
-    "m+mend:answer/label-rows": (12, "answer", "label-rows", 6, 0.7, "none"),
-    "m+mend:connector/finetune": (18, "connector", "finetune", 80, 0.95, "none"),
-    "m+mend:llm/lora": (17, "llm", "lora", 300, 0.9, "none"),
-    "m+mend:vision/lora/shuffled_labels": (10, "vision", "lora", 40, 0.95, "shuffled_labels"),
+REPAIRS = {  # right on test with the repair; its stage, parameters, right of 10 on val, control
+    "m+mend:answer/label-rows": (12, "answer", "label-rows", 6, 7, "none"),
+    "m+mend:connector/finetune": (18, "connector", "finetune", 80, 10, "none"),
+    "m+mend:llm/lora": (17, "llm", "lora", 300, 9, "none"),
+    "m+mend:vision/lora/shuffled_labels": (10, "vision", "lora", 40, 10, "shuffled_labels"),
 }
 
 
@@ -30,12 +30,12 @@ def con(catalogue):
     ]
     rows["mend"] = []
     for name, (right, stage, repair, n_parameters, val, control) in REPAIRS.items():
-        answers = world({}, {"likelihood": (8, right)})["answer"]
+        answers = world({}, {"likelihood": (val, right)})["answer"]
         rows["answer"] += [row | {"model_id": name} for row in answers]
         rows["mend"].append(
             {"model_id": name, "base_model_id": "m", "dataset_id": "d", "stage": stage}
             | {"repair": repair, "control": control, "n_parameters": n_parameters}
-            | {"val_score_before": 0.5, "val_score": val, "score": "accuracy"}
+            | {"val_score_before": 0.5, "val_score": val / 10, "score": "accuracy"}
         )
     rows["pair_interval"] = [
         {"model_id": "m+mend:connector/finetune", "base_model_id": "m", "dataset_id": "d"}
@@ -68,12 +68,12 @@ def test_the_advised_repair_is_the_smallest_that_is_as_good_as_the_best_on_val(c
         (rows, 0.45, 0.6, 0.15, -0.1, 0.4, 0.45, 0.45, *no, *no, 0.2, False, False),
         (
             *(connector, 0.45, 0.9, 0.45, 0.2, 0.7, 0.0, 0.45, None, 1.0, 0.8, 1.25),
-            *(0.45, True, True),
+            *(0.5, True, True),
         ),
-        # 0.4 is less than 0.9 of 0.45.
+        # 0.4 is less than 0.9 of 0.5.
         (llm, 0.45, 0.85, 0.4, *no, 0.0, 0.45, None, 0.888888889, *no, 0.4, False, False),
         # A control is never sufficient, whatever it does on val.
-        (shuffled, 0.45, 0.5, 0.05, *no, 0.0, 0.45, None, 0.111111111, *no, 0.45, False, False),
+        (shuffled, 0.45, 0.5, 0.05, *no, 0.0, 0.45, None, 0.111111111, *no, 0.5, False, False),
     ]
 
 
@@ -85,9 +85,31 @@ def test_repairs_are_chosen_on_val_of_those_without_a_control(con):
     )
     assert con.sql(query).fetchall() == [
         ("answer", "label-rows", "none", 6, 0.2, False, False, True),
-        ("connector", "finetune", "none", 80, 0.45, True, True, True),
+        ("connector", "finetune", "none", 80, 0.5, True, True, True),
         ("llm", "lora", "none", 300, 0.4, False, False, True),
-        ("vision", "lora", "shuffled_labels", 40, 0.45, False, False, False),
+        ("vision", "lora", "shuffled_labels", 40, 0.5, False, False, False),
+    ]
+
+
+def test_the_gain_on_val_is_by_the_method_that_is_judged(catalogue):
+    """Likelihoods show both repairs mended; of the rows', no reply on val is right."""
+    names = {"m": 0, "m+mend:answer/label-rows": 0, "m+mend:llm/lora": 9}
+    rows = world({}, {"generate": (0, 0), "likelihood": (2, 2)})
+    answers = {name: world({}, {"generate": (right, right)}) for name, right in names.items()}
+    rows["model"] = [{"model_id": name, "name": "m", "variant": name[2:]} for name in names]
+    rows["answer"] = [
+        row | {"model_id": name} for name, world_ in answers.items() for row in world_["answer"]
+    ]
+    rows["mend"] = [
+        {"model_id": f"m+mend:{stage}/{repair}", "base_model_id": "m", "dataset_id": "d"}
+        | {"stage": stage, "repair": repair, "control": "none", "n_parameters": n_parameters}
+        | {"val_score_before": 0.2, "val_score": 0.95, "score": "accuracy"}
+        for stage, repair, n_parameters in (("answer", "label-rows", 6), ("llm", "lora", 300))
+    ]
+    query = "SELECT repair, round(val_gain, 9), is_advised FROM repair_choice ORDER BY ALL"
+    assert catalogue(rows).sql(query).fetchall() == [
+        ("label-rows", 0.0, False),
+        ("lora", 0.9, True),
     ]
 
 
@@ -214,23 +236,23 @@ def test_a_damage_is_named_where_the_advised_repair_is_of_its_stage(catalogue, c
     rows = world({("llm", 1, "last"): (9, 18)}, {"likelihood": (9, 18)})
     rows["mend"] = []
     answered = {
-        "damage@llm:1": (8, *("llm", 300, 16, 0.8, "answer", 6, 14, 0.7, "llm", 9, 9, 0.6)),
-        "damage@connector:2": (17, "connector", 80, 18, 0.9, "answer", 6, 18, 0.9),
+        "damage@llm:1": (8, *("llm", 300, 16, 8, "answer", 6, 14, 7, "llm", 9, 9, 6)),
+        "damage@connector:2": (17, "connector", 80, 18, 9, "answer", 6, 18, 9),
     }
     for damage, (struck, *repairs) in answered.items():
         base = f"m+fault:{damage}"
-        models = {base: struck}
+        models = {base: (5, struck)}
         for number, (stage, size, right, val) in enumerate(zip(*[iter(repairs)] * 4, strict=True)):
             name = f"m+mend:{stage}/x{number}+fault:{damage}"
-            models[name] = right
+            models[name] = (val, right)
             rows["mend"].append(
                 {"model_id": name, "base_model_id": base, "dataset_id": "d", "stage": stage}
                 | {"repair": f"x{number}", "control": "none", "n_parameters": size}
-                | {"score": "accuracy", "val_score_before": 0.5, "val_score": val}
+                | {"score": "accuracy", "val_score_before": 0.5, "val_score": val / 10}
             )
-        for name, right in models.items():
+        for name, score in models.items():
             rows["model"].append({"model_id": name, "name": "m", "variant": name[2:]})
-            answers = world({}, {"likelihood": (5, right)})["answer"]
+            answers = world({}, {"likelihood": score})["answer"]
             rows["answer"] += [row | {"model_id": name} for row in answers]
     query = (
         "SELECT damage, stage, round(cost, 9), is_costly, round(injected_share, 9), advised_stage, "

@@ -4,25 +4,53 @@
 -- A repair is sufficient where it gains at least 0.9 of what the best of the same model's gains; the
 -- advised one is the sufficient one with the fewest trained parameters. A large repair makes good
 -- almost any damage, so which recovers most says little about where the loss is; the cheapest
--- sufficient one names it. Chosen on val alone.
+-- sufficient one names it. Chosen on val alone, by the method of answering that is judged on test,
+-- where val was answered by it with and without the repair: training looks at likelihoods, and a
+-- model that likelihoods show mended may reply as badly as before.
 WITH answers AS (
     SELECT
         model_id,
         dataset_id,
-        score
+        score,
+        readout AS method
     FROM stage_signal
     WHERE stage = 'answer'
+),
+
+on_val AS (
+    SELECT
+        model_id,
+        dataset_id,
+        method,
+        n,
+        score_value
+    FROM answer_accuracy
+    WHERE split = 'val'
 ),
 
 gains AS (
     SELECT
         mend.*,
-        mend.val_score - mend.val_score_before AS val_gain
+        coalesce(
+            val_after.score_value - val_before.score_value,
+            mend.val_score - mend.val_score_before
+        ) AS val_gain
     FROM mend
     INNER JOIN answers AS before
         ON mend.base_model_id = before.model_id AND mend.dataset_id = before.dataset_id
     INNER JOIN answers AS after
         ON mend.model_id = after.model_id AND mend.dataset_id = after.dataset_id
+    LEFT JOIN on_val AS val_after
+        ON
+            mend.model_id = val_after.model_id
+            AND mend.dataset_id = val_after.dataset_id
+            AND after.method = val_after.method
+    LEFT JOIN on_val AS val_before
+        ON
+            mend.base_model_id = val_before.model_id
+            AND mend.dataset_id = val_before.dataset_id
+            AND after.method = val_before.method
+            AND val_after.n = val_before.n
     WHERE mend.score = after.score
 ),
 
