@@ -68,8 +68,9 @@ def test_a_wrong_word_is_told_in_a_sentence(
     demo: Demo, tmp_path: Path, capsys, monkeypatch, words, told
 ):
     monkeypatch.chdir(tmp_path)
-    place = ("--lake", str(demo.lake.root), *PLACE, "--out", "plane.svg")
-    code, _, said = run(capsys, *place, *words)
+    asked = dict(zip(PLACE[::2], PLACE[1::2], strict=True)) | {"--out": "plane.svg"} | dict([words])
+    named = [word for option in asked.items() for word in option]
+    code, _, said = run(capsys, "--lake", str(demo.lake.root), *named)
     assert code == 2
     assert told in said
     assert len(said.splitlines()) == 1
