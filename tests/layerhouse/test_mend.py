@@ -64,7 +64,7 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     assert run("diagnose", *STRUCK) == 0
     said = capsys.readouterr().out
     assert "is not measured" not in said
-    assert "are caused in the output head and mended by answer/probe" in said
+    assert "are caused in the output head and mended by answer/label-rows" in said
     assert "Patching confirms that it is the output head: of what tiny-digits answers" in said
     assert re.search(
         r"Advice: answer/label-rows \(640 trained parameters, \d+ s\), the cheapest repair that "
@@ -75,8 +75,8 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     text = re.sub(r"<[^>]+>", "", Path("report.html").read_text("utf-8"))
     told = [
         *("From where to why, and to the cure", "are readable but not said at the last token."),
-        *("Patching confirms that it is the output head", "answer/probe brings back"),
-        *("answer/label-rows (640 trained parameters", "caused in and mended by answer/probe"),
+        *("Patching confirms that it is the output head", "answer/label-rows brings back"),
+        *("answer/label-rows (640 trained parameters", "caused in and mended by answer/label-rows"),
         "advised",
     ]
     places = [text.index(each, text.index(told[0])) for each in told]
