@@ -252,7 +252,9 @@ def _comparison_config(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -
     }
     # Only where it holds, so that what older versions found of other pairs stays theirs.
     wanted |= {name: True for name in ("is_ranked", "is_repair") if _holds(wh, pair, name)}
-    return renewed(wanted, wh.sql(read_query(QUERIES, "latest_run"), pair.names).fetchall())
+    ((n_outdated,),) = wh.sql(read_query(QUERIES, "outdated"), pair.names).fetchall()
+    latest = wh.sql(read_query(QUERIES, "latest_run"), pair.names).fetchall()
+    return renewed(wanted, latest, is_outdated=n_outdated > 0)
 
 
 def _holds(wh: Warehouse, pair: Pair, query: str) -> bool:

@@ -8,7 +8,12 @@ import pytest
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.comparison import compare, compare_all
-from analysis.comparison.comparing import Pair, _require_same_fits
+from analysis.comparison.comparing import (
+    Pair,
+    _comparison_config,
+    _interval_rows,
+    _require_same_fits,
+)
 from analysis.comparison.ranking import auroc
 from analysis.diagnosis.diagnosing import read_evidence
 from layerhouse.cli import main
@@ -182,6 +187,23 @@ def test_a_second_time_there_is_nothing_to_add_until_the_options_change(lake, co
     back = compare(lake, FAULTY, "tiny", "shapes", n_resamples=500)
     assert back.added
     assert back.rows == again.rows
+
+
+def test_intervals_of_numbers_that_are_defined_otherwise_by_now_are_made_anew_once(tmp_path):
+    """An older version stored them, of the very probes and answers that are there."""
+    signals = {"tiny": LOSING(), "tiny+fault:swap@connector:0.3": LOSING(connector=0.3)}
+    lake = synthetic_lake(tmp_path, signals, n_samples=200)
+    pair = Pair("tiny+fault:swap@connector:0.3", "tiny", "shapes")
+    with connect(lake) as wh:
+        config = _comparison_config(wh, pair, 100, 0)
+        stored = _interval_rows(wh, pair, 100, 0)
+    for row in stored:
+        row["point"] += 0.25
+    with RunWriter(lake, RunSpec("compare", pair.model_id, "shapes", config)) as writer:
+        writer.commit({"pair_interval": stored}, finished=True)
+    found = [compare(lake, *pair.keys.values(), n_resamples=100) for _ in range(2)]
+    assert [each.added for each in found] == [True, False]
+    assert all(row.lower is not None for row in found[-1].rows)
 
 
 def test_any_two_models_can_be_compared(lake):
