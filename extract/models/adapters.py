@@ -7,12 +7,19 @@ fine-tuned would then stand in the lake as the tuned one. Here every key has its
 import math
 import re
 import warnings
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from extract.models.adapter_names import (
+    PREFIX,
+    TUNER,
+    KeyNames,
+    beginnings,
+    due_by_older_names,
+    of_their_kinds,
+)
 from extract.models.files import failing_as, refuse_empty, weight_facts
 from extract.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from extract.models.sources import ModelSource
@@ -22,11 +29,8 @@ from warehouse.pretrained import read_object
 if TYPE_CHECKING:
     from torch import Tensor
 
-TUNER, PREFIX = "base_model.", "base_model.model."
-OWNED = ("weight", "bias", "token_adapter", "base_layer")
-"""What follows a module's name in keys that no tuner made: parts that were trained whole."""
-
-
+LOST_BASES = ("pissa_niter", "corda", "lora_ga")
+"""Beginnings of LoRA that take from the base what random draws, data or gradients chose."""
 ELSEWHERE = "merge it into its base with the tool that trained it, and give the result as --model"
 
 
@@ -35,7 +39,8 @@ class _Adapter:
     """An adapter's files, its keys as this release of transformers names their modules.
 
     `owners` are the modules that the tuner's keys belong to, `named` these and those that the
-    adapter brings whole; `n_renamed` keys had older names.
+    adapter brings whole; `n_renamed` keys had older names. `beginnings` are what names of today
+    begin with and what the older ones do.
     """
 
     folder: Path
@@ -44,6 +49,7 @@ class _Adapter:
     owners: tuple[str, ...]
     named: tuple[str, ...]
     n_renamed: int
+    beginnings: tuple[tuple[str, str], ...]
 
     def refuse(self, why: str) -> LayerhouseError:
         base = self.config.base_model_name_or_path
@@ -64,9 +70,10 @@ def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]
         _refuse_offloaded(adapter, model)
         if adapter.n_renamed:
             _name_targets(adapter, model)
-        _untie(adapter, model)
-        before = _sums(model, adapter.named)
+        before, tied = _sums(model, adapter.named), _tied_ends(adapter, model)
         tuned = peft.PeftModel(model, adapter.config)
+        if tied:  # only now: PiSSA and OLoRA begin by changing the weights that both read
+            _give_own_weights(*tied)
         _refuse_unmatched(peft, adapter, tuned)
         peft.set_peft_model_state_dict(tuned, adapter.weights)
         merged = tuned.merge_and_unload()
@@ -121,6 +128,7 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
             "adapters that can, such as a LoRA, keep the model's structure"
         )
     _refuse_unscaled(folder, config)
+    _refuse_lost_base(folder, config)
     refuse_empty(folder, weight_facts(folder))
     found = load_file(folder / ADAPTER_WEIGHTS)
     bad = [key for key, weight in found.items() if not torch.isfinite(weight).all()]
@@ -136,19 +144,22 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
             f"the file {folder / ADAPTER_WEIGHTS} holds {len(found)} whole weights and nothing of "
             f"a {config.peft_type.value}; where these are a model's, give it as --model"
         )
-    names = _Names(model, tuner, mapping)
+    names = KeyNames(model, tuner, mapping)
     renamed = {key: names.of_today(key) for key in found}
     if len(set(renamed.values())) < len(renamed):
         raise LayerhouseError(f"the adapter {folder} holds keys twice, under old and new names")
-    owners = {owner for name in renamed.values() if (owner := names.owner(name, tuner))}
+    owners = {key: owner for key, name in renamed.items() if (owner := names.owner(name, tuner))}
+    tails = {key: renamed[key].removeprefix(owner) for key, owner in owners.items()}
+    begun = {beginnings(o, names.given(k).removesuffix(tails[k])) for k, o in owners.items()}
     named = {owner for name in renamed.values() if (owner := names.owner(name, *names.starts))}
     return _Adapter(
         folder,
         config,
         {_full(key, name): found[key] for key, name in renamed.items()},
-        tuple(sorted(owners)),
+        tuple(sorted(set(owners.values()))),
         tuple(sorted(named)),
         sum(key.removeprefix(PREFIX) != name for key, name in renamed.items()),
+        tuple(sorted(begun - {("", "")} or begun)),
     )
 
 
@@ -170,47 +181,24 @@ def _refuse_unscaled(folder: Path, config: Any) -> None:
         )
 
 
+def _refuse_lost_base(folder: Path, config: Any) -> None:
+    """LayerhouseError for a training that changed its base first, by what nobody can find again.
+
+    PiSSA by its exact decomposition and OLoRA do it too, and peft does the same again.
+    """
+    began = str(getattr(config, "init_lora_weights", ""))
+    if began.startswith(LOST_BASES):
+        raise LayerhouseError(
+            f"the adapter {folder} was trained on a base that its beginning ({began}) had changed, "
+            "which comes out otherwise each time; save it with peft's "
+            "path_initial_model_for_weight_conversion, or, where the changed base was saved and is "
+            f"given as --model, write true for init_lora_weights into {ADAPTER_CONFIG}"
+        )
+
+
 def _full(key: str, name: str) -> str:
     """A key by its name in peft, where what modules share (matrices of VeRA) is the tuner's own."""
     return key if key.startswith(TUNER) and not key.startswith(PREFIX) else PREFIX + name
-
-
-class _Names:
-    """Finds the module that an adapter's key belongs to, also under older names of it."""
-
-    def __init__(self, model: Any, tuner: str, mapping: Mapping[str, str]) -> None:
-        from transformers.conversion_mapping import get_model_conversion_mapping
-        from transformers.core_model_loading import WeightRenaming
-
-        self.modules = {name for name, _ in model.named_modules()}
-        self.starts = (tuner, *OWNED)
-        self.mapping = mapping
-        found = get_model_conversion_mapping(model)
-        self.renamings = [step for step in found if isinstance(step, WeightRenaming)]
-        self.trailing_name = re.compile(rf"(\.{re.escape(tuner)}\w*)\.default(?=\.|$)")
-
-    def of_today(self, key: str) -> str:
-        """A key without its prefix, as it is called today; as it was where nothing fits."""
-        from transformers.core_model_loading import rename_source_key
-
-        given = self.trailing_name.sub(r"\1", key.removeprefix(PREFIX))
-        mapped = given
-        for old, new in self.mapping.items():  # the names of a layout of the model's own
-            mapped = re.sub(old, new, mapped)
-        renamed = rename_source_key(given, self.renamings, [])[0]
-        for name in (given, renamed, mapped):
-            if self.owner(name, *self.starts) is not None:
-                return name
-        return given
-
-    def owner(self, name: str, *starts: str) -> str | None:
-        """The module of this model that a key belongs to, None where it has no such module."""
-        parts = name.split(".")
-        for cut, part in enumerate(parts):
-            if cut and any(part.startswith(start) for start in starts):
-                owner = ".".join(parts[:cut])
-                return owner if owner in self.modules else None
-        return None
 
 
 def _refuse_offloaded(adapter: _Adapter, model: Any) -> None:
@@ -230,39 +218,40 @@ def _refuse_offloaded(adapter: _Adapter, model: Any) -> None:
 def _name_targets(adapter: _Adapter, model: Any) -> None:
     """Have the adapter's keys say which modules it changes: its patterns are for older names.
 
-    They must be all modules of their kind (a projection in every layer), else some are lost.
+    They must be all modules that the patterns name, by what these were called; where patterns and
+    older names do not go together, all of their kind (a projection in every layer).
     """
-    kinds: dict[str, set[str]] = defaultdict(set)
-    for name, _ in model.named_modules():
-        kinds[_kind(name)].add(name)
-    whole = set().union(*(kinds[_kind(name)] for name in adapter.owners))
-    lost = sorted(whole - set(adapter.owners))
-    if lost and adapter.config.layers_to_transform is None:
+    modules = [name for name, _ in model.named_modules()]
+    due = due_by_older_names(adapter.config, adapter.beginnings, modules)
+    if not due and getattr(adapter.config, "layers_to_transform", None) is None:
+        due = of_their_kinds(adapter.owners, modules)
+    if lost := sorted(due - set(adapter.owners)):
         raise adapter.refuse(f"nothing is there for {len(lost)} modules, first {_first(lost)}")
     for pattern in getattr(adapter.config, "alpha_pattern", {}):
         if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in adapter.owners):
             raise adapter.refuse(f"its alpha_pattern names {pattern}, which this model has not")
     adapter.config.target_modules = set(adapter.owners)
-    adapter.config.layers_to_transform = None
+    adapter.config.layers_to_transform = adapter.config.exclude_modules = None
 
 
-def _kind(module: str) -> str:
-    return re.sub(r"\.\d+(?=\.|$)", ".#", module)
+def _tied_ends(adapter: _Adapter, model: Any) -> tuple[Any, Any] | None:
+    """The head and the input embeddings, where these share weights that an adapter changes.
 
-
-def _untie(adapter: _Adapter, model: Any) -> None:
-    """Give the head weights of its own where an adapter changes only it or only the embeddings."""
+    Merged into one weight, what belongs to one would count for both, and what both have twice.
+    """
     ends = model.get_output_embeddings(), model.get_input_embeddings()
     both = {name for name, module in model.named_modules() if module in ends}
-    if both & set(adapter.owners) and not getattr(adapter.config, "ensure_weight_tying", False):
-        untie(model)
+    return ends if both & set(adapter.owners) else None
 
 
 def untie(model: Any) -> None:
     """Give a model's head weights of its own, where they are those of its input embeddings."""
+    _give_own_weights(model.get_output_embeddings(), model.get_input_embeddings())
+
+
+def _give_own_weights(head: Any, embeddings: Any) -> None:
     from torch import nn
 
-    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
     if head is not None and embeddings is not None and head.weight is embeddings.weight:
         head.weight = nn.Parameter(head.weight.detach().clone())
 

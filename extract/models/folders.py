@@ -104,9 +104,10 @@ def _refuse_pointers(folder: Path) -> None:
                     )
 
 
-def refuse_unclear_weights(folder: Path) -> None:
-    """Raise LayerhouseError unless it is clear which files of a folder are its weights, and all of
-    them are there.
+def clear_weights(folder: Path) -> list[Path]:
+    """The files that are a folder's weights.
+
+    Raises LayerhouseError unless it is clear which these are, and all of them are there.
     """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     shards = set(map(str, read_object(index)["weight_map"].values())) if index.is_file() else set()
@@ -116,7 +117,7 @@ def refuse_unclear_weights(folder: Path) -> None:
                 f"{folder} holds weights twice, in {single.name} and in the {len(shards)} files "
                 f"that {index.name} names; take out those that are not meant"
             )
-        return
+        return [single]
     lacking = sorted(name for name in shards if not (folder / name).is_file())
     if lacking:
         raise LayerhouseError(
@@ -129,6 +130,7 @@ def refuse_unclear_weights(folder: Path) -> None:
             f"{folder} holds {_few(there)}, but neither {single.name} nor {index.name}, which says "
             "what each file holds; fetch the index too, or give a single file that name"
         )
+    return [folder / name for name in sorted(shards)]
 
 
 def _lacking(folder: Path) -> str:

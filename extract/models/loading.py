@@ -22,7 +22,7 @@ from extract.models.quantized import count_weights
 from extract.models.quiet import quiet
 from extract.models.sources import ModelSource, locate
 from extract.models.templates import Template, carried_template, unused_template
-from extract.models.weights import load_weights, refuse_endless, untrained
+from extract.models.weights import empty_matrices, load_weights, refuse_endless, untrained
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def _loaded(
     import torch
 
     ready, plugin = _processor_of(source), plugin_for(source.config)
+    notes = ready.notes
     if plugin is not None:
         with failing_as(f"{source.name} cannot be loaded by its plug-in"):
             loaded = plugin.load(source.folder, kind)
@@ -113,6 +114,7 @@ def _loaded(
         loaded = untrained(source, kind, source.random_seed)
     else:
         loaded = load_weights(source, kind, where)
+        notes += empty_matrices(loaded)
     if not source.placement.placed and source.quantization is None:
         loaded = loaded.to(where)
     if source.placement.device_map is not None:
@@ -121,15 +123,15 @@ def _loaded(
     if source.quantization is not None and loaded.dtype.is_floating_point:
         kind = loaded.dtype  # some methods have kernels for one dtype only
     parts = ready.processor, where, kind, ready.template, plugin
-    base = LoadedModel(source, loaded.eval(), *parts, ready.notes)
+    base = LoadedModel(source, loaded.eval(), *parts, notes)
     if change is not None:
         change(base)
     if source.adapter is None or source.answer_part is not None:
         return base
-    merged, notes = merge_adapter(source, base.model)
-    notes += unused_template(source.adapter, source.folder)
+    merged, told = merge_adapter(source, base.model)
+    notes += (*told, *unused_template(source.adapter, source.folder))
     notes += unused_settings(source.adapter, source.folder)
-    return replace(base, model=merged.eval(), notes=base.notes + notes)
+    return replace(base, model=merged.eval(), notes=notes)
 
 
 def read_prompts(

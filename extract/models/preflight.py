@@ -67,8 +67,7 @@ def read_tokenizer(folder: Path, **options: Any) -> Any:
 def unused_settings(adapter: Path, folder: Path) -> tuple[str, ...]:
     """A note where an adapter's trainer saved a processor that sees images otherwise."""
     trained, used = _of_images(adapter), _of_images(folder)
-    other = sorted(name for name in trained.keys() & used.keys() if trained[name] != used[name])
-    if not other:
+    if not (other := _unlike(trained, used)):
         return ()
     return (
         f"the adapter {adapter.name} lies beside a processor of another {', '.join(other)} than "
@@ -79,13 +78,37 @@ def unused_settings(adapter: Path, folder: Path) -> tuple[str, ...]:
 
 def _of_images(folder: Path) -> dict[str, Any]:
     """What a folder's files say of how images become pixels."""
-    found: dict[str, Any] = {}
-    for name in IMAGE_FILES:
-        if (folder / name).is_file():
-            told = read_object(folder / name)
-            inner = told.get("image_processor")
-            found = {**told, **(inner if isinstance(inner, dict) else {}), **found}
+    files = [_of_images_in(folder / name) for name in reversed(IMAGE_FILES)]
+    return {name: value for one in files for name, value in one.items()}
+
+
+def _of_images_in(path: Path) -> dict[str, Any]:
+    told = read_object(path) if path.is_file() else {}
+    inner = told.get("image_processor")
+    found = {**told, **(inner if isinstance(inner, dict) else {})}
     return {name: found[name] for name in OF_PIXELS if found.get(name) is not None}
+
+
+def _unlike(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The settings that differ, 336 being what older files write for sides of 336."""
+
+    def said(value: Any, beside: Any) -> Any:
+        is_short = isinstance(beside, int) and isinstance(value, dict)
+        return beside if is_short and set(value.values()) == {beside} else value
+
+    both = sorted(one.keys() & other.keys())
+    return [n for n in both if said(one[n], other[n]) != said(other[n], one[n])]
+
+
+def outvoted_settings(folder: Path) -> Iterator[str]:
+    """A line where two files of one folder prepare images each in its way: releases of transformers
+    from 5 on write the first, older ones read the second."""
+    used, older = (_of_images_in(folder / name) for name in IMAGE_FILES)
+    if other := _unlike(used, older):
+        yield (
+            f"{IMAGE_FILES[0]} counts, not {IMAGE_FILES[1]}, which has another "
+            f"{', '.join(other)}: take out the one that the model was not trained with"
+        )
 
 
 def repair_tokenizer(folder: Path, tokenizer: Any) -> Iterator[str]:

@@ -24,6 +24,7 @@ from extract.models.fingerprints import QFORMER
 from extract.models.preflight import (
     FROM_ITS_BASE,
     RENAMED,
+    outvoted_settings,
     read_tokenizer,
     refuse_without_tokenizer,
     repair_settings,
@@ -156,7 +157,7 @@ def ready_processor(folder: Path, entry: RegistryEntry | None = None) -> ReadyPr
         processor_class = _processor_class(given["processor_class"])
         slots = inspect.signature(processor_class).parameters
         notes = [*repair_tokenizer(folder, given["tokenizer"])]
-        notes += repair_settings(folder, given, slots)
+        notes += [*repair_settings(folder, given, slots), *outvoted_settings(folder)]
         given["tokenizer"].padding_side = "left"
         unbind_tokenizer(given["tokenizer"])
         given["video_processor"] = NoVideo()

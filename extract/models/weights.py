@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.models.files import refuse_empty, weight_facts
-from extract.models.folders import refuse_unclear_weights
+from extract.models.files import refuse_cut_off, refuse_empty, refuse_twice, weight_facts
+from extract.models.folders import clear_weights
 from extract.models.placement import avoid_misfit_kernels, offload_folder, quantization_config
 from extract.models.published import converted_config, layout_of
 from extract.models.quantized import (
@@ -50,12 +50,14 @@ def load_weights(
     """
     import transformers
 
-    refuse_unclear_weights(source.folder)
+    paths = clear_weights(source.folder)
     refuse_unreadable(source.name, source.config)
     refuse_endless(source.folder, source.config)
     try:
         config = _quantized_config(source, _model_config(source), dtype)
         _refuse_other_sizes(source, config)
+        refuse_twice(paths)
+        refuse_cut_off(paths)
         loader: Any = getattr(transformers, kind)
         model, info = loader.from_pretrained(
             source.folder,
@@ -80,6 +82,27 @@ def load_weights(
     decompress(model)
     avoid_misfit_kernels(model)
     return model
+
+
+def empty_matrices(model: Any) -> tuple[str, ...]:
+    """A note on matrices that hold nothing but zeros, of which a sound model has none: a download
+    or a conversion lost them, unless somebody took them out on purpose.
+    """
+    found = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.is_floating_point()
+        and not weight.is_meta
+        and sum(side > 1 for side in weight.shape) > 1
+        and not weight.flatten()[:1024].any()
+        and not weight.any()
+    ]
+    if not found:
+        return ()
+    return (
+        f"{len(found)} matrices of the model hold nothing but zeros, first {found[0]}: unless that "
+        "is meant, its files are damaged; fetch them again",
+    )
 
 
 def untrained(source: ModelSource, dtype: "torch.dtype", seed: int) -> Any:

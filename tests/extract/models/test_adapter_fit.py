@@ -276,6 +276,12 @@ def test_a_processor_beside_an_adapter_that_sees_other_pixels_is_told(
         ({"lora_alpha": float("nan")}, "makes weights that are no finite numbers .* 12 modules"),
         ({"lora_alpha": 1e44}, r"no finite numbers in torch\.float32, in 12 modules, first model"),
         ({"lora_alpha": "64"}, "says '64', no number, for its lora_alpha"),
+        (
+            {"init_lora_weights": "pissa_niter_4"},
+            r"that its beginning \(pissa_niter_4\) had changed",
+        ),
+        ({"init_lora_weights": "lora_ga"}, "save it with peft's path_initial_model_for_weight"),
+        ({"init_lora_weights": "corda"}, "or, where the changed base was saved .* write true for"),
         ({"peft_type": None}, r"names no peft_type .* MLX .*; merge it"),
         ({"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 4}, r"\(PREFIX_TUNING\) cannot be"),
     ],
@@ -314,15 +320,49 @@ def test_nothing_is_merged_into_weights_that_a_device_map_leaves_on_disk(
             load(source)
 
 
-def test_part_of_a_layer_of_older_names_is_missed(
-    adapter: Path, base: Path, tmp_path: Path
+def _without_queries(keys: Keys) -> Keys:
+    return {key: weight for key, weight in keys.items() if "q_proj" not in key}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "targets", "lost"),
+    [
+        (_without_layer, DECODER, r"3 modules, first .*layers\.3"),
+        (_without_layer, r".*\.unknown", r"3 modules, first .*layers\.3"),
+        (_without_queries, DECODER, r"4 modules, first .*q_proj"),
+        (_without_queries, ["q_proj", "v_proj", "o_proj"], r"4 modules, first .*q_proj"),
+    ],
+    ids=["layer", "layer of unclear targets", "kind", "kind in a list"],
+)
+def test_what_of_older_names_is_lost_is_missed(
+    lacking: Callable[[Keys], Keys],
+    targets: str | list[str],
+    lost: str,
+    adapter: Path,
+    base: Path,
+    tmp_path: Path,
 ) -> None:
     def change(keys: Keys) -> Keys:
-        return _renamed(TODAY, "language_model.model.layers")(_without_layer(keys))
+        return _renamed(TODAY, "language_model.model.layers")(lacking(keys))
 
-    other = _changed(adapter, tmp_path / "other", change)
-    with pytest.raises(LayerhouseError, match=r"nothing is there for 3 modules, first .*layers\.3"):
+    other = _changed(adapter, tmp_path / "other", change, target_modules=targets)
+    with pytest.raises(LayerhouseError, match=f"nothing is there for {lost}"):
         load(locate(str(base), adapter=other))
+
+
+def test_what_older_names_leave_out_on_purpose_is_not_missed(base: Path, tmp_path: Path) -> None:
+    """By names of their release, which are not those of the model today."""
+    left = "layers.0.self_attn.q_proj"
+    options = {"target_modules": ["q_proj", "k_proj"]}
+    today = _tuned(base, tmp_path / "t", exclude_modules=rf".*vision.*|.*{left}", **options)
+    older = _changed(
+        today,
+        tmp_path / "older",
+        _renamed(TODAY, "language_model.model.layers"),
+        exclude_modules=rf"^vision_tower\..*|language_model\.model\.{left}",
+    )
+    ours, theirs = _state(base, older), _merged_by_peft(base, today)
+    assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
 
 
 @pytest.mark.parametrize(
@@ -428,22 +468,41 @@ def test_an_adapter_given_as_the_model_names_its_base(adapter: Path, base: Path)
         locate(str(adapter))
 
 
-def test_a_tuned_head_leaves_the_embeddings_that_it_shared_as_they_were(
-    family_folder: FamilyFolders, tmp_path: Path
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"target_modules": ["lm_head"]},
+        {"target_modules": ["lm_head"], "init_lora_weights": "pissa"},
+        {"target_modules": ["lm_head"], "init_lora_weights": "olora"},
+        {"target_modules": ["embed_tokens"]},
+        {"target_modules": ["embed_tokens", "lm_head"]},
+        {"target_modules": ["embed_tokens"], "ensure_weight_tying": True},
+        {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+        {"target_modules": ["q_proj"], "trainable_token_indices": [6, 7]},
+    ],
+    ids=["head", "pissa", "olora", "embeddings", "both", "tied", "whole", "tokens"],
+)
+def test_weights_that_head_and_embeddings_share_are_changed_as_in_training(
+    settings: dict[str, Any], family_folder: FamilyFolders, tmp_path: Path
 ) -> None:
-    """Merged into shared weights it would change what the model reads, too."""
+    """Held against the adapter that runs unmerged: into shared weights peft merges wrongly."""
+    if "ensure_weight_tying" not in peft.LoraConfig.__dataclass_fields__:
+        settings = {name: said for name, said in settings.items() if name != "ensure_weight_tying"}
     folder = family_folder("gemma3")
     base = load(str(folder)).model
     assert base.get_output_embeddings().weight is base.get_input_embeddings().weight
+    tokens = torch.arange(5, 15)[None]
+    with torch.inference_mode():
+        untuned = base(input_ids=tokens).logits
     torch.manual_seed(0)
-    tuned = peft.get_peft_model(base, peft.LoraConfig(r=2, target_modules=["lm_head"]))
-    for name, weight in tuned.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(weight.data)
+    tuned = peft.get_peft_model(base, peft.LoraConfig(r=2, **settings))
+    for weight in tuned.parameters():
+        if weight.requires_grad:
+            weight.data += torch.randn_like(weight) * 0.1
     tuned.save_pretrained(tmp_path / "tuned")
     merged = load(locate(str(folder), adapter=tmp_path / "tuned")).model
-    tokens = torch.arange(5, 15)[None]
     with torch.inference_mode():
         expected = tuned.eval()(input_ids=tokens).logits
         found = merged(input_ids=tokens).logits
+    assert (expected - untuned).abs().max() > 0.1
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)

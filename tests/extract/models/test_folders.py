@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from extract.models.files import refuse_empty, weight_facts
-from extract.models.folders import refuse_unclear_weights
+from extract.models.files import refuse_cut_off, refuse_empty, refuse_twice, weight_facts
+from extract.models.folders import clear_weights
 from extract.models.sources import locate
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -234,7 +234,7 @@ UNCLEAR: dict[str, tuple[Callable[[Path], Path], str]] = {
 def test_which_files_are_the_weights_must_be_clear(what: str, tmp_path: Path) -> None:
     make, message = UNCLEAR[what]
     with pytest.raises(LayerhouseError, match=message) as raised:
-        refuse_unclear_weights(make(tmp_path / "given"))
+        clear_weights(make(tmp_path / "given"))
     assert "\n" not in str(raised.value)
 
 
@@ -242,7 +242,7 @@ def test_which_files_are_the_weights_must_be_clear(what: str, tmp_path: Path) ->
 def test_files_that_nothing_names_are_not_read(beside: str, tmp_path: Path) -> None:
     for folder in (_model(tmp_path / "one"), _sharded(tmp_path / "several")):
         _weights(folder / beside)
-        refuse_unclear_weights(folder)
+        clear_weights(folder)
 
 
 def test_weights_of_no_numbers_name_the_training_that_left_them(tmp_path: Path) -> None:
@@ -251,3 +251,43 @@ def test_weights_of_no_numbers_name_the_training_that_left_them(tmp_path: Path) 
         LayerhouseError, match=r"1 weights in .* are empty, first w: .*zero_to_fp32"
     ):
         refuse_empty(tmp_path, weight_facts(tmp_path))
+
+
+def _of(path: Path, **weights: list[object]) -> Path:
+    save_file({name: np.array(value, np.float32) for name, value in weights.items()}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("weights", "first"),
+    [
+        ({"a": [1.0], "b": [[0.0] * 2] * 2}, "its last 1 weights, from b on"),
+        ({"a": [[1.0] * 2] * 2, "b": [[0.0] * 2] * 2, "c": [0.0]}, "its last 2 weights, from b on"),
+        ({"a": [[0.0] * 2] * 2, "b": [0.0]}, "its last 2 weights, from a on"),
+        ({"a": [[0.0] * 2] * 2, "b": [0.0, 1.0]}, None),
+        ({"a": [[1.0] * 2] * 2, "b": [0.0, 0.0]}, None),
+        ({"a": [1.0], "b": [[[0.0]]]}, None),
+    ],
+    ids=["matrix", "and bias", "all", "one that is meant", "bias", "gate"],
+)
+def test_a_file_that_ends_in_zeros_is_a_download_that_broke_off(
+    weights: dict[str, list[object]], first: str | None, tmp_path: Path
+) -> None:
+    path = _of(tmp_path / "model.safetensors", **weights)
+    assert weight_facts(tmp_path)
+    if first is None:
+        refuse_cut_off([path])
+        return
+    with pytest.raises(LayerhouseError, match=rf"model\.safetensors is damaged: {first}"):
+        refuse_cut_off([path])
+
+
+def test_files_of_two_revisions_hold_a_weight_twice(tmp_path: Path) -> None:
+    one, two = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    _of(one, a=[1.0], b=[2.0])
+    refuse_twice([one, _of(two, b=[2.0], c=[3.0])])
+    _of(two, b=[2.5], c=[3.0])
+    with pytest.raises(
+        LayerhouseError, match=r"1\.safetensors and 2\.safetensors both hold b, and"
+    ):
+        refuse_twice([one, two])

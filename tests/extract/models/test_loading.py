@@ -88,6 +88,12 @@ def test_unexpected_weights_are_counted_and_named(copied: Path) -> None:
         load(str(copied))
 
 
+def test_matrices_of_zeros_are_counted_and_named(copied: Path) -> None:
+    edit_weights(copied, lambda w: w[weight_name(w, "0.mlp.down_proj.weight")].zero_())
+    (note,) = load(str(copied)).notes
+    assert note.startswith("1 matrices of the model hold nothing but zeros, first model.language_")
+
+
 def test_misshapen_weights_are_counted_and_named(copied: Path) -> None:
     edit_weights(copied, lambda w: w.update({weight_name(w, PROJECTOR): torch.zeros(3, 3)}))
     with pytest.raises(LayerhouseError, match=r"1 mismatched weights, first .*linear_1\.weight"):

@@ -95,6 +95,19 @@ def test_settings_of_the_processor_are_taken_from_the_model(
     assert all(name in note for name in lacking)
 
 
+def test_of_two_files_that_prepare_images_the_one_that_counts_is_told(folder: Path) -> None:
+    expected = _inputs(folder)["pixel_values"]
+    told = json.loads((folder / "processor_config.json").read_text())["image_processor"]
+    older = folder / "preprocessor_config.json"
+    older.write_text(json.dumps(told | {"crop_size": 224}))
+    assert load(str(folder)).notes == ()
+    older.write_text(json.dumps(told | {"size": 16, "image_mean": [0.5, 0.5, 0.5]}))
+    (note,) = load(str(folder)).notes
+    assert note.startswith("processor_config.json counts, not preprocessor_config.json, which has")
+    assert "another image_mean, size:" in note
+    assert torch.equal(_inputs(folder)["pixel_values"], expected)
+
+
 def test_padding_is_a_token_of_the_model(folder: Path) -> None:
     """As where [PAD] was added to a tokenizer, and no row for it to the embeddings."""
     expected = _inputs(folder)
