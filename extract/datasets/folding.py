@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 
 from extract.datasets.remaking import Remade, Row, refuse_resting, stored_rows
 from warehouse.catalogue import make_folds
@@ -70,7 +71,7 @@ def _refuse_unknown(lake: Lake, name: str) -> None:
             f"{len(silent)} models were run on {name} by a version that did not note which samples "
             f"they saw in training, first {silent[0]}; run its `layerhouse extract` once more, "
             "which notes that and runs nothing again, take it out with `layerhouse models remove "
-            f"{silent[0]}`, or make a dataset beside this one with --into NEW"
+            f"{quote(silent[0])}`, or make a dataset beside this one with --into NEW"
         )
 
 

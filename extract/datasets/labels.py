@@ -144,5 +144,5 @@ def _refuse_alike(rows: Sequence[Mapping[str, Any]]) -> None:
         raise LayerhouseError(
             f"the classes {first['label']} and {second['label']} are called {first['phrase']!r} "
             f"and {second['phrase']!r}, which no reply can tell apart; write them in one way if "
-            f"they are one class, else give one another phrase (--phrase {second['label']}=…)"
+            f"they are one class, else give one another phrase ({_naming(second)})"
         )

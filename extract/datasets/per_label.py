@@ -95,7 +95,7 @@ def _refuse_answers(contents: Contents, labels: Sequence[str]) -> None:
     """LayerhouseError for classes that are yes and no: they are of one finding, not two."""
     if contents.findings or not labels or not {x.casefold() for x in labels} <= PRESENT | ABSENT:
         return
-    phrases = " ".join(f"--phrase {label}=…" for label in labels)
+    phrases = " ".join(f"--phrase {shlex.quote(f'{label}=')}…" for label in labels)
     raise LayerhouseError(
         f"the labels of {contents.location} are {' and '.join(labels)}, which say of one finding "
         f"whether it is there; that is one dataset, so leave --per-label out and name its classes "

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from extract.datasets.balance import score_said, usual_score
@@ -203,8 +204,8 @@ def _register(
     if known and stored and known.fingerprint != entry.fingerprint:
         raise LayerhouseError(
             f"dataset {name} is registered with other content ({difference(stored, checked)}); "
-            f"`--dataset {name}` goes on with what is registered; else use another name, or take "
-            f"it out with `layerhouse datasets remove {name}` first"
+            f"`--dataset {quote(name)}` goes on with what is registered; else use another name, or "
+            f"take it out with `layerhouse datasets remove {quote(name)}` first"
         )
     if known and known != entry:
         entry = replace(entry, revision=known.revision + 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from PIL import Image
 
@@ -122,7 +123,8 @@ def _about_answers(job: Job, session: Session, own: Question) -> list[str]:
     if LIKELIHOOD in asked and not job.counts_ends:
         lines.append(
             "likelihoods go on as they were begun, without the end of a reply, so that one lake "
-            f"holds one kind; `layerhouse models remove {job.model_id}` lets all be scored anew"
+            f"holds one kind; `layerhouse models remove {quote(job.model_id)}` lets all be scored "
+            "anew"
         )
     if GENERATE in asked:
         lines += filter(None, (overridden_settings(session), unending(session)))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from shlex import quote
 from typing import Any
 
 from extract.anatomy import Anatomy, Locus
@@ -297,7 +298,7 @@ def refuse_other_identity(job: Job) -> None:
             raise LayerhouseError(
                 f"the lake holds {job.model_id} on {job.dataset_id} under another configuration "
                 f"({difference}); use a model folder of another name, another lake, or take it "
-                f"out with `layerhouse models remove {job.model_id}`"
+                f"out with `layerhouse models remove {quote(job.model_id)}`"
             )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import polars as pl
@@ -47,7 +48,7 @@ class Seen:
                 f"the lake says that {model_id} saw {self.recorded:,} samples of {dataset_id} or "
                 f"of their groups in training, and this is {len(self.known):,}; what was said once "
                 "holds: leave out --trained-on, or take the model's runs out first (`layerhouse "
-                f"models remove {model_id}`)"
+                f"models remove {quote(model_id)}`)"
             )
 
     def identity(self, held: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ def _refuse_other_states(lake: Lake, model_id: str) -> None:
         known = "the registry" if model_id in entries else "the lake's own extraction"
         raise UsageError(
             f"{model_id} is a model of {known}; give what another program took of it a name of its "
-            f"own, such as --model {model_id}-brought"
+            f"own, such as --model {quote(f'{model_id}-brought')}"
         )
 
 
@@ -159,7 +160,7 @@ def _refuse_other_loci(wh: Warehouse, model_id: str, layers: Sequence[dict[str, 
         raise LayerhouseError(
             f"the lake knows {len(held):,} loci of {model_id} and the folder brings {len(mine):,}, "
             "which are not the same; give this model another --model, or take the other's runs out "
-            f"first (`layerhouse models remove {model_id}`)"
+            f"first (`layerhouse models remove {quote(model_id)}`)"
         )
 
 

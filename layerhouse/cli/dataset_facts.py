@@ -74,7 +74,7 @@ def show_facts(facts: dict[str, Any], findings: Sequence[AuditFinding] | None) -
     if facts["pixel_rule"]:
         click.echo(f"Pixel rule: {facts['pixel_rule']}")
     if findings is None:
-        click.echo(f"Not audited yet: `layerhouse datasets audit {name}`")
+        click.echo(f"Not audited yet: `layerhouse datasets audit {quote(name)}`")
     else:
         click.echo("Audit:")
         show_findings(findings)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -119,7 +120,9 @@ def status_command(file: Path, form: str, lake: str | None) -> None:
         return
     print_table(heads, rows)
     if lacking:
-        click.echo(f"\n{lacking} steps of cells are not done. Next: layerhouse study {file}")
+        click.echo(
+            f"\n{lacking} steps of cells are not done. Next: layerhouse study {quote(str(file))}"
+        )
 
 
 def _of(steps: Sequence[StudyStep], cell: StudyCell, kinds: Sequence[str]) -> list[StudyStep]:

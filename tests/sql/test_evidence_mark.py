@@ -224,17 +224,17 @@ def test_the_claims_are_those_of_the_vocabulary():
 @pytest.mark.exact_rows("patch_donor")
 def test_the_donor_is_the_best_variant_that_is_no_repair(catalogue):
     rows = world({}, {})
-    right = {"base": 9, "adapter:a": 14, "mend:llm/lora": 19, "random:1": 12}
-    right |= {"fault:swap@llm": 5, "adapter:a+fault:swap@llm": 14, "quantization:4bit": 9}
+    right = {"base": 9, "adapter:a --b": 14, "mend:llm/lora": 19, "random:1": 12}
+    right |= {"fault:swap@llm": 5, "adapter:a --b+fault:swap@llm": 14, "quantization:4bit": 9}
     rows["model"] = [{"model_id": v, "name": "tiny", "variant": v} for v in right]
     for variant, n in right.items():
         answers = world({}, {"likelihood": (5, n)})["answer"]
         rows["answer"] += [row | {"model_id": variant} for row in answers]
     found = catalogue(rows).sql("SELECT * FROM patch_donor ORDER BY model_id").fetchall()
-    adapted = " --from tiny --from-adapter a"
+    adapted = " --from tiny --from-adapter 'a --b'"
     assert found == [
         # None answers better, but it has a fault.
-        ("adapter:a+fault:swap@llm", "d", adapted),
+        ("adapter:a --b+fault:swap@llm", "d", adapted),
         ("base", "d", adapted),
         ("fault:swap@llm", "d", adapted),
         ("quantization:4bit", "d", adapted),

@@ -17,6 +17,8 @@ from tests.sql.worlds import world
         ("random:3", " --random-weights 3"),
         ("quantization:4bit", " --quantization 4bit"),
         ("quantization:awq+fault:head@answer", " --fault head@answer"),
+        ("adapter:my lora+fault:swap@llm", " --adapter 'my lora' --fault swap@llm"),
+        ("adapter:it's; rm --x", """ --adapter 'it'"'"'s; rm --x'"""),
     ],
 )
 def test_a_variant_is_asked_for_by_its_options(catalogue, variant, options):

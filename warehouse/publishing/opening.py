@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import duckdb
 
@@ -40,13 +41,17 @@ def open_published(place: Path, timeout: float | None = None) -> Catalogue:
 def _file(place: Path) -> Path:
     """The DuckDB file that is meant."""
     if (place / "commits").is_dir():
-        raise UsageError(f"{place} is a lake; name it with --lake {place}")
+        raise UsageError(f"{place} is a lake; name it with --lake {quote(str(place))}")
     if (place.parent / "commits").is_dir() and place.name == "catalog.duckdb":
-        raise UsageError(f"{place} is a lake's own catalogue; name it with --lake {place.parent}")
+        raise UsageError(
+            f"{place} is a lake's own catalogue; name it with --lake {quote(str(place.parent))}"
+        )
     if place.is_dir():
         if not (place / DATABASE).is_file():
             raise UsageError(f"{place} holds no {DATABASE}; `layerhouse publish` writes one")
         return place / DATABASE
     if not place.is_file():
-        raise UsageError(f"{place} is no file; `layerhouse publish --out {place}` writes one")
+        raise UsageError(
+            f"{place} is no file; `layerhouse publish --out {quote(str(place))}` writes one"
+        )
     return place

@@ -308,5 +308,5 @@ def _next(
     if pairs:
         return "layerhouse report --out report.html"
     if datasets:
-        return f"layerhouse extract --model tiny-digits --dataset {datasets[0].dataset_id}"
+        return extract_command({"model_name": "tiny-digits"}, datasets[0].dataset_id)
     return START

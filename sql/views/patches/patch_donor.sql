@@ -66,7 +66,13 @@ healthy AS (
 SELECT
     model_id,
     dataset_id,
-    concat(' --from ', shell_word(name), replace(options, ' --', ' --from-')) AS options
+    concat(
+        ' --from ',
+        shell_word(name),
+        regexp_replace(
+            options, ' --(adapter|fault|quantization|random-weights) ', ' --from-\1 ', 'g'
+        )
+    ) AS options
 FROM (
     SELECT *
     FROM better
