@@ -25,6 +25,7 @@ def environment_for(*packages: str) -> Environment:
         lstrip_blocks=True,
     )
     named = (
+        "image_faults",
         "measured",
         "percent",
         "points",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from warehouse.vocabulary import ACCURACY, HEALTHY, MARGIN, STAGE_OF, UNDETERMINED
+from warehouse.vocabulary import ACCURACY, HEALTHY, IMAGE_FAULTS, MARGIN, STAGE_OF, UNDETERMINED
 
 if TYPE_CHECKING:
     from analysis.diagnosis import FamilyLoss
@@ -42,6 +42,13 @@ VERDICTS = {
 }
 
 MISSING = "–"
+
+
+def image_faults(model_id: str) -> str:
+    """What was done to images before this model was shown them, '' for nothing: pictures are drawn
+    as they lie in the dataset."""
+    faults = [part.partition(":")[2] for part in model_id.split("+") if part.startswith("fault:")]
+    return " and ".join(text for text in faults if text.partition("@")[0] in IMAGE_FAULTS)
 
 
 def measured(score: str) -> str:

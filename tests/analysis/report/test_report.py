@@ -237,6 +237,14 @@ def test_an_unfinished_model_gets_a_page_that_says_what_is_missing(model_id, tmp
 
 
 @pytest.mark.slow
+def test_pictures_say_that_a_model_was_shown_others(tmp_path):
+    models = {"tiny": LOSING(answer=0.2), "tiny+fault:lowres@vision:4": LOSING(vision=0.4)}
+    lake = synthetic_lake(tmp_path / "lake", models, n_samples=120)
+    text = report(lake, tmp_path / "report.html").read_text("utf-8")
+    assert text.count("was shown them after <code>lowres@vision:4</code>") == 1
+
+
+@pytest.mark.slow
 def test_a_model_of_which_only_answers_are_known_has_a_page(tmp_path):
     lake = synthetic_lake(tmp_path / "lake", {"tiny": Signals()}, n_samples=120)
     with connect(lake) as wh:

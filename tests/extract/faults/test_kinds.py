@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from extract.faults.effects import Strike
+from extract.faults.effects import ImageFault, Strike
 from extract.faults.erasure import class_differences
+from extract.faults.kinds import OWN_KINDS
 from extract.faults.kinds.drop import Drop
 from extract.faults.kinds.erase import Erase
 from extract.faults.kinds.head import Head
@@ -19,6 +20,7 @@ from extract.faults.kinds.rank import Rank
 from extract.faults.spec import parse_fault
 from tests.extract.tiny_families import picture
 from warehouse.errors import UsageError
+from warehouse.vocabulary import IMAGE_FAULTS
 
 
 def test_an_erasure_strikes_its_share_of_samples_and_a_stronger_one_more_of_the_same() -> None:
@@ -85,3 +87,8 @@ def test_low_resolution_keeps_the_size_and_loses_the_detail() -> None:
     assert np.asarray(coarse, float).std() < np.asarray(image, float).std()
     small = Image.new("RGB", (3, 3))
     assert Lowres().change_image(small, fault) is small
+
+
+def test_the_kinds_that_change_images_are_those_of_the_vocabulary() -> None:
+    """Pages that show pictures tell by it that a model was shown others."""
+    assert tuple(k.name for k in OWN_KINDS if isinstance(k, ImageFault)) == IMAGE_FAULTS

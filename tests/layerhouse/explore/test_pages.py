@@ -164,6 +164,22 @@ def test_the_projection_has_a_point_for_every_sample_of_the_place(visitor, demo)
     assert 'data-opens="/sample?place=connector.0%2Fmean' in page.text
 
 
+def test_pictures_say_that_a_model_was_shown_others(tmp_path: Path):
+    dim = "tiny+adapter:a+fault:swap@llm:0.5+fault:lowres@vision:4"
+    signals = Signals(seeds=1, methods=("generate",))
+    lake = synthetic_lake(tmp_path / "lake", {"tiny": signals, dim: signals}, n_samples=80)
+    visitor = Visitor(ExploredLake(lake))
+    for path, sample in (("/sample", {"sample": "image-00001"}), ("/samples", {})):
+        pages = {
+            (model, other): words(
+                visitor.get(path, model=model, dataset="shapes", with_=other, **sample).text
+            )
+            for model, other in (("tiny", ""), ("tiny", dim), (dim, ""))
+        }
+        told = [page.count("was shown them after lowres@vision:4 .") for page in pages.values()]
+        assert told == [0, 1, 1], path
+
+
 def test_a_sample_that_is_not_scored_has_a_page_too(visitor, demo):
     with connect(demo.lake) as wh:
         ((sample,),) = wh.sql("SELECT min(sample_id) FROM sample WHERE split = 'train'").fetchall()
