@@ -16,12 +16,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from extract.datasets.decoding import decoded_text
 from extract.datasets.source import ReadOptions
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import check_unpacked, what_instead
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _TEXT = {".csv": ",", ".tsv": "\t"}
 _LINES = {".jsonl", ".ndjson"}
@@ -71,10 +74,15 @@ _UNSEEN = " \t\r\n\v\f\xa0\u2028\u2029\u3000\u200b\u200e\u200f\u2060\ufeff"
 
 
 def text(value: Any) -> str:
-    """A cell as text: nothing for None and NaN, whole numbers without the `.0` that gaps bring."""
+    """A cell as text: nothing for None and NaN, whole numbers without the `.0` that gaps bring.
+
+    A float so large that not all whole numbers are floats keeps its exponent, which tells it from
+    a number that was not rounded.
+    """
     if value is None or value != value:
         return ""
-    if isinstance(value, float | Decimal) and value % 1 == 0:
+    is_rounded = isinstance(value, float) and abs(value) >= 1e16
+    if isinstance(value, float | Decimal) and value % 1 == 0 and not is_rounded:
         return str(int(value))
     return str(value).strip(_UNSEEN)
 
@@ -219,7 +227,7 @@ def _parquet(path: Path) -> LabelTable:
     except (pa.ArrowInvalid, OSError) as error:
         raise LayerhouseError(f"{path} is not a readable Parquet file: {error}") from error
     _refuse_doubled(path, table.column_names)
-    held = {name: _decoded_cells(table.column(name).to_pylist()) for name in table.column_names}
+    held = {name: _decoded_cells(cells_of(table.column(name))) for name in table.column_names}
     rows = [dict(zip(held, cells, strict=True)) for cells in zip(*held.values(), strict=True)]
     return LabelTable(path, table.column_names, rows, [f"row {n + 1}" for n in range(len(rows))])
 
@@ -243,6 +251,34 @@ def _spelt_out(column: Any) -> Any:
 
     is_short = pa.types.is_dictionary(column.type)
     return column.cast(column.type.value_type) if is_short else column
+
+
+def cells_of(column: Any) -> list[Any]:
+    """The values of an Arrow column; of floats of few bits the numbers that a person wrote."""
+    return _as_written(column.to_pylist(), column.type)
+
+
+def _as_written(cells: list[Any], kind: Any) -> list[Any]:
+    import numpy as np
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _as_written(cells, kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return [None if cell is None else _as_written(cell, kind.value_type) for cell in cells]
+    if not (pa.types.is_float32(kind) or pa.types.is_float16(kind)):
+        return cells
+    short = np.float32 if pa.types.is_float32(kind) else np.float16
+    return [None if cell is None else _shortest(short(cell)) for cell in cells]
+
+
+def _shortest(number: np.floating) -> float | str:
+    """0.3 for 0.30000001192092896; with an exponent where not all whole numbers can be told."""
+    import numpy as np
+
+    if abs(number) >= 2 ** (np.finfo(number.dtype).nmant + 1) and np.isfinite(number):
+        return np.format_float_scientific(number, trim="-")
+    return float(str(number))
 
 
 def image_column(path: Path) -> str | None:

@@ -15,7 +15,7 @@ from extract.datasets.findings import understood
 from extract.datasets.groups import patients_not_told
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
 from extract.datasets.splits import split_name, split_reader
-from extract.datasets.tables import LabelTable, is_missing, names_images, text
+from extract.datasets.tables import LabelTable, cells_of, is_missing, names_images, text
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object
 
@@ -228,7 +228,7 @@ def _table(parts: Mapping[str, Any], location: str) -> LabelTable:
     for name, part in parts.items():
         images = _image_columns(part.features)
         cells = {
-            key: [_named(value, _class_names(kind)) for value in part.data.column(key).to_pylist()]
+            key: [_named(value, _class_names(kind)) for value in cells_of(part.data.column(key))]
             for key, kind in part.features.items()
             if key not in images
         }

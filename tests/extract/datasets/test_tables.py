@@ -19,6 +19,7 @@ from extract.datasets.findings import understood
 from extract.datasets.labels import class_rows
 from extract.datasets.reading import default_name, read_source
 from extract.datasets.source import Contents, ReadOptions
+from extract.datasets.splits import group_warnings
 from extract.datasets.tables import read_table
 from tests.conftest import REAL_DATA
 from warehouse.errors import LayerhouseError, UsageError
@@ -302,6 +303,55 @@ def test_decimals_of_parquet_are_the_same_labels(tmp_path: Path) -> None:
     cells = pa.array([Decimal("1.00"), Decimal("0.00"), Decimal("2.50")])
     pq.write_table(pa.table({"image_path": ["1.png", "2.png", "3.png"], "label": cells}), path)
     assert labels(read(path)) == ["1", "0", "2.50"]
+
+
+def written_in(tmp_path: Path, cells: list[object], kind: pa.DataType | None) -> Contents:
+    path = tmp_path / ("manifest.csv" if kind is None else "manifest.parquet")
+    names = [f"{n}.png" for n in range(len(cells))]
+    columns = {"image_path": names, "label": cells, "group_id": cells}
+    if kind is None:
+        rows = "".join(f"{name},{cell},{cell}\n" for name, cell in zip(names, cells, strict=True))
+        path.write_text(f"image_path,label,group_id\n{rows}")
+    else:
+        arrays = {name: pa.array(held) for name, held in columns.items()}
+        is_encoded = pa.types.is_dictionary(kind)
+        held = pa.array(cells).cast(kind.value_type if is_encoded else kind)
+        arrays["label"] = arrays["group_id"] = held.dictionary_encode() if is_encoded else held
+        pq.write_table(pa.table(arrays), path)
+    return read(path)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [None, pa.float64(), pa.float32(), pa.float16(), pa.dictionary(pa.int32(), pa.float32())],
+    ids=str,
+)
+def test_numbers_read_as_they_were_written_whatever_their_bits(
+    tmp_path: Path, kind: pa.DataType | None
+) -> None:
+    contents = written_in(tmp_path, [0.3, 1.0, 2.5, -0.1, 100.0], kind)
+    expected = ["0.3", "1", "2.5", "-0.1", "100"]
+    assert labels(contents) == expected
+    assert [item.group_id for item in contents.items] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "said"),
+    [
+        (pa.float32(), 16777217.0, "1.6777216e+07"),
+        (pa.float32(), 1234567890.0, "1.234568e+09"),
+        (pa.float16(), 2049.0, "2.048e+03"),
+        (pa.float64(), 1e17, "1e+17"),
+    ],
+)
+def test_groups_that_a_float_has_rounded_are_told(
+    tmp_path: Path, kind: pa.DataType, group: float, said: str
+) -> None:
+    contents = written_in(tmp_path, [1.0, 2.0, group], kind)
+    assert contents.items[2].group_id == said
+    groups = [str(item.group_id) for item in contents.items]
+    warned = group_warnings(contents.items, groups, "")
+    assert any(f"the group {said} is a number" in line for line in warned)
 
 
 # -- columns under other names ---------------------------------------------------------------------
