@@ -96,6 +96,11 @@ def _has_several(result: Measured | LayerhouseError) -> bool:
 
 
 def _measured(item: Item, pixels: PixelOptions) -> Iterator[Result]:
+    if parted(item.uri)[0] != item.uri and Path(item.uri).is_file():
+        ending = Path(item.uri).name.removeprefix(Path(parted(item.uri)[0]).name)
+        fault = f"{item.uri} ends in {ending}, which says how a file is opened; rename it"
+        yield item, LayerhouseError(fault)
+        return
     try:
         yield _one(item, Preparation(), pixels)
     except SeveralFramesError as several:

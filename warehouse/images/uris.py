@@ -18,7 +18,10 @@ from warehouse.errors import UsageError
 BACKGROUND = "black"
 """What transparent parts lie on: mostly it is what was there before something was cut out."""
 
-_OPTION = "(?:frame|range|on)=[^&#]+"
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_COLOUR = r"\w+(?:\([^&#()]*\))?"
+_OPTION = rf"(?:frame=\d+|range={_NUMBER},{_NUMBER}|on={_COLOUR})"
+"""Nothing else, since names of files may look like it: `scan#frame=2.dcm` is one."""
 _OPTIONS = re.compile(f"[#&]({_OPTION}(?:&{_OPTION})*)$")
 
 
@@ -75,10 +78,7 @@ def parted(uri: str) -> tuple[str, Preparation]:
     if found is None:
         return uri, Preparation()
     said = dict(option.split("=", 1) for option in found[1].split("&"))
-    try:
-        frame = int(said["frame"]) if "frame" in said else None
-        low, high = map(float, said["range"].split(",")) if "range" in said else (0.0, 0.0)
-    except ValueError:  # a path that only looks like it
-        return uri, Preparation()
+    frame = int(said["frame"]) if "frame" in said else None
+    low, high = map(float, said.get("range", "0,0").split(","))
     shown = (low, high) if "range" in said else None
     return uri[: found.start()], Preparation(frame, shown, said.get("on", BACKGROUND))

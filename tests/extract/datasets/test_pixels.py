@@ -508,3 +508,28 @@ def test_baselines_know_how_images_are_opened(tmp_path: Path, lake: Lake) -> Non
         found.add(images.fingerprint)
         assert images.each(lambda image: image.getextrema()[0][1]) == [255] * (2 * N)
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("ending", ["#frame=2.tif", "#on=white.tif", "&range=0,1.tif"])
+def test_a_name_that_looks_like_a_decision_is_a_name(
+    tmp_path: Path, lake: Lake, ending: str
+) -> None:
+    place = folder(tmp_path / "images", arrays("uint16", 1, 4000))
+    named = (place / "a" / "0.tif").rename(place / "a" / f"x{ending}")
+    add(lake, "d", str(place))
+    (uri,) = [uri for uri in uris(lake, "d") if ending in uri]
+    assert uri.startswith(str(named))
+    assert open_image(uri).size == (8, 8)
+
+
+@pytest.mark.parametrize("ending", ["#frame=2", "&on=white", "#frame=1&range=0,1"])
+def test_a_file_whose_name_is_a_decision_is_to_be_renamed(
+    tmp_path: Path, lake: Lake, ending: str
+) -> None:
+    place = folder(tmp_path / "images", lambda path, n: write(path, dicom(np.eye(8) * n)))
+    named = (place / "a" / "0").rename(place / "a" / f"x{ending}")
+    with pytest.raises(LayerhouseError) as caught:
+        add(lake, "d", str(place))
+    assert f"{named} ends in {ending}, which says how a file is opened; rename it" in str(
+        caught.value
+    )

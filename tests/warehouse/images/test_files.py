@@ -331,7 +331,13 @@ def test_what_is_one_picture_for_a_person_stays_one(tmp_path: Path) -> None:
 # -- uris -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", ["/a/b.png", "/a/c#1.png", "/a/set.npz#train_images/7"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("/a/b.png", "/a/c#1.png", "/a/set.npz#train_images/7", "/a/x#frame=2.dcm"),
+        *("/a/x#on=white.png", "/a/x&range=0,1.tif", "/a/x#frame=two", "/a/R&D#range=1"),
+    ],
+)
 @pytest.mark.parametrize(
     "how",
     [
@@ -339,6 +345,8 @@ def test_what_is_one_picture_for_a_person_stays_one(tmp_path: Path) -> None:
         Preparation(frame=3),
         Preparation(shown=(-1000, 0.25)),
         Preparation(2, (0, 4095), "white"),
+        Preparation(1, (1.5e-30, 1e30), "rgb(0, 10, 20)"),
+        Preparation(background="hsl(120,50.5%,50%)"),
     ],
 )
 def test_a_uri_says_how_an_image_is_opened(place: str, how: Preparation) -> None:
