@@ -291,9 +291,6 @@ VARIANT_OPTIONS = {
 }
 """The option that each kind of variant is asked for with."""
 
-IMAGE_FAULTS = ("lowres",)
-"""The kinds of faults that change the image before a model is shown it."""
-
 ASKED_WITH = {
     "answers-reparse": ("answers reparse", ""),
     "answers-judge": ("answers reparse", ""),

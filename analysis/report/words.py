@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from warehouse.vocabulary import ACCURACY, HEALTHY, IMAGE_FAULTS, MARGIN, STAGE_OF, UNDETERMINED
+from warehouse.vocabulary import ACCURACY, HEALTHY, MARGIN, STAGE_OF, UNDETERMINED
 
 if TYPE_CHECKING:
     from analysis.diagnosis import FamilyLoss
@@ -42,6 +42,9 @@ VERDICTS = {
 }
 
 MISSING = "–"
+
+IMAGE_FAULTS = ("lowres",)
+"""The kinds of faults that change the image before a model is shown it."""
 
 
 def image_faults(model_id: str) -> str:

@@ -26,7 +26,7 @@ SELECT
     model.name,
     coalesce(
         string_agg(concat(known.option, shell_word(part.asked)), '' ORDER BY part.nr)
-            FILTER (WHERE known.option IS NOT NULL),
+        FILTER (WHERE known.option IS NOT NULL),
         ''
     ) AS options
 FROM model

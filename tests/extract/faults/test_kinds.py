@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from analysis.report.words import IMAGE_FAULTS
 from extract.faults.effects import ImageFault, Strike
 from extract.faults.erasure import class_differences
 from extract.faults.kinds import OWN_KINDS
@@ -20,7 +21,6 @@ from extract.faults.kinds.rank import Rank
 from extract.faults.spec import parse_fault
 from tests.extract.tiny_families import picture
 from warehouse.errors import UsageError
-from warehouse.vocabulary import IMAGE_FAULTS
 
 
 def test_an_erasure_strikes_its_share_of_samples_and_a_stronger_one_more_of_the_same() -> None:
@@ -89,6 +89,5 @@ def test_low_resolution_keeps_the_size_and_loses_the_detail() -> None:
     assert Lowres().change_image(small, fault) is small
 
 
-def test_the_kinds_that_change_images_are_those_of_the_vocabulary() -> None:
-    """Pages that show pictures tell by it that a model was shown others."""
+def test_the_kinds_that_change_images_are_those_that_pages_tell() -> None:
     assert tuple(k.name for k in OWN_KINDS if isinstance(k, ImageFault)) == IMAGE_FAULTS
