@@ -76,7 +76,10 @@ def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]
             _give_own_weights(*tied)
         _refuse_unmatched(peft, adapter, tuned)
         peft.set_peft_model_state_dict(tuned, adapter.weights)
-        merged = tuned.merge_and_unload()
+        try:
+            merged = tuned.merge_and_unload()
+        except NotImplementedError as error:
+            raise _unmergeable(folder, adapter.config, str(error)) from error
         after = _sums(merged, adapter.named)
     broken = [name for name in adapter.named if not all(map(math.isfinite, after[name]))]
     if broken:
@@ -115,18 +118,11 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
     import torch
     from safetensors.torch import load_file
 
-    if not read_object(folder / ADAPTER_CONFIG).get("peft_type"):
-        raise LayerhouseError(
-            f"the adapter {folder} names no peft_type in its {ADAPTER_CONFIG}, as those of other "
-            f"tools such as MLX do not; {ELSEWHERE}"
-        )
+    _refuse_unknown_kind(peft, folder)
     config = peft.PeftConfig.from_pretrained(str(folder))
     config.inference_mode = True
     if config.is_prompt_learning or config.is_adaption_prompt:
-        raise LayerhouseError(
-            f"the adapter {folder} ({config.peft_type.value}) cannot be merged into weights; only "
-            "adapters that can, such as a LoRA, keep the model's structure"
-        )
+        raise _unmergeable(folder, config)
     _refuse_unscaled(folder, config)
     _refuse_lost_base(folder, config)
     refuse_empty(folder, weight_facts(folder))
@@ -152,6 +148,8 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
     tails = {key: renamed[key].removeprefix(owner) for key, owner in owners.items()}
     begun = {beginnings(o, names.given(k).removesuffix(tails[k])) for k, o in owners.items()}
     named = {owner for name in renamed.values() if (owner := names.owner(name, *names.starts))}
+    if not named:  # all modules share what was trained, as of a UniLoRA
+        named = due_by_older_names(config, [("", "")], names.modules)
     return _Adapter(
         folder,
         config,
@@ -160,6 +158,30 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
         tuple(sorted(named)),
         sum(key.removeprefix(PREFIX) != name for key, name in renamed.items()),
         tuple(sorted(begun - {("", "")} or begun)),
+    )
+
+
+def _refuse_unknown_kind(peft: Any, folder: Path) -> None:
+    kind = read_object(folder / ADAPTER_CONFIG).get("peft_type")
+    if not kind:
+        raise LayerhouseError(
+            f"the adapter {folder} names no peft_type in its {ADAPTER_CONFIG}, as those of other "
+            f"tools such as MLX do not; {ELSEWHERE}"
+        )
+    if kind not in (known := [one.value for one in peft.PeftType]):
+        is_known = str(kind).upper() in known
+        way_out = f"write {str(kind).upper()}" if is_known else f"a newer one may, else {ELSEWHERE}"
+        raise LayerhouseError(
+            f"the adapter {folder} is of the kind {kind!r}, which peft {peft.__version__} has not; "
+            f"{way_out}"
+        )
+
+
+def _unmergeable(folder: Path, config: Any, why: str = "") -> LayerhouseError:
+    kind = ": ".join(filter(None, (config.peft_type.value, why.strip().rstrip("."))))
+    return LayerhouseError(
+        f"the adapter {folder} ({kind}) cannot be merged into weights; only adapters that can, "
+        "such as a LoRA, keep the model's structure"
     )
 
 

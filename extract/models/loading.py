@@ -22,7 +22,13 @@ from extract.models.quantized import count_weights
 from extract.models.quiet import quiet
 from extract.models.sources import ModelSource, locate
 from extract.models.templates import Template, carried_template, unused_template
-from extract.models.weights import empty_matrices, load_weights, refuse_endless, untrained
+from extract.models.weights import (
+    empty_matrices,
+    load_weights,
+    refuse_endless,
+    refuse_unknown_dtype,
+    untrained,
+)
 from warehouse.errors import LayerhouseError, UsageError
 
 if TYPE_CHECKING:
@@ -209,6 +215,7 @@ def _refuse_other_kinds(source: ModelSource) -> None:
     from transformers.models.auto import modeling_auto
 
     refuse_endless(source.folder, source.config)
+    refuse_unknown_dtype(source.folder, source.config)
     kind = source.config.get("model_type")
     if layout_of(source.folder, source.entry) is not None:
         return

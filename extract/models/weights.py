@@ -32,6 +32,7 @@ HEAD = "lm_head.weight"
 PACKED = ("I8", "U8", "I16", "U16", "I32", "U32", "F8_E4M3", "F8_E5M2")
 ENDS = (".weight", ".bias")
 """Dtypes of packed weights, and the names of weights that may not be packed without a word."""
+OF_QUANTISATION = ("quantization_config", "compression_config")
 DEPTHS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer", "depth")
 MOST_LAYERS, MOST_PARTS = 1000, 250_000
 """More than any model has, experts counted; built in seconds where no number takes memory."""
@@ -53,6 +54,7 @@ def load_weights(
     paths = clear_weights(source.folder)
     refuse_unreadable(source.name, source.config)
     refuse_endless(source.folder, source.config)
+    refuse_unknown_dtype(source.folder, source.config)
     try:
         config = _quantized_config(source, _model_config(source), dtype)
         _refuse_other_sizes(source, config)
@@ -194,6 +196,25 @@ def refuse_endless(folder: Path, config: Mapping[str, Any]) -> None:
                 f"{folder}/config.json says {name} {value:,}, more than any model has; take the "
                 "config.json of this model"
             )
+
+
+def refuse_unknown_dtype(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise LayerhouseError for a name of a dtype that transformers does not read; those of a
+    quantisation are its own."""
+    import torch
+
+    for name, value in config.items():
+        if isinstance(value, dict) and name not in OF_QUANTISATION:
+            refuse_unknown_dtype(folder, value)
+    told = "dtype" if "dtype" in config else "torch_dtype"  # as older releases called it
+    value = config.get(told)
+    if isinstance(value, str) and not isinstance(getattr(torch, value, None), torch.dtype):
+        plain = value.removeprefix("torch.")
+        is_known = isinstance(getattr(torch, plain, None), torch.dtype)
+        raise LayerhouseError(
+            f"{folder}/config.json names the {told} {value!r}, which transformers does not read; "
+            f"write {plain if is_known else 'float16, bfloat16 or float32'} there"
+        )
 
 
 def _refuse_oversized(source: ModelSource, config: Any, dtype: "torch.dtype") -> None:

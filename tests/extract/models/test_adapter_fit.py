@@ -79,6 +79,10 @@ def _renamed(old: str, new: str) -> Callable[[Keys], Keys]:
     return lambda keys: {key.replace(old, new): weight for key, weight in keys.items()}
 
 
+def _times(factor: float) -> Callable[[Keys], Keys]:
+    return lambda keys: {key: weight * factor for key, weight in keys.items()}
+
+
 KINDS: dict[str, dict[str, Any]] = {
     "LoHaConfig": {"r": 4, "alpha": 8},
     "LoKrConfig": {"r": 4, "alpha": 8},
@@ -109,6 +113,25 @@ def test_adapters_of_other_kinds_are_merged_or_told_to_be_untrained(
     assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
     with pytest.raises(LayerhouseError, match=r"it changes nothing, its \d+ modules"):
         load(locate(str(base), _of_kind(kind, base, tmp_path / "fresh", trained=False)))
+
+
+def test_an_adapter_whose_modules_share_all_that_was_trained_is_merged(
+    base: Path, tmp_path: Path
+) -> None:
+    """Its keys name no module; what its patterns name is what it changes."""
+    if not hasattr(peft, "UniLoraConfig"):
+        pytest.skip("this peft has no UniLoRA")
+    torch.manual_seed(0)
+    config = peft.UniLoraConfig(target_modules=DECODER, theta_d_length=256)
+    model = peft.get_peft_model(_fresh(base), config)
+    model.save_pretrained(tmp_path / "shared")
+    assert len(load_file(tmp_path / "shared" / "adapter_model.safetensors")) == 1
+    trained = _changed(tmp_path / "shared", tmp_path / "trained", _times(10))
+    ours, theirs = _state(base, trained), _merged_by_peft(base, trained)
+    assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
+    zero = _changed(trained, tmp_path / "zero", _times(0))
+    with pytest.raises(LayerhouseError, match=r"changes nothing, its [1-9]\d* modules"):
+        load(locate(str(base), zero))
 
 
 def _state(base: Path, adapter: Path) -> Keys:
@@ -265,7 +288,10 @@ def test_a_processor_beside_an_adapter_that_sees_other_pixels_is_told(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"alora_invocation_tokens": [5]}, "cannot be merged: aLoRA does not support merging"),
+        (
+            {"alora_invocation_tokens": [5]},
+            r"\(LORA: aLoRA does not support merging\) cannot be merged",
+        ),
         ({"layer_replication": [[0, 4], [2, 4]]}, "cannot be merged: "),
         (
             {"target_modules": ["c_attn"]},
@@ -446,7 +472,8 @@ def test_a_base_that_is_nowhere_is_told_as_not_certain(
     [
         ("{", "cannot be read"),
         ("[]", "holds a JSON list"),
-        ('{"peft_type": "MAGIC"}', "cannot be merged: .*MAGIC"),
+        ('{"peft_type": "MAGIC"}', r"'MAGIC', which peft [\d.]+ has not; a newer one may, else"),
+        ('{"peft_type": "UniLoRA"}', r"'UniLoRA', which peft [\d.]+ has not; write UNILORA$"),
         (
             '{"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 4, "task_type": "CAUSAL_LM"}',
             r"\(PROMPT_TUNING\) cannot be merged into weights",

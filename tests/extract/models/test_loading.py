@@ -19,6 +19,7 @@ from extract.models.fingerprints import fingerprint_processor, fingerprint_weigh
 from extract.models.loading import load
 from extract.models.processors import ready_processor
 from extract.models.sources import locate
+from extract.models.weights import refuse_unknown_dtype
 from tests.extract.conftest import FamilyFolders
 from tests.extract.model_folders import edit_weights, weight_name
 from tests.extract.models.asked import read_prompt
@@ -364,3 +365,32 @@ def test_names_are_found_in_any_case_and_by_wildcard() -> None:
     ]
     with pytest.raises(UsageError, match="no model matches"):
         registry.matching_entries("gpt-*")
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "said"),
+    [
+        (("dtype",), "torch.float16", "write float16 there"),
+        (("text_config", "torch_dtype"), "torch.bfloat16", "write bfloat16 there"),
+        (("vision_config", "dtype"), "auto", "write float16, bfloat16 or float32 there"),
+        (("dtype",), "cuda", "write float16, bfloat16 or float32 there"),
+        (("torch_dtype",), "torch.float16", None),
+        (("dtype",), "half", None),
+        (("quantization_config", "dtype"), "int4", None),
+    ],
+)
+def test_a_dtype_by_another_name_is_told_or_without_effect(
+    copied: Path, path: tuple[str, ...], name: str, said: str | None
+) -> None:
+    """Beside a dtype transformers reads no torch_dtype; quantisations have names of their own."""
+    config = json.loads((copied / "config.json").read_text())
+    inner = config
+    for part in path[:-1]:
+        inner = inner.setdefault(part, {})
+    inner[path[-1]] = name
+    if said is None:
+        refuse_unknown_dtype(copied, config)
+        return
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.raises(LayerhouseError, match=rf"names the {path[-1]} '{name}'.*; {said}$"):
+        load(str(copied))

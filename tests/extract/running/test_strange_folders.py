@@ -45,7 +45,7 @@ def _without_head(folder: Path) -> None:
 CONFIG, PROCESSOR = "config.json", "processor_config.json"
 STRANGE: dict[str, tuple[str, Edit, str]] = {
     "a dtype of the future": (
-        "llava", said(CONFIG, "dtype", value="float17"), "config.json describes no llava model"),
+        "llava", said(CONFIG, "dtype", value="float17"), "the dtype 'float17', which"),
     "a token by its name": (
         "llava", said(CONFIG, "image_token_index", value="<image>"), "expected int, got str"),
     "a decoder of no class": (
