@@ -1,7 +1,7 @@
 """A model's files as somebody wrote them: one sentence for whatever is wrong with them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -89,6 +89,30 @@ def _is_zero(path: Path, start: int, end: int) -> bool:
                 return False
             start += len(part)
     return True
+
+
+def refuse_two_names(paths: Iterable[Path], place_of: Callable[[str], str | None]) -> None:
+    """LayerhouseError where a weight is there under two names, of an older and a newer release, and
+    not the same: which of them counts, only the order of names would say.
+
+    `place_of` tells of a name in the files which weight of the model it is.
+    """
+    import torch
+    from safetensors import safe_open
+
+    files = {name: path for path in paths for name in _header(path)[0]}
+    first: dict[str, str] = {}
+    for name in files:
+        place = place_of(name)
+        if place is None or (other := first.setdefault(place, name)) == name:
+            continue
+        with safe_open(files[other], "pt") as one, safe_open(files[name], "pt") as two:
+            if torch.equal(one.get_tensor(other), two.get_tensor(name)):
+                continue
+        raise LayerhouseError(
+            f"{files[name]} holds {name} beside {other}, which are two names of one weight, and "
+            "not the same; take out what the model was not trained to, or save it anew"
+        )
 
 
 def refuse_twice(paths: Sequence[Path]) -> None:

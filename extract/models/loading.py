@@ -183,8 +183,10 @@ def _as_given(source: GivenModel) -> LoadedModel:
 def foreign_processor(loaded: LoadedModel) -> str:
     """A trailing clause that names a processor of another family than the model's, else nothing.
 
-    Some folders name one rightly, so it is no fault before something fails.
+    Some folders name one rightly, so it is no fault before something fails. One of images that
+    makes the same of them is none: most LLaVAs have CLIP's.
     """
+    import transformers
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
@@ -196,8 +198,13 @@ def foreign_processor(loaded: LoadedModel) -> str:
     )
     for part, due in pairs:
         name = type(part).__name__
-        if part is not None and due and name != "RowwiseProcessor" and name != str(due):
-            return f"; {name} prepares its input, where a {loaded.model_type} model has a {due}"
+        if part is None or not due or name in ("RowwiseProcessor", str(due)):
+            continue
+        made = getattr(getattr(transformers, str(due), None), "model_input_names", None)
+        if part is images and made is not None and made == getattr(part, "model_input_names", 0):
+            continue
+        other, own = name.removesuffix("Pil"), str(due).removesuffix("Pil")
+        return f"; {other} prepares its input, where a {loaded.model_type} model has a {own}"
     return ""
 
 

@@ -5,11 +5,17 @@ the work. No code from a model's repository is run and no pickled weights are re
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.models.files import refuse_cut_off, refuse_empty, refuse_twice, weight_facts
+from extract.models.files import (
+    refuse_cut_off,
+    refuse_empty,
+    refuse_twice,
+    refuse_two_names,
+    weight_facts,
+)
 from extract.models.folders import clear_weights
 from extract.models.placement import avoid_misfit_kernels, offload_folder, quantization_config
 from extract.models.published import converted_config, layout_of
@@ -79,11 +85,33 @@ def load_weights(
         raise _explained(source, error) from error
     refuse_unmarked(source.folder, source.config)
     _refuse_unmatched(source, info)
+    refuse_two_names(paths, _place_of_names(source, model))
     if source.published_quantization is not None:
         refuse_other_layers(model, source.folder)
     decompress(model)
     avoid_misfit_kernels(model)
     return model
+
+
+def _place_of_names(source: ModelSource, model: Any) -> Callable[[str], str | None]:
+    """Finds by a name in a model's files the weight of its class that transformers fills with it;
+    None where there is none, or where several become one, as those of experts do."""
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
+
+    own = dict(source.entry.key_mapping) if source.entry else None
+    steps = get_model_conversion_mapping(model, own)
+    renamings = [step for step in steps if isinstance(step, WeightRenaming)]
+    converters = [step for step in steps if isinstance(step, WeightConverter)]
+    held, around = model.state_dict(), model.base_model_prefix
+
+    def place_of(name: str) -> str | None:
+        place, converter = rename_source_key(name, renamings, converters, around, held)
+        if place not in held and name in held:
+            return name
+        return place if place in held and converter is None else None
+
+    return place_of
 
 
 def empty_matrices(model: Any) -> tuple[str, ...]:

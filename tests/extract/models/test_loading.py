@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from extract.anatomy.loci import discover
 from extract.models import registry
 from extract.models.fingerprints import fingerprint_processor, fingerprint_weights
-from extract.models.loading import load
+from extract.models.loading import foreign_processor, load
 from extract.models.processors import ready_processor
 from extract.models.sources import locate
 from extract.models.weights import refuse_unknown_dtype
@@ -393,4 +394,39 @@ def test_a_dtype_by_another_name_is_told_or_without_effect(
         return
     (copied / "config.json").write_text(json.dumps(config))
     with pytest.raises(LayerhouseError, match=rf"names the {path[-1]} '{name}'.*; {said}$"):
+        load(str(copied))
+
+
+def test_images_prepared_as_by_the_family_s_own_processor_are_not_blamed(copied: Path) -> None:
+    """Most LLaVAs have CLIP's, whatever else is wrong with one."""
+    loaded = load(str(copied))
+    assert type(loaded.processor.image_processor).__name__.startswith("CLIP")
+    assert foreign_processor(loaded) == ""
+
+
+@pytest.mark.parametrize("in_shards", [False, True])
+def test_a_weight_under_an_older_and_a_newer_name_is_told_unless_they_agree(
+    copied: Path, in_shards: bool
+) -> None:
+    held = load_file(copied / "model.safetensors")
+    (name,) = [key for key in held if key.endswith(PROJECTOR)]
+    other = f"model.{name}" if name == PROJECTOR else PROJECTOR
+
+    def also(factor: float) -> None:
+        more = {other: held[name] * factor}
+        shards = {"1.safetensors": held, "2.safetensors": more}
+        if not in_shards:
+            shards = {"model.safetensors": held | more}
+        for file, weights in shards.items():
+            save_file(weights, copied / file, metadata={"format": "pt"})
+        index = {key: file for file, weights in shards.items() for key in weights}
+        if in_shards:
+            (copied / "model.safetensors").unlink(missing_ok=True)
+            told = json.dumps({"metadata": {}, "weight_map": index})
+            (copied / "model.safetensors.index.json").write_text(told)
+
+    also(1)
+    assert load(str(copied)).notes == ()
+    also(0.5)
+    with pytest.raises(LayerhouseError, match=r"are two names of one weight, and not the same"):
         load(str(copied))

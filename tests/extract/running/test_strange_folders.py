@@ -75,7 +75,7 @@ STRANGE: dict[str, tuple[str, Edit, str]] = {
     "another family's images": (
         "llava",
         said(PROCESSOR, "image_processor", value={"image_processor_type": "Qwen2VLImageProcessor"}),
-        "Qwen2VLImageProcessorPil prepares its input, where a llava"),
+        "; Qwen2VLImageProcessor prepares its input, where a llava model has a"),
     "another number of image tokens": (
         "idefics3", said(PROCESSOR, "image_seq_len", value=3),
         "Image features and image tokens do not match"),
