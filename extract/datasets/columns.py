@@ -56,6 +56,9 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
 }
 """Usual names of our columns, the surest first; compared without case, spaces and signs."""
 
+_LINES = (".csv", ".tsv")
+"""Endings of tables that have a first line."""
+
 Cells = Callable[[str], Sequence[Any]]
 
 
@@ -147,7 +150,7 @@ def _given(
 
 def _candidate(role: str, columns: Sequence[str], cells: Cells) -> str | None:
     """The column that is most probably meant by a role under another name."""
-    named = [name for name in columns if role == "image_path" and _names_files(cells(name))]
+    named = [name for name in columns if role == "image_path" and names_files(cells(name))]
     for asked in (named, columns):  # what holds names of files goes before what numbers the rows
         for spelling in _SPELLINGS[role]:
             for name in asked:
@@ -159,7 +162,8 @@ def _candidate(role: str, columns: Sequence[str], cells: Cells) -> str | None:
     return None
 
 
-def _names_files(values: Sequence[Any]) -> bool:
+def names_files(values: Sequence[Any]) -> bool:
+    """Whether the first of a column's values is the name of a file."""
     return bool(re.search(r"\.[A-Za-z]\w{1,4}$", next(iter(present(values)), "")))
 
 
@@ -234,9 +238,8 @@ def _proposal(
             f"{', '.join(columns) or 'none'}"
         )
         if not proposed:
-            return (
-                f"{told}; its first line has to name the columns, or --column says which are meant"
-            )
+            line = "its first line has to name the columns, or " if where.endswith(_LINES) else ""
+            return f"{told}; {line}--column {missing[0]}=… says which is meant"
         return f"{told}; if these are what is meant, add {options}"
     asked = {role: name for role, name in proposed.items() if role in ("split", "group_id")}
     names = " and ".join(f"a column {name}, but none called {role}" for role, name in asked.items())

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+from extract.datasets.cells import refuse_conversations, refuse_no_text
 from extract.datasets.columns import Roles, describes, find_roles, proposals
 from extract.datasets.labels import class_order
 from extract.datasets.source import ReadOptions
@@ -81,9 +82,10 @@ def understood(
         needed = (*needed, "label")
         if not is_named:
             _refuse_words(table, set(reading.columns.values()))
+            refuse_conversations(table)
     roles = find_roles(table.columns, table.cells, str(table.path), reading.columns, needed)
     roles = replace(roles, labels=roles.labels or labels)
-    _refuse_bytes(table, roles)
+    refuse_no_text(table, roles)
     if reading.unlabelled:
         return roles, Labelled()
     if len(roles.labels) > 1:
@@ -114,22 +116,6 @@ def _refuse_words(table: LabelTable, used: Set[str]) -> None:
             f"yes and no: if {'each' if len(found) > 1 else 'that'} is a finding, add --column "
             f"label={named}"
         )
-
-
-def _refuse_bytes(table: LabelTable, roles: Roles) -> None:
-    """LayerhouseError for what has a meaning for us and is no text."""
-    for name in sorted(roles.used - {roles.image_path}):  # images have a sentence of their own
-        for index, cell in enumerate(table.cells(name)):
-            if isinstance(cell, dict):
-                raise LayerhouseError(
-                    f"{table.place(index)} holds an object, {str(cell)[:40]}, in its {name}; write "
-                    "the text of it that is meant"
-                )
-            if isinstance(cell, bytes) and "\ufffd" in cell.decode(errors="replace"):
-                raise LayerhouseError(
-                    f"{table.place(index)} holds bytes in its {name} that are no text in UTF-8; "
-                    "write the column as text"
-                )
 
 
 def by_cells(table: LabelTable, column: str, reading: ReadOptions) -> Labelled:

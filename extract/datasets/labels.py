@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
@@ -141,8 +142,11 @@ def _refuse_lost(rows: Sequence[Mapping[str, Any]]) -> None:
 def _refuse_alike(rows: Sequence[Mapping[str, Any]]) -> None:
     for one, other in alike([str(row["phrase"]) for row in rows])[:1]:
         first, second = rows[one], rows[other]
+        same = len({unicodedata.normalize("NFC", row["phrase"]) for row in (first, second)}) == 1
+        forms = ": the same letters, composed in one and taken apart in the other" if same else ""
         raise LayerhouseError(
             f"the classes {first['label']} and {second['label']} are called {first['phrase']!r} "
-            f"and {second['phrase']!r}, which no reply can tell apart; write them in one way if "
-            f"they are one class, else give one another phrase ({_naming(second)})"
+            f"and {second['phrase']!r}, which no reply can tell apart{forms}; write them in "
+            "one way if they are one class, else give one another phrase "
+            f"({_naming(second)})"
         )

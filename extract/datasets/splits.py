@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
@@ -273,6 +274,14 @@ def split_warnings(
     return warnings
 
 
+def _one_way(group: str) -> str:
+    """A patient's name as it is however it was typed: `P-001`, `p 1` and `1` are one."""
+    plain = " ".join(unicodedata.normalize("NFC", group).casefold().split())
+    joined = re.sub(r"(?<=[^\W\d_])[-_ ]+(?=\d)", "", plain)
+    without_zeros = re.sub(r"(?<!\d)0+(?=\d)", "", joined)
+    return re.sub(r"^(patient|pat|pt|p)(?=\d+$)", "", without_zeros)
+
+
 def group_warnings(items: Sequence[Item], groups: Sequence[str], where_from: str) -> list[str]:
     """What a person should know about the groups although splits can be made of them."""
     warnings = []
@@ -286,10 +295,11 @@ def group_warnings(items: Sequence[Item], groups: Sequence[str], where_from: str
         )
     spelled: dict[str, str] = {}
     for group in dict.fromkeys(item.group_id for item in items if item.group_id):
-        key = group.lstrip("0") if group.isdecimal() else " ".join(group.casefold().split())
-        other = spelled.setdefault(key, group)
+        other = spelled.setdefault(_one_way(group), group)
         if other != group:
-            how = "zeros in front" if group.isdecimal() else "case or spaces"
+            plain = {" ".join(name.casefold().split()) for name in (group, other)}
+            how = "case or spaces" if len(plain) == 1 else "how a number or a letter is written"
+            how = "zeros in front" if (group + other).isdecimal() else how
             warnings.append(
                 f"the groups {other} and {group} differ in {how} alone{source}; if they "
                 "are one patient, write them in one way, since splits may part them now"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +29,10 @@ def table_hint(there: Sequence[Path]) -> str:
     for path in tables:
         if image_column(path) is not None:
             return f"; {embedded(path)}"
+    beside = [path for path in tables if path.stem == "metadata"]
+    if len(beside) > 1 and all("file_name" in _columns(path) for path in beside):
+        root = shlex.quote(f"hf:{os.path.commonpath(beside)}")
+        return f"; its tables are those of an image folder of Hugging Face: {ADD} {root} reads all"
     if len(tables) > 1:
         names = ", ".join(f"{path.parent.name}/{path.name}" for path in tables[:3])
         return (
@@ -49,8 +55,30 @@ def embedded(path: Path) -> str:
     """What to do with a Parquet file that holds the images themselves."""
     return (
         f"{path.name} holds the images themselves, in its column {image_column(path)}: "
-        f"{ADD} {shlex.quote(f'hf:{path.parent}')} reads it and what lies beside it"
+        f"{ADD} {shlex.quote(f'hf:{_repository(path)}')} reads it and what lies beside it"
     )
+
+
+def _repository(path: Path) -> Path:
+    """The folder of a file, or the one above it whose README.md says what its files are: their
+    splits, and the names of their classes.
+    """
+    for folder in path.parents[:3]:
+        try:
+            card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        head = card.split("\n---", 1)[0] if card.startswith("---") else ""
+        if re.search(r"^(dataset_info|configs):", head, re.MULTILINE):
+            return folder
+    return path.parent
+
+
+def _columns(path: Path) -> list[str]:
+    try:
+        return read_table(path, ReadOptions()).columns
+    except LayerhouseError:
+        return []
 
 
 def _shown(path: Path) -> str:

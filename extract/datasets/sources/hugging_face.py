@@ -6,6 +6,7 @@ file and the row, so that later commands open them without that library.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from extract.datasets.findings import understood
 from extract.datasets.groups import patients_not_told
 from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
+from extract.datasets.sources.loading import refuse_empty_files, refuse_unnamed, refuse_unread
 from extract.datasets.splits import split_name, split_reader
 from extract.datasets.tables import LabelTable, cells_of, is_missing, names_images, text
 from warehouse.errors import LayerhouseError, UsageError
@@ -111,11 +113,13 @@ class HubDataset(DatasetSource):
             else:
                 loaded = library.load_dataset(str(folder))
         except Exception as error:  # network, authorisation and builder faults share no base class
-            _refuse_empty_files(folder)
+            refuse_empty_files(folder)
+            refuse_unnamed(typed, folder, str(error))
             where = "the hub" if folder is None else "its files"
             raise LayerhouseError(
                 f"{typed} could not be loaded from {where}: {str(error).splitlines()[0]}"
             ) from error
+        refuse_unread(folder, loaded)
         title = repository if folder is None else folder.name
         return _contents(loaded, self.location(typed), title, reading)
 
@@ -128,22 +132,6 @@ class HubDataset(DatasetSource):
         return slug(
             typed.removeprefix(HUB_SCHEME).partition("/")[2] if folder is None else folder.name
         )
-
-
-def _refuse_empty_files(folder: Path | None) -> None:
-    """LayerhouseError for Parquet files without a row, of which the library says nothing clear."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    for path in sorted(folder.rglob("*.parquet")) if folder else ():
-        try:
-            n_rows = pq.read_metadata(path).num_rows
-        except (OSError, pa.ArrowException):
-            continue  # the library has said what is wrong
-        if n_rows == 0:
-            raise LayerhouseError(
-                f"{path} holds no rows, which cannot be loaded; take it out of the folder"
-            )
 
 
 def _folder(typed: str) -> Path | None:
@@ -159,6 +147,8 @@ def _library() -> Any:
         raise LayerhouseError(
             "Hugging Face datasets need an extra: pip install 'layerhouse[datasets]'"
         ) from error
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
     return datasets
 
 
@@ -269,11 +259,15 @@ def _image_columns(features: Any) -> list[str]:
     """The columns that hold images: by their type, or as the bytes of files."""
     found = []
     for key, kind in features.items():
-        is_file = isinstance(kind, dict) and "bytes" in kind
         is_bytes = "binary" in str(getattr(kind, "dtype", "")) and names_images(key)
-        if kind.__class__.__name__ == "Image" or is_file or is_bytes:
+        if _is_images(kind) or is_bytes:
             found.append(str(key))
     return found
+
+
+def _is_images(kind: Any) -> bool:
+    is_file = isinstance(kind, dict) and "bytes" in kind
+    return is_file or kind.__class__.__name__ == "Image"
 
 
 def _image_column(features: Any, location: str, named: str | None) -> str:
@@ -281,6 +275,13 @@ def _image_column(features: Any, location: str, named: str | None) -> str:
     if named in found:
         return str(named)
     if not found or named is not None:
+        lists = [name for name, kind in features.items() if _is_images(getattr(kind, "feature", 0))]
+        if lists:
+            raise LayerhouseError(
+                f"{location} holds lists of images in its column {lists[0]}, and a sample is one; "
+                f"dataset.map(lambda row: {{'image': row['{lists[0]}'][0]}}) and save_to_disk keep "
+                "the first of each"
+            )
         raise LayerhouseError(
             f"{location} has no image column{f' {named}' if named else ''}; it has "
             f"{', '.join(features)}, of which none holds one image a row; "

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from extract.datasets.cells import refuse_encoded
 from extract.datasets.columns import Roles
 from extract.datasets.findings import Labelled, understood
 from extract.datasets.groups import (
@@ -65,6 +67,7 @@ class Manifest(DatasetSource):
         table = read_table(path, reading)
         if not table.rows and table.columns:
             raise LayerhouseError(f"{path} lists no images")
+        refuse_encoded(table, reading.columns)
         roles, labelled = understood(table, reading, needed=("image_path",))
         files = _Files(_images(path, reading))
         items = _items(table, roles, labelled, files)
@@ -132,6 +135,7 @@ class _Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held: dict[Path, dict[str, list[Path]]] = {}
+        self._forms: dict[Path, dict[str, list[Path]]] = {}
         self._below: dict[str, list[Path]] | None = None
         self._completed: list[str] = []
         self._deeper: list[str] = []
@@ -167,7 +171,29 @@ class _Files:
             image = PurePosixPath(written.replace("\\", "/"))
             file = Path(self._folder, image)
             is_there = self._is_there(file, where)
+        if not is_there and not str(image).isascii():
+            file = self._in_its_form(file)
+            is_there = file.exists()
         return str(image), file if is_there else self._found(file, where)
+
+    def _in_its_form(self, file: Path) -> Path:
+        """The file of the same letters in another form of Unicode, as macOS and archives made there
+        write `ä`; the path as it is where there is none, or several.
+        """
+        place = Path(file.anchor)
+        for part in file.parts[1:]:
+            here, place = place, place / part
+            if place.exists():
+                continue
+            if here not in self._forms:
+                self._forms[here] = {}
+                for path in here.iterdir() if here.is_dir() else ():
+                    self._forms[here].setdefault(_composed(path.name), []).append(path)
+            alike = self._forms[here].get(_composed(part), [])
+            if len(alike) != 1:
+                return file
+            place = alike[0]
+        return place
 
     def _is_there(self, file: Path, where: str) -> bool:
         try:
@@ -203,6 +229,10 @@ class _Files:
         if found[0].name != file.name:
             self._completed.append(f"{file.name} for {found[0].name}")
         return found[0]
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _by_name(files: Iterable[Path]) -> dict[str, list[Path]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -371,6 +372,20 @@ def test_a_file_that_is_not_there_is_explained(tmp_path: Path) -> None:
     assert "b/x%20y.png does not exist; there is x y.png instead" in str(said.value)
     assert "b/3.png does not exist\n" in f"{said.value}\n"
     assert f"there is no folder {root}/c (--images names the one" in str(said.value)
+
+
+def test_letters_that_are_composed_or_taken_apart_name_one_file(tmp_path: Path) -> None:
+    """A table written on one system, and images that came through an archive of macOS."""
+    apart, composed = (unicodedata.normalize(form, "Läsionen/Übersicht") for form in ("NFD", "NFC"))
+    images(tmp_path / "set" / apart, ".", n=3)
+    rows = "".join(f"{composed}/{n}.png,{'xy'[n % 2]}\n" for n in range(3))
+    (tmp_path / "set" / "manifest.csv").write_text(f"image_path,label\n{rows}")
+    contents = read(tmp_path / "set")
+    assert [item.sample_id for item in contents.items] == [f"{composed}/{n}.png" for n in range(3)]
+    assert all(Path(item.uri).is_file() for item in contents.items)
+    assert contents.notes == ()
+    images(tmp_path / "set" / composed, ".", n=1)  # now there are two folders, and what is written
+    assert sum(Path(item.uri).is_file() for item in read(tmp_path / "set").items) == 1
 
 
 def test_names_without_their_suffix_are_those_of_the_one_image_that_is_called_so(

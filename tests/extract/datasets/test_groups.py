@@ -94,6 +94,30 @@ def test_patients_that_only_zeros_in_front_tell_apart_are_named(images: Path, la
     )
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "named"),
+    [
+        ("P001", "P1", True),
+        ("P001", "1", True),
+        ("patient-07", "Patient 7", True),
+        ("sub-01", "sub01", True),
+        ("Mu\u0308ller", "M\u00fcller", True),
+        ("site1-12", "site1-2", False),
+        ("1-11", "11-1", False),
+        ("A10", "A1", False),
+        ("P10", "P100", False),
+        ("S7", "P7", False),
+    ],
+)
+def test_patients_that_are_written_in_two_ways_are_named(
+    images: Path, lake: Lake, one: str, other: str, named: bool
+) -> None:
+    names = [one, other, *(f"other{'abcdef'[n]}" for n in range(6))]
+    path = table(images, "group_id", lambda n: names[n // 3])
+    said = told(add(lake, "set", path))
+    assert (f"the groups {one} and {other} differ in" in said) == named
+
+
 def test_a_column_that_is_no_patient_s_is_not_spoken_of(images: Path, lake: Lake) -> None:
     path = table(images, "site", lambda _: "one")
     assert "group" not in told(add(lake, "set", path)).replace("test has only 4 groups", "")

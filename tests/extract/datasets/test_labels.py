@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from extract.datasets.labels import class_rows, label_warnings
@@ -32,6 +34,12 @@ def test_names_that_no_reply_can_tell_apart_are_refused(
     for label in labels:
         assert label in str(caught.value)
     assert "--phrase" in str(caught.value)
+
+
+def test_letters_that_are_composed_or_taken_apart_are_said() -> None:
+    labels = [unicodedata.normalize(form, "bösartig") for form in ("NFC", "NFD")]
+    with pytest.raises(LayerhouseError, match="apart: the same letters, composed in one and taken"):
+        class_rows("d", labels, {})
 
 
 @pytest.mark.parametrize(

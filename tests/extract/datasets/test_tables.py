@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -519,6 +520,28 @@ def test_images_in_a_table_itself_are_named_with_the_whole_command(
             read(place, columns=said) if place is path else read(place)
 
 
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "data:image/png;base64,"])
+def test_images_in_base64_are_named(tmp_path: Path, form: str) -> None:
+    """As benchmarks of multimodal models are published: index, image, question, answer."""
+    cells = []
+    for shade in (10, 200):
+        stored = io.BytesIO()
+        noise = np.random.default_rng(shade).integers(0, 256, (9, 9), dtype=np.uint8)
+        Image.fromarray(noise).save(stored, form if ":" not in form else "PNG")
+        prefix = form if ":" in form else ""
+        cells.append(prefix + base64.b64encode(stored.getvalue()).decode())
+    rows = [f"{n}\t{cell}\t{'AB'[n]}" for n, cell in enumerate(cells)]
+    place = table(tmp_path, "\n".join(["index\timage\tanswer", *rows]), "bench.tsv")
+    message = "bench.tsv lists no files: its column image holds the images themselves, in base64"
+    for said in ({}, {"label": "answer"}, {"image_path": "image", "label": "answer"}):
+        with pytest.raises(LayerhouseError, match=message):
+            read(place, columns=said)
+    beside = [f"{n}.png\t{cell}\t{'AB'[n]}" for n, cell in enumerate(cells)]
+    place = table(tmp_path, "\n".join(["file\timage\tanswer", *beside]), "beside.tsv")
+    said = {"image_path": "file", "label": "answer", "group_id": "none"}
+    assert [item.sample_id for item in read(place, columns=said).items] == ["0.png", "1.png"]
+
+
 def test_files_beside_a_thumbnail_are_files(tmp_path: Path) -> None:
     path = tmp_path / "manifest.parquet"
     cells = {"image_path": ["1.png", "2.png"], "label": ["a", "b"], "image": [b"\xff", b"\xfe"]}
@@ -779,6 +802,26 @@ def test_an_object_is_no_label(tmp_path: Path) -> None:
     place = table(tmp_path, '{"image_path": "1.png", "label": {"name": "a"}}', "manifest.jsonl")
     with pytest.raises(LayerhouseError, match=r"line 1, row 1 .* holds an object, .* in its label"):
         read(place)
+
+
+@pytest.mark.parametrize(
+    ("column", "turns"),
+    [
+        ("conversations", [{"from": "human", "value": "which?"}, {"from": "gpt", "value": "a"}]),
+        ("messages", [{"role": "user", "content": "?"}, {"role": "assistant", "content": "a"}]),
+    ],
+)
+def test_a_conversation_is_no_label(tmp_path: Path, column: str, turns: list[Any]) -> None:
+    """As LLaVA and others write what models are fine-tuned on."""
+    rows = [{"image": f"{n}.png", column: turns} for n in (1, 2)]
+    place = table(tmp_path, "\n".join(map(json.dumps, rows)), "train.jsonl")
+    message = f"the column {column} of .* holds conversations, .* into a column label of its own"
+    for said in ({}, {"image_path": "image", "label": column}):
+        with pytest.raises(LayerhouseError, match=message):
+            read(place, columns=said)
+    labelled = [{**row, "label": "ab"[n]} for n, row in enumerate(rows)]
+    table(tmp_path, "\n".join(map(json.dumps, labelled)), "train.jsonl")
+    assert labels(read(place, columns={"image_path": "image"})) == ["a", "b"]
 
 
 @pytest.mark.parametrize("words", ["yes no", "Positive Negative", "present absent", "Y N"])

@@ -1,0 +1,76 @@
+"""What cells hold that is neither a text nor a path: objects, bytes, conversations, images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from extract.datasets.columns import Roles, names_files, proposals
+from extract.datasets.tables import LabelTable, is_missing, present
+from warehouse.errors import LayerhouseError
+
+_ENCODED = re.compile(
+    r"(data:image/[\w.+-]+;base64,|iVBORw0KGgo|/9j/|R0lGOD|UklGR|SUkqA|TU0AK)[\w+/=\s]{60,}"
+)
+"""How base64 of PNG, JPEG, GIF, WebP and TIFF begins."""
+
+
+def refuse_no_text(table: LabelTable, roles: Roles) -> None:
+    """LayerhouseError for what has a meaning for us and is no text."""
+    for name in sorted(roles.used - {roles.image_path}):  # images have a sentence of their own
+        if _is_conversation(table.cells(name)):
+            raise LayerhouseError(_no_class(table, name))
+        for index, cell in enumerate(table.cells(name)):
+            if isinstance(cell, dict):
+                raise LayerhouseError(
+                    f"{table.place(index)} holds an object, {str(cell)[:40]}, in its {name}; write "
+                    "the text of it that is meant"
+                )
+            if isinstance(cell, bytes) and "\ufffd" in cell.decode(errors="replace"):
+                raise LayerhouseError(
+                    f"{table.place(index)} holds bytes in its {name} that are no text in UTF-8; "
+                    "write the column as text"
+                )
+
+
+def refuse_conversations(table: LabelTable) -> None:
+    """LayerhouseError where a table of conversations has no column that may be the label."""
+    held = next((name for name in table.columns if _is_conversation(table.cells(name))), None)
+    if held is not None and "label=" not in proposals(table.columns, table.cells):
+        raise LayerhouseError(_no_class(table, held))
+
+
+def _no_class(table: LabelTable, column: str) -> str:
+    return (
+        f"the column {column} of {table.path} holds conversations, what was asked and replied, and "
+        "no class; write the class of each image into a column label of its own"
+    )
+
+
+def _is_conversation(cells: Sequence[Any]) -> bool:
+    """Whether cells are lists of turns, as LLaVA (`from`, `value`) and others (`role`, `content`)
+    write them.
+    """
+    held = [cell for cell in cells if not is_missing(cell)]
+    return bool(held) and all(
+        isinstance(cell, list)
+        and bool(cell)
+        and all(isinstance(turn, dict) and {"value", "content"} & turn.keys() for turn in cell)
+        for cell in held
+    )
+
+
+def refuse_encoded(table: LabelTable, given: Mapping[str, str]) -> None:
+    """LayerhouseError where a table holds the images themselves, and no column names files."""
+    own = given.get("image_path", "image_path")
+    asked = [own] if own in table.columns else table.columns
+    if own not in table.columns and any(names_files(table.cells(name)) for name in asked):
+        return
+    for name in asked:
+        if _ENCODED.fullmatch(next(iter(present(table.cells(name))), "")):
+            raise LayerhouseError(
+                f"{table.path} lists no files: its column {name} holds the images themselves, in "
+                "base64; decode each to a file and write the paths of these into a column "
+                "image_path"
+            )
