@@ -80,6 +80,18 @@ def passing_folder(folder: Path) -> Iterator[Path]:
         yield temporary
 
 
+def has_writer(path: Path) -> bool:
+    """Whether somebody alive writes what is to be at `path`, as the functions above do; False where
+    files cannot be locked."""
+    _clear_dead(path)
+    for left in _passing_of(path):
+        with suppress(OSError), _held(left, fcntl.LOCK_SH | fcntl.LOCK_NB, needed=True):
+            continue
+        if left.exists():
+            return True
+    return False
+
+
 @contextmanager
 def _passing(path: Path, *, is_folder: bool) -> Iterator[Path]:
     """A new file or folder of a passing name beside `path`, gone afterwards.
@@ -103,8 +115,12 @@ def _passing(path: Path, *, is_folder: bool) -> Iterator[Path]:
                 return
 
 
+def _passing_of(path: Path) -> Iterator[Path]:
+    return path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 32}{TEMPORARY}*")
+
+
 def _clear_dead(path: Path) -> None:
-    for left in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 32}{TEMPORARY}*"):
+    for left in _passing_of(path):
         with suppress(OSError), _held(left, fcntl.LOCK_EX | fcntl.LOCK_NB, needed=True):
             _remove(left)
 

@@ -1,5 +1,10 @@
 from .costs import MendOutlook as MendOutlook, RepairOutlook as RepairOutlook, outlook as outlook
-from .job import Mended as Mended, MendRequest as MendRequest
+from .job import (
+    COMMAND as COMMAND,
+    Mended as Mended,
+    MendRequest as MendRequest,
+    training_of as training_of,
+)
 from .kinds import REPAIRS as REPAIRS, repairs_of as repairs_of
 from .mending import mend as mend
 from .recipe import MendEpoch as MendEpoch, MendRecipe as MendRecipe

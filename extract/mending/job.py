@@ -8,11 +8,12 @@ from functools import cached_property
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from safetensors import SafetensorError
 
-from extract.faults import WeightFault
+from extract.faults import WeightFault, variant_of
 from extract.mending.peers import ALONE, Peers
 from extract.mending.recipe import MendEpoch, MendRecipe, best_epoch
 from extract.mending.repair import Repair, TrainedRepair
@@ -25,6 +26,8 @@ from extract.models import (
     fold_folder,
     fold_repairs,
     load_peft,
+    mend_variant,
+    repair_fingerprint,
 )
 from extract.running import leaving_a_core, open_model
 from extract.sharing import (
@@ -37,9 +40,11 @@ from extract.sharing import (
 )
 from warehouse.errors import LayerhouseError, UsageError, said
 from warehouse.files import write_at_once, write_text
-from warehouse.lake import Lake
+from warehouse.lake import Lake, config_difference, find_runs
 from warehouse.pretrained import read_object
 from warehouse.vocabulary import ACCURACY
+
+COMMAND = "mend"
 
 
 @dataclass(frozen=True)
@@ -111,9 +116,10 @@ class MendJob:
             return None
         record = read_object(self.folder / MEND_RECORD)
         if record.get("identity") != self.identity:
+            difference = config_difference(record.get("identity") or {}, self.identity)
             raise LayerhouseError(
-                f"{self.folder} holds a repair of another model, dataset, question or recipe; give "
-                "another folder with --out, or take it away"
+                f"{self.folder} holds a repair of another model, dataset, question or recipe "
+                f"({difference}); give another folder with --out, or take it away"
             )
         for fold, folder in self._parts():
             refuse_seen_fold(folder, fold, self.job.info)
@@ -148,7 +154,31 @@ def look_up_mend(lake: Lake, request: MendRequest, repair: Repair) -> MendJob:
     if request.fold is not None:
         identity["fold"] = request.fold
         folder = folder / fold_folder(request.fold)
-    return MendJob(job, repair, folder, identity, request.fold)
+    work = MendJob(job, repair, folder, identity, request.fold)
+    if request.fold is None and work.found() is None:
+        _refuse_held(lake, work, request.recipe)
+    return work
+
+
+def _refuse_held(lake: Lake, work: MendJob, recipe: MendRecipe) -> None:
+    """LayerhouseError where the lake holds the model with this repair trained otherwise: what is
+    trained now could not be extracted. Runs of earlier versions do not tell how."""
+    job, wanted = work.job, training_of(work.job, recipe)
+    variant = mend_variant(work.repair.title, is_shuffled=recipe.shuffled)
+    model_id = f"{job.source.name}+{variant_of(job.faults, variant)}"
+    for run in find_runs(lake, COMMAND, model_id, job.dataset_id):
+        held = run["config"].get("training", {})
+        if difference := config_difference(held, {name: wanted.get(name) for name in held}):
+            raise LayerhouseError(
+                f"the lake holds {model_id} on {job.dataset_id}, whose repair was trained "
+                f"otherwise ({difference}); train it so, mend in another lake, or take it out with "
+                f"`layerhouse models remove {quote(model_id)}`"
+            )
+
+
+def training_of(job: Job, recipe: MendRecipe) -> dict[str, Any]:
+    """What decides what a repair of a job's model learns, as its run in the lake states it."""
+    return asdict(recipe) | {"question": job.identity["question"]}
 
 
 def train(
@@ -228,9 +258,9 @@ def _save(
     seen = rows.filter(rows["sample_id"].is_in(names))["sha256"]
     record = {"dataset": work.job.dataset_id, "images": sorted(seen.str.slice(0, 16))}
     _write(partial / TRAINING_RECORD, record)
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"fingerprint": repair_fingerprint(partial)}
     if work.fold is not None:
-        told = {"fold": work.fold, "dataset": work.job.dataset_id, "samples": names}
+        told |= {"fold": work.fold, "dataset": work.job.dataset_id, "samples": names}
     write_record(partial, work, recipe, done, told)
 
 

@@ -166,6 +166,8 @@ class Course:
         if best_epoch(self.history) is epoch:
             self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
         if self.school.unfinished is not None and not self.school.peers.rank:
+            if epoch.number:  # what was kept since the last one is kept by somebody alive
+                self.school.unfinished.refuse_other()
             told = {
                 "history": [asdict(each) for each in self.history],
                 "reached": sorted(self.reached),

@@ -18,7 +18,7 @@ from extract.mending.recipe import MendEpoch, best_epoch
 from extract.mending.repair import GradientRepair, Repair
 from extract.models import fold_folder
 from warehouse.errors import LayerhouseError
-from warehouse.files import passing_folder
+from warehouse.files import has_writer, passing_folder
 from warehouse.lake import Lake
 
 
@@ -49,6 +49,8 @@ def mend(
         raise LayerhouseError(f"{folder} holds other files; give a new folder with --out")
     if not folder.parent.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
+    if has_writer(folder):
+        work.unfinished.refuse_other()
     # One of our own beside it: somebody else may be training the same, and what cannot be written
     # is told before anything is trained.
     with passing_folder(folder) as partial:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from warehouse.errors import LayerhouseError, said
 from warehouse.files import write_at_once
+from warehouse.lake import config_difference
 
 DIGEST, HEADER = 32, 8
 """Bytes of the checksum that the file begins with, and of the length of safetensors' header."""
@@ -66,6 +67,26 @@ class Unfinished:
             if kept["identity"] == self.identity:
                 return load(content), kept["told"]
         return None
+
+    def other(self) -> Mapping[str, Any] | None:
+        """The identity of the training that is kept here if it is another; no tensor is read."""
+        with suppress(FileNotFoundError, ValueError, LookupError), self.path.open("rb") as file:
+            file.seek(DIGEST)
+            size = int.from_bytes(file.read(HEADER), "little")
+            header = json.loads(file.read(size))["__metadata__"]
+            identity: Mapping[str, Any] = json.loads(header["told"])["identity"]
+            return None if identity == self.identity else identity
+        return None
+
+    def refuse_other(self) -> None:
+        """LayerhouseError where another training is kept here. For one who knows that its writer
+        lives: what was left is no reason."""
+        if other := self.other():
+            raise LayerhouseError(
+                f"another `layerhouse mend` trains what {self.path} keeps, of another model, "
+                f"dataset or recipe ({config_difference(self.identity, other)}); give another "
+                "folder with --out, or wait for it"
+            )
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -1,7 +1,12 @@
 from .adapters import adaptable as adaptable, load_peft as load_peft, untie as untie
 from .architectures import architecture_sizes as architecture_sizes
 from .budgets import default_budget as default_budget
-from .by_fold import fold_folder as fold_folder, fold_repairs as fold_repairs
+from .by_fold import (
+    fold_folder as fold_folder,
+    fold_repairs as fold_repairs,
+    refuse_changed_repair as refuse_changed_repair,
+    repair_fingerprint as repair_fingerprint,
+)
 from .collecting import collecting_nothing as collecting_nothing
 from .devices import choose_device as choose_device, choose_dtype as choose_dtype
 from .files import failing_as as failing_as
@@ -51,6 +56,7 @@ from .sources import (
     known_facts as known_facts,
     locate as locate,
     locate_processor as locate_processor,
+    mend_variant as mend_variant,
 )
 from .text_models import TextModel as TextModel, load_text_model as load_text_model
 from .verification import Verification as Verification, verifiable as verifiable, verify as verify

@@ -1,8 +1,10 @@
-"""A repair by folds: one for each fold of a dataset, of which none saw what it answers."""
+"""Folders of repairs: that one is as it was trained, and that of one for each fold of a dataset, of
+which none saw what it answers."""
 
 from pathlib import Path
 
-from extract.models.folders import MEND_RECORD
+from extract.models.fingerprints import fingerprint_weights
+from extract.models.folders import ADAPTER_CONFIG, MEND_RECORD, is_answer_part
 from warehouse.errors import LayerhouseError
 from warehouse.pretrained import read_object
 
@@ -24,3 +26,20 @@ def fold_repairs(folder: Path) -> tuple[Path | None, ...]:
     ):
         raise LayerhouseError(f"{folder / MEND_RECORD} names no repair for each fold; mend it anew")
     return tuple(name and folder / name for name in named)
+
+
+def repair_fingerprint(folder: Path) -> str:
+    """Identity of what a repair's folder holds of it: its weights and its configuration."""
+    return fingerprint_weights(folder, None if is_answer_part(folder) else ADAPTER_CONFIG)
+
+
+def refuse_changed_repair(folder: Path) -> None:
+    """LayerhouseError for a repair whose files are not those that its record was written for; the
+    records of earlier versions do not tell."""
+    told = read_object(folder / MEND_RECORD).get("fingerprint")
+    if told is not None and told != repair_fingerprint(folder):
+        raise LayerhouseError(
+            f"the repair in {folder} was changed since it was trained: its weights or "
+            f"configuration are not those that its {MEND_RECORD} tells of; mend it anew in another "
+            "folder"
+        )

@@ -1,10 +1,12 @@
 """Naming: what a model's name means, before anything of the model is read or fetched."""
 
+import shlex
 from pathlib import Path
 
 from extract.models.folders import refuse_no_model
 from extract.models.registry import RegistryEntry, named_checkpoint, registry
 from warehouse.errors import UsageError, nearest, said
+from warehouse.vocabulary import VARIANT_OPTIONS
 
 
 def refuse_unknown(name: str) -> None:
@@ -24,9 +26,29 @@ def meant(name: str) -> tuple[Path | None, RegistryEntry | None]:
     except (OSError, RuntimeError) as error:  # a name too long, or of no user
         raise UsageError(f"{name[:99]} cannot be a folder: {said(error)[:99]}") from error
     entry = None if folder is not None else named_checkpoint(name)
+    if folder is None and entry is None:
+        _refuse_variant(name)
     if folder is None and entry is None and "/" not in name:
         raise UsageError(
             f"unknown model {name!r}{nearest(name.lower(), registry())}; a path of a model folder "
             "or a hub id (owner/name) is taken too"
         )
     return folder, entry
+
+
+def _refuse_variant(name: str) -> None:
+    """UsageError for a model's name with its variant, by which a lake knows it."""
+    base, *variant = name.split("+")
+    told = [part.partition(":") for part in variant]
+    if not told or any(kind not in VARIANT_OPTIONS for kind, _, _ in told):
+        return
+    words = [
+        word
+        for kind, _, value in told
+        for option in [VARIANT_OPTIONS[kind]]
+        for word in (option, "PATH" if option == "--adapter" else value)
+    ]
+    raise UsageError(
+        f"{name} is what a lake calls a variant of {base}: give that name, and what was done to it "
+        f"as options of its own, {shlex.join(words)}"
+    )

@@ -167,7 +167,12 @@ def _named_by(adapter: Path) -> str:
     stage, repair, shuffled = (record.get(key) for key in ("stage", "repair", "shuffled"))
     if stage not in STAGES or not re.fullmatch("[a-z-]+", str(repair)):
         raise LayerhouseError(f"{adapter / MEND_RECORD} names no repair of a stage; mend it anew")
-    return f"mend:{stage}/{repair}" + (f"/{SHUFFLED_LABELS}" if shuffled is True else "")
+    return mend_variant(f"{stage}/{repair}", is_shuffled=shuffled is True)
+
+
+def mend_variant(title: str, *, is_shuffled: bool) -> str:
+    """How a variant names a repair, STAGE/REPAIR."""
+    return f"mend:{title}" + (f"/{SHUFFLED_LABELS}" if is_shuffled else "")
 
 
 def locate(

@@ -295,10 +295,12 @@ def refuse_other_identity(job: Job) -> None:
     for run in chain.from_iterable(found):
         difference = config_difference(identity_in(run), job.identity)
         if difference:
+            # A repair is named by its record, whatever its folder is called.
+            other = "" if "mend:" in job.variant else "a model folder of another name, "
             raise LayerhouseError(
                 f"the lake holds {job.model_id} on {job.dataset_id} under another configuration "
-                f"({difference}); use a model folder of another name, another lake, or take it "
-                f"out with `layerhouse models remove {quote(job.model_id)}`"
+                f"({difference}); use {other}another lake, or take it out with `layerhouse models "
+                f"remove {quote(job.model_id)}`"
             )
 
 

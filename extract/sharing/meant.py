@@ -14,6 +14,7 @@ from extract.models import (
     choose_dtype,
     locate,
     parse_placement,
+    refuse_changed_repair,
 )
 from extract.reading import readout_named
 from extract.sharing.request import ExtractRequest
@@ -65,7 +66,7 @@ def refuse_other_repair(
     source: ModelSource | GivenModel, identity: Mapping[str, Any], faults: Sequence[Fault]
 ) -> None:
     """A repair was trained for certain weights, and certain damage of them; LayerhouseError where
-    it is put on a model of another `identity`, or under other faults.
+    it is put on a model of another `identity`, or under other faults, or was changed since.
     """
     if isinstance(source, GivenModel) or source.adapter is None:
         return
@@ -87,6 +88,8 @@ def refuse_other_repair(
             f"the repair {source.adapter.name} was trained on other weights than those of "
             f"{source.name}; mend this model"
         )
+    for folder in filter(None, source.fold_repairs or (source.adapter,)):
+        refuse_changed_repair(folder)
 
 
 def answered_as_it_can(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse.cli.shared import (
+    OnceOption,
     Word,
     dataset_option,
     device_option,
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 @dataset_option("A registered dataset.")
 @click.option(
     "--stage",
+    cls=OnceOption,
+    way_out="give one of them, or --repair for each repair that is meant",
     type=Word("stage", (AUTO, EVERY, *STAGES)),
-    default=AUTO,
+    default=(AUTO,),
     show_default=True,
-    help="What to mend; auto: what the diagnosis finds.",
+    help="What to mend; auto: what --repair names, else what the diagnosis finds.",
 )
 @click.option("--repair", multiple=True, help="STAGE/REPAIR; repeatable.  [default: all]")
 @fault_option("--fault", "The faults of weights that it was extracted with.")

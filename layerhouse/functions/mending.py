@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from os import PathLike
@@ -39,7 +39,6 @@ AUTO, EVERY = "auto", "all"
 OF_THE_MODEL = ("stage", "repair", "fault", "prompt", "budget", "device", "dtype", "workers")
 """Options that say what is mended, how long and where; the others are the recipe's."""
 OF_THE_EXTRACTION = ("fault", "prompt", "device", "dtype")
-COMMAND = "mend"
 
 
 class MendOptions(TypedDict, total=False):
@@ -118,11 +117,12 @@ def mend(
 ) -> Mending | MendOutlook:
     """Train repairs of a stage on train, choose on val, and judge them on test.
 
-    `stage` is one of the pipeline's, `all`, or `auto`: those whose failure mode the diagnosis
-    finds. Each repair becomes a folder below `out` (by default `mended/MODEL/DATASET`) that
-    `extract` takes as an adapter; it is extracted, and compared with the model as it is. What is
-    there already is not trained again. The model must be extracted on the dataset; `fault` are
-    those of weights that it was extracted with, and `on_epoch` is told of every epoch;
+    `stage` is one of the pipeline's, `all`, or `auto`: those of the repairs that are named, else
+    those whose failure mode the diagnosis finds. Each repair becomes a folder below `out` (by
+    default `mended/MODEL/DATASET`) that `extract` takes as an adapter; it is extracted, and
+    compared with the model as it is. What is there already is not trained again. The model must be
+    extracted on the dataset; `fault` are those of weights that it was extracted with, and
+    `on_epoch` is told of every epoch;
     `layerhouse mend --help` explains the options. With `dry_run` nothing is trained or written, and
     what it would cost is returned instead. Raises UsageError for a stage or repair that is none,
     LayerhouseError for a model that is not in the lake and where `auto` finds no loss.
@@ -132,17 +132,17 @@ def mend(
     if stage not in (AUTO, EVERY, *STAGES):
         raise UsageError(f"unknown stage {stage!r}{nearest(stage, (AUTO, EVERY, *STAGES))}")
     refuse_unknown_repairs(named)
+    _refuse_elsewhere(stage, named)
+    recipe = _recipe(chosen)
     refuse_unknown_here(place)
     refuse_unknown_to_run(place, str(model), str(dataset), chosen)
     from extract.mending import MendRequest, outlook, repairs_of
     from extract.sharing import look_up
 
-    recipe = _recipe(chosen)
     extraction = _extraction(str(model), str(dataset), chosen)
     job = look_up(place, extraction)
-    repairs = repairs_of(_stages(place, job, stage), named)
-    if not repairs:
-        raise UsageError(f"none of {', '.join(named)} is a repair of {stage}")
+    stages = _stages(place, job, EVERY if named else stage)
+    repairs = repairs_of(stages, named)
     folder = Path(out) if out is not None else Path("mended", job.model_id, job.dataset_id)
     place.refuse_own(folder)
     request = MendRequest(extraction, folder, recipe, chosen.get("workers", 1))
@@ -155,6 +155,16 @@ def mend(
     with connect(place) as wh:
         found = read_recoveries(wh, job.model_id, job.dataset_id)
     return Mending(job.model_id, job.dataset_id, tuple(mended), found)
+
+
+def _refuse_elsewhere(stage: str, named: Iterable[str]) -> None:
+    """UsageError for a named repair of another stage than the one that is to be mended."""
+    for title in named:
+        if stage not in (AUTO, EVERY) and not title.startswith(f"{stage}/"):
+            raise UsageError(
+                f"{title} is no repair of {stage}; give its own --stage, or leave --stage out: a "
+                "repair that is named says its stage"
+            )
 
 
 def _extraction(model: str, dataset: str, options: Mapping[str, Any]) -> ExtractRequest:
@@ -173,7 +183,10 @@ def _recipe(options: Mapping[str, Any]) -> MendRecipe:
         number = text.removesuffix("min")
         if not number.isdecimal() or int(number) < 1:
             raise UsageError(f"the budget {text!r} is neither images, 500, nor minutes, 30min")
-        given["images" if number == text else "minutes"] = int(number)
+        what = "images" if number == text else "minutes"
+        if what in given:
+            raise UsageError(f"the budget is told twice in {what}; give it once")
+        given[what] = int(number)
     rate = given.get("learning_rate")
     if rate is not None and not 0 < rate < inf:  # of not a number, neither holds
         raise UsageError(f"a learning rate must be finite and above 0, not {rate:g}")
@@ -235,6 +248,7 @@ def _one(
 
 def _note_useless(lake: Lake, job: Job, recipe: MendRecipe, repair: Repair) -> None:
     """That it was tried stays known, by a run of the model itself, which has no rows."""
+    from extract.mending import COMMAND
     from warehouse.lake import RunSpec, RunWriter
 
     if recipe.shuffled:
@@ -246,6 +260,7 @@ def _note_useless(lake: Lake, job: Job, recipe: MendRecipe, repair: Repair) -> N
 
 
 def _store(lake: Lake, job: Job, recipe: MendRecipe, mended: Mended, model_id: str) -> None:
+    from extract.mending import COMMAND, training_of
     from warehouse.catalogue import dataset, open_tables
     from warehouse.lake import RunSpec, RunWriter
 
@@ -276,7 +291,8 @@ def _store(lake: Lake, job: Job, recipe: MendRecipe, mended: Mended, model_id: s
         "score": info.score,
         "seconds": mended.history[-1].seconds,
     }
-    config = {"base": job.model_id, "repair": mended.repair.title}
+    told = {"training": training_of(job, recipe)}
+    config = {"base": job.model_id, "repair": mended.repair.title, **told}
     spec = RunSpec(COMMAND, model_id, job.dataset_id, config, job.device)
     looked = frozenset(lake.store.commit_names())
     with RunWriter(lake, spec, looked) as writer:

@@ -14,7 +14,22 @@ from tests.layerhouse.test_cli import run
 NAMED = ("--model", "tiny-digits", "--dataset", "digits")
 DAMAGED = ("--fault", "damage@answer:0.6")
 STRUCK = ("--model", "tiny-digits+fault:damage@answer:0.6", "--dataset", "digits")
+UNMEANT = {
+    "--stage is given 2 times: give one of them, or --repair for each": ("--stage", "llm"),
+    "the budget is told twice in images": ("--budget", "3", "--budget", "4"),
+    "connector/finetune is no repair of answer; give its own --stage": (
+        *("--repair", "answer/prior", "--repair", "connector/finetune"),
+    ),
+}
 COMMAND = re.compile(r"is not measured: run `layerhouse ([^`]+)`")
+
+
+@pytest.mark.parametrize(("told", "more"), UNMEANT.items())
+def test_what_would_be_left_out_without_a_word_is_refused(
+    told: str, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("mend", *NAMED, "--stage", "answer", *more) == 2
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -76,6 +76,11 @@ TYPOS = {
         )
         for name in ("probe", "diagnose", "compare", "power", "report")
     },
+    "a variant's name": (
+        ("extract", "--model", "tiny-digits+mend:llm/lora+fault:swap@llm:1", *DATASET),
+        "a variant of tiny-digits: give that name, and what was done to it as options of its own, "
+        "--adapter PATH --fault swap@llm:1",
+    ),
     "a stage": (("extract", *RUN, "--fault", "swap@visoin"), "mean vision?"),
     "an adapter": (("extract", *RUN, "--adapter", "./nope"), "nope is no adapter"),
     "a prompt": (("extract", *RUN, "--prompt", "clinicl"), "mean clinical?"),

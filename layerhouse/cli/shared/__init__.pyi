@@ -4,6 +4,7 @@ from .interventions import (
     show_summary as show_summary,
 )
 from .options import (
+    OnceOption as OnceOption,
     dataset_option as dataset_option,
     format_option as format_option,
     lake_option as lake_option,
