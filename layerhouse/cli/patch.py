@@ -103,7 +103,7 @@ def _what(of: PatchOutlook | PatchSummary) -> str:
     return f"states of {donor} into {of.model_id} on {of.dataset_id}"
 
 
-WITHIN = ("n", "turned_share", "unpatched_share", "control_share", "target_shift")
+WITHIN = ("n", "turned_share", "unpatched_share", "control_share", "control_n", "target_shift")
 BETWEEN = ("n", "own_score", "patched_score", "donor_score", "restored_share", "lower", "upper")
 PLACE = ("module", "layer", "tokens")
 
@@ -128,8 +128,13 @@ def _effects(lake: Lake, summary: PatchSummary) -> list[dict[str, Any]]:
 
 def _print_effects(summary: PatchSummary, effects: Sequence[Mapping[str, Any]]) -> None:
     if summary.donor_id == summary.model_id:
-        heads = ["locus", "tokens", "n", "turned", "unpatched", "controls", "shift"]
+        heads = ["locus", "tokens", "n", "turned", "unpatched", "controls", "of n", "shift"]
         print_table(heads, [_shown(row, "{:.2f}") for row in effects])
+        if any((row["control_n"] or row["n"]) < row["n"] for row in effects):
+            click.echo(
+                "Controls rest on fewer images (of n) than what turned where they were left out "
+                "(--no-controls), or a class has one image alone, which no other of it stands for."
+            )
         return
     heads = ["locus", "tokens", "n", "own", "patched", "donor", "restored", "lower", "upper"]
     print_table(heads, [_shown(row, "{:.3f}") for row in effects])
@@ -142,5 +147,8 @@ def _print_effects(summary: PatchSummary, effects: Sequence[Mapping[str, Any]]) 
 
 def _shown(row: Mapping[str, Any], form: str) -> list[str]:
     module, layer, tokens, n, *numbers = row.values()
-    shown = ("-" if value is None else form.format(value) for value in numbers)
+    shown = (
+        "-" if value is None else f"{value:,}" if isinstance(value, int) else form.format(value)
+        for value in numbers
+    )
     return [f"{module}.{layer}", tokens, f"{n:,}", *shown]

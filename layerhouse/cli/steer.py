@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -99,15 +99,16 @@ def _what(of: SteerOutlook | SteerSummary) -> str:
 
 MARKS = ("is_read", "is_answered", "is_owned")
 NUMBERS = ("effect", "sham_effect", "random_most")
-PLACE = ("p_value", "module", "layer", "tokens", "strength")
+PLACE = ("p_value", "module", "layer", "tokens", "strength", "n")
 
 
 def _classes(lake: Lake, summary: SteerSummary) -> list[dict[str, Any]]:
     """What all effects of that source in the lake say, whatever this command added to them."""
-    fields = ("label", *MARKS, *NUMBERS, *PLACE)
+    fields = ("label", *MARKS, *NUMBERS, *PLACE, "is_shown")
     with connect(lake) as wh:
         rows = wh.sql(
-            f"SELECT {', '.join(fields)} FROM class_ownership WHERE model_id = $1 "
+            f"SELECT {', '.join(fields[:-1])}, class_index IN (SELECT class_index FROM sample "
+            "WHERE dataset_id = $2 AND split = 'test') FROM class_ownership WHERE model_id = $1 "
             "AND dataset_id = $2 AND direction = $3 ORDER BY class_index",
             [summary.model_id, summary.dataset_id, summary.direction],
         ).fetchall()
@@ -116,9 +117,20 @@ def _classes(lake: Lake, summary: SteerSummary) -> list[dict[str, Any]]:
 
 def _print_ownership(summary: SteerSummary, classes: Sequence[Mapping[str, Any]]) -> None:
     heads = ["class", "read", "answered", "owned", "effect", "sham", "random", "p", "locus"]
-    print_table([*heads, "tokens", "strength"], [_shown(row) for row in classes])
-    if any(row["is_read"] is None for row in classes):
-        click.echo(
+    print_table([*heads, "tokens", "strength", "n"], [_shown(row) for row in classes])
+    for line in _unmeasured(summary, classes):
+        click.echo(line)
+
+
+def _unmeasured(summary: SteerSummary, classes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Why some of it is not measured, and what would measure it."""
+    absent = [row["label"] for row in classes if not row["is_shown"]]
+    if absent:
+        yield (
+            f"No test sample shows {', '.join(absent)}: nobody knows whether it is read or answered"
+        )
+    if any(row["is_shown"] and row["is_read"] is None for row in classes):
+        yield (
             "Not measured (-) is what no probe, or none on shuffled labels, was trained for: run "
             f"layerhouse probe --model {quote(summary.model_id)} --dataset "
             f"{quote(summary.dataset_id)}"
@@ -129,5 +141,5 @@ def _shown(row: Mapping[str, Any]) -> list[str]:
     said = [{None: "-", True: "yes", False: "no"}[row[mark]] for mark in MARKS]
     shown = [f"{row[number]:.2f}" for number in NUMBERS]
     place = f"{row['module']}.{row['layer']}"
-    last = [f"{row['p_value']:.3f}", place, row["tokens"], f"{row['strength']:g}"]
+    last = [f"{row['p_value']:.3f}", place, row["tokens"], f"{row['strength']:g}", f"{row['n']:,}"]
     return [row["label"], *said, *shown, *last]

@@ -22,6 +22,7 @@ SELECT
     causal_flow.upper AS turned_upper,
     causal_flow.unpatched_share,
     causal_flow.control_share,
+    causal_flow.control_n,
     causal_flow.kept_share,
     causal_flow.agree_share,
     causal_flow.own_accuracy,

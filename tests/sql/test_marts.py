@@ -171,13 +171,14 @@ def test_failure_modes_carry_what_was_there_before_and_after(con):
 def test_the_causal_flow_names_model_dataset_and_stage(con):
     query = (
         "SELECT model_name, variant, dataset_title, depth, module, module_order, layer, tokens, "
-        "control, n, turned_share, turned_lower < 0.75 AND turned_upper > 0.75, control_share "
+        "control, n, turned_share, turned_lower < 0.75 AND turned_upper > 0.75, control_share, "
+        "control_n "
         "FROM mart_causal_flow ORDER BY control"
     )
     place = ("m", "base", "Shapes", 5, "llm", 2, 1, "last")
     assert con.sql(query).fetchall() == [
-        (*place, "noise", 4, 0.25, False, 0.25),
-        (*place, "none", 4, 0.75, True, 0.25),
+        (*place, "noise", 4, 0.25, False, 0.25, 4),
+        (*place, "none", 4, 0.75, True, 0.25, 4),
     ]
 
 

@@ -55,12 +55,13 @@ def test_answers_that_turn_are_counted_beside_the_controls(catalogue):
             pytest.approx(max((centre + s * half) / (1 + z**2 / n), 0), abs=1e-6) for s in (-1, 1)
         ]
 
-    def told(tokens, control, turned, controls, donors=0.95):
+    def told(tokens, control, turned, controls, n_controls=20, donors=0.95):
         # The last sample's own answer is the other class before any patch, and its donor is
         # answered as the sample's own class, as its patch is.
         kept, agree = (19 - turned) / 20, (turned + 1) / 20
         return (
-            *(*place, tokens, control, 20, turned / 20, *wilson(turned), 0.05, controls),
+            *(*place, tokens, control, 20, turned / 20, *wilson(turned), 0.05),
+            *(controls, n_controls),
             *(kept, agree, 0.95, donors, 0.5 * turned / 20, -0.25 * turned / 20),
         )
 
@@ -68,9 +69,19 @@ def test_answers_that_turn_are_counted_beside_the_controls(catalogue):
         told("image", "noise", 4, 0.2),
         told("image", "none", 10, 0.2),
         told("image", "other_locus", 12, 0.2),
-        told("image", "same_class", 1, 0.2, None),
-        told("last", "none", 0, None),
+        told("image", "same_class", 1, 0.2, donors=None),
+        told("last", "none", 0, None, None),
     ]
+
+
+def test_controls_of_fewer_samples_say_so(catalogue):
+    """Of two that turn as many of theirs the fewer are told, which say less."""
+    of_all, of_ten = between_images("none", 10), between_images("noise", 0)[:10]
+    rows = {**world(), "patch_effect": [*of_all, *of_ten, *between_images("same_class", 0)[:3]]}
+    query = "SELECT DISTINCT control_share, control_n FROM causal_flow"
+    assert catalogue(rows).sql(query).fetchall() == [(0, 3)]
+    rows["patch_effect"] = [*of_all, *between_images("noise", 1)[:10], *rows["patch_effect"][30:]]
+    assert catalogue(rows).sql(query).fetchall() == [(0.1, 10)]
 
 
 def between_models(right, own=8, donor=20, ends=True):

@@ -169,6 +169,18 @@ def test_read_answered_and_owned_stand_side_by_side(catalogue):
     assert unread == [(None,)] * 3  # without a control nobody knows what to be above of
 
 
+def test_a_probe_no_better_than_chance_reads_no_class(catalogue):
+    """Half of the answers are right; on shuffled labels two of twenty, which is below chance."""
+    shuffled = ("llm", 1, "last", 0, "linear", "shuffled_labels")
+    rows = {**world({("llm", 1, "last"): (5, 10), shuffled: (2, 2)}), "class": CLASSES[:2]}
+    rows["steer_effect"] = written(0, [9.0] * 4, [math.sin(i) for i in range(1, 40)])
+    query = "SELECT is_read, read_informedness, control_informedness, read_lower FROM class_ownership"
+    ((is_read, told, control, lower),) = catalogue(rows).sql(query).fetchall()
+    assert (told, control) == (0, pytest.approx(-0.8))
+    assert control < lower < 0
+    assert is_read is False
+
+
 def test_directions_without_meaning_are_owned_as_seldom_as_is_said(catalogue):
     """Two hundred models whose classes have random directions too, alike at two strengths: in a
     twentieth of them any class may be owned."""

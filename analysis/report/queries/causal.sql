@@ -8,6 +8,7 @@ SELECT
     turned_lower AS lower,
     turned_upper AS upper,
     control_share,
+    control_n,
     unpatched_share,
     donor_accuracy
 FROM mart_causal_flow

@@ -4,7 +4,8 @@
 -- Of every control the target is the class of the same donor of another class: with no control its
 -- states stand there, and turned_share tells for how many samples the answer's class is still
 -- carried by these tokens. control_share is the larger turned_share of the two controls of the place
--- that hold nothing of the donor's class, same_class and noise.
+-- that hold nothing of the donor's class, same_class and noise, and control_n the samples that this
+-- one was run on, of two that turn as many the fewer: a later run may have taken the place's n alone.
 WITH patched AS (
     SELECT
         patch_effect.*,
@@ -40,44 +41,57 @@ counted AS (
         avg(label_shift) AS label_shift
     FROM patched
     GROUP BY model_id, dataset_id, module, layer, tokens, control
+),
+
+shares AS (
+    SELECT
+        *,
+        n_turned / n AS turned_share,
+        CASE WHEN control IN ('same_class', 'noise') THEN n_turned / n END AS empty_share
+    FROM counted
+),
+
+controlled AS (
+    SELECT
+        *,
+        max(empty_share) OVER (PARTITION BY model_id, dataset_id, module, layer, tokens)
+            AS control_share
+    FROM shares
 )
 
 SELECT
-    counted.model_id,
-    counted.dataset_id,
-    counted.module,
-    counted.layer,
+    controlled.model_id,
+    controlled.dataset_id,
+    controlled.module,
+    controlled.layer,
     layer.depth,
-    counted.tokens,
-    counted.control,
-    counted.n,
-    counted.n_turned / counted.n AS turned_share,
-    wilson_lower(counted.n_turned, counted.n) AS lower,
-    wilson_upper(counted.n_turned, counted.n) AS upper,
-    counted.n_there / counted.n AS unpatched_share,
-    max(
-        CASE
-            WHEN counted.control IN ('same_class', 'noise') THEN counted.n_turned / counted.n
-        END
-    ) OVER (
+    controlled.tokens,
+    controlled.control,
+    controlled.n,
+    controlled.turned_share,
+    wilson_lower(controlled.n_turned, controlled.n) AS lower,
+    wilson_upper(controlled.n_turned, controlled.n) AS upper,
+    controlled.n_there / controlled.n AS unpatched_share,
+    controlled.control_share,
+    min(CASE WHEN controlled.empty_share = controlled.control_share THEN controlled.n END) OVER (
         PARTITION BY
-            counted.model_id,
-            counted.dataset_id,
-            counted.module,
-            counted.layer,
-            counted.tokens
-    ) AS control_share,
-    counted.n_kept / counted.n AS kept_share,
-    counted.n_agree / counted.n AS agree_share,
-    counted.n_right / counted.n AS own_accuracy,
+            controlled.model_id,
+            controlled.dataset_id,
+            controlled.module,
+            controlled.layer,
+            controlled.tokens
+    ) AS control_n,
+    controlled.n_kept / controlled.n AS kept_share,
+    controlled.n_agree / controlled.n AS agree_share,
+    controlled.n_right / controlled.n AS own_accuracy,
     CASE
-        WHEN counted.control <> 'same_class' THEN counted.n_donor / counted.n
+        WHEN controlled.control <> 'same_class' THEN controlled.n_donor / controlled.n
     END AS donor_accuracy,
-    counted.target_shift,
-    counted.label_shift
-FROM counted
+    controlled.target_shift,
+    controlled.label_shift
+FROM controlled
 INNER JOIN layer
     ON
-        counted.model_id = layer.model_id
-        AND counted.module = layer.module
-        AND counted.layer = layer.layer
+        controlled.model_id = layer.model_id
+        AND controlled.module = layer.module
+        AND controlled.layer = layer.layer

@@ -3,8 +3,8 @@
 -- Owned: of all places and strengths the one where its direction moves its own answer furthest (by
 -- p_value, then z) does so beyond random directions at the 5% level of the whole family, and more
 -- than its sham. Read: the informedness of probes at that locus lies above that of those on shuffled
--- labels; the readout is `last` where the last token is moved, else `mean`, the kind the one
--- preferred. Answered: that of the likelihoods lies above 0. NULL where nothing was probed or
+-- labels and above 0, which is chance (few samples may bring those below it); the readout is `last`
+-- where the last token is moved, else `mean`, the kind the one preferred. Answered: that of the likelihoods lies above 0. NULL where nothing was probed or
 -- answered.
 WITH furthest AS (
     SELECT
@@ -52,7 +52,7 @@ SELECT
     probes.informedness AS read_informedness,
     probes.lower AS read_lower,
     shuffled.informedness AS control_informedness,
-    probes.lower > shuffled.informedness AS is_read,
+    probes.lower > if(shuffled.informedness < 0, 0, shuffled.informedness) AS is_read,
     answers.informedness AS answer_informedness,
     answers.lower AS answer_lower,
     answers.lower > 0 AS is_answered,
