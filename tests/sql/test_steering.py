@@ -174,7 +174,9 @@ def test_a_probe_no_better_than_chance_reads_no_class(catalogue):
     shuffled = ("llm", 1, "last", 0, "linear", "shuffled_labels")
     rows = {**world({("llm", 1, "last"): (5, 10), shuffled: (2, 2)}), "class": CLASSES[:2]}
     rows["steer_effect"] = written(0, [9.0] * 4, [math.sin(i) for i in range(1, 40)])
-    query = "SELECT is_read, read_informedness, control_informedness, read_lower FROM class_ownership"
+    query = (
+        "SELECT is_read, read_informedness, control_informedness, read_lower FROM class_ownership"
+    )
     ((is_read, told, control, lower),) = catalogue(rows).sql(query).fetchall()
     assert (told, control) == (0, pytest.approx(-0.8))
     assert control < lower < 0
