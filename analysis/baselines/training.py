@@ -34,6 +34,7 @@ COMMAND = "baseline"
 class BaselineSummary:
     """What `baseline` did; `added` is False if the lake held this baseline already.
 
+    `test_score` is that of the dataset's score, which the diagnosis counts by, as a share.
     `notes` are what a person should read of a dataset that was registered on the way.
     """
 
@@ -45,6 +46,8 @@ class BaselineSummary:
     added: bool
     val_accuracy: float
     test_accuracy: float
+    score: str
+    test_score: float
     seconds: float
     notes: tuple[str, ...] = ()
 
@@ -82,7 +85,7 @@ def baseline(
                 row["fit_seconds"] = time.perf_counter() - started
                 writer.commit(_tables(row, images, trained), clashes=partial(_is_same, config))
             writer.finish()
-    scores = _scores(lake, baseline_id)
+    accuracies, test_score = _scores(lake, baseline_id)
     return BaselineSummary(
         baseline_id=baseline_id,
         dataset_id=dataset_id,
@@ -90,8 +93,10 @@ def baseline(
         seed=seed,
         run_id=spec.run_id,
         added=not stored,
-        val_accuracy=scores["val"],
-        test_accuracy=scores["test"],
+        val_accuracy=accuracies["val"],
+        test_accuracy=accuracies["test"],
+        score=images.score,
+        test_score=test_score,
         seconds=time.perf_counter() - started,
     )
 
@@ -113,11 +118,13 @@ def _is_same(config: dict[str, Any], commit: Commit) -> bool:
     return bool(theirs == own)
 
 
-def _scores(lake: Lake, baseline_id: str) -> dict[str, float]:
-    """Accuracy per split, as the view has it."""
-    query = "SELECT split, accuracy FROM baseline_accuracy WHERE baseline_id = $1"
+def _scores(lake: Lake, baseline_id: str) -> tuple[dict[str, float], float]:
+    """Accuracy per split and the dataset's score on test, as the view has them."""
+    query = "SELECT split, accuracy, score_value FROM baseline_accuracy WHERE baseline_id = $1"
     with connect(lake) as wh:
-        return dict(wh.sql(query, [baseline_id]).fetchall())
+        rows = wh.sql(query, [baseline_id]).fetchall()
+    scores = {split: score for split, _, score in rows}
+    return {split: accuracy for split, accuracy, _ in rows}, scores["test"]
 
 
 def _baseline_id(dataset_id: str, config: dict[str, Any]) -> str:

@@ -88,7 +88,7 @@ def command(dataset: str, architecture: tuple[str, ...], form: str, **options: A
         what = f"{summary.architecture} on {summary.dataset_id}, seed {summary.seed}"
         if summary.added:
             click.echo(
-                f"{what}: test accuracy {summary.test_accuracy:.3f} "
+                f"{what}: test {summary.score.replace('_', ' ')} {summary.test_score:.3f} "
                 f"in {summary.seconds:.1f} s ({summary.run_id})"
             )
         else:

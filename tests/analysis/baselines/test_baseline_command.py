@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from analysis.baselines import baseline, known_architectures
+from extract.datasets import add
+from layerhouse.cli import layerhouse
 from tests.analysis.activation_lake import dataset_lake
 from tests.conftest import real_dataset
 from warehouse.catalogue.refreshing import connect
@@ -108,6 +111,25 @@ def test_a_class_that_train_never_showed_is_never_named(tmp_path: Path) -> None:
         widths = wh.sql("SELECT DISTINCT len(logits) FROM baseline_logit").fetchall()
     assert {index for (index,) in named} == {0, 1}
     assert widths == [(3,)]
+
+
+def test_what_is_told_is_the_score_that_the_diagnosis_counts_by(tmp_path: Path) -> None:
+    """Where one class holds most images, accuracy says another number."""
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        path = tmp_path / "pets" / ("cat" if number % 4 else "dog") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(path)
+    lake = Lake.at(tmp_path / "lake")
+    add(lake, "pets", tmp_path / "pets")
+    typed = ["baseline", "--dataset", "pets", "--architecture", "pixels-logistic"]
+    said = CliRunner().invoke(layerhouse, [*typed, "--lake", str(lake.root)])
+    with connect(lake) as wh:
+        ((accuracy, balanced),) = wh.sql(
+            "SELECT accuracy, balanced_accuracy FROM baseline_accuracy WHERE split = 'test'"
+        ).fetchall()
+    assert f"{accuracy:.3f}" != f"{balanced:.3f}"
+    assert f"test balanced accuracy {balanced:.3f}" in said.stdout
 
 
 def test_colour_is_used_where_images_have_it(tmp_path: Path) -> None:
