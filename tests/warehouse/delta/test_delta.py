@@ -206,16 +206,16 @@ def test_some_tables_may_have_logs_and_none_after_they_were_removed(
     said = run(capsys, "delta", "--table", "activation", "--table", "run")
     assert said == (
         "activation: version 0, 24 rows in 4 files\n"
-        "run: version 0, 2 rows in 1 files, 1 of them written anew\n"
+        "run: version 0, 2 rows in 1 file, 1 of them written anew\n"
     )
     assert "Nothing to do" in run(capsys, "delta", "--table", "run")
     add_extraction(lake, "other")
     open_tables(lake).close()
     assert logged(lake) == ["activation", "run"]
     assert run(capsys, "delta", "--remove", "--table", "run") == (
-        "Deleted the Delta logs of 1 tables.\n"
+        "Deleted the Delta logs of 1 table.\n"
     )
-    assert run(capsys, "delta", "--remove") == "Deleted the Delta logs of 1 tables.\n"
+    assert run(capsys, "delta", "--remove") == "Deleted the Delta logs of 1 table.\n"
     assert run(capsys, "delta", "--remove") == "There was none.\n"
     assert not list(lake.root.rglob("_delta_*"))
     add_extraction(lake, "third")
