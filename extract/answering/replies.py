@@ -108,16 +108,20 @@ def lists_letters(question: str, phrases: Sequence[str]) -> bool:
     return listed_order(question, phrases) == tuple(range(len(phrases)))
 
 
-def listed_order(question: str, phrases: Sequence[str]) -> tuple[int, ...] | None:
-    """The classes that A, B, … stand for in a question; None unless it lists every one once."""
-    if not 0 < len(phrases) <= len(LETTERS):
+def listed_order(
+    question: str, phrases: Sequence[str], marks: Sequence[str] = LETTERS
+) -> tuple[int, ...] | None:
+    """The classes that A, B, … stand for in a question, or other marks; None unless it lists every
+    one once.
+    """
+    if not 0 < len(phrases) <= len(marks):
         return None
     order = []
-    for letter in LETTERS[: len(phrases)]:
+    for mark in marks[: len(phrases)]:
         listed = [
             (len(phrase), index)
             for index, phrase in enumerate(phrases)
-            if re.search(rf"(?<!\w)\(?{letter}[.):]\s*{re.escape(phrase)}(?!\w)", question)
+            if re.search(rf"(?<!\w)\(?{mark}[.):]\s*{re.escape(phrase)}(?!\w)", question)
         ]
         order += [index for _, index in sorted(listed)[-1:]]
     return tuple(order) if sorted(order) == list(range(len(phrases))) else None

@@ -246,7 +246,8 @@ def _refuse_numbers(read: Sequence[ReadRecord], info: DatasetInfo, path: Path) -
         raise LayerhouseError(
             f"the replies of {path} are numbers, first {read[0].reply!r} ({read[0].record.place}), "
             f"and {info.dataset_id} has no class that is called so; write the names of its classes "
-            f"({labels}) in their place"
+            f"({labels}) in their place, or, where the question listed them under numbers, give it "
+            "in a column (--column question=…)"
         )
 
 

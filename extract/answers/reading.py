@@ -14,6 +14,7 @@ from warehouse.catalogue import ClassRow
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import LENGTH
 
+NUMBERS = tuple(map(str, range(1, 1000)))
 LEAST = -100.0
 """The log of a probability of zero, which has none."""
 
@@ -46,22 +47,41 @@ def named_class(
 ) -> int | None:
     """The class that a reply names, where the question listed `options` under letters, if it did.
 
-    An option that is no class may be named too: then no class is. `finish` is why it ended, if that
-    is known.
+    An option that is no class may be named too: then no class is. Options that begin with their
+    numbers ("1. benign") were listed under these. `finish` is why it ended, if that is known.
     """
     cut = finish == LENGTH
     names = [ClassNames(row.label, row.phrase) for row in classes]
     if options is None:
         return read_reply(reply, names, cut=cut).index
-    listed = [class_called(option, classes) for option in options]
+    plain, is_numbered = without_numbers(options)
+    listed = [class_called(option, classes) for option in plain]
     asked = [
         ClassNames(option, option) if index is None else names[index]
-        for option, index in zip(options, listed, strict=True)
+        for option, index in zip(plain, listed, strict=True)
     ]
+    if is_numbered:  # then a number means the option alone
+        asked = [
+            replace(one, label=one.phrase if one.label.strip().isdigit() else one.label, also=(n,))
+            for n, one in zip(NUMBERS, asked, strict=False)
+        ]
     others = [index for index in range(len(names)) if index not in listed]
     named = [*asked, *(names[index] for index in others)]
-    found = read_reply(reply, named, letters=True, cut=cut).index
+    found = read_reply(reply, named, letters=not is_numbered, cut=cut).index
     return None if found is None else [*listed, *others][found]
+
+
+def without_numbers(options: Sequence[str]) -> tuple[list[str], bool]:
+    """The options without the numbers before them, and whether they had any: all, from 1 on."""
+    parts = [re.match(r"\(?(\d+)[.):]\s*(?=\S)", option) for option in options]
+    found = [part[1] for part in parts if part is not None]
+    if not found or found != list(NUMBERS[: len(options)]):
+        return list(options), False
+    return [
+        option[part.end() :]
+        for option, part in zip(options, parts, strict=True)
+        if part is not None
+    ], True
 
 
 def class_called(name: str, classes: Sequence[ClassRow]) -> int | None:
@@ -102,13 +122,17 @@ class RecordReader:
         return ReadRecord(record, predicted, self._label(record), scores, options, is_bare)
 
     def _options(self, record: Record) -> tuple[str, ...] | None:
-        """What letters stand for: as the record says, as its question does, or as a person did."""
+        """What letters or numbers stand for: as the record says, as its question does, or as a
+        person did."""
         phrases = [row.phrase for row in self.classes]
         if record.options:
             return record.options
         order = listed_order(record.question, phrases)
         if order is not None:
             return tuple(phrases[index] for index in order)
+        order = listed_order(record.question, phrases, NUMBERS)
+        if order is not None:
+            return tuple(f"{NUMBERS[n]}. {phrases[index]}" for n, index in enumerate(order))
         return tuple(phrases) if self.letters else None
 
     def _label(self, record: Record) -> int | None:
@@ -120,11 +144,11 @@ class RecordReader:
         named = class_called(text, self.classes) if text else None
         if named is not None or not record.options:
             return named
+        options, is_numbered = without_numbers(record.options)
         letter = re.fullmatch(r"\(?([A-Z])[.):]*", text)
-        place = ord(letter[1]) - ord("A") if letter else int(text) if text.isdecimal() else -1
-        if not 0 <= place < len(record.options):
-            return None
-        return class_called(record.options[place], self.classes)
+        place = int(text) - is_numbered if text.isdecimal() else -1
+        place = ord(letter[1]) - ord("A") if letter else place
+        return class_called(options[place], self.classes) if 0 <= place < len(options) else None
 
     def _scores(self, record: Record) -> tuple[float, ...] | None:
         """A record's scores in class order."""
@@ -132,7 +156,7 @@ class RecordReader:
         if given is None:
             return None
         labels = [row.label for row in self.classes]
-        names = record.options or ()
+        names = tuple(without_numbers(record.options)[0])
         if not isinstance(given, tuple):
             names, given = tuple(given), tuple(given.values())
         elif not names and len(given) == n:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from extract.answering import left_open, read_reply
-from extract.answers.reading import named_class
+from extract.answers.reading import named_class, without_numbers
 from extract.models import PromptEntry, lake_prompts, shipped_prompts
 from extract.sharing import Listing, is_replied, listing
 from warehouse.catalogue import Catalogue, ClassRow, open_tables
@@ -71,9 +71,10 @@ class StoredReplies:
         for, as far as that is known.
         """
         if not is_replied(answer["method"]):
-            return "\n".join(
-                f"{chr(ord('A') + n)}. {option}" for n, option in enumerate(answer["options"] or ())
-            )
+            listed = answer["options"] or ()
+            if without_numbers(listed)[1]:
+                return "\n".join(listed)
+            return "\n".join(f"{chr(ord('A') + n)}. {option}" for n, option in enumerate(listed))
         entry = self.prompts[answer["prompt_id"]]
         shown = entry.order(len(self.classes), answer["option_order"])
         return self.question or entry.question([self.classes[index].phrase for index in shown])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from extract.answers import ImportOptions, import_answers
+from extract.answers import ImportOptions, import_answers, reparse
 from tests.extract.answers.lake import (
     DATASET,
     MODEL,
@@ -582,3 +582,58 @@ def test_a_reason_to_end_that_nobody_knows_is_told(lake: Lake, tmp_path: Path) -
     path = lines(tmp_path / "r.jsonl", changed(finish_reason="tired")(plain_rows()))
     notes = imported(lake, path)
     assert "1 replies ended by 'tired', which is not known; they are read as whole" in notes
+
+
+def numbered(mark: str, order: list[str]) -> Rows:
+    """Options under numbers in the question, in an order; the model answers with one."""
+    listed = "\n".join(mark.format(k) + name for k, name in enumerate(order, start=1))
+    return [
+        {
+            "image_path": name,
+            "question": f"What is it?\n{listed}",
+            "response": str(order.index(TRUTH[of]) + 1) + ("." if n % 2 else ""),
+        }
+        for n, (name, (_, of)) in enumerate(SAMPLES.items())
+    ]
+
+
+@pytest.mark.parametrize("mark", ["{}. ", "({}) ", "{}) ", "{}: "])
+@pytest.mark.parametrize("order", [TRUTH, TRUTH[::-1]])
+def test_a_number_is_the_option_that_the_question_listed_under_it(
+    lake: Lake, tmp_path: Path, mark: str, order: list[str]
+) -> None:
+    imported(lake, lines(tmp_path / "replies.jsonl", numbered(mark, order)))
+    assert answered(lake) == RIGHT
+    (read,) = reparse(lake, MODEL, DATASET)
+    assert read.changes == ()
+    assert answered(lake) == RIGHT
+
+
+@pytest.mark.parametrize("label", ["1", 2, "1.", "benign"])
+def test_options_with_their_numbers_are_known_by_them(
+    lake: Lake, tmp_path: Path, label: str | int
+) -> None:
+    """In a column, too; a label that is one of the numbers is not counted from 0."""
+    rows = numbered("{}. ", TRUTH)
+    for row, (_, of) in zip(rows, SAMPLES.values(), strict=True):
+        del row["question"]
+        row["choices"] = ["1. benign", "2. malignant"]
+        row["answer"] = TRUTH[of] if label == "benign" else of + 1 if label == 2 else f"{of + 1}"
+    imported(lake, lines(tmp_path / "replies.jsonl", rows))
+    assert answered(lake) == RIGHT
+
+
+def test_numbers_that_nothing_tells_are_still_refused(lake: Lake, tmp_path: Path) -> None:
+    rows = numbered("{}. ", TRUTH)
+    for row in rows:
+        row["question"] = "What is it? benign or malignant?"
+    with pytest.raises(LayerhouseError, match=r"are numbers.*--column question=…"):
+        imported(lake, lines(tmp_path / "replies.jsonl", rows))
+
+
+def test_classes_that_are_numbers_are_named_by_them(tmp_path: Path) -> None:
+    """Grades from 0 on: a reply that is one names it, whatever place it has."""
+    lake = answers_lake(tmp_path / "lake", phrases=("0", "1"))
+    rows = [{"sample_id": name, "reply": of} for name, (_, of) in SAMPLES.items()]
+    imported(lake, lines(tmp_path / "replies.jsonl", rows))
+    assert answered(lake) == {name: str(of) for name, (_, of) in SAMPLES.items()}
