@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
 
 from layerhouse.printing.cells import width_on, wrapped
 from layerhouse.printing.fitting import RULE, records, table
@@ -38,7 +40,7 @@ def write_relation(relation: Rows, form: str, stream: IO[str], out: Path | None)
             raise UsageError("--format parquet needs a file to write: add --out FILE.parquet")
         _replace(out, lambda path: _parquet(relation, path))
         return
-    written = _zones_as_text(relation)
+    written = _times_as_text(relation)
     if out is None:
         _WRITERS[form](written, unbroken(stream))
     else:
@@ -54,18 +56,43 @@ def _refuse_doubled(names: Sequence[str], form: str) -> None:
         )
 
 
-def _zones_as_text(relation: Rows) -> Rows:
-    """Times with a zone as DuckDB writes them: as Python's they would need a package, pytz."""
+def _times_as_text(relation: Rows) -> Rows:
+    """Times and what lies between them as DuckDB writes them, in lists and structures too: Python
+    has neither an infinite one nor nanoseconds nor months, and for zones it needs a package.
+    """
     from warehouse.schema import identifier  # which brings DuckDB
 
-    zoned = ["TIME ZONE" in str(kind) for kind in relation.types]
-    if not any(zoned):
+    told = [_told(kind) for kind in relation.types]
+    if not any(is_changed for _, is_changed in told):
         return relation
     shown = [
-        f"{f'CAST(#{place} AS VARCHAR)' if is_zoned else f'#{place}'} AS {identifier(name)}"
-        for place, (name, is_zoned) in enumerate(zip(relation.columns, zoned, strict=True), 1)
+        f"{f'CAST(#{place} AS {kind})' if is_changed else f'#{place}'} AS {identifier(name)}"
+        for place, (name, (kind, is_changed)) in enumerate(
+            zip(relation.columns, told, strict=True), 1
+        )
     ]
     return relation.project(", ".join(shown))  # by place: two columns may have one name
+
+
+def _told(kind: Any) -> tuple[str, bool]:
+    """A type of DuckDB with texts in the place of times, and whether it has any."""
+    from warehouse.schema import identifier
+
+    if kind.id not in ("list", "array", "map", "struct", "union"):
+        is_time = str(kind).startswith(("DATE", "TIME", "INTERVAL"))
+        return ("VARCHAR" if is_time else str(kind)), is_time
+    children = dict(kind.children)
+    size = children.pop("size", None) if kind.id == "array" else None
+    parts = {name: _told(each) for name, each in children.items()}
+    if not any(is_time for _, is_time in parts.values()):
+        return str(kind), False
+    inner = [part for part, _ in parts.values()]
+    if kind.id == "struct":
+        fields = (f"{identifier(name)} {part}" for name, (part, _) in parts.items())
+        return f"STRUCT({', '.join(fields)})", True
+    if kind.id == "map":
+        return f"MAP({', '.join(inner)})", True
+    return ("VARCHAR" if kind.id == "union" else f"{inner[0]}[{size or ''}]"), True
 
 
 def _replace(out: Path, produce: Callable[[Path], None]) -> None:
@@ -107,14 +134,22 @@ def _json(relation: Rows, stream: IO[str]) -> None:
     before = "["
     for row in relation.iter_rows():
         entry = {name: _as_json(value) for name, value in zip(names, row, strict=True)}
-        stream.write(before + json.dumps(entry, ensure_ascii=False, allow_nan=False))
+        text = json.dumps(entry, ensure_ascii=False, allow_nan=False)
+        stream.write(before + _DIGITS.sub(r"\1", text))
         before = ",\n "
     stream.write("]\n" if before != "[" else "[]\n")
 
 
+_MARK = uuid4().hex
+"""Before the digits of a number until it is written: Python's JSON has floats alone."""
+_DIGITS = re.compile(rf'"{_MARK}([-\d.]+)"')
+
+
 def _as_json(value: object) -> Any:
     """A value in what JSON has: what is no number is null, in lists and structures too; times,
-    identifiers and the like are texts."""
+    identifiers and the like are texts. A decimal has all its digits."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return f"{_MARK}{value:f}"
     if isinstance(value, float | Decimal):
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):

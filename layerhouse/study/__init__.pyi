@@ -7,6 +7,6 @@ from .planning import (
     named_of as named_of,
     plan as plan,
 )
-from .reading import Study as Study, read_study as read_study
+from .reading import COMMANDS as COMMANDS, Study as Study, read_study as read_study
 from .running import Came as Came, Share as Share, StepOutcome as StepOutcome, run as run
 from .standing import Ground as Ground, StudyStanding as StudyStanding

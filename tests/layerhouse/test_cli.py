@@ -236,6 +236,48 @@ def test_times_with_a_zone_need_no_package(form: str, monkeypatch: pytest.Monkey
     assert 'it"s' in stream.getvalue().replace('""', '"').replace('\\"', '"')
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("12345678901234567890.123456789012::DECIMAL(38,12)", "12345678901234567890.123456789012"),
+        ("[-0.10::DECIMAL(5,2), NULL]", "[-0.10, null]"),
+        ("{'d': 99999999999999999999::DECIMAL(38,0)}", '{"d": 99999999999999999999}'),
+        ("1e-37::DECIMAL(38,37)", f"0.{'0' * 36}1"),
+        ("170141183460469231731687303715884105727::HUGEINT", f"{2**127 - 1}"),
+        ("['nan'::DOUBLE, '-inf'::FLOAT, 1.5]", "[null, null, 1.5]"),
+        ("'infinity'::TIMESTAMP", '"infinity"'),
+        ("['-infinity'::DATE, '290000-01-01'::DATE]", '["-infinity", "290000-01-01"]'),
+        ("'2024-01-01 00:00:00.123456789'::TIMESTAMP_NS", '"2024-01-01 00:00:00.123456789"'),
+        ("INTERVAL 14 MONTH", '"1 year 2 months"'),
+        ("{'DATE': TIMESTAMP '2024-01-02 03:04:05', 'a \"b': [TIME '01:02:03']}",
+         '{"DATE": "2024-01-02 03:04:05", "a \\"b": ["01:02:03"]}'),
+        ("MAP {DATE '2024-01-02': [NULL::TIMESTAMPTZ]}", '{"2024-01-02": [null]}'),
+        ("[[DATE '2024-01-02']]::DATE[1][]", '[["2024-01-02"]]'),
+        ("union_value(k := DATE '2024-01-02')", '"2024-01-02"'),
+        ("'ab'::BLOB", '"6162"'),
+        ("'{\"a\": 1}'::JSON", '"{\\"a\\": 1}"'),
+        ("NULL::DATE", "null"),
+    ],
+)  # fmt: skip
+def test_json_holds_every_value_as_it_is(value: str, written: str) -> None:
+    """Python has no decimals in JSON, and no infinite times, nanoseconds or months at all."""
+    stream = io.StringIO()
+    with duckdb.connect() as connection:
+        write_relation(connection.sql(f"SELECT {value} AS x"), "json", stream, None)
+    assert stream.getvalue() == f'[{{"x": {written}}}]\n'
+
+
+@pytest.mark.parametrize("form", ["csv", "table", "vertical", "markdown"])
+def test_times_that_python_has_not_are_written_as_they_are(form: str) -> None:
+    stream = io.StringIO()
+    query = "SELECT 'infinity'::TIMESTAMP AS a, [INTERVAL 3 YEAR] AS b, DATE '-infinity' AS c"
+    with duckdb.connect() as connection:
+        write_relation(connection.sql(query), form, stream, None)
+    assert "9999" not in stream.getvalue()
+    assert "3 years" in stream.getvalue()
+    assert stream.getvalue().count("infinity") == 2
+
+
 def test_columns_of_one_name_keep_their_values_beside_a_time_with_a_zone() -> None:
     stream = io.StringIO()
     with duckdb.connect() as connection:
@@ -322,8 +364,15 @@ ALONE = ("power", "compare")
         ("patch", "--from-adapter", "one adapter is merged at a time; merge the first into"),
         ("steer", "--adapter", "one adapter is merged at a time; merge the first into"),
         ("probe", "--model", "run the command once for each, or all of them by `layerhouse study`"),
-        ("power", "--dataset", "run the command once for each"),
-        ("compare", "--base", "run the command once for each"),
+        ("power", "--dataset", "run the command once for each\n"),
+        (
+            "compare",
+            "--base",
+            "run the command once for each, or all of them by `layerhouse study`",
+        ),
+        ("patch", "--from", "run the command once for each\n"),
+        ("steer", "--dataset", "run the command once for each\n"),
+        ("export", "--model", "run the command once for each\n"),
     ],
 )
 def test_of_two_values_none_is_left_out_without_a_word(

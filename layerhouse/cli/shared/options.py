@@ -48,10 +48,11 @@ format_option = click.option(
 
 class OnceOption(click.Option):
     """An option of one value that refuses a second: click takes the last without a word, and
-    somebody meant the first too. `way_out` says how both are had.
+    somebody meant the first too. `way_out` says how both are had; without one, the command is run
+    for each.
     """
 
-    def __init__(self, *args: Any, way_out: str, **attributes: Any) -> None:
+    def __init__(self, *args: Any, way_out: str = "", **attributes: Any) -> None:
         super().__init__(*args, **attributes | {"multiple": True})
         self.way_out = way_out
 
@@ -62,8 +63,18 @@ class OnceOption(click.Option):
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         values = super().process_value(ctx, value)
         if len(values) > 1:
-            raise UsageError(f"{self.opts[0]} is given {len(values)} times: {self.way_out}")
+            way_out = self.way_out or _for_each(ctx)
+            raise UsageError(f"{self.opts[0]} is given {len(values)} times: {way_out}")
         return values[0] if values else None
+
+
+def _for_each(context: click.Context) -> str:
+    """How a command is run for several; a study runs some of them for all."""
+    from layerhouse.study import COMMANDS
+
+    in_a_study = context.command_path.split()[1:] in [[name] for name in COMMANDS]
+    more = ", or all of them by `layerhouse study`" if in_a_study else ""
+    return f"run the command once for each{more}"
 
 
 def named_option(
@@ -73,7 +84,6 @@ def named_option(
     return click.option(
         *names,
         cls=OnceOption,
-        way_out="run the command once for each, or all of them by `layerhouse study`",
         required=required,
         metavar=metavar,
         help=help_text,
