@@ -17,6 +17,7 @@ from warehouse.vocabulary import (
     MENDED,
     NO_LONGER_READABLE,
     NOT_SAID,
+    UNDONE,
     VISION,
 )
 
@@ -75,10 +76,10 @@ def use_of(mark: Mark) -> str | None:
 
 def cure_of(mark: Mark) -> str | None:
     """What mending says of a stage, one sentence; None where it was not measured."""
-    if mark.repair is None and mark.cure_missing is not None:
-        return None
     if mark.repair is None or mark.repair_gain is None:
-        return f"No repair of {PLACES[mark.stage]} that was tried helps on val."
+        if mark.tried is None:
+            return None
+        return f"No repair of {PLACES[mark.stage]} that was tried ({mark.tried}) helps on val."
     if mark.recovered_share is None:
         gain = points(mark.repair_gain)
         return (
@@ -99,34 +100,56 @@ class Kind(StrEnum):
         """What would measure it, None where it is measured."""
         return mark.use_missing if self is Kind.USE else mark.cure_missing
 
+    def standing(self, mark: Mark) -> str:
+        """How it stands where something is missing."""
+        was_tried = self is Kind.CURE and mark.tried is not None
+        return "is open" if was_tried else "is not measured"
+
 
 def unmeasured(marks: Marks, kinds: Iterable[Kind] = Kind) -> Iterator[str]:
     """What is not measured of stages that probes or patching point to, each way out once: 'Cure
-    (mending) of the connector is not measured: run …'."""
+    (mending) of the connector is not measured: run …'; of what was tried in vain what was not."""
     suspects = [mark for mark in marks.modes if mark.is_present or mark.is_caused]
     for kind in kinds:
-        found = [(kind.missing(mark), PLACES[mark.stage]) for mark in suspects]
-        for missing in dict.fromkeys(text for text, _ in found if text is not None):
-            of = " and ".join(place for text, place in found if text == missing)
-            yield f"{kind} of {of} is not measured: {missing}"
+        found = [
+            (f"{kind.standing(mark)}: {missing}", PLACES[mark.stage])
+            for mark in suspects
+            if (missing := kind.missing(mark)) is not None
+        ]
+        for said in dict.fromkeys(text for text, _ in found):
+            of = " and ".join(place for text, place in found if text == said)
+            yield f"{kind} of {of} {said}"
 
 
 def advice(advised: Recovery) -> str:
     """The advised repair, what it costs and what it brings: 'connector/finetune (8,256 trained
     parameters, 12 s), the cheapest repair that suffices: it brings back 97% (95% interval 91 to
-    104) of the loss'."""
+    104) of the loss'. It was chosen on val, and suffices only where it helps on test, too."""
     cost = f"{advised.n_parameters:,} trained parameters, {advised.seconds:,.0f} s"
-    said = f"{advised.title} ({cost}), the cheapest repair that suffices: it {_brings(advised)}"
+    chosen = f"{advised.title} ({cost}), the cheapest"
+    if not advised.is_proven:
+        said = (
+            f"no repair helps for certain; {chosen} as good as the best on val, {_gains(advised)}"
+        )
+        said += " on test"
+    elif advised.total_share is None or advised.total_share >= UNDONE:
+        said = f"{chosen} repair that suffices: it {_brings(advised)}"
+    else:
+        said = f"{chosen} as good as the best on val: it {_brings(advised)}"
     if advised.is_calibration:
         said += "; that is calibration, since samples are ranked hardly better"
     return said if advised.is_of_one_method else f"{said}; {of_two_methods(advised)}"
 
 
 def _brings(repair: Recovery) -> str:
-    if repair.total_share is None:
-        return f"gains {points(repair.gain)}{within(repair.gain_lower, repair.gain_upper)}"
+    if repair.total_share is None or repair.total_share < 0.005:
+        return _gains(repair)
     bounds = within(repair.total_share_lower, repair.total_share_upper)
     return f"brings back {percent(repair.total_share)}{bounds} of the loss"
+
+
+def _gains(repair: Recovery) -> str:
+    return f"gains {points(repair.gain)}{within(repair.gain_lower, repair.gain_upper)}"
 
 
 def of_two_methods(repair: Recovery) -> str:
@@ -142,4 +165,7 @@ def advised_in(marks: Marks) -> str | None:
     """The advice that repairs bear; None where none was trained."""
     if marks.advised is not None:
         return f"Advice: {advice(marks.advised)}."
-    return "No repair that was tried helps on val." if marks.tried_in_vain else None
+    if not marks.tried_in_vain:
+        return None
+    tried = ", ".join(mark.tried for mark in marks.modes if mark.tried is not None)
+    return f"No repair that was tried ({tried}) helps on val."

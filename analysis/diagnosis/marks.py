@@ -15,6 +15,7 @@ class Mark:
     """A row of `evidence_mark`: shares with their 95% bounds, and of what was not measured the
     command that would, or why none can.
 
+    `tried` are the stage's repairs that were, as STAGE/REPAIR, by comma.
     `is_lost`, `is_caused` and `is_mended` are None where intervals leave it open; `claim` is what
     may be said of a loss that is present, and None of others.
     """
@@ -35,6 +36,7 @@ class Mark:
     restored_upper: float | None
     is_caused: bool | None
     use_missing: str | None
+    tried: str | None
     repair: str | None
     n_parameters: int | None
     seconds: float | None
@@ -69,8 +71,12 @@ class Marks:
     @property
     def tried_in_vain(self) -> bool:
         """Whether repairs were trained, and none of them helps on val."""
-        tried = any(mark.repair or mark.cure_missing is None for mark in self.modes)
-        return tried and self.advised is None
+        return self.advised is None and any(mark.tried for mark in self.modes)
+
+    @property
+    def is_helped(self) -> bool:
+        """Whether the advised repair helps on test, too, for all that is known."""
+        return self.advised is not None and self.advised.is_proven
 
 
 def read_marks(wh: Catalogue, model_id: str, dataset_id: str) -> Marks:

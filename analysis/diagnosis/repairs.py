@@ -49,6 +49,12 @@ class Recovery:
         return f"{self.stage}/{self.repair}"
 
     @property
+    def is_proven(self) -> bool:
+        """Whether it helps on test for certain, or as far as is known where nothing was compared:
+        it was chosen on val alone."""
+        return self.gain > 0 and (self.gain_lower is None or self.gain_lower > 0)
+
+    @property
     def is_of_one_method(self) -> bool:
         """Whether the answers with and without it are of one kind, so that the gain is its own."""
         return self.method_before == self.method_after

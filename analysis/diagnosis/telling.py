@@ -83,7 +83,7 @@ def _advice(finding: Finding, marks: Marks) -> Iterator[str]:
     if advised is not None:
         yield advised.removeprefix("Advice: ")
     if isinstance(finding, Failure):
-        if marks.advised is None and not finding.is_untrained:
+        if not marks.is_helped and not finding.is_untrained:
             yield f"{remedy(finding)}."
         if finding.reason is not None:
             yield f"Note: {finding.reason}."

@@ -75,7 +75,7 @@ def _failure(finding: Failure, marks: Marks) -> str:
     said = [overall(finding) or "", f"{_share(finding)} {claimed(stage, mark)}{listed}."]
     said += [use_of(mark) or ""] if mark is not None else []
     said += [advised or ""]
-    if marks.advised is None and not finding.is_untrained:
+    if not marks.is_helped and not finding.is_untrained:
         said += [f"{remedy(finding)}."]
     return " ".join(part for part in said if part)
 

@@ -142,11 +142,18 @@ def _others(mark: Mark | None) -> list[str]:
     use = interval(mark.restored_share, mark.restored_lower, mark.restored_upper)
     cure = interval(mark.recovered_share, mark.recovered_lower, mark.recovered_upper)
     if mark.repair is None:
-        cure = "none helps" if mark.cure_missing is None else "not measured"
+        cure = _in_vain(mark)
     elif mark.recovered_share is None:
         gain = interval(mark.repair_gain, mark.repair_gain_lower, mark.repair_gain_upper)
         cure = f"gains {gain}"
     return ["not measured" if mark.use_missing is not None else use, cure]
+
+
+def _in_vain(mark: Mark) -> str:
+    """Of a stage without a repair that helps: what was tried."""
+    if mark.tried is None:
+        return "not measured"
+    return "none helps" if mark.cure_missing is None else f"{mark.tried} in vain"
 
 
 def interval(point: float | None, lower: float | None, upper: float | None) -> str:

@@ -23,6 +23,7 @@ SELECT
     evidence_mark.restored_upper,
     evidence_mark.is_caused,
     evidence_mark.use_missing,
+    evidence_mark.tried,
     evidence_mark.repair,
     evidence_mark.n_parameters,
     evidence_mark.seconds,

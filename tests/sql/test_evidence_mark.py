@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from extract.mending import REPAIR_TITLES
 from tests.sql.test_patches import between_models, patched
 from tests.sql.worlds import interval, world
 from warehouse.catalogue import Definitions
@@ -82,8 +83,8 @@ def test_each_kind_of_evidence_has_a_mark_or_what_would_give_it(catalogue):
     columns = (
         "stage, is_primary, round(loss, 9), loss_lower, is_lost, information_missing, "
         "donor_model_id, round(donor_gain, 9), round(restored_share * 12, 9), is_caused, "
-        "use_missing, repair, n_parameters, round(recovered_share, 9), round(recovered_lower, 9), "
-        "is_mended, cure_missing, claim"
+        "use_missing, tried, repair, n_parameters, round(recovered_share, 9), "
+        "round(recovered_lower, 9), is_mended, cure_missing, claim"
     )
     by = ("h", 0.6)
     no_repair = (None,) * 4
@@ -92,21 +93,22 @@ def test_each_kind_of_evidence_has_a_mark_or_what_would_give_it(catalogue):
     assert marks(catalogue, rows, columns) == [
         # Its repair was tried, and no epoch helped on val.
         (
-            *("vision", False, 0.0, 0.0, False, None, *by, 0.0, False, None, *no_repair),
-            *(False, None, None),
+            *("vision", False, 0.0, 0.0, False, None, *by, 0.0, False, None),
+            *("vision/lora", *no_repair, False, None, None),
         ),
         (
             *("connector", True, 0.55, pytest.approx(0.45), True, None, *by, 11.0, True, None),
+            "connector/lora",
             *(*finetuned, True, None, both),
         ),
         # One of 20 came back there, from 0 to 3.
         (
-            *("llm", False, 0.0, 0.0, False, None, *by, 1.0, None, None, *no_repair),
-            *(None, f"{MEND}llm`", None),
+            *("llm", False, 0.0, 0.0, False, None, *by, 1.0, None, None, None),
+            *(*no_repair, None, f"{MEND}llm`", None),
         ),
         (
-            *("answer", False, 0.05, 0.0, None, None, *by, 0.0, False, None, *no_repair),
-            *(None, f"{MEND}answer`", None),
+            *("answer", False, 0.05, 0.0, None, None, *by, 0.0, False, None, None),
+            *(*no_repair, None, f"{MEND}answer`", None),
         ),
     ]
 
@@ -126,7 +128,7 @@ def test_of_a_loss_that_may_be_none_a_repair_brings_back_no_share_that_is_told(c
 @pytest.mark.parametrize("lower", [0.0, -0.01])
 def test_of_a_loss_that_is_not_present_no_comparison_is_asked_for(catalogue, lower):
     """It may have no share however often it is compared."""
-    rows = mend(broken(), "connector", 18, 80)
+    rows = mend(broken(), "connector", 18, 80, repair="finetune")
     rows["pair_interval"] = [r for r in rows["pair_interval"] if r["stage"] == "answer"]
     for row in rows["stage_interval"]:
         if (row["stage"], row["quantity"]) == ("connector", "loss"):
@@ -146,7 +148,7 @@ def test_the_claim_is_what_the_evidence_bears(catalogue, connector, mended, clai
     effects = between_models({**RESTORED, ("connector", "image"): connector}) if connector else []
     rows = broken(effects)
     if mended:
-        mend(rows, "connector", mended, 80)
+        mend(rows, "connector", mended, 80, repair="finetune")
     found = marks(catalogue, rows, "claim, use_missing IS NULL, cure_missing IS NULL")
     assert found[1] == (claim, connector is not None, mended is not None)
     assert [row[0] for row in found if row is not found[1]] == [None] * 3
@@ -161,6 +163,58 @@ def test_of_a_stages_repairs_the_advised_one_speaks(catalogue):
     rows["mend"][-1]["val_score"] = 0.8
     (mark,) = marks(catalogue, rows, "repair, n_parameters, is_mended")[1:2]
     assert mark == ("connector/lora", 80, True)
+
+
+def in_vain(*titles):
+    """Runs that say of these repairs that no epoch was better on val than none."""
+    run = {"command": "mend", "model_id": "m", "dataset_id": "d", "status": "finished"}
+    return [
+        {**run, "run_id": title, "config": USELESS.replace("vision/lora", title)}
+        for title in titles
+    ]
+
+
+ANSWERS = ("answer/prior", "answer/probe", "answer/label-rows")
+
+
+@pytest.mark.parametrize(
+    ("tried", "is_mended", "left"),
+    [
+        (ANSWERS[:1], None, "answer/probe, answer/label-rows are untried; "),
+        (ANSWERS[:2], None, "answer/label-rows is untried; "),
+        (ANSWERS, False, None),
+    ],
+)
+def test_a_stage_is_not_given_up_before_all_of_its_repairs_were_tried(
+    catalogue, tried, is_mended, left
+):
+    rows = broken() | {"run": in_vain(*tried)}
+    found = marks(catalogue, rows, "tried, repair, is_mended, cure_missing")[3]
+    way = None if left is None else f"{left}{MEND}answer`"
+    assert found == (", ".join(tried), None, is_mended, way)
+
+
+def test_a_repair_that_brings_too_little_leaves_the_stage_open_for_others(catalogue):
+    """Of 0.05 at the answer nothing can be told; of the connector 9 of 20 are 0.09 of its loss."""
+    rows = mend(broken(), "connector", 9, 80)
+    columns = "tried, repair, is_mended, cure_missing"
+    left = f"connector/finetune is untried; {MEND}connector`"
+    assert marks(catalogue, rows, columns)[1] == (*["connector/lora"] * 2, None, left)
+    rows["run"] = in_vain("connector/finetune")
+    both = "connector/finetune, connector/lora"
+    assert marks(catalogue, rows, columns)[1] == (both, "connector/lora", False, None)
+
+
+def test_of_what_cannot_be_mended_no_untried_repair_is_told(catalogue):
+    rows = broken(variant="quantization:4bit") | {"run": in_vain(*ANSWERS[:1])}
+    assert marks(catalogue, rows, "tried, is_mended, cure_missing")[3] == (ANSWERS[0], None, None)
+
+
+@pytest.mark.exact_rows("repair_kind")
+def test_the_repairs_are_those_that_mend_brings_in_its_order(catalogue):
+    rows = catalogue({}).sql("SELECT stage, repair, number FROM repair_kind ORDER BY number")
+    told = [(*title.split("/"), number) for number, title in enumerate(REPAIR_TITLES)]
+    assert rows.fetchall() == told
 
 
 def test_a_gain_that_is_not_the_repairs_alone_undoes_nothing(catalogue):
@@ -246,13 +300,16 @@ def test_a_verdict_is_told_where_the_cheapest_repair_lies_elsewhere(catalogue):
     rows = mend(broken(), "answer", 17, 6, val=0.88, repair="label-rows")
     query = "SELECT * FROM repair_effect"
     note = (
-        "repairs point elsewhere than probes: the cheapest that suffices is answer/label-rows, "
-        "which gains 48 points on val, and at connector, which loses most, "
+        "repairs point elsewhere than probes: the cheapest that suffices on val is "
+        "answer/label-rows, which gains 48 points on val, and at connector, which loses most, "
     )
     found = catalogue(rows).sql(query).fetchall()
     advised = ("m", "d", "answer", "label-rows", pytest.approx(0.48), "connector")
     lacking = f"{note}no repair is known that gains"
     assert found == [(*advised, None, None, True, lacking)]
+    rows["mend"][-1]["val_score"] = 0.42  # no more than the margin: it points nowhere
+    ((gain, note),) = catalogue(rows).sql("SELECT advised_gain, note FROM repair_effect").fetchall()
+    assert (gain, note) == (pytest.approx(0.02), None)
 
 
 def test_the_note_stands_in_the_verdict_and_names_the_repair_that_is_not_advised(catalogue):

@@ -16,6 +16,7 @@ SELECT
     restored_upper,
     is_caused,
     use_missing,
+    tried,
     repair,
     n_parameters,
     seconds,

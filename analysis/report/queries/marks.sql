@@ -13,6 +13,7 @@ SELECT
     restored_lower,
     restored_upper,
     is_caused,
+    tried,
     repair,
     repair_gain,
     repair_gain_lower,

@@ -63,8 +63,8 @@ def published_model(visit: Visit, row: Row) -> ModelPage:
 def tells_all(visit: Visit) -> bool:
     """Whether the file holds what sentences and causal curves are of."""
     query = (
-        "SELECT count(*) FROM duckdb_columns() WHERE table_name = 'mart_causal_flow' "
-        "AND column_name = 'control_n'"
+        "SELECT count(*) FROM duckdb_columns() WHERE table_name = 'mart_evidence' "
+        "AND column_name = 'tried'"
     )
     ((n,),) = visit.wh.sql(query).fetchall()
     return bool(n)

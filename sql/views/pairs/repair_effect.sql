@@ -1,10 +1,12 @@
 -- Grain: one row per (model, dataset) with an advised repair and a stage that loses: whether the
--- cheapest repair that suffices lies at the stage that loses most as probes read it.
+-- cheapest repair that suffices on val lies at the stage that loses most as probes read it. There is
+-- a note where it gains more than the margin there: less points nowhere.
 WITH lost AS (
     SELECT
         stage_loss.model_id,
         stage_loss.dataset_id,
-        stage_loss.stage
+        stage_loss.stage,
+        threshold.margin
     FROM stage_loss
     CROSS JOIN threshold
     WHERE stage_loss.loss > threshold.margin
@@ -21,6 +23,7 @@ pairs AS (
         advised.stage AS advised_stage,
         advised.repair AS advised_repair,
         advised.val_gain AS advised_gain,
+        lost.margin,
         lost.stage AS lost_stage,
         there.repair AS repair_there,
         there.val_gain AS gain_there
@@ -39,12 +42,12 @@ pairs AS (
 )
 
 SELECT
-    *,
+    * EXCLUDE (margin),
     advised_stage <> lost_stage AS disagrees,
     CASE
-        WHEN advised_stage <> lost_stage
+        WHEN advised_stage <> lost_stage AND advised_gain > margin
             THEN concat(
-                'repairs point elsewhere than probes: the cheapest that suffices is ',
+                'repairs point elsewhere than probes: the cheapest that suffices on val is ',
                 advised_stage,
                 '/',
                 advised_repair,

@@ -180,21 +180,54 @@ def test_the_advice_says_what_a_gain_is_not(found, words):
 
 
 def test_a_repair_that_is_to_be_compared_anew_was_tried():
-    marks = Marks((mark(**{**REPAIRED, "cure_missing": "run `layerhouse compare …`"}),))
+    found = {**REPAIRED, "tried": "connector/finetune"}
+    marks = Marks((mark(**{**found, "cure_missing": "run `layerhouse compare …`"}),))
     assert marks.tried_in_vain
     assert not Marks((mark(),)).tried_in_vain
 
 
 def test_repairs_that_do_not_help_leave_the_general_remark():
-    said = told(cure_missing=None)
-    assert "No repair that was tried helps on val. Retrain or widen the connector" in said
+    said = told(cure_missing=None, tried="connector/finetune")
+    tried = "No repair that was tried (connector/finetune) helps on val. Retrain or widen the"
+    assert tried in said
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"gain": 0.0, "gain_lower": -0.02, "gain_upper": 0.02}, "(95% interval -2.0 to 2.0)"),
+        ({"gain": -0.03, "gain_lower": None, "gain_upper": None}, "gains -3.0 points"),
+        ({"gain": 0.004, "gain_lower": -0.002, "gain_upper": 0.01}, "gains 0.4 points"),
+    ],
+)
+def test_a_repair_that_brings_nothing_back_for_certain_suffices_for_nothing(found, words):
+    brought = {"total_share": found["gain"], "total_share_lower": None, "total_share_upper": None}
+    said = told(repairs=(recovery(**found, **brought),), tried="connector/finetune")
+    assert "Advice: no repair helps for certain; connector/finetune (8,256 trained" in said
+    assert words in said
+    assert "suffices" not in said
+    assert "brings back" not in said
+    assert said.endswith(
+        "on test. Retrain or widen the connector; the vision tower before it is good enough."
+    )
+
+
+def test_a_repair_that_brings_a_part_back_is_not_said_to_suffice():
+    said = told(repairs=(recovery(total_share=0.3),), **REPAIRED)
+    assert "the cheapest as good as the best on val: it brings back 30%" in said
+    few = {"total_share": 0.004, "gain": 0.003, "gain_lower": 0.001, "gain_upper": 0.005}
+    said = told(repairs=(recovery(**few),), **REPAIRED)
+    assert "as good as the best on val: it gains 0.3 points" in said
 
 
 @pytest.mark.parametrize(
     ("found", "words"),
     [
         ({}, None),
-        ({"cure_missing": None}, "No repair of the connector that was tried helps on val."),
+        (
+            {"tried": "connector/finetune"},
+            "No repair of the connector that was tried (connector/finetune) helps on val.",
+        ),
         (
             REPAIRED,
             "connector/finetune brings back 90% (95% interval 80 to 100) of the loss at the "
@@ -218,14 +251,14 @@ def test_what_the_repairs_of_a_stage_bring_is_one_sentence(found, words):
 def test_what_is_not_measured_is_told_once_with_its_command():
     marks = (
         mark(),
-        mark("llm", cure_missing="run `c`"),
+        mark("llm", tried="llm/heads", cure_missing="llm/lora is untried; run `c`"),
         mark("answer", is_present=False, cure_missing="run `d`"),
         mark("vision", is_present=False, is_caused=True, use_missing=None, cure_missing="run `e`"),
     )
     assert list(unmeasured(Marks(marks))) == [
         "Use (patching) of the connector and the language model is not measured: run `a`",
         "Cure (mending) of the connector is not measured: run `b`",
-        "Cure (mending) of the language model is not measured: run `c`",
+        "Cure (mending) of the language model is open: llm/lora is untried; run `c`",
         "Cure (mending) of the vision tower is not measured: run `e`",
     ]
 
