@@ -210,6 +210,18 @@ def test_of_what_cannot_be_mended_no_untried_repair_is_told(catalogue):
     assert marks(catalogue, rows, "tried, is_mended, cure_missing")[3] == (ANSWERS[0], None, None)
 
 
+@pytest.mark.exact_rows("tried_repair")
+def test_what_was_tried_stands_beside_what_was_not(catalogue):
+    rows = mend(broken(), "llm", 9, 80) | {
+        "run": in_vain("answer/probe", "answer/prior", "llm/lora")
+    }
+    found = catalogue(rows).sql("SELECT * FROM tried_repair ORDER BY stage").fetchall()
+    assert found == [
+        ("m", "d", "answer", "answer/prior, answer/probe", True, "answer/label-rows", 1),
+        ("m", "d", "llm", "llm/lora", False, "llm/heads", 1),
+    ]
+
+
 @pytest.mark.exact_rows("repair_kind")
 def test_the_repairs_are_those_that_mend_brings_in_its_order(catalogue):
     rows = catalogue({}).sql("SELECT stage, repair, number FROM repair_kind ORDER BY number")

@@ -51,75 +51,6 @@ repaired AS (
     ) = 1
 ),
 
--- What was tried: what a model with the repair is known of, and repairs of which no epoch was better
--- on val than none, so that nothing was run with them.
-attempts AS (
-    SELECT
-        base_model_id AS model_id,
-        dataset_id,
-        stage,
-        repair,
-        TRUE AS is_trained
-    FROM mend
-    WHERE control = 'none'
-    UNION ALL
-    SELECT
-        model_id,
-        dataset_id,
-        split_part(json_extract_string(config, '$.repair'), '/', 1) AS stage,
-        split_part(json_extract_string(config, '$.repair'), '/', 2) AS repair,
-        FALSE AS is_trained
-    FROM run
-    WHERE command = 'mend' AND status = 'finished' AND contains(config, '"helps"')
-),
-
-tried AS (
-    SELECT
-        model_id,
-        dataset_id,
-        stage,
-        repair,
-        bool_or(is_trained) AS is_trained
-    FROM attempts
-    GROUP BY model_id, dataset_id, stage, repair
-),
-
-stages_tried AS (
-    SELECT
-        tried.model_id,
-        tried.dataset_id,
-        tried.stage,
-        NOT bool_or(tried.is_trained) AS is_in_vain,
-        string_agg(
-            concat(tried.stage, '/', tried.repair), ', '
-            ORDER BY repair_kind.number, tried.repair
-        ) AS tried
-    FROM tried
-    LEFT JOIN repair_kind
-        ON tried.stage = repair_kind.stage AND tried.repair = repair_kind.repair
-    GROUP BY tried.model_id, tried.dataset_id, tried.stage
-),
-
-stages_left AS (
-    SELECT
-        stages_tried.model_id,
-        stages_tried.dataset_id,
-        stages_tried.stage,
-        count(*) AS n,
-        string_agg(
-            concat(repair_kind.stage, '/', repair_kind.repair), ', ' ORDER BY repair_kind.number
-        ) AS untried
-    FROM stages_tried
-    INNER JOIN repair_kind ON stages_tried.stage = repair_kind.stage
-    ANTI JOIN tried
-        ON
-            stages_tried.model_id = tried.model_id
-            AND stages_tried.dataset_id = tried.dataset_id
-            AND repair_kind.stage = tried.stage
-            AND repair_kind.repair = tried.repair
-    GROUP BY stages_tried.model_id, stages_tried.dataset_id, stages_tried.stage
-),
-
 measured AS (
     SELECT
         failure_mode.model_id,
@@ -158,7 +89,7 @@ measured AS (
                     )
             ELSE evidence_way.use
         END AS use_missing,
-        stages_tried.tried,
+        tried_repair.tried,
         CASE
             WHEN repaired.repair IS NOT NULL THEN concat(repaired.stage, '/', repaired.repair)
         END AS repair,
@@ -174,10 +105,10 @@ measured AS (
         CASE
             WHEN repaired.method_before <> repaired.method_after THEN NULL
             WHEN repaired.gain_lower > 0 AND repaired.stage_share >= threshold.undone THEN TRUE
-            WHEN stages_left.untried IS NOT NULL THEN NULL
+            WHEN tried_repair.untried IS NOT NULL THEN NULL
             WHEN repaired.gain_upper <= 0 OR repaired.stage_share_upper < threshold.undone
                 THEN FALSE
-            WHEN repaired.repair IS NULL AND stages_tried.is_in_vain THEN FALSE
+            WHEN repaired.repair IS NULL AND tried_repair.is_in_vain THEN FALSE
         END AS is_mended,
         CASE
             -- A loss that is present has a share once the two are compared as they are now.
@@ -196,19 +127,19 @@ measured AS (
                         '`'
                     )
             WHEN
-                stages_left.untried IS NOT NULL
+                tried_repair.untried IS NOT NULL
                 AND starts_with(evidence_way.cure, 'run ')
                 AND NOT coalesce(
                     repaired.gain_lower > 0 AND repaired.stage_share >= threshold.undone, FALSE
                 )
                 THEN
                     concat(
-                        stages_left.untried,
-                        if(stages_left.n = 1, ' is', ' are'),
+                        tried_repair.untried,
+                        if(tried_repair.n_untried = 1, ' is', ' are'),
                         ' untried; ',
                         evidence_way.cure
                     )
-            WHEN repaired.repair IS NOT NULL OR stages_tried.tried IS NOT NULL THEN NULL
+            WHEN repaired.repair IS NOT NULL OR tried_repair.tried IS NOT NULL THEN NULL
             ELSE evidence_way.cure
         END AS cure_missing
     FROM failure_mode
@@ -228,16 +159,11 @@ measured AS (
             failure_mode.model_id = repaired.base_model_id
             AND failure_mode.dataset_id = repaired.dataset_id
             AND stage.stage = repaired.stage
-    LEFT JOIN stages_tried
+    LEFT JOIN tried_repair
         ON
-            failure_mode.model_id = stages_tried.model_id
-            AND failure_mode.dataset_id = stages_tried.dataset_id
-            AND stage.stage = stages_tried.stage
-    LEFT JOIN stages_left
-        ON
-            failure_mode.model_id = stages_left.model_id
-            AND failure_mode.dataset_id = stages_left.dataset_id
-            AND stage.stage = stages_left.stage
+            failure_mode.model_id = tried_repair.model_id
+            AND failure_mode.dataset_id = tried_repair.dataset_id
+            AND stage.stage = tried_repair.stage
     CROSS JOIN threshold
 )
 
