@@ -18,6 +18,7 @@ from extract.datasets.sources.folder_checks import (
     Found,
     deeper_folders,
     grouped_by_folder,
+    missing_like,
     refuse_no_classes,
 )
 from extract.datasets.sources.hints import table_hint
@@ -70,6 +71,7 @@ class ClassFolders(DatasetSource):
             )
         if not reading.unlabelled:
             refuse_no_classes(root, found)
+            notes += missing_like(found)
         masks = _masks(found)
         found = [file for file in found if file.path not in masks]
         notes += _left_out(files, masks, loops)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from extract.datasets.labels import class_order
 from extract.datasets.source import Item
 from extract.datasets.sources.hints import table_hint
 from extract.datasets.splits import is_split_name
+from extract.datasets.tables import MISSING
 from extract.datasets.walking import subfolders
 from warehouse.errors import LayerhouseError
 from warehouse.images import is_dicom
@@ -34,6 +36,9 @@ _VIEWS = (
 )
 """What folders are called that sort files by their kind, and by how an image was taken."""
 
+_GAPS = frozenset(("nan", "-nan", "<na>", "nat", "null", "#n/a"))
+"""Of what says that a label is missing, what is no word of a language."""
+
 _SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|valid|test)(ing|idation)?(?![a-z])", re.IGNORECASE)
 
 
@@ -50,6 +55,7 @@ class Found:
 def refuse_no_classes(root: Path, found: Sequence[Found]) -> None:
     """LayerhouseError where folders cannot be classes, so that a table must say the labels."""
     labels = class_order(file.label for file in found if file.label)
+    _refuse_names(root, labels)
     sign = next(_signs(root, labels, found), None)
     if sign:
         raise LayerhouseError(
@@ -61,6 +67,34 @@ def refuse_no_classes(root: Path, found: Sequence[Found]) -> None:
             f"all samples of {root} have the class {labels[0]}; at least two are needed"
             f"{_meant_instead(root, labels[0], found)}"
         )
+
+
+def _refuse_names(root: Path, labels: Sequence[str]) -> None:
+    """LayerhouseError for folders that a program called as it writes a missing label, as `nan`, and
+    for names that hold line breaks and the like.
+    """
+    for label in labels:
+        if label.casefold() in _GAPS:
+            raise LayerhouseError(
+                f"the folder {label} of {root} is called as programs write that there is no label; "
+                "take it out, or call it as its class is called"
+            )
+        if any(unicodedata.category(sign) == "Cc" for sign in label):
+            raise LayerhouseError(
+                f"the folder {label!a} of {root} holds a line break or another sign that "
+                "nobody sees in its name; rename it"
+            )
+
+
+def missing_like(found: Sequence[Found]) -> tuple[str, ...]:
+    """What to say of classes that are called as a missing label is, and may be meant."""
+    labels = class_order(file.label for file in found if file.label)
+    return tuple(
+        f"the class {label} is called as many programs write that there is no label; if that is "
+        "what it means, take its folder out"
+        for label in labels
+        if label.casefold() in MISSING
+    )
 
 
 def _meant_instead(root: Path, label: str, found: Sequence[Found]) -> str:

@@ -577,6 +577,22 @@ def test_what_lies_beside_the_classes_is_said(tmp_path: Path, beside: str, note:
     assert [bool(re.search(note, said)) for said in found.notes] == [True]
 
 
+@pytest.mark.parametrize("name", ["nan", "NaN", "NULL", "a\nb", "a\tb"])
+def test_folders_that_a_program_named_after_nothing_are_refused(tmp_path: Path, name: str) -> None:
+    """As a script writes them that sorts images by a column with gaps, or by one with lines."""
+    root = images(tmp_path / "set", "a", "b", name, n=2)
+    way_out = "take it out, or call it as its class" if name.isalpha() else "rename it"
+    with pytest.raises(LayerhouseError, match=f"the folder .* of .*set .*{way_out}"):
+        read(root)
+    assert len(read(root, unlabelled=True).items) == 6
+
+
+@pytest.mark.parametrize("name", ["None", "NA"])
+def test_folders_that_may_be_named_after_nothing_are_said(tmp_path: Path, name: str) -> None:
+    contents = read(images(tmp_path / "set", "a", "b", name, n=2))
+    assert [f"the class {name} is called as" in note for note in contents.notes] == [True]
+
+
 def test_two_folders_of_one_split_are_said(tmp_path: Path) -> None:
     folders = [f"{split}/{label}" for split in ("train", "val", "validation") for label in "ab"]
     contents = read(images(tmp_path / "set", *folders, n=2))
