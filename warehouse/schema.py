@@ -88,6 +88,13 @@ def newest_migration() -> str:
     return migrations()[-1].name
 
 
+def tables_since(name: str) -> list[str]:
+    """The tables of the lake that came with later migrations than this."""
+    later = " ".join(one.sql for one in migrations() if one.name > name)
+    made = re.findall(r"CREATE TABLE (\w+)", later)
+    return [table for table in tables() if table in made]
+
+
 def pending(
     con: duckdb.DuckDBPyConnection, known: Iterable[Migration], where: Path
 ) -> list[Migration]:

@@ -76,8 +76,9 @@ class Shown:
 
     @property
     def state(self) -> str:
-        """Another one whenever the table may be shown by other files."""
-        return _digest(
+        """Another one whenever the table may be shown by other files; first the migration that the
+        tables are of."""
+        return f"{newest_migration()} " + _digest(
             *(LAYOUT, newest_migration()),
             *(f"{one.path} {one.checksum}" for folder in self.folders.values() for one in folder),
             *sorted(mark for marks in self.marks.values() for mark in marks),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from warehouse.delta.logs import Log
 from warehouse.errors import LayerhouseError
 from warehouse.files import inside, make_folder
 from warehouse.lake import Lake
+from warehouse.schema import migrations, tables, tables_since
 from warehouse.storage import DELTA_ROWS
 
 if TYPE_CHECKING:
@@ -76,10 +78,11 @@ def _told(
 
 
 def follow(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
-    """As `write`, of the tables that have a log already. What keeps some from that is told in one
-    line and is no error: their logs stay as they are, and the lake is not about them."""
+    """As `write`, of the tables that have a log already, and of new ones where all had. What keeps
+    some from that is told in one line and is no error: their logs stay as they are, and the lake is
+    not about them."""
     failed: dict[str, LayerhouseError | OSError] = {}
-    for table in logged(lake):
+    for table in [*_new_tables(lake), *logged(lake)]:
         try:
             state = Log(table_folder(lake, table), table).state
             if state != Shown.by(lake, con, table).state:
@@ -90,6 +93,20 @@ def follow(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
         names = ", ".join(list(failed)[:3]) + (", …" if len(failed) > 3 else "")
         why = next(iter(failed.values()))
         BEHIND.warning("The Delta logs of %s in %s stay behind: %s", names, lake, why)
+
+
+def _new_tables(lake: Lake) -> list[str]:
+    """The tables of later migrations than the logs are of, where each earlier one has a log: then
+    all were asked for. A log that was removed since does not come back."""
+    known = set(logged(lake))
+    states = []
+    for table in known:
+        with suppress(LayerhouseError):  # which is told when it is its turn
+            states.append(Log(table_folder(lake, table), table).state or "")
+    names = {migration.name for migration in migrations()}
+    shown = [name for state in states if (name := state.partition(" ")[0]) in names]
+    new = tables_since(min(shown)) if shown else []
+    return [] if set(tables()) - set(new) - known else [name for name in new if name not in known]
 
 
 def clear_old(lake: Lake, *, dry_run: bool = False) -> list[tuple[str, int]]:

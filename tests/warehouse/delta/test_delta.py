@@ -40,7 +40,7 @@ from warehouse.lake.compacting import FEWEST
 from warehouse.lake.inspection import leftovers, take_stock
 from warehouse.lake.lake import Lake
 from warehouse.lake.runs import RunWriter
-from warehouse.schema import tables
+from warehouse.schema import tables, tables_since
 
 pytest.importorskip("deltalake", reason="needs deltalake: pip install 'layerhouse[delta]'")
 
@@ -272,6 +272,36 @@ def test_a_column_that_a_migration_brings_comes_to_an_older_log(
     layerhouse.delta("dataset", lake=lake)
     assert_shown(lake, ["dataset"])
     assert Log(lake.root / "dataset", "dataset").version() == 2
+
+
+def _of_an_earlier_version(lake: Lake, chosen: list[str], patch: pytest.MonkeyPatch) -> None:
+    """Logs of these tables as they were when the newest table was not there yet."""
+    remove(lake, tables())
+    with patch.context() as older:
+        older.setattr("warehouse.delta.contents.newest_migration", lambda: "0031_fitted_for")
+        layerhouse.delta(chosen, lake=lake)
+
+
+def _refreshed(lake: Lake, model_id: str) -> list[str]:
+    """The tables that have a log when the lake has more rows."""
+    add_extraction(lake, model_id)
+    open_tables(lake).close()
+    return logged(lake)
+
+
+def test_a_table_that_a_migration_brings_gets_a_log_where_all_had_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, new = small_lake(tmp_path / "lake"), tables_since("0031_fitted_for")
+    assert new == ["steer_effect"]
+    few = ["activation", "run"]
+    _of_an_earlier_version(lake, few, monkeypatch)
+    assert _refreshed(lake, "other") == few
+    _of_an_earlier_version(lake, [name for name in tables() if name not in new], monkeypatch)
+    assert _refreshed(lake, "third") == tables()
+    assert_shown(lake, new)
+    remove(lake, new)
+    assert _refreshed(lake, "fourth") == [name for name in tables() if name not in new]
 
 
 @pytest.mark.parametrize("type_", [pa.float16(), pa.uint64(), pa.time64("us")])
