@@ -1,4 +1,4 @@
-from .choosing import Choice as Choice
+from .choosing import Choice as Choice, refuse_unheld as refuse_unheld
 from .claiming import (
     PLACES as PLACES,
     advice as advice,

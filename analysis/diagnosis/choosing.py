@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from analysis.diagnosis.evidence import QUERIES
 from analysis.queries import read_query
 from warehouse.catalogue import Catalogue, connect
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, RunSpec, RunWriter
 
+QUERIES = Path(__file__).parent / "queries"
 COMMAND = "diagnose-choice"
 RULE = "auto"
 """Leaves method or prompt to the rule again."""
@@ -40,6 +41,13 @@ def choose_answer(
     spec = RunSpec(COMMAND, model_id, dataset_id, {**asdict(wanted), "replaces": replaced})
     with RunWriter(lake, spec, looked) as writer:
         writer.finish()
+
+
+def refuse_unheld(lake: Lake, model_id: str, dataset_id: str, choice: Choice) -> None:
+    """Raise UsageError as `choose_answer`, before anything heavy is imported; nothing is stored."""
+    if choice != AS_BEFORE:
+        with connect(lake) as wh:
+            read_choice(wh, model_id, dataset_id, choice)
 
 
 def read_choice(

@@ -6,13 +6,15 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from extract.answers.stored import StoredReplies
 from warehouse.catalogue import ClassRow, connect, dataset, require_known
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.files import write_at_once
 from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from extract.answers.stored import StoredReplies
 
 WRITERS: dict[str, Callable[[Iterable[Mapping[str, Any]], IO[str]], None]] = {}
 """What writes a file of each suffix."""
@@ -43,6 +45,8 @@ def export_answers(
         methods = [name for (name,) in held]
         if method is not None and method not in methods:
             raise UsageError(f"{model_id} has no answers {method!r}{nearest(method, methods)}")
+        from extract.answers.stored import StoredReplies  # what reads replies takes its time
+
         classes = dataset(wh, dataset_id).classes
         found = wh.sql(_ANSWERS, [model_id, dataset_id, method]).to_dicts()
         replies = StoredReplies.of(wh, model_id, dataset_id, classes)

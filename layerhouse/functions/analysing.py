@@ -230,9 +230,13 @@ def diagnose(
     is chosen. The self-test of the diagnosis is the command `layerhouse diagnose --self-test`.
     """
     refuse_unknown_here(lake_at(lake), [model], [dataset_id(dataset)])
-    from analysis.diagnosis import Choice, diagnose as attribute
+    from analysis.diagnosis import Choice, refuse_unheld
 
     asked = known_options("diagnose", options, DiagnosisOptions)
+    choice = Choice(asked.get("method"), asked.get("prompt"))
+    refuse_unheld(lake_at(lake), model, dataset_id(dataset), choice)
+    from analysis.diagnosis import diagnose as attribute
+
     return attribute(
         lake_at(lake),
         model,
@@ -240,7 +244,7 @@ def diagnose(
         n_resamples=asked.get("resamples", N_RESAMPLES),
         margin=asked.get("margin", MARGIN),
         seed=asked.get("seed", 0),
-        choice=Choice(asked.get("method"), asked.get("prompt")),
+        choice=choice,
     )
 
 

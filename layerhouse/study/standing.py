@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from layerhouse.study.journal import Journal, StepRecord
 from layerhouse.study.planning import (
-    ADD,
     BASE_ID,
     MODEL_ID,
     PROMPTS,
@@ -112,11 +111,6 @@ class StudyStanding:
         pairs = self.report.pairs if self.report is not None else []
         return {(pair.model_id, pair.dataset_id): pair for pair in pairs}
 
-    @cached_property
-    def _baselines(self) -> Mapping[str, Sequence[str]]:
-        datasets = self.report.datasets if self.report is not None else []
-        return {each.dataset_id: each.baselines for each in datasets}
-
     def n_samples(self, dataset: str) -> int | None:
         """How many images a dataset has; None for one that is not registered yet."""
         found = self.report.datasets if self.report is not None else []
@@ -130,13 +124,12 @@ class StudyStanding:
         """Whether the journal says so of this very command, and the lake still has what it made.
 
         What is extracted must be of the model as it is now, and all of it. Whether a dataset's
-        images are still those that were registered its command looks each time.
+        images are still those that were registered, and whether its baselines are there as they
+        would be trained now, their commands look each time.
         """
         record = self.ground.record(step)
-        if record is None or not record.went_well or step.kind in (ADD, *AGAIN):
+        if step.cell is None or step.kind in AGAIN or record is None or not record.went_well:
             return False
-        if step.cell is None:
-            return bool(self._baselines.get(step.about))
         pair = self.pair(step.cell)
         if pair is None:
             return False

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -135,13 +136,25 @@ def environment_of(bin_folder: Path, home: Path) -> dict[str, str]:
     }
 
 
+def _copied(place: Path) -> Path:
+    """This checkout's files elsewhere: what is built in it would meet what another process builds
+    there at the same time."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    told = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, told.split("\0")):
+        if (ROOT / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, place / name)
+    return place
+
+
 def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
         pinned = ["--constraint", ROOT / "constraints.txt"]
         pip = [folder / "env" / "bin" / "python", "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, *pinned, f"{ROOT}[all,dev]"], check=True)
+        subprocess.run([*pip, *pinned, f"{_copied(folder / 'checkout')}[all,dev]"], check=True)
         for name in names or NAMES:
             (folder / name).mkdir()
             environment = environment_of(folder / "env" / "bin", folder)

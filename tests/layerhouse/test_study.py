@@ -20,6 +20,7 @@ from layerhouse.study.journal import StepRecord
 from layerhouse.study.planning import cells_of, plan
 from layerhouse.study.reading import read_study
 from layerhouse.study.running import Share
+from tests.lakes import synthetic_lake
 from warehouse.errors import UsageError
 
 MINIMAL = """
@@ -221,6 +222,20 @@ def test_a_variant_is_the_model_that_its_command_makes_however_its_options_are_w
         "tiny-digits+random:0",
         "tiny-digits+fault:noise@llm:4+fault:drop@vision:0.5",
     ]
+
+
+def test_a_baseline_is_looked_at_by_its_command_each_time(tmp_path: Path) -> None:
+    """Another's, or one of other images or another score, is none of this study's."""
+    lake = synthetic_lake(tmp_path / "lakehouse", {}, n_samples=40)
+    text = MINIMAL.replace('dataset = "digits"', 'dataset = "shapes"')
+    path = written(tmp_path, text + "[baseline]\narchitecture = 'resnet'\n")
+    ground, steps = _opened(path, None)
+    assert ground.lake.root == lake.root
+    ground.journal.open()
+    (step,) = [step for step in steps if step.kind == "baseline"]
+    record = StepRecord(ground.arguments(step), str(ground.lake), 0, "", 1.0)
+    ground.journal.write(step.name, record)
+    assert not ground.refresh().is_done(step)
 
 
 @pytest.mark.slow
