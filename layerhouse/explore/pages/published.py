@@ -63,11 +63,12 @@ def published_model(visit: Visit, row: Row) -> ModelPage:
 def tells_all(visit: Visit) -> bool:
     """Whether the file holds what sentences and causal curves are of."""
     query = (
-        "SELECT count(*) FROM duckdb_columns() WHERE table_name = 'mart_evidence' "
-        "AND column_name = 'tried'"
+        "SELECT count(*) FROM duckdb_columns() WHERE (table_name, column_name) IN "
+        "(('mart_causal_flow', 'control_n'), ('mart_evidence', 'tried'), "
+        "('mart_repairs', 'repair'))"
     )
     ((n,),) = visit.wh.sql(query).fetchall()
-    return bool(n)
+    return bool(n == 3)
 
 
 def _finding(row: Row, losses: Table) -> Finding:

@@ -367,6 +367,17 @@ def test_a_file_of_an_older_version_shows_all_but_the_words_and_the_causal_curve
     assert "wrote this file, without patches: publish it again" in page.text
 
 
+@pytest.mark.parametrize("lacking", [("mart_causal_flow", "control_n"), ("mart_evidence", "tried")])
+def test_a_file_without_a_column_of_today_is_of_an_older_version(small, tmp_path, lacking):
+    path = tmp_path / "old.duckdb"
+    shutil.copy(small / "marts.duckdb", path)
+    with duckdb.connect(str(path)) as con:
+        con.execute(f"ALTER TABLE {lacking[0]} DROP COLUMN {lacking[1]}")
+    page = Visitor(ExploredFile(path)).get("/model", **SMALL)
+    assert page.status == 200
+    assert "An older Layerhouse wrote this file" in card(page.text)
+
+
 @pytest.mark.slow
 def test_a_file_with_patients_shows_its_images(demo, tmp_path, lost):
     publish(demo.lake, tmp_path / "full.duckdb", patients=True)
