@@ -52,6 +52,9 @@ COMMANDS = {
 }
 """Every command with the extra that installs what it needs; None needs nothing more."""
 
+GROUPS = ("models", "datasets", "runs", "answers", "study")
+"""The commands that have commands of their own."""
+
 
 class LazyGroup(click.Group):
     """Imports a command's module when it is asked for, so that `--help` starts at once."""
@@ -71,8 +74,19 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise UsageError(f"there is no command {args[0]!r}{nearest(args[0], COMMANDS)}")
+            meant = self._below(ctx, args[0]) or nearest(args[0], COMMANDS)
+            raise UsageError(f"there is no command {args[0]!r}{meant}")
         return super().resolve_command(ctx, args)
+
+    def _below(self, ctx: click.Context, typed: str) -> str:
+        """The commands of a group that are called so, as the end of a sentence; empty for none."""
+        groups = {name: self.get_command(ctx, name) for name in GROUPS}
+        found = [
+            f"`layerhouse {name} {typed}`"
+            for name, group in groups.items()
+            if isinstance(group, click.Group) and typed in group.commands
+        ]
+        return f"; did you mean {' or '.join(found)}?" if found else ""
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from PIL import Image
 
-from layerhouse.cli import COMMANDS, layerhouse, main
+from layerhouse.cli import COMMANDS, GROUPS, layerhouse, main
 from layerhouse.cli.shared.words import Word
 from layerhouse.printing import write_relation
 from tests.conftest import Demo, layerhouse as run_layerhouse
@@ -63,6 +63,14 @@ def test_every_command_is_in_the_readme_or_the_guides(name: str) -> None:
         f"layerhouse {name}" in text.read_text() or f"make {verb}" in text.read_text()
         for text in texts
     )
+
+
+def test_every_group_of_commands_is_known_for_one() -> None:
+    context = click.Context(layerhouse)
+    groups = {
+        name for name in COMMANDS if isinstance(layerhouse.get_command(context, name), click.Group)
+    }
+    assert groups == set(GROUPS)
 
 
 def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

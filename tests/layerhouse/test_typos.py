@@ -39,6 +39,11 @@ MODEL, DATASET = ("--model", "tiny-digits"), ("--dataset", "digits")
 RUN, HELD = (*MODEL, *DATASET), ("--model", "tiny", "--dataset", "shapes")
 
 TYPOS = {
+    "a command of a group, alone": (("audit", "nih"), "mean `layerhouse datasets audit`?"),
+    "a command of two groups, alone": (
+        ("show", "nih"),
+        "models show` or `layerhouse datasets show",
+    ),
     **{
         f"{name} of a misspelt model": (
             (name, "--model", "tiny-digit", *DATASET),
