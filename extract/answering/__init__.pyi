@@ -3,6 +3,7 @@ from .continuing import (
     Prompted as Prompted,
     appended as appended,
     cache_of as cache_of,
+    placed as placed,
 )
 from .fitting import minimise as minimise
 from .generating import overridden_settings as overridden_settings, unending as unending

@@ -7,7 +7,7 @@ that way (the self-check compares both ways), every continuation is a full forwa
 
 import copy
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from extract.anatomy import BatchFacts
 from extract.models import Inputs, Session
+from warehouse.vocabulary import LLM
 
 # Inputs that speak about single prompt positions; continuing needs them for the new tokens too.
 PER_POSITION = ("token_type_ids", "mm_token_type_ids")
@@ -136,13 +137,31 @@ def _rotary_positions(
     return {"position_ids": positions.expand(3, -1, -1)}
 
 
+def placed(session: Session, inputs: Inputs) -> tuple[Session, Tensor]:
+    """The session with the position that its model gives a prompt's first token, and the logits
+    after the last one of these inputs, which are not padded."""
+    found = []
+
+    def note(_: Any, __: Any, given: dict[str, Any]) -> None:
+        positions = given.get("position_ids")
+        if isinstance(positions, Tensor):
+            found.append(int(positions.flatten()[0]))
+
+    block = next(locus for locus in session.anatomy.of(LLM) if locus.is_block)
+    module = session.model.get_submodule(block.path)
+    with module.register_forward_pre_hook(note, with_kwargs=True):
+        logits = session.last_logits(session.forward(inputs))
+    return replace(session, first_position=min(found, default=0)), logits
+
+
 def positions_behind(session: Session, mask: Tensor, depths: Tensor) -> Tensor:
     """Positions of new tokens that are the first, second, … (`depths` [m]) behind their prompts,
     as the model takes them: (n, m), or one of these for each of three axes.
     """
     keeper = session.position_keeper
     if keeper is None:
-        return (mask.shape[1] - 1 + depths).expand(len(mask), -1)
+        behind = session.first_position + mask.shape[1] - 1 + depths
+        return behind.expand(len(mask), -1)
     delta = keeper.rope_deltas.to(mask.device)
     positions = mask.long().sum(dim=-1, keepdim=True) - 1 + depths + delta
     return positions.expand(3, -1, -1)

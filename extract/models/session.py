@@ -25,9 +25,9 @@ class Session:
 
     The self-check fills in what it finds: `readouts`, which readouts each locus (by name) has, and
     `continues`, whether phrases may be scored on the prompt's cache, and `branches`, whether all of
-    them in one pass, and `blind`, the loci of the decoder at which the last token has seen nothing
-    of the image yet. `vision_exit` is where faults strike at the end of the tower, if that is not
-    its last locus.
+    them in one pass, `first_position`, that of a prompt's first token (for PaliGemma it is 1), and
+    `blind`, the loci of the decoder at which the last token has seen nothing of the image yet.
+    `vision_exit` is where faults strike at the end of the tower, if that is not its last locus.
     """
 
     loaded: LoadedModel
@@ -36,6 +36,7 @@ class Session:
     readouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     continues: bool = True
     branches: bool = True
+    first_position: int = 0
     blind: tuple[str, ...] = ()
     vision_exit: Locus | None = None
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from extract.anatomy import POST_NORM, Anatomy, Locus, hidden, watching, with_hidden
-from extract.answering import UNSUPPORTED, Prompted, cache_of, ended, score_phrases
+from extract.answering import UNSUPPORTED, Prompted, cache_of, ended, placed, score_phrases
 from extract.models import Inputs, Session
 from extract.reading import Reader, readouts_at
 from warehouse.errors import LayerhouseError
@@ -294,7 +294,7 @@ def perturbed(model: nn.Module, locus: Locus) -> Iterator[None]:
 def _continuing(session: Session, inputs: Inputs, phrases: Sequence[Sequence[int]]) -> Session:
     """The session with the quickest way of scoring that equals scoring by full forward passes."""
     on_device = session.on_device(inputs)
-    logits = session.last_logits(session.forward(on_device))
+    session, logits = placed(session, on_device)
     bound = max(TOKENS_IN_FULL // inputs["input_ids"].shape[1], 1)
     tried_in_full = _some_of(phrases, min(bound, SCORED_IN_FULL))
     in_full = score_phrases(
