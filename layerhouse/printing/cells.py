@@ -67,11 +67,13 @@ def wrapped(text: str, width: int, *, fold: bool = False) -> list[str]:
 
 
 def _folded(word: str, width: int) -> list[str]:
+    if width_of(word) <= width:
+        return [word]
     if word.isascii():
-        return [word[at : at + width] for at in range(0, len(word), width)] or [""]
+        return [word[at : at + width] for at in range(0, len(word), width)]
     from rich.cells import chop_cells
 
-    return chop_cells(word, width) or [""]
+    return chop_cells(word, width)
 
 
 def broken(name: str, width: int) -> list[str]:

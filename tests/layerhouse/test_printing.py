@@ -25,7 +25,9 @@ FAULTS = [
     "tiny-digits+fault:swap@vision:0.5",
     "tiny-digits+fault:swap@connector:0.5",
 ]
-TEXTS = st.text(st.sampled_from("ab0 -+:é正🙂\u0301"), max_size=40).map(str.strip)
+TEXTS = (
+    st.lists(st.sampled_from([*"ab0 -+:é正🙂", "e\u0301"]), max_size=40).map("".join).map(str.strip)
+)
 
 
 def lines(header: list[str], rows: list[list[str]], width: int | None) -> list[str] | None:
@@ -112,6 +114,10 @@ def test_no_line_is_wider_than_the_terminal(rows: list[tuple[str, ...]], width: 
         said = "".join(shown)
         assert all(said.count(letter) >= left.count(letter) for letter in set(left))
     assert max(map(width_of, shown)) <= width
+
+
+def test_an_accent_alone_is_a_word_too() -> None:
+    assert wrapped("正正 \u0301", 4, fold=True) == ["正正", "\u0301"]
 
 
 def test_prose_is_broken_at_spaces_below_its_beginning() -> None:
