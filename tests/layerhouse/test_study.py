@@ -264,11 +264,11 @@ def test_what_was_extracted_of_other_weights_or_in_part_is_not_done(tmp_path: Pa
 @pytest.mark.slow
 def test_a_dry_run_names_cells_that_cannot_be_run_as_written(tmp_path: Path) -> None:
     text = MINIMAL + "[[model]]\nmodel = 'medvlm-r1'\n[[variant]]\nname = 'base'\n"
-    text += "[[variant]]\nname = 'odd'\nmodels = ['tiny-digits']\nextract = { device = 'gpuu' }\n"
+    text += "[[variant]]\nname = 'odd'\nmodels = ['tiny-digits']\nextract = { layer = 77 }\n"
     told = cli("study", written(tmp_path, text), "--dry-run")
     assert told.returncode == 2, told.stdout + told.stderr
     assert "1 cell cannot be run as written: tiny-digits (odd) on digits" in told.stderr
-    assert "unknown device 'gpuu'; did you mean cpu?" in told.stdout
+    assert "no locus matches layer '77'; vision has 0 to 4" in told.stdout
     assert "medvlm-r1 on digits: 1,797 images, " in told.stdout
     assert "time not known (JZPeterPan/MedVLM-R1 at revision" in told.stdout
 
@@ -285,15 +285,15 @@ def test_what_fails_stops_only_what_needs_it_and_is_named_with_its_command(tmp_p
         tmp_path / "study",
         '[[model]]\nmodel = "tiny-digits"\n[[dataset]]\ndataset = "shades"\npath = "images"\n'
         "[[dataset]]\ndataset = 'gone'\npath = 'gone'\n"
-        "[[variant]]\nname = 'bad'\nextract = { fault = 'swop@llm' }\n[publish]\nout = 'out'\n",
+        "[[variant]]\nname = 'bad'\nextract = { fault = 'swap@llm.77' }\n[publish]\nout = 'out'\n",
     )
     told = cli("study", path, cwd=tmp_path)
     assert told.returncode == 1, told.stdout + told.stderr
-    assert "unknown kind of fault 'swop'; did you mean swap" in told.stdout
+    assert "llm has layers 0 to 3 on the path to the answer, not 77" in told.stdout
     assert "probe tiny-digits (bad) on shades: not run, extract tiny-digits (bad)" in told.stdout
     assert "extract tiny-digits (bad) on gone: not run, add gone has to go well" in told.stdout
     lake = tmp_path / "study" / "lakehouse"
-    again = "--model tiny-digits --dataset shades --fault=swop@llm --lake"
+    again = "--model tiny-digits --dataset shades --fault=swap@llm.77 --lake"
     assert f"layerhouse extract {again} {lake}" in told.stdout
     assert "add shades: done" in told.stdout
     assert (tmp_path / "study" / "out").is_dir()

@@ -319,7 +319,7 @@ def _write_mends(lake: Lake) -> None:
     row |= {"repair": "lora", "control": "none", "n_parameters": 8, "n_train": 6, "n_epochs": 2}
     row |= {"best_epoch": 1, "val_score_before": 0.5, "val_score": 0.75, "score": "accuracy"}
     row |= {"val_loss_before": 0.9, "val_loss": 0.6, "seconds": 1.0}
-    with RunWriter(lake, RunSpec("mend", FAULTED, DATASET, {})) as writer:
+    with RunWriter(lake, RunSpec("mend", FAULTED, DATASET, {"base": MODEL})) as writer:
         writer.commit({"mend": [row]})
         writer.finish()
 
