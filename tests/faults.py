@@ -48,6 +48,7 @@ from warehouse.lake.compacting import FEWEST, compact
 from warehouse.lake.lake import Lake
 from warehouse.lake.removing_samples import remove_samples
 from warehouse.lake.runs import RunWriter
+from warehouse.schema import table_schema
 from warehouse.status import status
 
 KILL, FULL = "kill", "disk full"
@@ -218,6 +219,11 @@ def _small(folder: Path) -> Lake:
     for n in range(N_SMALL):
         answers = [{**answer_row(f"s{n}"), "raw_text": "It is a zero.", "text": "It is a zero."}]
         tables = {"answer": answers, "activation": activation_rows([f"s{n}"])}
+        if n == 0:
+            name, variant = MODEL.split("+")
+            unknown = dict.fromkeys(set(table_schema("model").names) - {"run_id"})
+            known = {"model_id": MODEL, "name": name, "variant": variant}
+            tables["model"] = [{**unknown, **known}]
         covers = {"start": n, "stop": n + 1, "cells": [], "answers": ["generate"]}
         writer.commit(tables, covers)
     writer.finish()
