@@ -82,11 +82,12 @@ class LazyGroup(click.Group):
         """The commands of a group that are called so, as the end of a sentence; empty for none."""
         groups = {name: self.get_command(ctx, name) for name in GROUPS}
         found = [
-            f"`layerhouse {name} {typed}`"
+            f"{name} {typed}"
             for name, group in groups.items()
             if isinstance(group, click.Group) and typed in group.commands
         ]
-        return f"; did you mean {' or '.join(found)}?" if found else ""
+        meant = " or ".join(f"`layerhouse {command}`" for command in found)
+        return f"; did you mean {meant}?" if found else ""
 
     def invoke(self, ctx: click.Context) -> object:
         try:

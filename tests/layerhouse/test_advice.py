@@ -19,8 +19,8 @@ from warehouse.publishing import open_published
 from warehouse.status import status
 
 COMMAND = re.compile(r"`layerhouse[^`]*|`--[^`]*")
-PLAIN = re.compile(r"(\w+\.)?run_id|\w+(\[0\])?\['run_id'\]|self\.table|pair")
-"""What needs no quotes: ids and tables of our own, and options that were quoted before."""
+PLAIN = re.compile(r"(\w+\.)?run_id|\w+(\[0\])?\['run_id'\]|self\.table|pair|command")
+"""What needs no quotes: ids, tables and commands of our own, and options that were quoted before."""
 
 
 def unquoted(source: str) -> list[str]:
