@@ -40,3 +40,4 @@ from .replies import (
 )
 from .sampling import standing as standing
 from .scoring import prior_of as prior_of, score_phrases as score_phrases
+from .spelling import names_a_scale as names_a_scale

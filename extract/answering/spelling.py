@@ -45,6 +45,14 @@ def folded(text: str) -> str:
     )
 
 
+def names_a_scale(text: str) -> bool:
+    """Whether a number in a text is a step of a scale, as in "BI-RADS 2" or "stage II"; a class,
+    category or label with a number is none.
+    """
+    scales = language()["terse"]["scales"]
+    return bool(re.search(rf"(?i)\b(?!class|category|label)(?:{scales})\W*\d", folded(text)))
+
+
 def _graded(found: re.Match[str]) -> str:
     """A grade in digits, and both ends of a range as grades of their own."""
     scale, gap, first, part, second, other = found.groups()

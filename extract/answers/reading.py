@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from extract.answering import ClassNames, alike, listed_order, read_reply
+from extract.answering import ClassNames, alike, listed_order, names_a_scale, read_reply
 from extract.answers.records import Record
 from extract.datasets import text as cell_text
 from warehouse.catalogue import ClassRow
@@ -60,7 +60,7 @@ def named_class(
         ClassNames(option, option) if index is None else names[index]
         for option, index in zip(plain, listed, strict=True)
     ]
-    if is_numbered:  # then a number means the option alone
+    if is_numbered and not names_a_scale(reply):  # a number means the option alone
         asked = [
             replace(one, label=one.phrase if one.label.strip().isdigit() else one.label, also=(n,))
             for n, one in zip(NUMBERS, asked, strict=False)

@@ -609,6 +609,27 @@ def test_a_number_is_the_option_that_the_question_listed_under_it(
     assert answered(lake) == RIGHT
 
 
+@pytest.mark.parametrize(
+    ("reply", "named"),
+    [
+        ("Option 2", "malignant"),
+        ("Answer: (2)", "malignant"),
+        ("**1**", "benign"),
+        ("BI-RADS 2", None),
+        ("It is of grade II.", None),
+        ("BI-RADS 2, benign", "benign"),
+        ("The lesion is 2 cm, benign", "benign"),
+        ("There are 2 nodules.", None),
+    ],
+)
+def test_a_number_of_something_else_is_no_option(
+    lake: Lake, tmp_path: Path, reply: str, named: str | None
+) -> None:
+    rows = [row | {"response": reply} for row in numbered("{}. ", TRUTH)]
+    imported(lake, lines(tmp_path / "replies.jsonl", rows))
+    assert set(answered(lake).values()) == {named}
+
+
 @pytest.mark.parametrize("label", ["1", 2, "1.", "benign"])
 def test_options_with_their_numbers_are_known_by_them(
     lake: Lake, tmp_path: Path, label: str | int
