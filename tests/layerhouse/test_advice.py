@@ -20,7 +20,7 @@ from warehouse.status import status
 
 COMMAND = re.compile(r"`layerhouse[^`]*|`--[^`]*")
 PLAIN = re.compile(r"(\w+\.)?run_id|\w+(\[0\])?\['run_id'\]|self\.table|pair|command")
-"""What needs no quotes: ids, tables and commands of our own, and options that were quoted before."""
+"""What needs no quotes: ids, tables and commands of ours, and options that were quoted before."""
 
 
 def unquoted(source: str) -> list[str]:
