@@ -60,9 +60,14 @@ def named_class(
         ClassNames(option, option) if index is None else names[index]
         for option, index in zip(plain, listed, strict=True)
     ]
-    if is_numbered and not names_a_scale(reply):  # a number means the option alone
+    if is_numbered:  # a number means the option alone, or a step of a scale
+        is_option = not names_a_scale(reply)
         asked = [
-            replace(one, label=one.phrase if one.label.strip().isdigit() else one.label, also=(n,))
+            replace(
+                one,
+                label=one.phrase if one.label.strip().isdigit() else one.label,
+                also=(n,) if is_option else (),
+            )
             for n, one in zip(NUMBERS, asked, strict=False)
         ]
     others = [index for index in range(len(names)) if index not in listed]

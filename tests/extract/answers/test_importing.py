@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from extract.answers import ImportOptions, import_answers, reparse
+from extract.answers.reading import named_class
 from tests.extract.answers.lake import (
     DATASET,
     MODEL,
@@ -22,7 +23,7 @@ from tests.extract.answers.lake import (
     plain_rows,
 )
 from tests.tables import tables
-from warehouse.catalogue import connect
+from warehouse.catalogue import ClassRow, connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, remove
 
@@ -650,6 +651,14 @@ def test_numbers_that_nothing_tells_are_still_refused(lake: Lake, tmp_path: Path
         row["question"] = "What is it? benign or malignant?"
     with pytest.raises(LayerhouseError, match=r"are numbers.*--column question=…"):
         imported(lake, lines(tmp_path / "replies.jsonl", rows))
+
+
+def test_a_step_of_a_scale_is_no_label_of_a_listed_option() -> None:
+    """The labels are numbers too, and the question listed the classes under others."""
+    said = [ClassRow(0, "0", "benign"), ClassRow(1, "1", "malignant")]
+    options = ["1. benign", "2. malignant"]
+    replies = {"grade 1": None, "Stage 1: benign": 0, "2": 1, "malignant": 1}
+    assert {reply: named_class(reply, said, options) for reply in replies} == replies
 
 
 def test_classes_that_are_numbers_are_named_by_them(tmp_path: Path) -> None:
