@@ -64,14 +64,18 @@ def _repository(path: Path) -> Path:
     splits, and the names of their classes.
     """
     for folder in path.parents[:3]:
-        try:
-            card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        head = card.split("\n---", 1)[0] if card.startswith("---") else ""
-        if re.search(r"^(dataset_info|configs):", head, re.MULTILINE):
+        if re.search(r"^(dataset_info|configs):", card_head(folder), re.MULTILINE):
             return folder
     return path.parent
+
+
+def card_head(folder: Path) -> str:
+    """What the README.md of a repository says to programs, in YAML; empty where it says nothing."""
+    try:
+        card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return card.split("\n---", 1)[0] if card.startswith("---") else ""
 
 
 def _columns(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.datasets.sources.folder import IMAGE_SUFFIXES
-from extract.datasets.sources.hints import ADD
+from extract.datasets.sources.hints import ADD, card_head
 from extract.datasets.walking import files_below
 from warehouse.errors import LayerhouseError
 
@@ -51,6 +51,8 @@ def refuse_unread(folder: Path | None, loaded: Any) -> None:
     """
     parts = list(loaded.values()) if isinstance(loaded, dict) else [loaded]
     if folder is None or any(part.info.builder_name != "imagefolder" for part in parts):
+        return
+    if re.search(r"^configs:", card_head(folder), re.MULTILINE):  # it says which files are meant
         return
     n_read = sum(map(len, parts))
     n = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in files_below(folder, set()))

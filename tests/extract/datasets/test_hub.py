@@ -106,6 +106,20 @@ def test_images_that_the_library_leaves_out_are_not_passed_over(tmp_path: Path) 
     assert len(read(tmp_path / "set").items) == 8
 
 
+def test_what_a_card_does_not_name_is_left_out(tmp_path: Path) -> None:
+    """A repository holds pictures for its README.md too; its card says which files are the data."""
+    for split in ("train", "test"):
+        for label in ("a", "b"):
+            path = tmp_path / "set" / "data" / split / label / "1.png"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(picture(len(split) + 10 * (label == "b")))
+    (tmp_path / "set" / "banner.png").write_bytes(picture(99))
+    named = "".join(f"  - {{split: {x}, path: data/{x}/**}}\n" for x in ("train", "test"))
+    card = f"---\nconfigs:\n- config_name: default\n  data_files:\n{named}---\n"
+    (tmp_path / "set" / "README.md").write_text(card)
+    assert len(read(f"hf:{tmp_path / 'set'}").items) == 4
+
+
 def test_tables_of_an_image_folder_are_read_together(tmp_path: Path) -> None:
     for split, shades in (("train", range(4)), ("test", range(4, 8))):
         folder = tmp_path / "set" / split
