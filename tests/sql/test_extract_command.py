@@ -18,6 +18,7 @@ from tests.sql.worlds import world
         ("quantization:4bit", " --quantization 4bit"),
         ("quantization:awq+fault:head@answer", " --fault head@answer"),
         ("adapter:my lora+fault:swap@llm", " --adapter 'my lora' --fault swap@llm"),
+        ("adapter:my+lora+fault:swap@llm", " --adapter my+lora --fault swap@llm"),
         ("adapter:it's; rm --x", """ --adapter 'it'"'"'s; rm --x'"""),
     ],
 )

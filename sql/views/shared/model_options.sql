@@ -1,6 +1,6 @@
 -- Grain: one row per model: what was done to it, as the options of the command that does it, words as
 -- a shell takes them. Weights that are quantised in their folder, by a method and not to 4 or 8 bits,
--- need none; a repair is named, not where it lies.
+-- need none; a repair is named, not where it lies. A + within a name (an adapter `a+b`) parts nothing.
 WITH part AS (
     SELECT
         model.model_id,
@@ -8,7 +8,18 @@ WITH part AS (
         split_part(parts.word, ':', 1) AS kind,
         substr(parts.word, strpos(parts.word, ':') + 1) AS asked
     FROM model
-    CROSS JOIN unnest(string_split(model.variant, '+')) WITH ORDINALITY AS parts (word, nr)
+    CROSS JOIN
+        unnest(
+            string_split(
+                regexp_replace(
+                    model.variant,
+                    '[+](quantization|adapter|mend|fault|random):',
+                    concat(chr(31), '\1:'),
+                    'g'
+                ),
+                chr(31)
+            )
+        ) WITH ORDINALITY AS parts (word, nr)
     WHERE NOT regexp_matches(parts.word, '^quantization:[^0-9]')
 ),
 
