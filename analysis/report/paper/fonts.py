@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import string
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkstemp
 
 from fontTools.ttLib import TTFont
 from matplotlib.backends._backend_pdf_ps import get_glyphs_subset
@@ -41,6 +41,7 @@ class Fonts:
 
 def fonts_for(texts: Iterable[str]) -> Fonts:
     """The fewest fonts in a fixed order that have the letters of these texts, as far as any has."""
+    _passing()
     letters = {letter for text in texts for letter in text if not _is_invisible(letter)}
     families, missing = [DEFAULT], letters - _letters(findfont(DEFAULT), 0)
     in_pdf = 42
@@ -138,7 +139,8 @@ def _usual(font: FontPath) -> PartFont:
 @cache
 def _light(font: FontPath) -> PartFont:
     """All glyphs without SHAPING, of which a part is embedded in a fourth of the time."""
-    with TTFont(font.path, fontNumber=font.face_index, lazy=True, recalcBBoxes=False) as whole:
+    kept = {"recalcBBoxes": False, "recalcTimestamp": False}
+    with TTFont(font.path, fontNumber=font.face_index, lazy=True, **kept) as whole:
         for table in SHAPING:
             if table in whole:
                 del whole[table]
@@ -149,15 +151,15 @@ def _light(font: FontPath) -> PartFont:
 
 
 def _written(font: FontPath, part: TTFont, glyphs: Mapping[int, int]) -> PartFont:
-    folder = Path(_passing().name)
-    place = folder / f"{len(list(folder.iterdir()))}.ttf"
-    part.save(place, reorderTables=False)
-    found = PartFont(str(place), 0)
+    number, place = mkstemp(".ttf", dir=_passing().name)
+    with os.fdopen(number, "wb") as stream:
+        part.save(stream, reorderTables=False)
+    found = PartFont(place, 0)
     found.of, found.glyphs = font, glyphs
     return found
 
 
 @cache
 def _passing() -> TemporaryDirectory[str]:
-    """Gone when the process ends."""
+    """Gone when the process ends; one for all that are forked from it, which would leave theirs."""
     return TemporaryDirectory(prefix="layerhouse-fonts-")

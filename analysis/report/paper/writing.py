@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +12,7 @@ from analysis.report import figures
 from analysis.report.choosing import wanted
 from analysis.report.paper.files import About, OutFolder, short_names
 from analysis.report.paper.fonts import Fonts, fonts_for
+from analysis.report.paper.forking import do_all
 from analysis.report.paper.kinds import DATASET_FIGURES, MODEL_FIGURES, OVERLAY
 from analysis.report.paper.legible import Names, legible, names_for, texts
 from analysis.report.paper.markup import MARKUPS
@@ -84,20 +83,9 @@ def write_figures(
         plan.add(dataset)
     plan.add_overlays(found)
     folder.announce({sheet.name: sheet.about for sheet in plan.sheets})
-    with collecting_new_only():
-        written = [folder.write(sheet.name, sheet.write) for sheet in plan.sheets]
+    do_all([partial(folder.write, sheet.name, sheet.write) for sheet in plan.sheets])
+    written = [folder.path / sheet.name for sheet in plan.sheets]
     return WrittenFigures(written, [*plan.notes, *plan.left_out()])
-
-
-@contextmanager
-def collecting_new_only() -> Iterator[None]:
-    """A figure is thousands of objects that go together, so Python's collector comes often; what
-    was there before is left alone meanwhile, a tenth of the time that drawing takes."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _read(wh: Warehouse, pairs: list[tuple[str, str]]) -> tuple[list[Dataset], Fonts]:
