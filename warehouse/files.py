@@ -153,6 +153,15 @@ def write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def permit_as_usual(path: Path) -> None:
+    """Let those read and write a file who could if it were made by `open`: safetensors writes for
+    the owner alone, whatever the umask says (safetensors/safetensors#782).
+    """
+    umask = os.umask(0o077)  # there is no other way to ask
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
 def checksum(path: Path) -> str:
     """The file's blake2b-256 as hex."""
     digest = blake2b(digest_size=32)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from extract.models import Inputs, Session, failing_as
 from warehouse.errors import LayerhouseError
+from warehouse.files import permit_as_usual
 
 
 class Place(NamedTuple):
@@ -103,7 +104,7 @@ class AnswerPart(ABC):
         told = {"part": self.title(), "classes": json.dumps(list(classes))}
         numbers = {name: one.cpu().contiguous() for name, one in self.numbers.items()}
         save_file(numbers, path, told)
-        path.chmod(0o644)  # written for the owner alone
+        permit_as_usual(path)
 
 
 def read_numbers(path: Path) -> tuple[str, list[str], dict[str, Tensor]]:

@@ -12,6 +12,7 @@ from extract.mending.learning import learn
 from extract.mending.recipe import MendEpoch
 from extract.mending.school import School
 from extract.models import adaptable
+from warehouse.files import permit_as_usual
 
 OnEpoch = Callable[[MendEpoch], None]
 
@@ -77,7 +78,7 @@ def saving(tuned: Any) -> Callable[[Path], None]:
         # Told to look whether embeddings changed, peft asks the hub for the base's configuration.
         tuned.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
-        for weights in folder.glob("*.safetensors"):  # written for the owner alone
-            weights.chmod(0o644)
+        for weights in folder.glob("*.safetensors"):
+            permit_as_usual(weights)
 
     return save

@@ -20,7 +20,7 @@ from extract.states.layout import FORMATS, HF, KIND, MANIFEST, NPY, SAMPLES, VER
 from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset, package_readouts
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.extensions import layerhouse_version
-from warehouse.files import folder_at_once
+from warehouse.files import folder_at_once, permit_as_usual
 from warehouse.lake import Lake
 from warehouse.untrusted import UnfitError, parse_json, read_bounded
 from warehouse.vocabulary import READOUTS, Cell
@@ -260,6 +260,7 @@ def _write_safetensors(
         file = f"{place[0]}.{place[1]}.safetensors"
         own = [(at, cell) for at, cell in enumerate(cells) if (cell.module, cell.layer) == place]
         save_file({cell.readout: read(cell) for _, cell in own}, folder / file, metadata=about)
+        permit_as_usual(folder / file)
         for at, cell in own:
             manifest["loci"][at] |= {"file": file, "tensor": cell.readout}
 

@@ -32,7 +32,7 @@ from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
 from extract.training.shares import with_share
 from warehouse.catalogue import DatasetInfo, dataset, open_tables, refuse_changed
 from warehouse.errors import LayerhouseError
-from warehouse.files import write_at_once, write_text
+from warehouse.files import permit_as_usual, write_at_once, write_text
 from warehouse.images import open_image
 from warehouse.lake import Lake
 
@@ -73,8 +73,8 @@ def train_tiny_model(
     model.generation_config.max_new_tokens = answers.targets.shape[1]
     model.save_pretrained(out)
     processor.save_pretrained(out)
-    for weights in out.glob("*.safetensors"):  # written for the owner alone
-        weights.chmod(0o644)
+    for weights in out.glob("*.safetensors"):
+        permit_as_usual(weights)
     record = _record(info, fingerprints_of(lake, dataset_id)[0], question, recipe, history)
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     write_at_once(out / TRAINING_RECORD, lambda path: write_text(path, text))

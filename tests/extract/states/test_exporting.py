@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,18 @@ def test_a_folder_says_what_it_holds(lake: Lake, tmp_path: Path) -> None:
         ("s2", 0, "test", "zero"),
         ("s3", 1, "train", "one"),
     ]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o007, 0o660), (0o077, 0o600)])
+def test_its_files_are_readable_as_the_umask_says(
+    lake: Lake, tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        out = export(lake, tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in out.iterdir()} == {mode}
 
 
 @pytest.mark.slow
