@@ -3,6 +3,7 @@ from .job import (
     COMMAND as COMMAND,
     Mended as Mended,
     MendRequest as MendRequest,
+    look_up_mend as look_up_mend,
     training_of as training_of,
 )
 from .kinds import REPAIRS as REPAIRS, repairs_of as repairs_of

@@ -1,9 +1,9 @@
 """A repair that is to be trained: what is asked for, where it lies, and what is saved of it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import chain
@@ -33,9 +33,11 @@ from extract.running import leaving_a_core, open_model
 from extract.sharing import (
     ExtractRequest,
     Job,
+    identity_in,
     look_up,
     refuse_other_identity,
     refuse_seen_fold,
+    runs_of,
     weight_faults,
 )
 from warehouse.errors import LayerhouseError, UsageError, said
@@ -155,18 +157,21 @@ def look_up_mend(lake: Lake, request: MendRequest, repair: Repair) -> MendJob:
         identity["fold"] = request.fold
         folder = folder / fold_folder(request.fold)
     work = MendJob(job, repair, folder, identity, request.fold)
-    if request.fold is None and work.found() is None:
-        _refuse_held(lake, work, request.recipe)
+    if request.fold is None:
+        _refuse_held(lake, work, request)
     return work
 
 
-def _refuse_held(lake: Lake, work: MendJob, recipe: MendRecipe) -> None:
-    """LayerhouseError where the lake holds the model with this repair trained otherwise: what is
-    trained now could not be extracted. Runs of earlier versions do not tell how."""
-    job, wanted = work.job, training_of(work.job, recipe)
-    variant = mend_variant(work.repair.title, is_shuffled=recipe.shuffled)
+def _refuse_held(lake: Lake, work: MendJob, request: MendRequest) -> None:
+    """LayerhouseError where the lake holds the model with this repair trained otherwise, or another
+    of its name: what is trained now could not be extracted. Runs of earlier versions do not tell
+    how they were trained."""
+    job, found = work.job, work.found()
+    variant = mend_variant(work.repair.title, is_shuffled=request.recipe.shuffled)
     model_id = f"{job.source.name}+{variant_of(job.faults, variant)}"
-    for run in find_runs(lake, COMMAND, model_id, job.dataset_id):
+    trained = find_runs(lake, COMMAND, model_id, job.dataset_id)
+    wanted = training_of(job, request.recipe)
+    for run in trained if found is None else ():
         held = run["config"].get("training", {})
         if difference := config_difference(held, {name: wanted.get(name) for name in held}):
             raise LayerhouseError(
@@ -174,6 +179,34 @@ def _refuse_held(lake: Lake, work: MendJob, recipe: MendRecipe) -> None:
                 f"otherwise ({difference}); train it so, mend in another lake, or take it out with "
                 f"`layerhouse models remove {quote(model_id)}`"
             )
+    run_with_it = runs_of(lake, model_id, job.dataset_id)
+    if found is None:
+        strange = [] if trained else run_with_it
+    else:
+        strange = _runs_of_another(lake, request, found, run_with_it)
+    if strange:
+        removals = " and ".join(f"`layerhouse runs remove {run['run_id']}`" for run in strange)
+        raise LayerhouseError(
+            f"the lake holds {model_id} on {job.dataset_id} with a repair that does not lie in "
+            f"{work.folder}, as one does that was trained on another dataset; give the folder that "
+            f"it lies in with --out if it was trained on {job.dataset_id}, else take it out with "
+            f"{removals}"
+        )
+
+
+def _runs_of_another(
+    lake: Lake, request: MendRequest, found: Mended, runs: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Those of these runs whose repair is not the one that was found; where that helps nothing, it
+    is not run, and there is none to be told from."""
+    if not runs or not found.best.number:
+        return []
+    mine = _adapter_in(look_up(lake, replace(request.extract, adapter=found.folder)).identity)
+    return [run for run in runs if _adapter_in(identity_in(run)) != mine]
+
+
+def _adapter_in(identity: Mapping[str, Any]) -> Any:
+    return identity.get("model", {}).get("adapter")
 
 
 def training_of(job: Job, recipe: MendRecipe) -> dict[str, Any]:

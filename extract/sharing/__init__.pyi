@@ -19,6 +19,7 @@ from .coverage import (
     cells_of as cells_of,
     plan as plan,
 )
+from .identities import identity_in as identity_in, runs_of as runs_of
 from .job import (
     COMMAND as COMMAND,
     Job as Job,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from extract.models import GivenModel, ModelSource
@@ -11,6 +12,8 @@ from warehouse.catalogue import Warehouse, package_readouts
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, find_runs
 
+OF_A_MODEL = ("extract", "patch", "steer")
+"""What runs a model over a dataset: as it is, with a donor's states, or moved along directions."""
 BY_WINDOWS = (
     "the lake knows the weights of {name} by windows of their large files, as earlier versions "
     "read them, and these are the same; runs on other datasets are known by every byte"
@@ -20,6 +23,12 @@ BY_WINDOWS = (
 def identity_in(run: Mapping[str, Any]) -> dict[str, Any]:
     """What decided a run's numbers, by its row; nothing where the row does not say."""
     return dict(run["config"].get("identity", {}))
+
+
+def runs_of(lake: Lake, model_id: str, dataset_id: str) -> list[dict[str, Any]]:
+    """The runs that ran a model over a dataset, as `find_runs` gives them."""
+    found = (find_runs(lake, command, model_id, dataset_id) for command in OF_A_MODEL)
+    return list(chain.from_iterable(found))
 
 
 def as_held(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from shlex import quote
 from typing import Any
 
@@ -19,17 +18,17 @@ from extract.models import (
     locate_processor,
 )
 from extract.reading import Wanted, brought_readouts, readout_named, select
-from extract.sharing.asking import (
-    Asked,
-    Prompts,
-    Way,
-    asked_by,
-    read_ways,
-)
+from extract.sharing.asking import Asked, Prompts, Way, asked_by, read_ways
 from extract.sharing.by_fold import refuse_other_folds
 from extract.sharing.controls import HeldDonor, choose_image_donors, held_donors
 from extract.sharing.coverage import ReplyBudget, count_ends, plan
-from extract.sharing.identities import as_held, identity_in, refuse_brought, refuse_other_readouts
+from extract.sharing.identities import (
+    as_held,
+    identity_in,
+    refuse_brought,
+    refuse_other_readouts,
+    runs_of,
+)
 from extract.sharing.meant import (
     answered_as_it_can,
     model_id_of,
@@ -39,12 +38,7 @@ from extract.sharing.meant import (
 )
 from extract.sharing.request import ExtractRequest, refuse_unmeant
 from extract.sharing.seen import NOTHING_SEEN, Seen, find_seen
-from warehouse.catalogue import (
-    DatasetInfo,
-    dataset,
-    labelled,
-    open_tables,
-)
+from warehouse.catalogue import DatasetInfo, dataset, labelled, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.images import MAX_PIXELS
 from warehouse.lake import (
@@ -61,8 +55,6 @@ from warehouse.lake import (
 from warehouse.vocabulary import DEFAULT_PROMPT, GONE, OWN_IMAGE
 
 COMMAND = "extract"
-OF_A_MODEL = (COMMAND, "patch", "steer")
-"""What runs a model over a dataset: as it is, with a donor's states, or moved along directions."""
 READOUT_VERSION = 1
 """Raised when the meaning of a readout or answer changes, so that old and new never mix."""
 
@@ -291,8 +283,7 @@ def _without_answers(request: ExtractRequest, info: DatasetInfo) -> ExtractReque
 
 def refuse_other_identity(job: Job) -> None:
     """One (model, dataset) of a lake is one set of numbers; anything else needs another name."""
-    found = (find_runs(job.lake, one, job.model_id, job.dataset_id) for one in OF_A_MODEL)
-    for run in chain.from_iterable(found):
+    for run in runs_of(job.lake, job.model_id, job.dataset_id):
         difference = config_difference(identity_in(run), job.identity)
         if difference:
             # A repair is named by its record, whatever its folder is called.

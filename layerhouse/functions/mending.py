@@ -136,7 +136,7 @@ def mend(
     recipe = _recipe(chosen)
     refuse_unknown_here(place)
     refuse_unknown_to_run(place, str(model), str(dataset), chosen)
-    from extract.mending import MendRequest, outlook, repairs_of
+    from extract.mending import MendRequest, look_up_mend, outlook, repairs_of
     from extract.sharing import look_up
 
     extraction = _extraction(str(model), str(dataset), chosen)
@@ -148,6 +148,8 @@ def mend(
     request = MendRequest(extraction, folder, recipe, chosen.get("workers", 1))
     if dry_run:
         return outlook(place, request, repairs)
+    for each in repairs:  # what one of them is refused for is told before another is trained
+        look_up_mend(place, request, each)
     mended = [_one(place, job, request, each, on_epoch) for each in repairs]
     from analysis.diagnosis import read_recoveries
     from warehouse.catalogue import connect

@@ -98,6 +98,12 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     assert places == sorted(places)
     assert run("validate") == 0
 
+    gone = "tiny-digits+mend:answer/prior+fault:damage@answer:0.6"
+    assert run("models", "remove", gone, "--with-dependents") == 0
+    assert run(*mending, "--seed", "1", "--out", "new") == 1  # for the second of three repairs
+    assert "was trained otherwise (seed: 0 → 1)" in capsys.readouterr().err
+    assert not Path("new").exists()  # none is trained before
+
 
 @pytest.mark.slow
 def test_a_dataset_by_folds_is_mended_fold_by_fold_and_judged_on_all_that_is_scored(

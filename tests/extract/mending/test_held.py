@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import layerhouse
+from extract.datasets import add
+from extract.mending.costs import outlook
 from extract.mending.job import COMMAND, look_up_mend, training_of
 from extract.mending.kinds import REPAIRS
 from extract.mending.mending import mend
 from extract.mending.recipe import MendEpoch
 from extract.mending.unfinished import Unfinished
+from extract.running.extraction import extract
 from extract.sharing.job import look_up
 from tests.extract.mending.test_mending import SHORT, request_of
 from warehouse.errors import LayerhouseError
@@ -69,6 +74,35 @@ def test_what_the_lake_holds_of_another_training_is_told_before_it_is_trained(
         mend(lake, request, FINETUNE)
     look_up_mend(lake, replace(request, recipe=replace(SHORT, seed=3)), FINETUNE)
     look_up_mend(lake, request, REPAIR["llm/lora"])
+
+
+def test_a_repair_of_another_dataset_that_was_run_on_this_one_is_told_before_it_is_trained(
+    llava_folder: Path, shades: Path, lake: Lake, tmp_path: Path
+) -> None:
+    add(lake, "elsewhere", shutil.copytree(shades, tmp_path / "elsewhere"))
+    probe, recipe = REPAIR["answer/probe"], replace(SHORT, epochs=1, images=8)
+    here = request_of(llava_folder, tmp_path / "here", recipe)
+    there = replace(here, out=tmp_path / "there", recipe=replace(recipe, images=12))
+    there = replace(there, extract=replace(here.extract, dataset="elsewhere"))
+    carried = replace(here.extract, adapter=mend(lake, there, probe).folder)
+    (carried.adapter / "training.json").unlink()  # or all samples are left out
+    run = extract(lake, carried)
+    told: list[MendEpoch] = []
+    with pytest.raises(LayerhouseError, match="with a repair that does not lie in") as caught:
+        mend(lake, here, probe, told.append)
+    assert not told
+    with pytest.raises(LayerhouseError, match="with a repair that does not lie in"):
+        outlook(lake, here, [probe])
+    shutil.copytree(lake.root, tmp_path / "with-none")
+    removal = f"`layerhouse runs remove {run.run_id}`"
+    assert str(caught.value).endswith(f"else take it out with {removal}")
+    layerhouse.runs.remove(run.run_id, lake=lake)
+    own = replace(here.extract, adapter=mend(lake, here, probe).folder)
+    assert extract(lake, own).model_id == run.model_id
+    look_up_mend(lake, here, probe)
+    with pytest.raises(LayerhouseError, match="does not lie in"):  # though this one is trained
+        look_up_mend(Lake.at(tmp_path / "with-none"), here, probe)
+    look_up_mend(lake, replace(here, out=tmp_path / "new"), REPAIR["answer/prior"])
 
 
 def _weights(folder: Path) -> None:
