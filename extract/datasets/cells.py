@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,6 +47,31 @@ def _no_class(table: LabelTable, column: str) -> str:
     return (
         f"the column {column} of {table.path} holds conversations, what was asked and replied, and "
         "no class; write the class of each image into a column label of its own"
+        f"{_last_replies(table, column)}"
+    )
+
+
+def _last_replies(table: LabelTable, column: str) -> str:
+    """The command that makes a table of the last replies, of a file in JSON that names images."""
+    turns = [cell[-1] for cell in table.cells(column) if not is_missing(cell)]
+    field = "value" if "value" in turns[0] else "content"
+    image = next((name for name in table.columns if names_files(table.cells(name))), None)
+    is_json = table.path.suffix.lower() in (".json", ".jsonl", ".ndjson")
+    if image is None or not is_json or not all(isinstance(t.get(field), str) for t in turns):
+        return ""
+    ours = table.path.with_name(f"{table.path.stem}_labels.json")
+    source, made = (json.dumps(str(path), ensure_ascii=False) for path in (table.path, ours))
+    lines = f'[json.loads(line) for line in open({source}, "rb") if line.strip()]'
+    rows = lines if table.places[0].startswith("line") else f'json.load(open({source}, "rb"))'
+    said = (
+        f'{{"image_path": r[{json.dumps(image)}], "label": r[{json.dumps(column)}][-1]["{field}"]}}'
+    )
+    code = (
+        f"import json; json.dump([{said} for r in {rows} if r.get({json.dumps(image)})], "
+        f'open({made}, "w"))'
+    )
+    return (
+        f"; if it is the last reply, give {ours}, which this makes: python -c {shlex.quote(code)}"
     )
 
 

@@ -32,9 +32,14 @@ class Part:
     options: AddOptions
 
 
-def several_labels(name: str, path: str, findings: Sequence[str], said: Sequence[str]) -> str:
+def several_labels(name: str, path: str, contents: Contents, said: Sequence[str]) -> str:
     """What to say to somebody whose images have several labels each; `said` are their options."""
+    findings = contents.findings
     shown = ", ".join(findings[:4]) + (", …" if findings[4:] else "")
+    several = (item for item in contents.items if list(item.findings.values()).count(True) > 1)
+    if (first := next(several, None)) is not None:
+        held = [finding for finding, there in first.findings.items() if there]
+        shown += f"; first {first.sample_id}, with {' and '.join(held[:2])}"
     return (
         f"{path} has several labels per image ({shown}), and one class per image is needed; "
         "one yes/no dataset per finding is made by layerhouse datasets add "

@@ -76,7 +76,7 @@ def read_source(typed: str, reading: ReadOptions | None = None) -> Contents:
         raise UsageError(f"{typed} is {what}, for layerhouse reads folders and tables of images")
     raise UsageError(
         f"{typed} is no dataset; {_instead(Path(typed).expanduser())}give a folder of classes, a "
-        "table of images (CSV, Parquet or JSON lines), a MedMNIST .npz or a Hugging Face dataset"
+        "table of images (CSV, Parquet or JSON), a MedMNIST .npz or a Hugging Face dataset"
     )
 
 
@@ -84,7 +84,6 @@ _BY_ENDING = {
     "if it is a table of text, call it .csv, or .tsv where tabs separate its cells; else ": (
         *(".txt", ".dat", ".data", ".psv", ".tab", ".list"),
     ),
-    "if it lists images, write it as CSV, or as .jsonl with one object a line; else ": (".json",),
     "if it is a table, save it as CSV or Parquet; else ": (
         *(".pkl", ".pickle", ".feather", ".arrow", ".db", ".sqlite", ".sqlite3", ".orc", ".sav"),
     ),

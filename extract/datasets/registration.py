@@ -133,9 +133,7 @@ def add(
     options = options or AddOptions()
     contents = read_source(str(path), options.reading)
     if contents.findings:
-        raise LayerhouseError(
-            several_labels(name, str(path), contents.findings, as_typed(options.reading))
-        )
+        raise LayerhouseError(several_labels(name, str(path), contents, as_typed(options.reading)))
     contents, images = decoded(contents, options, progress)
     return _register(lake, name, contents, images, options)
 

@@ -1,4 +1,4 @@
-"""Tables of images as they are written down: CSV and its kin, Parquet, JSON lines.
+"""Tables of images as they are written down: CSV and its kin, Parquet, JSON.
 
 Read strictly: a row with other cells than the header has columns, a quote that nobody closes, text
 of another encoding are errors that name the line, since each of them would move labels to images
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.datasets.decoding import decoded_text
+from extract.datasets.objects import rows_of
 from extract.datasets.source import ReadOptions
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import check_unpacked, what_instead
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _TEXT = {".csv": ",", ".tsv": "\t"}
-_LINES = {".jsonl", ".ndjson"}
-SUFFIXES = {*_TEXT, *_LINES, ".parquet"}
+_OBJECTS = {".json", ".jsonl", ".ndjson"}
+SUFFIXES = {*_TEXT, *_OBJECTS, ".parquet"}
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 MISSING = frozenset(
@@ -107,8 +107,8 @@ def read_table(path: Path, reading: ReadOptions) -> LabelTable:
         raise LayerhouseError(f"{path} is {what}")
     if suffix == ".parquet":
         return _parquet(path)
-    if suffix in _LINES:
-        return _json_lines(path)
+    if suffix in _OBJECTS:
+        return _objects(path)
     return _delimited(path, reading)
 
 
@@ -200,22 +200,10 @@ def _refuse_doubled(path: Path, columns: list[str]) -> None:
         )
 
 
-def _json_lines(path: Path) -> LabelTable:
-    columns: dict[str, None] = {}
-    rows, places = [], []
-    for number, line in enumerate(decoded_text(path, None).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise LayerhouseError(f"line {number} of {path} is not JSON: {error.msg}") from error
-        if not isinstance(row, dict):
-            raise LayerhouseError(f"line {number} of {path} is not an object {{column: value}}")
-        columns |= dict.fromkeys(row)
-        rows.append(row)
-        places.append(f"line {number}, row {len(rows)}")
-    return LabelTable(path, list(columns), rows, places)
+def _objects(path: Path) -> LabelTable:
+    placed = rows_of(path, decoded_text(path, None))
+    columns = dict.fromkeys(name for _, row in placed for name in row)
+    return LabelTable(path, list(columns), [row for _, row in placed], [at for at, _ in placed])
 
 
 def _parquet(path: Path) -> LabelTable:

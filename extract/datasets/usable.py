@@ -84,9 +84,12 @@ def usable(contents: Contents, images: Images, skip_bad: bool) -> tuple[Contents
         return contents, measured
     if not good:
         first, reason = bad[0]
+        is_listed = Path(contents.location).is_file() and "#" not in first.uri
+        elsewhere = is_listed and not Path(first.uri).exists()
+        start = "; --images FOLDER names the one that paths start from" if elsewhere else ""
         raise LayerhouseError(
             f"none of the {len(bad):,} images of {contents.location} can be used, first "
-            f"{reason}{_hint(first)}"
+            f"{reason}{_hint(first) or start}"
         )
     told = f"{len(bad):,} of {len(contents.items):,} images cannot be used"
     if not skip_bad:

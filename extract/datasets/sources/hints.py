@@ -13,6 +13,8 @@ from extract.datasets.source import ReadOptions
 from extract.datasets.tables import SUFFIXES, image_column, read_table
 from warehouse.errors import LayerhouseError
 
+_AT_MOST = 20
+"""How many files in JSON are looked into, of which some folders have one for each image."""
 _SHEETS = {".xlsx", ".xls", ".ods", ".json"}
 _TO_BE_FILLED = "submission"
 """What contests call a table of made-up labels that shows how answers are handed in."""
@@ -26,6 +28,8 @@ def table_hint(there: Sequence[Path]) -> str:
         for path in there
         if path.suffix.lower() in SUFFIXES and _TO_BE_FILLED not in path.stem.lower()
     ]
+    others = [path for path in tables if path.suffix.lower() != ".json"]
+    tables = others or [path for path in tables[:_AT_MOST] if _columns(path)]
     for path in tables:
         if image_column(path) is not None:
             return f"; {embedded(path)}"

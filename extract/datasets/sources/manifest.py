@@ -1,4 +1,4 @@
-"""A table of images (CSV, Parquet, JSON lines): `image_path,label` and, where known, the rest.
+"""A table of images (CSV, Parquet, JSON): `image_path,label` and, where known, the rest.
 
 `split,group_id` are the rest, under these or other names. Paths are relative to the table's own
 folder. Every other column is kept as an attribute of the sample, so that results can be grouped by
@@ -65,7 +65,7 @@ class Manifest(DatasetSource):
         if held is not None and reading.columns.get("image_path", held) == held:
             raise LayerhouseError(f"{path} lists no files: {embedded(path)}")
         table = read_table(path, reading)
-        if not table.rows and table.columns:
+        if not table.rows and (table.columns or path.suffix.lower() == ".json"):
             raise LayerhouseError(f"{path} lists no images")
         refuse_encoded(table, reading.columns)
         roles, labelled = understood(table, reading, needed=("image_path",))

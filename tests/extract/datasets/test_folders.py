@@ -644,6 +644,14 @@ def test_a_folder_in_between_is_told(tmp_path: Path, folders: Sequence[str], mes
             "--column image_path=img --column label=y",
         ),
         (
+            {"anno.json": '[{"img": "1.png", "y": "a"}]', "x.json": "{}"},
+            "if anno.json says the labels: .*/anno.json --column image_path=img --column label=y",
+        ),
+        (
+            {"anno.json": '[{"img": "1.png", "y": "a"}]', "t.csv": "path,label\n1,a\n"},
+            "if t.csv says the labels: .*/t.csv --column image_path=path",
+        ),
+        (
             {"labels.xlsx": "PK"},
             "save it as CSV and give that.*: layerhouse datasets add NAME .*/labels.csv$",
         ),

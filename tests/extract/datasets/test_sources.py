@@ -88,7 +88,6 @@ def test_an_address_of_the_hub_is_one_without_being_asked_for() -> None:
         ("notes.md", b"x", "give a folder of classes"),
         ("labels.txt", b"image_path,label\n", "table of text, call it .csv, or .tsv"),
         ("labels.dat", b"1 2\n", "call it .csv, or .tsv where tabs"),
-        ("coco.json", b"{}", "write it as CSV, or as .jsonl with one object a line"),
         ("labels.pkl", b"\x80\x04", "save it as CSV or Parquet"),
         ("labels.feather", b"ARROW1", "save it as CSV or Parquet"),
         ("one.jpg", b"\xff\xd8\xff\xe0", "it is one image, and a dataset is many"),
