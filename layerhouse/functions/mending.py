@@ -151,12 +151,7 @@ def mend(
     for each in repairs:  # what one of them is refused for is told before another is trained
         look_up_mend(place, request, each)
     mended = [_one(place, job, request, each, on_epoch) for each in repairs]
-    from analysis.diagnosis import read_recoveries
-    from warehouse.catalogue import connect
-
-    with connect(place) as wh:
-        found = read_recoveries(wh, job.model_id, job.dataset_id)
-    return Mending(job.model_id, job.dataset_id, tuple(mended), found)
+    return Mending(job.model_id, job.dataset_id, tuple(mended), _recoveries(place, job))
 
 
 def _refuse_elsewhere(stage: str, named: Iterable[str]) -> None:
@@ -246,6 +241,14 @@ def _one(
     _store(lake, job, request.recipe, mended, summary.model_id)
     compare(lake, summary.model_id, job.model_id, job.dataset_id)
     return mended
+
+
+def _recoveries(lake: Lake, job: Job) -> tuple[Recovery, ...]:
+    from analysis.diagnosis import read_recoveries
+    from warehouse.catalogue import connect
+
+    with connect(lake) as wh:
+        return read_recoveries(wh, job.model_id, job.dataset_id)
 
 
 def _note_useless(lake: Lake, job: Job, recipe: MendRecipe, repair: Repair) -> None:
