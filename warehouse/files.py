@@ -210,7 +210,12 @@ def inside(root: Path, path: str) -> Path:
     found, parts = root, PurePosixPath(path).parts
     for part in parts:
         found /= part
-        if part in ("/", "..") or found.is_symlink():
+        if part in ("/", ".."):
+            raise LayerhouseError(
+                f"{path} leads out of {root}, where nothing is read or written for it; name what "
+                "lies in that folder"
+            )
+        if found.is_symlink():
             raise LayerhouseError(
                 f"{found} leads out of {root}, where nothing is read or written for it; put the "
                 "file or folder itself in the link's place"

@@ -40,9 +40,11 @@ def command(folder: Path, model: str, dataset: str, **options: Any) -> None:
         done = import_(folder, model, dataset, progress=told, **options)
     for note in done.notes:
         click.echo(note)
-    what = f"{done.n_cells:,} readouts for {done.n_samples:,} samples of {dataset}"
+    readouts = "1 readout" if done.n_cells == 1 else f"{done.n_cells:,} readouts"
+    what = f"{readouts} for {done.n_samples:,} samples of {dataset}"
     if not done.added:
-        click.echo(f"Nothing to do: {what} are in the lake as {model} ({done.run_id}).")
+        click.echo(f"Nothing to do: the lake has {what} as {model} ({done.run_id}).")
         return
-    lacking = f"; {done.n_missing:,} samples have none" if done.n_missing else ""
+    missing = "1 sample has" if done.n_missing == 1 else f"{done.n_missing:,} samples have"
+    lacking = f"; {missing} none" if done.n_missing else ""
     click.echo(f"Imported {what} as {model} ({done.run_id}){lacking}")

@@ -438,7 +438,7 @@ def test_what_was_brought_goes_through_every_command(
     assert "--partial accepts that" in run(*asked, code=1)
     said = run(*asked, "--partial", "--title", "A friend's")
     assert "Imported 5 readouts for 59 samples of digits as friend" in said
-    assert "1 samples have none" in said
+    assert "1 sample has none" in said
     assert "Nothing to do" in run(*asked, "--partial")
     named = ("--model", "friend", "--dataset", DATASET)
     assert "Next: layerhouse probe --model friend" in run("status")
