@@ -48,6 +48,10 @@ def unreadable(name: str, syntax: str) -> LayerhouseError:
     )
 
 
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""Segmentations, and maps of labels, which pydicom does not know by name."""
+
+
 def _check_holds_image(item: Any, name: str) -> None:
     kind = item.get("SOPClassUID") or item.file_meta.get("MediaStorageSOPClassUID")
     what = getattr(kind, "name", None) or "DICOM object of an unknown kind"
@@ -57,7 +61,7 @@ def _check_holds_image(item: Any, name: str) -> None:
         raise LayerhouseError(f"{name} ends before its pixels do ({what}); copy or export it again")
     if "Rows" not in item or "Columns" not in item:
         raise LayerhouseError(f"{name} is DICOM without an image: {what}; leave it out")
-    if getattr(kind, "name", "") == "Segmentation Storage":
+    if kind in _SEGMENTATIONS:
         raise LayerhouseError(f"{name} is a segmentation, not a picture; leave it out")
     found = [key for key in ("PixelData", "FloatPixelData", "DoubleFloatPixelData") if key in item]
     if not found:
@@ -185,6 +189,8 @@ def check_length(item: Any, name: str) -> None:
                 f"{name} says {frames:,} frames and holds {held:,} bytes of them: the file is cut "
                 "off, or that number is wrong; copy or export it again"
             )
+        if frames == 1 and (n_more := _n_codestreams(item)) > 1:
+            raise SeveralFramesError(name, n_more, "frames or so, where it says one")
         return
     bits = item.Rows * item.Columns * item.SamplesPerPixel * item.BitsAllocated
     if item.PhotometricInterpretation == "YBR_FULL_422":
@@ -197,6 +203,19 @@ def check_length(item: Any, name: str) -> None:
         )
     if frames == 1 and held >= 2 * needed:
         raise SeveralFramesError(name, held // needed, "frames or so, where it says one")
+
+
+_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
+"""How codestreams of JPEG and JPEG-LS, and of JPEG 2000 without and with its box, begin."""
+
+
+def _n_codestreams(item: Any) -> int:
+    """How many compressed frames there are, by their table or by how their parts begin."""
+    from pydicom.encaps import generate_fragments, parse_basic_offsets
+
+    listed = parse_basic_offsets(item.PixelData)
+    parts = [part.startswith(_STARTS) for part in generate_fragments(item.PixelData)]
+    return max(len(listed), sum(parts))
 
 
 def check_sign(item: Any, name: str, codestream: bytes, pixels: Any) -> None:

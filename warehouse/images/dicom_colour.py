@@ -49,7 +49,9 @@ def _rgb(item: Any, index: int, name: str) -> tuple[np.ndarray, str]:
         )
     # what decoding gives is RGB already where the codestream itself had it transformed
     is_rgb = "JPEG 2000" in syntax.name and _is_decorrelated(encoded_frame(item, index))
+    in_planes = "JPEG 2000" in syntax.name and item.PlanarConfiguration == 1
     reading = "" if photometric == "RGB" else "colour"
+    reading = "colour beside colour" if in_planes else reading
     return stored_pixels(item, index, name, raw=is_rgb), reading
 
 
@@ -103,15 +105,35 @@ def palette_picture(pixels: np.ndarray, item: Any, name: str) -> Picture:
             f"{name} is PALETTE COLOR and holds no table of colours (0028,1201), without which its "
             "values are none; export it in RGB, or with its table"
         )
-    colours = apply_color_lut(pixels, _with_wide_tables(item))[..., :3]
+    plain, reading = _with_wide_tables(item, name)
+    colours = apply_color_lut(pixels, plain)[..., :3]
+    if (scale := _segment_scale(item, name)) > 1:
+        colours, reading = colours * scale, "palette of bytes in segments"
     if colours.dtype == np.uint16:
         colours = (colours / 257).round()
     image = PIL.Image.fromarray(colours.astype(np.uint8))
-    return FlatPicture(name, "DICOM PALETTE COLOR", "palette", image=image)
+    return FlatPicture(name, "DICOM PALETTE COLOR", reading, image=image)
 
 
-def _with_wide_tables(item: Any) -> Any:
-    """The colour tables with words as entries; segmented ones stay as they are.
+def _segment_scale(item: Any, name: str) -> int:
+    """By how much the entries of tables in segments are too small: words that hold bytes."""
+    from pydicom.pixels import apply_color_lut
+
+    is_segmented = "SegmentedRedPaletteColorLookupTableData" in item
+    if "RedPaletteColorLookupTableData" in item or not is_segmented:
+        return 1
+    n_entries, first, bits = item.RedPaletteColorLookupTableDescriptor
+    if bits == 8 and not 0 < n_entries <= 2**8:  # pydicom counts places in the type of the entries
+        raise LayerhouseError(
+            f"{name} has a table of {n_entries or 2**16:,} colours of 8 bits in segments "
+            "(0028,1221), which is not read here; export it in RGB"
+        )
+    whole = apply_color_lut(np.arange(first, first + (n_entries or 2**16)), item)[..., :3]
+    return 257 if whole.dtype == np.uint16 and whole.max() < 2**8 else 1
+
+
+def _with_wide_tables(item: Any, name: str) -> tuple[Any, str]:
+    """The colour tables with words as entries, and their reading; segmented ones stay as they are.
 
     pydicom counts places in the type of the entries, so that tables of bytes would end at place
     255. Tables whose every word is below 256 hold bytes, as dcmtk takes them too.
@@ -119,18 +141,27 @@ def _with_wide_tables(item: Any) -> Any:
     from pydicom.dataset import Dataset
 
     if "RedPaletteColorLookupTableData" not in item:
-        return item
+        return item, "palette"
     wide = Dataset()
-    n_entries, first, _ = item.RedPaletteColorLookupTableDescriptor
+    n_entries, first, bits = item.RedPaletteColorLookupTableDescriptor
+    n_entries = n_entries or 2**16
     tables = {}
     for colour in ("Red", "Green", "Blue"):
         stored = item[f"{colour}PaletteColorLookupTableData"].value
-        is_bytes = len(stored) < 2 * (n_entries or 2**16)
+        is_bytes = len(stored) < 2 * n_entries
         order = "<" if item.original_encoding[1] else ">"
         table = np.frombuffer(stored, "u1" if is_bytes else f"{order}u2")
-        tables[colour] = table[: n_entries or 2**16].astype("<u2")
-    scale = 257 if max(table.max() for table in tables.values()) < 256 else 1
+        if len(table) < n_entries:
+            raise LayerhouseError(
+                f"{name} says a table of {n_entries:,} colours (0028,1101) and holds fewer; it is "
+                "damaged, so copy or export it again"
+            )
+        tables[colour] = table[:n_entries].astype("<u2")
+    largest = max(table.max() for table in tables.values())
+    depth = bits if 8 < bits < 16 and largest < 2**bits else 16
+    depth = 8 if largest < 2**8 else depth
     for colour, table in tables.items():
-        setattr(wide, f"{colour}PaletteColorLookupTableDescriptor", [n_entries, first, 16])
-        setattr(wide, f"{colour}PaletteColorLookupTableData", (table * scale).tobytes())
-    return wide
+        words = (table * ((2**16 - 1) / (2**depth - 1))).round().astype("<u2")
+        setattr(wide, f"{colour}PaletteColorLookupTableDescriptor", [n_entries % 2**16, first, 16])
+        setattr(wide, f"{colour}PaletteColorLookupTableData", words.tobytes())
+    return wide, "palette" if depth in (8, 16) else "palette depth"

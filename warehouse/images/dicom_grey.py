@@ -21,6 +21,12 @@ from warehouse.images.pictures import (
     meant,
 )
 
+_TRANSFORMS = {
+    "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    "FrameVOILUTSequence": ("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+}
+"""Groups that say a transform of a frame, and what else may say it."""
+
 
 def _of_frame(item: Any, index: int) -> Any:
     """The data set as it holds for one frame: enhanced objects say transforms per frame."""
@@ -30,30 +36,38 @@ def _of_frame(item: Any, index: int) -> Any:
         *item.get("SharedFunctionalGroupsSequence", [])[:1],
         *item.get("PerFrameFunctionalGroupsSequence", [])[index : index + 1],
     ]
-    said = Dataset()
-    for group in groups:
-        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
-            for part in group.get(name, [])[:1]:
-                said.update(part)
-    if not said:
-        return item
     merged = Dataset()
     merged.update({tag: item[tag] for tag in item.keys() if tag.group == 0x0028})  # noqa: SIM118
-    merged.update(said)
+    reading = ""
+    for group in groups:
+        for name, keywords in _TRANSFORMS.items():
+            for part in group.get(name, [])[:1]:
+                said, held = (
+                    {key for key in keywords if place.get(key)} for place in (part, merged)
+                )
+                if said and held - said:  # what holds for all frames does not mix with it
+                    reading = "functional groups alone"
+                for keyword in held if said else ():
+                    delattr(merged, keyword)
+                merged.update(part)
+                reading = reading or ("functional groups" if part else "")
+    if not reading:
+        return item
     merged.file_meta = item.file_meta
     merged.set_original_encoding(*item.original_encoding)
     if "PresentationLUTShape" in item:
         merged.PresentationLUTShape = item.PresentationLUTShape
-    merged.is_of_frame = True
+    merged.reading_of_frame = reading
     return merged
 
 
 def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Picture:
     """The frame `index` from 0, of one value a pixel, whose stored pixels [h, w] are given."""
     presentation = _presentation(item, name)
+    held = next(keyword for keyword in _PADDING if keyword in item)
     item = _of_frame(item, index)
     check_numbers(item, name)
-    padding = _padding(pixels, item)
+    padding = _padding(pixels, item, held)
     values, modality = _modality(pixels, item, name)
     bits = int(item.get("BitsStored", 8 * pixels.itemsize))
     usual, said, reading = _transform(item, values, bits, padding, name)
@@ -65,7 +79,7 @@ def grey_picture(pixels: np.ndarray, item: Any, index: int, name: str) -> Pictur
         modality,
         reading,
         "inverse" if is_inverse and photometric == "MONOCHROME2" else "",
-        "functional groups" if hasattr(item, "is_of_frame") else "",
+        getattr(item, "reading_of_frame", ""),
         "presentation table" if presentation is not None else "",
     ]
     return DeepPicture(
@@ -161,15 +175,21 @@ def _transform(
     return partial(between, low=low, high=high), Scale.GUESSED, "padding" if left_out else ""
 
 
-def _padding(pixels: np.ndarray, item: Any) -> np.ndarray | None:
-    """Where stored values are padding, PS3.3 C.7.5.1.1.2."""
-    said = item.get("PixelPaddingValue")
-    if said is None or not np.issubdtype(pixels.dtype, np.integer):
+_PADDING = {
+    "PixelData": ("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    "FloatPixelData": ("FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit"),
+    "DoubleFloatPixelData": ("DoubleFloatPixelPaddingValue", "DoubleFloatPixelPaddingRangeLimit"),
+}
+
+
+def _padding(pixels: np.ndarray, item: Any, held: str) -> np.ndarray | None:
+    """Where stored values are padding, PS3.3 C.7.5.1.1.2; `held` is the element of the pixels."""
+    said, limit = (item.get(keyword) for keyword in _PADDING[held])
+    if said is None or np.issubdtype(pixels.dtype, np.integer) != (held == "PixelData"):
         return None
-    limit = item.get("PixelPaddingRangeLimit")
     # written as signed or unsigned without regard to what pixels are
     low, high = sorted(
-        int(np.array(value).astype(pixels.dtype))
+        np.array(value).astype(pixels.dtype).item()
         for value in (said, said if limit is None else limit)
     )
     found: np.ndarray = (pixels >= low) & (pixels <= high)
@@ -182,6 +202,7 @@ def _through_table(values: np.ndarray, item: Any, name: str) -> np.ndarray:
 
     # pydicom counts places in the type of the entries, so bytes would end at place 255
     entries, first, bits = _entries(item.VOILUTSequence[0], item, name)
+    _check_depth(entries, bits, name)
     table, plain = Dataset(), Dataset()
     table.LUTDescriptor = [len(entries) % 2**16, _first(_possible(item), first, len(entries)), 16]
     table.add_new("LUTData", "US", entries)
@@ -239,6 +260,15 @@ def _entries(table: Any, item: Any, name: str) -> tuple[list[int], int, int]:
     return entries[:n_entries], first, bits
 
 
+def _check_depth(entries: list[int], bits: int, name: str) -> None:
+    """LayerhouseError for shades beyond the white that their number of bits says."""
+    if max(entries) >= 2**bits:
+        raise LayerhouseError(
+            f"{name} says a lookup table with entries of {bits} bits (0028,3002) and holds "
+            f"{max(entries):,} in it; correct it in the file, or leave it out"
+        )
+
+
 def _presentation(item: Any, name: str) -> np.ndarray | None:
     """The shades 0…1 that the last table gives, from black to white, PS3.3 C.11.6; None without.
 
@@ -258,6 +288,7 @@ def _presentation(item: Any, name: str) -> np.ndarray | None:
             " are inverted, so that it is not known what is black; export it as MONOCHROME2"
         )
     entries, _, bits = _entries(item.PresentationLUTSequence[0], item, name)
+    _check_depth(entries, bits, name)
     return np.array(entries) / (2**bits - 1)
 
 

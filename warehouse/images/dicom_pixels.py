@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,19 @@ def encoded_frame(item: Any, index: int) -> bytes:
     return get_frame(item.PixelData, index, number_of_frames=frames)
 
 
+@contextmanager
+def _pixel_by_pixel(item: Any, is_jpeg: bool) -> Iterator[None]:
+    """With colours said to lie pixel by pixel, as decoders of JPEG give them whatever is said."""
+    said = item.get("PlanarConfiguration")
+    if is_jpeg and said == 1:
+        item.PlanarConfiguration = 0
+    try:
+        yield
+    finally:
+        if said is not None:
+            item.PlanarConfiguration = said
+
+
 def stored_pixels(item: Any, index: int, name: str, raw: bool = False) -> np.ndarray:
     """One frame as it is stored: [h, w] or [h, w, samples]; YBR becomes RGB unless `raw`."""
     from pydicom.pixels import get_decoder, pixel_array
@@ -64,7 +79,11 @@ def stored_pixels(item: Any, index: int, name: str, raw: bool = False) -> np.nda
         if syntax.is_encapsulated and "JPEG" in syntax.name:
             encoded = encoded_frame(item, index)
             check_codestream(item, name, encoded)
-        pixels = pixel_array(item, index=index, raw=raw)
+        if item.BitsAllocated == 1 and not syntax.is_encapsulated:  # frames end within a byte
+            every: np.ndarray = pixel_array(item, raw=raw)
+            return every if every.ndim == 2 else every[index]
+        with _pixel_by_pixel(item, bool(encoded)):
+            pixels = pixel_array(item, index=index, raw=raw)
         check_sign(item, name, encoded, pixels)
     except NotImplementedError as error:
         raise unreadable(name, syntax.name) from error

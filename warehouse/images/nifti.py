@@ -67,6 +67,12 @@ def _volume(name: str, source: str | io.BytesIO) -> tuple[np.ndarray, Sequence[f
     scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)  # and so of 8 bytes
     one = 8 if scaled else image.get_data_dtype().itemsize
     check_unpacked(name, math.prod(image.shape) * one)
+    affine = np.asarray(image.affine)
+    if not np.isfinite(affine).all() or not np.linalg.det(affine[:3, :3]):
+        raise LayerhouseError(
+            f"{name} says where its voxels lie by numbers that give them no place (its sform or "
+            "qform); set these anew, e.g. with nibabel or FSL's fslorient"
+        )
     image = nibabel.as_closest_canonical(image)
     found = np.asanyarray(image.dataobj)
     while found.ndim > 3 and found.shape[-1] == 1:
@@ -80,7 +86,9 @@ def _volume(name: str, source: str | io.BytesIO) -> tuple[np.ndarray, Sequence[f
         raise LayerhouseError(
             f"{name} holds complex numbers, of which none is a shade; save their magnitude"
         )
-    _last.key, _last.volume, _last.sides = key, found, image.header.get_zooms()[:2]
+    # as the axes say, which go before the sizes that the header repeats
+    sides = [float(side) for side in nibabel.affines.voxel_sizes(image.affine)[:2]]
+    _last.key, _last.volume, _last.sides = key, found, sides
     return found, _last.sides
 
 
@@ -88,6 +96,11 @@ def _check_start(name: str, path: str) -> None:
     """LayerhouseError where the pixels begin so late that what comes before is no header."""
     from nibabel.openers import Opener
 
+    with Path(path).open("rb") as raw:
+        is_packed = raw.read(2) == b"\x1f\x8b"
+    if is_packed != path.lower().endswith(".gz"):
+        form, meant = ("is", ".nii.gz") if is_packed else ("is not", ".nii")
+        raise LayerhouseError(f"{name} {form} compressed by gzip; call it {meant}")
     with Opener(path) as file:
         head = file.read(348)
     if head[344:348] == b"ni1\0" or head[4:8] == b"ni2\0":

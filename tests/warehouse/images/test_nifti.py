@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -51,6 +52,51 @@ def test_values_are_those_after_the_slope_of_the_file(tmp_path: Path) -> None:
     nibabel.save(image, tmp_path / "a.nii")
     found = np.asarray(open_image(f"{tmp_path}/a.nii#range=0,1"))
     assert found[0, :, 0].tolist() == [0, 51, 255]
+
+
+def stored(path: Path, values: np.ndarray, **header: object) -> str:
+    """A file whose header says what it is given, and whose voxels are these values as they are."""
+    made = nibabel.Nifti1Header()
+    made.set_data_shape(values.shape)
+    made.set_data_dtype(values.dtype)
+    made.set_sform(np.eye(4), 1)
+    for name, said in {"vox_offset": 352, "magic": b"n+1", **header}.items():
+        made[name] = said
+    path.write_bytes(made.binaryblock + b"\0" * 4 + values.tobytes(order="F"))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "meant"),
+    [(0, 9, [0, 1]), (np.nan, np.nan, [0, 1]), (np.inf, 0, [0, 1]), (-1, 1, [1, 0])],
+)
+def test_a_slope_of_nothing_is_none(
+    tmp_path: Path, slope: float, intercept: float, meant: list[int]
+) -> None:
+    values = np.array([1, 0], np.int64).reshape(2, 1, 1)  # the right one is shown first
+    path = stored(tmp_path / "a.nii", values, scl_slope=slope, scl_inter=intercept)
+    shown = np.asarray(open_image(f"{path}#range=0,1"))[0, :, 0]
+    assert (shown / 255).tolist() == meant
+
+
+def test_the_axes_say_how_large_voxels_are(tmp_path: Path) -> None:
+    """Not the sizes that a header repeats, which programs forget to change."""
+    path = stored(tmp_path / "a.nii", np.ones((4, 6, 3), np.int16), srow_x=[2, 0, 0, 0])
+    assert open_image(f"{path}#frame=1&range=0,1").size == (8, 6)
+
+
+def test_axes_that_lead_nowhere_and_names_of_other_forms_are_told(tmp_path: Path) -> None:
+    values = np.zeros((4, 6, 3), np.int16)
+    for number in (0, np.nan):
+        path = stored(tmp_path / "a.nii", values, srow_x=[number] * 4)
+        with pytest.raises(LayerhouseError, match=r"numbers that give them no place .* set these"):
+            open_image(f"{path}#frame=1&range=0,1")
+    plain = Path(stored(tmp_path / "b.nii", values)).read_bytes()
+    (tmp_path / "c.nii.gz").write_bytes(plain)
+    (tmp_path / "b.nii").write_bytes(gzip.compress(plain))
+    for name, message in (("b.nii", r"is compressed .*\.nii\.gz"), ("c.nii.gz", r"is not .*\.nii")):
+        with pytest.raises(LayerhouseError, match=f"{message}$"):
+            open_image(f"{tmp_path}/{name}#frame=1&range=0,1")
 
 
 @pytest.mark.parametrize(
