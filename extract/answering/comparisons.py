@@ -6,27 +6,8 @@ import re
 from itertools import pairwise
 
 from extract.answering.cues import CLASS, ENDS, Token, only
-from extract.answering.language import MARK, MENTION, language
-from extract.answering.names import Mention
+from extract.answering.language import MENTION, language
 from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, OPEN, PLAIN, SURE
-
-
-def resolved(text: str, mentions: list[Mention]) -> str:
-    """A text in which "the former", "the latter", "the first" and "the second" are the classes that
-    they mean: of the last two that were named.
-    """
-    words = language()["clause"]["ordinals"]
-
-    def meant(found: re.Match[str]) -> str:
-        named: dict[int, str] = {}
-        for sign in re.findall(MENTION, text[: found.start()]):
-            named.pop(mentions[ord(sign) - MARK].index, None)
-            named[mentions[ord(sign) - MARK].index] = sign
-        if len(named) < 2:
-            return found[0]
-        return list(named.values())[-2 if re.search(words["first"], found[0].lower()) else -1]
-
-    return re.sub(rf"(?i)\b{words['pattern']}", meant, text)
 
 
 def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
@@ -112,12 +93,23 @@ def set_aside(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str
     ends = [0, *(t.end for t in tokens if t.kind in ENDS), len(sentence)]
     for begin, end in pairwise(ends):
         then = re.search(rf"(?i)\b(?:{clause['then']})\b", sentence[begin:end])
-        chance = (re.search(rf"(?i){c}", sentence[begin:end]) for c in clause["chance"])
-        small = next(filter(None, chance), None)
+        small = _small(sentence[begin:end])
         for at, token in enumerate(tokens):
             if token.kind != CLASS or not begin <= token.start < end or said[at][0] not in CLAIMS:
                 continue
             if then:
                 said[at] = (ASIDE, then[0])
-            elif small and token.text in small[0] and float(small[1]) < 50:
-                said[at] = (ASIDE, f"{small[1]}%")
+            elif small and token.text in small[0]:
+                said[at] = (ASIDE, next(filter(None, small.groups())))
+
+
+def _small(clause: str) -> re.Match[str] | None:
+    """Where a clause gives a class a chance below a half, or a share too small for the largest."""
+    known = language()["clause"]
+    for kind, limit in (("chance", 50), ("share", 20)):
+        ways = (way.replace("{share}", known["percent"]) for way in known[kind])
+        for found in filter(None, (re.search(rf"(?i){way}", clause) for way in ways)):
+            percent, fraction = found.groups()
+            if float(percent or 100 * float(fraction)) < limit:
+                return found
+    return None

@@ -81,6 +81,7 @@ def plain(text: str) -> str:
     for signs, said in language()["answer"]["ticks"].items():
         ticked = rf"(?m)^([^\n]*?)(?:{signs})([^\n]*)$"
         text = re.sub(ticked, rf"\1\2: {said}", text)
+    text = re.sub(r"(?s)~~.*?~~|<(del|strike)>.*?</\1>", " ", text)
     text = re.sub("=>|->|→|⇒|➜", ": ", text)
     text = re.sub(language()["answer"]["specials"], " ", text)
     text = re.sub(

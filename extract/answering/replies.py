@@ -8,6 +8,7 @@ from functools import lru_cache
 from extract.answering import cutting, marks
 from extract.answering.cues import split_sentences
 from extract.answering.framing import unframed
+from extract.answering.language import simpler
 from extract.answering.letters import LETTERS
 from extract.answering.names import Mention, mentions
 from extract.answering.naming import (
@@ -46,7 +47,7 @@ def read_reply(
 
 @lru_cache(maxsize=1024)  # a model says the same of many images
 def _read(reply: str, classes: tuple[ClassNames, ...], letters: bool, cut: bool) -> Reading:
-    text, left_out = marks.without_reasoning(reply)
+    text, left_out = marks.without_reasoning(simpler(reply))
     if text is None:
         return Reading(None, left_out)
     own = marks.own_turn(text)
@@ -61,7 +62,9 @@ def _word_for_word(text: str, classes: Sequence[ClassNames]) -> Reading | None:
     """The one class whose name is all that is said, whatever marks the name holds; numbers and
     letters may stand for something else."""
     said = text.strip().casefold()
-    known = [{names.label, names.phrase, *names.also} for names in classes]
+    known = [
+        {simpler(name) for name in (names.label, names.phrase, *names.also)} for names in classes
+    ]
     named = [
         index
         for index, names in enumerate(known)

@@ -4,23 +4,30 @@ import re
 import unicodedata
 from functools import cache, lru_cache
 
-from extract.answering.language import MENTION, WORD, language
+from extract.answering.language import MENTION, WORD, language, simpler
 
+UNSEEN = "\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+"""Signs that join, part or turn letters and are not seen themselves."""
+POINTS = "[\u0591-\u05bd\u05bf\u05c1-\u05c7\u0640\u064b-\u065f\u0670]"
+"""Vowel points of Hebrew and Arabic, which most texts leave out, and the stroke that lengthens."""
 ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6}
 
 
 @lru_cache(maxsize=4096)
 def folded(text: str) -> str:
-    """A text with one spelling for width, accents, dashes, quotes, denials and numerals of grades.
+    """A text with one spelling for width, accents, vowel points, ways of writing Chinese, dashes,
+    quotes, denials and numerals of grades, and without signs that nobody sees.
 
     Case stays, since a letter that is an answer is told from an article by it.
     """
-    text = re.sub("[®™©]", "", re.sub(MENTION, " ", text))
+    text = re.sub(f"[®™©{UNSEEN}]", "", re.sub(MENTION, " ", text))
     text = unicodedata.normalize("NFKC", text.replace("½", " 1/2"))
     text = re.sub(
         "([A-Za-z\u0370-\u04ff])[\u0300-\u036f]+", r"\1", unicodedata.normalize("NFD", text)
     )
-    text = unicodedata.normalize("NFC", text).replace("ß", "ss")
+    text = re.sub(POINTS, "", text)
+    text = simpler(unicodedata.normalize("NFC", text).replace("ß", "ss"))
+    text = re.sub(r"(?<=\w)[\u2014\u2015](?=\w)", " - ", text)
     text = re.sub("[\u2010-\u2015\u2212\ufe63]", "-", text)
     text = re.sub("[\u2018\u2019\u00b4`]", "'", text)
     text = re.sub(r"(?i)\bcan(?:not|'t)\b", "can not", text)
@@ -71,7 +78,8 @@ def pattern(name: str) -> re.Pattern[str]:
     for found in re.finditer(words, text):
         piece, after = found[0], text[found.end() :]
         sign = _sign(piece, last is None, after)
-        if sign is None and not re.match(r"\w|&", piece):
+        is_mark = unicodedata.category(piece[0])[0] == "M"  # a vowel of Thai, say
+        if sign is None and not is_mark and not re.match(r"\w|&", piece):
             continue  # brackets, hyphens, slashes
         if last is not None:
             found_by += _gap(last[0], piece, text[last.end() : found.start()], sign)
@@ -123,6 +131,8 @@ def _gap(last: str, piece: str, between: str, sign: str | None) -> str:
 
 def _word(piece: str) -> str:
     """One word, its plural or singular, and other spellings of it."""
+    if re.match("[\u0620-\u06ff]", piece):
+        return rf"(?:{language()['names']['arabic']})?{re.escape(piece)}ة?"
     if not (piece.isascii() and piece.isalpha()):
         return re.escape(piece)
     single = piece.lower().removesuffix("s")

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from extract.answering.comparisons import compare, generalise, resolved, set_aside, suppose
+from extract.answering.comparisons import compare, generalise, set_aside, suppose
 from extract.answering.cues import CLASS, ENDS, Token, only, split_sentences, tokenised
+from extract.answering.elsewhere import leave_open
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.names import Mention
 from extract.answering.polarity import ASIDE, DENIED, MAYBE, OPEN, PLAIN, SURE, Statement
+from extract.answering.rewording import answered_first, excepted, resolved
 
 FINAL = "[\u3040-\u30ff\uac00-\ud7a3]"
 """Kana and Hangul: where the verb stands last, a cue of what is before it never speaks of more."""
@@ -46,7 +48,7 @@ def statements(text: str, mentions: list[Mention]) -> list[list[Statement]]:
     text = re.sub(
         rf"(?i), (?:such as|including|like|for example)[^,;.\n{MENTION[1:-1]}]*,", "", text
     )
-    text = _answered_first(resolved(text, mentions), mentions)
+    text = excepted(answered_first(resolved(text, mentions), mentions), mentions)
     sentences = [s for s in split_sentences(text) if s.strip()]
     read = [_sentence(s, mentions) for s in sentences]
     contrast = rf"[\s\"'(]*(?:{'|'.join(language()['clause']['contrasts'])})(?![{WORD}])"
@@ -59,21 +61,11 @@ def statements(text: str, mentions: list[Mention]) -> list[list[Statement]]:
     return [found for found in read if found]
 
 
-def _answered_first(text: str, mentions: list[Mention]) -> str:
-    """A text in which the yes or no that a line begins with is a sentence of its own."""
-
-    def ended(found: re.Match[str]) -> str:
-        said = mentions[ord(found[1].strip()) - MARK].said.casefold()
-        return f"{found[1]}. " if said in ("yes", "no") else found[0]
-
-    return re.sub(rf"(?m)^(\s*{MENTION})\s*(?:[:：]|-\s|(?=\())", ended, text)
-
-
 def _questioned(sentence: str, read: list[Statement], following: str) -> list[Statement]:
     """A question claims nothing, but what is answered by yes or no, and one that is only a name."""
     for replies, means in (("no", DENIED), ("yes", PLAIN)):
         words = language()["questions"][replies]
-        intro = rf"[\s\"'(]*(?:{language()['questions']['intro']})?"
+        intro = rf"[\s\"'(:]*(?:{language()['questions']['intro']})?"
         reply = re.match(rf"{intro}({words})(?![{WORD}])", following, re.IGNORECASE)
         ends = rf"(?:{language()['questions']['says']})[\s:,\"']+({replies})[\"'\s.!]*$"
         reply = reply or re.search(rf"(?i)(?<![{WORD}]){ends}", following)
@@ -95,6 +87,7 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     generalise(sentence, tokens, said)
     suppose(tokens, said)
     set_aside(sentence, tokens, said)
+    leave_open(sentence, tokens, said)
     for at, (kind, cue) in list(said.items()):
         if kind == DENIED and _repeats(cue, mentions[ord(tokens[at].text) - MARK]):
             said[at] = (PLAIN, "")

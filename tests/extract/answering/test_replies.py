@@ -167,6 +167,98 @@ def test_accents_and_width_do_not_matter() -> None:
     assert parse_reply("ａｕｔｒｅ", names) == 1
 
 
+@pytest.mark.parametrize(
+    ("classes", "reply", "expected"),
+    [
+        (("maligno", "benigno"), "Não é maligno.", 1),
+        (("maligno", "benigno"), "Não se pode excluir que seja maligno", None),
+        (("maligno", "benigno"), "A lesão é benigna, não maligna", 1),
+        (("maligno", "benigno"), "Nessun segno maligno", None),
+        (("maligno", "benigno"), "Provavelmente maligno", 0),
+        (("goedaardig", "kwaadaardig"), "Geen kwaadaardig letsel", 0),
+        (("goedaardig", "kwaadaardig"), "kwaadaardig kan niet worden uitgesloten", None),
+        (("złośliwy", "łagodny"), "To nie jest złośliwy guz", 1),
+        (("kötü huylu", "iyi huylu"), "kötü huylu değil", None),
+        (("злокачественная", "доброкачественная"), "Опухоль не злокачественная", 1),
+        (("злокачественная", "доброкачественная"), "Опухоль злокачественная", 0),
+        (("злокачественная", "доброкачественная"), "маловероятно, что злокачественная", None),
+        (("التهاب رئوي", "طبيعي"), "لا يوجد التهاب رئوي", 1),
+        (("التهاب رئوي", "طبيعي"), "الصورة غير طبيعية", 0),
+        (("التهاب رئوي", "طبيعي"), "يظهر الالتهاب الرئوي", 0),
+        (("التهاب رئوي", "طبيعي"), "لا يمكن استبعاد التهاب رئوي", None),
+        (("घातक", "सौम्य"), "यह घातक नहीं है", None),
+        (("घातक", "सौम्य"), "यह घातक है", 0),
+        (("ปกติ", "ผิดปกติ"), "ภาพนี้ผิดปกติ", 1),
+        (("ปกติ", "ผิดปกติ"), "ไม่ปกติ", 1),
+        (("ปกติ", "มะเร็ง"), "ผิดปกติ", None),
+        (("normal", "pneumonia"), "sem pneumonia", 0),
+        (("normal", "pneumonia"), "non-specific, but pneumonia", 1),
+    ],
+)
+def test_a_denial_in_another_language_is_never_read_as_a_claim(
+    classes: tuple[str, ...], reply: str, expected: int | None
+) -> None:
+    """Of languages whose rules are not known the words that deny are."""
+    assert parse_reply(reply, [ClassNames(name, name) for name in classes]) == expected
+
+
+@pytest.mark.parametrize(
+    ("classes", "reply", "expected"),
+    [
+        (("肺炎", "正常"), "沒有肺炎", 1),
+        (("肺炎", "正常"), "無法排除肺炎", None),
+        (("惡性", "良性"), "最終診斷：非惡性", 1),
+        (("惡性", "良性"), "惡性的可能性較低", 1),
+        (("悪性", "良性"), "最終回答：良性", 1),
+        (("قط", "كلب"), "قطار", None),
+        (("قط", "كلب"), "هذا القط", 0),
+        (("malignant", "benign"), "mali\u00adgnant\u200b", 0),
+    ],
+)
+def test_scripts_are_read_as_they_are_written(
+    classes: tuple[str, ...], reply: str, expected: int | None
+) -> None:
+    """Chinese in both ways of writing, words of Arabic as whole ones, signs that are not seen."""
+    assert parse_reply(reply, [ClassNames(name, name) for name in classes]) == expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("benign—not malignant", 0),
+        ("malignant-not benign", 1),
+        ("~~benign~~ malignant", 1),
+        ("<del>benign</del> malignant", 1),
+        ("Benign? ✗", 1),
+        ("Malignant: N", 0),
+        ("P(malignant) = 0.03", None),
+        ("Probability of malignancy: 0.9", 1),
+        ("2% malignant", None),
+        ("malignant (99%)", 1),
+        ('{"malignant": 0.05}', None),
+        ("malignant or worse", None),
+    ],
+)
+def test_signs_and_shares_say_what_they_say(reply: str, expected: int | None) -> None:
+    assert parse_reply(reply, LESIONS[:2]) == expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("Normal except for pneumonia.", 1),
+        ("Normal apart from pneumonia", 1),
+        ("No findings aside from pneumonia", 1),
+        ("No disease besides pneumonia", 1),
+        ("No evidence of disease other than pneumonia", 1),
+        ("Pneumonia is excluded; except for a scar, normal", 0),
+    ],
+)
+def test_what_is_excepted_from_normal_is_there(reply: str, expected: int) -> None:
+    classes = [ClassNames(name, name) for name in ("normal", "pneumonia")]
+    assert parse_reply(reply, classes) == expected
+
+
 EXAMPLES = [example for name in SETS for example in corpus(name)]
 
 
