@@ -226,6 +226,28 @@ def test_a_stage_has_what_comes_back_there_and_not_before(catalogue):
     ]
 
 
+def test_stages_patched_on_other_samples_weigh_those_that_all_were_patched_on(catalogue):
+    """Of an unbalanced set patched at all ends, whatever more of it was patched at one of them."""
+    at_all = ("test00", "test02", "test04", "test01", "test17")
+    effects = [
+        row
+        for row in between_models({**ALL, ("connector", "image"): 1, ("vision", "image"): 3}, own=0)
+        if row["sample_id"] in at_all or row["module"] == "connector"
+    ]
+    found = (
+        catalogue(patched(effects, score="balanced_accuracy"))
+        .sql("SELECT stage, restored FROM stage_restoration ORDER BY stage_order")
+        .fetchall()
+    )
+    # Vision rights two of the three of one class and one of the two of the other.
+    vision, connector = (2 / 3 + 1 / 2) / 2, (1 / 3) / 2
+    shares = (vision, connector - vision, 1 - connector, 0)
+    assert found == [
+        (stage, pytest.approx(share))
+        for stage, share in zip(("vision", "connector", "llm", "answer"), shares, strict=True)
+    ]
+
+
 @pytest.mark.exact_rows("restoration_effect")
 @pytest.mark.parametrize(
     ("connector", "stage", "note"),

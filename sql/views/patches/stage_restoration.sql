@@ -7,28 +7,51 @@
 -- that looks across at the image the last one. Intervals as in restored_share.
 WITH ends AS (
     SELECT
-        model_id,
-        donor_model_id,
-        dataset_id,
-        sample_id,
-        any_value(group_id) AS group_id,
-        any_value(score) AS score,
-        any_value(weight) AS weight,
-        any_value(own) AS own,
-        any_value(donor) AS donor,
-        max(patched) FILTER (WHERE module = 'vision') AS vision,
-        max(patched) FILTER (WHERE module = 'connector') AS connector,
+        patched_answer.model_id,
+        patched_answer.donor_model_id,
+        patched_answer.dataset_id,
+        patched_answer.sample_id,
+        any_value(patched_answer.group_id) AS group_id,
+        any_value(patched_answer.score) AS score,
+        any_value(sample.class_index) AS class_index,
+        any_value(patched_answer.own) AS own,
+        any_value(patched_answer.donor) AS donor,
+        max(patched_answer.patched) FILTER (WHERE patched_answer.module = 'vision') AS vision,
+        max(patched_answer.patched) FILTER (WHERE patched_answer.module = 'connector')
+            AS connector,
         coalesce(
-            max(patched) FILTER (WHERE module = 'llm' AND tokens = 'both'),
-            max(patched) FILTER (WHERE module = 'llm' AND tokens = 'last')
+            max(patched_answer.patched) FILTER (
+                WHERE patched_answer.module = 'llm' AND patched_answer.tokens = 'both'
+            ),
+            max(patched_answer.patched) FILTER (
+                WHERE patched_answer.module = 'llm' AND patched_answer.tokens = 'last'
+            )
         ) AS llm
     FROM patched_answer
-    WHERE ends_stage
-    GROUP BY model_id, donor_model_id, dataset_id, sample_id
+    INNER JOIN sample
+        ON
+            patched_answer.dataset_id = sample.dataset_id
+            AND patched_answer.sample_id = sample.sample_id
+    WHERE patched_answer.ends_stage
+    GROUP BY
+        patched_answer.model_id,
+        patched_answer.donor_model_id,
+        patched_answer.dataset_id,
+        patched_answer.sample_id
 ),
 
 samples AS (
-    SELECT *
+    SELECT
+        *,
+        -- Those patched at one end alone are not compared, and weigh nothing here.
+        CASE
+            WHEN score = 'balanced_accuracy'
+                THEN
+                    1 / count(*) OVER (
+                        PARTITION BY model_id, donor_model_id, dataset_id, class_index
+                    )
+            ELSE 1
+        END AS weight
     FROM ends
     WHERE vision IS NOT NULL AND connector IS NOT NULL AND llm IS NOT NULL
 ),
