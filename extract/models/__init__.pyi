@@ -41,6 +41,7 @@ from .prompts import (
     Prompt as Prompt,
     build_prompt as build_prompt,
     phrase_tokens as phrase_tokens,
+    prompt_notes as prompt_notes,
     render as render,
     unseeing_tokens as unseeing_tokens,
 )

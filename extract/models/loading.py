@@ -16,7 +16,7 @@ from extract.models.files import failing_as
 from extract.models.given import GivenModel
 from extract.models.plugins import ModelPlugin, plugin_for
 from extract.models.preflight import unused_settings
-from extract.models.prompts import Prompt, prompt_of
+from extract.models.prompts import Prompt, prompt_notes, prompt_of
 from extract.models.published import layout_of
 from extract.models.quantized import count_weights
 from extract.models.quiet import quiet
@@ -151,10 +151,13 @@ def read_prompts(
     with collecting_nothing(), quiet():  # here most of transformers is imported
         ready = source.ready if isinstance(source, GivenModel) else _processor_of(source)
     prompts = [
-        prompt_of(ready.processor, question, ready.template, system, prefix)
+        (question, prompt_of(ready.processor, question, ready.template, system, prefix))
         for question, system, prefix in said
     ]
-    return [replace(prompt, notes=ready.notes) for prompt in prompts]
+    return [
+        replace(prompt, notes=(*ready.notes, *prompt_notes(ready.processor, prompt, question)))
+        for question, prompt in prompts
+    ]
 
 
 def _processor_of(source: ModelSource) -> "ReadyProcessor":

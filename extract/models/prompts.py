@@ -1,5 +1,6 @@
 """What a model is asked: one question per dataset, put through the model's own chat template."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,6 +126,51 @@ def _placing(system: str | None) -> Iterator[None]:
             "the model's chat template has no place for a system text: put its words into the "
             f"question ({said(error)})"
         ) from error
+
+
+def _ended(processor: Any, prompt: Prompt) -> tuple[str, ...]:
+    """A note where a prompt ends with the token that ends a reply, which few models go on from."""
+    tokenizer = processor.tokenizer
+    end = getattr(tokenizer, "eos_token_id", None)
+    if end is None or prompt.token_ids[-1:] != (end,):
+        return ()
+    word = tokenizer.convert_ids_to_tokens(end)
+    is_written = prompt.text.rstrip().endswith(word)
+    by = f"{prompt.template.place} writes" if is_written else "the tokenizer adds (post_processor)"
+    return (
+        f"the prompt ends with {word}, the end of a reply, which {by}: the model is asked to go on "
+        "after its own end; take it out, unless the model was trained so",
+    )
+
+
+SHOWN = 24
+"""Characters of a question, and of what became of them, in a note."""
+LEAST_KEPT = 4
+"""Characters of a question after which the place of a change is known."""
+
+
+def prompt_notes(processor: Any, prompt: Prompt, question: str) -> tuple[str, ...]:
+    """What is worth knowing of how a question became this prompt."""
+    return (*_altered(prompt.text, question), *_ended(processor, prompt))
+
+
+def _altered(text: str, question: str) -> tuple[str, ...]:
+    """A note where the prompt of a question does not hold it word for word, as where a chat
+    template writes it in small letters or escapes its signs.
+    """
+    question = question.strip()
+    if question in text:
+        return ()
+    kept = bisect_left(range(len(question)), True, key=lambda n: question[: n + 1] not in text)
+    if kept < LEAST_KEPT:  # so few letters stand anywhere
+        kept, became = 0, ""
+    else:
+        at = text.find(question[:kept]) + kept
+        became = f", there is {text[at : at + SHOWN]!r}"
+    return (
+        "the chat template changes the question that it is given: where that says "
+        f"{question[kept : kept + SHOWN]!r}{became}",
+    )
 
 
 def has_chat_template(processor: Any) -> bool:

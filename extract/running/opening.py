@@ -16,6 +16,7 @@ from extract.models import (
     foreign_processor,
     load,
     open_session,
+    prompt_notes,
 )
 from extract.running.parts import part_of
 from extract.running.questions import questions_of
@@ -87,7 +88,8 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
     questions = {
         way: replace(q, end_token=token, end=end, part=part) for way, q in questions.items()
     }
-    lines = (*loaded.notes, *checked.lines, *_about_answers(job, session, questions[None]))
+    notes = (*loaded.notes, *prompt_notes(loaded.processor, job.prompt, job.question))
+    lines = (*notes, *checked.lines, *_about_answers(job, session, questions[None]))
     return OpenedModel(session, questions, sees_once, checked.batching, lines, images[0])
 
 

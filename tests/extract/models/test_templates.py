@@ -142,6 +142,40 @@ def test_a_template_for_texts_gets_the_image_in_front(folder: Path) -> None:
     assert "tokenizer_config.json has no place for an image" in prompt.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ("|lower", "where that says 'Is it benign?'"),
+        ("|replace('benign', '1')", "where that says 'benign?', there is '1? ASSISTANT:'"),
+        ("[:8]", "where that says 'nign?', there is ' ASSISTANT:'"),
+        ("|replace('?', '&#63;')", "where that says '?', there is '&#63; ASSISTANT:'"),
+    ],
+)
+def test_a_template_that_changes_the_question_is_told(
+    change: str, note: str, folder: Path, own: str
+) -> None:
+    _set(folder, "chat_template.jinja", own.replace("part['text']", f"part['text']{change}"))
+    assert note in _prompt(folder).notes[0]
+    _set(folder, "chat_template.jinja", own.replace("part['text']", "part['text']|trim"))
+    assert _prompt(folder).notes == ()
+
+
+def test_a_prompt_that_ends_with_the_end_of_a_reply_is_told(folder: Path, own: str) -> None:
+    _set(folder, "chat_template.jinja", own + "</s>")
+    assert "ends with </s>, the end of a reply, which chat_templ" in _prompt(folder).notes[0]
+    _set(folder, "chat_template.jinja", own)
+    path = folder / "tokenizer.json"
+    end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
+    adds = {
+        "type": "TemplateProcessing",
+        "single": [{"Sequence": {"id": "A", "type_id": 0}}, end],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"</s>": {"id": "</s>", "ids": [2], "tokens": ["</s>"]}},
+    }
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"post_processor": adds}))
+    assert "which the tokenizer adds (post_processor)" in _prompt(folder).notes[0]
+
+
 def test_a_template_that_writes_the_list_it_is_given_is_one_for_texts(folder: Path) -> None:
     _set(folder, "chat_template.jinja", "{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
     prompt = _prompt(folder)
