@@ -159,7 +159,7 @@ def _format_numbers(node: Any) -> None:
     from sqlglot import exp
     from sqlglot.errors import UnsupportedError
 
-    text = node.this.name.replace("%", "%%").replace("{:.0f}", "%d")
+    text = node.this.name.replace("%", "%%").replace("{:.0f}", "%d").replace("{:,}", "%,d")
     if "{" in text:
         raise UnsupportedError(f"format({node.this.name!r}, …)")
     numbers = [exp.cast(exp.func(EVEN, each), "BIGINT") for each in node.expressions]

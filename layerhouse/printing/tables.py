@@ -40,7 +40,7 @@ def write_relation(relation: Rows, form: str, stream: IO[str], out: Path | None)
             raise UsageError("--format parquet needs a file to write: add --out FILE.parquet")
         _replace(out, lambda path: _parquet(relation, path))
         return
-    written = _times_as_text(relation)
+    written = _as_written(relation)
     if out is None:
         _WRITERS[form](written, unbroken(stream))
     else:
@@ -56,43 +56,54 @@ def _refuse_doubled(names: Sequence[str], form: str) -> None:
         )
 
 
-def _times_as_text(relation: Rows) -> Rows:
+def _as_written(relation: Rows) -> Rows:
     """Times and what lies between them as DuckDB writes them, in lists and structures too: Python
-    has neither an infinite one nor nanoseconds nor months, and for zones it needs a package.
+    has neither an infinite one nor nanoseconds nor months, and for zones it needs a package. Of a
+    FLOAT the digits that DuckDB writes, few that are read as the same number: Python has doubles
+    alone, and 0.10000000149011612 for 0.1.
     """
     from warehouse.schema import identifier  # which brings DuckDB
 
-    told = [_told(kind) for kind in relation.types]
-    if not any(is_changed for _, is_changed in told):
+    shown = [f"#{place}" for place in range(1, len(relation.columns) + 1)]  # two may have one name
+    written = list(shown)
+    for at, kind in enumerate(relation.types):
+        text, found = _told(kind)
+        if text != str(kind):
+            written[at] = f"CAST(CAST({shown[at]} AS {text}) AS {found})"
+    if written == shown:
         return relation
-    shown = [
-        f"{f'CAST(#{place} AS {kind})' if is_changed else f'#{place}'} AS {identifier(name)}"
-        for place, (name, (kind, is_changed)) in enumerate(
-            zip(relation.columns, told, strict=True), 1
-        )
-    ]
-    return relation.project(", ".join(shown))  # by place: two columns may have one name
+    names = map(identifier, relation.columns)
+    named = (f"{entry} AS {name}" for entry, name in zip(written, names, strict=True))
+    return relation.project(", ".join(named))
 
 
-def _told(kind: Any) -> tuple[str, bool]:
-    """A type of DuckDB with texts in the place of times, and whether it has any."""
+def _told(kind: Any) -> tuple[str, str]:
+    """A type of DuckDB with texts in the place of times and FLOATs, and that with texts and doubles
+    there; casts from it to the one, and on to the other, go entry by entry."""
     from warehouse.schema import identifier
 
     if kind.id not in ("list", "array", "map", "struct", "union"):
         is_time = str(kind).startswith(("DATE", "TIME", "INTERVAL"))
-        return ("VARCHAR" if is_time else str(kind)), is_time
+        if not is_time and str(kind) != "FLOAT":
+            return str(kind), str(kind)
+        return "VARCHAR", "VARCHAR" if is_time else "DOUBLE"
     children = dict(kind.children)
     size = children.pop("size", None) if kind.id == "array" else None
     parts = {name: _told(each) for name, each in children.items()}
-    if not any(is_time for _, is_time in parts.values()):
-        return str(kind), False
-    inner = [part for part, _ in parts.values()]
+    if all(parts[name][0] == str(each) for name, each in children.items()):
+        return str(kind), str(kind)
+    texts, kinds = zip(*parts.values(), strict=True)
     if kind.id == "struct":
-        fields = (f"{identifier(name)} {part}" for name, (part, _) in parts.items())
-        return f"STRUCT({', '.join(fields)})", True
+        names = [identifier(name) for name in parts]
+        text, found = (
+            ", ".join(map(" ".join, zip(names, inner, strict=True))) for inner in (texts, kinds)
+        )
+        return f"STRUCT({text})", f"STRUCT({found})"
     if kind.id == "map":
-        return f"MAP({', '.join(inner)})", True
-    return ("VARCHAR" if kind.id == "union" else f"{inner[0]}[{size or ''}]"), True
+        return f"MAP({', '.join(texts)})", f"MAP({', '.join(kinds)})"
+    if kind.id == "union":
+        return "VARCHAR", "VARCHAR"
+    return f"{texts[0]}[{size or ''}]", f"{kinds[0]}[{size or ''}]"
 
 
 def _replace(out: Path, produce: Callable[[Path], None]) -> None:

@@ -154,7 +154,8 @@ def test_an_unknown_function_is_no_counterpart() -> None:
 
 def test_what_sqlglot_would_get_wrong(spark: Any) -> None:
     """It leaves formats as they are, and counts places in lists from one where Spark does not."""
-    chosen = "list_extract([4.0, 5.0], 2), list_position([4.0, 5.0], 5.0), format('{:.0f}% of', a)"
+    places = "list_extract([4.0, 5.0], 2), list_position([4.0, 5.0], 5.0)"
+    chosen = f"{places}, format('{{:.0f}}% of {{:,}}', a, 1300)"
     query = f"SELECT a, {chosen} FROM (VALUES (0.5), (1.5), (-2.5), (99.6)) AS t (a)"
     expected = [tuple(map(str, row)) for row in duckdb.sql(query).fetchall()]
     assert [tuple(map(str, row)) for row in spark.sql(to_spark(query)).collect()] == expected

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import duckdb
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -253,6 +254,10 @@ def test_times_with_a_zone_need_no_package(form: str, monkeypatch: pytest.Monkey
         ("1e-37::DECIMAL(38,37)", f"0.{'0' * 36}1"),
         ("170141183460469231731687303715884105727::HUGEINT", f"{2**127 - 1}"),
         ("['nan'::DOUBLE, '-inf'::FLOAT, 1.5]", "[null, null, 1.5]"),
+        ("[0.1::FLOAT, 16777216::FLOAT, 'nan'::FLOAT]", "[0.1, 16777216.0, null]"),
+        ("{'x': [0.1, 0.2]::FLOAT[2], 'y': MAP {'k': 1e-7::FLOAT}, 't': DATE '2024-01-02'}",
+         '{"x": [0.1, 0.2], "y": {"k": 1e-07}, "t": "2024-01-02"}'),
+        ("[0.1::DOUBLE + 0.2::DOUBLE]", "[0.30000000000000004]"),
         ("'infinity'::TIMESTAMP", '"infinity"'),
         ("['-infinity'::DATE, '290000-01-01'::DATE]", '["-infinity", "290000-01-01"]'),
         ("'2024-01-01 00:00:00.123456789'::TIMESTAMP_NS", '"2024-01-01 00:00:00.123456789"'),
@@ -273,6 +278,22 @@ def test_json_holds_every_value_as_it_is(value: str, written: str) -> None:
     with duckdb.connect() as connection:
         write_relation(connection.sql(f"SELECT {value} AS x"), "json", stream, None)
     assert stream.getvalue() == f'[{{"x": {written}}}]\n'
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_float_has_few_digits_that_are_read_as_the_same(form: str) -> None:
+    bits = np.random.default_rng(0).integers(0, 2**32, 5000, dtype=np.uint32)
+    numbers = bits.view(np.float32)
+    numbers = numbers[np.isfinite(numbers)]
+    stream = io.StringIO()
+    with duckdb.connect() as connection:
+        rows = connection.sql("SELECT unnest($1::FLOAT[]) AS x", params=[numbers])
+        write_relation(rows, form, stream, None)
+    written = re.findall(r"-?\d[\d.e+-]*", stream.getvalue())
+    assert np.array_equal(np.array(written, np.float64).astype(np.float32), numbers)
+    for text, number in zip(written, numbers, strict=True):
+        digits = text.partition("e")[0].replace(".", "").lstrip("-0")
+        assert len(digits) <= 9 or number % 1 == 0  # nine tell any two of them apart
 
 
 @pytest.mark.parametrize("form", ["csv", "table", "vertical", "markdown"])

@@ -204,6 +204,21 @@ def test_a_doubt_says_what_the_set_shows_and_what_would_settle_it(catalogue: Cat
     ]
 
 
+def test_thousands_are_told_apart_in_what_would_settle(catalogue: Catalogue) -> None:
+    """As everywhere in texts: losses of 0.2 are hardly above a margin of 0.195."""
+    rows = diagnosed()
+    losses = {"vision": 0.05, "connector": 0.2, "llm": 0.1, "answer": 0.2}
+    rows["stage_interval"] = [
+        interval(stage, loss, 0.0, loss + 0.2) | {"margin": 0.195} for stage, loss in losses.items()
+    ]
+    rows["stage_interval"] += [
+        interval("total", 0.55, 0.3, 0.7),
+        interval("total", 0.95, 0.9, 1.0) | {"quantity": "accuracy"},
+    ]
+    found = catalogue(rows).sql("SELECT DISTINCT reason FROM failure_mode").fetchall()
+    assert "more test images (about 51,000) would" in found[0][0]
+
+
 def test_a_loss_of_nothing_is_settled_by_no_number_of_images(catalogue: Catalogue) -> None:
     """Nothing differs anywhere: no spread to divide by, no logarithm of 0."""
     rows = world(dict.fromkeys(PLACES, (10, 20)), {"generate": (10, 20)})

@@ -42,8 +42,8 @@ SELECT
     dataset_id,
     try_cast(ceil(n_to_settle / unit) * unit AS BIGINT) AS n_to_settle,
     concat(
-        'with ', n_samples, ' test images in ', n_groups, ' groups the smallest loss that can be ',
-        'shown (80% power) is of ',
+        format('with {:,} test images in {:,} groups ', n_samples, n_groups),
+        'the smallest loss that can be shown (80% power) is of ',
         format('{:.0f}', least),
         CASE WHEN least < most THEN format(' to {:.0f}', most) ELSE '' END,
         ' points'

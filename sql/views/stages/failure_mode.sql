@@ -64,7 +64,7 @@ present AS (
         intervals.total_upper,
         reference_bounds.reference_lower > chances.chance AS has_signal,
         power_statement.statement,
-        coalesce('(about ' || power_statement.n_to_settle || ') ', '') AS enough
+        coalesce(format('(about {:,}) ', power_statement.n_to_settle), '') AS enough
     FROM stage_loss
     LEFT JOIN intervals
         ON
