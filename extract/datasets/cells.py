@@ -88,6 +88,22 @@ def _is_conversation(cells: Sequence[Any]) -> bool:
     )
 
 
+_OPTIONS = re.compile(r"[A-J]|(options?|choices?|candidates?)([ _-]?\w)?", re.IGNORECASE)
+"""Names of columns that hold what a question may be answered with."""
+
+
+def letters_told(table: LabelTable, column: str) -> tuple[str, ...]:
+    """A note where labels are letters of options that a benchmark has beside its questions."""
+    said = sorted(set(present(table.cells(column))))
+    beside = [name for name in table.columns if name != column and _OPTIONS.fullmatch(name)]
+    if not beside or not said or not all(re.fullmatch("[A-J]", one) for one in said):
+        return ()
+    return (
+        f"the labels {', '.join(said)} are letters of options ({', '.join(beside)}), which may be "
+        f"others in each row: where they are, write the option itself into the column {column}",
+    )
+
+
 def refuse_encoded(table: LabelTable, given: Mapping[str, str]) -> None:
     """LayerhouseError where a table holds the images themselves, and no column names files."""
     own = given.get("image_path", "image_path")

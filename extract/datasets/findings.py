@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from extract.datasets.cells import refuse_conversations, refuse_no_text
+from extract.datasets.cells import letters_told, refuse_conversations, refuse_no_text
 from extract.datasets.columns import Roles, describes, find_roles, proposals
 from extract.datasets.labels import class_order
 from extract.datasets.source import ReadOptions
@@ -91,7 +91,8 @@ def understood(
     if len(roles.labels) > 1:
         found = by_columns(table, roles.labels, reading)
         return roles, replace(found, notes=(*found.notes, *_described(table, roles, reading)))
-    return roles, by_cells(table, roles.labels[0], reading)
+    found = by_cells(table, roles.labels[0], reading)
+    return roles, replace(found, notes=(*found.notes, *letters_told(table, roles.labels[0])))
 
 
 def _described(table: LabelTable, roles: Roles, reading: ReadOptions) -> tuple[str, ...]:

@@ -331,4 +331,4 @@ def remove_dataset(
     layerhouse datasets remove cells --group patient-0a1b2c3d4e5f --with-dependents
     """
     removed = datasets.remove(name, sample=sample or None, group=group or None, **options)
-    show_removal(removed, dry_run=options["dry_run"], form=form)
+    show_removal(removed, form, options)

@@ -148,4 +148,4 @@ def remove_model(model: str, form: str, **options: Any) -> None:
     \b
     layerhouse models remove my-llava --dry-run
     """
-    show_removal(models.remove(model, **options), dry_run=options["dry_run"], form=form)
+    show_removal(models.remove(model, **options), form, options)

@@ -55,4 +55,4 @@ def remove_run(run: str, form: str, **options: Any) -> None:
     \b
     layerhouse runs remove probe-0a1b2c3d4e5f --dry-run
     """
-    show_removal(runs.remove(run, **options), dry_run=options["dry_run"], form=form)
+    show_removal(runs.remove(run, **options), form, options)

@@ -90,7 +90,17 @@ class Ground:
 
     def text(self, step: StudyStep) -> str:
         """A step's command, as somebody would type it in the study's folder."""
-        return shlex.join(("layerhouse", *self.arguments(step), "--lake", str(self.lake)))
+        names = {MODEL_ID: self._called(step.cell), BASE_ID: self._called(step.base)}
+        words = (names.get(each, each) for each in self.arguments(step))
+        return shlex.join(("layerhouse", *words, "--lake", str(self.lake)))
+
+    def _called(self, cell: StudyCell | None) -> str:
+        """What a model is called as far as that is known before its files are here."""
+        if cell is None:
+            return ""
+        options = self.options[named_of("extract", cell)]
+        changed = any(options[name] not in (None, ()) for name in CHANGING)
+        return f"{cell.model.model}+…" if changed else cell.model.model
 
     def refresh(self) -> StudyStanding:
         """What the lake holds now."""

@@ -62,6 +62,9 @@ def test_a_dataset_is_tried_refused_removed_and_freed(lake: Lake, run: Run) -> N
     assert "Would remove the dataset shapes: 1 run, " in said
     assert "Resting on it, to go only with --with-dependents: 5 runs, " in said
     assert all(commit.run_id in said for commit in list_commits(lake))
+    code, said = run("datasets", "remove", "shapes", "--with-dependents", "--dry-run")
+    assert code == 0
+    assert "Resting on it, to go too: 5 runs, " in said
     code, said = run("datasets", "remove", "shapes")
     assert (code, said.count("\n")) == (1, 1)
     assert said.startswith("Error: 5 runs rest on the dataset shapes (")

@@ -224,6 +224,16 @@ def test_a_variant_is_the_model_that_its_command_makes_however_its_options_are_w
     ]
 
 
+def test_a_model_whose_files_are_elsewhere_is_called_by_its_name(tmp_path: Path) -> None:
+    """Of a variant no more is known than that it is one."""
+    text = MINIMAL.replace("tiny-digits", "medvlm-r1") + "[[variant]]\nname = 'base'\n"
+    text += "[[variant]]\nname = 'bad'\nextract = { fault = 'swap@llm' }\n"
+    ground, steps = _opened(written(tmp_path, text), None)
+    told = [ground.text(step) for step in steps if step.kind == "probe"]
+    assert "layerhouse probe --model medvlm-r1 --dataset digits" in told[0]
+    assert "layerhouse probe --model 'medvlm-r1+…' --dataset digits" in told[1]
+
+
 def test_a_baseline_is_looked_at_by_its_command_each_time(tmp_path: Path) -> None:
     """Another's, or one of other images or another score, is none of this study's."""
     lake = synthetic_lake(tmp_path / "lakehouse", {}, n_samples=40)

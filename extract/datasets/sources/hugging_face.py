@@ -7,7 +7,7 @@ file and the row, so that later commands open them without that library.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -312,7 +312,7 @@ def _uris(part: Any, column: str, location: str) -> Iterator[str]:
     import pyarrow as pa
 
     files = [entry["filename"] for entry in part.cache_files]
-    counts = []
+    folders, counts = _beside(location), []
     for file in files:
         with pa.memory_map(file) as stream:
             cells = pa.ipc.open_stream(stream).read_all().column(column)
@@ -320,8 +320,23 @@ def _uris(part: Any, column: str, location: str) -> Iterator[str]:
         for index, cell in enumerate(cells):
             inside = f"{file}#{column}/{index}"
             held = cell.as_py() if pa.types.is_struct(cell.type) and cell.is_valid else {}
-            yield inside if held.get("bytes") or not held.get("path") else str(held["path"])
+            is_inside = held.get("bytes") or not held.get("path")
+            yield inside if is_inside else _image_file(str(held["path"]), folders)
     if sum(counts) != len(part):
         raise LayerhouseError(
             f"{location} is a selection of a larger dataset; save it with save_to_disk first"
         )
+
+
+def _beside(location: str) -> list[Path]:
+    """The folders of a dataset's files that are here: paths of images are seen from one of them."""
+    root = Path(location.removeprefix(HUB_SCHEME))
+    return (
+        [*sorted({path.parent for path in root.rglob("*.parquet")}), root] if root.is_dir() else []
+    )
+
+
+def _image_file(written: str, folders: Sequence[Path]) -> str:
+    """The file of an image that lies outside of its table, or where it should be."""
+    meant = [str(folder / written) for folder in folders]  # that of a whole path is the path
+    return next((file for file in meant if Path(file).exists()), (*meant, written)[0])

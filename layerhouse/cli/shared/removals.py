@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -31,8 +31,11 @@ def removal_options(command: Command) -> Command:
     return command
 
 
-def show_removal(removal: Removal | SampleRemoval, *, dry_run: bool, form: str) -> None:
-    """Print what goes, what rests on it, what stays, and what to run again."""
+def show_removal(removal: Removal | SampleRemoval, form: str, options: Mapping[str, Any]) -> None:
+    """Print what goes, what rests on it, what stays, and what to run again.
+
+    `options` are those of `removal_options`, as they were given.
+    """
     from warehouse.lake import SampleRemoval
 
     if form == "json":
@@ -40,8 +43,10 @@ def show_removal(removal: Removal | SampleRemoval, *, dry_run: bool, form: str) 
 
         print_json(removal)
         return
+    dry_run = options["dry_run"]
+    when = "to go too" if options["with_dependents"] else "to go only with --with-dependents"
     if isinstance(removal, SampleRemoval):
-        _show_samples(removal, dry_run=dry_run)
+        _show_samples(removal, dry_run=dry_run, when=when)
         return
     what = f"the {removal.kind} {removal.name}"
     if not removal.runs:
@@ -56,12 +61,12 @@ def show_removal(removal: Removal | SampleRemoval, *, dry_run: bool, form: str) 
         click.echo(f"Would remove {what}: {_sizes(removal.runs)}")
         if removal.dependents:
             rest = _sizes(removal.dependents)
-            click.echo(f"Resting on it, to go only with --with-dependents: {rest}")
+            click.echo(f"Resting on it, {when}: {rest}")
     for model in removal.variants:
         click.echo(f"Stays: {model}, a model of its own")
 
 
-def _show_samples(removal: SampleRemoval, *, dry_run: bool) -> None:
+def _show_samples(removal: SampleRemoval, *, dry_run: bool, when: str) -> None:
     from warehouse.status import again
 
     rewritten = sum(one.joined is not None for one in removal.rewritten)
@@ -76,8 +81,8 @@ def _show_samples(removal: SampleRemoval, *, dry_run: bool) -> None:
         click.echo(f"{verb} {n:,} samples of {removal.dataset_id}{of}: {shown}")
     if removal.dependents:
         _show_runs((("made over all samples", removal.dependents),))
-        when = "To go only with --with-dependents" if dry_run else "They went too"
-        click.echo(f"{when}: {_sizes(removal.dependents)}")
+        said = when.capitalize() if dry_run else "They went too"
+        click.echo(f"{said}: {_sizes(removal.dependents)}")
         for line in dict.fromkeys(again(row) for row in removal.rows):
             click.echo(f"To be run again: {line}")
     if not dry_run:

@@ -56,7 +56,10 @@ def picture(shade: int) -> bytes:
 def parquet(path: Path, **columns: list[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     images = [{"bytes": picture(shade), "path": f"{shade}.png"} for shade in range(4)]
-    pq.write_table(pa.table({"image": images, "label": [0, 1, 0, 1], **columns}), path)
+    held = {"image": images, "label": [0, 1, 0, 1]} | columns
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    held["image"] = pa.array(held["image"], kind)
+    pq.write_table(pa.table(held), path)
 
 
 def test_the_folder_whose_card_names_the_classes_is_proposed(tmp_path: Path) -> None:
@@ -75,6 +78,25 @@ def test_the_folder_whose_card_names_the_classes_is_proposed(tmp_path: Path) -> 
         "benign",
         "malignant",
     }
+
+
+@pytest.mark.parametrize("place", ["data", "."])
+def test_images_that_a_table_names_lie_beside_it(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever folder somebody is in: a struct of paths without bytes."""
+    clone = tmp_path / "clone"
+    named = [{"bytes": None, "path": f"i/{shade}.png"} for shade in range(4)]
+    parquet(clone / "data" / "train-00000-of-00001.parquet", image=named)
+    for shade in range(4):
+        (clone / place / "i").mkdir(parents=True, exist_ok=True)
+        (clone / place / "i" / f"{shade}.png").write_bytes(picture(shade))
+    monkeypatch.chdir(tmp_path)
+    uris = [item.uri for item in read(f"hf:{clone}", label="label").items]
+    assert uris == [str(clone / place / "i" / f"{shade}.png") for shade in range(4)]
+    (clone / place / "i" / "0.png").unlink()
+    lost = read(f"hf:{clone}", label="label").items[0]
+    assert lost.uri == str(clone / "data" / "i" / "0.png")
 
 
 def test_of_several_configurations_one_has_to_be_named(tmp_path: Path) -> None:

@@ -824,6 +824,20 @@ def test_a_conversation_is_no_label(tmp_path: Path, column: str, turns: list[Any
     assert labels(read(place, columns={"image_path": "image"})) == ["a", "b"]
 
 
+@pytest.mark.parametrize("options", ["A,B", "option_a,option_b", "choices"])
+def test_letters_of_options_are_warned_of(tmp_path: Path, options: str) -> None:
+    """Benchmarks have an answer of A to D, and what these stand for beside it."""
+    more = "," * options.count(",")
+    rows = f"1.png,A,benign{more}\n2.png,B,benign{more}\n"
+    contents = read(table(tmp_path, f"image_path,label,{options}\n{rows}"))
+    assert labels(contents) == ["A", "B"]
+    assert f"the labels A, B are letters of options ({options.replace(',', ', ')})" in str(
+        contents.notes
+    )
+    assert not read(table(tmp_path, "image_path,label,age\n1.png,A,5\n2.png,B,6\n")).notes
+    assert not read(table(tmp_path, f"image_path,label,{options}\n{rows.lower()}")).notes
+
+
 @pytest.mark.parametrize("words", ["yes no", "Positive Negative", "present absent", "Y N"])
 def test_columns_of_yes_and_no_are_asked_about(tmp_path: Path, words: str) -> None:
     yes, no = words.split()
