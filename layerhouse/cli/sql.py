@@ -9,7 +9,7 @@ import click
 
 from layerhouse.cli.shared import Word, lake_option, limit_options
 from layerhouse.printing import FORMATS, unbroken, write_relation
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 
 
@@ -43,7 +43,7 @@ def command(query: str, form: str | None, out: Path | None, lake: Lake, **option
 
     from warehouse.catalogue import connect
 
-    text = sys.stdin.read() if query == "-" else query
+    text = _text(query)
     chosen = form or ("table" if out is None and sys.stdout.isatty() else "csv")
     if out is not None:
         lake.refuse_own(out)
@@ -65,3 +65,16 @@ def command(query: str, form: str | None, out: Path | None, lake: Lake, **option
             raise LayerhouseError(str(fault).strip()) from fault
         if timing:
             click.echo(f"{time.monotonic() - started:.3f} s", err=True)
+
+
+def _text(query: str) -> str:
+    """The query itself; UsageError where its bytes are no letters in the locale of this shell."""
+    try:
+        text = sys.stdin.read() if query == "-" else query
+        text.encode()
+    except UnicodeError as fault:
+        raise UsageError(
+            f"the query holds bytes that are no {sys.getfilesystemencoding()}: write it in UTF-8, "
+            "in a locale that reads it (LC_ALL=C.UTF-8)"
+        ) from fault
+    return text

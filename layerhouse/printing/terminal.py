@@ -6,6 +6,7 @@ draw tables and bars send is theirs, so these write past the guard, with names m
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import re
@@ -91,9 +92,39 @@ class Guarded(io.TextIOBase):
         return self.stream.isatty()
 
 
+PLAINER = str.maketrans({"─": "-", "—": "-", "–": "-", "…": "...", "’": "'", "│": "|"})
+"""What may stand for signs of ours that few encodings have."""
+
+
+def _spelled(fault: UnicodeError) -> tuple[str | bytes, int]:
+    """Letters that an encoding lacks: a plainer sign, or their numbers."""
+    if not isinstance(fault, UnicodeEncodeError):
+        raise fault
+    lost = fault.object[fault.start : fault.end].translate(PLAINER)
+    return lost.encode("ascii", "backslashreplace").decode(), fault.end
+
+
+codecs.register_error("layerhouse", _spelled)
+
+
+def _take_all(stream: IO[str]) -> None:
+    """Where a locale knows ASCII only, as that of many containers, UTF-8 is written; what
+    another encoding lacks is written plainer, letters as their numbers.
+    """
+    if not isinstance(stream, io.TextIOWrapper):
+        return
+    encoding = codecs.lookup(stream.encoding).name
+    if encoding == "ascii":
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    elif not encoding.startswith("utf"):
+        stream.reconfigure(errors="layerhouse")
+
+
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Let standard output and errors pass no orders on, as far as they are terminals."""
+    """Let standard output and errors take every letter, and as terminals pass no orders on."""
+    _take_all(sys.stdout)
+    _take_all(sys.stderr)
     before = sys.stdout, sys.stderr
     if sys.stdout.isatty():
         sys.stdout = Guarded(sys.stdout, ORDERS)

@@ -205,6 +205,38 @@ def test_a_pipe_gets_whole_names(lake: Lake) -> None:
     assert "…" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("told", "encoding", "shown"),
+    [
+        ({"PYTHONIOENCODING": "ascii"}, "utf-8", "肺é"),
+        ({"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, "utf-8", "肺é"),
+        ({"PYTHONIOENCODING": "latin-1"}, "latin-1", "\\u80baé"),
+    ],
+)
+def test_what_a_shell_cannot_write_is_written_all_the_same(
+    told: dict[str, str], encoding: str, shown: str, lake: Lake
+) -> None:
+    """Containers often know ASCII only; there the query itself can hold no other letters."""
+    query = "SELECT chr(32954) || chr(233) AS x"
+    done = _told(told, "sql", query, "--lake", str(lake.root))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode(encoding).split()[-1] == shown
+    done = _told(told, "status", "--lake", str(lake.root))
+    assert done.returncode == 0
+    assert "\\u" not in done.stdout.decode(encoding)
+
+
+def test_a_query_that_is_no_text_is_told_so(lake: Lake) -> None:
+    done = _told({}, "sql", b"SELECT '\xff'", "--lake", str(lake.root))
+    assert done.returncode == 2
+    assert b"the query holds bytes that are no utf-8" in done.stderr
+
+
+def _told(told: dict[str, str], *words: str | bytes) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "layerhouse", *words]
+    return subprocess.run(command, capture_output=True, env=os.environ | told, check=False)
+
+
 def test_an_order_in_a_label_does_not_reach_the_terminal(tmp_path: Path) -> None:
     code, shown = on_terminal(80, "sql", "SELECT chr(27) || '[2J' AS x", "--lake", str(tmp_path))
     assert code == 0

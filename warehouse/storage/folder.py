@@ -218,9 +218,12 @@ class Folder(Store):
 
 
 def record_names(root: Path) -> list[str]:
-    """The ids of the commits whose records lie in a folder, from its listing alone."""
+    """The ids of the commits whose records lie in a folder, from its listing alone.
+
+    Hidden files are none: macOS leaves one beside every other on disks of another kind.
+    """
     folder = root / "commits"
     if not folder.is_dir():
         return []
     files = os.listdir(folder)  # noqa: PTH208 - a lake may hold very many commits
-    return [name[:-5] for name in files if name.endswith(".json")]
+    return [name[:-5] for name in files if name.endswith(".json") and not name.startswith(".")]

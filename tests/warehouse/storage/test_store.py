@@ -73,6 +73,15 @@ def test_a_commit_is_there_with_its_shard(store: Store) -> None:
     assert (store.root / shard.path).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("store", ["folder"], indirect=True)
+def test_what_a_system_leaves_beside_a_record_is_none(store: Store) -> None:
+    """macOS puts such a file, with the name of the other, beside each on a disk of another kind."""
+    committed(store)
+    for name in ("._extract-00000000000a-0.json", ".DS_Store"):
+        (store.root / "commits" / name).write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    assert list(store.commit_names()) == ["extract-00000000000a-0"]
+
+
 def test_what_is_withdrawn_is_no_shard(store: Store) -> None:
     draft = drafted(store, "extract-00000000000a-x")
     store.withdraw([draft])
