@@ -77,7 +77,24 @@ def offline(html: str, root: str) -> str:
         "",
         html,
     )
-    return re.sub(r'(?s)<a\b[^>]*href="https?://[^"]*"[^>]*>(.*?)</a>', r"\1", html)
+    html = re.sub(r'(?s)<a\b[^>]*href="https?://[^"]*"[^>]*>(.*?)</a>', r"\1", html)
+    return _told_apart(html)
+
+
+def _told_apart(html: str) -> str:
+    """A page whose parts are told to who hears it: one heading of it all and below it those of its
+    parts, its content, and what each of its lists of links is. What a script would open is open.
+    """
+    html = re.sub(r'(?s)<p\b[^>]*>\s*<a data-toggle="collapse".*?</a>\s*</p>', "", html)
+    html = re.sub(r'(?s)<nav (class="d-flex.*?)</nav>', r"<div \1</div>", html, count=1)
+    html = re.sub(r'<nav (class="navbar[^"]*")[^>]*>', r'<nav \1 aria-label="Way back">', html)
+    html = html.replace('<nav id="navigation"', '<nav id="navigation" aria-label="On this page"')
+    html = html.replace(
+        '<div class="container-fluid pt-4', '<div role="main" class="container-fluid pt-4'
+    )
+    for level, meant in (("4", "1"), ("5", "2"), ("6", "3")):
+        html = re.sub(rf"(</?h){level}(?=[\s>])", rf"\g<1>{meant}", html)
+    return html
 
 
 def _write_pages(folder: Path, report: ValidationReport) -> None:

@@ -184,6 +184,40 @@ def test_the_rows_that_break_a_rule_have_a_page(lake: Lake, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_the_pages_keep_nobody_out(lake: Lake, tmp_path: Path) -> None:
+    """The front page, one of a failed check, and Great Expectations' own two kinds."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not there")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium to open pages with: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with tampered(lake) as con:
+        con.execute("UPDATE answer SET parsed = FALSE WHERE method = 'likelihood'")
+    folder = tmp_path / "docs"
+    validate(lake, folder)
+    kinds = ("index.html", "failed/*.html", "validations/answer/*/*/*.html", "expectations/a*.html")
+    pages = [next(folder.glob(kind)) for kind in kinds]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for width, scheme in ((1280, "light"), (400, "dark")):
+            context = browser.new_context(
+                viewport={"width": width, "height": 900},
+                color_scheme=scheme,  # type: ignore[arg-type]
+            )
+            page = context.new_page()
+            for place in pages:
+                page.goto(place.as_uri())
+                found = axe.Axe().run(page).response["violations"]
+                said = [(one["id"], node["html"]) for one in found for node in one["nodes"]]
+                assert said == [], place
+                widths = "[document.body.scrollWidth, document.documentElement.clientWidth]"
+                wide, room = page.evaluate(widths)
+                assert wide <= room
+        browser.close()
+
+
+@pytest.mark.slow
 def test_pages_that_cannot_be_written_are_no_data_docs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
