@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from math import isclose
 
 ORDERS = re.compile(
     "[\\r\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
@@ -46,6 +47,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {' or '.join(close)}?"
     return f"; known are {', '.join(options[:12])}{', …' if len(options) > 12 else ''}"
+
+
+def number_in_name(what: str, number: float) -> str:
+    """How a number is written where it is part of a name: in six digits.
+
+    Raises UsageError for one that has more, `what` being what to call it: two numbers would have
+    one name. What only 64 bits make of a sum (0.1 + 0.2) counts as the number that is meant.
+    """
+    text = f"{number:g}"
+    if not isclose(number, float(text), rel_tol=1e-12):
+        raise UsageError(f"{what} has more digits than the six that it is named by; give {text}")
+    return text
 
 
 LONG = 400

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from extract.faults.fault import Fault
 from extract.faults.registry import kind_named
 from extract.faults.words import read_words
-from warehouse.errors import UsageError
+from warehouse.errors import UsageError, number_in_name
 from warehouse.vocabulary import LAYERED
 
 
@@ -24,6 +24,7 @@ def parse_fault(spec: str) -> Fault:
         raise UsageError(f"{name}@{stage} has no layers; leave .{words.layer} out")
     severity = kind.severity.default if words.severity is None else words.severity
     kind.severity.check(spec, severity)
+    severity = float(number_in_name(f"the severity of {spec!r}", severity))
     return Fault(kind, stage, words.layer, severity, words.seed)
 
 

@@ -62,7 +62,7 @@ class ExtractRequest:
         """Every way in which it is answered, by the names of the lake's methods."""
         if self.samples is None or self.temperature is None:
             return tuple(self.answers)
-        return (*self.answers, Sampling(self.samples, self.temperature).name)
+        return (*self.answers, Sampling(self.samples, float(self.temperature)).name)
 
 
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100.0

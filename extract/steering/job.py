@@ -44,7 +44,7 @@ class SteerJob(Intervention):
     def spec(self) -> RunSpec:
         asked = self.request
         chosen = selection_of(asked.receiver, asked.limit)
-        chosen |= {"tokens": list(asked.tokens), "strengths": sorted(set(asked.strengths))}
+        chosen |= {"tokens": list(asked.tokens), "strengths": list(map(float, asked.steps))}
         chosen |= {"direction": asked.direction, "label": asked.label}
         config: dict[str, Any] = {"identity": self.receiver.identity, "selection": chosen}
         config |= {"direction": self.direction}

@@ -10,7 +10,7 @@ from extract.patching import Wanted, done_as, tokens_at
 from extract.reading import select
 from extract.sharing import ExtractRequest
 from extract.steering.naming import refuse_unknown_direction
-from warehouse.errors import UsageError, nearest
+from warehouse.errors import UsageError, nearest, number_in_name
 from warehouse.vocabulary import (
     BLOCK,
     BOTH_PATCH,
@@ -63,9 +63,10 @@ class SteerRequest:
         for strength in self.strengths:
             if not (math.isfinite(strength) and strength > 0):
                 raise UsageError(
-                    f"a strength must be above 0, not {strength:g}; 1 adds as much as the states' "
-                    "own norm"
+                    f"a strength must be finite and above 0, not {strength:g}; 1 adds as much as "
+                    "the states' own norm"
                 )
+            number_in_name(f"the strength {float(strength)}", strength)
         if self.limit is not None and self.limit < 1:
             raise UsageError("the limit must be at least 1 sample")
         if not self.is_file:
@@ -76,6 +77,12 @@ class SteerRequest:
                 )
         else:
             refuse_unknown_direction(self.direction)
+
+    @property
+    def steps(self) -> list[str]:
+        """The strengths as commits name them, each once, from small to large."""
+        named = (number_in_name(f"the strength {float(s)}", s) for s in sorted(self.strengths))
+        return list(dict.fromkeys(named))
 
     @property
     def is_file(self) -> bool:
@@ -110,7 +117,7 @@ def places_of(request: SteerRequest, session: Session) -> SteerPlaces:
         there = tokens_at(session, locus)
         names = [name for name in request.tokens or (there[-1],) if name in there]
         if names:
-            how = [done_as(name, f"{s:g}") for name in names for s in _rising(request.strengths)]
+            how = [done_as(name, strength) for name in names for strength in request.steps]
             wanted.append((locus, tuple(how)))
     notes: tuple[str, ...] = ()
     if session.anatomy.crosses and any(locus.module == LLM for locus in loci):
@@ -121,10 +128,6 @@ def places_of(request: SteerRequest, session: Session) -> SteerPlaces:
             f"none of the chosen loci has the tokens {', '.join(request.tokens)}; {why}"
         )
     return SteerPlaces(wanted, were_named, notes)
-
-
-def _rising(strengths: Sequence[float]) -> list[float]:
-    return sorted(set(strengths))
 
 
 def _usual(session: Session) -> list[Locus]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.errors import UsageError
+from warehouse.errors import UsageError, number_in_name
 from warehouse.progress import Progress
 from warehouse.vocabulary import ANSWER, COSTLY, STAGES
 
@@ -41,6 +41,10 @@ class PrescriptionGrid:
         if self.seeds < 1:
             raise UsageError("the prescription test needs at least one seed")
 
+    @property
+    def ranks(self) -> list[str]:
+        return [number_in_name(f"the severity {rank}", rank) for rank in self.severities]
+
     def damages(self) -> Iterator[str]:
         """The faults' texts, all of one seed together."""
         for seed in range(self.seeds):
@@ -50,7 +54,7 @@ class PrescriptionGrid:
                     shares = SHARES[-len(self.severities) :]
                     yield from (f"damage@{stage}:{share:g}{seeded}" for share in shares)
                 else:
-                    yield from (f"lowrank@{stage}:{rank:g}{seeded}" for rank in self.severities)
+                    yield from (f"lowrank@{stage}:{rank}{seeded}" for rank in self.ranks)
 
 
 @dataclass(frozen=True)

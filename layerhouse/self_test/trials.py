@@ -144,4 +144,4 @@ def _places(kind: FaultKind, llm: str) -> list[str]:
 
 
 def _fault(kind: FaultKind, place: str, severity: float, seed: int) -> Fault:
-    return replace(parse_fault(f"{kind.name}@{place}:{severity:g}"), seed=seed)
+    return replace(parse_fault(f"{kind.name}@{place}:{severity}"), seed=seed)

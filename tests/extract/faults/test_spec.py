@@ -19,6 +19,8 @@ from warehouse.errors import UsageError
         ("noise@llm.-1", "noise@llm.-1:4"),
         ("head@answer:0.30", "head@answer:0.3"),
         ("quantise@connector:3,seed=0", "quantise@connector:3"),
+        ("swap@vision:0.30000000000000004", "swap@vision:0.3"),
+        ("noise@llm:1e-7", "noise@llm:1e-07"),
     ],
 )
 def test_a_fault_reads_back_as_its_canonical_text(spec: str, canonical: str) -> None:
@@ -40,6 +42,8 @@ def test_a_fault_reads_back_as_its_canonical_text(spec: str, canonical: str) -> 
         ("swap@vision:0", "above 0"),
         ("rank@llm:1.5", "a whole number"),
         ("noise@llm:--4", "is no number"),
+        ("noise@llm:1.0000001", "more digits than the six that it is named by; give 1$"),
+        ("swap@vision:0.3333333", "; give 0.333333$"),
     ],
 )
 def test_an_impossible_fault_is_refused_with_the_way_out(spec: str, message: str) -> None:

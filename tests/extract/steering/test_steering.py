@@ -96,7 +96,11 @@ def test_what_cannot_be_meant_is_refused_before_a_model_is_opened(
     assert "did you mean last" in refused(done, tokens=("lst",))
     assert "at least 1" in refused(done, limit=0)
     for strength in (0.0, -1.0, float("nan"), float("inf")):
-        assert "must be above 0" in refused(done, strengths=(strength,))
+        assert "must be finite and above 0" in refused(done, strengths=(strength,))
+    assert "the strength 1.0000001 has more digits" in refused(done, strengths=(1, 1.0000001))
+    twice = look_up_steer(done, SteerRequest(DIGITS, strengths=(0.1 + 0.2, 2, 0.3)))
+    assert twice.request.steps == ["0.3", "2"]
+    assert twice.spec.config["selection"]["strengths"] == [0.3, 2.0]
     assert "there must be a strength" in refused(done, strengths=())
     assert "has a direction of its own" in refused(done, label="zero")
     assert "no .npy and no .safetensors" in refused(done, direction=str(text(tmp_path)))
