@@ -24,9 +24,10 @@ def refuse_no_text(table: LabelTable, roles: Roles) -> None:
         if _is_conversation(table.cells(name)):
             raise LayerhouseError(_no_class(table, name))
         for index, cell in enumerate(table.cells(name)):
-            if isinstance(cell, dict):
+            if (within := _nested(cell)) is not None:
+                what = "an object" if isinstance(within, dict) else "a list in a list"
                 raise LayerhouseError(
-                    f"{table.place(index)} holds an object, {str(cell)[:40]}, in its {name}; write "
+                    f"{table.place(index)} holds {what}, {str(within)[:40]}, in its {name}; write "
                     "the text of it that is meant"
                 )
             if isinstance(cell, bytes) and "\ufffd" in cell.decode(errors="replace"):
@@ -34,6 +35,13 @@ def refuse_no_text(table: LabelTable, roles: Roles) -> None:
                     f"{table.place(index)} holds bytes in its {name} that are no text in UTF-8; "
                     "write the column as text"
                 )
+
+
+def _nested(cell: object) -> object:
+    """The object that a cell or its list holds, or a list within its list; None for texts."""
+    if isinstance(cell, list):
+        return next((one for one in cell if isinstance(one, dict | list)), None)
+    return cell if isinstance(cell, dict) else None
 
 
 def refuse_conversations(table: LabelTable) -> None:

@@ -798,9 +798,17 @@ def test_a_gap_among_findings_may_mean_that_there_is_none(tmp_path: Path) -> Non
     assert read(place, missing="no").items[1].findings == {"a": False, "b": False}
 
 
-def test_an_object_is_no_label(tmp_path: Path) -> None:
-    place = table(tmp_path, '{"image_path": "1.png", "label": {"name": "a"}}', "manifest.jsonl")
-    with pytest.raises(LayerhouseError, match=r"line 1, row 1 .* holds an object, .* in its label"):
+@pytest.mark.parametrize(
+    ("label", "what"),
+    [
+        ('{"name": "a"}', "an object"),
+        ('[{"value": {"choices": ["a"]}}]', "an object"),  # as Label Studio writes it
+        ('[["a"]]', "a list in a list"),
+    ],
+)
+def test_an_object_is_no_label(tmp_path: Path, label: str, what: str) -> None:
+    place = table(tmp_path, f'{{"image_path": "1.png", "label": {label}}}', "manifest.jsonl")
+    with pytest.raises(LayerhouseError, match=rf"line 1, row 1 .* holds {what}, .* in its label"):
         read(place)
 
 
