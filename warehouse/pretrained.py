@@ -21,7 +21,13 @@ ELSEWHERE = {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cac
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; LayerhouseError where it holds none."""
     try:
-        found = json.loads(read_bounded(path.resolve()).decode())  # a hub's cache is made of links
+        text = read_bounded(path.resolve()).decode()  # a hub's cache is made of links
+        if text.startswith("\ufeff"):
+            raise LayerhouseError(
+                f"{path} begins with the mark of a Windows editor (BOM), over which transformers "
+                "stumbles; save it as UTF-8 without it"
+            )
+        found = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:  # no file, no text, no JSON
         raise LayerhouseError(f"{path} cannot be read: {said(error)}") from error
     if not isinstance(found, dict):

@@ -114,7 +114,8 @@ def read_manifest(folder: Path) -> StatesFolder:
     file = _manifest_file(folder)
     with _said(file):
         content = read_bounded(file)
-        said = tomllib.loads(content.decode()) if file.suffix == ".toml" else parse_json(content)
+        is_toml = file.suffix == ".toml"
+        said = tomllib.loads(content.decode("utf-8-sig")) if is_toml else parse_json(content)
         if isinstance(said, dict) and said.get("kind") == KIND and said.get("version") != VERSION:
             refuse("version", said.get("version"), f"{VERSION}, the one that this Layerhouse reads")
         if isinstance(said, dict) and said.get("format") == HF:

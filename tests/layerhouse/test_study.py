@@ -78,6 +78,17 @@ def test_what_is_wrong_with_a_study_is_told_by_file_and_name(
     assert str(tmp_path) in str(told.value)
 
 
+def test_a_study_saved_by_windows_is_read_or_told_what_to_do(tmp_path: Path) -> None:
+    """Editors there put a mark before the text and end lines otherwise; a shell writes UTF-16."""
+    path = written(tmp_path, MINIMAL)
+    plain = read_study(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_study(path) == plain
+    path.write_text(MINIMAL, encoding="utf-16")
+    with pytest.raises(UsageError, match=r"study.toml is no text in UTF-8; save it so"):
+        read_study(path)
+
+
 def test_included_files_count_as_if_they_stood_here_and_the_nearer_word_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

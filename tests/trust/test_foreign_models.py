@@ -217,6 +217,13 @@ def test_a_pipe_in_a_model_folder_does_not_hang(folder: Path, name: str) -> None
         locate(str(folder))
 
 
+def test_the_mark_of_a_windows_editor_is_called_so(folder: Path) -> None:
+    path = folder / "config.json"
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    with pytest.raises(LayerhouseError, match="save it as UTF-8 without it"):
+        read_object(path)
+
+
 def test_a_configuration_without_bounds_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text('{"a":' * 100_000)
     with pytest.raises(LayerhouseError, match="cannot be read"):

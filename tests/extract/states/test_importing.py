@@ -111,7 +111,9 @@ def test_a_manifest_may_be_toml_and_samples_a_file(lake: Lake, tmp_path: Path) -
         "[[loci]]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in one.items())
         for one in said["loci"]
     )
-    (folder / "manifest.toml").write_text(f'samples = "ids.txt"\ntitle = "A friend"\n{loci}\n')
+    (folder / "manifest.toml").write_text(
+        f'samples = "ids.txt"\ntitle = "A friend"\n{loci}\n', encoding="utf-8-sig", newline="\r\n"
+    )
     bring(lake, folder)
     assert held(lake)["llm", 7, "last"][1].tolist() == drawn(SAMPLES, ("llm", 7, "last")).tolist()
     assert "A friend" in rows(lake, "model")[0]
