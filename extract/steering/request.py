@@ -28,6 +28,10 @@ own over all of them."""
 
 USUAL_STRENGTHS = (0.5, 1.0)
 
+MOST_STRENGTH = 10.0
+"""Of a state moved so far across, blocks that normalise what they are given see a tenth: answers
+follow the direction alone, and a longer way changes nothing."""
+
 NO_IMAGE_TOKENS = (
     "of {name}'s decoder only the last token is steered: it looks at the image by cross-attention, "
     "so its prompt holds no image tokens"
@@ -65,6 +69,12 @@ class SteerRequest:
                 raise UsageError(
                     f"a strength must be finite and above 0, not {strength:g}; 1 adds as much as "
                     "the states' own norm"
+                )
+            if strength > MOST_STRENGTH:
+                raise UsageError(
+                    f"the strength {strength:g} leaves less than a tenth of a state as the blocks "
+                    "behind it see it, so that the model answers the direction and not the image; "
+                    f"give {MOST_STRENGTH:g} or less"
                 )
             number_in_name(f"the strength {float(strength)}", strength)
         if self.limit is not None and self.limit < 1:

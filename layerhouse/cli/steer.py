@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     "--strength",
     multiple=True,
     type=float,
-    help="How far each state is moved, in its own norm; repeatable.  [default: 0.5 and 1]",
+    help="How far each state is moved, in its own norm, up to 10; repeatable.  "
+    "[default: 0.5 and 1]",
 )
 @adapter_option("--adapter", "The folder of a LoRA of --model.")
 @fault_option("--fault", "KIND@STAGE[.LAYER][:SEVERITY], repeatable.")

@@ -97,6 +97,7 @@ def test_what_cannot_be_meant_is_refused_before_a_model_is_opened(
     assert "at least 1" in refused(done, limit=0)
     for strength in (0.0, -1.0, float("nan"), float("inf")):
         assert "must be finite and above 0" in refused(done, strengths=(strength,))
+    assert "give 10 or less" in refused(done, strengths=(1.0, 1e6))
     assert "the strength 1.0000001 has more digits" in refused(done, strengths=(1, 1.0000001))
     twice = look_up_steer(done, SteerRequest(DIGITS, strengths=(0.1 + 0.2, 2, 0.3)))
     assert twice.request.steps == ["0.3", "2"]
