@@ -802,7 +802,7 @@ def test_a_gap_among_findings_may_mean_that_there_is_none(tmp_path: Path) -> Non
     ("label", "what"),
     [
         ('{"name": "a"}', "an object"),
-        ('[{"value": {"choices": ["a"]}}]', "an object"),  # as Label Studio writes it
+        ('[{"result": [{"value": {"choices": ["a"]}}]}]', "an object"),  # as Label Studio writes it
         ('[["a"]]', "a list in a list"),
     ],
 )
