@@ -6,7 +6,7 @@ from shlex import quote
 
 from PIL import Image
 
-from extract.answering import Question, overridden_settings, told_apart, unending
+from extract.answering import Question, left_open, overridden_settings, told_apart, unending
 from extract.faults import change_weights, complete_exits, stages_to_end, strikes_weights
 from extract.models import (
     LoadedModel,
@@ -127,6 +127,12 @@ def _about_answers(job: Job, session: Session, own: Question) -> list[str]:
             "likelihoods go on as they were begun, without the end of a reply, so that one lake "
             f"holds one kind; `layerhouse models remove {quote(job.model_id)}` lets all be scored "
             "anew"
+        )
+    if LIKELIHOOD in asked and (mark := left_open(job.prompt.text)):
+        lines.append(
+            f"the prompt ends within reasoning that {mark} opens, where no model writes a class: "
+            "likelihoods say little; ask by --answer generate, or close it in a prompt of your own "
+            "(reply_prefix)"
         )
     if GENERATE in asked:
         lines += filter(None, (overridden_settings(session), unending(session)))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from extract.datasets import add
+from extract.models.sources import locate
 from extract.running.extraction import ExtractRequest, ExtractSummary, extract
 from tests.checks import broken
 from tests.extract.running.test_reply_budgets import _as_before_ends_were_stored
@@ -63,6 +64,22 @@ def test_a_lake_from_before_keeps_its_numbers_and_goes_on_as_it_was_begun(
     assert len(rows) == 6
     assert [row for row in rows if row in before] == before
     assert {row[2:] for row in rows} == {(None, None, None)}
+
+
+@pytest.mark.parametrize(("answer", "n_lines"), [("likelihood", 1), ("generate", 0)])
+def test_likelihoods_within_reasoning_are_told_of(
+    lake: Lake, tmp_path: Path, answer: str, n_lines: int
+) -> None:
+    """A template that opens reasoning leaves no place for a class right behind the prompt."""
+    folder = Path(shutil.copytree(locate("tiny-digits").folder, tmp_path / "model"))
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("ASSISTANT:{%", "ASSISTANT:<think>{%"))
+    asked: dict[str, Any] = {"modules": ("connector",), "answers": (answer,), "limit": 2}
+    if answer == "generate":
+        asked["max_new_tokens"] = 4
+    request = ExtractRequest(str(folder), "pictures", preparers=0, **asked)
+    said = [note for note in extract(lake, request).notes if "within reasoning" in note]
+    assert len(said) == n_lines
 
 
 @pytest.mark.parametrize(("prompt", "n_lines"), [("default", 1), ("letters", 0)])
