@@ -8,6 +8,7 @@ from .intervention import (
     Intervention as Intervention,
     Wanted as Wanted,
     done_as as done_as,
+    refuse_unmeant_by_any as refuse_unmeant_by_any,
     selection_of as selection_of,
 )
 from .opening import (

@@ -7,8 +7,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from extract.anatomy import Locus
+from extract.models import EVERY
 from extract.sharing import ExtractRequest, Job, Range, plan
+from warehouse.errors import UsageError, nearest
 from warehouse.lake import Commit, Lake, RunSpec, list_commits
+from warehouse.vocabulary import PATCHED_TOKENS
 
 Wanted = Sequence[tuple[Locus, tuple[str, ...]]]
 """Loci in pipeline order, each with what is done there, as `tokens/how`."""
@@ -129,6 +132,20 @@ class Intervention(ABC):
             )
             if order[place] in self.classes
         }
+
+
+def refuse_unmeant_by_any(asked: ExtractRequest, tokens: Sequence[str], limit: int | None) -> None:
+    """Raise UsageError for what no intervention can mean, whatever the models and the dataset."""
+    if len(set(asked.prompts)) > 1 or EVERY in asked.prompts:
+        raise UsageError(
+            f"states are those of one prompt, not of {', '.join(asked.prompts)}; name one, and "
+            "take another lake for each further one"
+        )
+    for name in tokens:
+        if name not in PATCHED_TOKENS:
+            raise UsageError(f"unknown tokens {name!r}{nearest(name, PATCHED_TOKENS)}")
+    if limit is not None and limit < 1:
+        raise UsageError("the limit must be at least 1 sample")
 
 
 def selection_of(asked: ExtractRequest, most_samples: int | None) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from extract.anatomy import Locus
 from extract.faults import end_of
 from extract.models import Session
-from extract.patching.intervention import Wanted, done_as
+from extract.patching.intervention import Wanted, done_as, refuse_unmeant_by_any
 from extract.reading import select
 from extract.sharing import ExtractRequest
-from warehouse.errors import UsageError, nearest
+from warehouse.errors import UsageError
 from warehouse.vocabulary import (
     ELSEWHERE_PATCH,
     IMAGE_PATCH,
@@ -49,11 +49,7 @@ class PatchRequest:
 
     def refuse_unmeant(self) -> None:
         """Raise UsageError for what cannot be meant, whatever the models and the dataset."""
-        for name in self.tokens:
-            if name not in PATCHED_TOKENS:
-                raise UsageError(f"unknown tokens {name!r}{nearest(name, PATCHED_TOKENS)}")
-        if self.limit is not None and self.limit < 1:
-            raise UsageError("the limit must be at least 1 sample")
+        refuse_unmeant_by_any(self.receiver, self.tokens, self.limit)
 
     @property
     def most_samples(self) -> int | None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from extract.anatomy import Locus
 from extract.models import Session
-from extract.patching import Wanted, done_as, tokens_at
+from extract.patching import Wanted, done_as, refuse_unmeant_by_any, tokens_at
 from extract.reading import select
 from extract.sharing import ExtractRequest
 from extract.steering.naming import refuse_unknown_direction
-from warehouse.errors import UsageError, nearest, number_in_name
+from warehouse.errors import UsageError, number_in_name
 from warehouse.vocabulary import (
     BLOCK,
     BOTH_PATCH,
@@ -18,7 +18,6 @@ from warehouse.vocabulary import (
     IMAGE_PATCH,
     LAST_PATCH,
     LLM,
-    PATCHED_TOKENS,
     STEER_DIRECTIONS,
 )
 
@@ -59,9 +58,7 @@ class SteerRequest:
 
     def refuse_unmeant(self) -> None:
         """Raise UsageError for what cannot be meant, whatever the model and the dataset."""
-        for name in self.tokens:
-            if name not in PATCHED_TOKENS:
-                raise UsageError(f"unknown tokens {name!r}{nearest(name, PATCHED_TOKENS)}")
+        refuse_unmeant_by_any(self.receiver, self.tokens, self.limit)
         if not self.strengths:
             raise UsageError("there must be a strength; 1 adds as much as the states' own norm")
         for strength in self.strengths:
@@ -77,8 +74,6 @@ class SteerRequest:
                     f"give {MOST_STRENGTH:g} or less"
                 )
             number_in_name(f"the strength {float(strength)}", strength)
-        if self.limit is not None and self.limit < 1:
-            raise UsageError("the limit must be at least 1 sample")
         if not self.is_file:
             if self.label is not None:
                 raise UsageError(
@@ -127,7 +122,7 @@ def places_of(request: SteerRequest, session: Session) -> SteerPlaces:
         there = tokens_at(session, locus)
         names = [name for name in request.tokens or (there[-1],) if name in there]
         if names:
-            how = [done_as(name, strength) for name in names for strength in request.steps]
+            how = [done_as(name, step) for name in dict.fromkeys(names) for step in request.steps]
             wanted.append((locus, tuple(how)))
     notes: tuple[str, ...] = ()
     if session.anatomy.crosses and any(locus.module == LLM for locus in loci):

@@ -106,6 +106,8 @@ def test_what_cannot_be_meant_is_refused_before_a_model_is_opened(
     assert "has a direction of its own" in refused(done, label="zero")
     assert "no .npy and no .safetensors" in refused(done, direction=str(text(tmp_path)))
     assert "under another configuration" in refused(done, changed(dtype="bfloat16"))
+    for names in (("default", "paper"), ("all",)):
+        assert "states are those of one prompt, not of" in refused(done, changed(prompts=names))
 
 
 def test_probes_under_folds_have_no_weights_to_steer_along(digits: DatasetInfo) -> None:
