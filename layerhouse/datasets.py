@@ -85,7 +85,7 @@ def add(
 ) -> AddResult | list[AddResult]:
     """Register the labelled images at `path` as `name`.
 
-    `path` is a folder of classes, a table of images (CSV, Parquet or JSON lines), a MedMNIST .npz,
+    `path` is a folder of classes, a table of images (CSV, Parquet or JSON), COCO, a MedMNIST .npz,
     a DICOM folder or a Hugging Face dataset; `phrase` says how a class is spelled in the prompt, by
     its label, and `column` which column of a table is meant by `image_path`, `label`, `split` and
     `group_id`. `preview` is a PNG file to write images of each class to, `rejected` a CSV

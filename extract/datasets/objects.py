@@ -123,7 +123,11 @@ def _of_coco(found: Mapping[str, Any], path: Path) -> list[Row]:
     for key, entry in images.items():
         labels = list(seen.get(key, ()))
         label = labels if len(labels) > 1 else next(iter(labels), None)
-        others = {name: value for name, value in entry.items() if name not in _OF_COCO}
+        others = {
+            name: value
+            for name, value in entry.items()
+            if name not in _OF_COCO and not isinstance(value, dict | list)
+        }
         row = {**others, "image_path": entry.get("file_name"), "label": label}
         rows.append((f"image {key}", row))
     return rows

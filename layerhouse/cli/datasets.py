@@ -134,7 +134,7 @@ def add_dataset(
 ) -> None:
     """Register the labelled images at PATH as NAME.
 
-    PATH is a folder of classes, a table of images (CSV, Parquet or JSON lines), a MedMNIST .npz, a
+    PATH is a folder of classes, a table of images (CSV, Parquet or JSON), COCO, a MedMNIST .npz, a
     DICOM folder or a Hugging Face dataset.
 
     \b

@@ -79,6 +79,7 @@ def coco(**others: Any) -> Coco:
     made: Coco = {
         "images": [
             {"id": n, "file_name": f"i/{n}.png", "width": 9, "height": 9, "patient": f"p{n}"}
+            | {"extra": {"name": "of Roboflow"}}
             for n in of
         ],
         "annotations": [
