@@ -87,6 +87,8 @@ def plain(text: str) -> str:
     text = re.sub(
         r"</?(?:b|i|em|strong|p|br|u|ul|li|span|answer|s)\s*/?>", " ", text, flags=re.IGNORECASE
     )
+    text = re.sub(r"(?s)<(\w+)>(.*?)</\1>", r" \2 ", text)
+    text = re.sub(r"<(?:image|img|loc\d+|seg\d+)>", " ", text)
     text = re.sub(r"(?m)^\s*(?:[-•*+–]|#+)\s+", "", text)
     text = text.replace("**", "").replace("__", " ").replace("*", "").replace("_", " ")
     text = re.sub(r"(?m)^\s*>\s(?=\D)", "", text)

@@ -316,6 +316,32 @@ def test_reasoning_that_the_prompt_opens_is_known(prompt: str, opened: str) -> N
     assert parse_reply(f"{opened}it looks benign", LESIONS) == (None if opened else 0)
 
 
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("<seed:think>malignant</seed:think>benign", 0),
+        ("<seed:think>it is malignant", None),
+        ("<|START_THINKING|>malignant? no<|END_THINKING|><|START_RESPONSE|>benign", 0),
+        ("<|START_THINKING|>It looks benign", None),
+        ("<|channel>thought\nmalignant<channel|>benign", 0),
+        ("<|channel>thought\nmalignant", None),
+        ("analysisThe lesion looks malignant.assistantfinalbenign", 0),
+        ("analysis: malignant", 1),
+        (
+            "<SUMMARY>Benign?</SUMMARY><REASONING>no</REASONING><CONCLUSION>malignant</CONCLUSION>",
+            1,
+        ),
+        ("<ref>malignant</ref><box>(1,2),(3,4)</box>", 1),
+        ("benign<|eot_id|>user: malignant?", 0),
+        ("benign ### Human: malignant?", 0),
+    ],
+)
+def test_the_marks_of_models_are_known(reply: str, expected: int | None) -> None:
+    """Of reasoning, answers, turns and places in an image, as Seed, Command A, Gemma, gpt-oss,
+    LLaVA-CoT and Qwen write them, also where special tokens were left out."""
+    assert parse_reply(reply, LESIONS) == expected
+
+
 @pytest.mark.parametrize("reply", ["benign<|im_end|>", "<s> benign</s>", "benign<end_of_turn>"])
 def test_tokens_of_the_tokenizer_are_no_words(reply: str) -> None:
     assert parse_reply(reply, LESIONS) == 0
