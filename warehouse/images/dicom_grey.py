@@ -187,11 +187,15 @@ def _padding(pixels: np.ndarray, item: Any, held: str) -> np.ndarray | None:
     said, limit = (item.get(keyword) for keyword in _PADDING[held])
     if said is None or np.issubdtype(pixels.dtype, np.integer) != (held == "PixelData"):
         return None
-    # written as signed or unsigned without regard to what pixels are
-    low, high = sorted(
+    # written as signed or unsigned without regard to what pixels are, or in as few bits as these
+    values = [
         np.array(value).astype(pixels.dtype).item()
         for value in (said, said if limit is None else limit)
-    )
+    ]
+    if held == "PixelData" and item.get("PixelRepresentation"):
+        highest = _stored(item)[1]
+        values = [value - (2 * highest + 2) * (value > highest) for value in values]
+    low, high = sorted(values)
     found: np.ndarray = (pixels >= low) & (pixels <= high)
     return found
 

@@ -530,6 +530,9 @@ def test_signed_values_and_their_padding(tmp_path: Path) -> None:
     padded = dicom(stored)
     padded.add_new("PixelPaddingValue", "US", 65536 - 2000)
     assert grey(tmp_path, padded)[0].tolist() == [0, 0, 128, 255]
+    short = dicom(stored & 0x0FFF, BitsStored=12)
+    short.add_new("PixelPaddingValue", "US", 4096 - 2000)
+    assert grey(tmp_path, short)[0].tolist() == [0, 0, 128, 255]
 
 
 @pytest.mark.parametrize("above", [0xF000, [0, 0x1000, 0]])
