@@ -22,11 +22,13 @@ from extract.running import extract
 from extract.sharing import ExtractRequest
 from extract.steering import SteerRequest, opening, outlook, steer, steering
 from extract.steering.job import look_up_steer
+from extract.steering.request import places_of
 from extract.steering.sources import source_of
 from layerhouse.cli import layerhouse as cli
 from tests.checks import broken
 from tests.conftest import Demo
 from tests.extract.conftest import FamilyFolders
+from tests.extract.sessions import Opened
 from warehouse.catalogue import DatasetInfo, connect
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, find_runs, list_commits, remove_samples
@@ -81,6 +83,12 @@ def test_what_is_unfinished_is_gone_on_with_as_it_was_asked_for(done: Lake) -> N
         "layerhouse steer --model tiny-digits --dataset digits --module llm --layer 3 --limit 4 "
         "--tokens last --strength 1 --direction means"
     )
+
+
+def test_tokens_that_are_named_twice_are_moved_once(llava: Opened) -> None:
+    asked = SteerRequest(DIGITS, tokens=("last", "both", "last"), strengths=(1.0,))
+    ((_, put),) = places_of(asked, llava.session).wanted
+    assert put == ("last/1", "both/1")
 
 
 def refused(lake: Lake, receiver: ExtractRequest = DIGITS, **words: Any) -> str:
