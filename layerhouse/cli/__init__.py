@@ -147,6 +147,8 @@ def _leave_behind(code: int) -> None:
 
 STOPPED = 128 + signal.SIGINT
 """As a shell has it of what the keyboard ended."""
+INTERRUPTED = "Query interrupted"
+"""All that DuckDB says, in a RuntimeError, where the keyboard met it at work in the main thread."""
 MOST_SHOWN = 300
 """Letters of a path that a message holds; one may be refused for having more."""
 
@@ -164,8 +166,7 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as fault:
         return _fail(fault.format_message(), fault.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        told = "stopped by the keyboard; what was committed stays, run it again to go on"
-        return _fail(told, STOPPED)
+        return _stopped()
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has seen enough; Python would complain at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -179,8 +180,15 @@ def _run(arguments: list[str]) -> int:
             raise
         if refused := _refused_by_the_system(fault):
             return _fail(refused, 1)
+        if isinstance(fault, RuntimeError) and str(fault) == INTERRUPTED:
+            return _stopped()
         said = f"{type(fault).__name__}: {fault}".splitlines()[0]
         return _fail(f"unexpected failure, {said} (run again with --debug for the traceback)", 1)
+
+
+def _stopped() -> int:
+    told = "stopped by the keyboard; what was committed stays, run it again to go on"
+    return _fail(told, STOPPED)
 
 
 def _refused_by_the_system(fault: Exception) -> str | None:

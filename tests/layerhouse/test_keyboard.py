@@ -7,15 +7,18 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from PIL import Image
 
 from extract.sharing.processes import deaf_to_the_keyboard
+from layerhouse import cli
 
 NAMED = ("--model", "tiny-digits", "--dataset", "own")
 ENDLESS = ("--budget", "64", "--epochs", "9999", "--patience", "9999")
@@ -45,6 +48,20 @@ def listening() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def test_a_query_in_the_main_thread_ends_in_the_same_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(*_: object, **__: object) -> None:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        while True:
+            duckdb.execute("SELECT sum(range) FROM range(20_000_000)")
+
+    monkeypatch.setattr(cli.layerhouse, "main", command)
+    with pytest.raises(SystemExit, match="130"):
+        cli.main(["status"])
+    assert capsys.readouterr().err.startswith("Error: stopped by the keyboard")
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def _forked(parts: Sequence[Sequence[Work]]) -> Iterator[list[BaseProcess]]:
     finally:
         for process in processes:
             if process.pid is not None:
-                process.kill()
+                process.terminate()
                 process.join()
 
 
@@ -68,8 +68,9 @@ def _has_done(process: BaseProcess) -> bool:
 
 
 def _alone(works: Sequence[Work]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    """A process of its own: the one that it comes from hears the keyboard, and stops it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         _do(works)
     except Exception:
