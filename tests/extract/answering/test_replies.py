@@ -237,6 +237,9 @@ def test_scripts_are_read_as_they_are_written(
         ("malignant (99%)", 1),
         ('{"malignant": 0.05}', None),
         ("malignant or worse", None),
+        ("benign. Sorry, malignant.", 1),
+        ("It could not be more malignant", 1),
+        ("no mention of malignant cells", None),
     ],
 )
 def test_signs_and_shares_say_what_they_say(reply: str, expected: int | None) -> None:
