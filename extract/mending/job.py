@@ -275,6 +275,11 @@ def _refuse_untrainable(job: Job, repair: Repair) -> None:
             "a repair is an adapter of its own; merge the model's into its weights, and give the "
             "result as --model"
         )
+    if (published := job.source.published_quantization) is not None:
+        raise UsageError(
+            f"a repair is merged into whole weights, and those of {job.source.name} are quantised "
+            f"({published}); mend the model that it was made from"
+        )
     if job.source.quantization is not None or job.source.placement.placed:
         raise UsageError(
             "a repair is merged into whole weights on one device; leave out --quantization and "

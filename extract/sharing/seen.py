@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from extract.models import TRAINING_RECORD, GivenModel, ModelSource
+from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel, ModelSource
 from warehouse.catalogue import DatasetInfo, Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import list_commits
@@ -113,7 +113,7 @@ def find_seen(
     marks |= {str(path): _recorded(path, info, rows, notes) for path in _records(source)}
     marks["the lake's own record"] = set[str]().union(*held.values())
     if model_id not in held:  # what was said once, be it nothing, is not said otherwise
-        marks |= _elsewhere(wh, info, _bases(source, model_id))
+        marks |= _elsewhere(wh, info, _same_elsewhere(source, model_id))
     known = _whole_groups(rows, set[str]().union(*marks.values()))
     recorded = len(_whole_groups(rows, held[model_id])) if model_id in held else None
     scored = set(rows.filter(pl.col("split") == "test")["sample_id"])
@@ -160,6 +160,15 @@ def _bases(source: ModelSource | GivenModel | None, model_id: str) -> list[str]:
         return [model_id]
     parts = model_id.split("+")
     return ["+".join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+def _same_elsewhere(source: ModelSource | GivenModel | None, model_id: str) -> list[str]:
+    """The model and those that it is a variant of, as far as names mean the same on every dataset:
+    not so of repairs, which are trained for each anew and bring a record of what they saw."""
+    bases, is_repair = _bases(source, model_id), False
+    if isinstance(source, ModelSource) and source.adapter is not None:
+        is_repair = (source.adapter / MEND_RECORD).is_file()
+    return [one for one in bases if not (is_repair and "+mend:" in one)]
 
 
 def _elsewhere(wh: Warehouse, info: DatasetInfo, models: Sequence[str]) -> dict[str, set[str]]:

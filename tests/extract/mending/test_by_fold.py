@@ -187,6 +187,17 @@ def test_each_sample_is_scored_by_its_fold_s_part_and_a_few_by_few(
     assert broken(folded) == set()
 
 
+def test_what_a_repair_of_the_same_name_saw_for_another_dataset_is_not_left_out(
+    llava_folder: Path, folded: Lake, done: Path, tmp_path: Path
+) -> None:
+    request = request_of(llava_folder, tmp_path / "other", "shades")
+    other = replace(request.extract, adapter=mend(folded, request, PRIOR).folder)
+    first = extract(folded, replace(other, answers_only=True))
+    summary = extract(folded, replace(request_of(llava_folder, done).extract, adapter=done))
+    assert summary.model_id == first.model_id
+    assert len(said_by(folded, summary.model_id, "folded")) == 40
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("title", ["llm/heads", "connector/finetune"])
 def test_each_sample_is_answered_by_the_repair_that_saw_nothing_of_it(

@@ -84,9 +84,7 @@ def test_a_repair_of_another_dataset_that_was_run_on_this_one_is_told_before_it_
     here = request_of(llava_folder, tmp_path / "here", recipe)
     there = replace(here, out=tmp_path / "there", recipe=replace(recipe, images=12))
     there = replace(there, extract=replace(here.extract, dataset="elsewhere"))
-    carried = replace(here.extract, adapter=mend(lake, there, probe).folder)
-    (carried.adapter / "training.json").unlink()  # or all samples are left out
-    run = extract(lake, carried)
+    run = extract(lake, replace(here.extract, adapter=mend(lake, there, probe).folder))
     told: list[MendEpoch] = []
     with pytest.raises(LayerhouseError, match="with a repair that does not lie in") as caught:
         mend(lake, here, probe, told.append)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from dataclasses import replace
@@ -239,6 +240,14 @@ def test_what_cannot_be_mended_is_refused(llava_folder: Path, lake: Lake, tmp_pa
     packed = replace(request_of(llava_folder, tmp_path).extract, faults=(), device_map="auto")
     with pytest.raises(UsageError, match="leave out --quantization and --device-map"):
         mend(lake, MendRequest(packed, tmp_path), repair)
+    published = Path(shutil.copytree(llava_folder, tmp_path / "llava-4bit"))
+    told = json.loads((published / "config.json").read_text())
+    told["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    (published / "config.json").write_text(json.dumps(told))
+    with pytest.raises(
+        UsageError, match=r"of llava-4bit are quantised \(.*\); mend the model that"
+    ):
+        mend(lake, MendRequest(ExtractRequest(str(published), "shades"), tmp_path), repair)
     idle = replace(request_of(llava_folder, tmp_path), workers=2)
     with pytest.raises(UsageError, match="which are 1; give --accumulate 2 or more"):
         mend(lake, idle, repair)
@@ -252,10 +261,10 @@ def test_what_cannot_be_mended_is_refused(llava_folder: Path, lake: Lake, tmp_pa
     with pytest.raises(LayerhouseError, match="holds other files"):
         mend(lake, request_of(llava_folder, tmp_path / "mine"), repair)
     assert (other / "notes.txt").read_text() == "mine"
-    told: list[MendEpoch] = []
+    epochs: list[MendEpoch] = []
     with pytest.raises(OSError, match="Not a directory"):
-        mend(lake, request_of(llava_folder, other / "notes.txt"), repair, told.append)
-    assert not told  # nothing was trained for it
+        mend(lake, request_of(llava_folder, other / "notes.txt"), repair, epochs.append)
+    assert not epochs  # nothing was trained for it
 
 
 @pytest.mark.slow
