@@ -232,7 +232,7 @@ def _parsed(place: str, commit_id: str, _state: tuple[int, int, int]) -> Commit:
     shards = [Shard(**shard) for shard in record.pop("shards")]
     commit = Commit(shards=shards, hash=_hash(text), **record)
     if commit.commit_id != commit_id:
-        raise _damaged(path, f"it is that of {commit.commit_id}")
+        raise _damaged(path, f"it is a copy of that of {commit.commit_id}, to be taken away")
     return commit
 
 

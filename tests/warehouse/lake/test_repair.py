@@ -11,6 +11,7 @@ import pytest
 from tests.lakes import Signals, synthetic_lake
 from tests.warehouse.small_lakes import UNSAID
 from warehouse.catalogue.refreshing import connect
+from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 from warehouse.lake.repairing import Swept, repair, sweep
 from warehouse.lake.runs import RunSpec, RunWriter
@@ -103,6 +104,20 @@ def _left(lake: Lake, path: str, hours: float) -> None:
     target.write_bytes(b"left")
     then = time.time() - 3600 * hours
     os.utime(target, (then, then))
+
+
+def test_a_copy_that_a_program_for_syncing_made_is_called_so_and_goes_alone(lake: Lake) -> None:
+    """As "… (1).json" or "… (conflicted copy).json" beside the record itself."""
+    before = _names(lake)
+    record = next((lake.root / "commits").iterdir())
+    copied = record.with_name(f"{record.stem} (1).json")
+    copied.write_bytes(record.read_bytes())
+    with pytest.raises(LayerhouseError, match=rf"a copy of that of {record.stem}, to be taken"):
+        _names(lake)
+    assert [each.commit_id for each in repair(lake)] == [copied.stem]
+    assert not copied.exists()
+    assert record.exists()
+    assert _names(lake) == before
 
 
 def test_what_killed_writers_left_is_cleared_away(lake: Lake) -> None:
