@@ -123,9 +123,9 @@ def source_of(
 def _read(path: Path) -> dict[str, Floats]:
     """The arrays of a file, by name; that of an .npy has none."""
     try:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             return {"": _numbers(path)}
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             return {k: v.double().numpy() for k, v in load_file(path).items()}
@@ -149,6 +149,12 @@ def _by_class(
         if all(a.ndim == 1 for a in named.values()) and len({len(a) for a in named.values()}) == 1:
             return named
     found = next(iter(arrays.values())) if len(arrays) == 1 else np.empty(0)
+    others = sorted((set(arrays) & set(labels)) - {label}) if label is not None else []
+    if others:
+        raise UsageError(
+            f"{path} says that it holds the vector of {others[0]}, and --label {label}; leave "
+            "--label out, or give the tensor another name"
+        )
     if label is not None and found.squeeze().ndim == 1 and found.size:
         return {labels[label]: found.squeeze()}
     if label is None and found.ndim == 2 and len(found) == len(labels):

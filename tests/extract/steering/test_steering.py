@@ -151,6 +151,9 @@ def test_a_file_says_which_vector_is_of_which_class(digits: DatasetInfo, tmp_pat
     array, tensors = tmp_path / "rows.npy", tmp_path / "named.safetensors"
     every = vectors(digits, array, rows)
     assert list(every.vectors) == list(range(10))
+    capital = array.rename(tmp_path / "ROWS.NPY")
+    loud = source_of(SteerRequest(DIGITS, direction=str(capital)), "tiny-digits", digits)
+    assert (loud.vectors[3] == rows[3]).all()
     assert every.name.startswith("file:rows@")
     assert vectors(digits, array, 2 * rows).name != every.name
     one = vectors(digits, array, rows[0], "three")
@@ -177,6 +180,7 @@ def test_a_file_that_says_nothing_of_that_is_refused(digits: DatasetInfo, tmp_pa
         (array, rows * (1 + 1j), None, "cannot read directions"),
         (array, np.array([{"a": 1}]), None, "cannot read directions"),
         (tensors, {"two": rows[2], "eleven": rows[1]}, None, "does not say"),
+        (tensors, {"two": rows[2]}, "three", "says that it holds the vector of two, and --label"),
     ):
         with pytest.raises((UsageError, LayerhouseError), match=said):
             vectors(digits, path, given, label)
