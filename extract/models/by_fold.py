@@ -16,7 +16,7 @@ def fold_folder(fold: int | str) -> str:
 
 def fold_repairs(folder: Path) -> tuple[Path | None, ...]:
     """Where the repair of every fold lies, None for a fold whose training found none that helps;
-    nothing for an adapter that is one for all samples.
+    nothing for an adapter that is one for all samples. LayerhouseError where one is not there.
     """
     if not (folder / MEND_RECORD).is_file():
         return ()
@@ -25,6 +25,13 @@ def fold_repairs(folder: Path) -> tuple[Path | None, ...]:
         name not in (None, fold_folder(fold)) for fold, name in enumerate(named)
     ):
         raise LayerhouseError(f"{folder / MEND_RECORD} names no repair for each fold; mend it anew")
+    for name in filter(None, named):
+        if not (folder / name / MEND_RECORD).is_file():
+            raise LayerhouseError(
+                f"{folder} lacks {name}, or its {MEND_RECORD}, which the {MEND_RECORD} of all "
+                f"folds names; bring it back, or take away {folder / MEND_RECORD} and what is left "
+                f"of {name}, and give the same `layerhouse mend` again: it trains that fold alone"
+            )
     return tuple(name and folder / name for name in named)
 
 

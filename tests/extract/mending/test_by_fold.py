@@ -187,6 +187,28 @@ def test_each_sample_is_scored_by_its_fold_s_part_and_a_few_by_few(
     assert broken(folded) == set()
 
 
+def test_a_fold_that_is_gone_is_told_and_trained_as_it_was(
+    llava_folder: Path, folded: Lake, done: Path
+) -> None:
+    request = request_of(llava_folder, done.parent)
+    mended = replace(request.extract, adapter=done)
+    name = next(name for name in record_of(done)["folds"] if name is not None)
+    part = done / name / "answer_part.safetensors"
+    before = read_part(part)[0].logprobs(torch.zeros(1, 2))
+    shutil.rmtree(done / name)
+    told = f"lacks {name}, .* take away {done}/mend.json and what is left"
+    with pytest.raises(LayerhouseError, match=told):
+        look_up(folded, mended)
+    with pytest.raises(LayerhouseError, match=told):
+        mend(folded, request, PRIOR)
+    (done / "mend.json").unlink()
+    epochs: list[MendEpoch] = []
+    mend(folded, request, PRIOR, epochs.append)
+    assert [epoch.number for epoch in epochs].count(0) == 1
+    assert read_part(part)[0].logprobs(torch.zeros(1, 2)) == pytest.approx(before, abs=1e-4)
+    look_up(folded, mended)
+
+
 def test_what_a_repair_of_the_same_name_saw_for_another_dataset_is_not_left_out(
     llava_folder: Path, folded: Lake, done: Path, tmp_path: Path
 ) -> None:
