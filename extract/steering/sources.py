@@ -130,7 +130,10 @@ def _read(path: Path) -> dict[str, Floats]:
 
             return {k: v.double().numpy() for k, v in load_file(path).items()}
     except Exception as error:  # whatever the two say of a file that is not theirs
-        raise LayerhouseError(f"cannot read directions from {path}: {error}") from error
+        raise LayerhouseError(
+            f"cannot read directions from {path} ({error}); write them anew, an array of numbers "
+            "by numpy.save, or as safetensors"
+        ) from error
     raise UsageError(f"{path} is no .npy and no .safetensors, of which directions can be read")
 
 
