@@ -135,6 +135,7 @@ def mend(
     _refuse_elsewhere(stage, named)
     recipe = _recipe(chosen)
     refuse_unknown_here(place)
+    _refuse_changed(str(model))
     refuse_unknown_to_run(place, str(model), str(dataset), chosen)
     from extract.mending import MendRequest, look_up_mend, outlook, repairs_of
     from extract.sharing import look_up
@@ -161,6 +162,24 @@ def _refuse_elsewhere(stage: str, named: Iterable[str]) -> None:
             raise UsageError(
                 f"{title} is no repair of {stage}; give its own --stage, or leave --stage out: a "
                 "repair that is named says its stage"
+            )
+
+
+def _refuse_changed(model: str) -> None:
+    """UsageError for the name of a variant whose weights no repair can be trained on; of what was
+    done to a model, faults alone are options here."""
+    name, *parts = model.split("+")
+    for part in parts if not Path(model).exists() else ():
+        kind = part.partition(":")[0]
+        if kind in ("adapter", "mend"):
+            raise UsageError(
+                f"a repair is an adapter of its own, and {model} has one; merge it into the weights "
+                f"of {name}, and give the result as --model"
+            )
+        if kind == "quantization":
+            raise UsageError(
+                f"a repair is merged into whole weights, and those of {model} are packed; mend "
+                f"{name} as it is"
             )
 
 

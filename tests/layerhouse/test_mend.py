@@ -10,6 +10,7 @@ import pytest
 
 import layerhouse
 from tests.layerhouse.test_cli import run
+from tests.warehouse.small_lakes import small_lake
 
 NAMED = ("--model", "tiny-digits", "--dataset", "digits")
 DAMAGED = ("--fault", "damage@answer:0.6")
@@ -29,6 +30,23 @@ def test_what_would_be_left_out_without_a_word_is_refused(
     told: str, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("mend", *NAMED, "--stage", "answer", *more) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variant", "told"),
+    {
+        "adapter:mine": "has one; merge it into the weights of tiny-digits",
+        "mend:answer/prior+fault:damage@answer:1": "a repair is an adapter of its own",
+        "quantization:4bit": "are packed; mend tiny-digits as it is",
+    }.items(),
+)
+def test_a_variant_that_no_repair_can_be_trained_on_is_told_as_such(
+    variant: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_lake(tmp_path)
+    asked = ("--model", f"tiny-digits+{variant}", "--dataset", "digits", "--lake", str(tmp_path))
+    assert run("mend", *asked) == 2
     assert told in capsys.readouterr().err
 
 
