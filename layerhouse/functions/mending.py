@@ -168,13 +168,13 @@ def _refuse_elsewhere(stage: str, named: Iterable[str]) -> None:
 def _refuse_changed(model: str) -> None:
     """UsageError for the name of a variant whose weights no repair can be trained on; of what was
     done to a model, faults alone are options here."""
-    name, *parts = model.split("+")
-    for part in parts if not Path(model).exists() else ():
-        kind = part.partition(":")[0]
+    name, *changes = model.split("+")
+    for change in changes if not Path(model).exists() else ():
+        kind = change.partition(":")[0]
         if kind in ("adapter", "mend"):
             raise UsageError(
-                f"a repair is an adapter of its own, and {model} has one; merge it into the weights "
-                f"of {name}, and give the result as --model"
+                f"a repair is an adapter of its own, and {model} has one; merge it into the "
+                f"weights of {name}, and give the result as --model"
             )
         if kind == "quantization":
             raise UsageError(
