@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from matplotlib.font_manager import FontPath, findfont
 from analysis.report.paper import forking
 from analysis.report.paper.fonts import DEFAULT, part_of
 from analysis.report.paper.forking import do_all
-from analysis.report.paper.wishing import Wish
-from analysis.report.paper.writing import write_figures
 from warehouse.errors import LayerhouseError
 
 
@@ -71,23 +68,6 @@ def test_an_error_of_any_process_is_raised(tmp_path):
 
     with pytest.raises(LayerhouseError, match="the disk is full"):
         do_all([partial(fails, number) for number in range(10)])
-
-
-def test_figures_are_the_same_bytes_from_one_process_and_from_three(
-    figure_lake, tmp_path, monkeypatch
-):
-    passing = tmp_path / "passing"
-    passing.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(passing))
-    wish = Wish(("pdf",), None)
-    written = []
-    for n in (1, 3):
-        monkeypatch.setattr(forking, "_processes", lambda _, n=n: n)
-        written.append(write_figures(figure_lake, tmp_path / str(n), [], [], wish).written)
-    one, several = ([(path.name, path.read_bytes()) for path in paths] for paths in written)
-    assert one == several
-    assert len(one) > 10
-    assert len(list(passing.iterdir())) <= 1
 
 
 def test_a_part_of_a_font_says_nothing_of_when_it_was_cut():

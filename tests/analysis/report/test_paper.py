@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import tempfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from analysis.report import figures
 from analysis.report.figures.canvas import text_width
 from analysis.report.figures.heatmap import Matrix, alone
 from analysis.report.figures.overlay import _look, _names
+from analysis.report.paper import forking
 from analysis.report.paper.choices import (
     FIGURE_FORMS,
     FIGURE_WIDTHS,
@@ -179,6 +181,23 @@ def test_the_same_lake_gives_the_same_bytes(figure_lake, tmp_path):
     )
     assert [path.read_bytes() for path in once] == [path.read_bytes() for path in twice]
     assert len(once) == 2
+
+
+def test_figures_are_the_same_bytes_from_one_process_and_from_three(
+    figure_lake, tmp_path, monkeypatch
+):
+    passing = tmp_path / "passing"
+    passing.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(passing))
+    wish = Wish(("pdf",), None)
+    written = []
+    for n in (1, 3):
+        monkeypatch.setattr(forking, "_processes", lambda _, n=n: n)
+        written.append(write_figures(figure_lake, tmp_path / str(n), [], [], wish).written)
+    one, several = ([(path.name, path.read_bytes()) for path in paths] for paths in written)
+    assert one == several
+    assert len(one) > 10
+    assert len(list(passing.iterdir())) <= 1
 
 
 # Several models in one figure

@@ -170,7 +170,8 @@ def test_attention_that_is_not_installed_is_not_asked_for(copied: Path, llava_fo
 def test_json_in_another_encoding_is_named(encoding: str, copied: Path) -> None:
     path = copied / "config.json"
     path.write_text(path.read_text(), encoding=encoding)
-    with pytest.raises(LayerhouseError, match=r"config\.json (cannot be read: .*utf-8|begins .*BOM)"):
+    told = r"config\.json (cannot be read: .*utf-8|begins .*BOM)"
+    with pytest.raises(LayerhouseError, match=told):
         locate(str(copied))
 
 
