@@ -17,7 +17,7 @@ def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]
         if tokens[first].text == tokens[second].text:
             continue  # "…, the latter": it is of the same place
         between = sentence[tokens[first].end : tokens[second].start]
-        lesser = r"(?i)(?<!but )(?<!and )\bless\b[^,.;]*\bthan\b|小于|低于|不如"
+        lesser = r"(?i)(?<!but )(?<!and )\bless\b[^,.;]*\bthan\b(?! \d)|小于|低于|不如"
         less = re.search(lesser, sentence[: tokens[second].start])
         changed = rf"(?i)\b{language()['clause']['changes']}\b.*\bfrom (?:an? |the )?$"
         if re.fullmatch(r"(?i)\s*(?:in)?to (?:an? |the )?", between) and re.search(

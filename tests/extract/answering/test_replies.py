@@ -236,6 +236,7 @@ def test_scripts_are_read_as_they_are_written(
         ("2% malignant", None),
         ("malignant (99%)", 1),
         ('{"malignant": 0.05}', None),
+        ("Most likely benign, with less than 5% chance of malignancy.", 0),
         ("benign 0.05 cm nodule", 0),
         ("malignant (.12cm)", 1),
         ("malignant 10% of the area", 1),
