@@ -321,7 +321,7 @@ def _uris(part: Any, column: str, location: str) -> Iterator[str]:
             inside = f"{file}#{column}/{index}"
             held = cell.as_py() if pa.types.is_struct(cell.type) and cell.is_valid else {}
             is_inside = held.get("bytes") or not held.get("path")
-            yield inside if is_inside else _image_file(str(held["path"]), folders)
+            yield inside if is_inside else _image_file(str(held["path"]), folders, location)
     if sum(counts) != len(part):
         raise LayerhouseError(
             f"{location} is a selection of a larger dataset; save it with save_to_disk first"
@@ -329,14 +329,25 @@ def _uris(part: Any, column: str, location: str) -> Iterator[str]:
 
 
 def _beside(location: str) -> list[Path]:
-    """The folders of a dataset's files that are here: paths of images are seen from one of them."""
+    """The folders that paths of images may be seen from, of a dataset whose files are here: that of
+    its tables, unless they lie in several, as no row tells of which it is, and its own.
+    """
     root = Path(location.removeprefix(HUB_SCHEME))
-    return (
-        [*sorted({path.parent for path in root.rglob("*.parquet")}), root] if root.is_dir() else []
-    )
+    if not root.is_dir():
+        return []
+    of_tables = {path.parent for path in root.rglob("*.parquet")}
+    return [*(of_tables if len(of_tables) == 1 else ()), root]
 
 
-def _image_file(written: str, folders: Sequence[Path]) -> str:
-    """The file of an image that lies outside of its table, or where it should be."""
+def _image_file(written: str, folders: Sequence[Path], location: str) -> str:
+    """The file of an image that lies outside of its table, or where it should be. LayerhouseError
+    where two are called so.
+    """
     meant = [str(folder / written) for folder in folders]  # that of a whole path is the path
-    return next((file for file in meant if Path(file).exists()), (*meant, written)[0])
+    there = list(dict.fromkeys(file for file in meant if Path(file).exists()))
+    if len(there) > 1:
+        raise LayerhouseError(
+            f"{location} names an image {written}, which may be {there[0]} or {there[1]}; write "
+            "whole paths into its tables"
+        )
+    return (*there, *meant, written)[0]

@@ -62,6 +62,13 @@ def parquet(path: Path, **columns: list[Any]) -> None:
     pq.write_table(pa.table(held), path)
 
 
+def with_card(clone: Path, **files: str) -> None:
+    """A repository whose README.md says which files each split is of."""
+    named = "".join(f"  - split: {name}\n    path: {path}\n" for name, path in files.items())
+    head = f"configs:\n- config_name: default\n  data_files:\n{named}"
+    (clone / "README.md").write_text(f"---\n{head}---\n")
+
+
 def test_the_folder_whose_card_names_the_classes_is_proposed(tmp_path: Path) -> None:
     """What was cloned has its files in `data`, and the names of its classes in README.md."""
     for split in ("train", "test"):
@@ -97,6 +104,39 @@ def test_images_that_a_table_names_lie_beside_it(
     (clone / place / "i" / "0.png").unlink()
     lost = read(f"hf:{clone}", label="label").items[0]
     assert lost.uri == str(clone / "data" / "i" / "0.png")
+
+
+def test_images_of_one_name_beside_two_tables_are_never_taken_for_each_other(
+    tmp_path: Path,
+) -> None:
+    clone = tmp_path / "clone"
+    named = [{"bytes": None, "path": f"{shade}.png"} for shade in range(4)]
+    for split in ("train", "test"):
+        parquet(clone / split / f"{split}-00000-of-00001.parquet", image=named)
+        for shade in range(4):
+            (clone / split / f"{shade}.png").write_bytes(picture(shade))
+    files = "".join(
+        f"  - split: {split}\n    path: {split}/*.parquet\n" for split in ("train", "test")
+    )
+    (clone / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n"
+    )
+    items = read(f"hf:{clone}", label="label").items
+    assert {item.uri for item in items} == {str(clone / f"{shade}.png") for shade in range(4)}
+
+
+def test_an_image_that_may_be_either_of_two_is_named(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    named = [{"bytes": None, "path": f"{shade}.png"} for shade in range(4)]
+    parquet(clone / "data" / "train-00000-of-00001.parquet", image=named)
+    for place in ("data", "."):
+        (clone / place / "0.png").write_bytes(picture(0))
+    files = "  - split: train\n    path: data/*.parquet\n"
+    (clone / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n"
+    )
+    with pytest.raises(LayerhouseError, match=r"an image 0\.png, which may be .* or .*0\.png"):
+        read(f"hf:{clone}", label="label")
 
 
 def test_of_several_configurations_one_has_to_be_named(tmp_path: Path) -> None:
