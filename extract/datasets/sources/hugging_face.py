@@ -329,9 +329,8 @@ def _uris(part: Any, column: str, location: str) -> Iterator[str]:
 
 
 def _beside(location: str) -> list[Path]:
-    """The folders that paths of images may be seen from, of a dataset whose files are here: that of
-    its tables, unless they lie in several, as no row tells of which it is, and its own.
-    """
+    """The folders that paths of images may be seen from, of a dataset whose files are here: its
+    own, and that of its tables where they lie in one, since no row tells of which it is."""
     root = Path(location.removeprefix(HUB_SCHEME))
     if not root.is_dir():
         return []
@@ -340,9 +339,7 @@ def _beside(location: str) -> list[Path]:
 
 
 def _image_file(written: str, folders: Sequence[Path], location: str) -> str:
-    """The file of an image that lies outside of its table, or where it should be. LayerhouseError
-    where two are called so.
-    """
+    """The file of an image outside of its table, or where it should be; refuses one of two."""
     meant = [str(folder / written) for folder in folders]  # that of a whole path is the path
     there = list(dict.fromkeys(file for file in meant if Path(file).exists()))
     if len(there) > 1:
