@@ -282,15 +282,6 @@ command that is not named counted or fitted over all of them."""
 GONE = ""
 """In the order of a dataset's samples, the place of one that was removed."""
 
-VARIANT_OPTIONS = {
-    "quantization": "--quantization",
-    "adapter": "--adapter",
-    "mend": "--adapter",
-    "fault": "--fault",
-    "random": "--random-weights",
-}
-"""The option that each kind of variant is asked for with."""
-
 ASKED_WITH = {
     "answers-reparse": ("answers reparse", ""),
     "answers-judge": ("answers reparse", ""),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from warehouse.variants import FAULT, IMAGE_FAULTS, taken_apart
 from warehouse.vocabulary import ACCURACY, HEALTHY, MARGIN, STAGE_OF, UNDETERMINED
 
 if TYPE_CHECKING:
@@ -43,15 +44,13 @@ VERDICTS = {
 
 MISSING = "–"
 
-IMAGE_FAULTS = ("lowres",)
-"""The kinds of faults that change the image before a model is shown it."""
-
 
 def image_faults(model_id: str) -> str:
     """What was done to images before this model was shown them, '' for nothing: pictures are drawn
     as they lie in the dataset."""
-    faults = [part.partition(":")[2] for part in model_id.split("+") if part.startswith("fault:")]
-    return " and ".join(text for text in faults if text.partition("@")[0] in IMAGE_FAULTS)
+    _, changes = taken_apart(model_id)
+    faults = (value for kind, value in changes if kind == FAULT)
+    return " and ".join(fault for fault in faults if fault.partition("@")[0] in IMAGE_FAULTS)
 
 
 def measured(score: str) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from extract.models import matching_entries
 from warehouse.catalogue import Catalogue
 from warehouse.errors import UsageError, nearest
+from warehouse.variants import BASE
 
 MOST_LETTERS = 200
 """Of a name as a folder has it, which may have 255."""
@@ -28,7 +29,7 @@ def model_row(wh: Catalogue, model_id: str, title: str | None) -> dict[str, Any]
             raise UsageError(f"the lake knows {model_id}, which {called}; leave out --title")
         return row
     columns = wh.sql("SELECT * EXCLUDE (run_id) FROM model LIMIT 0").columns
-    row = dict.fromkeys(columns) | {"model_id": model_id, "name": model_id, "variant": "base"}
+    row = dict.fromkeys(columns) | {"model_id": model_id, "name": model_id, "variant": BASE}
     entries = {entry.name: entry for entry in matching_entries()}
     entry = entries.get(model_id)
     if entry is not None and title is None:

@@ -11,6 +11,7 @@ from extract.faults.fault import Fault
 from extract.faults.registry import kind_named
 from extract.faults.words import read_words
 from warehouse.errors import UsageError, number_in_name
+from warehouse.variants import BASE, FAULT, joined
 from warehouse.vocabulary import LAYERED
 
 
@@ -28,7 +29,7 @@ def parse_fault(spec: str) -> Fault:
     return Fault(kind, stage, words.layer, severity, words.seed)
 
 
-def variant_of(faults: Sequence[Fault], base: str = "base") -> str:
-    """The variant's name of a model with these faults: `fault:swap@vision:0.5`, joined by `+`."""
-    parts = ([] if base == "base" else [base]) + [f"fault:{fault}" for fault in faults]
-    return "+".join(parts) or "base"
+def variant_of(variant: str, faults: Sequence[Fault]) -> str:
+    """What a variant of a model becomes with these faults."""
+    before = [] if variant == BASE else [variant]
+    return joined([*before, *(f"{FAULT}:{fault}" for fault in faults)])

@@ -44,6 +44,7 @@ from warehouse.errors import LayerhouseError, UsageError, said
 from warehouse.files import write_at_once, write_text
 from warehouse.lake import Lake, config_difference, find_runs
 from warehouse.pretrained import read_object
+from warehouse.variants import with_variant
 from warehouse.vocabulary import ACCURACY
 
 COMMAND = "mend"
@@ -168,7 +169,7 @@ def _refuse_held(lake: Lake, work: MendJob, request: MendRequest) -> None:
     how they were trained."""
     job, found = work.job, work.found()
     variant = mend_variant(work.repair.title, is_shuffled=request.recipe.shuffled)
-    model_id = f"{job.source.name}+{variant_of(job.faults, variant)}"
+    model_id = with_variant(job.source.name, variant_of(variant, job.faults))
     trained = find_runs(lake, COMMAND, model_id, job.dataset_id)
     wanted = training_of(job, request.recipe)
     for run in trained if found is None else ():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object
+from warehouse.variants import JOINT
 
 TRAINING_RECORD = "training.json"
 """What the folder of a model or adapter may bring: `images`, the beginnings of the SHA-256 of the
@@ -60,7 +61,7 @@ def refuse_unfit_adapter(folder: Path) -> None:
     """Raise UsageError unless a folder holds an adapter that can be read, and nothing that was
     trained beside it.
     """
-    if "+" in folder.resolve().name:
+    if JOINT in folder.resolve().name:
         raise UsageError(f"{folder}: an adapter is known by its folder, whose name may hold no +")
     if is_answer_part(folder):
         if not (folder / MEND_RECORD).is_file():

@@ -18,6 +18,7 @@ from extract.models.quantized import quantization_of
 from extract.models.registry import RegistryEntry
 from extract.models.templates import carried_template
 from warehouse.errors import UsageError
+from warehouse.variants import BASE, JOINT
 
 if TYPE_CHECKING:
     from extract.models.processors import ReadyProcessor
@@ -50,7 +51,7 @@ class GivenModel:
                 f"a {type(self.processor).__name__} is no processor; give what "
                 "AutoProcessor.from_pretrained returns for this model"
             )
-        if not self.name or "+" in self.name:
+        if not self.name or JOINT in self.name:
             raise UsageError(f"a model's name is at least one character and no +: {self.name!r}")
         if self.device == "meta":
             raise UsageError(f"the weights of {self.name} are on the meta device, that is nowhere")
@@ -77,7 +78,7 @@ class GivenModel:
     @property
     def variant(self) -> str:
         method = quantization_of(self.config)
-        return "base" if method is None else f"quantization:{method}"
+        return BASE if method is None else f"quantization:{method}"
 
     @cached_property
     def ready(self) -> "ReadyProcessor":

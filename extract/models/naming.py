@@ -6,7 +6,7 @@ from pathlib import Path
 from extract.models.folders import refuse_no_model
 from extract.models.registry import RegistryEntry, named_checkpoint, registry
 from warehouse.errors import UsageError, nearest, said
-from warehouse.vocabulary import VARIANT_OPTIONS
+from warehouse.variants import OPTIONS, taken_apart
 
 
 def refuse_unknown(name: str) -> None:
@@ -38,16 +38,11 @@ def meant(name: str) -> tuple[Path | None, RegistryEntry | None]:
 
 def _refuse_variant(name: str) -> None:
     """UsageError for a model's name with its variant, by which a lake knows it."""
-    base, *variant = name.split("+")
-    told = [part.partition(":") for part in variant]
-    if not told or any(kind not in VARIANT_OPTIONS for kind, _, _ in told):
+    base, changes = taken_apart(name)
+    if not changes or any(kind not in OPTIONS for kind, _ in changes):
         return
-    words = [
-        word
-        for kind, _, value in told
-        for option in [VARIANT_OPTIONS[kind]]
-        for word in (option, "PATH" if option == "--adapter" else value)
-    ]
+    asked = [(OPTIONS[kind], value) for kind, value in changes]
+    words = [w for opt, value in asked for w in (opt, "PATH" if opt == "--adapter" else value)]
     raise UsageError(
         f"{name} is what a lake calls a variant of {base}: give that name, and what was done to it "
         f"as options of its own, {shlex.join(words)}"

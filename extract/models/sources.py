@@ -38,6 +38,7 @@ from extract.models.registry import RegistryEntry, find, find_alike
 from extract.models.safety import refuse_unsafe_adapter
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object, refuse_unsafe_weights
+from warehouse.variants import MEND, joined
 from warehouse.vocabulary import SHUFFLED_LABELS, STAGES
 
 SNAPSHOT = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})((?:/[^/]+)*)$")
@@ -112,7 +113,7 @@ class ModelSource:
             parts.append(f"quantization:{self.quantization}")
         if self.adapter is not None:
             parts.append(_named_by(self.adapter))
-        return "+".join(parts) or "base"
+        return joined(parts)
 
     def identity(self) -> dict[str, Any]:
         """What of the files decides the model's numbers, as hashes."""
@@ -172,7 +173,7 @@ def _named_by(adapter: Path) -> str:
 
 def mend_variant(title: str, *, is_shuffled: bool) -> str:
     """How a variant names a repair, STAGE/REPAIR."""
-    return f"mend:{title}" + (f"/{SHUFFLED_LABELS}" if is_shuffled else "")
+    return f"{MEND}:{title}" + (f"/{SHUFFLED_LABELS}" if is_shuffled else "")
 
 
 def locate(

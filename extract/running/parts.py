@@ -7,6 +7,7 @@ from extract.faults import LabelFault
 from extract.models import GivenModel, Session
 from extract.sharing import Job
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.variants import MEND
 
 
 def part_of(job: Job, session: Session, image: Image.Image) -> WorkingPart | None:
@@ -19,7 +20,7 @@ def part_of(job: Job, session: Session, image: Image.Image) -> WorkingPart | Non
     if isinstance(source, GivenModel) or source.answer_part is None:
         return None
     part, classes = read_part(source.answer_part)
-    if not source.variant.removeprefix("mend:").startswith(part.title()):
+    if not source.variant.removeprefix(f"{MEND}:").startswith(part.title()):
         raise LayerhouseError(
             f"{source.answer_part} holds {part.title()}, which is not the repair that its folder "
             "names; mend it anew"

@@ -52,6 +52,7 @@ from warehouse.lake import (
     removed_samples,
     sample_order,
 )
+from warehouse.variants import MEND, changes_of
 from warehouse.vocabulary import DEFAULT_PROMPT, GONE, OWN_IMAGE
 
 COMMAND = "extract"
@@ -90,7 +91,7 @@ class Job:
 
     @property
     def variant(self) -> str:
-        return variant_of(self.faults, self.source.variant)
+        return variant_of(self.source.variant, self.faults)
 
     @property
     def model_id(self) -> str:
@@ -287,7 +288,8 @@ def refuse_other_identity(job: Job) -> None:
         difference = config_difference(identity_in(run), job.identity)
         if difference:
             # A repair is named by its record, whatever its folder is called.
-            other = "" if "mend:" in job.variant else "a model folder of another name, "
+            is_repair = any(kind == MEND for kind, _ in changes_of(job.variant))
+            other = "" if is_repair else "a model folder of another name, "
             raise LayerhouseError(
                 f"the lake holds {job.model_id} on {job.dataset_id} under another configuration "
                 f"({difference}); use {other}another lake, or take it out with `layerhouse models "

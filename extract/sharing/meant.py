@@ -20,6 +20,7 @@ from extract.reading import readout_named
 from extract.sharing.request import ExtractRequest
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object
+from warehouse.variants import with_variant
 from warehouse.vocabulary import GENERATE, LIKELIHOOD, METHODS
 
 
@@ -58,8 +59,7 @@ def meant_model_id(
 
 
 def model_id_of(source: ModelSource | GivenModel, faults: Sequence[Fault]) -> str:
-    variant = variant_of(faults, source.variant)
-    return source.name if variant == "base" else f"{source.name}+{variant}"
+    return with_variant(source.name, variant_of(source.variant, faults))
 
 
 def refuse_other_repair(

@@ -16,6 +16,7 @@ from warehouse.catalogue import DatasetInfo, Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import list_commits
 from warehouse.pretrained import read_object
+from warehouse.variants import MEND, bases_of, taken_apart
 from warehouse.vocabulary import BRINGS_ANSWERS, SAYS_SEEN, SPLITS
 
 IMAGE = re.compile(r"[0-9a-fA-F]{16,64}")
@@ -158,17 +159,16 @@ def _bases(source: ModelSource | GivenModel | None, model_id: str) -> list[str]:
     """A model and those that it is a variant of; an untrained network is one of none."""
     if isinstance(source, ModelSource) and source.random_seed is not None:
         return [model_id]
-    parts = model_id.split("+")
-    return ["+".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    return bases_of(model_id)
 
 
 def _same_elsewhere(source: ModelSource | GivenModel | None, model_id: str) -> list[str]:
     """The model and those that it is a variant of, as far as names mean the same on every dataset:
     not so of repairs, which are trained for each anew and bring a record of what they saw."""
-    bases, is_repair = _bases(source, model_id), False
-    if isinstance(source, ModelSource) and source.adapter is not None:
-        is_repair = (source.adapter / MEND_RECORD).is_file()
-    return [one for one in bases if not (is_repair and "+mend:" in one)]
+    bases, folder = _bases(source, model_id), getattr(source, "adapter", None)
+    if folder is None or not (folder / MEND_RECORD).is_file():
+        return bases
+    return [one for one in bases if all(kind != MEND for kind, _ in taken_apart(one)[1])]
 
 
 def _elsewhere(wh: Warehouse, info: DatasetInfo, models: Sequence[str]) -> dict[str, set[str]]:

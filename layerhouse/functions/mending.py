@@ -19,6 +19,7 @@ from layerhouse.functions.running import requested
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
+from warehouse.variants import taken_apart
 from warehouse.vocabulary import NO_CONTROL, SHUFFLED_LABELS, STAGES
 
 if TYPE_CHECKING:
@@ -168,9 +169,8 @@ def _refuse_elsewhere(stage: str, named: Iterable[str]) -> None:
 def _refuse_changed(model: str) -> None:
     """UsageError for the name of a variant whose weights no repair can be trained on; of what was
     done to a model, faults alone are options here."""
-    name, *changes = model.split("+")
-    for change in changes if not Path(model).exists() else ():
-        kind = change.partition(":")[0]
+    name, changes = taken_apart(model)
+    for kind, _ in changes if not Path(model).exists() else ():
         if kind in ("adapter", "mend"):
             raise UsageError(
                 f"a repair is an adapter of its own, and {model} has one; merge it into the "

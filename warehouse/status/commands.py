@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from warehouse.variants import BASE, OPTIONS, changes_of, taken_apart
 from warehouse.vocabulary import (
     ASKED_WITH,
     DEFAULT_PROBE_KIND,
@@ -14,7 +15,6 @@ from warehouse.vocabulary import (
     OWN_IMAGE,
     PROBE_CONTROLS,
     SAMPLED,
-    VARIANT_OPTIONS,
 )
 
 
@@ -94,11 +94,10 @@ def patch_command(row: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     if not chosen["controls"]:
         words.append("--no-controls")
     if "base" in config:
-        name, *variant = config["base"].split("+")
+        name, changes = taken_apart(config["base"])
         words += ["--from", name]
-        for part in variant:
-            kind, _, value = part.partition(":")
-            words += [VARIANT_OPTIONS[kind].replace("--", "--from-"), value]
+        for kind, value in changes:
+            words += [OPTIONS[kind].replace("--", "--from-"), value]
     return shlex.join(words)
 
 
@@ -126,10 +125,9 @@ def extract_command(
     """`layerhouse extract` for a model's name and variant, narrowed as the run was."""
     name = model.get("model_name") or model.get("model_id") or "MODEL"
     words = ["layerhouse", "extract", "--model", name, "--dataset", dataset_id]
-    for part in (model.get("variant") or "base").split("+"):
-        kind, _, value = part.partition(":")
-        if kind in VARIANT_OPTIONS:
-            words += [VARIANT_OPTIONS[kind], value]
+    for kind, value in changes_of(model.get("variant") or BASE):
+        if kind in OPTIONS:
+            words += [OPTIONS[kind], value]
     asked = selection or {}
     if asked.get("answers_only"):
         words += ["--answers-only", "--orders", asked["orders"]]

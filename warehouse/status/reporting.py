@@ -26,6 +26,7 @@ from warehouse.lake import (
 )
 from warehouse.schema import SQL_ROOT
 from warehouse.status.commands import again, baseline_command, extract_command, floor_command
+from warehouse.variants import BASE
 
 START = "layerhouse demo"
 
@@ -238,7 +239,7 @@ def _with_floor(
     pair: PairStatus, model: Mapping[str, Any], untrained: set[tuple[str, str]]
 ) -> PairStatus:
     """Only where all else is done: of a model as it is that has no untrained twin in the lake."""
-    is_due = pair.next_command is None and pair.extents and model.get("variant") == "base"
+    is_due = pair.next_command is None and pair.extents and model.get("variant") == BASE
     is_due = is_due and not model.get("is_brought", False)
     if not is_due or (model["model_name"], pair.dataset_id) in untrained:
         return pair

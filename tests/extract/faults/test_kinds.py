@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from analysis.report.words import IMAGE_FAULTS
 from extract.faults.effects import ImageFault, Strike
 from extract.faults.erasure import class_differences
 from extract.faults.kinds import OWN_KINDS
@@ -21,6 +20,7 @@ from extract.faults.kinds.rank import Rank
 from extract.faults.spec import parse_fault
 from tests.extract.tiny_families import picture
 from warehouse.errors import UsageError
+from warehouse.variants import IMAGE_FAULTS
 
 
 def test_an_erasure_strikes_its_share_of_samples_and_a_stronger_one_more_of_the_same() -> None:

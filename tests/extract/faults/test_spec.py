@@ -70,6 +70,6 @@ def test_only_swaps_and_permuted_labels_are_sure_to_destroy() -> None:
 
 def test_the_variant_names_all_faults() -> None:
     faults = [parse_fault("swap@vision:0.5"), parse_fault("head@answer:0.3")]
-    assert variant_of([]) == "base"
-    assert variant_of(faults) == "fault:swap@vision:0.5+fault:head@answer:0.3"
-    assert variant_of(faults[:1], "adapter:lora") == "adapter:lora+fault:swap@vision:0.5"
+    assert variant_of("base", []) == "base"
+    assert variant_of("base", faults) == "fault:swap@vision:0.5+fault:head@answer:0.3"
+    assert variant_of("adapter:lora", faults[:1]) == "adapter:lora+fault:swap@vision:0.5"
