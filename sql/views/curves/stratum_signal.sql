@@ -3,10 +3,10 @@
 --
 -- chance is what always naming the value's largest class of train scores on test, so that what the
 -- attribute tells of the class counts for nothing here; where train does not show the value, its
--- largest class of all. Under folds train is what trained for the fold (`trained_sample`). Test's own largest class would be too good where values are many and small.
--- Samples weigh as the dataset's score has it: all alike, or each class of the split as much as
--- another; weight is what those of the value weigh together.
--- Scores are means over the probes' seeds.
+-- largest class of all. Under folds train is what trained for the fold (`trained_sample`). Test's
+-- own largest class would be too good where values are many and small. Samples weigh as the
+-- dataset's score has it: all alike, or each class of the split as much as another; weight is what
+-- those of the value weigh together. Scores are means over the probes' seeds.
 WITH labels AS (
     SELECT
         attribute_label.dataset_id,

@@ -15,13 +15,6 @@ WITH models AS (
         starts_with(variant, 'mend:') AS is_mended,
         coalesce(nullif(regexp_replace(variant, '^mend:[^+]*[+]?', ''), ''), 'base') AS unmended
     FROM model
-),
-
-bases AS (
-    SELECT
-        name,
-        base_name
-    FROM model_base
 )
 
 SELECT
@@ -56,7 +49,7 @@ SELECT
     general.model_id AS base_model_id,
     'general_base' AS pair_kind
 FROM models
-INNER JOIN bases ON models.name = bases.name
+INNER JOIN model_base ON models.name = model_base.name
 INNER JOIN models AS general
-    ON bases.base_name = general.name AND general.variant = 'base'
+    ON model_base.base_name = general.name AND general.variant = 'base'
 WHERE models.variant = 'base'

@@ -1,15 +1,15 @@
 -- Grain: one row per (model, dataset, stage) with something before and after the stage to be held
 -- against each other; stage `total` is from the reference to the answer.
 --
--- As `dataset_power`, of the samples that the model was examined on, but measured: `disagreement` is the mean square of what the samples differ by,
--- and n_effective their variance over that of their mean when whole groups are drawn, so that it tells
--- how much the images of a group have in common; never less than if a group were one image, never more
--- than if it were nothing.
+-- As `dataset_power`, of the samples that the model was examined on, but measured: `disagreement`
+-- is the mean square of what the samples differ by, and n_effective their variance over that of
+-- their mean when whole groups are drawn, so that it tells how much the images of a group have in
+-- common; never less than if a group were one image, never more than if it were nothing.
 --
 -- n_to_settle: how many test images like these (as many to a group, as uneven) settle at 80% power
--- that the loss that was found exceeds the margin, and of `total`, that it is what a healthy model may
--- lose. NULL where it is on the other side, or within a tenth of a point: no set settles that; and
--- where all samples differ by the same: they tell of no spread that a number could be made of.
+-- that the loss that was found exceeds the margin, and of `total`, that it is what a healthy model
+-- may lose. NULL where it is on the other side, or within a tenth of a point: no set settles that;
+-- and where all samples differ by the same: they tell of no spread that a number could be made of.
 WITH by_group AS (
     SELECT
         model_id,

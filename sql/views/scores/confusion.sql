@@ -5,16 +5,7 @@
 -- source_id is the probe_id, baseline_id or fold_probe_id, for a logit lens the layer of the llm;
 -- answers are told apart by model, dataset and method. What k folds tested counts as test.
 -- A reply that named no class has no predicted class and counts as wrong.
-WITH samples AS (
-    SELECT
-        dataset_id,
-        sample_id,
-        class_index,
-        split
-    FROM sample
-),
-
-predictions AS (
+WITH predictions AS (
     SELECT
         'probe' AS source,
         scored_probe.probe_id AS source_id,
@@ -22,12 +13,12 @@ predictions AS (
         scored_probe.dataset_id,
         NULL AS method,
         l.split,
-        samples.class_index,
+        sample.class_index,
         l.predicted_class_index
     FROM probe_logit AS l
     INNER JOIN scored_probe ON l.probe_id = scored_probe.probe_id
-    INNER JOIN samples
-        ON scored_probe.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
+    INNER JOIN sample
+        ON scored_probe.dataset_id = sample.dataset_id AND l.sample_id = sample.sample_id
     UNION ALL
     SELECT
         'baseline' AS source,
@@ -36,13 +27,12 @@ predictions AS (
         scored_baseline.dataset_id,
         NULL AS method,
         l.split,
-        samples.class_index,
+        sample.class_index,
         l.predicted_class_index
     FROM baseline_logit AS l
     INNER JOIN scored_baseline ON l.baseline_id = scored_baseline.baseline_id
-    INNER JOIN
-        samples
-        ON scored_baseline.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
+    INNER JOIN sample
+        ON scored_baseline.dataset_id = sample.dataset_id AND l.sample_id = sample.sample_id
     UNION ALL
     SELECT
         'answer' AS source,
@@ -50,13 +40,12 @@ predictions AS (
         answer.model_id,
         answer.dataset_id,
         answer.method,
-        samples.split,
-        samples.class_index,
+        sample.split,
+        sample.class_index,
         CASE WHEN answer.parsed THEN answer.predicted_class_index END AS predicted_class_index
     FROM diagnosed_answer AS answer
-    INNER JOIN
-        samples
-        ON answer.dataset_id = samples.dataset_id AND answer.sample_id = samples.sample_id
+    INNER JOIN sample
+        ON answer.dataset_id = sample.dataset_id AND answer.sample_id = sample.sample_id
     UNION ALL
     SELECT
         'answer' AS source,
@@ -64,15 +53,14 @@ predictions AS (
         calibrated_answer.model_id,
         calibrated_answer.dataset_id,
         'calibrated' AS method,
-        samples.split,
-        samples.class_index,
+        sample.split,
+        sample.class_index,
         calibrated_answer.predicted_class_index
     FROM calibrated_answer
-    INNER JOIN
-        samples
+    INNER JOIN sample
         ON
-            calibrated_answer.dataset_id = samples.dataset_id
-            AND calibrated_answer.sample_id = samples.sample_id
+            calibrated_answer.dataset_id = sample.dataset_id
+            AND calibrated_answer.sample_id = sample.sample_id
     UNION ALL
     SELECT
         'lens' AS source,
@@ -80,13 +68,12 @@ predictions AS (
         logit_lens.model_id,
         logit_lens.dataset_id,
         NULL AS method,
-        samples.split,
-        samples.class_index,
+        sample.split,
+        sample.class_index,
         logit_lens.predicted_class_index
     FROM logit_lens
-    INNER JOIN
-        samples
-        ON logit_lens.dataset_id = samples.dataset_id AND logit_lens.sample_id = samples.sample_id
+    INNER JOIN sample
+        ON logit_lens.dataset_id = sample.dataset_id AND logit_lens.sample_id = sample.sample_id
     LEFT JOIN left_out_sample AS gone
         ON
             logit_lens.model_id = gone.model_id
@@ -101,13 +88,12 @@ predictions AS (
         fold_probe.dataset_id,
         NULL AS method,
         'test' AS split,
-        samples.class_index,
+        sample.class_index,
         l.predicted_class_index
     FROM fold_logit AS l
     INNER JOIN fold_probe ON l.fold_probe_id = fold_probe.fold_probe_id
-    INNER JOIN
-        samples
-        ON fold_probe.dataset_id = samples.dataset_id AND l.sample_id = samples.sample_id
+    INNER JOIN sample
+        ON fold_probe.dataset_id = sample.dataset_id AND l.sample_id = sample.sample_id
 )
 
 SELECT

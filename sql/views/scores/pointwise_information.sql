@@ -3,8 +3,9 @@
 --
 -- Pointwise V-information, -log2 g(y) + log2 g(y | x) (Ethayarajh et al. 2022, "Understanding
 -- dataset difficulty with V-usable information"): the model without input that fits train best says
--- says its class shares, and where a probe is fitted for balanced accuracy, to which all classes are
--- equally many, the same for each. Negative where the probe misleads; NULL for a class that train does not show.
+-- its class shares, and where a probe is fitted for balanced accuracy, to which all classes are
+-- equally many, the same for each. Negative where the probe misleads; NULL for a class that train
+-- does not show.
 WITH probes AS (
     SELECT *
     FROM scored_probe

@@ -44,14 +44,6 @@ series AS MATERIALIZED (
     CROSS JOIN splits AS s
 ),
 
-samples AS (
-    SELECT
-        dataset_id,
-        sample_id,
-        class_index
-    FROM sample
-),
-
 scored AS (
     SELECT
         series.series,
@@ -61,7 +53,7 @@ scored AS (
         cast(list_max(l.logits) AS DOUBLE) AS largest
     FROM probe_logit AS l
     INNER JOIN series ON l.probe_id = series.source_id AND l.split = series.split
-    INNER JOIN samples AS s ON series.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    INNER JOIN sample AS s ON series.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
     WHERE series.source = 'probe'
     UNION ALL
     SELECT
@@ -72,7 +64,7 @@ scored AS (
         cast(list_max(l.logits) AS DOUBLE) AS largest
     FROM baseline_logit AS l
     INNER JOIN series ON l.baseline_id = series.source_id AND l.split = series.split
-    INNER JOIN samples AS s ON series.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
+    INNER JOIN sample AS s ON series.dataset_id = s.dataset_id AND l.sample_id = s.sample_id
     WHERE series.source = 'baseline'
 ),
 

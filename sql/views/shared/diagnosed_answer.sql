@@ -1,9 +1,9 @@
 -- Grain: one row per (model, dataset, sample, method): the answers that a diagnosis is about.
 --
--- Those to the prompt that the activations were taken under, or to the one that was chosen, with the options in its own order and
--- the sample's own image, and imported ones, of whose prompt nothing is known. Whatever counts
--- answers counts these; answers to other prompts, rotated options and image controls are in the
--- table `answer` beside them and change no number here.
+-- Those to the prompt that the activations were taken under, or to the one that was chosen, with
+-- the options in its own order and the sample's own image, and imported ones, of whose prompt
+-- nothing is known. Whatever counts answers counts these; answers to other prompts, rotated options
+-- and image controls are in the table `answer` beside them and change no number here.
 WITH own AS (
     SELECT *
     FROM unseen_answer

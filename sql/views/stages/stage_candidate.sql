@@ -1,12 +1,12 @@
 -- Grain: one row per (model, dataset, stage, candidate); rank 1 is the chosen one.
 --
--- What may stand for a stage: information cannot grow along the pipeline, so the
--- class is at least as available after a stage as any later locus, or the answer itself, still
--- shows. Candidates are therefore all probes on the path at or after the stage's end, plus the
--- answer, which stands for nothing but itself where no locus was probed. The llm stage ends at the
--- last prompt token of the last locus, or where it was read, at the last token of the reply before
--- it names a class: nothing but their probes and the answer may stand for it. Every choice is made
--- on val, by the dataset's score; test_accuracy is only reported. Under folds each fold chooses for itself (`fold_choice`).
+-- What may stand for a stage: information cannot grow along the pipeline, so the class is at least
+-- as available after a stage as any later locus, or the answer itself, still shows. Candidates are
+-- therefore all probes on the path at or after the stage's end, plus the answer, which stands for
+-- nothing but itself where no locus was probed. The llm stage ends at the last prompt token of the
+-- last locus, or where it was read, at the last token of the reply before it names a class: nothing
+-- but their probes and the answer may stand for it. Every choice is made on val, by the dataset's
+-- score; test_accuracy is only reported. Under folds each fold chooses for itself (`fold_choice`).
 WITH flow AS (
     SELECT
         signal_flow.*,

@@ -1,14 +1,14 @@
 -- Grain: one row per (model, dataset, failure mode); four rows per model and dataset.
 --
--- What each stage loses of what was there before it, as accuracy on test by the dataset's score. The first stage is held
--- against the reference: the better of the best baseline (chosen on val), on the samples that the
--- model did not see in training, and the accuracy after vision.
--- The four losses sum to reference - answer. Where a stage has no accuracy its losses are NULL.
+-- What each stage loses of what was there before it, as accuracy on test by the dataset's score.
+-- The first stage is held against the reference: the better of the best baseline (chosen on val),
+-- on the samples that the model did not see in training, and the accuracy after vision. The four
+-- losses sum to reference - answer. Where a stage has no accuracy its losses are NULL.
 -- llm_comprehension is split into what the image tokens no longer hold (comprehension) and what
 -- they hold but the last prompt token does not (utilisation); semantic_mapping into replies that
 -- name no class although the last token knew it, cut ones (truncated) and others (unparsed), and
--- the rest (wrong).
--- calibration_loss is another cut of semantic_mapping: what calibrated likelihoods would win back.
+-- the rest (wrong). calibration_loss is another cut of semantic_mapping: what calibrated
+-- likelihoods would win back.
 WITH pivoted AS (
     SELECT
         model_id,

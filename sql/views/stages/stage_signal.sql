@@ -1,9 +1,10 @@
 -- Grain: one row per (model, dataset, stage) that has at least one candidate.
 --
 -- The signal still available after a stage: the test accuracy (by the dataset's score) of the
--- candidate chosen on val, then the running maximum from the answer backwards, since what a later stage shows was there
--- before. It never rises from one stage to the next. Under folds the accuracy is that of the
--- choices made for each fold, and what is named is the candidate that is best on all of val.
+-- candidate chosen on val, then the running maximum from the answer backwards, since what a later
+-- stage shows was there before. It never rises from one stage to the next. Under folds the accuracy
+-- is that of the choices made for each fold, and what is named is the candidate that is best on all
+-- of val.
 WITH folded_strata AS (
     SELECT
         model_id,

@@ -2,10 +2,10 @@
 --
 -- Owned: of all places and strengths the one where its direction moves its own answer furthest (by
 -- p_value, then z) does so beyond random directions at the 5% level of the whole family, and more
--- than its sham. Read: the informedness of probes at that locus lies above that of those on shuffled
--- labels and above 0, which is chance (few samples may bring those below it); the readout is `last`
--- where the last token is moved, else `mean`, the kind the one preferred. Answered: that of the likelihoods lies above 0. NULL where nothing was probed or
--- answered.
+-- than its sham. Read: the informedness of probes at that locus lies above that of those on
+-- shuffled labels and above 0, which is chance (few samples may bring those below it); the readout
+-- is `last` where the last token is moved, else `mean`, the kind the one preferred. Answered: that
+-- of the likelihoods lies above 0. NULL where nothing was probed or answered.
 WITH furthest AS (
     SELECT
         *,
