@@ -1,13 +1,15 @@
-"""What tests of several packages share: the real demo, run once, and the real medical images."""
+"""What tests of several packages share: the demo, run once, real medical images, a real browser."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -20,6 +22,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach the network; read when t
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # speed is measured in bench/, never asserted
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -109,3 +112,40 @@ def install(tmp_path: Path) -> Iterator[Install]:
     """Installs packages with entry points for the length of a test."""
     with pytest.MonkeyPatch.context() as patch, installing(tmp_path / "site", patch) as install:
         yield install
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium, or skip with the reason."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium to open pages with: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to drive it with")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Any]:
+    """Call it with a width and a scheme; gives a blank page, what it says and what it asks for."""
+    contexts = []
+
+    def opened(
+        width: int = 1280, scheme: str = "light", **options: Any
+    ) -> tuple[Any, list[str], list[str]]:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        said: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        return page, said, asked
+
+    yield opened
+    for context in contexts:
+        context.close()

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from extract.anatomy import Anatomy, Locus
 from layerhouse.cli import main
+from tests.trust.fuzzing import FUZZED, HOSTILE, Field, examples, fields_of, written_otherwise
 from tests.warehouse.small_lakes import (
     DATASET,
     add_dataset,
@@ -53,7 +54,6 @@ from warehouse.storage.objects import objects_at
 from warehouse.untrusted import MOST_DEPTH, UnfitError, parse_json
 from warehouse.vocabulary import VECTOR_TABLES
 
-EXAMPLES = int(os.environ.get("LAYERHOUSE_TRUST_EXAMPLES", "40"))
 SMALL = sorted(set(tables()) - set(VECTOR_TABLES))
 
 
@@ -323,37 +323,6 @@ def test_what_is_within_bounds_is_read() -> None:
 
 # Every field of every record.
 
-HOSTILE = [
-    None, True, False, -1, 0, 1, 2**31, 2**62, 10**400, 0.5, float("inf"), float("nan"), "", " ",
-    "x", "sample", "activation", "shard", "commit_record", "../../etc/passwd", "/etc/passwd", "*",
-    "s3://b/x.parquet", 'x"; DROP TABLE sample; --', "'; --", "a\0b", "\x1b[31m", "\ud800",
-    "a" * 100_000, [], {}, [[]], [None], {"x": 1}, "2026-01-01T00:00:00+02:00", "9999-12-31",
-    "0001-01-01T00:00:00", "activation/model=x/dataset=*/module=y/part-x.parquet", "remove", "..",
-    "extract-000000000000", "0099_newer", ["activation"], [1, 2], {"a": {"a": {"a": 1}}},
-]  # fmt: skip
-
-
-def _places(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    if here:
-        yield here
-    listed = enumerate(value) if isinstance(value, list) else ()
-    for key, each in value.items() if isinstance(value, dict) else listed:
-        yield from _places(each, (*here, key))
-
-
-def _at(record: Any, place: tuple[Any, ...]) -> Any:
-    for key in place:
-        record = record[key]
-    return record
-
-
-def _fields(lake: Lake) -> list[tuple[str, tuple[Any, ...]]]:
-    return [
-        (path.name, place)
-        for path in sorted(lake.commits_dir.glob("*.json"))
-        for place in _places(json.loads(path.read_text()))
-    ]
-
 
 def _outcome(lake: Lake, path: Path, before: dict[str, Any]) -> str:
     """How the lake is taken with that record; what else than these may happen is a fault."""
@@ -388,42 +357,20 @@ def test_every_field_of_every_record_is_refused_or_served_right(
     shutil.copytree(kept.root, lake.root)
     before = rows_of(lake, *SMALL, "activation")
     outcomes: Counter[str] = Counter()
-    places = _fields(lake)
 
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(FUZZED, max_examples=examples(40))
     @given(
-        st.sampled_from(places),
+        st.sampled_from(fields_of(lake.commits_dir.glob("*.json"))),
         st.sampled_from(HOSTILE)
         | st.text(max_size=20)
         | st.recursive(st.none() | st.integers(), lambda inner: st.lists(inner, max_size=2)),
         st.sampled_from(["set", "set", "set", "add", "drop"]),
     )
-    def fuzz(where: tuple[str, tuple[Any, ...]], value: Any, how: str) -> None:
-        name, place = where
-        path = lake.commits_dir / name
-        text = path.read_text()
-        record = json.loads(text)
-        holder, key = _at(record, place[:-1]), place[-1]
-        if how == "add" and isinstance(holder, dict):
-            holder[str(value)] = value
-        elif how == "drop" and isinstance(holder, dict):
-            del holder[key]
-        else:
-            holder[key] = value
-        if json.dumps(record) == json.dumps(json.loads(text)):
-            return
-        path.write_text(resealed(record))
-        try:
-            outcome = _outcome(lake, path, before)
+    def fuzz(field: Field, value: Any, how: str) -> None:
+        with written_otherwise(field, value, how):
+            outcome = _outcome(lake, field[0], before)
             outcomes[outcome] += 1
             assert outcome in ("refused", "served"), outcome
-        finally:
-            path.write_text(text)
 
     fuzz()
     assert set(outcomes) == {"refused", "served"}, outcomes

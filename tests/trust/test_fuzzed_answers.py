@@ -4,7 +4,6 @@ refused in one sentence, or taken as it stands; nothing that counts is lost."""
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections import Counter
@@ -12,25 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from extract.answers import ImportOptions, export_answers, import_answers, judging, reparse
 from tests.extract.answers.lake import DATASET, MODEL, SAMPLES, answers_lake, lines, plain_rows
-from tests.trust.test_foreign_lake import HOSTILE, _at, _places
-from tests.warehouse.small_lakes import resealed, rows_of, small_lake
+from tests.trust.fuzzing import FUZZED, HOSTILE, Field, examples, fields_of, written_otherwise
+from tests.warehouse.small_lakes import rows_of, small_lake
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter, free, repair, restore, sweep
 from warehouse.status import status
 
-EXAMPLES = int(os.environ.get("LAYERHOUSE_TRUST_EXAMPLES", "60"))
-FUZZED = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],  # to shrink a lake takes minutes
-    suppress_health_check=list(HealthCheck),
-)
+EXAMPLES = examples(60)
 JUDGE = {"judge": "j", "identity": {"sha256": "0"}}
 TITLED = ImportOptions(title="GPT-X")
 RICH = {
@@ -138,39 +130,22 @@ def test_what_runs_of_answers_say_is_refused_or_gone_by(told: Lake, tmp_path: Pa
     lake = Lake.at(shutil.copytree(told.root, tmp_path / "lake"))
     lines(tmp_path / "a.jsonl", plain_rows())
     held = sorted(path.name for path in lake.commits_dir.glob("answers-*.json"))
-    places = [
-        (name, place)
-        for name in held
-        for place in _places(json.loads((lake.commits_dir / name).read_text()))
-        if place[0] in ("covers", "notes", "run")
-    ]
-    for field in ("judge", "identity", "judged", "method", "replaces"):
-        assert any(field in place for _, place in places), field
+    fields = fields_of((lake.commits_dir / name for name in held), "covers", "notes", "run")
+    for name in ("judge", "identity", "judged", "method", "replaces"):
+        assert any(name in place for _, place in fields), name
     outcomes: Counter[str] = Counter()
 
     @settings(FUZZED, max_examples=max(EXAMPLES // 3, 20))
-    @given(st.sampled_from(places), WORDS | NESTED, st.sampled_from(["set", "add", "drop"]))
-    def fuzz(where: tuple[str, tuple[Any, ...]], value: Any, how: str) -> None:
-        name, place = where
-        path = lake.commits_dir / name
-        text = path.read_text()
-        record = json.loads(text)
-        holder, key = _at(record, place[:-1]), place[-1]
-        if how == "add" and isinstance(holder, dict):
-            holder[str(value)] = value
-        elif how == "drop":
-            del holder[key]
-        else:
-            holder[key] = value
-        path.write_text(resealed(record))
+    @given(st.sampled_from(fields), WORDS | NESTED, st.sampled_from(["set", "add", "drop"]))
+    def fuzz(field: Field, value: Any, how: str) -> None:
         try:
-            _consult(lake, tmp_path)
+            with written_otherwise(field, value, how):
+                _consult(lake, tmp_path)
             outcomes["gone by"] += 1
         except LayerhouseError as error:
             outcomes["refused"] += 1
             _check_said(error)
         finally:
-            path.write_text(text)
             for new in {each.name for each in lake.commits_dir.glob("answers-*")} - {*held}:
                 (lake.commits_dir / new).unlink()  # what was imported by another record of it
 

@@ -3,8 +3,6 @@ names the record, or plan what is left."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import sys
 from collections import Counter
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from extract.datasets import add
@@ -28,12 +26,10 @@ from extract.sharing import (
     refuse_other_identity,
     wanted_by,
 )
-from tests.trust.test_foreign_lake import HOSTILE, _at, _places
-from tests.warehouse.small_lakes import resealed
+from tests.trust.fuzzing import FUZZED, HOSTILE, Field, fields_of, written_otherwise
 from warehouse.errors import LayerhouseError
 from warehouse.lake.lake import Lake
 
-EXAMPLES = int(os.environ.get("LAYERHOUSE_TRUST_EXAMPLES", "60"))
 REQUESTS = (
     ExtractRequest("tiny-digits", "pictures", samples=2, temperature=1.0, max_new_tokens=2),
     ExtractRequest(
@@ -95,46 +91,22 @@ def test_what_runs_say_of_their_work_is_refused_or_planned_by(
 ) -> None:
     lake = Lake.at(shutil.copytree(kept.root, tmp_path_factory.mktemp("fuzzed") / "lake"))
     jobs = [look_up(lake, request) for request in REQUESTS]
-    places = [
-        (path.name, place)
-        for path in sorted(lake.commits_dir.glob("extract-*.json"))
-        for place in _places(json.loads(path.read_text()))
-        if place[0] in ("covers", "notes", "run")
-    ]
-    for field in ("swept_replies", "rejected", "reasons", "anatomy", "readouts", "replies"):
-        assert any(field in place for _, place in places), field
+    fields = fields_of(lake.commits_dir.glob("extract-*.json"), "covers", "notes", "run")
+    for name in ("swept_replies", "rejected", "reasons", "anatomy", "readouts", "replies"):
+        assert any(name in place for _, place in fields), name
     outcomes: Counter[str] = Counter()
 
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(FUZZED)
     @given(
-        st.sampled_from(places),
+        st.sampled_from(fields),
         st.sampled_from(HOSTILE) | st.integers(-2, 9) | st.lists(st.integers(0, 9), max_size=3),
         st.sampled_from(["set", "add", "drop"]),
     )
-    def fuzz(where: tuple[str, tuple[Any, ...]], value: Any, how: str) -> None:
-        name, place = where
-        path = lake.commits_dir / name
-        text = path.read_text()
-        record = json.loads(text)
-        holder, key = _at(record, place[:-1]), place[-1]
-        if how == "add" and isinstance(holder, list):
-            holder.append(value)
-        elif how == "drop":
-            del holder[key]
-        else:
-            holder[key] = value
-        path.write_text(resealed(record))
-        try:
-            outcome = _outcome(jobs, name)
+    def fuzz(field: Field, value: Any, how: str) -> None:
+        with written_otherwise(field, value, how):
+            outcome = _outcome(jobs, field[0].name)
             outcomes[outcome] += 1
             assert outcome in ("refused", "served"), outcome
-        finally:
-            path.write_text(text)
 
     fuzz()
     assert set(outcomes) == {"refused", "served"}, outcomes

@@ -9,12 +9,11 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from extract.datasets import add
 from layerhouse.cli import main
+from tests.soak import pictures
 from tests.warehouse.small_lakes import rows_of
 from warehouse.lake.commits import Commit, read_commit
 from warehouse.lake.history import find_runs
@@ -26,14 +25,6 @@ from warehouse.status import status
 
 N_IMAGES = 40
 MODEL, FAULTED = "tiny-digits", "tiny-digits+fault:swap@llm.2:0.5"
-
-
-def _pictures(folder: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (N_IMAGES, 8, 8, 3), dtype=np.uint8)
-    for index, image in enumerate(pixels):
-        path = folder / ("left", "right")[index % 2] / f"{index:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).resize((64, 64)).save(path)
 
 
 def _replies(path: Path, lake: Lake) -> None:
@@ -76,7 +67,7 @@ def _run(lake: Path, *arguments: str) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("again")
-    _pictures(folder / "pictures")
+    pictures(folder / "pictures")
     for name, commands in _commands(folder).items():
         if name == "answers-import":
             _replies(folder / "replies.csv", Lake.at(folder / "lake"))
@@ -172,7 +163,7 @@ def _mend(lake: Lake, commit: Commit, folder: Path) -> None:
 
 def test_a_dataset_whose_record_was_lost_is_there_again(tmp_path: Path) -> None:
     """As above, in short: what is left of its run is its finish."""
-    _pictures(tmp_path / "pictures")
+    pictures(tmp_path / "pictures")
     lake = Lake.at(tmp_path / "lake")
     add(lake, "pictures", tmp_path / "pictures")
     right = _measured(lake)

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.trust.test_foreign_lake import HOSTILE, _at, _places
+from tests.trust.fuzzing import HOSTILE, at, places
 from tests.warehouse.small_lakes import small_lake
 from warehouse.catalogue.refreshing import refresh
 from warehouse.lake.lake import Lake
@@ -113,10 +113,10 @@ def test_flipped_bits_do_not_last(lake: Lake, out: Path) -> None:
 @pytest.mark.slow
 def test_a_stamp_may_say_anything(lake: Lake, out: Path) -> None:
     right, stamp = _held(out), json.loads((out / "build.json").read_text())
-    chance, places = random.Random(0), [*_places(stamp)]
+    chance, known = random.Random(0), [*places(stamp)]
     for _ in range(FLIPS):
-        changed, place = json.loads(json.dumps(stamp)), chance.choice(places)
-        _at(changed, place[:-1])[place[-1]] = chance.choice(HOSTILE)
+        changed, place = json.loads(json.dumps(stamp)), chance.choice(known)
+        at(changed, place[:-1])[place[-1]] = chance.choice(HOSTILE)
         (out / "build.json").write_text(json.dumps(changed))
         publish(lake, out)
         assert _held(out) == right, place

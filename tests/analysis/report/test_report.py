@@ -14,10 +14,9 @@ import pytest
 from analysis.diagnosis import diagnose
 from analysis.report import report
 from analysis.report.reading import Table, read_pages
-from tests.lakes import Signals, rest_on, synthetic_lake
+from tests.lakes import Signals, rest_on, synthetic_lake, write_answers_alone
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.lake import RunSpec, RunWriter
 from warehouse.lake.lake import Lake
 
 LOSING = Signals.losing
@@ -247,16 +246,7 @@ def test_pictures_say_that_a_model_was_shown_others(tmp_path):
 @pytest.mark.slow
 def test_a_model_of_which_only_answers_are_known_has_a_page(tmp_path):
     lake = synthetic_lake(tmp_path / "lake", {"tiny": Signals()}, n_samples=120)
-    with connect(lake) as wh:
-        answers = wh.sql(
-            "SELECT * EXCLUDE run_id REPLACE ('api' AS model_id, 'imported:x' AS method) "
-            "FROM answer WHERE method = 'likelihood'"
-        ).to_arrow_table()
-        model = wh.sql("SELECT * REPLACE ('api' AS model_id, 'api' AS name) FROM model")
-        rows = {"answer": answers, "model": model.to_arrow_table()}
-    with RunWriter(lake, RunSpec("answers-import", "api", "shapes")) as writer:
-        writer.commit(rows)
-        writer.finish()
+    write_answers_alone(lake, "likelihood")
     text = report(lake, tmp_path / "report.html").read_text("utf-8")
     assert "of its stages nothing can be told" in text
     assert "No layer of this model is known" in text

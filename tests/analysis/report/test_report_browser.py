@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from warehouse.catalogue.refreshing import connect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium to open the report with: apt-get install chromium"
-)
-
-
 UNFOLD = "document.querySelectorAll('main details:not(.sql)').forEach(part => part.open = true)"
 CROSSED = (Path(__file__).parent / "crossed_labels.js").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to drive it with")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
-def visit(browser, figure_report):
-    """Call it with options of a page; gives the opened page, what it said and what it asked for."""
-    contexts = []
+def visit(visit, figure_report):
+    """Call it with options of a page; gives the open report, what it said and what it asked for."""
 
     def opened(width=1280, scheme="light", hash="", unfolded=True, **options):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, **options
-        )
-        contexts.append(context)
-        page = context.new_page()
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
+        page, said, asked = visit(width, scheme, **options)
         page.goto(figure_report.as_uri() + hash)
         if unfolded:
             page.evaluate(UNFOLD)
         return page, said, asked
 
-    yield opened
-    for context in contexts:
-        context.close()
+    return opened
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

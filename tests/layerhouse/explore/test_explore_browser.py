@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
@@ -10,11 +9,6 @@ import pytest
 
 from tests.conftest import Demo
 from tests.layerhouse.explore.visitor import exploring
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium to open pages with: apt-get install chromium"
-)
 
 PAIR = {"model": "tiny-digits+fault:swap@connector:0.5", "dataset": "digits"}
 BESIDE = {**PAIR, "with": "tiny-digits"}
@@ -37,35 +31,6 @@ def address(demo: Demo) -> Iterator[str]:
     """Of the explorer over the demo's lake, started as a person starts it."""
     with exploring("--no-browser", cwd=demo.lake.root.parent) as (address, _):
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to drive it with")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """Call it with a width and a scheme; gives a page, what it says and what it asks for."""
-    contexts = []
-
-    def opened(width=1280, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        return page, said, asked
-
-    yield opened
-    for context in contexts:
-        context.close()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from layerhouse.cli import main
 from layerhouse.explore import ExploredFile, ExploredLake
 from tests.analysis.report_lake import DATASET, HEALTHY, report_lake
 from tests.conftest import Demo
-from tests.lakes import Signals, synthetic_lake
+from tests.lakes import Signals, synthetic_lake, write_answers_alone
 from tests.layerhouse.explore.visitor import Answer, Visitor, words
 from warehouse.catalogue import connect
 from warehouse.images import open_image
@@ -433,16 +433,7 @@ def test_a_model_of_which_only_answers_are_known_is_not_sent_to_probe_or_patch(t
     lake = synthetic_lake(
         tmp_path / "lake", {"tiny": Signals(methods=("generate",), seeds=1)}, n_samples=120
     )
-    with connect(lake) as wh:
-        answers = wh.sql(
-            "SELECT * EXCLUDE run_id REPLACE ('api' AS model_id, 'imported:x' AS method) "
-            "FROM answer"
-        ).to_arrow_table()
-        model = wh.sql("SELECT * REPLACE ('api' AS model_id, 'api' AS name) FROM model")
-        rows = {"answer": answers, "model": model.to_arrow_table()}
-    with RunWriter(lake, RunSpec("answers-import", "api", "shapes")) as writer:
-        writer.commit(rows)
-        writer.finish()
+    write_answers_alone(lake, "generate")
     page = Visitor(ExploredLake(lake)).get("/model", model="api", dataset="shapes").text
     shown = page.split("<h2")[0]
     assert shown.count("no layer of this model is known") == 4
