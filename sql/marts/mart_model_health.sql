@@ -1,5 +1,5 @@
 -- Grain: one row per model, dataset, module and track, with the bootstrap's interval and the answer
--- the profile ends in.
+-- the profile ends in. An interval that was made for another score than today's is left away.
 WITH answers AS (
     SELECT *
     FROM stage_signal
@@ -35,6 +35,7 @@ LEFT JOIN health_interval
         AND feature_health.module = health_interval.module
         AND feature_health.track = health_interval.track
         AND feature_health.score = health_interval.score
+        AND abs(feature_health.health_score - health_interval.point) <= 1e-9
 LEFT JOIN
     answers
     ON feature_health.model_id = answers.model_id AND feature_health.dataset_id = answers.dataset_id

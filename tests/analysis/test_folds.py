@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +198,49 @@ def test_intervals_are_wider_than_the_bootstraps_own(lake: Lake) -> None:
     )
     assert point == pytest.approx(right.mean())
     assert replace(evidence, is_folded=False).widening == 1
+
+
+def health(lake: Lake) -> list[tuple]:
+    return rows(
+        lake,
+        "SELECT feature_health.health_score, mart_model_health.health_score, point, "
+        "health_lower, health_upper FROM feature_health "
+        "JOIN health_interval USING (model_id, dataset_id, module, track) "
+        "JOIN mart_model_health USING (model_id, dataset_id, module, track)",
+    )
+
+
+def test_health_is_resampled_from_what_was_scored_and_not_from_what_was_chosen_on(
+    lake: Lake,
+) -> None:
+    diagnose(lake, MODEL, DATASET, n_resamples=200)
+    found = health(lake)
+    assert len(found) == 4  # vision, connector, and two tracks of the llm
+    for score, shown, point, lower, upper in found:
+        assert shown == score
+        assert point == pytest.approx(score, abs=1e-12)
+        assert lower < score < upper
+
+
+@pytest.mark.slow
+def test_intervals_of_other_health_scores_are_not_shown_and_made_anew(lake: Lake) -> None:
+    """As those of an earlier version are, which took predictions on val for scored ones."""
+    done = diagnose(lake, MODEL, DATASET, n_resamples=250)
+    with connect(lake) as wh:
+        ((config,),) = wh.sql("SELECT config FROM run WHERE run_id = $1", [done.run_id]).fetchall()
+        tables = {
+            table: wh.sql(f"SELECT * EXCLUDE (run_id) FROM {table}").pl().to_dicts()
+            for table in ("stage_interval", "health_interval")
+        }
+    for row in tables["health_interval"]:
+        row["point"] += 0.01
+    older = RunSpec("diagnose", MODEL, DATASET, json.loads(config) | {"replaces": done.run_id})
+    with RunWriter(lake, older) as writer:
+        writer.commit(tables, finished=True)
+    assert {(lower, upper) for *_, lower, upper in health(lake)} == {(None, None)}
+    assert diagnose(lake, MODEL, DATASET, n_resamples=250).added
+    assert all(lower < score for score, _, _, lower, _ in health(lake))
+    assert not diagnose(lake, MODEL, DATASET, n_resamples=250).added
 
 
 @pytest.mark.slow

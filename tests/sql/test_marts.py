@@ -2,6 +2,7 @@
 
 import datetime
 import shutil
+from math import exp, log
 
 import duckdb
 import pytest
@@ -66,6 +67,9 @@ def filled(empty_catalogue, tmp_path_factory):
         ],
         "health_interval": [
             {**NAMES, "module": "vision", "track": "mean", "lower": 0.1, "upper": 0.9}
+            | {"point": 0.6 * (1 + log(0.6 / 0.5)) * exp(-0.2 * 0.1 / 0.6)},
+            {**NAMES, "module": "llm", "track": "last", "lower": 0.1, "upper": 0.9}
+            | {"point": 0.5},  # of another score than today's
         ],
         "steer_effect": [
             {**NAMES, "sample_id": "test00", "module": "llm", "layer": 1, "tokens": "last"}

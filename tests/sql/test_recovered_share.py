@@ -149,6 +149,8 @@ def test_likelihoods_rank_samples_whatever_class_they_favour(catalogue):
     assert ranked(catalogue, (0.91, 0.99, 0.92, 0.98)) == [("test", 1.0)]
     # Of four pairs one is turned and one is tied: (1 + 1 + 0.5 + 0) / 4.
     assert ranked(catalogue, (0.3, 0.5, 0.5, 0.4)) == [("test", 0.625)]
+    # Single precision would call both sure of class 0 alike.
+    assert ranked(catalogue, (1e-9, 2e-9)) == [("test", 1.0)]
     assert ranked(catalogue, (0.3,)) == []
 
 

@@ -5,7 +5,7 @@ WITH answered AS (
         model_id,
         sample_id,
         label_logprobs AS logprobs,
-        list_max(label_logprobs) AS largest
+        cast(list_max(label_logprobs) AS DOUBLE) AS largest
     FROM diagnosed_answer
     WHERE dataset_id = $dataset AND method = 'likelihood' AND model_id IN ($model, $base)
 ),

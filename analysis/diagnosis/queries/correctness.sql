@@ -1,6 +1,7 @@
 -- Per test sample, the share of seeds that name its class: every probe locus, answer and baseline
 -- that the diagnosis of one model on one dataset may read; under folds also what stands for each
--- stage, by the choices of the folds. What the model saw in training is scored of nobody.
+-- stage, by the choices of the folds. What the model saw in training is scored of nobody. Under folds
+-- a sample has a prediction as val beside that as test, which what stands for a stage was chosen by.
 WITH test_samples AS (
     SELECT
         sample_id,
@@ -40,6 +41,7 @@ predictions AS (
         probe_logit.predicted_class_index
     FROM wanted_probes
     INNER JOIN probe_logit ON wanted_probes.probe_id = probe_logit.probe_id
+    WHERE probe_logit.split = 'test'
     UNION ALL
     SELECT
         'answer' AS module,
@@ -60,7 +62,7 @@ predictions AS (
         baseline_logit.predicted_class_index
     FROM scored_baseline
     INNER JOIN baseline_logit ON scored_baseline.baseline_id = baseline_logit.baseline_id
-    WHERE scored_baseline.dataset_id = $dataset
+    WHERE scored_baseline.dataset_id = $dataset AND baseline_logit.split = 'test'
     UNION ALL
     SELECT
         CASE WHEN model_id IS NULL THEN 'baseline' ELSE 'folds' END AS module,

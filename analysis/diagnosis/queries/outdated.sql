@@ -1,15 +1,42 @@
--- How many stored intervals of one model on one dataset are of other losses than those of today by the
--- same score: of inputs that are the same, they were made by an older definition.
+-- How many stored intervals of one model on one dataset are of other losses or health scores than those
+-- of today by the same score: of inputs that are the same, they were made by an older definition.
+WITH losses AS (
+    SELECT loss_interval.point
+    FROM loss_interval
+    INNER JOIN stage_loss
+        ON
+            loss_interval.model_id = stage_loss.model_id
+            AND loss_interval.dataset_id = stage_loss.dataset_id
+            AND loss_interval.stage = stage_loss.stage
+            AND loss_interval.score = stage_loss.score
+    WHERE
+        loss_interval.model_id = $model
+        AND loss_interval.dataset_id = $dataset
+        AND stage_loss.loss IS NOT NULL
+        AND NOT loss_interval.is_fresh
+),
+
+scores AS (
+    SELECT health_interval.point
+    FROM health_interval
+    INNER JOIN feature_health
+        ON
+            health_interval.model_id = feature_health.model_id
+            AND health_interval.dataset_id = feature_health.dataset_id
+            AND health_interval.module = feature_health.module
+            AND health_interval.track = feature_health.track
+            AND health_interval.score = feature_health.score
+    WHERE
+        health_interval.model_id = $model
+        AND health_interval.dataset_id = $dataset
+        AND abs(health_interval.point - feature_health.health_score) > 1e-9
+)
+
 SELECT count(*) AS n
-FROM loss_interval
-INNER JOIN stage_loss
-    ON
-        loss_interval.model_id = stage_loss.model_id
-        AND loss_interval.dataset_id = stage_loss.dataset_id
-        AND loss_interval.stage = stage_loss.stage
-        AND loss_interval.score = stage_loss.score
-WHERE
-    loss_interval.model_id = $model
-    AND loss_interval.dataset_id = $dataset
-    AND stage_loss.loss IS NOT NULL
-    AND NOT loss_interval.is_fresh
+FROM (
+    SELECT losses.point
+    FROM losses
+    UNION ALL
+    SELECT scores.point
+    FROM scores
+) AS outdated

@@ -44,15 +44,15 @@ def ray_from(
         goal=goal,
         slope=inner(gradient, direction),
         drift=strength * inner(weights_only(point), direction),
-        bend=strength * inner(weights_only(direction), direction),
+        bend=strength * inner(weights_only(direction), direction).clamp_min(0),
     )
 
 
 def line_search(ray: Ray, prob: Tensor, active: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Newton steps along a ray: (length [cells, sets], probabilities there, stuck [cells, sets]).
 
-    prob: the goal's probabilities at length 0. A problem is stuck when rounding leaves no descent;
-    stuck and inactive ones stay at length 0.
+    prob: the goal's probabilities at length 0. A problem is stuck when rounding leaves no descent,
+    or none of the curvature that says how far it goes; stuck and inactive ones stay at length 0.
     """
     stuck = active & ~(ray.slope < 0)
     settled = ~active | stuck
@@ -63,7 +63,10 @@ def line_search(ray: Ray, prob: Tensor, active: Tensor) -> tuple[Tensor, Tensor,
     for _ in range(LINE_SEARCH_STEPS):
         means = ray.goal.unweighed(weighted.sum(-2).square())
         bend = (weighted * ray.change).sum((-2, -1)) - means.sum(-1)
-        proposed = length - slope / (bend + ray.bend).clamp_min(1e-30)
+        bend = bend.clamp_min(0) + ray.bend  # neither is negative but by rounding
+        flat = ~settled & ~(bend > 0)
+        stuck, settled = stuck | (flat & (length == 0)), settled | flat
+        proposed = length - slope / bend.clamp_min(1e-30)
         bounded = proposed.clamp(min=0.1 * length, max=4 * length)
         length = torch.where(settled, length, torch.where(length > 0, bounded, proposed))
         prob = ray.goal.probabilities(ray.logits + length[..., None, None] * ray.change)

@@ -162,7 +162,9 @@ def _descend(
             break
         turn = torch.zeros_like(squared)
         if previous is not None:
-            turn = ((squared - inner(step, previous)) / before).clamp_min(0)
+            # A solved problem may have no gradient left to divide by.
+            turned = (squared - inner(step, previous)) / before
+            turn = torch.where(active & (before > 0), turned.clamp_min(0), 0.0)
         direction = add(Vector(-step.coef, -step.intercept), turn, direction or step)
         ray = ray_from(form, logits, goal, gradient, point, direction, strength)
         length, prob, stuck = line_search(ray, prob, active)

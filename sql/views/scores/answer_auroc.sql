@@ -11,7 +11,7 @@ WITH answered AS (
         sample.split,
         sample.class_index AS true_class,
         diagnosed_answer.label_logprobs AS logprobs,
-        list_max(diagnosed_answer.label_logprobs) AS largest
+        cast(list_max(diagnosed_answer.label_logprobs) AS DOUBLE) AS largest
     FROM diagnosed_answer
     INNER JOIN sample
         ON

@@ -9,8 +9,12 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
+from torch.nn.functional import one_hot
 
 from analysis.probes.kinds.linear import fit_linear, penalty_grid
+from analysis.probes.logistic.forms import SampleForm, Vector, inner
+from analysis.probes.logistic.goal import Goal
+from analysis.probes.logistic.line_search import line_search, ray_from
 from analysis.probes.logistic.solver import Stop
 from analysis.probes.probe_kind import LabelledVectors
 from analysis.probes.weights import weights_for
@@ -284,3 +288,44 @@ def test_the_penalty_is_chosen_by_val_accuracy_then_val_log_loss() -> None:
     best = max(accuracies)
     expected = min((loss, i) for i, loss in enumerate(losses) if accuracies[i] == best)[1]
     assert fits.penalty[0, 0] == pytest.approx(path[expected])
+
+
+@pytest.mark.parametrize("n_sets", [1, 3])
+def test_constant_features_of_two_even_classes_say_the_prior_whatever_is_fitted_beside_them(
+    n_sets: int,
+) -> None:
+    """The prior leaves such a problem no gradient at all, while its neighbours go on."""
+    labels = (torch.arange(40) % 2)[None].repeat(n_sets, 1)
+    features = torch.randn(3, 40, 8, generator=torch.Generator().manual_seed(0))
+    features[1] = 2.0
+    fits = fit_linear(
+        LabelledVectors(features.clone(), labels),
+        LabelledVectors(features.clone(), labels),
+        features.clone(),
+        n_classes=2,
+    )
+    assert fits.test_logits[1].tolist() == np.zeros((n_sets, 40, 2)).tolist()
+    assert np.isfinite(fits.test_logits).all()
+    assert fits.converged.all()
+
+
+def test_a_direction_whose_curvature_is_lost_in_rounding_is_not_followed_to_the_end() -> None:
+    """Coordinates over samples cancel where these are nearly alike: the norm of what they stand for
+    may come out negative, and at saturated probabilities nothing else bends."""
+    draw = torch.Generator().manual_seed(0)
+    one = torch.randn(1, 16, 4, generator=draw)
+    form = SampleForm(torch.cat([one, one], dim=1))
+    coef = 1e3 * torch.randn(1, 300, 2, 16, generator=draw)
+    nothing = torch.zeros(1, 300, 2)
+    direction = Vector(form.image(torch.cat([coef, -coef], dim=-1)), nothing)
+    assert (inner(direction, direction) < 0).any()
+    goal = Goal.of(one_hot(torch.arange(32) % 2).T.float().expand(300, -1, -1))
+    logits = 1e3 * goal.named[None]
+    ray = ray_from(form, logits, goal, direction, direction, direction, strength=0.01)
+    ray = ray._replace(slope=torch.full((1, 300), -1e-5))
+    prob = goal.probabilities(logits)
+    length, after, stuck = line_search(ray, prob, torch.ones(1, 300, dtype=torch.bool))
+    assert (ray.bend >= 0).all()
+    assert torch.equal(stuck, ray.bend == 0)
+    assert length[stuck].eq(0).all()
+    assert after.isfinite().all()

@@ -178,15 +178,16 @@ def test_a_file_missing_from_the_folder_is_written_again(lake: Lake, out: Path) 
 def test_only_marts_that_changed_are_written_again(lake: Lake, out: Path) -> None:
     before = {mart: pl.read_parquet(out / f"{mart}.parquet") for mart in MARTS}
     with connect(lake) as wh:
-        (model, dataset), *_ = wh.sql(
-            "SELECT model_id, dataset_id FROM mart_model_health ORDER BY ALL"
+        (model, dataset, score), *_ = wh.sql(
+            "SELECT model_id, dataset_id, health_score FROM mart_model_health "
+            "WHERE module = 'llm' AND track = 'last' ORDER BY ALL"
         ).fetchall()
     interval = {
         "model_id": model,
         "dataset_id": dataset,
         "module": "llm",
         "track": "last",
-        "point": 0.5,
+        "point": score,
         "lower": 0.4,
         "upper": 0.6,
         "n_resamples": 100,
