@@ -128,10 +128,8 @@ def advice(advised: Recovery) -> str:
     cost = f"{advised.n_parameters:,} trained parameters, {advised.seconds:,.0f} s"
     chosen = f"{advised.title} ({cost}), the cheapest"
     if not advised.is_proven:
-        said = (
-            f"no repair helps for certain; {chosen} as good as the best on val, {_gains(advised)}"
-        )
-        said += " on test"
+        said = f"no repair helps for certain; {chosen} as good as the best on val, "
+        said += f"{_gains(advised)} on test"
     elif advised.total_share is None or advised.total_share >= UNDONE:
         said = f"{chosen} repair that suffices: it {_brings(advised)}"
     else:

@@ -12,7 +12,7 @@ from layerhouse.cli.shared import (
     named_option,
 )
 from layerhouse.functions import compare
-from layerhouse.printing import document, print_json
+from layerhouse.printing import document, interval, print_json, print_table
 from warehouse.vocabulary import N_RESAMPLES
 
 if TYPE_CHECKING:
@@ -55,9 +55,6 @@ def command(form: str, **options: Any) -> None:
 
 def _show(comparison: Comparison) -> None:
     """Print one line per number of both models."""
-    from layerhouse.cli.diagnose import interval
-    from layerhouse.printing import print_table
-
     pair = comparison.pair
     if not comparison.added:
         click.echo(f"Nothing to do: this comparison is in the lake already ({comparison.run_id}).")

@@ -4,6 +4,7 @@ import click
 
 from layerhouse.cli.shared import lake_option
 from layerhouse.functions import delta
+from layerhouse.printing import counted
 from warehouse.lake import Lake
 
 
@@ -28,16 +29,16 @@ def command(chosen: tuple[str, ...], remove: bool, lake: Lake) -> None:
     logs = delta(chosen, remove=remove, lake=lake)
     if remove:
         gone = len(before - set(logged(lake)))
-        tables = f"{gone} table{'s' * (gone != 1)}"
+        tables = counted(gone, "table")
         click.echo(f"Deleted the Delta logs of {tables}." if gone else "There was none.")
         return
     filled = [log for log in logs if log.n_files]
     for log in filled:
         anew = f", {log.n_rewritten:,} of them written anew" if log.n_rewritten else ""
-        what = f"{log.n_rows:,} rows in {log.n_files:,} file{'s' * (log.n_files != 1)}{anew}"
+        what = f"{log.n_rows:,} rows in {counted(log.n_files, 'file')}{anew}"
         click.echo(f"{log.table}: version {log.version}, {what}")
     if empty := len(logs) - len(filled):
-        click.echo(f"{empty} table{'s' * (empty != 1)} without rows.")
+        click.echo(f"{counted(empty, 'table')} without rows.")
     if not any(log.new for log in logs):
         click.echo("Nothing to do: the logs showed this state of the lake already.")
     if why := unread_by_polars(lake):

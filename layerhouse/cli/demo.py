@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from layerhouse.cli.shared import format_option, lake_option
-from layerhouse.printing import print_json
+from layerhouse.printing import interval, print_json, print_table
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
@@ -49,9 +49,6 @@ def command(out: Path, form: str, lake: Lake) -> None:
 
 
 def _print(rows: Sequence[DemoRow]) -> None:
-    from layerhouse.cli.diagnose import interval
-    from layerhouse.printing import print_table
-
     table = []
     for row in rows:
         losses = [interval(mode.loss, mode.lower, mode.upper) for mode in row.diagnosis.rows]

@@ -12,7 +12,7 @@ from layerhouse.cli.self_test import (
 )
 from layerhouse.cli.shared import dataset_option, format_option, lake_option, model_option
 from layerhouse.functions import diagnose
-from layerhouse.printing import print_json
+from layerhouse.printing import interval, print_json, print_table
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.vocabulary import MARGIN, N_RESAMPLES, UNDETERMINED
@@ -110,7 +110,6 @@ def _tell(diagnosis: Diagnosis) -> None:
 def show(diagnosis: Diagnosis) -> None:
     """Print what three kinds of evidence say of each failure mode, and the verdict's sentence."""
     from analysis.diagnosis import unmeasured
-    from layerhouse.printing import print_table
 
     marks = {mark.failure_mode: mark for mark in diagnosis.marks.modes}
     rows = [
@@ -154,12 +153,3 @@ def _in_vain(mark: Mark) -> str:
     if mark.tried is None:
         return "not measured"
     return "none helps" if mark.cure_missing is None else f"{mark.tried} in vain"
-
-
-def interval(point: float | None, lower: float | None, upper: float | None) -> str:
-    """A loss with its interval in points of accuracy, a dash where there is none."""
-    if point is None:
-        return "–"
-    if lower is None or upper is None:
-        return f"{point:.3f}"
-    return f"{point:.3f} [{lower:.3f}, {upper:.3f}]"

@@ -8,6 +8,7 @@ import click
 from analysis.report import FIGURE_FORMS, FIGURE_WIDTHS, TABLE_MARKUPS
 from layerhouse.cli.shared import Word, lake_option
 from layerhouse.functions import figures
+from layerhouse.printing import counted
 
 
 class AnyCase(Word):
@@ -60,5 +61,4 @@ def command(**options: Any) -> None:
     done = figures(**options)
     for note in done.notes:
         click.echo(f"Note: {note}")
-    n_files = len(done.written)
-    click.echo(f"{n_files:,} file{'' if n_files == 1 else 's'} in {options['out']}")
+    click.echo(f"{counted(len(done.written), 'file')} in {options['out']}")

@@ -13,6 +13,7 @@ from layerhouse.cli.shared import (
     trained_on_option,
 )
 from layerhouse.functions import import_
+from layerhouse.printing import counted
 
 
 @click.command("import", short_help="Bring vectors of another program as a model's activations.")
@@ -40,11 +41,10 @@ def command(folder: Path, model: str, dataset: str, **options: Any) -> None:
         done = import_(folder, model, dataset, progress=told, **options)
     for note in done.notes:
         click.echo(note)
-    readouts = "1 readout" if done.n_cells == 1 else f"{done.n_cells:,} readouts"
-    what = f"{readouts} for {done.n_samples:,} samples of {dataset}"
+    what = f"{counted(done.n_cells, 'readout')} for {done.n_samples:,} samples of {dataset}"
     if not done.added:
         click.echo(f"Nothing to do: the lake has {what} as {model} ({done.run_id}).")
         return
-    missing = "1 sample has" if done.n_missing == 1 else f"{done.n_missing:,} samples have"
-    lacking = f"; {missing} none" if done.n_missing else ""
+    has = "has" if done.n_missing == 1 else "have"
+    lacking = f"; {counted(done.n_missing, 'sample')} {has} none" if done.n_missing else ""
     click.echo(f"Imported {what} as {model} ({done.run_id}){lacking}")

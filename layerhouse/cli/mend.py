@@ -17,7 +17,7 @@ from layerhouse.cli.shared import (
     model_option,
 )
 from layerhouse.functions import AUTO, EVERY, mend
-from layerhouse.printing import print_json
+from layerhouse.printing import interval, print_json, print_table
 from warehouse.vocabulary import STAGES
 
 if TYPE_CHECKING:
@@ -191,8 +191,6 @@ def _show_epoch(repair: Repair, epoch: MendEpoch) -> None:
 
 def _show(done: Mending) -> None:
     from analysis.diagnosis import advice, of_two_methods
-    from layerhouse.cli.diagnose import interval
-    from layerhouse.printing import print_table
 
     for one in done.mended:
         already = " (trained before)" if one.was_there else ""
@@ -223,8 +221,6 @@ def _show(done: Mending) -> None:
 
 
 def _ranked(one: Recovery) -> str:
-    from layerhouse.cli.diagnose import interval
-
     told = interval(one.auroc_gain, one.auroc_lower, one.auroc_upper)
     return f"{told}, calibration" if one.is_calibration else told
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerhouse.cli.shared import format_option, progress
+from layerhouse.printing import counted, print_json, print_table
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 
@@ -99,7 +100,6 @@ def status_command(file: Path, form: str, lake: str | None) -> None:
     \b
     layerhouse study status study.toml
     """
-    from layerhouse.printing import print_json, print_table
     from layerhouse.study import cells_of
 
     ground, steps = _opened(file, lake)
@@ -190,7 +190,8 @@ def _print_plan(ground: Ground, steps: Sequence[StudyStep]) -> None:
         click.echo(f"  {ground.text(step)}{there}")
     wrong = [str(cost.step.cell) for cost in found if cost.is_wrong]
     if wrong:
-        raise UsageError(f"{_cells(len(wrong))} cannot be run as written: {', '.join(wrong)}")
+        cells = counted(len(wrong), "cell")
+        raise UsageError(f"{cells} cannot be run as written: {', '.join(wrong)}")
 
 
 def _cost(cost: Cost) -> str:
@@ -214,12 +215,9 @@ def _in_all(found: Sequence[Cost]) -> str:
     ):
         known = [float(value) for value in values if value is not None]
         lacking = len(values) - len(known)
-        sums.append(shown(sum(known)) + (f" and {_cells(lacking)} not known" if lacking else ""))
+        unknown = f" and {counted(lacking, 'cell')} not known" if lacking else ""
+        sums.append(shown(sum(known)) + unknown)
     return ", ".join(sums)
-
-
-def _cells(n: int) -> str:
-    return "1 cell" if n == 1 else f"{n:,} cells"
 
 
 def _size(n_bytes: float) -> str:

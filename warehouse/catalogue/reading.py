@@ -1,7 +1,6 @@
 """The read-only door to a lake's catalogue."""
 
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache, partial
 from types import TracebackType
@@ -137,11 +136,7 @@ class Warehouse(Catalogue):
         name = (
             f"the activations of {model} on {dataset} at {module} layer {layer}, readout {readout}"
         )
-        sample_ids, matrix = read_locus(self.lake, paths, layer, readout, name)
-        kept = self._not_removed(dataset, sample_ids)
-        if len(kept) == len(sample_ids):
-            return sample_ids, matrix
-        return [sample_ids[at] for at in kept], matrix[kept]
+        return self._without_removed(dataset, *read_locus(self.lake, paths, layer, readout, name))
 
     def token_vectors(
         self, model: str, dataset: str, module: str, layer: int
@@ -156,11 +151,7 @@ class Warehouse(Catalogue):
 
         paths = self._sound_shards("token_activation", model, dataset, module)
         name = f"the image tokens of {model} on {dataset} at {module} layer {layer}"
-        sample_ids, matrix = read_tokens(self.lake, paths, layer, name)
-        kept = self._not_removed(dataset, sample_ids)
-        if len(kept) == len(sample_ids):
-            return sample_ids, matrix
-        return [sample_ids[at] for at in kept], matrix[kept]
+        return self._without_removed(dataset, *read_tokens(self.lake, paths, layer, name))
 
     def _sound_shards(self, table: str, model: str, dataset: str, module: str) -> list[str]:
         """The paths of a table's shards of one module, which are verified."""
@@ -172,13 +163,18 @@ class Warehouse(Catalogue):
         refuse_unsound(self.lake, shards)
         return [shard.path for shard in shards]
 
-    def _not_removed(self, dataset: str, sample_ids: Sequence[str]) -> list[int]:
-        """The places of samples that were not taken out of their dataset."""
+    def _without_removed(
+        self, dataset: str, sample_ids: "list[str]", matrix: "np.ndarray"
+    ) -> "tuple[list[str], np.ndarray]":
+        """The same without the samples that were taken out of their dataset."""
         from warehouse.lake import mark_of
 
         marks = {mark for (mark,) in self._con.execute(_REMOVED, [dataset]).fetchall()}
         gone = {one for one in set(sample_ids) if mark_of(one) in marks} if marks else set()
-        return [at for at, one in enumerate(sample_ids) if one not in gone]
+        if not gone:
+            return sample_ids, matrix
+        kept = [at for at, one in enumerate(sample_ids) if one not in gone]
+        return [sample_ids[at] for at in kept], matrix[kept]
 
     def _missing_activations(
         self, model: str, dataset: str, module: str, layer: int, readout: str

@@ -99,7 +99,7 @@ class Shown:
 
     def _vectors(self, shard: Shard, marks: Collection[str]) -> Iterator[DataFile]:
         """A shard, or what is left of it without removed samples."""
-        if not marks or not _named(read_shard(self.lake, shard.path, ["sample_id"]), marks):
+        if not marks or not any(_gone(read_shard(self.lake, shard.path, ["sample_id"]), marks)):
             yield _as_it_is(shard)
             return
         rows = read_shard(self.lake, shard.path)
@@ -223,10 +223,6 @@ def _lacks(lake: Lake, shard: Shard) -> bool:
 def _has_null(column: object) -> bool:
     said = getattr(column, "statistics", None)
     return said is None or not said.has_null_count or said.null_count > 0
-
-
-def _named(rows: pa.Table, marks: Collection[str]) -> bool:
-    return any(_gone(rows, marks))
 
 
 def _gone(rows: pa.Table, marks: Collection[str]) -> list[bool]:

@@ -214,7 +214,7 @@ class DeepPicture(Picture):
 
 
 PIXEL_SHAPE, MODALITY_TABLE = "pixel shape", "modality table"
-"""How `reading` says that a picture was stretched."""
+"""How `reading` says that a picture was stretched, and that its modality table was once misread."""
 
 
 def stretched(picture: Picture, height: float, width: float, max_pixels: int) -> Picture:

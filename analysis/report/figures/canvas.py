@@ -48,8 +48,7 @@ def share_axes(
     axes.set_ylim(n_rows - 0.5, -0.5)
     axes.set_xticks(range(0, 101, 20))
     axes.set_xlabel(label)
-    grid_lines(axes, "x")
-    quiet_axis(axes, "y")
+    lines_down(axes)
     return axes
 
 
@@ -139,13 +138,21 @@ def _bottom(block: tuple[float, list[int]], gap: float) -> float:
     return block[0] - gap * (len(block[1]) - 1) / 2
 
 
-def quiet_axis(axes: Axes, which: Literal["x", "y"]) -> None:
-    """Remove one axis' line, ticks and labels ('x' or 'y')."""
-    axes.tick_params(axis=which, length=0, labelbottom=which != "x", labelleft=which != "y")
-    axes.spines["bottom" if which == "x" else "left"].set_visible(False)
+def lines_across(axes: Axes) -> None:
+    """Lines at the numbers of the vertical axis, in the place of its own."""
+    _grid(axes, "y")
+    axes.spines["left"].set_visible(False)
 
 
-def grid_lines(axes: Axes, which: Literal["x", "y"]) -> None:
+def lines_down(axes: Axes) -> None:
+    """Lines at the numbers of the horizontal axis; rows, which name themselves, in the place of a
+    vertical one."""
+    _grid(axes, "x")
+    axes.tick_params(axis="y", length=0, labelleft=False)
+    axes.spines["left"].set_visible(False)
+
+
+def _grid(axes: Axes, which: Literal["x", "y"]) -> None:
     axes.grid(axis=which, color=colour("line"), linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(axis=which, length=0)

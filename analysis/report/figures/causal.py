@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.report.figures.canvas import axes_in_pixels, grid_lines, label_right, mark, percent
-from analysis.report.figures.loci import HEAD, name_loci
+from analysis.report.figures.canvas import label_right, mark, percent
+from analysis.report.figures.loci import axes_over_loci
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import Drawing, point_out
@@ -48,17 +48,8 @@ def causal(page: ModelPage) -> Drawing | None:
 
 
 def _draw(rows: list[Row], figure: Figure, is_narrow: bool) -> None:
-    right = 96 if is_narrow else 158
-    axes = axes_in_pixels(figure, left=46, right=right, top=HEAD, bottom=42)
     loci = {float(row["depth"]): row for row in rows}
-    axes.set_xlim(min(loci) - 0.5, max(loci) + 0.5)
-    axes.set_ylim(-4, 104)
-    axes.set_ylabel("answers turned (%)")
-    axes.set_xlabel("layer within each stage")
-    ticks = name_loci(axes, loci, is_narrow)
-    axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
-    grid_lines(axes, "y")
-    axes.spines["left"].set_visible(False)
+    axes = axes_over_loci(figure, loci, is_narrow, "answers turned", -4)
     labels = [_curve(axes, rows, tokens, is_narrow) for tokens in LOOKS]
     labels.append(_controls(axes, rows))
     label_right(axes, [label for label in labels if label is not None])

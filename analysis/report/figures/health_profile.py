@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from analysis.report.figures.canvas import axes_in_pixels, grid_lines, mark
+from analysis.report.figures.canvas import axes_in_pixels, lines_across, mark
 from analysis.report.figures.naming import name_clear
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage
@@ -86,9 +86,8 @@ def _draw(points: list[Point], figure: Figure, is_narrow: bool) -> None:
     axes.set_xticks(range(len(STAGES)), [names[stage] for stage in STAGES])
     axes.set_ylim(0, max(1.0, 1.2 * max(point.upper or point.score for point in points)))
     axes.set_ylabel("score (no unit)")
-    grid_lines(axes, "y")
+    lines_across(axes)
     axes.tick_params(axis="x", length=0)
-    axes.spines["left"].set_visible(False)
     _draw_lines(axes, points)
     _legend(axes, points)
     for point in points:

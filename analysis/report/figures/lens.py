@@ -7,7 +7,7 @@ from math import floor
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.report.figures.canvas import axes_in_pixels, grid_lines, label_right, mark, percent
+from analysis.report.figures.canvas import axes_in_pixels, label_right, lines_across, mark, percent
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import Drawing
@@ -44,8 +44,7 @@ def _draw(rows: list[Row], figure: Figure, is_narrow: bool, name: str) -> None:
     axes.set_xlabel("layer of the language model")
     step = max(1, len(rows) // 16)
     axes.set_xticks(depths[::step], [str(row["layer"]) for row in rows[::step]])
-    grid_lines(axes, "y")
-    axes.spines["left"].set_visible(False)
+    lines_across(axes)
     labels = [_curve(axes, rows), *_probe(axes, rows, is_narrow)]
     axes.axhline(100 * rows[0]["chance"], color=colour("muted"), linewidth=1, linestyle=(0, (1, 2)))
     labels.append((100 * rows[0]["chance"], f"chance {percent(rows[0]['chance'])}", "muted"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from analysis.report.figures.canvas import axes_in_pixels, lines_across
 from analysis.report.palette import colour
 from analysis.report.reading import Row
 from analysis.report.words import STAGE_NAMES
@@ -16,6 +18,23 @@ LEAST = 22
 
 HEAD = 26
 """Pixels above the axes that the names take."""
+
+
+def axes_over_loci(
+    figure: Figure, at: Mapping[float, Row], is_narrow: bool, what: str, low: float
+) -> Axes:
+    """Axes for curves of percents, from `low` up, over loci that stand `at` places; labels go to
+    the right."""
+    right = 96 if is_narrow else 158
+    axes = axes_in_pixels(figure, left=46, right=right, top=HEAD, bottom=42)
+    axes.set_xlim(min(at) - 0.5, max(at) + 0.5)
+    axes.set_ylim(low, 104)
+    axes.set_ylabel(f"{what} (%)")
+    axes.set_xlabel("layer within each stage")
+    ticks = name_loci(axes, at, is_narrow)
+    axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
+    lines_across(axes)
+    return axes
 
 
 def number_step(axes: Axes, n_units: float) -> int:

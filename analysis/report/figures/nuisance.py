@@ -7,15 +7,8 @@ from itertools import cycle
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.report.figures.canvas import (
-    axes_in_pixels,
-    grid_lines,
-    label_right,
-    mark,
-    percent,
-    shortened,
-)
-from analysis.report.figures.loci import HEAD, name_loci
+from analysis.report.figures.canvas import label_right, mark, percent, shortened
+from analysis.report.figures.loci import axes_over_loci
 from analysis.report.palette import colour
 from analysis.report.reading import ModelPage, Row
 from analysis.report.svg import Drawing
@@ -55,21 +48,12 @@ def _by_attribute(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def _draw(rows: list[Row], figure: Figure, is_narrow: bool) -> None:
-    right = 96 if is_narrow else 158
-    axes = axes_in_pixels(figure, left=46, right=right, top=HEAD, bottom=42)
     attributes = _by_attribute(rows)
     longest = max(attributes.values(), key=len)
     loci = {float(row["depth"]): row for row in longest}
     known = [row[name] for row in rows for name in ("signal", "class_signal")]
     lowest = min((value for value in known if value is not None), default=0)
-    axes.set_xlim(min(loci) - 0.5, max(loci) + 0.5)
-    axes.set_ylim(min(-4, 100 * lowest - 4), 104)
-    axes.set_ylabel("above chance (%)")
-    axes.set_xlabel("layer within each stage")
-    ticks = name_loci(axes, loci, is_narrow)
-    axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
-    grid_lines(axes, "y")
-    axes.spines["left"].set_visible(False)
+    axes = axes_over_loci(figure, loci, is_narrow, "above chance", min(-4, 100 * lowest - 4))
     axes.axhline(0, color=colour("muted"), linewidth=1, linestyle=(0, (1, 2)))
     room = 10 if is_narrow else 20
     labels = [_curve(axes, longest, "class_signal", CLASS, ("mean", "o", "-"))]

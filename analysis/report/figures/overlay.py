@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis.report.figures.canvas import (
     axes_in_pixels,
     fitted,
-    grid_lines,
+    lines_across,
     mark,
     percent,
     pixels,
@@ -123,8 +123,7 @@ def _frame(axes: Axes, panel: Panel, low: float) -> None:
     axes.set_ylabel(f"test {measured(panel.score)} (%)")
     axes.set_xlabel("layers of each stage, first to last")
     axes.set_xticks([at + 0.5 for at in range(len(STAGES))], [NAMES[stage] for stage in STAGES])
-    grid_lines(axes, "y")
-    axes.spines["left"].set_visible(False)
+    lines_across(axes)
     for at in range(0, len(STAGES), 2):
         axes.axvspan(at, at + 1, color=colour("band"), zorder=0)
     if (chance := panel.curves[0]["chance"]) is not None:

@@ -12,12 +12,11 @@ from analysis.report.figures.canvas import (
     LOSS_NAMES,
     axes_in_pixels,
     fitted,
-    grid_lines,
     hiding,
+    lines_down,
     mark,
     percent,
     pixels,
-    quiet_axis,
     text_width,
 )
 from analysis.report.palette import colour
@@ -79,8 +78,7 @@ def _draw(models: list[Row], figure: Figure, is_narrow: bool, label: str) -> Non
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.set_xticks(range(0, 101, 20))
     axes.set_xlabel(label)
-    grid_lines(axes, "x")
-    quiet_axis(axes, "y")
+    lines_down(axes)
     _legend(figure)
     for row, model in enumerate(models):
         _draw_model(axes, model, row, pixels(figure)[0] - 26)

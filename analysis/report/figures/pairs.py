@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from analysis.report.figures.canvas import (
     axes_in_pixels,
     fitted,
-    grid_lines,
+    lines_down,
     mark,
-    quiet_axis,
 )
 from analysis.report.palette import colour
 from analysis.report.reading import DatasetPage, Row
@@ -78,8 +77,7 @@ def _draw(found: list[PairOfModels], figure: Figure, is_narrow: bool) -> None:
     edge = max(_reach(row) for pair in found for row in pair.rows)
     axes.set_xlim(-edge, edge)
     axes.set_xlabel("difference (percentage points)")
-    grid_lines(axes, "x")
-    quiet_axis(axes, "y")
+    lines_down(axes)
     axes.axvline(0, color=colour("muted"), linewidth=1)
     y = 0.0
     for pair in found:

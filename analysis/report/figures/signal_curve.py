@@ -10,8 +10,8 @@ from matplotlib.transforms import Bbox
 
 from analysis.report.figures.canvas import (
     axes_in_pixels,
-    grid_lines,
     label_right,
+    lines_across,
     mark,
     percent,
 )
@@ -142,8 +142,7 @@ class _Curve:
         axes.set_yticks(range(step * ceil(low / step), 101, step))
         axes.set_ylabel(f"test {measured(self.page.finding.score)} (%)")
         axes.set_xlabel("layer within each stage")
-        grid_lines(axes, "y")
-        axes.spines["left"].set_visible(False)
+        lines_across(axes)
 
     def _lowest(self) -> float:
         values = [row["wilson_lower"] for row in self.page.curve.rows]

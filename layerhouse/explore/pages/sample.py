@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from analysis.projection import cell_named, name_of
 from analysis.report import EvidenceMap, Row, evidence_maps, image_tokens, read_table
 from layerhouse.explore.pages.outcomes import OUTCOMES, outcome_of
 from layerhouse.explore.pictures import TINY, find_sample, read_picture
 from layerhouse.explore.visit import Visit
 from warehouse.catalogue import Warehouse
-from warehouse.errors import UsageError
+from warehouse.vocabulary import Cell
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ def sample_page(visit: Visit) -> dict[str, Any]:
     fault = read_picture(sample["uri"], TINY)
     other = visit.other(row)
     models = [row["model_id"], *([other] if other else [])]
-    places = visit.rows("places", model=row["model_id"], dataset=dataset) if visit.lake else []
-    place = visit.text("place") or _last(places)
+    held = visit.rows("places", model=row["model_id"], dataset=dataset) if visit.lake else []
+    places = [place_name(each) for each in held]
+    place = visit.text("place") or (places[-1] if places else "")
     return {
         "row": row,
         "sample": sample,
@@ -53,7 +55,7 @@ def sample_page(visit: Visit) -> dict[str, Any]:
         "told": [_told(visit, model_id, dataset, sample) for model_id in models],
         "other": other,
         "others": visit.beside(row),
-        "places": [place_name(each) for each in places],
+        "places": places,
         "place": place,
         "knows_layers": visit.lake is not None and visit.knows_layers(row["model_id"]),
         "neighbours": _neighbours(visit, row["model_id"], names, place) if place else [],
@@ -61,22 +63,8 @@ def sample_page(visit: Visit) -> dict[str, Any]:
 
 
 def place_name(row: Row) -> str:
-    """A locus and readout as an address has it: 'llm.3/mean'."""
-    return f"{row['module']}.{row['layer']}/{row['readout']}"
-
-
-def place_of(name: str) -> dict[str, str | int]:
-    """The module, layer and readout of a place's name. Raises UsageError for what is none."""
-    locus, _, readout = name.partition("/")
-    module, _, layer = locus.rpartition(".")
-    if not (module and readout and layer.isascii() and layer.isdigit() and len(layer) < 6):
-        raise UsageError(f"a place is MODULE.LAYER/READOUT, such as llm.3/mean, not {name[:80]!r}")
-    return {"module": module, "layer": int(layer), "readout": readout}
-
-
-def _last(places: list[Row]) -> str:
-    """Where most of the pipeline lies behind: the last place; '' without any."""
-    return place_name(places[-1]) if places else ""
+    """The cell of a row as an address has it: 'llm.3/mean'."""
+    return name_of(Cell(row["module"], row["layer"], row["readout"]))
 
 
 def _told(visit: Visit, model_id: str, dataset_id: str, sample: Row) -> Told:
@@ -105,4 +93,4 @@ def _maps(visit: Visit, lake: Warehouse, names: dict[str, str], sample: Row) -> 
 
 
 def _neighbours(visit: Visit, model_id: str, names: dict[str, str], place: str) -> list[Row]:
-    return visit.rows("neighbours", model=model_id, **names, **place_of(place))
+    return visit.rows("neighbours", model=model_id, **names, **cell_named(place)._asdict())
