@@ -46,7 +46,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, options, n=3, cutoff=0.5)
     if close:
         return f"; did you mean {' or '.join(close)}?"
-    return f"; known are {', '.join(options[:12])}{', …' if len(options) > 12 else ''}"
+    return f"; known are {few(options, 12)}"
+
+
+def few(names: Iterable[str], most: int) -> str:
+    """The first of some names as a sentence lists them, with a sign where there are more."""
+    found = list(names)
+    return ", ".join(found[:most]) + (", …" if len(found) > most else "")
 
 
 def number_in_name(what: str, number: float) -> str:

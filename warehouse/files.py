@@ -58,6 +58,15 @@ def write_at_once(path: Path, write: Callable[[Path], None], *, durably: bool = 
 
 
 @contextmanager
+def telling_unwritable(what: object) -> Iterator[None]:
+    """Raise LayerhouseError where a file cannot be written that the block writes."""
+    try:
+        yield
+    except OSError as error:
+        raise LayerhouseError(f"cannot write {what}: {error.strerror or error}") from error
+
+
+@contextmanager
 def folder_at_once(folder: Path) -> Iterator[Path]:
     """A new folder to write into, that takes `folder`'s place when the block ends well."""
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,8 @@ from analysis.report.choosing import wanted
 from analysis.report.environment import environment_for, style_sheet
 from analysis.report.reading import Pages, read_families, read_pages
 from warehouse.catalogue import connect
-from warehouse.errors import LayerhouseError, UsageError
-from warehouse.files import write_at_once, write_text
+from warehouse.errors import UsageError
+from warehouse.files import telling_unwritable, write_at_once, write_text
 from warehouse.lake import Lake
 
 IMAGES = 6
@@ -70,8 +70,6 @@ def _source_hash(script: str) -> str:
 
 
 def _write(out: Path, text: str) -> None:
-    try:
+    with telling_unwritable(f"the report {out}"):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_at_once(out, lambda path: write_text(path, text))
-    except OSError as error:
-        raise LayerhouseError(f"cannot write the report {out}: {error.strerror}") from error

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from warehouse.catalogue import ClassRow, connect, dataset, require_known
-from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.files import write_at_once
+from warehouse.errors import UsageError, nearest
+from warehouse.files import telling_unwritable, write_at_once
 from warehouse.lake import Lake
 
 if TYPE_CHECKING:
@@ -56,10 +56,8 @@ def export_answers(
         with path.open("w", encoding="utf-8", newline="") as stream:
             WRITERS[out.suffix.lower()](rows, stream)
 
-    try:
+    with telling_unwritable(out):
         write_at_once(out, produce)
-    except OSError as fault:
-        raise LayerhouseError(f"cannot write {out}: {fault.strerror}") from fault
     return len(rows)
 
 

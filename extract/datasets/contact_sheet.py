@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.catalogue import DatasetInfo, dataset, open_tables
-from warehouse.errors import LayerhouseError
-from warehouse.files import write_at_once
+from warehouse.files import telling_unwritable, write_at_once
 from warehouse.images import open_image
 from warehouse.lake import Lake
 
@@ -49,10 +48,8 @@ def preview(lake: Lake, names: Sequence[str], out: str | Path) -> None:
             tile = _tile(open_image(uri))
             left = GAP + place * (TILE + GAP) + (TILE - tile.width) // 2
             sheet.paste(tile, (left, top + TITLE + (TILE - tile.height) // 2))
-    try:
+    with telling_unwritable(out):
         write_at_once(Path(out), lambda path: sheet.save(path, "PNG"))
-    except OSError as fault:
-        raise LayerhouseError(f"cannot write {out}: {fault.strerror or fault}") from fault
 
 
 def _rows(info: DatasetInfo) -> list[tuple[str, list[str]]]:

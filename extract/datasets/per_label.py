@@ -17,7 +17,7 @@ from extract.datasets.shades import Rule, choose
 from extract.datasets.source import Contents, slug
 from extract.datasets.splits import check_fractions, check_groups, complete_splits
 from extract.datasets.usable import Images, usable
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import LayerhouseError, UsageError, few, nearest
 
 ANSWERS = ("no", "yes")
 
@@ -35,7 +35,7 @@ class Part:
 def several_labels(name: str, path: str, contents: Contents, said: Sequence[str]) -> str:
     """What to say to somebody whose images have several labels each; `said` are their options."""
     findings = contents.findings
-    shown = ", ".join(findings[:4]) + (", …" if findings[4:] else "")
+    shown = few(findings, 4)
     several = (item for item in contents.items if list(item.findings.values()).count(True) > 1)
     if (first := next(several, None)) is not None:
         held = [finding for finding, there in first.findings.items() if there]

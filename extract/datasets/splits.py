@@ -14,7 +14,7 @@ from itertools import chain
 
 from extract.datasets.source import Item
 from extract.datasets.tables import LabelTable, is_missing, present, text
-from warehouse.errors import LayerhouseError, UsageError
+from warehouse.errors import LayerhouseError, UsageError, few
 from warehouse.vocabulary import MIN_GROUPS, SPLITS
 
 FRACTIONS = (0.6, 0.2, 0.2)
@@ -205,16 +205,12 @@ def check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:
     cut = [group for group, names in held.items() if len(names) > 1]
     if not cut:
         return
-    others = f" (and {len(cut) - 1:,} more are cut: {_listed(cut[1:])})" if cut[1:] else ""
+    others = f" (and {len(cut) - 1:,} more are cut: {few(cut[1:], 20)})" if cut[1:] else ""
     raise LayerhouseError(
         f"group {cut[0]} is in the splits {' and '.join(held[cut[0]])}{others}; a group (a "
         "patient) must stay in one: correct the splits, or leave them out to have them made (and a "
         "name that stands for many patients leave empty)"
     )
-
-
-def _listed(names: Sequence[str], most: int = 20) -> str:
-    return ", ".join(names[:most]) + (", …" if names[most:] else "")
 
 
 def check_classes(labels: Sequence[str], splits: Sequence[str]) -> None:

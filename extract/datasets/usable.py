@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from extract.datasets.measuring import Measured
 from extract.datasets.source import Contents, Item
 from warehouse.errors import LayerhouseError
-from warehouse.files import write_at_once
+from warehouse.files import telling_unwritable, write_at_once
 from warehouse.images import is_image_file, parted
 
 Images = Mapping[str, Measured | LayerhouseError]
@@ -36,10 +36,8 @@ def write_rejected(out: Path, contents: Contents, images: Images) -> None:
                 for item, reason in _bad(contents, images)
             )
 
-    try:
+    with telling_unwritable(out):
         write_at_once(out, write)
-    except OSError as fault:
-        raise LayerhouseError(f"cannot write {out}: {fault.strerror or fault}") from fault
 
 
 def _bad(contents: Contents, images: Images) -> list[tuple[Item, LayerhouseError]]:

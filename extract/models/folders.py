@@ -4,10 +4,9 @@ People give what their tools left behind: the folder above, a trainer's state, w
 runtime. Each is named for what it is.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from warehouse.errors import LayerhouseError, UsageError
+from warehouse.errors import LayerhouseError, UsageError, few
 from warehouse.pretrained import read_object
 from warehouse.variants import JOINT
 
@@ -128,8 +127,8 @@ def clear_weights(folder: Path) -> list[Path]:
     if not shards:
         there = sorted(path.name for path in folder.glob("*.safetensors"))
         raise LayerhouseError(
-            f"{folder} holds {_few(there)}, but neither {single.name} nor {index.name}, which says "
-            "what each file holds; fetch the index too, or give a single file that name"
+            f"{folder} holds {few(there, 6)}, but neither {single.name} nor {index.name}, which "
+            "says what each file holds; fetch the index too, or give a single file that name"
         )
     return [folder / name for name in sorted(shards)]
 
@@ -156,7 +155,7 @@ def _instead(folder: Path, wanted: str) -> str:
         for path in sorted(folder.glob(f"{pattern}/{wanted}"))
     ]
     if inside:
-        return f"; its folders {_few(inside)} have: give one of them"
+        return f"; its folders {few(inside, 6)} have: give one of them"
     if list(folder.glob("*.gguf")):
         return f"; {_of_gguf(folder)}"
     return ""
@@ -181,11 +180,6 @@ def _other_weights(folder: Path) -> str:
 def _of_gguf(folder: Path) -> str:
     names = sorted(path.name for path in folder.glob("*.gguf"))
     return (
-        f"{_few(names)} are weights of llama.cpp, which are not read; give the model that they "
+        f"{few(names, 6)} are weights of llama.cpp, which are not read; give the model that they "
         "were made from"
     )
-
-
-def _few(names: Iterable[str]) -> str:
-    found = list(names)
-    return ", ".join(found[:6]) + (", …" if len(found) > 6 else "")

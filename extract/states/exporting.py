@@ -20,7 +20,7 @@ from extract.states.layout import FORMATS, HF, KIND, MANIFEST, NPY, SAMPLES, VER
 from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset, package_readouts
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.extensions import layerhouse_version
-from warehouse.files import folder_at_once, permit_as_usual
+from warehouse.files import folder_at_once, permit_as_usual, telling_unwritable
 from warehouse.lake import Lake
 from warehouse.untrusted import UnfitError, parse_json, read_bounded
 from warehouse.vocabulary import READOUTS, Cell
@@ -102,12 +102,9 @@ def export_states(
 
 def _at_once(out: Path, write: Callable[[Path], None]) -> int:
     """Write a folder that is there whole or not at all; its bytes."""
-    try:
-        with folder_at_once(out.absolute()) as folder:
-            write(folder)
-            return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    except OSError as error:
-        raise LayerhouseError(f"cannot write {out}: {error.strerror or error}") from error
+    with telling_unwritable(out), folder_at_once(out.absolute()) as folder:
+        write(folder)
+        return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
 
 
 def _named(cell: Cell) -> tuple[str, int, str]:

@@ -16,8 +16,8 @@ from uuid import uuid4
 from layerhouse.printing.cells import width_on, wrapped
 from layerhouse.printing.fitting import RULE, records, table
 from layerhouse.printing.terminal import BOLD, DIM, plain, raw, styled, unbroken
-from warehouse.errors import LayerhouseError, UsageError
-from warehouse.files import write_at_once
+from warehouse.errors import UsageError
+from warehouse.files import telling_unwritable, write_at_once
 
 if TYPE_CHECKING:
     from warehouse.catalogue import Rows
@@ -107,10 +107,8 @@ def _told(kind: Any) -> tuple[str, str]:
 
 
 def _replace(out: Path, produce: Callable[[Path], None]) -> None:
-    try:
+    with telling_unwritable(out):
         write_at_once(out, produce)
-    except OSError as fault:
-        raise LayerhouseError(f"cannot write {out}: {fault.strerror}") from fault
 
 
 def _parquet(relation: Rows, path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from warehouse.errors import LayerhouseError
-from warehouse.files import write_at_once, write_text
+from warehouse.files import telling_unwritable, write_at_once, write_text
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,5 @@ class Journal:
     def write(self, name: str, record: StepRecord) -> None:
         text = json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n"
         path = self.folder / f"{name}.json"
-        try:
+        with telling_unwritable(path):
             write_at_once(path, lambda new: write_text(new, text))
-        except OSError as error:
-            raise LayerhouseError(f"cannot write {path}: {error.strerror}") from error

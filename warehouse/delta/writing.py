@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from warehouse.delta.contents import Shown
 from warehouse.delta.folders import logged, refuse_place, table_folder
 from warehouse.delta.logs import Log
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, few
 from warehouse.files import inside, make_folder
 from warehouse.lake import Lake
 from warehouse.schema import migrations, tables, tables_since
@@ -90,7 +90,7 @@ def follow(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
         except (LayerhouseError, OSError) as error:
             failed[table] = error
     if failed:
-        names = ", ".join(list(failed)[:3]) + (", …" if len(failed) > 3 else "")
+        names = few(failed, 3)
         why = next(iter(failed.values()))
         BEHIND.warning("The Delta logs of %s in %s stay behind: %s", names, lake, why)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
-from warehouse.errors import LayerhouseError, UsageError
-from warehouse.files import write_at_once, write_text
+from warehouse.errors import UsageError
+from warehouse.files import telling_unwritable, write_at_once, write_text
 from warehouse.untrusted import (
     UnfitError,
     anything,
@@ -97,11 +97,9 @@ class OutFolder:
     def write(self, name: str, write: Callable[[Path], None]) -> Path:
         """One file that is wholly there or as it was. LayerhouseError where that cannot be."""
         place = self.path / name
-        try:
+        with telling_unwritable(place):
             self.path.mkdir(parents=True, exist_ok=True)
             write_at_once(place, write)
-        except OSError as error:
-            raise LayerhouseError(f"cannot write {place}: {error.strerror}") from error
         return place
 
 

@@ -10,8 +10,8 @@ from analysis.report.figures import projection
 from analysis.report.paper.choices import FIGURE_FORMS, FIGURE_WIDTHS
 from analysis.report.paper.fonts import fonts_for
 from analysis.report.paper.pictures import COLUMNS, PaperFigure, write_picture
-from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.files import write_at_once
+from warehouse.errors import UsageError, nearest
+from warehouse.files import telling_unwritable, write_at_once
 
 
 def write_projection(shown: Projection, out: Path, width: str = "single") -> list[str]:
@@ -31,11 +31,9 @@ def write_projection(shown: Projection, out: Path, width: str = "single") -> lis
     fonts = fonts_for([drawing.title, shown.values.name, *shown.values.order])
     picture = PaperFigure(drawing.draw, height, drawing.title, drawing.description)
     write = partial(write_picture, picture, form=form, column=column, fonts=fonts)
-    try:
+    with telling_unwritable(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_at_once(out, write)
-    except OSError as error:
-        raise LayerhouseError(f"cannot write {out}: {error.strerror}") from error
     if fonts.missing:
         letters = "".join(sorted(fonts.missing))[:20]
         return [f"no font of this machine has {letters}; boxes stand for them in {out}"]

@@ -14,7 +14,7 @@ from extract.datasets.sources.hints import table_hint
 from extract.datasets.splits import is_split_name
 from extract.datasets.tables import MISSING
 from extract.datasets.walking import subfolders
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, few
 from warehouse.images import is_dicom
 
 _NO_CLASSES = re.compile(
@@ -117,7 +117,7 @@ def _meant_instead(root: Path, label: str, found: Sequence[Found]) -> str:
 
 def _signs(root: Path, labels: Sequence[str], found: Sequence[Found]) -> Iterator[str]:
     """Why folders can be no classes, in words that follow the name of their folder."""
-    shown = f"({', '.join(labels[:3])}{', …' if labels[3:] else ''})"
+    shown = f"({few(labels, 3)})"
     if any(root.glob("DICOMDIR*")):
         yield "holds a DICOMDIR, as what comes from a PACS does"
     if len(labels) > 1 and all(_NO_CLASSES.fullmatch(label) for label in labels):

@@ -11,7 +11,7 @@ from pathlib import Path
 from extract.datasets.columns import proposals
 from extract.datasets.source import ReadOptions
 from extract.datasets.tables import SUFFIXES, image_column, read_table
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, few
 
 _AT_MOST = 20
 """How many files in JSON are looked into, of which some folders have one for each image."""
@@ -38,9 +38,9 @@ def table_hint(there: Sequence[Path]) -> str:
         root = shlex.quote(f"hf:{os.path.commonpath(beside)}")
         return f"; its tables are those of an image folder of Hugging Face: {ADD} {root} reads all"
     if len(tables) > 1:
-        names = ", ".join(f"{path.parent.name}/{path.name}" for path in tables[:3])
+        names = few((f"{path.parent.name}/{path.name}" for path in tables), 3)
         return (
-            f"; of its tables ({names}{', …' if tables[3:] else ''}) one is read: put them into "
+            f"; of its tables ({names}) one is read: put them into "
             f"one, with a column split, and give that: {ADD} {_shown(tables[0])}"
         )
     for path in tables:

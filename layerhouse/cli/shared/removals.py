@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from layerhouse.cli.shared.options import format_option, lake_option
+from warehouse.errors import few
 
 if TYPE_CHECKING:
     from warehouse.lake import Removal, RemovedRun, SampleRemoval
@@ -75,7 +76,7 @@ def _show_samples(removal: SampleRemoval, *, dry_run: bool, when: str) -> None:
         click.echo(f"Nothing to do: they {before}.")
     else:
         n = len(removal.samples)
-        shown = ", ".join(removal.samples[:MOST_SHOWN]) + (", …" if n > MOST_SHOWN else "")
+        shown = few(removal.samples, MOST_SHOWN)
         verb = "Would remove" if dry_run else "Removed"
         of = f" ({removal.run_id})" if removal.run_id else ""
         click.echo(f"{verb} {n:,} samples of {removal.dataset_id}{of}: {shown}")
