@@ -7,20 +7,18 @@ whatever their number.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
 
-from extract.models import choose_device
-from extract.running import extract
+from extract.running import added_up, extract
 from extract.sharing import (
     ExtractRequest,
     ExtractSummary,
-    deaf_to_the_keyboard,
+    begun,
+    devices_of,
     end_with_parent,
     job_is_done,
     look_up,
@@ -53,7 +51,7 @@ def extract_with_workers(
     threads = max(1, (os.cpu_count() or 1) // workers)
     crew: list[_Worker] = []
     try:
-        for name in devices(request, workers):
+        for name in devices_of(request.device, workers):
             crew.append(_Worker(lake, replace(request, device=name), threads))
         _watch(crew, progress)
     finally:
@@ -61,16 +59,6 @@ def extract_with_workers(
             worker.stop()
     done = extract(lake, request)
     return _added_up(replace(done, notes=(*job.notes, *done.notes)), crew)
-
-
-def devices(request: ExtractRequest, workers: int) -> list[str]:
-    """The device of each worker: every GPU in turn, or the one device that was asked for."""
-    import torch
-
-    chosen = choose_device(request.device)
-    if chosen != "cuda":
-        return [chosen] * workers
-    return [f"cuda:{index % torch.cuda.device_count()}" for index in range(workers)]
 
 
 class _Worker:
@@ -93,14 +81,7 @@ class _Worker:
         self.process, self.pipe = self._started()
 
     def _started(self) -> tuple[BaseProcess, Connection]:
-        context = multiprocessing.get_context("spawn")
-        pipe, theirs = context.Pipe(duplex=False)
-        arguments = (theirs, self.lake, self.request, self.threads)
-        process = context.Process(target=_work, args=arguments, daemon=True)
-        with deaf_to_the_keyboard():
-            process.start()
-        theirs.close()
-        return process, pipe
+        return begun(_work, self.lake, self.request, self.threads)
 
     def stop(self) -> None:
         if self.process.is_alive():
@@ -170,12 +151,8 @@ def _work(pipe: Connection, lake: Lake, request: ExtractRequest, threads: int) -
 
 def _added_up(summary: ExtractSummary, crew: Sequence[_Worker]) -> ExtractSummary:
     """The whole's summary with the work of all workers in it."""
-    seconds: dict[str, float] = {}
-    notes: dict[str, Any] = dict.fromkeys(summary.notes)
-    for worker in crew:
-        assert worker.summary is not None
-        notes |= dict.fromkeys(worker.summary.notes)
-        for work, spent in worker.summary.seconds.items():
-            seconds[work] = seconds.get(work, 0.0) + spent
-    n_bytes = sum(worker.summary.n_bytes for worker in crew if worker.summary is not None)
+    parts = [worker.summary for worker in crew if worker.summary is not None]
+    notes = dict.fromkeys(note for part in (summary, *parts) for note in part.notes)
+    seconds = added_up(part.seconds for part in parts)
+    n_bytes = sum(part.n_bytes for part in parts)
     return replace(summary, added=True, seconds=seconds, notes=tuple(notes), n_bytes=n_bytes)

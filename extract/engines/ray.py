@@ -20,7 +20,7 @@ from extract.engines.ray_cluster import Places, connected, find_places
 from extract.engines.ray_team import Death, Seat, Team
 from extract.engines.told_worker import Step
 from extract.reading import Wanted
-from extract.running import Description, done_before, pace
+from extract.running import Description, added_up, done_before, pace
 from extract.sharing import (
     Claims,
     ExtractRequest,
@@ -93,12 +93,12 @@ def _conduct(job: Job, places: Places, claims: Claims, progress: Progress | None
         handing.run()
         accounts = team.accounts()
     plan.ledger.check_complete(plan.wanted)
-    handing.writer.finish({"seconds": _sum([account.untold for account in accounts])})
+    handing.writer.finish({"seconds": added_up(account.untold for account in accounts)})
     notes = dict.fromkeys(note for account in accounts for note in account.notes)
     return plan.ledger.summary(
         plan.wanted,
         added=True,
-        seconds=_sum([account.seconds for account in accounts]),
+        seconds=added_up(account.seconds for account in accounts),
         notes=[*notes, *team.notes()],
         n_bytes=handing.n_bytes,
     )
@@ -211,11 +211,3 @@ class _HandingOut:
             total = max(self.done, self.plan.total)
             note = pace(self.team.job, self.done, perf_counter() - self.started, self.n_bytes)
             self.progress(self.done, total, note)
-
-
-def _sum(parts: Sequence[dict[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for part in parts:
-        for work, seconds in part.items():
-            total[work] = total.get(work, 0.0) + seconds
-    return total

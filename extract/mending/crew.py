@@ -3,7 +3,6 @@
 What one of them fails of ends all: without it the others cannot go on.
 """
 
-import multiprocessing
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,8 +16,7 @@ from extract.mending.job import Mended, MendRequest, look_up_mend, train
 from extract.mending.peers import meeting
 from extract.mending.recipe import MendEpoch
 from extract.mending.repair import Repair
-from extract.models import choose_device
-from extract.sharing import deaf_to_the_keyboard, end_with_parent
+from extract.sharing import begun, devices_of, end_with_parent
 from warehouse.errors import LayerhouseError, said
 from warehouse.lake import Lake
 
@@ -71,34 +69,19 @@ def train_together(
     The weights are those of one process, up to the order in which gradients are added. Raises what
     the first of them failed of.
     """
-    context = multiprocessing.get_context("spawn")
+    devices = devices_of(request.extract.device, request.workers)
     with TemporaryDirectory() as folder:
         crew: list[_Member] = []
         try:
-            for rank, device in enumerate(_devices(request)):
+            for rank, device in enumerate(devices):
                 own = replace(request, extract=replace(request.extract, device=device))
                 order = _Order(lake, own, repair, partial, rank, Path(folder, "meeting"))
-                pipe, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(theirs, order), daemon=True)
-                with deaf_to_the_keyboard():
-                    process.start()
-                theirs.close()
-                crew.append(_Member(device, process, pipe))
+                crew.append(_Member(device, *begun(_work, order)))
             return _watched(crew, on_epoch)
         finally:
             for member in crew:
                 member.process.kill()
                 member.process.join()
-
-
-def _devices(request: MendRequest) -> list[str]:
-    """The device of each worker: every GPU in turn, or the one device that was asked for."""
-    import torch
-
-    chosen = choose_device(request.extract.device)
-    if chosen != "cuda":
-        return [chosen] * request.workers
-    return [f"cuda:{rank % torch.cuda.device_count()}" for rank in range(request.workers)]
 
 
 def _watched(crew: list[_Member], on_epoch: Callable[[MendEpoch], None]) -> Mended:

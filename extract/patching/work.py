@@ -15,7 +15,7 @@ import pyarrow as pa
 import torch
 
 from extract.patching.intervention import Intervention, Wanted
-from extract.running import BatchSize, OpenedModel, Prepared, in_threads, model_rows
+from extract.running import BatchSize, OpenedModel, Prepared, in_a_thread, model_rows
 from extract.sharing import Claims, Job, Range
 from warehouse.lake import Commit, OvertakenError, RunWriter
 from warehouse.progress import Progress
@@ -108,7 +108,7 @@ class AtWork:
         started, tables = perf_counter(), []
         rejected: dict[str, str] = {}
         batches = self.ready.batch_size.cut(self.job.names(one))
-        with closing(in_threads(self.ready.prepare, batches)) as coming:
+        with closing(in_a_thread(self.ready.prepare, batches)) as coming:
             for prepared, given in coming:
                 rejected |= prepared.rejected
                 tables += list(self._tables(prepared, given, one.wanted))
@@ -139,12 +139,8 @@ class AtWork:
     def _commit(
         self, one: Range, tables: list[pa.Table], rejected: dict[str, str], seconds: float
     ) -> None:
-        job, order = self.job, self.job.receiver.order
-        covers = one.covers() | dict(job.mark)
-        if rejected:
-            places = [place for place in range(one.start, one.stop) if order[place] in rejected]
-            reasons = [rejected[order[place]] for place in places]
-            covers |= {"rejected": places, "reasons": reasons}
+        job = self.job
+        covers = one.covers(job.receiver.order, rejected) | dict(job.mark)
         rows = {job.table: pa.concat_tables(tables)} if tables else {}
         notes = {"seconds": {job.command: round(seconds, 3)}, "n_images": len(job.names(one))}
 

@@ -2,13 +2,13 @@ from .background import (
     BackgroundWriter as BackgroundWriter,
     Write as Write,
     ahead as ahead,
-    in_threads as in_threads,
+    in_a_thread as in_a_thread,
     leaving_a_core as leaving_a_core,
     writers as writers,
 )
 from .batch_size import BatchSize as BatchSize, batch_size_for as batch_size_for
 from .batches import Runner as Runner
-from .clock import Stopwatch as Stopwatch
+from .clock import Stopwatch as Stopwatch, added_up as added_up
 from .dry_run import Outlook as Outlook, outlook as outlook
 from .extraction import (
     Description as Description,

@@ -81,29 +81,27 @@ def ahead(
     prepare: Callable[[Item], Prepared],
     batches: Iterator[Item],
     processes: int = 0,
-    threads: int = 1,
 ) -> Generator[Prepared]:
     """Prepare batches in order, at most a few ahead of the one in use.
 
-    Worker processes are forked, so nothing but sample ids and tensors crosses over; where that
-    cannot be done (another platform, a process that may have no children), threads do the same.
+    Worker processes are forked, so nothing but sample ids and tensors crosses over; without any,
+    and where that cannot be done (another platform, a process that may have no children), a thread
+    does the same.
     """
     forkable = sys.platform == "linux" and not multiprocessing.current_process().daemon
     if processes and forkable:
         return _in_processes(prepare, batches, processes)
-    return in_threads(prepare, batches, threads)
+    return in_a_thread(prepare, batches)
 
 
-def in_threads(
-    prepare: Callable[[Item], Made], batches: Iterator[Item], workers: int = 1
-) -> Generator[Made]:
-    """The same in threads alone, of whatever is made of a batch."""
-    with ThreadPoolExecutor(workers, thread_name_prefix="prepare") as pool:
+def in_a_thread(prepare: Callable[[Item], Made], batches: Iterator[Item]) -> Generator[Made]:
+    """The same in a thread, of whatever is made of a batch."""
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
         waiting: deque[Future[Made]] = deque()
         try:
             for batch in batches:
                 waiting.append(pool.submit(prepare, batch))
-                if len(waiting) > AHEAD + workers - 1:
+                if len(waiting) > AHEAD:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

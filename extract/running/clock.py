@@ -1,7 +1,7 @@
 """The clock: seconds per kind of work, which a run keeps with what it wrote."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from time import perf_counter
@@ -34,3 +34,12 @@ class Stopwatch:
             since = {work: spent - self._before.get(work, 0.0) for work, spent in now.items()}
             self._before = now
         return {work: round(spent, 3) for work, spent in since.items()}
+
+
+def added_up(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The seconds of several clocks, per kind of work."""
+    total: dict[str, float] = defaultdict(float)
+    for part in parts:
+        for work, seconds in part.items():
+            total[work] += seconds
+    return dict(total)

@@ -14,12 +14,13 @@ from time import perf_counter
 from typing import Any
 
 from extract.models import Session
+from extract.reading import Wanted
 from extract.running.background import BackgroundWriter, leaving_a_core, writers
 from extract.running.batch_size import batch_size_for
 from extract.running.by_fold import FoldRunner
 from extract.running.clock import Stopwatch
 from extract.running.opening import open_model
-from extract.running.ranges import range_runner
+from extract.running.ranges import RangeRunner, range_runner
 from extract.running.results import RangeResult
 from extract.running.rows import model_rows, readout_rows
 from extract.running.writing import RangeWriter
@@ -28,6 +29,7 @@ from extract.sharing import (
     ExtractRequest,
     ExtractSummary,
     Job,
+    Lacking,
     Ledger,
     Range,
     fold_parts,
@@ -99,39 +101,16 @@ def _extract(job: Job, claims: Claims, progress: Progress | None) -> ExtractSumm
         describe(job, opened.session).write(job, run, claims)  # which alone may have been lost
         ledger.close()
         return ledger.summary(wanted, added=False, notes=opened.lines)
-    total, done = sum(one.n for one in due), 0
     with range_runner(job, opened, stopwatch) as runner:
         describe(job, opened.session).write(job, run, claims)
         size = runner.batch_size
         writer = RangeWriter(job, run, runner.lens, size, stopwatch, claims.release)
-        started = perf_counter()
-        while due:
-            writer.overtaken = False
-            with BackgroundWriter(writers(job.device)) as background:
-                put = partial(put_behind, background, writer)
-                rounds = claims.rounds(scattered(job, due), partial(ledger.lacking, wanted))
-                work = (runner.run(reopening(run, free), total, put) for free in rounds)
-                for n in chain.from_iterable(work):
-                    done = min(done + n, total)
-                    if progress is not None:
-                        note = pace(job, done, perf_counter() - started, writer.n_bytes)
-                        progress(done, total, note)
-            # What another machine did some of was dropped whole; the rest of it is still due.
-            due = ledger.lacking(wanted) if writer.overtaken else []
-    ledger.check_complete(wanted)
-    run.finish({"seconds": stopwatch.lap()})
-    return ledger.summary(
-        wanted,
-        added=True,
-        seconds=dict(stopwatch.seconds),
-        notes=(*runner.notes, *runner.runner.notes, *size.notes),
-        n_bytes=writer.n_bytes,
-        n_tokens=writer.n_tokens,
-    )
+        _do(runner, writer, claims, due, partial(ledger.lacking, wanted), progress)
+    return _finished(ledger, writer, wanted, (*runner.notes, *runner.runner.notes, *size.notes))
 
 
 def _extract_by_fold(job: Job, claims: Claims, progress: Progress | None) -> ExtractSummary:
-    """As `_extract` of answers alone; a range is written once every fold's model has been at it."""
+    """The same of answers alone; a range is written once every fold's model has been at it."""
     stopwatch, ledger, run = Stopwatch(), Ledger(job), job.writer()
 
     def begin(session: Session) -> None:
@@ -142,24 +121,49 @@ def _extract_by_fold(job: Job, claims: Claims, progress: Progress | None) -> Ext
         begin(open_model(fold_parts(job)[0]).session)
         ledger.close()
         return ledger.summary((), added=False)
-    total, done, started = sum(one.n for one in due), 0, perf_counter()
     runner = FoldRunner(job, stopwatch, size, begin)
     writer = RangeWriter(job, run, None, size, stopwatch, claims.release)
+    _do(runner, writer, claims, due, partial(ledger.lacking, ()), progress)
+    return _finished(ledger, writer, (), tuple(runner.notes))
+
+
+def _do(
+    runner: RangeRunner | FoldRunner,
+    writer: RangeWriter,
+    claims: Claims,
+    due: Sequence[Range],
+    lacking: Lacking,
+    progress: Progress | None,
+) -> None:
+    """Run what is due and write it, but for what others hold meanwhile and do."""
+    job, total, done, started = writer.job, sum(one.n for one in due), 0, perf_counter()
     while due:
         writer.overtaken = False
-        for free in claims.rounds(scattered(job, due), partial(ledger.lacking, ())):
-            put = partial(writer.write, in_turn=lambda: None)
-            for n in runner.run(reopening(run, free), total, put):
+        with BackgroundWriter(writers(job.device)) as background:
+            put = partial(put_behind, background, writer)
+            rounds = claims.rounds(scattered(job, due), lacking)
+            work = (runner.run(reopening(writer.run, free), total, put) for free in rounds)
+            for n in chain.from_iterable(work):
                 done = min(done + n, total)
                 if progress is not None:
                     note = pace(job, done, perf_counter() - started, writer.n_bytes)
                     progress(done, total, note)
-        due = ledger.lacking(()) if writer.overtaken else []
-    ledger.check_complete(())
-    run.finish({"seconds": stopwatch.lap()})
-    seconds = dict(stopwatch.seconds)
+        # What another machine did some of was dropped whole; the rest of it is still due.
+        due = lacking(0, len(job.order)) if writer.overtaken else []
+
+
+def _finished(
+    ledger: Ledger, writer: RangeWriter, wanted: Wanted, notes: tuple[str, ...]
+) -> ExtractSummary:
+    ledger.check_complete(wanted)
+    writer.run.finish({"seconds": writer.stopwatch.lap()})
     return ledger.summary(
-        (), added=True, seconds=seconds, notes=tuple(runner.notes), n_bytes=writer.n_bytes
+        wanted,
+        added=True,
+        seconds=dict(writer.stopwatch.seconds),
+        notes=notes,
+        n_bytes=writer.n_bytes,
+        n_tokens=writer.n_tokens,
     )
 
 

@@ -114,7 +114,7 @@ def answer_rows(
 
 
 def draw_rows(
-    model_id: str, dataset_id: str, answers: Sequence[Answer], own: Way = DEFAULT_WAY
+    model_id: str, dataset_id: str, answers: Sequence[Answer], own: Way
 ) -> list[dict[str, Any]]:
     """The rows of the `reply_draw` table, of answers by several replies; `own` as above."""
     of = {"model_id": model_id, "dataset_id": dataset_id}

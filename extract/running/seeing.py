@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from extract.answering import UNSUPPORTED
 from extract.models import Inputs, Session
 
 FEATURES = "get_image_features"
@@ -96,6 +97,6 @@ def _is_the_same(
         for inputs in pair:
             with seen.passing():
                 logits = session.last_logits(session.forward(inputs))
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, KeyError):
+    except UNSUPPORTED:
         return False
     return seen.n_replayed > 0 and torch.equal(logits, plain)

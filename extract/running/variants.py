@@ -25,7 +25,6 @@ from extract.sharing import ExtractRequest, Job, Range, batch_size_of, look_up
 from warehouse.catalogue import Recording
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
-from warehouse.progress import Progress
 from warehouse.vocabulary import BEFORE_LLM, FINAL_TOKEN, GENERATE, LLM, MODULES
 
 KEPT_BYTES = 2**30
@@ -39,7 +38,6 @@ class Bench:
 
     job: Job
     opened: OpenedModel
-    progress: Progress | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
     _kept: list[Prepared] | None = field(init=False, default=None)
     _healthy: Recording | None = field(init=False, default=None)
@@ -139,8 +137,6 @@ class Bench:
             result = RangeResult(whole)
             for prepared in self._prepared(faulty, uris):
                 result.add(runner.run(prepared, whole.wanted, whole.answers)())
-                if self.progress is not None:
-                    self.progress(len(result.sample_ids), whole.n)
         answers = sorted(result.answers, key=lambda answer: answer.sample_id)
         rows = answer_rows(self.job.model_id, self.job.dataset_id, answers)
         return Recording(sorted(result.sample_ids), dict(result.take_vectors()), rows)
@@ -197,11 +193,11 @@ def needed(session: Session) -> Wanted:
     return wanted
 
 
-def open_bench(lake: Lake, request: ExtractRequest, progress: Progress | None = None) -> Bench:
+def open_bench(lake: Lake, request: ExtractRequest) -> Bench:
     """Load and check a model for trials of faults on a dataset.
 
     Raises UsageError for an unknown model or dataset, LayerhouseError for a model that cannot be
     read or whose stages have no end that a fault could be put at.
     """
     job = look_up(lake, request)
-    return Bench(job, open_model(job, BEFORE_LLM), progress)
+    return Bench(job, open_model(job, BEFORE_LLM))

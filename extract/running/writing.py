@@ -118,7 +118,7 @@ class RangeWriter:
     def _covers(self, result: RangeResult) -> dict[str, Any]:
         """What the commit completes; cut replies and rejected samples by place in the order."""
         order, mine = self.job.order, result.range
-        covers, here = mine.covers(), range(mine.start, mine.stop)
+        covers = mine.covers(order, result.rejected)
         if any(method_of(each) == LIKELIHOOD for each in mine.answers):
             covers["ends_counted"] = self.job.counts_ends
         swept = {}
@@ -126,13 +126,10 @@ class RangeWriter:
             way = way_of(asked)
             said = (a for a in result.answers if (a.method, a.way) == (method_of(asked), way))
             cut = {answer.sample_id for answer in said if answer.is_cut}
-            places = [n for n in here if order[n] in cut]
+            places = [place for place in mine.places if order[place] in cut]
             swept[asked] = {"max_new_tokens": self.job.budget.of(way), "cut": places}
         if GENERATE in swept:
             covers["replies"] = swept.pop(GENERATE)
         if swept:
             covers["swept_replies"] = swept
-        if places := [n for n in here if order[n] in result.rejected]:
-            reasons = [result.rejected[order[place]] for place in places]
-            covers |= {"rejected": places, "reasons": reasons}
         return covers

@@ -11,7 +11,7 @@ from .asking import (
 )
 from .batch_sizes import batch_size_of as batch_size_of
 from .by_fold import refuse_seen_fold as refuse_seen_fold
-from .claims import Claims as Claims
+from .claims import Claims as Claims, Lacking as Lacking
 from .controls import choose_image_donors as choose_image_donors
 from .coverage import (
     MOST_SAMPLES as MOST_SAMPLES,
@@ -36,7 +36,8 @@ from .ledger import ExtractSummary as ExtractSummary, Ledger as Ledger
 from .meant import meant_model_id as meant_model_id, weight_faults as weight_faults
 from .parting import fold_parts as fold_parts
 from .processes import (
-    deaf_to_the_keyboard as deaf_to_the_keyboard,
+    begun as begun,
+    devices_of as devices_of,
     end_with_parent as end_with_parent,
 )
 from .request import ExtractRequest as ExtractRequest

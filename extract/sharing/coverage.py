@@ -24,6 +24,9 @@ Done = np.ndarray[Any, np.dtype[np.bool_]]
 MOST_SAMPLES = 256
 """Samples of one range, which are those of one shard and one commit, at most."""
 
+MOST_BYTES = 2**28
+"""Of the vectors of one range."""
+
 MANY_TOKENS = 1024
 """Image tokens of a sample, as far as the size of a range goes."""
 
@@ -128,6 +131,11 @@ class Range:
         return self.stop - self.start
 
     @property
+    def places(self) -> range:
+        """Where in the order its samples are."""
+        return range(self.start, self.stop)
+
+    @property
     def n_vectors(self) -> int:
         """Without those of tokens that are kept apart: nobody knows before how many there are."""
         return self.n * sum(len(readouts) for _, readouts in of_samples(self.wanted))
@@ -138,8 +146,9 @@ class Range:
         mine = cells_of(self.wanted, self.answers)
         return any(done[cell][self.start :].any() for cell in mine if cell in done)
 
-    def covers(self) -> dict[str, Any]:
-        """The note on a commit that completes this range."""
+    def covers(self, order: Sequence[str], rejected: Mapping[str, str]) -> dict[str, Any]:
+        """The note on a commit that completes this range but for the samples of the order that
+        could not be used, by name why."""
         cells = [[locus.module, locus.layer, list(names)] for locus, names in self.wanted]
         found: dict[str, Any] = {
             "start": self.start,
@@ -147,7 +156,12 @@ class Range:
             "cells": cells,
             "answers": list(self.answers),
         }
-        return found | {"replaces": ["answer"]} if self.again else found
+        if self.again:
+            found["replaces"] = ["answer"]
+        if places := [place for place in self.places if order[place] in rejected]:
+            found["rejected"] = places
+            found["reasons"] = [rejected[order[place]] for place in places]
+        return found
 
 
 def cells_of(wanted: Wanted, answers: Sequence[str]) -> list[Cell]:
@@ -269,8 +283,8 @@ def _missing(
     return tuple(read), tuple(name for name in answers if (ANSWER, 0, name) in missing)
 
 
-def range_size(wanted: Wanted, limit_bytes: int = 256 * 2**20) -> int:
-    """Samples per range so that its vectors stay below `limit_bytes`: a power of two ≤ 256."""
+def range_size(wanted: Wanted) -> int:
+    """Samples per range so that its vectors stay below MOST_BYTES: a power of two ≤ 256."""
     known = known_readouts()
     per_sample = sum(
         4 * locus.width * (known[name].facts.slots or MANY_TOKENS)
@@ -278,6 +292,6 @@ def range_size(wanted: Wanted, limit_bytes: int = 256 * 2**20) -> int:
         for name in names
     )
     size = MOST_SAMPLES
-    while size > 16 and size * per_sample > limit_bytes:
+    while size > 16 and size * per_sample > MOST_BYTES:
         size //= 2
     return size

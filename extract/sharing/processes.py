@@ -1,13 +1,40 @@
-"""Processes that a command starts: who ends them."""
+"""Processes that a command starts: on which devices, and who ends them."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from threading import Thread
+from typing import Any
+
+from extract.models import choose_device
+
+
+def devices_of(asked: str, workers: int) -> list[str]:
+    """The device of each process: every GPU in turn, or the one device that was asked for."""
+    import torch
+
+    chosen = choose_device(asked)
+    if chosen != "cuda":
+        return [chosen] * workers
+    return [f"cuda:{rank % torch.cuda.device_count()}" for rank in range(workers)]
+
+
+def begun(work: Callable[..., None], *given: Any) -> tuple[BaseProcess, Connection]:
+    """A process that was started at its work, which gets a pipe and what else is given; beside it
+    the other end of the pipe."""
+    context = multiprocessing.get_context("spawn")
+    pipe, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(theirs, *given), daemon=True)
+    with deaf_to_the_keyboard():
+        process.start()
+    theirs.close()
+    return process, pipe
 
 
 @contextmanager

@@ -14,10 +14,11 @@ from warehouse.lake.samples import sample_order
 
 LOCI = [Locus("vision", 0, "block", "a", 0, 8), Locus("llm", 0, "block", "b", 1, 8)]
 WANTED = [(LOCI[0], ("mean", "cls")), (LOCI[1], ("mean", "last"))]
+ORDER = list(map(str, range(1000)))
 
 
 def _commit(one: Range) -> Commit:
-    return Commit("run", 0, "extract", "m", "d", "2026-01-01T00:00:00", one.covers(), [])
+    return Commit("run", 0, "extract", "m", "d", "2026-01-01T00:00:00", one.covers(ORDER, {}), [])
 
 
 def test_nothing_done_means_whole_ranges_of_everything() -> None:
@@ -76,7 +77,7 @@ def test_what_another_run_rejected_is_tried_again_and_nothing_between(
     done = []
     for one in plan([], range(300), WANTED, ("likelihood",), run_id="run"):
         places = [place for place in sorted(rejected) if one.start <= place < one.stop]
-        done.append(replace(_commit(one), covers=one.covers() | {"rejected": places}))
+        done.append(replace(_commit(one), covers=one.covers(ORDER, {}) | {"rejected": places}))
     again = plan(done, range(reach), WANTED, ("likelihood",), run_id="other")
     counts = np.zeros(reach, dtype=int)
     for one in again:
