@@ -14,3 +14,11 @@ FILE = Path(__file__).resolve().with_suffix(".toml")
 def architecture_sizes() -> dict[str, dict[str, Any]]:
     """The shipped configurations by name, as numbers."""
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
+
+
+def built_from(architecture: str) -> tuple[str, dict[str, Any]]:
+    """The family of a shipped configuration, and what its class is given to build it."""
+    numbers = dict(architecture_sizes()[architecture])
+    del numbers["parameters"]
+    parts = {f"{part}_config": dict(numbers.pop(part)) for part in ("text", "vision")}
+    return numbers.pop("family"), parts | numbers

@@ -13,7 +13,18 @@ MOST_HEADER = 100 * 10**6
 """The longest header that safetensors itself reads."""
 
 
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""What transformers is to be told of every folder: told nothing, it asks at a terminal whether to
+run a repository's code."""
+
 FLOATS, CHUNK = ("F64", "F32", "F16", "BF16"), 2**20
+
+
+def part_of(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What a config.json says of a part of its model, as in `text_config`; nothing where nothing is
+    there."""
+    found = config.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def weight_facts(folder: Path) -> dict[str, tuple[str, int]]:

@@ -16,6 +16,7 @@ from extract.models.plugins import plugin_for
 from extract.models.published import find_published
 from extract.models.quantized import quantization_of
 from extract.models.registry import RegistryEntry
+from extract.models.sources import beside_files
 from extract.models.templates import carried_template
 from warehouse.errors import UsageError
 from warehouse.variants import BASE, JOINT
@@ -106,14 +107,9 @@ class GivenModel:
         with tempfile.TemporaryDirectory() as folder:
             self.left_padded.save_pretrained(folder)
             processor = fingerprint_processor(Path(folder))
-        found: dict[str, Any] = {
+        return {
             "weights": fingerprint_state(self.model.state_dict(), self.config),
             "processor": processor,
-            "preprocessing": dict(self.entry.preprocessing) if self.entry else {},
             "adapter": None,
+            **beside_files(self.config, self.entry),
         }
-        if (plugin := plugin_for(self.config)) is not None:
-            found["plugin"] = plugin.identity
-        if self.entry is not None and self.entry.repetition_penalty is not None:
-            found["repetition_penalty"] = self.entry.repetition_penalty
-        return found

@@ -5,8 +5,9 @@ from typing import Any
 
 from warehouse.errors import LayerhouseError
 
-PROCESSOR_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "qformer_tokenizer/*")
-WEIGHT_FILES = ("*.safetensors",)
+ALWAYS = ("*.json", "*.jinja", "*.txt", "*.model", "qformer_tokenizer/*")
+WEIGHTS = ("*.safetensors",)
+"""The files of a repository that are fetched, and those that are where its weights are needed."""
 
 
 def download(
@@ -26,7 +27,7 @@ def download(
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    wanted = [*PROCESSOR_FILES, *(WEIGHT_FILES if weights else ())]
+    wanted = [*ALWAYS, *(WEIGHTS if weights else ())]
     if subfolder is not None:
         wanted = [f"{subfolder}/{pattern}" for pattern in wanted]
     arguments: dict[str, Any] = {"revision": revision, "allow_patterns": wanted}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from extract.models.adapters import merge_adapter
 from extract.models.collecting import collecting_nothing
 from extract.models.devices import choose_device, choose_dtype
-from extract.models.files import failing_as
+from extract.models.files import LOCAL, failing_as
 from extract.models.given import GivenModel
 from extract.models.plugins import ModelPlugin, plugin_for
 from extract.models.preflight import unused_settings
@@ -236,9 +236,7 @@ def _refuse_other_kinds(source: ModelSource) -> None:
         )
     if kind in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         with failing_as(f"{source.folder}/config.json describes no {kind} model"):
-            transformers.AutoConfig.from_pretrained(
-                source.folder, local_files_only=True, trust_remote_code=False
-            )
+            transformers.AutoConfig.from_pretrained(source.folder, **LOCAL)
         return
     if kind in transformers.CONFIG_MAPPING:
         raise LayerhouseError(

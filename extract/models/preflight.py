@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from extract.models.files import LOCAL, part_of
 from warehouse.errors import LayerhouseError
 from warehouse.pretrained import read_object
 
@@ -48,7 +49,7 @@ def refuse_without_tokenizer(folder: Path) -> None:
         )
 
 
-def read_tokenizer(folder: Path, **options: Any) -> Any:
+def read_tokenizer(folder: Path) -> Any:
     """A folder's tokenizer. One that is a file of SentencePiece alone is read by the class that its
     settings name: transformers' own choice for a few families forgets that a word begins with a
     space.
@@ -61,7 +62,7 @@ def read_tokenizer(folder: Path, **options: Any) -> Any:
     is_kind = isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)
     if not is_kind or (folder / "tokenizer.json").is_file():
         kind = transformers.AutoTokenizer
-    return kind.from_pretrained(folder, **options)
+    return kind.from_pretrained(folder, **LOCAL)
 
 
 def unused_settings(adapter: Path, folder: Path) -> tuple[str, ...]:
@@ -115,8 +116,7 @@ def repair_tokenizer(folder: Path, tokenizer: Any) -> Iterator[str]:
     """Give a tokenizer what pads; a batch's attention mask hides it, so that any token serves."""
     image = getattr(tokenizer, "image_token", None)
     config = read_object(folder / "config.json")
-    text = config.get("text_config")
-    places = (config, text if isinstance(text, dict) else {})
+    places = (config, part_of(config, "text_config"))
     rows = next((n for place in places if type(n := place.get("vocab_size")) is int), UNBOUND)
     known = tokenizer.pad_token
     if known is not None and known != image and tokenizer.pad_token_id < rows:

@@ -19,10 +19,11 @@ from PIL import Image, ImageColor
 from torch import Tensor
 from transformers.utils import PushToHubMixin
 
-from extract.models.files import failing_as
+from extract.models.files import LOCAL, failing_as, part_of
 from extract.models.fingerprints import QFORMER
 from extract.models.preflight import (
     FROM_ITS_BASE,
+    IMAGE_FILES,
     RENAMED,
     outvoted_settings,
     read_tokenizer,
@@ -39,10 +40,8 @@ from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
 from warehouse.pretrained import read_object
 
-PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
+PROCESSOR_FILES = (*IMAGE_FILES, "tokenizer_config.json")
 READ_FILES = (*PROCESSOR_FILES, "config.json", "generation_config.json", "tokenizer.json")
-# Told nothing, transformers asks at a terminal whether to run a repository's code.
-LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 NOT_FOR_THE_MODEL = ("labels",)  # PaliGemma's processor prepares training targets
 
 
@@ -175,16 +174,16 @@ def _own_parts(folder: Path) -> dict[str, Any]:
     settings = _settings(folder)
     if settings.get("processor_class") is None:
         settings["processor_class"] = _class_of_family(folder)
-    tokenizer = read_tokenizer(folder, **LOCAL)
+    tokenizer = read_tokenizer(folder)
     images = _image_processor(folder, settings)
     return {**settings, "tokenizer": tokenizer, "image_processor": images}
 
 
 def _image_processor(folder: Path, settings: Mapping[str, Any]) -> Any:
-    if not any((folder / name).is_file() for name in PROCESSOR_FILES[:2]):
+    if not any((folder / name).is_file() for name in IMAGE_FILES):
         raise LayerhouseError(
-            f"{folder} has no complete processor: neither {PROCESSOR_FILES[0]} nor "
-            f"{PROCESSOR_FILES[1]} says how images are prepared; {FROM_ITS_BASE}"
+            f"{folder} has no complete processor: neither {' nor '.join(IMAGE_FILES)} says how "
+            f"images are prepared; {FROM_ITS_BASE}"
         )
     inner = settings.get("image_processor")
     named = inner if isinstance(inner, dict) else settings
@@ -199,8 +198,7 @@ def _class_of_family(folder: Path) -> str:
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
     config = read_object(folder / "config.json")
-    vision = config.get("vision_config")
-    if isinstance(vision, dict) and vision.get("model_type") == "pixtral":
+    if part_of(config, "vision_config").get("model_type") == "pixtral":
         return "PixtralProcessor"
     found = PROCESSOR_MAPPING_NAMES.get(str(config.get("model_type")))
     if found is None:

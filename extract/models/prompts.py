@@ -11,7 +11,7 @@ from extract.models.prompt_entries import default_prompt
 from extract.models.templates import Template
 from warehouse.errors import LayerhouseError, said
 
-UNSPACED = 0x2E80
+FIRST_UNSPACED = 0x2E80
 """From here on characters are those of scripts that are written without spaces, or wide."""
 
 
@@ -49,18 +49,20 @@ def prompt_of(
     """The question as this processor puts it, under the template that it was given."""
     text = render(processor, question, system, reply_prefix)
     with failing_as("the tokenizer cannot read the prompt"):
-        found = processor.tokenizer(text, **special_tokens(processor, text))["input_ids"]
-    return Prompt(text, tuple(int(token) for token in found), template)
+        return Prompt(text, tuple(prompt_tokens(processor, text)), template)
 
 
 def unseeing_tokens(
     processor: Any, question: str, system: str | None = None, reply_prefix: str | None = None
 ) -> list[int]:
     """The token ids of the same prompt without an image."""
-    text = render(processor, question, system, reply_prefix, image=False)
-    return [
-        int(t) for t in processor.tokenizer(text, **special_tokens(processor, text))["input_ids"]
-    ]
+    return prompt_tokens(processor, render(processor, question, system, reply_prefix, image=False))
+
+
+def prompt_tokens(processor: Any, text: str) -> list[int]:
+    """The token ids of a prompt's text."""
+    found = processor.tokenizer(text, **special_tokens(processor, text))["input_ids"]
+    return [int(token) for token in found]
 
 
 def special_tokens(processor: Any, prompt: str) -> dict[str, bool]:
@@ -203,7 +205,7 @@ def continuation(
         if whole.startswith(prompt) and phrase in whole[len(prompt) :]:
             rest = whole[len(prompt) :]
             return rest[: rest.index(phrase) + len(phrase)]
-    apart = not prompt[-1:].isspace() and (not reply_prefix or ord(prompt[-1]) < UNSPACED)
+    apart = not prompt[-1:].isspace() and (not reply_prefix or ord(prompt[-1]) < FIRST_UNSPACED)
     return f" {phrase}" if apart else phrase
 
 

@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from extract.models.architectures import architecture_sizes
+from extract.models.architectures import built_from
+from extract.models.files import LOCAL
 from extract.models.registry import RegistryEntry, registry
 from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
@@ -61,16 +62,14 @@ def converted_config(folder: Path, entry: RegistryEntry) -> Any:
             f"the sizes of {entry.name} are not known; add its architecture to the registry"
         )
     original = read_object(folder / "config.json")
-    numbers = dict(architecture_sizes()[entry.architecture])
-    del numbers["parameters"]
-    text, vision = dict(numbers.pop("text")), numbers.pop("vision")
-    family = numbers.pop("family")
+    family, numbers = built_from(entry.architecture)
+    text = numbers["text_config"]
     known = AutoConfig.for_model(text["model_type"]).to_dict()
     taken = [name for name in known if name not in NOT_NUMBERS] + list(ROTARY)
     text |= {name: original[name] for name in taken if name in original}
     if "tie_word_embeddings" in original:
         numbers["tie_word_embeddings"] = original["tie_word_embeddings"]
-    config = AutoConfig.for_model(family, text_config=text, vision_config=vision, **numbers)
+    config = AutoConfig.for_model(family, **numbers)
     token = published_tokenizer(folder, layouts()[entry.published_as]).image_token_id
     named = "image_token_index" if hasattr(config, "image_token_index") else "image_token_id"
     setattr(config, named, token)
@@ -85,11 +84,10 @@ def published_tokenizer(folder: Path, layout: dict[str, Any]) -> Any:
         PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
     )
     image = layout["image_token"]
-    local = {"local_files_only": True, "trust_remote_code": False}
-    if image not in loader.from_pretrained(folder, **local).get_vocab():
+    if image not in loader.from_pretrained(folder, **LOCAL).get_vocab():
         raise LayerhouseError(f"the tokenizer in {folder} has no token {image!r} for images")
     named = {"image_token": image}  # would be added, without an embedding, if it were not there
-    tokenizer = loader.from_pretrained(folder, extra_special_tokens=named, **local)
+    tokenizer = loader.from_pretrained(folder, extra_special_tokens=named, **LOCAL)
     if tokenizer.pad_token in (None, image):  # padding must not look like an image
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from extract.models.files import weight_facts
+from extract.models.files import part_of, weight_facts
 from warehouse.errors import LayerhouseError
 
 MARKS: dict[str, tuple[str, ...]] = {
@@ -35,9 +35,7 @@ def quantization_of(config: Mapping[str, Any]) -> str | None:
 
     LayerhouseError for what names none.
     """
-    text = config.get("text_config")
-    places = [config, text if isinstance(text, Mapping) else {}]
-    for place in places:
+    for place in (config, part_of(config, "text_config")):
         found = place.get("quantization_config") or place.get("compression_config")
         if isinstance(found, Mapping):
             return _method(found)

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from extract.models.files import part_of
 from warehouse.errors import UsageError, nearest
 from warehouse.vocabulary import LAYERED
 
@@ -106,15 +107,12 @@ def named_checkpoint(name: str) -> RegistryEntry | None:
 
 def find_alike(config: Mapping[str, Any], folder: str) -> RegistryEntry | None:
     """The entry that a folder is a copy of, by its name, its family and its decoder's sizes."""
-    text = config.get("text_config")
-    text = text if isinstance(text, Mapping) else {}
+    text = part_of(config, "text_config")
     sizes = (text.get("num_hidden_layers"), text.get("hidden_size"))
     for entry in registry().values():
         named = (entry.name, (entry.hub or "").lower().rpartition("/")[2])
-        if folder.lower() in named and (entry.family, entry.llm) == (
-            config.get("model_type"),
-            sizes,
-        ):
+        known = (entry.family, entry.llm)
+        if folder.lower() in named and known == (config.get("model_type"), sizes):
             return entry
     return None
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -142,12 +142,19 @@ class Session:
         """What to call the model with, so that it computes logits of its last `n` positions alone;
         nothing where it always computes all.
         """
-        return {"logits_to_keep": n} if self._keeps_logits else {}
+        return logits_of_last(self.model, n)
 
-    @cached_property
-    def _keeps_logits(self) -> bool:
-        known = inspect.signature(self.model.forward).parameters
-        return "logits_to_keep" in known
+
+def logits_of_last(model: Any, n: int) -> dict[str, int]:
+    """What to call a model with, so that it computes logits of its last `n` positions alone;
+    nothing where it always computes all.
+    """
+    return {"logits_to_keep": n} if "logits_to_keep" in _taken_by(model.__class__) else {}
+
+
+@cache
+def _taken_by(kind: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(kind.forward).parameters)
 
 
 def without_pixels(model: Any) -> Any:

@@ -5,6 +5,7 @@ is used unless a hub model was asked for that is not in the local cache.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -117,18 +118,14 @@ class ModelSource:
 
     def identity(self) -> dict[str, Any]:
         """What of the files decides the model's numbers, as hashes."""
+        is_trained = self.random_seed is None
+        fingerprint = fingerprint_weights if is_trained else fingerprint_config
         found: dict[str, Any] = {
-            "weights": (
-                fingerprint_weights(self.folder)
-                if self.random_seed is None
-                else fingerprint_config(self.folder)
-            ),
+            "weights": fingerprint(self.folder),
             "processor": fingerprint_processor(self.folder),
-            "preprocessing": dict(self.entry.preprocessing) if self.entry else {},
             "adapter": None,
+            **beside_files(self.config, self.entry),
         }
-        if (plugin := plugin_for(self.config)) is not None:
-            found["plugin"] = plugin.identity
         layout = layout_of(self.folder, self.entry)
         if layout is not None and "revision" in layout:
             found["layout_revision"] = layout["revision"]
@@ -138,8 +135,6 @@ class ModelSource:
             found["adapter"] = self._adapter_identity(self.adapter)
         if self.random_seed is not None:
             found["random_seed"] = self.random_seed
-        if self.entry is not None and self.entry.repetition_penalty is not None:
-            found["repetition_penalty"] = self.entry.repetition_penalty
         return found
 
     def identity_by_windows(self, identity: dict[str, Any]) -> dict[str, Any]:
@@ -158,6 +153,16 @@ class ModelSource:
             return []
         stated = fingerprint_weights(self.folder), fingerprint_by_windows(self.folder)
         return [identity | {"weights": weights} for weights in dict.fromkeys(stated)]
+
+
+def beside_files(config: Mapping[str, Any], entry: RegistryEntry | None) -> dict[str, Any]:
+    """What of a model's identity no file of it says: by the registry, and of its plug-in."""
+    found: dict[str, Any] = {"preprocessing": dict(entry.preprocessing) if entry else {}}
+    if (plugin := plugin_for(config)) is not None:
+        found["plugin"] = plugin.identity
+    if entry is not None and entry.repetition_penalty is not None:
+        found["repetition_penalty"] = entry.repetition_penalty
+    return found
 
 
 def _named_by(adapter: Path) -> str:
@@ -328,7 +333,7 @@ def _split(name: str) -> tuple[str, str | None]:
     return f"{owner}/{repository}", "/".join(subfolder) or None
 
 
-def _checked(source: ModelSource, *, weights: bool = True) -> ModelSource:
+def _checked(source: ModelSource, *, weights: bool) -> ModelSource:
     folder = source.folder
     refuse_no_model(folder, weights=weights)
     refuse_unsafe_weights(folder)

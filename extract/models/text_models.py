@@ -4,7 +4,6 @@ A model that takes images is one too. What is refused is what would give numbers
 a model that reads ahead, or one whose answer is not the continuation of what it read.
 """
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +16,9 @@ from extract.models.devices import choose_device, choose_dtype
 from extract.models.files import failing_as
 from extract.models.folders import ADAPTER_CONFIG
 from extract.models.preflight import read_tokenizer, refuse_without_tokenizer, unbind_tokenizer
-from extract.models.processors import LOCAL
-from extract.models.prompts import phrase_tokens, render, special_tokens, turn_end
+from extract.models.prompts import phrase_tokens, prompt_tokens, render, turn_end
 from extract.models.quiet import quiet
-from extract.models.session import without_pixels
+from extract.models.session import logits_of_last, without_pixels
 from extract.models.sources import ModelSource, locate
 from extract.models.templates import template_in
 from extract.models.weights import load_weights
@@ -75,9 +73,7 @@ class TextModel:
 
     def prompt(self, question: str) -> list[int]:
         """The tokens of a question in one turn, up to where the answer begins."""
-        text = render(self.processor, question)
-        found = self.processor.tokenizer(text, **special_tokens(self.processor, text))["input_ids"]
-        return [int(token) for token in found]
+        return prompt_tokens(self.processor, render(self.processor, question))
 
     def answers(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of answers as they continue a question, with the one that ends a reply."""
@@ -122,12 +118,9 @@ class TextModel:
     def _logits(self, rows: torch.Tensor, seen: torch.Tensor, last: int) -> torch.Tensor:
         """Logits fp32 after each of the last tokens: (n, last, vocabulary), on the CPU."""
         model = without_pixels(self.model)
-        known = inspect.signature(model.forward).parameters
-        kept = {"logits_to_keep": last} if "logits_to_keep" in known else {}
         device = self.model.device
-        output = model(
-            input_ids=rows.to(device), attention_mask=seen.to(device), use_cache=False, **kept
-        )
+        given = {"input_ids": rows.to(device), "attention_mask": seen.to(device)}
+        output = model(**given, use_cache=False, **logits_of_last(model, last))
         logits: torch.Tensor = output.logits[:, -last:].float().cpu()
         return logits
 
@@ -149,7 +142,7 @@ def load_text_model(name: str, device: str = "auto") -> TextModel:
         if source.published_quantization is None:
             model = model.to(where)
         with failing_as(f"{source.name} cannot read text"):
-            tokenizer = read_tokenizer(source.folder, **LOCAL)
+            tokenizer = read_tokenizer(source.folder)
             unbind_tokenizer(tokenizer)
             template = template_in(source.folder)
             text = tokenizer.chat_template if template is None else template.text

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from extract.anatomy import Anatomy, discover
-from extract.models.architectures import architecture_sizes
+from extract.models.architectures import architecture_sizes, built_from
 from extract.models.registry import RegistryEntry
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.pretrained import read_object
 from warehouse.vocabulary import LAYERED
 
 TOLERANCE = 0.01
@@ -81,15 +81,12 @@ def _config(entry: RegistryEntry) -> Any:
     from transformers import AutoConfig
 
     if entry.folder is not None:
-        numbers = json.loads((entry.folder / "config.json").read_text(encoding="utf-8"))
-        return AutoConfig.for_model(**numbers)
+        return AutoConfig.for_model(**read_object(entry.folder / "config.json"))
     if entry.architecture is None:
         why = entry.reason or "its configuration is not shipped with Layerhouse"
         raise UsageError(f"{entry.name} cannot be verified offline: {why}")
-    numbers = dict(architecture_sizes()[entry.architecture])
-    del numbers["parameters"]
-    sizes = {"text_config": numbers.pop("text"), "vision_config": numbers.pop("vision")}
-    return AutoConfig.for_model(numbers.pop("family"), **sizes, **numbers)
+    family, numbers = built_from(entry.architecture)
+    return AutoConfig.for_model(family, **numbers)
 
 
 def _compared(entry: RegistryEntry, anatomy: Anatomy, n_parameters: int) -> list[Expectation]:

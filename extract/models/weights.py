@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.models.files import (
+    LOCAL,
     refuse_cut_off,
     refuse_empty,
     refuse_twice,
@@ -74,9 +75,8 @@ def load_weights(
             key_mapping=dict(source.entry.key_mapping) if source.entry else None,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are reported, and refused below
-            local_files_only=True,
-            trust_remote_code=False,
             use_safetensors=True,
+            **LOCAL,
             **_placed(source, dtype, device),
         )
     except Exception as error:  # libraries raise anything over files that are not as they expect
@@ -177,8 +177,7 @@ def _model_config(source: ModelSource) -> Any:
 
     if source.entry is not None and layout_of(source.folder, source.entry) is not None:
         return converted_config(source.folder, source.entry)
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(source.folder, **local)
+    config = AutoConfig.from_pretrained(source.folder, **LOCAL)
     config._attn_implementation = None  # what it was trained with may not be there, or is a kernel
     return config
 

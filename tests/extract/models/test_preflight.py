@@ -236,7 +236,7 @@ def test_a_file_of_sentencepiece_is_read_as_sentencepiece_reads_it(folder: Path)
     told = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(told | {"legacy": False}))
     own = spm.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    found = read_tokenizer(folder, local_files_only=True)
+    found = read_tokenizer(folder)
     assert found.tokenize(f"USER: {ASKED}") == own.encode(f"USER: {ASKED}", out_type=str)
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from extract.models import published, registry
+from extract.models import architectures, published, registry
 from extract.models.loading import load
 from extract.models.processors import ready_processor
 from extract.models.prompts import build_prompt
@@ -110,11 +110,11 @@ def case(
     native = _clip_qwen2(tmp_path / family) if family == "clip_qwen2" else family_folder(family)
     entry = registry.entry_named(entry_name)
     assert model_type in published.layouts()[str(entry.published_as)]["model_types"]
-    sizes = dict(published.architecture_sizes()[str(entry.architecture)])
+    sizes = dict(architectures.architecture_sizes()[str(entry.architecture)])
     vision = clip() if model_type.startswith("llava") else tower()
     is_llava = model_type.startswith("llava")
     sizes["vision"] = {k: v for k, v in vision.items() if k != "image_size" or is_llava}
-    monkeypatch.setattr(published, "architecture_sizes", lambda: {entry.architecture: sizes})
+    monkeypatch.setattr(architectures, "architecture_sizes", lambda: {entry.architecture: sizes})
     entry = dataclasses.replace(entry, llm=(TEXT_LAYERS, TEXT_WIDTH), preprocessing={})
     monkeypatch.setattr(published, "registry", lambda: {entry.name: entry})
     folder = tmp_path / "as-published"
