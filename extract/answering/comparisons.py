@@ -13,37 +13,36 @@ from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, OP
 def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
     """ "X is less likely than Y" claims Y; "X or Y" and "X versus Y" claim neither for sure."""
     places = [at for at, token in enumerate(tokens) if token.kind == CLASS]
+    clause = language()["clause"]
+    changed = rf"(?i)\b{clause['changes']}\b.*\bfrom (?:an? |the )?$"
+    scale = rf"(?:an?|the|{language()['terse']['scales']})?"
+    either = rf"(?i)\W*(?:{clause['or']})\W*{scale}\W*{clause['degree']}"
     for first, second in pairwise(places):
         if tokens[first].text == tokens[second].text:
             continue  # "…, the latter": it is of the same place
         between = sentence[tokens[first].end : tokens[second].start]
-        lesser = r"(?i)(?<!but )(?<!and )\bless\b[^,.;]*\bthan\b(?! \d)|小于|低于|不如"
-        less = re.search(lesser, sentence[: tokens[second].start])
-        changed = rf"(?i)\b{language()['clause']['changes']}\b.*\bfrom (?:an? |the )?$"
+        less = re.search(rf"(?i){clause['lesser']}", sentence[: tokens[second].start])
         if re.fullmatch(r"(?i)\s*(?:in)?to (?:an? |the )?", between) and re.search(
             changed, sentence[: tokens[first].start]
         ):
             said[first] = (ASIDE, "from")
         elif re.fullmatch(r"(?i)\s*to (?:an? |the )?", between) and re.search(
-            r"(?i)\bprefer\w*\b", sentence[: tokens[first].start]
+            rf"(?i)\b{clause['prefers']}\b", sentence[: tokens[first].start]
         ):
             said[second] = (ASIDE, "prefer")
         elif re.fullmatch("[ -]+", between) and said[first][0] == said[second][0] == DENIED:
             said[second] = (ASIDE, said[second][1])  # "not X Y" need not deny Y without X
-        elif re.search(r"(?i)\b(?:does|do|would) not (?:\w+ )?(?:exclude|rule out)\b", between):
+        elif re.search(rf"(?i)\b{clause['includes']}\b", between):
             said[first] = (ASIDE, between.strip())
-        elif re.search(rf"(?i)\b(?:{language()['clause']['unlike']})\b", between):
+        elif re.search(rf"(?i)\b(?:{clause['unlike']})\b", between):
             said[first] = said[second] = (OPEN, between.strip())
         elif less and less.end() > tokens[first].end:
             said[first], said[second] = (ASIDE, between.strip()), (PLAIN, between.strip())
-        elif re.search(r"(?i)\b(?:whereas|while)\b|、而|，而", between):
+        elif re.search(rf"(?i){clause['against']}", between):
             if said[first][0] in (PLAIN, ASIDE) and said[second][0] in CLAIMS:
                 kind = MAYBE if said[first][0] == PLAIN else ASIDE
                 said[first] = said[second] = (kind, between.strip())
-        elif re.fullmatch(
-            rf"(?i)\W*(?:{language()['clause']['or']})\W*(?:an?|the|{language()['terse']['scales']})?\W*{language()['clause']['degree']}",
-            between,
-        ):
+        elif re.fullmatch(either, between):
             kinds = (said[first][0], said[second][0])  # "A or B would show …", "A vs. B: unclear"
             of_both = next((kind for kind in (ASIDE, OPEN) if kind in kinds), MAYBE)
             for at in (first, second):

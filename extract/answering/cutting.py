@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from extract.answering import marks
 from extract.answering.cues import split_sentences
-from extract.answering.language import MARK, MENTION, language
-from extract.answering.names import Mention
+from extract.answering.language import MENTION, language
+from extract.answering.names import Mention, mentions_in
 from extract.answering.naming import LETTER, ClassNames
 from extract.answering.spelling import folded
 
@@ -23,11 +23,7 @@ def whole_pairs(text: str) -> str | None:
     if not re.match(r"\s*(?:```\w*\s*)?\{", text):
         return None
     keys = language()["answer"]["keys"]
-    pairs = [
-        (key, value)
-        for key, value in re.findall(PAIR, text)
-        if key.casefold().replace(" ", "_").replace("-", "_") in keys
-    ]
+    pairs = [(k, value) for k, value in re.findall(PAIR, text) if marks.plain_key(k) in keys]
     if len(dict(pairs)) < len(pairs):
         return "{}"  # rows of a list, of which more may come
     written = ", ".join(f'"{key}": {value}' for key, value in pairs)
@@ -46,7 +42,7 @@ def ends_named(
     bare = rf"[\s\"'(]*({MENTION}(?:[\s.:)-]*{MENTION})*)(?:[\s.:!\"')]*|{reason})"
     for part in (*marked, text):
         found = re.fullmatch(bare, part) if text.endswith(part) else None
-        said = [named[ord(s) - MARK] for s in re.findall(MENTION, found[1])] if found else []
+        said = mentions_in(found[1], named) if found else []
         is_answer = is_marked or part in marked or (said and said[0].kind == LETTER)
         if is_answer and len({one.index for one in said}) == 1:
             return not _may_go_on(said[-1], classes)
@@ -56,10 +52,7 @@ def ends_named(
 def _may_go_on(mention: Mention, classes: Sequence[ClassNames]) -> bool:
     """Whether the name of another class begins with these words, as "T2a" with "T2", or its own."""
     begun = folded(mention.said).casefold()
-    called = [
-        {folded(name).casefold() for name in (names.phrase, names.label, *names.also)}
-        for names in classes
-    ]
+    called = [{folded(name).casefold() for name in names.every} for names in classes]
     is_whole = begun in called[mention.index]
     return mention.kind != LETTER and any(
         name.startswith(begun)

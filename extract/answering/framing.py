@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from extract.answering.language import language
-from extract.answering.naming import ClassNames
+from extract.answering.naming import ClassNames, own_names
 from extract.answering.spelling import folded, is_terse
 
 
@@ -17,7 +17,7 @@ def unframed(classes: tuple[ClassNames, ...]) -> tuple[ClassNames, ...]:
     """The classes under their bare names, "no effusion" for "effusion absent"; the names that they
     had are further ones. Names that would be those of other classes stay.
     """
-    taken = {folded(name).casefold() for c in classes for name in (c.phrase, c.label)}
+    taken = own_names(classes)
     bare = [_bare(names.phrase) for names in classes]
     counts = Counter(bare)
     return tuple(

@@ -322,18 +322,14 @@ def replies_of(session: Session, tokens: NDArray[np.int64]) -> list[Reply | None
     """Replies from their token ids (n, tokens), each up to its first stop token; None for those
     that were given up.
     """
-    tokenizer, stops = session.loaded.processor.tokenizer, set(session.stop_tokens)
+    tokenizer = session.loaded.processor.tokenizer
     replies: list[Reply | None] = []
     for row in tokens.tolist():
         if row[-1] == GIVEN_UP:
             replies.append(None)
             continue
-        end = next((i for i, token in enumerate(row) if token in stops), None)
-        said = row[:end]
-        text = tokenizer.decode(said, skip_special_tokens=True).strip()
-        raw = tokenizer.decode(said, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        if end is None:
-            replies.append(Reply(text, raw, len(row), LENGTH))
-        else:
-            replies.append(Reply(text, raw, end + 1, STOP))
+        end = session.end_of(row)
+        text = tokenizer.decode(row[:end], skip_special_tokens=True).strip()
+        how = (len(row), LENGTH) if end is None else (end + 1, STOP)
+        replies.append(Reply(text, session.raw_text(row[:end]), *how))
     return replies

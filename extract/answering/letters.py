@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator
 from functools import cache
+from string import ascii_uppercase
 
 from extract.answering.language import MENTION, WORD, language
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def lettered(text: str, n: int) -> Iterator[tuple[tuple[int, int], int]]:
@@ -14,7 +13,7 @@ def lettered(text: str, n: int) -> Iterator[tuple[tuple[int, int], int]]:
 
     "A" as an article, the B of "hepatitis B" and of "B-lines" are none.
     """
-    allowed = LETTERS[:n]
+    allowed = ascii_uppercase[:n]
     bare = text.strip(" \n.!():[]{}$'\"")
     if len(bare) == 1 and bare.upper() in allowed:
         at = text.index(bare)

@@ -107,13 +107,13 @@ def json_answer(text: str, classes: Sequence[ClassNames]) -> tuple[str, str] | N
         found = _scored(found)
     if not isinstance(found, dict) or not found:
         return None
-    called = {folded(n).casefold() for c in classes for n in (c.label, c.phrase, *c.also)}
+    called = {folded(name).casefold() for names in classes for name in names.every}
     values = dict(_flat(found, called))
     keys = language()["answer"]["keys"]
     holding = [
         (keys.index(key), name, value)
         for name, value in values.items()
-        if (key := name.casefold().replace(" ", "_").replace("-", "_")) in keys
+        if (key := plain_key(name)) in keys
         if isinstance(value, str) or (isinstance(value, int) and str(value) in called)
     ]
     if holding:
@@ -128,6 +128,11 @@ def json_answer(text: str, classes: Sequence[ClassNames]) -> tuple[str, str] | N
     if len(chosen) > 1 and list(chosen.values()).count(max(chosen.values())) == 1:
         return max(chosen, key=chosen.__getitem__), "the largest of the JSON's numbers counts"
     return "\n".join(f"{k}: {v}." for k, v in values.items()), "the JSON is read line by line"
+
+
+def plain_key(name: str) -> str:
+    """A key of JSON as the data has it: in small letters, with `_` between words."""
+    return name.casefold().replace(" ", "_").replace("-", "_")
 
 
 def _number(value: Any) -> float | None:

@@ -10,7 +10,16 @@ from itertools import accumulate
 
 from extract.answering.language import MARK, MENTION, WORD, language
 from extract.answering.letters import lettered
-from extract.answering.naming import HEAD, LETTER, TERSE, WORDED, ClassNames, finding, phrases_of
+from extract.answering.naming import (
+    HEAD,
+    LETTER,
+    TERSE,
+    WORDED,
+    ClassNames,
+    finding,
+    own_names,
+    phrases_of,
+)
 from extract.answering.shared_words import shared_lasts, unshared_lasts
 from extract.answering.spelling import folded, pattern
 
@@ -60,6 +69,16 @@ def mentions(
     return text, kept
 
 
+def mention_of(sign: str, named: Sequence[Mention]) -> Mention:
+    """The mention that a private character stands for."""
+    return named[ord(sign) - MARK]
+
+
+def mentions_in(text: str, named: Sequence[Mention]) -> list[Mention]:
+    """The mentions that stand in a part of such a text, in their order."""
+    return [mention_of(sign, named) for sign in re.findall(MENTION, text)]
+
+
 def _longest(
     found: Iterable[tuple[int, int, Mention, bool]], n: int
 ) -> list[tuple[int, int, Mention]]:
@@ -82,11 +101,11 @@ def _without_options(text: str, named: list[Mention], n: int) -> str:
     """
 
     def every(found: re.Match[str]) -> bool:
-        listed = {named[ord(c) - MARK].index for c in found[0] if ord(c) >= MARK}
+        listed = {mention.index for mention in mentions_in(found[0], named)}
         return n == len(listed) < len(named)
 
     def cut(found: re.Match[str]) -> str:
-        listed = [named[ord(c) - MARK].index for c in found[0] if ord(c) >= MARK]
+        listed = [mention.index for mention in mentions_in(found[0], named)]
         return "\n" if len(set(listed)) == len(listed) else found[0]
 
     joint = r"[ ]*[,;.]?(?:\s+(?:or|and)(?=\s))?\s*"
@@ -170,7 +189,7 @@ def _cut_species(phrases: tuple[str, ...]) -> tuple[tuple[int, re.Pattern[str]],
 
 def _heads(text: str, classes: Sequence[ClassNames]) -> Iterator[tuple[int, int, Mention, bool]]:
     """Where a last word of several names that is no name itself is all that a denial names."""
-    for denied, indices in shared_lasts(phrases_of(classes), _whole(classes)):
+    for denied, indices in shared_lasts(phrases_of(classes), own_names(classes)):
         for match in denied.finditer(text):
             for index in indices:
                 yield *match.span(1), Mention(index, match[1], HEAD), True
@@ -214,7 +233,3 @@ def _speaks(text: str, start: int, end: int) -> bool:
         return not re.search(counted, text[:end])
     weak = rf"(?i)(?:^|[^{WORD}])(?:{terse['weak']})\s*['\"(]*$"
     return bool(re.search(weak, before) and re.match(terse["follows"], after, re.IGNORECASE))
-
-
-def _whole(classes: Sequence[ClassNames]) -> frozenset[str]:
-    return frozenset(folded(name).casefold() for c in classes for name in (c.phrase, c.label))

@@ -22,6 +22,10 @@ class ClassNames:
     phrase: str
     also: tuple[str, ...] = ()
 
+    @property
+    def every(self) -> tuple[str, ...]:
+        return self.phrase, self.label, *self.also
+
 
 @dataclass(frozen=True)
 class Spelling:
@@ -65,7 +69,7 @@ def finding(
             (*_inverted(name), *_shortened(name, classes)),
         )
         for index, names in enumerate(classes)
-        for name in dict.fromkeys((names.phrase, names.label, *names.also))
+        for name in dict.fromkeys(names.every)
     ] + _graded(classes)
 
 
@@ -148,7 +152,7 @@ def _denials(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern[st
     denial = re.fullmatch(rf"(?:{known['negations']})[ -]+(\S.*)", folded(name), re.IGNORECASE)
     if denial is None:
         return
-    named = {folded(n).casefold() for c in classes for n in (c.phrase, c.label)}
+    named = own_names(classes)
     if denial[1].casefold() not in named and not is_terse(denial[1]):
         masses = known["masses"] if denial[1].casefold() in known["masses"] else [denial[1]]
         rest = f"(?:{'|'.join(pattern(mass).pattern for mass in reversed(masses))})"
@@ -215,6 +219,11 @@ def _first_part(name: str, classes: Sequence[ClassNames]) -> Iterator[re.Pattern
             part = name[: len(part) + 1]
         if end > 1 and len(part) > 1 and not any(part in each for each in others):
             yield pattern(part)
+
+
+def own_names(classes: Sequence[ClassNames]) -> frozenset[str]:
+    """What classes are called by their datasets, in one spelling."""
+    return frozenset(folded(name).casefold() for c in classes for name in (c.phrase, c.label))
 
 
 def phrases_of(classes: Sequence[ClassNames]) -> tuple[str, ...]:

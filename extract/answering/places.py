@@ -8,16 +8,14 @@ there yet.
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.answering import marks
 from extract.answering.framing import unframed
-from extract.answering.language import MARK
 from extract.answering.methods import Question
-from extract.answering.names import Mention, mentions
+from extract.answering.names import Mention, mentions, mentions_in
 from extract.answering.replies import parse_reply
 from extract.models import Session
 
@@ -35,20 +33,15 @@ class ReplyPlace:
 
 def places_of(session: Session, question: Question, said: NDArray[np.int64]) -> list[ReplyPlace]:
     """Where replies are read, from their token ids (n, tokens)."""
-    stops = set(session.stop_tokens)
-    tokenizer = session.loaded.processor.tokenizer
-    found = []
-    for row in said.tolist():
-        end = next((place for place, token in enumerate(row) if token in stops), None)
-        found.append(_Reply(tokenizer, row[:end], question, cut=end is None).place())
-    return found
+    ends = [(row, session.end_of(row)) for row in said.tolist()]
+    return [_Reply(session, row[:end], question, end is None).place() for row, end in ends]
 
 
 @dataclass(frozen=True)
 class _Reply:
     """The tokens of a reply without the one that ends it, if any does, and what they answer."""
 
-    tokenizer: Any
+    session: Session
     tokens: Sequence[int]
     question: Question
     cut: bool
@@ -66,11 +59,7 @@ class _Reply:
 
     def text(self, n: int) -> str:
         """What the first `n` tokens say."""
-        return str(
-            self.tokenizer.decode(
-                self.tokens[:n], skip_special_tokens=False, clean_up_tokenization_spaces=False
-            )
-        )
+        return self.session.raw_text(self.tokens[:n])
 
     def names(self, n: int, meant: Sequence[int]) -> list[Mention]:
         """Where the first `n` tokens name these classes, in the part that counts."""
@@ -79,8 +68,7 @@ class _Reply:
             return []
         classes, letters = unframed(tuple(self.question.classes)), self.question.letters
         text, named = mentions(marks.plain(reply), classes, letters=letters)
-        standing = (named[ord(sign) - MARK] for sign in text if ord(sign) >= MARK)
-        return [mention for mention in standing if mention.index in meant]
+        return [mention for mention in mentions_in(text, named) if mention.index in meant]
 
     def _before(self, meant: Sequence[int]) -> int:
         """How many tokens stand before the first of these names begins."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extract.answering.cues import split_sentences, tokenised
-from extract.answering.language import MARK, MENTION, language
-from extract.answering.names import Mention
+from extract.answering.language import MENTION, language
+from extract.answering.names import Mention, mention_of
 from extract.answering.naming import ClassNames, is_absence, opposite
 from extract.answering.spelling import folded
 
@@ -76,13 +76,15 @@ def of_the_whole(text: str, classes: Sequence[ClassNames]) -> Reading | None:
 def largest_share(text: str, named: list[Mention]) -> Reading | None:
     """The class with the largest share where a text gives each that it names one; else None."""
     number = r"(?:(\d+(?:\.\d+)?)\s*%|([01]?\.\d+))"
-    chance = r"(?:的?(?:概率|可能性)[为是约]?|probability|likelihood)?"
+    words = language()["shares"]
+    chance = rf"(?:{words['chance']})?"
     after = rf"(?P<class>{MENTION})\s*\)?\s*{chance}\s*(?:[:=(|-]|is)?\s*{number}"
-    before = rf"{number}\s*(?:likely|probability|chance|of|for|\s)*\s*(?P<class>{MENTION})"
+    before = rf"{number}\s*(?:{words['between']}|\s)*\s*(?P<class>{MENTION})"
     shares: dict[int, float] = {}
     for found in [*re.finditer(after, text)] or re.finditer(before, text):
         percent, fraction = (group for group in found.groups() if group != found["class"])
-        shares[named[ord(found["class"]) - MARK].index] = float(percent or 100 * float(fraction))
+        index = mention_of(found["class"], named).index
+        shares[index] = float(percent or 100 * float(fraction))
     if len(shares) < 2 or set(shares) != {mention.index for mention in named}:
         return None
     if list(shares.values()).count(max(shares.values())) > 1:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from functools import lru_cache
+from string import ascii_uppercase
 
 from extract.answering import cutting, marks
 from extract.answering.cues import split_sentences
 from extract.answering.framing import unframed
 from extract.answering.language import simpler
-from extract.answering.letters import LETTERS
 from extract.answering.names import Mention, mentions
 from extract.answering.naming import (
     HEAD,
@@ -62,9 +62,7 @@ def _word_for_word(text: str, classes: Sequence[ClassNames]) -> Reading | None:
     """The one class whose name is all that is said, whatever marks the name holds; numbers and
     letters may stand for something else."""
     said = text.strip().casefold()
-    known = [
-        {simpler(name) for name in (names.label, names.phrase, *names.also)} for names in classes
-    ]
+    known = [{simpler(name) for name in names.every} for names in classes]
     named = [
         index
         for index, names in enumerate(known)
@@ -112,7 +110,7 @@ def lists_letters(question: str, phrases: Sequence[str]) -> bool:
 
 
 def listed_order(
-    question: str, phrases: Sequence[str], marks: Sequence[str] = LETTERS
+    question: str, phrases: Sequence[str], marks: Sequence[str] = ascii_uppercase
 ) -> tuple[int, ...] | None:
     """The classes that A, B, … stand for in a question, or other marks; None unless it lists every
     one once.

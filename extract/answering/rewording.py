@@ -2,8 +2,8 @@
 
 import re
 
-from extract.answering.language import MARK, MENTION, language
-from extract.answering.names import Mention
+from extract.answering.language import MENTION, language
+from extract.answering.names import Mention, mention_of
 from extract.answering.naming import is_absence
 
 
@@ -16,8 +16,9 @@ def resolved(text: str, mentions: list[Mention]) -> str:
     def meant(found: re.Match[str]) -> str:
         named: dict[int, str] = {}
         for sign in re.findall(MENTION, text[: found.start()]):
-            named.pop(mentions[ord(sign) - MARK].index, None)
-            named[mentions[ord(sign) - MARK].index] = sign
+            index = mention_of(sign, mentions).index
+            named.pop(index, None)
+            named[index] = sign
         if len(named) < 2:
             return found[0]
         return list(named.values())[-2 if re.search(words["first"], found[0].lower()) else -1]
@@ -29,7 +30,7 @@ def answered_first(text: str, mentions: list[Mention]) -> str:
     """A text in which the yes or no that a line begins with is a sentence of its own."""
 
     def ended(found: re.Match[str]) -> str:
-        said = mentions[ord(found[1].strip()) - MARK].said.casefold()
+        said = mention_of(found[1].strip(), mentions).said.casefold()
         return f"{found[1]}. " if said in ("yes", "no") else found[0]
 
     return re.sub(rf"(?m)^(\s*{MENTION})\s*(?:[:：]|-\s|(?=\())", ended, text)
@@ -40,7 +41,7 @@ def excepted(text: str, mentions: list[Mention]) -> str:
     clause = language()["clause"]
 
     def contrasted(found: re.Match[str]) -> str:
-        is_whole = is_absence(mentions[ord(found[1]) - MARK].said)
+        is_whole = is_absence(mention_of(found[1], mentions).said)
         return f"{found[1]}, but " if is_whole else found[0]
 
     return re.sub(rf"(?i)({MENTION}),? {clause['excepted']} ?(?={MENTION})", contrasted, text)

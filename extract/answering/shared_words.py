@@ -47,9 +47,7 @@ def shared_lasts(
     )
     return [
         (
-            re.compile(
-                rf"(?i)(?:\b(?:no|nor|or|any|of|without|for)|,)\s+({pattern(last).pattern})"
-            ),
+            re.compile(rf"(?i)(?:\b(?:{known['denying']})|,)\s+({pattern(last).pattern})"),
             [index for index, other in enumerate(lasts) if other.endswith(last)],
         )
         for last in shared

@@ -148,20 +148,10 @@ def _word(piece: str) -> str:
 
 
 def _number(word: str) -> str:
-    for end, forms in (
-        ("ies", "(?:ies|y)"),
-        ("y", "(?:y|ies)"),
-        ("sis", "s[ie]s"),
-        ("ses", "s[ie]s?"),
-        ("i", "(?:i|us)"),
-        ("um", "(?:um|a)"),
-        ("oma", "oma(?:s|ta|tous)?"),
-        ("ig", "ig(?:e[mnrs]?|keit)?"),
-        ("isch", "isch(?:e[mnrs]?)?"),
-        ("igno", "ign[oa]s?"),
-    ):
+    """What finds a word in the singular and the plural, and in other cases."""
+    for end, forms in language()["names"]["endings"]:
         if word.lower().endswith(end) and len(word) > len(end) + 1:
-            return re.escape(word[: -len(end)]) + forms
+            return re.escape(word[: -len(end)]) + str(forms)
     if len(word) > 4 and word.lower().endswith("us"):
         return re.escape(word[:-2]) + "(?:us|i|uses)"
     if len(word) < 3 or word.lower().endswith(("ss", "us", "is")):

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from extract.answering.comparisons import compare, generalise, set_aside, suppose
 from extract.answering.cues import CLASS, ENDS, Token, only, split_sentences, tokenised
 from extract.answering.elsewhere import leave_open
-from extract.answering.language import MARK, MENTION, WORD, language
-from extract.answering.names import Mention
+from extract.answering.language import MENTION, WORD, language
+from extract.answering.names import Mention, mention_of
 from extract.answering.polarity import ASIDE, DENIED, MAYBE, OPEN, PLAIN, SURE, Statement
 from extract.answering.rewording import answered_first, excepted, resolved
 
@@ -45,9 +45,8 @@ class Reach:
 
 def statements(text: str, mentions: list[Mention]) -> list[list[Statement]]:
     """The statements of every sentence that names a class; `text` is from `names.mentions`."""
-    text = re.sub(
-        rf"(?i), (?:such as|including|like|for example)[^,;.\n{MENTION[1:-1]}]*,", "", text
-    )
+    examples = language()["clause"]["examples"]
+    text = re.sub(rf"(?i), (?:{examples})[^,;.\n{MENTION[1:-1]}]*,", "", text)
     text = excepted(answered_first(resolved(text, mentions), mentions), mentions)
     sentences = [s for s in split_sentences(text) if s.strip()]
     read = [_sentence(s, mentions) for s in sentences]
@@ -71,7 +70,7 @@ def _questioned(sentence: str, read: list[Statement], following: str) -> list[St
         reply = reply or re.search(rf"(?i)(?<![{WORD}]){ends}", following)
         if reply:
             return [Statement(s.mention, means, reply[1]) for s in read]
-    said = re.sub(r"(?i)\b(?:or|and|maybe|perhaps|possibly)\b", "", sentence)
+    said = re.sub(rf"(?i)\b(?:{language()['questions']['unsure']})\b", "", sentence)
     if not re.search(rf"[{WORD}]{{2,}}|[^\W{WORD}\U000f0000-\U000ffffd]{{2,}}", said):
         return [s.weakened() for s in read]
     return [Statement(s.mention, ASIDE, "?") for s in read]
@@ -89,11 +88,11 @@ def _sentence(sentence: str, mentions: list[Mention]) -> list[Statement]:
     set_aside(sentence, tokens, said)
     leave_open(sentence, tokens, said)
     for at, (kind, cue) in list(said.items()):
-        if kind == DENIED and _repeats(cue, mentions[ord(tokens[at].text) - MARK]):
+        if kind == DENIED and _repeats(cue, mention_of(tokens[at].text, mentions)):
             said[at] = (PLAIN, "")
     return [
         Statement(
-            mentions[ord(token.text) - MARK],
+            mention_of(token.text, mentions),
             *said[at],
             _part(tokens, at),
             _place(sentence, token) or (_sort(sentence, token) if said[at][0] == DENIED else ""),
@@ -115,9 +114,9 @@ def _part(tokens: list[Token], at: int) -> str:
 
 def _repeats(denial: str, mention: Mention) -> bool:
     """Whether a class that is a denial only says again what was denied: "no sign of DR (no DR)"."""
-    negations = language()["names"]["negations"]
-    own = re.match(rf"(?i)(?:{negations})(?![{WORD}])", mention.said)
-    return bool(own and re.fullmatch("(?i)(?:no|nor|without|kein|sin|pas)", denial.strip()))
+    names = language()["names"]
+    own = re.match(rf"(?i)(?:{names['negations']})(?![{WORD}])", mention.said)
+    return bool(own and re.fullmatch(rf"(?i)(?:{names['repeated']})", denial.strip()))
 
 
 def _place(sentence: str, token: Token) -> str:
@@ -264,14 +263,14 @@ def _pass_comma(sentence: str, tokens: list[Token], at: int, reach: Reach) -> No
             (t.start for t in tokens[at + 1 :] if t.kind in ("verbs", *ENDS)), len(sentence)
         )
         joined = re.search(
-            r"(?i)\b(?:or|nor|and)\b|或|和|及|还是", sentence[tokens[at].end : until]
+            rf"(?i){language()['clause']['listing']}", sentence[tokens[at].end : until]
         )
         listed = bool(joined) or tokens[at].text == "、"
         if not listed and only(between, "joints") and rest:
             deny = reach.cues.get("deny")
             if (
                 deny is not None
-                and re.match(r"(?i)(?:not|rather|instead|不|非|而)", deny.text) is None
+                and re.match(rf"(?i)(?:{language()['clause']['contrary']})", deny.text) is None
             ):
                 reach.cues["open"] = deny
             elif deny is None:
@@ -288,8 +287,8 @@ def _pass_comma(sentence: str, tokens: list[Token], at: int, reach: Reach) -> No
 def _begins(sentence: str, comma: Token, following: Token) -> bool:
     """Whether a new claim begins after a comma: with a class that a verb follows at once."""
     between, after = sentence[comma.end : following.start], sentence[following.end :]
-    seen = "seen|identified|present|noted|visible|evident|detected|found|observed"
-    verb = re.match(rf"\s*(?:is|are|was|were|appears|seems|would be)\b(?! (?:{seen}))", after)
+    clause = language()["clause"]
+    verb = re.match(rf"\s*(?:{clause['being']})\b(?! (?:{clause['seen']}))", after)
     return verb is not None and not re.search(r"\b(?:or|nor|and)\b", between)
 
 

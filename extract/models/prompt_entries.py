@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import UsageError, nearest
@@ -35,7 +36,6 @@ EVERY = "all"
 """Stands for every known prompt, and so is the name of none."""
 OPTIONS = "{options}"
 NAME = r"\w(?:[\w .+:-]*\w)?"
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 UNSPACED = ("zh", "ja")
 """Languages that list words with a comma of their own and write no spaces."""
 
@@ -116,7 +116,7 @@ class PromptEntry:
     def marks(self, n: int) -> list[str]:
         """What stands before each listed class and may be answered in its place; mostly nothing."""
         if self.option_style == LETTERED:
-            return list(LETTERS[:n])
+            return list(ascii_uppercase[:n])
         return [str(k) for k in range(1, n + 1)] if self.option_style == NUMBERED else []
 
     def _listed(self, shown: Sequence[str]) -> str:
@@ -127,9 +127,10 @@ class PromptEntry:
 
     def misfit(self, labels: Sequence[str], phrases: Sequence[str]) -> str | None:
         """Why a dataset of these classes cannot be asked about so; None where it can."""
-        if self.option_style == LETTERED and len(phrases) > len(LETTERS):
-            return f"lists classes under letters, and there are {len(phrases)} for {len(LETTERS)}"
-        marks = {mark.casefold() for mark in self.marks(len(phrases))}
+        n, most = len(phrases), len(ascii_uppercase)
+        if self.option_style == LETTERED and n > most:
+            return f"lists classes under letters, and there are {n} for {most}"
+        marks = {mark.casefold() for mark in self.marks(n)}
         clash = [phrase for phrase in phrases if phrase.strip().casefold() in marks]
         if clash:
             return f"lists classes under {self.option_style}, and {clash[0]!r} is a class"

@@ -125,6 +125,17 @@ class Session:
         written = turn_end(processor), processor.tokenizer.eos_token_id
         return next((t for t in (*written, *self.stop_tokens) if t in self.stop_tokens), None)
 
+    def end_of(self, tokens: Sequence[int]) -> int | None:
+        """Where a reply's tokens end, None where they were cut before that."""
+        return next((n for n, token in enumerate(tokens) if token in self.stop_tokens), None)
+
+    def raw_text(self, tokens: Sequence[int]) -> str:
+        """What tokens say, special ones among them."""
+        tokenizer = self.loaded.processor.tokenizer
+        return str(
+            tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        )
+
     @cached_property
     def continuing(self) -> Any:
         """What takes new tokens on an existing cache."""
