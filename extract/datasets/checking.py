@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from extract.datasets.summary import Summary, summarised
 from extract.datasets.usable import Images, refuse_unwritable, usable, write_rejected
 from warehouse.catalogue import DatasetInfo
 from warehouse.errors import LayerhouseError
-from warehouse.images import parted
+from warehouse.images import FileState, parted
 from warehouse.lake import mark_of
 from warehouse.progress import Progress
 from warehouse.vocabulary import BY_SPLIT, SPLITS
@@ -120,27 +120,62 @@ def decoded(
     return contents, images
 
 
+@dataclass(frozen=True)
+class Dealt:
+    """The usable images of a source with what was measured of each, and the group and the split of
+    each; `notes` say what was made up.
+    """
+
+    contents: Contents
+    measured: list[Measured]
+    groups: list[str]
+    splits: list[str]
+    notes: list[str]
+
+    def rule(self, pixels: PixelOptions) -> Rule:
+        """What is decided about their pixels."""
+        return choose(
+            [item.uri for item in self.contents.items], self.measured, self.splits, pixels
+        )
+
+
+def dealt(
+    contents: Contents,
+    images: Images,
+    options: AddOptions,
+    labels_of: Callable[[Item], Sequence[str]],
+) -> Dealt:
+    """Deals images to the splits that their source does not say, every label of theirs alike.
+
+    Raises LayerhouseError for images that cannot be used and for groups that cannot be kept whole.
+    """
+    contents, measured = usable(contents, images, options.reading.skip_bad)
+    items = contents.items
+    groups = [item.group_id or item.sample_id for item in items]
+    refuse_one_group(contents, groups)
+    check_groups(groups, [item.split or "" for item in items])
+    splits, notes = complete_splits(
+        [item.split for item in items],
+        [labels_of(item) for item in items],
+        joined_units(groups, [image.sha256 for image in measured]),
+        check_fractions(options.fractions),
+        options.seed,
+    )
+    return Dealt(contents, measured, groups, splits, notes)
+
+
 def check(name: str, contents: Contents, images: Images, options: AddOptions) -> CheckedDataset:
     """Makes the rows of the dataset `name` of a source and its decoded images.
 
     Raises LayerhouseError for anything wrong with the data, UsageError for options that do not fit
     it.
     """
-    contents, measured = usable(contents, images, options.reading.skip_bad)
-    items = contents.items
-    groups = [item.group_id or item.sample_id for item in items]
+    found = dealt(contents, images, options, lambda item: [item.label or ""])
+    contents, items = found.contents, found.contents.items
+    measured, groups, splits = found.measured, found.groups, found.splits
     hashes = [image.sha256 for image in measured]
-    refuse_one_group(contents, groups)
-    check_groups(groups, [item.split or "" for item in items])
-    splits, notes = complete_splits(
-        [item.split for item in items],
-        [[item.label or ""] for item in items],
-        joined_units(groups, hashes),
-        check_fractions(options.fractions),
-        options.seed,
-    )
     classes = _classes(name, contents, splits, options.phrases)
-    rule = options.rule or choose([item.uri for item in items], measured, splits, options.pixels)
+    rule = options.rule or found.rule(options.pixels)
     index = {row["label"]: row["class_index"] for row in classes}
     samples = [
         _sample(name, item, image, rule)
@@ -151,10 +186,10 @@ def check(name: str, contents: Contents, images: Images, options: AddOptions) ->
         classes,
         samples,
         _attributes(name, items),
-        _files(name, items, measured),
+        file_rows(name, {i.sample_id: m.file for i, m in zip(items, measured, strict=True)}),
         (
             *contents.notes,
-            *notes,
+            *found.notes,
             *split_warnings(items, groups, splits, hashes),
             *group_warnings(items, groups, contents.groups_from),
             *label_warnings(classes),
@@ -213,16 +248,17 @@ def _attributes(name: str, items: Sequence[Item]) -> list[dict[str, Any]]:
     ]
 
 
-def _files(name: str, items: Sequence[Item], images: Sequence[Measured]) -> list[dict[str, Any]]:
+def file_rows(name: str, states: Mapping[str, FileState | None]) -> list[dict[str, Any]]:
+    """The rows of table `image_file`, by sample the state of its file."""
     return [
         {
             "dataset_id": name,
-            "sample_id": item.sample_id,
-            "n_bytes": image.file.n_bytes,
-            "modified_ns": image.file.modified_ns,
+            "sample_id": sample_id,
+            "n_bytes": state.n_bytes,
+            "modified_ns": state.modified_ns,
         }
-        for item, image in zip(items, images, strict=True)
-        if image.file is not None
+        for sample_id, state in states.items()
+        if state is not None
     ]
 
 

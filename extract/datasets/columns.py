@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from extract.datasets.splits import flagged_split, is_split_name
-from extract.datasets.tables import present
+from extract.datasets.tables import is_missing, present, text
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
 ROLES = ("image_path", "label", "split", "group_id")
@@ -74,6 +74,16 @@ class Roles:
     @property
     def used(self) -> set[str]:
         return {self.image_path, *self.labels, self.split, self.group_id} - {None}  # type: ignore[return-value]
+
+    @property
+    def grouping(self) -> str:
+        """What the groups are, in words; nothing where no column says it."""
+        return f"groups are the column {self.group_id}" if self.group_id else ""
+
+    def group(self, row: Mapping[str, Any]) -> str | None:
+        """The group of a row, if it has one."""
+        cell = row.get(self.group_id or "")
+        return None if is_missing(cell) else text(cell)
 
 
 def find_roles(

@@ -16,7 +16,7 @@ from extract.datasets.columns import Roles, describes, find_roles, proposals
 from extract.datasets.labels import class_order
 from extract.datasets.source import ReadOptions
 from extract.datasets.splits import flagged_split
-from extract.datasets.tables import LabelTable, is_missing, present, text
+from extract.datasets.tables import NO, YES, LabelTable, is_missing, present, text
 from warehouse.errors import LayerhouseError, UsageError
 
 NOTHING = frozenset(
@@ -33,9 +33,8 @@ _BETWEEN_WORDS = (" ", "-", "_")
 """Signs that separate labels; those that do where the other cells show it; and those that mostly
 stand within a label."""
 
-PRESENT = frozenset(("1", "1.0", "true", "yes", "y", "t", "positive", "present"))
-ABSENT = frozenset(("0", "0.0", "false", "no", "n", "f", "negative", "absent"))
-"""How tables say yes and no."""
+PRESENT, ABSENT = YES | {"1.0", "positive", "present"}, NO | {"0.0", "negative", "absent"}
+"""How tables say that a finding is there, and that it is not."""
 _UNCERTAIN = frozenset(("-1", "-1.0", "u", "uncertain"))
 _NUMBERS = frozenset(("1", "1.0", "true", "0", "0.0", "false", "-1", "-1.0"))
 """What columns of findings hold; they are taken for such unasked where they hold only numbers."""

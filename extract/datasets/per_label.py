@@ -9,14 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from extract.answering import alike
-from extract.datasets.checking import AddOptions
+from extract.datasets.checking import AddOptions, dealt
 from extract.datasets.findings import ABSENT, PRESENT
-from extract.datasets.groups import joined_units, refuse_one_group
 from extract.datasets.labels import class_order, code_warnings, spelled
-from extract.datasets.shades import Rule, choose
-from extract.datasets.source import Contents, slug
-from extract.datasets.splits import check_fractions, check_groups, complete_splits
-from extract.datasets.usable import Images, usable
+from extract.datasets.shades import Rule
+from extract.datasets.source import Contents, Item, slug
+from extract.datasets.usable import Images
 from warehouse.errors import LayerhouseError, UsageError, few, nearest
 
 ANSWERS = ("no", "yes")
@@ -121,23 +119,16 @@ def _as_findings(contents: Contents, findings: Sequence[str]) -> Contents:
 
 def _split(contents: Contents, images: Images, options: AddOptions) -> tuple[Contents, Rule]:
     """The usable images with the one split and the rule for pixels that all findings share."""
-    contents, measured = usable(contents, images, options.reading.skip_bad)
-    items = contents.items
-    groups = [item.group_id or item.sample_id for item in items]
-    refuse_one_group(contents, groups)
-    check_groups(groups, [item.split or "" for item in items])
-    splits, notes = complete_splits(
-        [item.split for item in items],
-        [[name for name, there in item.findings.items() if there] or [""] for item in items],
-        joined_units(groups, [image.sha256 for image in measured]),
-        check_fractions(options.fractions),
-        options.seed,
-    )
-    split = [replace(item, split=split) for item, split in zip(items, splits, strict=True)]
-    rule = choose([item.uri for item in items], measured, splits, options.pixels)
+
+    def there(item: Item) -> list[str]:
+        return [name for name, is_there in item.findings.items() if is_there] or [""]
+
+    found = dealt(contents, images, options, there)
+    contents, rule = found.contents, found.rule(options.pixels)
+    items = [replace(i, split=s) for i, s in zip(contents.items, found.splits, strict=True)]
     # what it says is read with the first finding, and once is enough
-    notes_of_all = (*contents.notes, *notes, *rule.notes)
-    return replace(contents, items=split, notes=notes_of_all), replace(rule, notes=())
+    notes_of_all = (*contents.notes, *found.notes, *rule.notes)
+    return replace(contents, items=items, notes=notes_of_all), replace(rule, notes=())
 
 
 def _names(name: str, findings: Sequence[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from extract.datasets.checking import file_rows
 from extract.datasets.measuring import read_otherwise
 from extract.datasets.naming import COMMAND, unknown_dataset
 from extract.datasets.reading import default_name, is_source, location_of
@@ -16,14 +17,12 @@ from warehouse.catalogue import changed_samples, dataset, open_tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.images import file_state
 from warehouse.lake import Lake, RunSpec, RunWriter
-from warehouse.progress import Progress
 
 
 def resolve(
     lake: Lake,
     name_or_path: str,
     *,
-    progress: Progress | None = None,
     warn: Callable[[str], object] | None = None,
 ) -> str:
     """The dataset id behind what a person typed; `warn` is told what they should read of it.
@@ -45,7 +44,7 @@ def resolve(
             return _as_it_is(lake, name, known)
         is_there = name in known and _is_at(known[name], name_or_path)
         place = known[name].location if is_there else name_or_path
-        result = add(lake, name, place, options_of(kept), progress)
+        result = add(lake, name, place, options_of(kept))
         if warn is not None and result.added:
             for warning in result.warnings:
                 warn(warning)
@@ -99,19 +98,9 @@ def _look_again(lake: Lake, name: str, entry: Registration) -> None:
             return
     # all rows, so that this registration stands without the earlier one
     rows = stored_rows(lake, name)
-    files = [
-        {
-            "dataset_id": name,
-            "sample_id": sample_id,
-            "n_bytes": state.n_bytes,
-            "modified_ns": state.modified_ns,
-        }
-        for sample_id, state in states.items()
-        if state is not None
-    ]
     noted = replace(entry, reading=READING, revision=entry.revision + 1).covers()
     with RunWriter(lake, RunSpec(COMMAND, None, name, noted)) as writer:
         if not writer.is_done:
-            rows["image_file"] = files
+            rows["image_file"] = file_rows(name, states)
             writer.commit({table: own for table, own in rows.items() if own}, covers=noted)
         writer.finish()

@@ -111,6 +111,17 @@ class DatasetSource(ABC):
         return name_of(Path(typed).expanduser().resolve())
 
 
+class SourceAsAsked(DatasetSource):
+    """A source that is read as a person wants it."""
+
+    def read(self, typed: str) -> Contents:
+        return self.read_as(typed, ReadOptions())
+
+    @abstractmethod
+    def read_as(self, typed: str, reading: ReadOptions) -> Contents:
+        """`read`, as the options say."""
+
+
 def name_of(place: Path) -> str:
     """The dataset id of a folder, or of a file without its ending."""
     return slug(place.stem if place.is_file() else place.name)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from extract.datasets.source import Item
-from extract.datasets.tables import LabelTable, is_missing, present, text
+from extract.datasets.tables import NO, YES, LabelTable, is_missing, present, text
 from warehouse.errors import LayerhouseError, UsageError, few
 from warehouse.vocabulary import MIN_GROUPS, SPLITS
 
@@ -33,8 +33,6 @@ _SPLIT_NAMES = {
 _FLAG = re.compile(
     r"(is|in)?(train|training|val|valid|validation|dev|test|testing)(set|data|split)?"
 )
-_YES, _NO = frozenset(("1", "true", "yes", "t", "y")), frozenset(("0", "false", "no", "f", "n"))
-
 
 _ROUNDED = re.compile(r"\d+(\.\d+)?[eE]\+\d+")
 
@@ -67,7 +65,7 @@ def flagged_split(column: str, values: Iterable[str]) -> str | None:
     """The split that a column says yes or no of, as `is_valid` does; None for any other column."""
     named = _FLAG.fullmatch(re.sub(r"[\W_]", "", column.casefold()))
     held = {value.casefold() for value in values}
-    says_both = bool(held & _YES and held & _NO) and held <= _YES | _NO
+    says_both = bool(held & YES and held & NO) and held <= YES | NO
     return _SPLIT_NAMES[named[2]] if named and says_both else None
 
 
@@ -91,7 +89,7 @@ def split_reader(table: LabelTable, column: str | None) -> Callable[[int], str |
             )
         if flagged is None:
             return split_name(cell, where)
-        return flagged if cell.casefold() in _YES else "test" if flagged == "train" else "train"
+        return flagged if cell.casefold() in YES else "test" if flagged == "train" else "train"
 
     return split
 

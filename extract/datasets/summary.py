@@ -34,12 +34,12 @@ def summarised(
     samples: Sequence[Mapping[str, Any]],
     images: Sequence[Measured],
     rule: Rule,
-    groups_from: str = "",
-    left_out: Mapping[str, int] | None = None,
+    groups_from: str,
+    left_out: Mapping[str, int],
 ) -> Summary:
     """The summary of a checked dataset; a new fact is a line of `facts`, in the printed order."""
     facts = {
-        **_left_out(left_out or {}),
+        **_left_out(left_out),
         "Groups": _groups(samples, groups_from),
         "Sizes": _sizes(images),
         **_pixels(images, rule),

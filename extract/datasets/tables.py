@@ -39,6 +39,9 @@ MISSING = frozenset(
 )
 """How programs write that there is no value, in lower case."""
 
+YES, NO = frozenset(("1", "true", "yes", "t", "y")), frozenset(("0", "false", "no", "f", "n"))
+"""How cells say yes and no, in lower case."""
+
 ROWS_AT_ONCE = 1024
 BYTES_OF_CELL = 64  # as Python holds it, at least
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")

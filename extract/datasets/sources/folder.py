@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from extract.datasets.groups import grouped_by_patient, patients_in_names
-from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions
+from extract.datasets.source import Contents, Item, ReadOptions, SourceAsAsked
 from extract.datasets.sources.folder_checks import (
     Found,
     deeper_folders,
@@ -42,14 +42,11 @@ _MASKS = re.compile(
 """Folders below a class that hold segmentations."""
 
 
-class ClassFolders(DatasetSource):
+class ClassFolders(SourceAsAsked):
     """Any folder that no other source knows; it must hold images in a folder per class."""
 
     def recognises(self, typed: str) -> bool:
         return Path(typed).expanduser().is_dir()
-
-    def read(self, typed: str) -> Contents:
-        return self.read_as(typed, ReadOptions())
 
     def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         root = Path(typed).expanduser().absolute()

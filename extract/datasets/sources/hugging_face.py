@@ -14,10 +14,14 @@ from typing import Any
 
 from extract.datasets.findings import understood
 from extract.datasets.groups import patients_not_told
-from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
-from extract.datasets.sources.loading import refuse_empty_files, refuse_unnamed, refuse_unread
+from extract.datasets.source import Contents, Item, ReadOptions, SourceAsAsked, slug
+from extract.datasets.sources.library_checks import (
+    refuse_empty_files,
+    refuse_unnamed,
+    refuse_unread,
+)
 from extract.datasets.splits import split_name, split_reader
-from extract.datasets.tables import LabelTable, cells_of, is_missing, names_images, text
+from extract.datasets.tables import LabelTable, cells_of, names_images, text
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.pretrained import read_object
 
@@ -27,7 +31,7 @@ _LABEL_COLUMNS = ("label", "labels", "class")
 _UNDERSTOOD = frozenset(("columns", "separator", "missing", "uncertain"))
 
 
-class SavedDataset(DatasetSource):
+class SavedDataset(SourceAsAsked):
     """A folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
 
     def recognises(self, typed: str) -> bool:
@@ -35,9 +39,6 @@ class SavedDataset(DatasetSource):
         return any((folder / name).is_file() for name in (_PARTS, _STATE))
 
     understands = _UNDERSTOOD
-
-    def read(self, typed: str) -> Contents:
-        return self.read_as(typed, ReadOptions())
 
     def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         folder = Path(typed).expanduser().absolute()
@@ -82,7 +83,7 @@ def _is_empty(part: Path) -> bool:
     return state.is_file() and read_object(state).get("_data_files") == []
 
 
-class HubDataset(DatasetSource):
+class HubDataset(SourceAsAsked):
     """`hf:owner/name` or `hf:owner/name/config`, downloaded to the library's cache.
 
     `hf:FOLDER` is a folder as the hub has it: Parquet files that hold the images themselves.
@@ -92,9 +93,6 @@ class HubDataset(DatasetSource):
         return typed.startswith(HUB_SCHEME)
 
     understands = _UNDERSTOOD
-
-    def read(self, typed: str) -> Contents:
-        return self.read_as(typed, ReadOptions())
 
     def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         library = _library()
@@ -169,14 +167,13 @@ def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> C
         said, row = labelled.row(index), table.rows[index]
         if said is None:
             continue  # its notes say so
-        group = row.get(roles.group_id or "")
         items.append(
             Item(
                 sample_id=name,
                 uri=uri,
                 label=said[0],
                 split=split_of(index) if is_one else split,
-                group_id=None if is_missing(group) else text(group),
+                group_id=roles.group(row),
                 attributes={key: held for key in attributes if (held := text(row[key]))},
                 findings=said[1],
             )
@@ -193,7 +190,7 @@ def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> C
         labels,
         (*labelled.notes, *patients_not_told(table, roles, reading, items)),
         findings=labelled.names,
-        groups_from=f"groups are the column {roles.group_id}" if roles.group_id else "",
+        groups_from=roles.grouping,
         left_out=labelled.left_out,
     )
 

@@ -23,7 +23,7 @@ from extract.datasets.groups import (
     patients_in_names,
     patients_not_told,
 )
-from extract.datasets.source import Contents, DatasetSource, Item, ReadOptions, slug
+from extract.datasets.source import Contents, Item, ReadOptions, SourceAsAsked, slug
 from extract.datasets.sources.folder import IMAGE_SUFFIXES
 from extract.datasets.sources.hints import embedded
 from extract.datasets.splits import split_reader
@@ -41,7 +41,7 @@ from warehouse.errors import LayerhouseError, UsageError
 NAMES = ("manifest.csv", "manifest.tsv", "manifest.parquet", "manifest.jsonl")
 
 
-class Manifest(DatasetSource):
+class Manifest(SourceAsAsked):
     """A table of images: the file itself, or a folder that carries one under a usual name.
 
     Reading raises LayerhouseError for missing columns (naming those it has), empty cells, an
@@ -54,9 +54,6 @@ class Manifest(DatasetSource):
 
     def recognises(self, typed: str) -> bool:
         return _file(typed) is not None
-
-    def read(self, typed: str) -> Contents:
-        return self.read_as(typed, ReadOptions())
 
     def read_as(self, typed: str, reading: ReadOptions) -> Contents:
         path = _file(typed)
@@ -84,18 +81,13 @@ class Manifest(DatasetSource):
             *patients_not_told(table, roles, reading, items),
             *(() if "group_id" in reading.columns else patients_in_names(items)),
         )
-        grouping = (
-            f"groups are the column {roles.group_id}"
-            if roles.group_id
-            else by_path or "; ".join(told)
-        )
         return Contents(
             str(path),
             items,
             title,
             notes=found,
             findings=labelled.names,
-            groups_from=grouping,
+            groups_from=roles.grouping or by_path or "; ".join(told),
             left_out=labelled.left_out,
         )
 
@@ -263,14 +255,13 @@ def _items(table: LabelTable, roles: Roles, labelled: Labelled, files: _Files) -
             )
         _refuse_broken_quotes(row, own, where)
         image, file = files.place(_path(row[roles.image_path or ""], where), where)
-        group = row.get(roles.group_id or "")
         items.append(
             Item(
                 sample_id=image,
                 uri=str(file),
                 label=said[0],
                 split=split_of(index),
-                group_id=None if is_missing(group) else text(group),
+                group_id=roles.group(row),
                 attributes=_attributes(row, own),
                 findings=said[1],
             )
