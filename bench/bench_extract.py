@@ -32,9 +32,10 @@ import torch
 import transformers
 
 from extract.anatomy import watching
-from extract.answering import ClassNames, Question
+from extract.answering import Question
 from extract.models import Session, build_prompt, load, open_session, phrase_tokens, unseeing_tokens
 from extract.reading import CellVectors, Wanted, select
+from extract.replies import ClassNames
 from extract.running import (
     BackgroundWriter,
     BatchResult,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extract.answering import ClassNames, Reading, read_reply
+from extract.replies import ClassNames, Reading, read_reply
 
 FOLDER = Path(__file__).parent / "replies"
 SETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))

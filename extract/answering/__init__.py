@@ -1,4 +1,4 @@
-"""The model's own classification: phrases scored, replies generated and read."""
+"""The model's own classification: phrases scored, replies generated."""
 
 import lazy_loader
 

@@ -8,7 +8,6 @@ from .continuing import (
 from .fitting import minimise as minimise
 from .generating import overridden_settings as overridden_settings, unending as unending
 from .joining import HeldPrompt as HeldPrompt, hold as hold, joined as joined
-from .marks import left_open as left_open, without_reasoning as without_reasoning
 from .methods import (
     Draw as Draw,
     Question as Question,
@@ -16,8 +15,6 @@ from .methods import (
     method_named as method_named,
     run_order as run_order,
 )
-from .names import alike as alike
-from .naming import ClassNames as ClassNames
 from .part import (
     AnswerPart as AnswerPart,
     Lesson as Lesson,
@@ -32,12 +29,5 @@ from .phrases import (
     told_apart as told_apart,
 )
 from .places import ReplyPlace as ReplyPlace, places_of as places_of
-from .readings import Reading as Reading
-from .replies import (
-    listed_order as listed_order,
-    lists_letters as lists_letters,
-    read_reply as read_reply,
-)
 from .sampling import standing as standing
 from .scoring import prior_of as prior_of, score_phrases as score_phrases
-from .spelling import names_a_scale as names_a_scale

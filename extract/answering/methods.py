@@ -17,13 +17,12 @@ from torch import Tensor
 
 from extract.answering.continuing import Prompted
 from extract.answering.generating import Reply, generate, refuse_broken, replies_of, sample
-from extract.answering.naming import ClassNames
 from extract.answering.part import WorkingPart
 from extract.answering.phrases import ended
-from extract.answering.replies import parse_reply
 from extract.answering.sampling import seed_of, standing
 from extract.answering.scoring import score_phrases
 from extract.models import Session
+from extract.replies import ClassNames, parse_reply
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import GENERATE, LENGTH, LIKELIHOOD, SAMPLED
 

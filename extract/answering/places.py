@@ -12,12 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.answering import marks
-from extract.answering.framing import unframed
 from extract.answering.methods import Question
-from extract.answering.names import Mention, mentions, mentions_in
-from extract.answering.replies import parse_reply
 from extract.models import Session
+from extract.replies import Mention, names_in, parse_reply
 
 
 @dataclass(frozen=True)
@@ -63,12 +60,9 @@ class _Reply:
 
     def names(self, n: int, meant: Sequence[int]) -> list[Mention]:
         """Where the first `n` tokens name these classes, in the part that counts."""
-        reply, _ = marks.without_reasoning(self.question.opening + self.text(n))
-        if reply is None:
-            return []
-        classes, letters = unframed(tuple(self.question.classes)), self.question.letters
-        text, named = mentions(marks.plain(reply), classes, letters=letters)
-        return [mention for mention in mentions_in(text, named) if mention.index in meant]
+        reply, letters = self.question.opening + self.text(n), self.question.letters
+        named = names_in(reply, self.question.classes, letters=letters)
+        return [mention for mention in named if mention.index in meant]
 
     def _before(self, meant: Sequence[int]) -> int:
         """How many tokens stand before the first of these names begins."""

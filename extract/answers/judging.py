@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from extract.answering import told_apart, without_reasoning
+from extract.answering import told_apart
 from extract.answers.rows import method_name
 from extract.answers.stored import StoredReplies, replied_pairs
+from extract.replies import without_reasoning
 from warehouse.catalogue import ClassRow, Warehouse, dataset, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter, config_difference, exclusive, find_runs

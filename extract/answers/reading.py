@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from extract.answering import ClassNames, alike, listed_order, names_a_scale, read_reply
 from extract.answers.records import Record
 from extract.datasets import text as cell_text
+from extract.replies import ClassNames, alike, listed_order, names_a_scale, read_reply
 from warehouse.catalogue import ClassRow
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import LENGTH

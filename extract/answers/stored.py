@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from extract.answering import left_open, read_reply
 from extract.answers.reading import named_class, without_numbers
 from extract.models import PromptEntry, lake_prompts, shipped_prompts
+from extract.replies import left_open, read_reply
 from extract.sharing import Listing, is_replied, listing
 from warehouse.catalogue import Catalogue, ClassRow, open_tables
 from warehouse.errors import UsageError, nearest

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from extract.answering import alike
+from extract.replies import alike
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
 _CODE = re.compile(

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from extract.answering import alike
 from extract.datasets.checking import AddOptions, dealt
 from extract.datasets.findings import ABSENT, PRESENT
 from extract.datasets.labels import class_order, code_warnings, spelled
 from extract.datasets.shades import Rule
 from extract.datasets.source import Contents, Item, slug
 from extract.datasets.usable import Images
+from extract.replies import alike
 from warehouse.errors import LayerhouseError, UsageError, few, nearest
 
 ANSWERS = ("no", "yes")

@@ -6,7 +6,7 @@ from shlex import quote
 
 from PIL import Image
 
-from extract.answering import Question, left_open, overridden_settings, told_apart, unending
+from extract.answering import Question, overridden_settings, told_apart, unending
 from extract.faults import change_weights, complete_exits, stages_to_end, strikes_weights
 from extract.models import (
     LoadedModel,
@@ -18,6 +18,7 @@ from extract.models import (
     open_session,
     prompt_notes,
 )
+from extract.replies import left_open
 from extract.running.parts import part_of
 from extract.running.questions import questions_of
 from extract.running.seeing import find_sees_once

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from extract.answering import Question, left_open
+from extract.answering import Question
 from extract.models import phrase_tokens, unseeing_tokens
+from extract.replies import left_open
 from extract.sharing import Asked, Job, Way, listing
 
 

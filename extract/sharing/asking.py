@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from extract.answering import ClassNames, lists_letters
 from extract.models import (
     EVERY,
     GivenModel,
@@ -20,6 +19,7 @@ from extract.models import (
     rotations,
     shipped_prompts,
 )
+from extract.replies import ClassNames, lists_letters
 from warehouse.catalogue import ClassRow, DatasetInfo
 from warehouse.errors import UsageError
 from warehouse.vocabulary import (

@@ -20,8 +20,8 @@ from warehouse.lake import Lake
 from warehouse.vocabulary import FINISHES, LENGTH, STOP
 
 if TYPE_CHECKING:
-    from extract.answering import ClassNames
     from extract.answers import Judged, Reparsed
+    from extract.replies import ClassNames
 
 EXAMPLES = 5
 """Changed readings that are shown of each model and dataset."""
@@ -223,7 +223,7 @@ def explain(
     layerhouse answers explain --class 0 --class 1 --phrase 0=healthy --reply "Healthy."
     layerhouse answers explain --class cat --class dog --finish length --reply "A cat or"
     """
-    from extract.answering import read_reply
+    from extract.replies import read_reply
 
     cut = finish == LENGTH
     reading = read_reply(reply, _classes(labels, phrases), letters=letters, cut=cut)
@@ -236,7 +236,7 @@ def explain(
 
 def _classes(labels: tuple[str, ...], phrases: tuple[str, ...]) -> list[ClassNames]:
     """The names of every class; a label may itself hold an equals sign, as "<=5 mm" does."""
-    from extract.answering import ClassNames
+    from extract.replies import ClassNames
 
     if len(set(labels)) < len(labels):
         raise UsageError("a class is named twice; give each --class once")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from extract.answering import ClassNames
 from extract.answering.continuing import Prompted, cache_of
 from extract.answering.methods import ANSWER_METHODS, Question, method_named
-from extract.answering.replies import parse_reply
+from extract.replies import ClassNames
+from extract.replies.parsing import parse_reply
 from tests.extract.sessions import PHRASES, Opened
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import METHODS

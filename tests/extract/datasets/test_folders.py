@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from extract.answering import ClassNames
-from extract.answering.replies import parse_reply
 from extract.datasets import AddOptions, add, add_per_label
 from extract.datasets.groups import hashed
 from extract.datasets.labels import label_warnings, spelled
 from extract.datasets.reading import read_source
 from extract.datasets.source import Contents, ReadOptions
+from extract.replies import ClassNames
+from extract.replies.parsing import parse_reply
 from layerhouse.cli import main
 from tests.tables import tables
 from tests.warehouse.images.dicom_files import dicom, write

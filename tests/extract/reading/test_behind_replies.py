@@ -14,8 +14,8 @@ import torch
 from extract.answering.continuing import appended
 from extract.answering.generating import generate
 from extract.answering.methods import Question
-from extract.answering.naming import ClassNames
 from extract.answering.places import ReplyPlace, places_of
+from extract.replies.class_names import ClassNames
 from extract.running import following
 from extract.running.batches import Runner
 from extract.running.clock import Stopwatch

@@ -106,9 +106,9 @@ def test_activations_are_those_of_one_named_prompt(tmp_path: Path) -> None:
 
 def test_letters_are_read_by_the_order_shown() -> None:
     """What a letter means moves with the options; names mean what they always mean."""
-    from extract.answering import ClassNames
     from extract.answering.generating import Reply
     from extract.answering.methods import Question, _read
+    from extract.replies import ClassNames
 
     shown = [2, 0, 1]
     names = [ClassNames(n, n) for n in ("normal", "benign", "malignant")]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from extract.answering.language import MENTION, language
-from extract.answering.naming import ClassNames
-from extract.answering.spelling import folded
+from extract.replies.class_names import ClassNames
+from extract.replies.language import MENTION, language
+from extract.replies.spelling import folded
 
 CUT = "cut inside its reasoning"
 REACH = 600

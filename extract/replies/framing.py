@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
 
-from extract.answering.language import language
-from extract.answering.naming import ClassNames, own_names
-from extract.answering.spelling import folded, is_terse
+from extract.replies.class_names import ClassNames, own_names
+from extract.replies.language import language
+from extract.replies.spelling import folded, is_terse
 
 
 @lru_cache(maxsize=64)

@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 
-from extract.answering.language import language
-from extract.answering.spelling import pattern
+from extract.replies.language import language
+from extract.replies.spelling import pattern
 
 
 @lru_cache(maxsize=8)

@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extract.answering.cues import split_sentences, tokenised
-from extract.answering.language import MENTION, language
-from extract.answering.names import Mention, mention_of
-from extract.answering.naming import ClassNames, is_absence, opposite
-from extract.answering.spelling import folded
+from extract.replies.class_names import ClassNames, is_absence, opposite
+from extract.replies.cues import split_sentences, tokenised
+from extract.replies.language import MENTION, language
+from extract.replies.mentions import Mention, mention_of
+from extract.replies.spelling import folded
 
 
 @dataclass(frozen=True)

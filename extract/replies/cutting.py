@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 
-from extract.answering import marks
-from extract.answering.cues import split_sentences
-from extract.answering.language import MENTION, language
-from extract.answering.names import Mention, mentions_in
-from extract.answering.naming import LETTER, ClassNames
-from extract.answering.spelling import folded
+from extract.replies import marks
+from extract.replies.class_names import LETTER, ClassNames
+from extract.replies.cues import split_sentences
+from extract.replies.language import MENTION, language
+from extract.replies.mentions import Mention, mentions_in
+from extract.replies.spelling import folded
 
 ITEM = r"\s*(?:[-*•+–·]|\(?\d+[.)])(?:\s|$)"
 PAIR = r'"([^"\n]+)"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*(?=[,}\n])'

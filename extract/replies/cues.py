@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from extract.answering.language import MENTION, WORD, language
+from extract.replies.language import MENTION, WORD, language
 
 CLASS = "class"
 CLAUSE = (

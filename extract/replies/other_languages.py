@@ -3,9 +3,9 @@
 import re
 from functools import cache
 
-from extract.answering.cues import CLASS, Token
-from extract.answering.language import MENTION, WORD, language
-from extract.answering.polarity import CLAIMS, DENIED, OPEN
+from extract.replies.cues import CLASS, Token
+from extract.replies.language import MENTION, WORD, language
+from extract.replies.polarity import CLAIMS, DENIED, OPEN
 
 
 def leave_open(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:

@@ -6,12 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 from string import ascii_uppercase
 
-from extract.answering import cutting, marks
-from extract.answering.cues import split_sentences
-from extract.answering.framing import unframed
-from extract.answering.language import simpler
-from extract.answering.names import Mention, mentions
-from extract.answering.naming import (
+from extract.replies import cutting, marks
+from extract.replies.class_names import (
     HEAD,
     LETTER,
     TERSE,
@@ -20,10 +16,14 @@ from extract.answering.naming import (
     is_absence,
     opposite,
 )
-from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, Statement
-from extract.answering.readings import Reading, begun, largest_share, of_the_whole
-from extract.answering.spelling import is_terse
-from extract.answering.statements import statements
+from extract.replies.cues import split_sentences
+from extract.replies.framing import unframed
+from extract.replies.language import simpler
+from extract.replies.mentions import Mention, mentions, mentions_in
+from extract.replies.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, Statement
+from extract.replies.readings import Reading, begun, largest_share, of_the_whole
+from extract.replies.spelling import is_terse
+from extract.replies.statements import statements
 
 
 def parse_reply(
@@ -56,6 +56,15 @@ def _read(reply: str, classes: tuple[ClassNames, ...], letters: bool, cut: bool)
     if reading.index is None and not cut:
         reading = _word_for_word(own, classes) or reading
     return replace(reading, why="; ".join(filter(None, (left_out, reading.why))))
+
+
+def names_in(reply: str, classes: Sequence[ClassNames], *, letters: bool) -> list[Mention]:
+    """Where a reply names classes in the part of it that counts, in order."""
+    text, _ = marks.without_reasoning(reply)
+    if text is None:
+        return []
+    text, named = mentions(marks.plain(text), unframed(tuple(classes)), letters=letters)
+    return mentions_in(text, named)
 
 
 def _word_for_word(text: str, classes: Sequence[ClassNames]) -> Reading | None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bench.bench_replies import NO_ANSWER, SETS, corpus
-from extract.answering import ClassNames, left_open, lists_letters, read_reply
-from extract.answering.names import alike
-from extract.answering.replies import parse_reply
+from extract.replies import ClassNames, left_open, lists_letters, read_reply
+from extract.replies.mentions import alike
+from extract.replies.parsing import parse_reply
 
 LESIONS = [
     ClassNames("benign", "benign"),

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from extract.answering.comparisons import compare, generalise, set_aside, suppose
-from extract.answering.cues import CLASS, ENDS, Token, only, split_sentences, tokenised
-from extract.answering.elsewhere import leave_open
-from extract.answering.language import MENTION, WORD, language
-from extract.answering.names import Mention, mention_of
-from extract.answering.polarity import ASIDE, DENIED, MAYBE, OPEN, PLAIN, SURE, Statement
-from extract.answering.rewording import answered_first, excepted, resolved
+from extract.replies.comparisons import compare, generalise, set_aside, suppose
+from extract.replies.cues import CLASS, ENDS, Token, only, split_sentences, tokenised
+from extract.replies.language import MENTION, WORD, language
+from extract.replies.mentions import Mention, mention_of
+from extract.replies.other_languages import leave_open
+from extract.replies.polarity import ASIDE, DENIED, MAYBE, OPEN, PLAIN, SURE, Statement
+from extract.replies.rewording import answered_first, excepted, resolved
 
 FINAL = "[\u3040-\u30ff\uac00-\ud7a3]"
 """Kana and Hangul: where the verb stands last, a cue of what is before it never speaks of more."""

@@ -2,9 +2,9 @@
 
 import re
 
-from extract.answering.language import MENTION, language
-from extract.answering.names import Mention, mention_of
-from extract.answering.naming import is_absence
+from extract.replies.class_names import is_absence
+from extract.replies.language import MENTION, language
+from extract.replies.mentions import Mention, mention_of
 
 
 def resolved(text: str, mentions: list[Mention]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from string import ascii_uppercase
 
-from extract.answering.language import MENTION, WORD, language
+from extract.replies.language import MENTION, WORD, language
 
 
 def lettered(text: str, n: int) -> Iterator[tuple[tuple[int, int], int]]:

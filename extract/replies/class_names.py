@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from extract.answering.language import WORD, language
-from extract.answering.shared_words import alike_at_an_end, common
-from extract.answering.spelling import ROMAN, folded, is_terse, pattern
+from extract.replies.language import WORD, language
+from extract.replies.shared_words import alike_at_an_end, common
+from extract.replies.spelling import ROMAN, folded, is_terse, pattern
 
 WORDED, TERSE, LETTER, HEAD = "name", "number", "letter", "last word"
 """A last word that names share, as "pneumonia" of "viral pneumonia", can only be denied of all."""

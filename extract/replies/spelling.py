@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import cache, lru_cache
 
-from extract.answering.language import MENTION, WORD, language, simpler
+from extract.replies.language import MENTION, WORD, language, simpler
 
 UNSEEN = "\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 """Signs that join, part or turn letters and are not seen themselves."""

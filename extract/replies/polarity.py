@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from extract.answering.names import Mention
+from extract.replies.mentions import Mention
 
 SURE, PLAIN, MAYBE, DENIED, OPEN, ASIDE = "stressed", "said", "possible", "denied", "open", "aside"
 """What may be said of a class. Aside: talked about without being claimed."""

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-from extract.answering.language import MARK, MENTION, WORD, language
-from extract.answering.letters import lettered
-from extract.answering.naming import (
+from extract.replies.class_names import (
     HEAD,
     LETTER,
     TERSE,
@@ -20,8 +18,10 @@ from extract.answering.naming import (
     own_names,
     phrases_of,
 )
-from extract.answering.shared_words import shared_lasts, unshared_lasts
-from extract.answering.spelling import folded, pattern
+from extract.replies.language import MARK, MENTION, WORD, language
+from extract.replies.letters import lettered
+from extract.replies.shared_words import shared_lasts, unshared_lasts
+from extract.replies.spelling import folded, pattern
 
 APART = "\n\0"
 """Ends a name among others; no pattern reaches beyond it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from extract.answering.cues import CLASS, ENDS, Token, only
-from extract.answering.language import MENTION, language
-from extract.answering.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, OPEN, PLAIN, SURE
+from extract.replies.cues import CLASS, ENDS, Token, only
+from extract.replies.language import MENTION, language
+from extract.replies.polarity import ASIDE, CLAIMS, DENIED, GENERAL, MAYBE, OPEN, PLAIN, SURE
 
 
 def compare(sentence: str, tokens: list[Token], said: dict[int, tuple[str, str]]) -> None:
