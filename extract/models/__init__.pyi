@@ -30,6 +30,7 @@ from .processors import Encoder as Encoder
 from .prompt_entries import (
     EVERY as EVERY,
     PromptEntry as PromptEntry,
+    Turn as Turn,
     default_prompt as default_prompt,
     find_prompts as find_prompts,
     lake_prompts as lake_prompts,

@@ -16,6 +16,7 @@ from extract.models.files import LOCAL, failing_as
 from extract.models.given import GivenModel
 from extract.models.plugins import ModelPlugin, plugin_for
 from extract.models.preflight import unused_settings
+from extract.models.prompt_entries import Turn
 from extract.models.prompts import Prompt, prompt_notes, prompt_of
 from extract.models.published import layout_of
 from extract.models.quantized import count_weights
@@ -140,24 +141,19 @@ def _loaded(
     return replace(base, model=merged.eval(), notes=notes)
 
 
-def read_prompts(
-    source: ModelSource | GivenModel, said: Sequence[tuple[str, str | None, str | None]]
-) -> list[Prompt]:
-    """The prompts that a model gets of questions, each with its system text and what the reply
-    begins with, found without loading its weights.
+def read_prompts(source: ModelSource | GivenModel, turns: Sequence[Turn]) -> list[Prompt]:
+    """The prompts that a model gets of what is said to it, found without loading its weights.
 
     Raises LayerhouseError for a processor that is incomplete or has a template that fails.
     """
     with collecting_nothing(), quiet():  # here most of transformers is imported
         ready = source.ready if isinstance(source, GivenModel) else _processor_of(source)
-    prompts = [
-        (question, prompt_of(ready.processor, question, ready.template, system, prefix))
-        for question, system, prefix in said
-    ]
-    return [
-        replace(prompt, notes=(*ready.notes, *prompt_notes(ready.processor, prompt, question)))
-        for question, prompt in prompts
-    ]
+    found = []
+    for turn in turns:
+        prompt = prompt_of(ready.processor, turn, ready.template)
+        about = prompt_notes(ready.processor, prompt, turn.question)
+        found.append(replace(prompt, notes=(*ready.notes, *about)))
+    return found
 
 
 def _processor_of(source: ModelSource) -> "ReadyProcessor":

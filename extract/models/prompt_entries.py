@@ -41,6 +41,17 @@ UNSPACED = ("zh", "ja")
 
 
 @dataclass(frozen=True)
+class Turn:
+    """What is said to a model: a question, what the system says before it, if anything, and what
+    the reply begins with.
+    """
+
+    question: str
+    system: str | None = None
+    reply_prefix: str | None = None
+
+
+@dataclass(frozen=True)
 class PromptEntry:
     """One way of putting the question; prompts.toml says what each field means.
 
@@ -112,6 +123,10 @@ class PromptEntry:
     def question(self, shown: Sequence[str]) -> str:
         """The question with these phrases listed as they come."""
         return self.template.replace(OPTIONS, self._listed(shown))
+
+    def turn(self, question: str) -> Turn:
+        """A question of this prompt as it is put."""
+        return Turn(question, self.system, self.reply_prefix)
 
     def marks(self, n: int) -> list[str]:
         """What stands before each listed class and may be answered in its place; mostly nothing."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from extract.models.files import failing_as
-from extract.models.prompt_entries import default_prompt
+from extract.models.prompt_entries import Turn, default_prompt
 from extract.models.templates import Template
 from warehouse.errors import LayerhouseError, said
 
@@ -39,24 +39,16 @@ class Prompt:
         return {"text": self.text, "token_ids": list(self.token_ids)}
 
 
-def prompt_of(
-    processor: Any,
-    question: str,
-    template: Template,
-    system: str | None = None,
-    reply_prefix: str | None = None,
-) -> Prompt:
-    """The question as this processor puts it, under the template that it was given."""
-    text = render(processor, question, system, reply_prefix)
+def prompt_of(processor: Any, turn: Turn, template: Template) -> Prompt:
+    """What is said as this processor puts it, under the template that it was given."""
+    text = render(processor, turn)
     with failing_as("the tokenizer cannot read the prompt"):
         return Prompt(text, tuple(prompt_tokens(processor, text)), template)
 
 
-def unseeing_tokens(
-    processor: Any, question: str, system: str | None = None, reply_prefix: str | None = None
-) -> list[int]:
+def unseeing_tokens(processor: Any, turn: Turn) -> list[int]:
     """The token ids of the same prompt without an image."""
-    return prompt_tokens(processor, render(processor, question, system, reply_prefix, image=False))
+    return prompt_tokens(processor, render(processor, turn, image=False))
 
 
 def prompt_tokens(processor: Any, text: str) -> list[int]:
@@ -84,23 +76,16 @@ def conversation(
     return [{"role": "system", "content": [{"type": "text", "text": system}]}, asked]
 
 
-def render(
-    processor: Any,
-    question: str,
-    system: str | None = None,
-    reply_prefix: str | None = None,
-    *,
-    image: bool = True,
-) -> str:
+def render(processor: Any, turn: Turn, *, image: bool = True) -> str:
     """The prompt text up to the point where the model starts to answer, with one image in it or
     without.
 
     Uses the chat template the processor (or its tokenizer) carries. A processor without one, as
     BLIP-2 and PaliGemma have, gets its image token (unless the processor places it itself)
     followed by the question, which is how those models were trained. Raises LayerhouseError for a
-    `system` text that the template leaves out; `reply_prefix` begins the reply.
+    system text that the template leaves out.
     """
-    prefix = reply_prefix or ""
+    question, system, prefix = turn.question, turn.system, turn.reply_prefix or ""
     if not has_chat_template(processor):
         return f"{system}\n{question}\n{prefix}" if system else f"{question}\n{prefix}"
     with _placing(system):
@@ -183,29 +168,25 @@ def has_chat_template(processor: Any) -> bool:
     )
 
 
-def continuation(
-    processor: Any,
-    question: str,
-    phrase: str,
-    system: str | None = None,
-    reply_prefix: str | None = None,
-) -> str:
+def continuation(processor: Any, turn: Turn, phrase: str) -> str:
     """The text a model of this template writes after `render` when it answers `phrase`.
 
     Most templates put a space between the prompt and the reply, some do not: the template is asked,
     by letting it lay out the finished conversation. Where it does not simply go on from the prompt
-    a space is set unless the prompt ends with one, or with a sign that none follows. Behind a
-    `reply_prefix` the template says nothing more.
+    a space is set unless the prompt ends with one, or with a sign that none follows. Behind what
+    the reply begins with the template says nothing more.
     """
-    prompt = render(processor, question, system, reply_prefix)
-    if has_chat_template(processor) and not reply_prefix:
+    prompt = render(processor, turn)
+    if has_chat_template(processor) and not turn.reply_prefix:
         reply = {"role": "assistant", "content": [{"type": "text", "text": phrase}]}
-        turns = [*conversation(question, system), reply]
+        turns = [*conversation(turn.question, turn.system), reply]
         whole = str(processor.apply_chat_template(turns, tokenize=False))
         if whole.startswith(prompt) and phrase in whole[len(prompt) :]:
             rest = whole[len(prompt) :]
             return rest[: rest.index(phrase) + len(phrase)]
-    apart = not prompt[-1:].isspace() and (not reply_prefix or ord(prompt[-1]) < FIRST_UNSPACED)
+    apart = not prompt[-1:].isspace() and (
+        not turn.reply_prefix or ord(prompt[-1]) < FIRST_UNSPACED
+    )
     return f" {phrase}" if apart else phrase
 
 
@@ -222,13 +203,7 @@ def turn_end(processor: Any) -> int | None:
     return int(tokens[0]) if tokens and tokens[0] in added and added[tokens[0]].special else None
 
 
-def phrase_tokens(
-    processor: Any,
-    question: str,
-    phrases: Sequence[str],
-    system: str | None = None,
-    reply_prefix: str | None = None,
-) -> list[list[int]]:
+def phrase_tokens(processor: Any, turn: Turn, phrases: Sequence[str]) -> list[list[int]]:
     """The token ids of each phrase as it continues the prompt: never empty.
 
     What the tokenizer adds for the reply when it reads prompt and reply as one text; where that
@@ -240,8 +215,8 @@ def phrase_tokens(
     def ids(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    prompt = render(processor, question, system, reply_prefix)
-    replies = [continuation(processor, question, p, system, reply_prefix) for p in phrases]
+    prompt = render(processor, turn)
+    replies = [continuation(processor, turn, phrase) for phrase in phrases]
     end = _end_read_alone(prompt, ids)
     if any(_added(end, reply, ids) != _added(prompt, reply, ids) for reply in _tried(replies)):
         end = prompt

@@ -14,6 +14,7 @@ from extract.models import (
     ModelSource,
     Prompt,
     PromptEntry,
+    Turn,
     find_prompts,
     read_prompts,
     rotations,
@@ -58,6 +59,10 @@ class Asked:
     entry: PromptEntry
     question: str
     prompt: Prompt
+
+    @property
+    def turn(self) -> Turn:
+        return self.entry.turn(self.question)
 
 
 def _listed_names(
@@ -218,19 +223,13 @@ def read_ways(
     phrases: Sequence[str],
 ) -> list[Asked]:
     """What the model gets of each way; its processor is read once."""
-    questions = []
+    turns = []
     for way, entry in ways:
         shown = [phrases[i] for i in entry.order(len(phrases), way.option_order)]
-        questions.append(entry.question(shown))
-    said = [
-        (question, entry.system, entry.reply_prefix)
-        for question, (_, entry) in zip(questions, ways, strict=True)
-    ]
+        turns.append(entry.turn(entry.question(shown)))
     return [
-        Asked(way, entry, question, prompt)
-        for (way, entry), question, prompt in zip(
-            ways, questions, read_prompts(source, said), strict=True
-        )
+        Asked(way, entry, turn.question, prompt)
+        for (way, entry), turn, prompt in zip(ways, turns, read_prompts(source, turns), strict=True)
     ]
 
 
