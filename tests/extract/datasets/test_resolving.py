@@ -139,7 +139,7 @@ def earlier(lake: Lake, scans: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     """A lake whose dataset `scans` noted neither how it was read nor the state of its files."""
     with monkeypatch.context() as before:
         before.setattr("extract.datasets.registration.READING", 1)
-        before.setattr("extract.datasets.checking._files", lambda *_: [])
+        before.setattr("extract.datasets.checking.file_rows", lambda *_: [])
         add(lake, "scans", scans)
     return lake
 
