@@ -92,3 +92,20 @@ def test_under_folds_the_means_are_of_other_folds_alone(catalogue):
     named = con.sql("SELECT predicted_class_index FROM calibrated_answer ORDER BY sample_id")
     assert [one for (one,) in named.fetchall()] == [1, 0, 0, 1, 0, 0]
     assert accuracies(con) == [("calibrated", 3 / 6), ("likelihood", 3 / 6)]
+
+
+def test_folds_of_other_sizes_count_by_their_samples(catalogue):
+    """Class 0 leads by 2 in the one sample of a fold and by 1 in the three of the other: more than
+    their mean, though less than their sum."""
+    of = [{"dataset_id": "d", "sample_id": f"s{i}"} for i in range(4)]
+    rows = {
+        "sample": [{**one, "split": "test", "class_index": 0} for one in of],
+        "sample_fold": [{**one, "fold": min(i, 1)} for i, one in enumerate(of)],
+        "answer": [
+            {**NAMES, **one, "method": "likelihood", "parsed": True}
+            | {"label_logprobs": [lead - 9, -9.0], "predicted_class_index": 0}
+            for one, lead in zip(of, (2, 1, 1, 1), strict=True)
+        ],
+    }
+    named = catalogue(rows).sql("FROM calibrated_answer ORDER BY sample_id").fetchall()
+    assert [row[-1] for row in named] == [0, 1, 1, 1]

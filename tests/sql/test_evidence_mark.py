@@ -307,6 +307,18 @@ def test_the_donor_is_the_best_variant_that_is_no_repair(catalogue):
     ]
 
 
+def test_a_relative_may_be_the_donor_and_a_stranger_may_not(catalogue):
+    rows = world({}, {})
+    right = {"tiny": 9, "parent": 14, "stranger": 19}
+    rows["model"] = [{"model_id": name, "name": name, "variant": "base"} for name in right]
+    rows["model_base"] = [{"name": "tiny", "base_name": "parent"}]
+    for name, n in right.items():
+        answers = world({}, {"likelihood": (5, n)})["answer"]
+        rows["answer"] += [row | {"model_id": name} for row in answers]
+    found = catalogue(rows).sql("SELECT * FROM patch_donor").fetchall()
+    assert found == [("tiny", "d", " --from parent")]
+
+
 @pytest.mark.exact_rows("repair_effect")
 def test_a_verdict_is_told_where_the_cheapest_repair_lies_elsewhere(catalogue):
     rows = mend(broken(), "answer", 17, 6, val=0.88, repair="label-rows")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.sql.conftest import insert
+
 PLACE = {"model_id": "m", "dataset_id": "d", "module": "vision", "layer": 0, "readout": "mean"}
 PLACE |= {"kind": "linear"}
 
@@ -76,6 +78,19 @@ def test_the_class_is_scored_among_the_samples_of_one_value(con):
     # ap: 4 of 5 right with either seed where naming train's class 1 gets 1; pa: 2 and 1 of 2, where
     # naming the class that is largest in all of train gets 1.
     assert found == [("view", 0, "ap", 5, 0.8, 0.2, 0.75), ("view", 1, "pa", 2, 0.75, 0.5, 0.5)]
+
+
+def test_samples_weigh_as_the_score_of_the_dataset_has_it(con):
+    """Of test's seven with a view five are of class 0 and two of class 1."""
+    insert(con.con, "dataset", [{"dataset_id": "d", "score": "balanced_accuracy"}])
+    query = "SELECT value, weight, test_accuracy FROM stratum_signal ORDER BY value"
+    found = con.sql(query).fetchall()
+    # ap: four of 1/5 and one of 1/2, of which the seeds get 3/5 + 1/2 and 4/5; pa: one of 1/2 and
+    # one of 1/5, of which they get both and the first.
+    assert found == [
+        ("ap", pytest.approx(1.3), pytest.approx((1.1 + 0.8) / 2 / 1.3)),
+        ("pa", pytest.approx(0.7), pytest.approx((0.7 + 0.5) / 2 / 0.7)),
+    ]
 
 
 @pytest.mark.exact_rows("nuisance_flow")

@@ -40,13 +40,15 @@ NEARLY = [WRONG[0], None, *TRUTH[2:]]
 
 @pytest.mark.exact_rows("asked_answer")
 def test_an_answer_stands_where_its_class_was_listed(catalogue):
+    """Of three classes; the samples show the first and the second."""
     rows = lake(
         asked("default", "given", [1]),
         asked("default", "rotated:1", [1]),
-        asked("back", "given", [0]),
+        asked("back", "given", [0, 0]),
         asked("back", "rotated:1", [None]),
         reversed_prompts=("back",),
     )
+    rows["dataset"][0]["n_classes"] = 3
     blank = {"image_control": "blank"}
     brought = {"method": "imported:elsewhere"}
     for other in (blank, brought):
@@ -56,10 +58,11 @@ def test_an_answer_stands_where_its_class_was_listed(catalogue):
         "FROM asked_answer ORDER BY ALL"
     )
     assert found.fetchall() == [
-        ("back", "given", True, 1, 1),
-        ("back", "rotated:1", False, None, 0),
+        ("back", "given", False, 2, 1),
+        ("back", "given", True, 2, 2),
+        ("back", "rotated:1", False, None, 1),
         ("default", "given", False, 1, 0),
-        ("default", "rotated:1", False, 0, 1),
+        ("default", "rotated:1", False, 0, 2),
     ]
 
 

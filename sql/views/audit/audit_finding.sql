@@ -14,10 +14,7 @@ clusters AS (
     SELECT
         members.dataset_id,
         members.cluster,
-        count(*) AS n,
-        count(DISTINCT sample.split) AS n_splits,
-        count(DISTINCT sample.group_id) AS n_groups,
-        count(DISTINCT sample.class_index) AS n_classes
+        count(*) AS n
     FROM members
     INNER JOIN sample
         ON members.dataset_id = sample.dataset_id AND members.sample_id = sample.sample_id
