@@ -20,7 +20,7 @@ from typing import Any
 import click
 import duckdb
 
-from layerhouse.printing import unbroken, write_relation
+from layerhouse.printing import FORM_OF, unbroken, write_relation
 from warehouse.catalogue import Rows, Warehouse, connect, still_working
 from warehouse.errors import LayerhouseError, nearest
 from warehouse.lake import Lake
@@ -37,9 +37,6 @@ A query ends with a semicolon and may run over several lines; Ctrl-C drops it, C
 .refresh        take in what was committed since the prompt was opened
 .help           this page
 .quit           leave"""
-
-FORM_OF = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown"}
-"""The form in which a result is written to a file, by its suffix."""
 
 SUMMARY = """
 SELECT table_name, comment FROM duckdb_tables()

@@ -41,6 +41,12 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "sequence_bias": (),
     "stop_strings": (),
     "forced_bos_token_id": (),
+    "forced_eos_token_id": (),
+    "guidance_scale": (1.0,),
+    "encoder_repetition_penalty": (1.0,),
+    "exponential_decay_length_penalty": (),
+    "penalty_alpha": (),
+    "dola_layers": (),
 }
 """Generation settings that would make other replies, with the values that change nothing."""
 SAMPLING = ("temperature", "top_p", "top_k")

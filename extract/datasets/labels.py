@@ -13,8 +13,10 @@ from typing import Any
 from extract.replies import alike
 from warehouse.errors import LayerhouseError, UsageError, nearest
 
+ENDING = " .,;:\"'“”‘’«»"
+"""Marks around a name that a reply sets or leaves out as it likes."""
 _CODE = re.compile(
-    r"[-+]?\d+([.,]\d+)?|true|false|n\d{8}\b.*|\d{2,}[._].*|[a-z]\d\d(\.\d+)?", re.IGNORECASE
+    r"[-+]?\d+([.,]\d+)?|true|false|yes|no|n\d{8}\b.*|\d{2,}[._].*|[a-z]\d\d(\.\d+)?", re.IGNORECASE
 )
 """What no model knows a class by: numbers, yes and no of what, entries of WordNet and of the ICD,
 list numbers.
@@ -140,7 +142,9 @@ def _refuse_lost(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _refuse_alike(rows: Sequence[Mapping[str, Any]]) -> None:
-    for one, other in alike([str(row["phrase"]) for row in rows])[:1]:
+    phrases = [str(row["phrase"]) for row in rows]
+    bare = [phrase.strip(ENDING) or phrase for phrase in phrases]  # a reply ends with a full stop
+    for one, other in (alike(phrases) or alike(bare))[:1]:
         first, second = rows[one], rows[other]
         same = len({unicodedata.normalize("NFC", row["phrase"]) for row in (first, second)}) == 1
         forms = ": the same letters, composed in one and taken apart in the other" if same else ""

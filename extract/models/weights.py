@@ -179,7 +179,17 @@ def _model_config(source: ModelSource) -> Any:
         return converted_config(source.folder, source.entry)
     config = AutoConfig.from_pretrained(source.folder, **LOCAL)
     config._attn_implementation = None  # what it was trained with may not be there, or is a kernel
+    _name_outputs(config)
     return config
+
+
+def _name_outputs(config: Any) -> None:
+    """Some files ask for outputs as tuples (`return_dict` false), which changes no number and which
+    the models' own code does not bear."""
+    config.return_dict = True
+    for name in config.sub_configs:
+        if (inner := getattr(config, name, None)) is not None:
+            _name_outputs(inner)
 
 
 def _refuse_other_sizes(source: ModelSource, config: Any) -> None:

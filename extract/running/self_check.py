@@ -19,6 +19,7 @@ from extract.anatomy import POST_NORM, Anatomy, Locus, hidden, watching, with_hi
 from extract.answering import UNSUPPORTED, Prompted, cache_of, ended, placed, score_phrases
 from extract.models import Inputs, Session
 from extract.reading import Reader, readouts_at
+from extract.running.contrast import odd_contrast
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import ANSWER, CONNECTOR, LAYERED, LLM, VISION, Cell
 
@@ -66,6 +67,7 @@ def check(
             f"the last token has seen nothing of the image yet at {', '.join(session.blind)}: what "
             "is read there at `last` is the same for all images"
         )
+    lines += odd_contrast(session, first.size)
     lines += _too_long(session, inputs)
     if not batching:
         lines.append(

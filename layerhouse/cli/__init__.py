@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
 
 import click
 
@@ -128,10 +130,19 @@ def layerhouse() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 the work or a check failed, 2 wrong usage, 130 stopped
     by the keyboard."""
+    _open_closed_streams()
     code = _run(list(sys.argv[1:] if arguments is None else arguments))
     if "duckdb" in sys.modules:
         _leave_behind(code)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Where services and `>&-` start a program without them Python has None, and the next file
+    opened, one of a lake, would get their number, and with it what libraries print."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # of number 0, 1 and 2
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
 
 
 def _leave_behind(code: int) -> None:
@@ -195,6 +206,12 @@ def _refused_by_the_system(fault: Exception) -> str | None:
     """A sentence about a path that no file can have or that may not be read, whoever met it."""
     if isinstance(fault, RuntimeError) and "home directory" in str(fault):  # Path.expanduser
         return "a path begins with ~ and the name of no user of this machine; write it out"
+    if isinstance(fault, RuntimeError) and "Symlink loop" in str(fault):  # Path.resolve
+        return f"{str(fault).partition(' from ')[2]} is a link that leads back to itself"
+    if isinstance(fault, FileNotFoundError) and fault.filename is None:  # os.getcwd
+        return "the folder that this was started in is gone; change into one that is there"
+    if isinstance(fault, OSError) and fault.errno == errno.ENOSPC and fault.filename is None:
+        return f"what is printed cannot be written: {fault.strerror}"
     if not isinstance(fault, OSError) or not isinstance(fault.filename, str | bytes):
         return None
     name = os.fsdecode(fault.filename)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from layerhouse.cli.shared import Word, lake_option, limit_options
-from layerhouse.printing import FORMATS, unbroken, write_relation
+from layerhouse.printing import FORM_OF, FORMATS, unbroken, write_relation
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake
 
@@ -19,9 +19,13 @@ from warehouse.lake import Lake
     "--format",
     "form",
     type=Word("format", FORMATS),
-    help="[default: table on a terminal, csv elsewhere]",
+    help="[default: by the ending of --out; else table on a terminal, csv elsewhere]",
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to a file: .csv, .parquet, .json or .md.",
+)
 @click.option("--timing", is_flag=True, help="Say on stderr how long the query took.")
 @click.option(
     "--explain",
@@ -44,9 +48,11 @@ def command(query: str, form: str | None, out: Path | None, lake: Lake, **option
     from warehouse.catalogue import connect
 
     text = _text(query)
-    chosen = form or ("table" if out is None and sys.stdout.isatty() else "csv")
+    chosen = form or _form_of(out)
     if out is not None:
         lake.refuse_own(out)
+        if options["explain"]:
+            raise UsageError("--explain prints a plan and writes no file: leave --out away")
     timing, most = options["timing"], options["limit_rows"]
     with connect(lake, timeout=options["timeout"], memory=options["memory"]) as warehouse:
         started = time.monotonic()
@@ -65,6 +71,19 @@ def command(query: str, form: str | None, out: Path | None, lake: Lake, **option
             raise LayerhouseError(str(fault).strip()) from fault
         if timing:
             click.echo(f"{time.monotonic() - started:.3f} s", err=True)
+
+
+def _form_of(out: Path | None) -> str:
+    """The form of a result that nobody named; UsageError for a file whose ending says another."""
+    if out is None:
+        return "table" if sys.stdout.isatty() else "csv"
+    if out.suffix.lower() in ("", ".txt"):
+        return "csv"
+    if form := FORM_OF.get(out.suffix.lower()):
+        return form
+    raise UsageError(
+        f"{out} says not how it is to be written: call it {' or '.join(FORM_OF)}, or give --format"
+    )
 
 
 def _text(query: str) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from warehouse.catalogue import Rows
 
 FORMATS = ("table", "vertical", "csv", "json", "parquet", "markdown")
+FORM_OF = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown"}
+"""The form in which a result is written to a file, by its suffix."""
 TABLE_ROWS = 200
 """A terminal shows this many rows; the machine formats write all of them."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -453,3 +454,52 @@ def test_a_path_that_no_file_can_have_is_told_in_one_sentence(
     assert re.search(why, said)
     assert "nexpected failure" not in said
     assert len(said) < 1000
+
+
+def test_a_result_is_written_as_the_ending_of_its_file_says(
+    demo: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import polars as pl
+
+    def ask(name: str, *more: str) -> int:
+        words = ("--out", str(tmp_path / name), "--lake", str(demo.lake.root), *more)
+        return run("sql", "SELECT 7 AS n", *words)
+
+    assert [ask(name) for name in ("a.parquet", "a.json", "a.MD", "a.csv", "plain")] == [0] * 5
+    assert pl.read_parquet(tmp_path / "a.parquet").to_dicts() == [{"n": 7}]
+    assert json.loads((tmp_path / "a.json").read_text()) == [{"n": 7}]
+    assert (tmp_path / "a.MD").read_text().splitlines()[2] == "| 7 |"
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "plain").read_text() == "n\n7\n"
+
+    assert ask("a.xlsx") == 2
+    assert "call it .csv or .parquet or .json or .md, or give --format" in capsys.readouterr().err
+    assert ask("b.csv", "--explain") == 2
+    assert not (tmp_path / "a.xlsx").exists()
+    assert ask("a.xlsx", "--format", "csv") == 0  # who says the form has it
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("{run} sql 'SELECT 7 AS n' --out n.csv --lake {lake} <&- >&-; cat n.csv >&2", 0, "n\n7\n"),
+        ("{run} sql 'SELECT 7 AS n' --out n.csv --lake {lake} 2>&-; cat n.csv >&2", 0, "n\n7\n"),
+        ("{run} sql 'SELECT 7' --lake {lake} >/dev/full", 1, "what is printed cannot be written"),
+        ("mkdir gone; cd gone; rmdir ../gone; {run} status", 1, "is gone; change into one"),
+        ("ln -s loop loop; {run} status --lake loop", 1, "loop' is a link that leads back"),
+    ],
+)
+def test_what_a_shell_leaves_out_or_breaks_is_no_unexpected_failure(
+    demo: Demo, tmp_path: Path, line: str, code: int, said: str
+) -> None:
+    run = f"PYTHONPATH={Path(__file__).parents[2]} {sys.executable} -m layerhouse"
+    done = subprocess.run(
+        ["sh", "-c", "set -e; " + line.format(run=run, lake=demo.lake.root)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert one_sentence(done.stderr) or not code

@@ -20,8 +20,9 @@ class MedMnist(DatasetSource):
     """`<split>_images` [n, h, w(, 3)] or [n, d, h, w], `<split>_labels` [n(, 1)] or [n, findings].
 
     Classes have the names that MedMNIST publishes for an archive of that name; elsewhere they are
-    its numbers, for phrases to name. Several columns of zeros and ones are findings. Reading raises
-    LayerhouseError for absent arrays, other pixel types and labels of another form.
+    its numbers, for phrases to name. Several columns of zeros and ones are findings, unless one of
+    them is 1 for every image. Reading raises LayerhouseError for absent arrays, other pixel types
+    and labels of another form.
     """
 
     def recognises(self, typed: str) -> bool:
@@ -63,7 +64,22 @@ class MedMnist(DatasetSource):
                     ) from error
         if splits == ["train"]:
             items = [replace(item, split=None) for item in items]
-        return _named(Contents(str(path), items, path.stem), published_names(path.stem))
+        contents, names = Contents(str(path), items, path.stem), published_names(path.stem)
+        return _named(contents if names else _of_one_each(contents), names)
+
+
+def _of_one_each(contents: Contents) -> Contents:
+    """Findings of which every image has exactly one are its class, as of tables: one-hot labels."""
+    there = [[name for name, has in item.findings.items() if has] for item in contents.items]
+    if not there or not all(len(names) == 1 for names in there):
+        return contents
+    items = [
+        replace(item, label=names[0], findings={})
+        for item, names in zip(contents.items, there, strict=True)
+    ]
+    n = len(contents.items[0].findings)
+    note = f"the classes are the {n} columns of the labels: one of them is 1 for every image"
+    return replace(contents, items=items, notes=(note,))
 
 
 def _items(archive: Any, split: str, path: Path) -> Iterator[Item]:

@@ -294,6 +294,8 @@ def test_the_turn_of_the_template_ends_a_reply(family_folder: Callable[[str], Pa
         ({"num_beams": 4}, "(num_beams 4)"),
         ({"suppress_tokens": [5, 6]}, "(suppress_tokens [5, 6])"),
         ({"stop_strings": ["."]}, "(stop_strings ['.'])"),
+        ({"guidance_scale": 1.5}, "(guidance_scale 1.5)"),
+        ({"forced_eos_token_id": 2}, "(forced_eos_token_id 2)"),
     ],
 )
 def test_settings_that_are_not_greedy_are_named(

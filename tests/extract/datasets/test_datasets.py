@@ -402,6 +402,8 @@ def renamed(rows: list[list[str]], at: int, column: int, value: str) -> list[lis
         ("image_path,label", [["1.png", "Mel"], ["2.png", "mel"]], "Mel and mel .*if they are one"),
         ("image_path,label", [["1.png", "a  b"], ["2.png", "a b"]], "which no reply can tell"),
         ("image_path,label", [["1.png", "é"], ["2.png", "e\u0301"]], "which no reply can tell"),
+        ("image_path,label", [["1.png", "ab"], ["2.png", "ab."]], "which no reply can tell"),
+        ("image_path,label", [["1.png", "ab"], ["2.png", "'ab'"]], "which no reply can tell"),
         ("image_path,label", [["1.png", "a"], ["2.png", "b"]], "has one train sample"),
     ],
 )

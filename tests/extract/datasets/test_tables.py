@@ -1145,6 +1145,18 @@ def test_an_archive_s_whole_numbers_are_the_same_classes_as_floats(tmp_path: Pat
     assert labels(read(tmp_path / "set.npz")) == ["0", "1", "1", "0"]
 
 
+def test_an_archive_s_one_hot_labels_are_classes(tmp_path: Path) -> None:
+    images = np.zeros((4, 4, 4), np.uint8)
+    hot = np.eye(3, dtype=np.uint8)[[0, 2, 1, 2]]
+    np.savez(tmp_path / "set.npz", train_images=images, train_labels=hot)
+    contents = read(tmp_path / "set.npz")
+    assert (labels(contents), contents.findings) == (["0", "2", "1", "2"], ())
+    assert "one of them is 1 for every image" in contents.notes[0]
+    hot[0] = [1, 1, 0]
+    np.savez(tmp_path / "set.npz", train_images=images, train_labels=hot)
+    assert read(tmp_path / "set.npz").findings == ("0", "1", "2")
+
+
 @pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("0", "0.0"), ("01", "1"), ("+2", "2")])
 def test_one_number_written_in_two_ways_is_no_two_classes(one: str, other: str) -> None:
     with pytest.raises(LayerhouseError, match="are one number, written in two ways"):

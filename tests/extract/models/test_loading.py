@@ -166,6 +166,15 @@ def test_attention_that_is_not_installed_is_not_asked_for(copied: Path, llava_fo
     assert found._attn_implementation == expected._attn_implementation
 
 
+def test_outputs_have_names_though_config_json_asks_for_tuples(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    config |= {"return_dict": False, "text_config": config["text_config"] | {"return_dict": False}}
+    (copied / "config.json").write_text(json.dumps(config))
+    found = load(str(copied)).model.config
+    assert found.return_dict
+    assert found.text_config.return_dict
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_json_in_another_encoding_is_named(encoding: str, copied: Path) -> None:
     path = copied / "config.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,18 @@ def test_an_image_blind_model_is_refused(session: Session) -> None:
         LayerhouseError, match=r"two images: an image and its negative get the same"
     ):
         _check(session)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "apart"),
+    [("do_rescale", False, "9[0-9][0-9]"), ("rescale_factor", 1 / 255**2, r"0\.0[0-9]+")],
+)
+def test_pixels_that_are_scaled_twice_or_not_at_all_are_told(
+    session: Session, setting: str, value: object, apart: str
+) -> None:
+    setattr(session.loaded.processor.image_processor, setting, value)
+    (told,) = (line for line in _check(session).lines if "pixels are scaled" in line)
+    assert re.match(f"black and white lie {apart} apart", told)
 
 
 def test_a_block_that_runs_twice_is_refused(session: Session) -> None:
