@@ -67,8 +67,7 @@ def check(
             f"the last token has seen nothing of the image yet at {', '.join(session.blind)}: what "
             "is read there at `last` is the same for all images"
         )
-    lines += odd_contrast(session, first.size)
-    lines += _too_long(session, inputs)
+    lines += [*odd_contrast(session, first.size), *_too_long(session, inputs)]
     if not batching:
         lines.append(
             f"{session.anatomy.model_type} gives other results in batches than one by one: "
