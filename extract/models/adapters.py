@@ -22,6 +22,7 @@ from extract.models.adapter_names import (
 )
 from extract.models.files import failing_as, refuse_empty, weight_facts
 from extract.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from extract.models.quiet import quiet
 from extract.models.sources import ModelSource
 from warehouse.errors import LayerhouseError
 from warehouse.pretrained import read_object
@@ -99,7 +100,8 @@ def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]
 def load_peft() -> Any:
     """The package peft; LayerhouseError with what installs it, where it is missing."""
     try:
-        import peft
+        with quiet():  # it imports bitsandbytes, which tells of a kernel that nothing here uses
+            import peft
     except ImportError as error:
         raise LayerhouseError(
             "adapters need peft; install it with: pip install 'layerhouse[peft]'"

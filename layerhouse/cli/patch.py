@@ -106,6 +106,15 @@ def _what(of: PatchOutlook | PatchSummary) -> str:
 WITHIN = ("n", "turned_share", "unpatched_share", "control_share", "control_n", "target_shift")
 BETWEEN = ("n", "own_score", "patched_score", "donor_score", "restored_share", "lower", "upper")
 PLACE = ("module", "layer", "tokens")
+WITHIN_WORDS = (
+    "Turned: the share of answers that are the class of the image whose states were put in; "
+    "unpatched: the same share without them; controls: with states that hold nothing of that "
+    "class; shift: how far the log-probability of that class rises."
+)
+BETWEEN_WORDS = (
+    "Own: the model's score as it is; patched: with the states of {donor}; donor: the score of "
+    "{donor} itself; restored: the share of the difference that comes back, with its 95% interval."
+)
 
 
 def _effects(lake: Lake, summary: PatchSummary) -> list[dict[str, Any]]:
@@ -130,6 +139,7 @@ def _print_effects(summary: PatchSummary, effects: Sequence[Mapping[str, Any]]) 
     if summary.donor_id == summary.model_id:
         heads = ["locus", "tokens", "n", "turned", "unpatched", "controls", "of n", "shift"]
         print_table(heads, [_shown(row, "{:.2f}") for row in effects])
+        click.echo(WITHIN_WORDS)
         if any((row["control_n"] or row["n"]) < row["n"] for row in effects):
             click.echo(
                 "Controls rest on fewer images (of n) than what turned where they were left out "
@@ -138,6 +148,7 @@ def _print_effects(summary: PatchSummary, effects: Sequence[Mapping[str, Any]]) 
         return
     heads = ["locus", "tokens", "n", "own", "patched", "donor", "restored", "lower", "upper"]
     print_table(heads, [_shown(row, "{:.3f}") for row in effects])
+    click.echo(BETWEEN_WORDS.format(donor=summary.donor_id))
     if effects and effects[0]["restored_share"] is None:
         click.echo(
             f"{summary.donor_id} is not better beyond its 95% interval, so there is nothing of "

@@ -139,7 +139,8 @@ def _pair(pair: PairStatus) -> list[str]:
     tied = {LIKELIHOOD: f" ({pair.n_tied:,} tied)"} if pair.n_tied else {}
     answers = ", ".join(f"{name} {n:,}{tied.get(name, '')}" for name, n in pair.answers.items())
     probes = ", ".join(f"{n} {kind}" for kind, n in pair.probes.items())
-    verdict = f"{pair.verdict} ({pair.diagnosis})" if pair.verdict else pair.diagnosis
+    is_diagnosed = pair.verdict and pair.diagnosis != "none"  # views have a verdict before that
+    verdict = f"{pair.verdict} ({pair.diagnosis})" if is_diagnosed else pair.diagnosis
     return [pair.model_id, pair.dataset_id, f"{loci} of {known}", answers, probes, verdict]
 
 

@@ -101,6 +101,11 @@ def _what(of: SteerOutlook | SteerSummary) -> str:
 MARKS = ("is_read", "is_answered", "is_owned")
 NUMBERS = ("effect", "sham_effect", "random_most")
 PLACE = ("p_value", "module", "layer", "tokens", "strength", "n")
+WORDS = (
+    "Read: a probe tells the class there; answered: so do the model's answers; owned: writing the "
+    "class into the states raises its log-probability (effect) more than the same direction "
+    "shuffled (sham) and further than random directions, of which random is the most (p)."
+)
 
 
 def _classes(lake: Lake, summary: SteerSummary) -> list[dict[str, Any]]:
@@ -119,6 +124,7 @@ def _classes(lake: Lake, summary: SteerSummary) -> list[dict[str, Any]]:
 def _print_ownership(summary: SteerSummary, classes: Sequence[Mapping[str, Any]]) -> None:
     heads = ["class", "read", "answered", "owned", "effect", "sham", "random", "p", "locus"]
     print_table([*heads, "tokens", "strength", "n"], [_shown(row) for row in classes])
+    click.echo(WORDS)
     for line in _unmeasured(summary, classes):
         click.echo(line)
 

@@ -84,6 +84,7 @@ def test_a_damaged_head_is_confirmed_and_mended_by_the_commands_that_the_verdict
     assert not Path("mended").exists()
     assert (run(*patching), run(*mending)) == (0, 0)
     first = capsys.readouterr().out
+    assert "patched: with the states of tiny-digits" in first
     first = first[first.index("answer/prior: ") :]
     assert "Advice: answer/label-rows (640 trained parameters, " in first
     assert "Note: " not in first  # all are held against answers of their own method

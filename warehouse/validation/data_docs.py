@@ -70,7 +70,7 @@ def offline(html: str, root: str) -> str:
     html = re.sub(r"(?s)<head>.*?</head>", head, html, count=1)
     html = re.sub(r"<html>", '<html lang="en">', html, count=1)
     html = re.sub(r"(?s)<script\b.*?</script>|<footer\b.*?</footer>|<img\b.*?>", "", html)
-    html = re.sub(rf'(<a href="{re.escape(root)}/index.html">)\s*</a>', r"\1All checks</a>", html)
+    html = _one_way_back(html, root, name)
     html = re.sub(
         r'(?s)<div class="card mb-3">\s*<div class="card-header p-2">\s*<strong>Actions'
         r".*?</div>\s*</div>\s*</div>\s*</div>\s*</div>",
@@ -79,6 +79,17 @@ def offline(html: str, root: str) -> str:
     )
     html = re.sub(r'(?s)<a\b[^>]*href="https?://[^"]*"[^>]*>(.*?)</a>', r"\1", html)
     return _told_apart(html)
+
+
+def _one_way_back(html: str, root: str, name: str) -> str:
+    """One link to the front page where theirs has two, and the table's name alone behind it."""
+    front = rf'<a href="{re.escape(root)}/index.html">'
+    html = re.sub(
+        rf"(?s)<div class=\"float-left navbar-brand[^>]*>\s*{front}\s*</a>\s*</div>", "", html
+    )
+    html = re.sub(rf"({front})\s*Home\s*</a>", r"\1All checks</a>", html)
+    here = r"(<li [^>]*breadcrumb-item active[^>]*>)[^<]*</li>"
+    return re.sub(here, rf"\1{name}</li>", html, count=1) if name else html
 
 
 def _told_apart(html: str) -> str:

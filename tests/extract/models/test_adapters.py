@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,11 @@ def test_a_trained_lora_is_stored_next_to_its_base(
         ("llava+adapter:tuned", "llava", "adapter:tuned"),
     ]
     assert ("llm",) in moved
+
+
+@pytest.mark.slow
+def test_what_peft_brings_along_is_not_heard_of() -> None:
+    """bitsandbytes, where it is there, tells of a kernel of its own for some processors."""
+    program = "from extract.models import load_peft; load_peft()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -443,7 +443,10 @@ def test_what_was_brought_goes_through_every_command(
     assert "1 sample has none" in said
     assert "Nothing to do" in run(*asked, "--partial")
     named = ("--model", "friend", "--dataset", DATASET)
-    assert "Next: layerhouse probe --model friend" in run("status")
+    said = run("status")
+    assert "Next: layerhouse probe --model friend" in said
+    (row,) = [line.split() for line in said.splitlines() if line.startswith("friend ")]
+    assert row[-1] == "none"  # the view has a verdict, and nobody diagnosed anything
     said = run("diagnose", *named, code=1)
     assert f"run `layerhouse probe {' '.join(named)}`" in said
     assert "extract" not in said

@@ -423,6 +423,7 @@ def test_the_command_prints_what_is_owned(lake: Lake) -> None:
     row = next(line.split() for line in said.splitlines() if line.startswith("three"))
     assert row[1:4] == ["yes", "yes", "yes"]
     assert row[-4:] == ["llm.3", "last", "1", "4"]
+    assert "owned: writing the class into the states raises" in said
     dry = invoked(lake, [*place, "--limit", "5", "--dry-run"])
     assert "Would find effects of means on tiny-digits on digits on cpu" in dry
     assert "  llm: 3 (last/1)" in dry

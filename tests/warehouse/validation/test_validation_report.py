@@ -146,6 +146,10 @@ def test_data_docs_open_offline(lake: Lake, tmp_path: Path) -> None:
         for tag, target in links.found:
             if not target.startswith("#"):
                 assert (page.parent / target).exists(), (page, tag, target)
+        if page.parent != folder:
+            back = [target for _, target in links.found if target.endswith("index.html")]
+            assert len(back) == 1, page
+            assert "__none__</li>" not in html
     assert "http" not in (folder / "data_docs.css").read_text(encoding="utf-8")
     front = (folder / "index.html").read_text(encoding="utf-8")
     assert "Every sample is in train, val or test." in front
