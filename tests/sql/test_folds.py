@@ -90,6 +90,14 @@ def test_a_fold_chooses_on_the_samples_of_the_others(catalogue):
     ]
 
 
+def test_answers_of_what_nobody_probed_are_chosen_in_every_fold(catalogue):
+    rows = folded() | {name: [] for name in ("layer", "probe", "probe_logit")}
+    chosen = catalogue(rows).sql(
+        "SELECT stage, fold, readout FROM fold_choice WHERE stage != 'reference' ORDER BY ALL"
+    )
+    assert chosen.fetchall() == [("answer", fold, "likelihood") for fold in range(3)]
+
+
 STANDS = {
     "fold_choice": "FROM fold_choice ORDER BY ALL",
     "fold_prediction": "FROM fold_prediction ORDER BY ALL",

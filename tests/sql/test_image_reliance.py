@@ -120,3 +120,12 @@ def test_what_matters_less_than_a_loss_is_left_out(catalogue):
     same = ({"prompt_id": "plain"}, lambda said, _: said)
     con = catalogue(told([looks, same]))
     assert con.sql("SELECT ignores_image, note FROM asking_effect").fetchall() == [(False, None)]
+
+
+def test_what_another_prompt_does_without_the_image_is_not_said_of_the_verdict_s(catalogue):
+    same = lambda said, _: said  # noqa: E731
+    plain = {"prompt_id": "plain"}
+    con = catalogue(told([(plain, same), (plain | {"image_control": "other"}, same)]))
+    ignored = con.sql("SELECT prompt_id, ignores_image FROM image_reliance").fetchall()
+    assert ignored == [("plain", True)]
+    assert con.sql("SELECT ignores_image, note FROM asking_effect").fetchall() == [(False, None)]

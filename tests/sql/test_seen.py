@@ -6,7 +6,7 @@ import pytest
 
 from analysis.diagnosis.evidence import read_evidence
 from analysis.diagnosis.intervals import Resampling, interval_rows
-from tests.sql.worlds import add_probe, world
+from tests.sql.worlds import add_probe, class_of, world
 from warehouse.vocabulary import SEEN_IN_TRAINING
 
 OF = {"model_id": "m", "dataset_id": "d"}
@@ -103,3 +103,16 @@ def test_a_baseline_is_held_against_the_samples_that_are_left(catalogue):
         if row["stage"] == "vision"
     }
     assert points["loss"] == pytest.approx(1 / 15)
+
+
+def test_classes_of_the_samples_that_are_left_weigh_alike_under_balanced_accuracy(catalogue):
+    """Of the last seven the baseline reads all but the last."""
+    probes = {("vision", 1, "mean"): (9, 18)}
+    found = world(probes, {"likelihood": (4, 8)}, {("svm", 0): (9, 19)})
+    found["dataset"] = [{"dataset_id": "d", "score": "balanced_accuracy"}]
+    found["seen_sample"] = [{**OF, "sample_id": f"test{i:02d}"} for i in range(13)]
+    classes = [class_of(i) for i in range(13, 20)]
+    others, last = len(classes) - classes.count(classes[-1]), classes.count(classes[-1])
+    assert others != last
+    reference = catalogue(found).sql("SELECT test_accuracy FROM stage_reference").fetchall()
+    assert reference == [(pytest.approx((1 + (last - 1) / last) / 2),)]

@@ -183,6 +183,17 @@ def test_a_probe_no_better_than_chance_reads_no_class(catalogue):
     assert is_read is False
 
 
+def test_labels_shuffled_to_less_than_chance_are_no_lower_bar(catalogue):
+    """Nine in ten right: read, since above chance for certain, however low the control is."""
+    shuffled = ("llm", 1, "last", 0, "linear", "shuffled_labels")
+    rows = {**world({("llm", 1, "last"): (9, 18), shuffled: (2, 2)}), "class": CLASSES[:2]}
+    rows["steer_effect"] = written(0, [9.0] * 4, [math.sin(i) for i in range(1, 40)])
+    ((is_read, lower),) = (
+        catalogue(rows).sql("SELECT is_read, read_lower FROM class_ownership").fetchall()
+    )
+    assert (is_read, 0 < lower < 1) == (True, True)
+
+
 def test_directions_without_meaning_are_owned_as_seldom_as_is_said(catalogue):
     """Two hundred models whose classes have random directions too, alike at two strengths: in a
     twentieth of them any class may be owned."""
