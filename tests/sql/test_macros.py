@@ -2,6 +2,8 @@
 
 import shlex
 
+import numpy as np
+import polars as pl
 import pytest
 
 
@@ -96,3 +98,44 @@ def test_an_attribute_is_one_column_to_group_by(catalogue):
 )
 def test_a_word_of_a_command_is_quoted_as_shells_take_it(con, word):
     assert con.sql("SELECT shell_word($1)", params=[word]).fetchall() == [(shlex.quote(word),)]
+
+
+def test_wilson_and_newcombe_intervals_hold_the_truth_of_independent_images(con):
+    """As docs/method.md has it: of images of one group each, and less surely of unequal classes."""
+    rng = np.random.default_rng(0)
+    n, n_sets = 60, 4000
+    drawn = pl.DataFrame(
+        {
+            "hits": rng.binomial(n, 0.8, n_sets),
+            "own": rng.binomial(n, 0.3, n_sets),
+            "other": rng.binomial(n, 0.3, n_sets),
+            "balanced": np.mean(
+                [
+                    rng.binomial(m, p, n_sets) / m
+                    for m, p in zip((10, 30, 160), (0.6, 0.8, 0.95), strict=True)
+                ],
+                axis=0,
+            ),
+        }
+    )
+    con.register("drawn", drawn)
+    few = 9 / (1 / 10 + 1 / 30 + 1 / 160)
+    ((wilson, newcombe, balanced),) = con.sql(
+        f"""
+        SELECT
+            avg((0.8 BETWEEN wilson_lower(hits, {n}) AND wilson_upper(hits, {n}))::INTEGER),
+            avg((own / {n} - other / {n} > sqrt(
+                (own / {n} - wilson_lower(own, {n})) ^ 2
+                + (wilson_upper(other, {n}) - other / {n}) ^ 2
+            ))::INTEGER),
+            avg((
+                {(0.6 + 0.8 + 0.95) / 3}
+                BETWEEN wilson_lower(balanced * {few}, {few})
+                AND wilson_upper(balanced * {few}, {few})
+            )::INTEGER)
+        FROM drawn
+        """
+    ).fetchall()
+    assert 0.93 < wilson < 0.97
+    assert 0.015 < newcombe < 0.035  # of equal shares one is above the other for certain
+    assert 0.9 < balanced < 0.95
