@@ -34,7 +34,7 @@ from analysis.queries import read_query
 from warehouse.catalogue import Warehouse, connect, dataset, labelled, require_known
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, exclusive
-from warehouse.vocabulary import ANSWER, N_RESAMPLES
+from warehouse.vocabulary import ANSWER, N_RESAMPLES, STAGES
 
 COMMAND = "compare"
 ANSWERED = (ANSWER, "accuracy")
@@ -286,13 +286,37 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
             found[ANSWER, "gain"] = points[0][ANSWERED] - by[0], drawn[0][ANSWERED] - by[1]
             points[1], drawn[1] = points[1] | {ANSWERED: by[0]}, drawn[1] | {ANSWERED: by[1]}
         found |= recovered(points, drawn)
-    intervals = {key: bounds(*values, model.widening) for key, values in found.items()}
+    apart = _stages_apart(model, base)
+    intervals = {
+        key: bounds(*values, model.widening)
+        for key, values in found.items()
+        if apart.isdisjoint(_stages_of(*key))
+    }
     common = {**pair.keys, "n_resamples": n_resamples, "n_groups": model.n_groups}
     return [
         {**common, "stage": stage, "quantity": quantity, "score": model.score, **interval}
         for (stage, quantity), interval in intervals.items()
         if None not in interval.values()
     ]
+
+
+def _stages_apart(model: Evidence, base: Evidence) -> set[str]:
+    """The stages that the two were tried on other samples at, such as answers to some of them."""
+    return {
+        stage
+        for stage in model.chosen.keys() & base.chosen.keys()
+        if not np.array_equal(
+            *(np.isnan(side.correct[side.rows[side.chosen[stage]]]) for side in (model, base))
+        )
+    }
+
+
+def _stages_of(stage: str, quantity: str) -> set[str]:
+    """Between which samples right at what stages a difference lies; none for all else."""
+    if quantity not in ("accuracy", "signal", "loss") or stage not in STAGES:
+        return set()
+    place = STAGES.index(stage)
+    return set(STAGES[max(place - 1, 0) : place + 1]) if quantity == "loss" else {stage}
 
 
 def _answered_alike(wh: Warehouse, pair: Pair, model: Evidence) -> Evidence | None:

@@ -1,7 +1,7 @@
 -- Grain: one row per pair of models, dataset, stage and quantity that both have.
 --
--- The differences are today's, between accuracies on as many test samples; an interval that was made
--- for other numbers is left away. There is no difference between what probes for one score read and
+-- The differences are today's, between accuracies on as many test samples, and losses between stages that
+-- both were tried on these; an interval that was made for other numbers is left away. There is no difference between what probes for one score read and
 -- what probes for another do.
 WITH wanted AS (
     SELECT
@@ -21,6 +21,18 @@ WITH wanted AS (
             AND pair_interval.base_model_id = model_pair.base_model_id
 ),
 
+tested AS (
+    SELECT
+        model_id,
+        dataset_id,
+        stage,
+        n_test,
+        coalesce(
+            lag(n_test) OVER (PARTITION BY model_id, dataset_id ORDER BY stage_order), n_test
+        ) AS n_before
+    FROM stage_signal
+),
+
 numbers AS (
     SELECT
         stage_signal.model_id,
@@ -36,16 +48,21 @@ numbers AS (
     CROSS JOIN (VALUES ('accuracy'), ('signal')) AS named (quantity)
     UNION ALL
     SELECT
-        model_id,
-        dataset_id,
-        stage,
+        stage_loss.model_id,
+        stage_loss.dataset_id,
+        stage_loss.stage,
         'loss' AS quantity,
-        score,
-        loss AS value,
-        NULL AS n_test,
+        stage_loss.score,
+        stage_loss.loss AS value,
+        tested.n_test,
         TRUE AS is_probed
     FROM stage_loss
-    WHERE loss IS NOT NULL
+    INNER JOIN tested
+        ON
+            stage_loss.model_id = tested.model_id
+            AND stage_loss.dataset_id = tested.dataset_id
+            AND stage_loss.stage = tested.stage
+    WHERE stage_loss.loss IS NOT NULL AND tested.n_test = tested.n_before
     UNION ALL
     SELECT
         answer_auroc.model_id,

@@ -35,6 +35,10 @@ REPAIR = {"base_model_id": FAULTY, "stage": "llm", "repair": "lora", "control": 
 REPAIR |= {"n_parameters": 80, "n_train": 200, "n_epochs": 8, "best_epoch": 3, "seconds": 12.0}
 REPAIR |= {"val_score_before": 0.5, "val_score": 0.9, "val_loss_before": 1.0, "val_loss": 0.2}
 
+UNSAID = ["label_logprobs", "text", "finish_reason", "n_tokens", "raw_text", "options"]
+UNSAID += ["label_logprobs_per_token", "label_pmi", "end_token"]
+"""What is not known of an answer from elsewhere."""
+
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
@@ -226,6 +230,28 @@ def test_what_cannot_be_compared_is_one_sentence(lake, tmp_path):
     alone = synthetic_lake(tmp_path / "alone", {"tiny": LOSING()}, n_samples=80)
     with pytest.raises(LayerhouseError, match="name two with --model and --base"):
         compare_all(alone)
+
+
+def test_what_rests_on_answers_to_other_samples_is_not_compared(tmp_path):
+    """The probes of both read all of test, and one has answers from elsewhere to some of it."""
+    silent = {"tiny": replace(LOSING(), methods=()), FAULTY: replace(MODELS[FAULTY], methods=())}
+    lake = synthetic_lake(tmp_path / "lake", silent, n_samples=400)
+    data = MadeUpDataset.draw(n_samples=400)
+    for model, step in (("tiny", 1), (FAULTY, 2)):
+        said = [
+            {"model_id": model, "dataset_id": "shapes", "sample_id": str(name), "parsed": True}
+            | {"method": "imported:api", "predicted_class_index": int(label)}
+            | dict.fromkeys(UNSAID)
+            for name, label in list(zip(data.sample_ids, data.class_index, strict=True))[::step]
+        ]
+        with RunWriter(lake, RunSpec("answers-import", model, "shapes", {})) as writer:
+            writer.commit({"answer": said}, finished=True)
+    found = rows(compare(lake, FAULTY, "tiny", "shapes", n_resamples=200))
+    assert {key for key in found if key[0] == "answer"} == set()
+    assert found["connector", "loss"].lower > 0.2
+    with connect(lake) as wh:
+        kept = "SELECT DISTINCT stage FROM pair_interval WHERE quantity IN ('loss', 'accuracy')"
+        assert ("answer",) not in wh.sql(kept).fetchall()
 
 
 def test_a_model_without_probes_and_answers_is_refused(tmp_path):
