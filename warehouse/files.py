@@ -1,6 +1,7 @@
 """Files that are either wholly there or not there at all."""
 
 import fcntl
+import json
 import os
 import shutil
 import uuid
@@ -9,6 +10,7 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from warehouse.errors import LayerhouseError, UsageError
 
@@ -160,6 +162,11 @@ def _remove(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """`text` as UTF-8, its line ends as they are."""
     path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, record: Any) -> None:
+    """What JSON says of something, in a file for programs and people."""
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def permit_as_usual(path: Path) -> None:

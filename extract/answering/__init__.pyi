@@ -30,4 +30,8 @@ from .phrases import (
 )
 from .places import ReplyPlace as ReplyPlace, places_of as places_of
 from .sampling import standing as standing
-from .scoring import prior_of as prior_of, score_phrases as score_phrases
+from .scoring import (
+    prior_of as prior_of,
+    refuse_not_finite as refuse_not_finite,
+    score_phrases as score_phrases,
+)

@@ -20,10 +20,9 @@ from extract.answering.generating import Reply, generate, refuse_broken, replies
 from extract.answering.part import WorkingPart
 from extract.answering.phrases import ended
 from extract.answering.sampling import seed_of, standing
-from extract.answering.scoring import score_phrases
+from extract.answering.scoring import refuse_not_finite, score_phrases
 from extract.models import Session
 from extract.replies import ClassNames, parse_reply
-from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import GENERATE, LENGTH, LIKELIHOOD, SAMPLED
 
 
@@ -125,12 +124,7 @@ class Likelihood(AnswerMethod):
 
         Raises LayerhouseError naming a sample whose likelihoods are not finite.
         """
-        fine = np.isfinite(said).all(axis=1)
-        if not fine.all():
-            raise LayerhouseError(
-                f"the label likelihoods of sample {sample_ids[int(np.argmin(fine))]} are not "
-                f"finite; {session.loaded.remedy}"
-            )
+        refuse_not_finite(session, said, sample_ids)
         return [_scored(row, question) for row in said]
 
 

@@ -7,8 +7,11 @@ cache; where its cache cannot be continued, a full forward pass.
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.answering.branching import takes_a_tree, tree_logits
@@ -21,6 +24,7 @@ from extract.answering.continuing import (
 )
 from extract.answering.phrases import PhraseTree
 from extract.models import Inputs, Session
+from warehouse.errors import LayerhouseError
 
 MOST_NODES = 256
 """Beginnings of phrases that hang on the prompts in one pass: each looks at all of them, which for
@@ -50,6 +54,16 @@ def score_phrases(session: Session, prompted: Prompted, phrases: Sequence[Sequen
 
 
 tree_of = cache(PhraseTree)
+
+
+def refuse_not_finite(session: Session, scores: NDArray[Any], sample_ids: Sequence[str]) -> None:
+    """LayerhouseError naming a sample whose log-likelihoods (n, classes) are not finite."""
+    fine = np.isfinite(scores).all(axis=1)
+    if not fine.all():
+        raise LayerhouseError(
+            f"the label likelihoods of sample {sample_ids[int(np.argmin(fine))]} are not "
+            f"finite; {session.loaded.remedy}"
+        )
 
 
 @torch.inference_mode()

@@ -25,7 +25,7 @@ from extract.sharing import Seen, find_seen
 from warehouse.catalogue import DatasetInfo, Warehouse, dataset, labelled, open_tables
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
-from warehouse.lake import Lake, RunSpec, RunWriter, exclusive, find_runs, removed_samples
+from warehouse.lake import Lake, RunSpec, RunWriter, exclusive, find_runs
 from warehouse.vocabulary import IMPORTED, SAYS_SEEN
 
 COMMAND = "answers-import"
@@ -85,10 +85,7 @@ def import_answers(
         info = labelled(dataset(wh, dataset_id), "an answer")
         row = model_row(wh, model_id, options.title)
         seen = _seen(wh, info, model_id, options)
-    named = SampleNames(
-        dict(info.samples.select("sample_id", "uri").iter_rows()),
-        removed_samples(lake).get(dataset_id, {}),
-    )
+    named = SampleNames.of(lake, info)
     told = list(records(table, columns))
     left = [one for one in told if not named.is_removed(one.sample)]
     found, notes = _matched(left, named, info, options, path)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import unquote
 
+from warehouse.catalogue import DatasetInfo
 from warehouse.errors import LayerhouseError
-from warehouse.lake import mark_of
+from warehouse.lake import Lake, mark_of, removed_samples
 
 _OPTION = re.compile(r"[#&](?:frame|range|on)=.*$")
 
@@ -27,6 +28,11 @@ class SampleNames:
             for parts in {_parts(name), _parts(_OPTION.sub("", uri))}:
                 if parts:
                     self._paths.setdefault(_stem(parts[-1]), []).append((name, parts))
+
+    @classmethod
+    def of(cls, lake: Lake, info: DatasetInfo) -> SampleNames:
+        """Those of a dataset."""
+        return cls(info.uris, removed_samples(lake).get(info.dataset_id, {}))
 
     def is_removed(self, said: str) -> bool:
         """Whether a sample of that name, with fewer folders or all, was removed: what is left of it

@@ -41,7 +41,7 @@ from extract.sharing import (
     weight_faults,
 )
 from warehouse.errors import LayerhouseError, UsageError, said
-from warehouse.files import write_at_once, write_text
+from warehouse.files import write_at_once, write_json
 from warehouse.lake import Lake, config_difference, find_runs
 from warehouse.pretrained import read_object
 from warehouse.variants import with_variant
@@ -296,7 +296,7 @@ def _save(
     rows, names = work.job.info.samples, sorted(chain.from_iterable(work.taught.values()))
     seen = rows.filter(rows["sample_id"].is_in(names))["sha256"]
     record = {"dataset": work.job.dataset_id, "images": sorted(seen.str.slice(0, 16))}
-    _write(partial / TRAINING_RECORD, record)
+    write_at_once(partial / TRAINING_RECORD, lambda path: write_json(path, record))
     told: dict[str, Any] = {"fingerprint": repair_fingerprint(partial)}
     if work.fold is not None:
         told |= {"fold": work.fold, "dataset": work.job.dataset_id, "samples": names}
@@ -322,9 +322,4 @@ def write_record(
         "identity": work.identity,
         **more,
     }
-    _write(folder / MEND_RECORD, told)
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    write_at_once(path, lambda new: write_text(new, text))
+    write_at_once(folder / MEND_RECORD, lambda path: write_json(path, told))

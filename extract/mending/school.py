@@ -196,8 +196,7 @@ def open_school(
     """
     rows = job.info.samples
     labels = dict(rows.select("sample_id", "class_index").iter_rows())
-    uris = dict(rows.select("sample_id", "uri").iter_rows())
-    preparer = Preparer(opened.session, uris, max_pixels=job.request.max_pixels)
+    preparer = Preparer(opened.session, job.info.uris, max_pixels=job.request.max_pixels)
     size = recipe.batch_size if opened.batching else 1
     found = {}
     for split in ("train", "val"):

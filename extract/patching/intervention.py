@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from extract.anatomy import Locus
 from extract.models import EVERY
-from extract.sharing import ExtractRequest, Job, Range, plan
+from extract.sharing import ExtractRequest, Job, Range, plan, rejected_in
 from warehouse.errors import UsageError, nearest
 from warehouse.lake import Commit, Lake, RunSpec, list_commits
 from warehouse.vocabulary import PATCHED_TOKENS
@@ -23,6 +23,12 @@ SampleRow = tuple[str, int, str]
 def done_as(tokens: str, how: str) -> str:
     """How commits name what is done at a locus to these tokens."""
     return f"{tokens}/{how}"
+
+
+def how_done(name: str) -> tuple[str, str]:
+    """To which tokens something is done, and how, by what commits name it."""
+    tokens, _, how = name.partition("/")
+    return tokens, how
 
 
 @dataclass(frozen=True)
@@ -122,16 +128,8 @@ class Intervention(ABC):
 
     def rejected(self) -> dict[str, str]:
         """The samples that this run could not use, and why."""
-        order = self.receiver.order
-        return {
-            order[place]: reason
-            for commit in self.commits()
-            if commit.run_id == self.spec.run_id and "rejected" in commit.covers
-            for place, reason in zip(
-                commit.covers["rejected"], commit.covers["reasons"], strict=True
-            )
-            if order[place] in self.classes
-        }
+        found = rejected_in(self.commits(), self.spec.run_id, self.receiver.order)
+        return {name: reason for name, reason in found if name in self.classes}
 
 
 def refuse_unmeant_by_any(asked: ExtractRequest, tokens: Sequence[str], limit: int | None) -> None:
@@ -150,10 +148,4 @@ def refuse_unmeant_by_any(asked: ExtractRequest, tokens: Sequence[str], limit: i
 
 def selection_of(asked: ExtractRequest, most_samples: int | None) -> dict[str, Any]:
     """How a run's configuration says which loci and samples of a model were asked for."""
-    layers = asked.layers if isinstance(asked.layers, int) else list(map(str, asked.layers))
-    return {
-        "modules": list(asked.modules),
-        "layers": layers,
-        "limit": most_samples,
-        "prompts": list(asked.prompts),
-    }
+    return {**asked.loci, "limit": most_samples, "prompts": list(asked.prompts)}

@@ -10,7 +10,7 @@ import pyarrow as pa
 from extract.anatomy import Locus
 from extract.faults import Injector, end_of
 from extract.patching.donations import Donation, between_images, between_models, partners
-from extract.patching.intervention import Wanted
+from extract.patching.intervention import Wanted, how_done
 from extract.patching.job import PatchJob, refuse_other_structure
 from extract.patching.patcher import Patcher
 from extract.patching.request import loci_of, wanted_of
@@ -23,9 +23,9 @@ from extract.running import (
     Prepared,
     Preparer,
     batch_size_for,
-    inputs_under,
-    learn_faults,
+    learned_by,
     open_model,
+    preparer_of,
 )
 from extract.sharing import Job, Way
 from warehouse.vocabulary import MODULES
@@ -57,7 +57,7 @@ class Opened:
 
     def passes_of(self, wanted: Wanted) -> int:
         """Once for a sample's own answer, once for each donor, once for every patch."""
-        controls = {one.partition("/")[2] for _, put in wanted for one in put}
+        controls = {how_done(one)[1] for _, put in wanted for one in put}
         given = [one for one in self.patcher.donations if controls & set(one.controls)]
         return 1 + len(given) + sum(len(put) for _, put in wanted)
 
@@ -133,12 +133,8 @@ def side_of(job: Job, model: OpenedModel, loci: Sequence[Locus]) -> Side:
     """A model as a side, its faults ready and its splice at these loci."""
     session, injector = model.session, None
     if job.faults:
-        samples = job.info.samples
-        uris = dict(samples.select("sample_id", "uri").iter_rows())
         size = batch_size_for(job, batching=model.batching).now
-        taught = job.seen.as_train(samples)
-        most = job.request.max_pixels
-        learned = learn_faults(job.faults, session, taught, uris, size, most)
+        learned = learned_by(job, session, size)
         injector = Injector(session, job.faults, model.phrases, learned)
     return Side(session, model.questions[None], Splice(session, loci), injector)
 
@@ -158,7 +154,7 @@ def _preparing(
     """What prepares samples for the receiver and for another model that gives, if there is one."""
     ways = [donation.way for donation in donations if not donation.is_other_model]
     shown = {} if job.image_donors is None else job.image_donors.shown()
-    preparers = [preparer_of(one, model, shown) for one, model in models]
+    preparers = [showing(one, model, shown) for one, model in models]
 
     def prepare(names: Sequence[str]) -> tuple[Prepared, Prepared]:
         mine = preparers[0](names, (None, *ways))
@@ -173,15 +169,8 @@ def _preparing(
     return prepare
 
 
-def preparer_of(
-    one: Job, model: OpenedModel, shown: Mapping[str, Mapping[str, str]] | None = None
-) -> Preparer:
+def showing(one: Job, model: OpenedModel, shown: Mapping[str, Mapping[str, str]]) -> Preparer:
     """What prepares samples for a model, and those that are `shown` in their place by control."""
-    samples, shown = one.info.samples, shown or {}
-    uris = dict(samples.select("sample_id", "uri").iter_rows())
-    unseen = samples.filter(~samples["sample_id"].is_in(one.seen.sample_ids))
     own = one.own.way
     ways = [Way(own.prompt_id, own.option_order, control) for control in shown]
-    prompts = dict.fromkeys(ways, one.prompt.text)
-    faulty = inputs_under(one.faults, unseen)
-    return Preparer(model.session, uris, faulty, one.request.max_pixels, prompts, shown)
+    return preparer_of(one, model.session, dict.fromkeys(ways, one.prompt.text), shown)

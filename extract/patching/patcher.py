@@ -8,7 +8,7 @@ from torch import Tensor
 
 from extract.anatomy import Locus
 from extract.patching.donations import Donation, SameNorm
-from extract.patching.intervention import Wanted
+from extract.patching.intervention import Wanted, how_done
 from extract.patching.sides import Run, Side
 from extract.patching.splicing import States, putting
 from extract.running import Prepared
@@ -78,7 +78,7 @@ class Patcher:
         """The loci whose states are put somewhere."""
         found = {locus.name: locus for locus, _ in due}
         for locus, put in due:
-            if any(one.endswith(f"/{ELSEWHERE_PATCH}") for one in put):
+            if any(how_done(one)[1] == ELSEWHERE_PATCH for one in put):
                 partner = self.partners[locus.name]
                 found[partner.name] = partner
         return list(found.values())
@@ -101,5 +101,5 @@ class Patcher:
 
 def _of(donation: Donation, put: Sequence[str]) -> list[tuple[str, str]]:
     """What of this comes from a donation, as (tokens, control)."""
-    pairs = (tuple(one.split("/")) for one in put)
+    pairs = map(how_done, put)
     return [(tokens, control) for tokens, control in pairs if control in donation.controls]

@@ -25,7 +25,7 @@ USUAL_LIMIT = 256
 """Samples that patches between images take unless told otherwise: every place is a pass of its own
 over all of them."""
 NO_IMAGE_TOKENS = (
-    "of {name}'s decoder only the last token is patched: it looks at the image by cross-attention, "
+    "of {name}'s decoder only the last token is {done}: it looks at the image by cross-attention, "
     "so its prompt holds no image tokens"
 )
 
@@ -63,6 +63,11 @@ def loci_of(request: PatchRequest, session: Session) -> list[Locus]:
     asked = request.receiver
     if request.donor is not None and not asked.modules and not asked.layers:
         return [end_of(session, stage) for stage in MODULES]
+    return chosen_loci(asked, session)
+
+
+def chosen_loci(asked: ExtractRequest, session: Session) -> list[Locus]:
+    """The loci that a request chooses, of those on the answer's path; UsageError where none is."""
     chosen = select(session.anatomy, session.readouts, modules=asked.modules, layers=asked.layers)
     found = [locus for locus, _ in chosen if locus.on_path]
     if not found:
@@ -95,7 +100,7 @@ def wanted_of(
             wanted.append((locus, tuple(put)))
     crosses = session.anatomy.crosses and any(locus.module == LLM for locus in loci)
     if crosses:
-        notes.append(NO_IMAGE_TOKENS.format(name=session.loaded.source.name))
+        notes.append(NO_IMAGE_TOKENS.format(name=session.loaded.source.name, done="patched"))
     if not wanted:
         asked = ", ".join(request.tokens)
         why = f"; {notes[0]}" if notes else ", only its decoder has a last token"

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from extract.anatomy import BatchFacts, Locus
-from extract.answering import Prompted, Question, cache_of
+from extract.answering import Prompted, Question, cache_of, refuse_not_finite
 from extract.faults import DonorBatch, Edit, Injector, StruckBatch
 from extract.models import Session
 from extract.patching.splicing import Splice, States, taking
-from warehouse.errors import LayerhouseError
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,7 @@ class Run:
             del output
             prompted = Prompted(dict(self.inputs), logits, cache, self.facts)
             scores = self.side.question.scores(session, prompted).cpu()
-        fine = scores.isfinite().all(dim=1)
-        if not fine.all():
-            name = self.names[int(fine.int().argmin())]
-            raise LayerhouseError(
-                f"the label likelihoods of sample {name} are not finite; {session.loaded.remedy}"
-            )
+        refuse_not_finite(session, scores.numpy(), self.names)
         return torch.log_softmax(scores, dim=1)
 
     def given(self, loci: Sequence[Locus]) -> tuple[Tensor, dict[str, States]]:

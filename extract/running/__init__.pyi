@@ -20,7 +20,8 @@ from .extraction import (
 )
 from .faulty import (
     inputs_under as inputs_under,
-    learn_faults as learn_faults,
+    learned_by as learned_by,
+    preparer_of as preparer_of,
     runner_of as runner_of,
 )
 from .opening import OpenedModel as OpenedModel, open_model as open_model

@@ -20,6 +20,7 @@ from extract.running.batches import Runner
 from extract.running.clock import Stopwatch
 from extract.running.opening import OpenedModel
 from extract.running.preparing import Preparer
+from extract.sharing import Job, Way
 from warehouse.images import MAX_PIXELS
 from warehouse.lake import sample_order
 
@@ -56,6 +57,25 @@ def learn_faults(
         for fault in faults
         if isinstance(kind := fault.kind, LearningFault)
     }
+
+
+def learned_by(job: Job, session: Session, batch_size: int) -> dict[str, Sequence[Any]]:
+    """What a job's faults learn of its dataset."""
+    taught, most = job.seen.as_train(job.info.samples), job.request.max_pixels
+    return learn_faults(job.faults, session, taught, job.info.uris, batch_size, most)
+
+
+def preparer_of(
+    job: Job,
+    session: Session,
+    prompts: Mapping[Way, str],
+    image_donors: Mapping[str, Mapping[str, str]],
+) -> Preparer:
+    """What prepares a job's samples under its faults, for these ways of asking besides its own."""
+    samples = job.info.samples
+    unseen = samples.filter(~samples["sample_id"].is_in(job.seen.sample_ids))
+    faulty, most = inputs_under(job.faults, unseen), job.request.max_pixels
+    return Preparer(session, job.info.uris, faulty, most, prompts, image_donors)
 
 
 def runner_of(

@@ -156,7 +156,7 @@ def _refuse_other_prompt(job: Job, session: Session) -> None:
 
 def _checked_images(job: Job) -> list[Image.Image]:
     """The images of a few readable samples; an error if there is not one in the dataset."""
-    uris = dict(job.info.samples.select("sample_id", "uri").iter_rows())
+    uris = job.info.uris
     images: list[Image.Image] = []
     failed: LayerhouseError | None = None
     for name in _checked_samples(job):

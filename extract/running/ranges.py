@@ -13,7 +13,7 @@ from extract.running.background import ahead, preparers
 from extract.running.batch_size import BatchSize, batch_size_for
 from extract.running.batches import Runner
 from extract.running.clock import Stopwatch
-from extract.running.faulty import inputs_under, learn_faults, runner_of
+from extract.running.faulty import learned_by, preparer_of, runner_of
 from extract.running.opening import OpenedModel
 from extract.running.preparing import Prepared, Preparer
 from extract.running.results import BatchResult, LateReply, MissingReply, RangeResult
@@ -199,21 +199,15 @@ def ways_of(one: Range) -> tuple[Way | None, ...]:
 @contextmanager
 def range_runner(job: Job, opened: OpenedModel, stopwatch: Stopwatch) -> Iterator[RangeRunner]:
     """What runs a job's ranges on its opened model, whose hooks stay for the length of a block."""
-    session, phrases, faults = opened.session, opened.phrases, job.faults
-    samples, most = job.info.samples, job.request.max_pixels
-    seen = job.seen.sample_ids
-    unseen = samples.filter(~samples["sample_id"].is_in(seen))
-    permuted = label_permutation(faults, phrases)
+    session, phrases = opened.session, opened.phrases
+    permuted = label_permutation(job.faults, phrases)
     lens, missing = None, None
     if job.info.classes:
         lens, missing = open_lens(session, session.encode([opened.image]), phrases, permuted)
     size = batch_size_for(job, batching=opened.batching)
-    uris = dict(samples.select("sample_id", "uri").iter_rows())
     prompts = {asked.way: asked.prompt.text for asked in job.swept}
-    preparer = Preparer(
-        session, uris, inputs_under(faults, unseen), most, prompts, job.image_donors
-    )
-    learned = learn_faults(faults, session, job.seen.as_train(samples), uris, size.now, most)
-    with runner_of(opened, faults, learned, stopwatch) as runner:
+    preparer = preparer_of(job, session, prompts, job.image_donors)
+    learned = learned_by(job, session, size.now)
+    with runner_of(opened, job.faults, learned, stopwatch) as runner:
         notes = opened.lines if missing is None else (*opened.lines, missing)
         yield RangeRunner(job, preparer, runner, size, stopwatch, lens, notes)

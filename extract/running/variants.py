@@ -129,7 +129,7 @@ class Bench:
         return Recording(own.sample_ids, vectors, answers)
 
     def _record(self, faults: Sequence[Fault]) -> Recording:
-        uris = dict(self.job.info.samples.select("sample_id", "uri").iter_rows())
+        uris = self.job.info.uris
         learned = learn_faults(faults, self.session, self.taught, uris, self._batch_size)
         faulty = inputs_under(faults, self.samples)
         with runner_of(self.opened, faults, learned, self.watch) as runner:

@@ -18,6 +18,7 @@ from .coverage import (
     Range as Range,
     cells_of as cells_of,
     plan as plan,
+    rejected_in as rejected_in,
 )
 from .identities import identity_in as identity_in, runs_of as runs_of
 from .job import (
@@ -41,4 +42,4 @@ from .processes import (
     end_with_parent as end_with_parent,
 )
 from .request import ExtractRequest as ExtractRequest
-from .seen import Seen as Seen, find_seen as find_seen
+from .seen import Seen as Seen, find_seen as find_seen, images_hash as images_hash

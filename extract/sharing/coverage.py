@@ -205,6 +205,16 @@ def covered(
     return done
 
 
+def rejected_in(
+    commits: Iterable[Commit], run_id: str, order: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """The samples of an order that a run could not use, each with why."""
+    for commit in commits:
+        if commit.run_id == run_id and "rejected" in commit.covers:
+            places, reasons = commit.covers["rejected"], commit.covers["reasons"]
+            yield from zip((order[place] for place in places), reasons, strict=True)
+
+
 def plan(
     commits: Iterable[Commit],
     places: Sequence[int],

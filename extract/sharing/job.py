@@ -174,10 +174,8 @@ class Job:
     @property
     def spec(self) -> RunSpec:
         asked = self.request
-        layers = asked.layers if isinstance(asked.layers, int) else list(map(str, asked.layers))
         selection: dict[str, Any] = {
-            "modules": list(asked.modules),
-            "layers": layers,
+            **asked.loci,
             "readouts": list(asked.readouts),
             "answers": list(asked.answers),
             "limit": asked.limit,

@@ -9,7 +9,15 @@ import numpy as np
 
 from extract.reading import Wanted, is_per_token, of_samples
 from extract.sharing.asking import is_replied, method_of
-from extract.sharing.coverage import Range, cells_of, covered, plan, range_size, replies_in
+from extract.sharing.coverage import (
+    Range,
+    cells_of,
+    covered,
+    plan,
+    range_size,
+    rejected_in,
+    replies_in,
+)
 from extract.sharing.job import Job
 from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import GENERATE, GONE, LONGER_BUDGET, SEEN_IN_TRAINING
@@ -74,16 +82,8 @@ class Ledger:
 
     def rejected(self) -> dict[str, str]:
         """The samples of the request that this run could not use, and why."""
-        job = self.job
-        return {
-            job.order[place]: reason
-            for commit in job.commits()
-            if commit.run_id == job.spec.run_id and "rejected" in commit.covers
-            for place, reason in zip(
-                commit.covers["rejected"], commit.covers["reasons"], strict=True
-            )
-            if job.order[place] != GONE and reason != SEEN_IN_TRAINING
-        }
+        found = rejected_in(self.job.commits(), self.job.spec.run_id, self.job.order)
+        return {n: why for n, why in found if n != GONE and why != SEEN_IN_TRAINING}
 
     def cut(self, answers: Sequence[str]) -> tuple[int, int]:
         """How many of these answers rest on replies that were cut, and the largest budget that did

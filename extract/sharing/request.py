@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from extract.answering import Sampling
 from extract.models import GivenModel
@@ -56,6 +57,13 @@ class ExtractRequest:
     samples: int | None = None
     temperature: float | None = None
     trained_on: Sequence[str] = ()
+
+    @property
+    def loci(self) -> dict[str, Any]:
+        """Which loci are asked for, as a run's configuration says it."""
+        is_number = isinstance(self.layers, int)
+        layers = self.layers if is_number else list(map(str, self.layers))
+        return {"modules": list(self.modules), "layers": layers}
 
     @property
     def methods(self) -> tuple[str, ...]:

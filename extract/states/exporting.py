@@ -20,7 +20,7 @@ from extract.states.layout import FORMATS, HF, KIND, MANIFEST, NPY, SAMPLES, VER
 from warehouse.catalogue import DatasetInfo, Warehouse, connect, dataset, package_readouts
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.extensions import layerhouse_version
-from warehouse.files import folder_at_once, permit_as_usual, telling_unwritable
+from warehouse.files import folder_at_once, permit_as_usual, telling_unwritable, write_json
 from warehouse.lake import Lake
 from warehouse.untrusted import UnfitError, parse_json, read_bounded
 from warehouse.vocabulary import READOUTS, Cell
@@ -94,8 +94,7 @@ def export_states(
 
         def write(folder: Path) -> None:
             WRITERS[form](folder, cells, read, samples, manifest)
-            text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-            (folder / MANIFEST).write_text(text, encoding="utf-8")
+            write_json(folder / MANIFEST, manifest)
 
         return Exported(out, len(names), len(cells), _at_once(out, write))
 

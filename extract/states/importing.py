@@ -20,7 +20,7 @@ from extract.states.reading import read_rows, widths
 from warehouse.catalogue import DatasetInfo, Warehouse, dataset, open_tables
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.files import checksum
-from warehouse.lake import Lake, RunSpec, RunWriter, exclusive, find_runs, removed_samples
+from warehouse.lake import Lake, RunSpec, RunWriter, exclusive, find_runs
 from warehouse.progress import Progress
 from warehouse.vocabulary import MODULES, READOUTS, SAYS_SEEN, Cell
 
@@ -168,8 +168,7 @@ def _matched(
     lake: Lake, manifest: StatesFolder, info: DatasetInfo, options: StateOptions
 ) -> _Brought:
     """Which sample each row is of. Raises LayerhouseError where that is not certain."""
-    uris = dict(info.samples.select("sample_id", "uri").iter_rows())
-    names = SampleNames(uris, removed_samples(lake).get(info.dataset_id, {}))
+    names = SampleNames.of(lake, info)
     found: list[str | None] = []
     rows: dict[str, str] = {}
     unknown, n_removed = [], 0
@@ -193,9 +192,9 @@ def _matched(
     missing = tuple(name for name in info.samples["sample_id"] if name not in rows)
     if missing and not options.partial:
         raise LayerhouseError(
-            f"{manifest.folder} holds no states of {len(missing):,} of {len(uris):,} samples of "
-            f"{info.dataset_id}, first {missing[0]}; --partial accepts that, and probes and scores "
-            "are then about the others"
+            f"{manifest.folder} holds no states of {len(missing):,} of {info.samples.height:,} "
+            f"samples of {info.dataset_id}, first {missing[0]}; --partial accepts that, and probes "
+            "and scores are then about the others"
         )
     notes = [f"{n_removed:,} samples that were removed were left out"] if n_removed else []
     notes += [f"{len(unknown):,} rows that name no sample were left out"] if unknown else []

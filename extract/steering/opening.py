@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from extract.patching import Wanted, attached, deaf_behind, preparer_of, side_of
+from extract.patching import Wanted, attached, deaf_behind, how_done, showing, side_of
 from extract.running import BatchSize, OpenedModel, Prepared, batch_size_for, open_model
 from extract.sharing import Job
 from extract.steering.directions import Directions, learn
@@ -56,7 +56,7 @@ def opened(job: SteerJob) -> Iterator[OpenedSteering]:
     job.refuse_other_directions(directions)
     wanted = [(one, put) for one, put in places.wanted if one.name not in directions.blind]
     side = side_of(job.receiver, model, [locus for locus, _ in wanted])
-    prepare = preparer_of(job.receiver, model)
+    prepare = showing(job.receiver, model, {})
 
     def twice(names: Sequence[str]) -> tuple[Prepared, Prepared]:
         prepared = prepare(names)
@@ -73,7 +73,7 @@ def opened(job: SteerJob) -> Iterator[OpenedSteering]:
 
 def _learned(job: SteerJob, places: SteerPlaces) -> Directions:
     of = job.receiver.model_id, job.dataset_id
-    tokens = [(locus, one.partition("/")[0]) for locus, put in places.wanted for one in put]
+    tokens = [(locus, how_done(one)[0]) for locus, put in places.wanted for one in put]
     with connect(job.lake) as wh:
         source = source_of(job.request, of[0], job.receiver.info)
         return learn(wh, of, source, tokens, skip_blind=not places.were_named)

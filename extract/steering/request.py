@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from extract.anatomy import Locus
 from extract.models import Session
-from extract.patching import Wanted, done_as, refuse_unmeant_by_any, tokens_at
-from extract.reading import select
+from extract.patching import (
+    NO_IMAGE_TOKENS,
+    Wanted,
+    chosen_loci,
+    done_as,
+    refuse_unmeant_by_any,
+    tokens_at,
+)
 from extract.sharing import ExtractRequest
 from extract.steering.naming import refuse_unknown_direction
 from warehouse.errors import UsageError, number_in_name
@@ -30,11 +36,6 @@ USUAL_STRENGTHS = (0.5, 1.0)
 MOST_STRENGTH = 10.0
 """Of a state moved so far across, blocks that normalise what they are given see a tenth: answers
 follow the direction alone, and a longer way changes nothing."""
-
-NO_IMAGE_TOKENS = (
-    "of {name}'s decoder only the last token is steered: it looks at the image by cross-attention, "
-    "so its prompt holds no image tokens"
-)
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,7 @@ def places_of(request: SteerRequest, session: Session) -> SteerPlaces:
     """Raises UsageError where nothing is left of what was asked."""
     asked = request.receiver
     were_named = bool(asked.modules) or asked.layers != ()
-    if were_named:
-        chosen = select(
-            session.anatomy, session.readouts, modules=asked.modules, layers=asked.layers
-        )
-        loci = [locus for locus, _ in chosen if locus.on_path]
-    else:
-        loci = _usual(session)
-    if not loci:
-        raise UsageError("the answer depends on none of the chosen layers; name others")
+    loci = chosen_loci(asked, session) if were_named else _usual(session)
     wanted = []
     for locus in loci:
         there = tokens_at(session, locus)
@@ -126,7 +119,7 @@ def places_of(request: SteerRequest, session: Session) -> SteerPlaces:
             wanted.append((locus, tuple(how)))
     notes: tuple[str, ...] = ()
     if session.anatomy.crosses and any(locus.module == LLM for locus in loci):
-        notes = (NO_IMAGE_TOKENS.format(name=session.loaded.source.name),)
+        notes = (NO_IMAGE_TOKENS.format(name=session.loaded.source.name, done="steered"),)
     if not wanted:
         why = notes[0] if notes else "only the decoder has a last token"
         raise UsageError(

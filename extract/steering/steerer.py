@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from extract.anatomy import Locus
-from extract.patching import Side, Wanted, adding
+from extract.patching import Side, Wanted, adding, how_done
 from extract.running import Prepared
 from extract.steering.directions import Directions
 
@@ -49,7 +49,7 @@ class Steerer:
             own = run.said()
             for locus, put in wanted:
                 for one in put:
-                    tokens, strength = one.split("/")
+                    tokens, strength = how_done(one)
                     said = []
                     for number in range(self.directions.n):
                         along = self.directions.along(locus, tokens, names, number)

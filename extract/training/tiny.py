@@ -10,8 +10,6 @@ a model that really sees. Weights come from the train split alone; the val split
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,6 +22,7 @@ import transformers
 
 from extract.datasets import fingerprints_of, resolve
 from extract.models import TRAINING_RECORD, build_prompt
+from extract.sharing import images_hash
 from extract.training.answers import Answers
 from extract.training.building import build_model, build_processor
 from extract.training.fitting import Epoch, best_epoch, fit
@@ -32,7 +31,7 @@ from extract.training.recipe import AUGMENTATIONS, Recipe, suggested_recipe
 from extract.training.shares import with_share
 from warehouse.catalogue import DatasetInfo, dataset, open_tables, refuse_changed
 from warehouse.errors import LayerhouseError
-from warehouse.files import permit_as_usual, write_at_once, write_text
+from warehouse.files import permit_as_usual, write_at_once, write_json
 from warehouse.images import open_image
 from warehouse.lake import Lake
 
@@ -76,8 +75,7 @@ def train_tiny_model(
     for weights in out.glob("*.safetensors"):
         permit_as_usual(weights)
     record = _record(info, fingerprints_of(lake, dataset_id)[0], question, recipe, history)
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    write_at_once(out / TRAINING_RECORD, lambda path: write_text(path, text))
+    write_at_once(out / TRAINING_RECORD, lambda path: write_json(path, record))
     return history
 
 
@@ -94,20 +92,15 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def split_hash(info: DatasetInfo, split: str) -> str:
-    """Identity of the images of one split, whatever their order."""
-    rows = info.samples.filter(info.samples["split"] == split)
-    return hashlib.sha256("\n".join(sorted(rows["sha256"])).encode()).hexdigest()
-
-
 def _record(
     info: DatasetInfo, fingerprint: str, question: str, recipe: Recipe, history: Sequence[Epoch]
 ) -> dict[str, Any]:
     best = best_epoch(history)
-    used = {
-        split: {"n": int((info.samples["split"] == split).sum()), "sha256": split_hash(info, split)}
+    parts = {
+        split: info.samples.filter(info.samples["split"] == split)["sha256"]
         for split in ("train", "val")
     }
+    used = {split: {"n": len(own), "sha256": images_hash(own)} for split, own in parts.items()}
     seen = info.samples.filter(info.samples["split"].is_in(["train", "val"]))["sha256"]
     return {
         "dataset": info.dataset_id,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from warehouse.errors import LayerhouseError
-from warehouse.files import telling_unwritable, write_at_once, write_text
+from warehouse.files import telling_unwritable, write_at_once, write_json
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class Journal:
             return None
 
     def write(self, name: str, record: StepRecord) -> None:
-        text = json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n"
         path = self.folder / f"{name}.json"
         with telling_unwritable(path):
-            write_at_once(path, lambda new: write_text(new, text))
+            write_at_once(path, lambda new: write_json(new, asdict(record)))

@@ -45,6 +45,11 @@ class DatasetInfo:
     folds: "NDArray[np.int64] | None" = None
     score: str = ACCURACY
 
+    @property
+    def uris(self) -> dict[str, str]:
+        """Where the image of each sample is."""
+        return dict(self.samples.select("sample_id", "uri").iter_rows())
+
 
 def dataset(wh: Warehouse, dataset_id: str) -> DatasetInfo:
     """Read a dataset's classes and samples; UsageError with the nearest names if unknown."""

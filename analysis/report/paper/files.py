@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from warehouse.errors import UsageError
-from warehouse.files import telling_unwritable, write_at_once, write_text
+from warehouse.files import telling_unwritable, write_at_once, write_json
 from warehouse.untrusted import (
     UnfitError,
     anything,
@@ -87,8 +86,7 @@ class OutFolder:
                 )
         kept = {name: about for name, about in self._held.items() if self._is_there(name)}
         self._held = dict(sorted((kept | dict(files)).items()))
-        said = json.dumps({"files": self._held}, indent=1, ensure_ascii=False) + "\n"
-        self.write(CONTENTS, lambda path: write_text(path, said))
+        self.write(CONTENTS, lambda path: write_json(path, {"files": self._held}))
 
     def _is_there(self, name: str) -> bool:
         place = self.path / name
