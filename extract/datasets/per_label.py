@@ -72,26 +72,28 @@ def per_label(name: str, contents: Contents, images: Images, options: AddOptions
     contents, rule = _split(_as_findings(contents, findings), images, options)
     options = replace(options, rule=rule)
     names = _names(name, findings)
-    for number, finding in enumerate(findings):
-        there = {item.sample_id: item.findings.get(finding) for item in contents.items}
-        items = [
-            replace(item, label=ANSWERS[known])
-            for item in contents.items
-            if (known := there[item.sample_id]) is not None
-        ]
-        if not items:
-            continue
-        phrase = options.phrases.get(finding, spelled(finding))
-        part = replace(
-            contents,
-            items=items,
-            title=f"{contents.title}: {finding}",
-            labels=ANSWERS,
-            phrases={"yes": phrase, "no": f"no {phrase}"},
-            notes=contents.notes if number == 0 else (),
-            findings=(),
-        )
-        yield Part(names[finding], finding, part, replace(options, phrases={}))
+    for number, each in enumerate(asked):
+        part = _about(contents, each["label"], each["phrase"])
+        if part.items:
+            part = part if number == 0 else replace(part, notes=())
+            yield Part(names[each["label"]], each["label"], part, replace(options, phrases={}))
+
+
+def _about(contents: Contents, finding: str, phrase: str) -> Contents:
+    """The images of which is known whether a finding is there, and what is asked of them."""
+    items = [
+        replace(item, label=ANSWERS[known])
+        for item in contents.items
+        if (known := item.findings.get(finding)) is not None
+    ]
+    return replace(
+        contents,
+        items=items,
+        title=f"{contents.title}: {finding}",
+        labels=ANSWERS,
+        phrases={"yes": phrase, "no": f"no {phrase}"},
+        findings=(),
+    )
 
 
 def _refuse_answers(contents: Contents, labels: Sequence[str]) -> None:

@@ -171,8 +171,7 @@ def add_per_label(
 def _register(
     lake: Lake, name: str, contents: Contents, images: Images, options: AddOptions
 ) -> AddResult:
-    known = registered(lake).get(name)
-    stored = None
+    known, stored = registered(lake).get(name), None
     if known:
         with open_tables(lake) as warehouse:
             stored = dataset(warehouse, name)
@@ -186,19 +185,7 @@ def _register(
         checked, fingerprint = _as_remade(checked, stored), known.fingerprint
     elif known and stored and marks and not changes(stored, checked):
         fingerprint = known.fingerprint  # which was that of all samples
-    usual = usual_score(checked.samples, len(checked.classes))
-    entry = Registration(
-        fingerprint=fingerprint,
-        location=contents.location,
-        title=options.title or (known.title if known else contents.title),
-        licence=options.licence or (known.licence if known else contents.licence),
-        attributes=checked.attributes_fingerprint,
-        revision=0 if known is None else known.revision,
-        reading=READING,
-        as_added=known.as_added if known else None,
-        options=said(options),
-        score=options.score or (known.score if known else usual),
-    )
+    entry = _entry(contents, checked, fingerprint, options, known)
     if known and stored and known.fingerprint != entry.fingerprint:
         raise LayerhouseError(
             f"dataset {name} is registered with other content ({difference(stored, checked)}); "
@@ -216,6 +203,37 @@ def _register(
         split_sizes=checked.split_sizes,
         warnings=checked.warnings,
         summary=_with_score(checked, entry.score or ACCURACY),
+    )
+
+
+def _entry(
+    contents: Contents,
+    checked: CheckedDataset,
+    fingerprint: str,
+    options: AddOptions,
+    known: Registration | None,
+) -> Registration:
+    """What is registered; what nobody says again stays as it is known."""
+    new = Registration(
+        fingerprint=fingerprint,
+        location=contents.location,
+        title=options.title or contents.title,
+        licence=options.licence or contents.licence,
+        attributes=checked.attributes_fingerprint,
+        revision=0,
+        reading=READING,
+        options=said(options),
+        score=options.score or usual_score(checked.samples, len(checked.classes)),
+    )
+    if known is None:
+        return new
+    return replace(
+        new,
+        title=options.title or known.title,
+        licence=options.licence or known.licence,
+        revision=known.revision,
+        as_added=known.as_added,
+        score=options.score or known.score,
     )
 
 

@@ -9,7 +9,7 @@ train.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from os import cpu_count
@@ -91,6 +91,8 @@ def choose(
     """
     rule = Rule(asked=pixels.shown is not None)
     concerned = [n for n, image in enumerate(images) if rule.holds_for(image)]
+    if rule.asked and not concerned:
+        raise UsageError("--range and --window are for images of more than 8 bits; there are none")
     said, notes = _beside_the_range(images, pixels)
     if concerned:
         deep = [images[n] for n in concerned]
@@ -98,18 +100,28 @@ def choose(
         shown, why = _range(deep, train or [uris[n] for n in concerned], pixels)
         as_is = not rule.asked and shown == FULL and all(image.opens_as_is for image in deep)
         rule = replace(rule, shown=None if as_is else shown)
-        text = f"values {_number(shown[0])}…{_number(shown[1])} are shown black…white, {why}"
-        said.insert(0, text)
+        said = [
+            f"values {_number(shown[0])}…{_number(shown[1])} are shown black…white, {why}",
+            *said,
+        ]
         if not rule.asked and not as_is:
-            low, high = (_number(value) for value in _extremes(deep))
-            modes = ", ".join(sorted({image.mode for image in deep}))
-            notes.insert(
-                0,
-                f"{len(deep):,} images of more than 8 bits ({modes}) hold values {low}…{high}: "
-                f"{text}; --range LOW,HIGH or --window CENTER,WIDTH say otherwise",
-            )
-    elif rule.asked:
-        raise UsageError("--range and --window are for images of more than 8 bits; there are none")
+            notes = [_of_the_range(deep, said[0]), *notes]
+    notes += _darkness(rule, images, len(concerned))
+    return replace(rule, said="; ".join(said) or None, notes=tuple(notes))
+
+
+def _of_the_range(images: Sequence[Measured], said: str) -> str:
+    """What a person should read of values that the dataset has chosen a range for."""
+    low, high = (_number(value) for value in _extremes(images))
+    modes = ", ".join(sorted({image.mode for image in images}))
+    return (
+        f"{len(images):,} images of more than 8 bits ({modes}) hold values {low}…{high}: {said}; "
+        "--range LOW,HIGH or --window CENTER,WIDTH say otherwise"
+    )
+
+
+def _darkness(rule: Rule, images: Sequence[Measured], n_concerned: int) -> Iterator[str]:
+    """What to say where the dataset, or much of it, would be shown dark."""
     dark = sum(map(rule.is_dark, images))
     brightest = max((rule.levels(image)[1] for image in images), default=255)
     if brightest < DARK:
@@ -119,17 +131,16 @@ def choose(
             if is_fixed
             else "--range LOW,HIGH says which stored values are black and white"
         )
-        notes.append(
+        yield (
             f"no pixel is brighter than {brightest} of 255; where that is not meant to be, "
             f"{way_out}"
         )
-    elif dark > FEW * len(concerned):
-        notes.append(
-            f"{dark:,} of {len(concerned):,} images of more than 8 bits are darker than {DARK} of "
+    elif dark > FEW * n_concerned:
+        yield (
+            f"{dark:,} of {n_concerned:,} images of more than 8 bits are darker than {DARK} of "
             "255 but for a hundredth of their pixels; where that is not meant to be, --range "
             "0.5%,99.5% shows what lies between these percentiles of train, LOW,HIGH any other"
         )
-    return replace(rule, said="; ".join(said) or None, notes=tuple(notes))
 
 
 def _beside_the_range(

@@ -117,31 +117,9 @@ def adaptable(model: Any, config: Any) -> Any:
 
 
 def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _Adapter:
-    import torch
-    from safetensors.torch import load_file
-
-    _refuse_unknown_kind(peft, folder)
-    config = peft.PeftConfig.from_pretrained(str(folder))
-    config.inference_mode = True
-    if config.is_prompt_learning or config.is_adaption_prompt:
-        raise _unmergeable(folder, config)
-    _refuse_unscaled(folder, config)
-    _refuse_lost_base(folder, config)
-    refuse_empty(folder, weight_facts(folder))
-    found = load_file(folder / ADAPTER_WEIGHTS)
-    bad = [key for key, weight in found.items() if not torch.isfinite(weight).all()]
-    if bad:
-        raise LayerhouseError(
-            f"the adapter {folder} holds values that are not finite in {len(bad)} keys, first "
-            f"{bad[0]}"
-        )
+    config = _config_of(peft, folder)
     tuner = peft.mapping.PEFT_TYPE_TO_PREFIX_MAPPING[config.peft_type]
-    brings_whole = bool(getattr(config, "modules_to_save", None))
-    if found and not brings_whole and not any(tuner in key for key in found):
-        raise LayerhouseError(
-            f"the file {folder / ADAPTER_WEIGHTS} holds {len(found)} whole weights and nothing of "
-            f"a {config.peft_type.value}; where these are a model's, give it as --model"
-        )
+    found = _weights_of(folder, config, tuner)
     names = KeyNames(model, tuner, mapping)
     renamed = {key: names.of_today(key) for key in found}
     if len(set(renamed.values())) < len(renamed):
@@ -161,6 +139,40 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
         sum(key.removeprefix(PREFIX) != name for key, name in renamed.items()),
         tuple(sorted(begun - {("", "")} or begun)),
     )
+
+
+def _config_of(peft: Any, folder: Path) -> Any:
+    """An adapter's configuration, of a kind that can be merged rightly."""
+    _refuse_unknown_kind(peft, folder)
+    config = peft.PeftConfig.from_pretrained(str(folder))
+    config.inference_mode = True
+    if config.is_prompt_learning or config.is_adaption_prompt:
+        raise _unmergeable(folder, config)
+    _refuse_unscaled(folder, config)
+    _refuse_lost_base(folder, config)
+    return config
+
+
+def _weights_of(folder: Path, config: Any, tuner: str) -> "dict[str, Tensor]":
+    """What was trained, by the adapter's own keys; `tuner` is in those of its kind."""
+    import torch
+    from safetensors.torch import load_file
+
+    refuse_empty(folder, weight_facts(folder))
+    found = load_file(folder / ADAPTER_WEIGHTS)
+    bad = [key for key, weight in found.items() if not torch.isfinite(weight).all()]
+    if bad:
+        raise LayerhouseError(
+            f"the adapter {folder} holds values that are not finite in {len(bad)} keys, first "
+            f"{bad[0]}"
+        )
+    brings_whole = bool(getattr(config, "modules_to_save", None))
+    if found and not brings_whole and not any(tuner in key for key in found):
+        raise LayerhouseError(
+            f"the file {folder / ADAPTER_WEIGHTS} holds {len(found)} whole weights and nothing of "
+            f"a {config.peft_type.value}; where these are a model's, give it as --model"
+        )
+    return found
 
 
 def _refuse_unknown_kind(peft: Any, folder: Path) -> None:

@@ -35,5 +35,5 @@ from .rows import (
 )
 from .seeing import find_sees_once as find_sees_once
 from .self_check import check as check
-from .variants import Bench as Bench, open_bench as open_bench
+from .trials import Bench as Bench, open_bench as open_bench
 from .writing import RangeWriter as RangeWriter

@@ -12,7 +12,7 @@ from analysis.diagnosis.intervals import Resampling
 from extract.datasets import resolve
 from extract.datasets.folding import fold
 from extract.faults.spec import parse_fault
-from extract.running.variants import Bench, open_bench
+from extract.running.trials import Bench, open_bench
 from extract.sharing.job import ExtractRequest
 from layerhouse.cli import main
 from layerhouse.self_test import SelfTest, TrialGrid, self_test, trials_of

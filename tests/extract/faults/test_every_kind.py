@@ -31,7 +31,7 @@ from extract.faults.sites import site_of
 from extract.faults.spec import parse_fault
 from extract.faults.words import registered
 from extract.running.extraction import extract
-from extract.running.variants import Bench, open_bench
+from extract.running.trials import Bench, open_bench
 from extract.sharing.job import ExtractRequest
 from tests.docs.examples import examples
 from tests.packages import Install

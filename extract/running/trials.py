@@ -1,4 +1,4 @@
-"""Variants: one model, loaded once, run again and again over one dataset under different faults.
+"""Trials: one model, loaded once, run again and again over one dataset under different faults.
 
 What `extract` would store for each faulty model, without a lake: the readouts a diagnosis needs,
 and the model's replies. Inputs are prepared once and kept where they fit into memory.
