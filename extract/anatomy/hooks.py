@@ -1,7 +1,7 @@
 """Hooks: the hidden states that pass through a model's modules as it runs, seen and replaced."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -52,12 +52,10 @@ def watching(
             return module.register_forward_hook(after)
         return module.register_forward_pre_hook(before, with_kwargs=True)
 
-    handles = [watch(index, locus) for index, locus in enumerate(loci)]
-    try:
+    with ExitStack() as hooks:
+        for index, locus in enumerate(loci):
+            hooks.enter_context(watch(index, locus))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def with_hidden(output: Any, states: Tensor) -> Any:

@@ -4,11 +4,13 @@ from .continuing import (
     appended as appended,
     cache_of as cache_of,
     placed as placed,
+    run_prompts as run_prompts,
 )
 from .fitting import minimise as minimise
 from .generating import overridden_settings as overridden_settings, unending as unending
 from .joining import HeldPrompt as HeldPrompt, hold as hold, joined as joined
 from .methods import (
+    AskedBatch as AskedBatch,
     Draw as Draw,
     Question as Question,
     Sampling as Sampling,

@@ -58,6 +58,16 @@ def cache_of(output: Any) -> Any:
     return getattr(holder, "past_key_values", None)
 
 
+def run_prompts(
+    session: Session, inputs: Inputs, facts: BatchFacts, *, keep_cache: bool
+) -> Prompted:
+    """A batch's prompts, run once; their cache is kept where that is asked for and of use."""
+    keep_cache = keep_cache and session.continues
+    output = session.forward(inputs, keep_cache=keep_cache)
+    cache = cache_of(output) if keep_cache else None
+    return Prompted(inputs, session.last_logits(output), cache, facts)
+
+
 def step(
     session: Session, prompted: Prompted, cache: Any, rows: Tensor, tokens: Tensor, already: int
 ) -> Tensor:

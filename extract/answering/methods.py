@@ -70,29 +70,26 @@ class Question:
         return likelihoods if self.part is None else self.part.scores(likelihoods, prompted.n)
 
 
+@dataclass(frozen=True)
+class AskedBatch:
+    """The samples of a batch, the question about them, and the model that is asked."""
+
+    session: Session
+    question: Question
+    sample_ids: Sequence[str]
+
+
 class AnswerMethod(ABC):
     """One way for a model to say what a sample is."""
 
     name: str
 
     @abstractmethod
-    def run(
-        self,
-        session: Session,
-        prompted: Prompted,
-        question: Question,
-        sample_ids: Sequence[str],
-    ) -> Tensor:
+    def run(self, asked: AskedBatch, prompted: Prompted) -> Tensor:
         """What the model says of each sample, (n, …) on the device."""
 
     @abstractmethod
-    def read(
-        self,
-        session: Session,
-        question: Question,
-        said: NDArray[Any],
-        sample_ids: Sequence[str],
-    ) -> list[dict[str, Any] | None]:
+    def read(self, asked: AskedBatch, said: NDArray[Any]) -> list[dict[str, Any] | None]:
         """Each sample's class index (`predicted`, None where none is named) and what it rests on,
         from what `run` gave, (n, …) on the host; None for a sample that was left to another batch.
         """
@@ -103,29 +100,17 @@ class Likelihood(AnswerMethod):
 
     name = LIKELIHOOD
 
-    def run(
-        self,
-        session: Session,
-        prompted: Prompted,
-        question: Question,
-        sample_ids: Sequence[str],
-    ) -> Tensor:
+    def run(self, asked: AskedBatch, prompted: Prompted) -> Tensor:
         """Log-likelihoods fp32 (n, classes)."""
-        return question.scores(session, prompted)
+        return asked.question.scores(asked.session, prompted)
 
-    def read(
-        self,
-        session: Session,
-        question: Question,
-        said: NDArray[Any],
-        sample_ids: Sequence[str],
-    ) -> list[dict[str, Any] | None]:
+    def read(self, asked: AskedBatch, said: NDArray[Any]) -> list[dict[str, Any] | None]:
         """From log-likelihoods fp32 (n, classes).
 
         Raises LayerhouseError naming a sample whose likelihoods are not finite.
         """
-        refuse_not_finite(session, said, sample_ids)
-        return [_scored(row, question) for row in said]
+        refuse_not_finite(asked.session, said, asked.sample_ids)
+        return [_scored(row, asked.question) for row in said]
 
 
 class Generation(AnswerMethod):
@@ -133,30 +118,19 @@ class Generation(AnswerMethod):
 
     name = GENERATE
 
-    def run(
-        self,
-        session: Session,
-        prompted: Prompted,
-        question: Question,
-        sample_ids: Sequence[str],
-    ) -> Tensor:
+    def run(self, asked: AskedBatch, prompted: Prompted) -> Tensor:
         """Token ids (n, tokens). Uses up the prompt's cache."""
-        return generate(session, prompted, question.max_new_tokens, question.hurried)
+        question = asked.question
+        return generate(asked.session, prompted, question.max_new_tokens, question.hurried)
 
-    def read(
-        self,
-        session: Session,
-        question: Question,
-        said: NDArray[Any],
-        sample_ids: Sequence[str],
-    ) -> list[dict[str, Any] | None]:
+    def read(self, asked: AskedBatch, said: NDArray[Any]) -> list[dict[str, Any] | None]:
         """From token ids (n, tokens).
 
         Raises LayerhouseError naming a sample whose logits are not finite.
         """
-        refuse_broken(session, said, sample_ids)
-        replies = replies_of(session, said)
-        return [None if reply is None else _read(reply, question) for reply in replies]
+        refuse_broken(asked.session, said, asked.sample_ids)
+        replies = replies_of(asked.session, said)
+        return [None if reply is None else _read(reply, asked.question) for reply in replies]
 
 
 @dataclass(frozen=True)
@@ -189,35 +163,23 @@ class Sampling(AnswerMethod):
         n_draws, _, temperature = name.removeprefix(SAMPLED).partition("x")
         return cls(int(n_draws), float(temperature))
 
-    def run(
-        self,
-        session: Session,
-        prompted: Prompted,
-        question: Question,
-        sample_ids: Sequence[str],
-    ) -> Tensor:
+    def run(self, asked: AskedBatch, prompted: Prompted) -> Tensor:
         """Token ids (n, draws, tokens)."""
-        seeds = torch.tensor([self._seeds(name) for name in sample_ids])
-        seeds = seeds.to(prompted.logits.device)
-        return sample(session, prompted, question.max_new_tokens, seeds, self.temperature)
+        seeds = torch.tensor([self._seeds(name) for name in asked.sample_ids])
+        seeds, most = seeds.to(prompted.logits.device), asked.question.max_new_tokens
+        return sample(asked.session, prompted, most, seeds, self.temperature)
 
-    def read(
-        self,
-        session: Session,
-        question: Question,
-        said: NDArray[Any],
-        sample_ids: Sequence[str],
-    ) -> list[dict[str, Any] | None]:
+    def read(self, asked: AskedBatch, said: NDArray[Any]) -> list[dict[str, Any] | None]:
         """From token ids (n, draws, tokens).
 
         Raises LayerhouseError naming a sample whose logits are not finite.
         """
-        refuse_broken(session, said, sample_ids)
+        refuse_broken(asked.session, said, asked.sample_ids)
         found: list[dict[str, Any] | None] = []
-        for name, tokens in zip(sample_ids, said, strict=True):
-            replies = (reply for reply in replies_of(session, tokens) if reply is not None)
+        for name, tokens in zip(asked.sample_ids, said, strict=True):
+            replies = filter(None, replies_of(asked.session, tokens))
             drawn = zip(self._seeds(name), replies, strict=True)
-            found.append(_voted([Draw(seed, **_read(reply, question)) for seed, reply in drawn]))
+            found.append(_voted([Draw(s, **_read(reply, asked.question)) for s, reply in drawn]))
         return found
 
     def _seeds(self, sample_id: str) -> list[int]:

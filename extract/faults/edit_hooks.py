@@ -71,10 +71,8 @@ def editing(
     else:
         decoder = session.model.get_submodule(session.anatomy.decoder)
         handle = decoder.register_forward_pre_hook(before, prepend=True, with_kwargs=True)
-    try:
+    with handle:
         yield
-    finally:
-        handle.remove()
 
 
 @dataclass(frozen=True)
@@ -173,11 +171,8 @@ def permuting(session: Session, permutation: Mapping[int, int]) -> Iterator[None
         return changed
 
     head = session.model.get_submodule(session.anatomy.head)
-    handle = head.register_forward_hook(after, prepend=True)
-    try:
+    with head.register_forward_hook(after, prepend=True):
         yield
-    finally:
-        handle.remove()
 
 
 def full_mask(session: Session, block: Locus, states: Tensor, kwargs: Mapping[str, Any]) -> Tensor:

@@ -1,6 +1,7 @@
 """What training repairs would cost, measured on one batch of each; nothing is kept or written."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -242,18 +243,12 @@ def _kept(
             blocks.add(block)
             note(given[0], inputs)
 
-    hooks = [
-        part.register_forward_pre_hook(entered)
-        for part in model.modules()
-        if anew and isinstance(part, GradientCheckpointingLayer)
-    ]
     keeping = torch.autograd.graph.saved_tensors_hooks(lambda t: note(t, saved), lambda t: t)
-    try:
-        with keeping, training(course.school, anew=anew):
-            course.learn_from(prepared, classes)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, keeping, training(course.school, anew=anew):
+        for part in model.modules():
+            if anew and isinstance(part, GradientCheckpointingLayer):
+                hooks.enter_context(part.register_forward_pre_hook(entered))
+        course.learn_from(prepared, classes)
     counted = sum(size for place, size in saved.items() if place not in inputs)
     return counted, sum(inputs.values()), len(blocks)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from extract.answering import AnswerPart, Lesson, Listener, Place, Prompted, cache_of
+from extract.answering import AnswerPart, Lesson, Listener, Place, run_prompts
 from extract.mending.recipe import MendEpoch, best_epoch
 from extract.mending.repair import OnEpoch, Repair, TrainedRepair
 from extract.mending.school import Lessons, School, marks
@@ -105,15 +105,9 @@ def _heard(
     """
     session, question = school.session, replace(school.opened.questions[None], part=None)
     for prepared, classes in lessons():
-        inputs = session.on_device(prepared.inputs)
-        keep = is_scored and session.continues
-        output = session.forward(inputs, keep_cache=keep)
+        inputs, facts = session.on_device(prepared.inputs), session.facts(prepared.inputs)
+        prompted = run_prompts(session, inputs, facts, keep_cache=is_scored)
         given = listener.take().cpu() if listener.places else torch.empty(0)
-        said = torch.empty(0)
-        if is_scored:
-            cache = cache_of(output) if keep else None
-            facts = session.facts(prepared.inputs)
-            prompted = Prompted(inputs, session.last_logits(output), cache, facts)
-            said = question.scores(session, prompted).cpu()
+        said = question.scores(session, prompted).cpu() if is_scored else torch.empty(0)
         # Tensors of inference mode cannot be learned from.
         yield given.clone(), said.clone(), classes

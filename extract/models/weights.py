@@ -271,12 +271,8 @@ def _refuse_oversized(source: ModelSource, config: Any, dtype: "torch.dtype") ->
             )
 
     loader: Any = transformers.AutoModelForImageTextToText
-    hook = module.register_module_module_registration_hook(counted)
-    try:
-        with torch.device("meta"):
-            model = loader.from_config(config, dtype=dtype)
-    finally:
-        hook.remove()
+    with module.register_module_module_registration_hook(counted), torch.device("meta"):
+        model = loader.from_config(config, dtype=dtype)
     held = sum(one.numel() * one.element_size() for one in (*model.parameters(), *model.buffers()))
     if held > memory():
         raise LayerhouseError(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from extract.anatomy import BatchFacts, Locus
-from extract.answering import Prompted, Question, cache_of, refuse_not_finite
+from extract.answering import Question, refuse_not_finite, run_prompts
 from extract.faults import DonorBatch, Edit, Injector, StruckBatch
 from extract.models import Session
 from extract.patching.splicing import Splice, States, taking
@@ -72,11 +72,7 @@ class Run:
         session = self.side.session
         self.passes += 1
         with self.side.splice.acting(self.facts, edits or {}):
-            output = session.forward(self.inputs, keep_cache=session.continues)
-            cache = cache_of(output) if session.continues else None
-            logits = session.last_logits(output)
-            del output
-            prompted = Prompted(dict(self.inputs), logits, cache, self.facts)
+            prompted = run_prompts(session, self.inputs, self.facts, keep_cache=True)
             scores = self.side.question.scores(session, prompted).cpu()
         refuse_not_finite(session, scores.numpy(), self.names)
         return torch.log_softmax(scores, dim=1)

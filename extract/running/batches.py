@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from extract.answering import (
+    AskedBatch,
     Prompted,
     Question,
     ReplyPlace,
@@ -156,7 +157,7 @@ class Runner:
             if name == GENERATE and may_wait and (held := hold(self.session, prompted)):
                 return said, [Waiting(each, question, names, held)]
             with self.stopwatch.timing(name):
-                said[each] = method.run(self.session, prompted, question, names)
+                said[each] = method.run(AskedBatch(self.session, question, names), prompted)
         return said, []
 
     def replies(self, *, rest: bool = False) -> Iterator[LateReply]:
@@ -191,7 +192,8 @@ class Runner:
         unfinished: list[MissingReply] = []
         for asked, values in said.items():
             method, way = method_of(asked), way_of(asked)
-            read = method_named(method).read(self.session, self.questions[way], values, names)
+            batch = AskedBatch(self.session, self.questions[way], names)
+            read = method_named(method).read(batch, values)
             for name, given in zip(names, read, strict=True):
                 if given is None:
                     unfinished.append(MissingReply(asked, name))

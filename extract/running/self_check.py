@@ -285,11 +285,8 @@ def perturbed(model: nn.Module, locus: Locus) -> Iterator[None]:
         scale = states.float().std().clamp(min=1e-3)
         return with_hidden(output, states + (noise.to(states.device) * scale).to(states.dtype))
 
-    handle = model.get_submodule(locus.path).register_forward_hook(edit, prepend=True)
-    try:
+    with model.get_submodule(locus.path).register_forward_hook(edit, prepend=True):
         yield
-    finally:
-        handle.remove()
 
 
 def _continuing(session: Session, inputs: Inputs, phrases: Sequence[Sequence[int]]) -> Session:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from extract.answering import HeldPrompt, Question, joined, method_named
+from extract.answering import AskedBatch, HeldPrompt, Question, joined, method_named
 from extract.models import Session
 from extract.running.clock import Stopwatch
 from extract.running.results import Answer, LateReply, MissingReply
@@ -69,13 +69,14 @@ class Together:
     def _generated(self, waiting: Sequence[Waiting]) -> Iterator[LateReply]:
         missing = [reply for one in waiting for reply in one.missing]
         names = [reply.sample_id for reply in missing]
-        question, method = waiting[0].question, method_named(GENERATE)
+        asked = AskedBatch(self.session, waiting[0].question, names)
+        method = method_named(GENERATE)
         found: Sequence[dict[str, Any] | None] = [None] * len(names)
         try:
             with self.stopwatch.timing(GENERATE):
                 prompted = joined(self.session, [one.held for one in waiting])
-                said = method.run(self.session, prompted, question, names)
-                found = method.read(self.session, question, said.cpu().numpy(), names)
+                said = method.run(asked, prompted)
+                found = method.read(asked, said.cpu().numpy())
         except torch.OutOfMemoryError:
             self.is_open = False
         for reply, given in zip(missing, found, strict=True):

@@ -61,7 +61,7 @@ class Seen:
         """
         mine, before = _stated(self.known), _stated(self.sample_ids)
         for one in held:
-            said = {name: one[name] for name in ("trained_on",) if name in one}
+            said = {"trained_on": one["trained_on"]} if "trained_on" in one else {}
             if self.is_recorded or (self.recorded is None and said == before):
                 return said
         return mine

@@ -93,7 +93,7 @@ def export_states(
         manifest = _manifest(wh, model_id, info, form, described)
 
         def write(folder: Path) -> None:
-            WRITERS[form](folder, cells, read, samples, manifest)
+            WRITERS[form](folder, _States(cells, read, samples), manifest)
             write_json(folder / MANIFEST, manifest)
 
         return Exported(out, len(names), len(cells), _at_once(out, write))
@@ -240,54 +240,47 @@ def _manifest(
     }
 
 
-def _write_safetensors(
-    folder: Path,
-    cells: Sequence[Cell],
-    read: Callable[[Cell], Matrix],
-    samples: pl.DataFrame,
-    manifest: dict[str, Any],
-) -> None:
+@dataclass(frozen=True)
+class _States:
+    """What is written: the vectors of cells, each read when it is asked for, of these samples."""
+
+    cells: Sequence[Cell]
+    read: Callable[[Cell], Matrix]
+    samples: pl.DataFrame
+
+
+def _write_safetensors(folder: Path, states: _States, manifest: dict[str, Any]) -> None:
     """A file for each locus, so that no more than one locus is in memory."""
     from safetensors.numpy import save_file
 
-    samples.write_parquet(folder / SAMPLES)
+    states.samples.write_parquet(folder / SAMPLES)
     about = {"states": f"{manifest['model']['model_id']} on {manifest['dataset']['dataset_id']}"}
-    for place in dict.fromkeys((cell.module, cell.layer) for cell in cells):
+    for place in dict.fromkeys((cell.module, cell.layer) for cell in states.cells):
         file = f"{place[0]}.{place[1]}.safetensors"
-        own = [(at, cell) for at, cell in enumerate(cells) if (cell.module, cell.layer) == place]
-        save_file({cell.readout: read(cell) for _, cell in own}, folder / file, metadata=about)
+        own = [(at, cell) for at, cell in enumerate(states.cells) if cell[:2] == place]
+        tensors = {cell.readout: states.read(cell) for _, cell in own}
+        save_file(tensors, folder / file, metadata=about)
         permit_as_usual(folder / file)
         for at, cell in own:
             manifest["loci"][at] |= {"file": file, "tensor": cell.readout}
 
 
-def _write_npy(
-    folder: Path,
-    cells: Sequence[Cell],
-    read: Callable[[Cell], Matrix],
-    samples: pl.DataFrame,
-    manifest: dict[str, Any],
-) -> None:
-    samples.write_parquet(folder / SAMPLES)
-    for at, cell in enumerate(cells):
+def _write_npy(folder: Path, states: _States, manifest: dict[str, Any]) -> None:
+    states.samples.write_parquet(folder / SAMPLES)
+    for at, cell in enumerate(states.cells):
         file = f"{cell.module}.{cell.layer}.{cell.readout}.npy"
-        np.save(folder / file, read(cell), allow_pickle=False)
+        np.save(folder / file, states.read(cell), allow_pickle=False)
         manifest["loci"][at]["file"] = file
 
 
-def _write_hf(
-    folder: Path,
-    cells: Sequence[Cell],
-    read: Callable[[Cell], Matrix],
-    samples: pl.DataFrame,
-    manifest: dict[str, Any],
-) -> None:
+def _write_hf(folder: Path, states: _States, manifest: dict[str, Any]) -> None:
     del manifest["samples"]  # which are in every part
-    for at, cell in enumerate(cells):
+    for at, cell in enumerate(states.cells):
         config = f"{cell.module}.{cell.layer}.{cell.readout}"
-        write_parts(folder / "data" / config, read(cell), samples, manifest["classes"])
+        vectors, classes = states.read(cell), manifest["classes"]
+        write_parts(folder / "data" / config, vectors, states.samples, classes)
         manifest["loci"][at]["config"] = config
-    write_card(folder, samples, manifest)
+    write_card(folder, states.samples, manifest)
 
 
 WRITERS = {"safetensors": _write_safetensors, NPY: _write_npy, HF: _write_hf}

@@ -141,9 +141,9 @@ def output_projections(session: Session, inputs: Inputs) -> list[Place]:
         for attention, width, matrices in _attentions(session):
             for path in matrices:
                 module = session.model.get_submodule(path)
-                hooks.callback(module.register_forward_hook(through(attention, path)).remove)
+                hooks.enter_context(module.register_forward_hook(through(attention, path)))
             module = session.model.get_submodule(attention)
-            hooks.callback(module.register_forward_hook(ended(attention, width)).remove)
+            hooks.enter_context(module.register_forward_hook(ended(attention, width)))
         session.forward(inputs)
     return list(found.values())
 

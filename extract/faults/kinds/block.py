@@ -35,8 +35,8 @@ class Block(SiteFault):
             for block in blocks[site.layer :]:
                 before = _hiding(fault, block, injection)
                 module = session.model.get_submodule(block.path)
-                handle = module.register_forward_pre_hook(before, prepend=True, with_kwargs=True)
-                hooks.callback(handle.remove)
+                hook = module.register_forward_pre_hook(before, prepend=True, with_kwargs=True)
+                hooks.enter_context(hook)
             yield
 
 

@@ -135,8 +135,5 @@ def _fit(states: _States, before: Tensor, start: Tensor, ridge: float) -> tuple[
 @contextmanager
 def _watching(head: Any) -> Iterator[list[Tensor]]:
     seen: list[Tensor] = []
-    handle = head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    try:
+    with head.register_forward_pre_hook(lambda _, args: seen.append(args[0])):
         yield seen
-    finally:
-        handle.remove()

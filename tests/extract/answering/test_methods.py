@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from extract.answering.continuing import Prompted, cache_of
-from extract.answering.methods import ANSWER_METHODS, Question, method_named
+from extract.answering.methods import ANSWER_METHODS, AskedBatch, Question, method_named
 from extract.replies import ClassNames
 from extract.replies.parsing import parse_reply
 from tests.extract.sessions import PHRASES, Opened
@@ -33,9 +33,9 @@ def test_every_method_names_a_class_or_none_for_every_sample(name: str, llava: O
     inputs = session.on_device(session.encode(llava.pictures))
     output = session.forward(inputs, keep_cache=True)
     prompted = Prompted(inputs, session.last_logits(output), cache_of(output))
-    said = method.run(session, prompted, _question(llava), ["a", "b"])
+    said = method.run(AskedBatch(session, _question(llava), ["a", "b"]), prompted)
     assert len(said) == len(llava.pictures)
-    answers = method.read(session, _question(llava), said.numpy(), ["a", "b"])
+    answers = method.read(AskedBatch(session, _question(llava), ["a", "b"]), said.numpy())
     if name == "likelihood":
         expected = said.numpy().argmax(axis=1).tolist()
     else:
@@ -50,7 +50,9 @@ def test_every_method_names_a_class_or_none_for_every_sample(name: str, llava: O
 def test_likelihoods_that_are_not_finite_name_their_sample(llava: Opened) -> None:
     said = np.array([[0.0, -1.0, -2.0], [0.0, np.nan, 0.0]])
     with pytest.raises(LayerhouseError, match="sample b are not finite; leave the sample out"):
-        ANSWER_METHODS["likelihood"].read(llava.session, _question(llava), said, ["a", "b"])
+        ANSWER_METHODS["likelihood"].read(
+            AskedBatch(llava.session, _question(llava), ["a", "b"]), said
+        )
 
 
 def test_more_precision_is_advised_where_there_is_more(llava: Opened) -> None:
@@ -79,8 +81,8 @@ def test_replies_of_logits_that_are_not_finite_name_their_sample(
         return Prompted(inputs, session.last_logits(output).clone(), cache)
 
     def read(prompted: Prompted) -> None:
-        said = method.run(session, prompted, _question(llava), ["a", "b"])
-        method.read(session, _question(llava), said.numpy(), ["a", "b"])
+        said = method.run(AskedBatch(session, _question(llava), ["a", "b"]), prompted)
+        method.read(AskedBatch(session, _question(llava), ["a", "b"]), said.numpy())
 
     read(asked())
     prompted = asked()
