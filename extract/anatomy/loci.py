@@ -16,6 +16,8 @@ from warehouse.errors import LayerhouseError
 from warehouse.vocabulary import BLOCK, CONNECTOR, LLM, MODULES, VISION
 
 LAYER_COUNTS = ("num_hidden_layers", "depth", "num_layers", "encoder_layers", "n_layers")
+IMAGE_TOKEN = ("image_token_id", "image_token_index")
+"""What configurations call the token that stands for the image in a prompt, if there is one."""
 OUTPUT, HIDDEN_STATES, CROSS_STATES = "output", "hidden_states", "cross_attention_states"
 # Qwen2-VL's tower has both: there `hidden_size` is what its merger hands to the language model.
 WIDTHS = ("embed_dim", "hidden_size", "d_model", "n_embd")
@@ -110,7 +112,7 @@ def discover(model: Any) -> Anatomy:
         tower=path_of(model, tower),
         decoder=path_of(model, owner),
         head=path_of(model, model.get_output_embeddings()),
-        image_token_id=_image_token_id(model.config),
+        image_token_id=_configured(model.config, IMAGE_TOKEN),
         loci=tuple(_numbered(places, model, CROSS_STATES if crosses else HIDDEN_STATES)),
     )
 
@@ -259,12 +261,3 @@ def _norm_after(model: Any, stack: nn.Module, *, up_to: nn.Module) -> str | None
 
 def _is_norm(module: nn.Module) -> bool:
     return "norm" in type(module).__name__.lower() and not list(module.children())
-
-
-def _image_token_id(config: Any) -> int | None:
-    """The id that marks image tokens in the prompt; None if the model has none."""
-    for name in ("image_token_id", "image_token_index"):
-        value = getattr(config, name, None)
-        if isinstance(value, int):
-            return value
-    return None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from string import ascii_uppercase
 
@@ -50,9 +50,8 @@ def _read(reply: str, classes: tuple[ClassNames, ...], letters: bool, cut: bool)
     text, left_out = marks.without_reasoning(simpler(reply))
     if text is None:
         return Reading(None, left_out)
-    own = marks.own_turn(text)
-    read = _decided if cut and own == text else _answered
-    reading = read(own, unframed(classes), letters)
+    own, reader = marks.own_turn(text), _Reader(unframed(classes), letters)
+    reading = reader.decided(own) if cut and own == text else reader.answered(own)
     if reading.index is None and not cut:
         reading = _word_for_word(own, classes) or reading
     return replace(reading, why="; ".join(filter(None, (left_out, reading.why))))
@@ -63,8 +62,7 @@ def names_in(reply: str, classes: Sequence[ClassNames], *, letters: bool) -> lis
     text, _ = marks.without_reasoning(reply)
     if text is None:
         return []
-    text, named = mentions(marks.plain(text), unframed(tuple(classes)), letters=letters)
-    return mentions_in(text, named)
+    return mentions_in(*_Reader(unframed(tuple(classes)), letters).named(text))
 
 
 def _word_for_word(text: str, classes: Sequence[ClassNames]) -> Reading | None:
@@ -81,36 +79,116 @@ def _word_for_word(text: str, classes: Sequence[ClassNames]) -> Reading | None:
 
 
 UNDECIDED = Reading(None, "cut before it had answered")
+HEADING, ANSWER, CONCLUSION = (
+    "what stands under the answer's heading",
+    "what is called the answer",
+    "the conclusion",
+)
+BOLD, OPENING = "what is bold", "the opening"
 
 
-def _decided(
-    reply: str, classes: Sequence[ClassNames], letters: bool, is_marked: bool = False
-) -> Reading:
-    """The reading of a reply that was cut: by a marked answer that stands whole, else by whole
-    sentences that say more than what is possible, where nothing after them turns or takes it back.
-    """
-    inside = marks.element(reply)
-    if inside is not None and reply.endswith(inside):
-        return _decided(inside, classes, letters, is_marked=True)
-    if inside is not None or marks.json_answer(reply, classes) is not None:
-        return _answered(reply, classes, letters)
-    if (pairs := cutting.whole_pairs(reply)) is not None:
-        held = marks.json_answer(pairs, classes)
-        return _answered(pairs, classes, letters) if held else UNDECIDED
-    reading = _answered(reply, classes, letters)
-    if reading.index is None:
-        return reading
-    text, named = mentions(marks.plain(reply), classes, letters=letters)
-    ends = cutting.ends_named(text, named, classes, is_marked)
-    if ends and not cutting.is_listing(reply):
-        return reading
-    part = cutting.settled(reply)
-    before = _answered(part, classes, letters)
-    is_marked = is_marked or before.mark in (HEADING, ANSWER)
-    is_open = not is_marked and cutting.goes_on(reply, marks.plain(reply[len(part) :]))
-    if not before.firm or before.index != reading.index or is_open:
-        return UNDECIDED
-    return before
+OTHER = r"[^\W\U000f0000-\U000ffffd]|[?？]"
+"""What a text that is only a class' name does not have."""
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads replies about these classes; `letters`: the question listed them under letters."""
+
+    classes: tuple[ClassNames, ...]
+    letters: bool
+
+    def named(self, text: str) -> tuple[str, list[Mention]]:
+        """A text with its mentions of classes marked, and these, as `mentions` gives them."""
+        return mentions(marks.plain(text), self.classes, letters=self.letters)
+
+    def decided(self, reply: str, *, is_marked: bool = False) -> Reading:
+        """The reading of a reply that was cut: by a marked answer that stands whole, else by whole
+        sentences that say more than what is possible, where nothing after them turns or takes it
+        back.
+        """
+        inside = marks.element(reply)
+        if inside is not None and reply.endswith(inside):
+            return self.decided(inside, is_marked=True)
+        if inside is not None or marks.json_answer(reply, self.classes) is not None:
+            return self.answered(reply)
+        if (pairs := cutting.whole_pairs(reply)) is not None:
+            held = marks.json_answer(pairs, self.classes)
+            return self.answered(pairs) if held else UNDECIDED
+        reading = self.answered(reply)
+        if reading.index is None:
+            return reading
+        text, named = self.named(reply)
+        ends = cutting.ends_named(text, named, self.classes, is_marked)
+        if ends and not cutting.is_listing(reply):
+            return reading
+        part = cutting.settled(reply)
+        before = self.answered(part)
+        is_marked = is_marked or before.mark in (HEADING, ANSWER)
+        is_open = not is_marked and cutting.goes_on(reply, marks.plain(reply[len(part) :]))
+        if not before.firm or before.index != reading.index or is_open:
+            return UNDECIDED
+        return before
+
+    def answered(self, reply: str) -> Reading:
+        """The reading of the part of a reply that is marked as its answer, else of all of it."""
+        inside = marks.element(reply)
+        if inside is not None:
+            reading = self.answered(inside)
+            return replace(reading, why=f"only the marked {inside.strip()!r} counts; {reading.why}")
+        held = marks.json_answer(reply, self.classes)
+        if held is not None:
+            reply, found_in = held
+            text, named = self.named(reply)
+            reading = decide(_flat(statements(text, named)), self.classes)
+            return replace(reading, why=f"{found_in}; {reading.why}")
+        rest = marks.corrected(reply)
+        if rest != reply and self.named(rest)[1]:
+            reading = self.answered(rest)
+            return replace(reading, why=f"only what follows a correction counts; {reading.why}")
+        text, named = self.named(reply)
+        for mark, said in self._marked(reply, text, named):
+            if mark not in (HEADING, ANSWER) and marks.reasons_aloud(reply):
+                return Reading(None, "it reasons aloud and marks no answer")
+            reading = decide(said, self.classes)
+            if reading.index is not None or mark == HEADING:
+                return replace(reading, why=f"{mark} counts; {reading.why}", mark=mark)
+        if marks.reasons_aloud(reply):
+            return Reading(None, "it reasons aloud and marks no answer")
+        share = largest_share(text, named)
+        if share is not None:
+            return share
+        whole = None if named else begun(text, self.classes) or of_the_whole(text, self.classes)
+        if whole is not None:
+            return whole
+        return decide(_flat(statements(text, named)), self.classes)
+
+    def _marked(
+        self, reply: str, text: str, named: list[Mention]
+    ) -> Iterator[tuple[str, list[Statement]]]:
+        """What is said where a reply marks its answer, the strongest mark first."""
+        for part, listed in marks.headed(text):
+            said = statements(listed or part, named)
+            if listed and said:
+                yield HEADING, _flat(said)
+            elif said:
+                claims = (n for n, s in enumerate(said, 1) if any(one.said in CLAIMS for one in s))
+                yield HEADING, _flat(said[: next(claims, len(said))])
+        for mark, by in ((ANSWER, "answers"), (CONCLUSION, "conclusions")):
+            for part in marks.concluded(text, by):
+                sentence = next((s for s in split_sentences(part) if s.strip()), "")
+                yield mark, _flat(statements(sentence, named))
+        in_bold = [self.named(b) for b in marks.bold(reply)]
+        only = [(t, m) for t, m in in_bold if m and not re.search(OTHER, t)]
+        if only:
+            yield BOLD, _flat([s for t, m in only for s in statements(t, m)])
+        bare = [s for s in split_sentences(text) if s.strip() and not re.search(OTHER, s)]
+        opening = next((s for s in split_sentences(text) if s.strip()), "")
+        if (
+            bare[:1] == [opening]
+            and len({s.mention.index for b in bare for s in _flat(statements(b, named))}) == 1
+        ):
+            yield OPENING, _flat(statements(opening, named))
 
 
 def lists_letters(question: str, phrases: Sequence[str]) -> bool:
@@ -135,80 +213,6 @@ def listed_order(
         ]
         order += [index for _, index in sorted(listed)[-1:]]
     return tuple(order) if sorted(order) == list(range(len(phrases))) else None
-
-
-HEADING, ANSWER, CONCLUSION = (
-    "what stands under the answer's heading",
-    "what is called the answer",
-    "the conclusion",
-)
-BOLD, OPENING = "what is bold", "the opening"
-
-
-OTHER = r"[^\W\U000f0000-\U000ffffd]|[?？]"
-"""What a text that is only a class' name does not have."""
-
-
-def _answered(reply: str, classes: Sequence[ClassNames], letters: bool) -> Reading:
-    """The reading of the part of a reply that is marked as its answer, else of all of it."""
-    inside = marks.element(reply)
-    if inside is not None:
-        reading = _answered(inside, classes, letters)
-        return replace(reading, why=f"only the marked {inside.strip()!r} counts; {reading.why}")
-    held = marks.json_answer(reply, classes)
-    if held is not None:
-        reply, found_in = held
-        text, named = mentions(marks.plain(reply), classes, letters=letters)
-        reading = decide(_flat(statements(text, named)), classes)
-        return replace(reading, why=f"{found_in}; {reading.why}")
-    rest = marks.corrected(reply)
-    if rest != reply and mentions(marks.plain(rest), classes, letters=letters)[1]:
-        reading = _answered(rest, classes, letters)
-        return replace(reading, why=f"only what follows a correction counts; {reading.why}")
-    text, named = mentions(marks.plain(reply), classes, letters=letters)
-    for mark, said in _marked(reply, text, named, classes, letters):
-        if mark not in (HEADING, ANSWER) and marks.reasons_aloud(reply):
-            return Reading(None, "it reasons aloud and marks no answer")
-        reading = decide(said, classes)
-        if reading.index is not None or mark == HEADING:
-            return replace(reading, why=f"{mark} counts; {reading.why}", mark=mark)
-    if marks.reasons_aloud(reply):
-        return Reading(None, "it reasons aloud and marks no answer")
-    share = largest_share(text, named)
-    if share is not None:
-        return share
-    whole = None if named else begun(text, classes) or of_the_whole(text, classes)
-    if whole is not None:
-        return whole
-    return decide(_flat(statements(text, named)), classes)
-
-
-def _marked(
-    reply: str, text: str, named: list[Mention], classes: Sequence[ClassNames], letters: bool
-) -> Iterator[tuple[str, list[Statement]]]:
-    """What is said where a reply marks its answer, the strongest mark first."""
-    for part, listed in marks.headed(text):
-        said = statements(listed or part, named)
-        if listed and said:
-            yield HEADING, _flat(said)
-        elif said:
-            claims = (n for n, s in enumerate(said, 1) if any(one.said in CLAIMS for one in s))
-            yield HEADING, _flat(said[: next(claims, len(said))])
-    for mark, by in ((ANSWER, "answers"), (CONCLUSION, "conclusions")):
-        for part in marks.concluded(text, by):
-            sentence = next((s for s in split_sentences(part) if s.strip()), "")
-            yield mark, _flat(statements(sentence, named))
-    in_bold = [mentions(marks.plain(b), classes, letters=letters) for b in marks.bold(reply)]
-    only = [(t, m) for t, m in in_bold if m and not re.search(OTHER, t)]
-    if only:
-        yield BOLD, _flat([s for t, m in only for s in statements(t, m)])
-    bare = [s for s in split_sentences(text) if s.strip() and not re.search(OTHER, s)]
-    opening = next((s for s in split_sentences(text) if s.strip()), "")
-    if (
-        bare[:1] == [opening]
-        and len({s.mention.index for b in bare for s in _flat(statements(b, named))}) == 1
-    ):
-        yield OPENING, _flat(statements(opening, named))
 
 
 def _flat(sentences: list[list[Statement]]) -> list[Statement]:

@@ -31,23 +31,16 @@ def activation_table(
     """
     names = pa.array(sorted(sample_ids), pa.string())
     n = len(names)
-    parts = []
-    for cell in sorted(vectors):
-        (module, layer, readout), values = cell, vectors[cell]
-        parts.append(
-            pa.table(
-                {
-                    "model_id": pa.repeat(model_id, n),
-                    "dataset_id": pa.repeat(dataset_id, n),
-                    "module": pa.repeat(module, n),
-                    "layer": pa.repeat(pa.scalar(layer, pa.int32()), n),
-                    "readout": pa.repeat(readout, n),
-                    "sample_id": names,
-                    "vector": _lists(values),
-                }
-            )
-        )
-    return pa.concat_tables(parts)
+    parts = [
+        _at_locus(model_id, dataset_id, cell, n)
+        | {
+            "readout": pa.repeat(cell.readout, n),
+            "sample_id": names,
+            "vector": _lists(vectors[cell]),
+        }
+        for cell in sorted(vectors)
+    ]
+    return pa.concat_tables(map(pa.table, parts))
 
 
 def token_table(
@@ -56,28 +49,31 @@ def token_table(
     """All image tokens of a range whose tokens are kept, ordered as shards hold them."""
     names = sorted(sample_ids)
     parts = []
-    for module, layer, readout in vectors.token_cells:
-        tokens = vectors.tokens(Cell(module, layer, readout))
+    for cell in vectors.token_cells:
+        tokens = vectors.tokens(cell)
         counts = [len(values) for values, _ in tokens]
-        n = sum(counts)
         places = np.concatenate([places for _, places in tokens])
-        lists = [_lists(values) for values, _ in tokens]
         parts.append(
-            pa.table(
-                {
-                    "model_id": pa.repeat(model_id, n),
-                    "dataset_id": pa.repeat(dataset_id, n),
-                    "module": pa.repeat(module, n),
-                    "layer": pa.repeat(pa.scalar(layer, pa.int32()), n),
-                    "sample_id": pa.array(np.repeat(np.array(names, dtype=object), counts)),
-                    "token": np.concatenate([np.arange(k, dtype=np.int32) for k in counts]),
-                    "row": pa.array(places[:, 0], mask=places[:, 0] < 0),
-                    "column": pa.array(places[:, 1], mask=places[:, 1] < 0),
-                    "vector": pa.chunked_array(lists),
-                }
-            )
+            _at_locus(model_id, dataset_id, cell, sum(counts))
+            | {
+                "sample_id": pa.array(np.repeat(np.array(names, dtype=object), counts)),
+                "token": np.concatenate([np.arange(k, dtype=np.int32) for k in counts]),
+                "row": pa.array(places[:, 0], mask=places[:, 0] < 0),
+                "column": pa.array(places[:, 1], mask=places[:, 1] < 0),
+                "vector": pa.chunked_array([_lists(values) for values, _ in tokens]),
+            }
         )
-    return pa.concat_tables(parts)
+    return pa.concat_tables(map(pa.table, parts))
+
+
+def _at_locus(model_id: str, dataset_id: str, cell: Cell, n: int) -> dict[str, Any]:
+    """The columns of `n` rows that say at which locus of which model on which dataset they are."""
+    return {
+        "model_id": pa.repeat(model_id, n),
+        "dataset_id": pa.repeat(dataset_id, n),
+        "module": pa.repeat(cell.module, n),
+        "layer": pa.repeat(pa.scalar(cell.layer, pa.int32()), n),
+    }
 
 
 def _lists(values: Vectors) -> pa.ListArray:
