@@ -19,6 +19,6 @@ from .source import (
     Item as Item,
     ReadOptions as ReadOptions,
 )
-from .summary import ClassLine as ClassLine, Summary as Summary
+from .summary import Summary as Summary
 from .tables import LabelTable as LabelTable, read_table as read_table, text as text
-from .uniting import United as United, unite as unite
+from .uniting import unite as unite

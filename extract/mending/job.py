@@ -127,9 +127,8 @@ class MendJob:
         for fold, folder in self._parts():
             refuse_seen_fold(folder, fold, self.job.info)
         history = [MendEpoch(**epoch) for epoch in record["history"]]
-        told = int(record["n_parameters"]), history
-        n_train = record.get("n_train")
-        return Mended(self.repair, self.folder, *told, was_there=True, n_train=n_train)
+        n, n_train = int(record["n_parameters"]), record.get("n_train")
+        return Mended(self.repair, self.folder, n, history, was_there=True, n_train=n_train)
 
     def _parts(self) -> Iterator[tuple[int, Path]]:
         """The repairs of single folds, with their folds."""
@@ -231,8 +230,8 @@ def train(
     n_train = trained.n_train
     if work.fold is not None and n_train is None:
         n_train = school.train.n
-    told = trained.n_parameters, trained.history
-    done = Mended(work.repair, work.folder, *told, was_there=False, n_train=n_train)
+    n, history = trained.n_parameters, trained.history
+    done = Mended(work.repair, work.folder, n, history, was_there=False, n_train=n_train)
     if not peers.rank:
         with telling_unsaved(work.folder):
             _save(partial, work, recipe, trained, done)

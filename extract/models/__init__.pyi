@@ -31,12 +31,10 @@ from .prompt_entries import (
     EVERY as EVERY,
     PromptEntry as PromptEntry,
     Turn as Turn,
-    default_prompt as default_prompt,
     find_prompts as find_prompts,
     lake_prompts as lake_prompts,
     rotations as rotations,
     shipped_prompts as shipped_prompts,
-    stored_prompts as stored_prompts,
 )
 from .prompts import (
     Prompt as Prompt,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from extract.models.adapter_configs import ELSEWHERE, config_of, unmergeable
 from extract.models.adapter_names import (
     PREFIX,
     TUNER,
@@ -29,10 +30,6 @@ from warehouse.pretrained import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-LOST_BASES = ("pissa_niter", "corda", "lora_ga")
-"""Beginnings of LoRA that take from the base what random draws, data or gradients chose."""
-ELSEWHERE = "merge it into its base with the tool that trained it, and give the result as --model"
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def merge_adapter(source: ModelSource, model: Any) -> tuple[Any, tuple[str, ...]
         try:
             merged = tuned.merge_and_unload()
         except NotImplementedError as error:
-            raise _unmergeable(folder, adapter.config, str(error)) from error
+            raise unmergeable(folder, adapter.config, str(error)) from error
         after = _sums(merged, adapter.named)
     broken = [name for name in adapter.named if not all(map(math.isfinite, after[name]))]
     if broken:
@@ -117,7 +114,7 @@ def adaptable(model: Any, config: Any) -> Any:
 
 
 def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _Adapter:
-    config = _config_of(peft, folder)
+    config = config_of(peft, folder)
     tuner = peft.mapping.PEFT_TYPE_TO_PREFIX_MAPPING[config.peft_type]
     found = _weights_of(folder, config, tuner)
     names = KeyNames(model, tuner, mapping)
@@ -141,18 +138,6 @@ def _read(peft: Any, folder: Path, model: Any, mapping: Mapping[str, str]) -> _A
     )
 
 
-def _config_of(peft: Any, folder: Path) -> Any:
-    """An adapter's configuration, of a kind that can be merged rightly."""
-    _refuse_unknown_kind(peft, folder)
-    config = peft.PeftConfig.from_pretrained(str(folder))
-    config.inference_mode = True
-    if config.is_prompt_learning or config.is_adaption_prompt:
-        raise _unmergeable(folder, config)
-    _refuse_unscaled(folder, config)
-    _refuse_lost_base(folder, config)
-    return config
-
-
 def _weights_of(folder: Path, config: Any, tuner: str) -> "dict[str, Tensor]":
     """What was trained, by the adapter's own keys; `tuner` is in those of its kind."""
     import torch
@@ -173,63 +158,6 @@ def _weights_of(folder: Path, config: Any, tuner: str) -> "dict[str, Tensor]":
             f"a {config.peft_type.value}; where these are a model's, give it as --model"
         )
     return found
-
-
-def _refuse_unknown_kind(peft: Any, folder: Path) -> None:
-    kind = read_object(folder / ADAPTER_CONFIG).get("peft_type")
-    if not kind:
-        raise LayerhouseError(
-            f"the adapter {folder} names no peft_type in its {ADAPTER_CONFIG}, as those of other "
-            f"tools such as MLX do not; {ELSEWHERE}"
-        )
-    if kind not in (known := [one.value for one in peft.PeftType]):
-        is_known = str(kind).upper() in known
-        way_out = f"write {str(kind).upper()}" if is_known else f"a newer one may, else {ELSEWHERE}"
-        raise LayerhouseError(
-            f"the adapter {folder} is of the kind {kind!r}, which peft {peft.__version__} has not; "
-            f"{way_out}"
-        )
-
-
-def _unmergeable(folder: Path, config: Any, why: str = "") -> LayerhouseError:
-    kind = ": ".join(filter(None, (config.peft_type.value, why.strip().rstrip("."))))
-    return LayerhouseError(
-        f"the adapter {folder} ({kind}) cannot be merged into weights; only adapters that can, "
-        "such as a LoRA, keep the model's structure"
-    )
-
-
-def _refuse_unscaled(folder: Path, config: Any) -> None:
-    """LayerhouseError where no number says how strongly an adapter counts.
-
-    peft would take its default, so that part of what was trained, or a multiple, would be merged.
-    """
-    raw = read_object(folder / ADAPTER_CONFIG)
-    scales = [key for key in vars(config) if key == "scaling" or key.endswith("alpha")]
-    for key in scales:
-        default, said = getattr(type(config), key, None), raw.get(key)
-        if not isinstance(default, int | float) or isinstance(said, int | float):
-            continue
-        told = f"says no {key}" if said is None else f"says {said!r}, no number, for its {key}"
-        raise LayerhouseError(
-            f"the adapter {folder} {told}, by which its weights count (peft would take {default} "
-            f"where nothing is said); write the one of its training into {ADAPTER_CONFIG}"
-        )
-
-
-def _refuse_lost_base(folder: Path, config: Any) -> None:
-    """LayerhouseError for a training that changed its base first, by what nobody can find again.
-
-    PiSSA by its exact decomposition and OLoRA do it too, and peft does the same again.
-    """
-    began = str(getattr(config, "init_lora_weights", ""))
-    if began.startswith(LOST_BASES):
-        raise LayerhouseError(
-            f"the adapter {folder} was trained on a base that its beginning ({began}) had changed, "
-            "which comes out otherwise each time; save it with peft's "
-            "path_initial_model_for_weight_conversion, or, where the changed base was saved and is "
-            f"given as --model, write true for init_lora_weights into {ADAPTER_CONFIG}"
-        )
 
 
 def _full(key: str, name: str) -> str:

@@ -19,7 +19,6 @@ from .extraction import (
     put_behind as put_behind,
 )
 from .faulty import (
-    inputs_under as inputs_under,
     learned_by as learned_by,
     preparer_of as preparer_of,
     runner_of as runner_of,
