@@ -34,7 +34,7 @@ import transformers
 from extract.anatomy import watching
 from extract.answering import Question
 from extract.models import Session, build_prompt, load, open_session, phrase_tokens, unseeing_tokens
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.reading import CellVectors, Wanted, select
 from extract.replies import ClassNames
 from extract.running import (
@@ -184,17 +184,17 @@ def asking(session: Session, question: str, phrases: list[list[int]]) -> Questio
         max_new_tokens=max(map(len, phrases)) + SLACK,
         end_token=session.end_token,
         end="",
-        unseeing=unseeing_tokens(session.loaded.processor, Turn(question)),
+        unseeing=unseeing_tokens(session.loaded.processor, Wording(question)),
     )
 
 
 def prepare(model: str, n_images: int, batch_size: int) -> Bench:
     loaded = load(model)
     question = build_prompt(PHRASES)
-    phrases = phrase_tokens(loaded.processor, Turn(question), PHRASES)
+    phrases = phrase_tokens(loaded.processor, Wording(question), PHRASES)
     uris = {f"{index:04}": f"sklearn-digits:{index % 1797}" for index in range(n_images)}
     images = [open_image(uri) for uri in list(uris.values())[:2]]
-    session = check(open_session(loaded, Turn(question)), images, phrases).session
+    session = check(open_session(loaded, Wording(question)), images, phrases).session
     preparer, names = Preparer(session, uris), list(uris)
     batches = [preparer(names[i : i + batch_size]) for i in range(0, n_images, batch_size)]
     singles = [(name, preparer([name]).inputs) for name in names[:LOOPED]]

@@ -32,7 +32,7 @@ from extract.models import (
     open_session,
     phrase_tokens,
 )
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.reading import select
 from extract.running import Preparer, check, leaving_a_core
 from tests.extract.tiny_families import FAMILIES, QWEN_NAMES, picture
@@ -97,14 +97,14 @@ def main() -> None:
     loaded = load(build(asked))
     print(f"{asked.model}: {loaded.n_parameters / 1e9:.2f} billion weights, {loaded.dtype}")
     question = build_prompt(PHRASES)
-    phrases = phrase_tokens(loaded.processor, Turn(question), PHRASES)
+    phrases = phrase_tokens(loaded.processor, Wording(question), PHRASES)
     with tempfile.TemporaryDirectory() as place, leaving_a_core(loaded.device.type):
         folder = Path(place)
         uris = {f"{index:04}": str(folder / f"{index:04}.png") for index in range(asked.images)}
         for index, uri in enumerate(uris.values()):
             picture(asked.side, asked.side, seed=index).save(uri)
         images = [open_image(uri) for uri in list(uris.values())[:2]]
-        session = check(open_session(loaded, Turn(question)), images, phrases).session
+        session = check(open_session(loaded, Wording(question)), images, phrases).session
         names, size, preparer = list(uris), asked.batch_size, Preparer(session, uris)
         batches = [preparer(names[start : start + size]) for start in range(0, len(names), size)]
         wanted = select(session.anatomy, session.readouts)

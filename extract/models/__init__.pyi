@@ -30,7 +30,7 @@ from .processors import Encoder as Encoder
 from .prompt_entries import (
     EVERY as EVERY,
     PromptEntry as PromptEntry,
-    Turn as Turn,
+    Wording as Wording,
     find_prompts as find_prompts,
     lake_prompts as lake_prompts,
     rotations as rotations,

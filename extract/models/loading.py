@@ -16,7 +16,7 @@ from extract.models.files import LOCAL, failing_as
 from extract.models.given import GivenModel
 from extract.models.plugins import ModelPlugin, plugin_for
 from extract.models.preflight import unused_settings
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import Prompt, prompt_notes, prompt_of
 from extract.models.published import layout_of
 from extract.models.quantized import count_weights
@@ -141,7 +141,7 @@ def _loaded(
     return replace(base, model=merged.eval(), notes=notes)
 
 
-def read_prompts(source: ModelSource | GivenModel, turns: Sequence[Turn]) -> list[Prompt]:
+def read_prompts(source: ModelSource | GivenModel, wordings: Sequence[Wording]) -> list[Prompt]:
     """The prompts that a model gets of what is said to it, found without loading its weights.
 
     Raises LayerhouseError for a processor that is incomplete or has a template that fails.
@@ -149,9 +149,9 @@ def read_prompts(source: ModelSource | GivenModel, turns: Sequence[Turn]) -> lis
     with collecting_nothing(), quiet():  # here most of transformers is imported
         ready = source.ready if isinstance(source, GivenModel) else _processor_of(source)
     found = []
-    for turn in turns:
-        prompt = prompt_of(ready.processor, turn, ready.template)
-        about = prompt_notes(ready.processor, prompt, turn.question)
+    for wording in wordings:
+        prompt = prompt_of(ready.processor, wording, ready.template)
+        about = prompt_notes(ready.processor, prompt, wording.question)
         found.append(replace(prompt, notes=(*ready.notes, *about)))
     return found
 

@@ -41,7 +41,7 @@ UNSPACED = ("zh", "ja")
 
 
 @dataclass(frozen=True)
-class Turn:
+class Wording:
     """What is said to a model: a question, what the system says before it, if anything, and what
     the reply begins with.
     """
@@ -124,9 +124,9 @@ class PromptEntry:
         """The question with these phrases listed as they come."""
         return self.template.replace(OPTIONS, self._listed(shown))
 
-    def turn(self, question: str) -> Turn:
+    def wording(self, question: str) -> Wording:
         """A question of this prompt as it is put."""
-        return Turn(question, self.system, self.reply_prefix)
+        return Wording(question, self.system, self.reply_prefix)
 
     def marks(self, n: int) -> list[str]:
         """What stands before each listed class and may be answered in its place; mostly nothing."""

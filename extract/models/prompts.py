@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from extract.models.files import failing_as
-from extract.models.prompt_entries import Turn, default_prompt
+from extract.models.prompt_entries import Wording, default_prompt
 from extract.models.templates import Template
 from warehouse.errors import LayerhouseError, said
 
@@ -39,16 +39,16 @@ class Prompt:
         return {"text": self.text, "token_ids": list(self.token_ids)}
 
 
-def prompt_of(processor: Any, turn: Turn, template: Template) -> Prompt:
+def prompt_of(processor: Any, wording: Wording, template: Template) -> Prompt:
     """What is said as this processor puts it, under the template that it was given."""
-    text = render(processor, turn)
+    text = render(processor, wording)
     with failing_as("the tokenizer cannot read the prompt"):
         return Prompt(text, tuple(prompt_tokens(processor, text)), template)
 
 
-def unseeing_tokens(processor: Any, turn: Turn) -> list[int]:
+def unseeing_tokens(processor: Any, wording: Wording) -> list[int]:
     """The token ids of the same prompt without an image."""
-    return prompt_tokens(processor, render(processor, turn, image=False))
+    return prompt_tokens(processor, render(processor, wording, image=False))
 
 
 def prompt_tokens(processor: Any, text: str) -> list[int]:
@@ -76,7 +76,7 @@ def conversation(
     return [{"role": "system", "content": [{"type": "text", "text": system}]}, asked]
 
 
-def render(processor: Any, turn: Turn, *, image: bool = True) -> str:
+def render(processor: Any, wording: Wording, *, image: bool = True) -> str:
     """The prompt text up to the point where the model starts to answer, with one image in it or
     without.
 
@@ -85,7 +85,7 @@ def render(processor: Any, turn: Turn, *, image: bool = True) -> str:
     followed by the question, which is how those models were trained. Raises LayerhouseError for a
     system text that the template leaves out.
     """
-    question, system, prefix = turn.question, turn.system, turn.reply_prefix or ""
+    question, system, prefix = wording.question, wording.system, wording.reply_prefix or ""
     if not has_chat_template(processor):
         return f"{system}\n{question}\n{prefix}" if system else f"{question}\n{prefix}"
     with _placing(system):
@@ -168,7 +168,7 @@ def has_chat_template(processor: Any) -> bool:
     )
 
 
-def continuation(processor: Any, turn: Turn, phrase: str) -> str:
+def continuation(processor: Any, wording: Wording, phrase: str) -> str:
     """The text a model of this template writes after `render` when it answers `phrase`.
 
     Most templates put a space between the prompt and the reply, some do not: the template is asked,
@@ -176,16 +176,16 @@ def continuation(processor: Any, turn: Turn, phrase: str) -> str:
     a space is set unless the prompt ends with one, or with a sign that none follows. Behind what
     the reply begins with the template says nothing more.
     """
-    prompt = render(processor, turn)
-    if has_chat_template(processor) and not turn.reply_prefix:
+    prompt = render(processor, wording)
+    if has_chat_template(processor) and not wording.reply_prefix:
         reply = {"role": "assistant", "content": [{"type": "text", "text": phrase}]}
-        turns = [*conversation(turn.question, turn.system), reply]
+        turns = [*conversation(wording.question, wording.system), reply]
         whole = str(processor.apply_chat_template(turns, tokenize=False))
         if whole.startswith(prompt) and phrase in whole[len(prompt) :]:
             rest = whole[len(prompt) :]
             return rest[: rest.index(phrase) + len(phrase)]
     apart = not prompt[-1:].isspace() and (
-        not turn.reply_prefix or ord(prompt[-1]) < FIRST_UNSPACED
+        not wording.reply_prefix or ord(prompt[-1]) < FIRST_UNSPACED
     )
     return f" {phrase}" if apart else phrase
 
@@ -203,7 +203,7 @@ def turn_end(processor: Any) -> int | None:
     return int(tokens[0]) if tokens and tokens[0] in added and added[tokens[0]].special else None
 
 
-def phrase_tokens(processor: Any, turn: Turn, phrases: Sequence[str]) -> list[list[int]]:
+def phrase_tokens(processor: Any, wording: Wording, phrases: Sequence[str]) -> list[list[int]]:
     """The token ids of each phrase as it continues the prompt: never empty.
 
     What the tokenizer adds for the reply when it reads prompt and reply as one text; where that
@@ -215,8 +215,8 @@ def phrase_tokens(processor: Any, turn: Turn, phrases: Sequence[str]) -> list[li
     def ids(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    prompt = render(processor, turn)
-    replies = [continuation(processor, turn, phrase) for phrase in phrases]
+    prompt = render(processor, wording)
+    replies = [continuation(processor, wording, phrase) for phrase in phrases]
     end = _end_read_alone(prompt, ids)
     if any(_added(end, reply, ids) != _added(prompt, reply, ids) for reply in _tried(replies)):
         end = prompt

@@ -13,7 +13,7 @@ from torch import Tensor
 from extract.anatomy import Anatomy, BatchFacts, Locus, discover
 from extract.models.loading import LoadedModel
 from extract.models.processors import Encoder, to_device
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import render, turn_end
 from warehouse.errors import LayerhouseError
 
@@ -176,12 +176,12 @@ def without_pixels(model: Any) -> Any:
     return model.language_model if insists else model
 
 
-def open_session(loaded: LoadedModel, turn: Turn) -> Session:
+def open_session(loaded: LoadedModel, wording: Wording) -> Session:
     """A session before its self-check: no readout is known to exist yet."""
     entry = loaded.source.entry
     encoder = Encoder(
         loaded.processor,
-        render(loaded.processor, turn),
+        render(loaded.processor, wording),
         entry.preprocessing if entry is not None else {},
     )
     return Session(loaded, anatomy_of(loaded), encoder)

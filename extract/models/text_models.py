@@ -16,7 +16,7 @@ from extract.models.devices import choose_device, choose_dtype
 from extract.models.files import failing_as
 from extract.models.folders import ADAPTER_CONFIG
 from extract.models.preflight import read_tokenizer, refuse_without_tokenizer, unbind_tokenizer
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import phrase_tokens, prompt_tokens, render, turn_end
 from extract.models.quiet import quiet
 from extract.models.session import logits_of_last, without_pixels
@@ -74,13 +74,13 @@ class TextModel:
 
     def prompt(self, question: str) -> list[int]:
         """The tokens of a question in one turn, up to where the answer begins."""
-        return prompt_tokens(self.processor, render(self.processor, Turn(question)))
+        return prompt_tokens(self.processor, render(self.processor, Wording(question)))
 
     def answers(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of answers as they continue a question, with the one that ends a reply."""
         ends = turn_end(self.processor), self.processor.tokenizer.eos_token_id
         end = next((token for token in ends if token is not None), None)
-        found = phrase_tokens(self.processor, Turn(PROBE), texts)
+        found = phrase_tokens(self.processor, Wording(PROBE), texts)
         return [tokens if end is None else [*tokens, end] for tokens in found]
 
     def plain(self, text: str) -> str:

@@ -76,7 +76,7 @@ def open_model(job: Job, ends: Sequence[str] = ()) -> OpenedModel:
     what = f"the self-check of {loaded.source.name} ({loaded.model_type}) fails"
     with failing_as(what, foreign_processor(loaded)):
         questions = questions_of(job, loaded.processor)
-        session = open_session(loaded, job.own.turn)
+        session = open_session(loaded, job.own.wording)
         _refuse_other_prompt(job, session)
         checked: Checked = check(session, images, _all_phrases(questions))
         session = complete_exits(checked.session, images[0], [*stages_to_end(job.faults), *ends])

@@ -19,9 +19,9 @@ def _question(job: Job, way: Way | None, asked: Asked, processor: Any) -> Questi
     marks = entry.marks(len(rows))
     said = dict(zip(listed.shown, marks, strict=True)) if marks else dict(enumerate(job.phrases))
     texts = [said[i] for i in range(len(said))]
-    phrases = phrase_tokens(processor, asked.turn, texts)
+    phrases = phrase_tokens(processor, asked.wording, texts)
     opening = left_open(asked.prompt.text) + (entry.reply_prefix or "")
-    unseeing = unseeing_tokens(processor, asked.turn)
+    unseeing = unseeing_tokens(processor, asked.wording)
     return Question(
         listed.names,
         phrases,

@@ -14,7 +14,7 @@ from extract.models import (
     ModelSource,
     Prompt,
     PromptEntry,
-    Turn,
+    Wording,
     find_prompts,
     read_prompts,
     rotations,
@@ -61,8 +61,8 @@ class Asked:
     prompt: Prompt
 
     @property
-    def turn(self) -> Turn:
-        return self.entry.turn(self.question)
+    def wording(self) -> Wording:
+        return self.entry.wording(self.question)
 
 
 def _listed_names(
@@ -223,13 +223,15 @@ def read_ways(
     phrases: Sequence[str],
 ) -> list[Asked]:
     """What the model gets of each way; its processor is read once."""
-    turns = []
+    wordings = []
     for way, entry in ways:
         shown = [phrases[i] for i in entry.order(len(phrases), way.option_order)]
-        turns.append(entry.turn(entry.question(shown)))
+        wordings.append(entry.wording(entry.question(shown)))
     return [
-        Asked(way, entry, turn.question, prompt)
-        for (way, entry), turn, prompt in zip(ways, turns, read_prompts(source, turns), strict=True)
+        Asked(way, entry, wording.question, prompt)
+        for (way, entry), wording, prompt in zip(
+            ways, wordings, read_prompts(source, wordings), strict=True
+        )
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.models import Turn, phrase_tokens, render
+from extract.models import Wording, phrase_tokens, render
 
 IGNORED = -100  # torch's mark for a target that does not count
 
@@ -21,9 +21,9 @@ class Answers:
     """
 
     def __init__(self, processor: Any, question: str, phrases: Sequence[str], image: Any) -> None:
-        prompt, end = render(processor, Turn(question)), processor.tokenizer.eos_token_id
+        prompt, end = render(processor, Wording(question)), processor.tokenizer.eos_token_id
         start = processor(images=[image], text=[prompt], return_tensors="pt")["input_ids"][0]
-        spoken = [[*tokens, end] for tokens in phrase_tokens(processor, Turn(question), phrases)]
+        spoken = [[*tokens, end] for tokens in phrase_tokens(processor, Wording(question), phrases)]
         longest = max(map(len, spoken))
         self.prompt_length = len(start)
         self.targets = torch.full((len(phrases), longest), IGNORED)

@@ -19,7 +19,7 @@ from extract.faults.injector import Injector
 from extract.faults.sites import complete_exits
 from extract.faults.spec import parse_fault
 from extract.models.loading import load
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import Session, open_session
 from extract.reading.reader import Reader
@@ -79,9 +79,9 @@ def named(vectors: Mapping[Cell, np.ndarray[Any, Any]]) -> Read:
 def opened(folder: Path, stages: Sequence[str] = ("vision", "connector", "llm")) -> Opened:
     loaded = load(str(folder))
     question = build_prompt(PHRASES)
-    phrases = phrase_tokens(loaded.processor, Turn(question), PHRASES)
+    phrases = phrase_tokens(loaded.processor, Wording(question), PHRASES)
     pictures = [picture(100, 80, seed=1), picture(64, 90, seed=2)]
-    checked = check(open_session(loaded, Turn(question)), pictures, phrases)
+    checked = check(open_session(loaded, Wording(question)), pictures, phrases)
     if not checked.batching:
         pictures = pictures[:1]
     session = complete_exits(checked.session, pictures[0], stages)

@@ -21,7 +21,7 @@ from PIL import ImageOps
 
 from extract.anatomy.loci import discover
 from extract.models.loading import load
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import Session, open_session
 from extract.running.extraction import ExtractRequest, extract
@@ -109,7 +109,7 @@ def extracted(
         )
         said = {(name, method): tuple(rest) for name, method, *rest in answers.fetchall()}
     assert len(found) == summary.n_vectors
-    session = open_session(load(str(folder)), Turn(build_prompt(PHRASES)))
+    session = open_session(load(str(folder)), Wording(build_prompt(PHRASES)))
     return Extracted(family, folder, session, uris, found, said)
 
 
@@ -192,7 +192,7 @@ def test_stored_answers_equal_slow_ones(extracted: Extracted) -> None:
     session = extracted.session
     question = build_prompt(PHRASES)
     processor = session.loaded.processor
-    phrases = phrase_tokens(processor, Turn(question), PHRASES)
+    phrases = phrase_tokens(processor, Wording(question), PHRASES)
     ends = _written_end(processor)
     phrases = [[*phrase, processor.tokenizer.convert_tokens_to_ids(ends)] for phrase in phrases]
     prior = _unseeing_scores(session, question, phrases)

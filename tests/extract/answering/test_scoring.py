@@ -19,7 +19,7 @@ from extract.faults.donors import DonorBatch
 from extract.faults.effects import DonorFault, StruckBatch
 from extract.faults.injector import Injector
 from extract.faults.spec import parse_fault
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import build_prompt, render, special_tokens, unseeing_tokens
 from tests.extract.sessions import PHRASES, Opened, slow_scores
 from tests.extract.tiny_families import picture
@@ -99,13 +99,13 @@ def test_a_reply_that_scoring_foresaw_is_not_run_again(
 def test_a_prior_is_the_likelihood_without_an_image(llava: Opened) -> None:
     session, phrases = llava.session, ended(llava.phrases, llava.session.end_token)
     processor = session.loaded.processor
-    text = render(processor, Turn(build_prompt(PHRASES)), image=False)
-    assert "<image>" in render(processor, Turn(build_prompt(PHRASES)))
+    text = render(processor, Wording(build_prompt(PHRASES)), image=False)
+    assert "<image>" in render(processor, Wording(build_prompt(PHRASES)))
     assert "<image>" not in text
     ids = processor.tokenizer(text, **special_tokens(processor, text))["input_ids"]
     seeing = session.encode(llava.pictures[:1])
     prior = prior_of(
-        session, unseeing_tokens(processor, Turn(build_prompt(PHRASES))), seeing, phrases
+        session, unseeing_tokens(processor, Wording(build_prompt(PHRASES))), seeing, phrases
     )
     for phrase, found in zip(phrases, prior or (), strict=True):
         whole = torch.tensor([[*ids, *phrase]])

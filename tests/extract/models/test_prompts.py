@@ -10,7 +10,7 @@ from PIL import Image
 
 from extract.models.loading import load
 from extract.models.processors import Encoder, ready_processor
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import build_prompt, continuation, phrase_tokens, render
 from extract.models.registry import registry
 from tests.extract.conftest import FamilyFolders
@@ -37,9 +37,9 @@ def test_a_reply_continues_the_prompt_as_the_template_lays_it_out(
     family: str, ending: str, reply: str, family_folder: FamilyFolders
 ) -> None:
     processor = load(str(family_folder(family))).processor
-    assert render(processor, Turn(QUESTION)).endswith(ending)
-    assert continuation(processor, Turn(QUESTION), "benign") == reply
-    (tokens,) = phrase_tokens(processor, Turn(QUESTION), ["benign"])
+    assert render(processor, Wording(QUESTION)).endswith(ending)
+    assert continuation(processor, Wording(QUESTION), "benign") == reply
+    (tokens,) = phrase_tokens(processor, Wording(QUESTION), ["benign"])
     assert processor.tokenizer.decode(tokens) == reply
 
 
@@ -52,8 +52,8 @@ MANY = [
 
 def _slow_tokens(processor: Any, question: str, phrase: str, prefix: str | None) -> list[int]:
     """As the prompt is read whole for every phrase."""
-    prompt = render(processor, Turn(question, reply_prefix=prefix))
-    reply = continuation(processor, Turn(question, reply_prefix=prefix), phrase)
+    prompt = render(processor, Wording(question, reply_prefix=prefix))
+    reply = continuation(processor, Wording(question, reply_prefix=prefix), phrase)
     read = processor.tokenizer
     before = read(prompt, add_special_tokens=False)["input_ids"]
     whole = read(prompt + reply, add_special_tokens=False)["input_ids"]
@@ -78,7 +78,7 @@ def test_phrases_behind_a_long_prompt_have_the_tokens_that_they_have_in_all_of_i
 ) -> None:
     processor = ready_processor(family_folder(family)).processor
     for question in (build_prompt(MANY), build_prompt(MANY[:2])):
-        found = phrase_tokens(processor, Turn(question, reply_prefix=prefix), MANY)
+        found = phrase_tokens(processor, Wording(question, reply_prefix=prefix), MANY)
         assert found == [_slow_tokens(processor, question, phrase, prefix) for phrase in MANY]
 
 
@@ -94,7 +94,7 @@ def test_of_a_long_prompt_only_the_end_is_read_for_each_phrase(
         return plain(self, text, **options)
 
     monkeypatch.setattr(kind, "__call__", reading)
-    phrase_tokens(processor, Turn(question), MANY)
+    phrase_tokens(processor, Wording(question), MANY)
     assert sum(length > len(question) for length in read) < 12 < len(MANY) < len(read)
 
 
@@ -116,21 +116,21 @@ def test_an_end_that_says_otherwise_is_not_read_alone(where: str) -> None:
 
     processor = SimpleNamespace(tokenizer=Counting())
     expected = [_slow_tokens(processor, question, phrase, None) for phrase in MANY]
-    assert phrase_tokens(processor, Turn(question), MANY) == expected
+    assert phrase_tokens(processor, Wording(question), MANY) == expected
 
 
 def test_a_prompt_that_starts_with_a_bos_token_gets_no_second_one(
     family_folder: FamilyFolders,
 ) -> None:
     processor = load(str(family_folder("gemma3"))).processor
-    inputs = Encoder(processor, render(processor, Turn(QUESTION)))([picture(64, 64)])
+    inputs = Encoder(processor, render(processor, Wording(QUESTION)))([picture(64, 64)])
     bos = processor.tokenizer.bos_token_id
     assert int((inputs["input_ids"] == bos).sum()) == 1
 
 
 def test_prompts_are_padded_on_the_left(family_folder: FamilyFolders) -> None:
     processor = load(str(family_folder("qwen2_vl"))).processor
-    encode = Encoder(processor, render(processor, Turn(QUESTION)))
+    encode = Encoder(processor, render(processor, Wording(QUESTION)))
     mask = encode([picture(56, 56), picture(112, 112)])["attention_mask"]
     assert mask[:, -1].tolist() == [1, 1]
     assert mask[:, 0].tolist() == [0, 1]
@@ -140,7 +140,7 @@ def test_an_image_is_padded_to_a_square_where_the_registry_says_so(
     family_folder: FamilyFolders,
 ) -> None:
     processor = load(str(family_folder("llava"))).processor
-    prompt = render(processor, Turn(QUESTION))
+    prompt = render(processor, Wording(QUESTION))
     wide = Image.new("RGB", (112, 56), "white")
     padded = Encoder(processor, prompt, {"pad_to_square": True})([wide])["pixel_values"]
     plain = Encoder(processor, prompt)([wide])["pixel_values"]
@@ -152,7 +152,7 @@ def test_an_image_is_squeezed_into_a_square_where_the_registry_says_so(
     family_folder: FamilyFolders,
 ) -> None:
     processor = load(str(family_folder("qwen2_vl"))).processor
-    prompt = render(processor, Turn(QUESTION))
+    prompt = render(processor, Wording(QUESTION))
     wide = picture(112, 56)
     found = Encoder(processor, prompt, {"resize": 84})([wide])
     same = Encoder(processor, prompt)([wide.resize((84, 84), Image.Resampling.BICUBIC)])
@@ -163,6 +163,6 @@ def test_an_image_is_squeezed_into_a_square_where_the_registry_says_so(
 
 def test_training_targets_of_a_processor_are_dropped(family_folder: FamilyFolders) -> None:
     processor = load(str(family_folder("paligemma"))).processor
-    inputs = Encoder(processor, render(processor, Turn(QUESTION)))([picture(64, 64)])
+    inputs = Encoder(processor, render(processor, Wording(QUESTION)))([picture(64, 64)])
     assert "labels" not in inputs
     assert "token_type_ids" in inputs

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from extract.models import architectures, published, registry
 from extract.models.loading import load
 from extract.models.processors import ready_processor
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import build_prompt
 from extract.models.session import Session, open_session
 from extract.models.sources import ModelSource, locate
@@ -142,7 +142,10 @@ def test_a_published_folder_runs_as_its_native_twin(case: tuple[ModelSource, Pat
         assert torch.equal(one, other), name
     images = [picture(100, 80, seed=1), picture(64, 90, seed=2)]
     question = build_prompt(["benign", "malignant"])
-    session, reference = open_session(loaded, Turn(question)), open_session(twin, Turn(question))
+    session, reference = (
+        open_session(loaded, Wording(question)),
+        open_session(twin, Wording(question)),
+    )
     inputs = session.encode(images)
     mark, twins_mark = session.anatomy.image_token_id, reference.anatomy.image_token_id
     assert mark is not None

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from extract.anatomy import Locus
 from extract.answering import Question
 from extract.models import load, open_session
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.patching.donations import Donation, SameNorm
 from extract.patching.patcher import Patcher
 from extract.patching.sides import Run, Side, attached
@@ -231,7 +231,7 @@ def test_a_transformer_worked_by_hand(family_folder: FamilyFolders, llava: Opene
     put at either follows from sums.
     """
     loaded = worked(family_folder("llava"))
-    session = open_session(loaded, Turn("What is it?"))
+    session = open_session(loaded, Wording("What is it?"))
     loci = [locus for locus in session.anatomy.loci if locus.module == "llm"]
     side = Side(session, Question((), [[5], [9], [77]], False, 1), Splice(session, loci))
     with attached(side):
@@ -266,7 +266,7 @@ def test_what_is_added_is_worked_by_hand(family_folder: FamilyFolders, llava: Op
     """In that LLaVA each state goes the given share of its own norm along the direction of its
     tokens, and what is answered then follows from sums."""
     loaded = worked(family_folder("llava"))
-    session = open_session(loaded, Turn("What is it?"))
+    session = open_session(loaded, Wording("What is it?"))
     loci = [locus for locus in session.anatomy.loci if locus.module == "llm"]
     side = Side(session, Question((), [[5], [9], [77]], False, 1), Splice(session, loci))
     width = loci[0].width

@@ -15,7 +15,7 @@ from extract.answering.phrases import telling_tokens
 from extract.faults.label_tokens import label_permutation
 from extract.faults.spec import parse_fault
 from extract.models.loading import load
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import open_session
 from extract.reading.logit_lens import open_lens
@@ -53,9 +53,9 @@ def test_the_last_lens_is_the_models_own_answer(
     folder = family_folder(family)
     extract(lake, ExtractRequest(str(folder), "pictures", max_new_tokens=4, limit=LIMIT))
     found = _lens_rows(lake)
-    session = open_session(load(str(folder)), Turn(build_prompt(PHRASES)))
+    session = open_session(load(str(folder)), Wording(build_prompt(PHRASES)))
     tokens = telling_tokens(
-        phrase_tokens(session.loaded.processor, Turn(build_prompt(PHRASES)), PHRASES)
+        phrase_tokens(session.loaded.processor, Wording(build_prompt(PHRASES)), PHRASES)
     )
     n_layers = len(session.anatomy.of("llm"))
     samples = {name for _, name in found}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from extract.models import PromptEntry, load, open_session, render
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.running.seeing import SeenOnce, find_sees_once
 from tests.extract.anatomy.test_families import EVERY_WAY, PHRASES
 from tests.extract.conftest import FamilyFolders
@@ -21,8 +21,10 @@ ASKED = [PromptEntry("a", "What is it? {options}"), PromptEntry("b", "Answer now
 def test_a_family_that_sees_a_batch_once_answers_to_the_last_bit_as_before(
     family: str, family_folder: FamilyFolders
 ) -> None:
-    session = open_session(load(str(family_folder(family))), Turn(ASKED[0].question(PHRASES)))
-    prompts = [render(session.loaded.processor, Turn(entry.question(PHRASES))) for entry in ASKED]
+    session = open_session(load(str(family_folder(family))), Wording(ASKED[0].question(PHRASES)))
+    prompts = [
+        render(session.loaded.processor, Wording(entry.question(PHRASES))) for entry in ASKED
+    ]
     images = [picture(64, 64), picture(64, 64, seed=1)]
     parts = find_sees_once(session, images, prompts)
     assert parts
@@ -37,5 +39,5 @@ def test_a_family_that_sees_a_batch_once_answers_to_the_last_bit_as_before(
 
 
 def test_one_prompt_needs_no_memory(family_folder: FamilyFolders) -> None:
-    session = open_session(load(str(family_folder("llava"))), Turn(ASKED[0].question(PHRASES)))
+    session = open_session(load(str(family_folder("llava"))), Wording(ASKED[0].question(PHRASES)))
     assert find_sees_once(session, [picture(64, 64)], ["one prompt"]) == ()

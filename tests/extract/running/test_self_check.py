@@ -13,7 +13,7 @@ import torch
 
 from extract.anatomy.loci import discover
 from extract.models.loading import load
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.models.prompts import build_prompt, phrase_tokens
 from extract.models.session import Session, open_session
 from extract.running import self_check as selfcheck
@@ -28,12 +28,12 @@ PICTURES = [picture(100, 80, seed=1), picture(64, 90, seed=2)]
 
 @pytest.fixture
 def session(llava_folder: Path) -> Session:
-    return open_session(load(str(llava_folder)), Turn(build_prompt(PHRASES)))
+    return open_session(load(str(llava_folder)), Wording(build_prompt(PHRASES)))
 
 
 def _check(session: Session) -> selfcheck.Checked:
     question = build_prompt(PHRASES)
-    phrases = phrase_tokens(session.loaded.processor, Turn(question), PHRASES)
+    phrases = phrase_tokens(session.loaded.processor, Wording(question), PHRASES)
     return check(session, PICTURES, phrases)
 
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from extract.datasets import add
 from extract.models import GivenModel, build_prompt, load, phrase_tokens
-from extract.models.prompt_entries import Turn
+from extract.models.prompt_entries import Wording
 from extract.running import extract
 from extract.sharing import ExtractRequest
 from extract.training.answers import Answers
@@ -59,7 +59,7 @@ def test_either_name_is_answered_where_it_should_be(lake: Lake) -> None:
         info = dataset(wh, "grades")
     phrases = [row.phrase for row in info.classes]
     question = build_prompt(phrases)
-    shorter, longer = phrase_tokens(processor, Turn(question), phrases)
+    shorter, longer = phrase_tokens(processor, Wording(question), phrases)
     assert longer[: len(shorter)] == shorter
     train, val = (read_images(info, split, processor) for split in ("train", "val"))
     answers = Answers(processor, question, phrases, open_image(info.samples["uri"][0]))
