@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,14 @@ import numpy as np
 from analysis.bootstrap import bootstrap_weights
 from analysis.comparison.ranking import auroc_gain
 from analysis.comparison.recovery import recovered
+from analysis.comparison.sameness import (
+    NotComparableError,
+    Pair,
+    require_same_fits,
+    require_same_samples,
+    stages_apart,
+    stages_of,
+)
 from analysis.diagnosis import (
     DiagnosedAnswer,
     Evidence,
@@ -34,33 +41,11 @@ from analysis.queries import read_query
 from warehouse.catalogue import Warehouse, connect, dataset, labelled, require_known
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, RunSpec, exclusive
-from warehouse.vocabulary import ANSWER, N_RESAMPLES, STAGES
+from warehouse.vocabulary import ANSWER, N_RESAMPLES
 
 COMMAND = "compare"
 ANSWERED = (ANSWER, "accuracy")
 QUERIES = Path(__file__).parent / "queries"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A model, the model it is compared with, and the dataset both were run on."""
-
-    model_id: str
-    base_model_id: str
-    dataset_id: str
-
-    @property
-    def names(self) -> dict[str, str]:
-        return {"model": self.model_id, "base": self.base_model_id, "dataset": self.dataset_id}
-
-    @property
-    def keys(self) -> dict[str, str]:
-        """The same as columns of a table."""
-        return {
-            "model_id": self.model_id,
-            "base_model_id": self.base_model_id,
-            "dataset_id": self.dataset_id,
-        }
 
 
 @dataclass(frozen=True)
@@ -116,10 +101,6 @@ class LeftOut:
 
     pair: Pair
     reason: str
-
-
-class NotComparableError(LayerhouseError):
-    """These two models have nothing that could be set side by side on this dataset."""
 
 
 def compare_all(
@@ -265,8 +246,8 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
     """Rows of `pair_interval`: everything that both models have a number for."""
     model = read_evidence(wh, pair.model_id, pair.dataset_id)
     base = read_evidence(wh, pair.base_model_id, pair.dataset_id)
-    _require_same_samples(pair, model, base)
-    _require_same_fits(pair, model, base)
+    require_same_samples(pair, model, base)
+    require_same_fits(pair, model, base)
     weights, group_index = bootstrap_weights(model.groups, n_resamples, seed)
     once = np.ones_like(weights[:1])
     points = [resampled(side, once, group_index) for side in (model, base)]
@@ -286,11 +267,11 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
             found[ANSWER, "gain"] = points[0][ANSWERED] - by[0], drawn[0][ANSWERED] - by[1]
             points[1], drawn[1] = points[1] | {ANSWERED: by[0]}, drawn[1] | {ANSWERED: by[1]}
         found |= recovered(points, drawn)
-    apart = _stages_apart(model, base)
+    apart = stages_apart(model, base)
     intervals = {
         key: bounds(*values, model.widening)
         for key, values in found.items()
-        if apart.isdisjoint(_stages_of(*key))
+        if apart.isdisjoint(stages_of(*key))
     }
     common = {**pair.keys, "n_resamples": n_resamples, "n_groups": model.n_groups}
     return [
@@ -298,25 +279,6 @@ def _interval_rows(wh: Warehouse, pair: Pair, n_resamples: int, seed: int) -> li
         for (stage, quantity), interval in intervals.items()
         if None not in interval.values()
     ]
-
-
-def _stages_apart(model: Evidence, base: Evidence) -> set[str]:
-    """The stages that the two were tried on other samples at, such as answers to some of them."""
-    return {
-        stage
-        for stage in model.chosen.keys() & base.chosen.keys()
-        if not np.array_equal(
-            *(np.isnan(side.correct[side.rows[side.chosen[stage]]]) for side in (model, base))
-        )
-    }
-
-
-def _stages_of(stage: str, quantity: str) -> set[str]:
-    """Between which samples right at what stages a difference lies; none for all else."""
-    if quantity not in ("accuracy", "signal", "loss") or stage not in STAGES:
-        return set()
-    place = STAGES.index(stage)
-    return set(STAGES[max(place - 1, 0) : place + 1]) if quantity == "loss" else {stage}
 
 
 def _answered_alike(wh: Warehouse, pair: Pair, model: Evidence) -> Evidence | None:
@@ -333,31 +295,3 @@ def _answered_alike(wh: Warehouse, pair: Pair, model: Evidence) -> Evidence | No
     ):
         return None
     return found
-
-
-def _require_same_fits(pair: Pair, model: Evidence, base: Evidence) -> None:
-    """Where both were probed, both must be read by probes for the same score."""
-    fits = [side.is_fitted_otherwise for side in (model, base)]
-    if None not in fits and fits[0] != fits[1]:
-        name = pair.model_id if fits[0] else pair.base_model_id
-        raise NotComparableError(
-            f"the probes of {pair.model_id} and of {pair.base_model_id} on {pair.dataset_id} are "
-            f"fitted for different scores: run `layerhouse probe --model {quote(name)} --dataset "
-            f"{quote(pair.dataset_id)}`"
-        )
-
-
-def _require_same_samples(pair: Pair, model: Evidence, base: Evidence) -> None:
-    """Both must have been tested on the same samples, of at least two groups."""
-    sizes = [int(side.tested.sum()) for side in (model, base)]
-    if not np.array_equal(model.tested, base.tested):
-        raise NotComparableError(
-            f"{pair.model_id} was tested on {sizes[0]} samples of {pair.dataset_id} and "
-            f"{pair.base_model_id} on {sizes[1]}, not all of them the same: run `layerhouse "
-            "extract` and `layerhouse probe` for both without --limit"
-        )
-    if model.n_groups < 2:
-        raise NotComparableError(
-            f"the test samples of {pair.dataset_id} form a single group, which leaves nothing to "
-            "resample: an interval needs at least 2 groups"
-        )

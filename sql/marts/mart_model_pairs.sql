@@ -1,8 +1,8 @@
 -- Grain: one row per pair of models, dataset, stage and quantity that both have.
 --
--- The differences are today's, between accuracies on as many test samples, and losses between stages that
--- both were tried on these; an interval that was made for other numbers is left away. There is no difference between what probes for one score read and
--- what probes for another do.
+-- The differences are today's, of accuracies on as many test samples and of losses between such. An
+-- interval that was made for other numbers is left away. What probes for one score read and what
+-- probes for another do have no difference.
 WITH wanted AS (
     SELECT
         model_id,
@@ -19,18 +19,6 @@ WITH wanted AS (
         ON
             pair_interval.model_id = model_pair.model_id
             AND pair_interval.base_model_id = model_pair.base_model_id
-),
-
-tested AS (
-    SELECT
-        model_id,
-        dataset_id,
-        stage,
-        n_test,
-        coalesce(
-            lag(n_test) OVER (PARTITION BY model_id, dataset_id ORDER BY stage_order), n_test
-        ) AS n_before
-    FROM stage_signal
 ),
 
 numbers AS (
@@ -54,15 +42,23 @@ numbers AS (
         'loss' AS quantity,
         stage_loss.score,
         stage_loss.loss AS value,
-        tested.n_test,
+        stage_signal.n_test,
         TRUE AS is_probed
     FROM stage_loss
-    INNER JOIN tested
+    INNER JOIN stage_signal
         ON
-            stage_loss.model_id = tested.model_id
-            AND stage_loss.dataset_id = tested.dataset_id
-            AND stage_loss.stage = tested.stage
-    WHERE stage_loss.loss IS NOT NULL AND tested.n_test = tested.n_before
+            stage_loss.model_id = stage_signal.model_id
+            AND stage_loss.dataset_id = stage_signal.dataset_id
+            AND stage_loss.stage = stage_signal.stage
+    WHERE stage_loss.loss IS NOT NULL
+    QUALIFY
+        stage_signal.n_test = coalesce(
+            lag(stage_signal.n_test) OVER (
+                PARTITION BY stage_loss.model_id, stage_loss.dataset_id
+                ORDER BY stage_loss.stage_order
+            ),
+            stage_signal.n_test
+        )
     UNION ALL
     SELECT
         answer_auroc.model_id,

@@ -8,13 +8,9 @@ import pytest
 
 from analysis.bootstrap import bootstrap_weights, weighted_means
 from analysis.comparison import compare, compare_all
-from analysis.comparison.comparing import (
-    Pair,
-    _comparison_config,
-    _interval_rows,
-    _require_same_fits,
-)
+from analysis.comparison.comparing import _comparison_config, _interval_rows
 from analysis.comparison.ranking import auroc
+from analysis.comparison.sameness import Pair, require_same_fits
 from analysis.diagnosis.diagnosing import read_evidence
 from layerhouse.cli import main
 from tests.lakes import MadeUpDataset, Signals, synthetic_lake, write_model
@@ -313,6 +309,6 @@ def test_probes_for_different_scores_are_not_set_side_by_side(lake, fits, named)
     both = [replace(side, is_fitted_otherwise=fit) for side, fit in zip(sides, fits, strict=True)]
     said = re.escape(f"run `layerhouse probe --model {named} --dataset shapes`")
     with pytest.raises(LayerhouseError, match=f"fitted for different scores: {said}"):
-        _require_same_fits(pair, *both)
-    _require_same_fits(pair, *sides)
-    _require_same_fits(pair, both[0], replace(sides[1], is_fitted_otherwise=None))
+        require_same_fits(pair, *both)
+    require_same_fits(pair, *sides)
+    require_same_fits(pair, both[0], replace(sides[1], is_fitted_otherwise=None))
