@@ -1,8 +1,6 @@
--- Grain: one row per pair of models, dataset, stage and quantity that both have.
---
--- The differences are today's, of accuracies on as many test samples and of losses between such. An
--- interval that was made for other numbers is left away. What probes for one score read and what
--- probes for another do have no difference.
+-- Grain: one row per pair of models, dataset, stage and quantity that both have: the difference is of
+-- today's numbers, of accuracies on as many test samples and of losses between such. An interval that
+-- was made for others is left away; what probes for different scores read has no difference.
 WITH wanted AS (
     SELECT
         model_id,
