@@ -25,7 +25,8 @@ def installed(group: str, of_type: type[T]) -> dict[str, T]:
     """What the entry points of a group name, by the entry point's name; classes as objects.
 
     Raises LayerhouseError naming the package for an entry point that cannot be loaded, names
-    something else than `of_type`, or has the name of another package's.
+    something else than `of_type`, leaves out what `of_type` announces by an annotation, or has
+    the name of another package's.
     """
     return dict(_loaded(group, cast(Any, of_type)))
 
@@ -54,7 +55,18 @@ def _load(point: EntryPoint, of_type: type[Any]) -> Any:
         raise _broken(point, f"cannot be loaded ({said})") from error
     if not isinstance(made, of_type):
         raise _broken(point, f"is no {of_type.__name__}")
+    if unsaid := [name for name in _told_of(type(made)) if not hasattr(made, name)]:
+        raise _broken(point, f"does not say its {' and '.join(unsaid)}")
     return made
+
+
+def _told_of(kind: type) -> dict[str, Any]:
+    """What a class and those it derives from announce by an annotation, those above first."""
+    return {
+        name: told
+        for base in reversed(kind.__mro__)
+        for name, told in vars(base).get("__annotations__", {}).items()
+    }
 
 
 def _broken(point: EntryPoint, how: str) -> LayerhouseError:

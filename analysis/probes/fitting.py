@@ -16,6 +16,7 @@ from analysis.probes.chunks import Chunk, chunks
 from analysis.probes.probe_kind import Fits, FoldFit, ProbeKind
 from analysis.probes.storage import Fit
 from analysis.probes.targets import TRUE_LABELS, Target, labels_of
+from warehouse.errors import LayerhouseError
 from warehouse.untrusted import memory
 from warehouse.vocabulary import Cell
 
@@ -87,6 +88,8 @@ def _fit(
         for rotation in samples.rotations(targets[0].seed)
     ]
     parts = kind.fit_folds(features, folds, samples.n_classes)
+    for fold, part in zip(folds, parts, strict=True):
+        _refuse_misshapen(kind, fold, part, (len(features), samples.n_classes))
     n_rotations = len(folds) // len(together)
     found = [
         (cell, target, fits, row, column)
@@ -108,6 +111,25 @@ def _fit(
         )
         for cell, target, fits, row, column in found
     ]
+
+
+def _refuse_misshapen(kind: ProbeKind, fold: FoldFit, fits: Any, sizes: tuple[int, int]) -> None:
+    """LayerhouseError naming a kind, which may be a package's, that gives something else than Fits
+    of the data that it got; `sizes` are the cells and the classes of these."""
+    said, (cells, classes) = f"the kind of probe {kind.name} gives ", sizes
+    if not isinstance(fits, Fits):
+        raise LayerhouseError(f"{said}a {type(fits).__name__} in the place of Fits")
+    sets = len(fold.labels)
+    for split in ("val", "test"):
+        n = fold.labels[:, getattr(fold.rotation, split)].shape[1]
+        found, wanted = np.shape(getattr(fits, f"{split}_logits")), (cells, sets, n, classes)
+        if found != wanted:
+            raise LayerhouseError(
+                f"{said}logits {list(found)} on {split}, where [cells, sets, n, classes] are "
+                f"{list(wanted)}"
+            )
+    if [len(row) for row in fits.chosen] != [sets] * cells:
+        raise LayerhouseError(f"{said}no chosen[cell][set] for {cells} cells and {sets} label sets")
 
 
 def _together(samples: Samples, targets: Sequence[Target]) -> list[list[Target]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from extract.datasets.source import Contents, DatasetSource, ReadOptions, name_of
 from extract.datasets.sources.digits import Digits
@@ -12,7 +13,7 @@ from extract.datasets.sources.folder import ClassFolders
 from extract.datasets.sources.hugging_face import HubDataset, SavedDataset
 from extract.datasets.sources.manifest import Manifest
 from extract.datasets.sources.medmnist import MedMnist
-from warehouse.errors import UsageError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.extensions import installed
 from warehouse.images import is_image_file, what_instead
 
@@ -67,7 +68,7 @@ def read_source(typed: str, reading: ReadOptions | None = None) -> Contents:
     source, reading = source_of(typed), reading or ReadOptions()
     if source is not None:
         _refuse_foreign_options(source, reading, typed)
-        contents = source.read_as(typed, reading)
+        contents = _checked(source.read_as(typed, reading), source, typed)
         return _without_labels(contents) if reading.unlabelled else contents
     if not Path(typed).expanduser().exists():
         raise UsageError(f"{typed} does not exist (a hub dataset is written hf:owner/name)")
@@ -78,6 +79,16 @@ def read_source(typed: str, reading: ReadOptions | None = None) -> Contents:
         f"{typed} is no dataset; {_instead(Path(typed).expanduser())}give a folder of classes, a "
         "table of images (CSV, Parquet or JSON), a MedMNIST .npz or a Hugging Face dataset"
     )
+
+
+def _checked(contents: Any, source: DatasetSource, typed: str) -> Contents:
+    """What a source has read, which may be a package's: LayerhouseError where it is nothing."""
+    named = f"{type(source).__module__}.{type(source).__qualname__}"
+    if not isinstance(contents, Contents):
+        raise LayerhouseError(f"{named} reads {typed} as a {type(contents).__name__}, no Contents")
+    if not contents.items:
+        raise LayerhouseError(f"{named} finds no images in {typed}")
+    return contents
 
 
 _BY_ENDING = {

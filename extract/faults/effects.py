@@ -132,10 +132,20 @@ class ActivationFault(SiteFault):
                 seeded(fault, "every sample", part),
                 None if learned is None else learned[part],
             )
-            return self.change_rows(rows.float(), strike).to(rows.dtype)
+            changed = self.change_rows(rows.float(), strike)
+            if getattr(changed, "shape", None) != rows.shape:
+                raise LayerhouseError(
+                    f"the fault {fault} gives {_form(changed)} for rows {_form(rows)}: change_rows "
+                    "of its kind has to give as many of the same width"
+                )
+            return changed.to(rows.dtype)
 
         every = self.strikes_all_rows(fault)
         return editing(injection.session, site, injection.facts, edit, every)
+
+
+def _form(rows: Any) -> str:
+    return str(list(rows.shape)) if isinstance(rows, Tensor) else f"a {type(rows).__name__}"
 
 
 class LearningFault(ActivationFault):

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from PIL import Image
 
 from extract.faults.donors import SampleRow
 from extract.faults.effects import DonorFault, ImageFault
 from extract.faults.fault import Fault
+from warehouse.errors import LayerhouseError
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class FaultyInputs:
     def image(self, image: Image.Image) -> Image.Image:
         """A sample's image, or a donor's, as the model gets to see it."""
         for kind, fault in self.image_faults:
-            image = kind.change_image(image, fault)
+            image = _of_same_size(kind.change_image(image, fault), image, fault)
         return image
 
     def donors_of(self, sample_id: str) -> dict[str, str]:
@@ -35,6 +37,20 @@ class FaultyInputs:
         return {
             fault: donors[sample_id] for fault, donors in self.donors.items() if sample_id in donors
         }
+
+
+def _of_same_size(changed: Any, image: Image.Image, fault: Fault) -> Image.Image:
+    """What `change_image` gave; LayerhouseError where it is no image, or of another size."""
+    if not isinstance(changed, Image.Image):
+        given = f"a {type(changed).__name__}"
+    elif changed.size != image.size:
+        given = f"an image of {changed.width} × {changed.height} pixels"
+    else:
+        return changed
+    raise LayerhouseError(
+        f"the fault {fault} gives {given} for an image of {image.width} × {image.height}: "
+        "change_image of its kind has to give one of the same size"
+    )
 
 
 def faulty_images(faults: Iterable[Fault]) -> FaultyInputs:

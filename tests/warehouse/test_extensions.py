@@ -27,6 +27,11 @@ def test_a_class_and_an_object_are_both_found_by_their_entry_points_names(instal
         ("import absent_module\n", "seven", "cannot be loaded (ModuleNotFoundError: No module"),
         ("eight = 8\n", "seven", "cannot be loaded (AttributeError: "),
         ("class Seven(int):\n    def __init__(self): 1 / 0\n", "Seven", "(ZeroDivisionError: "),
+        (
+            "class Seven(int):\n    size: int\n    unit: str\n    name: str = ''\n",
+            "Seven",
+            "does not say its size and unit",
+        ),
     ],
 )
 def test_a_broken_package_is_named_with_the_way_out(

@@ -112,3 +112,26 @@ def test_a_kind_of_another_name_than_its_entry_point_is_named(install: Install) 
     install(GROUP, "nearest", EXAMPLE, "CentroidProbe")
     with pytest.raises(LayerhouseError, match=r"entry point nearest .* called centroid"):
         probe_kinds()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("None", "gives a NoneType in the place of Fits"),
+        ("Fits(logits[0][..., :1], logits[1], chosen)", "gives logits [1, 1, 40, 1] on val,"),
+        (
+            "Fits(logits[0], logits[1][:, :, 1:], chosen)",
+            "gives logits [1, 1, 39, 4] on test,",
+        ),
+        ("Fits(*logits, [])", "gives no chosen[cell][set] for 1 cells and 1 label sets"),
+    ],
+)
+def test_a_kind_that_gives_something_else_than_fits_of_its_data_is_named(
+    install: Install, lake: Lake, given: str, said: str
+) -> None:
+    code = EXAMPLE.replace("Fits(*logits, chosen)", given)
+    install(GROUP, "centroid", code, "CentroidProbe")
+    asked = ["--model", MODEL, "--dataset", DATASET, "--lake", str(lake.root), "--control", "none"]
+    done = CliRunner().invoke(cli, ["probe", *asked, "--kind", "centroid"])
+    assert isinstance(done.exception, LayerhouseError)
+    assert str(done.exception).startswith(f"the kind of probe centroid {said}")

@@ -106,7 +106,7 @@ def test_what_no_source_knows_is_named(
 RINGS = """
 from pathlib import Path
 
-from extract.plugins import Contents, DatasetSource
+from extract.plugins import Contents, DatasetSource, Item
 
 
 class Rings(DatasetSource):
@@ -116,7 +116,7 @@ class Rings(DatasetSource):
         return typed == "rings" or (Path(typed) / "rings.txt").is_file()
 
     def read(self, typed):
-        return Contents(typed, [], "Rings")
+        return Contents(typed, [Item("0", "0.png", "round")], "Rings")
 """
 
 
@@ -131,6 +131,22 @@ def test_a_package_brings_a_source_that_is_asked_before_folders_of_classes(
     assert read_source(str(place)).title == "Rings"
     assert offered() == ("digits", "rings")
     assert [type(source).__name__ for source in sources()][:2] == ["Digits", "Rings"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("None", "reads rings as a NoneType, no Contents"),
+        ('Contents(typed, [], "Rings")', "finds no images in rings"),
+    ],
+)
+def test_a_package_whose_source_reads_nothing_is_named(
+    install: Install, given: str, said: str
+) -> None:
+    kept = 'Contents(typed, [Item("0", "0.png", "round")], "Rings")'
+    install(GROUP, "rings", RINGS.replace(kept, given), "Rings")
+    with pytest.raises(LayerhouseError, match=rf"rings_package\.Rings {said}"):
+        read_source("rings")
 
 
 class Squares(DatasetSource):

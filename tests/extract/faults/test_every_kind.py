@@ -251,6 +251,31 @@ def test_a_kind_that_cannot_be_meant_is_refused(attributes: dict[str, Any], said
         register_fault(kind)
 
 
+@pytest.mark.parametrize(
+    ("class_name", "method", "said"),
+    [
+        ("Blur", {"change_image": lambda *_: None}, "gives a NoneType for an image of 8 × 8"),
+        (
+            "Blur",
+            {"change_image": lambda _, image, __: image.resize((4, 6))},
+            "gives an image of 4 × 6 pixels for an image of 8 × 8: change_image of its kind has",
+        ),
+        ("Shuffle", {"change_rows": lambda *_: None}, "gives a NoneType for rows"),
+        ("Shuffle", {"change_rows": lambda _, rows, __: rows[1:]}, "change_rows of its kind has"),
+    ],
+)
+def test_a_kind_that_gives_something_of_another_form_is_named(
+    class_name: str, method: dict[str, Any], said: str, bench: Bench
+) -> None:
+    named: dict[str, Any] = {}
+    exec(EXAMPLE, named)
+    kind = type("Odd", (named[class_name],), method | {"name": "odd"})()
+    with patch.dict(registered):
+        register_fault(kind)
+        with pytest.raises(LayerhouseError, match=f"the fault odd@vision:[14] .*{said}"):
+            recorded(bench, "odd@vision")
+
+
 def test_a_package_that_brings_something_else_is_named(install: Install) -> None:
     install(registry.GROUP, "odd", "class Odd: ...\n", "Odd")
     with pytest.raises(LayerhouseError, match=r"odd of layerhouse\.faults is no FaultKind"):
