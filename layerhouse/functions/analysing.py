@@ -307,6 +307,11 @@ def report(
     names = [dataset_id(name) for name in several(dataset)]
     place = lake_at(lake)
     refuse_unknown_here(place, several(model), names)
+    if Path(out).suffix.lower() not in ("", ".html", ".htm"):
+        raise UsageError(
+            f"{out}: the report is one page of HTML; end its name in .html (a browser prints it to "
+            "PDF, and `layerhouse figures` writes each figure for a paper)"
+        )
     from analysis.report import report as write
 
     place.refuse_own(Path(out))

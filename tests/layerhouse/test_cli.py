@@ -478,6 +478,14 @@ def test_a_result_is_written_as_the_ending_of_its_file_says(
     assert ask("a.xlsx", "--format", "csv") == 0  # who says the form has it
 
 
+def test_a_report_is_called_what_it_is(
+    demo: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("report", "--out", str(tmp_path / "r.pdf"), "--lake", str(demo.lake.root)) == 2
+    assert "end its name in .html" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [

@@ -34,6 +34,8 @@ STORAGE_VERSION = "v1.4.0"
 """Read by DuckDB 1.4, 1.5 and 2.0; many BI clients still bring a 1.x."""
 
 DATABASE = "marts.duckdb"
+OTHER_KINDS = (".csv", ".db", ".ddb", ".html", ".json", ".parquet", ".sqlite", ".xlsx", ".zip")
+"""Endings by which somebody asks for one file, which a folder would be called."""
 FORMS = {"parquet": "FORMAT parquet, COMPRESSION zstd", "csv": "FORMAT csv, HEADER"}
 
 
@@ -85,7 +87,7 @@ def _refuse_unbuilt(con: duckdb.DuckDBPyConnection, out: Path) -> None:
 
 
 def _is_file(out: Path) -> bool:
-    return out.suffix == ".duckdb"
+    return out.suffix.lower() == ".duckdb"
 
 
 def _refuse_other_kinds(out: Path, *, single: bool) -> None:
@@ -93,6 +95,11 @@ def _refuse_other_kinds(out: Path, *, single: bool) -> None:
         raise UsageError(f"{out} is a folder; name a file, or a folder without .duckdb at its end")
     if not single and out.is_file():
         raise UsageError(f"{out} is a file; name a folder, or a file that ends in .duckdb")
+    if not single and out.suffix.lower() in OTHER_KINDS and not out.is_dir():
+        raise UsageError(
+            f"{out} is called as a file of another kind than is written; name a folder, which gets "
+            "CSV, Parquet and DuckDB files, or a file that ends in .duckdb"
+        )
 
 
 def _pending(

@@ -297,6 +297,9 @@ def test_a_target_of_the_other_kind_is_refused(whole: Lake, tmp_path: Path) -> N
         publish(whole, tmp_path / "file")
     with pytest.raises(UsageError, match="is a folder"):
         publish(whole, tmp_path / "folder.duckdb")
+    with pytest.raises(UsageError, match="of another kind than is written"):
+        publish(whole, tmp_path / "marts.sqlite")
+    assert not (tmp_path / "marts.sqlite").exists()
 
 
 @pytest.mark.parametrize("name", ["marts.duckdb", "published"])
