@@ -12,10 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.vocabulary import ACCURACY
 
 Floats = NDArray[np.float64]
+
+
+def refuse_few(n_resamples: int) -> None:
+    """UsageError for fewer resamples than a 95% interval can be read from."""
+    if n_resamples < 100:
+        raise UsageError(f"an interval needs at least 100 resamples, not {n_resamples}")
 
 
 def bootstrap_weights(

@@ -88,13 +88,13 @@ def add(
     `path` is a folder of classes, a table of images (CSV, Parquet or JSON), COCO, a MedMNIST .npz,
     a DICOM folder or a Hugging Face dataset; `phrase` says how a class is spelled in the prompt, by
     its label, and `column` which column of a table is meant by `image_path`, `label`, `split` and
-    `group_id`. `preview` is a PNG file to write images of each class to, `rejected` a CSV
-    file that lists every image that cannot be used, `folds` how many folds it is evaluated by
-    instead of its split (see `fold`), `score` what everything on it rests on (default:
-    `balanced_accuracy` where one class holds more than 1.25 times its even share, else
-    `accuracy`). With `per_label` one
-    yes/no dataset per finding is registered and a list comes back. Raises UsageError for what
-    cannot be meant and LayerhouseError for everything wrong with the data.
+    `group_id`. `preview` is a PNG file to write images of each class to, `rejected` a CSV file that
+    lists every image that cannot be used, `folds` how many folds it is evaluated by instead of its
+    split (see `fold`), `score` what everything on it rests on (default: `balanced_accuracy` where
+    one class holds more than 1.25 times its even share, else `accuracy`).
+
+    With `per_label` one yes/no dataset per finding is registered and a list comes back. Raises
+    UsageError for what cannot be meant and LayerhouseError for everything wrong with the data.
     """
     from extract.datasets import add as register, add_per_label, check_folds, preview
 

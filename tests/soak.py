@@ -2,8 +2,8 @@
 a reader at work.
 
 `python -m tests.soak --kills 200` is `make soak`; a test runs the short form. Every round begins
-with a fresh lake; all are killed and started again but the reader. A round ends
-with the lake compared to that of an undisturbed run, vector for vector.
+with a fresh lake; all are killed and started again but the reader. A round ends with the lake
+compared to that of an undisturbed run, vector for vector.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ from warehouse.vocabulary import ACCURACY, SPLITS
 
 Value = TypeVar("Value")
 
+SIDES = (64, 128)  # of the squares that baselines see; the smaller one where no image is larger
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -44,6 +46,11 @@ class LabelledImages:
     @property
     def n_classes(self) -> int:
         return len(self.labels)
+
+    @property
+    def side(self) -> int:
+        """Of the squares that a baseline is to see, where no side is asked for."""
+        return SIDES[0] if self.largest_side <= SIDES[0] else SIDES[1]
 
     def weights(self, split: str) -> Tensor | None:
         """What the images of a split weigh, as those of a probe (`weights_for`)."""

@@ -23,7 +23,7 @@ from analysis.baselines.descent import (
     fit,
     predict,
 )
-from analysis.baselines.images import LabelledImages, Trained
+from analysis.baselines.images import SIDES, LabelledImages, Trained
 from analysis.devices import choose_device
 from analysis.logits import widen
 from analysis.probes import weights_for
@@ -31,7 +31,6 @@ from warehouse.errors import LayerhouseError, UsageError, said
 from warehouse.pretrained import refuse_unsafe_weights
 from warehouse.vocabulary import SPLITS
 
-SIDES = (64, 128)  # the smaller one where no image is larger
 SIDE_OF_WEIGHTS = 224
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -198,7 +197,7 @@ def _train(
     Images are squares of uint8 in memory, 3 × side² bytes each. One seed fixes the initial
     weights, the order, dropout and augmentation; torch's random state is left as it was.
     """
-    side = asked_side or (SIDES[0] if images.largest_side <= SIDES[0] else SIDES[1])
+    side = asked_side or images.side
     pixels = torch.stack(images.each(partial(_square, side=side)))
     train, val, test = (torch.from_numpy(images.rows[split]) for split in SPLITS)
     mean, std = origin.standard or _moments(pixels[train])

@@ -19,13 +19,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from analysis.baselines.architectures import Architecture, Options, Plan
-from analysis.baselines.images import LabelledImages, Trained
+from analysis.baselines.images import SIDES, LabelledImages, Trained
 from analysis.logits import widen
 from analysis.metrics import log_loss
 from analysis.probes import weighed_mean
 from warehouse.vocabulary import ACCURACY, SPLITS
 
-SIDES = (64, 128)  # the smaller one where no image is larger
 HOG_CELLS = (8, 4)  # cells along a side
 LBP_SCALES = ((8, 1), (16, 2), (24, 3))  # points, radius in pixels
 LBP_GRIDS = (1, 2, 3)
@@ -58,8 +57,7 @@ def train_texture(images: LabelledImages, seed: int) -> Trained:
     loss on val, so that the softmax is calibrated there and the order of classes is untouched.
     """
     del seed  # nothing here is random
-    side = SIDES[0] if images.largest_side <= SIDES[0] else SIDES[1]
-    descriptions = images.each(partial(_describe, side=side))
+    descriptions = images.each(partial(_describe, side=images.side))
     blocks = [np.stack(block) for block in zip(*descriptions, strict=True)]
     train, val, test = (images.rows[split] for split in SPLITS)
     features = _balanced(blocks, train)
@@ -74,7 +72,7 @@ def train_texture(images: LabelledImages, seed: int) -> Trained:
     val_logits, test_logits = (
         widen(factor * best.margins[rows], seen, images.n_classes) for rows in (val, test)
     )
-    chosen = {**best.candidate, "side": side, "margin_factor": round(factor, 6)}
+    chosen = {**best.candidate, "side": images.side, "margin_factor": round(factor, 6)}
     return Trained(val_logits, test_logits, chosen)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.bootstrap import bootstrap_weights
+from analysis.bootstrap import bootstrap_weights, refuse_few
 from analysis.comparison.ranking import auroc_gain
 from analysis.comparison.recovery import recovered
 from analysis.comparison.sameness import (
@@ -171,8 +171,7 @@ def _compare(
 
     Pairs that cannot be compared go to `left_out`, or end it all where there is no such list.
     """
-    if n_resamples < 100:
-        raise UsageError(f"an interval needs at least 100 resamples, not {n_resamples}")
+    refuse_few(n_resamples)
     with exclusive(lake, COMMAND) as looked, connect(lake) as wh:
         stored = {}
         for pair in pairs:

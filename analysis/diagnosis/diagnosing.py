@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.bootstrap import refuse_few
 from analysis.diagnosis.choosing import AS_BEFORE, Choice, choose_answer, read_choice
 from analysis.diagnosis.evidence import QUERIES, read_evidence
 from analysis.diagnosis.findings import DiagnosedAnswer, Finding, ModeLoss, ReadAt, finding_of
@@ -150,8 +151,7 @@ def read_places(wh: Catalogue, model_id: str, dataset_id: str) -> tuple[ReadAt, 
 
 
 def _check_options(n_resamples: int, margin: float) -> None:
-    if n_resamples < 100:
-        raise UsageError(f"an interval needs at least 100 resamples, not {n_resamples}")
+    refuse_few(n_resamples)
     if not 0 <= margin < 1:
         raise UsageError(f"the margin is a share of the test samples in [0, 1), not {margin}")
 

@@ -229,18 +229,19 @@ def diagnose(
     samples. `method` and `prompt` choose which of the model's answers is diagnosed, until another
     is chosen. The self-test of the diagnosis is the command `layerhouse diagnose --self-test`.
     """
-    refuse_unknown_here(lake_at(lake), [model], [dataset_id(dataset)])
+    place, named = lake_at(lake), dataset_id(dataset)
+    refuse_unknown_here(place, [model], [named])
     from analysis.diagnosis import Choice, refuse_unheld
 
     asked = known_options("diagnose", options, DiagnosisOptions)
     choice = Choice(asked.get("method"), asked.get("prompt"))
-    refuse_unheld(lake_at(lake), model, dataset_id(dataset), choice)
+    refuse_unheld(place, model, named, choice)
     from analysis.diagnosis import diagnose as attribute
 
     return attribute(
-        lake_at(lake),
+        place,
         model,
-        dataset_id(dataset),
+        named,
         n_resamples=asked.get("resamples", N_RESAMPLES),
         margin=asked.get("margin", MARGIN),
         seed=asked.get("seed", 0),
@@ -280,12 +281,13 @@ def power(dataset: str | PathLike[str], model: str | None = None, *, lake: Place
 
     Without `model` before one was run on it, with one by how its stages differ there.
     """
-    refuse_unknown_here(lake_at(lake), filter(None, (model,)), [dataset_id(dataset)])
+    place, named = lake_at(lake), dataset_id(dataset)
+    refuse_unknown_here(place, filter(None, (model,)), [named])
     from analysis.diagnosis import read_power
     from warehouse.catalogue import connect
 
-    with connect(lake_at(lake)) as wh:
-        return read_power(wh, dataset_id(dataset), model)
+    with connect(place) as wh:
+        return read_power(wh, named, model)
 
 
 @part("analysis")

@@ -123,10 +123,10 @@ def mend(
     default `mended/MODEL/DATASET`) that `extract` takes as an adapter; it is extracted, and
     compared with the model as it is. What is there already is not trained again. The model must be
     extracted on the dataset; `fault` are those of weights that it was extracted with, and
-    `on_epoch` is told of every epoch;
-    `layerhouse mend --help` explains the options. With `dry_run` nothing is trained or written, and
-    what it would cost is returned instead. Raises UsageError for a stage or repair that is none,
-    LayerhouseError for a model that is not in the lake and where `auto` finds no loss.
+    `on_epoch` is told of every epoch; `layerhouse mend --help` explains the options. With `dry_run`
+    nothing is trained or written, and what it would cost is returned instead. Raises UsageError for
+    a stage or repair that is none, LayerhouseError for a model that is not in the lake and where
+    `auto` finds no loss.
     """
     place, chosen = lake_at(lake), known_options("mend", options, MendOptions)
     stage, named = chosen.get("stage", AUTO), several(chosen.get("repair", ()))

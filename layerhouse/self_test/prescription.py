@@ -79,8 +79,8 @@ def prescribe(
 ) -> Prescribed:
     """Damage a model stage by stage, and mend every stage of each damage that costs ten points.
 
-    The views `prescription` and
-    `recovered_share` have what came of it. Raises as `extract` and `mend` do.
+    The views `prescription` and `recovered_share` have what came of it. Raises as `extract` and
+    `mend` do.
     """
     from layerhouse.functions import EVERY, extract, mend
 

@@ -213,7 +213,7 @@ def test_a_copied_lake_is_not_built_again(tmp_path: Path, monkeypatch: pytest.Mo
     lake = small_lake(tmp_path / "lake")
     refresh(lake)
     shutil.copytree(lake.root, tmp_path / "copy", copy_function=shutil.copy)
-    monkeypatch.setattr("warehouse.catalogue.refreshing._build", None)
+    monkeypatch.setattr("warehouse.catalogue.refreshing.build", None)
     assert _read(Lake.at(tmp_path / "copy"), "SELECT count(*) FROM answer") == [(4,)]
 
 

@@ -55,14 +55,14 @@ def builds(monkeypatch: pytest.MonkeyPatch, kept: Lake) -> list[Lake]:
     """Which lakes were built anew; that takes a copy of the sound catalogue here."""
     sound, found = kept.catalogue.read_bytes(), []
 
-    def build(lake: Lake, *_: object) -> None:
+    def build(lake: Lake, **_: object) -> None:
         found.append(lake)
         target = lake.root / "catalog.building"
         target.write_bytes(sound)
         note_built(lake, target)
         target.replace(lake.catalogue)
 
-    monkeypatch.setattr(refreshing, "_build", build)
+    monkeypatch.setattr(refreshing, "build", build)
     return found
 
 

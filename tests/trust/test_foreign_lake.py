@@ -34,7 +34,7 @@ from tests.warehouse.small_lakes import (
     small_lake,
     tampered,
 )
-from warehouse.catalogue import refreshing
+from warehouse.catalogue.construction import builder
 from warehouse.catalogue.refreshing import connect, refresh
 from warehouse.errors import LayerhouseError
 from warehouse.files import checksum
@@ -162,7 +162,7 @@ def test_a_connection_that_builds_reaches_the_lake_alone(lake: Lake, tmp_path: P
     """Should text ever reach SQL."""
     secret, out = tmp_path / "secret.txt", tmp_path / "stolen.csv"
     secret.write_text("the secret")
-    with refreshing._builder(lake, lake.root / "under.duckdb") as con:
+    with builder(lake, lake.root / "under.duckdb") as con:
         for statement in (
             f"SELECT * FROM read_text('{secret}')",
             f"COPY (SELECT 1) TO '{out}'",

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 from warehouse.delta.folders import partition_values
 from warehouse.errors import LayerhouseError
 from warehouse.files import inside, make_folder, write_at_once
-from warehouse.lake import Lake, Piece, mark_of, read_shard, write_parquet
+from warehouse.lake import Lake, Piece, named_removed, read_shard, write_parquet
 from warehouse.schema import (
     PARTITIONS,
-    SAMPLE_COLUMNS,
     identifier,
     newest_migration,
     table_defaults,
@@ -99,11 +98,11 @@ class Shown:
 
     def _vectors(self, shard: Shard, marks: Collection[str]) -> Iterator[DataFile]:
         """A shard, or what is left of it without removed samples."""
-        if not marks or not any(_gone(read_shard(self.lake, shard.path, ["sample_id"]), marks)):
+        names = read_shard(self.lake, shard.path, ["sample_id"]) if marks else None
+        if names is None or not (gone := named_removed(names, marks)).any():
             yield _as_it_is(shard)
             return
-        rows = read_shard(self.lake, shard.path)
-        kept = rows.filter([not gone for gone in _gone(rows, marks)])
+        kept = read_shard(self.lake, shard.path).filter(~gone)
         if kept.num_rows:
             folder = shard.path.rpartition("/")[0]
             path = self._place(folder, [shard])
@@ -223,13 +222,6 @@ def _lacks(lake: Lake, shard: Shard) -> bool:
 def _has_null(column: object) -> bool:
     said = getattr(column, "statistics", None)
     return said is None or not said.has_null_count or said.null_count > 0
-
-
-def _gone(rows: pa.Table, marks: Collection[str]) -> list[bool]:
-    """Which rows name a removed sample."""
-    names = [rows[name].to_pylist() for name in SAMPLE_COLUMNS if name in rows.column_names]
-    gone = {name for name in set().union(*names) if name is not None and mark_of(name) in marks}
-    return [any(name in gone for name in row) for row in zip(*names, strict=True)]
 
 
 def _digest(*said: str) -> str:

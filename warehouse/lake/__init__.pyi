@@ -31,6 +31,7 @@ from .removing import (
 )
 from .removing_samples import SampleRemoval as SampleRemoval, remove_samples as remove_samples
 from .repairing import repair as repair, restore as restore, sweep as sweep
+from .rewriting import named_removed as named_removed
 from .runs import OvertakenError as OvertakenError, RunSpec as RunSpec, RunWriter as RunWriter
 from .samples import (
     latest_dataset as latest_dataset,

@@ -3,9 +3,9 @@
 -- Repairs are chosen on val alone (repair_choice), and the shares are of test: what of the loss of
 -- its stage, and of the whole, comes back. The answers without a repair are those by the method of
 -- the answers with it, where there are such: a repair that scores classes has no replies to be held
--- against replies. Intervals are those of `layerhouse compare`, and of
--- today's numbers only; of a loss that may be none, which has no interval where the gain has one,
--- there is no share to tell. A gain of accuracy without one of AUROC is calibration.
+-- against replies. Intervals are those of `layerhouse compare`, and of today's numbers only; of a
+-- loss that may be none, which has no interval where the gain has one, there is no share to tell. A
+-- gain of accuracy without one of AUROC is calibration.
 WITH answers AS (
     SELECT
         stage_signal.model_id,

@@ -2,9 +2,9 @@
 -- whether they point to the stage that the losses read by probes point to.
 --
 -- Of several donors the one that is better by most speaks, but no repair, of which what it brings
--- comes back where it was trained. They disagree where the stage at which
--- most comes back is another than the one that loses most (more than in the donor, where that was
--- probed), and brings more back beyond both intervals.
+-- comes back where it was trained. They disagree where the stage at which most comes back is another
+-- than the one that loses most (more than in the donor, where that was probed), and brings more back
+-- beyond both intervals.
 WITH gaps AS (
     SELECT
         stage_restoration.model_id,

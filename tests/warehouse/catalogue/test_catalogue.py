@@ -32,7 +32,7 @@ from tests.warehouse.small_lakes import (
     tampered,
 )
 from warehouse import schema
-from warehouse.catalogue import currency, refreshing as catalogue
+from warehouse.catalogue import construction, currency, refreshing
 from warehouse.catalogue.reading import open_catalogue
 from warehouse.catalogue.refreshing import connect, open_tables, refresh
 from warehouse.errors import LayerhouseError, UsageError
@@ -265,7 +265,7 @@ def test_a_failed_build_leaves_the_old_catalogue(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = lake.catalogue.read_bytes()
-    monkeypatch.setattr(catalogue, "sync", _full_disk)
+    monkeypatch.setattr(construction, "sync", _full_disk)
     with pytest.raises(LayerhouseError, match=r"cannot build the catalogue .* No space left"):
         refresh(lake, force=True)
     assert lake.catalogue.read_bytes() == before
@@ -280,7 +280,7 @@ def test_a_stale_lake_that_cannot_be_written_says_so(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not refresh(lake)
-    monkeypatch.setattr(catalogue, "file_lock", _read_only)
+    monkeypatch.setattr(refreshing, "file_lock", _read_only)
     assert ask(lake, "SELECT count(*) FROM sample") == [(4,)]
     with pytest.raises(LayerhouseError, match="out of date and cannot be rebuilt there"):
         refresh(lake, force=True)
@@ -313,7 +313,7 @@ def test_every_migration_is_recorded_with_its_hash(lake: Lake) -> None:
 def test_an_edited_migration_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     first, *others = migrations()
     edited = [first, *(Migration(m.name, m.sql + "-- edited") for m in others)]
-    for module in (catalogue, currency):
+    for module in (construction, currency):
         monkeypatch.setattr(module, "migrations", lambda: edited)
     message = f"sql/schema/{others[0].name}.sql was edited .* add a new migration"
     with pytest.raises(LayerhouseError, match=message):
@@ -352,7 +352,7 @@ def grown(monkeypatch: pytest.MonkeyPatch) -> list[Migration]:
         "ALTER TABLE answer ADD COLUMN note VARCHAR; ALTER TABLE model ADD COLUMN note VARCHAR;",
     )
     both = [*migrations(), later]
-    for module in (catalogue, currency, schema):
+    for module in (construction, currency, schema):
         monkeypatch.setattr(module, "migrations", lambda: both)
     monkeypatch.setattr("warehouse.catalogue.filling.migrations", lambda: both)
     return both

@@ -10,8 +10,9 @@ from _pytest.mark import ParameterSet
 
 from tests.warehouse.old_catalogues import kept, unpack
 from tests.warehouse.small_lakes import contents
-from warehouse.catalogue import refreshing as catalogue
+from warehouse.catalogue import construction
 from warehouse.catalogue.reading import open_catalogue
+from warehouse.catalogue.refreshing import refresh
 from warehouse.schema import migrations
 
 
@@ -42,8 +43,8 @@ def test_a_catalogue_of_an_earlier_version_comes_forward_in_place(
         def refuse(*_: object) -> None:
             raise AssertionError("the old catalogue was thrown away instead of brought forward")
 
-        patched.setattr(catalogue, "_build_anew", refuse)
-        assert catalogue.refresh(lake)
+        patched.setattr(construction, "_write_empty", refuse)
+        assert refresh(lake)
     forward = contents(lake)
     with open_catalogue(lake) as con:
         applied = con.execute("SELECT name, hash FROM schema_migration ORDER BY name").fetchall()
@@ -56,7 +57,7 @@ def test_a_catalogue_of_an_earlier_version_comes_forward_in_place(
         ).fetchall()
     assert applied == [(migration.name, migration.hash) for migration in migrations()]
     assert left == []
-    assert catalogue.refresh(lake, force=True)
+    assert refresh(lake, force=True)
     assert contents(lake) == forward
 
 

@@ -26,7 +26,7 @@ from tests.warehouse.small_lakes import (
     resealed,
     rows_of,
 )
-from warehouse.catalogue import filling, refreshing
+from warehouse.catalogue import construction, filling
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
 from warehouse.lake import compacting
@@ -302,7 +302,7 @@ def test_who_opened_the_lake_before_sees_what_it_saw(lake: Lake) -> None:
 def test_a_catalogue_is_built_although_what_it_was_to_read_is_freed(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill = refreshing.fill
+    fill = construction.fill
 
     def late(*given: Any) -> None:
         monkeypatch.undo()
@@ -310,7 +310,7 @@ def test_a_catalogue_is_built_although_what_it_was_to_read_is_freed(
         free(lake)
         fill(*given)
 
-    monkeypatch.setattr(refreshing, "fill", late)
+    monkeypatch.setattr(construction, "fill", late)
     with connect(lake) as wh:
         assert wh.sql("SELECT count(*) FROM answer").fetchall() == [(N,)]
 
