@@ -115,7 +115,7 @@ def one_set(case: World, rule: Rule, n_val: int, seed: int) -> dict[str, tuple[f
     evidence = Evidence(groups, np.stack(correct), rows, chosen, ())
     found = interval_rows(evidence, OPTIONS, "m", "d")["stage_interval"]
     return {
-        row["stage"]: (row["point"], row["lower"] > MARGIN)
+        row["stage"]: (row["point"], round(row["lower"], 9) > MARGIN)
         for row in found
         if row["quantity"] == "loss" and row["stage"] in case.losses
     }

@@ -72,7 +72,7 @@ def power(world: World, loss: float, n_sets: int) -> float:
         evidence = world.draw(loss, np.random.default_rng(seed))
         rows = interval_rows(evidence, OPTIONS, "m", "d")["stage_interval"]
         (found,) = (r for r in rows if (r["stage"], r["quantity"]) == ("connector", "loss"))
-        n_present += found["lower"] > MARGIN
+        n_present += round(found["lower"], 9) > MARGIN
     return n_present / n_sets
 
 

@@ -71,8 +71,8 @@ def mean_pooled_verdict(
         drawn[:, 0] = np.maximum(drawn[:, 0], drawn[:, 1])
     losses, resampled = -np.diff(point)[0], -np.diff(drawn)
     lower = np.quantile(resampled, LEVELS[0], axis=0)
-    present = lower > options.margin
+    present = np.round(lower, 9) > options.margin  # as the view failure_mode has it
     if present.any():
         return MODES[int(np.argmax(np.where(present, losses, -np.inf)))]
-    low, high = np.quantile(drawn[:, 0] - drawn[:, -1], LEVELS)
+    low, high = np.round(np.quantile(drawn[:, 0] - drawn[:, -1], LEVELS), 9)
     return HEALTHY if low <= options.margin and high <= HEALTHY_UPPER else UNDETERMINED

@@ -59,6 +59,18 @@ def test_modes_whose_lower_bound_exceeds_the_margin_are_present(catalogue):
     ]
 
 
+def test_a_bound_that_is_a_limit_but_for_rounding_does_not_exceed_it(catalogue):
+    """Bounds are differences of shares: of 50 test images they often fall on a limit."""
+    margin, most = 0.90 - 0.88, 0.8 - 0.7
+    assert margin > 0.02
+    assert most > 0.10
+    bounds = {"vision": 0.0, "connector": margin, "llm": 0.0, "answer": 0.0, "total": margin}
+    got = judge(catalogue, intervals(bounds, {"total": most}))
+    assert [row[1:4] for row in got] == [(False, False, "healthy")] * 4
+    got = judge(catalogue, intervals(bounds | {"connector": 0.0201}))
+    assert got[1][1:4] == (True, True, "connector_fidelity")
+
+
 def test_the_largest_present_mode_is_primary_even_if_an_absent_one_is_larger(catalogue):
     bounds = {"connector": 0.0, "llm": 0.01, "answer": 0.03}
     got = judge(catalogue, intervals(bounds))

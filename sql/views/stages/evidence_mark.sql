@@ -66,7 +66,7 @@ measured AS (
         failure_mode.upper AS loss_upper,
         CASE
             WHEN failure_mode.is_present THEN TRUE
-            WHEN failure_mode.upper <= failure_mode.margin THEN FALSE
+            WHEN round(failure_mode.upper, 9) <= failure_mode.margin THEN FALSE
         END AS is_lost,
         CASE WHEN failure_mode.lower IS NULL THEN evidence_way.information END
             AS information_missing,
@@ -76,8 +76,8 @@ measured AS (
         restored.lower AS restored_lower,
         restored.upper AS restored_upper,
         CASE
-            WHEN restored.lower * restored.gap > failure_mode.margin THEN TRUE
-            WHEN restored.upper * restored.gap <= failure_mode.margin THEN FALSE
+            WHEN round(restored.lower * restored.gap, 9) > failure_mode.margin THEN TRUE
+            WHEN round(restored.upper * restored.gap, 9) <= failure_mode.margin THEN FALSE
         END AS is_caused,
         CASE
             WHEN restored.restored_share IS NOT NULL THEN NULL
