@@ -16,6 +16,7 @@ from .effects import (
 from .fault import Fault as Fault, FaultKind as FaultKind, Severity as Severity
 from .injector import Injector as Injector
 from .inputs import (
+    ChangedImageError as ChangedImageError,
     FaultyInputs as FaultyInputs,
     faulty_images as faulty_images,
     faulty_inputs as faulty_inputs,

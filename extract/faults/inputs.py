@@ -12,6 +12,10 @@ from extract.faults.fault import Fault
 from warehouse.errors import LayerhouseError
 
 
+class ChangedImageError(LayerhouseError):
+    """A kind of fault makes of an image what it must not: that says nothing of the sample."""
+
+
 @dataclass(frozen=True)
 class FaultyInputs:
     """All that faults do to what a model is given; empty for those that act inside it.
@@ -40,14 +44,14 @@ class FaultyInputs:
 
 
 def _of_same_size(changed: Any, image: Image.Image, fault: Fault) -> Image.Image:
-    """What `change_image` gave; LayerhouseError where it is no image, or of another size."""
+    """What `change_image` gave; ChangedImageError where it is no image, or of another size."""
     if not isinstance(changed, Image.Image):
         given = f"a {type(changed).__name__}"
     elif changed.size != image.size:
         given = f"an image of {changed.width} × {changed.height} pixels"
     else:
         return changed
-    raise LayerhouseError(
+    raise ChangedImageError(
         f"the fault {fault} gives {given} for an image of {image.width} × {image.height}: "
         "change_image of its kind has to give one of the same size"
     )

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from PIL import Image
 
-from extract.faults import DonorBatch, FaultyInputs
+from extract.faults import ChangedImageError, DonorBatch, FaultyInputs
 from extract.models import Encoder, Session
 from extract.running.clock import Stopwatch
 from extract.sharing import Way, shown_in
@@ -115,6 +115,10 @@ class Preparer:
                 donors = self.faulty.donors_of(name).items()
                 stand_in = {fault: self._donor(of, image) for fault, of in donors}
                 opened[name] = image, stand_in | self._controls(name, image)
+            except (
+                ChangedImageError
+            ):  # of a kind of fault: no sample is to blame, or stays rejected
+                raise
             except LayerhouseError as error:
                 rejected[name] = str(error)
         return opened

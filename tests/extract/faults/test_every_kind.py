@@ -9,6 +9,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -274,6 +275,20 @@ def test_a_kind_that_gives_something_of_another_form_is_named(
         register_fault(kind)
         with pytest.raises(LayerhouseError, match=f"the fault odd@vision:[14] .*{said}"):
             recorded(bench, "odd@vision")
+
+
+def test_no_sample_is_rejected_for_a_kind_that_is_not_done(tmp_path: Path) -> None:
+    named: dict[str, Any] = {}
+    exec(EXAMPLE, named)
+    kind = type("Odd", (named["Blur"],), {"name": "odd", "change_image": lambda *_: None})()
+    lake = Lake.at(tmp_path / "lake")
+    asked = ExtractRequest(MODEL, DATASET, faults=("odd@vision",), limit=LIMIT)
+    with patch.dict(registered):
+        register_fault(kind)
+        with pytest.raises(LayerhouseError, match="the fault odd@vision:4 gives a NoneType"):
+            extract(lake, asked)
+    with tables(lake) as warehouse:
+        assert not warehouse.sql("FROM rejected_sample").fetchall()
 
 
 def test_a_package_that_brings_something_else_is_named(install: Install) -> None:
