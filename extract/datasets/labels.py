@@ -141,13 +141,19 @@ def _refuse_lost(rows: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
+def _forms(one: str, other: str) -> str:
+    """How two names of the same letters differ, where nobody sees it."""
+    if one == other or unicodedata.normalize("NFC", one) != unicodedata.normalize("NFC", other):
+        return ""
+    return ": the same letters, composed in one and taken apart in the other"
+
+
 def _refuse_alike(rows: Sequence[Mapping[str, Any]]) -> None:
     phrases = [str(row["phrase"]) for row in rows]
     bare = [phrase.strip(ENDING) or phrase for phrase in phrases]  # a reply ends with a full stop
     for one, other in (alike(phrases) or alike(bare))[:1]:
         first, second = rows[one], rows[other]
-        same = len({unicodedata.normalize("NFC", row["phrase"]) for row in (first, second)}) == 1
-        forms = ": the same letters, composed in one and taken apart in the other" if same else ""
+        forms = _forms(first["phrase"], second["phrase"])
         raise LayerhouseError(
             f"the classes {first['label']} and {second['label']} are called {first['phrase']!r} "
             f"and {second['phrase']!r}, which no reply can tell apart{forms}; write them in "

@@ -101,11 +101,17 @@ def _meant_instead(root: Path, label: str, found: Sequence[Found]) -> str:
     """What may be the classes where all images are of one."""
     if hint := table_hint(sorted(path for path in root.iterdir() if path.is_file())):
         return hint
-    inner = [folder.name for folder in subfolders(root / label)] if (root / label).is_dir() else []
-    if inner and all(map(is_split_name, inner)):
-        return f"; its splits are in a folder of their own, so give {root / label}"
+    place = root / label
+    inner = [folder.name for folder in subfolders(place)] if place.is_dir() else []
+    while len(inner) == 1 and not is_split_name(inner[0]):  # folders in folders, as of archives
+        if not (below := subfolders(place / inner[0])):
+            break
+        place, inner = place / inner[0], [folder.name for folder in below]
+    splits = [name for name in inner if is_split_name(name)]
+    if len(splits) > 1 or (splits and splits == inner):
+        return f"; its splits are in a folder of their own, so give {place}"
     if len(inner) > 1:
-        return f"; if {', '.join(inner[:3])} are the classes, give {root / label}"
+        return f"; if {', '.join(inner[:3])} are the classes, give {place}"
     between = class_order(file.below.parts[0] for file in found if len(file.below.parts) > 1)
     if not inner and len(between) > 1:
         return (

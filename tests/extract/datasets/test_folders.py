@@ -614,6 +614,8 @@ def test_deep_folders_that_are_no_groups_are_said(tmp_path: Path) -> None:
     [
         (("archive/train/a", "archive/test/a"), "splits are in a folder .* give .*/set/archive$"),
         (("archive/a", "archive/b"), "if a, b are the classes, give .*/set/archive$"),
+        (("one/two/train/a", "one/two/test/a"), "splits are in a .* give .*/set/one/two$"),
+        (("x/x/train/a", "x/train/a", "x/test/a"), "splits are in a folder .* give .*/set/x$"),
         (("train/images/a", "train/images/b"), "if a, b are the classes, move them out of the"),
         (("train/images", "test/images"), "give a table with image_path,label"),
     ],

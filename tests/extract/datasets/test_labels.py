@@ -40,6 +40,8 @@ def test_letters_that_are_composed_or_taken_apart_are_said() -> None:
     labels = [unicodedata.normalize(form, "bösartig") for form in ("NFC", "NFD")]
     with pytest.raises(LayerhouseError, match="apart: the same letters, composed in one and taken"):
         class_rows("d", labels, {})
+    with pytest.raises(LayerhouseError, match="which no reply can tell apart; write them"):
+        class_rows("set", ["a ", "a"], {})  # in a space alone
 
 
 @pytest.mark.parametrize(
