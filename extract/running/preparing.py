@@ -115,9 +115,7 @@ class Preparer:
                 donors = self.faulty.donors_of(name).items()
                 stand_in = {fault: self._donor(of, image) for fault, of in donors}
                 opened[name] = image, stand_in | self._controls(name, image)
-            except (
-                ChangedImageError
-            ):  # of a kind of fault: no sample is to blame, or stays rejected
+            except ChangedImageError:  # by a kind of fault: no sample is to blame for it
                 raise
             except LayerhouseError as error:
                 rejected[name] = str(error)
