@@ -58,7 +58,21 @@ def label_warnings(classes: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     phrases = {row["phrase"] for row in classes}
     named = [row for row in classes if f"no {row['phrase']}" not in phrases]
-    return _beginnings(classes) + (code_warnings(classes) if len(named) == len(classes) else [])
+    codes = code_warnings(classes) if len(named) == len(classes) else []
+    return _beginnings(classes) + codes + _mixed_scripts(classes)
+
+
+def _mixed_scripts(classes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line on a word of Latin and Cyrillic letters, which look alike and are no same letters."""
+    for row in classes:
+        for word in re.findall(r"[^\W\d_]+", row["phrase"]):
+            scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in word}
+            if {"LATIN", "CYRILLIC"} <= scripts:
+                return [
+                    f"the class {row['label']} has Latin and Cyrillic letters in one word ({word!a}"
+                    "), which look alike: no reply names it so; write it with one kind of letters"
+                ]
+    return []
 
 
 def code_warnings(rows: Sequence[Mapping[str, Any]]) -> list[str]:

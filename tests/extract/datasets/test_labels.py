@@ -36,6 +36,15 @@ def test_names_that_no_reply_can_tell_apart_are_refused(
     assert "--phrase" in str(caught.value)
 
 
+def test_a_word_of_letters_that_only_look_alike_is_told() -> None:
+    def told(*labels: str) -> list[str]:
+        return label_warnings(class_rows("set", labels, {}))
+
+    (line,) = told("normal", "n\u043ermal")
+    assert "has Latin and Cyrillic letters in one word ('n\\u043ermal')" in line
+    assert told("норма", "TNFα high", "стадия II") == []
+
+
 def test_letters_that_are_composed_or_taken_apart_are_said() -> None:
     labels = [unicodedata.normalize(form, "bösartig") for form in ("NFC", "NFD")]
     with pytest.raises(LayerhouseError, match="apart: the same letters, composed in one and taken"):
