@@ -34,3 +34,11 @@ def test_variances_are_1_and_what_never_changes_is_0(features: torch.Tensor) -> 
     assert spread == pytest.approx(torch.ones(2, 3), abs=1e-5)
     assert not features[..., 3].any()
     assert not moments.inverse_scale[:, 3].any()
+
+
+def test_what_differs_by_rounding_alone_is_constant_and_what_lies_about_0_is_not() -> None:
+    signs = torch.tensor([1.0, -1.0]).repeat(50)
+    rounding, about_0 = FAR + signs * SPACING, signs * 1e-3
+    moments = centred(torch.stack([rounding, about_0], dim=-1)[None])
+    assert moments.mean[0, 1] == 0
+    assert moments.inverse_scale[0].tolist() == [0.0, pytest.approx(1000)]
