@@ -28,7 +28,7 @@ from analysis.devices import choose_device
 from analysis.logits import widen
 from analysis.probes import weights_for
 from warehouse.errors import LayerhouseError, UsageError, said
-from warehouse.pretrained import refuse_unsafe_weights
+from warehouse.untrusted import refuse_unsafe_weights
 from warehouse.vocabulary import SPLITS
 
 SIDE_OF_WEIGHTS = 224

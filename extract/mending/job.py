@@ -43,7 +43,7 @@ from extract.sharing import (
 from warehouse.errors import LayerhouseError, UsageError, said
 from warehouse.files import write_at_once, write_json
 from warehouse.lake import Lake, config_difference, find_runs
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 from warehouse.variants import with_variant
 from warehouse.vocabulary import ACCURACY
 

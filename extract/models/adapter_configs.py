@@ -5,7 +5,7 @@ from typing import Any
 
 from extract.models.folders import ADAPTER_CONFIG
 from warehouse.errors import LayerhouseError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 LOST_BASES = ("pissa_niter", "corda", "lora_ga")
 """Beginnings of LoRA that take from the base what random draws, data or gradients chose."""

@@ -26,7 +26,7 @@ from extract.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from extract.models.quiet import quiet
 from extract.models.sources import ModelSource
 from warehouse.errors import LayerhouseError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,7 +10,7 @@ from extract.models.fingerprints import fingerprint_weights
 from extract.models.folders import ADAPTER_CONFIG
 from extract.models.quantized import quantization_of
 from warehouse.errors import UsageError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 QUANTIZED_COPY = re.compile(r"(-?(unsloth|bnb|4bit|8bit|int4|int8|awq|gptq|fp8))+$")
 """What names of quantised copies end in, on which adapters for the full weights are trained."""

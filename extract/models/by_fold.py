@@ -6,7 +6,7 @@ from pathlib import Path
 from extract.models.fingerprints import fingerprint_weights
 from extract.models.folders import ADAPTER_CONFIG, MEND_RECORD, is_answer_part
 from warehouse.errors import LayerhouseError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 
 def fold_folder(fold: int | str) -> str:

@@ -7,7 +7,7 @@ runtime. Each is named for what it is.
 from pathlib import Path
 
 from warehouse.errors import LayerhouseError, UsageError, few
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 from warehouse.variants import JOINT
 
 TRAINING_RECORD = "training.json"

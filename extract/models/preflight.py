@@ -11,7 +11,7 @@ from typing import Any
 
 from extract.models.files import LOCAL, part_of
 from warehouse.errors import LayerhouseError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0, "pixtral": 0}
 """How many tokens a tower puts out beside those of the patches."""

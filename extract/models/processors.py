@@ -38,7 +38,7 @@ from extract.models.registry import RegistryEntry, find_alike
 from extract.models.settling import settle
 from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 PROCESSOR_FILES = (*IMAGE_FILES, "tokenizer_config.json")
 READ_FILES = (*PROCESSOR_FILES, "config.json", "generation_config.json", "tokenizer.json")

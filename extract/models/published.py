@@ -16,7 +16,7 @@ from extract.models.files import LOCAL
 from extract.models.registry import RegistryEntry, registry
 from extract.models.templates import Template, template_in
 from warehouse.errors import LayerhouseError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 HERE = Path(__file__).resolve().parent
 IMAGE_SETTINGS = ("image_mean", "image_std", "patch_size", "resample", "size", "crop_size")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from warehouse.errors import LayerhouseError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 MEGATRON = "megatron.core"
 MOST_LETTERS = 10_000

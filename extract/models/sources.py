@@ -38,7 +38,7 @@ from extract.models.quantized import quantization_of
 from extract.models.registry import RegistryEntry, find, find_alike
 from extract.models.safety import refuse_unsafe_adapter
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.pretrained import read_object, refuse_unsafe_weights
+from warehouse.untrusted import read_object, refuse_unsafe_weights
 from warehouse.variants import MEND, joined
 from warehouse.vocabulary import SHUFFLED_LABELS, STAGES
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from extract.models.registry import RegistryEntry
 from warehouse.errors import LayerhouseError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 FILE = Path(__file__).resolve().with_suffix(".toml")
 DAY = datetime(2025, 1, 1)

@@ -24,7 +24,7 @@ from extract.models.sources import ModelSource, locate
 from extract.models.templates import template_in
 from extract.models.weights import load_weights
 from warehouse.errors import LayerhouseError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 TOKENS_AT_ONCE = 2**14
 """Tokens of one pass."""

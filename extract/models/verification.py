@@ -9,7 +9,7 @@ from extract.anatomy import Anatomy, discover
 from extract.models.architectures import architecture_sizes, built_from
 from extract.models.registry import RegistryEntry
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 from warehouse.vocabulary import LAYERED
 
 TOLERANCE = 0.01

@@ -9,7 +9,7 @@ from extract.faults import Fault, strikes_weights
 from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel, ModelSource
 from warehouse.catalogue import DatasetInfo
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 
 def refuse_other_folds(

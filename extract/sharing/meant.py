@@ -19,7 +19,7 @@ from extract.models import (
 from extract.reading import readout_named
 from extract.sharing.request import ExtractRequest
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 from warehouse.variants import with_variant
 from warehouse.vocabulary import GENERATE, LIKELIHOOD, METHODS
 

@@ -15,7 +15,7 @@ from extract.models import MEND_RECORD, TRAINING_RECORD, GivenModel, ModelSource
 from warehouse.catalogue import DatasetInfo, Warehouse
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import list_commits
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 from warehouse.variants import MEND, bases_of, taken_apart
 from warehouse.vocabulary import BRINGS_ANSWERS, SAYS_SEEN, SPLITS
 

@@ -30,7 +30,6 @@ from tests.warehouse.small_lakes import (
     resealed,
     small_lake,
 )
-from warehouse import untrusted
 from warehouse.catalogue import filling
 from warehouse.catalogue.refreshing import connect
 from warehouse.errors import LayerhouseError
@@ -45,14 +44,14 @@ from warehouse.lake.removing_samples import remove_samples
 from warehouse.lake.runs import RunWriter
 from warehouse.lake.samples import removed_samples
 from warehouse.lake.unpacking import read_shard
-from warehouse.untrusted import UnfitError
+from warehouse.untrusted import UnfitError, reading
 
 MEMORY = 2**22
 
 
 @pytest.fixture(autouse=True)
 def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (bounds, filling, unpacking, untrusted, vectors):
+    for module in (bounds, filling, reading, unpacking, vectors):
         monkeypatch.setattr(module, "memory", lambda: MEMORY)
 
 

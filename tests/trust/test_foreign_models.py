@@ -20,7 +20,7 @@ from extract.models.files import weight_facts
 from extract.models.safety import refuse_unsafe_adapter
 from extract.models.sources import locate
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 
 class Trap:

@@ -23,7 +23,7 @@ from extract.datasets.sources.library_checks import (
 from extract.datasets.splits import split_name, split_reader
 from extract.datasets.tables import LabelTable, cells_of, names_images, text
 from warehouse.errors import LayerhouseError, UsageError
-from warehouse.pretrained import read_object
+from warehouse.untrusted import read_object
 
 HUB_SCHEME = "hf:"
 _PARTS, _STATE = "dataset_dict.json", "state.json"

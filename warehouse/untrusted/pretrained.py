@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from warehouse.errors import LayerhouseError, said
-from warehouse.untrusted import read_bounded
+from warehouse.untrusted.reading import read_bounded
 
 WEIGHTS = ".safetensors"
 IMPLEMENTATIONS = ("attn_implementation", "experts_implementation")
