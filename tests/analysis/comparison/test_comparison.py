@@ -130,6 +130,14 @@ def test_how_well_likelihoods_rank_is_resampled_too(lake, compared):
     assert row.lower < row.difference < row.upper < 0
 
 
+def test_the_area_of_a_resample_is_a_mean_over_the_classes_that_it_holds():
+    """Of class 0 three of four pairs are in order; one is with the sample of class 2."""
+    probabilities = [[0.8, 0.1, 0.1], [0.4, 0.5, 0.1], [0.3, 0.6, 0.1], [0.5, 0.2, 0.3]]
+    drawn = [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]]
+    areas = auroc(np.array(probabilities), np.array([0, 0, 1, 2]), np.array(drawn), np.arange(4))
+    assert areas.tolist() == pytest.approx([2.75 / 3, 1, np.nan], nan_ok=True)
+
+
 def test_of_a_repair_the_shares_of_what_its_base_lost_are_resampled(lake):
     compare(lake, MENDED, FAULTY, "shapes", n_resamples=500)
     query = (
