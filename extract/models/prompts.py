@@ -76,15 +76,16 @@ def conversation(
     return [{"role": "system", "content": [{"type": "text", "text": system}]}, asked]
 
 
-def render(processor: Any, wording: Wording, *, image: bool = True) -> str:
-    """The prompt text up to the point where the model starts to answer, with one image in it or
-    without.
+def render(processor: Any, said: Wording | str, *, image: bool = True) -> str:
+    """The prompt text of a wording, or of a question alone, up to the point where the model starts
+    to answer, with one image in it or without.
 
     Uses the chat template the processor (or its tokenizer) carries. A processor without one, as
     BLIP-2 and PaliGemma have, gets its image token (unless the processor places it itself)
     followed by the question, which is how those models were trained. Raises LayerhouseError for a
     system text that the template leaves out.
     """
+    wording = Wording(said) if isinstance(said, str) else said
     question, system, prefix = wording.question, wording.system, wording.reply_prefix or ""
     if not has_chat_template(processor):
         return f"{system}\n{question}\n{prefix}" if system else f"{question}\n{prefix}"

@@ -74,7 +74,7 @@ class TextModel:
 
     def prompt(self, question: str) -> list[int]:
         """The tokens of a question in one turn, up to where the answer begins."""
-        return prompt_tokens(self.processor, render(self.processor, Wording(question)))
+        return prompt_tokens(self.processor, render(self.processor, question))
 
     def answers(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of answers as they continue a question, with the one that ends a reply."""

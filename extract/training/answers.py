@@ -21,7 +21,7 @@ class Answers:
     """
 
     def __init__(self, processor: Any, question: str, phrases: Sequence[str], image: Any) -> None:
-        prompt, end = render(processor, Wording(question)), processor.tokenizer.eos_token_id
+        prompt, end = render(processor, question), processor.tokenizer.eos_token_id
         start = processor(images=[image], text=[prompt], return_tensors="pt")["input_ids"][0]
         spoken = [[*tokens, end] for tokens in phrase_tokens(processor, Wording(question), phrases)]
         longest = max(map(len, spoken))

@@ -99,8 +99,8 @@ def test_a_reply_that_scoring_foresaw_is_not_run_again(
 def test_a_prior_is_the_likelihood_without_an_image(llava: Opened) -> None:
     session, phrases = llava.session, ended(llava.phrases, llava.session.end_token)
     processor = session.loaded.processor
-    text = render(processor, Wording(build_prompt(PHRASES)), image=False)
-    assert "<image>" in render(processor, Wording(build_prompt(PHRASES)))
+    text = render(processor, build_prompt(PHRASES), image=False)
+    assert "<image>" in render(processor, build_prompt(PHRASES))
     assert "<image>" not in text
     ids = processor.tokenizer(text, **special_tokens(processor, text))["input_ids"]
     seeing = session.encode(llava.pictures[:1])

@@ -37,7 +37,7 @@ def test_a_reply_continues_the_prompt_as_the_template_lays_it_out(
     family: str, ending: str, reply: str, family_folder: FamilyFolders
 ) -> None:
     processor = load(str(family_folder(family))).processor
-    assert render(processor, Wording(QUESTION)).endswith(ending)
+    assert render(processor, QUESTION).endswith(ending)
     assert continuation(processor, Wording(QUESTION), "benign") == reply
     (tokens,) = phrase_tokens(processor, Wording(QUESTION), ["benign"])
     assert processor.tokenizer.decode(tokens) == reply
@@ -123,14 +123,14 @@ def test_a_prompt_that_starts_with_a_bos_token_gets_no_second_one(
     family_folder: FamilyFolders,
 ) -> None:
     processor = load(str(family_folder("gemma3"))).processor
-    inputs = Encoder(processor, render(processor, Wording(QUESTION)))([picture(64, 64)])
+    inputs = Encoder(processor, render(processor, QUESTION))([picture(64, 64)])
     bos = processor.tokenizer.bos_token_id
     assert int((inputs["input_ids"] == bos).sum()) == 1
 
 
 def test_prompts_are_padded_on_the_left(family_folder: FamilyFolders) -> None:
     processor = load(str(family_folder("qwen2_vl"))).processor
-    encode = Encoder(processor, render(processor, Wording(QUESTION)))
+    encode = Encoder(processor, render(processor, QUESTION))
     mask = encode([picture(56, 56), picture(112, 112)])["attention_mask"]
     assert mask[:, -1].tolist() == [1, 1]
     assert mask[:, 0].tolist() == [0, 1]
@@ -140,7 +140,7 @@ def test_an_image_is_padded_to_a_square_where_the_registry_says_so(
     family_folder: FamilyFolders,
 ) -> None:
     processor = load(str(family_folder("llava"))).processor
-    prompt = render(processor, Wording(QUESTION))
+    prompt = render(processor, QUESTION)
     wide = Image.new("RGB", (112, 56), "white")
     padded = Encoder(processor, prompt, {"pad_to_square": True})([wide])["pixel_values"]
     plain = Encoder(processor, prompt)([wide])["pixel_values"]
@@ -152,7 +152,7 @@ def test_an_image_is_squeezed_into_a_square_where_the_registry_says_so(
     family_folder: FamilyFolders,
 ) -> None:
     processor = load(str(family_folder("qwen2_vl"))).processor
-    prompt = render(processor, Wording(QUESTION))
+    prompt = render(processor, QUESTION)
     wide = picture(112, 56)
     found = Encoder(processor, prompt, {"resize": 84})([wide])
     same = Encoder(processor, prompt)([wide.resize((84, 84), Image.Resampling.BICUBIC)])
@@ -163,6 +163,6 @@ def test_an_image_is_squeezed_into_a_square_where_the_registry_says_so(
 
 def test_training_targets_of_a_processor_are_dropped(family_folder: FamilyFolders) -> None:
     processor = load(str(family_folder("paligemma"))).processor
-    inputs = Encoder(processor, render(processor, Wording(QUESTION)))([picture(64, 64)])
+    inputs = Encoder(processor, render(processor, QUESTION))([picture(64, 64)])
     assert "labels" not in inputs
     assert "token_type_ids" in inputs

@@ -22,9 +22,7 @@ def test_a_family_that_sees_a_batch_once_answers_to_the_last_bit_as_before(
     family: str, family_folder: FamilyFolders
 ) -> None:
     session = open_session(load(str(family_folder(family))), Wording(ASKED[0].question(PHRASES)))
-    prompts = [
-        render(session.loaded.processor, Wording(entry.question(PHRASES))) for entry in ASKED
-    ]
+    prompts = [render(session.loaded.processor, entry.question(PHRASES)) for entry in ASKED]
     images = [picture(64, 64), picture(64, 64, seed=1)]
     parts = find_sees_once(session, images, prompts)
     assert parts

@@ -88,7 +88,7 @@ def test_the_shipped_model_answers_at_least_93_percent_of_the_test_split(
     assert [len(token) for token in tokens] == [1] * 10
     samples = info.samples.filter(split="test")
     images = [open_image(uri) for uri in samples["uri"]]
-    prompts = [render(processor, Wording(question))] * len(images)
+    prompts = [render(processor, question)] * len(images)
     inputs = processor(images=images, text=prompts, return_tensors="pt")
     with torch.inference_mode():
         logits = model(**inputs).logits[:, -1]
@@ -100,7 +100,7 @@ def test_the_shipped_model_answers_at_least_93_percent_of_the_test_split(
 
 def test_the_shipped_model_stops_after_its_answer(digits: tuple[Lake, DatasetInfo]) -> None:
     model, processor = load(SHIPPED)
-    prompt = render(processor, Wording(build_prompt([row.phrase for row in digits[1].classes])))
+    prompt = render(processor, build_prompt([row.phrase for row in digits[1].classes]))
     inputs = processor(images=[open_image("sklearn-digits:0")], text=[prompt], return_tensors="pt")
     replies = model.generate(**inputs, do_sample=False, max_new_tokens=8)
     reply = processor.tokenizer.decode(replies[0, inputs["input_ids"].shape[1] :])
@@ -204,7 +204,7 @@ def test_answers_of_different_length_are_padded_without_effect() -> None:
         together = answers.logits(model, pixels.expand(2, -1, -1, -1), torch.tensor([0, 1]))
         single = Answers(processor, question, ["no"], image)
         alone = single.logits(model, pixels, torch.tensor([0]))
-        reply = f"{render(processor, Wording(question))} no"
+        reply = f"{render(processor, question)} no"
         text = processor(images=[image], text=[reply], return_tensors="pt")
         plain = model(**text).logits[:, -2:]
     torch.testing.assert_close(together[:1, :2], alone)
