@@ -286,7 +286,7 @@ def test_two_columns_of_one_name_are_refused_where_names_tell_them_apart(
     assert capsys.readouterr().out == "sample_id,sample_id\ns0,s0\n"
 
 
-DEAF = "SELECT levenshtein(repeat('a', 60000), repeat('b', 60000))"
+DEAF = "SELECT levenshtein(repeat('a', 300000), repeat('b', 300000))"
 """One value that takes DuckDB many seconds, in which it looks for no interruption."""
 
 

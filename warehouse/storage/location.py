@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from warehouse.errors import UsageError, nearest
+from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.storage.bucket import Bucket
 from warehouse.storage.folder import Folder
 from warehouse.storage.objects import SCHEMES
@@ -60,7 +60,11 @@ def cache_folder() -> Path:
 
 
 def _absolute(path: str) -> Path:
-    return Path(_readable(str(Path(path).expanduser().resolve())))
+    # Other than Path.resolve, which newer Pythons say nothing of, this leaves a loop where it is.
+    whole = Path(os.path.realpath(Path(path).expanduser()))
+    if whole.is_symlink():
+        raise LayerhouseError(f"'{whole}' is a link that leads back to itself")
+    return Path(_readable(str(whole)))
 
 
 def _readable(text: str) -> str:
