@@ -19,6 +19,23 @@ WITH wanted AS (
             AND pair_interval.base_model_id = model_pair.base_model_id
 ),
 
+losses AS (
+    SELECT
+        stage_loss.*,
+        stage_signal.n_test,
+        lag(stage_signal.n_test) OVER (
+            PARTITION BY stage_loss.model_id, stage_loss.dataset_id
+            ORDER BY stage_loss.stage_order
+        ) AS n_before
+    FROM stage_loss
+    INNER JOIN stage_signal
+        ON
+            stage_loss.model_id = stage_signal.model_id
+            AND stage_loss.dataset_id = stage_signal.dataset_id
+            AND stage_loss.stage = stage_signal.stage
+    WHERE stage_loss.loss IS NOT NULL
+),
+
 numbers AS (
     SELECT
         stage_signal.model_id,
@@ -34,29 +51,16 @@ numbers AS (
     CROSS JOIN (VALUES ('accuracy'), ('signal')) AS named (quantity)
     UNION ALL
     SELECT
-        stage_loss.model_id,
-        stage_loss.dataset_id,
-        stage_loss.stage,
+        model_id,
+        dataset_id,
+        stage,
         'loss' AS quantity,
-        stage_loss.score,
-        stage_loss.loss AS value,
-        stage_signal.n_test,
+        score,
+        loss AS value,
+        n_test,
         TRUE AS is_probed
-    FROM stage_loss
-    INNER JOIN stage_signal
-        ON
-            stage_loss.model_id = stage_signal.model_id
-            AND stage_loss.dataset_id = stage_signal.dataset_id
-            AND stage_loss.stage = stage_signal.stage
-    WHERE stage_loss.loss IS NOT NULL
-    QUALIFY
-        stage_signal.n_test = coalesce(
-            lag(stage_signal.n_test) OVER (
-                PARTITION BY stage_loss.model_id, stage_loss.dataset_id
-                ORDER BY stage_loss.stage_order
-            ),
-            stage_signal.n_test
-        )
+    FROM losses
+    WHERE n_test = coalesce(n_before, n_test)
     UNION ALL
     SELECT
         answer_auroc.model_id,
