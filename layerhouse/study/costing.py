@@ -32,6 +32,7 @@ def costs(ground: Ground, standing: StudyStanding, steps: list[StudyStep]) -> It
     A model is loaded to measure it. Of one whose weights are not here bytes follow from its layers
     and widths, as published, and time is not known. Nor is what probes and baselines take.
     """
+    is_current = True
     for step in steps:
         if step.cell is None or step.kind != "extract":
             continue
@@ -40,14 +41,15 @@ def costs(ground: Ground, standing: StudyStanding, steps: list[StudyStep]) -> It
         elif ground.model_id(step.cell) is None:
             size = _by_sizes(step.cell.model.model)
             n = standing.n_samples(step.cell.dataset.dataset)
-            if n is None:  # measuring another model may have registered it
-                standing = ground.refresh()
+            if n is None and not is_current:
+                standing, is_current = ground.refresh(), True
                 n = standing.n_samples(step.cell.dataset.dataset)
             n_bytes = None if size is None or n is None else n * size
             error = ground.obstacle(step.cell)
             yield Cost(step, n, n_bytes, None, str(error), isinstance(error, UsageError))
         else:
             yield _measured(ground, step)
+            is_current = False  # which may have registered its dataset
 
 
 VALUE = 2
