@@ -94,13 +94,7 @@ numbers AS (
 
 fitted AS (
     SELECT
-        numbers.model_id,
-        numbers.dataset_id,
-        numbers.stage,
-        numbers.quantity,
-        numbers.score,
-        numbers.value,
-        numbers.n_test,
+        numbers.*,
         CASE WHEN numbers.is_probed THEN probe_fit.fitted_score END AS fitted_score
     FROM numbers
     LEFT JOIN probe_fit
