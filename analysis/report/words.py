@@ -132,7 +132,7 @@ def together(losses: Sequence[FamilyLoss]) -> str:
         f"{titles[one.stage]} of {one.model_id} ({points(one.loss)} points, at least "
         f"{points(one.lower)})"
         for one in sorted(losses, key=lambda one: -one.lower)
-        if one.lower > MARGIN
+        if round(one.lower, 9) > MARGIN  # as the view failure_mode has it
     )
     return (
         f"A verdict is of its model alone, and of many some will be wrong. Of the {len(losses)} "

@@ -307,7 +307,7 @@ def test_a_query_that_does_not_stop_is_left_behind_in_one_line(lake: Lake, ended
     )
     if ended == "keyboard":
         # Starting takes less; a signal that comes while modules are imported may be lost.
-        while _seconds_used(running.pid) < 1.5:
+        while running.poll() is None and _seconds_used(running.pid) < 1.5:
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
     out, said = running.communicate(timeout=60)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.diagnosis import Evidence, Resampling, family_losses, interval_rows
+from analysis.diagnosis.family import FamilyLoss
+from analysis.report.words import together
 from bench.bench_power import World
 
 OPTIONS = Resampling(n_resamples=400)
@@ -57,3 +59,13 @@ def test_all_bounds_hold_at_once_as_often_as_one_bound_should() -> None:
         wrong_alone += any(single_lower(evidence) > LOSS for evidence in models.values())
     assert wrong_together / n_sets < 0.06
     assert wrong_alone / n_sets > 0.1
+
+
+def test_a_bound_that_is_the_margin_but_for_rounding_is_not_there_for_certain() -> None:
+    at_it, above = 0.90 - 0.88, 0.03
+    assert at_it > 0.02
+    losses = [FamilyLoss("m", "llm", 0.1, at_it), FamilyLoss("n", "llm", 0.1, above)]
+    assert together(losses[:1]).endswith("none is there for certain.")
+    said = together(losses)
+    assert "of n (" in said
+    assert "of m (" not in said
