@@ -5,10 +5,17 @@ An extension's package names a class, or an object of it, as an entry point of o
 """
 
 from functools import cache
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import (
+    EntryPoint,
+    PackageNotFoundError,
+    distributions,
+    entry_points,
+    version,
+)
+from traceback import walk_tb
 from typing import Any, TypeVar, cast
 
-from warehouse.errors import LayerhouseError
+from warehouse.errors import LayerhouseError, said
 
 T = TypeVar("T")
 
@@ -60,6 +67,32 @@ def _load(point: EntryPoint, of_type: type[Any]) -> Any:
     return made
 
 
+def raised_by_package(error: Exception) -> LayerhouseError | None:
+    """What to say of an error that left an extension's own code, or what that called.
+
+    None where none of it was at work.
+    """
+    points = [point for package in distributions() for point in package.entry_points]
+    brought = {_top(point.module): point for point in points if _is_ours(point.group)}
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        if point := brought.get(_top(frame.f_globals.get("__name__", ""))):
+            where = f"{frame.f_globals['__name__']}.{frame.f_code.co_qualname}"
+            return LayerhouseError(
+                f"{where} of {_package(point)} fails: {said(error)}; mend or uninstall it "
+                "(--debug shows the traceback)"
+            )
+    return None
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _is_ours(group: str) -> bool:
+    return group.startswith("layerhouse.")
+
+
 def _told_of(kind: type) -> dict[str, Any]:
     """What a class and those it derives from announce by an annotation, those above first."""
     return {
@@ -70,7 +103,10 @@ def _told_of(kind: type) -> dict[str, Any]:
 
 
 def _broken(point: EntryPoint, how: str) -> LayerhouseError:
-    package = f"the package {point.dist.name}" if point.dist else "the package that brings it"
     return LayerhouseError(
-        f"the entry point {point.name} of {point.group} {how}; mend or uninstall {package}"
+        f"the entry point {point.name} of {point.group} {how}; mend or uninstall {_package(point)}"
     )
+
+
+def _package(point: EntryPoint) -> str:
+    return f"the package {point.dist.name}" if point.dist else "the package that brings it"

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from extract.datasets.splits import flagged_split, is_split_name
-from extract.datasets.tables import is_missing, present, text
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from extract.datasets.tables import LabelTable, is_missing, present, text
+from warehouse.errors import LayerhouseError, UsageError, few, nearest
 
+MOST_SPLITS = 50
+"""More values than these are no splits, nor folds."""
 ROLES = ("image_path", "label", "split", "group_id")
 _NOBODY = ("", "none")
 """What a person writes for a column that a table does not have."""
@@ -26,8 +28,8 @@ _DESCRIBES = (
 )
 """Names of columns that say who an image is of, how it was taken, or where it comes from."""
 
-_NUMBERED = r"s?(id|no|nr|num|number|uid|key|code|name|hash|index|identifier|barcode|anon)?s?"
-_WHO = r"(patient|subject|participant|proband|paciente)"
+_NUMBERED = r"s?(id|no|nr|num|number|u?uid|key|code|name|hash|index|identifier|barcode|anon)?s?"
+_WHO = r"(patient|subj(ect)?|participant|proband|paciente)"
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "image_path": (
         r"(image|img|file|picture|photo|slice|dicom|scan|isic)?(file)?(relative|rel|full|abs|local)?"
@@ -41,14 +43,14 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
         r"|(ground)?truth",
         r"ys?",  # last, since it may be where a box lies
     ),
-    "split": (r"(data)?(split|subset|set|partition|phase|usage|fold|mode)(name|s)?",),
+    "split": (r"(data|k|cv)?(split|subset|set|partition|phase|usage|fold|mode)(name|id|no|nr)?s?",),
     "group_id": (
-        rf"(patient|subject|participant|person|individual|mrn|medicalrecord){_NUMBERED}",
+        rf"(patient|subj(ect)?|participant|person|individual|mrn|medicalrecord){_NUMBERED}",
         rf"(patienten|paciente|proband|volunteer|donor|animal|mouse|case|pat|p|pt|group){_NUMBERED}",
         rf"\w*{_WHO}(id|no|nr|num|number|uid|key|code|hash|identifier|barcode)(s|anon\w*)?"
         rf"|(id|no|nr|num|cohort){_WHO}|(empi|mrn)\w*|usubjid|(case)?submitterid"
         rf"|(anon\w*|(de)?identified|pseudo\w*|unique|study){_WHO}|hospital(no|nr|number)",
-        rf"(studyinstance|study|accession|series|slide|specimen|lesion|video|clip|film){_NUMBERED}",
+        rf"(studyinstance|study|accession|series|scan|volume|slide|specimen|lesion|video|clip|film){_NUMBERED}",
         r"(acc|anon|exam|visit|encounter|admission|hadm|stay|eye|tissue|wsi|biopsy|client|fov|plate)"
         r"(id|uid|key|code|hash|anon)",
         r"id|患者(id)?|sub|[er]id|recordid",  # of BIDS, the UK Biobank, ADNI, REDCap
@@ -180,7 +182,32 @@ def names_files(values: Sequence[Any]) -> bool:
 def _parts(values: Sequence[str]) -> bool:
     """Whether values name train and another split, and nothing else."""
     held = {value.casefold().strip() for value in values}
-    return len(held) > 1 and all(map(is_split_name, held)) and bool(held & {"train", "training"})
+    return len(held) > 1 and all(map(is_split_name, held)) and any(map(_is_train, held))
+
+
+def split_not_read(table: LabelTable, roles: Roles, given: Mapping[str, str]) -> tuple[str, ...]:
+    """What a person should know of columns of splits in other words, as numbers of folds are."""
+    if roles.split is not None or "split" in given:
+        return ()
+    others = [column for column in table.columns if column not in roles.used]
+    held = {column: list(dict.fromkeys(present(table.cells(column)))) for column in others}
+    return tuple(
+        f"the column {column} ({few(said, 3)}) decides no split: train, val and test do, in these "
+        "words; --folds K has every image scored, in folds that are dealt anew, and --column "
+        "split=none says that it is none"
+        for column, said in held.items()
+        if 1 < len(said) <= MOST_SPLITS and _seems_split(column, said)
+    )
+
+
+def _seems_split(column: str, said: Sequence[str]) -> bool:
+    """Whether a column numbers its parts and is called like splits, or calls one of them train."""
+    is_called_so = any(re.fullmatch(name, _plain(column)) for name in _SPELLINGS["split"])
+    return any(map(_is_train, said)) or (is_called_so and all(one[-1].isdigit() for one in said))
+
+
+def _is_train(value: str) -> bool:
+    return value.casefold() in ("train", "training")
 
 
 def names_patients(column: str) -> bool:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from extract.replies import alike
-from warehouse.errors import LayerhouseError, UsageError, nearest
+from warehouse.errors import ORDERS, LayerhouseError, UsageError, nearest
 
 ENDING = " .,;:\"'“”‘’«»"
 """Marks around a name that a reply sets or leaves out as it likes."""
@@ -23,6 +23,13 @@ list numbers.
 """
 _LISTED = re.compile(r"\d+[ ._:)-]+[^\W\d].*")
 """Names of a list, each with its number: what a model is asked for should not hold that."""
+_UNSEEN = re.compile(
+    f"{ORDERS.pattern}|[\t\n\xad\u061c\u180e\u200b\u2060-\u2064\ufeff\U000e0000-\U000e007f]"
+    "|(?<![^\\x00-\\x7f])[\u200c\u200d]"
+)
+"""Signs that nobody sees, those that turn the direction of a text among them; joiners are part of
+words in Persian, Hindi and others.
+"""
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
 
@@ -120,7 +127,8 @@ def class_rows(
     """The rows of table `class`: a label without a phrase is `spelled`.
 
     Raises UsageError for a phrase of an unknown label, LayerhouseError for a class whose name has
-    lost letters, for two that no reply can tell apart, and for two whose labels are one number.
+    lost letters or holds signs that nobody sees, for two that no reply can tell apart, and for two
+    whose labels are one number.
     """
     numbers = sorted((Decimal(label), label) for label in labels if _NUMBER.fullmatch(label))
     for (number, first), (other, second) in pairwise(numbers):
@@ -142,6 +150,7 @@ def class_rows(
         for index, label in enumerate(labels)
     ]
     _refuse_lost(rows)
+    _refuse_unseen(rows)
     _refuse_alike(rows)
     return rows
 
@@ -153,6 +162,16 @@ def _refuse_lost(rows: Sequence[Mapping[str, Any]]) -> None:
                 f"the class {row['label']} has lost letters, for which programs write \ufffd; "
                 f"correct it where it comes from, or say how it is spelled ({_naming(row)})"
             )
+
+
+def _refuse_unseen(rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        for name in (row["label"], row["phrase"]):
+            if found := _UNSEEN.search(name):
+                raise LayerhouseError(
+                    f"the class {name!r} holds a sign that nobody sees (U+{ord(found[0]):04X}); "
+                    "write it without, since a model would be asked for it"
+                )
 
 
 def _forms(one: str, other: str) -> str:

@@ -92,7 +92,8 @@ def _checked(contents: Any, source: DatasetSource, typed: str) -> Contents:
 
 
 _BY_ENDING = {
-    "if it is a table of text, call it .csv, or .tsv where tabs separate its cells; else ": (
+    "if it is a table of text, let its first line name the columns (image_path,label) and call it "
+    ".csv, or .tsv where tabs separate its cells (--delimiter says what else does); else ": (
         *(".txt", ".dat", ".data", ".psv", ".tab", ".list"),
     ),
     "if it is a table, save it as CSV or Parquet; else ": (

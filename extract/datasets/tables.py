@@ -126,7 +126,7 @@ def _delimited(path: Path, reading: ReadOptions) -> LabelTable:
     _, header = next(records, (1, []))
     columns = [_plain(name.strip()) for name in header]
     if reading.delimiter is None and not told and len(columns) == 1:
-        _refuse_other_delimiter(path, columns[0], usual)
+        _refuse_other_delimiter(path, columns[0], usual, usual in content)
     _refuse_doubled(path, columns)
     rows, lines, uneven = [], [], []
     for line, cells in records:
@@ -186,9 +186,13 @@ def _delimiter(name: str) -> str:
     return sign
 
 
-def _refuse_other_delimiter(path: Path, header: str, usual: str) -> None:
-    for sign, word in {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}.items():
-        if sign in header:
+def _refuse_other_delimiter(path: Path, header: str, usual: str, is_below: bool) -> None:
+    """LayerhouseError for a header of one cell that holds another sign than the usual one.
+
+    Words in it may be a title, where the usual sign `is_below`.
+    """
+    for sign, word in {",": "','", ";": "';'", "\t": "tab", "|": "'|'", " ": "space"}.items():
+        if sign in header and not (sign == " " and is_below):
             raise LayerhouseError(
                 f"line 1 of {path} has no {_DELIMITERS[usual]} but holds {sign!r}; if that "
                 f"separates its cells, add --delimiter {word}"

@@ -24,6 +24,7 @@ from extract.sharing import (
     look_up,
 )
 from warehouse.errors import LayerhouseError, UsageError
+from warehouse.extensions import raised_by_package
 from warehouse.lake import Lake
 from warehouse.progress import Progress, listening
 
@@ -146,7 +147,8 @@ def _work(pipe: Connection, lake: Lake, request: ExtractRequest, threads: int) -
     except LayerhouseError as error:
         pipe.send(("failed", error))
     except Exception as error:
-        pipe.send(("failed", LayerhouseError(f"a worker failed: {type(error).__name__}: {error}")))
+        told = f"a worker failed: {type(error).__name__}: {error}"
+        pipe.send(("failed", raised_by_package(error) or LayerhouseError(told)))
 
 
 def _added_up(summary: ExtractSummary, crew: Sequence[_Worker]) -> ExtractSummary:

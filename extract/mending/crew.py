@@ -18,6 +18,7 @@ from extract.mending.recipe import MendEpoch
 from extract.mending.repair import Repair
 from extract.sharing import begun, devices_of, end_with_parent
 from warehouse.errors import LayerhouseError, said
+from warehouse.extensions import raised_by_package
 from warehouse.lake import Lake
 
 EPOCH, DONE, ERROR, LEFT = "epoch", "done", "error", "left"
@@ -136,5 +137,5 @@ def _work(pipe: Connection, order: _Order) -> None:
     except LayerhouseError as error:
         pipe.send((ERROR, error))
     except Exception as error:
-        name = type(error).__name__
-        pipe.send((LEFT, LayerhouseError(f"a process that mends failed: {name}: {said(error)}")))
+        text = f"a process that mends failed: {type(error).__name__}: {said(error)}"
+        pipe.send((LEFT, raised_by_package(error) or LayerhouseError(text)))

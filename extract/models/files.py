@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.errors import LayerhouseError, said
+from warehouse.extensions import raised_by_package
 
 MOST_HEADER = 100 * 10**6
 """The longest header that safetensors itself reads."""
@@ -156,4 +157,5 @@ def failing_as(sentence: str, hint: str = "") -> Iterator[None]:
     except LayerhouseError:
         raise
     except Exception as error:
-        raise LayerhouseError(f"{sentence}: {said(error)}{hint}") from error
+        told = raised_by_package(error) or LayerhouseError(f"{sentence}: {said(error)}{hint}")
+        raise told from error

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from extract.faults import DonorBatch
 from extract.running.preparing import Prepared
 from warehouse.errors import LayerhouseError
+from warehouse.extensions import raised_by_package
 
 AHEAD = 3
 FEW_IMAGES = 512
@@ -125,7 +126,7 @@ class _Batches(Dataset[Any]):
             prepared = self.prepare(sample_ids)
             return _changed(prepared, _arrays)
         except Exception as error:
-            return error
+            return raised_by_package(error) or error  # no traceback goes through a pipe
 
 
 def _in_processes(

@@ -17,7 +17,7 @@ import click
 from layerhouse.parts import part
 from layerhouse.printing import guarded, plain, unbroken
 from warehouse.errors import LayerhouseError, UsageError, nearest
-from warehouse.extensions import layerhouse_version
+from warehouse.extensions import layerhouse_version, raised_by_package
 
 __all__ = ["main"]
 
@@ -193,6 +193,8 @@ def _run(arguments: list[str]) -> int:
             return _fail(refused, 1)
         if isinstance(fault, RuntimeError) and str(fault) == INTERRUPTED:
             return _stopped()
+        if told := raised_by_package(fault):
+            return _fail(str(told), told.exit_code)
         said = f"{type(fault).__name__}: {fault}".splitlines()[0]
         return _fail(f"unexpected failure, {said} (run again with --debug for the traceback)", 1)
 

@@ -185,6 +185,49 @@ def test_a_word_that_an_installed_package_brings_is_known_without_importing_it(
         word.convert("korner", None, None)
 
 
+BROUGHT = {
+    "readout": """
+from extract.plugins import AverageReadout, ReadoutFacts
+class Brought(AverageReadout):
+    facts = ReadoutFacts("brought", reads="image")
+    def weights(self, sample):
+        return {}["cells"]
+""",
+    "fault": """
+from extract.plugins import ImageFault, Severity
+class Brought(ImageFault):
+    name = "brought"
+    severity = Severity("nothing", default=1)
+    def change_image(self, image, fault):
+        return {}["radius"]
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "where"),
+    [
+        ("readout", ("--readout", "brought"), "weights"),
+        ("fault", ("--fault", "brought@vision:1"), "change_image"),
+    ],
+)
+def test_a_package_whose_own_code_fails_is_named(
+    kind: str,
+    asked: tuple[str, ...],
+    where: str,
+    install: Install,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    install(f"layerhouse.{kind}s", "brought", BROUGHT[kind], "Brought")
+    taken = ("--model", "tiny-digits", "--dataset", "digits", "--limit", "20")
+    assert run("extract", *taken, *asked, "--lake", str(tmp_path / "lake")) == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith(
+        f"Error: brought_package.Brought.{where} of the package brought fails: KeyError: "
+    )
+
+
 @pytest.mark.parametrize(("arguments", "code", "says"), list(BAD.values()), ids=list(BAD))
 def test_bad_input_ends_with_one_sentence_and_its_exit_code(
     demo: Demo,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.packages import Install
 from warehouse.errors import LayerhouseError
-from warehouse.extensions import installed
+from warehouse.extensions import installed, raised_by_package
 
 GROUP = "layerhouse.numbers"
 
@@ -51,3 +51,24 @@ def test_two_packages_with_one_name_are_refused(install: Install) -> None:
     install(GROUP, "seven", "seven = 7\n", "seven", package="two")
     with pytest.raises(LayerhouseError, match=r"seven of layerhouse\.numbers is brought by two"):
         installed(GROUP, int)
+
+
+FAILING = """
+class Seven(int):
+    def read(self, how):
+        return how(self)
+"""
+
+
+def test_what_leaves_the_code_of_a_package_is_told_with_its_object(install: Install) -> None:
+    install(GROUP, "seven", FAILING, "Seven", package="numbers")
+    seven = installed(GROUP, int)["seven"]
+    with pytest.raises(ZeroDivisionError) as caught:
+        seven.read(lambda n: n // 0)  # type: ignore[attr-defined]
+    assert str(raised_by_package(caught.value)) == (
+        "numbers_package.Seven.read of the package numbers fails: ZeroDivisionError: integer "
+        "division or modulo by zero; mend or uninstall it (--debug shows the traceback)"
+    )
+    with pytest.raises(ZeroDivisionError) as caught:
+        seven // 0
+    assert raised_by_package(caught.value) is None

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from extract.datasets.columns import split_not_read
 from extract.datasets.findings import understood
 from extract.datasets.groups import patients_not_told
 from extract.datasets.source import Contents, Item, ReadOptions, SourceAsAsked, slug
@@ -158,7 +159,9 @@ def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> C
     if len(parts) > 1 and reading.columns.get("split", "none") != "none":
         raise UsageError(f"the splits of {location} are its parts, {', '.join(parts)}, no column")
     is_one = len(parts) == 1
-    roles, labelled = understood(table, _meant(reading, first.features, is_one, location))
+    meant = _meant(reading, first.features, is_one, location)
+    roles, labelled = understood(table, meant)
+    told = split_not_read(table, roles, meant.columns)
     split_of = split_reader(table, roles.split)
     kept = [key for key, kind in first.features.items() if kind.__class__.__name__ == "Value"]
     attributes = [key for key in kept if key in table.columns and key not in roles.used]
@@ -188,7 +191,7 @@ def _contents(loaded: Any, location: str, title: str, reading: ReadOptions) -> C
         title,
         licence,
         labels,
-        (*labelled.notes, *patients_not_told(table, roles, reading, items)),
+        (*labelled.notes, *told, *patients_not_told(table, roles, reading, items)),
         findings=labelled.names,
         groups_from=roles.grouping,
         left_out=labelled.left_out,

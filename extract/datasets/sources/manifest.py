@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from extract.datasets.cells import refuse_encoded
-from extract.datasets.columns import Roles
+from extract.datasets.columns import Roles, split_not_read
 from extract.datasets.findings import Labelled, understood
 from extract.datasets.groups import (
     grouped_by_path,
@@ -78,6 +78,7 @@ class Manifest(SourceAsAsked):
             *files.notes,
             *told,
             *((asked,) if by_path else ()),
+            *split_not_read(table, roles, reading.columns),
             *patients_not_told(table, roles, reading, items),
             *(() if "group_id" in reading.columns else patients_in_names(items)),
         )

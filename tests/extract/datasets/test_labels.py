@@ -79,6 +79,26 @@ def test_a_name_that_lost_letters_is_refused_unless_it_is_spelled_out() -> None:
     assert class_rows("d", labels, {labels[0]: "bösartig"})[0]["phrase"] == "bösartig"
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("\u202eben", "\u2066ben\u2069", "be\x1b[31mn", "be\nn", "be\x07n", "be\u2028n"),
+        *("be\u200bn", "be\u2060n", "be\xadn", "be\u200dn", "\ufeffben", "ben\U000e0041"),
+    ],
+)
+def test_a_name_of_signs_that_nobody_sees_is_refused(label: str) -> None:
+    with pytest.raises(LayerhouseError, match=r"holds a sign that nobody sees \(U\+") as caught:
+        class_rows("d", (label, "malignant"), {})
+    assert str(caught.value).isprintable()
+    with pytest.raises(LayerhouseError, match="nobody sees"):
+        class_rows("d", ("benign", "malignant"), {"benign": label})
+
+
+def test_joiners_are_letters_where_a_language_writes_them() -> None:
+    for label in ("\u0645\u06cc\u200c\u0634\u0648\u062f", "\u0915\u094d\u200d\u0937", "حميد"):
+        assert class_rows("d", (label, "malignant"), {})[0]["label"] == label
+
+
 def test_names_that_others_begin_with_are_warned_of_by_name() -> None:
     labels = ("4", "4a", "40", "5")
     (line, _) = label_warnings(class_rows("d", labels, {}))

@@ -86,7 +86,7 @@ def test_an_address_of_the_hub_is_one_without_being_asked_for() -> None:
     ("name", "content", "way_out"),
     [
         ("notes.md", b"x", "give a folder of classes"),
-        ("labels.txt", b"image_path,label\n", "table of text, call it .csv, or .tsv"),
+        ("labels.txt", b"image_path,label\n", "first line name the columns .*call it .csv"),
         ("labels.dat", b"1 2\n", "call it .csv, or .tsv where tabs"),
         ("labels.pkl", b"\x80\x04", "save it as CSV or Parquet"),
         ("labels.feather", b"ARROW1", "save it as CSV or Parquet"),

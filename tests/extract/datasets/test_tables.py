@@ -66,6 +66,7 @@ TWO = "image_path,label\n1.png,a\n2.png,b\n"
             "line 1 of .* if that separates its cells, add",
         ),
         ("image_path\tlabel\n1.png\ta\n", "line 1 of .* --delimiter tab"),
+        ("patientid filename class\n3 1.png COVID-19\n", "line 1 of .* --delimiter space"),
         ("image_path,label,label\n1.png,a,b\n", "2 columns called label"),
         (TWO.replace("b\n", "é\n").encode("latin-1"), "line 3 of .* is not UTF-8 text; add --enc"),
         (
@@ -115,6 +116,7 @@ def test_what_cannot_be_read_for_certain_is_refused_with_its_line(
         (TWO.replace(",", ";").encode(), {"delimiter": "semicolon"}),
         (TWO.replace(",", ";").encode(), {"delimiter": ";"}),
         (TWO.replace(",", "\t").encode(), {"delimiter": "tab"}),
+        (TWO.replace(",", " ").encode(), {"delimiter": "space"}),
         (b"sep=;\r\n" + TWO.replace(",", ";").encode(), {}),
         (TWO.replace("\n", "\r\n").encode(), {}),
         (TWO.replace("\n", "\n\n").encode(), {}),
@@ -373,6 +375,7 @@ def grouped(column: str) -> str:
         *("empi_anon", "bcr_patient_barcode", "case_submitter_id", "USUBJID", "hadm_id", "eye_id"),
         *("video_id", "film", "acc_anon", "id_paciente", "patient_code_anonymous", "MRN_deid"),
         *("anon_patient", "deidentified_patient", "hospital_no", "record_id", "eid", "RID", "sub"),
+        *("subj", "patient_uuid", "scan_id", "volume"),
     ],
 )
 def test_a_patient_column_of_another_name_is_proposed(tmp_path: Path, column: str) -> None:
@@ -438,6 +441,32 @@ def test_a_split_column_of_another_name_is_proposed(
     with pytest.raises(LayerhouseError, match=f"--column split={column} if that is what it is"):
         read(place)
     assert read(place, columns={"split": column}).items[0].split == "train"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "told"),
+    [
+        ("fold", ("0", "1", "2"), True),
+        ("kfold", ("fold1", "fold2", "fold3"), True),
+        ("fold_id", ("0", "1", "2"), True),
+        ("partition", ("0", "1", "2"), True),
+        ("Usage", ("Training", "PublicTest", "PrivateTest"), True),
+        ("cohort", ("train", "external", "train"), True),
+        ("mode", ("CT", "MR", "US"), False),
+        ("fold", ("0", "0", "0"), False),
+        ("site", ("0", "1", "2"), False),
+    ],
+)
+def test_splits_in_other_words_are_not_left_out_silently(
+    tmp_path: Path, column: str, values: tuple[str, ...], told: bool
+) -> None:
+    place = table(tmp_path, flagged(column, *values))
+    contents = read(place)
+    assert contents.items[0].attributes == {column: values[0]}
+    assert any(note.startswith(f"the column {column} (") for note in contents.notes) == told
+    assert not any("decides" in note for note in read(place, columns={"split": "none"}).notes)
+    beside = flagged(f"split,{column}", *(f"train,{value}" for value in values))
+    assert not any("decides" in note for note in read(table(tmp_path, beside)).notes)
 
 
 def flagged(column: str, *values: str) -> str:
@@ -988,8 +1017,9 @@ def test_columns_of_hugging_face_are_asked_about_like_those_of_a_table(tmp_path:
     kinds = {
         "label": lambda hf: hf.ClassLabel(names=["sick", "well"]),
         "PatientID": lambda hf: hf.Value("string"),
+        "fold": lambda hf: hf.Value("int64"),
     }
-    rows = {"label": [0, 1, -1, 1], "PatientID": ["p", "p", "q", "q"]}
+    rows = {"label": [0, 1, -1, 1], "PatientID": ["p", "p", "q", "q"], "fold": [1, 1, 2, 2]}
     place = saved(tmp_path, kinds, rows)
     with pytest.raises(LayerhouseError, match="--column group_id=PatientID if that is what it is"):
         read(place)
@@ -1003,6 +1033,7 @@ def test_columns_of_hugging_face_are_asked_about_like_those_of_a_table(tmp_path:
         ("well", "q"),
     ]
     assert contents.labels == ("sick", "well")
+    assert contents.notes[-1].startswith("the column fold (1, 2) decides no split")
     assert len(read(place, unlabelled=True, columns=named).items) == 4
 
 
