@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.diagnosis import Evidence
 from warehouse.errors import LayerhouseError
+from warehouse.variants import making
 from warehouse.vocabulary import STAGES
 
 
@@ -55,10 +56,18 @@ def require_same_samples(pair: Pair, model: Evidence, base: Evidence) -> None:
     """Both must have been tested on the same samples, of at least two groups."""
     sizes = [int(side.tested.sum()) for side in (model, base)]
     if not np.array_equal(model.tested, base.tested):
+        either = model.tested | base.tested
+        sides = {pair.model_id: model, pair.base_model_id: base}
+        lacking = [name for name, side in sides.items() if not side.tested[either].all()]
+        steps = [
+            f"`layerhouse extract {making(name, pair.dataset_id)}` and `layerhouse probe --model "
+            f"{quote(name)} --dataset {quote(pair.dataset_id)}`"
+            for name in lacking
+        ]
         raise NotComparableError(
             f"{pair.model_id} was tested on {sizes[0]} samples of {pair.dataset_id} and "
-            f"{pair.base_model_id} on {sizes[1]}, not all of them the same: run `layerhouse "
-            "extract` and `layerhouse probe` for both without --limit"
+            f"{pair.base_model_id} on {sizes[1]}, not all of them the same: run "
+            f"{' and '.join(steps)}, without --limit"
         )
     if model.n_groups < 2:
         raise NotComparableError(

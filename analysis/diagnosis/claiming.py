@@ -101,9 +101,10 @@ class Kind(StrEnum):
         return mark.use_missing if self is Kind.USE else mark.cure_missing
 
     def standing(self, mark: Mark) -> str:
-        """How it stands where something is missing."""
-        was_tried = self is Kind.CURE and mark.tried is not None
-        return "is open" if was_tried else "is not measured"
+        """How it stands where something is missing; patches between images count for none."""
+        if self is Kind.USE:
+            return "is not measured with the states of a better variant"
+        return "is open" if mark.tried is not None else "is not measured"
 
 
 def unmeasured(marks: Marks, kinds: Iterable[Kind] = Kind) -> Iterator[str]:

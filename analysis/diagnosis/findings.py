@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,7 +99,7 @@ class Finding:
 
     `n_seen` samples are left out because the model was trained on them. Where
     `is_fitted_otherwise`, probes are fitted for another score; the weights of a model that
-    `is_untrained` are random.
+    `is_untrained` are random. `arguments` name the model and the dataset on the command line.
     """
 
     modes: tuple[ModeLoss, ...]
@@ -111,6 +112,7 @@ class Finding:
     is_fitted_otherwise: bool = field(default=False, kw_only=True)
     is_untrained: bool = field(default=False, kw_only=True)
     score: str = field(default=ACCURACY, kw_only=True)
+    arguments: str = field(default="", kw_only=True)
 
     @property
     def verdict(self) -> str:
@@ -189,6 +191,7 @@ def finding_of(rows: Sequence[Mapping[str, Any]]) -> Undetermined | Healthy | Fa
         "is_fitted_otherwise": bool(first["is_fitted_otherwise"]),
         "is_untrained": first["is_untrained"],
         "score": first["score"],
+        "arguments": shlex.join(["--model", first["model_id"], "--dataset", first["dataset_id"]]),
     }
     if first["verdict"] == UNDETERMINED:
         return Undetermined(**common)

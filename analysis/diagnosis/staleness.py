@@ -13,6 +13,7 @@ from analysis.queries import read_query
 from warehouse.catalogue import Catalogue, Warehouse
 from warehouse.errors import LayerhouseError
 from warehouse.lake import Lake, RunSpec, RunWriter
+from warehouse.variants import making
 
 Tables = dict[str, list[dict[str, Any]]]
 
@@ -45,7 +46,9 @@ def _way_out(wh: Catalogue, model_id: str, dataset_id: str) -> str:
         )
     if has_vectors:
         return probed
-    return f"run `layerhouse extract` for them, then `layerhouse probe {pair}`"
+    return (
+        f"run `layerhouse extract {making(model_id, dataset_id)}`, then `layerhouse probe {pair}`"
+    )
 
 
 def renewed(

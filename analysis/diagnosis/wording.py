@@ -46,7 +46,7 @@ def sentence(finding: Finding, marks: Marks = NOTHING) -> str:
     if finding.is_fitted_otherwise:
         said += (
             f" The probes were fitted for another score than {finding.score.replace('_', ' ')} and "
-            "may read too little: `layerhouse probe` fits them for it."
+            f"may read too little: `layerhouse probe {finding.arguments}` fits them for it."
         )
     return said
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from warehouse.catalogue import (
     rotate,
 )
 from warehouse.errors import LayerhouseError
+from warehouse.variants import making
 from warehouse.vocabulary import ACCURACY, READOUTS, SPLITS, Cell
 
 QUERIES = Path(__file__).parent / "queries"
@@ -107,7 +107,7 @@ def read_cells(
     names["seen"] = left_out_samples(wh, model_id, dataset_id)
     rows = wh.sql(read_query(QUERIES, "cells"), names).fetchall()
     readouts = {facts.name: facts for facts, _ in package_readouts(wh)} | READOUTS
-    command = f"`layerhouse extract --model {quote(model_id)} --dataset {quote(dataset_id)}`"
+    command = f"`layerhouse extract {making(model_id, dataset_id)}`"
     wanted = wh.sql(read_query(QUERIES, "token_cells"), names).fetchall() if tokens else rows
     if not wanted:
         of = {"model": model_id, "dataset": dataset_id}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from shlex import quote
 
 from analysis.report.reading import read_table
+from analysis.report.words import WHAT_TO_RUN
 from warehouse.catalogue import Warehouse, require_known
 from warehouse.errors import LayerhouseError
 
@@ -39,10 +40,7 @@ def wanted(wh: Warehouse, models: Sequence[str], datasets: Sequence[str]) -> lis
 def _way_out(unread: list[tuple[str, str]]) -> str:
     """The commands that make something to report, of states that are there or of none."""
     if not unread:
-        return (
-            "run `layerhouse extract`, `layerhouse probe` and `layerhouse diagnose` first, or "
-            "`layerhouse demo`"
-        )
+        return f"{WHAT_TO_RUN}, and `layerhouse demo` makes an example"
     model_id, dataset_id = map(quote, unread[0])
     pair = f"--model {model_id} --dataset {dataset_id}"
     return f"run `layerhouse probe {pair}` and `layerhouse diagnose {pair}` first"

@@ -48,6 +48,7 @@ def environment_for(*packages: str) -> Environment:
         "stage_names": words.STAGE_NAMES,
         "default_kind": DEFAULT_PROBE_KIND,
         "layered": LAYERED,
+        "what_to_run": words.WHAT_TO_RUN,
     }
     return environment
 

@@ -96,6 +96,13 @@ class ModelPage:
     """Of lost images that are shown: where in them their class is readable."""
     trials: Trials
     runs: Table
+    commands: Table
+
+    def with_commands(self, template: str) -> str | None:
+        """Words with the commands that they name written out, `{making}` and the like being a row
+        of `commands`; None where nobody knows them, as of a published file."""
+        named = self.commands.first
+        return None if named is None else template.format(**named)
 
     @property
     def is_brought(self) -> bool:
@@ -300,6 +307,7 @@ def _read_model(
         maps=evidence_maps(readers.rows, lost.rows, partial(image_tokens, wh, names)),
         trials=Trials(*(read_table(wh, f"trial_{part.name}", **names) for part in fields(Trials))),
         runs=runs,
+        commands=read_table(wh, "commands", **names),
     )
 
 

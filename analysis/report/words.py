@@ -43,6 +43,7 @@ VERDICTS = {
 }
 
 MISSING = "–"
+WHAT_TO_RUN = "`layerhouse status` says what to run"
 
 
 def image_faults(model_id: str) -> str:

@@ -9,6 +9,7 @@ from extract.datasets.remaking import Remade, Row, refuse_resting, stored_rows
 from warehouse.catalogue import make_folds
 from warehouse.errors import LayerhouseError, UsageError
 from warehouse.lake import Lake, tells_nothing_seen
+from warehouse.variants import making
 from warehouse.vocabulary import (
     BY_FOLDS,
     MADE_FROM,
@@ -69,9 +70,10 @@ def _refuse_unknown(lake: Lake, name: str) -> None:
     if silent:
         raise LayerhouseError(
             f"{len(silent)} models were run on {name} by a version that did not note which samples "
-            f"they saw in training, first {silent[0]}; run its `layerhouse extract` once more, "
-            "which notes that and runs nothing again, take it out with `layerhouse models remove "
-            f"{quote(silent[0])}`, or make a dataset beside this one with --into NEW"
+            f"they saw in training, first {silent[0]}; run `layerhouse extract "
+            f"{making(silent[0], name)}` once more, which notes that and runs nothing again, take "
+            f"it out with `layerhouse models remove {quote(silent[0])}`, or make a dataset "
+            "beside this one with --into NEW"
         )
 
 

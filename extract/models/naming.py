@@ -39,7 +39,7 @@ def meant(name: str) -> tuple[Path | None, RegistryEntry | None]:
 def _refuse_variant(name: str) -> None:
     """UsageError for a model's name with its variant, by which a lake knows it."""
     base, changes = taken_apart(name)
-    if not changes or any(kind not in OPTIONS for kind, _ in changes):
+    if not changes:
         return
     asked = [(OPTIONS[kind], value) for kind, value in changes]
     words = [w for opt, value in asked for w in (opt, "PATH" if opt == "--adapter" else value)]

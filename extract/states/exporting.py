@@ -23,6 +23,7 @@ from warehouse.extensions import layerhouse_version
 from warehouse.files import folder_at_once, permit_as_usual, telling_unwritable, write_json
 from warehouse.lake import Lake
 from warehouse.untrusted import UnfitError, parse_json, read_bounded
+from warehouse.variants import making
 from warehouse.vocabulary import READOUTS, Cell
 
 Matrix = NDArray[np.float32]
@@ -146,8 +147,8 @@ def _cells(
             if name not in held:
                 raise UsageError(f"the lake holds no {table} {name!r}{nearest(name, held)}")
         raise UsageError(
-            f"the lake holds no activations of {model_id} on {dataset_id}; `layerhouse extract` "
-            "adds them"
+            f"the lake holds no activations of {model_id} on {dataset_id}; `layerhouse extract "
+            f"{making(model_id, dataset_id)}` adds them"
         )
     for layer in selected.layers:
         if not any(_is_layer(row, layer) for row in rows if _wanted(row, selected, layers=False)):

@@ -21,6 +21,7 @@ from extract.steering.request import READOUT_OF, parts_of
 from extract.steering.sources import Floats, Source, Vectors
 from warehouse.catalogue import Warehouse
 from warehouse.errors import LayerhouseError
+from warehouse.variants import making
 from warehouse.vocabulary import Cell
 
 N_RANDOM = 100
@@ -149,7 +150,8 @@ class _Learned:
             if len(rows) < 2 or len(set(labels[rows].tolist())) < 2:
                 raise LayerhouseError(
                     f"the lake holds states at {cell} of {len(rows)} samples that directions could "
-                    f"be learned of, which need two classes; `layerhouse extract` adds them"
+                    f"be learned of, which need two classes; `layerhouse extract {making(*of)}` "
+                    "adds them"
                 )
             states = matrix[rows].astype(np.float64)
             centred = states - states.mean(axis=0)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from shlex import quote
 from typing import Protocol
 
 import numpy as np
@@ -61,7 +62,8 @@ class ProbeWeights:
         if not rows:
             raise LayerhouseError(
                 f"the lake holds no coefficients of the linear probe at {cell} of {self.model_id} "
-                f"on {self.dataset_id}: `layerhouse probe --coefficients` stores them"
+                f"on {self.dataset_id}: `layerhouse probe --model {quote(self.model_id)} --dataset "
+                f"{quote(self.dataset_id)} --coefficients` stores them"
             )
         return _against_others({index: np.array(vector, float) for index, vector in rows})
 

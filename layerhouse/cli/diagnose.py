@@ -121,7 +121,7 @@ def show(diagnosis: Diagnosis) -> None:
         ]
         for row in diagnosis.rows
     ]
-    print_table(["failure mode", "loss [95% interval]", "patching", "mending", ""], rows)
+    print_table(["failure mode", "loss [95% interval]", "patch --from", "mend", ""], rows)
     if diagnosis.places:
         click.echo(f"Read: {', '.join(map(str, diagnosis.places))}")
     if diagnosis.answer is not None:

@@ -19,7 +19,7 @@ from layerhouse.functions.running import requested
 from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
-from warehouse.variants import taken_apart
+from warehouse.variants import making, taken_apart
 from warehouse.vocabulary import NO_CONTROL, SHUFFLED_LABELS, STAGES
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def _stages(lake: Lake, job: Job, stage: str) -> tuple[str, ...]:
     if not known:
         raise LayerhouseError(
             f"{job.model_id} has no answers on {job.dataset_id} that a repair could be held "
-            "against; run `layerhouse extract` for it first"
+            f"against; run `layerhouse extract {making(job.model_id, job.dataset_id)}` first"
         )
     if stage != AUTO:
         return STAGES if stage == EVERY else (stage,)

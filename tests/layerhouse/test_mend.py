@@ -22,7 +22,7 @@ UNMEANT = {
         *("--repair", "answer/prior", "--repair", "connector/finetune"),
     ),
 }
-COMMAND = re.compile(r"is not measured: run `layerhouse ([^`]+)`")
+COMMAND = re.compile(r"is not measured(?: with [\w ]+)?: run `layerhouse ([^`]+)`")
 
 
 @pytest.mark.parametrize(("told", "more"), UNMEANT.items())

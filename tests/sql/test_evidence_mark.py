@@ -248,8 +248,7 @@ def test_a_gain_that_is_not_the_repairs_alone_undoes_nothing(catalogue):
         ),
         (
             "random:3",
-            "no variant of this model is known that answers better, whose states `layerhouse patch "
-            "--from` could put",
+            "no variant of this model is known that answers better",
             "repairs are trained on whole weights, without adapters, quantisation or faults of "
             "activations, and not on untrained ones",
         ),

@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 from tests.sql.worlds import world
+from warehouse import variants
 
 
 @pytest.mark.exact_rows("extract_command", "model_options")
@@ -31,6 +32,7 @@ def test_a_variant_is_asked_for_by_its_options(catalogue, variant, options):
     command = f"layerhouse extract --model tiny{options} --dataset d"
     making = command.removeprefix("layerhouse extract")
     assert found == [("m", "d", command, " --model m --dataset d", making)]
+    assert f" {variants.making(variants.with_variant('tiny', variant), 'd')}" == making
 
 
 @pytest.mark.parametrize("name", ["a b", "it's", "<script>x</script>", "100%25", "模型", "$x"])

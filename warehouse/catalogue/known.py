@@ -29,7 +29,4 @@ def require_attribute(wh: Catalogue, dataset_id: str, name: str) -> None:
     ).fetchall()
     known = [*(row[0] for row in found), *OF_EVERY_SAMPLE]
     if name not in known:
-        raise UsageError(
-            f"{dataset_id} has no attribute {name!r}{nearest(name, known)}; it has "
-            f"{', '.join(known)}"
-        )
+        raise UsageError(f"{dataset_id} has no attribute {name!r}{nearest(name, known)}")

@@ -17,6 +17,7 @@ from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
 from warehouse.schema import BOOKKEEPING, quoted, tables
 from warehouse.storage import Shard
+from warehouse.variants import making
 from warehouse.vocabulary import VECTOR_TABLES
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ class Warehouse(Catalogue):
         wanted = f"{model} on {dataset} at {module} layer {layer}, readout {readout}"
         rows = self.sql("SELECT DISTINCT model_id FROM commit_record WHERE command = 'extract'")
         held = [model_id for (model_id,) in rows.fetchall()]
-        hint = nearest(model, held) if model not in held else "; `layerhouse extract` adds them"
+        way = f"; `layerhouse extract {making(model, dataset)}` adds them"
+        hint = nearest(model, held) if model not in held else way
         return f"the lake holds no activations of {wanted}{hint}"
 
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from warehouse.variants import BASE, OPTIONS, changes_of, taken_apart
+from warehouse.variants import BASE, changes_of, options_of, taken_apart
 from warehouse.vocabulary import (
     ASKED_WITH,
     DEFAULT_PROBE_KIND,
@@ -95,9 +95,9 @@ def patch_command(row: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         words.append("--no-controls")
     if "base" in config:
         name, changes = taken_apart(config["base"])
-        words += ["--from", name]
-        for kind, value in changes:
-            words += [OPTIONS[kind].replace("--", "--from-"), value]
+        asked = options_of(changes)
+        asked[::2] = [option.replace("--", "--from-") for option in asked[::2]]
+        words += ["--from", name, *asked]
     return shlex.join(words)
 
 
@@ -125,9 +125,7 @@ def extract_command(
     """`layerhouse extract` for a model's name and variant, narrowed as the run was."""
     name = model.get("model_name") or model.get("model_id") or "MODEL"
     words = ["layerhouse", "extract", "--model", name, "--dataset", dataset_id]
-    for kind, value in changes_of(model.get("variant") or BASE):
-        if kind in OPTIONS:
-            words += [OPTIONS[kind], value]
+    words += options_of(changes_of(model.get("variant") or BASE))
     asked = selection or {}
     if asked.get("answers_only"):
         words += ["--answers-only", "--orders", asked["orders"]]

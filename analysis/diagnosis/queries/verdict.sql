@@ -1,6 +1,8 @@
 -- The verdict with the losses behind it, in pipeline order, and what to know of the numbers. Of marts
 -- alone, so that a published file says what the lake does.
 SELECT
+    mart_failure_modes.model_id,
+    mart_failure_modes.dataset_id,
     mart_failure_modes.failure_mode,
     mart_failure_modes.stage,
     mart_failure_modes.score,

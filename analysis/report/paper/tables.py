@@ -8,7 +8,7 @@ from itertools import groupby
 
 from analysis.report.paper.markup import Field, Grid
 from analysis.report.reading import DatasetPage, Row
-from analysis.report.words import MISSING, VERDICTS, measured, score
+from analysis.report.words import MISSING, VERDICTS, WHAT_TO_RUN, measured, score
 from warehouse.vocabulary import FAILURE_MODES
 
 MODES = tuple(FAILURE_MODES.values())
@@ -168,7 +168,7 @@ def _headed(words: str) -> str:
 
 TABLES: Mapping[str, PrintedTable] = {
     "leaderboard": PrintedTable(_leaderboard, "no model has answers or probes"),
-    "losses": PrintedTable(_losses, "no model was diagnosed: run `layerhouse diagnose`"),
-    "baselines": PrintedTable(_baselines, "no baseline was trained: run `layerhouse baseline`"),
+    "losses": PrintedTable(_losses, f"no model was diagnosed: {WHAT_TO_RUN}"),
+    "baselines": PrintedTable(_baselines, f"no baseline was trained: {WHAT_TO_RUN}"),
     "pairs": PrintedTable(_pairs, "no two models were compared: run `layerhouse compare`"),
 }

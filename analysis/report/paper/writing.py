@@ -13,7 +13,7 @@ from analysis.report.choosing import wanted
 from analysis.report.paper.files import About, OutFolder, short_names
 from analysis.report.paper.fonts import Fonts, fonts_for
 from analysis.report.paper.forking import do_all
-from analysis.report.paper.kinds import DATASET_FIGURES, MODEL_FIGURES, OVERLAY
+from analysis.report.paper.kinds import DATASET_FIGURES, MODEL_FIGURES, OVERLAY, reason_in
 from analysis.report.paper.legible import Names, legible, names_for, texts
 from analysis.report.paper.markup import MARKUPS
 from analysis.report.paper.pictures import COLUMNS, PaperFigure, write_picture
@@ -21,6 +21,7 @@ from analysis.report.paper.tables import TABLES
 from analysis.report.paper.wishing import Wish
 from analysis.report.reading import DatasetPage, Row, Table, read_pages, read_table
 from analysis.report.svg import Drawing
+from analysis.report.words import WHAT_TO_RUN
 from warehouse.catalogue import Warehouse, connect
 from warehouse.files import write_text
 from warehouse.lake import Lake
@@ -114,7 +115,7 @@ class _Plan:
         self.sheets: list[Sheet] = []
         self.notes: list[str] = []
         self.n_models = 0
-        self._missing: dict[tuple[str, str], list[str]] = {}
+        self._missing: dict[tuple[str, str], dict[str, str]] = {}
 
     def add(self, dataset: Dataset) -> None:
         """The figures and tables of one dataset and its models, and the legend if one is due."""
@@ -157,7 +158,7 @@ class _Plan:
             part = models[number * size : (number + 1) * size]
             name = OVERLAY if n_parts == 1 else f"{OVERLAY}-{number + 1}"
             drawing = figures.overlay([_panel(dataset, part) for dataset in found], part)
-            missing = "it takes two models, or two datasets, with probes: run `layerhouse probe`"
+            missing = f"it takes two models, or two datasets, with probes: {WHAT_TO_RUN}"
             self._figure(name, drawing, missing, dataset_id)
 
     def _figure(
@@ -170,7 +171,7 @@ class _Plan:
     ) -> None:
         if drawing is None:
             who = " on ".join(filter(None, (model_id, dataset_id or "all datasets")))
-            self._missing.setdefault((name, missing), []).append(who)
+            self._leave_out(name, missing, who)
             return
         owner = {"dataset_id": dataset_id, "model_id": model_id}
         for part, picture in self._pictures(drawing):
@@ -212,9 +213,7 @@ class _Plan:
                 continue
             grid = kind.of(page, losses)
             if not grid.rows:
-                self._missing.setdefault((f"table {name}", kind.missing), []).append(
-                    page.dataset_id
-                )
+                self._leave_out(f"table {name}", kind.missing, page.dataset_id)
                 continue
             about = {"table": name, "dataset_id": page.dataset_id, "title": grid.title}
             write = partial(write_text, text=written_as(grid))
@@ -240,14 +239,20 @@ class _Plan:
     def left_out(self) -> list[str]:
         """A line for each figure that was not written for some model or dataset."""
         lines = []
-        for (name, missing), owners in self._missing.items():
+        for (name, _), said in self._missing.items():
+            owners, (missing, *others) = list(said), said.values()
             named = ", ".join(owners[:NAMED])
             if len(owners) > NAMED:
                 named += f" and {len(owners) - NAMED} more"
             if name in MODEL_FIGURES and len(owners) == self.n_models > 1:
                 named = "any model"
-            lines.append(f"no {name} of {named}: {missing}")
+            likewise = ", and so for the others" if set(others) - {missing} else ""
+            lines.append(f"no {name} of {named}: {missing}{likewise}")
         return lines
+
+    def _leave_out(self, name: str, missing: str, who: str) -> None:
+        """Those that lack a figure for the same reason share a line, whatever their commands."""
+        self._missing.setdefault((name, reason_in(missing)), {})[who] = missing
 
 
 def _panel(dataset: Dataset, models: Sequence[str]) -> figures.Panel:

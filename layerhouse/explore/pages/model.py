@@ -62,7 +62,7 @@ def _missing(visit: Visit, model: ModelPage, name: str) -> str:
         return OLDER
     figure = MODEL_FIGURES[name]
     # No mart says whether layers that were not probed are known.
-    return figure.why_missing(model) if visit.lake is not None else figure.missing
+    return figure.why_missing(model) if visit.lake is not None else figure.reason
 
 
 def _read(lake: Warehouse, model_id: str, dataset_id: str) -> ModelPage:

@@ -12,7 +12,7 @@ from layerhouse.explore.visit import QUERIES, Visit
 NOTHING = Table([], "")
 EMPTY: tuple[Any, ...] = (
     *("marks", "repairs", "restoration", "ownership", "steering", "nuisance", "border"),
-    *("lens", "prompts", "reliance", "lost", "readers", "runs"),
+    *("lens", "prompts", "reliance", "lost", "readers", "runs", "commands"),
 )
 """What the figures of a model take and no mart holds."""
 

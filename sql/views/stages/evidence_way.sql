@@ -44,9 +44,7 @@ SELECT
             THEN 'the states of this model were brought from elsewhere, and it is not run here'
         WHEN subjects.has_repair THEN 'what a repair brings is told beside the model without it'
         WHEN subjects.donor IS NULL
-            THEN
-                'no variant of this model is known that answers better, whose states '
-                || '`layerhouse patch --from` could put'
+            THEN 'no variant of this model is known that answers better'
         ELSE concat('run `layerhouse patch', subjects.making, subjects.donor, '`')
     END AS use,
     CASE

@@ -279,7 +279,8 @@ def uneven(tmp_path):
 
 
 def test_models_tested_on_other_samples_are_refused(uneven):
-    with pytest.raises(LayerhouseError, match="not all of them the same: run `layerhouse extract`"):
+    adapted = "run `layerhouse extract --model tiny --adapter lora --dataset shapes` and"
+    with pytest.raises(LayerhouseError, match=f"not all of them the same: {adapted}"):
         compare(uneven, ADAPTED, "tiny", "shapes")
     with pytest.raises(LayerhouseError, match="not all of them the same"):
         compare_all(uneven, [ADAPTED])

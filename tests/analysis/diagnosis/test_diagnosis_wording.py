@@ -256,7 +256,8 @@ def test_what_is_not_measured_is_told_once_with_its_command():
         mark("vision", is_present=False, is_caused=True, use_missing=None, cure_missing="run `e`"),
     )
     assert list(unmeasured(Marks(marks))) == [
-        "Use (patching) of the connector and the language model is not measured: run `a`",
+        "Use (patching) of the connector and the language model is not measured with the states of "
+        "a better variant: run `a`",
         "Cure (mending) of the connector is not measured: run `b`",
         "Cure (mending) of the language model is open: llm/lora is untried; run `c`",
         "Cure (mending) of the vision tower is not measured: run `e`",
@@ -288,7 +289,10 @@ def test_the_story_goes_from_the_answer_to_the_advice():
 
 def test_without_repairs_and_patches_the_story_says_what_would_measure_them():
     (*_, use, cure, advised) = story(failure("connector"), Marks((mark(),)))
-    assert use.sentences == ("Use (patching) of the connector is not measured: run `a`.",)
+    assert use.sentences == (
+        "Use (patching) of the connector is not measured with the states of a better variant: run "
+        "`a`.",
+    )
     assert cure.sentences == ("Cure (mending) of the connector is not measured: run `b`.",)
     assert advised.sentences == (
         "Retrain or widen the connector; the vision tower before it is good enough.",
@@ -415,10 +419,10 @@ def test_every_verdict_says_how_many_samples_the_model_saw_in_training():
 
 def test_a_verdict_of_probes_for_another_score_says_what_fits_them():
     found = replace(healthy(0.0, 0.05), score="balanced_accuracy")
-    said = sentence(replace(found, is_fitted_otherwise=True))
+    said = sentence(replace(found, is_fitted_otherwise=True, arguments="--model m --dataset d"))
     assert said.startswith(sentence(found))
     assert "fitted for another score than balanced accuracy" in said
-    assert "`layerhouse probe`" in said
+    assert "`layerhouse probe --model m --dataset d` fits them for it" in said
 
 
 def test_an_open_verdict_says_why():

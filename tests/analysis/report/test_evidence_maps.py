@@ -139,5 +139,5 @@ def test_the_report_draws_them_or_says_why_not(figure_report: Path) -> None:
     assert "readable at vision 4 and connector 0" in lost
     assert "The image tokens of llm 5 have no place in the image" in lost
     others = text.replace(own, "")
-    assert "--dataset shapes --readout tokens</code>" in others
+    assert "--fault swap@connector:0.5 --dataset shapes --readout tokens</code>" in others
     assert 'aria-label="Evidence' not in others

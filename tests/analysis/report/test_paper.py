@@ -44,6 +44,7 @@ from analysis.report.paper.wishing import Wish
 from analysis.report.paper.writing import write_figures
 from analysis.report.reading import read_pages
 from tests.analysis.report_lake import DATASET, FAULTY, HEALTHY
+from tests.said_commands import said_commands
 from warehouse.catalogue.refreshing import connect
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -123,9 +124,24 @@ def test_what_each_file_shows_stands_beside_it(figure_lake, tmp_path):
 
 def test_what_has_no_data_is_told_in_one_line_for_all(outcome):
     (line,) = [note for note in outcome.notes if "causal" in note]
-    assert (
-        line == f"no causal of {FAULTY} on {DATASET}: nothing was patched: run `layerhouse patch`"
+    name, fault = FAULTY.split("+fault:")
+    assert line == (
+        f"no causal of {FAULTY} on {DATASET}: nothing was patched: run `layerhouse patch --model "
+        f"{name} --fault {fault} --dataset {DATASET}`"
     )
+
+
+@pytest.mark.parametrize("name", MODEL_FIGURES)
+def test_the_commands_that_would_make_a_figure_run_as_they_are_told(name):
+    figure, dataset = MODEL_FIGURES[name], " --dataset 'a b'"
+    named = {
+        "arguments": f" --model m+fault:head@answer{dataset}",
+        "making": f" --model m --fault head@answer{dataset}",
+        "plain": f" --model m{dataset}",
+    }
+    for said in filter(None, (figure.missing, figure.brought)):
+        told = said.format(**named)
+        assert bool(said_commands(told)) == ("`" in told)
 
 
 def _streams(pdf: bytes) -> list[bytes]:

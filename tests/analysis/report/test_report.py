@@ -287,9 +287,11 @@ def test_unknown_names_are_refused_with_the_nearest(lake, tmp_path):
 
 def test_a_lake_without_models_has_nothing_to_report(tmp_path):
     lake = synthetic_lake(tmp_path / "lake", {}, n_samples=120)
-    with pytest.raises(LayerhouseError, match="nothing to report: run `layerhouse extract`"):
+    with pytest.raises(LayerhouseError, match="nothing to report: `layerhouse status`"):
         report(lake, tmp_path / "report.html")
-    with pytest.raises(LayerhouseError, match="nothing to report about shapes: run"):
+    with pytest.raises(
+        LayerhouseError, match="nothing to report about shapes: `layerhouse status`"
+    ):
         report(lake, tmp_path / "report.html", datasets=["shapes"])
 
 

@@ -15,6 +15,7 @@ from analysis.report import read_pages
 from analysis.report.figures.signal_curve import signal_curve
 from tests.analysis.report_lake import FAULTY, HEALTHY, LLM_LAYERS
 from tests.lakes import Signals, rest_on, synthetic_lake
+from tests.said_commands import said_commands
 from warehouse.catalogue.refreshing import connect
 
 WIDTH_OF_A_PIXEL = 0.05
@@ -206,6 +207,10 @@ def test_the_story_goes_as_far_as_what_was_measured(figure_report):
     assert way_out in faulty
     assert "caused in" in faulty
     assert text.count("From where to why, and to the cure") == 2
+
+
+def test_every_command_that_a_reader_is_told_runs_as_it_is_told(figure_report):
+    assert "extract" in {words[0] for words in said_commands(figure_report.read_text("utf-8"))}
 
 
 def test_read_answered_and_owned_stand_side_by_side(figure_report):

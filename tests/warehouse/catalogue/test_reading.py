@@ -148,7 +148,9 @@ def test_vectors_that_are_not_there_say_what_was_asked(wh: Warehouse) -> None:
         UsageError, match=r"no activations of tiny.* on digits .* did you mean tiny"
     ):
         wh.activations("tiny+fault:swap", "digits", "vision", 0, "mean")
-    with pytest.raises(UsageError, match="vision layer 7, readout mean; `layerhouse extract`"):
+    with pytest.raises(
+        UsageError, match="vision layer 7, readout mean; `layerhouse extract --model "
+    ):
         wh.activations(MODEL, "digits", "vision", 7, "mean")
 
 
