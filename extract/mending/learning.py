@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from extract.mending.recipe import MendEpoch, best_epoch, fruitless_epochs
+from extract.mending.recipe import MendEpoch, begun_behind, best_epoch, fruitless_epochs
 from extract.mending.school import School
 from extract.running import Prepared
 from extract.training import warm_cosine
@@ -20,6 +20,8 @@ from warehouse.errors import LayerhouseError, UsageError
 
 WARM_UP = 0.1
 """The share of all steps over which the learning rate rises."""
+BOLDER = 10.0
+"""How much larger the steps are where the first epochs brought nothing."""
 
 
 def learn(school: School, on_epoch: Callable[[MendEpoch], None]) -> tuple[int, list[MendEpoch]]:
@@ -27,8 +29,10 @@ def learn(school: School, on_epoch: Callable[[MendEpoch], None]) -> tuple[int, l
 
     AdamW without weight decay, a warm-up over the first tenth and a cosine to zero, gradients of at
     most norm 1; trained parameters are fp32 and all others stay what they are, under autocast. What
-    gets no gradient is not counted. Behind each epoch it is kept in `school.unfinished`, from where
-    the same training goes on. Returns the number of trained parameters and the epochs.
+    gets no gradient is not counted. Where the first epochs bring nothing and the recipe names no
+    learning rate, the others begin anew with larger steps. Behind each epoch it is kept in
+    `school.unfinished`, from where the same training goes on. Returns the number of trained
+    parameters and the epochs.
     """
     recipe, course = school.recipe, course_of(school)
     course.take_up()
@@ -42,11 +46,13 @@ def learn(school: School, on_epoch: Callable[[MendEpoch], None]) -> tuple[int, l
             continue
         if course.is_over:
             break
+        if course.is_fruitless:
+            course.begin_anew()
         loss = course.pass_over(chosen, number) if number else None
         with autocast(school):
             marks = school.examine()
         seconds = school.peers.gathered(time.monotonic() - start)[0]
-        epoch = MendEpoch(number, loss, *marks, seconds)
+        epoch = MendEpoch(number, loss, *marks, seconds, course.rate if number else None)
         course.note(epoch)
         on_epoch(epoch)
     course.go_back()
@@ -67,7 +73,8 @@ class Course:
     """A training on its way: what of it changes from step to step, and from epoch to epoch.
 
     `best` are the weights of the best epoch so far, `reached` the names of those that a gradient
-    ever came to. `usual` keeps summed gradients near the size of their mean.
+    ever came to. `rate` is the largest step's, reached behind the epochs of number `begun_behind`.
+    `usual` keeps summed gradients near the size of their mean.
     """
 
     school: School
@@ -79,24 +86,42 @@ class Course:
     def __post_init__(self) -> None:
         recipe = self.school.recipe
         self.batches = range(len(self.school.train.batches))
-        self.rate = recipe.step_of(self.school.session.loaded.n_parameters)
-        self.optimiser = torch.optim.AdamW(self.weights.values(), lr=self.rate, weight_decay=0.0)
         self.steps = len(self.batches[:: recipe.accumulate])
         self.usual = recipe.accumulate * recipe.batch_size
-        self.factor = warm_cosine(recipe.epochs * self.steps, WARM_UP)
+        self.begin(recipe.step_of(self.school.session.loaded.n_parameters), 0)
+
+    def begin(self, rate: float, behind: int) -> None:
+        """From the weights as they are, for the epochs that are left behind this one."""
+        self.rate, self.begun_behind = rate, behind
+        self.optimiser = torch.optim.AdamW(self.weights.values(), lr=rate, weight_decay=0.0)
+        n_left = self.school.recipe.epochs - behind
+        self.factor = warm_cosine(n_left * self.steps, WARM_UP)
+
+    def begin_anew(self) -> None:
+        """From the weights before training, with larger steps."""
+        self._put_best()
+        self.begin(BOLDER * self.rate, self.history[-1].number)
 
     @property
     def n_parameters(self) -> int:
         return sum(self.weights[name].numel() for name in self.reached)
 
     @property
+    def is_fruitless(self) -> bool:
+        """Val has stopped gaining."""
+        return bool(self.history) and fruitless_epochs(self.history) >= self.school.recipe.patience
+
+    @property
     def is_over(self) -> bool:
-        """Val has stopped gaining, or the minutes are over; at least one epoch is learned."""
+        """Val gains no more at any rate, or the minutes are over; one epoch is always learned."""
         if len(self.history) < 2:
             return False
         recipe, last = self.school.recipe, self.history[-1]
-        late = recipe.minutes is not None and last.seconds >= 60 * recipe.minutes
-        return late or fruitless_epochs(self.history) >= recipe.patience
+        if recipe.minutes is not None and last.seconds >= 60 * recipe.minutes:
+            return True
+        untouched = best_epoch(self.history) is self.history[0]
+        again = untouched and recipe.learning_rate is None and not self.begun_behind
+        return self.is_fruitless and not again
 
     def pass_over(self, order: list[int], number: int) -> float:
         """One pass over train, the epoch of this number; gives the mean loss."""
@@ -108,7 +133,7 @@ class Course:
         lessons = self.school.train.each([number for group in groups for number in group])
         total, seen = 0.0, 0
         with training(self.school, anew=self.school.recipe.checkpointing):
-            for step, group in enumerate(groups, (number - 1) * self.steps):
+            for step, group in enumerate(groups, (number - 1 - self.begun_behind) * self.steps):
                 n_tokens = 0
                 for prepared, classes in islice(lessons, len(group)):
                     if prepared.sample_ids:
@@ -188,6 +213,8 @@ class Course:
         if shapes != {name: weight.shape for name, weight in parts["weight"].items()}:
             return  # another release of peft has other parameters
         self.history = [MendEpoch(**epoch) for epoch in told["history"]]
+        rate = self.history[-1].learning_rate
+        self.begin(self.rate if rate is None else rate, begun_behind(self.history))
         self.reached = set(told["reached"])
         with torch.no_grad():
             for name, weight in self.weights.items():
@@ -212,10 +239,14 @@ class Course:
 
     def go_back(self) -> None:
         """To the weights of the best epoch, for good."""
-        with torch.no_grad():
-            for name, weight in self.weights.items():
-                weight.copy_(self.best[name])
-                weight.requires_grad_(False)
+        self._put_best()
+        for weight in self.weights.values():
+            weight.requires_grad_(False)
+
+    @torch.no_grad()
+    def _put_best(self) -> None:
+        for name, weight in self.weights.items():
+            weight.copy_(self.best[name])
 
 
 def _refuse_endless(school: School, loss: Any) -> None:

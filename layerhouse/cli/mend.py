@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
-    help="[default: 1e-3, of more than 100 million parameters 2e-4]",
+    help="[default: 1e-3, of more than 100 million parameters 2e-4; where the first epochs "
+    "bring nothing, ten times that]",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option(
@@ -182,9 +183,10 @@ def _size(n_bytes: int) -> str:
 
 
 def _show_epoch(repair: Repair, epoch: MendEpoch) -> None:
+    rate = "" if epoch.learning_rate is None else f" at {epoch.learning_rate:g}"
     click.echo(
-        f"{repair.title}: {'before' if epoch.number == 0 else epoch.number}, val score "
-        f"{epoch.val_score:.3f}, val loss {epoch.val_loss:.3f}, {epoch.seconds:.0f} s",
+        f"{repair.title}: {epoch.number or 'before'}{rate}, val score {epoch.val_score:.3f}, "
+        f"val loss {epoch.val_loss:.3f}, {epoch.seconds:.0f} s",
         err=True,
     )
 
