@@ -47,6 +47,16 @@ PAUSES = st.text(alphabet="xyz ,;\t-_", max_size=20)
         ("malignant; no, benign", 0),
         ("<think>benign, because", None),
         ("<answer>malignant", 1),
+        ("not definitely benign", None),
+        ("malignant: not definite", None),
+        ("not clearly malignant", None),
+        ("cannot exclude malignancy", None),
+        ("likely benign but malignancy cannot be excluded", 0),
+        ("probably benign", 0),
+        ("suspicious for malignancy", 1),
+        ("benign with malignant potential", 0),
+        ("uncertain malignant potential", None),
+        ("BI-RADS 4", None),
     ],
 )
 def test_a_reply_is_read_by_the_documented_rules(reply: str, expected: int | None) -> None:
