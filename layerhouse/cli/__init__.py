@@ -131,6 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 the work or a check failed, 2 wrong usage, 130 stopped
     by the keyboard."""
     _open_closed_streams()
+    if sys.flags.optimize > 1:
+        sys.exit(_fail(WITHOUT_HELP, UsageError.exit_code))
     code = _run(list(sys.argv[1:] if arguments is None else arguments))
     if "duckdb" in sys.modules:
         _leave_behind(code)
@@ -156,6 +158,10 @@ def _leave_behind(code: int) -> None:
         os._exit(code)
 
 
+WITHOUT_HELP = (
+    "python -OO (PYTHONOPTIMIZE=2) takes the docstrings away, which transformers and others read "
+    "at work, and the help is made of; start it with -O at most"
+)
 STOPPED = 128 + signal.SIGINT
 """As a shell has it of what the keyboard ended."""
 INTERRUPTED = "Query interrupted"

@@ -417,6 +417,14 @@ def test_a_traceback_appears_only_when_asked_for(tmp_path: Path) -> None:
     assert "Traceback" in run_layerhouse(*query, "--debug", cwd=tmp_path).err
 
 
+@pytest.mark.parametrize("level", ["1", "2"])
+def test_a_python_without_docstrings_is_told(level: str) -> None:
+    command = (sys.executable, "-m", "layerhouse", "--help")
+    told = subprocess.run(command, capture_output=True, text=True, env={"PYTHONOPTIMIZE": level})
+    assert told.returncode == (2 if level == "2" else 0)
+    assert told.stderr.startswith("Error: python -OO (PYTHONOPTIMIZE=2) takes") == (level == "2")
+
+
 def test_an_option_can_come_from_the_environment(
     demo: Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
