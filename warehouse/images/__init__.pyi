@@ -11,6 +11,7 @@ from .items import (
     digit_arrays as digit_arrays,
 )
 from .kinds import (
+    holds_numbers as holds_numbers,
     is_archive as is_archive,
     is_dicom as is_dicom,
     is_image_file as is_image_file,

@@ -46,7 +46,7 @@ _FORMATS = (
 # Several pictures in one file that are one to look at: a photograph with its preview, layers.
 _ONE_PICTURE = {"MPO", "PSD", "ICO", "ICNS"}
 _PHOTOMETRIC, _SAMPLE_FORMAT, _BITS, _SUBFILE, _PLANAR = 262, 339, 258, 254, 284  # tags of TIFF
-_DESCRIPTION, _ORIENTATION = 270, 274
+_DESCRIPTION, _ORIENTATION, _DEEPER = 270, 274, 330
 _WHITE_IS_ZERO = 0
 
 
@@ -122,7 +122,7 @@ def _pages(image: Any) -> list[int]:
 
 def _check_listed(image: Any, n_pages: int, name: str) -> None:
     """LayerhouseError for a stack of which a TIFF lists the first page only, as ImageJ writes large
-    ones and tifffile those that it is told to truncate.
+    ones and tifffile those that it is told to truncate, and for one that lists a preview.
     """
     said = str(_tags(image).get(_DESCRIPTION, ""))
     held = re.search(r"^images=(\d+)", said, re.MULTILINE) if said.startswith("ImageJ") else None
@@ -130,6 +130,11 @@ def _check_listed(image: Any, n_pages: int, name: str) -> None:
         raise LayerhouseError(
             f"{name} holds a stack of which its directory lists {n_pages} page alone, so the "
             "others would be missed; save its pages as files, or as a TIFF that lists them"
+        )
+    if _tags(image).get(_SUBFILE, 0) & 1 and _DEEPER in _tags(image):
+        raise LayerhouseError(
+            f"{name} begins with a small preview of its picture, as raw files of cameras do; "
+            "export the picture as PNG or TIFF"
         )
 
 

@@ -25,7 +25,14 @@ _PARTS_OF_OFFICE = (b"[Content_Types].xml", b"docProps/", b"_rels/", b"xl/", b"m
 _PACKED = {".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".xz", ".bz2", ".txz", ".tbz2"}
 _VIDEO = "a video; export its frames as images"
 _ARRAYS = "not an image; save each picture in it as PNG or TIFF"
-_UNREAD = (_DRAWING, _HEIC, _ITK, _JPEG_XL)
+_FREESURFER = "a volume of FreeSurfer, which is not read here; convert it to NIfTI (mri_convert)"
+_SLIDE = (
+    "the small overview of a slide, whose pixels lie in a folder beside it; export what is meant "
+    "as TIFF or PNG"
+)
+_BY_NAME = {".mgz": _FREESURFER, ".mgh": _FREESURFER, ".mrxs": _SLIDE, ".vsi": _SLIDE}
+"""What begins as something else does: a packed file, a JPEG, a TIFF."""
+_UNREAD = (_DRAWING, _FREESURFER, _HEIC, _ITK, _JPEG_XL, _SLIDE)
 """Pictures to whoever has them, of kinds that nobody reads here."""
 
 _OTHERS = {
@@ -68,6 +75,8 @@ def kind_of(head: bytes, name: str) -> str | None:
 
     NIfTI is compressed as a whole, so there the name has to tell.
     """
+    if _by_name(name) is not None:
+        return None
     if head[128:132] == b"DICM" or _is_bare_dicom(head):
         return DICOM
     is_nifti = head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0")
@@ -80,7 +89,7 @@ def kind_of(head: bytes, name: str) -> str | None:
     ):
         return PICTURE
     # what is written otherwise, such as big-endian without a preamble, has only its name
-    if name.lower().endswith((".dcm", ".dicom")) and other_kind(head) is None:
+    if name.lower().endswith((".dcm", ".dicom")) and other_kind(head, name) is None:
         return DICOM
     return None
 
@@ -113,7 +122,7 @@ def is_image_file(path: str | Path) -> bool:
         return False
     if kind_of(head, str(path)) is not None:
         return not is_directory_record(head)
-    return other_kind(head) in _UNREAD
+    return other_kind(head, str(path)) in _UNREAD
 
 
 def is_archive(path: str | Path) -> bool:
@@ -121,18 +130,28 @@ def is_archive(path: str | Path) -> bool:
     return Path(path).suffix.lower() in _PACKED
 
 
+def holds_numbers(path: str | Path) -> bool:
+    """Whether a file is none of text: texts hold no zero bytes."""
+    try:
+        return b"\0" in head_of(path)
+    except OSError:
+        return False
+
+
 def what_instead(path: str | Path) -> str | None:
     """What a file is that is no picture, in words with the way out; None where that is unknown."""
     try:
-        return other_kind(head_of(path))
+        return other_kind(head_of(path), str(path))
     except OSError:
         return None
 
 
-def other_kind(head: bytes) -> str | None:
+def other_kind(head: bytes, name: str) -> str | None:
     """What a file is instead of an image, in words with the way out, where that is known."""
     if not head:
         return "empty (0 bytes); copy or download it again"
+    if (what := _by_name(name)) is not None:
+        return what
     if head[4:8] == b"ftyp":  # the box that films and pictures of one family begin with
         return _HEIC if head[8:12] in _BRANDS_OF_HEIC else _VIDEO
     if head.startswith(b"PK\x03\x04") and head[30:].startswith(_PARTS_OF_OFFICE):
@@ -145,6 +164,10 @@ def other_kind(head: bytes) -> str | None:
     if start.startswith(b"<?xml") and b"<svg" in start:
         return _DRAWING
     return next((what for mark, what in _OTHERS.items() if start.startswith(mark)), None)
+
+
+def _by_name(name: str) -> str | None:
+    return _BY_NAME.get(Path(name).suffix.lower())
 
 
 def _is_bare_dicom(head: bytes) -> bool:

@@ -54,7 +54,7 @@ def picture_at(uri: str, max_pixels: int = MAX_PIXELS) -> Picture:
         return _of_array(place, item, how.frame, max_pixels)
     head = head_of(place) if item is None else item[:HEAD]
     kind = kind_of(head, place)
-    if kind is None and (what := other_kind(head)) is not None:
+    if kind is None and (what := other_kind(head, place)) is not None:
         raise LayerhouseError(f"{place} is {what}")
     # each reader loads what it reads with, on its first picture
     if kind == DICOM:

@@ -26,7 +26,7 @@ from extract.datasets.splits import is_split_name, split_name
 from extract.datasets.tables import SUFFIXES
 from extract.datasets.walking import files_below, is_system, subfolders
 from warehouse.errors import LayerhouseError
-from warehouse.images import is_archive, is_image_file, what_instead
+from warehouse.images import holds_numbers, is_archive, is_image_file, what_instead
 
 IMAGE_SUFFIXES = {
     *(".dcm", ".dicom"),
@@ -101,6 +101,9 @@ def _there_instead(root: Path) -> str:
     for path in there:
         if (what := what_instead(path)) is not None:
             return f"; {path.relative_to(root)} is {what}"
+    for path in filter(holds_numbers, there):
+        shown = path.relative_to(root)
+        return f"; {shown} is of no kind that is read here; save it as PNG, TIFF, DICOM or NIfTI"
     return ""
 
 

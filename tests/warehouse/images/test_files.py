@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from warehouse.images import (
     Preparation,
     Scale,
     image_sha256,
+    is_image_file,
     open_image,
     parted,
     picture_at,
@@ -219,6 +221,33 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, write: Any, message: str) 
     write(path)
     with pytest.raises(LayerhouseError, match=rf"a\.tif .*{message}"):
         open_image(str(path))
+
+
+def _raw_of_a_camera(path: Path) -> None:
+    """As DNG and others have it: a preview first, the picture in a directory below."""
+    preview, picture = np.zeros((4, 4, 3), "u1"), np.zeros((8, 8), "u2")
+    with tifffile.TiffWriter(path) as raw:
+        raw.write(preview, subifds=1, subfiletype=1, photometric="rgb")
+        raw.write(picture, subfiletype=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("a.mgz", lambda p: p.write_bytes(gzip.compress(b"\0\0\0\1")), "FreeSurfer.*to NIfTI"),
+        ("a.MGH", lambda p: p.write_bytes(b"\0\0\0\1"), "is a volume of FreeSurfer"),
+        ("a.mrxs", lambda p: Image.new("RGB", (4, 4)).save(p, "JPEG"), "small overview of a slide"),
+        ("a.vsi", lambda p: Image.new("RGB", (4, 4)).save(p, "TIFF"), "small overview of a slide"),
+        ("a.dng", _raw_of_a_camera, "begins with a small preview.*; export the picture as PNG"),
+    ],
+)
+def test_a_preview_is_not_taken_for_the_picture(
+    tmp_path: Path, name: str, write: Any, message: str
+) -> None:
+    write(tmp_path / name)
+    assert is_image_file(tmp_path / name)
+    with pytest.raises(LayerhouseError, match=f"{name} .*{message}"):
+        open_image(str(tmp_path / name))
 
 
 def test_a_name_that_lies_about_the_type_does_not_matter(tmp_path: Path) -> None:
