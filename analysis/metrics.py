@@ -13,6 +13,11 @@ from warehouse.errors import LayerhouseError
 Floats = NDArray[np.float64]
 
 
+def exceeds(number: ArrayLike, bound: ArrayLike) -> NDArray[np.bool_]:
+    """Whether numbers are more than a limit, to nine digits, as the SQL macro of that name."""
+    return np.asarray(np.round(np.asarray(number), 9) > np.round(np.asarray(bound), 9))
+
+
 def accuracy(labels: ArrayLike, predictions: ArrayLike) -> Floats:
     """Share of samples whose predicted class is the true one: labels [n], predictions [..., n]."""
     truth, named = label_row(labels), np.asarray(predictions)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.metrics import exceeds
 from warehouse.vocabulary import ANSWER, STAGES
 
 Floats = NDArray[np.float64]
@@ -34,13 +35,14 @@ def recovered(
     found = {}
     at, by = (_losses(base) for _, base in (points, drawn))
     for stage, loss in at.items():
-        if loss[0] <= 0 or (by[stage] <= 0).mean() > LACKING:
+        is_lost = exceeds(by[stage], 0)
+        if not exceeds(loss[0], 0) or 1 - is_lost.mean() > LACKING:
             continue
         shares = (
             np.divide(
                 own[answered] - base[answered],
                 lost,
-                where=lost > 0,
+                where=exceeds(lost, 0),
                 out=np.full_like(lost, np.nan),
             )
             for (own, base), lost in ((points, loss), (drawn, by[stage]))

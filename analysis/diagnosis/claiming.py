@@ -8,6 +8,7 @@ from enum import StrEnum
 from analysis.diagnosis.marks import Mark, Marks
 from analysis.diagnosis.numbers import percent, points, within
 from analysis.diagnosis.repairs import Recovery
+from analysis.metrics import exceeds
 from warehouse.vocabulary import (
     ANSWER,
     CAUSED,
@@ -131,7 +132,7 @@ def advice(advised: Recovery) -> str:
     if not advised.is_proven:
         said = f"no repair helps for certain; {chosen} as good as the best on val, "
         said += f"{_gains(advised)} on test"
-    elif advised.total_share is None or advised.total_share >= UNDONE:
+    elif advised.total_share is None or not exceeds(UNDONE, advised.total_share):
         said = f"{chosen} repair that suffices: it {_brings(advised)}"
     else:
         said = f"{chosen} as good as the best on val: it {_brings(advised)}"

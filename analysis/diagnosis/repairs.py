@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.diagnosis.evidence import QUERIES
+from analysis.metrics import exceeds
 from analysis.queries import read_query
 from warehouse.catalogue import Catalogue
 
@@ -52,7 +53,8 @@ class Recovery:
     def is_proven(self) -> bool:
         """Whether it helps on test for certain, or as far as is known where nothing was compared:
         it was chosen on val alone."""
-        return self.gain > 0 and (self.gain_lower is None or self.gain_lower > 0)
+        gain = self.gain if self.gain_lower is None else min(self.gain, self.gain_lower)
+        return bool(exceeds(gain, 0))
 
     @property
     def is_of_one_method(self) -> bool:

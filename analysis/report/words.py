@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from analysis.metrics import exceeds
 from warehouse.variants import FAULT, IMAGE_FAULTS, taken_apart
 from warehouse.vocabulary import ACCURACY, HEALTHY, MARGIN, STAGE_OF, UNDETERMINED
 
@@ -133,7 +134,7 @@ def together(losses: Sequence[FamilyLoss]) -> str:
         f"{titles[one.stage]} of {one.model_id} ({points(one.loss)} points, at least "
         f"{points(one.lower)})"
         for one in sorted(losses, key=lambda one: -one.lower)
-        if round(one.lower, 9) > MARGIN  # as the view failure_mode has it
+        if exceeds(one.lower, MARGIN)
     )
     return (
         f"A verdict is of its model alone, and of many some will be wrong. Of the {len(losses)} "

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.bootstrap import bootstrap_weights, stratified_means
 from analysis.diagnosis import LEVELS, Evidence, Predictor, Resampling
+from analysis.metrics import exceeds
 from warehouse.vocabulary import (
     ANSWER,
     CONNECTOR,
@@ -71,8 +72,9 @@ def mean_pooled_verdict(
         drawn[:, 0] = np.maximum(drawn[:, 0], drawn[:, 1])
     losses, resampled = -np.diff(point)[0], -np.diff(drawn)
     lower = np.quantile(resampled, LEVELS[0], axis=0)
-    present = np.round(lower, 9) > options.margin  # as the view failure_mode has it
+    present = exceeds(lower, options.margin)
     if present.any():
         return MODES[int(np.argmax(np.where(present, losses, -np.inf)))]
-    low, high = np.round(np.quantile(drawn[:, 0] - drawn[:, -1], LEVELS), 9)
-    return HEALTHY if low <= options.margin and high <= HEALTHY_UPPER else UNDETERMINED
+    whole = np.quantile(drawn[:, 0] - drawn[:, -1], LEVELS)
+    is_open = exceeds(whole, (options.margin, HEALTHY_UPPER)).any()
+    return UNDETERMINED if is_open else HEALTHY

@@ -171,7 +171,7 @@ SELECT
     base_asked.prompt_id AS base_prompt_id,
     intervals.lower AS difference_lower,
     intervals.upper AS difference_upper,
-    intervals.lower > 0 OR intervals.upper < 0 AS is_different,
+    exceeds(intervals.lower, 0) OR exceeds(0, intervals.upper) AS is_different,
     intervals.n_groups,
     examination.built_on
 FROM compared

@@ -1,10 +1,21 @@
 """The macros for ad-hoc work."""
 
+import re
 import shlex
 
 import numpy as np
 import polars as pl
 import pytest
+
+from analysis.metrics import exceeds
+from warehouse.schema import SQL_ROOT
+
+UNROUNDED = re.compile(
+    r"[<>]=? *(threshold\.(?!min_groups)|(margin|healthy_upper)\b(?! [+-]))"
+    r"|(threshold\.(?!min_groups)\w+|margin|healthy_upper) *[<>]"
+)
+"""A limit that is held in another way than by the macro; groups are counted, and what is near a
+limit takes too many images to settle."""
 
 
 @pytest.fixture
@@ -139,3 +150,27 @@ def test_wilson_and_newcombe_intervals_hold_the_truth_of_independent_images(con)
     assert 0.93 < wilson < 0.97
     assert 0.015 < newcombe < 0.035  # of equal shares one is above the other for certain
     assert 0.9 < balanced < 0.95
+
+
+@pytest.mark.parametrize(
+    ("number", "bound", "is_more"),
+    [
+        (0.90 - 0.88, 0.02, False),
+        (0.02, 0.90 - 0.88, False),
+        (0.020000001, 0.02, True),
+        (0.1 * 3 - 0.3, 0, False),
+        (-0.5, -0.6, True),
+        (0.8, 0.8, False),
+    ],
+)
+def test_limits_are_exceeded_to_nine_digits(con, number, bound, is_more):
+    assert con.execute("SELECT exceeds(?, ?)", [number, bound]).fetchall() == [(is_more,)]
+    assert exceeds([number, bound], [bound, number]).tolist() == [is_more, False]
+    assert con.execute("SELECT exceeds(NULL, 1), exceeds(1, NULL)").fetchall() == [(None, None)]
+
+
+def test_no_view_holds_a_limit_by_a_rule_of_its_own():
+    files = [path for folder in ("views", "marts") for path in SQL_ROOT.glob(f"{folder}/**/*.sql")]
+    found = {path.stem: UNROUNDED.search(path.read_text("utf-8")) for path in files}
+    assert len(found) > 100
+    assert {name for name, limit in found.items() if limit} == set()

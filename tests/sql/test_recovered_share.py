@@ -91,6 +91,24 @@ def test_repairs_are_chosen_on_val_of_those_without_a_control(con):
     ]
 
 
+def test_nine_tenths_of_the_best_gain_suffice_whatever_binary_makes_of_them(catalogue):
+    """0.59 - 0.5 is a little less than nine tenths of 0.6 - 0.5."""
+    val = {"m+mend:answer/label-rows": (6, 0.59), "m+mend:llm/lora": (300, 0.6)}
+    rows = world({}, {"likelihood": (5, 5)})
+    rows["answer"] += [row | {"model_id": name} for row in rows["answer"] for name in val]
+    # Val was not asked, so what the training saw counts.
+    test = {row["sample_id"] for row in rows["sample"] if row["split"] == "test"}
+    rows["answer"] = [row for row in rows["answer"] if row["sample_id"] in test]
+    rows["mend"] = [
+        {"model_id": name, "base_model_id": "m", "dataset_id": "d", "stage": name[7:].split("/")[0]}
+        | {"repair": name.split("/")[1], "control": "none", "n_parameters": n_parameters}
+        | {"val_score_before": 0.5, "val_score": val_score, "score": "accuracy"}
+        for name, (n_parameters, val_score) in val.items()
+    ]
+    found = catalogue(rows).sql("SELECT repair FROM repair_choice WHERE is_advised").fetchall()
+    assert found == [("label-rows",)]
+
+
 def test_the_gain_on_val_is_by_the_method_that_is_judged(catalogue):
     """Likelihoods show both repairs mended; of the rows', no reply on val is right."""
     names = {"m": 0, "m+mend:answer/label-rows": 0, "m+mend:llm/lora": 9}

@@ -19,17 +19,18 @@ WITH losses AS (
 scores AS (
     SELECT health_interval.point
     FROM health_interval
-    INNER JOIN feature_health
+    INNER JOIN mart_model_health AS today
         ON
-            health_interval.model_id = feature_health.model_id
-            AND health_interval.dataset_id = feature_health.dataset_id
-            AND health_interval.module = feature_health.module
-            AND health_interval.track = feature_health.track
-            AND health_interval.score = feature_health.score
+            health_interval.model_id = today.model_id
+            AND health_interval.dataset_id = today.dataset_id
+            AND health_interval.module = today.module
+            AND health_interval.track = today.track
+            AND health_interval.score = today.score
     WHERE
         health_interval.model_id = $model
         AND health_interval.dataset_id = $dataset
-        AND abs(health_interval.point - feature_health.health_score) > 1e-9
+        AND today.health_score IS NOT NULL
+        AND today.health_lower IS NULL
 )
 
 SELECT count(*) AS n

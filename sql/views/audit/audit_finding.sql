@@ -108,7 +108,7 @@ shortcuts AS (
             shortcut.dataset_id = dataset_audit.dataset_id
             AND shortcut.run_id = dataset_audit.run_id
     CROSS JOIN threshold
-    WHERE shortcut.lower > shortcut.chance + threshold.shortcut
+    WHERE exceeds(shortcut.lower, shortcut.chance + threshold.shortcut)
 )
 
 SELECT

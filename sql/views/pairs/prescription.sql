@@ -45,7 +45,7 @@ SELECT
     damaged.damage,
     damaged.stage,
     before.answered - after.answered AS cost,
-    before.answered - after.answered >= threshold.costly AS is_costly,
+    NOT exceeds(threshold.costly, before.answered - after.answered) AS is_costly,
     coalesce(repairs.injected_gain, 0) / nullif(before.answered - after.answered, 0)
         AS injected_share,
     repairs.advised_stage,

@@ -75,11 +75,11 @@ gains AS (
         losses.loss AS stage_loss,
         losses.total_loss,
         CASE
-            WHEN losses.loss > threshold.margin
+            WHEN exceeds(losses.loss, threshold.margin)
                 THEN (paired.answered_after - paired.answered_before) / losses.loss
         END AS stage_share,
         CASE
-            WHEN losses.total_loss > threshold.margin
+            WHEN exceeds(losses.total_loss, threshold.margin)
                 THEN (paired.answered_after - paired.answered_before) / losses.total_loss
         END AS total_share,
         threshold.ranking_gain
@@ -187,9 +187,9 @@ SELECT
     gains.is_advised,
     gains.is_best_of_stage,
     -- Ranking that is better for certain is knowledge, however little of it.
-    bounds.gain_lower > 0
-    AND gains.auroc_gain < gains.ranking_gain
-    AND coalesce(bounds.auroc_lower, 0) <= 0 AS is_calibration
+    exceeds(bounds.gain_lower, 0)
+    AND exceeds(gains.ranking_gain, gains.auroc_gain)
+    AND NOT exceeds(coalesce(bounds.auroc_lower, 0), 0) AS is_calibration
 FROM gains
 LEFT JOIN bounds
     ON

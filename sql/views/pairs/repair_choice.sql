@@ -58,10 +58,15 @@ judged AS (
     SELECT
         *,
         control = 'none'
-        AND val_gain > 0
-        AND val_gain >= 0.9 * max(val_gain) FILTER (WHERE control = 'none')
-            OVER (PARTITION BY base_model_id, dataset_id) AS is_sufficient
-    FROM gains
+        AND exceeds(val_gain, 0)
+        AND NOT exceeds(0.9 * best_gain, val_gain) AS is_sufficient
+    FROM (
+        SELECT
+            *,
+            max(val_gain) FILTER (WHERE control = 'none')
+                OVER (PARTITION BY base_model_id, dataset_id) AS best_gain
+        FROM gains
+    ) AS beside_best
 )
 
 SELECT

@@ -9,7 +9,7 @@ WITH lost AS (
         threshold.margin
     FROM stage_loss
     CROSS JOIN threshold
-    WHERE stage_loss.loss > threshold.margin
+    WHERE exceeds(stage_loss.loss, threshold.margin)
     QUALIFY row_number() OVER (
         PARTITION BY stage_loss.model_id, stage_loss.dataset_id
         ORDER BY round(stage_loss.loss, 9) DESC, stage_loss.stage_order ASC
@@ -45,7 +45,7 @@ SELECT
     * EXCLUDE (margin),
     advised_stage <> lost_stage AS disagrees,
     CASE
-        WHEN advised_stage <> lost_stage AND advised_gain > margin
+        WHEN advised_stage <> lost_stage AND exceeds(advised_gain, margin)
             THEN concat(
                 'repairs point elsewhere than probes: the cheapest that suffices on val is ',
                 advised_stage,

@@ -143,7 +143,7 @@ SELECT
     gap,
     gap_lower,
     gap_upper,
-    CASE WHEN gap_lower > 0 THEN share END AS restored_share,
-    CASE WHEN gap_lower > 0 THEN share - 1.959964 * share_error END AS lower,
-    CASE WHEN gap_lower > 0 THEN share + 1.959964 * share_error END AS upper
+    CASE WHEN exceeds(gap_lower, 0) THEN share END AS restored_share,
+    CASE WHEN exceeds(gap_lower, 0) THEN share - 1.959964 * share_error END AS lower,
+    CASE WHEN exceeds(gap_lower, 0) THEN share + 1.959964 * share_error END AS upper
 FROM told

@@ -87,7 +87,7 @@ SELECT
     END AS is_found,
     readings.n_faults = 0 AND stage.stage IS NOT NULL AS is_false_alarm,
     costs.least_cost,
-    coalesce(round(costs.least_cost, 9) >= threshold.costly, FALSE) AS is_costly,
+    coalesce(NOT exceeds(threshold.costly, costs.least_cost), FALSE) AS is_costly,
     CASE
         WHEN readings.reading = 'diagnosis' AND readings.expected_loss IS NOT NULL
             THEN readings.expected_loss BETWEEN readings.lower AND readings.upper

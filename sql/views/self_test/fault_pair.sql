@@ -4,9 +4,9 @@ WITH pairs AS (
     SELECT
         fault_outcome.*,
         CASE
-            WHEN round(fault_outcome.least_cost, 9) < threshold.cheap
+            WHEN exceeds(threshold.cheap, fault_outcome.least_cost)
                 THEN format('under {:.0f} points', 100 * threshold.cheap)
-            WHEN round(fault_outcome.least_cost, 9) < threshold.costly
+            WHEN exceeds(threshold.costly, fault_outcome.least_cost)
                 THEN format(
                     '{:.0f} to {:.0f} points', 100 * threshold.cheap, 100 * threshold.costly
                 )

@@ -24,7 +24,8 @@ effects AS (
         prompt_sensitivity.score,
         losses.largest_loss,
         coalesce(
-            prompt_sensitivity.spread > greatest(losses.largest_loss, threshold.margin), FALSE
+            exceeds(prompt_sensitivity.spread, greatest(losses.largest_loss, threshold.margin)),
+            FALSE
         ) AS is_moved,
         image_reliance.stay_share,
         coalesce(image_reliance.ignores_image, FALSE) AS ignores_image

@@ -43,11 +43,17 @@ restored AS (
 ),
 
 repaired AS (
-    SELECT *
+    SELECT
+        recovered_share.*,
+        exceeds(recovered_share.gain_lower, 0)
+        AND NOT exceeds(threshold.undone, recovered_share.stage_share) AS is_undone
     FROM recovered_share
-    WHERE is_advised OR is_best_of_stage
+    CROSS JOIN threshold
+    WHERE recovered_share.is_advised OR recovered_share.is_best_of_stage
     QUALIFY row_number() OVER (
-        PARTITION BY base_model_id, dataset_id, stage ORDER BY is_advised DESC, model_id ASC
+        PARTITION BY
+            recovered_share.base_model_id, recovered_share.dataset_id, recovered_share.stage
+        ORDER BY recovered_share.is_advised DESC, recovered_share.model_id ASC
     ) = 1
 ),
 
@@ -66,7 +72,7 @@ measured AS (
         failure_mode.upper AS loss_upper,
         CASE
             WHEN failure_mode.is_present THEN TRUE
-            WHEN round(failure_mode.upper, 9) <= failure_mode.margin THEN FALSE
+            WHEN NOT exceeds(failure_mode.upper, failure_mode.margin) THEN FALSE
         END AS is_lost,
         CASE WHEN failure_mode.lower IS NULL THEN evidence_way.information END
             AS information_missing,
@@ -76,8 +82,8 @@ measured AS (
         restored.lower AS restored_lower,
         restored.upper AS restored_upper,
         CASE
-            WHEN round(restored.lower * restored.gap, 9) > failure_mode.margin THEN TRUE
-            WHEN round(restored.upper * restored.gap, 9) <= failure_mode.margin THEN FALSE
+            WHEN exceeds(restored.lower * restored.gap, failure_mode.margin) THEN TRUE
+            WHEN NOT exceeds(restored.upper * restored.gap, failure_mode.margin) THEN FALSE
         END AS is_caused,
         CASE
             WHEN restored.restored_share IS NOT NULL THEN NULL
@@ -104,9 +110,11 @@ measured AS (
         repaired.is_calibration,
         CASE
             WHEN repaired.method_before <> repaired.method_after THEN NULL
-            WHEN repaired.gain_lower > 0 AND repaired.stage_share >= threshold.undone THEN TRUE
+            WHEN repaired.is_undone THEN TRUE
             WHEN tried_repair.untried IS NOT NULL THEN NULL
-            WHEN repaired.gain_upper <= 0 OR repaired.stage_share_upper < threshold.undone
+            WHEN
+                NOT exceeds(repaired.gain_upper, 0)
+                OR exceeds(threshold.undone, repaired.stage_share_upper)
                 THEN FALSE
             WHEN repaired.repair IS NULL AND tried_repair.is_in_vain THEN FALSE
         END AS is_mended,
@@ -129,9 +137,7 @@ measured AS (
             WHEN
                 tried_repair.untried IS NOT NULL
                 AND starts_with(evidence_way.cure, 'run ')
-                AND NOT coalesce(
-                    repaired.gain_lower > 0 AND repaired.stage_share >= threshold.undone, FALSE
-                )
+                AND NOT coalesce(repaired.is_undone, FALSE)
                 THEN
                     concat(
                         tried_repair.untried,

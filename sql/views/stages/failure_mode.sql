@@ -6,8 +6,7 @@
 -- small (lower bound within the margin, upper bound within `healthy_upper`) and there was something
 -- to lose (the reference's lower bound exceeds chance), else undetermined. It is also
 -- undetermined while something is missing (`verdict_obstacle`): `reason` then names it and the
--- command that provides it. Intervals that are not today's (`loss_interval`) count as missing. Bounds
--- are held against limits to nine digits: 0.90 - 0.88 is not more than 0.02.
+-- command that provides it. Intervals that are not today's (`loss_interval`) count as missing.
 WITH intervals AS MATERIALIZED (
     SELECT
         model_id,
@@ -57,14 +56,14 @@ present AS (
         threshold.healthy_upper,
         coalesce(intervals.margin, threshold.margin) AS margin,
         coalesce(
-            round(intervals.lower, 9) > intervals.margin AND verdict_obstacle.obstacle IS NULL,
+            exceeds(intervals.lower, intervals.margin) AND verdict_obstacle.obstacle IS NULL,
             FALSE
         ) AS is_present,
         verdict_obstacle.obstacle,
         verdict_obstacle.note,
         intervals.total_lower,
         intervals.total_upper,
-        reference_bounds.reference_lower > chances.chance AS has_signal,
+        exceeds(reference_bounds.reference_lower, chances.chance) AS has_signal,
         power_statement.statement,
         coalesce(format('(about {:,}) ', power_statement.n_to_settle), '') AS enough
     FROM stage_loss
@@ -117,8 +116,8 @@ judged AS (
             WHEN primary_mode IS NOT NULL THEN primary_mode
             WHEN
                 has_signal
-                AND round(total_lower, 9) <= margin
-                AND round(total_upper, 9) <= healthy_upper
+                AND NOT exceeds(total_lower, margin)
+                AND NOT exceeds(total_upper, healthy_upper)
                 THEN 'healthy'
             ELSE 'undetermined'
         END AS verdict
@@ -138,7 +137,7 @@ explained AS (
                         if(score = 'accuracy', 'the majority class', 'chance'),
                         ', by a probe, a baseline or the model itself, so there was nothing to lose'
                     )
-            WHEN round(total_lower, 9) > margin
+            WHEN exceeds(total_lower, margin)
                 THEN
                     concat(
                         'something is lost for certain, but not for certain in any one stage: ',

@@ -11,9 +11,12 @@ WITH scores AS (
         likelihood_accuracy.score,
         likelihood_accuracy.accuracy,
         likelihood_accuracy.tied_share,
-        likelihood_accuracy.n_won - likelihood_accuracy.n_lost > greatest(
-            threshold.margin * likelihood_accuracy.n,
-            1.959964 * sqrt(likelihood_accuracy.n_won + likelihood_accuracy.n_lost)
+        exceeds(
+            likelihood_accuracy.n_won - likelihood_accuracy.n_lost,
+            greatest(
+                threshold.margin * likelihood_accuracy.n,
+                1.959964 * sqrt(likelihood_accuracy.n_won + likelihood_accuracy.n_lost)
+            )
         ) AS is_better,
         threshold.margin
     FROM likelihood_accuracy
@@ -51,7 +54,7 @@ SELECT
         concat_ws(
             '; ',
             CASE
-                WHEN tied_share > margin
+                WHEN exceeds(tied_share, margin)
                     THEN concat(
                         format('{:.0f}', 100 * tied_share),
                         '% of the answers by likelihood are ties, which go to the first of their ',

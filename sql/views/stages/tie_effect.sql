@@ -81,7 +81,7 @@ SELECT
     shares.dataset_id,
     shares.tied_share,
     CASE
-        WHEN shares.tied_share > threshold.margin
+        WHEN exceeds(shares.tied_share, threshold.margin)
             THEN concat(
                 format('{:.0f}', 100 * shares.tied_share),
                 CASE shares.method

@@ -28,7 +28,7 @@ SELECT
     endings.dataset_id,
     endings.truncated_share,
     CASE
-        WHEN endings.truncated_share > threshold.most_truncated
+        WHEN exceeds(endings.truncated_share, threshold.most_truncated)
             THEN concat(
                 'the model was cut short: ',
                 format('{:.0f}', 100 * endings.truncated_share),
