@@ -1,13 +1,12 @@
 from .costs import MendOutlook as MendOutlook, RepairOutlook as RepairOutlook, outlook as outlook
 from .job import (
-    COMMAND as COMMAND,
     Mended as Mended,
     MendRequest as MendRequest,
     look_up_mend as look_up_mend,
-    training_of as training_of,
 )
 from .kinds import REPAIRS as REPAIRS, repairs_of as repairs_of
 from .mending import mend as mend
 from .recipe import MendEpoch as MendEpoch, MendRecipe as MendRecipe
 from .repair import Repair as Repair
+from .storing import note_useless as note_useless, store_mended as store_mended
 from .titles import REPAIR_TITLES as REPAIR_TITLES

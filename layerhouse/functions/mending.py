@@ -20,7 +20,7 @@ from layerhouse.parts import part
 from warehouse.errors import LayerhouseError, UsageError, nearest
 from warehouse.lake import Lake
 from warehouse.variants import making, taken_apart
-from warehouse.vocabulary import NO_CONTROL, SHUFFLED_LABELS, STAGES
+from warehouse.vocabulary import STAGES
 
 if TYPE_CHECKING:
     from analysis.diagnosis import Recovery
@@ -245,7 +245,7 @@ def _one(
     """Train a repair, run the model with it, store how it did on val and on test."""
     from analysis.comparison import compare
     from extract.engines import extract_with_workers
-    from extract.mending import mend as train
+    from extract.mending import mend as train, note_useless, store_mended
 
     def told(epoch: MendEpoch) -> None:
         if on_epoch is not None:
@@ -253,11 +253,11 @@ def _one(
 
     mended = train(lake, request, repair, told)
     if not mended.best.number:  # the model with it is the model without it
-        _note_useless(lake, job, request.recipe, repair)
+        note_useless(lake, job, request.recipe, repair)
         return mended
     repaired = replace(request.extract, adapter=mended.folder)
     summary = extract_with_workers(lake, repaired, request.workers)
-    _store(lake, job, request.recipe, mended, summary.model_id)
+    store_mended(lake, job, request.recipe, mended, summary.model_id)
     compare(lake, summary.model_id, job.model_id, job.dataset_id)
     return mended
 
@@ -268,57 +268,3 @@ def _recoveries(lake: Lake, job: Job) -> tuple[Recovery, ...]:
 
     with connect(lake) as wh:
         return read_recoveries(wh, job.model_id, job.dataset_id)
-
-
-def _note_useless(lake: Lake, job: Job, recipe: MendRecipe, repair: Repair) -> None:
-    """That it was tried stays known, by a run of the model itself, which has no rows."""
-    from extract.mending import COMMAND
-    from warehouse.lake import RunSpec, RunWriter
-
-    if recipe.shuffled:
-        return
-    config = {"base": job.model_id, "repair": repair.title, "helps": False}
-    spec = RunSpec(COMMAND, job.model_id, job.dataset_id, config, job.device)
-    with RunWriter(lake, spec, frozenset(lake.store.commit_names())) as writer:
-        writer.finish()
-
-
-def _store(lake: Lake, job: Job, recipe: MendRecipe, mended: Mended, model_id: str) -> None:
-    from extract.mending import COMMAND, training_of
-    from warehouse.catalogue import dataset, open_tables
-    from warehouse.lake import RunSpec, RunWriter
-
-    with open_tables(lake) as wh:
-        held = wh.sql(
-            "FROM mend WHERE model_id = $1 AND dataset_id = $2", [model_id, job.dataset_id]
-        ).fetchall()
-        info = dataset(wh, job.dataset_id)
-    if held:
-        return
-    before, best = mended.history[0], mended.best
-    n_train = int((info.samples["split"] == "train").sum())
-    row = {
-        "model_id": model_id,
-        "base_model_id": job.model_id,
-        "dataset_id": job.dataset_id,
-        "stage": mended.repair.stage,
-        "repair": mended.repair.name,
-        "control": SHUFFLED_LABELS if recipe.shuffled else NO_CONTROL,
-        "n_parameters": mended.n_parameters,
-        "n_train": mended.n_train or min(recipe.images or n_train, n_train),
-        "n_epochs": mended.history[-1].number,
-        "best_epoch": best.number,
-        "val_score_before": before.val_score,
-        "val_score": best.val_score,
-        "val_loss_before": before.val_loss,
-        "val_loss": best.val_loss,
-        "score": info.score,
-        "seconds": mended.history[-1].seconds,
-    }
-    told = {"training": training_of(job, recipe)}
-    config = {"base": job.model_id, "repair": mended.repair.title, **told}
-    spec = RunSpec(COMMAND, model_id, job.dataset_id, config, job.device)
-    looked = frozenset(lake.store.commit_names())
-    with RunWriter(lake, spec, looked) as writer:
-        writer.commit({"mend": [row]}, covers={"repair": mended.repair.title})
-        writer.finish()
