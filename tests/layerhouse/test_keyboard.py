@@ -95,7 +95,7 @@ def _has_commits(folder: Path) -> bool:
 
 
 def _has_learned(folder: Path) -> bool:
-    return re.search(r"finetune: 1, val score", (folder / "said.txt").read_text()) is not None
+    return re.search(r"finetune: 1 at", (folder / "said.txt").read_text()) is not None
 
 
 @pytest.mark.slow
