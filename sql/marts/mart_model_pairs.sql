@@ -1,6 +1,6 @@
--- Grain: one row per pair of models, dataset, stage and quantity that both have: the difference is of
--- today's numbers, of accuracies on as many test samples and of losses between such. An interval that
--- was made for others is left away; what probes for different scores read has no difference.
+-- Grain: one row per pair of models, dataset, stage and quantity that both have of as many test
+-- samples: the difference is of today's numbers. An interval that was made for others is left away;
+-- what probes for different scores read has no difference.
 WITH wanted AS (
     SELECT
         model_id,
@@ -80,16 +80,20 @@ numbers AS (
     WHERE answer_auroc.split = 'test'
     UNION ALL
     SELECT
-        model_id,
-        dataset_id,
-        module AS stage,
-        concat('health_', track) AS quantity,
-        score,
-        health_score AS value,
-        NULL AS n_test,
+        feature_health.model_id,
+        feature_health.dataset_id,
+        feature_health.module AS stage,
+        concat('health_', feature_health.track) AS quantity,
+        feature_health.score,
+        feature_health.health_score AS value,
+        probed_samples.n_test,
         TRUE AS is_probed
     FROM feature_health
-    WHERE health_score IS NOT NULL
+    INNER JOIN probed_samples
+        ON
+            feature_health.model_id = probed_samples.model_id
+            AND feature_health.dataset_id = probed_samples.dataset_id
+    WHERE feature_health.health_score IS NOT NULL
 ),
 
 fitted AS (
@@ -181,16 +185,13 @@ LEFT JOIN intervals
         AND compared.base_model_id = intervals.base_model_id
         AND compared.dataset_id = intervals.dataset_id
         AND compared.stage = intervals.stage
-        AND if(compared.quantity = 'signal', 'accuracy', compared.quantity)
-        = intervals.quantity
+        AND intervals.quantity = if(compared.quantity = 'signal', 'accuracy', compared.quantity)
         AND compared.score = intervals.score
         AND abs(compared.difference - intervals.point) <= 1e-9
 LEFT JOIN diagnosed_method AS asked
     ON compared.model_id = asked.model_id AND compared.dataset_id = asked.dataset_id
 LEFT JOIN diagnosed_method AS base_asked
-    ON
-        compared.base_model_id = base_asked.model_id
-        AND compared.dataset_id = base_asked.dataset_id
+    ON compared.base_model_id = base_asked.model_id AND compared.dataset_id = base_asked.dataset_id
 LEFT JOIN model AS base ON compared.base_model_id = base.model_id
 LEFT JOIN stage ON compared.stage = stage.stage
 LEFT JOIN examination

@@ -75,6 +75,7 @@ def probed(fits: dict[str, str]):
     rows: dict[str, list[dict[str, object]]] = {"model": []}
     for right, (model_id, score) in zip((16, 12), fits.items(), strict=True):
         places = {("vision", 1, "mean"): (9, right), ("llm", 1, "last"): (8, right - 2)}
+        places |= {("vision", 0, "mean"): (6, right - 4)}
         other = world(places, {"likelihood": (5, right - 6)})
         for row in other["probe"] + other["probe_logit"]:
             row["probe_id"] = f"{model_id}-{row['probe_id']}"
@@ -104,6 +105,18 @@ def test_what_probes_for_different_scores_read_has_no_difference(catalogue):
             ("answer", "loss", plain, other, 0.2, 0.2, differs[1], None),
             ("vision", "loss", plain, other, 0.0, 0.0, differs[2], None),
         ]
+
+
+def test_health_is_set_side_by_side_where_probes_were_tested_on_as_many_samples(catalogue):
+    asked = "SELECT stage FROM mart_model_pairs WHERE quantity = 'health_mean'"
+    rows = probed({"a": "accuracy", "b": "accuracy"})
+    assert catalogue(rows).sql(asked).fetchall() == [("vision",)]
+    rows["probe_logit"] = [
+        row
+        for row in rows["probe_logit"]
+        if not (row["probe_id"].startswith("b-") and row["sample_id"] == "test00")
+    ]
+    assert catalogue(rows).sql(asked).fetchall() == []
 
 
 def interval(point, lower, upper, quantity="accuracy"):
