@@ -240,7 +240,8 @@ def check_classes(labels: Sequence[str], splits: Sequence[str]) -> None:
         if name not in splits:
             raise SplitError(
                 f"no image would be left for {name}: there are too few images, or too few groups "
-                "of them (patients), for train, val and test; add more, or a column split"
+                "of them (patients; identical images are one), for train, val and test; add more, "
+                "or a column split"
             )
 
 

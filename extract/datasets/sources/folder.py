@@ -101,10 +101,11 @@ def _there_instead(root: Path) -> str:
     for path in there:
         if (what := what_instead(path)) is not None:
             return f"; {path.relative_to(root)} is {what}"
-    for path in filter(holds_numbers, there):
-        shown = path.relative_to(root)
-        return f"; {shown} is of no kind that is read here; save it as PNG, TIFF, DICOM or NIfTI"
-    return ""
+    unknown = None if any(map(_is_image, there)) else next(filter(holds_numbers, there), None)
+    if unknown is None:
+        return ""
+    shown = unknown.relative_to(root)
+    return f"; {shown} is of no kind that is read here; save it as PNG, TIFF, DICOM or NIfTI"
 
 
 def _kind(path: Path) -> str:

@@ -329,6 +329,7 @@ def test_pictures_of_kinds_that_are_not_read_are_named_and_not_passed_over(tmp_p
         ("images.zip", b"PK\x03\x04", r"; images\.zip is a ZIP archive, .*unpack it first"),
         ("a/1.npy", b"\x93NUMPY", r"; a/1\.npy is a NumPy array"),
         ("a/1.czi", b"ZISRAWFILE\0\0", r"; a/1\.czi is of no kind that is read here; save it as"),
+        ("1.png", b"\x89PNG\r\n\x1a\n\0", r"--unlabelled takes images without labels\)$"),
         ("a/1.txt", b"-", r"--unlabelled takes images without labels\)$"),
         ("labels.csv", b"file,label\n", r"; if labels\.csv says the labels: .*/labels\.csv$"),
     ],
