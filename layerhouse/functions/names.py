@@ -106,7 +106,8 @@ def _refuse_unknown_layers(given: Any) -> None:
         except ValueError:
             if layer not in LAYER_KINDS:
                 raise UsageError(
-                    f"unknown layer {layer!r}{nearest(layer, LAYER_KINDS)}; a number is taken too"
+                    f"unknown layer {layer!r}{nearest(layer, LAYER_KINDS)}; a single number is "
+                    "taken too"
                 ) from None
 
 

@@ -86,6 +86,12 @@ TYPOS = {
         "a variant of tiny-digits: give that name, and what was done to it as options of its own, "
         "--adapter PATH --fault swap@llm:1",
     ),
+    "several readouts": (
+        ("extract", *RUN, "--readout", "mean,last"),
+        "give --readout mean --readout last",
+    ),
+    "several modules": (("extract", *RUN, "--module", "vision, llm"), "--module vision --module"),
+    "several layers": (("extract", *RUN, "--layer", "1,2"), "a single number is taken too"),
     "a stage": (("extract", *RUN, "--fault", "swap@visoin"), "mean vision?"),
     "an adapter": (("extract", *RUN, "--adapter", "./nope"), "nope is no adapter"),
     "a prompt": (("extract", *RUN, "--prompt", "clinicl"), "mean clinical?"),

@@ -27,5 +27,9 @@ class Word(click.Choice[str]):
             return value
         known = [*self.choices, *(names(self.group) if self.group else ())]
         if value not in known:
+            several = [word.strip() for word in value.split(",")]
+            if isinstance(param, click.Option) and param.multiple and set(several) <= set(known):
+                each = " ".join(f"{param.opts[0]} {word}" for word in several)
+                raise UsageError(f"{value!r} is several; give {each}")
             raise UsageError(f"unknown {self.what} {value!r}{nearest(value, known)}")
         return value
