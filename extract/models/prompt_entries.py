@@ -73,11 +73,13 @@ class PromptEntry:
             if (given := getattr(self, name)) not in known:
                 self._refuse(f"has the {name} {given!r}{nearest(str(given), known)}")
         for name in ("template", "system", "language", "reply_prefix"):
-            given = getattr(self, name)
-            if given is None and name in ("system", "reply_prefix"):
+            given, may_lack = getattr(self, name), name in ("system", "reply_prefix")
+            if given is None and may_lack:
                 continue
-            if not isinstance(given, str) or not given.strip():
+            if not isinstance(given, str):
                 self._refuse(f"has a {name} that is no text: {given!r}")
+            if not given.strip():
+                self._refuse(f"has an empty {name}; write one{', or leave it out' * may_lack}")
         if not re.fullmatch(NAME, self.name) or self.name.casefold() == EVERY:
             self._refuse("cannot have that name: take letters, digits, dots and hyphens")
         self._refuse_places()

@@ -75,7 +75,7 @@ def test_what_people_write_is_read(content: str | bytes, tmp_path: Path) -> None
         ('template = "{}"', "writes {}, where the place"),
         ('template = "{options} {image}"', "unknown place {image}"),
         ('template = ["{options}"]', "template that is no text"),
-        ('template = " "', "template that is no text"),
+        ('template = " "', "has an empty template; write one"),
         ('template = "{options}"\noption_style = "letter"', "did you mean letters"),
         ('template = "{options}"\noption_style = "none"', "although its option_style is none"),
         ('template = "{options}"\noption_order = "random"', "has the option_order 'random'"),
