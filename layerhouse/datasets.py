@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from layerhouse.functions import Place, connect, known_options, lake_at, refuse_unknown_here
 from layerhouse.parts import part
-from warehouse.errors import UsageError
+from warehouse.errors import LayerhouseError, UsageError
 from warehouse.progress import Progress
 
 if TYPE_CHECKING:
@@ -108,12 +109,23 @@ def add(
     register_all = add_per_label if per_label else register
     done = register_all(place, name, str(path), chosen, progress)
     results = done if isinstance(done, list) else [done]
-    if folds is not None:
-        for result in results:
-            fold(result.dataset_id, folds=folds, lake=place)
-    if out:
-        preview(place, [result.dataset_id for result in results], out)
+    names = [result.dataset_id for result in results]
+    with _told_as_registered(names):
+        for each in names if folds is not None else ():
+            fold(each, folds=folds, lake=place)
+        if out:
+            preview(place, names, out)
     return done
+
+
+@contextmanager
+def _told_as_registered(names: Sequence[str]) -> Iterator[None]:
+    """Say of what fails inside that the datasets are in the lake all the same."""
+    try:
+        yield
+    except LayerhouseError as error:
+        are = "is" if len(names) == 1 else "are"
+        raise LayerhouseError(f"{', '.join(names)} {are} registered, but {error}") from error
 
 
 @part("extract")

@@ -257,8 +257,11 @@ def _as_remade(checked: CheckedDataset, stored: DatasetInfo) -> CheckedDataset:
 
 
 def check_name(name: str, path: str) -> None:
-    if not re.fullmatch(r"[a-z0-9_-]+", name):
-        raise UsageError(f"dataset name {name!r} may hold only lower-case letters, digits, _ and -")
+    if not re.fullmatch(r"[a-z0-9_-]{1,200}", name):  # folders are called so
+        raise UsageError(
+            f"dataset name {name[:200]!r} may hold only lower-case letters, digits, _ and -, at "
+            "most 200 of them"
+        )
     if name in offered() and path != name:
         raise UsageError(f"{name} is the name of a built-in dataset; use another one")
 

@@ -191,11 +191,14 @@ def _beside_classes(root: Path, folders: Sequence[_Folder], files: Sequence[Foun
         notes.append(
             f"{len(images):,} images beside the folders of classes were left out, first {images[0]}"
         )
-    notes += [
-        f"{path} was not read, since folders say the labels; give it alone if it does"
-        for path in loose
-        if path.suffix.lower() in SUFFIXES and not any(file.path == path for file in files)
-    ]
+    read = {file.path for file in files}
+    tables = [path for path in loose if path.suffix.lower() in SUFFIXES and path not in read]
+    if tables:  # some folders have one in JSON for each image
+        n = len(tables) - 1
+        were, it = (f"and {n:,} more tables were", "one") if n else ("was", "it")
+        notes.append(
+            f"{tables[0]} {were} not read, since folders say the labels; give {it} alone if it does"
+        )
     held = {(file.split, file.label) for file in files if _is_image(file.path)}
     notes += [
         f"the folder {folder} holds no images"

@@ -353,6 +353,7 @@ def test_manifests_beside_each_other_get_names_of_their_own(tmp_path: Path, lake
         (lambda lake, _: resolve(lake, "a/b"), "no dataset is called 'a/b'"),
         (lambda lake, path: add(lake, "x", path / "gone"), "gone does not exist"),
         (lambda lake, path: add(lake, "Ä b", path), "may hold only"),
+        (lambda lake, path: add(lake, 201 * "a", path), "at most 200 of them"),
         (lambda lake, path: add(lake, "digits", path), "built-in dataset"),
         (lambda lake, path: add(lake, "x", path / "xray" / "a" / "val0.png"), "is no dataset"),
         (lambda *_: AddOptions(fractions=(0.5, 0.5)), "must be three positive shares"),

@@ -559,6 +559,7 @@ def test_every_kind_of_picture_that_is_read_counts_as_one(tmp_path: Path, ending
         ("loose.png", "1 images beside the folders of classes were left out, first .*/loose.png"),
         ("train/loose.png", "1 images beside the folders of classes .*/train/loose.png"),
         ("labels.csv", "labels.csv was not read, since folders say the labels; give it alone if"),
+        ("{1,2,3}.json", "1.json and 2 more tables were not read, .*; give one alone if it does"),
         ("train/c/", "the folder .*/train/c holds no images"),
         ("link ->", "the link .*/link leads nowhere"),
     ],
@@ -572,6 +573,9 @@ def test_what_lies_beside_the_classes_is_said(tmp_path: Path, beside: str, note:
         (root / beside).mkdir()
     elif beside.endswith(".csv"):
         (root / beside).write_text("image_path,label\n")
+    elif beside.endswith(".json"):
+        for number in "123":
+            (root / f"{number}.json").write_text("{}")
     else:
         Image.new("L", (4, 4)).save(root / beside)
     found = read(root)
