@@ -201,13 +201,18 @@ def split_not_read(table: LabelTable, roles: Roles, given: Mapping[str, str]) ->
 
 
 def _seems_split(column: str, said: Sequence[str]) -> bool:
-    """Whether a column numbers its parts and is called like splits, or calls one of them train."""
+    """Whether a column numbers its parts and is called like splits, or calls one of them so."""
     is_called_so = any(re.fullmatch(name, _plain(column)) for name in _SPELLINGS["split"])
-    return any(map(_is_train, said)) or (is_called_so and all(one[-1].isdigit() for one in said))
+    numbers = all(one[-1].isdigit() for one in said)
+    return (is_called_so and numbers) or any(one.casefold() in _PARTS for one in said)
 
 
 def _is_train(value: str) -> bool:
     return value.casefold() in ("train", "training")
+
+
+_PARTS = ("train", "training", "validation", "test", "testing")
+"""Names of splits that nothing else is called; valid and dev may be."""
 
 
 def names_patients(column: str) -> bool:

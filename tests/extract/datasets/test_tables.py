@@ -452,6 +452,8 @@ def test_a_split_column_of_another_name_is_proposed(
         ("partition", ("0", "1", "2"), True),
         ("Usage", ("Training", "PublicTest", "PrivateTest"), True),
         ("cohort", ("train", "external", "train"), True),
+        ("cohort", ("discovery", "validation"), True),
+        ("quality", ("valid", "poor"), False),
         ("mode", ("CT", "MR", "US"), False),
         ("fold", ("0", "0", "0"), False),
         ("site", ("0", "1", "2"), False),
