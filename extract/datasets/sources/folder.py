@@ -40,6 +40,10 @@ _MASKS = re.compile(
     re.IGNORECASE,
 )
 """Folders below a class that hold segmentations."""
+_MARKED = re.compile(r"(.+?)[-_](mask|seg|segmentation|gt)(_\d+)?")
+"""Names of segmentations."""
+_CASE = re.compile(r"(.+)[-_].+")
+"""Names of the pictures of a case, which begin as it is called."""
 
 
 class ClassFolders(SourceAsAsked):
@@ -224,10 +228,14 @@ def _stem(path: Path) -> str:
 def _masks(found: Sequence[Found]) -> set[Path]:
     """Segmentations of images that are there too.
 
-    They are named `<other file>_mask` or `<other file>_mask_<n>`, as BUSI ships them, or lie in a
-    folder of masks within the class, under the name of an image in a folder beside it.
+    They are named `<other file>_mask` or `<other file>_mask_<n>`, as BUSI ships them, or
+    `<case>_seg` beside `<case>_t1`, as BraTS does, or lie in a folder of masks within the class,
+    under the name of an image in a folder beside it.
     """
     stems = {file.path.with_name(_stem(file.path)) for file in found}
+    plain = (stem for stem in stems if not _MARKED.fullmatch(stem.name))
+    cases = {stem.with_name(case[1]) for stem in plain if (case := _CASE.fullmatch(stem.name))}
+    cases |= stems
     beside = {
         (file.path.parent.parent, _stem(file.path))
         for file in found
@@ -236,10 +244,11 @@ def _masks(found: Sequence[Found]) -> set[Path]:
     masks = set()
     for file in found:
         path = file.path
-        marked = re.fullmatch(r"(.+?)_(mask|seg|segmentation|gt)(_\d+)?", _stem(path))
+        marked = _MARKED.fullmatch(_stem(path))
         image = marked[1] if marked else _stem(path)
         apart = len(file.below.parts) > 1 and _MASKS.fullmatch(path.parent.name)
-        if (marked and path.with_name(image) in stems) or (
+        pictured = stems if marked is None or marked[2] == "mask" else cases
+        if (marked and path.with_name(image) in pictured) or (
             apart and (path.parent.parent, image) in beside
         ):
             masks.add(path)
