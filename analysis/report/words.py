@@ -117,7 +117,7 @@ def versions(value: dict[str, str]) -> str:
 
 def breakable(name: str) -> Markup:
     """An escaped model name that a line may break before each part of its variant."""
-    return Markup(re.sub(r"([+@])", r"<wbr>\1", str(escape(name))))
+    return Markup(re.sub(r"([+@/])", r"<wbr>\1", str(escape(name))))
 
 
 def shortened(text: str, room: int = 80) -> str:

@@ -68,7 +68,7 @@ def test_figures_are_drawn_by_name_saved_and_missing_ones_say_what_to_run(
     assert repr(picture) == f"Figure of {path.name}"
     assert "signal_curves" in dir(wh.plot)
     with pytest.raises(
-        LayerhouseError, match="nothing was patched: run `layerhouse patch --model "
+        LayerhouseError, match="nothing was patched between images: run `layerhouse patch --model "
     ):
         wh.plot.causal(MODEL)
     with pytest.raises(AttributeError, match="did you mean signal_curve"):

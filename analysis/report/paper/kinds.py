@@ -81,7 +81,9 @@ MODEL_FIGURES: Mapping[str, OfModel] = {
     ),
     "lens": OfModel(figures.lens, "the lake holds no logit lens of it"),
     "causal": OfModel(
-        figures.causal, "nothing was patched: run `layerhouse patch{making}`", brought=NOT_RUN_HERE
+        figures.causal,
+        "nothing was patched between images: run `layerhouse patch{making}`",
+        brought=NOT_RUN_HERE,
     ),
     "ownership": OfModel(
         figures.ownership,

@@ -126,8 +126,8 @@ def test_what_has_no_data_is_told_in_one_line_for_all(outcome):
     (line,) = [note for note in outcome.notes if "causal" in note]
     name, fault = FAULTY.split("+fault:")
     assert line == (
-        f"no causal of {FAULTY} on {DATASET}: nothing was patched: run `layerhouse patch --model "
-        f"{name} --fault {fault} --dataset {DATASET}`"
+        f"no causal of {FAULTY} on {DATASET}: nothing was patched between images: run `layerhouse "
+        f"patch --model {name} --fault {fault} --dataset {DATASET}`"
     )
 
 

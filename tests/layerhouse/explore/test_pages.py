@@ -73,8 +73,9 @@ def test_the_model_s_page_draws_its_curve_with_points_that_say_what_they_are(pag
         point = f"<title>{module} {layer}, {readout}: {100 * accuracy:.1f}% ("
         assert page.text.count(point) == 2, "once in the wide drawing, once in the narrow one"
     assert "connector fidelity" in said
-    assert f"nothing was patched: {PATCH}" in said
+    assert f"nothing was patched between images: {PATCH}" in said
     assert said_commands(page.text)
+    assert "<h1>tiny-digits<wbr>+fault:swap<wbr>@connector:0.5 on " in page.text
     assert "The model answers 53% of the test images right" in said
 
 
