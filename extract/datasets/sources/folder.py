@@ -42,6 +42,8 @@ _MASKS = re.compile(
 """Folders below a class that hold segmentations."""
 _MARKED = re.compile(r"(.+?)[-_](mask|seg|segmentation|gt)(_\d+)?")
 """Names of segmentations."""
+_ALONE = re.compile(r"(mask|seg|segmentation|gt|label)s?", re.IGNORECASE)
+"""The same, in a folder of one case."""
 _CASE = re.compile(r"(.+)[-_].+")
 """Names of the pictures of a case, which begin as it is called."""
 
@@ -229,8 +231,8 @@ def _masks(found: Sequence[Found]) -> set[Path]:
     """Segmentations of images that are there too.
 
     They are named `<other file>_mask` or `<other file>_mask_<n>`, as BUSI ships them, or
-    `<case>_seg` beside `<case>_t1`, as BraTS does, or lie in a folder of masks within the class,
-    under the name of an image in a folder beside it.
+    `<case>_seg` beside `<case>_t1`, as BraTS does, or `mask` in the folder of a case, or lie in a
+    folder of masks within the class, under the name of an image in a folder beside it.
     """
     stems = {file.path.with_name(_stem(file.path)) for file in found}
     plain = (stem for stem in stems if not _MARKED.fullmatch(stem.name))
@@ -241,7 +243,13 @@ def _masks(found: Sequence[Found]) -> set[Path]:
         for file in found
         if not _MASKS.fullmatch(file.path.parent.name)
     }
-    masks = set()
+    of_a_case = [file for file in found if len(file.below.parts) > 1]
+    others = {file.path.parent for file in of_a_case if not _ALONE.fullmatch(_stem(file.path))}
+    masks = {
+        file.path
+        for file in of_a_case
+        if _ALONE.fullmatch(_stem(file.path)) and file.path.parent in others
+    }
     for file in found:
         path = file.path
         marked = _MARKED.fullmatch(_stem(path))

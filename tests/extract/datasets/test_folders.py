@@ -909,14 +909,14 @@ def test_masks_of_volumes_are_no_samples(tmp_path: Path) -> None:
 def test_segmentations_of_a_case_of_several_pictures_are_no_samples(tmp_path: Path) -> None:
     """As BraTS has them; a face with a mask is a picture."""
     names = ("C-1/C-1-t1", "C-1/C-1-t2", "C-1/C-1-seg", "C_2/C_2_t1", "C_2/C_2_seg")
-    for name in (*names, "2/face_old", "2/face_mask"):
+    for name in (*names, "2/face_old", "2/face_mask", "3/image", "3/mask", "4/seg"):
         for label in ("a", "b"):
             (tmp_path / label / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / label / f"{name}.nii.gz").write_bytes(b"")
     contents = read(tmp_path)
-    assert contents.left_out == {"segmentation masks": 4}
+    assert contents.left_out == {"segmentation masks": 6}
     kept = {Path(item.sample_id).name.removesuffix(".nii.gz") for item in contents.items}
-    assert kept == {"C-1-t1", "C-1-t2", "C_2_t1", "face_old", "face_mask"}
+    assert kept == {"C-1-t1", "C-1-t2", "C_2_t1", "face_old", "face_mask", "image", "seg"}
 
 
 def test_a_class_called_mask_is_a_class(tmp_path: Path) -> None:
