@@ -248,6 +248,22 @@ def test_stages_patched_on_other_samples_weigh_those_that_all_were_patched_on(ca
     ]
 
 
+@pytest.mark.exact_rows("best_donor")
+def test_the_donor_that_speaks_is_the_one_better_by_most_and_no_repair(catalogue):
+    donors = {"h": 20, "g": 19, "m+mend:llm/lora": 20}
+    effects = [
+        row | {"donor_model_id": name}
+        for name, right in donors.items()
+        for row in between_models(ALL, donor=right)
+    ]
+    read = {("vision", 1, "mean"): (10, 20), ("connector", 0, "mean"): (10, 20)}
+    for probes, is_whole in (({**read, ("llm", 1, "last"): (8, 8)}, True), ({}, False)):
+        rows = patched(effects, world(probes, {"generate": (7, 8)}))
+        rows["mend"] = [{"model_id": "m+mend:llm/lora", "base_model_id": "m", "dataset_id": "d"}]
+        found = catalogue(rows).sql("SELECT * FROM best_donor").fetchall()
+        assert found == [("m", "d", "h", is_whole)]
+
+
 @pytest.mark.exact_rows("restoration_effect")
 @pytest.mark.parametrize(
     ("connector", "stage", "note"),

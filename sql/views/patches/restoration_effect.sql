@@ -1,34 +1,9 @@
 -- Grain: one row per (model, dataset) with patches from a better model at the ends of all stages:
 -- whether they point to the stage that the losses read by probes point to.
 --
--- Of several donors the one that is better by most speaks, but no repair, of which what it brings
--- comes back where it was trained. They disagree where the stage at which most comes back is another
--- than the one that loses most (more than in the donor, where that was probed), and brings more back
--- beyond both intervals.
-WITH gaps AS (
-    SELECT
-        stage_restoration.model_id,
-        stage_restoration.donor_model_id,
-        stage_restoration.dataset_id,
-        max(stage_restoration.gap) AS gap
-    FROM stage_restoration
-    ANTI JOIN mend ON stage_restoration.donor_model_id = mend.model_id
-    GROUP BY
-        stage_restoration.model_id,
-        stage_restoration.donor_model_id,
-        stage_restoration.dataset_id
-    HAVING count(stage_restoration.restored_share) = 4 AND count(stage_restoration.loss) = 4
-),
-
-best AS (
-    SELECT *
-    FROM gaps
-    QUALIFY row_number() OVER (
-        PARTITION BY model_id, dataset_id ORDER BY gap DESC, donor_model_id ASC
-    ) = 1
-),
-
-ranked AS (
+-- They disagree where the stage at which most comes back is another than the one that loses most (more
+-- than in the donor, where that was probed), and brings more back beyond both intervals.
+WITH ranked AS (
     SELECT
         stage_restoration.*,
         row_number() OVER (
@@ -42,11 +17,12 @@ ranked AS (
                 stage_restoration.stage_order ASC
         ) AS lost_rank
     FROM stage_restoration
-    INNER JOIN best
+    INNER JOIN best_donor
         ON
-            stage_restoration.model_id = best.model_id
-            AND stage_restoration.donor_model_id = best.donor_model_id
-            AND stage_restoration.dataset_id = best.dataset_id
+            stage_restoration.model_id = best_donor.model_id
+            AND stage_restoration.donor_model_id = best_donor.donor_model_id
+            AND stage_restoration.dataset_id = best_donor.dataset_id
+            AND best_donor.is_whole
 ),
 
 pairs AS (

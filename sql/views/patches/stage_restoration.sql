@@ -145,7 +145,7 @@ deviations AS (
 told AS (
     SELECT
         ratios.*,
-        ratios.gap - 1.959964 * deviations.gap_error > 0 AS is_better,
+        exceeds(ratios.gap - 1.959964 * deviations.gap_error, 0) AS is_better,
         deviations.share_error
     FROM ratios
     INNER JOIN deviations

@@ -81,7 +81,7 @@ SELECT
     wilson_upper(score_value * n_effective, n_effective) AS score_upper,
     chance,
     -- No better than chance: the interval of the score reaches down to it.
-    wilson_lower(score_value * n_effective, n_effective) > chance AS is_understood,
+    exceeds(wilson_lower(score_value * n_effective, n_effective), chance) AS is_understood,
     n_unparsed / n AS unparsed_share,
     n_first / n AS first_share,
     n_first_true / n AS first_true_share

@@ -2,47 +2,15 @@
 --
 -- Information: what probes read; is_lost as in failure_mode (is_present), FALSE where at most the
 -- margin is lost. Use: what comes back at the stage with the states of a better variant
--- (stage_restoration, of the donor that is better by most); is_caused where the lower end of that
--- exceeds the margin, in the score's points. Cure: what the advised repair, where it is of the
--- stage, else the one of the stage that gains most on val brings back of its loss; is_mended where
--- it gains for certain and brings back `undone`, FALSE where it does not and all repairs of the stage
--- were tried. Each is NULL where intervals leave it open, and where it was not measured: then a column
--- says what would. The claim is all that may be said: `no longer readable` (of the answer `readable but not
--- said`) by probes alone, `caused in` where patching confirms it, `mended by` where a repair of the
--- stage undoes it. Mending a stage does not show that it is the one that is broken.
-WITH gaps AS (
-    SELECT
-        stage_restoration.model_id,
-        stage_restoration.dataset_id,
-        stage_restoration.donor_model_id,
-        max(stage_restoration.gap) AS gap
-    FROM stage_restoration
-    ANTI JOIN mend ON stage_restoration.donor_model_id = mend.model_id
-    GROUP BY
-        stage_restoration.model_id,
-        stage_restoration.dataset_id,
-        stage_restoration.donor_model_id
-),
-
-donors AS (
-    SELECT *
-    FROM gaps
-    QUALIFY row_number() OVER (
-        PARTITION BY model_id, dataset_id ORDER BY gap DESC, donor_model_id ASC
-    ) = 1
-),
-
-restored AS (
-    SELECT stage_restoration.*
-    FROM stage_restoration
-    INNER JOIN donors
-        ON
-            stage_restoration.model_id = donors.model_id
-            AND stage_restoration.dataset_id = donors.dataset_id
-            AND stage_restoration.donor_model_id = donors.donor_model_id
-),
-
-repaired AS (
+-- (stage_restoration, of the best_donor); is_caused where the lower end of that exceeds the margin,
+-- in the score's points. Cure: what the advised repair, where it is of the stage, else the one of the
+-- stage that gains most on val brings back of its loss; is_mended where it gains for certain and
+-- brings back `undone`, FALSE where it does not and all repairs of the stage were tried. Each is NULL
+-- where intervals leave it open, and where it was not measured: then a column says what would. The
+-- claim is all that may be said: `no longer readable` (of the answer `readable but not said`) by probes
+-- alone, `caused in` where patching confirms it, `mended by` where a repair of the stage undoes it.
+-- Mending a stage does not show that it is the one that is broken.
+WITH repaired AS (
     SELECT
         recovered_share.*,
         exceeds(recovered_share.gain_lower, 0)
@@ -155,10 +123,15 @@ measured AS (
             failure_mode.model_id = evidence_way.model_id
             AND failure_mode.dataset_id = evidence_way.dataset_id
             AND stage.stage = evidence_way.stage
-    LEFT JOIN restored
+    LEFT JOIN best_donor
         ON
-            failure_mode.model_id = restored.model_id
-            AND failure_mode.dataset_id = restored.dataset_id
+            failure_mode.model_id = best_donor.model_id
+            AND failure_mode.dataset_id = best_donor.dataset_id
+    LEFT JOIN stage_restoration AS restored
+        ON
+            best_donor.model_id = restored.model_id
+            AND best_donor.dataset_id = restored.dataset_id
+            AND best_donor.donor_model_id = restored.donor_model_id
             AND stage.stage = restored.stage
     LEFT JOIN repaired
         ON
