@@ -56,6 +56,7 @@ PAUSES = st.text(alphabet="xyz ,;\t-_", max_size=20)
         ("suspicious for malignancy", 1),
         ("benign with malignant potential", 0),
         ("uncertain malignant potential", None),
+        ("Correlate clinically for malignancy.", None),
         ("BI-RADS 4", None),
     ],
 )
