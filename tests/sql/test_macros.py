@@ -174,3 +174,8 @@ def test_no_view_holds_a_limit_by_a_rule_of_its_own():
     found = {path.stem: UNROUNDED.search(path.read_text("utf-8")) for path in files}
     assert len(found) > 100
     assert {name for name, limit in found.items() if limit} == set()
+
+
+def test_a_number_is_that_of_the_score_which_a_dataset_rests_on(con):
+    for score, number in (("balanced_accuracy", 1), ("accuracy", 2), (None, 2)):
+        assert con.execute("SELECT by_score(?, 1, 2)", [score]).fetchall() == [(number,)]

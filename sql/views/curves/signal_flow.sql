@@ -79,10 +79,11 @@ learnt AS (
         target_probe.readout,
         target_probe.kind,
         avg(
-            CASE
-                WHEN dataset.score = 'balanced_accuracy' THEN target_probe.balanced_accuracy
-                ELSE target_probe.n_right / target_probe.n_test
-            END
+            by_score(
+                dataset.score,
+                target_probe.balanced_accuracy,
+                target_probe.n_right / target_probe.n_test
+            )
         ) AS accuracy
     FROM target_probe
     INNER JOIN probe_fit

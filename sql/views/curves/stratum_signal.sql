@@ -17,18 +17,17 @@ WITH labels AS (
         sample.class_index,
         sample.split,
         coalesce(dataset.score, 'accuracy') AS score,
-        CASE
-            WHEN dataset.score = 'balanced_accuracy'
-                THEN
-                    1 / count(*) OVER (
-                        PARTITION BY
-                            attribute_label.dataset_id,
-                            attribute_label.attribute,
-                            sample.split,
-                            sample.class_index
-                    )
-            ELSE 1
-        END AS weight
+        by_score(
+            dataset.score,
+            1 / count(*) OVER (
+                PARTITION BY
+                    attribute_label.dataset_id,
+                    attribute_label.attribute,
+                    sample.split,
+                    sample.class_index
+            ),
+            1
+        ) AS weight
     FROM attribute_label
     INNER JOIN sample
         ON

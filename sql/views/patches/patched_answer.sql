@@ -53,5 +53,5 @@ SELECT
     patched,
     own,
     donor,
-    CASE WHEN score = 'balanced_accuracy' THEN 1 / n_of_class ELSE 1 END AS weight
+    by_score(score, 1 / n_of_class, 1) AS weight
 FROM patched

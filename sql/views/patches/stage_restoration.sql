@@ -44,14 +44,11 @@ samples AS (
     SELECT
         *,
         -- Those patched at one end alone are not compared, and weigh nothing here.
-        CASE
-            WHEN score = 'balanced_accuracy'
-                THEN
-                    1 / count(*) OVER (
-                        PARTITION BY model_id, donor_model_id, dataset_id, class_index
-                    )
-            ELSE 1
-        END AS weight
+        by_score(
+            score,
+            1 / count(*) OVER (PARTITION BY model_id, donor_model_id, dataset_id, class_index),
+            1
+        ) AS weight
     FROM ends
     WHERE vision IS NOT NULL AND connector IS NOT NULL AND llm IS NOT NULL
 ),

@@ -31,9 +31,8 @@ widened AS (
         sizes.*,
         dataset.score,
         CASE
-            WHEN dataset.evaluation = 'folds' AND dataset.score = 'balanced_accuracy'
-                THEN 1.1 * fold_widening(sizes.n_groups)
-            WHEN dataset.evaluation = 'folds' THEN fold_widening(sizes.n_groups)
+            WHEN dataset.evaluation = 'folds'
+                THEN by_score(dataset.score, 1.1, 1) * fold_widening(sizes.n_groups)
             ELSE 1
         END AS widening
     FROM sizes

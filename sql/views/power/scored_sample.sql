@@ -15,10 +15,7 @@ SELECT
     sample.dataset_id,
     sample.sample_id,
     sample.group_id,
-    CASE
-        WHEN dataset.score = 'balanced_accuracy' THEN 1 / class_sizes.n
-        ELSE 1
-    END AS weight
+    by_score(dataset.score, 1 / class_sizes.n, 1) AS weight
 FROM sample
 INNER JOIN class_sizes
     ON

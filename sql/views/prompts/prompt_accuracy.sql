@@ -47,19 +47,11 @@ scored AS (
     SELECT
         counts.*,
         coalesce(dataset.score, 'accuracy') AS score,
-        CASE
-            WHEN dataset.score = 'balanced_accuracy' THEN counts.balanced_accuracy
-            ELSE counts.hits / counts.n
-        END AS score_value,
-        CASE
-            WHEN dataset.score = 'balanced_accuracy' THEN 1 / counts.n_classes
-            ELSE counts.largest / counts.n
-        END AS chance,
-        CASE
-            WHEN dataset.score = 'balanced_accuracy'
-                THEN counts.n_classes * counts.n_classes / counts.inverse_counts
-            ELSE counts.n
-        END AS n_effective
+        by_score(dataset.score, counts.balanced_accuracy, counts.hits / counts.n) AS score_value,
+        by_score(dataset.score, 1 / counts.n_classes, counts.largest / counts.n) AS chance,
+        by_score(
+            dataset.score, counts.n_classes * counts.n_classes / counts.inverse_counts, counts.n
+        ) AS n_effective
     FROM counts
     LEFT JOIN dataset ON counts.dataset_id = dataset.dataset_id
 )

@@ -80,11 +80,7 @@ SELECT
     likelihoods.sample_id,
     likelihoods.class_index,
     likelihoods.log_likelihood / ln(2)
-    - log2(
-        CASE
-            WHEN likelihoods.score = 'balanced_accuracy' THEN shares.even_share ELSE shares.share
-        END
-    ) AS information_bits
+    - log2(by_score(likelihoods.score, shares.even_share, shares.share)) AS information_bits
 FROM likelihoods
 LEFT JOIN shares
     ON

@@ -71,19 +71,11 @@ scored AS (
     SELECT
         totals.*,
         coalesce(dataset.score, 'accuracy') AS score,
-        CASE
-            WHEN dataset.score = 'balanced_accuracy' THEN totals.balanced_accuracy
-            ELSE totals.hits / totals.n
-        END AS score_value,
-        CASE
-            WHEN dataset.score = 'balanced_accuracy' THEN 1 / totals.n_classes
-            ELSE totals.largest / totals.n
-        END AS chance,
-        CASE
-            WHEN dataset.score = 'balanced_accuracy'
-                THEN totals.n_classes * totals.n_classes / totals.inverse_supports
-            ELSE totals.n
-        END AS n_effective
+        by_score(dataset.score, totals.balanced_accuracy, totals.hits / totals.n) AS score_value,
+        by_score(dataset.score, 1 / totals.n_classes, totals.largest / totals.n) AS chance,
+        by_score(
+            dataset.score, totals.n_classes * totals.n_classes / totals.inverse_supports, totals.n
+        ) AS n_effective
     FROM totals
     LEFT JOIN dataset ON totals.dataset_id = dataset.dataset_id
 )
@@ -102,10 +94,11 @@ SELECT
     score,
     score_value,
     chance,
-    CASE
-        WHEN score = 'balanced_accuracy' THEN (score_value - chance) / nullif(1 - chance, 0)
-        ELSE (hits - largest) / nullif(n - largest, 0)
-    END AS signal,
+    by_score(
+        score,
+        (score_value - chance) / nullif(1 - chance, 0),
+        (hits - largest) / nullif(n - largest, 0)
+    ) AS signal,
     n_effective,
     wilson_lower(score_value * n_effective, n_effective) AS score_lower,
     wilson_upper(score_value * n_effective, n_effective) AS score_upper,

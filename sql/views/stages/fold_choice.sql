@@ -14,15 +14,13 @@ WITH folded AS (
         sample_fold.repetition,
         sample_fold.fold,
         sample.class_index,
-        CASE
-            WHEN dataset.score = 'balanced_accuracy'
-                THEN
-                    1 / count(*) OVER (
-                        PARTITION BY
-                            sample_fold.dataset_id, sample_fold.repetition, sample.class_index
-                    )
-            ELSE 1
-        END AS weight
+        by_score(
+            dataset.score,
+            1 / count(*) OVER (
+                PARTITION BY sample_fold.dataset_id, sample_fold.repetition, sample.class_index
+            ),
+            1
+        ) AS weight
     FROM sample_fold
     INNER JOIN sample
         ON

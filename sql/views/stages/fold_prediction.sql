@@ -85,7 +85,7 @@ SELECT
     predictions.repetition,
     predictions.sample_id,
     sample.class_index,
-    CASE WHEN dataset.score = 'balanced_accuracy' THEN sample.class_index ELSE 0 END AS stratum,
+    by_score(dataset.score, sample.class_index, 0) AS stratum,
     predictions.predicted_class_index,
     coalesce(predictions.predicted_class_index = sample.class_index, FALSE) AS is_right
 FROM predictions

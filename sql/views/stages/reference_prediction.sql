@@ -7,7 +7,7 @@ SELECT
     scored_baseline.dataset_id,
     scored_baseline.seed,
     baseline_logit.sample_id,
-    CASE WHEN dataset.score = 'balanced_accuracy' THEN sample.class_index ELSE 0 END AS stratum,
+    by_score(dataset.score, sample.class_index, 0) AS stratum,
     baseline_logit.predicted_class_index = sample.class_index AS is_right
 FROM baseline_candidate
 INNER JOIN scored_baseline

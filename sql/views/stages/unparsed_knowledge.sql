@@ -10,8 +10,7 @@ WITH answered AS (
         answer.sample_id,
         answer.parsed,
         coalesce(answer.finish_reason = 'length', FALSE) AS is_cut,
-        CASE WHEN dataset.score = 'balanced_accuracy' THEN sample.class_index ELSE 0 END
-            AS stratum
+        by_score(dataset.score, sample.class_index, 0) AS stratum
     FROM diagnosed_answer AS answer
     INNER JOIN stage_signal
         ON
