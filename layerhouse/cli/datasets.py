@@ -227,7 +227,9 @@ def score_dataset(name: str, score: str, lake: Lake) -> None:
         click.echo(f"Nothing to do: {name} rests on {score} already.")
         return
     steps = due_after_score(lake, name, score)
-    click.echo(f"{name} now rests on {score}" + (f": run {' and '.join(steps)}" if steps else ""))
+    click.echo(f"{name} now rests on {score}{'; run:' if steps else ''}")
+    for step in steps:
+        click.echo(f"  {step}")
 
 
 @command.command("audit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -132,13 +133,15 @@ def test_images_without_labels_have_no_score_to_change(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_new_score_says_what_is_to_run_and_no_more(tmp_path: Path) -> None:
     lake = synthetic_lake(tmp_path / "lake", {"b": Signals(), "a": Signals()}, n_samples=40)
-    diagnose = "`layerhouse diagnose` for its models"
+    diagnose = [f"layerhouse diagnose --model {name} --dataset shapes" for name in "ab"]
     # What stood in until now was fitted for the score that the set has again.
-    assert due_after_score(lake, "shapes", ACCURACY) == [diagnose]
+    assert due_after_score(lake, "shapes", ACCURACY) == diagnose
     rest_on(lake, BALANCED)
-    probe = "`layerhouse probe` again for a, b"
-    due = [probe, "`layerhouse baseline` again", diagnose]
-    assert due_after_score(lake, "shapes", BALANCED) == due
+    probe = [f"layerhouse probe --model {name} --dataset shapes" for name in "ab"]
+    baseline, *others = due_after_score(lake, "shapes", BALANCED)[2:]
+    assert due_after_score(lake, "shapes", BALANCED)[:2] == probe
+    assert re.fullmatch(r"layerhouse baseline --architecture \S+ --dataset shapes", baseline)
+    assert others == diagnose
 
     add(lake, "pets", table(tmp_path, {"cat": 30, "dog": 10}))
     run = ["datasets", "score", "pets", ACCURACY, "--lake", str(lake)]
