@@ -25,6 +25,7 @@ from extract.faults import DonorBatch
 from extract.running.preparing import Prepared
 from warehouse.errors import LayerhouseError
 from warehouse.extensions import raised_by_package
+from warehouse.keyboard import deaf_to_the_keyboard
 
 AHEAD = 3
 FEW_IMAGES = 512
@@ -142,8 +143,10 @@ def _in_processes(
         collate_fn=lambda batch: batch,
         prefetch_factor=AHEAD,
     )
+    with deaf_to_the_keyboard():
+        prepared = iter(loader)
     try:
-        for found in loader:
+        for found in prepared:
             if isinstance(found, Exception):
                 raise found
             yield _changed(found, _tensors)

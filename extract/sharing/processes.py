@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import Any
 
 from extract.models import choose_device
+from warehouse.keyboard import deaf_to_the_keyboard
 
 
 def devices_of(asked: str, workers: int) -> list[str]:
@@ -35,17 +34,6 @@ def begun(work: Callable[..., None], *given: Any) -> tuple[BaseProcess, Connecti
         process.start()
     theirs.close()
     return process, pipe
-
-
-@contextmanager
-def deaf_to_the_keyboard() -> Iterator[None]:
-    """What is started within never hears Ctrl-C, which a terminal sends to every process of a
-    command: the one that started them ends them, and speaks for all."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent() -> None:

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from extract.sharing.processes import deaf_to_the_keyboard
 from layerhouse import cli
+from warehouse.keyboard import deaf_to_the_keyboard
 
 NAMED = ("--model", "tiny-digits", "--dataset", "own")
 ENDLESS = ("--budget", "64", "--epochs", "9999", "--patience", "9999")
@@ -40,6 +40,23 @@ def test_what_is_deaf_to_the_keyboard_lives_on() -> None:
     with deaf_to_the_keyboard():
         assert subprocess.run(command, capture_output=True, check=True).stdout == b"alive\n"
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_ctrl_c_in_the_middle_of_a_fork_is_heard_behind_it() -> None:
+    """Python calls handlers in what it does behind a fork, and drops what is raised there."""
+    told: list[str] = []
+
+    def fork() -> None:
+        with deaf_to_the_keyboard():
+            if not os.fork():
+                os._exit(0)
+            told.append("forked")
+
+    os.register_at_fork(after_in_parent=lambda: told or os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        fork()
+    assert told == ["forked"]
+    os.wait()
 
 
 @pytest.fixture(autouse=True)

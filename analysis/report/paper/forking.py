@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess
 
+from warehouse.keyboard import deaf_to_the_keyboard
+
 Work = Callable[[], object]
 """Leaves a file."""
 
@@ -50,7 +52,7 @@ def _forked(parts: Sequence[Sequence[Work]]) -> Iterator[list[BaseProcess]]:
             processes.append(
                 multiprocessing.get_context("fork").Process(target=_alone, args=(part,))
             )
-            with suppress(OSError):
+            with suppress(OSError), deaf_to_the_keyboard():
                 processes[-1].start()
         yield processes
     finally:
@@ -68,8 +70,7 @@ def _has_done(process: BaseProcess) -> bool:
 
 
 def _alone(works: Sequence[Work]) -> None:
-    """A process of its own: the one that it comes from hears the keyboard, and stops it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """What a process of its own does until the one that it comes from stops it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         _do(works)
