@@ -51,9 +51,6 @@ _NAMES = {
 }
 """Spark's names of DuckDB's functions that sqlglot does not know."""
 
-_OF_TEXT = ("shell_word",)
-"""Macros of a text, which is a text; those of numbers are numbers."""
-
 EVEN = "bround"
 
 
@@ -67,13 +64,12 @@ def spark_views(spark: Any, lake: Lake, root: str | None = None) -> dict[str, st
     """
     spark_tables(spark, lake, root)
     definitions = Definitions()
-    functions = _functions(spark, definitions.macros)
     queries, graph = _ordered(definitions)
     readers = Counter(name for read in graph.values() for name in read)
     taken: dict[str, str] = {}
     for name in graph:
         try:
-            view = _planned(spark, to_spark(queries[name], functions))
+            view = _planned(spark, to_spark(queries[name], definitions.macros))
         except LayerhouseError as error:
             taken[name] = str(error)
             view = spark.createDataFrame(_from_catalogue(lake, name))
@@ -108,8 +104,8 @@ def _planned(spark: Any, query: str) -> Any:
         raise LayerhouseError(f"not in Spark's SQL: {said}") from error
 
 
-def to_spark(query: str, functions: Iterable[str] = ()) -> str:
-    """A query in DuckDB's SQL as Spark's; `functions` are known there beside Spark's own.
+def to_spark(query: str, macros: Mapping[str, str] | None = None) -> str:
+    """A query in DuckDB's SQL as Spark's; `macros` that it calls, by their names, are written out.
 
     Raises LayerhouseError naming what has no counterpart.
     """
@@ -120,17 +116,34 @@ def to_spark(query: str, functions: Iterable[str] = ()) -> str:
             "views for Spark need sqlglot; install it with: pip install 'layerhouse[spark]'"
         ) from error
     try:
-        tree = sqlglot.parse_one(query, read="duckdb")
+        tree = _written_out(sqlglot.parse_one(query, read="duckdb"), macros or {})
         tree = tree.transform(_adapted)
         strange = {call.name.lower() for call in tree.find_all(sqlglot.exp.Anonymous)}
         text = tree.sql("spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
     except sqlglot.errors.SqlglotError as error:
         said = " ".join(str(error).split()) or "something that sqlglot does not name"
         raise LayerhouseError(f"not in Spark's SQL: {said}") from error
-    unknown = sorted(strange - {*_NAMES.values(), EVEN, *functions})
+    unknown = sorted(strange - {*_NAMES.values(), EVEN})
     if unknown:
         raise LayerhouseError(f"not in Spark's SQL: {', '.join(unknown)}")
     return str(text)
+
+
+def _written_out(tree: Any, macros: Mapping[str, str]) -> Any:
+    """What is called in it, innermost first, as the macros have it; a function of Spark's would
+    need a type for each of its parameters."""
+    from sqlglot import exp, parse_one
+
+    for call in reversed(list(tree.find_all(exp.Anonymous))):
+        found = _MACRO.match(re.sub(r"--[^\n]*\n", "", macros.get(call.name.lower(), "")).strip())
+        if found is None:
+            continue
+        given = dict(zip(re.findall(r"\w+", found[2]), call.expressions, strict=True))
+        body = exp.paren(_written_out(parse_one(found[3], read="duckdb"), macros))
+        for column in list(body.find_all(exp.Column)):
+            column.replace(exp.paren(given[column.name]))
+        call.replace(body)
+    return tree
 
 
 def _adapted(node: Any) -> Any:
@@ -279,24 +292,3 @@ def _type(arrow: Any) -> str:
     if str(arrow).startswith("list<"):
         return f"array<{_type(arrow.value_type)}>"
     return _TYPES[str(arrow)]
-
-
-def _functions(spark: Any, macros: Mapping[str, str]) -> list[str]:
-    """Macros of plain numbers or texts as functions of the session; returns their names."""
-    made: list[str] = []
-    for name, text in macros.items():
-        found = _MACRO.match(re.sub(r"--[^\n]*\n", "", text).strip())
-        if found is None:
-            continue  # a table macro
-        try:
-            expression = to_spark(f"SELECT {found[3]}", made).removeprefix("SELECT ")
-        except LayerhouseError:
-            continue  # a function of vectors; no view uses one
-        kind = "STRING" if name in _OF_TEXT else "DOUBLE"
-        parameters = ", ".join(f"{each.strip()} {kind}" for each in found[2].split(","))
-        spark.sql(
-            f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({parameters}) RETURNS {kind} "
-            f"RETURN {expression}"
-        )
-        made.append(name)
-    return made

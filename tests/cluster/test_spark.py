@@ -149,7 +149,12 @@ def test_an_unknown_function_is_no_counterpart() -> None:
     assert to_spark("SELECT arg_max(a, b) FILTER (WHERE c) AS d FROM t").startswith("SELECT MAX_BY")
     with pytest.raises(LayerhouseError, match="generate_subscripts"):
         to_spark("SELECT generate_subscripts(a, 1) FROM t")
-    assert to_spark("SELECT wilson_lower(a, b) FROM t", ["wilson_lower"])
+    macro = "-- Why.\nCREATE OR REPLACE MACRO ratio(x, y) AS x / y;"
+    assert to_spark("SELECT ratio(a, ratio(b + 1, 2)) AS c FROM t", {"ratio": macro}) == (
+        to_spark("SELECT ((a) / (((b + 1) / (2)))) AS c FROM t")
+    )
+    with pytest.raises(LayerhouseError, match="ratio"):
+        to_spark("SELECT ratio(a, b) FROM t")
 
 
 def test_what_sqlglot_would_get_wrong(spark: Any) -> None:
