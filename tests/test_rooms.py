@@ -17,7 +17,9 @@ MOST_PARAMETERS = 7
 LOOSE = {
     "extract": "plugins",
     "layerhouse": "__main__ answers datasets demo models parts runs shadows shell",
-    "warehouse": "devices errors extensions files progress schema spark variants vocabulary",
+    "warehouse": (
+        "devices errors extensions files keyboard progress schema spark variants vocabulary"
+    ),
 }
 """Modules that stand beside the rooms: the ground floor, the public face, the page for who
 extends.

@@ -19,7 +19,9 @@ from warehouse.publishing import open_published
 from warehouse.status import status
 
 COMMAND = re.compile(r"`layerhouse[^`]*|`--[^`]*")
-PLAIN = re.compile(r"(\w+\.)?run_id|\w+(\[0\])?\['run_id'\]|self\.table|pair|command")
+PLAIN = re.compile(
+    r"(\w+\.)?run_id|\w+(\[0\])?\['run_id'\]|self\.table|pair|command|making\(.*|finding\.arguments"
+)
 """What needs no quotes: ids, tables and commands of ours, and options that were quoted before."""
 
 
