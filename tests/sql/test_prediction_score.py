@@ -215,7 +215,8 @@ def view_scores(pairs):
     """Scores of (true, predicted) pairs by the view's own SQL over a table of counts."""
     definitions = Definitions()
     with duckdb.connect() as con:
-        con.execute(definitions.macros["wilson_lower"] + definitions.macros["wilson_upper"])
+        for name in ("by_score", "wilson_lower", "wilson_upper"):
+            con.execute(definitions.macros[name])
         con.execute(
             "CREATE TABLE confusion (source TEXT, source_id TEXT, model_id TEXT, dataset_id TEXT, "
             "method TEXT, split TEXT, class_index INT, predicted_class_index INT, n BIGINT)"
